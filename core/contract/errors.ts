@@ -1,0 +1,49 @@
+/** Every error code a caller can meet, with its HTTP status and what it means. Codes are stable: never rename one. */
+export const ERRORS = {
+  invalid_request: { status: 400, message: 'The request is not valid.' },
+  invalid_token: { status: 401, message: 'The access token does not name a user this service can serve.' },
+  not_a_participant: { status: 403, message: 'You are not a participant of this room.' },
+  not_an_admin: { status: 403, message: 'You are not an admin of this room.' },
+  room_not_found: { status: 404, message: 'There is no such room.' },
+  participant_not_found: { status: 404, message: 'There is no such participant in this room.' },
+  file_not_found: { status: 404, message: 'There is no such file in this room.' },
+  last_admin: { status: 409, message: 'A room must keep at least one admin. Grant admin to someone else first.' },
+  too_many_admins: { status: 409, message: 'This room has as many admins as a room can have. Revoke one first.' },
+  room_ended: { status: 409, message: 'This room has ended.' },
+  room_not_started: { status: 409, message: 'This room has not started yet.' },
+  idempotency_conflict: {
+    status: 409,
+    message: 'This Idempotency-Key was already used for a different request. Use a new key.',
+  },
+  payload_too_large: { status: 413, message: 'The request body is too large.' },
+  too_many_requests: { status: 429, message: 'Too many requests. Wait, then try again.' },
+  internal: { status: 500, message: 'Something went wrong on our side.' },
+  try_again: { status: 503, message: 'The service is busy. Wait as long as Retry-After says, then try again.' },
+} as const satisfies Record<string, { status: number; message: string }>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** One thing that is wrong with a request: `path` names the field, parameter or header (`participant_ids.3`). */
+export interface Fault {
+  readonly message: string;
+  readonly path?: string;
+}
+
+/**
+ * A failure that the caller is told about: its code gives status and message.
+ * `faults` say more, one entry each; without any, the code's own message is the one entry.
+ */
+export class RoomsError extends Error {
+  readonly code: ErrorCode;
+  readonly faults: readonly Fault[];
+
+  constructor(code: ErrorCode, faults: readonly Fault[] = [], options?: ErrorOptions) {
+    super(ERRORS[code].message, options);
+    this.name = 'RoomsError';
+    this.code = code;
+    this.faults = faults.length > 0 ? faults : [{ message: ERRORS[code].message }];
+  }
+}
+
+/** `invalid_request` with one entry a fault. */
+export const invalid = (...faults: Fault[]): RoomsError => new RoomsError('invalid_request', faults);

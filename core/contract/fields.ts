@@ -1,0 +1,86 @@
+import * as v from 'valibot';
+import { isRealTime, toUtc } from '../rules/time.ts';
+import * as limits from './limits.ts';
+
+/** Everything but control characters, so no line break and no null byte. */
+const ONE_LINE = /^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$/;
+/** As ONE_LINE, but tabs and line breaks may stand in it. */
+const MULTI_LINE = /^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$/;
+/** At least one character that shows: not only white space, zero-width or other formatting characters. */
+const VISIBLE = /[^\s\p{C}\p{Z}\u115f\u1160\u2800\u3164\uffa0]/u;
+/** Half a surrogate pair cannot be stored, nor put into a URL. */
+const isWellFormed = (text: string): boolean => text.isWellFormed();
+
+const text = (max: number, pattern: RegExp) =>
+  v.pipe(
+    v.string(),
+    v.maxLength(max, `must be at most ${max} characters`),
+    v.regex(pattern, 'must not contain control characters'),
+    v.check(isWellFormed, 'must be well-formed Unicode'),
+  );
+const visible = v.regex<string, string>(VISIBLE, 'must contain at least one visible character');
+
+export const roomId = v.pipe(v.string(), v.uuid('must be a UUID'), v.toLowerCase());
+export const fileId = v.pipe(v.string(), v.uuid('must be a UUID'), v.toLowerCase());
+export const messageId = v.pipe(
+  v.string(),
+  v.regex(/^[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}$/, 'must be a ULID'),
+  v.toUpperCase(),
+);
+/** The `sub` of an IAMS access token; Keycloak's are UUIDs. */
+export const userId = v.pipe(
+  v.string(),
+  v.minLength(1, 'must not be empty'),
+  v.maxLength(limits.MAX_USER_ID_LENGTH, `must be at most ${limits.MAX_USER_ID_LENGTH} characters`),
+  v.regex(/^[A-Za-z0-9._:@|-]*$/, 'may contain only letters, digits and . _ : @ | -'),
+);
+const userIds = (min: number) =>
+  v.pipe(
+    v.array(userId),
+    v.minLength(min, `must name at least ${min} participant`),
+    v.maxLength(limits.MAX_PARTICIPANTS_PER_CALL, `must name at most ${limits.MAX_PARTICIPANTS_PER_CALL} participants`),
+  );
+export const participantIds = userIds(1);
+export const optionalParticipantIds = userIds(0);
+
+export const roomName = v.pipe(text(limits.MAX_ROOM_NAME_LENGTH, ONE_LINE), visible);
+export const description = text(limits.MAX_DESCRIPTION_LENGTH, MULTI_LINE);
+export const reason = text(limits.MAX_REASON_LENGTH, MULTI_LINE);
+export const username = v.pipe(text(limits.MAX_USERNAME_LENGTH, ONE_LINE), visible);
+/** Stored as given: a name is never part of an object key, and leaves only in an encoded Content-Disposition. */
+export const fileName = v.pipe(text(limits.MAX_FILE_NAME_LENGTH, ONE_LINE), visible);
+export const messageText = v.pipe(text(limits.MAX_MESSAGE_LENGTH, MULTI_LINE), visible);
+export const contentType = v.pipe(
+  v.string(),
+  v.maxLength(limits.MAX_CONTENT_TYPE_LENGTH, `must be at most ${limits.MAX_CONTENT_TYPE_LENGTH} characters`),
+  v.regex(
+    /^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}(; ?[A-Za-z0-9-]+=[A-Za-z0-9"_.-]+)*$/,
+    'must be a media type such as image/png',
+  ),
+);
+/** The caller's clock or another zone is fine; what is stored and answered is UTC with milliseconds. */
+export const time = v.pipe(
+  v.string(),
+  v.isoTimestamp('must be an ISO 8601 time with a zone, such as 2026-03-01T09:30:00.000Z'),
+  v.check(isRealTime, 'must be a day that exists'),
+  v.transform(toUtc),
+);
+const integer = (min: number, max: number) =>
+  v.pipe(
+    v.number(),
+    v.integer('must be a whole number'),
+    v.minValue(min, `must be at least ${min}`),
+    v.maxValue(max, `must be at most ${max}`),
+  );
+export const timeLeft = integer(0, limits.MAX_TIME_LEFT_SECONDS);
+/** `MAX_UPLOAD_BYTES`, which an environment may change, bounds it further. */
+export const fileSize = integer(1, Number.MAX_SAFE_INTEGER);
+export const limit = v.optional(integer(1, limits.MAX_PAGE_SIZE), limits.DEFAULT_PAGE_SIZE);
+export const cursor = v.pipe(v.string(), v.minLength(1, 'must not be empty'), v.maxLength(1_024, 'is not a cursor'));
+export const status = v.picklist(['booked', 'started', 'ended'], 'must be one of booked, started, ended');
+export const order = v.picklist(['asc', 'desc'], 'must be asc or desc');
+export const idempotencyKey = v.pipe(
+  v.string(),
+  v.regex(/^[\x21-\x7e]+$/, 'must be visible ASCII characters'),
+  v.maxLength(limits.MAX_IDEMPOTENCY_KEY_LENGTH, `must be at most ${limits.MAX_IDEMPOTENCY_KEY_LENGTH} characters`),
+);

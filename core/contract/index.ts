@@ -1,0 +1,13 @@
+import type { Route } from './route.ts';
+import * as table from './routes.ts';
+
+/** The route table by operation. Functions import their own row from `routes.ts`, so that no other row is bundled with it. */
+export const routes: { readonly [Operation in keyof typeof table]: Route } = table;
+
+export const allRoutes: readonly Route[] = Object.values(table);
+
+/** `grantAdmin` → `grant-admin`: the name of the handler's file and of its function. */
+export const kebab = (operation: string): string => operation.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+
+/** Where a route's handler is, from the root of the repository. */
+export const handlerFile = ({ set, operation }: Route): string => `functions/http/${set}/${kebab(operation)}.ts`;

@@ -1,0 +1,39 @@
+/** Every number the contract promises its callers. Lengths are UTF-16 code units, as JavaScript's `length`. */
+
+export const MAX_USER_ID_LENGTH = 128;
+export const MAX_ROOM_NAME_LENGTH = 200;
+export const MAX_DESCRIPTION_LENGTH = 2_000;
+export const MAX_REASON_LENGTH = 500;
+export const MAX_USERNAME_LENGTH = 100;
+/** The longest file name that the usual file systems take (NAME_MAX). */
+export const MAX_FILE_NAME_LENGTH = 255;
+/** Two tokens of at most 127 characters (RFC 6838, 4.2) and a parameter such as a charset. */
+export const MAX_CONTENT_TYPE_LENGTH = 255;
+export const MAX_MESSAGE_LENGTH = 8_000;
+export const MAX_IDEMPOTENCY_KEY_LENGTH = 255;
+
+/** One room and its 50 participants, and an idempotency record, fit in one DynamoDB transaction (100 items). */
+export const MAX_PARTICIPANTS_PER_CALL = 50;
+/** Keeps the room item, which carries the admins, within 5 KB: every admin call pays for its size. */
+export const MAX_ADMINS = 100;
+
+export const DEFAULT_PAGE_SIZE = 50;
+export const MAX_PAGE_SIZE = 200;
+
+/** A year: nobody announces the end of a room further ahead; `end_time` is there for that. */
+export const MAX_TIME_LEFT_SECONDS = 31_536_000;
+/** How far ahead of now a room may start or end, in milliseconds (ten years). */
+export const MAX_BOOKING_AHEAD_MS = 10 * 365 * 24 * 3_600_000;
+/** How far a caller's clock may lag behind ours when it sends "now" as `start_time`, in milliseconds. */
+export const CLOCK_SKEW_MS = 5 * 60_000;
+
+/** Request bodies above this are a 413, in bytes. The largest legal body is well below it. */
+export const MAX_BODY_BYTES = 64 * 1024;
+/** How long an `Idempotency-Key` and a `client_message_id` are remembered, in seconds. */
+export const IDEMPOTENCY_TTL_SECONDS = 24 * 3_600;
+/** How long a presigned upload URL is good for, in seconds. */
+export const UPLOAD_URL_SECONDS = 15 * 60;
+/** How long a presigned download URL is good for, in seconds. */
+export const DOWNLOAD_URL_SECONDS = 15 * 60;
+/** Default of `MAX_UPLOAD_BYTES`: 100 MiB. */
+export const DEFAULT_MAX_UPLOAD_BYTES = 100 * 1024 * 1024;

@@ -1,0 +1,88 @@
+import type * as v from 'valibot';
+import type { Page } from './answers.ts';
+import type { ErrorCode } from './errors.ts';
+
+/** Which of the three sets of APIs a route belongs to: the folder its handler is in, and what its callers must be. */
+export type ApiSet = 'unrestricted' | 'admin' | 'participant';
+
+export type TableAction =
+  | 'BatchGetItem'
+  | 'ConditionCheckItem'
+  | 'DeleteItem'
+  | 'GetItem'
+  | 'PutItem'
+  | 'Query'
+  | 'UpdateItem';
+
+/** What a route's function may do: the only source of its IAM policy. A transaction needs the actions it is made of. */
+export interface Access {
+  /** DynamoDB actions on the table. */
+  readonly table: readonly TableAction[];
+  /** DynamoDB actions on the table's index. */
+  readonly index?: readonly 'Query'[];
+  /** S3 actions on the objects of rooms. */
+  readonly bucket?: readonly ('GetObject' | 'PutObject')[];
+}
+
+type ObjectSchema = v.StrictObjectSchema<v.ObjectEntries, undefined>;
+type BodySchema = v.GenericSchema<unknown, unknown>;
+
+export interface Route {
+  /** Lower camel case; in kebab case it names the handler's file, and in OpenAPI it is the operation's id. */
+  readonly operation: string;
+  readonly set: ApiSet;
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  /** With `{name}` for each path parameter, as API Gateway and OpenAPI both write it. */
+  readonly path: string;
+  readonly summary: string;
+  readonly description: string;
+  readonly params?: ObjectSchema;
+  readonly query?: ObjectSchema;
+  /** Names in lower case. Headers that are not named here are ignored. */
+  readonly headers?: ObjectSchema;
+  /** Without one, a request that has a body is refused. */
+  readonly body?: BodySchema;
+  /** True where a request without a body is as good as one with `{}`. Default: false. */
+  readonly bodyOptional?: boolean;
+  readonly status: 200 | 201;
+  /** What `data` is in the answer; of a list, what each of its items is. */
+  readonly data: v.GenericSchema<unknown, unknown>;
+  /** True where `data` is an array and a `page` stands beside it. Default: false. */
+  readonly list?: boolean;
+  /** What can go wrong beside what can go wrong everywhere (see COMMON_ERRORS). */
+  readonly errors: readonly ErrorCode[];
+  readonly access: Access;
+  /** A request that works, for the documents. */
+  readonly example: {
+    readonly params?: object;
+    readonly query?: object;
+    readonly headers?: object;
+    readonly body?: object;
+  };
+}
+
+/** Failures that any route can answer with. */
+export const COMMON_ERRORS = [
+  'invalid_request',
+  'invalid_token',
+  'too_many_requests',
+  'internal',
+  'try_again',
+] as const satisfies readonly ErrorCode[];
+
+type OutputOf<Schema> = Schema extends v.GenericSchema<unknown, infer Output> ? Output : Record<never, never>;
+
+/** What a route's handler is called with, once the request has been found valid. */
+export interface Call<R extends Route> {
+  /** The user who calls: the `sub` of the access token. */
+  readonly caller: string;
+  /** The instant at which the request is judged. */
+  readonly now: string;
+  readonly params: OutputOf<R['params']>;
+  readonly query: OutputOf<R['query']>;
+  readonly headers: OutputOf<R['headers']>;
+  readonly body: OutputOf<R['body']>;
+}
+
+/** What a route's handler answers with. */
+export type Answer<R extends Route> = R['list'] extends true ? Page<OutputOf<R['data']>> : OutputOf<R['data']>;

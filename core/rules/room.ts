@@ -1,0 +1,51 @@
+import { type Fault, invalid } from '../contract/errors.ts';
+import { CLOCK_SKEW_MS, MAX_BOOKING_AHEAD_MS } from '../contract/limits.ts';
+import { plus, type Timestamp } from './time.ts';
+
+export type RoomStatus = 'booked' | 'started' | 'ended';
+
+export interface Schedule {
+  readonly start_time: Timestamp;
+  readonly end_time?: Timestamp | null | undefined;
+}
+
+/**
+ * The status of a room at an instant: a pure function of the clock, never stored.
+ * `ended` is asked first, so that a room that is ended before it was to start is ended, not booked.
+ */
+export function roomStatus({ start_time, end_time }: Schedule, now: Timestamp): RoomStatus {
+  if (end_time && end_time <= now) return 'ended';
+  return now < start_time ? 'booked' : 'started';
+}
+
+const tooFar = (time: Timestamp, now: Timestamp): boolean => time > plus(now, MAX_BOOKING_AHEAD_MS);
+
+/** True for a `start_time` that lies further back than a lagging clock explains. */
+export const isPast = (start_time: Timestamp, now: Timestamp): boolean => start_time < plus(now, -CLOCK_SKEW_MS);
+
+/** What is wrong with a start that a caller asks for; a past one is fine when it is the one the room has already. */
+export function startFaults(start_time: Timestamp, now: Timestamp, unchanged = false): Fault[] {
+  if (isPast(start_time, now) && !unchanged)
+    return [{ path: 'start_time', message: 'must not be in the past; leave it out to start now' }];
+  if (tooFar(start_time, now)) return [{ path: 'start_time', message: 'must be within ten years from now' }];
+  return [];
+}
+
+/** What is wrong with an end that a caller asks for. */
+export function endFaults(end_time: Timestamp, now: Timestamp): Fault[] {
+  if (end_time <= now) return [{ path: 'end_time', message: 'must be in the future' }];
+  if (tooFar(end_time, now)) return [{ path: 'end_time', message: 'must be within ten years from now' }];
+  return [];
+}
+
+/** What is wrong with start and end together. */
+export function orderFaults({ start_time, end_time }: Schedule): Fault[] {
+  return end_time && end_time <= start_time
+    ? [{ path: 'end_time', message: `must be after start_time, ${start_time}` }]
+    : [];
+}
+
+/** Throws `invalid_request`, one entry a fault, unless there is none. */
+export function refuse(faults: readonly Fault[]): void {
+  if (faults.length > 0) throw invalid(...faults);
+}
