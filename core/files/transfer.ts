@@ -1,0 +1,81 @@
+import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import { create as contentDisposition } from 'content-disposition';
+import type { Download, Upload } from '../contract/answers.ts';
+import { invalid } from '../contract/errors.ts';
+import { DOWNLOAD_URL_SECONDS, UPLOAD_URL_SECONDS } from '../contract/limits.ts';
+import { env } from '../env.ts';
+import { plus, type Timestamp } from '../rules/time.ts';
+import { addFile, getFile } from '../store/files.ts';
+
+/*
+ * Files go from the client to S3 and back; our functions only sign. Signing asks S3 nothing.
+ */
+
+// A checksum that the SDK would add to the URL is one of the empty body that it signs, and S3 would hold the file to it.
+const s3 = new S3Client({ requestChecksumCalculation: 'WHEN_REQUIRED' });
+
+/** The key has nothing in it that a caller chose. */
+const objectKey = (room_id: string, file_id: string): string => `rooms/${room_id}/${file_id}`;
+
+/**
+ * Records a file and signs a PUT for it. Its length and type are part of the signature, so S3 refuses any other.
+ * Throws `invalid_request` for a file above MAX_UPLOAD_BYTES, and as `addFile` does.
+ */
+export async function startUpload(asked: {
+  room_id: string;
+  name: string;
+  /** In bytes. */
+  size: number;
+  content_type: string;
+  caller: string;
+  now: Timestamp;
+}): Promise<Upload> {
+  const max = Number(env('MAX_UPLOAD_BYTES'));
+  if (asked.size > max) throw invalid({ path: 'size', message: `must be at most ${max} bytes` });
+  const { file_id } = await addFile(asked);
+  const upload_url = await getSignedUrl(
+    s3,
+    new PutObjectCommand({
+      Bucket: env('BUCKET_NAME'),
+      Key: objectKey(asked.room_id, file_id),
+      ContentLength: asked.size,
+      ContentType: asked.content_type,
+    }),
+    {
+      expiresIn: UPLOAD_URL_SECONDS,
+      signingDate: new Date(asked.now),
+      signableHeaders: new Set(['host', 'content-length', 'content-type']),
+    },
+  );
+  return {
+    file_id,
+    upload_url,
+    method: 'PUT',
+    // The length is signed too, but every HTTP client sends it by itself, and browsers let nobody set it.
+    headers: { 'content-type': asked.content_type },
+    expires_at: plus(asked.now, UPLOAD_URL_SECONDS * 1_000),
+  };
+}
+
+/** Signs a GET for a file of a room, under the name it was uploaded with. Throws as `getFile` does. */
+export async function startDownload(asked: {
+  room_id: string;
+  file_id?: string | undefined;
+  message_id?: string | undefined;
+  caller: string;
+  now: Timestamp;
+}): Promise<Download> {
+  const { file_id, name, size, content_type } = await getFile(asked);
+  const download_url = await getSignedUrl(
+    s3,
+    new GetObjectCommand({
+      Bucket: env('BUCKET_NAME'),
+      Key: objectKey(asked.room_id, file_id),
+      ResponseContentDisposition: contentDisposition(name),
+      ResponseContentType: content_type,
+    }),
+    { expiresIn: DOWNLOAD_URL_SECONDS, signingDate: new Date(asked.now) },
+  );
+  return { download_url, expires_at: plus(asked.now, DOWNLOAD_URL_SECONDS * 1_000), name, size, content_type };
+}

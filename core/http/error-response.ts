@@ -1,0 +1,13 @@
+import type { MiddlewareObj } from '@middy/core';
+import type { HttpEvent, HttpResult } from './endpoint.ts';
+import { toRoomsError } from './errors.ts';
+import { failure } from './response.ts';
+
+/** Turns whatever was thrown into the answer the contract has for it. */
+export const errorResponse = (): MiddlewareObj<HttpEvent, HttpResult> => ({
+  onError(request) {
+    const error = toRoomsError(request.error);
+    request.error = error;
+    request.response = failure(error, request.event.requestContext.requestId);
+  },
+});

@@ -1,0 +1,93 @@
+import type { APIGatewayProxyEventV2WithJWTAuthorizer } from 'aws-lambda';
+import * as v from 'valibot';
+import { type Fault, invalid, RoomsError } from '../contract/errors.ts';
+import { userId } from '../contract/fields.ts';
+import { MAX_BODY_BYTES } from '../contract/limits.ts';
+import type { Call, Route } from '../contract/route.ts';
+import { faultsOf } from './faults.ts';
+
+type Event = APIGatewayProxyEventV2WithJWTAuthorizer;
+type Entries = Readonly<Record<string, { readonly type: string; readonly wrapped?: { readonly type: string } }>>;
+
+const NUMBER = /^-?\d{1,20}(\.\d{1,20})?$/;
+
+/** The user who calls: the authorizer has verified the token, but not that its `sub` is one we can keep. */
+function callerOf(event: Event): string {
+  const parsed = v.safeParse(userId, event.requestContext.authorizer.jwt.claims.sub);
+  if (!parsed.success) throw new RoomsError('invalid_token');
+  return parsed.output;
+}
+
+/** Gives each query parameter the type that its field has: numbers and lists arrive as text. */
+function queryOf(raw: string, entries: Entries, faults: Fault[]): Record<string, unknown> {
+  const search = new URLSearchParams(raw);
+  const query: Record<string, unknown> = {};
+  for (const name of new Set(search.keys())) {
+    const values = search.getAll(name);
+    const [value = ''] = values;
+    const field = Object.hasOwn(entries, name) ? entries[name] : undefined;
+    const type = (field?.wrapped ?? field)?.type;
+    if (type === 'array') query[name] = values;
+    else if (values.length > 1) faults.push({ path: name, message: 'must be given only once' });
+    else query[name] = type === 'number' && NUMBER.test(value) ? Number(value) : value;
+  }
+  return query;
+}
+
+function textOf({ body = '', isBase64Encoded }: Event): string {
+  const bytes = Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8');
+  if (bytes.length > MAX_BODY_BYTES)
+    throw new RoomsError('payload_too_large', [{ message: `The body must be at most ${MAX_BODY_BYTES} bytes.` }]);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes).trim();
+  } catch {
+    throw invalid({ message: 'The body must be UTF-8.' });
+  }
+}
+
+function bodyOf(route: Route, event: Event): unknown {
+  const text = textOf(event);
+  if (!route.body) {
+    if (text !== '') throw invalid({ message: `${route.method} ${route.path} takes no body.` });
+    return {};
+  }
+  if (text === '') {
+    if (route.bodyOptional) return {};
+    throw invalid({ message: `${route.method} ${route.path} needs a JSON body.` });
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw invalid({ message: 'The body must be valid JSON.' });
+  }
+}
+
+/**
+ * What a route's handler is called with. Throws `invalid_request` with one entry for every fault in the request,
+ * `invalid_token`, and `payload_too_large`.
+ */
+export function parseRequest<R extends Route>(route: R, event: Event, now: string): Call<R> {
+  const caller = callerOf(event);
+  const faults: Fault[] = [];
+  const check = (schema: v.GenericSchema<unknown, unknown> | undefined, input: unknown): unknown => {
+    if (!schema) return {};
+    const parsed = v.safeParse(schema, input, { abortPipeEarly: true });
+    if (!parsed.success) faults.push(...faultsOf(parsed.issues, schema));
+    return parsed.output;
+  };
+  const query = route.query ?? v.strictObject({});
+  const headers = Object.keys(route.headers?.entries ?? {}).flatMap((name) =>
+    event.headers[name] === undefined ? [] : [[name, event.headers[name]]],
+  );
+  const call = {
+    caller,
+    now,
+    params: check(route.params, event.pathParameters ?? {}),
+    query: check(query, queryOf(event.rawQueryString, query.entries, faults)),
+    headers: check(route.headers, Object.fromEntries(headers)),
+    body: check(route.body, bodyOf(route, event)),
+  };
+  if (faults.length > 0) throw invalid(...faults);
+  // The schemas that have just been satisfied are the ones that Call is inferred from.
+  return call as unknown as Call<R>;
+}

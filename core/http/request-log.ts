@@ -1,0 +1,45 @@
+import type { MiddlewareObj } from '@middy/core';
+import { RoomsError } from '../contract/errors.ts';
+import type { Route } from '../contract/route.ts';
+import type { HttpEvent, HttpResult } from './endpoint.ts';
+
+/** An error's own chain, for the logs only. */
+const chain = (error: unknown): object | undefined =>
+  error instanceof Error
+    ? { name: error.name, message: error.message, stack: error.stack, cause: chain(error.cause) }
+    : undefined;
+
+/**
+ * One line a request. Lambda's JSON format makes a log record of the object. No token, no query and no body gets in: only
+ * ids, and what happened. The error behind a 5xx is part of the line.
+ */
+export const requestLog = ({ operation }: Route): MiddlewareObj<HttpEvent, HttpResult, Error> => {
+  const starts = new WeakMap<object, number>();
+  const write = (request: {
+    event: HttpEvent;
+    error?: Error | null | undefined;
+    response?: HttpResult | null | undefined;
+  }) => {
+    const { event, error, response } = request;
+    const { requestId, authorizer } = event.requestContext;
+    const status = response?.statusCode ?? 500;
+    const line = {
+      operation,
+      status,
+      code: error instanceof RoomsError ? error.code : undefined,
+      api_request_id: requestId,
+      user: authorizer.jwt.claims.sub,
+      room_id: event.pathParameters?.room_id,
+      duration_ms: Math.round(performance.now() - (starts.get(event) ?? performance.now())),
+    };
+    if (status >= 500) console.error({ ...line, error: chain(error?.cause ?? error) });
+    else console.info(line);
+  };
+  return {
+    before: ({ event }) => {
+      starts.set(event, performance.now());
+    },
+    after: write,
+    onError: write,
+  };
+};

@@ -1,0 +1,46 @@
+import { RoomsError } from '../contract/errors.ts';
+import { roomStatus } from '../rules/room.ts';
+import type { Timestamp } from '../rules/time.ts';
+import type { ParticipantItem, RoomItem } from './items.ts';
+import { participantKey, roomKey } from './keys.ts';
+import { get } from './read.ts';
+
+/** Condition on a room item: the caller is an admin of it, and it has not ended. Takes `adminValues`. */
+export const ADMIN_OF_LIVE_ROOM = 'contains(admins, :caller) AND (attribute_not_exists(end_time) OR end_time > :now)';
+
+export const adminValues = (caller: string, now: Timestamp): Record<string, string> => ({
+  ':caller': caller,
+  ':now': now,
+});
+
+/**
+ * Why ADMIN_OF_LIVE_ROOM did not hold for the room as it stood, or undefined when it did hold and something else was amiss.
+ * Only telling an outsider from a participant takes another read.
+ */
+export async function adminRefusal(
+  room: RoomItem | undefined,
+  caller: string,
+  now: Timestamp,
+): Promise<RoomsError | undefined> {
+  if (!room) return new RoomsError('room_not_found');
+  if (!room.admins.has(caller))
+    return new RoomsError((await get(participantKey(room.room_id, caller))) ? 'not_an_admin' : 'not_a_participant');
+  return roomStatus(room, now) === 'ended' ? new RoomsError('room_ended') : undefined;
+}
+
+/**
+ * The room, and the caller's place in it, as they are now; both reads go out together.
+ * Throws `room_not_found` or `not_a_participant`.
+ */
+export async function membership(
+  room_id: string,
+  user_id: string,
+): Promise<{ room: RoomItem; participant: ParticipantItem }> {
+  const [room, participant] = await Promise.all([
+    get<RoomItem>(roomKey(room_id)),
+    get<ParticipantItem>(participantKey(room_id, user_id)),
+  ]);
+  if (!room) throw new RoomsError('room_not_found');
+  if (!participant) throw new RoomsError('not_a_participant');
+  return { room, participant };
+}

@@ -1,0 +1,31 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { invalid } from '../contract/errors.ts';
+import { env } from '../env.ts';
+
+/*
+ * A cursor is base64url(tag ‖ position): the position is the last part of a sort key, never a partition, and the tag binds
+ * it to the list it was issued for. So even a cursor that is forged could only move within a list its caller may read.
+ */
+
+/** Bytes of the HMAC-SHA-256 that are kept. */
+const TAG_BYTES = 16;
+
+const tag = (list: string, position: string): Buffer =>
+  createHmac('sha256', env('CURSOR_KEY')).update(`${list}\n${position}`).digest().subarray(0, TAG_BYTES);
+
+/** The cursor behind `position` of a list; `list` says which list, and of which room or user. */
+export const encodeCursor = (list: string, position: string): string =>
+  Buffer.concat([tag(list, position), Buffer.from(position)]).toString('base64url');
+
+/** The position that a cursor of this very list stands for. Throws `invalid_request` for any other text. */
+export function decodeCursor(list: string, cursor: string): string {
+  const bytes = Buffer.from(cursor, 'base64url');
+  const position = bytes.subarray(TAG_BYTES).toString();
+  const genuine =
+    bytes.length > TAG_BYTES &&
+    bytes.toString('base64url') === cursor &&
+    timingSafeEqual(bytes.subarray(0, TAG_BYTES), tag(list, position));
+  if (!genuine)
+    throw invalid({ path: 'cursor', message: 'is not a cursor of this list; leave it out to start at the first page' });
+  return position;
+}

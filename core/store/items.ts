@@ -1,0 +1,118 @@
+import type { Attachment, Message, MyRoom, Participant, Profile, Room } from '../contract/answers.ts';
+import { roomStatus } from '../rules/room.ts';
+import type { Timestamp } from '../rules/time.ts';
+import type { Key } from './keys.ts';
+
+/*
+ * The items as they lie in the table. What the table gives back is taken to have these shapes: nothing else writes to it.
+ */
+
+export interface RoomItem extends Key {
+  room_id: string;
+  name: string;
+  description?: string;
+  start_time: Timestamp;
+  end_time?: Timestamp;
+  end_reason?: string;
+  /** Never empty. It is on the room so that one condition both authorises an admin's write and guards the last admin. */
+  admins: Set<string>;
+  created_by: string;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+}
+
+export interface ParticipantItem extends Key {
+  GSI1PK: string;
+  GSI1SK: string;
+  room_id: string;
+  participant_id: string;
+  username?: string;
+  archive_room?: boolean;
+  added_by: string;
+  added_at: Timestamp;
+  /** The live connections that have joined the room as this participant; absent when there is none. */
+  connections?: Set<string>;
+}
+
+/** What the index holds of a participant: see the table's projection. */
+export type IndexedParticipant = Pick<ParticipantItem, 'PK' | 'SK' | 'GSI1PK' | 'GSI1SK' | 'username' | 'archive_room'>;
+
+export interface FileItem extends Key, Attachment {
+  room_id: string;
+  uploader_id: string;
+  created_at: Timestamp;
+}
+
+export interface MessageItem extends Key {
+  room_id: string;
+  message_id: string;
+  sender_id: string;
+  client_message_id: string;
+  text?: string;
+  attachment?: Attachment;
+  sent_at: Timestamp;
+}
+
+/** Remembers a sent message, so that sending it again stores nothing new. */
+export interface SentItem extends Key {
+  message_id: string;
+  sent_at: Timestamp;
+  /** In epoch seconds. */
+  expires_at: number;
+}
+
+/** Remembers the room that a request with an `Idempotency-Key` created. */
+export interface IdempotencyItem extends Key {
+  request_hash: string;
+  room: RoomItem;
+  /** In epoch seconds. */
+  expires_at: number;
+}
+
+export const toRoom = (item: RoomItem, now: Timestamp): Room => ({
+  room_id: item.room_id,
+  name: item.name,
+  description: item.description ?? null,
+  start_time: item.start_time,
+  end_time: item.end_time ?? null,
+  status: roomStatus(item, now),
+  end_reason: item.end_reason ?? null,
+  created_by: item.created_by,
+  created_at: item.created_at,
+  updated_at: item.updated_at,
+});
+
+export const toMyRoom = (
+  room: RoomItem,
+  participant: Pick<ParticipantItem, 'username' | 'archive_room'>,
+  caller: string,
+  now: Timestamp,
+): MyRoom => ({
+  ...toRoom(room, now),
+  is_admin: room.admins.has(caller),
+  username: participant.username ?? null,
+  archive_room: participant.archive_room ?? false,
+});
+
+/** `item` may be missing: then it is about to be written, and has no profile yet. */
+export const toProfile = (participant_id: string, item?: Partial<ParticipantItem>): Profile => ({
+  participant_id,
+  username: item?.username ?? null,
+  archive_room: item?.archive_room ?? false,
+});
+
+export const toParticipant = (
+  participant_id: string,
+  item: Partial<ParticipantItem> | undefined,
+  is_admin: boolean,
+): Participant => ({ ...toProfile(participant_id, item), is_admin });
+
+export const toMessage = (item: MessageItem): Message => ({
+  message_id: item.message_id,
+  room_id: item.room_id,
+  sender_id: item.sender_id,
+  client_message_id: item.client_message_id,
+  text: item.text ?? null,
+  attachment: item.attachment ?? null,
+  sent_at: item.sent_at,
+});

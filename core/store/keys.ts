@@ -1,0 +1,61 @@
+/*
+ * The keys of the single table. Access patterns first:
+ *
+ *   a room by its id                          PK ROOM#<room_id>   SK ROOM
+ *   a participant of a room                   PK ROOM#<room_id>   SK PARTICIPANT#<user_id>
+ *   the participants of a room, by user id    PK ROOM#<room_id>   SK begins with PARTICIPANT#
+ *   the rooms of a user, newest first         GSI1PK USER#<user_id>   GSI1SK ROOM#<room_id>, descending (UUIDv7 sorts by time)
+ *   a file of a room                          PK ROOM#<room_id>   SK FILE#<file_id>
+ *   a message of a room                       PK CHAT#<room_id>   SK MESSAGE#<ulid>
+ *   the messages of a room, by time           PK CHAT#<room_id>   SK begins with MESSAGE# (a ULID sorts by time)
+ *   was this message sent already?            PK CHAT#<room_id>   SK SENT#<user_id>#<client_message_id>
+ *   was this room created already?            PK USER#<user_id>   SK IDEMPOTENCY#<key>
+ *
+ * Messages have a partition of their own, so that a busy chat does not slow the room it belongs to.
+ */
+
+export interface Key {
+  readonly PK: string;
+  readonly SK: string;
+}
+
+export const PARTICIPANT = 'PARTICIPANT#';
+export const MESSAGE = 'MESSAGE#';
+export const USERS_ROOMS_INDEX = 'GSI1';
+
+export const roomPartition = (room_id: string): string => `ROOM#${room_id}`;
+export const chatPartition = (room_id: string): string => `CHAT#${room_id}`;
+export const userPartition = (user_id: string): string => `USER#${user_id}`;
+
+export const roomKey = (room_id: string): Key => ({ PK: roomPartition(room_id), SK: 'ROOM' });
+
+export const participantKey = (room_id: string, user_id: string): Key => ({
+  PK: roomPartition(room_id),
+  SK: `${PARTICIPANT}${user_id}`,
+});
+
+/** Where the index finds a participant's room. */
+export const userRoomKey = (room_id: string, user_id: string): { GSI1PK: string; GSI1SK: string } => ({
+  GSI1PK: userPartition(user_id),
+  GSI1SK: roomPartition(room_id),
+});
+
+export const fileKey = (room_id: string, file_id: string): Key => ({
+  PK: roomPartition(room_id),
+  SK: `FILE#${file_id}`,
+});
+
+export const messageKey = (room_id: string, message_id: string): Key => ({
+  PK: chatPartition(room_id),
+  SK: `${MESSAGE}${message_id}`,
+});
+
+export const sentKey = (room_id: string, sender_id: string, client_message_id: string): Key => ({
+  PK: chatPartition(room_id),
+  SK: `SENT#${sender_id}#${client_message_id}`,
+});
+
+export const idempotencyKey = (user_id: string, key: string): Key => ({
+  PK: userPartition(user_id),
+  SK: `IDEMPOTENCY#${key}`,
+});

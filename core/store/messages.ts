@@ -1,0 +1,103 @@
+import { monotonicFactory } from 'ulid';
+import type { Attachment, Message, Page } from '../contract/answers.ts';
+import { IDEMPOTENCY_TTL_SECONDS } from '../contract/limits.ts';
+import { epochSeconds, type Timestamp } from '../rules/time.ts';
+import { membership } from './access.ts';
+import { decodeCursor, encodeCursor } from './cursor.ts';
+import { type MessageItem, type SentItem, toMessage } from './items.ts';
+import { chatPartition, MESSAGE, messageKey, sentKey } from './keys.ts';
+import { get, queryPage } from './read.ts';
+import { transact } from './write.ts';
+
+/** Within a process, ids that are made in the same millisecond still sort in the order in which they were made. */
+const ulid = monotonicFactory();
+
+export interface NewMessage {
+  readonly room_id: string;
+  readonly sender_id: string;
+  /** Chosen by the sender; sending it again within a day stores nothing new. */
+  readonly client_message_id: string;
+  readonly text?: string | undefined;
+  readonly attachment?: Attachment | undefined;
+  readonly now: Timestamp;
+}
+
+/**
+ * Stores a message, and with it a marker under the sender's own id for it. Whether the sender may send is not asked here.
+ * Answers with the stored message: that of the first time where it was sent before.
+ * It must not touch the room's item: in a transaction, two senders would conflict there.
+ */
+export async function appendMessage(message: NewMessage): Promise<Message> {
+  const { room_id, sender_id, client_message_id, text, attachment, now } = message;
+  const message_id = ulid(Date.parse(now));
+  const item: MessageItem = {
+    ...messageKey(room_id, message_id),
+    room_id,
+    message_id,
+    sender_id,
+    client_message_id,
+    ...(text !== undefined && { text }),
+    ...(attachment && { attachment }),
+    sent_at: now,
+  };
+  const sent: SentItem = {
+    ...sentKey(room_id, sender_id, client_message_id),
+    message_id,
+    sent_at: now,
+    expires_at: epochSeconds(now) + IDEMPOTENCY_TTL_SECONDS,
+  };
+  const outcome = await transact([
+    {
+      Put: {
+        Item: sent,
+        ConditionExpression: 'attribute_not_exists(PK) OR expires_at <= :now',
+        ExpressionAttributeValues: { ':now': epochSeconds(now) },
+      },
+    },
+    { Put: { Item: item, ConditionExpression: 'attribute_not_exists(PK)' } },
+  ]);
+  if (outcome.done) return toMessage(item);
+
+  const first = outcome.refusals[0]?.old as SentItem | undefined;
+  // A ULID has 80 random bits a millisecond: nobody else took ours.
+  if (!first) throw new Error(`The message id ${message_id} is taken.`);
+  const stored = await get<MessageItem>(messageKey(room_id, first.message_id));
+  if (!stored) throw new Error(`The message ${first.message_id} was sent, but is not stored.`);
+  return toMessage(stored);
+}
+
+/**
+ * One page of a room's chat. Consistent: it holds everything that was stored before it was asked for.
+ * Throws as `membership` does.
+ */
+export async function listMessages({
+  room_id,
+  order,
+  limit,
+  cursor,
+  caller,
+}: {
+  room_id: string;
+  order: 'asc' | 'desc';
+  limit: number;
+  cursor?: string | undefined;
+  caller: string;
+}): Promise<Page<Message>> {
+  const list = `chat of ${room_id}`;
+  const start = cursor && decodeCursor(list, cursor);
+  const [, { items, more }] = await Promise.all([
+    membership(room_id, caller),
+    queryPage<MessageItem>(
+      {
+        KeyConditionExpression: 'PK = :chat AND begins_with(SK, :message)',
+        ExpressionAttributeValues: { ':chat': chatPartition(room_id), ':message': MESSAGE },
+        ScanIndexForward: order === 'asc',
+        ConsistentRead: true,
+        ...(start && { ExclusiveStartKey: messageKey(room_id, start) }),
+      },
+      limit,
+    ),
+  ]);
+  const last = items.at(-1)?.message_id;
+  return { items: items.map(toMessage), next_cursor: more && last ? encodeCursor(list, last) : null };
+}

@@ -1,0 +1,249 @@
+import type { ListedParticipant, Page, Participant, Profile, RemovedParticipant } from '../contract/answers.ts';
+import { RoomsError } from '../contract/errors.ts';
+import { MAX_ADMINS } from '../contract/limits.ts';
+import type { Timestamp } from '../rules/time.ts';
+import { ADMIN_OF_LIVE_ROOM, adminRefusal, adminValues, membership } from './access.ts';
+import { decodeCursor, encodeCursor } from './cursor.ts';
+import { type ParticipantItem, type RoomItem, toParticipant, toProfile } from './items.ts';
+import { PARTICIPANT, participantKey, roomKey, roomPartition, userRoomKey } from './keys.ts';
+import { get, getMany, queryPage } from './read.ts';
+import { transact, update } from './write.ts';
+
+interface Act {
+  readonly room_id: string;
+  readonly caller: string;
+  readonly now: Timestamp;
+}
+
+/**
+ * Adds users to a room; one who is there already stays as they are. Answers with all of them.
+ * The profiles are read while the write is under way: whether the read sees an item just before or just after that, the
+ * profile is the same. Throws as `adminRefusal` says.
+ */
+export async function addParticipants({
+  room_id,
+  participant_ids,
+  caller,
+  now,
+}: Act & { participant_ids: readonly string[] }): Promise<Page<Participant>> {
+  const ids = [...new Set(participant_ids)];
+  const [outcome, known] = await Promise.all([
+    transact([
+      {
+        ConditionCheck: {
+          Key: roomKey(room_id),
+          ConditionExpression: ADMIN_OF_LIVE_ROOM,
+          ExpressionAttributeValues: adminValues(caller, now),
+        },
+      },
+      ...ids.map((id) => {
+        const { GSI1PK, GSI1SK } = userRoomKey(room_id, id);
+        return {
+          Update: {
+            Key: participantKey(room_id, id),
+            UpdateExpression:
+              'SET room_id = :room, participant_id = :id, GSI1PK = :gsi1pk, GSI1SK = :gsi1sk, ' +
+              'added_by = if_not_exists(added_by, :caller), added_at = if_not_exists(added_at, :now)',
+            ExpressionAttributeValues: {
+              ...adminValues(caller, now),
+              ':room': room_id,
+              ':id': id,
+              ':gsi1pk': GSI1PK,
+              ':gsi1sk': GSI1SK,
+            },
+          },
+        };
+      }),
+    ]),
+    getMany<RoomItem | ParticipantItem>([roomKey(room_id), ...ids.map((id) => participantKey(room_id, id))], {
+      consistent: true,
+    }),
+  ]);
+  if (!outcome.done)
+    throw (
+      (await adminRefusal(outcome.refusals[0]?.old as RoomItem | undefined, caller, now)) ?? new RoomsError('try_again')
+    );
+
+  const room = known.find((item): item is RoomItem => 'admins' in item);
+  const profiles = new Map(known.flatMap((item) => ('participant_id' in item ? [[item.participant_id, item]] : [])));
+  return {
+    items: ids.map((id) => toParticipant(id, profiles.get(id), room?.admins.has(id) ?? false)),
+    next_cursor: null,
+  };
+}
+
+/**
+ * Removes users from a room, and their admin rights in the same write. Answers with all that were named: none of them is a
+ * participant any longer, whether they were or not.
+ * Throws `last_admin` where no admin would be left, and as `adminRefusal` says.
+ */
+export async function removeParticipants({
+  room_id,
+  participant_ids,
+  caller,
+  now,
+}: Act & { participant_ids: readonly string[] }): Promise<Page<RemovedParticipant>> {
+  const ids = [...new Set(participant_ids)];
+  const remove = (guard: string, values: Record<string, unknown>) =>
+    transact([
+      {
+        Update: {
+          Key: roomKey(room_id),
+          UpdateExpression: 'DELETE admins :removed',
+          ConditionExpression: `${ADMIN_OF_LIVE_ROOM}${guard}`,
+          ExpressionAttributeValues: { ...adminValues(caller, now), ':removed': new Set(ids), ...values },
+        },
+      },
+      ...ids.map((id) => ({ Delete: { Key: participantKey(room_id, id) } })),
+    ]);
+
+  // An admin who removes others stays one. One who goes needs an admin who stays: more admins than are removed are proof of
+  // that; where they are fewer, the refusal brings the admins, and the next try names the one who has to stay.
+  let outcome = await (ids.includes(caller)
+    ? remove(' AND size(admins) > :count', { ':count': ids.length })
+    : remove('', {}));
+  while (!outcome.done) {
+    const room = outcome.refusals[0]?.old as RoomItem | undefined;
+    const refusal = await adminRefusal(room, caller, now);
+    if (refusal || !room) throw refusal;
+    const heir = [...room.admins].find((admin) => !ids.includes(admin));
+    if (heir === undefined) throw new RoomsError('last_admin');
+    outcome = await remove(' AND contains(admins, :heir)', { ':heir': heir });
+  }
+  return { items: ids.map((participant_id) => ({ participant_id })), next_cursor: null };
+}
+
+/**
+ * Gives a participant the admin right. Throws `participant_not_found` for one who is not in the room, `too_many_admins`,
+ * and as `adminRefusal` says.
+ */
+export async function grantAdmin({
+  room_id,
+  participant_id,
+  caller,
+  now,
+}: Act & { participant_id: string }): Promise<Participant> {
+  const [outcome, participant] = await Promise.all([
+    transact([
+      {
+        Update: {
+          Key: roomKey(room_id),
+          UpdateExpression: 'ADD admins :granted',
+          ConditionExpression: `${ADMIN_OF_LIVE_ROOM} AND (contains(admins, :participant) OR size(admins) < :max)`,
+          ExpressionAttributeValues: {
+            ...adminValues(caller, now),
+            ':participant': participant_id,
+            ':granted': new Set([participant_id]),
+            ':max': MAX_ADMINS,
+          },
+        },
+      },
+      {
+        ConditionCheck: {
+          Key: participantKey(room_id, participant_id),
+          ConditionExpression: 'attribute_exists(PK)',
+        },
+      },
+    ]),
+    get<ParticipantItem>(participantKey(room_id, participant_id)),
+  ]);
+  if (outcome.done) return toParticipant(participant_id, participant, true);
+
+  const [onRoom, onParticipant] = outcome.refusals;
+  // The room's item comes back only where its own condition failed.
+  const refusal = onRoom?.refused ? await adminRefusal(onRoom.old as RoomItem | undefined, caller, now) : undefined;
+  throw refusal ?? new RoomsError(onParticipant?.refused ? 'participant_not_found' : 'too_many_admins');
+}
+
+/**
+ * Takes the admin right from a participant. Whoever takes it from another keeps their own, so only giving up one's own right
+ * can cost a room its last admin. Throws `last_admin`, `participant_not_found`, and as `adminRefusal` says.
+ */
+export async function revokeAdmin({
+  room_id,
+  participant_id,
+  caller,
+  now,
+}: Act & { participant_id: string }): Promise<Participant> {
+  const own = participant_id === caller;
+  const [outcome, participant] = await Promise.all([
+    update<RoomItem>(roomKey(room_id), {
+      UpdateExpression: 'DELETE admins :revoked',
+      ConditionExpression: `${ADMIN_OF_LIVE_ROOM}${own ? ' AND size(admins) > :one' : ''}`,
+      ExpressionAttributeValues: {
+        ...adminValues(caller, now),
+        ':revoked': new Set([participant_id]),
+        ...(own && { ':one': 1 }),
+      },
+    }),
+    get<ParticipantItem>(participantKey(room_id, participant_id)),
+  ]);
+  if (!outcome.done) throw (await adminRefusal(outcome.old, caller, now)) ?? new RoomsError('last_admin');
+  if (!participant) throw new RoomsError('participant_not_found');
+  return toParticipant(participant_id, participant, false);
+}
+
+/** One page of the participants of a room, in the order of their ids. Throws as `membership` does. */
+export async function listParticipants({
+  room_id,
+  limit,
+  cursor,
+  caller,
+}: Omit<Act, 'now'> & { limit: number; cursor?: string | undefined }): Promise<Page<ListedParticipant>> {
+  const list = `participants of ${room_id}`;
+  const start = cursor && decodeCursor(list, cursor);
+  const [{ room }, { items, more }] = await Promise.all([
+    membership(room_id, caller),
+    queryPage<ParticipantItem>(
+      {
+        KeyConditionExpression: 'PK = :room AND begins_with(SK, :participant)',
+        ExpressionAttributeValues: { ':room': roomPartition(room_id), ':participant': PARTICIPANT },
+        ConsistentRead: true,
+        ...(start && { ExclusiveStartKey: participantKey(room_id, start) }),
+      },
+      limit,
+    ),
+  ]);
+  const last = items.at(-1)?.participant_id;
+  return {
+    items: items.map((item) => ({
+      ...toParticipant(item.participant_id, item, room.admins.has(item.participant_id)),
+      online: item.connections !== undefined && item.connections.size > 0,
+    })),
+    next_cursor: more && last ? encodeCursor(list, last) : null,
+  };
+}
+
+/**
+ * Changes the caller's own profile in a room, also in one that has ended. null clears the user name.
+ * Throws `room_not_found` or `not_a_participant`.
+ */
+export async function updateProfile({
+  room_id,
+  username,
+  archive_room,
+  caller,
+}: Omit<Act, 'now'> & {
+  username?: string | null | undefined;
+  archive_room?: boolean | undefined;
+}): Promise<Profile> {
+  const sets = [
+    ...(username ? ['username = :username'] : []),
+    ...(archive_room === undefined ? [] : ['archive_room = :archive_room']),
+  ];
+  const outcome = await update<ParticipantItem>(participantKey(room_id, caller), {
+    UpdateExpression: [
+      ...(sets.length > 0 ? [`SET ${sets.join(', ')}`] : []),
+      ...(username === null ? ['REMOVE username'] : []),
+    ].join(' '),
+    ConditionExpression: 'attribute_exists(PK)',
+    ...(sets.length > 0 && {
+      ExpressionAttributeValues: {
+        ...(username && { ':username': username }),
+        ...(archive_room !== undefined && { ':archive_room': archive_room }),
+      },
+    }),
+  });
+  if (outcome.done) return toProfile(caller, outcome.item);
+  throw new RoomsError((await get(roomKey(room_id))) ? 'not_a_participant' : 'room_not_found');
+}

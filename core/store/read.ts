@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BatchGetCommand, GetCommand, QueryCommand, type QueryCommandInput } from '@aws-sdk/lib-dynamodb';
+import { RoomsError } from '../contract/errors.ts';
+import { backoffMs } from './backoff.ts';
+import { dynamodb, tableName } from './client.ts';
+import type { Key } from './keys.ts';
+
+/*
+ * Reads of the table. This file and write.ts are where its answers get their types: see items.ts.
+ */
+
+/** DynamoDB's limit for one BatchGetItem. */
+const BATCH_GET_KEYS = 100;
+const BATCH_GET_ATTEMPTS = 5;
+
+/** One item as it is now (a consistent read), or undefined. */
+export async function get<Item extends Key>({ PK, SK }: Key): Promise<Item | undefined> {
+  const { Item } = await dynamodb.send(
+    new GetCommand({ TableName: tableName(), Key: { PK, SK }, ConsistentRead: true }),
+  );
+  return Item as Item | undefined;
+}
+
+async function getChunk<Item extends Key>(keys: readonly Key[], consistent: boolean): Promise<Item[]> {
+  const found: Item[] = [];
+  let pending = keys.map(({ PK, SK }) => ({ PK, SK }));
+  for (let attempt = 0; pending.length > 0; attempt++) {
+    if (attempt === BATCH_GET_ATTEMPTS) throw new RoomsError('try_again');
+    if (attempt > 0) await sleep(backoffMs(attempt));
+    const { Responses, UnprocessedKeys } = await dynamodb.send(
+      new BatchGetCommand({ RequestItems: { [tableName()]: { Keys: pending, ConsistentRead: consistent } } }),
+    );
+    found.push(...((Responses?.[tableName()] ?? []) as Item[]));
+    pending = (UnprocessedKeys?.[tableName()]?.Keys ?? []) as Key[] as typeof pending;
+  }
+  return found;
+}
+
+/**
+ * Those of the items that exist, in no order; chunks beyond DynamoDB's hundred keys go out together.
+ * Keys that DynamoDB leaves unprocessed are asked for again; throws `try_again` when it keeps doing so.
+ */
+export async function getMany<Item extends Key>(
+  keys: readonly Key[],
+  { consistent }: { consistent: boolean },
+): Promise<Item[]> {
+  const chunks = Array.from({ length: Math.ceil(keys.length / BATCH_GET_KEYS) }, (_, n) =>
+    keys.slice(n * BATCH_GET_KEYS, (n + 1) * BATCH_GET_KEYS),
+  );
+  return (await Promise.all(chunks.map((chunk) => getChunk<Item>(chunk, consistent)))).flat();
+}
+
+export interface PageOf<Item> {
+  readonly items: readonly Item[];
+  /** True where the table has more behind the last of `items`. */
+  readonly more: boolean;
+}
+
+/**
+ * At most `limit` items of one query. Asks for one more than that, so that the last page knows that it is the last;
+ * a page is also cut where DynamoDB cuts it, at 1 MB.
+ */
+export async function queryPage<Item extends Partial<Key>>(
+  query: Omit<QueryCommandInput, 'TableName' | 'Limit'>,
+  limit: number,
+): Promise<PageOf<Item>> {
+  const { Items = [], LastEvaluatedKey } = await dynamodb.send(
+    new QueryCommand({ ...query, TableName: tableName(), Limit: limit + 1 }),
+  );
+  return { items: Items.slice(0, limit) as Item[], more: Items.length > limit || LastEvaluatedKey !== undefined };
+}

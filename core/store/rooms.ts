@@ -1,0 +1,255 @@
+import { createHash } from 'node:crypto';
+import { v7 as uuidv7 } from 'uuid';
+import type { MyRoom, Page, Room } from '../contract/answers.ts';
+import { RoomsError } from '../contract/errors.ts';
+import { IDEMPOTENCY_TTL_SECONDS } from '../contract/limits.ts';
+import { endFaults, isPast, orderFaults, type RoomStatus, refuse, roomStatus, startFaults } from '../rules/room.ts';
+import { epochSeconds, plus, type Timestamp } from '../rules/time.ts';
+import { ADMIN_OF_LIVE_ROOM, adminRefusal, adminValues, membership } from './access.ts';
+import { decodeCursor, encodeCursor } from './cursor.ts';
+import {
+  type IdempotencyItem,
+  type IndexedParticipant,
+  type ParticipantItem,
+  type RoomItem,
+  toMyRoom,
+  toRoom,
+} from './items.ts';
+import {
+  idempotencyKey,
+  participantKey,
+  roomKey,
+  roomPartition,
+  USERS_ROOMS_INDEX,
+  userPartition,
+  userRoomKey,
+} from './keys.ts';
+import { getMany, queryPage } from './read.ts';
+import { transact, update } from './write.ts';
+
+interface Act {
+  readonly caller: string;
+  readonly now: Timestamp;
+}
+
+export interface NewRoom {
+  readonly name: string;
+  readonly description?: string | null | undefined;
+  /** Default: now. */
+  readonly start_time?: Timestamp | null | undefined;
+  /** Default: none; the room goes on until it is ended. */
+  readonly end_time?: Timestamp | null | undefined;
+  readonly participant_ids: readonly string[];
+}
+
+const newParticipant = (room_id: string, participant_id: string, { caller, now }: Act): ParticipantItem => ({
+  ...participantKey(room_id, participant_id),
+  ...userRoomKey(room_id, participant_id),
+  room_id,
+  participant_id,
+  added_by: caller,
+  added_at: now,
+});
+
+/**
+ * Creates a room with its participants; the caller is its first admin.
+ * With an idempotency key, the same request again gets the room of the first time.
+ * Throws `invalid_request` for times that make no sense, and `idempotency_conflict` for a key that another request has used.
+ */
+export async function createRoom(act: Act & { room: NewRoom; idempotency_key?: string | undefined }): Promise<Room> {
+  const { caller, now, room: wanted, idempotency_key } = act;
+  const start_time = wanted.start_time ?? now;
+  refuse([
+    ...startFaults(start_time, now),
+    ...(wanted.end_time ? [...endFaults(wanted.end_time, now), ...orderFaults({ ...wanted, start_time })] : []),
+  ]);
+
+  const room_id = uuidv7({ msecs: Date.parse(now) });
+  const room: RoomItem = {
+    ...roomKey(room_id),
+    room_id,
+    name: wanted.name,
+    ...(wanted.description && { description: wanted.description }),
+    start_time,
+    ...(wanted.end_time && { end_time: wanted.end_time }),
+    admins: new Set([caller]),
+    created_by: caller,
+    created_at: now,
+    updated_at: now,
+  };
+  const participants = [...new Set([caller, ...wanted.participant_ids])];
+  const memory = idempotency_key && {
+    ...idempotencyKey(caller, idempotency_key),
+    request_hash: createHash('sha256').update(JSON.stringify(wanted)).digest('base64url'),
+    room,
+    expires_at: epochSeconds(now) + IDEMPOTENCY_TTL_SECONDS,
+  };
+
+  const outcome = await transact([
+    { Put: { Item: room, ConditionExpression: 'attribute_not_exists(PK)' } },
+    ...participants.map((id) => ({ Put: { Item: newParticipant(room_id, id, act) } })),
+    ...(memory
+      ? [
+          {
+            Put: {
+              Item: memory,
+              // Expired items linger until DynamoDB deletes them, up to some days later.
+              ConditionExpression: 'attribute_not_exists(PK) OR expires_at <= :now',
+              ExpressionAttributeValues: { ':now': epochSeconds(now) },
+            },
+          },
+        ]
+      : []),
+  ]);
+  if (outcome.done) return toRoom(room, now);
+
+  const first = outcome.refusals.at(-1)?.old as IdempotencyItem | undefined;
+  if (!memory || !first) throw new Error('A new room was refused although its id is new.');
+  if (first.request_hash !== memory.request_hash) throw new RoomsError('idempotency_conflict');
+  return toRoom(first.room, now);
+}
+
+export interface RoomChanges {
+  readonly name?: string | undefined;
+  /** null clears it. */
+  readonly description?: string | null | undefined;
+  readonly start_time?: Timestamp | undefined;
+  /** null clears it: the room goes on until it is ended. */
+  readonly end_time?: Timestamp | null | undefined;
+}
+
+/** `SET`s what has a value and `REMOVE`s what is null; names go through placeholders, as some are reserved words. */
+function assignment(attributes: Readonly<Record<string, string | null | undefined>>) {
+  const given = Object.entries(attributes).filter(([, value]) => value !== undefined);
+  const sets = given.filter(([, value]) => value !== null).map(([name]) => `#${name} = :${name}`);
+  const removes = given.filter(([, value]) => value === null).map(([name]) => `#${name}`);
+  return {
+    UpdateExpression: `SET ${sets.join(', ')}${removes.length > 0 ? ` REMOVE ${removes.join(', ')}` : ''}`,
+    ExpressionAttributeNames: Object.fromEntries(given.map(([name]) => [`#${name}`, name])),
+    values: Object.fromEntries(given.filter(([, value]) => value !== null).map(([name, value]) => [`:${name}`, value])),
+  };
+}
+
+/**
+ * Changes a room that has not ended. What must hold between a new time and the stored other one is part of the condition.
+ * Throws `invalid_request` for times that make no sense, and as `adminRefusal` says.
+ */
+export async function updateRoom({
+  room_id,
+  changes,
+  caller,
+  now,
+}: Act & { room_id: string; changes: RoomChanges }): Promise<Room> {
+  const { name, start_time, end_time } = changes;
+  const description = changes.description === '' ? null : changes.description;
+  refuse([
+    ...(start_time ? startFaults(start_time, now, true) : []),
+    ...(end_time ? endFaults(end_time, now) : []),
+    ...(start_time && end_time ? orderFaults({ start_time, end_time }) : []),
+  ]);
+
+  const { values, ...expressions } = assignment({
+    updated_at: now,
+    name,
+    description,
+    start_time,
+    end_time,
+    // The reason was given for the end that this replaces.
+    end_reason: end_time === undefined ? undefined : null,
+  });
+  const outcome = await update<RoomItem>(roomKey(room_id), {
+    ...expressions,
+    ConditionExpression: [
+      ADMIN_OF_LIVE_ROOM,
+      ...(start_time && end_time === undefined ? ['(attribute_not_exists(end_time) OR end_time > :start_time)'] : []),
+      ...(end_time && !start_time ? ['start_time < :end_time'] : []),
+      // A form that sends all of a room back sends the past start it has already.
+      ...(start_time && isPast(start_time, now) ? ['start_time = :start_time'] : []),
+    ].join(' AND '),
+    ExpressionAttributeValues: { ...adminValues(caller, now), ...values },
+  });
+  if (outcome.done) return toRoom(outcome.item, now);
+
+  const { old } = outcome;
+  const refusal = await adminRefusal(old, caller, now);
+  if (refusal || !old) throw refusal;
+  refuse([
+    ...(start_time ? startFaults(start_time, now, start_time === old.start_time) : []),
+    ...orderFaults({
+      start_time: start_time ?? old.start_time,
+      end_time: end_time === undefined ? old.end_time : end_time,
+    }),
+  ]);
+  throw new RoomsError('try_again');
+}
+
+/**
+ * Lets a room end `time_left_in_seconds` from now (default: 0). No job has to run then: the status follows from the clock.
+ * Throws as `adminRefusal` says.
+ */
+export async function endRoom({
+  room_id,
+  time_left_in_seconds = 0,
+  reason,
+  caller,
+  now,
+}: Act & {
+  room_id: string;
+  time_left_in_seconds?: number | undefined;
+  reason?: string | undefined;
+}): Promise<Room> {
+  const { values, ...expressions } = assignment({
+    updated_at: now,
+    end_time: plus(now, time_left_in_seconds * 1_000),
+    end_reason: reason || null,
+  });
+  const outcome = await update<RoomItem>(roomKey(room_id), {
+    ...expressions,
+    ConditionExpression: ADMIN_OF_LIVE_ROOM,
+    ExpressionAttributeValues: { ...adminValues(caller, now), ...values },
+  });
+  if (outcome.done) return toRoom(outcome.item, now);
+  throw (await adminRefusal(outcome.old, caller, now)) ?? new RoomsError('try_again');
+}
+
+/** The room as the caller sees it. Throws as `membership` does. */
+export async function getRoom({ room_id, caller, now }: Act & { room_id: string }): Promise<MyRoom> {
+  const { room, participant } = await membership(room_id, caller);
+  return toMyRoom(room, participant, caller, now);
+}
+
+/** One page of the rooms that the caller was added to, newest first; `status` filters within the page. */
+export async function listRooms({
+  status,
+  limit,
+  cursor,
+  caller,
+  now,
+}: Act & { status?: RoomStatus | undefined; limit: number; cursor?: string | undefined }): Promise<Page<MyRoom>> {
+  const list = `rooms of ${caller}`;
+  const start = cursor && decodeCursor(list, cursor);
+  const { items, more } = await queryPage<IndexedParticipant>(
+    {
+      IndexName: USERS_ROOMS_INDEX,
+      KeyConditionExpression: 'GSI1PK = :user AND begins_with(GSI1SK, :room)',
+      ExpressionAttributeValues: { ':user': userPartition(caller), ':room': roomPartition('') },
+      ScanIndexForward: false,
+      ...(start && { ExclusiveStartKey: { ...participantKey(start, caller), ...userRoomKey(start, caller) } }),
+    },
+    limit,
+  );
+  const found = await getMany<RoomItem>(
+    items.map(({ PK }) => ({ PK, SK: roomKey('').SK })),
+    { consistent: false },
+  );
+  const rooms = new Map(found.map((room) => [room.PK, room]));
+  const last = items.at(-1)?.PK;
+  return {
+    items: items.flatMap((participant) => {
+      const room = rooms.get(participant.PK);
+      if (!room || (status && roomStatus(room, now) !== status)) return [];
+      return [toMyRoom(room, participant, caller, now)];
+    }),
+    next_cursor: more && last ? encodeCursor(list, last.slice(roomPartition('').length)) : null,
+  };
+}

@@ -1,0 +1,120 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  ConditionalCheckFailedException,
+  TransactionCanceledException,
+  TransactionConflictException,
+} from '@aws-sdk/client-dynamodb';
+import {
+  TransactWriteCommand,
+  type TransactWriteCommandInput,
+  UpdateCommand,
+  type UpdateCommandInput,
+} from '@aws-sdk/lib-dynamodb';
+import { unmarshall } from '@aws-sdk/util-dynamodb';
+import { RoomsError } from '../contract/errors.ts';
+import { backoffMs } from './backoff.ts';
+import { dynamodb, tableName } from './client.ts';
+import type { Key } from './keys.ts';
+
+/*
+ * Conditional writes to the table. A condition that does not hold is an answer, not an exception: it brings the item as it
+ * stood at that moment, from which the caller says why it was refused.
+ */
+
+/** Two admins who act at the same moment conflict once or twice; more tries than this mean trouble of another kind. */
+const CONFLICT_ATTEMPTS = 8;
+
+const isConflict = (error: unknown): boolean =>
+  error instanceof TransactionConflictException ||
+  (error instanceof TransactionCanceledException &&
+    error.CancellationReasons?.some(({ Code }) => Code === 'TransactionConflict') === true);
+
+/** Sends a write again while another transaction holds one of its items. Throws `try_again` when that does not end. */
+async function whileConflicting<T>(write: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await write();
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+      if (attempt === CONFLICT_ATTEMPTS) throw new RoomsError('try_again', [], { cause: error });
+      await sleep(backoffMs(attempt));
+    }
+  }
+}
+
+export type UpdateOutcome<Item> =
+  | { readonly done: true; readonly item: Item }
+  /** `old` is missing where there is no such item. */
+  | { readonly done: false; readonly old: Item | undefined };
+
+/** One conditional update; answers with the new item, or with the old one where the condition did not hold. */
+export async function update<Item extends Key>(
+  { PK, SK }: Key,
+  input: Pick<
+    UpdateCommandInput,
+    'UpdateExpression' | 'ConditionExpression' | 'ExpressionAttributeNames' | 'ExpressionAttributeValues'
+  >,
+): Promise<UpdateOutcome<Item>> {
+  const command = new UpdateCommand({
+    ...input,
+    TableName: tableName(),
+    Key: { PK, SK },
+    ReturnValues: 'ALL_NEW',
+    ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+  });
+  try {
+    const { Attributes } = await whileConflicting(() => dynamodb.send(command));
+    return { done: true, item: Attributes as Item };
+  } catch (error) {
+    if (!(error instanceof ConditionalCheckFailedException)) throw error;
+    return { done: false, old: error.Item && (unmarshall(error.Item) as Item) };
+  }
+}
+
+type Action = NonNullable<TransactWriteCommandInput['TransactItems']>[number];
+type WithoutTable<T> = T extends object ? Omit<T, 'TableName' | 'ReturnValuesOnConditionCheckFailure'> : never;
+/** One action of a transaction; the table and what a failed condition brings back go without saying. */
+export type Write = { readonly [Kind in keyof Action]: WithoutTable<Action[Kind]> };
+
+/** What became of one action of a refused transaction. */
+export interface Refusal {
+  readonly refused: boolean;
+  /** The item as it stood, where the condition did not hold; missing where there is none. */
+  readonly old?: unknown;
+}
+
+export type TransactionOutcome =
+  | { readonly done: true }
+  | { readonly done: false; readonly refusals: readonly Refusal[] };
+
+const onTable = (write: Write): Action =>
+  Object.fromEntries(
+    Object.entries(write).map(([kind, action]) => [
+      kind,
+      { ...action, TableName: tableName(), ReturnValuesOnConditionCheckFailure: 'ALL_OLD' },
+    ]),
+  );
+
+/**
+ * All of the writes or none. DynamoDB takes at most 100. The SDK gives each call a token of its own, so that sending it
+ * again after a lost answer does nothing twice.
+ */
+export async function transact(writes: readonly Write[]): Promise<TransactionOutcome> {
+  const input = { TransactItems: writes.map(onTable) };
+  try {
+    await whileConflicting(() => dynamodb.send(new TransactWriteCommand(input)));
+    return { done: true };
+  } catch (error) {
+    if (!(error instanceof TransactionCanceledException)) throw error;
+    const reasons = error.CancellationReasons ?? [];
+    // Anything but a failed condition, such as a throttled item, is no refusal.
+    if (!reasons.some(({ Code }) => Code === 'ConditionalCheckFailed')) throw error;
+    return {
+      done: false,
+      refusals: reasons.map(({ Code, Item }) => ({
+        refused: Code === 'ConditionalCheckFailed',
+        old: Item && unmarshall(Item),
+      })),
+    };
+  }
+}

@@ -1,0 +1,13 @@
+import { removeParticipants as route } from '../../../core/contract/routes.ts';
+import { eitherOf } from '../../../core/http/either.ts';
+import { endpoint } from '../../../core/http/endpoint.ts';
+import { removeParticipants } from '../../../core/store/participants.ts';
+
+export const handler = endpoint(route, ({ caller, now, params, query, body }) =>
+  removeParticipants({
+    caller,
+    now,
+    ...params,
+    participant_ids: eitherOf(query.participant_id, body.participant_ids, 'participant_ids'),
+  }),
+);

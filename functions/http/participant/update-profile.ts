@@ -1,0 +1,5 @@
+import { updateProfile as route } from '../../../core/contract/routes.ts';
+import { endpoint } from '../../../core/http/endpoint.ts';
+import { updateProfile } from '../../../core/store/participants.ts';
+
+export const handler = endpoint(route, ({ caller, params, body }) => updateProfile({ caller, ...params, ...body }));
