@@ -1,0 +1,12 @@
+import { CfnResource } from 'aws-cdk-lib';
+import type { IConstruct } from 'constructs';
+
+/**
+ * Fixes the logical id of a resource that holds data. CloudFormation replaces a resource whose logical id changes, so moving
+ * or renaming its construct would otherwise leave the data behind.
+ */
+export function pinLogicalId(construct: IConstruct, logicalId: string): void {
+  const resource = construct.node.defaultChild;
+  if (!CfnResource.isCfnResource(resource)) throw new Error(`${construct.node.path} is no CloudFormation resource.`);
+  resource.overrideLogicalId(logicalId);
+}

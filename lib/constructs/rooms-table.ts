@@ -1,0 +1,45 @@
+import { RemovalPolicy } from 'aws-cdk-lib';
+import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
+import { Construct } from 'constructs';
+import { pinLogicalId } from './logical-id.ts';
+
+export interface RoomsTableProps {
+  /** Whether the table outlives its stack and refuses to be deleted. */
+  readonly retainData: boolean;
+}
+
+/**
+ * The single table: rooms, participants, files and messages (its keys: core/store/keys.ts). Encrypted at rest with the key
+ * that DynamoDB owns, which costs nothing; on demand, so that it costs nothing while idle.
+ */
+export class RoomsTable extends Construct {
+  readonly table: dynamodb.Table;
+  /** The ARN of the index by user. */
+  readonly indexArn: string;
+
+  constructor(scope: Construct, id: string, { retainData }: RoomsTableProps) {
+    super(scope, id);
+    const { STRING } = dynamodb.AttributeType;
+    this.table = new dynamodb.Table(this, 'Table', {
+      partitionKey: { name: 'PK', type: STRING },
+      sortKey: { name: 'SK', type: STRING },
+      billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,
+      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
+      // What clients hear about in real time is read from here.
+      stream: dynamodb.StreamViewType.NEW_AND_OLD_IMAGES,
+      timeToLiveAttribute: 'expires_at',
+      deletionProtection: retainData,
+      removalPolicy: retainData ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+    });
+    this.table.addGlobalSecondaryIndex({
+      indexName: 'GSI1',
+      partitionKey: { name: 'GSI1PK', type: STRING },
+      sortKey: { name: 'GSI1SK', type: STRING },
+      // Only what a list of rooms shows of the participant: a change of presence then writes nothing to the index.
+      projectionType: dynamodb.ProjectionType.INCLUDE,
+      nonKeyAttributes: ['username', 'archive_room'],
+    });
+    pinLogicalId(this.table, 'RoomsTable');
+    this.indexArn = `${this.table.tableArn}/index/GSI1`;
+  }
+}

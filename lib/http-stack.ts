@@ -1,0 +1,74 @@
+import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway';
+import { CorsHttpMethod, HttpApi, HttpStage, LogGroupLogDestination } from 'aws-cdk-lib/aws-apigatewayv2';
+import { HttpJwtAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
+import type { Construct } from 'constructs';
+import { allRoutes } from '../core/contract/index.ts';
+import { bundle } from './bundle.ts';
+import { HttpEndpoint } from './constructs/http-endpoint.ts';
+import { logGroup } from './constructs/log-group.ts';
+import type { DataStack } from './data-stack.ts';
+import type { Environment } from './environments.ts';
+
+export interface HttpStackProps extends StackProps {
+  readonly environment: Environment;
+  readonly data: DataStack;
+}
+
+/** The HTTP API: a route, an integration and a function for each row of the contract, and nothing that the contract lacks. */
+export class HttpStack extends Stack {
+  constructor(scope: Construct, id: string, { environment, data, ...props }: HttpStackProps) {
+    super(scope, id, props);
+    const api = new HttpApi(this, 'Api', {
+      apiName: id,
+      description: 'Rooms',
+      createDefaultStage: false,
+      corsPreflight: {
+        allowOrigins: [...environment.allowedOrigins],
+        allowMethods: [...new Set(allRoutes.map(({ method }) => CorsHttpMethod[method]))],
+        allowHeaders: ['authorization', 'content-type', 'idempotency-key'],
+        exposeHeaders: ['retry-after'],
+        maxAge: Duration.hours(1),
+      },
+    });
+    const stage = new HttpStage(this, 'Stage', {
+      httpApi: api,
+      stageName: '$default',
+      autoDeploy: true,
+      throttle: { rateLimit: environment.throttling.rate, burstLimit: environment.throttling.burst },
+      accessLogSettings: {
+        destination: new LogGroupLogDestination(logGroup(this, 'AccessLogs', environment)),
+        format: AccessLogFormat.custom(JSON.stringify(accessLog)),
+      },
+    });
+    const authorizer = new HttpJwtAuthorizer('Iams', environment.issuer, { jwtAudience: [...environment.audience] });
+    const bundles = bundle(allRoutes);
+    for (const route of allRoutes) {
+      const code = bundles.get(route.operation);
+      if (code === undefined) throw new Error(`${route.operation} was not bundled.`);
+      new HttpEndpoint(this, pascal(route.operation), { route, code, api, authorizer, data, environment });
+    }
+    new CfnOutput(this, 'HttpApiUrl', { value: stage.url });
+  }
+}
+
+/** `grantAdmin` → `GrantAdmin`: what the logical ids of a route's resources begin with. */
+const pascal = (operation: string): string => operation.charAt(0).toUpperCase() + operation.slice(1);
+
+/**
+ * One JSON object a request. Only values that no caller can put a quotation mark into: API Gateway does not escape them. The
+ * path's parameters and the query are in none of them.
+ */
+const accessLog = {
+  request_id: '$context.requestId',
+  time: '$context.requestTime',
+  route: '$context.routeKey',
+  status: '$context.status',
+  user: '$context.authorizer.claims.sub',
+  ip: '$context.identity.sourceIp',
+  latency_ms: '$context.responseLatency',
+  integration_latency_ms: '$context.integrationLatency',
+  integration_status: '$context.integrationStatus',
+  response_bytes: '$context.responseLength',
+  error: '$context.error.responseType',
+} as const;

@@ -1,0 +1,25 @@
+import { type App, type Environment as AwsEnvironment, Tags } from 'aws-cdk-lib';
+import { DataStack } from './data-stack.ts';
+import type { Environment } from './environments.ts';
+import { HttpStack } from './http-stack.ts';
+
+/** Adds the stacks of one environment to the app. */
+export function addStacks(app: App, environment: Environment): { data: DataStack; http: HttpStack } {
+  const { name, account, region, retainData } = environment;
+  const env: AwsEnvironment = { ...(account && { account }), ...(region && { region }) };
+  const data = new DataStack(app, `rooms-${name}-data`, {
+    env,
+    environment,
+    description: `Rooms, ${name}: the table and the bucket`,
+    terminationProtection: retainData,
+  });
+  const http = new HttpStack(app, `rooms-${name}-http`, {
+    env,
+    environment,
+    description: `Rooms, ${name}: the HTTP API`,
+    data,
+  });
+  Tags.of(app).add('application', 'rooms');
+  Tags.of(app).add('environment', name);
+  return { data, http };
+}
