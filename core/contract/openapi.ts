@@ -1,0 +1,420 @@
+import { type ConversionConfig, type JsonSchema, toJsonSchema, toJsonSchemaDefs } from '@valibot/to-json-schema';
+import type * as v from 'valibot';
+import * as answers from './answers.ts';
+import { ERRORS, type ErrorCode } from './errors.ts';
+import {
+  ANSWER_EXAMPLES,
+  ANSWER_FORMATS,
+  BODY_EXAMPLES,
+  DATA_EXAMPLES,
+  FAULT_EXAMPLES,
+  FIELDS,
+  INTRODUCTION,
+  SECURITY,
+  SENT_AT,
+  TAGS,
+} from './openapi-texts.ts';
+import { COMMON_ERRORS, type Route } from './route.ts';
+
+/** The version of the contract: it changes when callers can notice, not with every release. */
+export const CONTRACT_VERSION = '1.0.0';
+
+type Json = Readonly<Record<string, unknown>>;
+type AnySchema = v.GenericSchema<unknown, unknown>;
+
+/** The parts of an OpenAPI 3.1 document that readers of this one need the types of. */
+export interface OpenApiDocument {
+  readonly openapi: string;
+  readonly info: Json;
+  readonly servers: readonly Json[];
+  readonly tags: readonly Json[];
+  readonly security: readonly Json[];
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: {
+    readonly schemas: Readonly<Record<string, JsonSchema>>;
+    readonly responses: Readonly<Record<string, Json>>;
+    readonly headers: Json;
+    readonly securitySchemes: Json;
+  };
+}
+
+export interface Operation {
+  readonly operationId: string;
+  readonly tags: readonly string[];
+  readonly summary: string;
+  readonly description: string;
+  readonly parameters?: readonly Json[];
+  readonly requestBody?: Json;
+  readonly responses: Readonly<Record<string, Json>>;
+}
+
+const ref = (kind: 'headers' | 'responses' | 'schemas', name: string) => ({ $ref: `#/components/${kind}/${name}` });
+const capital = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);
+/** `not_an_admin` → `NotAnAdmin`. */
+const pascal = (code: string): string => code.split('_').map(capital).join('');
+
+/* Schemas */
+
+/** What valibot checks and JSON Schema has no words for, or need not say: the texts do. All else must convert. */
+const UNSAID = new Set(['check', 'to_lower_case', 'to_upper_case', 'transform']);
+
+const nullable = (schema: JsonSchema): JsonSchema | undefined => {
+  const [of, none] = schema.anyOf ?? [];
+  if (typeof of !== 'object' || typeof of.type !== 'string' || of.enum || typeof none !== 'object') return undefined;
+  const { anyOf: _, ...rest } = schema;
+  return none.type === 'null' ? { ...rest, ...of, type: [of.type, 'null'] } : undefined;
+};
+
+const CONVERSION: ConversionConfig = {
+  target: 'draft-2020-12',
+  errorMode: 'throw',
+  overrideRef: ({ referenceId }) => ref('schemas', referenceId).$ref,
+  overrideSchema: ({ valibotSchema, jsonSchema }) =>
+    valibotSchema.type === 'nullable' || valibotSchema.type === 'nullish' ? nullable(jsonSchema) : undefined,
+  overrideAction: ({ valibotAction, jsonSchema }) => {
+    if (UNSAID.has(valibotAction.type)) return jsonSchema;
+    if (valibotAction.type !== 'regex' || !('requirement' in valibotAction)) return undefined;
+    const pattern: unknown = valibotAction.requirement;
+    // Patterns of JSON Schema are Unicode ones anyway; no other flag can be said.
+    if (!(pattern instanceof RegExp) || !['', 'u'].includes(pattern.flags)) return undefined;
+    if (!jsonSchema.pattern || jsonSchema.pattern === pattern.source) return { ...jsonSchema, pattern: pattern.source };
+    return { ...jsonSchema, allOf: [...(jsonSchema.allOf ?? []), { pattern: pattern.source }] };
+  },
+};
+
+/** A field's text: that for this owner goes before that for any. */
+const textOf = (owner: string, field: string) => FIELDS[`${owner}.${field}`] ?? FIELDS[field];
+
+const described = (owner: string, schema: JsonSchema, extra: Readonly<Record<string, object>> = {}): JsonSchema => ({
+  ...schema,
+  ...(schema.properties && {
+    properties: Object.fromEntries(
+      Object.entries(schema.properties).map(([field, property]) => {
+        if (typeof property === 'boolean') return [field, property];
+        const text = textOf(owner, field)?.description;
+        return [field, { ...property, ...extra[field], ...(text && { description: text }) }];
+      }),
+    ),
+  }),
+});
+
+function requestSchema(owner: string, schema: AnySchema): JsonSchema {
+  const { $schema: _, ...rest } = toJsonSchema(schema, { ...CONVERSION, typeMode: 'input' });
+  return described(owner, rest.required?.length === 0 ? omit(rest, 'required') : rest);
+}
+
+function omit<T extends object, K extends keyof T>(object: T, key: K): Omit<T, K> {
+  const { [key]: _, ...rest } = object;
+  return rest;
+}
+
+/** `myRoom` → `MyRoom`, for every kind of answer that `answers.ts` exports. */
+const answerNames = new Map<AnySchema, string>(Object.entries(answers).map(([name, schema]) => [schema, name]));
+
+function answerSchemas(): Record<string, JsonSchema> {
+  const named = Object.fromEntries([...answerNames].map(([schema, name]) => [capital(name), schema]));
+  const schemas = toJsonSchemaDefs(named, { ...CONVERSION, typeMode: 'output' });
+  return Object.fromEntries(
+    Object.entries(schemas).map(([name, schema]) => [name, described(name, schema, ANSWER_FORMATS)]),
+  );
+}
+
+const ENVELOPE_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
+  SentAt: { type: 'string', format: 'date-time', description: 'When the answer was made, by our clock.' },
+  Page: {
+    type: 'object',
+    required: ['size', 'next_cursor'],
+    properties: {
+      size: { type: 'integer', minimum: 0, description: 'The number of items in this page.' },
+      next_cursor: {
+        type: ['string', 'null'],
+        description: 'Send it as `cursor` for the next page; `null` on the last one.',
+      },
+    },
+  },
+  ErrorCode: {
+    type: 'string',
+    enum: Object.keys(ERRORS),
+    description: 'What went wrong. Codes are stable.',
+  },
+  Fault: {
+    type: 'object',
+    required: ['code', 'message'],
+    properties: {
+      code: ref('schemas', 'ErrorCode'),
+      message: { type: 'string', description: 'What is wrong, for people.' },
+      path: {
+        type: 'string',
+        description: 'The field, parameter or header that is at fault, where it is one: `participant_ids.3`.',
+      },
+    },
+  },
+  Error: {
+    type: 'object',
+    required: ['message', 'errors', 'sent_at'],
+    properties: {
+      message: { type: 'string', description: 'What went wrong, for people.' },
+      errors: { type: 'array', minItems: 1, items: ref('schemas', 'Fault'), description: 'One entry a fault.' },
+      sent_at: ref('schemas', 'SentAt'),
+    },
+  },
+  GatewayError: {
+    type: 'object',
+    description: 'What API Gateway answers when it refuses a request itself, before the service sees it.',
+    required: ['message'],
+    properties: { message: { type: 'string', description: 'What went wrong, for people.' } },
+    additionalProperties: false,
+  },
+};
+
+/* Requests */
+
+type Where = 'path' | 'query' | 'header';
+
+function parameters(route: Route): Json[] {
+  const groups: readonly (readonly [Where, AnySchema | undefined, object | undefined])[] = [
+    ['path', route.params, route.example.params],
+    ['query', route.query, route.example.query],
+    ['header', route.headers, route.example.headers],
+  ];
+  return groups.flatMap(([where, schema, examples]) => {
+    if (!schema) return [];
+    const { properties = {}, required = [] } = requestSchema(route.operation, schema);
+    const given: Json = { ...examples };
+    return Object.entries(properties).map(([name, property]) => {
+      if (typeof property === 'boolean') throw new Error(`${route.operation}: parameter ${name} has no schema.`);
+      const { description, ...rest } = property;
+      const isArray = rest.type === 'array';
+      const example = textOf(route.operation, name)?.example;
+      return {
+        // HTTP does not care about case; this is how people write it.
+        name: where === 'header' ? name.split('-').map(capital).join('-') : name,
+        in: where,
+        required: where === 'path' || required.includes(name),
+        description,
+        ...(isArray && { style: 'form', explode: true }),
+        // Reference pages fill `example` in, so one that is no part of the route's example must stand elsewhere.
+        schema: name in given || example === undefined ? rest : { ...rest, examples: [example] },
+        ...(name in given && { example: given[name] }),
+      };
+    });
+  });
+}
+
+const bodyName = (operation: string): string => `${capital(operation)}Body`;
+const fieldsOf = (schema: JsonSchema): string[] => Object.keys(schema.properties ?? {});
+
+/** The body of a route, unless it has none or only an empty one. */
+function bodySchema({ operation, body }: Route): JsonSchema | undefined {
+  const schema = body && requestSchema(operation, body);
+  return schema && fieldsOf(schema).length > 0 ? schema : undefined;
+}
+
+const isProperPart = (part: JsonSchema, whole: JsonSchema): boolean =>
+  fieldsOf(part).length < fieldsOf(whole).length && fieldsOf(part).every((field) => fieldsOf(whole).includes(field));
+
+/**
+ * The schemas of request bodies by name. Where a body has all fields of that of another method of the same path, and more,
+ * it is one of two things: what that other one is, or what is left without its fields. Both at once is refused.
+ */
+function bodySchemas(routes: readonly Route[]): Record<string, JsonSchema> {
+  const bodies = routes.flatMap((route) => {
+    const schema = bodySchema(route);
+    return schema ? [{ ...route, schema }] : [];
+  });
+  const named = bodies.flatMap(({ operation, path, schema }): [string, JsonSchema][] => {
+    const name = bodyName(operation);
+    const part = bodies.find((other) => other.path === path && isProperPart(other.schema, schema));
+    if (!part) return [[name, schema]];
+    const theirs = fieldsOf(part.schema);
+    const rest = Object.entries(schema.properties ?? {}).filter(([field]) => !theirs.includes(field));
+    return [
+      [`${name}Fields`, { ...schema, properties: Object.fromEntries(rest), minProperties: 1 }],
+      [name, { oneOf: [ref('schemas', `${name}Fields`), ref('schemas', bodyName(part.operation))] }],
+    ];
+  });
+  return Object.fromEntries(named);
+}
+
+const lookUp = <T>(table: Readonly<Partial<Record<string, T>>>, key: string): T | undefined => table[key];
+
+function requestBody(route: Route): Json | undefined {
+  if (!bodySchema(route)) return undefined;
+  return {
+    required: !route.bodyOptional,
+    content: {
+      'application/json': {
+        schema: ref('schemas', bodyName(route.operation)),
+        examples: {
+          ...(route.example.body && { example: { summary: route.summary, value: route.example.body } }),
+          ...lookUp(BODY_EXAMPLES, route.operation),
+        },
+      },
+    },
+  };
+}
+
+/* Answers */
+
+/** A kind of answer goes by its name; a schema that only one route has stands where it is used. */
+const dataSchema = (schema: AnySchema): JsonSchema => {
+  const name = answerNames.get(schema);
+  if (name) return ref('schemas', capital(name));
+  const { $schema: _, ...inline } = toJsonSchema(schema, { ...CONVERSION, typeMode: 'output' });
+  return inline;
+};
+
+function dataExample(route: Route): unknown {
+  const own = lookUp<unknown>(DATA_EXAMPLES, route.operation);
+  if (own !== undefined) return own;
+  const name = answerNames.get(route.data);
+  const one: unknown = name && lookUp<unknown>(ANSWER_EXAMPLES, name);
+  return route.list && one !== undefined ? [one] : one;
+}
+
+function success(route: Route): Json {
+  const one = dataSchema(route.data);
+  const data = dataExample(route);
+  const size = Array.isArray(data) ? data.length : 0;
+  return {
+    description: route.status === 201 ? 'Created.' : 'Done.',
+    content: {
+      'application/json': {
+        schema: {
+          type: 'object',
+          required: route.list ? ['data', 'page', 'sent_at'] : ['data', 'sent_at'],
+          properties: {
+            data: route.list ? { type: 'array', items: one } : one,
+            ...(route.list && { page: ref('schemas', 'Page') }),
+            sent_at: ref('schemas', 'SentAt'),
+          },
+        },
+        example: { data, ...(route.list && { page: { size, next_cursor: null } }), sent_at: SENT_AT },
+      },
+    },
+  };
+}
+
+/* Failures */
+
+/** What API Gateway says when it refuses a request itself, or gets no answer from the service. */
+const GATEWAY_MESSAGES: Readonly<Record<number, string>> = {
+  401: 'Unauthorized',
+  413: 'Request Entity Too Large',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+};
+
+/** The codes a route can answer with, by status, in the order in which ERRORS has them. */
+function codesByStatus(route: Route): Map<number, ErrorCode[]> {
+  const possible = new Set<string>([...route.errors, ...COMMON_ERRORS]);
+  const codes = (Object.keys(ERRORS) as ErrorCode[]).filter((code) => possible.has(code));
+  return Map.groupBy(codes, (code) => ERRORS[code].status);
+}
+
+const responseName = (codes: readonly ErrorCode[]): string => codes.map(pascal).join('Or');
+
+function failureExample(code: ErrorCode): Json {
+  const { message } = ERRORS[code];
+  const faults = FAULT_EXAMPLES[code] ?? [{ message }];
+  return { message, errors: faults.map((fault) => ({ code, ...fault })), sent_at: SENT_AT };
+}
+
+function failure(status: number, codes: readonly ErrorCode[]): Json {
+  const gateway = GATEWAY_MESSAGES[status];
+  const own = {
+    allOf: [
+      ref('schemas', 'Error'),
+      { properties: { errors: { items: { properties: { code: { enum: [...codes] } } } } } },
+    ],
+  };
+  const said = codes.map((code) => `\`${code}\`: ${ERRORS[code].message}`);
+  const gatewaySaid = `When API Gateway answers itself: \`{"message": "${gateway}"}\`, without \`errors\`.`;
+  return {
+    description: [...said, ...(gateway ? [gatewaySaid] : [])].join('\n\n'),
+    ...(status === 503 && { headers: { 'Retry-After': ref('headers', 'RetryAfter') } }),
+    content: {
+      'application/json': {
+        schema: gateway ? { anyOf: [own, ref('schemas', 'GatewayError')] } : own,
+        examples: {
+          ...Object.fromEntries(
+            codes.map((code) => [code, { summary: ERRORS[code].message, value: failureExample(code) }]),
+          ),
+          ...(gateway && { gateway: { summary: 'From API Gateway itself', value: { message: gateway } } }),
+        },
+      },
+    },
+  };
+}
+
+function failureResponses(routes: readonly Route[]): Record<string, Json> {
+  const groups = routes.flatMap((route) => [...codesByStatus(route)]);
+  const sorted = groups.sort(([a], [b]) => a - b);
+  return Object.fromEntries(sorted.map(([status, codes]) => [responseName(codes), failure(status, codes)]));
+}
+
+/* The document */
+
+function operation(route: Route): Operation {
+  const params = parameters(route);
+  const body = requestBody(route);
+  const failures = [...codesByStatus(route)].map(
+    ([status, codes]) => [String(status), ref('responses', responseName(codes))] as const,
+  );
+  return {
+    operationId: route.operation,
+    tags: [TAGS[route.set].name],
+    summary: route.summary,
+    description: route.description,
+    ...(params.length > 0 && { parameters: params }),
+    ...(body && { requestBody: body }),
+    responses: { [route.status]: success(route), ...Object.fromEntries(failures) },
+  };
+}
+
+function paths(routes: readonly Route[]): Record<string, Record<string, Operation>> {
+  const all: Record<string, Record<string, Operation>> = {};
+  for (const route of routes) all[route.path] = { ...all[route.path], [route.method.toLowerCase()]: operation(route) };
+  return all;
+}
+
+const errorTable = (): string =>
+  [
+    '| Status | Code | Meaning |',
+    '|---|---|---|',
+    ...Object.entries(ERRORS).map(([code, { status, message }]) => `| ${status} | \`${code}\` | ${message} |`),
+  ].join('\n');
+
+/** The OpenAPI 3.1 document of a route table. Throws when a schema has something that JSON Schema cannot say. */
+export function openapi(routes: readonly Route[]): OpenApiDocument {
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Rooms',
+      version: CONTRACT_VERSION,
+      summary: 'Room management for real-time collaboration.',
+      description: INTRODUCTION.replace('__ERROR_TABLE__', errorTable()),
+      license: { name: 'Apache License 2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: 'http://127.0.0.1:4000', description: 'The local stack (npm start)' }],
+    tags: Object.values(TAGS).map((tag) => ({ ...tag })),
+    security: [{ iams: [] }],
+    paths: paths(routes),
+    components: {
+      schemas: { ...answerSchemas(), ...bodySchemas(routes), ...ENVELOPE_SCHEMAS },
+      responses: failureResponses(routes),
+      headers: {
+        RetryAfter: {
+          description: 'In how many seconds to try again. API Gateway itself does not send it.',
+          schema: { type: 'integer', minimum: 1 },
+          example: 2,
+        },
+      },
+      securitySchemes: { iams: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: SECURITY } },
+    },
+  };
+}
+
+/** The document as the text of a file. */
+export const openapiText = (routes: readonly Route[]): string => `${JSON.stringify(openapi(routes), null, 2)}\n`;
