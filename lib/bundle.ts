@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,11 +9,14 @@ import { UsageError } from './usage-error.ts';
 
 const repository = fileURLToPath(new URL('..', import.meta.url));
 
-/** Another process may be synthesizing too: it never sees half a file, and an unchanged file is left alone. */
-function writeWhole(file: string, contents: Uint8Array): void {
+/**
+ * Writes a file by way of a draft in the folder `build`. Another process may be synthesizing too: it never sees half a file,
+ * and an unchanged one is left alone.
+ */
+function writeWhole(build: string, file: string, contents: Uint8Array): void {
   if (existsSync(file) && readFileSync(file).equals(contents)) return;
   mkdirSync(dirname(file), { recursive: true });
-  const draft = `${dirname(dirname(file))}/.${process.pid}.draft`;
+  const draft = join(build, `.draft-${randomUUID()}`);
   writeFileSync(draft, contents);
   renameSync(draft, file);
 }
@@ -52,7 +56,7 @@ export function bundle(routes: readonly Route[], root: string = repository): Rea
     write: false,
     logLevel: 'warning',
   });
-  for (const { path, contents } of outputFiles) writeWhole(path, contents);
-  writeWhole(join(build, 'meta.json'), Buffer.from(JSON.stringify(metafile)));
+  for (const { path, contents } of outputFiles) writeWhole(build, path, contents);
+  writeWhole(build, join(build, 'meta.json'), Buffer.from(JSON.stringify(metafile)));
   return new Map(routes.map(({ operation }) => [operation, join(build, 'functions', kebab(operation))]));
 }

@@ -3,7 +3,10 @@ import { DataStack } from './data-stack.ts';
 import type { Environment } from './environments.ts';
 import { HttpStack } from './http-stack.ts';
 
-/** Adds the stacks of one environment to the app. */
+/**
+ * Adds the stacks of one environment to the app. What one stack takes from another is an export (cdk.json makes these
+ * references strong), so that CloudFormation lets nobody delete the data while the API is there.
+ */
 export function addStacks(app: App, environment: Environment): { data: DataStack; http: HttpStack } {
   const { name, account, region, retainData } = environment;
   const env: AwsEnvironment = { ...(account && { account }), ...(region && { region }) };
