@@ -2,6 +2,7 @@
 export const ERRORS = {
   invalid_request: { status: 400, message: 'The request is not valid.' },
   invalid_token: { status: 401, message: 'The access token does not name a user this service can serve.' },
+  token_expired: { status: 401, message: 'The access token has expired. Connect again with a new one.' },
   not_a_participant: { status: 403, message: 'You are not a participant of this room.' },
   not_an_admin: { status: 403, message: 'You are not an admin of this room.' },
   room_not_found: { status: 404, message: 'There is no such room.' },
@@ -11,6 +12,10 @@ export const ERRORS = {
   too_many_admins: { status: 409, message: 'This room has as many admins as a room can have. Revoke one first.' },
   room_ended: { status: 409, message: 'This room has ended.' },
   room_not_started: { status: 409, message: 'This room has not started yet.' },
+  file_not_uploaded: {
+    status: 409,
+    message: 'The upload of this file has not finished. Finish it, then send the message.',
+  },
   idempotency_conflict: {
     status: 409,
     message: 'This Idempotency-Key was already used for a different request. Use a new key.',

@@ -84,3 +84,15 @@ export const idempotencyKey = v.pipe(
   v.regex(/^[\x21-\x7e]+$/, 'must be visible ASCII characters'),
   v.maxLength(limits.MAX_IDEMPOTENCY_KEY_LENGTH, `must be at most ${limits.MAX_IDEMPOTENCY_KEY_LENGTH} characters`),
 );
+
+/** Chosen by the client of a WebSocket to tell replies apart. */
+export const requestId = v.pipe(
+  v.string(),
+  v.minLength(1, 'must not be empty'),
+  v.maxLength(128, 'must be at most 128 characters'),
+);
+/** Chosen by the sender of a message, so that sending it again is harmless. It becomes part of a sort key. */
+export const clientMessageId = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9._:-]{1,128}$/, 'must be 1 to 128 letters, digits or . _ : -'),
+);

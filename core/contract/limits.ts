@@ -37,3 +37,13 @@ export const UPLOAD_URL_SECONDS = 15 * 60;
 export const DOWNLOAD_URL_SECONDS = 15 * 60;
 /** Default of `MAX_UPLOAD_BYTES`: 100 MiB. */
 export const DEFAULT_MAX_UPLOAD_BYTES = 100 * 1024 * 1024;
+
+/** Frames above this are refused, in bytes: API Gateway itself takes no larger one. */
+export const MAX_FRAME_BYTES = 32 * 1024;
+/** Frames that one connection may send within FRAME_WINDOW_SECONDS; more get `too_many_requests`. */
+export const MAX_FRAMES_PER_WINDOW = 100;
+export const FRAME_WINDOW_SECONDS = 10;
+/** How long a participant may be without a connection before others see them leave, in seconds. */
+export const PRESENCE_GRACE_SECONDS = 10;
+/** API Gateway closes every WebSocket after two hours; what is known of a connection is kept a little longer, in seconds. */
+export const CONNECTION_TTL_SECONDS = 2 * 3_600 + 300;

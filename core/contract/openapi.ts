@@ -49,6 +49,8 @@ export interface Operation {
 }
 
 const ref = (kind: 'headers' | 'responses' | 'schemas', name: string) => ({ $ref: `#/components/${kind}/${name}` });
+/** By code units, so that no locale has a say in the document. */
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const capital = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);
 /** `not_an_admin` → `NotAnAdmin`. */
 const pascal = (code: string): string => code.split('_').map(capital).join('');
@@ -112,7 +114,8 @@ function omit<T extends object, K extends keyof T>(object: T, key: K): Omit<T, K
 const answerNames = new Map<AnySchema, string>(Object.entries(answers).map(([name, schema]) => [schema, name]));
 
 function answerSchemas(): Record<string, JsonSchema> {
-  const named = Object.fromEntries([...answerNames].map(([schema, name]) => [capital(name), schema]));
+  const byName = [...answerNames].map(([schema, name]) => [capital(name), schema] as const);
+  const named = Object.fromEntries(byName.sort(([a], [b]) => compare(a, b)));
   const schemas = toJsonSchemaDefs(named, { ...CONVERSION, typeMode: 'output' });
   return Object.fromEntries(
     Object.entries(schemas).map(([name, schema]) => [name, described(name, schema, ANSWER_FORMATS)]),
@@ -326,7 +329,12 @@ function failure(status: number, codes: readonly ErrorCode[]): Json {
   const own = {
     allOf: [
       ref('schemas', 'Error'),
-      { properties: { errors: { items: { properties: { code: { enum: [...codes] } } } } } },
+      {
+        type: 'object',
+        properties: {
+          errors: { type: 'array', items: { type: 'object', properties: { code: { enum: [...codes] } } } },
+        },
+      },
     ],
   };
   const said = codes.map((code) => `\`${code}\`: ${ERRORS[code].message}`);
@@ -349,9 +357,11 @@ function failure(status: number, codes: readonly ErrorCode[]): Json {
 }
 
 function failureResponses(routes: readonly Route[]): Record<string, Json> {
-  const groups = routes.flatMap((route) => [...codesByStatus(route)]);
-  const sorted = groups.sort(([a], [b]) => a - b);
-  return Object.fromEntries(sorted.map(([status, codes]) => [responseName(codes), failure(status, codes)]));
+  const groups = routes.flatMap((route) =>
+    [...codesByStatus(route)].map(([status, codes]) => ({ status, codes, name: responseName(codes) })),
+  );
+  const sorted = groups.sort((a, b) => a.status - b.status || compare(a.name, b.name));
+  return Object.fromEntries(sorted.map(({ status, codes, name }) => [name, failure(status, codes)]));
 }
 
 /* The document */
@@ -379,6 +389,18 @@ function paths(routes: readonly Route[]): Record<string, Record<string, Operatio
   return all;
 }
 
+const METHODS: readonly Route['method'][] = ['GET', 'POST', 'PATCH', 'DELETE'];
+const SETS = Object.keys(TAGS);
+
+/** In one order whatever the order of the table: by set of APIs, then path, then method. */
+const inOrder = (routes: readonly Route[]): Route[] =>
+  routes.toSorted(
+    (a, b) =>
+      SETS.indexOf(a.set) - SETS.indexOf(b.set) ||
+      compare(a.path, b.path) ||
+      METHODS.indexOf(a.method) - METHODS.indexOf(b.method),
+  );
+
 const errorTable = (): string =>
   [
     '| Status | Code | Meaning |',
@@ -387,7 +409,8 @@ const errorTable = (): string =>
   ].join('\n');
 
 /** The OpenAPI 3.1 document of a route table. Throws when a schema has something that JSON Schema cannot say. */
-export function openapi(routes: readonly Route[]): OpenApiDocument {
+export function openapi(table: readonly Route[]): OpenApiDocument {
+  const routes = inOrder(table);
   return {
     openapi: '3.1.0',
     info: {

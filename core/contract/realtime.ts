@@ -1,0 +1,147 @@
+import * as v from 'valibot';
+import * as answers from './answers.ts';
+import type { ErrorCode } from './errors.ts';
+import * as fields from './fields.ts';
+
+/*
+ * The WebSocket API: what a client may send (one row an action) and what it is told (one row an event). As with the HTTP
+ * API's route table, this is the only place where either is declared.
+ */
+
+/** Sub-protocols: the first is the API's version, the second carries the token where no header can be set (browsers). */
+export const SUB_PROTOCOL = 'rooms.v1';
+export const BEARER_SUB_PROTOCOL = 'bearer.';
+
+export interface Action {
+  readonly action: string;
+  readonly summary: string;
+  /** What the frame holds beside `action` and `request_id`. */
+  readonly frame: v.StrictObjectSchema<v.ObjectEntries, undefined> | v.GenericSchema<unknown, unknown>;
+  /** `data` of the reply. */
+  readonly data: v.GenericSchema<unknown, unknown>;
+  readonly errors: readonly ErrorCode[];
+}
+
+const envelope = { action: v.string(), request_id: fields.requestId };
+const inRoom = { ...envelope, room_id: fields.roomId };
+
+export const join = {
+  action: 'join',
+  summary: 'Receive the events of a room, and be seen in it. Joining again is no error.',
+  frame: v.strictObject(inRoom),
+  data: answers.myRoom,
+  errors: ['not_a_participant', 'room_not_found', 'room_not_started', 'room_ended'],
+} as const satisfies Action;
+
+export const leave = {
+  action: 'leave',
+  summary: 'Receive no more events of a room. Leaving a room that was not joined is no error.',
+  frame: v.strictObject(inRoom),
+  data: v.object({ room_id: v.string() }),
+  errors: [],
+} as const satisfies Action;
+
+export const message = {
+  action: 'message',
+  summary:
+    'Send a chat message: text, an uploaded file, or both. The same client_message_id again, within a day, gets the first ' +
+    'answer and sends nothing new.',
+  frame: v.pipe(
+    v.strictObject({
+      ...inRoom,
+      client_message_id: fields.clientMessageId,
+      text: v.optional(fields.messageText),
+      attachment: v.optional(v.strictObject({ file_id: fields.fileId })),
+    }),
+    v.check(({ text, attachment }) => text !== undefined || attachment !== undefined, 'must have text or attachment'),
+  ),
+  data: answers.message,
+  errors: [
+    'not_a_participant',
+    'room_not_found',
+    'room_not_started',
+    'room_ended',
+    'file_not_found',
+    'file_not_uploaded',
+  ],
+} as const satisfies Action;
+
+export const ping = {
+  action: 'ping',
+  summary: 'Keep the connection alive (API Gateway closes one that is silent for ten minutes) and see that it is.',
+  frame: v.strictObject(envelope),
+  data: v.object({ time: v.string() }),
+  errors: [],
+} as const satisfies Action;
+
+export const actions = { join, leave, message, ping } as const satisfies Record<string, Action>;
+
+/** Failures that any action can be answered with. */
+export const COMMON_ACTION_ERRORS = [
+  'invalid_request',
+  'token_expired',
+  'payload_too_large',
+  'too_many_requests',
+  'internal',
+  'try_again',
+] as const satisfies readonly ErrorCode[];
+
+export type ActionName = keyof typeof actions;
+
+const peer = v.object({ participant_id: v.string(), username: v.nullable(v.string()) });
+
+export interface EventType {
+  readonly summary: string;
+  /** `data` of the event. */
+  readonly data: v.GenericSchema<unknown, unknown>;
+  /** True where the event also goes to the EventBridge bus, for back ends. Default: false. */
+  readonly bus?: boolean;
+}
+
+/** Every event is `{type, room_id, data, sent_at}`. */
+export const events = {
+  message: { summary: 'Somebody sent a chat message.', data: answers.message },
+  peer_joined: { summary: 'A participant came online in the room.', data: peer },
+  peer_left: { summary: 'A participant has been offline for ten seconds, or has left.', data: peer },
+  participant_added: { summary: 'An admin added a participant.', data: answers.profile, bus: true },
+  participant_removed: {
+    summary: 'An admin removed a participant, whose own connections in the room are closed.',
+    data: answers.removedParticipant,
+    bus: true,
+  },
+  participant_updated: {
+    summary: 'A participant changed their profile, or was granted or revoked admin: only what changed is given.',
+    data: v.object({
+      participant_id: v.string(),
+      username: v.optional(v.nullable(v.string())),
+      archive_room: v.optional(v.boolean()),
+      is_admin: v.optional(v.boolean()),
+    }),
+    bus: true,
+  },
+  room_updated: { summary: 'An admin changed the room.', data: answers.room, bus: true },
+  room_started: { summary: 'The start time of the room has come.', data: answers.room, bus: true },
+  room_ended: { summary: 'The room has ended; its connections are closed.', data: answers.room, bus: true },
+} as const satisfies Record<string, EventType>;
+
+export type EventName = keyof typeof events;
+
+/** An event as it goes over the wire. */
+export type RoomEvent = {
+  [Name in EventName]: {
+    readonly type: Name;
+    readonly room_id: string;
+    readonly data: v.InferOutput<(typeof events)[Name]['data']>;
+    readonly sent_at: string;
+  };
+}[EventName];
+
+/** The one answer to each frame. `request_id` is null where the frame had none that could be read. */
+export type Reply =
+  | { readonly type: 'reply'; readonly request_id: string; readonly ok: true; readonly data: unknown }
+  | {
+      readonly type: 'reply';
+      readonly request_id: string | null;
+      readonly ok: false;
+      readonly error: { readonly code: ErrorCode; readonly message: string };
+    };
