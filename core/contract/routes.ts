@@ -11,15 +11,9 @@ import type { Route } from './route.ts';
 const inRoom = v.strictObject({ room_id: fields.roomId });
 const ofParticipant = v.strictObject({ room_id: fields.roomId, participant_id: fields.userId });
 const page = { limit: fields.limit, cursor: v.optional(fields.cursor) };
-/** For bodies that need no field: to valibot an empty array is an object without fields, and so would end a room. */
-const optionalFields = <Entries extends v.ObjectEntries>(entries: Entries) =>
-  v.pipe(
-    v.strictObject(entries),
-    v.check((body) => !Array.isArray(body), 'must be an object, not an array'),
-  );
 /** Some clients send `{}` with every POST and DELETE. */
-const nothing = optionalFields({});
-const end = optionalFields({
+const nothing = v.strictObject({});
+const end = v.strictObject({
   time_left_in_seconds: v.optional(fields.timeLeft),
   reason: v.optional(fields.reason),
 });
@@ -79,7 +73,7 @@ export const changeRoom = {
     'Fields of both kinds, or unknown ones, are refused and nothing happens.',
   params: inRoom,
   body: v.pipe(
-    optionalFields({ ...update, ...end.entries }),
+    v.strictObject({ ...update, ...end.entries }),
     v.check((body) => !(isUpdate(body) && isEnd(body)), 'must either update the room or end it, not both'),
     v.transform((body) =>
       isUpdate(body) ? ({ kind: 'update', ...body } as const) : ({ kind: 'end', ...body } as const),
@@ -141,7 +135,7 @@ export const removeParticipants = {
     'body, or in the query where a client cannot send a body with DELETE; not in both.',
   params: inRoom,
   query: v.strictObject({ participant_id: v.optional(fields.participantIds) }),
-  body: optionalFields({ participant_ids: v.optional(fields.participantIds) }),
+  body: v.strictObject({ participant_ids: v.optional(fields.participantIds) }),
   bodyOptional: true,
   status: 200,
   data: answers.removedParticipant,
