@@ -38,6 +38,8 @@ expired token. So decide by the HTTP status first, and by \`code\` where there i
 
 __ERROR_TABLE__
 
+Each operation below lists the codes that it can answer with; codes that none of them lists belong to the WebSocket API.
+
 ### Lists
 
 \`limit\` is 1 to ${limits.MAX_PAGE_SIZE}, ${limits.DEFAULT_PAGE_SIZE} when it is not given. Send \`next_cursor\` as \`cursor\` for the next page; \`null\` means that there is none. A

@@ -249,7 +249,7 @@ function requestBody(route: Route): Json | undefined {
       'application/json': {
         schema: ref('schemas', bodyName(route.operation)),
         examples: {
-          ...(route.example.body && { example: { summary: route.summary, value: route.example.body } }),
+          ...(route.example.body && { example: { summary: 'Leads to the answer below', value: route.example.body } }),
           ...lookUp(BODY_EXAMPLES, route.operation),
         },
       },
