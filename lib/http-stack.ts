@@ -1,6 +1,12 @@
 import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway';
-import { CorsHttpMethod, HttpApi, HttpStage, LogGroupLogDestination } from 'aws-cdk-lib/aws-apigatewayv2';
+import {
+  CorsHttpMethod,
+  type CorsPreflightOptions,
+  HttpApi,
+  HttpStage,
+  LogGroupLogDestination,
+} from 'aws-cdk-lib/aws-apigatewayv2';
 import { HttpJwtAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import type { Construct } from 'constructs';
 import { allRoutes } from '../core/contract/index.ts';
@@ -23,13 +29,7 @@ export class HttpStack extends Stack {
       apiName: id,
       description: 'Rooms',
       createDefaultStage: false,
-      corsPreflight: {
-        allowOrigins: [...environment.allowedOrigins],
-        allowMethods: [...new Set(allRoutes.map(({ method }) => CorsHttpMethod[method]))],
-        allowHeaders: ['authorization', 'content-type', 'idempotency-key'],
-        exposeHeaders: ['retry-after'],
-        maxAge: Duration.hours(1),
-      },
+      ...(environment.allowedOrigins.length > 0 && { corsPreflight: cors(environment.allowedOrigins) }),
     });
     const stage = new HttpStage(this, 'Stage', {
       httpApi: api,
@@ -51,6 +51,15 @@ export class HttpStack extends Stack {
     new CfnOutput(this, 'HttpApiUrl', { value: stage.url });
   }
 }
+
+const cors = (origins: readonly string[]): CorsPreflightOptions => ({
+  allowOrigins: [...origins],
+  allowMethods: [...new Set(allRoutes.map(({ method }) => CorsHttpMethod[method]))],
+  allowHeaders: ['authorization', 'content-type', 'idempotency-key'],
+  exposeHeaders: ['retry-after'],
+  // An hour: as long as a browser may go on using what it was told before an origin was taken off the list.
+  maxAge: Duration.hours(1),
+});
 
 /** `grantAdmin` → `GrantAdmin`: what the logical ids of a route's resources begin with. */
 const pascal = (operation: string): string => operation.charAt(0).toUpperCase() + operation.slice(1);

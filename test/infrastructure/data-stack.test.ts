@@ -1,0 +1,137 @@
+import { Match } from 'aws-cdk-lib/assertions';
+import { describe, expect, it } from 'vitest';
+import { USERS_ROOMS_INDEX } from '../../core/store/keys.ts';
+import { countByType, synthesize } from './synthesize.ts';
+
+const dev = synthesize('dev', { allowedOrigins: ['https://a.example', 'https://b.example'] });
+const prod = synthesize('prod');
+
+describe('the data stack', () => {
+  it('holds a table, a bucket and its policy, and nothing else', () => {
+    expect(countByType(dev.data)).toEqual({
+      'AWS::DynamoDB::Table': 1,
+      'AWS::S3::Bucket': 1,
+      'AWS::S3::BucketPolicy': 1,
+    });
+  });
+
+  it('says what the table and the bucket are called', () => {
+    dev.data.hasOutput('TableName', { Value: { Ref: 'RoomsTable' } });
+    dev.data.hasOutput('BucketName', { Value: { Ref: 'FilesBucket' } });
+  });
+
+  it('keeps the logical ids of what holds data, whatever becomes of its constructs', () => {
+    for (const { data } of [dev, prod]) {
+      expect(Object.keys(data.findResources('AWS::DynamoDB::Table'))).toEqual(['RoomsTable']);
+      expect(Object.keys(data.findResources('AWS::S3::Bucket'))).toEqual(['FilesBucket']);
+    }
+  });
+
+  it('keeps the data of prod, and not that of dev', () => {
+    for (const type of ['AWS::DynamoDB::Table', 'AWS::S3::Bucket']) {
+      prod.data.hasResource(type, { DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
+      dev.data.hasResource(type, { DeletionPolicy: 'Delete', UpdateReplacePolicy: 'Delete' });
+    }
+    prod.data.hasResourceProperties('AWS::DynamoDB::Table', { DeletionProtectionEnabled: true });
+    dev.data.hasResourceProperties('AWS::DynamoDB::Table', { DeletionProtectionEnabled: false });
+    expect([prod.terminationProtection, dev.terminationProtection]).toEqual([true, false]);
+  });
+});
+
+describe('the table', () => {
+  it('is paid by the request, recoverable to any second, streamed, and rid of what has expired', () => {
+    dev.data.hasResourceProperties('AWS::DynamoDB::Table', {
+      BillingMode: 'PAY_PER_REQUEST',
+      ProvisionedThroughput: Match.absent(),
+      KeySchema: [
+        { AttributeName: 'PK', KeyType: 'HASH' },
+        { AttributeName: 'SK', KeyType: 'RANGE' },
+      ],
+      PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
+      StreamSpecification: { StreamViewType: 'NEW_AND_OLD_IMAGES' },
+      TimeToLiveSpecification: { AttributeName: 'expires_at', Enabled: true },
+    });
+  });
+
+  it('has one index, by user, with no more than a list of rooms shows', () => {
+    dev.data.hasResourceProperties('AWS::DynamoDB::Table', {
+      AttributeDefinitions: ['PK', 'SK', 'GSI1PK', 'GSI1SK'].map((AttributeName) => ({
+        AttributeName,
+        AttributeType: 'S',
+      })),
+      GlobalSecondaryIndexes: [
+        {
+          IndexName: USERS_ROOMS_INDEX,
+          KeySchema: [
+            { AttributeName: 'GSI1PK', KeyType: 'HASH' },
+            { AttributeName: 'GSI1SK', KeyType: 'RANGE' },
+          ],
+          Projection: { ProjectionType: 'INCLUDE', NonKeyAttributes: ['username', 'archive_room'] },
+        },
+      ],
+      LocalSecondaryIndexes: Match.absent(),
+    });
+  });
+});
+
+describe('the bucket', () => {
+  it('is private, encrypted, and owned by its owner alone', () => {
+    dev.data.hasResourceProperties('AWS::S3::Bucket', {
+      AccessControl: Match.absent(),
+      PublicAccessBlockConfiguration: {
+        BlockPublicAcls: true,
+        BlockPublicPolicy: true,
+        IgnorePublicAcls: true,
+        RestrictPublicBuckets: true,
+      },
+      BucketEncryption: {
+        ServerSideEncryptionConfiguration: [{ ServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' } }],
+      },
+      OwnershipControls: { Rules: [{ ObjectOwnership: 'BucketOwnerEnforced' }] },
+    });
+  });
+
+  it('refuses everything that does not come over TLS, and its policy allows nobody anything', () => {
+    dev.data.hasResourceProperties('AWS::S3::BucketPolicy', {
+      Bucket: { Ref: 'FilesBucket' },
+      PolicyDocument: {
+        Statement: [
+          {
+            Effect: 'Deny',
+            Action: 's3:*',
+            Principal: { AWS: '*' },
+            Condition: { Bool: { 'aws:SecureTransport': 'false' } },
+            Resource: [
+              { 'Fn::GetAtt': ['FilesBucket', 'Arn'] },
+              { 'Fn::Join': ['', [{ 'Fn::GetAtt': ['FilesBucket', 'Arn'] }, '/*']] },
+            ],
+          },
+        ],
+      },
+    });
+  });
+
+  it('takes and gives files in the pages of the origins that are allowed', () => {
+    dev.data.hasResourceProperties('AWS::S3::Bucket', {
+      CorsConfiguration: {
+        CorsRules: [
+          {
+            AllowedOrigins: ['https://a.example', 'https://b.example'],
+            AllowedMethods: ['PUT', 'GET', 'HEAD'],
+            AllowedHeaders: ['content-type'],
+            ExposedHeaders: ['ETag'],
+            MaxAge: 3600,
+          },
+        ],
+      },
+    });
+  });
+
+  it('throws away uploads that were never finished', () => {
+    dev.data.hasResourceProperties('AWS::S3::Bucket', {
+      LifecycleConfiguration: {
+        Rules: [Match.objectLike({ AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 }, Status: 'Enabled' })],
+      },
+    });
+  });
+});

@@ -1,0 +1,234 @@
+import { Match } from 'aws-cdk-lib/assertions';
+import { describe, expect, it } from 'vitest';
+import { allRoutes } from '../../core/contract/index.ts';
+import type { Route } from '../../core/contract/route.ts';
+import { AUDIENCE, at, countByType, ISSUER, ofType, onlyOne, synthesize, withImports } from './synthesize.ts';
+
+const MAX_UPLOAD_BYTES = 7_000_000;
+const { data, http } = synthesize('dev', {
+  allowedOrigins: ['https://a.example'],
+  maxUploadBytes: MAX_UPLOAD_BYTES,
+  logRetentionDays: 5,
+  throttling: { rate: 12, burst: 34 },
+});
+const prod = synthesize('prod', { allowedOrigins: [] });
+
+const routes = ofType(http, 'AWS::ApiGatewayV2::Route');
+const integrations = ofType(http, 'AWS::ApiGatewayV2::Integration');
+const functions = ofType(http, 'AWS::Lambda::Function');
+const roles = ofType(http, 'AWS::IAM::Role');
+const logGroups = ofType(http, 'AWS::Logs::LogGroup');
+const authorizer = onlyOne(http, 'AWS::ApiGatewayV2::Authorizer');
+const api = onlyOne(http, 'AWS::ApiGatewayV2::Api');
+
+const routeKey = ({ method, path }: Route): string => `${method} ${path}`;
+const named = (map: ReadonlyMap<string, unknown>, id: unknown): unknown => {
+  const found = typeof id === 'string' ? map.get(id) : undefined;
+  if (found === undefined) throw new Error(`There is no ${JSON.stringify(id)}.`);
+  return found;
+};
+
+/** Goes from a row of the contract to its resources the way a request does, by the references in the template. */
+function behind(route: Route) {
+  const [found, ...more] = [...routes.values()].filter((each) => at(each, 'RouteKey') === routeKey(route));
+  expect(found, routeKey(route)).toBeDefined();
+  expect(more).toEqual([]);
+  expect(at(found, 'Target', 'Fn::Join', 1, 0)).toBe('integrations/');
+  const integrationId = at(found, 'Target', 'Fn::Join', 1, 1, 'Ref');
+  const integration = named(integrations, integrationId);
+  const functionId = at(integration, 'IntegrationUri', 'Fn::GetAtt', 0);
+  const handler = named(functions, functionId);
+  const roleId = at(handler, 'Role', 'Fn::GetAtt', 0);
+  const logId = at(handler, 'LoggingConfig', 'LogGroup', 'Ref');
+  return { route: found, integrationId, integration, functionId, handler, roleId, role: named(roles, roleId), logId };
+}
+
+describe('the HTTP stack', () => {
+  it('has for every route of the contract one route, integration, function, role and log group, and nothing else', () => {
+    const each = allRoutes.length;
+    expect(countByType(http)).toEqual({
+      'AWS::ApiGatewayV2::Api': 1,
+      'AWS::ApiGatewayV2::Stage': 1,
+      'AWS::ApiGatewayV2::Authorizer': 1,
+      'AWS::ApiGatewayV2::Route': each,
+      'AWS::ApiGatewayV2::Integration': each,
+      'AWS::Lambda::Permission': each,
+      'AWS::Lambda::Function': each,
+      'AWS::IAM::Role': each,
+      // And one for the access log.
+      'AWS::Logs::LogGroup': each + 1,
+    });
+    expect([...routes.values()].map((route) => at(route, 'RouteKey')).sort()).toEqual(allRoutes.map(routeKey).sort());
+  });
+
+  it('shares nothing of these between routes', () => {
+    for (const part of ['integrationId', 'functionId', 'roleId', 'logId'] as const)
+      expect(new Set(allRoutes.map((route) => behind(route)[part])).size, part).toBe(allRoutes.length);
+  });
+
+  it('says where the API is', () => {
+    http.hasOutput('HttpApiUrl', {
+      Value: { 'Fn::Join': ['', Match.arrayWith(['https://', { Ref: api.id }, '.execute-api.'])] },
+    });
+  });
+});
+
+describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s', (operation, route) => {
+  const name = operation.charAt(0).toUpperCase() + operation.slice(1);
+
+  it('is called with a token of the issuer for one of the audiences, and not otherwise', () => {
+    expect(behind(route).route).toMatchObject({
+      ApiId: { Ref: api.id },
+      AuthorizationType: 'JWT',
+      AuthorizerId: { Ref: authorizer.id },
+    });
+  });
+
+  it('reaches a function of its own, which only this API may call', () => {
+    const { integration, functionId } = behind(route);
+    expect(functionId).toMatch(new RegExp(`^${name}Function`));
+    expect(integration).toMatchObject({ IntegrationType: 'AWS_PROXY', PayloadFormatVersion: '2.0' });
+    http.hasResourceProperties('AWS::Lambda::Permission', {
+      Action: 'lambda:InvokeFunction',
+      Principal: 'apigateway.amazonaws.com',
+      FunctionName: { 'Fn::GetAtt': [functionId, 'Arn'] },
+      SourceArn: { 'Fn::Join': ['', Match.arrayWith([{ Ref: api.id }, `/*/*${route.path}`])] },
+    });
+  });
+
+  it('runs as Node 24 on arm64, within ten seconds', () => {
+    expect(behind(route).handler).toMatchObject({
+      Runtime: 'nodejs24.x',
+      Architectures: ['arm64'],
+      Handler: 'index.handler',
+      MemorySize: 512,
+      Timeout: 10,
+      LoggingConfig: { LogFormat: 'JSON' },
+    });
+  });
+
+  it('gets the environment variables that its row calls for', () => {
+    expect(withImports(at(behind(route).handler, 'Environment', 'Variables'), data)).toEqual({
+      TABLE_NAME: { Ref: 'RoomsTable' },
+      ...(route.access.bucket && { BUCKET_NAME: { Ref: 'FilesBucket' }, MAX_UPLOAD_BYTES: String(MAX_UPLOAD_BYTES) }),
+      ...(route.list && { CURSOR_KEY: { 'Fn::Select': [2, { 'Fn::Split': ['/', { Ref: 'AWS::StackId' }] }] } }),
+    });
+  });
+
+  it('may do what its row says, write its log, and nothing else', () => {
+    const { role, logId } = behind(route);
+    const table = { 'Fn::GetAtt': ['RoomsTable', 'Arn'] };
+    const index = { 'Fn::Join': ['', [table, '/index/GSI1']] };
+    const objects = { 'Fn::Join': ['', [{ 'Fn::GetAtt': ['FilesBucket', 'Arn'] }, '/rooms/*']] };
+    const log = { 'Fn::GetAtt': [logId, 'Arn'] };
+    const { access } = route;
+    const expected = [
+      ...['CreateLogStream', 'PutLogEvents'].map((action) => [`logs:${action}`, log]),
+      ...access.table.map((action) => [`dynamodb:${action}`, table]),
+      ...(access.index ?? []).map((action) => [`dynamodb:${action}`, index]),
+      ...(access.bucket ?? []).map((action) => [`s3:${action}`, objects]),
+    ];
+    expect(sorted(permissions(role))).toEqual(sorted(expected));
+    expect(role).not.toHaveProperty('ManagedPolicyArns');
+    expect(at(role, 'AssumeRolePolicyDocument', 'Statement')).toEqual([
+      { Effect: 'Allow', Action: 'sts:AssumeRole', Principal: { Service: 'lambda.amazonaws.com' } },
+    ]);
+  });
+});
+
+/** What a role allows, as pairs of one action and one resource. */
+function permissions(role: unknown): [action: string, resource: unknown][] {
+  return list(at(role, 'Policies'))
+    .flatMap((policy) => list(at(policy, 'PolicyDocument', 'Statement')))
+    .flatMap((statement) => {
+      expect(Object.keys(Object(statement)).sort()).toEqual(['Action', 'Effect', 'Resource']);
+      expect(at(statement, 'Effect')).toBe('Allow');
+      return list(at(statement, 'Action')).flatMap((action) =>
+        list(at(statement, 'Resource')).map((resource): [string, unknown] => [
+          String(action),
+          withImports(resource, data),
+        ]),
+      );
+    });
+}
+const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : [value]);
+const sorted = (pairs: readonly unknown[]): string[] => pairs.map((pair) => JSON.stringify(pair)).sort();
+
+describe('permissions as a whole', () => {
+  it('have no wildcard in an action, and no resource that is any resource', () => {
+    for (const role of roles.values())
+      for (const [action, resource] of permissions(role)) {
+        expect(action).not.toContain('*');
+        expect(resource).not.toBe('*');
+        expect(JSON.stringify(resource)).toContain('Fn::GetAtt');
+      }
+  });
+
+  it('are given by roles alone', () => {
+    for (const type of ['AWS::IAM::Policy', 'AWS::IAM::ManagedPolicy', 'AWS::IAM::RolePolicy'])
+      http.resourceCountIs(type, 0);
+  });
+});
+
+describe('the API', () => {
+  it('trusts the tokens of the environment’s issuer for its audience', () => {
+    expect(authorizer.properties).toMatchObject({
+      ApiId: { Ref: api.id },
+      AuthorizerType: 'JWT',
+      IdentitySource: ['$request.header.Authorization'],
+      JwtConfiguration: { Issuer: ISSUER, Audience: AUDIENCE },
+    });
+  });
+
+  it('answers browsers of the origins that are allowed, for the methods and headers in use', () => {
+    expect(api.properties).toMatchObject({
+      ProtocolType: 'HTTP',
+      CorsConfiguration: {
+        AllowOrigins: ['https://a.example'],
+        AllowMethods: expect.toSatisfy(
+          (methods: string[]) =>
+            JSON.stringify([...methods].sort()) ===
+            JSON.stringify([...new Set(allRoutes.map(({ method }) => method))].sort()),
+        ),
+        AllowHeaders: ['authorization', 'content-type', 'idempotency-key'],
+        ExposeHeaders: ['retry-after'],
+        MaxAge: 3600,
+      },
+    });
+    expect(at(api.properties, 'CorsConfiguration')).not.toHaveProperty('AllowCredentials');
+  });
+
+  it('has no CORS where no origin is allowed', () => {
+    expect(onlyOne(prod.http, 'AWS::ApiGatewayV2::Api').properties).not.toHaveProperty('CorsConfiguration');
+    expect(onlyOne(prod.data, 'AWS::S3::Bucket').properties).not.toHaveProperty('CorsConfiguration');
+  });
+
+  it('is throttled, and writes each request to the access log as JSON', () => {
+    const stage = onlyOne(http, 'AWS::ApiGatewayV2::Stage').properties;
+    expect(stage).toMatchObject({
+      ApiId: { Ref: api.id },
+      StageName: '$default',
+      AutoDeploy: true,
+      DefaultRouteSettings: { ThrottlingRateLimit: 12, ThrottlingBurstLimit: 34 },
+    });
+    const logId = at(stage, 'AccessLogSettings', 'DestinationArn', 'Fn::GetAtt', 0);
+    expect(logGroups.has(String(logId))).toBe(true);
+    expect(allRoutes.map((route) => behind(route).logId)).not.toContain(logId);
+
+    const format: unknown = JSON.parse(String(at(stage, 'AccessLogSettings', 'Format')));
+    expect(format).toMatchObject({
+      request_id: '$context.requestId',
+      route: '$context.routeKey',
+      status: '$context.status',
+      user: '$context.authorizer.claims.sub',
+    });
+    // Tokens and names of files must not get into the log.
+    expect(JSON.stringify(format)).not.toMatch(/\$context\.path|header|query|authorizer\.claims\.(?!sub)/i);
+  });
+
+  it('keeps every log for as long as the environment says', () => {
+    for (const [id, properties] of logGroups) expect(properties, id).toMatchObject({ RetentionInDays: 5 });
+    http.allResources('AWS::Logs::LogGroup', { DeletionPolicy: 'Delete' });
+    prod.http.allResources('AWS::Logs::LogGroup', { DeletionPolicy: 'Retain' });
+  });
+});

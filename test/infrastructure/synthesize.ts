@@ -1,0 +1,82 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { App } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { chosenEnvironment, type EnvironmentName, type Settings } from '../../lib/environments.ts';
+import { addStacks } from '../../lib/rooms-app.ts';
+
+/** The feature flags that the CLI would pass on. */
+const { context } = JSON.parse(readFileSync(new URL('../../cdk.json', import.meta.url), 'utf8'));
+
+export const ISSUER = 'https://iams.test.example/realms/rooms';
+export const AUDIENCE = ['rooms', 'rooms-cli'];
+
+/** Synthesizes the stacks of an environment, with the issuer and audience above and the settings given. */
+export function synthesize(env: EnvironmentName, settings: Partial<Settings> = {}) {
+  const outdir = mkdtempSync(join(tmpdir(), 'rooms-synth-'));
+  const app = new App({ outdir, context: { ...context, 'aws:cdk:version-reporting': false } });
+  const given = new Map([
+    ['env', env],
+    ['issuer', ISSUER],
+    ['audience', AUDIENCE.join(',')],
+  ]);
+  const { data, http } = addStacks(app, { ...chosenEnvironment((key) => given.get(key)), ...settings });
+  const templates = {
+    data: Template.fromStack(data),
+    http: Template.fromStack(http),
+    terminationProtection: data.terminationProtection,
+  };
+  rmSync(outdir, { recursive: true });
+  return templates;
+}
+
+/** What is found in a template by the path given; throws where there is nothing. */
+export function at(value: unknown, ...path: readonly (string | number)[]): unknown {
+  return path.reduce<unknown>((inner, key) => {
+    const found = typeof inner === 'object' && inner !== null ? Reflect.get(inner, key) : undefined;
+    if (found === undefined) throw new Error(`No ${key} in ${JSON.stringify(inner)}`);
+    return found;
+  }, value);
+}
+
+/** The properties of all resources of a type, by logical id. */
+export const ofType = (template: Template, type: string): ReadonlyMap<string, unknown> =>
+  new Map(
+    Object.entries(template.findResources(type)).map(([id, resource]) => [id, resource.Properties ?? {}] as const),
+  );
+
+/** The only resource of a type. */
+export function onlyOne(template: Template, type: string): { id: string; properties: unknown } {
+  const [first, ...more] = ofType(template, type);
+  if (first === undefined || more.length > 0) throw new Error(`Not exactly one ${type}.`);
+  return { id: first[0], properties: first[1] };
+}
+
+/** How many resources of each type a template has. */
+export function countByType(template: Template): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { Type } of Object.values(template.toJSON().Resources as Record<string, { Type: string }>))
+    counts[Type] = (counts[Type] ?? 0) + 1;
+  return counts;
+}
+
+/** A value of one stack with every import replaced by what the other stack exports under that name. */
+export function withImports(value: unknown, exporter: Template): unknown {
+  const exported = new Map(
+    Object.values(exporter.findOutputs('*'))
+      .filter((output) => output.Export !== undefined)
+      .map((output) => [at(output, 'Export', 'Name'), output.Value]),
+  );
+  const resolve = (inner: unknown): unknown => {
+    if (Array.isArray(inner)) return inner.map(resolve);
+    if (typeof inner !== 'object' || inner === null) return inner;
+    if ('Fn::ImportValue' in inner) {
+      const found = exported.get(inner['Fn::ImportValue']);
+      if (found === undefined) throw new Error(`Nothing is exported as ${JSON.stringify(inner['Fn::ImportValue'])}.`);
+      return found;
+    }
+    return Object.fromEntries(Object.entries(inner).map(([key, each]) => [key, resolve(each)]));
+  };
+  return resolve(value);
+}
