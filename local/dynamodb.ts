@@ -1,0 +1,165 @@
+import { spawn } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  CreateTableCommand,
+  type DynamoDBClient,
+  ResourceInUseException,
+  UpdateTimeToLiveCommand,
+} from '@aws-sdk/client-dynamodb';
+import * as v from 'valibot';
+import { findPort, HOST } from './listen.ts';
+
+/** Thrown where Java cannot run DynamoDB Local. Its message is meant for the user. */
+export class JavaError extends Error {}
+
+const NEED_JAVA =
+  'DynamoDB Local needs Java 17 or newer. Install it (Debian and Ubuntu: sudo apt install default-jre-headless; ' +
+  'macOS: brew install openjdk; others: https://adoptium.net) and see that "java -version" works.';
+
+const START_MS = 30_000;
+
+export interface DynamoDbLocal {
+  readonly url: string;
+  /** The Java process. */
+  readonly pid: number;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts DynamoDB Local and waits until it answers.
+ *
+ * @param port the usual port; another one is found when it is taken
+ * @param directory where the data is kept; without one it is in memory
+ * @param onExit called when it ends without having been told to
+ * @throws JavaError where Java is missing or too old
+ */
+export async function startDynamoDb(options: {
+  port: number;
+  directory?: string | undefined;
+  onExit?: (reason: string) => void;
+}): Promise<DynamoDbLocal> {
+  const port = await findPort(options.port);
+  const emulator = join(
+    dirname(createRequire(import.meta.url).resolve('amplify-dynamodb-simulator/package.json')),
+    'emulator',
+  );
+  const directory = options.directory && resolve(options.directory);
+  if (directory) await mkdir(directory, { recursive: true });
+  const child = spawn(
+    'java',
+    [
+      '-XX:TieredStopAtLevel=1',
+      '-Djava.library.path=./DynamoDBLocal_lib',
+      ...['-jar', 'DynamoDBLocal.jar', '-disableTelemetry', '-sharedDb', '-port', String(port)],
+      ...(directory ? ['-dbPath', directory] : ['-inMemory']),
+    ],
+    { cwd: emulator, stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  let complaints = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    complaints = (complaints + chunk).slice(-2_000);
+  });
+
+  // `undefined` until it has ended; then why.
+  let ended: Error | undefined;
+  let closing = false;
+  const end = new Promise<void>((resolve) => {
+    child.once('error', (error) => {
+      ended = 'code' in error && error.code === 'ENOENT' ? new JavaError(`There is no Java. ${NEED_JAVA}`) : error;
+      resolve();
+    });
+    child.once('close', (code, signal) => {
+      ended ??= /UnsupportedClassVersionError|Unable to locate a Java Runtime/.test(complaints)
+        ? new JavaError(`This Java will not do. ${NEED_JAVA}`)
+        : new Error(`DynamoDB Local ended (${signal ?? `exit code ${code}`}). ${complaints.trim()}`);
+      resolve();
+    });
+  });
+  const close = async (): Promise<void> => {
+    closing = true;
+    child.kill();
+    // It stops within milliseconds; one that does not has nothing to lose that it was asked to keep.
+    const timer = setTimeout(() => child.kill('SIGKILL'), 5_000);
+    await end;
+    clearTimeout(timer);
+  };
+
+  const url = `http://${HOST}:${port}`;
+  const deadline = Date.now() + START_MS;
+  while (!ended && !(await answers(url))) {
+    if (Date.now() > deadline) {
+      await close();
+      throw new Error(`DynamoDB Local did not answer within ${START_MS / 1_000} s. ${complaints.trim()}`);
+    }
+    await Promise.race([sleep(50), end]);
+  }
+  if (ended) throw ended;
+  void end.then(() => {
+    if (!closing) options.onExit?.(ended?.message ?? 'DynamoDB Local ended.');
+  });
+  return { url, pid: child.pid ?? 0, close };
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    // Without a signature it answers 400: good enough to know that it is there.
+    await fetch(url, { signal: AbortSignal.timeout(1_000) });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const keySchema = v.array(v.object({ AttributeName: v.string(), KeyType: v.picklist(['HASH', 'RANGE']) }));
+
+/** The properties of AWS::DynamoDB::Table that mean something on this machine. */
+export const tableProperties = v.object({
+  TableName: v.optional(v.string()),
+  AttributeDefinitions: v.array(v.object({ AttributeName: v.string(), AttributeType: v.picklist(['S', 'N', 'B']) })),
+  KeySchema: keySchema,
+  GlobalSecondaryIndexes: v.optional(
+    v.array(
+      v.object({
+        IndexName: v.string(),
+        KeySchema: keySchema,
+        Projection: v.object({
+          ProjectionType: v.picklist(['ALL', 'KEYS_ONLY', 'INCLUDE']),
+          NonKeyAttributes: v.optional(v.array(v.string())),
+        }),
+      }),
+    ),
+  ),
+  StreamSpecification: v.optional(
+    v.object({ StreamViewType: v.picklist(['KEYS_ONLY', 'NEW_IMAGE', 'OLD_IMAGE', 'NEW_AND_OLD_IMAGES']) }),
+  ),
+  TimeToLiveSpecification: v.optional(v.object({ AttributeName: v.string(), Enabled: v.boolean() })),
+});
+
+/** Creates a table as its template says. One that is there already, from an earlier run, is left as it is. */
+export async function createTable(
+  client: DynamoDBClient,
+  name: string,
+  properties: v.InferOutput<typeof tableProperties>,
+): Promise<void> {
+  const { StreamSpecification: stream, TimeToLiveSpecification: timeToLive } = properties;
+  try {
+    await client.send(
+      new CreateTableCommand({
+        TableName: name,
+        BillingMode: 'PAY_PER_REQUEST',
+        AttributeDefinitions: properties.AttributeDefinitions,
+        KeySchema: properties.KeySchema,
+        ...(properties.GlobalSecondaryIndexes && { GlobalSecondaryIndexes: properties.GlobalSecondaryIndexes }),
+        ...(stream && { StreamSpecification: { StreamEnabled: true, StreamViewType: stream.StreamViewType } }),
+      }),
+    );
+  } catch (error) {
+    if (error instanceof ResourceInUseException) return;
+    throw error;
+  }
+  if (timeToLive)
+    await client.send(new UpdateTimeToLiveCommand({ TableName: name, TimeToLiveSpecification: timeToLive }));
+}

@@ -1,0 +1,117 @@
+import * as v from 'valibot';
+import { type Cors, corsProperties } from './cors.ts';
+import { type Authorize, authorizerProperties, createJwtAuthorizer } from './jwt-authorizer.ts';
+import type { RoutePattern } from './route-match.ts';
+import type { Resolver, Resource } from './template.ts';
+
+/** An HTTP API, as a template describes it. */
+export interface HttpApi {
+  readonly id: string;
+  readonly stage: string;
+  readonly cors: Cors | undefined;
+  readonly routes: readonly RoutePattern<RouteTarget>[];
+  /** By route key, with `$default` for the routes that have none of their own. */
+  readonly throttles: ReadonlyMap<string, Throttle>;
+}
+
+export interface RouteTarget {
+  readonly functionArn: string;
+  /** Undefined where anyone may call. */
+  readonly authorize: Authorize | undefined;
+  readonly scopes: readonly string[];
+}
+
+/** `rate` requests a second on average, `burst` at once. */
+export interface Throttle {
+  readonly rate: number;
+  readonly burst: number;
+}
+
+const apiProperties = v.object({
+  ProtocolType: v.string(),
+  CorsConfiguration: v.optional(corsProperties),
+});
+const routeProperties = v.object({
+  ApiId: v.string(),
+  RouteKey: v.string(),
+  Target: v.pipe(v.string(), v.startsWith('integrations/')),
+  AuthorizationType: v.optional(v.picklist(['NONE', 'JWT']), 'NONE'),
+  AuthorizerId: v.optional(v.string()),
+  AuthorizationScopes: v.optional(v.array(v.string()), []),
+});
+const integrationProperties = v.object({
+  IntegrationType: v.literal('AWS_PROXY'),
+  IntegrationUri: v.string(),
+  PayloadFormatVersion: v.literal('2.0'),
+});
+const routeSettings = v.object({
+  ThrottlingRateLimit: v.optional(v.number()),
+  ThrottlingBurstLimit: v.optional(v.number()),
+});
+const stageProperties = v.object({
+  ApiId: v.string(),
+  StageName: v.literal('$default', 'the local gateway serves the stage $default only'),
+  DefaultRouteSettings: v.optional(routeSettings, {}),
+  RouteSettings: v.optional(v.record(v.string(), routeSettings), {}),
+});
+
+/** Reads the HTTP APIs of the templates. `idOf` gives the physical ID of a resource, as Ref does. */
+export function readHttpApis(resolver: Resolver, idOf: (resource: Resource) => string): HttpApi[] {
+  const byId = (type: string) => new Map(resolver.ofType(type).map((resource) => [idOf(resource), resource]));
+  const integrations = byId('AWS::ApiGatewayV2::Integration');
+  const authorizers = byId('AWS::ApiGatewayV2::Authorizer');
+  // Routes share their authorizer, so that its keys are fetched once.
+  const authorizes = new Map<string, Authorize>();
+  const authorizeOf = (id: string): Authorize => {
+    const known = authorizes.get(id);
+    if (known) return known;
+    const authorize = createJwtAuthorizer(resolver.read(found(authorizers, id), authorizerProperties));
+    authorizes.set(id, authorize);
+    return authorize;
+  };
+
+  const routes = resolver
+    .ofType('AWS::ApiGatewayV2::Route')
+    .map((resource) => resolver.read(resource, routeProperties));
+  const stages = resolver
+    .ofType('AWS::ApiGatewayV2::Stage')
+    .map((resource) => resolver.read(resource, stageProperties));
+
+  return resolver.ofType('AWS::ApiGatewayV2::Api').flatMap((resource) => {
+    const { ProtocolType, CorsConfiguration } = resolver.read(resource, apiProperties);
+    if (ProtocolType !== 'HTTP') return [];
+    const id = idOf(resource);
+    const stage = stages.find(({ ApiId }) => ApiId === id);
+    if (!stage) throw new Error(`${resource.stack}/${resource.id}: this API has no stage, so nothing can call it.`);
+    return {
+      id,
+      stage: stage.StageName,
+      cors: CorsConfiguration,
+      routes: routes
+        .filter(({ ApiId }) => ApiId === id)
+        .map((route) => {
+          const integration = found(integrations, route.Target.slice('integrations/'.length));
+          return {
+            routeKey: route.RouteKey,
+            target: {
+              functionArn: resolver.read(integration, integrationProperties).IntegrationUri,
+              authorize: route.AuthorizationType === 'JWT' ? authorizeOf(route.AuthorizerId ?? '') : undefined,
+              scopes: route.AuthorizationScopes,
+            },
+          };
+        }),
+      throttles: new Map(
+        Object.entries({ $default: stage.DefaultRouteSettings, ...stage.RouteSettings }).flatMap(
+          ([routeKey, { ThrottlingRateLimit: rate, ThrottlingBurstLimit: burst }]) =>
+            rate === undefined || burst === undefined ? [] : [[routeKey, { rate, burst }] as const],
+        ),
+      ),
+    };
+  });
+}
+
+function found(resources: ReadonlyMap<string, Resource>, id: string): Resource {
+  const resource = resources.get(id);
+  if (!resource) throw new Error(`The template refers to ${id}, which is not in it.`);
+  return resource;
+}

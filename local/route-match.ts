@@ -1,0 +1,79 @@
+/** A route of an HTTP API, ready to be compared with requests. */
+export interface RoutePattern<Target> {
+  /** As in the template: `GET /room/{room_id}`, or `$default`. */
+  readonly routeKey: string;
+  readonly target: Target;
+}
+
+export interface RouteMatch<Target> extends RoutePattern<Target> {
+  readonly pathParameters: Readonly<Record<string, string>>;
+}
+
+/** How well a route fits: what stands first counts most. A method of its own beats ANY, where the paths are equally good. */
+type Rank = readonly number[];
+const FIXED = 3;
+const PARAMETER = 2;
+const GREEDY = 1;
+
+/**
+ * The route that API Gateway chooses for a request: the most specific one, that is to say fixed parts of a path before
+ * parameters, those before a greedy one (`{proxy+}`), and `$default` last
+ * (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html).
+ *
+ * @param path decoded, without the query
+ */
+export function matchRoute<Target>(
+  routes: readonly RoutePattern<Target>[],
+  method: string,
+  path: string,
+): RouteMatch<Target> | undefined {
+  let best: { match: RouteMatch<Target>; rank: Rank } | undefined;
+  for (const route of routes) {
+    const fit = fitOf(route.routeKey, method, path);
+    if (fit && (!best || compare(fit.rank, best.rank) > 0))
+      best = { match: { ...route, pathParameters: fit.parameters }, rank: fit.rank };
+  }
+  return best?.match;
+}
+
+function fitOf(
+  routeKey: string,
+  method: string,
+  path: string,
+): { parameters: Record<string, string>; rank: Rank } | undefined {
+  if (routeKey === '$default') return { parameters: {}, rank: [] };
+  const [routeMethod = '', routePath = ''] = routeKey.split(' ');
+  if (routeMethod !== method && routeMethod !== 'ANY') return undefined;
+  const parts = path.split('/');
+  const patterns = routePath.split('/');
+  const parameters: Record<string, string> = {};
+  const rank: number[] = [];
+  for (const [index, pattern] of patterns.entries()) {
+    const part = parts[index];
+    if (part === undefined) return undefined;
+    const [, name, greedy] = /^\{([^}+]+)(\+?)\}$/.exec(pattern) ?? [];
+    if (name === undefined) {
+      if (part !== pattern) return undefined;
+      rank.push(FIXED);
+    } else if (greedy) {
+      const rest = parts.slice(index).join('/');
+      if (rest === '') return undefined;
+      parameters[name] = rest;
+      return { parameters, rank: [...rank, GREEDY, routeMethod === 'ANY' ? 0 : 1] };
+    } else {
+      if (part === '') return undefined;
+      parameters[name] = part;
+      rank.push(PARAMETER);
+    }
+  }
+  if (parts.length !== patterns.length) return undefined;
+  return { parameters, rank: [...rank, routeMethod === 'ANY' ? 0 : 1] };
+}
+
+function compare(a: Rank, b: Rank): number {
+  for (let index = 0; index < Math.max(a.length, b.length); index += 1) {
+    const difference = (a[index] ?? -1) - (b[index] ?? -1);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}

@@ -1,0 +1,197 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { RequestListener } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { docsRoutes } from './docs.ts';
+import { createTable, startDynamoDb, tableProperties } from './dynamodb.ts';
+import { type HttpApi, readHttpApis } from './http-api.ts';
+import { createHttpGateway } from './http-gateway.ts';
+import { startIams } from './iams.ts';
+import { createFunction, functionProperties, type LocalFunction } from './lambda.ts';
+import { listen, type PortChoice } from './listen.ts';
+import type { Log } from './log.ts';
+import { physicalOf } from './resources.ts';
+import { bucketProperties, CREDENTIALS, startS3 } from './s3.ts';
+import { type Assembly, synthesize } from './synth.ts';
+import { createResolver, type Physical, REGION, type Resolver, type Resource } from './template.ts';
+
+/** What the access tokens of the local IAMS are for. */
+export const AUDIENCE = 'rooms';
+
+/** The ports that are tried first. */
+export const USUAL_PORTS = { http: 4000, issuer: 4001, s3: 4002, dynamodb: 4003 } as const;
+
+export interface StackOptions {
+  /** The port of the HTTP API, exactly; 0 is any free one. Without it the usual one, or a free one where that is taken. */
+  readonly port?: number | undefined;
+  /** Where data is kept from one run to the next; without it there is none when the stack has been closed. */
+  readonly dataDirectory?: string | undefined;
+  readonly log: Log;
+  /** Told what is being done. */
+  readonly progress?: (step: string) => void;
+  /** Called where a part ends by itself, so that the stack is of no use any more. */
+  readonly onFailure?: (reason: string) => void;
+  /** Aborting makes the start fail, after what was started has been ended. */
+  readonly signal?: AbortSignal;
+}
+
+export interface LocalStack {
+  /** URL of the HTTP API, without a slash at the end; the others likewise. */
+  readonly http: string;
+  readonly issuer: string;
+  readonly s3: string;
+  readonly dynamodb: string;
+  /** Ends everything the stack is made of. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts everything: synthesizes the CDK app for the environment `local`, and serves its templates on real parts. When this
+ * fails, nothing is left running.
+ *
+ * @throws PortError, JavaError: to be shown to the user as they are
+ */
+export async function startStack(options: StackOptions): Promise<LocalStack> {
+  const { log, progress = () => {}, onFailure = () => {}, signal = new AbortController().signal } = options;
+  const closers: (() => Promise<unknown>)[] = [];
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= (async () => {
+      // The last one started first: nobody is to meet a part that has lost what it stands on.
+      for (const closer of closers.reverse()) await closer();
+    })();
+    return closing;
+  };
+  const closeLater = <T extends { close(): Promise<unknown> }>(part: T): T => {
+    closers.push(() => part.close());
+    return part;
+  };
+
+  try {
+    // Not below the repository: a bundle must find nothing there that it would not find in Lambda.
+    const directory = await mkdtemp(join(tmpdir(), 'rooms-'));
+    closers.push(() => rm(directory, { recursive: true, force: true }));
+    const dataDirectory = options.dataDirectory;
+
+    // Taken first, so that a port that cannot be had is known at once. Until there is an API to serve, it says so.
+    let handler: RequestListener = (_request, response) => {
+      response.writeHead(503, { 'content-type': 'application/json', 'retry-after': '1' });
+      response.end('{"message":"Service Unavailable"}');
+    };
+    const http = closeLater(
+      await listen((request, response) => handler(request, response), portChoice(options.port, USUAL_PORTS.http)),
+    );
+    const issuer = closeLater(await startIams({ port: USUAL_PORTS.issuer, audience: AUDIENCE }));
+
+    progress('Synthesizing the CDK app and starting DynamoDB Local');
+    const context = { issuer: issuer.url, audience: AUDIENCE };
+    const [assembly, dynamodb] = await both(
+      synthesize(context, join(directory, 'cdk.out'), signal),
+      startDynamoDb({
+        port: USUAL_PORTS.dynamodb,
+        directory: dataDirectory && join(dataDirectory, 'dynamodb'),
+        onExit: onFailure,
+      }).then(closeLater),
+    );
+    signal.throwIfAborted();
+
+    progress('Creating table and bucket');
+    const resolver = createResolver(assembly.stacks, physicalOf);
+    const [s3] = await both(
+      startS3({
+        port: USUAL_PORTS.s3,
+        directory: join(dataDirectory ?? directory, 's3'),
+        buckets: resolver.ofType('AWS::S3::Bucket').map((resource) => ({
+          name: physical(resource, resolver).ref,
+          properties: resolver.read(resource, bucketProperties),
+        })),
+      }).then(closeLater),
+      createTables(resolver, dynamodb.url),
+    );
+    signal.throwIfAborted();
+
+    const functions = createFunctions(assembly, resolver, log, {
+      AWS_REGION: REGION,
+      AWS_DEFAULT_REGION: REGION,
+      AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
+      AWS_ENDPOINT_URL_DYNAMODB: dynamodb.url,
+      AWS_ENDPOINT_URL_S3: s3.url,
+      // What the developer has configured for the real AWS is none of the functions' business.
+      AWS_CONFIG_FILE: join(directory, 'no-config'),
+      AWS_SHARED_CREDENTIALS_FILE: join(directory, 'no-credentials'),
+    });
+    for (const fn of functions.values()) closeLater(fn);
+    handler = createHttpGateway(onlyApi(resolver), { functions, localRoutes: docsRoutes(), log });
+
+    return { http: http.url, issuer: issuer.url, s3: s3.url, dynamodb: dynamodb.url, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** As Promise.all, but waits for both before it fails: what one of them has started can be closed then. */
+async function both<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([a, b]);
+  return Promise.all([a, b]);
+}
+
+function portChoice(port: number | undefined, usual: number): PortChoice {
+  return port === undefined ? { usual } : { exactly: port };
+}
+
+/** Of a resource that is known to have a counterpart here. */
+function physical(resource: Resource, resolver: Resolver): Physical {
+  const found = physicalOf(resource, resolver);
+  if (!found) throw new Error(`${resource.stack}/${resource.id}: the local stack has no ${resource.type}.`);
+  return found;
+}
+
+async function createTables(resolver: Resolver, endpoint: string): Promise<void> {
+  const client = new DynamoDBClient({ endpoint, region: REGION, credentials: CREDENTIALS });
+  try {
+    for (const resource of resolver.ofType('AWS::DynamoDB::Table'))
+      await createTable(client, physical(resource, resolver).ref, resolver.read(resource, tableProperties));
+  } finally {
+    client.destroy();
+  }
+}
+
+/** The functions of the templates, by ARN. */
+function createFunctions(
+  assembly: Assembly,
+  resolver: Resolver,
+  log: Log,
+  environment: Readonly<Record<string, string>>,
+): Map<string, LocalFunction> {
+  const functions = new Map<string, LocalFunction>();
+  for (const resource of resolver.ofType('AWS::Lambda::Function')) {
+    const { ref: name, attributes } = physical(resource, resolver);
+    const arn = attributes.Arn ?? name;
+    const properties = resolver.read(resource, functionProperties);
+    const directory = assembly.assets.get(properties.Code.S3Key);
+    if (!directory) throw new Error(`${resource.stack}/${resource.id}: no asset has the key ${properties.Code.S3Key}.`);
+    const config = {
+      name,
+      arn,
+      directory,
+      handler: properties.Handler,
+      variables: { ...properties.Environment.Variables, ...environment },
+      timeoutSeconds: properties.Timeout,
+      memoryMegabytes: properties.MemorySize,
+      logFormat: properties.LoggingConfig.LogFormat,
+      logGroup: properties.LoggingConfig.LogGroup ?? `/aws/lambda/${name}`,
+    };
+    functions.set(arn, createFunction(config, log));
+  }
+  return functions;
+}
+
+function onlyApi(resolver: Resolver): HttpApi {
+  const [api, ...others] = readHttpApis(resolver, (resource) => physical(resource, resolver).ref);
+  if (!api || others.length > 0)
+    throw new Error(`The local stack serves one HTTP API; the templates have ${api ? others.length + 1 : 0}.`);
+  return api;
+}

@@ -1,0 +1,105 @@
+import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { delimiter, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as v from 'valibot';
+import { readTemplate, type StackTemplate } from './template.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+export interface Assembly {
+  readonly stacks: readonly StackTemplate[];
+  /** The object key that a template gives for an asset (as in Code.S3Key) to its directory or file on this machine. */
+  readonly assets: ReadonlyMap<string, string>;
+}
+
+/**
+ * Runs `cdk synth` for the environment `local` and reads what it wrote.
+ *
+ * @param context for `-c`: the app's context values, such as the issuer
+ * @param directory where the assembly is written to
+ * @throws Error with what the CDK said, where it fails
+ */
+export async function synthesize(
+  context: Readonly<Record<string, string>>,
+  directory: string,
+  signal: AbortSignal,
+): Promise<Assembly> {
+  const cdk = createRequire(import.meta.url).resolve('aws-cdk/bin/cdk');
+  const settings = Object.entries({ env: 'local', ...context }).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
+  const options = ['--quiet', '--no-notices', '--no-version-reporting', '--no-lookups', '--output', directory];
+  await run(process.execPath, [cdk, 'synth', ...options, ...settings], signal);
+  return readAssembly(directory);
+}
+
+const manifestFile = v.object({
+  artifacts: v.record(
+    v.string(),
+    v.object({
+      type: v.string(),
+      displayName: v.optional(v.string()),
+      properties: v.optional(
+        v.object({
+          templateFile: v.optional(v.string()),
+          stackName: v.optional(v.string()),
+          file: v.optional(v.string()),
+        }),
+        {},
+      ),
+    }),
+  ),
+});
+
+const assetsFile = v.object({
+  files: v.record(
+    v.string(),
+    v.object({
+      source: v.object({ path: v.optional(v.string()) }),
+      destinations: v.record(v.string(), v.object({ objectKey: v.string() })),
+    }),
+  ),
+});
+
+/** Reads a cloud assembly: the templates of its stacks, and where the assets are that they name. */
+export async function readAssembly(directory: string): Promise<Assembly> {
+  const readJson = async (file: string): Promise<unknown> => JSON.parse(await readFile(join(directory, file), 'utf8'));
+  const { artifacts } = v.parse(manifestFile, await readJson('manifest.json'));
+  const stacks: StackTemplate[] = [];
+  const assets = new Map<string, string>();
+  for (const [id, { type, properties }] of Object.entries(artifacts)) {
+    if (type === 'aws:cloudformation:stack' && properties.templateFile)
+      stacks.push(readTemplate(properties.stackName ?? id, await readJson(properties.templateFile)));
+    if (type === 'cdk:asset-manifest' && properties.file)
+      for (const { source, destinations } of Object.values(v.parse(assetsFile, await readJson(properties.file)).files))
+        for (const { objectKey } of Object.values(destinations))
+          if (source.path) assets.set(objectKey, resolve(directory, source.path));
+  }
+  return { stacks, assets };
+}
+
+function run(command: string, args: readonly string[], signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      cwd: ROOT,
+      signal,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        ...process.env,
+        // The app runs on this very Node, which understands TypeScript, whatever else is installed.
+        PATH: [join(ROOT, 'node_modules', '.bin'), process.env.PATH].join(delimiter),
+        CDK_DISABLE_CLI_TELEMETRY: 'true',
+        CDK_DISABLE_VERSION_CHECK: '1',
+      },
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (chunk: string) => {
+        output += chunk;
+      });
+    child.on('error', reject);
+    child.on('close', (code) =>
+      code === 0 ? resolve() : reject(new Error(`cdk synth failed (exit code ${code}):\n${output.trim()}`)),
+    );
+  });
+}

@@ -1,0 +1,45 @@
+import * as v from 'valibot';
+import { userId } from '../core/contract/fields.ts';
+import { parseCommandLine, UsageError } from './command-line.ts';
+import { readEndpoints } from './endpoints.ts';
+import { requestToken } from './iams.ts';
+
+const HELP = `Usage: npm run -s token -- <user_id> [options]
+
+Prints an access token of that user, good for an hour, as the IAMS of the running local stack issues it.
+(-s keeps npm's own output away.)
+
+Options:
+  --state-dir DIR  where the stack keeps endpoints.json (default: .local)
+  --help           print this help
+`;
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseCommandLine(
+    {
+      allowPositionals: true,
+      options: { 'state-dir': { type: 'string' }, help: { type: 'boolean' } },
+    },
+    '"npm run token -- --help"',
+  );
+  if (values.help) {
+    process.stdout.write(HELP);
+    return;
+  }
+  const [user, ...others] = positionals;
+  if (user === undefined || others.length > 0)
+    throw new UsageError('Give one user id, such as "npm run -s token -- alice".');
+  const parsed = v.safeParse(userId, user);
+  if (!parsed.success) throw new UsageError(`${JSON.stringify(user)} is no user id: it ${parsed.issues[0].message}.`);
+
+  const endpoints = await readEndpoints(values['state-dir']);
+  if (!endpoints) throw new Error('No local stack is running; start one with "npm start" in another terminal.');
+  process.stdout.write(`${await requestToken(endpoints.issuer, parsed.output)}\n`);
+}
+
+try {
+  await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}
