@@ -1,6 +1,5 @@
 import { Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
-import { USERS_ROOMS_INDEX } from '../../core/store/keys.ts';
 import { countByType, synthesize } from './synthesize.ts';
 
 const dev = synthesize('dev', { allowedOrigins: ['https://a.example', 'https://b.example'] });
@@ -61,7 +60,7 @@ describe('the table', () => {
       })),
       GlobalSecondaryIndexes: [
         {
-          IndexName: USERS_ROOMS_INDEX,
+          IndexName: 'GSI1',
           KeySchema: [
             { AttributeName: 'GSI1PK', KeyType: 'HASH' },
             { AttributeName: 'GSI1SK', KeyType: 'RANGE' },
