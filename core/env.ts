@@ -1,5 +1,20 @@
-/** The value of an environment variable that CDK sets on the function; throws where it is missing. */
-export function env(name: 'TABLE_NAME' | 'BUCKET_NAME' | 'CURSOR_KEY' | 'MAX_UPLOAD_BYTES'): string {
+/** The variables that CDK sets on functions, each on those that need it. */
+export type Variable =
+  | 'TABLE_NAME'
+  | 'BUCKET_NAME'
+  | 'MAX_UPLOAD_BYTES'
+  | 'CURSOR_KEY'
+  | 'ISSUER'
+  | 'AUDIENCE'
+  | 'CALLBACK_URL'
+  | 'PRESENCE_QUEUE_URL'
+  | 'EVENT_BUS_NAME'
+  | 'SCHEDULE_GROUP'
+  | 'SCHEDULE_ROLE_ARN'
+  | 'ANNOUNCE_FUNCTION_ARN';
+
+/** The value of an environment variable; throws where it is missing. */
+export function env(name: Variable): string {
   const value = process.env[name];
   if (!value) throw new Error(`The environment variable ${name} is not set.`);
   return value;

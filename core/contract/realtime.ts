@@ -74,6 +74,15 @@ export const ping = {
   errors: [],
 } as const satisfies Action;
 
+/** What answers a frame whose action is none of these, and one that is no JSON object at all. */
+export const unknownAction = {
+  action: '$default',
+  summary: 'Refused, with the actions there are.',
+  frame: v.looseObject({}),
+  data: v.never(),
+  errors: [],
+} as const satisfies Action;
+
 export const actions = { join, leave, message, ping } as const satisfies Record<string, Action>;
 
 /** Failures that any action can be answered with. */
@@ -90,6 +99,7 @@ export type ActionName = keyof typeof actions;
 
 const peer = v.object({ participant_id: v.string(), username: v.nullable(v.string()) });
 
+/** An event's own facts. */
 export interface EventType {
   readonly summary: string;
   /** `data` of the event. */
@@ -103,6 +113,7 @@ export const events = {
   message: { summary: 'Somebody sent a chat message.', data: answers.message },
   peer_joined: { summary: 'A participant came online in the room.', data: peer },
   peer_left: { summary: 'A participant has been offline for ten seconds, or has left.', data: peer },
+  room_created: { summary: 'Somebody created the room; nobody can have joined it yet.', data: answers.room, bus: true },
   participant_added: { summary: 'An admin added a participant.', data: answers.profile, bus: true },
   participant_removed: {
     summary: 'An admin removed a participant, whose own connections in the room are closed.',
@@ -127,14 +138,13 @@ export const events = {
 export type EventName = keyof typeof events;
 
 /** An event as it goes over the wire. */
-export type RoomEvent = {
-  [Name in EventName]: {
-    readonly type: Name;
-    readonly room_id: string;
-    readonly data: v.InferOutput<(typeof events)[Name]['data']>;
-    readonly sent_at: string;
-  };
-}[EventName];
+export type RoomEventOf<Name extends EventName> = {
+  readonly type: Name;
+  readonly room_id: string;
+  readonly data: v.InferOutput<(typeof events)[Name]['data']>;
+  readonly sent_at: string;
+};
+export type RoomEvent = { [Name in EventName]: RoomEventOf<Name> }[EventName];
 
 /** The one answer to each frame. `request_id` is null where the frame had none that could be read. */
 export type Reply =

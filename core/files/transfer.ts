@@ -1,12 +1,18 @@
-import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  GetObjectCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  S3Client,
+  S3ServiceException,
+} from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { create as contentDisposition } from 'content-disposition';
-import type { Download, Upload } from '../contract/answers.ts';
-import { invalid } from '../contract/errors.ts';
+import type { Attachment, Download, Upload } from '../contract/answers.ts';
+import { invalid, RoomsError } from '../contract/errors.ts';
 import { DOWNLOAD_URL_SECONDS, UPLOAD_URL_SECONDS } from '../contract/limits.ts';
 import { env } from '../env.ts';
 import { plus, type Timestamp } from '../rules/time.ts';
-import { addFile, getFile } from '../store/files.ts';
+import { addFile, getFile, getOwnFile } from '../store/files.ts';
 
 /*
  * Files go from the client to S3 and back; our functions only sign. Signing asks S3 nothing.
@@ -78,4 +84,25 @@ export async function startDownload(asked: {
     { expiresIn: DOWNLOAD_URL_SECONDS, signingDate: new Date(asked.now) },
   );
   return { download_url, expires_at: plus(asked.now, DOWNLOAD_URL_SECONDS * 1_000), name, size, content_type };
+}
+
+/**
+ * What a message is to say about a file: the stored facts of one that the sender uploaded to the room, and whose upload has
+ * finished. Throws `file_not_found` and `file_not_uploaded`.
+ */
+export async function attachmentOf(room_id: string, file_id: string, sender_id: string): Promise<Attachment> {
+  const file = await getOwnFile(room_id, file_id, sender_id);
+  await requireObject(room_id, file_id);
+  return file;
+}
+
+/** Throws `file_not_uploaded` where S3 has no such object. Without the right to list the bucket, S3 calls that a 403. */
+async function requireObject(room_id: string, file_id: string): Promise<void> {
+  try {
+    await s3.send(new HeadObjectCommand({ Bucket: env('BUCKET_NAME'), Key: objectKey(room_id, file_id) }));
+  } catch (error) {
+    const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
+    if (status === 404 || status === 403) throw new RoomsError('file_not_uploaded', [], { cause: error });
+    throw error;
+  }
 }

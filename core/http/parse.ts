@@ -45,6 +45,13 @@ function textOf({ body = '', isBase64Encoded }: Event): string {
   }
 }
 
+/** The object that a text is. Throws for anything else: to a schema of optional fields, an empty array is an empty object. */
+export function jsonObject(text: string): object {
+  const value: unknown = JSON.parse(text);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError('Not a JSON object.');
+  return value;
+}
+
 function bodyOf(route: Route, event: Event): unknown {
   const text = textOf(event);
   if (!route.body) {
@@ -56,9 +63,9 @@ function bodyOf(route: Route, event: Event): unknown {
     throw invalid({ message: `${route.method} ${route.path} needs a JSON body.` });
   }
   try {
-    return JSON.parse(text);
+    return jsonObject(text);
   } catch {
-    throw invalid({ message: 'The body must be valid JSON.' });
+    throw invalid({ message: 'The body must be a JSON object.' });
   }
 }
 

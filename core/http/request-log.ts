@@ -4,7 +4,7 @@ import type { Route } from '../contract/route.ts';
 import type { HttpEvent, HttpResult } from './endpoint.ts';
 
 /** An error's own chain, for the logs only. */
-const chain = (error: unknown): object | undefined =>
+export const chain = (error: unknown): object | undefined =>
   error instanceof Error
     ? { name: error.name, message: error.message, stack: error.stack, cause: chain(error.cause) }
     : undefined;

@@ -44,3 +44,15 @@ export async function membership(
   if (!participant) throw new RoomsError('not_a_participant');
   return { room, participant };
 }
+
+/** As `membership`, of a room that has started and not ended. Throws `room_not_started` or `room_ended` otherwise. */
+export async function liveMembership(
+  room_id: string,
+  user_id: string,
+  now: Timestamp,
+): Promise<{ room: RoomItem; participant: ParticipantItem }> {
+  const member = await membership(room_id, user_id);
+  const status = roomStatus(member.room, now);
+  if (status !== 'started') throw new RoomsError(status === 'ended' ? 'room_ended' : 'room_not_started');
+  return member;
+}

@@ -58,3 +58,10 @@ export async function getFile({
   if (!file) throw new RoomsError('file_not_found');
   return file;
 }
+
+/** A file that this user uploaded to this room. Throws `file_not_found` for any other. */
+export async function getOwnFile(room_id: string, file_id: string, uploader_id: string): Promise<Attachment> {
+  const file = await get<FileItem>(fileKey(room_id, file_id));
+  if (file?.uploader_id !== uploader_id) throw new RoomsError('file_not_found');
+  return { file_id, name: file.name, size: file.size, content_type: file.content_type };
+}

@@ -32,10 +32,27 @@ export interface ParticipantItem extends Key {
   added_at: Timestamp;
   /** The live connections that have joined the room as this participant; absent when there is none. */
   connections?: Set<string>;
+  /** True while others see the participant in the room: from the first join until a while after the last connection. */
+  present?: boolean;
+  /** When a connection was last lost. */
+  left_at?: Timestamp;
 }
 
 /** What the index holds of a participant: see the table's projection. */
 export type IndexedParticipant = Pick<ParticipantItem, 'PK' | 'SK' | 'GSI1PK' | 'GSI1SK' | 'username' | 'archive_room'>;
+
+/** A connection that has joined a room. */
+export interface ConnectionItem extends Key {
+  GSI1PK: string;
+  GSI1SK: string;
+  room_id: string;
+  connection_id: string;
+  participant_id: string;
+  /** In epoch seconds: nothing is sent to the connection after its token has expired. */
+  token_expires_at: number;
+  /** In epoch seconds. */
+  expires_at: number;
+}
 
 export interface FileItem extends Key, Attachment {
   room_id: string;

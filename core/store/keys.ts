@@ -9,6 +9,9 @@
  *   a message of a room                       PK CHAT#<room_id>   SK MESSAGE#<ulid>
  *   the messages of a room, by time           PK CHAT#<room_id>   SK begins with MESSAGE# (a ULID sorts by time)
  *   was this message sent already?            PK CHAT#<room_id>   SK SENT#<user_id>#<client_message_id>
+ *   the connections that joined a room        PK ROOM#<room_id>   SK begins with CONNECTION#
+ *   the rooms that a connection joined        GSI1PK CONNECTION#<connection_id>   GSI1SK ROOM#<room_id>
+ *   how much does this connection send?       PK CONNECTION#<connection_id>   SK FRAMES#<window>
  *   was this room created already?            PK USER#<user_id>   SK IDEMPOTENCY#<key>
  *
  * Messages have a partition of their own, so that a busy chat does not slow the room it belongs to.
@@ -21,13 +24,16 @@ export interface Key {
 
 export const PARTICIPANT = 'PARTICIPANT#';
 export const MESSAGE = 'MESSAGE#';
-export const USERS_ROOMS_INDEX = 'GSI1';
+export const CONNECTION = 'CONNECTION#';
+export const ROOM = 'ROOM';
+/** The one index; what its keys mean depends on the kind of item. */
+export const INDEX = 'GSI1';
 
 export const roomPartition = (room_id: string): string => `ROOM#${room_id}`;
 export const chatPartition = (room_id: string): string => `CHAT#${room_id}`;
 export const userPartition = (user_id: string): string => `USER#${user_id}`;
 
-export const roomKey = (room_id: string): Key => ({ PK: roomPartition(room_id), SK: 'ROOM' });
+export const roomKey = (room_id: string): Key => ({ PK: roomPartition(room_id), SK: ROOM });
 
 export const participantKey = (room_id: string, user_id: string): Key => ({
   PK: roomPartition(room_id),
@@ -59,3 +65,24 @@ export const idempotencyKey = (user_id: string, key: string): Key => ({
   PK: userPartition(user_id),
   SK: `IDEMPOTENCY#${key}`,
 });
+
+export const connectionPartition = (connection_id: string): string => `${CONNECTION}${connection_id}`;
+
+export const connectionKey = (room_id: string, connection_id: string): Key => ({
+  PK: roomPartition(room_id),
+  SK: connectionPartition(connection_id),
+});
+
+/** Where the index finds the rooms that a connection joined. */
+export const connectionRoomKey = (room_id: string, connection_id: string): { GSI1PK: string; GSI1SK: string } => ({
+  GSI1PK: connectionPartition(connection_id),
+  GSI1SK: roomPartition(room_id),
+});
+
+export const framesKey = (connection_id: string, window: number): Key => ({
+  PK: connectionPartition(connection_id),
+  SK: `FRAMES#${window}`,
+});
+
+/** The room id in a key that `roomPartition` made. */
+export const roomIdOf = (partition: string): string => partition.slice(roomPartition('').length);

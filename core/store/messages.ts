@@ -2,8 +2,9 @@ import { monotonicFactory } from 'ulid';
 import type { Attachment, Message, Page } from '../contract/answers.ts';
 import { IDEMPOTENCY_TTL_SECONDS } from '../contract/limits.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
-import { membership } from './access.ts';
+import { liveMembership, membership } from './access.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
+import { inOrder } from './in-order.ts';
 import { type MessageItem, type SentItem, toMessage } from './items.ts';
 import { chatPartition, MESSAGE, messageKey, sentKey } from './keys.ts';
 import { get, queryPage } from './read.ts';
@@ -64,6 +65,32 @@ export async function appendMessage(message: NewMessage): Promise<Message> {
   const stored = await get<MessageItem>(messageKey(room_id, first.message_id));
   if (!stored) throw new Error(`The message ${first.message_id} was sent, but is not stored.`);
   return toMessage(stored);
+}
+
+/**
+ * Stores a participant's message in a room that is on. `attachment` finds the stored facts of the file that goes with it;
+ * it may throw. `admitted` is awaited with the first read.
+ * Throws `room_not_started`, `room_ended`, and as `membership` does.
+ */
+export async function sendMessage({
+  room_id,
+  client_message_id,
+  text,
+  attachment,
+  caller,
+  now,
+  admitted,
+}: {
+  room_id: string;
+  client_message_id: string;
+  text?: string | undefined;
+  attachment?: () => Promise<Attachment>;
+  caller: string;
+  now: Timestamp;
+  admitted: Promise<void>;
+}): Promise<Message> {
+  const [, , file] = await inOrder([admitted, liveMembership(room_id, caller, now), attachment?.()]);
+  return appendMessage({ room_id, sender_id: caller, client_message_id, text, attachment: file, now });
 }
 
 /**

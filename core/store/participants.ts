@@ -208,7 +208,7 @@ export async function listParticipants({
   return {
     items: items.map((item) => ({
       ...toParticipant(item.participant_id, item, room.admins.has(item.participant_id)),
-      online: item.connections !== undefined && item.connections.size > 0,
+      online: item.present ?? false,
     })),
     next_cursor: more && last ? encodeCursor(list, last) : null,
   };

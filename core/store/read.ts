@@ -69,3 +69,17 @@ export async function queryPage<Item extends Partial<Key>>(
   );
   return { items: Items.slice(0, limit) as Item[], more: Items.length > limit || LastEvaluatedKey !== undefined };
 }
+
+/** All items of one query, page by page as DynamoDB cuts them (1 MB). */
+export async function* queryAll<Item extends Key>(
+  query: Omit<QueryCommandInput, 'TableName' | 'Limit' | 'ExclusiveStartKey'>,
+): AsyncGenerator<Item[]> {
+  let start: QueryCommandInput['ExclusiveStartKey'];
+  do {
+    const { Items = [], LastEvaluatedKey } = await dynamodb.send(
+      new QueryCommand({ ...query, TableName: tableName(), ExclusiveStartKey: start }),
+    );
+    if (Items.length > 0) yield Items as Item[];
+    start = LastEvaluatedKey;
+  } while (start);
+}

@@ -16,11 +16,12 @@ import {
   toRoom,
 } from './items.ts';
 import {
+  INDEX,
   idempotencyKey,
   participantKey,
+  roomIdOf,
   roomKey,
   roomPartition,
-  USERS_ROOMS_INDEX,
   userPartition,
   userRoomKey,
 } from './keys.ts';
@@ -230,7 +231,7 @@ export async function listRooms({
   const start = cursor && decodeCursor(list, cursor);
   const { items, more } = await queryPage<IndexedParticipant>(
     {
-      IndexName: USERS_ROOMS_INDEX,
+      IndexName: INDEX,
       KeyConditionExpression: 'GSI1PK = :user AND begins_with(GSI1SK, :room)',
       ExpressionAttributeValues: { ':user': userPartition(caller), ':room': roomPartition('') },
       ScanIndexForward: false,
@@ -250,6 +251,6 @@ export async function listRooms({
       if (!room || (status && roomStatus(room, now) !== status)) return [];
       return [toMyRoom(room, participant, caller, now)];
     }),
-    next_cursor: more && last ? encodeCursor(list, last.slice(roomPartition('').length)) : null,
+    next_cursor: more && last ? encodeCursor(list, roomIdOf(last)) : null,
   };
 }

@@ -5,6 +5,7 @@ import {
   TransactionConflictException,
 } from '@aws-sdk/client-dynamodb';
 import {
+  DeleteCommand,
   TransactWriteCommand,
   type TransactWriteCommandInput,
   UpdateCommand,
@@ -69,6 +70,11 @@ export async function update<Item extends Key>(
     if (!(error instanceof ConditionalCheckFailedException)) throw error;
     return { done: false, old: error.Item && (unmarshall(error.Item) as Item) };
   }
+}
+
+/** Deletes an item, whether it is there or not. */
+export async function remove({ PK, SK }: Key): Promise<void> {
+  await whileConflicting(() => dynamodb.send(new DeleteCommand({ TableName: tableName(), Key: { PK, SK } })));
 }
 
 type Action = NonNullable<TransactWriteCommandInput['TransactItems']>[number];

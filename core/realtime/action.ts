@@ -1,0 +1,131 @@
+import middy from '@middy/core';
+import type { APIGatewayProxyStructuredResultV2, APIGatewayProxyWebsocketEventV2, Context } from 'aws-lambda';
+import * as v from 'valibot';
+import { invalid, RoomsError } from '../contract/errors.ts';
+import { requestId as requestIdField } from '../contract/fields.ts';
+import { MAX_FRAME_BYTES } from '../contract/limits.ts';
+import type { Action, Reply } from '../contract/realtime.ts';
+import { toRoomsError } from '../http/errors.ts';
+import { faultsOf } from '../http/faults.ts';
+import { jsonObject } from '../http/parse.ts';
+import { chain } from '../http/request-log.ts';
+import { epochSeconds, type Timestamp } from '../rules/time.ts';
+import { admitFrame } from '../store/connections.ts';
+
+/** What the authorizer hands on with every frame of a connection. API Gateway makes text of all of it. */
+export interface Identity {
+  readonly user_id: string;
+  /** When the token expires, in epoch seconds. */
+  readonly token_expires_at: string;
+}
+
+export type SocketEvent = APIGatewayProxyWebsocketEventV2 & {
+  readonly requestContext: { readonly authorizer: Identity };
+};
+export type SocketResult = APIGatewayProxyStructuredResultV2;
+export type SocketHandler = (event: SocketEvent, context: Context) => Promise<SocketResult>;
+
+type OutputOf<Schema> = Schema extends v.GenericSchema<unknown, infer Output> ? Output : never;
+
+/** What an action's handler is called with, once its frame has been found valid. */
+export interface ActionCall<A extends Action> {
+  readonly caller: string;
+  readonly connection_id: string;
+  readonly token_expires_at: number;
+  readonly now: Timestamp;
+  readonly frame: OutputOf<A['frame']>;
+  /** Settles with the count of this connection's frames: await it with the first read, before anything is written. */
+  readonly admitted: Promise<void>;
+}
+
+const EARLY_MS = 500;
+
+const reply = (body: Reply): SocketResult => ({ statusCode: 200, body: JSON.stringify(body) });
+
+const failed = (request_id: string | null, error: RoomsError, apiRequestId: string): SocketResult => {
+  const message =
+    error.code === 'internal'
+      ? `${error.message} Quote request id ${apiRequestId} when you report it.`
+      : error.faults.map(({ path, message }) => (path ? `${path} ${message}` : message)).join('; ');
+  return reply({ type: 'reply', request_id, ok: false, error: { code: error.code, message } });
+};
+
+function jsonOf(body: string): object {
+  if (Buffer.byteLength(body) > MAX_FRAME_BYTES)
+    throw new RoomsError('payload_too_large', [{ message: `A frame must be at most ${MAX_FRAME_BYTES} bytes.` }]);
+  try {
+    return jsonObject(body);
+  } catch {
+    throw invalid({ message: 'A frame must be a JSON object.' });
+  }
+}
+
+/** The request id of a frame, where it has one that can be read: an error reply should carry it, whatever else is amiss. */
+export function requestIdOf(body: string | undefined): string | null {
+  try {
+    const parsed = v.safeParse(v.object({ request_id: requestIdField }), JSON.parse(body ?? ''));
+    return parsed.success ? parsed.output.request_id : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * The Lambda handler of an action: checks token, frame and rate, lets `act` do the work, and replies. A frame that is refused
+ * gets an error reply and costs nobody the connection.
+ */
+export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => Promise<unknown>): SocketHandler {
+  return middy<SocketEvent, SocketResult>({
+    timeoutEarlyInMillis: EARLY_MS,
+    timeoutEarlyResponse: () => {
+      throw new RoomsError('try_again');
+    },
+  })
+    .use({
+      onError(request) {
+        const { body, requestContext } = request.event;
+        const error = toRoomsError(request.error);
+        request.response = failed(requestIdOf(body), error, requestContext.requestId);
+        const line = {
+          action: row.action,
+          code: error.code,
+          connection_id: requestContext.connectionId,
+          user: requestContext.authorizer.user_id,
+        };
+        if (error.code === 'internal' || error.code === 'try_again') console.error({ ...line, error: chain(error) });
+        else console.info(line);
+      },
+    })
+    .handler(async (event: SocketEvent): Promise<SocketResult> => {
+      const started = performance.now();
+      const { body, requestContext } = event;
+      const { connectionId: connection_id, authorizer } = requestContext;
+      const now = new Date().toISOString();
+      const token_expires_at = Number(authorizer.token_expires_at);
+      if (token_expires_at <= epochSeconds(now)) throw new RoomsError('token_expired');
+      const parsed = v.safeParse(row.frame, jsonOf(body ?? ''), { abortPipeEarly: true });
+      if (!parsed.success) throw invalid(...faultsOf(parsed.issues, row.frame));
+
+      const caller = authorizer.user_id;
+      const admitted = admitFrame(connection_id, now);
+      // Whoever awaits it sees the refusal; a frame that fails before that must not end the process.
+      admitted.catch(() => undefined);
+      const data = await act({
+        caller,
+        connection_id,
+        token_expires_at,
+        now,
+        // The schema that has just been satisfied is the one that ActionCall is inferred from.
+        frame: parsed.output as OutputOf<A['frame']>,
+        admitted,
+      });
+      console.info({
+        action: row.action,
+        code: 'ok',
+        connection_id,
+        user: caller,
+        duration_ms: Math.round(performance.now() - started),
+      });
+      return reply({ type: 'reply', request_id: requestIdOf(body) ?? '', ok: true, data });
+    });
+}

@@ -1,0 +1,75 @@
+import { createRemoteJWKSet, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import * as v from 'valibot';
+import { userId } from '../contract/fields.ts';
+import { BEARER_SUB_PROTOCOL } from '../contract/realtime.ts';
+import { env } from '../env.ts';
+import type { Identity } from './action.ts';
+
+/*
+ * Who connects: the same checks that API Gateway's JWT authorizer makes for the HTTP API.
+ */
+
+/** What an identity provider signs with; no symmetric algorithm, and never `none`. */
+const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
+/** How long a set of keys is trusted before it is fetched again; a key that is not in it is looked for at once. */
+const JWKS_MAX_AGE_MS = 10 * 60_000;
+/** … but not more often than this, or tokens with made-up keys would have us hammer the issuer. */
+const JWKS_COOLDOWN_MS = 10_000;
+const FETCH_TIMEOUT_MS = 3_000;
+
+let keys: Promise<JWTVerifyGetKey> | undefined;
+
+async function discover(): Promise<JWTVerifyGetKey> {
+  const issuer = env('ISSUER');
+  const response = await fetch(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, {
+    signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
+  });
+  if (!response.ok) throw new Error(`The issuer answers ${response.status} to its discovery document.`);
+  const { jwks_uri } = v.parse(v.object({ jwks_uri: v.pipe(v.string(), v.url()) }), await response.json());
+  return createRemoteJWKSet(new URL(jwks_uri), {
+    cacheMaxAge: JWKS_MAX_AGE_MS,
+    cooldownDuration: JWKS_COOLDOWN_MS,
+    timeoutDuration: FETCH_TIMEOUT_MS,
+  });
+}
+
+/** The issuer's keys, found once for as long as this process lives. */
+function issuerKeys(): Promise<JWTVerifyGetKey> {
+  keys ??= discover().catch((error: unknown) => {
+    keys = undefined;
+    throw error;
+  });
+  return keys;
+}
+
+/** The token in the headers of a WebSocket handshake: in Authorization, or among the sub-protocols, as browsers have to. */
+export function tokenOf(headers: Readonly<Record<string, string | undefined>>): string | undefined {
+  const find = (wanted: string) => Object.entries(headers).find(([name]) => name.toLowerCase() === wanted)?.[1];
+  const bearer = /^Bearer +(\S+)$/i.exec(find('authorization') ?? '')?.[1];
+  const protocols = (find('sec-websocket-protocol') ?? '').split(',').map((protocol) => protocol.trim());
+  return bearer ?? protocols.find((p) => p.startsWith(BEARER_SUB_PROTOCOL))?.slice(BEARER_SUB_PROTOCOL.length);
+}
+
+/**
+ * Who a token speaks for, or undefined where it is not valid. Throws where the issuer cannot be asked: that is no fault of
+ * the token.
+ */
+export async function identify(token: string | undefined): Promise<Identity | undefined> {
+  if (!token) return undefined;
+  const find = await issuerKeys();
+  try {
+    const { payload } = await jwtVerify(token, find, {
+      issuer: env('ISSUER'),
+      audience: env('AUDIENCE').split(','),
+      algorithms: ALGORITHMS,
+      requiredClaims: ['sub', 'exp'],
+    });
+    const user_id = v.parse(userId, payload.sub);
+    return { user_id, token_expires_at: String(payload.exp) };
+  } catch (error) {
+    if (error instanceof errors.JWKSTimeout || (error instanceof errors.JOSEError && error.code === 'ERR_JOSE_GENERIC'))
+      throw error;
+    console.info({ action: 'authorize', refused: error instanceof Error ? error.name : 'unknown' });
+    return undefined;
+  }
+}

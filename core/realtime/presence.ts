@@ -1,0 +1,25 @@
+import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { PRESENCE_GRACE_SECONDS } from '../contract/limits.ts';
+import { env } from '../env.ts';
+import type { Timestamp } from '../rules/time.ts';
+
+/** A participant whose last connection was lost at `left_at`. */
+export interface Absence {
+  readonly room_id: string;
+  readonly participant_id: string;
+  readonly left_at: Timestamp;
+}
+
+let client: SQSClient | undefined;
+
+/** Has somebody look, when the grace is over, whether the participant has come back. */
+export async function watchAbsence(absence: Absence): Promise<void> {
+  client ??= new SQSClient({});
+  await client.send(
+    new SendMessageCommand({
+      QueueUrl: env('PRESENCE_QUEUE_URL'),
+      MessageBody: JSON.stringify(absence),
+      DelaySeconds: PRESENCE_GRACE_SECONDS,
+    }),
+  );
+}

@@ -1,0 +1,152 @@
+import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import type { MyRoom } from '../contract/answers.ts';
+import { RoomsError } from '../contract/errors.ts';
+import { CONNECTION_TTL_SECONDS, FRAME_WINDOW_SECONDS, MAX_FRAMES_PER_WINDOW } from '../contract/limits.ts';
+import { epochSeconds, type Timestamp } from '../rules/time.ts';
+import { liveMembership } from './access.ts';
+import { dynamodb, tableName } from './client.ts';
+import { inOrder } from './in-order.ts';
+import { type ConnectionItem, type ParticipantItem, toMyRoom } from './items.ts';
+import {
+  CONNECTION,
+  connectionKey,
+  connectionPartition,
+  connectionRoomKey,
+  framesKey,
+  INDEX,
+  type Key,
+  participantKey,
+  roomIdOf,
+  roomPartition,
+} from './keys.ts';
+import { queryAll } from './read.ts';
+import { remove, transact, update } from './write.ts';
+
+interface Joined {
+  readonly room_id: string;
+  readonly connection_id: string;
+  readonly user_id: string;
+}
+
+/**
+ * Counts a frame of a connection. Throws `too_many_requests` for one too many in the window at hand.
+ * The counter is an item of its own: in the connection's, frames that arrive together would conflict.
+ */
+export async function admitFrame(connection_id: string, now: Timestamp): Promise<void> {
+  const window = Math.floor(epochSeconds(now) / FRAME_WINDOW_SECONDS);
+  const { Attributes } = await dynamodb.send(
+    new UpdateCommand({
+      TableName: tableName(),
+      Key: framesKey(connection_id, window),
+      UpdateExpression: 'ADD frames :one SET expires_at = :expiry',
+      ExpressionAttributeValues: { ':one': 1, ':expiry': (window + 2) * FRAME_WINDOW_SECONDS },
+      ReturnValues: 'UPDATED_NEW',
+    }),
+  );
+  if (Attributes?.frames > MAX_FRAMES_PER_WINDOW)
+    throw new RoomsError('too_many_requests', [
+      { message: `At most ${MAX_FRAMES_PER_WINDOW} frames in ${FRAME_WINDOW_SECONDS} seconds. Wait, then try again.` },
+    ]);
+}
+
+/**
+ * Lets a connection receive a room's events, and others see its user there. That the user is a participant is part of the
+ * write. Throws `room_not_started`, `room_ended`, and as `membership` does; `admitted` is awaited with the first read.
+ */
+export async function joinRoom({
+  room_id,
+  connection_id,
+  user_id,
+  token_expires_at,
+  now,
+  admitted,
+}: Joined & { token_expires_at: number; now: Timestamp; admitted: Promise<void> }): Promise<MyRoom> {
+  const [, { room, participant }] = await inOrder([admitted, liveMembership(room_id, user_id, now)]);
+  const item: ConnectionItem = {
+    ...connectionKey(room_id, connection_id),
+    ...connectionRoomKey(room_id, connection_id),
+    room_id,
+    connection_id,
+    participant_id: user_id,
+    token_expires_at,
+    expires_at: epochSeconds(now) + CONNECTION_TTL_SECONDS,
+  };
+  const outcome = await transact([
+    {
+      Update: {
+        Key: participantKey(room_id, user_id),
+        UpdateExpression: 'ADD connections :connection SET present = :true REMOVE left_at',
+        ConditionExpression: 'attribute_exists(PK)',
+        ExpressionAttributeValues: { ':connection': new Set([connection_id]), ':true': true },
+      },
+    },
+    { Put: { Item: item } },
+  ]);
+  if (!outcome.done) throw new RoomsError('not_a_participant');
+  return toMyRoom(room, participant, user_id, now);
+}
+
+/** Takes a connection out of a room at its own wish: when it was the participant's last, others see them leave at once. */
+export async function leaveRoom({ room_id, connection_id, user_id }: Joined): Promise<void> {
+  const only = new Set([connection_id]);
+  const last = await update<ParticipantItem>(participantKey(room_id, user_id), {
+    UpdateExpression: 'REMOVE connections, present, left_at',
+    ConditionExpression: 'connections = :only',
+    ExpressionAttributeValues: { ':only': only },
+  });
+  if (!last.done && last.old?.connections?.has(connection_id)) {
+    await update<ParticipantItem>(participantKey(room_id, user_id), {
+      UpdateExpression: 'DELETE connections :only',
+      ConditionExpression: 'attribute_exists(PK)',
+      ExpressionAttributeValues: { ':only': only },
+    });
+  }
+  await remove(connectionKey(room_id, connection_id));
+}
+
+/** Takes a connection that is gone out of a room. Others see its user leave only if they do not come back soon. */
+export async function dropConnection({
+  room_id,
+  connection_id,
+  user_id,
+  now,
+}: Joined & { now: Timestamp }): Promise<void> {
+  await Promise.all([
+    remove(connectionKey(room_id, connection_id)),
+    update<ParticipantItem>(participantKey(room_id, user_id), {
+      UpdateExpression: 'DELETE connections :connection SET left_at = :now',
+      ConditionExpression: 'contains(connections, :id)',
+      ExpressionAttributeValues: { ':connection': new Set([connection_id]), ':id': connection_id, ':now': now },
+    }),
+  ]);
+}
+
+/** Lets others see a participant leave, unless they have joined again, or left once more, since `left_at`. */
+export async function settlePresence(room_id: string, participant_id: string, left_at: Timestamp): Promise<boolean> {
+  const { done } = await update<ParticipantItem>(participantKey(room_id, participant_id), {
+    UpdateExpression: 'REMOVE present, left_at',
+    ConditionExpression: 'attribute_not_exists(connections) AND left_at = :left_at',
+    ExpressionAttributeValues: { ':left_at': left_at },
+  });
+  return done;
+}
+
+/** The connections that have joined a room, page by page: consistent, so that who has just joined misses nothing. */
+export const connectionsOf = (room_id: string): AsyncGenerator<ConnectionItem[]> =>
+  queryAll<ConnectionItem>({
+    KeyConditionExpression: 'PK = :room AND begins_with(SK, :connection)',
+    ExpressionAttributeValues: { ':room': roomPartition(room_id), ':connection': CONNECTION },
+    ConsistentRead: true,
+  });
+
+/** The rooms that a connection has joined. Eventually consistent: one that was joined this very second may be missing. */
+export async function roomsOfConnection(connection_id: string): Promise<string[]> {
+  const rooms: string[] = [];
+  const pages = queryAll<Key & { GSI1SK: string }>({
+    IndexName: INDEX,
+    KeyConditionExpression: 'GSI1PK = :connection',
+    ExpressionAttributeValues: { ':connection': connectionPartition(connection_id) },
+  });
+  for await (const page of pages) rooms.push(...page.map(({ GSI1SK }) => roomIdOf(GSI1SK)));
+  return rooms;
+}

@@ -1,0 +1,5 @@
+import { announce } from '../../core/realtime/announce.ts';
+import type { Announcement } from '../../core/realtime/schedule.ts';
+
+/** Invoked by a room's schedule when its start or end has come. */
+export const handler = (announcement: Announcement): Promise<void> => announce(announcement);

@@ -1,0 +1,13 @@
+import type { SocketEvent, SocketResult } from '../../core/realtime/action.ts';
+import { dropConnection, roomsOfConnection } from '../../core/store/connections.ts';
+
+export const handler = async ({ requestContext }: SocketEvent): Promise<SocketResult> => {
+  const { connectionId: connection_id, authorizer } = requestContext;
+  const now = new Date().toISOString();
+  const rooms = await roomsOfConnection(connection_id);
+  await Promise.all(
+    rooms.map((room_id) => dropConnection({ room_id, connection_id, user_id: authorizer.user_id, now })),
+  );
+  console.info({ action: 'disconnect', connection_id, user: authorizer.user_id, rooms: rooms.length });
+  return { statusCode: 200 };
+};
