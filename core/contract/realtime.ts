@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import * as answers from './answers.ts';
 import type { ErrorCode } from './errors.ts';
 import * as fields from './fields.ts';
+import type { Access } from './route.ts';
 
 /*
  * The WebSocket API: what a client may send (one row an action) and what it is told (one row an event). As with the HTTP
@@ -19,7 +20,9 @@ export interface Action {
   readonly frame: v.StrictObjectSchema<v.ObjectEntries, undefined> | v.GenericSchema<unknown, unknown>;
   /** `data` of the reply. */
   readonly data: v.GenericSchema<unknown, unknown>;
+  /** What can go wrong beside what can go wrong everywhere (see COMMON_ACTION_ERRORS). */
   readonly errors: readonly ErrorCode[];
+  readonly access: Access;
 }
 
 const envelope = { action: v.string(), request_id: fields.requestId };
@@ -31,6 +34,7 @@ export const join = {
   frame: v.strictObject(inRoom),
   data: answers.myRoom,
   errors: ['not_a_participant', 'room_not_found', 'room_not_started', 'room_ended'],
+  access: { table: ['GetItem', 'UpdateItem', 'PutItem'] },
 } as const satisfies Action;
 
 export const leave = {
@@ -39,6 +43,7 @@ export const leave = {
   frame: v.strictObject(inRoom),
   data: v.object({ room_id: v.string() }),
   errors: [],
+  access: { table: ['UpdateItem', 'DeleteItem'] },
 } as const satisfies Action;
 
 export const message = {
@@ -64,6 +69,7 @@ export const message = {
     'file_not_found',
     'file_not_uploaded',
   ],
+  access: { table: ['GetItem', 'UpdateItem', 'PutItem'], bucket: ['GetObject'] },
 } as const satisfies Action;
 
 export const ping = {
@@ -72,6 +78,7 @@ export const ping = {
   frame: v.strictObject(envelope),
   data: v.object({ time: v.string() }),
   errors: [],
+  access: { table: ['UpdateItem'] },
 } as const satisfies Action;
 
 /** What answers a frame whose action is none of these, and one that is no JSON object at all. */
@@ -81,6 +88,7 @@ export const unknownAction = {
   frame: v.looseObject({}),
   data: v.never(),
   errors: [],
+  access: { table: ['UpdateItem'] },
 } as const satisfies Action;
 
 export const actions = { join, leave, message, ping } as const satisfies Record<string, Action>;
