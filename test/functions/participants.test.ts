@@ -1,0 +1,288 @@
+import { describe, expect, test } from 'vitest';
+import { data, refusal, refused, succeed } from '../support/invoke.ts';
+import { allRoomsOf, newRoom, newUser, participantsOf, snapshot } from '../support/world.ts';
+
+describe('POST …/participant', () => {
+  test('adds users, and answers with all that were named, in that order and once each', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const [carol, dave] = [newUser('carol'), newUser('dave')];
+    const params = { room_id };
+    await data('updateProfile', { as: member, params, body: { username: 'Bob', archive_room: true } });
+    const { data: added, page } = await succeed('addParticipants', {
+      as: admin,
+      params,
+      body: { participant_ids: [dave, member, carol, admin, dave] },
+    });
+    expect(added).toEqual([
+      { participant_id: dave, username: null, archive_room: false, is_admin: false },
+      { participant_id: member, username: 'Bob', archive_room: true, is_admin: false },
+      { participant_id: carol, username: null, archive_room: false, is_admin: false },
+      { participant_id: admin, username: null, archive_room: false, is_admin: true },
+    ]);
+    expect(page).toEqual({ size: 4, next_cursor: null });
+    expect(await participantsOf(room_id, carol)).toEqual([admin, member, carol, dave].sort());
+    expect(await allRoomsOf(carol)).toMatchObject([{ room_id }]);
+  });
+
+  test('adding somebody twice changes nothing: not the profile, not who added them', async () => {
+    const { room_id, admin, member } = await newRoom();
+    await data('updateProfile', { as: member, params: { room_id }, body: { username: 'Bob' } });
+    await data('grantAdmin', { as: admin, params: { room_id, participant_id: member } });
+    const before = await snapshot();
+    for (const as of [admin, member])
+      await data('addParticipants', { as, params: { room_id }, body: { participant_ids: [member] } });
+    expect(await snapshot()).toEqual(before);
+  });
+
+  test('50 at a time', async () => {
+    const { room_id, admin } = await newRoom();
+    const ids = Array.from({ length: 51 }, (_, n) => newUser(`p${n}`));
+    const request = { as: admin, params: { room_id } };
+    const before = await snapshot();
+    expect(await refused('addParticipants', { ...request, body: { participant_ids: ids } })).toMatchObject({
+      errors: [{ path: 'participant_ids' }],
+    });
+    expect(await snapshot()).toEqual(before);
+    expect(await data('addParticipants', { ...request, body: { participant_ids: ids.slice(1) } })).toHaveLength(50);
+    expect(await participantsOf(room_id, admin)).toHaveLength(52);
+  });
+
+  test('one bad id spoils the call, and says which', async () => {
+    const { room_id, admin } = await newRoom();
+    const before = await snapshot();
+    const body = { participant_ids: [newUser(), 'ROOM#1', newUser()] };
+    expect(await refused('addParticipants', { as: admin, params: { room_id }, body })).toMatchObject({
+      code: 'invalid_request',
+      errors: [{ path: 'participant_ids.1' }],
+    });
+    expect(await snapshot()).toEqual(before);
+  });
+});
+
+describe('DELETE …/participant', () => {
+  test('removes users, who no longer see the room', async () => {
+    const carol = newUser('carol');
+    const { room_id, admin, member } = await newRoom({ members: [carol] });
+    const { data: removed, page } = await succeed('removeParticipants', {
+      as: admin,
+      params: { room_id },
+      body: { participant_ids: [member, carol, member] },
+    });
+    expect(removed).toEqual([{ participant_id: member }, { participant_id: carol }]);
+    expect(page).toEqual({ size: 2, next_cursor: null });
+    expect(await participantsOf(room_id, admin)).toEqual([admin]);
+    expect(await allRoomsOf(carol)).toEqual([]);
+  });
+
+  test('takes the ids from the query just as well', async () => {
+    const carol = newUser('carol');
+    const { room_id, admin, member } = await newRoom({ members: [carol] });
+    const query = { participant_id: [member, carol] };
+    expect(await data('removeParticipants', { as: admin, params: { room_id }, query })).toHaveLength(2);
+    expect(await participantsOf(room_id, admin)).toEqual([admin]);
+  });
+
+  test.each([
+    ['in both', { query: { participant_id: ['x'] }, body: { participant_ids: ['x'] } }],
+    ['in neither', {}],
+    ['in neither, with {}', { body: {} }],
+    ['nobody', { body: { participant_ids: [] } }],
+  ])('ids %s are refused', async (_, ids) => {
+    const { room_id, admin } = await newRoom();
+    expect(await refused('removeParticipants', { as: admin, params: { room_id }, ...ids })).toMatchObject({
+      code: 'invalid_request',
+      errors: [{ path: 'participant_ids' }],
+    });
+  });
+
+  test('removing somebody who is not there is no error, and changes nothing', async () => {
+    const { room_id, admin, outsider } = await newRoom();
+    const before = await snapshot();
+    for (let n = 0; n < 2; n++)
+      expect(
+        await data('removeParticipants', { as: admin, params: { room_id }, body: { participant_ids: [outsider] } }),
+      ).toEqual([{ participant_id: outsider }]);
+    expect(await snapshot()).toEqual(before);
+  });
+
+  test('takes the admin right in the same write', async () => {
+    const { room_id, admin, member } = await newRoom();
+    await data('grantAdmin', { as: admin, params: { room_id, participant_id: member } });
+    const { trace } = await succeed('removeParticipants', {
+      as: admin,
+      params: { room_id },
+      body: { participant_ids: [member] },
+    });
+    expect(trace.requests).toEqual(['TransactWriteItems']);
+    // Coming back, they come back without it.
+    const [again] = await data('addParticipants', {
+      as: admin,
+      params: { room_id },
+      body: { participant_ids: [member] },
+    });
+    expect(again?.is_admin).toBe(false);
+    expect(await refusal('endRoom', { as: member, params: { room_id } })).toBe('not_an_admin');
+  });
+
+  test('one who comes back starts with a profile that is empty', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const request = { as: admin, params: { room_id }, body: { participant_ids: [member] } };
+    await data('updateProfile', { as: member, params: { room_id }, body: { username: 'Bob', archive_room: true } });
+    await data('removeParticipants', request);
+    expect(await data('addParticipants', request)).toMatchObject([{ username: null, archive_room: false }]);
+  });
+
+  describe('of the caller', () => {
+    /** A room with the admin and `admins` more of them, and `members` who are none. */
+    const roomOf = async (admins: number, members: number) => {
+      const others = Array.from({ length: admins }, (_, n) => newUser(`admin${n}`));
+      const plain = Array.from({ length: members }, (_, n) => newUser(`plain${n}`));
+      const { room_id, admin, member } = await newRoom({ members: [...others, ...plain] });
+      for (const participant_id of others) await data('grantAdmin', { as: admin, params: { room_id, participant_id } });
+      return { room_id, admin, others, plain: [member, ...plain] };
+    };
+    const remove = (as: string, room_id: string, participant_ids: readonly string[]) => ({
+      as,
+      params: { room_id },
+      body: { participant_ids },
+    });
+
+    test('the only admin is not removed, alone or with others', async () => {
+      const { room_id, admin, plain } = await roomOf(0, 3);
+      const before = await snapshot();
+      for (const ids of [[admin], [admin, ...plain], [...plain, admin], [admin, newUser()]])
+        expect(await refusal('removeParticipants', remove(admin, room_id, ids))).toBe('last_admin');
+      expect(await snapshot()).toEqual(before);
+    });
+
+    test('one of two admins may go', async () => {
+      const { room_id, admin, others } = await roomOf(1, 0);
+      const { trace } = await succeed('removeParticipants', remove(admin, room_id, [admin]));
+      expect(trace.requests).toEqual(['TransactWriteItems']);
+      expect(await refusal('getRoom', { as: admin, params: { room_id } })).toBe('not_a_participant');
+      expect((await data('getRoom', { as: others[0] ?? '', params: { room_id } })).is_admin).toBe(true);
+    });
+
+    test('with more admins than are named, one write is enough', async () => {
+      const { room_id, admin, others, plain } = await roomOf(3, 0);
+      const { trace } = await succeed(
+        'removeParticipants',
+        remove(admin, room_id, [admin, plain[0] ?? '', others[0] ?? '']),
+      );
+      expect(trace.requests).toEqual(['TransactWriteItems']);
+      expect(await participantsOf(room_id, others[1] ?? '')).toEqual(others.slice(1).sort());
+    });
+
+    test('with fewer admins than are named, one who stays is proof enough', async () => {
+      const { room_id, admin, others, plain } = await roomOf(1, 5);
+      const { trace } = await succeed('removeParticipants', remove(admin, room_id, [admin, ...plain]));
+      expect(trace.requests).toEqual(['TransactWriteItems', 'TransactWriteItems']);
+      expect(await participantsOf(room_id, others[0] ?? '')).toEqual(others);
+    });
+
+    test('all admins at once are too many, however many stay', async () => {
+      const { room_id, admin, others, plain } = await roomOf(2, 2);
+      const before = await snapshot();
+      for (const ids of [
+        [admin, ...others],
+        [admin, ...others, ...plain],
+      ])
+        expect(await refusal('removeParticipants', remove(admin, room_id, ids))).toBe('last_admin');
+      expect(await snapshot()).toEqual(before);
+      // Without the caller, who stays, they may all go.
+      await data('removeParticipants', remove(admin, room_id, [...others, ...plain]));
+      expect(await participantsOf(room_id, admin)).toEqual([admin]);
+    });
+  });
+});
+
+describe('GET …/participant', () => {
+  test('pages through many in the order of their ids, and misses none', async () => {
+    const members = Array.from({ length: 123 }, (_, n) => newUser(`p${n}`));
+    const { room_id, admin, member } = await newRoom({ members: members.slice(0, 49) });
+    for (const part of [members.slice(49, 99), members.slice(99)])
+      await data('addParticipants', { as: admin, params: { room_id }, body: { participant_ids: part } });
+    const expected = [admin, member, ...members].sort();
+    for (const limit of [1, 7, 25, 125, 200]) {
+      const seen: string[] = [];
+      let cursor: string | undefined;
+      let pages = 0;
+      do {
+        const { data: items, page } = await succeed('listParticipants', {
+          as: member,
+          params: { room_id },
+          query: { limit, ...(cursor && { cursor }) },
+        });
+        seen.push(...items.map(({ participant_id }) => participant_id));
+        cursor = page?.next_cursor ?? undefined;
+        pages++;
+      } while (cursor);
+      expect(seen).toEqual(expected);
+      expect(pages).toBe(Math.ceil(125 / limit));
+    }
+  });
+
+  test('shows profile, right and presence of each', async () => {
+    const { room_id, admin, member } = await newRoom();
+    await data('updateProfile', { as: member, params: { room_id }, body: { username: 'Bob' } });
+    expect(await data('listParticipants', { as: member, params: { room_id } })).toEqual(
+      [
+        { participant_id: admin, username: null, archive_room: false, is_admin: true, online: false },
+        { participant_id: member, username: 'Bob', archive_room: false, is_admin: false, online: false },
+      ].sort((a, b) => (a.participant_id < b.participant_id ? -1 : 1)),
+    );
+  });
+});
+
+describe('PATCH …/userprofile', () => {
+  test.each(['Bob', '😀👩‍👩‍👧‍👦', 'محمد', 'ab\u200dcd', 'x'.repeat(100), 'O\'Neil <b>&"', '  spaces  '])(
+    'takes the name %j and gives it back unchanged',
+    async (username) => {
+      const { room_id, member } = await newRoom();
+      const request = { as: member, params: { room_id } };
+      expect(await data('updateProfile', { ...request, body: { username } })).toEqual({
+        participant_id: member,
+        username,
+        archive_room: false,
+      });
+      expect((await data('getRoom', request)).username).toBe(username);
+    },
+  );
+
+  test('changes what is given, leaves the rest, and null clears the name', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const request = { as: member, params: { room_id } };
+    await data('updateProfile', { ...request, body: { username: 'Bob' } });
+    expect(await data('updateProfile', { ...request, body: { archive_room: true } })).toMatchObject({
+      username: 'Bob',
+      archive_room: true,
+    });
+    expect(await data('updateProfile', { ...request, body: { username: null } })).toMatchObject({
+      username: null,
+      archive_room: true,
+    });
+    expect(await data('updateProfile', { ...request, body: { username: null, archive_room: false } })).toMatchObject({
+      username: null,
+      archive_room: false,
+    });
+    expect(await data('getRoom', { as: admin, params: { room_id } })).toMatchObject({ archive_room: false });
+  });
+
+  test.each([
+    ['nothing', {}, undefined],
+    ['an empty name', { username: '' }, 'username'],
+    ['a name that does not show', { username: '\u200b\u2060' }, 'username'],
+    ['a name that is too long', { username: 'x'.repeat(101) }, 'username'],
+    ['somebody else', { participant_id: 'x', username: 'y' }, 'participant_id'],
+    ['a right', { is_admin: true }, 'is_admin'],
+    ['no flag', { archive_room: null }, 'archive_room'],
+    ['a text for a flag', { archive_room: 'true' }, 'archive_room'],
+  ])('refuses %s', async (_, body, path) => {
+    const { room_id, member } = await newRoom();
+    const before = await snapshot();
+    const { code, errors } = await refused('updateProfile', { as: member, params: { room_id }, body });
+    expect(code).toBe('invalid_request');
+    expect(errors.map((error) => error.path)).toContain(path);
+    expect(await snapshot()).toEqual(before);
+  });
+});

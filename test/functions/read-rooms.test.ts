@@ -1,0 +1,141 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { data, refused, succeed } from '../support/invoke.ts';
+import { allRoomsOf, at, newRoom, newUser } from '../support/world.ts';
+
+describe('GET /participant/room', () => {
+  test('lists the rooms that the caller was added to, newest first, with their own place in each', async () => {
+    const [alice, bob] = [newUser('alice'), newUser('bob')];
+    const own = await data('createRoom', { as: alice, body: { name: 'own' } });
+    const others = await data('createRoom', { as: bob, body: { name: 'others', participant_ids: [alice] } });
+    await data('createRoom', { as: bob, body: { name: 'without her' } });
+    const { room_id } = others;
+    await data('updateProfile', {
+      as: alice,
+      params: { room_id },
+      body: { username: 'Alice', archive_room: true },
+    });
+    const { data: rooms, page } = await succeed('listRooms', { as: alice });
+    expect(rooms).toEqual([
+      { ...others, is_admin: false, username: 'Alice', archive_room: true },
+      { ...own, is_admin: true, username: null, archive_room: false },
+    ]);
+    expect(page).toEqual({ size: 2, next_cursor: null });
+  });
+
+  test('has no room for a user who is in none', async () => {
+    expect(await succeed('listRooms', { as: newUser() })).toMatchObject({
+      data: [],
+      page: { size: 0, next_cursor: null },
+    });
+  });
+
+  test('no longer lists a room that the caller was removed from', async () => {
+    const { room_id, admin, member } = await newRoom();
+    expect(await allRoomsOf(member)).toHaveLength(1);
+    await data('removeParticipants', { as: admin, params: { room_id }, body: { participant_ids: [member] } });
+    expect(await allRoomsOf(member)).toEqual([]);
+  });
+
+  describe('of 205 rooms', () => {
+    const alice = newUser('alice');
+    const created: string[] = [];
+    const names = new Map<string, string>();
+    const HOUR = 3_600_000;
+    const start = Date.now();
+
+    const create = async (n: number): Promise<void> => {
+      const { room_id } = await at(start + n, () =>
+        data('createRoom', {
+          as: alice,
+          body: {
+            name: `Room ${n}`,
+            ...(n % 3 === 1 && { start_time: new Date(start + HOUR).toISOString() }),
+            ...(n % 3 === 2 && { end_time: new Date(start + 1_000).toISOString() }),
+          },
+        }),
+      );
+      created.unshift(room_id);
+      names.set(room_id, `Room ${n}`);
+    };
+
+    beforeAll(async () => {
+      for (let n = 0; n < 205; n++) await create(n);
+    });
+
+    test('200 come on one page, which takes two BatchGets', async () => {
+      const { data: rooms, page, trace } = await succeed('listRooms', { as: alice, query: { limit: 200 } });
+      expect(rooms.map(({ room_id }) => room_id)).toEqual(created.slice(0, 200));
+      expect(rooms.map(({ room_id, name }) => names.get(room_id) === name)).not.toContain(false);
+      expect(trace.requests).toEqual(['Query', 'BatchGetItem', 'BatchGetItem']);
+      expect(page?.next_cursor).toEqual(expect.any(String));
+    });
+
+    test.each([1, 4, 41, 50, 200])('pages of %i miss none and repeat none', async (limit) => {
+      expect((await allRoomsOf(alice, { limit })).map(({ room_id }) => room_id)).toEqual(created);
+    });
+
+    test('a page that ends where the list ends says that it is the last', async () => {
+      const seen: (string | null | undefined)[] = [];
+      let cursor: string | undefined;
+      do {
+        const { page } = await succeed('listRooms', { as: alice, query: { limit: 41, ...(cursor && { cursor }) } });
+        seen.push(page?.next_cursor);
+        cursor = page?.next_cursor ?? undefined;
+      } while (cursor);
+      // 205 = 5 × 41
+      expect(seen).toHaveLength(5);
+      expect(seen.at(-1)).toBeNull();
+    });
+
+    test('status filters within the page, and the pages still add up', async () => {
+      await at(start + 2_000, async () => {
+        for (const [status, remainder] of [
+          ['started', 0],
+          ['booked', 1],
+          ['ended', 2],
+        ] as const) {
+          const rooms = await allRoomsOf(alice, { status, limit: 20 });
+          expect(rooms.map(({ status: found }) => found === status)).not.toContain(false);
+          expect(rooms.map(({ room_id }) => room_id)).toEqual(
+            created.filter((_, index) => (204 - index) % 3 === remainder),
+          );
+        }
+        // The two newest are booked (n = 202 is the third) and started: a page of one that is not wanted is empty, not last.
+        const { data: none, page } = await succeed('listRooms', { as: alice, query: { status: 'ended', limit: 1 } });
+        expect(none).toEqual([]);
+        expect(page).toEqual({ size: 0, next_cursor: expect.any(String) });
+      });
+    });
+
+    test('without a limit, a page has 50', async () => {
+      expect((await succeed('listRooms', { as: alice })).page?.size).toBe(50);
+    });
+  });
+
+  test.each([
+    ['limit', { limit: 0 }],
+    ['limit', { limit: 201 }],
+    ['status', { status: 'over' }],
+    ['cursor', { cursor: 'x' }],
+  ])('refuses a bad %s', async (path, query) => {
+    expect(await refused('listRooms', { as: newUser(), query })).toMatchObject({
+      code: 'invalid_request',
+      errors: [{ path }],
+    });
+  });
+});
+
+describe('the status of a room', () => {
+  test('is right to the very millisecond, with nothing running', async () => {
+    const [start, end] = [Date.now() + 60_000, Date.now() + 120_000];
+    const { room_id, member } = await newRoom({
+      body: { start_time: new Date(start).toISOString(), end_time: new Date(end).toISOString() },
+    });
+    const status = (moment: number) =>
+      at(moment, async () => (await data('getRoom', { as: member, params: { room_id } })).status);
+    expect(await status(start - 1)).toBe('booked');
+    expect(await status(start)).toBe('started');
+    expect(await status(end - 1)).toBe('started');
+    expect(await status(end)).toBe('ended');
+  });
+});

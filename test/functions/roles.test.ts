@@ -1,0 +1,149 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { allRoutes } from '../../core/contract/index.ts';
+import { appendMessage } from '../../core/store/messages.ts';
+import { data, invoke, type Operation, type Request, refusal } from '../support/invoke.ts';
+import { newRoom, newUser, snapshot, type World } from '../support/world.ts';
+
+type Sample = Omit<Request, 'as'>;
+
+let world: World;
+let file_id = '';
+/** A request for each route that is about a room: good but for who makes it. */
+let samples: Readonly<Record<string, Sample>>;
+
+beforeAll(async () => {
+  world = await newRoom();
+  const { room_id, admin, member } = world;
+  const params = { room_id };
+  ({ file_id } = await data('createUpload', {
+    as: admin,
+    params,
+    query: { name: 'a.txt', size: 1, content_type: 'text/plain' },
+  }));
+  await appendMessage({ room_id, sender_id: admin, client_message_id: 'm', text: 'x', now: new Date().toISOString() });
+  samples = {
+    changeRoom: { params, body: { name: 'Taken over' } },
+    endRoom: { params },
+    addParticipants: { params, body: { participant_ids: ['somebody'] } },
+    removeParticipants: { params, body: { participant_ids: [admin] } },
+    grantAdmin: { params: { room_id, participant_id: member } },
+    revokeAdmin: { params: { room_id, participant_id: admin } },
+    getRoom: { params },
+    listParticipants: { params },
+    updateProfile: { params, body: { username: 'Me' } },
+    listMessages: { params },
+    createUpload: { params, query: { name: 'b.txt', size: 1, content_type: 'text/plain' } },
+    createDownload: { params, query: { file_id } },
+  };
+});
+
+const aboutRooms = allRoutes.filter(({ path }) => path.includes('{room_id}'));
+const operations = aboutRooms.map(({ operation }) => operation as Operation);
+const adminOperations = aboutRooms.filter(({ set }) => set === 'admin').map(({ operation }) => operation as Operation);
+const sampleOf = (operation: Operation): Sample => {
+  const sample = samples[operation];
+  if (!sample) throw new Error(`Write a sample for ${operation}.`);
+  return sample;
+};
+const elsewhere = (sample: Sample, room_id: string): Sample => ({ ...sample, params: { ...sample.params, room_id } });
+
+describe('who may do what', () => {
+  test.each(operations)('%s: an outsider is no participant, and learns nothing else', async (operation) => {
+    const before = await snapshot();
+    const reply = await invoke(operation, { as: world.outsider, ...sampleOf(operation) });
+    expect(reply).toMatchObject({ ok: false, status: 403, code: 'not_a_participant' });
+    expect(reply).toHaveProperty('errors', [{ code: 'not_a_participant', message: expect.any(String) }]);
+    expect(await snapshot()).toEqual(before);
+  });
+
+  test.each(operations)('%s: a room that does not exist is not found, whoever asks', async (operation) => {
+    const before = await snapshot();
+    const sample = elsewhere(sampleOf(operation), '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01');
+    expect(await refusal(operation, { as: world.admin, ...sample })).toBe('room_not_found');
+    expect(await snapshot()).toEqual(before);
+  });
+
+  test.each(adminOperations)('%s: a participant is no admin', async (operation) => {
+    const before = await snapshot();
+    expect(await refusal(operation, { as: world.member, ...sampleOf(operation) })).toBe('not_an_admin');
+    expect(await snapshot()).toEqual(before);
+  });
+
+  test.each(adminOperations)('%s: a participant whose right was revoked is an admin no longer', async (operation) => {
+    const { room_id, admin, member } = await newRoom();
+    const params = { room_id, participant_id: member };
+    await data('grantAdmin', { as: admin, params });
+    await data('revokeAdmin', { as: admin, params });
+    const sample = elsewhere(sampleOf(operation), room_id);
+    expect(await refusal(operation, { as: member, ...sample })).toBe('not_an_admin');
+  });
+
+  test.each(operations)('%s: one who was removed is an outsider', async (operation) => {
+    const { room_id, admin, member } = await newRoom();
+    await data('grantAdmin', { as: admin, params: { room_id, participant_id: member } });
+    await data('removeParticipants', { as: admin, params: { room_id }, body: { participant_ids: [member] } });
+    const sample = elsewhere(sampleOf(operation), room_id);
+    expect(await refusal(operation, { as: member, ...sample })).toBe('not_a_participant');
+  });
+
+  test.each(operations)('%s: an admin of another room is an outsider here', async (operation) => {
+    const other = await newRoom();
+    expect(await refusal(operation, { as: other.admin, ...sampleOf(operation) })).toBe('not_a_participant');
+  });
+
+  test('an id of a room is the same room in upper case', async () => {
+    const { room_id, member } = world;
+    const room = await data('getRoom', { as: member, params: { room_id: room_id.toUpperCase() } });
+    expect(room.room_id).toBe(room_id);
+  });
+});
+
+describe('a room that has ended', () => {
+  let ended: World;
+  beforeAll(async () => {
+    ended = await newRoom();
+    const { room_id, admin } = ended;
+    await data('createUpload', { as: admin, params: { room_id }, query: { size: 1, content_type: 'text/plain' } });
+    await data('endRoom', { as: admin, params: { room_id } });
+  });
+
+  test.each(aboutRooms.filter(({ errors }) => errors.includes('room_ended')).map((route) => route.operation))(
+    '%s is a change, and refused',
+    async (operation) => {
+      const before = await snapshot();
+      const sample = elsewhere(sampleOf(operation as Operation), ended.room_id);
+      expect(await refusal(operation as Operation, { as: ended.admin, ...sample })).toBe('room_ended');
+      expect(await snapshot()).toEqual(before);
+    },
+  );
+
+  test('every admin route is such a change, and upload is one', () => {
+    const changes = aboutRooms.filter(({ errors }) => errors.includes('room_ended')).map(({ operation }) => operation);
+    expect(changes.sort()).toEqual([...adminOperations, 'createUpload'].sort());
+  });
+
+  test('can still be read, and its participants may change their own profile', async () => {
+    const { room_id, member } = ended;
+    const request = { as: member, params: { room_id } };
+    expect((await data('getRoom', request)).status).toBe('ended');
+    expect(await data('listParticipants', request)).toHaveLength(2);
+    expect(await data('listMessages', request)).toEqual([]);
+    expect(await data('updateProfile', { ...request, body: { archive_room: true } })).toMatchObject({
+      archive_room: true,
+    });
+    expect(await data('listRooms', { as: member })).toMatchObject([{ room_id, status: 'ended', archive_room: true }]);
+  });
+
+  test('still gives its files', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const params = { room_id };
+    const { file_id } = await data('createUpload', { as: admin, params, query: { size: 1, content_type: 'a/b' } });
+    await data('endRoom', { as: admin, params });
+    expect(await data('createDownload', { as: member, params, query: { file_id } })).toMatchObject({ size: 1 });
+  });
+});
+
+test('every route about a room has a sample here', () => {
+  expect(Object.keys(samples).sort()).toEqual([...operations].sort());
+  expect(newUser()).not.toBe(newUser());
+});

@@ -1,0 +1,29 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { App } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import * as v from 'valibot';
+import { DataStack } from '../../lib/data-stack.ts';
+import { chosenEnvironment } from '../../lib/environments.ts';
+import { tableProperties } from '../../local/dynamodb.ts';
+import { bucketProperties } from '../../local/s3.ts';
+
+const context: Readonly<Record<string, string>> = { env: 'local', issuer: 'http://127.0.0.1' };
+
+/** The table and the bucket as the data stack declares them; nothing about them is written down in tests. */
+export function dataTemplate() {
+  const outdir = mkdtempSync(join(tmpdir(), 'rooms-data-'));
+  try {
+    const environment = chosenEnvironment((key) => context[key]);
+    const stack = new DataStack(new App({ outdir }), 'data', { environment });
+    const template = Template.fromStack(stack);
+    const properties = (type: string): unknown => Object.values(template.findResources(type))[0]?.Properties;
+    return {
+      table: v.parse(tableProperties, properties('AWS::DynamoDB::Table')),
+      bucket: v.parse(bucketProperties, properties('AWS::S3::Bucket')),
+    };
+  } finally {
+    rmSync(outdir, { recursive: true });
+  }
+}

@@ -1,0 +1,228 @@
+import { randomUUID } from 'node:crypto';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Context } from 'aws-lambda';
+import * as v from 'valibot';
+import { expect } from 'vitest';
+import { ERRORS, type ErrorCode } from '../../core/contract/errors.ts';
+import { handlerFile, routes } from '../../core/contract/index.ts';
+import { type Answer, COMMON_ERRORS, type Route } from '../../core/contract/route.ts';
+import type * as table from '../../core/contract/routes.ts';
+import type { HttpEvent, HttpHandler } from '../../core/http/endpoint.ts';
+import { eventOf } from '../../local/payload.ts';
+import { type LogLine, logged } from './logs.ts';
+import { type Trace, traced } from './trace.ts';
+
+/*
+ * Invokes the handlers of the contract with the events of API Gateway, and holds every answer to what the contract says of
+ * the route: shape, status, codes, headers, and the permissions it takes.
+ */
+
+export type Operation = keyof typeof table;
+
+export interface Request {
+  /** The user who calls; null for a token without a `sub`. */
+  readonly as: string | null;
+  readonly params?: Readonly<Record<string, string>>;
+  /** An array is a parameter that is repeated; a string is the whole query as it stands in the URL. */
+  readonly query?: string | Readonly<Record<string, string | number | readonly string[]>>;
+  /** An object or array is sent as JSON, text and bytes as they are. */
+  readonly body?: object | string | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** `data` as the contract has it: of a list, an array of items. */
+export type Data<Op extends Operation> =
+  Answer<(typeof table)[Op]> extends { readonly items: readonly (infer Item)[] } ? Item[] : Answer<(typeof table)[Op]>;
+
+interface Common {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly requestId: string;
+  readonly trace: Trace;
+  readonly log: LogLine;
+}
+export interface Success<Op extends Operation> extends Common {
+  readonly ok: true;
+  readonly data: Data<Op>;
+  readonly page: { readonly size: number; readonly next_cursor: string | null } | undefined;
+}
+export interface Failure extends Common {
+  readonly ok: false;
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly errors: readonly {
+    readonly code: ErrorCode;
+    readonly message: string;
+    readonly path?: string | undefined;
+  }[];
+}
+export type Reply<Op extends Operation> = Success<Op> | Failure;
+
+const TOKEN = 'eyJhbGciOiJSUzI1NiJ9.SECRET-OF-THE-CALLER.c2ln';
+
+const sentAt = v.pipe(v.string(), v.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/));
+const failure = v.strictObject({
+  message: v.string(),
+  errors: v.pipe(
+    v.array(
+      v.strictObject({
+        code: v.picklist(Object.keys(ERRORS) as ErrorCode[]),
+        message: v.pipe(v.string(), v.minLength(1)),
+        path: v.optional(v.string()),
+      }),
+    ),
+    v.minLength(1),
+  ),
+  sent_at: sentAt,
+});
+const page = v.strictObject({ size: v.number(), next_cursor: v.nullable(v.string()) });
+
+const context: Context = {
+  callbackWaitsForEmptyEventLoop: false,
+  functionName: 'rooms-test',
+  functionVersion: '$LATEST',
+  invokedFunctionArn: 'arn:aws:lambda:us-east-1:000000000000:function:rooms-test',
+  memoryLimitInMB: '512',
+  awsRequestId: randomUUID(),
+  logGroupName: 'rooms-test',
+  logStreamName: 'rooms-test',
+  getRemainingTimeInMillis: () => 100_000,
+  done: () => {},
+  fail: () => {},
+  succeed: () => {},
+};
+
+/** The query of a URL, without its question mark. */
+function rawQuery(query: Request['query'] = {}): string {
+  if (typeof query === 'string') return query;
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query))
+    for (const one of Array.isArray(value) ? value : [value]) search.append(name, String(one));
+  return search.toString();
+}
+
+const bytesOf = (body: Request['body']): Buffer =>
+  Buffer.isBuffer(body) ? body : Buffer.from(typeof body === 'object' ? JSON.stringify(body) : (body ?? ''));
+
+/** The event that API Gateway would call a route's function with. */
+export function httpEvent(route: Route, request: Request): HttpEvent {
+  const { as, params = {}, body, headers = {} } = request;
+  const all = {
+    accept: 'application/json',
+    authorization: `Bearer ${TOKEN}`,
+    host: 'rooms.test.example',
+    'user-agent': 'rooms-test',
+    ...(body !== undefined && { 'content-type': 'application/json' }),
+    ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
+  };
+  return JSON.parse(
+    eventOf(
+      {
+        method: route.method,
+        path: route.path.replace(/\{(\w+)\}/g, (_, name: string) => params[name] ?? ''),
+        rawQuery: rawQuery(request.query),
+        headers: Object.fromEntries(Object.entries(all).map(([name, value]) => [name, [value]])),
+        body: bytesOf(body),
+        protocol: 'HTTP/1.1',
+        sourceIp: '203.0.113.7',
+      },
+      {
+        routeKey: `${route.method} ${route.path}`,
+        pathParameters: params,
+        apiId: 'test',
+        stage: '$default',
+        requestId: randomUUID(),
+        identity: {
+          claims: { iss: 'https://iams.test.example', aud: 'rooms', ...(as !== null && { sub: as }) },
+          scopes: null,
+        },
+      },
+      new Date(),
+    ),
+  );
+}
+
+const handlers = new Map<string, Promise<{ handler: HttpHandler }>>();
+
+/** The handler of a route, loaded from where the contract says that it is. */
+async function handlerOf(route: Route): Promise<HttpHandler> {
+  const file = handlerFile(route);
+  const loaded = handlers.get(file) ?? import(pathToFileURL(resolve(file)).href);
+  handlers.set(file, loaded);
+  return (await loaded).handler;
+}
+
+/** The permissions that a row asks for, in the words of a trace. */
+export const allowed = ({ access }: Route): ReadonlySet<string> =>
+  new Set([...access.table, ...(access.index ?? []).map((action) => `index ${action}`)]);
+
+/** Invokes a route's handler; fails the test where the answer is not one that the contract has for it. */
+export async function invoke<Op extends Operation>(operation: Op, request: Request): Promise<Reply<Op>> {
+  const route = routes[operation];
+  const event = httpEvent(route, request);
+  const handler = await handlerOf(route);
+  const {
+    result: { result, trace },
+    lines,
+  } = await logged(() => traced(() => handler(event, context)));
+
+  expect([...trace.actions], `${operation} may do no more than its row's "access" says`).toSatisfy(
+    (actions: string[]) => actions.every((action) => allowed(route).has(action)),
+  );
+  const [log, ...more] = lines;
+  if (!log || more.length > 0) throw new Error(`${operation} must log one line, not ${JSON.stringify(lines)}`);
+  expect(JSON.stringify(log)).not.toContain('SECRET-OF-THE-CALLER');
+
+  const status = result.statusCode ?? 0;
+  expect(result.headers).toMatchObject({ 'content-type': 'application/json', 'cache-control': 'no-store' });
+  const common = { status, headers: result.headers ?? {}, requestId: event.requestContext.requestId, trace, log };
+  const json: unknown = JSON.parse(result.body ?? '');
+  if (status === route.status) return { ok: true, ...common, ...successOf<Op>(route, json) };
+
+  const { message, errors } = v.parse(failure, json);
+  const [first] = errors;
+  if (!first) throw new Error('A failure has at least one error.');
+  const { code } = first;
+  const documented: readonly ErrorCode[] = [...COMMON_ERRORS, ...route.errors];
+  for (const error of errors) expect(documented, `${operation} does not list ${error.code}`).toContain(error.code);
+  expect(new Set(errors.map((error) => error.code)).size).toBe(1);
+  expect({ status, message }).toEqual({ status: ERRORS[code].status, message: ERRORS[code].message });
+  return { ok: false, ...common, code, message, errors };
+}
+
+const single = v.strictObject({ data: v.unknown(), sent_at: sentAt });
+const list = v.strictObject({ ...single.entries, page });
+
+function successOf<Op extends Operation>(route: Route, json: unknown): Pick<Success<Op>, 'data' | 'page'> {
+  const envelope = route.list ? v.parse(list, json) : { ...v.parse(single, json), page: undefined };
+  const data = v.parse(route.list ? v.array(route.data) : route.data, envelope.data);
+  // Parsing drops what the schema does not know.
+  expect(envelope.data).toEqual(data);
+  if (envelope.page && Array.isArray(data)) expect(envelope.page.size).toBe(data.length);
+  return { data: data as Data<Op>, page: envelope.page };
+}
+
+/** The successful answer to a request; fails the test for any other. */
+export async function succeed<Op extends Operation>(operation: Op, request: Request): Promise<Success<Op>> {
+  const reply = await invoke(operation, request);
+  if (reply.ok) return reply;
+  throw new Error(
+    `${operation} was refused: ${JSON.stringify(reply.errors)} ${reply.status >= 500 ? JSON.stringify(reply.log) : ''}`,
+  );
+}
+
+/** `data` of the successful answer to a request. */
+export const data = async <Op extends Operation>(operation: Op, request: Request): Promise<Data<Op>> =>
+  (await succeed(operation, request)).data;
+
+/** The refusal of a request; fails the test where it is not refused. */
+export async function refused(operation: Operation, request: Request): Promise<Failure> {
+  const reply = await invoke(operation, request);
+  if (!reply.ok) return reply;
+  throw new Error(`${operation} was not refused, but answered with ${JSON.stringify(reply.data)}`);
+}
+
+/** The code with which a request is refused. */
+export const refusal = async (operation: Operation, request: Request): Promise<ErrorCode> =>
+  (await refused(operation, request)).code;

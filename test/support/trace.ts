@@ -1,0 +1,62 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { dynamodb } from '../../core/store/client.ts';
+
+/*
+ * Watches what a piece of code asks of DynamoDB, without changing it: which actions, as IAM knows them, and how many of the
+ * requests had to wait for each other.
+ */
+
+export interface Trace {
+  /** The requests in the order they were sent, each as the action of DynamoDB's API. */
+  readonly requests: string[];
+  /** As IAM knows them: a transaction counts as its parts, a query of an index is `index Query`. */
+  readonly actions: Set<string>;
+  /** The longest chain of requests of which each was sent after the answer to the one before. */
+  trips: number;
+}
+
+interface Running extends Trace {
+  /** The longest chain that has come to its end already. */
+  finished: number;
+}
+
+const running = new AsyncLocalStorage<Running>();
+
+const PARTS: Readonly<Record<string, string>> = {
+  Put: 'PutItem',
+  Update: 'UpdateItem',
+  Delete: 'DeleteItem',
+  ConditionCheck: 'ConditionCheckItem',
+};
+
+function actionsOf(command: string, input: object): string[] {
+  if ('TransactItems' in input && Array.isArray(input.TransactItems))
+    return input.TransactItems.flatMap((item: object) => Object.keys(item).map((kind) => PARTS[kind] ?? kind));
+  return ['IndexName' in input && input.IndexName !== undefined ? `index ${command}` : command];
+}
+
+dynamodb.middlewareStack.add(
+  (next, context) => async (args) => {
+    const trace = running.getStore();
+    if (!trace) return next(args);
+    const command = context.commandName?.replace(/Command$/, '') ?? 'unknown';
+    trace.requests.push(command);
+    for (const action of actionsOf(command, args.input)) trace.actions.add(action);
+    // A request that starts while others are under way waited only for those that were answered before it.
+    const depth = trace.finished + 1;
+    trace.trips = Math.max(trace.trips, depth);
+    try {
+      return await next(args);
+    } finally {
+      trace.finished = Math.max(trace.finished, depth);
+    }
+  },
+  { step: 'initialize', priority: 'high', name: 'trace' },
+);
+
+/** Does `work` and tells what it asked of DynamoDB. */
+export async function traced<T>(work: () => Promise<T>): Promise<{ result: T; trace: Trace }> {
+  const trace: Running = { requests: [], actions: new Set(), trips: 0, finished: 0 };
+  const result = await running.run(trace, work);
+  return { result, trace };
+}

@@ -1,0 +1,38 @@
+import { defineConfig } from 'vitest/config';
+import { tally } from './test/support/tally.ts';
+
+/** Time-outs only end what hangs: no test is about speed, and the machine may be busy. */
+const PATIENT = { testTimeout: 120_000, hookTimeout: 120_000 };
+
+/** One project a kind of test: run one with `npm test -- --project unit`, one file with `npm test -- <part of its name>`. */
+export default defineConfig({
+  test: {
+    reporters: ['default', tally()],
+    maxWorkers: 2,
+    silent: 'passed-only',
+    projects: [
+      {
+        // Whatever needs nothing but the code.
+        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], ...PATIENT },
+      },
+      {
+        // Handlers, invoked with real events against DynamoDB Local and S3.
+        test: {
+          name: 'functions',
+          include: ['test/functions/**/*.test.ts'],
+          globalSetup: ['test/support/global-setup.ts'],
+          setupFiles: ['test/support/setup.ts'],
+          ...PATIENT,
+        },
+      },
+      {
+        // The synthesized templates and the bundles.
+        test: { name: 'infrastructure', include: ['test/infrastructure/**/*.test.ts'], ...PATIENT },
+      },
+      {
+        // `npm start` and what a user does with it.
+        test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 300_000, hookTimeout: 300_000 },
+      },
+    ],
+  },
+});
