@@ -48,15 +48,17 @@ export async function startDynamoDb(options: {
   );
   const directory = options.directory && resolve(options.directory);
   if (directory) await mkdir(directory, { recursive: true });
+  const { JAVA_HOME } = process.env;
   const child = spawn(
-    'java',
+    JAVA_HOME ? join(JAVA_HOME, 'bin', 'java') : 'java',
     [
       '-XX:TieredStopAtLevel=1',
       '-Djava.library.path=./DynamoDBLocal_lib',
       ...['-jar', 'DynamoDBLocal.jar', '-disableTelemetry', '-sharedDb', '-port', String(port)],
       ...(directory ? ['-dbPath', directory] : ['-inMemory']),
     ],
-    { cwd: emulator, stdio: ['ignore', 'ignore', 'pipe'] },
+    // A process group of its own: Ctrl-C is for this process, which then ends that one in its turn.
+    { cwd: emulator, stdio: ['ignore', 'ignore', 'pipe'], detached: true },
   );
   let complaints = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
@@ -68,7 +70,10 @@ export async function startDynamoDb(options: {
   let closing = false;
   const end = new Promise<void>((resolve) => {
     child.once('error', (error) => {
-      ended = 'code' in error && error.code === 'ENOENT' ? new JavaError(`There is no Java. ${NEED_JAVA}`) : error;
+      ended =
+        'code' in error && error.code === 'ENOENT'
+          ? new JavaError(`There is no Java${JAVA_HOME ? ` in JAVA_HOME, ${JAVA_HOME}` : ''}. ${NEED_JAVA}`)
+          : error;
       resolve();
     });
     child.once('close', (code, signal) => {

@@ -1,10 +1,21 @@
 import { mkdir } from 'node:fs/promises';
 import S3rver from '@20minutes/s3rver';
+import v4 from '@20minutes/s3rver/lib/signature/v4.js';
 import * as v from 'valibot';
 import { type Listening, listen } from './listen.ts';
 
 /** The only access key that the local S3 knows; DynamoDB Local takes any. */
 export const CREDENTIALS = { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' } as const;
+
+// Signature version 4 has these characters of a query encoded too (RFC 3986), which s3rver 5.0.0 forgets: it would refuse the
+// download of a file whose name has an apostrophe, a parenthesis or anything that is not ASCII in it.
+const { getStringToSign } = v4;
+v4.getStringToSign = (canonicalRequest, request) =>
+  getStringToSign(
+    { ...canonicalRequest, querystring: canonicalRequest.querystring.replace(/[!'()*]/g, percentEncoded) },
+    request,
+  );
+const percentEncoded = (character: string): string => `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
 
 const strings = v.array(v.string());
 

@@ -13,3 +13,11 @@ declare module '@20minutes/s3rver' {
     getMiddleware(): (request: IncomingMessage, response: ServerResponse) => void;
   }
 }
+
+declare module '@20minutes/s3rver/lib/signature/v4.js' {
+  interface CanonicalRequest {
+    readonly querystring: string;
+  }
+  const v4: { getStringToSign(canonicalRequest: CanonicalRequest, request: unknown): string };
+  export default v4;
+}

@@ -86,13 +86,17 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
 
     progress('Synthesizing the CDK app and starting DynamoDB Local');
     const context = { issuer: issuer.url, audience: AUDIENCE };
-    const [assembly, dynamodb] = await both(
-      synthesize(context, join(directory, 'cdk.out'), signal),
+    const withoutJava = new AbortController();
+    const [dynamodb, assembly] = await both(
       startDynamoDb({
         port: USUAL_PORTS.dynamodb,
         directory: dataDirectory && join(dataDirectory, 'dynamodb'),
         onExit: onFailure,
-      }).then(closeLater),
+      }).then(closeLater, (error: unknown) => {
+        withoutJava.abort(error);
+        throw error;
+      }),
+      synthesize(context, join(directory, 'cdk.out'), AbortSignal.any([signal, withoutJava.signal])),
     );
     signal.throwIfAborted();
 

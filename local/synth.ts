@@ -82,7 +82,8 @@ function run(command: string, args: readonly string[], signal: AbortSignal): Pro
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd: ROOT,
-      signal,
+      // A process group of its own, because the CDK has processes of its own that must end with it.
+      detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         ...process.env,
@@ -97,9 +98,17 @@ function run(command: string, args: readonly string[], signal: AbortSignal): Pro
       stream.setEncoding('utf8').on('data', (chunk: string) => {
         output += chunk;
       });
+    const kill = (): void => {
+      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGTERM');
+    };
+    signal.addEventListener('abort', kill, { once: true });
+    if (signal.aborted) kill();
     child.on('error', reject);
-    child.on('close', (code) =>
-      code === 0 ? resolve() : reject(new Error(`cdk synth failed (exit code ${code}):\n${output.trim()}`)),
-    );
+    child.on('close', (code) => {
+      signal.removeEventListener('abort', kill);
+      if (signal.aborted) reject(signal.reason);
+      else if (code === 0) resolve();
+      else reject(new Error(`cdk synth failed (exit code ${code}):\n${output.trim()}`));
+    });
   });
 }

@@ -175,7 +175,7 @@ export function createResolver(
     const resource = scope.stack.resources[id] ?? fail(scope, `there is no ${id} in this stack`);
     return (
       physicalOf(resource, resolver) ??
-      fail(scope, `refers to ${id}, an ${resource.type}, which has no counterpart in the local stack`)
+      fail(scope, `refers to ${id} (${resource.type}), which has no counterpart in the local stack`)
     );
   }
 
