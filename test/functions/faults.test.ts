@@ -1,0 +1,210 @@
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test, vi } from 'vitest';
+import { canceled, exception, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
+import { data, invoke, type Operation, type Request, refused, succeed } from '../support/invoke.ts';
+import { newRoom, newUser, snapshot, type World } from '../support/world.ts';
+
+let faults: FaultyDynamoDb;
+let world: World;
+
+beforeAll(async () => {
+  faults = await startFaultyDynamoDb(inject('dynamodbUrl'));
+  // Before the client's first request, which is when it reads this.
+  process.env.AWS_ENDPOINT_URL_DYNAMODB = faults.url;
+  world = await newRoom();
+});
+afterEach(() => {
+  faults.reset();
+  vi.restoreAllMocks();
+});
+afterAll(() => faults.close());
+
+const conflict = exception('TransactionConflictException');
+const canceledByConflict = canceled('None', 'TransactionConflict');
+
+describe('a conflict with another transaction', () => {
+  const grant = () => ({ as: world.admin, params: { room_id: world.room_id, participant_id: world.member } });
+  const rename = () => ({ as: world.admin, params: { room_id: world.room_id }, body: { name: 'again' } });
+
+  test('of a transaction is tried again until it succeeds, each time after another wait', async () => {
+    const random = vi.spyOn(Math, 'random');
+    faults.reset();
+    faults.next('TransactWriteItems', ...Array(7).fill(canceledByConflict));
+    expect(await data('grantAdmin', grant())).toMatchObject({ is_admin: true });
+    expect(faults.reset()).toMatchObject({ TransactWriteItems: 8 });
+    expect(random.mock.calls.length).toBeGreaterThanOrEqual(7);
+  });
+
+  test('of a single write is tried again as well', async () => {
+    faults.reset();
+    faults.next('UpdateItem', conflict, conflict, conflict);
+    expect(await data('changeRoom', rename())).toMatchObject({ name: 'again' });
+    expect(faults.reset()).toEqual({ UpdateItem: 4 });
+  });
+
+  test.each<[string, Operation, () => Request, string, typeof conflict]>([
+    ['transaction', 'grantAdmin', grant, 'TransactWriteItems', canceledByConflict],
+    ['single write', 'changeRoom', rename, 'UpdateItem', conflict],
+  ])('of a %s that does not end becomes try_again', async (_, operation, request, action, fault) => {
+    faults.reset();
+    faults.always(action, fault);
+    const { status, code, headers, log } = await refused(operation, request());
+    expect([status, code, headers['retry-after']]).toEqual([503, 'try_again', '2']);
+    expect(log).toMatchObject({ level: 'error', entry: { operation, status: 503, code: 'try_again' } });
+    expect(faults.reset()[action]).toBe(8);
+  });
+});
+
+describe('DynamoDB that has too much to do', () => {
+  test.each([
+    ['ThrottlingException', 400],
+    ['ProvisionedThroughputExceededException', 400],
+    ['RequestLimitExceeded', 400],
+    ['InternalServerError', 500],
+    ['ServiceUnavailable', 503],
+  ])('%s is asked again by the SDK, and then becomes try_again', async (name, status) => {
+    const read = { as: world.member, params: { room_id: world.room_id } };
+    const update = { ...read, body: { username: 'x' } };
+    faults.next('UpdateItem', exception(name, {}, status));
+    await data('updateProfile', update);
+
+    faults.always('UpdateItem', exception(name, {}, status));
+    expect(await refused('updateProfile', update)).toMatchObject({
+      status: 503,
+      code: 'try_again',
+      headers: { 'retry-after': '2' },
+      log: { level: 'error', entry: { error: { name } } },
+    });
+    faults.always('GetItem', exception(name, {}, status));
+    expect(await refused('getRoom', read)).toMatchObject({ code: 'try_again' });
+  });
+
+  test.each([['ThrottlingError'], ['ProvisionedThroughputExceeded']])(
+    'a transaction that is cancelled by %s becomes try_again',
+    async (code) => {
+      faults.always('TransactWriteItems', canceled('None', code, 'None'));
+      const before = await snapshot();
+      const body = { participant_ids: [newUser(), newUser()] };
+      expect(
+        await refused('addParticipants', { as: world.admin, params: { room_id: world.room_id }, body }),
+      ).toMatchObject({ code: 'try_again', headers: { 'retry-after': '2' } });
+      expect(await snapshot()).toEqual(before);
+    },
+  );
+
+  test('a connection that breaks is opened again', async () => {
+    faults.next('GetItem', 'hang up', 'hang up');
+    expect(await data('getRoom', { as: world.member, params: { room_id: world.room_id } })).toMatchObject({
+      room_id: world.room_id,
+    });
+  });
+});
+
+describe('keys that DynamoDB leaves unprocessed', () => {
+  const list = () => ({ as: world.member });
+  /** As DynamoDB does when it has too little to give: some of the keys come back, with nothing of them. */
+  const leaveAll = (answer: object) => {
+    if (!('Responses' in answer)) throw new Error('This is no answer to BatchGetItem.');
+    const [[table, items] = ['', []]] = Object.entries(
+      answer.Responses as Record<string, { PK: object; SK: object }[]>,
+    );
+    return {
+      Responses: { [table]: [] },
+      UnprocessedKeys: { [table]: { Keys: items.map(({ PK, SK }) => ({ PK, SK })) } },
+    };
+  };
+
+  test('are asked for again', async () => {
+    const expected = await data('listRooms', list());
+    faults.reset();
+    faults.next('BatchGetItem', leaveAll, leaveAll);
+    expect(await data('listRooms', list())).toEqual(expected);
+    expect(faults.reset()).toMatchObject({ BatchGetItem: 3 });
+  });
+
+  test('become try_again where it keeps doing so', async () => {
+    faults.reset();
+    faults.always('BatchGetItem', leaveAll);
+    expect(await refused('listRooms', list())).toMatchObject({ status: 503, code: 'try_again' });
+    expect(faults.reset()).toMatchObject({ BatchGetItem: 5 });
+  });
+});
+
+describe('what nobody thought of', () => {
+  test.each([
+    [
+      'an answer that is an error',
+      exception('AccessDeniedException', { Message: 'arn:aws:iam::1:user/x' }),
+      'AccessDeniedException',
+    ],
+    ['a table that is gone', exception('ResourceNotFoundException'), 'ResourceNotFoundException'],
+    [
+      'a mistake of ours',
+      exception('ValidationException', { Message: 'Invalid UpdateExpression' }),
+      'ValidationException',
+    ],
+  ])('%s is a 500 with the id of the request and nothing of the inside', async (_, fault, name) => {
+    faults.always('UpdateItem', fault);
+    const secret = 'SECRET-OF-THE-BODY';
+    const request = { as: world.member, params: { room_id: world.room_id }, body: { username: secret } };
+    const reply = await refused('updateProfile', request);
+    expect(reply).toMatchObject({ status: 500, code: 'internal' });
+    expect(reply.errors).toEqual([{ code: 'internal', message: expect.stringContaining(reply.requestId) }]);
+    expect(JSON.stringify([reply.message, reply.errors, reply.headers])).not.toMatch(/dynamo|arn:|Exception|\.ts/i);
+
+    expect(reply.log).toMatchObject({
+      level: 'error',
+      entry: {
+        operation: 'updateProfile',
+        status: 500,
+        code: 'internal',
+        api_request_id: reply.requestId,
+        user: world.member,
+        room_id: world.room_id,
+        error: { name, stack: expect.stringContaining('core/') },
+      },
+    });
+    expect(JSON.stringify(reply.log)).not.toContain(secret);
+  });
+
+  test('a variable that is not set is one as well', async () => {
+    const { CURSOR_KEY } = process.env;
+    delete process.env.CURSOR_KEY;
+    try {
+      const reply = await refused('listRooms', { as: newUser(), query: { cursor: 'AAAAAAAAAAAAAAAAAAAAAAAAAAAA' } });
+      expect(reply).toMatchObject({ status: 500, code: 'internal' });
+      expect(JSON.stringify(reply.errors)).not.toContain('CURSOR_KEY');
+      expect(JSON.stringify(reply.log)).toContain('CURSOR_KEY');
+    } finally {
+      process.env.CURSOR_KEY = CURSOR_KEY;
+    }
+  });
+});
+
+describe('the log', () => {
+  test('has one line of what went well, without query and body', async () => {
+    const { room_id, member } = world;
+    const { log, requestId } = await succeed('updateProfile', {
+      as: member,
+      params: { room_id },
+      body: { username: 'SECRET-OF-THE-BODY' },
+    });
+    expect(log).toEqual({
+      level: 'info',
+      entry: {
+        operation: 'updateProfile',
+        status: 200,
+        code: undefined,
+        api_request_id: requestId,
+        user: member,
+        room_id,
+        duration_ms: expect.any(Number),
+      },
+    });
+  });
+
+  test('has one line of what was refused, with its code', async () => {
+    const reply = await invoke('listRooms', { as: world.member, query: { cursor: 'SECRET-OF-THE-QUERY' } });
+    expect(reply.log).toMatchObject({ level: 'info', entry: { status: 400, code: 'invalid_request' } });
+    expect(JSON.stringify(reply.log)).not.toContain('SECRET');
+  });
+});

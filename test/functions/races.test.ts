@@ -1,0 +1,151 @@
+import { describe, expect, test } from 'vitest';
+import { data, invoke, type Operation, type Request, succeed } from '../support/invoke.ts';
+import { newRoom, newUser } from '../support/world.ts';
+
+const ROUNDS = 220;
+/** Rounds that run at the same time: they are about different rooms. */
+const ABREAST = 10;
+
+/** Runs `round` ROUNDS times. */
+async function rounds(round: (n: number) => Promise<void>): Promise<void> {
+  for (let n = 0; n < ROUNDS; n += ABREAST) await Promise.all(Array.from({ length: ABREAST }, (_, k) => round(n + k)));
+}
+
+/** A room whose participants are exactly its two admins. */
+async function twoAdmins() {
+  const { room_id, admin, member } = await newRoom();
+  await data('grantAdmin', { as: admin, params: { room_id, participant_id: member } });
+  return { room_id, admins: [admin, member] as const };
+}
+
+type Call = readonly [Operation, Request];
+const revoke = (room_id: string, as: string, participant_id: string): Call => [
+  'revokeAdmin',
+  { as, params: { room_id, participant_id } },
+];
+const remove = (room_id: string, as: string, ...participant_ids: string[]): Call => [
+  'removeParticipants',
+  { as, params: { room_id }, body: { participant_ids } },
+];
+
+/** Sends two calls at the same moment, in either order. Answers with the codes of those that were refused. */
+async function race(n: number, first: Call, second: Call): Promise<string[]> {
+  const calls = n % 2 === 0 ? [first, second] : [second, first];
+  const replies = await Promise.all(calls.map(([operation, request]) => invoke(operation, request)));
+  return replies.flatMap((reply) => (reply.ok ? [] : [reply.code]));
+}
+
+/** The admins that a room is left with, as its participants (who are asked in turn) see them. */
+async function adminsOf(room_id: string, candidates: readonly string[]): Promise<string[]> {
+  for (const as of candidates) {
+    const reply = await invoke('listParticipants', { as, params: { room_id } });
+    if (reply.ok) return reply.data.filter(({ is_admin }) => is_admin).map(({ participant_id }) => participant_id);
+  }
+  return [];
+}
+
+describe('two admins, the only ones, act at the same moment: exactly one wins and the room keeps an admin', () => {
+  test.each<[string, (room_id: string, a: string, b: string) => readonly [Call, Call], readonly string[]]>([
+    ['both revoke each other', (r, a, b) => [revoke(r, a, b), revoke(r, b, a)], ['not_an_admin']],
+    ['both revoke themselves', (r, a, b) => [revoke(r, a, a), revoke(r, b, b)], ['last_admin']],
+    ['both remove each other', (r, a, b) => [remove(r, a, b), remove(r, b, a)], ['not_a_participant']],
+    ['both remove themselves', (r, a, b) => [remove(r, a, a), remove(r, b, b)], ['last_admin']],
+    [
+      'one revokes the other, who gives up the right',
+      (r, a, b) => [revoke(r, a, b), revoke(r, b, b)],
+      // Whoever comes second: the right is gone already, by either's hand.
+      ['not_an_admin', ''],
+    ],
+    ['one leaves, one gives up the right', (r, a, b) => [remove(r, a, a), revoke(r, b, b)], ['last_admin']],
+    [
+      'one leaves with a stranger, one gives up the right',
+      (r, a, b) => [remove(r, a, a, 'stranger', 'another'), revoke(r, b, b)],
+      ['last_admin'],
+    ],
+  ])('%s', async (_, calls, expected) => {
+    await rounds(async (n) => {
+      const { room_id, admins } = await twoAdmins();
+      const refused = await race(n, ...calls(room_id, ...admins));
+      expect(expected).toContain(refused.join());
+      const left = await adminsOf(room_id, admins);
+      expect(left).toHaveLength(1);
+    });
+  });
+});
+
+test('of five admins who all revoke themselves, one stays', async () => {
+  for (let n = 0; n < 20; n++) {
+    const others = Array.from({ length: 4 }, (_, k) => newUser(`admin${k}`));
+    const { room_id, admin } = await newRoom({ members: others });
+    for (const participant_id of others) await data('grantAdmin', { as: admin, params: { room_id, participant_id } });
+    const all = [admin, ...others];
+    const replies = await Promise.all(all.map((id) => invoke(...revoke(room_id, id, id))));
+    expect(replies.filter(({ ok }) => ok)).toHaveLength(4);
+    expect(await adminsOf(room_id, all)).toHaveLength(1);
+  }
+});
+
+test('of five admins who all leave with one more, one stays', async () => {
+  for (let n = 0; n < 20; n++) {
+    const others = Array.from({ length: 4 }, (_, k) => newUser(`admin${k}`));
+    const { room_id, admin, member } = await newRoom({ members: others });
+    for (const participant_id of others) await data('grantAdmin', { as: admin, params: { room_id, participant_id } });
+    const all = [admin, ...others];
+    const replies = await Promise.all(all.map((id) => invoke(...remove(room_id, id, id, member, 'a', 'b', 'c'))));
+    expect(replies.filter(({ ok }) => ok)).toHaveLength(4);
+    expect(replies.flatMap((reply) => (reply.ok ? [] : [reply.code]))).toEqual(['last_admin']);
+    expect(await adminsOf(room_id, all)).toHaveLength(1);
+  }
+});
+
+test('granting and removing the same participant at the same moment never leaves an admin who is no participant', async () => {
+  await rounds(async (n) => {
+    const { room_id, admin, member } = await newRoom();
+    const refused = await race(
+      n,
+      ['grantAdmin', { as: admin, params: { room_id, participant_id: member } }],
+      remove(room_id, admin, member),
+    );
+    expect(['', 'participant_not_found']).toContain(refused.join());
+    // Were the right still there, it would show as soon as they are back.
+    const [again] = await data('addParticipants', {
+      as: admin,
+      params: { room_id },
+      body: { participant_ids: [member] },
+    });
+    expect(again).toMatchObject({ participant_id: member, is_admin: false });
+  });
+});
+
+test('many grants of one participant at once are one', async () => {
+  const { room_id, admin, member } = await newRoom();
+  const request = { as: admin, params: { room_id, participant_id: member } };
+  const all = await Promise.all(Array.from({ length: 30 }, () => data('grantAdmin', request)));
+  expect(all.every(({ is_admin }) => is_admin)).toBe(true);
+  expect(await adminsOf(room_id, [admin])).toEqual([admin, member].sort());
+});
+
+test('many who add the same and other participants at once add each of them once', async () => {
+  const { room_id, admin } = await newRoom();
+  const shared = newUser('shared');
+  const own = Array.from({ length: 20 }, (_, n) => newUser(`p${n}`));
+  await Promise.all(
+    own.map((id) =>
+      succeed('addParticipants', { as: admin, params: { room_id }, body: { participant_ids: [id, shared] } }),
+    ),
+  );
+  expect(await data('listParticipants', { as: admin, params: { room_id } })).toHaveLength(23);
+});
+
+test('a room that is ended and changed at the same moment is ended', async () => {
+  await rounds(async (n) => {
+    const { room_id, admin } = await newRoom();
+    const refused = await race(
+      n,
+      ['changeRoom', { as: admin, params: { room_id }, body: { name: 'changed' } }],
+      ['endRoom', { as: admin, params: { room_id } }],
+    );
+    expect(['', 'room_ended']).toContain(refused.join());
+    expect((await data('getRoom', { as: admin, params: { room_id } })).status).toBe('ended');
+  });
+});

@@ -1,0 +1,81 @@
+import { once } from 'node:events';
+import { createServer, request as forward } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+
+/*
+ * DynamoDB with faults that DynamoDB Local never shows: a server in front of it that answers chosen requests itself, word for
+ * word as DynamoDB does, and passes on the rest. So the SDK's own retries and parsing are part of what is tested.
+ */
+
+/** What is done to a request; `hang up` closes its connection. */
+export type Fault = { readonly status: number; readonly body: object } | 'hang up' | ((answer: object) => object);
+
+export interface FaultyDynamoDb {
+  readonly url: string;
+  /** Faults for the next requests of an action, one each; undefined lets one pass. */
+  next(action: string, ...faults: readonly (Fault | undefined)[]): void;
+  /** A fault for all requests of an action from now on. */
+  always(action: string, fault: Fault): void;
+  /** No faults any more. Answers with how many requests there were of each action since the last time. */
+  reset(): Readonly<Record<string, number>>;
+  close(): Promise<void>;
+}
+
+const PREFIX = 'com.amazonaws.dynamodb.v20120810#';
+
+/** The exceptions as DynamoDB writes them. */
+export const exception = (name: string, more: object = {}, status = 400): Fault => ({
+  status,
+  body: { __type: `${PREFIX}${name}`, message: `${name}, injected`, ...more },
+});
+
+export const canceled = (...codes: readonly string[]): Fault =>
+  exception('TransactionCanceledException', {
+    Message: `Transaction cancelled, please refer cancellation reasons for specific reasons [${codes.join(', ')}]`,
+    CancellationReasons: codes.map((Code) => ({ Code })),
+  });
+
+export async function startFaultyDynamoDb(upstream: string): Promise<FaultyDynamoDb> {
+  const queues = new Map<string, (Fault | undefined)[]>();
+  const standing = new Map<string, Fault>();
+  let counts: Record<string, number> = {};
+
+  const server = createServer(async (req, res) => {
+    const action = String(req.headers['x-amz-target']).split('.')[1] ?? '';
+    counts[action] = (counts[action] ?? 0) + 1;
+    const body = await buffer(req);
+    const fault = queues.get(action)?.shift() ?? standing.get(action);
+    if (fault === 'hang up') return void req.socket.destroy();
+    if (fault && typeof fault !== 'function') {
+      res.writeHead(fault.status, { 'content-type': 'application/x-amz-json-1.0' });
+      return void res.end(JSON.stringify(fault.body));
+    }
+    const passed = forward(upstream, { method: req.method, headers: req.headers });
+    passed.end(body);
+    const [answer] = await once(passed, 'response');
+    const text = await buffer(answer);
+    const { 'x-amz-crc32': _, 'content-length': __, ...headers } = answer.headers;
+    res.writeHead(answer.statusCode, headers);
+    res.end(fault ? JSON.stringify(fault(JSON.parse(text.toString()))) : text);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    next: (action, ...faults) => void queues.set(action, [...faults]),
+    always: (action, fault) => void standing.set(action, fault),
+    reset() {
+      queues.clear();
+      standing.clear();
+      const seen = counts;
+      counts = {};
+      return seen;
+    },
+    async close() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
