@@ -1,7 +1,7 @@
 import type { Route } from './route.ts';
 import * as table from './routes.ts';
 
-/** The route table by operation. Functions import their own row from `routes.ts`, so that no other row is bundled with it. */
+/** The route table by operation. A function imports its own row from `routes.ts`. */
 export const routes: { readonly [Operation in keyof typeof table]: Route } = table;
 
 export const allRoutes: readonly Route[] = Object.values(table);
