@@ -60,6 +60,11 @@ export async function startDynamoDb(options: {
     // A process group of its own: Ctrl-C is for this process, which then ends that one in its turn.
     { cwd: emulator, stdio: ['ignore', 'ignore', 'pipe'], detached: true },
   );
+  // Should this process end without having closed anything: Java is not to outlive it.
+  const killNow = (): void => {
+    child.kill('SIGKILL');
+  };
+  process.once('exit', killNow);
   let complaints = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     complaints = (complaints + chunk).slice(-2_000);
@@ -77,6 +82,7 @@ export async function startDynamoDb(options: {
       resolve();
     });
     child.once('close', (code, signal) => {
+      process.off('exit', killNow);
       ended ??= /UnsupportedClassVersionError|Unable to locate a Java Runtime/.test(complaints)
         ? new JavaError(`This Java will not do. ${NEED_JAVA}`)
         : new Error(`DynamoDB Local ended (${signal ?? `exit code ${code}`}). ${complaints.trim()}`);

@@ -31,8 +31,8 @@ const apiProperties = v.object({
   ProtocolType: v.string(),
   CorsConfiguration: v.optional(corsProperties),
 });
+const memberProperties = v.object({ ApiId: v.string() });
 const routeProperties = v.object({
-  ApiId: v.string(),
   RouteKey: v.string(),
   Target: v.pipe(v.string(), v.startsWith('integrations/')),
   AuthorizationType: v.optional(v.picklist(['NONE', 'JWT']), 'NONE'),
@@ -49,7 +49,6 @@ const routeSettings = v.object({
   ThrottlingBurstLimit: v.optional(v.number()),
 });
 const stageProperties = v.object({
-  ApiId: v.string(),
   StageName: v.literal('$default', 'the local gateway serves the stage $default only'),
   DefaultRouteSettings: v.optional(routeSettings, {}),
   RouteSettings: v.optional(v.record(v.string(), routeSettings), {}),
@@ -70,36 +69,34 @@ export function readHttpApis(resolver: Resolver, idOf: (resource: Resource) => s
     return authorize;
   };
 
-  const routes = resolver
-    .ofType('AWS::ApiGatewayV2::Route')
-    .map((resource) => resolver.read(resource, routeProperties));
-  const stages = resolver
-    .ofType('AWS::ApiGatewayV2::Stage')
-    .map((resource) => resolver.read(resource, stageProperties));
+  // Those of other APIs are not read: a WebSocket API's have other properties.
+  const ofApi = (id: string, type: string) =>
+    resolver.ofType(type).filter((resource) => resolver.read(resource, memberProperties).ApiId === id);
 
   return resolver.ofType('AWS::ApiGatewayV2::Api').flatMap((resource) => {
     const { ProtocolType, CorsConfiguration } = resolver.read(resource, apiProperties);
     if (ProtocolType !== 'HTTP') return [];
     const id = idOf(resource);
-    const stage = stages.find(({ ApiId }) => ApiId === id);
-    if (!stage) throw new Error(`${resource.stack}/${resource.id}: this API has no stage, so nothing can call it.`);
+    const [stageResource] = ofApi(id, 'AWS::ApiGatewayV2::Stage');
+    if (!stageResource)
+      throw new Error(`${resource.stack}/${resource.id}: this API has no stage, so nothing can call it.`);
+    const stage = resolver.read(stageResource, stageProperties);
     return {
       id,
       stage: stage.StageName,
       cors: CorsConfiguration,
-      routes: routes
-        .filter(({ ApiId }) => ApiId === id)
-        .map((route) => {
-          const integration = found(integrations, route.Target.slice('integrations/'.length));
-          return {
-            routeKey: route.RouteKey,
-            target: {
-              functionArn: resolver.read(integration, integrationProperties).IntegrationUri,
-              authorize: route.AuthorizationType === 'JWT' ? authorizeOf(route.AuthorizerId ?? '') : undefined,
-              scopes: route.AuthorizationScopes,
-            },
-          };
-        }),
+      routes: ofApi(id, 'AWS::ApiGatewayV2::Route').map((routeResource) => {
+        const route = resolver.read(routeResource, routeProperties);
+        const integration = found(integrations, route.Target.slice('integrations/'.length));
+        return {
+          routeKey: route.RouteKey,
+          target: {
+            functionArn: resolver.read(integration, integrationProperties).IntegrationUri,
+            authorize: route.AuthorizationType === 'JWT' ? authorizeOf(route.AuthorizerId ?? '') : undefined,
+            scopes: route.AuthorizationScopes,
+          },
+        };
+      }),
       throttles: new Map(
         Object.entries({ $default: stage.DefaultRouteSettings, ...stage.RouteSettings }).flatMap(
           ([routeKey, { ThrottlingRateLimit: rate, ThrottlingBurstLimit: burst }]) =>

@@ -69,9 +69,14 @@ export function createFunction(config: FunctionConfig, log: Log, maxConcurrency 
   let running = 0;
   let closed = false;
 
-  async function acquire(): Promise<Environment> {
+  /** Undefined where the function was closed meanwhile. */
+  async function acquire(): Promise<Environment | undefined> {
     if (running >= maxConcurrency) await new Promise<void>((resolve) => waiting.push(resolve));
     else running += 1;
+    if (closed) {
+      leave();
+      return undefined;
+    }
     // The one used last, so that the others stay as idle as they can; one that has died meanwhile is no good.
     for (let candidate = idle.pop(); candidate; candidate = idle.pop()) {
       if (candidate.alive) return candidate;
@@ -85,6 +90,10 @@ export function createFunction(config: FunctionConfig, log: Log, maxConcurrency 
   function release(environment: Environment): void {
     if (environment.alive) idle.push(environment);
     else environments.delete(environment);
+    leave();
+  }
+
+  function leave(): void {
     const next = waiting.shift();
     if (next) next();
     else running -= 1;
@@ -93,10 +102,10 @@ export function createFunction(config: FunctionConfig, log: Log, maxConcurrency 
   return {
     config,
     async invoke(event) {
-      if (closed) return failure('Sandbox.Closed', 'The local stack is shutting down.');
       if (Buffer.byteLength(event) > MAX_PAYLOAD_BYTES)
         return failure('RequestEntityTooLargeException', `The event is larger than ${MAX_PAYLOAD_BYTES} bytes.`);
       const environment = await acquire();
+      if (!environment) return failure('Sandbox.Closed', 'The local stack is shutting down.');
       try {
         const result = await environment.invoke(event);
         if (!result.ok) log(config.name, `Invoke Error ${result.payload}`);

@@ -1,6 +1,6 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 
-/** Everything listens here and nowhere else: nobody but the developer can reach the local stack. */
+/** Everything listens here only, so that others cannot reach it; but for DynamoDB Local, which takes no such option. */
 export const HOST = '127.0.0.1';
 
 /** Thrown where a port that was asked for cannot be had. Its message is meant for the user. */

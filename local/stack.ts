@@ -92,15 +92,21 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
         port: USUAL_PORTS.dynamodb,
         directory: dataDirectory && join(dataDirectory, 'dynamodb'),
         onExit: onFailure,
-      }).then(closeLater, (error: unknown) => {
-        withoutJava.abort(error);
-        throw error;
-      }),
+      }).then(
+        (running) => {
+          progress('DynamoDB Local is there');
+          return closeLater(running);
+        },
+        (error: unknown) => {
+          withoutJava.abort(error);
+          throw error;
+        },
+      ),
       synthesize(context, join(directory, 'cdk.out'), AbortSignal.any([signal, withoutJava.signal])),
     );
     signal.throwIfAborted();
 
-    progress('Creating table and bucket');
+    progress('The app is synthesized; creating table and bucket');
     const resolver = createResolver(assembly.stacks, physicalOf);
     const [s3] = await both(
       startS3({
@@ -115,7 +121,9 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
     );
     signal.throwIfAborted();
 
-    const functions = createFunctions(assembly, resolver, log, {
+    const api = onlyApi(resolver);
+    const needed = new Set(api.routes.map(({ target }) => target.functionArn));
+    const functions = createFunctions(needed, assembly, resolver, log, {
       AWS_REGION: REGION,
       AWS_DEFAULT_REGION: REGION,
       AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
@@ -127,7 +135,7 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
       AWS_SHARED_CREDENTIALS_FILE: join(directory, 'no-credentials'),
     });
     for (const fn of functions.values()) closeLater(fn);
-    handler = createHttpGateway(onlyApi(resolver), { functions, localRoutes: docsRoutes(), log });
+    handler = createHttpGateway(api, { functions, localRoutes: docsRoutes(), log });
 
     return { http: http.url, issuer: issuer.url, s3: s3.url, dynamodb: dynamodb.url, close };
   } catch (error) {
@@ -163,8 +171,9 @@ async function createTables(resolver: Resolver, endpoint: string): Promise<void>
   }
 }
 
-/** The functions of the templates, by ARN. */
+/** The functions of the templates that are needed, by ARN. */
 function createFunctions(
+  needed: ReadonlySet<string>,
   assembly: Assembly,
   resolver: Resolver,
   log: Log,
@@ -174,6 +183,7 @@ function createFunctions(
   for (const resource of resolver.ofType('AWS::Lambda::Function')) {
     const { ref: name, attributes } = physical(resource, resolver);
     const arn = attributes.Arn ?? name;
+    if (!needed.has(arn)) continue;
     const properties = resolver.read(resource, functionProperties);
     const directory = assembly.assets.get(properties.Code.S3Key);
     if (!directory) throw new Error(`${resource.stack}/${resource.id}: no asset has the key ${properties.Code.S3Key}.`);

@@ -34,7 +34,10 @@ async function main(): Promise<void> {
 
   const endpoints = await readEndpoints(values['state-dir']);
   if (!endpoints) throw new Error('No local stack is running; start one with "npm start" in another terminal.');
-  process.stdout.write(`${await requestToken(endpoints.issuer, parsed.output)}\n`);
+  const token = await requestToken(endpoints.issuer, parsed.output).catch((cause: unknown) => {
+    throw new Error(`The local stack's IAMS, ${endpoints.issuer}, gave no token; start the stack again.`, { cause });
+  });
+  process.stdout.write(`${token}\n`);
 }
 
 try {

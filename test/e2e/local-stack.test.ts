@@ -92,8 +92,8 @@ describe('npm start', () => {
   });
 
   it.each([['start'], ['token']])('explains itself: npm run %s -- --help', async (script) => {
-    const { code, stdout } = await npm('run', '-s', script, '--', '--help').ended;
-    expect(code).toBe(0);
+    const { code, stdout, stderr } = await npm('run', '-s', script, '--', '--help').ended;
+    expect(code, stderr).toBe(0);
     expect(stdout).toMatch(/^Usage: npm /);
   });
 
