@@ -1,0 +1,273 @@
+import { parse } from 'content-disposition';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { DOWNLOAD_URL_SECONDS, UPLOAD_URL_SECONDS } from '../../core/contract/limits.ts';
+import { appendMessage } from '../../core/store/messages.ts';
+import { data, refusal, refused } from '../support/invoke.ts';
+import { at, newRoom, snapshot, type World } from '../support/world.ts';
+
+let world: World;
+beforeAll(async () => {
+  world = await newRoom();
+});
+
+const bytes = Buffer.from(Array.from({ length: 1_000 }, (_, n) => n % 256));
+
+interface Asked {
+  readonly name?: string;
+  readonly size?: number;
+  readonly content_type?: string;
+}
+const request = ({ size = bytes.length, content_type = 'image/png', ...name }: Asked = {}) => ({
+  as: world.member,
+  params: { room_id: world.room_id },
+  query: { size, content_type, ...name },
+});
+const askUpload = (asked?: Asked) => data('createUpload', request(asked));
+const askDownload = (query: Record<string, string>, as = world.admin) =>
+  data('createDownload', { as, params: { room_id: world.room_id }, query });
+
+const put = (url: string, body: Uint8Array, headers: Record<string, string>) =>
+  fetch(url, { method: 'PUT', body: Buffer.from(body), headers });
+
+async function upload(asked: Asked = {}, body: Uint8Array = bytes): Promise<string> {
+  const { file_id, upload_url, headers } = await askUpload({ ...asked, size: body.length });
+  const answer = await put(upload_url, body, headers);
+  expect([answer.status, await answer.text()]).toEqual([200, '']);
+  return file_id;
+}
+
+describe('an upload', () => {
+  test('is a PUT with the headers given, good for fifteen minutes', async () => {
+    const now = Date.now();
+    const asked = await at(now, () => askUpload());
+    expect(asked).toEqual({
+      file_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      upload_url: expect.stringContaining(`/rooms/${world.room_id}/${asked.file_id}?`),
+      method: 'PUT',
+      headers: { 'content-type': 'image/png' },
+      expires_at: new Date(now + UPLOAD_URL_SECONDS * 1_000).toISOString(),
+    });
+    expect(UPLOAD_URL_SECONDS).toBe(900);
+    const signed = new URL(asked.upload_url).searchParams;
+    expect(signed.get('X-Amz-Expires')).toBe('900');
+    expect(signed.get('X-Amz-SignedHeaders')).toBe('content-length;content-type;host');
+  });
+
+  test('arrives', async () => {
+    const file_id = await upload();
+    const { download_url } = await askDownload({ file_id });
+    expect(Buffer.from(await (await fetch(download_url)).arrayBuffer())).toEqual(bytes);
+  });
+
+  test.each([
+    ['one byte less', bytes.subarray(1), 'image/png'],
+    ['one byte more', Buffer.concat([bytes, Buffer.from('x')]), 'image/png'],
+    ['no bytes', Buffer.alloc(0), 'image/png'],
+    ['another type', bytes, 'text/html'],
+    ['a type with a parameter', bytes, 'image/png; charset=utf-8'],
+  ])('of %s is refused by S3', async (_, body, type) => {
+    const { file_id, upload_url } = await askUpload();
+    const answer = await put(upload_url, body, { 'content-type': type });
+    expect([answer.status, await answer.text()]).toEqual([403, expect.stringContaining('SignatureDoesNotMatch')]);
+    const { download_url } = await askDownload({ file_id });
+    expect((await fetch(download_url)).status).toBe(404);
+  });
+
+  const parameter =
+    (name: string, value: string) =>
+    (url: URL): void =>
+      url.searchParams.set(name, value);
+  const path =
+    (pattern: RegExp, replace: (found: string) => string) =>
+    (url: URL): void => {
+      url.pathname = url.pathname.replace(pattern, replace);
+    };
+  test.each([
+    ['another file', path(/.$/, (digit) => (digit === '0' ? '1' : '0'))],
+    ['another room', path(/rooms\/./, () => 'rooms/f')],
+    ['a longer life', parameter('X-Amz-Expires', '90000')],
+    ['a later date', parameter('X-Amz-Date', '20990101T000000Z')],
+    ['another signature', parameter('X-Amz-Signature', '0'.repeat(64))],
+    ['no length signed', parameter('X-Amz-SignedHeaders', 'content-type;host')],
+  ])('whose URL was changed to %s is refused by S3', async (_, change) => {
+    const { upload_url, headers } = await askUpload();
+    const url = new URL(upload_url);
+    change(url);
+    expect(url.href).not.toBe(upload_url);
+    expect((await put(url.href, bytes, headers)).status).toBe(403);
+  });
+
+  test('after its time is refused by S3, a minute before it is not', async () => {
+    const ago = (seconds: number) => at(Date.now() - seconds * 1_000, () => askUpload());
+    const late = await ago(UPLOAD_URL_SECONDS + 1);
+    const answer = await put(late.upload_url, bytes, late.headers);
+    expect([answer.status, await answer.text()]).toEqual([403, expect.stringMatching(/expired/i)]);
+    const early = await ago(UPLOAD_URL_SECONDS - 60);
+    expect((await put(early.upload_url, bytes, early.headers)).status).toBe(200);
+  });
+
+  test('cannot be read or deleted with the URL that writes it', async () => {
+    const { upload_url, headers } = await askUpload();
+    await put(upload_url, bytes, headers);
+    for (const method of ['GET', 'DELETE']) expect((await fetch(upload_url, { method, headers })).status).toBe(403);
+  });
+
+  test.each([
+    ['size', { size: 1_000_001 }],
+    ['size', { size: 0 }],
+    ['size', { size: -1 }],
+    ['size', { size: 1.5 }],
+    ['size', { size: 1e21 }],
+    ['size', { size: Number.NaN }],
+    ['content_type', { content_type: 'png' }],
+    ['content_type', { content_type: 'text/html\r\nx-evil: 1' }],
+    ['content_type', { content_type: `a/${'b'.repeat(300)}` }],
+    ['name', { name: '' }],
+    ['name', { name: 'a\r\nSet-Cookie: x=1' }],
+    ['name', { name: 'nul\0byte' }],
+    ['name', { name: '\u200b\u200d' }],
+    ['name', { name: 'x'.repeat(256) }],
+  ])('with a bad %s is refused: %j', async (path, asked) => {
+    const before = await snapshot();
+    expect(await refused('createUpload', request(asked))).toMatchObject({
+      code: 'invalid_request',
+      errors: [{ path }],
+    });
+    expect(await snapshot()).toEqual(before);
+  });
+
+  test.each(['size', 'content_type'])('without %s is refused', async (left) => {
+    const { query, ...rest } = request();
+    const others = Object.entries(query).filter(([name]) => name !== left);
+    expect(await refused('createUpload', { ...rest, query: Object.fromEntries(others) })).toMatchObject({
+      code: 'invalid_request',
+      errors: [{ path: left, message: 'is required' }],
+    });
+  });
+
+  test('of the largest size that is allowed is fine', async () => {
+    expect(await askUpload({ size: 1_000_000 })).toMatchObject({ method: 'PUT' });
+  });
+
+  test('goes to a room that has not started yet, too', async () => {
+    const booked = await newRoom({ body: { start_time: new Date(Date.now() + 3_600_000).toISOString() } });
+    const asked = { ...request(), as: booked.member, params: { room_id: booked.room_id } };
+    expect(await data('createUpload', asked)).toMatchObject({ method: 'PUT' });
+  });
+});
+
+describe('a download', () => {
+  test.each([
+    'plan.pdf',
+    'Übersicht 2026.xlsx',
+    '😀 plan.png',
+    'خطة.txt',
+    'quote"; filename="evil.exe',
+    "it's 100% (final).txt",
+    '../../etc/passwd',
+    '..\\..\\windows\\system32',
+    '%2e%2e%2fetc%2fpasswd',
+    '<script>alert(1)</script>.html',
+    'a;b=c, d',
+    ' leading and trailing ',
+    `${'x'.repeat(251)}.txt`,
+  ])('has the bytes, the type, and the name %j encoded', async (name) => {
+    const file_id = await upload({ name, content_type: 'text/plain; charset=utf-8' });
+    const now = Date.now();
+    const download = await at(now, () => askDownload({ file_id }));
+    expect(download).toEqual({
+      download_url: expect.stringContaining(`/rooms/${world.room_id}/${file_id}?`),
+      expires_at: new Date(now + DOWNLOAD_URL_SECONDS * 1_000).toISOString(),
+      name,
+      size: bytes.length,
+      content_type: 'text/plain; charset=utf-8',
+    });
+    const answer = await fetch(download.download_url);
+    expect(answer.status).toBe(200);
+    expect(Buffer.from(await answer.arrayBuffer())).toEqual(bytes);
+    expect(answer.headers.get('content-type')).toBe('text/plain; charset=utf-8');
+    const header = answer.headers.get('content-disposition') ?? '';
+    expect(header).toMatch(/^attachment; [\x20-\x7e]+$/);
+    // Of a path, whoever saves the file takes the last part only (RFC 6266, 4.3).
+    expect(parse(header).parameters.filename).toBe(name);
+  });
+
+  test('without a name of its own is called "file"', async () => {
+    const file_id = await upload();
+    expect(await askDownload({ file_id })).toMatchObject({ name: 'file' });
+  });
+
+  test('is found by the message that the file is attached to', async () => {
+    const file_id = await upload({ name: 'attached.png' });
+    const attachment = { file_id, name: 'attached.png', size: bytes.length, content_type: 'image/png' };
+    const { room_id, member } = world;
+    const message = await appendMessage({
+      room_id,
+      sender_id: member,
+      client_message_id: 'with-file',
+      attachment,
+      now: new Date().toISOString(),
+    });
+    const { download_url, name } = await askDownload({ message_id: message.message_id.toLowerCase() });
+    expect(name).toBe('attached.png');
+    expect(Buffer.from(await (await fetch(download_url)).arrayBuffer())).toEqual(bytes);
+  });
+
+  test('of a file of another room is not found, by file and by message', async () => {
+    const other = await newRoom();
+    const params = { room_id: other.room_id };
+    const file_id = await upload();
+    const now = new Date().toISOString();
+    const attachment = { file_id, name: 'x', size: 1, content_type: 'a/b' };
+    const base = { sender_id: world.member, client_message_id: 'other', now };
+    const { message_id } = await appendMessage({ ...base, room_id: world.room_id, attachment });
+    for (const query of [{ file_id }, { message_id }])
+      expect(await refusal('createDownload', { as: other.admin, params, query })).toBe('file_not_found');
+  });
+
+  test('of nothing is not found', async () => {
+    const { room_id, member } = world;
+    const plain = await appendMessage({
+      room_id,
+      sender_id: member,
+      client_message_id: 'plain',
+      text: 'no file',
+      now: new Date().toISOString(),
+    });
+    for (const query of [
+      { file_id: '0199d3f4-8a10-7c44-b1de-5a7c0e9f3b02' },
+      { message_id: '01ARZ3NDEKTSV4RRFFQ69G5FAV' },
+      { message_id: plain.message_id },
+    ])
+      expect(await refusal('createDownload', { as: member, params: { room_id }, query })).toBe('file_not_found');
+  });
+
+  test.each([
+    ['neither id', {}, undefined],
+    [
+      'both ids',
+      { file_id: '0199d3f4-8a10-7c44-b1de-5a7c0e9f3b02', message_id: '01ARZ3NDEKTSV4RRFFQ69G5FAV' },
+      undefined,
+    ],
+    ['a file id that is none', { file_id: '../x' }, 'file_id'],
+    ['a message id that is none', { message_id: 'MESSAGE#1' }, 'message_id'],
+  ])('with %s is refused', async (_, query, path) => {
+    const { errors, code } = await refused('createDownload', {
+      as: world.member,
+      params: { room_id: world.room_id },
+      query,
+    });
+    expect([code, errors[0]?.path]).toEqual(['invalid_request', path]);
+  });
+
+  test('is refused by S3 when the URL was changed, or after its time', async () => {
+    const file_id = await upload({ name: 'a.txt' });
+    const { download_url } = await askDownload({ file_id });
+    const renamed = new URL(download_url);
+    renamed.searchParams.set('response-content-disposition', 'inline');
+    expect((await fetch(renamed)).status).toBe(403);
+    const late = await at(Date.now() - (DOWNLOAD_URL_SECONDS + 1) * 1_000, () => askDownload({ file_id }));
+    expect((await fetch(late.download_url)).status).toBe(403);
+    expect((await fetch(download_url, { method: 'DELETE' })).status).toBe(403);
+  });
+});
