@@ -36,6 +36,18 @@ export interface Settings {
    */
   readonly throttling: { readonly rate: number; readonly burst: number };
   /**
+   * Frames that the WebSocket API takes, in total, where opening a connection counts as one; as `throttling`. What is above
+   * is refused with `Too Many Requests`, and the connection goes on. Default: 1000 and 2000: a thousand who come back at once,
+   * connect, and join.
+   */
+  readonly webSocketThrottling: { readonly rate: number; readonly burst: number };
+  /**
+   * Whether API Gateway's role for writing logs is set by the real-time stack. It is one setting for the account in its
+   * region, which nobody has made in a new account and without which no WebSocket API is deployed. False leaves the one alone
+   * that there is. Default: true.
+   */
+  readonly apiGatewayLogRole: boolean;
+  /**
    * Whether table, bucket and logs outlive the stack, and table and stack refuse to be deleted. Where false, `cdk destroy`
    * takes the data along (S3 deletes no bucket that has files in it: empty it first). Default: true.
    */
@@ -48,6 +60,8 @@ const defaults: Settings = {
   maxUploadBytes: DEFAULT_MAX_UPLOAD_BYTES,
   logRetentionDays: 30,
   throttling: { rate: 500, burst: 1_000 },
+  webSocketThrottling: { rate: 1_000, burst: 2_000 },
+  apiGatewayLogRole: true,
   retainData: true,
 };
 
@@ -64,6 +78,7 @@ const environments: { readonly [Name in EnvironmentName]: Partial<Settings> } = 
     allowedOrigins: ['https://dev.agil.example', 'http://localhost:3000', 'http://localhost:5173'],
     logRetentionDays: 7,
     throttling: { rate: 50, burst: 100 },
+    webSocketThrottling: { rate: 100, burst: 200 },
     retainData: false,
   },
   staging: {
@@ -75,6 +90,7 @@ const environments: { readonly [Name in EnvironmentName]: Partial<Settings> } = 
     allowedOrigins: ['https://agil.example'],
     logRetentionDays: 90,
     throttling: { rate: 1_000, burst: 2_000 },
+    webSocketThrottling: { rate: 2_000, burst: 4_000 },
   },
 };
 

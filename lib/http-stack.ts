@@ -10,20 +10,22 @@ import {
 import { HttpJwtAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import type { Construct } from 'constructs';
 import { allRoutes } from '../core/contract/index.ts';
-import { bundle } from './bundle.ts';
+import { type Bundles, folderOf } from './bundle.ts';
 import { HttpEndpoint } from './constructs/http-endpoint.ts';
 import { logGroup } from './constructs/log-group.ts';
 import type { DataStack } from './data-stack.ts';
+import { httpEntry } from './entries.ts';
 import type { Environment } from './environments.ts';
 
 export interface HttpStackProps extends StackProps {
   readonly environment: Environment;
   readonly data: DataStack;
+  readonly bundles: Bundles;
 }
 
 /** The HTTP API: a route, an integration and a function for each row of the contract, and nothing that the contract lacks. */
 export class HttpStack extends Stack {
-  constructor(scope: Construct, id: string, { environment, data, ...props }: HttpStackProps) {
+  constructor(scope: Construct, id: string, { environment, data, bundles, ...props }: HttpStackProps) {
     super(scope, id, props);
     const api = new HttpApi(this, 'Api', {
       apiName: id,
@@ -42,10 +44,8 @@ export class HttpStack extends Stack {
       },
     });
     const authorizer = new HttpJwtAuthorizer('Iams', environment.issuer, { jwtAudience: [...environment.audience] });
-    const bundles = bundle(allRoutes);
     for (const route of allRoutes) {
-      const code = bundles.get(route.operation);
-      if (code === undefined) throw new Error(`${route.operation} was not bundled.`);
+      const code = folderOf(bundles, httpEntry(route).name);
       new HttpEndpoint(this, pascal(route.operation), { route, code, api, authorizer, data, environment });
     }
     new CfnOutput(this, 'HttpApiUrl', { value: stage.url });

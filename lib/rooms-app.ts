@@ -1,13 +1,22 @@
 import { type App, type Environment as AwsEnvironment, Tags } from 'aws-cdk-lib';
+import { bundle } from './bundle.ts';
 import { DataStack } from './data-stack.ts';
+import { allEntries } from './entries.ts';
 import type { Environment } from './environments.ts';
 import { HttpStack } from './http-stack.ts';
+import { RealtimeStack } from './realtime-stack.ts';
+
+export interface RoomsStacks {
+  readonly data: DataStack;
+  readonly http: HttpStack;
+  readonly realtime: RealtimeStack;
+}
 
 /**
  * Adds the stacks of one environment to the app. What one stack takes from another is an export (cdk.json makes these
  * references strong), so that CloudFormation lets nobody delete the data while the API is there.
  */
-export function addStacks(app: App, environment: Environment): { data: DataStack; http: HttpStack } {
+export function addStacks(app: App, environment: Environment): RoomsStacks {
   const { name, account, region, retainData } = environment;
   const env: AwsEnvironment = { ...(account && { account }), ...(region && { region }) };
   const data = new DataStack(app, `rooms-${name}-data`, {
@@ -16,13 +25,22 @@ export function addStacks(app: App, environment: Environment): { data: DataStack
     description: `Rooms, ${name}: the table and the bucket`,
     terminationProtection: retainData,
   });
+  const bundles = bundle(allEntries);
   const http = new HttpStack(app, `rooms-${name}-http`, {
     env,
     environment,
     description: `Rooms, ${name}: the HTTP API`,
     data,
+    bundles,
+  });
+  const realtime = new RealtimeStack(app, `rooms-${name}-realtime`, {
+    env,
+    environment,
+    description: `Rooms, ${name}: the WebSocket API and the events of rooms`,
+    data,
+    bundles,
   });
   Tags.of(app).add('application', 'rooms');
   Tags.of(app).add('environment', name);
-  return { data, http };
+  return { data, http, realtime };
 }

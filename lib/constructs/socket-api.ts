@@ -1,0 +1,145 @@
+import { Stack } from 'aws-cdk-lib';
+import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway';
+import {
+  CfnAuthorizer,
+  LogGroupLogDestination,
+  WebSocketApi,
+  WebSocketRoute,
+  type WebSocketRouteOptions,
+  WebSocketStage,
+} from 'aws-cdk-lib/aws-apigatewayv2';
+import { WebSocketLambdaAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
+import { WebSocketLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
+import { Construct } from 'constructs';
+import { type Action, actions, unknownAction } from '../../core/contract/realtime.ts';
+import { type Bundles, folderOf } from '../bundle.ts';
+import type { DataStack } from '../data-stack.ts';
+import { socketFunction } from '../entries.ts';
+import type { Environment } from '../environments.ts';
+import { GatewayLogging } from './gateway-logging.ts';
+import { logGroup } from './log-group.ts';
+import { accessTo, type Permission } from './permission.ts';
+import { RoomsFunction, type RoomsFunctionProps } from './rooms-function.ts';
+
+/** What every part of the real-time side is made with. */
+export interface RealtimeProps {
+  readonly environment: Environment;
+  readonly data: DataStack;
+  readonly bundles: Bundles;
+}
+
+/**
+ * The WebSocket API: a function for each action of the contract, and those for what the gateway itself has to say.
+ *
+ * There is no list of origins that may connect: browsers ask nobody before they open a WebSocket, and send no cookie of ours
+ * with it. What lets a client in is its token, which only the page that has it can send.
+ */
+export class SocketApi extends Construct {
+  /** Of clients: `wss://…` */
+  readonly url: string;
+  /** Of functions that post to connections: `https://…` */
+  readonly callbackUrl: string;
+  /** To post to connections, and to close them. */
+  readonly manageConnections: Permission;
+
+  constructor(scope: Construct, id: string, props: RealtimeProps) {
+    super(scope, id);
+    const { environment, data, bundles } = props;
+    const api = new WebSocketApi(this, 'Api', {
+      apiName: Stack.of(this).stackName,
+      description: 'Rooms, real time',
+      routeSelectionExpression: '$request.body.action',
+    });
+    const { rate: rateLimit, burst: burstLimit } = environment.webSocketThrottling;
+    const stage = new WebSocketStage(this, 'Stage', {
+      webSocketApi: api,
+      // As in the sub-protocol `rooms.v1`: clients of another version would have another stage.
+      stageName: 'v1',
+      autoDeploy: true,
+      throttle: { rateLimit, burstLimit },
+      accessLogSettings: {
+        destination: new LogGroupLogDestination(logGroup(this, 'AccessLogs', environment)),
+        format: AccessLogFormat.custom(JSON.stringify(accessLog)),
+      },
+    });
+    if (environment.apiGatewayLogRole) stage.node.addDependency(new GatewayLogging(this, 'GatewayLogging'));
+    this.url = stage.url;
+    this.callbackUrl = stage.callbackUrl;
+    this.manageConnections = {
+      actions: ['execute-api:ManageConnections'],
+      resources: ['POST', 'DELETE'].map((method) =>
+        Stack.of(this).formatArn({
+          service: 'execute-api',
+          resource: api.apiId,
+          resourceName: `${stage.stageName}/${method}/@connections/*`,
+        }),
+      ),
+    };
+
+    const table = { TABLE_NAME: data.table.tableName };
+    const make = (id: string, name: string, of: Omit<RoomsFunctionProps, 'code' | 'environment'>) =>
+      new RoomsFunction(this, id, { code: folderOf(bundles, name), environment, ...of });
+    const route = (routeKey: string, fn: RoomsFunction, options: Partial<WebSocketRouteOptions> = {}) =>
+      new WebSocketRoute(fn, 'Route', {
+        webSocketApi: api,
+        routeKey,
+        integration: new WebSocketLambdaIntegration('Integration', fn.handler),
+        ...options,
+      });
+
+    const authorizer = make('Authorizer', 'authorizer', {
+      description: 'WebSocket authorizer: whose access token is this?',
+      variables: { ISSUER: environment.issuer, AUDIENCE: environment.audience.join(',') },
+    });
+    const connect = make('Connect', 'connect', { description: 'WebSocket $connect: agrees on the sub-protocol.' });
+    const disconnect = make('Disconnect', 'disconnect', {
+      description: 'WebSocket $disconnect: takes a connection out of the rooms it has joined.',
+      variables: table,
+      permissions: accessTo(data, { table: ['UpdateItem', 'DeleteItem'], index: ['Query'] }),
+      // Nobody waits for it, and what it leaves undone is seen only when the next event does not get through. API Gateway
+      // gives an integration 29 seconds.
+      timeout: 29,
+    });
+    route('$connect', connect, {
+      authorizer: new WebSocketLambdaAuthorizer('Authorizer', authorizer.handler, { identitySource: [] }),
+    });
+    // With an identity source, API Gateway would refuse by itself what has no token there; but it may be in either of two
+    // headers. Without one it always asks. The construct leaves an empty list, which the API may take for a wrong one.
+    const request = api.node.findAll().find((child) => child instanceof CfnAuthorizer);
+    request?.addPropertyDeletionOverride('IdentitySource');
+    route('$disconnect', disconnect);
+    for (const { action, summary, access } of answered) {
+      const name = socketFunction(action);
+      const answering = make(`${pascal(name)}Action`, name, {
+        description: `WebSocket ${action}: ${summary}`,
+        variables: { ...table, ...(access.bucket && { BUCKET_NAME: data.bucket.bucketName }) },
+        permissions: accessTo(data, access),
+      });
+      route(action, answering, { returnResponse: true });
+    }
+  }
+}
+
+/** What gets a reply: also a frame whose action is none of those there are. */
+const answered: readonly Action[] = [...Object.values(actions), unknownAction];
+
+/** `join` → `Join`: what the logical ids of a function's resources begin with. */
+const pascal = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);
+
+/**
+ * One JSON object for every connect, frame and disconnect. Only values that no client can put a quotation mark into: API
+ * Gateway does not escape them. No header is in them, for that is where tokens are, and nothing of a frame.
+ */
+const accessLog = {
+  request_id: '$context.extendedRequestId',
+  time: '$context.requestTime',
+  event: '$context.eventType',
+  route: '$context.routeKey',
+  status: '$context.status',
+  connection_id: '$context.connectionId',
+  user: '$context.authorizer.user_id',
+  ip: '$context.identity.sourceIp',
+  integration_latency_ms: '$context.integrationLatency',
+  integration_status: '$context.integration.status',
+  error: '$context.error.responseType',
+} as const;

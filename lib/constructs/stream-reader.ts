@@ -1,0 +1,60 @@
+import { Duration } from 'aws-cdk-lib';
+import { EventSourceMapping, FilterCriteria, StartingPosition } from 'aws-cdk-lib/aws-lambda';
+import type { Construct } from 'constructs';
+import type { DataStack } from '../data-stack.ts';
+import { deadLetterQueue } from './queue.ts';
+import { RoomsFunction, type RoomsFunctionProps } from './rooms-function.ts';
+
+export interface StreamReaderProps extends Omit<RoomsFunctionProps, 'memory' | 'timeout' | 'deadLetters'> {
+  readonly data: DataStack;
+  /** Which records it is woken for, as a Lambda event filter. */
+  readonly filter: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * A function that reads the table's stream. A shard of it serves two readers, so there can be no third of these.
+ *
+ * Of a batch that fails, Lambda tries again what the function says has failed, in ever smaller batches; a record that fails
+ * for good ends in a queue, as a note of where it is in the stream (which keeps it for a day), and the rest goes on.
+ */
+export class StreamReader extends RoomsFunction {
+  constructor(scope: Construct, id: string, { data, filter, permissions = [], ...props }: StreamReaderProps) {
+    const stream = data.table.tableStreamArn;
+    if (stream === undefined) throw new Error('The table has no stream.');
+    const deadLetters = deadLetterQueue(scope, `${id}DeadLetters`);
+    super(scope, id, {
+      ...props,
+      // Posting to a thousand connections is TLS and JSON: CPU, which comes with memory. This is a little more than half a
+      // CPU; 1,769 MB would be a whole one.
+      memory: 1_024,
+      // Were none of a thousand connections to answer, a hundred at a time and three seconds each, that would take thirty.
+      timeout: 60,
+      permissions: [
+        ...permissions,
+        // Lambda asks for all four when it makes the mapping.
+        {
+          actions: ['DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'].map(
+            (each) => `dynamodb:${each}`,
+          ),
+          resources: [stream],
+        },
+        { actions: ['sqs:SendMessage'], resources: [deadLetters.queueArn] },
+      ],
+    });
+    new EventSourceMapping(this, 'Stream', {
+      target: this.handler,
+      eventSourceArn: stream,
+      startingPosition: StartingPosition.LATEST,
+      filters: [FilterCriteria.filter({ ...filter })],
+      batchSize: 100,
+      // Rooms do not wait for each other: ten batches of a shard at a time, those of one partition key still in order.
+      parallelizationFactor: 10,
+      reportBatchItemFailures: true,
+      bisectBatchOnError: true,
+      retryAttempts: 5,
+      // Who missed something that long ago has caught up from the history, or is gone.
+      maxRecordAge: Duration.hours(1),
+      onFailure: { bind: () => ({ destination: deadLetters.queueArn }) },
+    });
+  }
+}

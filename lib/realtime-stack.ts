@@ -1,0 +1,74 @@
+import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
+import { EventBus } from 'aws-cdk-lib/aws-events';
+import type { Construct } from 'constructs';
+import { MESSAGE, PARTICIPANT, ROOM } from '../core/store/keys.ts';
+import { folderOf } from './bundle.ts';
+import { Announcements } from './constructs/announcements.ts';
+import { accessTo, type Permission } from './constructs/permission.ts';
+import { Presence } from './constructs/presence.ts';
+import { type RealtimeProps, SocketApi } from './constructs/socket-api.ts';
+import { StreamReader } from './constructs/stream-reader.ts';
+
+export interface RealtimeStackProps extends StackProps, RealtimeProps {}
+
+/**
+ * The real-time side: the WebSocket API, and what tells its clients, and back ends on the event bus, of changes to the table.
+ * Nothing in it holds data that could be lost: it can be taken down and put up again.
+ */
+export class RealtimeStack extends Stack {
+  constructor(scope: Construct, id: string, { environment, data, bundles, ...props }: RealtimeStackProps) {
+    super(scope, id, props);
+    const parts: RealtimeProps = { environment, data, bundles };
+    const sockets = new SocketApi(this, 'Sockets', parts);
+    const presence = new Presence(this, 'Presence', parts);
+    // Without an archive: that would cost for every event, and what has happened can be read from the API.
+    const bus = new EventBus(this, 'Bus', {
+      eventBusName: `rooms-${environment.name}`,
+      description: 'What happens in rooms, for back ends',
+    });
+
+    const broadcasting = { TABLE_NAME: data.table.tableName, CALLBACK_URL: sockets.callbackUrl };
+    const broadcast: readonly Permission[] = [
+      ...accessTo(data, { table: ['Query', 'UpdateItem', 'DeleteItem'] }),
+      sockets.manageConnections,
+    ];
+    const publish: Permission = { actions: ['events:PutEvents'], resources: [bus.eventBusArn] };
+
+    const announcements = new Announcements(this, 'Announcements', {
+      ...parts,
+      variables: { ...broadcasting, EVENT_BUS_NAME: bus.eventBusName },
+      permissions: [...broadcast, ...accessTo(data, { table: ['GetItem'] }), publish],
+    });
+    new StreamReader(this, 'DeliverMessages', {
+      description: 'Table stream: sends new messages to all who have joined their room.',
+      code: folderOf(bundles, 'deliver-messages'),
+      environment,
+      data,
+      filter: { eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: MESSAGE }] } } } },
+      variables: broadcasting,
+      permissions: broadcast,
+    });
+    new StreamReader(this, 'RoomChanges', {
+      description: 'Table stream: tells clients and back ends what has changed in rooms.',
+      code: folderOf(bundles, 'room-changes'),
+      environment,
+      data,
+      filter: { dynamodb: { Keys: { SK: { S: [ROOM, { prefix: PARTICIPANT }] } } } },
+      variables: {
+        ...broadcasting,
+        ...announcements.variables,
+        PRESENCE_QUEUE_URL: presence.queue.queueUrl,
+        EVENT_BUS_NAME: bus.eventBusName,
+      },
+      permissions: [
+        ...broadcast,
+        ...announcements.permissions,
+        publish,
+        { actions: ['sqs:SendMessage'], resources: [presence.queue.queueArn] },
+      ],
+    });
+
+    new CfnOutput(this, 'WebSocketUrl', { value: sockets.url });
+    new CfnOutput(this, 'EventBusName', { value: bus.eventBusName });
+  }
+}
