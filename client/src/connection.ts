@@ -1,0 +1,256 @@
+import type { Attachment, Message } from './contract.ts';
+import { codeOf, RoomsApiError } from './errors.ts';
+import { emitter } from './events.ts';
+import type { UploadOptions } from './files.ts';
+import type { CallOptions, Page, Tokens } from './http.ts';
+import { tokenFacts } from './jwt.ts';
+import type { Settings } from './options.ts';
+import { type JoinOptions, type LiveRoom, type RoomActor, roomActor } from './room.ts';
+import { openSocket, type Socket } from './socket.ts';
+import { abortable, backoff, sleep } from './timing.ts';
+
+/** `idle`: no room is joined, and the service has closed the socket. The next join opens one. */
+export type ConnectionState = 'connecting' | 'connected' | 'reconnecting' | 'idle' | 'closed';
+
+/** What the listeners of each state are called with. */
+export type ConnectionListeners = {
+  readonly connecting: readonly [];
+  readonly connected: readonly [];
+  readonly reconnecting: readonly [
+    attempt: { readonly attempt: number; readonly delayMs: number; readonly error: unknown },
+  ];
+  readonly idle: readonly [];
+  readonly closed: readonly [];
+};
+
+/** A connection to the service, kept up through outages until it is closed. */
+export interface Connection {
+  readonly state: ConnectionState;
+  /** The user, as far as the access token tells. */
+  readonly userId: string | undefined;
+  /** Calls `listener` at every change to that state. The function that it returns ends that. */
+  on<Name extends keyof ConnectionListeners>(
+    name: Name,
+    listener: (...args: ConnectionListeners[Name]) => void,
+  ): () => void;
+  /** Joins a room. A room that is joined already is given back as it is, and options are not looked at. */
+  join(roomId: string, options?: JoinOptions): Promise<LiveRoom>;
+  /** Closes the socket and all rooms, for good. */
+  close(): void;
+}
+
+/** What a connection needs of the HTTP API. */
+export interface ConnectionHost {
+  readonly settings: Settings;
+  readonly token: Tokens;
+  readonly readHistory: (roomId: string, limit: number, cursor: string | undefined) => Promise<Page<Message>>;
+  readonly upload: (
+    roomId: string,
+    file: Blob | Uint8Array<ArrayBuffer>,
+    options: UploadOptions,
+  ) => Promise<Attachment>;
+}
+
+/** A socket that lasts this long, in milliseconds, was a good one: backoff starts anew. */
+const GOOD_MS = 10_000;
+/** How long before its token expires a socket is replaced, in milliseconds: at most this, at most half of its life. */
+const RENEW_MS = 30_000;
+/** What timers can count to. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+type Listening = (name: string, listener: () => void) => void;
+
+/** Opens a connection. `opened` rejects when that does not work in time, and the connection is closed then. */
+export function openConnection(
+  host: ConnectionHost,
+  { signal }: CallOptions,
+): { readonly connection: Connection; readonly opened: Promise<Connection> } {
+  const { settings } = host;
+  const listeners = emitter<ConnectionListeners>();
+  const rooms = new Map<string, RoomActor>();
+  const closing = new AbortController();
+  let state: ConnectionState = 'connecting';
+  let socket: Socket | undefined;
+  let userId: string | undefined;
+  let lastError: unknown;
+  /** Ends the wait that is going on: a reconnect's, or that of an idle connection. */
+  let hurry: () => void = () => {};
+
+  function enterState<Name extends ConnectionState>(name: Name, ...args: ConnectionListeners[Name]): void {
+    state = name;
+    listeners.emit(name, ...args);
+  }
+
+  async function pause(ms: number): Promise<void> {
+    const waiting = new AbortController();
+    hurry = () => waiting.abort();
+    await sleep(ms, waiting.signal).catch(() => {});
+  }
+
+  /** Never resolves by time alone. */
+  const idle = (): Promise<void> =>
+    new Promise((resolve) => {
+      hurry = resolve;
+    });
+
+  async function open(refresh: boolean): Promise<{ socket: Socket; renewAt: number | undefined }> {
+    const token = await abortable(host.token(refresh), closing.signal);
+    const facts = tokenFacts(token);
+    userId = facts.userId;
+    const opened = await openSocket(settings, token, (event) => rooms.get(event.room_id)?.onEvent(event));
+    if (closing.signal.aborted) {
+      opened.close();
+      throw closing.signal.reason;
+    }
+    const life = facts.expiresAt === undefined ? Number.NaN : facts.expiresAt - Date.now();
+    // A token that has expired already, by our clock, but not by the service's: nothing can be planned.
+    return { socket: opened, renewAt: life > 0 ? life - Math.min(RENEW_MS, life / 2) : undefined };
+  }
+
+  /** Uses a socket until it is lost. True when the next one should have a new token. */
+  async function use(current: Socket, renewAt: number | undefined): Promise<boolean> {
+    let renew = false;
+    const timer =
+      renewAt === undefined || renewAt > MAX_TIMER_MS
+        ? undefined
+        : setTimeout(() => {
+            renew = true;
+            current.close();
+          }, renewAt);
+    socket = current;
+    enterState('connected');
+    for (const room of [...rooms.values()]) room.enter(current);
+    const reason = await current.closed;
+    clearTimeout(timer);
+    socket = undefined;
+    lastError = reason;
+    for (const room of [...rooms.values()]) room.suspend();
+    return renew || codeOf(reason) === 'token_expired';
+  }
+
+  async function run(onOpen: () => void, onFirstFailure: (error: unknown) => void): Promise<void> {
+    let attempt = 0;
+    let refresh = false;
+    enterState('connecting');
+    while (!closing.signal.aborted) {
+      const since = Date.now();
+      let opened = false;
+      try {
+        const next = await open(refresh);
+        opened = true;
+        onOpen();
+        refresh = await use(next.socket, next.renewAt);
+        if (Date.now() - since >= GOOD_MS) attempt = 0;
+      } catch (error) {
+        lastError = error;
+        onFirstFailure(error);
+        // The handshake does not tell a refused token from a network that failed: now and then, a new one is tried.
+        refresh = attempt % 4 === 0;
+      }
+      if (closing.signal.aborted) return;
+      if (opened && rooms.size === 0) {
+        attempt = 0;
+        const wanted = idle();
+        enterState('idle');
+        await wanted;
+        if (!closing.signal.aborted) enterState('connecting');
+        continue;
+      }
+      const delayMs = opened && refresh ? 0 : backoff(attempt, settings.reconnectInitialMs, settings.reconnectMaxMs);
+      attempt++;
+      // Before anyone is told, so that a listener can cut the wait short.
+      const over = pause(delayMs);
+      enterState('reconnecting', { attempt, delayMs, error: lastError });
+      await over;
+    }
+  }
+
+  /** The browser says that the network is back: try now, and see whether the socket has survived. */
+  const onOnline = () => {
+    if (state === 'reconnecting') hurry();
+    socket?.check();
+  };
+  const { addEventListener, removeEventListener } = globalThis as {
+    readonly addEventListener?: Listening;
+    readonly removeEventListener?: Listening;
+  };
+  addEventListener?.call(globalThis, 'online', onOnline);
+
+  function close(): void {
+    if (closing.signal.aborted) return;
+    closing.abort(new RoomsApiError('connection_closed', 'The connection was closed.'));
+    removeEventListener?.call(globalThis, 'online', onOnline);
+    for (const room of [...rooms.values()]) room.close({ reason: 'connection_closed' });
+    socket?.close();
+    hurry();
+    enterState('closed');
+  }
+
+  async function join(roomId: string, options: JoinOptions = {}): Promise<LiveRoom> {
+    closing.signal.throwIfAborted();
+    options.signal?.throwIfAborted();
+    const existing = rooms.get(roomId);
+    if (existing) return abortable(existing.joined, options.signal);
+    const actor = roomActor(roomId, options, {
+      settings,
+      readPage: (limit, cursor) => host.readHistory(roomId, limit, cursor),
+      upload: (file, uploadOptions) => host.upload(roomId, file, uploadOptions),
+      userId: () => userId,
+      onDetached: () => {
+        if (rooms.get(roomId) === actor) rooms.delete(roomId);
+      },
+    });
+    rooms.set(roomId, actor);
+    if (socket) actor.enter(socket);
+    else if (state === 'idle') hurry();
+    try {
+      return await abortable(actor.joined, options.signal);
+    } catch (error) {
+      if (options.signal?.aborted) void actor.room.leave();
+      throw error;
+    }
+  }
+
+  const connection: Connection = {
+    get state() {
+      return state;
+    },
+    get userId() {
+      return userId;
+    },
+    on: listeners.on,
+    join,
+    close,
+  };
+
+  const opened = new Promise<Connection>((resolve, reject) => {
+    const timer = setTimeout(() => giveUp(lastError), settings.connectMs);
+    const onAbort = () => giveUp(signal?.reason);
+    let pending = true;
+    const settle = () => {
+      pending = false;
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    };
+    const giveUp = (error: unknown) => {
+      if (!pending) return;
+      settle();
+      reject(error ?? new RoomsApiError('timeout', `No connection within ${settings.connectMs / 1_000} seconds.`));
+      close();
+    };
+    if (signal?.aborted) return onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    closing.signal.addEventListener('abort', () => giveUp(closing.signal.reason), { once: true });
+    void run(
+      () => {
+        settle();
+        resolve(connection);
+      },
+      // What the token callback throws is the application's to deal with; the network may come back.
+      (error) => {
+        if (codeOf(error) !== 'network_error') giveUp(error);
+      },
+    );
+  });
+  return { connection, opened };
+}

@@ -1,0 +1,125 @@
+import type { Attachment, Download } from './contract.ts';
+import { RoomsApiError, type RoomsErrorCode } from './errors.ts';
+import { type Call, type CallOptions, fetching, persist } from './http.ts';
+import type { Settings } from './options.ts';
+import { put } from './put.ts';
+import { deadline } from './timing.ts';
+
+/** How far a transfer has come. Both in bytes; `loaded` starts again from 0 when the transfer has to. */
+export interface Progress {
+  readonly loaded: number;
+  readonly total: number;
+}
+
+export interface TransferOptions extends CallOptions {
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+export interface UploadOptions extends TransferOptions {
+  /** Default: the name of a `File`, else `file`. */
+  readonly name?: string | undefined;
+  /** Default: the type of a `File` or `Blob` that has one, else `application/octet-stream`. */
+  readonly contentType?: string | undefined;
+}
+
+/** A file by its own ID, or by that of the message it came with. */
+export type FileSelector = { readonly file_id: string } | { readonly message_id: string };
+
+export interface DownloadedFile {
+  readonly blob: Blob;
+  readonly name: string;
+  /** In bytes. */
+  readonly size: number;
+  readonly content_type: string;
+}
+
+const text = (xml: string, tag: string): string | undefined => xml.match(`<${tag}>([^<]*)</${tag}>`)?.[1];
+
+/** What the storage says in its XML; a server that is busy or broken may be better at the next try. */
+function refusal(code: RoomsErrorCode, what: string, status: number, xml: string): RoomsApiError {
+  const said = [text(xml, 'Code'), text(xml, 'Message')].filter(Boolean).join(': ');
+  const busy = status === 429 || status >= 500;
+  return new RoomsApiError(
+    busy ? 'try_again' : code,
+    `The storage refused the ${what} with status ${status}${said && ` (${said})`}.`,
+    { status },
+  );
+}
+
+const isNamed = (file: Blob): file is File => 'name' in file && typeof file.name === 'string';
+
+/** Uploads a file, and answers with what a message can be sent with. */
+export async function upload(
+  call: Call,
+  settings: Settings,
+  room_id: string,
+  file: Blob | Uint8Array<ArrayBuffer>,
+  { name, contentType, onProgress, signal }: UploadOptions,
+): Promise<Attachment> {
+  const body = file instanceof Uint8Array ? new Blob([file]) : file;
+  const asked = {
+    name: name ?? (isNamed(body) && body.name ? body.name : 'file'),
+    size: body.size,
+    content_type: contentType || body.type || 'application/octet-stream',
+  };
+  const { data } = await call('createUpload', { params: { room_id }, query: asked }, { signal });
+  const { file_id, upload_url: url, headers } = data;
+  let told = -1;
+  const report = (loaded: number) => {
+    if (loaded === told) return;
+    told = loaded;
+    onProgress?.({ loaded, total: body.size });
+  };
+  await persist(settings, signal, async () => {
+    report(0);
+    const { status, text } = await put({ url, headers, body, onSent: report, signal }, settings);
+    if (status < 200 || status > 299) throw refusal('upload_refused', 'upload', status, text);
+  });
+  report(body.size);
+  return { file_id, ...asked };
+}
+
+async function read(
+  response: Response,
+  { size, content_type }: Download,
+  onBytes: (bytes: number) => void,
+): Promise<Blob> {
+  if (!response.ok) throw refusal('download_refused', 'download', response.status, await response.text());
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let loaded = 0;
+  const reader = response.body?.getReader();
+  for (let part = await reader?.read(); part?.value; part = await reader?.read()) {
+    chunks.push(part.value);
+    loaded += part.value.byteLength;
+    onBytes(loaded);
+  }
+  if (loaded !== size)
+    throw new RoomsApiError('network_error', `The download broke off after ${loaded} of ${size} bytes.`);
+  return new Blob(chunks, { type: content_type });
+}
+
+export const selectorQuery = (selector: FileSelector) =>
+  'file_id' in selector ? { file_id: selector.file_id } : { message_id: selector.message_id };
+
+/** Downloads a file as a whole. */
+export async function download(
+  call: Call,
+  settings: Settings,
+  room_id: string,
+  selector: FileSelector,
+  { onProgress, signal }: TransferOptions,
+): Promise<DownloadedFile> {
+  const { data } = await call('createDownload', { params: { room_id }, query: selectorQuery(selector) }, { signal });
+  const { name, size, content_type } = data;
+  const blob = await persist(settings, signal, () => {
+    onProgress?.({ loaded: 0, total: size });
+    const time = deadline(settings.stallMs, 'A download without progress', signal);
+    return fetching(settings.fetch, data.download_url, {}, time, (response) =>
+      read(response, data, (loaded) => {
+        time.extend();
+        onProgress?.({ loaded, total: size });
+      }),
+    );
+  });
+  return { blob, name, size, content_type };
+}

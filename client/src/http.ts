@@ -1,0 +1,200 @@
+import { ERROR_STATUS, OPERATIONS, type OperationName, type Operations } from './contract.ts';
+import { type Fault, isRetryable, messageOf, RoomsApiError, type RoomsErrorCode } from './errors.ts';
+import type { Settings, TokenSource } from './options.ts';
+import { abortable, backoff, deadline, sleep } from './timing.ts';
+
+/** What every call takes. */
+export interface CallOptions {
+  /** Ends the call: it throws the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One page of a list. `next_cursor` is null on the last one. */
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly next_cursor: string | null;
+}
+
+interface Input<Name extends OperationName> {
+  readonly params?: Operations[Name]['params'];
+  readonly query?: Operations[Name]['query'];
+  readonly body?: Operations[Name]['body'];
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+interface Answer<Data> {
+  readonly data: Data;
+  readonly next_cursor: string | null;
+}
+
+export type Call = <Name extends OperationName>(
+  name: Name,
+  input: Input<Name>,
+  options?: CallOptions & {
+    /** Told of each time that the request is sent. */
+    readonly onTry?: () => void;
+  },
+) => Promise<Answer<Operations[Name]['data']>>;
+
+type Json = Readonly<Record<string, unknown>>;
+const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null;
+const textOr = (value: unknown, fallback: string): string => (typeof value === 'string' ? value : fallback);
+
+/** What API Gateway means when it refuses a request itself: its answer has no code. */
+const GATEWAY_CODES: Readonly<Record<number, RoomsErrorCode>> = {
+  401: 'invalid_token',
+  413: 'payload_too_large',
+  429: 'too_many_requests',
+  500: 'internal',
+  502: 'try_again',
+  503: 'try_again',
+  504: 'try_again',
+};
+
+const isCode = (code: unknown): code is RoomsErrorCode => typeof code === 'string' && code in ERROR_STATUS;
+
+function faultsOf(body: unknown): Fault[] {
+  if (!isObject(body) || !Array.isArray(body.errors)) return [];
+  return body.errors.filter(isObject).map(({ code, message, path }) => ({
+    code: isCode(code) ? code : 'unexpected_answer',
+    message: textOr(message, ''),
+    ...(typeof path === 'string' && { path }),
+  }));
+}
+
+/** Seconds or a date, as HTTP has it; in milliseconds. */
+function retryAfterOf(header: string | null): number | undefined {
+  if (!header) return undefined;
+  const ms = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now();
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
+}
+
+async function failureOf(response: Response): Promise<RoomsApiError> {
+  const { status, headers } = response;
+  const body: unknown = await response.json().catch(() => undefined);
+  const errors = faultsOf(body);
+  const code = errors[0]?.code ?? GATEWAY_CODES[status] ?? 'unexpected_answer';
+  const said = isObject(body) ? textOr(body.message, '') : '';
+  const message = code === 'invalid_request' && errors.length > 0 ? errors.map(faultText).join('; ') : said;
+  return new RoomsApiError(code, message || `The service answered with status ${status}.`, {
+    status,
+    ...(errors.length > 0 && { errors }),
+    requestId: headers.get('apigw-requestid') ?? undefined,
+    retryAfter: retryAfterOf(headers.get('retry-after')),
+  });
+}
+
+const faultText = ({ path, message }: Fault): string => (path ? `${path} ${message}` : message);
+
+async function answerOf(response: Response): Promise<Answer<unknown>> {
+  if (!response.ok) throw await failureOf(response);
+  const body: unknown = await response.json().catch((cause) => {
+    // A body that breaks off is the network's fault.
+    if (cause instanceof SyntaxError) return undefined;
+    throw cause;
+  });
+  if (!isObject(body) || !('data' in body))
+    throw new RoomsApiError('unexpected_answer', 'The answer is not one of the Rooms service. Is url right?', {
+      status: response.status,
+    });
+  const cursor = isObject(body.page) ? body.page.next_cursor : null;
+  return { data: body.data, next_cursor: typeof cursor === 'string' ? cursor : null };
+}
+
+function pathOf(template: string, params: Readonly<Partial<Record<string, unknown>>>): string {
+  return template.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(params[name] ?? '')));
+}
+
+function queryOf(query: object): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query))
+    for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) search.append(name, String(one));
+  const text = search.toString();
+  return text && `?${text}`;
+}
+
+/** Asks for a new token only once, however many requests need one at the same time. */
+export function tokens(source: TokenSource) {
+  let refreshing: Promise<string> | undefined;
+  return async (refresh: boolean): Promise<string> => {
+    if (!refresh) return refreshing ?? source({ refresh: false });
+    refreshing ??= Promise.resolve()
+      .then(() => source({ refresh: true }))
+      .finally(() => {
+        refreshing = undefined;
+      });
+    return refreshing;
+  };
+}
+
+export type Tokens = ReturnType<typeof tokens>;
+
+/** Tries `attempt` again while it fails in a way that may pass. */
+export async function persist<T>(
+  { retries, retryInitialMs, retryMaxMs }: Pick<Settings, 'retries' | 'retryInitialMs' | 'retryMaxMs'>,
+  signal: AbortSignal | undefined,
+  attempt: () => Promise<T>,
+): Promise<T> {
+  for (let tried = 0; ; tried++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!isRetryable(error) || tried >= retries) throw error;
+      const asked = (error instanceof RoomsApiError && error.retryAfter) || 0;
+      if (asked > retryMaxMs) throw error;
+      await sleep(asked + backoff(tried, retryInitialMs, retryMaxMs), signal);
+    }
+  }
+}
+
+/** `fetch`, with `network_error` for what it throws, and `timeout`. `read` is part of the time. */
+export async function fetching<T>(
+  fetch: typeof globalThis.fetch,
+  url: string,
+  init: RequestInit,
+  time: ReturnType<typeof deadline>,
+  read: (response: Response) => Promise<T>,
+): Promise<T> {
+  try {
+    // A fetch of the application's own might not heed the signal.
+    return await abortable(fetch(url, { ...init, signal: time.signal, credentials: 'omit' }).then(read), time.signal);
+  } catch (error) {
+    if (time.signal.aborted) throw time.signal.reason;
+    if (error instanceof RoomsApiError) throw error;
+    throw new RoomsApiError('network_error', `The network failed: ${messageOf(error)}`, { cause: error });
+  } finally {
+    time.done();
+  }
+}
+
+/** The HTTP API. Every operation of it can be repeated without harm, so each is retried. */
+export function caller(settings: Settings, token: Tokens): Call {
+  return async (name, { params = {}, query = {}, body, headers = {} }, { signal, onTry } = {}) => {
+    const { method, path } = OPERATIONS[name];
+    const url = settings.url + pathOf(path, { ...params }) + queryOf(query);
+    let refresh = false;
+    const once = async (): Promise<Answer<unknown>> => {
+      signal?.throwIfAborted();
+      const authorization = `Bearer ${await abortable(token(refresh), signal)}`;
+      const init: RequestInit = {
+        method,
+        headers: { authorization, ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      };
+      onTry?.();
+      return fetching(settings.fetch, url, init, deadline(settings.timeoutMs, name, signal), answerOf);
+    };
+    const answer = await persist(settings, signal, async () => {
+      try {
+        return await once();
+      } catch (error) {
+        if (!(error instanceof RoomsApiError) || error.status !== 401 || refresh) throw error;
+        refresh = true;
+        return once();
+      }
+    });
+    // What the service answers is what the contract says: a client that checked it would only break with newer services.
+    return answer as Answer<never>;
+  };
+}

@@ -1,0 +1,23 @@
+/** What is read from an access token: only to plan ahead, the service alone judges it. */
+export interface TokenFacts {
+  /** The user: `sub`. */
+  readonly userId?: string;
+  /** `exp`, in epoch milliseconds. */
+  readonly expiresAt?: number;
+}
+
+/** What a JWT says; nothing where the token is none. */
+export function tokenFacts(token: string): TokenFacts {
+  try {
+    const part = (token.split('.')[1] ?? '').replace(/-/g, '+').replace(/_/g, '/');
+    const bytes = Uint8Array.from(atob(part), (char) => char.charCodeAt(0));
+    const claims: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    const { sub, exp } = claims as { readonly sub?: unknown; readonly exp?: unknown };
+    return {
+      ...(typeof sub === 'string' && { userId: sub }),
+      ...(typeof exp === 'number' && { expiresAt: exp * 1_000 }),
+    };
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,108 @@
+/** What the token callback is asked. */
+export interface TokenRequest {
+  /** True when the token that was given last has been refused or is about to expire: get a new one from IAMS. */
+  readonly refresh: boolean;
+}
+
+/** Gives an access token of IAMS. It is asked before every request, so that it should keep the token until it expires. */
+export type TokenSource = (request: TokenRequest) => Promise<string> | string;
+
+/** As much of a WebSocket as this package uses: that of browsers and Node is one, and so is that of the package `ws`. */
+export interface WebSocketLike {
+  readonly readyState: number;
+  send(data: string): void;
+  close(code?: number, reason?: string): void;
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: never) => void) | null;
+  onerror: ((event: never) => void) | null;
+  onclose: ((event: never) => void) | null;
+}
+
+export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
+
+export interface RoomsClientOptions {
+  /** Where the HTTP API is, such as `https://abc123.execute-api.eu-central-1.amazonaws.com`. */
+  readonly url: string;
+  /** Where the WebSocket API is, such as `wss://def456.execute-api.eu-central-1.amazonaws.com/live`. Default: none, and no real time. */
+  readonly wsUrl?: string | undefined;
+  /** Gives the access token. */
+  readonly token: TokenSource;
+  /** Default: the global `fetch`. */
+  readonly fetch?: typeof globalThis.fetch | undefined;
+  /** Default: the global `WebSocket`. */
+  readonly WebSocket?: WebSocketConstructor | undefined;
+  /** How long one try of an HTTP request may take, in milliseconds. Default: 15,000. */
+  readonly timeoutMs?: number | undefined;
+  /** How often a request that may succeed later is tried again. Default: 3. */
+  readonly retries?: number | undefined;
+  /** Longest wait before the first retry, in milliseconds; it doubles each time, and chance picks a part of it. Default: 300. */
+  readonly retryInitialMs?: number | undefined;
+  /** Longest wait before any retry, in milliseconds. A `Retry-After` above it ends the tries. Default: 20,000. */
+  readonly retryMaxMs?: number | undefined;
+  /** How long an upload or download may go without any progress, in milliseconds. Default: 60,000. */
+  readonly stallMs?: number | undefined;
+  /** How long the reply to a WebSocket frame may take, in milliseconds. Default: 10,000. */
+  readonly replyMs?: number | undefined;
+  /** How long opening a WebSocket may take, in milliseconds. Default: 10,000. */
+  readonly openMs?: number | undefined;
+  /** How long the first `connect` keeps trying, in milliseconds. Default: 30,000. */
+  readonly connectMs?: number | undefined;
+  /** How often an open WebSocket is seen to be alive, in milliseconds. Default: 30,000. */
+  readonly pingMs?: number | undefined;
+  /** Longest wait before the first reconnect, in milliseconds; it doubles each time, and chance picks a part of it. Default: 500. */
+  readonly reconnectInitialMs?: number | undefined;
+  /** Longest wait before any reconnect, in milliseconds. Default: 30,000. */
+  readonly reconnectMaxMs?: number | undefined;
+  /**
+   * How far before the last message it saw the client reads history after an outage, in milliseconds: messages that were
+   * under way together may have been stored in another order than they arrived. Default: 30,000.
+   */
+  readonly overlapMs?: number | undefined;
+}
+
+/** The options, with what the application left to us. */
+export type Settings = {
+  readonly [Name in Exclude<keyof RoomsClientOptions, 'wsUrl' | 'WebSocket'>]-?: NonNullable<RoomsClientOptions[Name]>;
+} & Pick<RoomsClientOptions, 'wsUrl' | 'WebSocket'>;
+
+const DEFAULTS = {
+  timeoutMs: 15_000,
+  retries: 3,
+  retryInitialMs: 300,
+  retryMaxMs: 20_000,
+  stallMs: 60_000,
+  replyMs: 10_000,
+  openMs: 10_000,
+  connectMs: 30_000,
+  pingMs: 30_000,
+  reconnectInitialMs: 500,
+  reconnectMaxMs: 30_000,
+  overlapMs: 30_000,
+};
+
+const requireUrl = (name: string, text: string, protocols: readonly string[]): string => {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !protocols.includes(url.protocol))
+    throw new TypeError(`${name} must be a URL that starts with ${protocols.map((p) => `${p}//`).join(' or ')}`);
+  return text.replace(/\/+$/, '');
+};
+
+/** Throws a TypeError that says which option is wrong. */
+export function settingsOf(options: RoomsClientOptions): Settings {
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  if (typeof options.token !== 'function') throw new TypeError('token must be a function that gives an access token');
+  for (const name of Object.keys(DEFAULTS)) {
+    const value: unknown = given[name];
+    if (value !== undefined && !(typeof value === 'number' && value >= 0))
+      throw new TypeError(`${name} must be a number that is not negative`);
+  }
+  return {
+    ...DEFAULTS,
+    // Called as a method of anything but the global object, a browser's fetch throws.
+    fetch: (input, init) => globalThis.fetch(input, init),
+    ...given,
+    token: options.token,
+    url: requireUrl('url', options.url, ['https:', 'http:']),
+    wsUrl: options.wsUrl && requireUrl('wsUrl', options.wsUrl, ['wss:', 'ws:']),
+  };
+}

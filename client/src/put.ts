@@ -1,0 +1,98 @@
+import { RoomsApiError } from './errors.ts';
+import { fetching } from './http.ts';
+import type { Settings } from './options.ts';
+import { deadline } from './timing.ts';
+
+export interface Put {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Blob;
+  /** Told the bytes that have left so far. */
+  readonly onSent: (bytes: number) => void;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What the storage answered: the body is XML, and says why where the status is a failure. */
+export interface PutAnswer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** As much of a browser's XMLHttpRequest as is used here: the one way in which browsers tell the progress of an upload. */
+interface Xhr {
+  readonly status: number;
+  readonly responseText: string;
+  readonly upload: { onprogress: ((event: { readonly loaded: number }) => void) | null };
+  onload: (() => void) | null;
+  onerror: (() => void) | null;
+  open(method: string, url: string): void;
+  setRequestHeader(name: string, value: string): void;
+  send(body: Blob): void;
+  abort(): void;
+}
+
+function putByXhr(XMLHttpRequest: new () => Xhr, put: Put, stallMs: number): Promise<PutAnswer> {
+  const time = deadline(stallMs, 'An upload without progress', put.signal);
+  const answer = new Promise<PutAnswer>((resolve, reject) => {
+    const xhr = new XMLHttpRequest();
+    const onAbort = () => {
+      xhr.abort();
+      reject(time.signal.reason);
+    };
+    if (time.signal.aborted) return onAbort();
+    time.signal.addEventListener('abort', onAbort, { once: true });
+    xhr.open('PUT', put.url);
+    for (const [name, value] of Object.entries(put.headers)) xhr.setRequestHeader(name, value);
+    xhr.upload.onprogress = ({ loaded }) => {
+      time.extend();
+      put.onSent(loaded);
+    };
+    xhr.onload = () => resolve({ status: xhr.status, text: xhr.responseText });
+    xhr.onerror = () => reject(new RoomsApiError('network_error', 'The network failed during the upload.'));
+    xhr.send(put.body);
+  });
+  return answer.finally(time.done);
+}
+
+/** Counts what is taken from a stream. */
+const counted = (stream: ReadableStream<Uint8Array>, onBytes: (bytes: number) => void) => {
+  let bytes = 0;
+  return stream.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        controller.enqueue(chunk);
+        bytes += chunk.byteLength;
+        onBytes(bytes);
+      },
+    }),
+  );
+};
+
+/** Node takes a stream together with its length, which the storage wants to know beforehand; browsers do not. */
+const isNode = (): boolean => 'process' in globalThis && !('window' in globalThis);
+
+function putByFetch({ url, headers, body, onSent, signal }: Put, settings: Settings): Promise<PutAnswer> {
+  const time = deadline(settings.stallMs, 'An upload without progress', signal);
+  const streams = isNode();
+  const init: RequestInit & { duplex?: 'half' } = {
+    method: 'PUT',
+    headers: { ...headers, ...(streams && { 'content-length': String(body.size) }) },
+    body: streams
+      ? counted(body.stream(), (bytes) => {
+          time.extend();
+          onSent(bytes);
+        })
+      : body,
+    ...(streams && { duplex: 'half' }),
+  };
+  return fetching(settings.fetch, url, init, time, async (response) => ({
+    status: response.status,
+    text: await response.text(),
+  }));
+}
+
+/** Puts a file to a presigned URL. Rejects with `network_error` or `timeout`, and the signal's reason. */
+export function put(request: Put, settings: Settings): Promise<PutAnswer> {
+  const { XMLHttpRequest } = globalThis as { readonly XMLHttpRequest?: new () => Xhr };
+  return XMLHttpRequest ? putByXhr(XMLHttpRequest, request, settings.stallMs) : putByFetch(request, settings);
+}

@@ -1,0 +1,400 @@
+import { type EventData, type EventName, MAX_PAGE_SIZE, type Message, type MyRoom } from './contract.ts';
+import { codeOf, isRetryable, RoomsApiError, type RoomsErrorCode } from './errors.ts';
+import { emitter, type Feed, feed } from './events.ts';
+import type { Progress, UploadOptions } from './files.ts';
+import { latestMessages, missedMessages, type ReadPage, skipMessages } from './history.ts';
+import type { CallOptions } from './http.ts';
+import type { Settings } from './options.ts';
+import { randomId } from './random.ts';
+import { byId, seenMessages } from './seen.ts';
+import type { RoomEvent, Socket } from './socket.ts';
+import { abortable, backoff, sleep } from './timing.ts';
+
+/** Why a room gives no more events. */
+export interface RoomClosed {
+  readonly reason: 'left' | 'room_ended' | 'removed' | 'connection_closed' | 'refused';
+  /** What the service answered, where an answer was the reason. */
+  readonly error?: RoomsApiError;
+}
+
+/** What the listeners of each event of a room are called with. */
+export type RoomListeners = {
+  readonly [Name in EventName]: readonly [data: EventData[Name], event: RoomEvent<Name>];
+} & {
+  /** Joined again after an outage; what was missed has been delivered. Presence may have changed meanwhile. */
+  readonly rejoined: readonly [room: MyRoom];
+  /** There will be no more events. Comes once, whatever the reason. */
+  readonly closed: readonly [closed: RoomClosed];
+};
+
+export interface JoinOptions extends CallOptions {
+  /**
+   * So many of the newest messages are delivered first, before live ones and without a gap. Default: 0, only messages that
+   * are stored after `join` was called.
+   */
+  readonly history?: number | undefined;
+  /**
+   * Messages that the application has already, such as a page of `listMessages` or what it kept from the last time: all
+   * that are newer than the oldest of these, and not among them, are delivered first. Not together with `history`.
+   */
+  readonly known?: readonly Pick<Message, 'message_id'>[] | undefined;
+}
+
+export interface OutgoingMessage {
+  readonly text?: string | undefined;
+  /** A file that was uploaded to the room, or one to upload first. */
+  readonly attachment?: { readonly file_id: string } | Blob | Uint8Array<ArrayBuffer> | undefined;
+}
+
+export interface SendOptions extends Pick<UploadOptions, 'name' | 'contentType' | 'signal'> {
+  /** Progress of the upload, where the attachment is a file. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** A room that was joined. */
+export interface LiveRoom {
+  readonly id: string;
+  /** The room, and the user's own profile and right in it, as last heard. */
+  readonly info: MyRoom;
+  /** Why there are no more events; undefined while there are. */
+  readonly closed: RoomClosed | undefined;
+  /** Calls `listener` with every event of that name. The function that it returns ends that. */
+  on<Name extends keyof RoomListeners>(name: Name, listener: (...args: RoomListeners[Name]) => void): () => void;
+  /** All events from this call on. The loop ends when the room is closed; leaving the loop ends nothing else. */
+  events(): AsyncIterableIterator<RoomEvent, undefined>;
+  /** All messages from this call on, the user's own ones too. */
+  messages(): AsyncIterableIterator<Message, undefined>;
+  /**
+   * Sends a message, and answers with what was stored. Through outages it tries until it is acknowledged; the message is
+   * stored once. Messages are stored in the order in which they were sent. An abort leaves open whether it was.
+   */
+  send(message: OutgoingMessage, options?: SendOptions): Promise<Message>;
+  /** Gives no more events, and lets others see the user leave. */
+  leave(): Promise<void>;
+}
+
+/** What a room needs of its connection. */
+export interface RoomHost {
+  readonly settings: Settings;
+  readonly readPage: ReadPage;
+  readonly upload: (
+    file: Blob | Uint8Array<ArrayBuffer>,
+    options: SendOptions,
+  ) => Promise<{ readonly file_id: string }>;
+  /** The user, as far as the token tells. */
+  readonly userId: () => string | undefined;
+  /** The room needs no socket any more. */
+  readonly onDetached: () => void;
+}
+
+/** A room as its connection drives it. */
+export interface RoomActor {
+  readonly room: LiveRoom;
+  /** Resolves when the room has been joined for the first time. */
+  readonly joined: Promise<LiveRoom>;
+  /** There is a new socket: join on it. */
+  enter(socket: Socket): void;
+  /** The socket is gone. */
+  suspend(): void;
+  onEvent(event: RoomEvent): void;
+  close(closed: RoomClosed): void;
+}
+
+/** Answers that no further try will change. */
+const FINAL: ReadonlySet<RoomsErrorCode | undefined> = new Set([
+  'not_a_participant',
+  'room_not_found',
+  'room_not_started',
+  'room_ended',
+  'invalid_request',
+]);
+
+const messageEvent = (data: Message): RoomEvent<'message'> => ({
+  type: 'message',
+  room_id: data.room_id,
+  data,
+  sent_at: data.sent_at,
+});
+
+const isFile = (attachment: NonNullable<OutgoingMessage['attachment']>): attachment is Blob | Uint8Array<ArrayBuffer> =>
+  attachment instanceof Blob || attachment instanceof Uint8Array;
+
+function closedError({ reason, error }: RoomClosed): RoomsApiError {
+  if (reason === 'refused' && error) return error;
+  if (reason === 'room_ended') return new RoomsApiError('room_ended', 'This room has ended.');
+  if (reason === 'removed') return new RoomsApiError('not_a_participant', 'You were removed from this room.');
+  if (reason === 'connection_closed') return new RoomsApiError('connection_closed', 'The connection was closed.');
+  return new RoomsApiError('room_closed', 'You have left this room.');
+}
+
+/** Thrown to end what was going on for a socket that has been replaced. */
+const SUPERSEDED = Symbol('superseded');
+
+export function roomActor(room_id: string, { history = 0, known }: JoinOptions, host: RoomHost): RoomActor {
+  if (known && history) throw new TypeError('Give history or known, not both.');
+  const { settings } = host;
+  const listeners = emitter<RoomListeners>();
+  const feeds = new Set<Feed<RoomEvent>>();
+  const seen = seenMessages(settings.overlapMs);
+  /** The socket that the room is joined on, or being joined on. */
+  let current: Socket | undefined;
+  /** The socket that the room is joined on. */
+  let ready: Socket | undefined;
+  const waiting: (() => void)[] = [];
+  /** Until history has been read, live events wait here. */
+  let held: RoomEvent[] | undefined = [];
+  let info: MyRoom | undefined;
+  let started = false;
+  let skipped = false;
+  let detached = false;
+  let closed: RoomClosed | undefined;
+  let queue: Promise<unknown> = Promise.resolve();
+  const gone = new AbortController();
+
+  let resolveJoined: (room: LiveRoom) => void = () => {};
+  let rejectJoined: (error: unknown) => void = () => {};
+  const joined = new Promise<LiveRoom>((resolve, reject) => {
+    resolveJoined = resolve;
+    rejectJoined = reject;
+  });
+  // Whoever called join has a promise of their own.
+  joined.catch(() => {});
+
+  if (known) {
+    const ids = known.map(({ message_id }) => message_id).sort();
+    for (const id of ids) seen.add(id);
+    if (ids[0]) seen.ignoreUpTo(ids[0]);
+  }
+
+  const wake = () => {
+    for (const resume of waiting.splice(0)) resume();
+  };
+
+  function detach(): void {
+    if (detached) return;
+    detached = true;
+    current = ready = undefined;
+    gone.abort();
+    host.onDetached();
+  }
+
+  function close(why: RoomClosed): void {
+    if (closed) return;
+    closed = why;
+    held = [];
+    detach();
+    wake();
+    rejectJoined(closedError(why));
+    listeners.emit('closed', why);
+    for (const { end } of feeds) end();
+    feeds.clear();
+  }
+
+  /* Delivery */
+
+  function follow({ type, data }: RoomEvent): void {
+    if (!info) return;
+    if (type === 'room_updated' || type === 'room_started' || type === 'room_ended') info = { ...info, ...data };
+    if (type === 'participant_updated' && data.participant_id === host.userId())
+      info = {
+        ...info,
+        ...(data.username !== undefined && { username: data.username }),
+        ...(data.archive_room !== undefined && { archive_room: data.archive_room }),
+        ...(data.is_admin !== undefined && { is_admin: data.is_admin }),
+      };
+  }
+
+  function deliver(event: RoomEvent): void {
+    if (closed || (event.type === 'message' && !seen.add(event.data.message_id))) return;
+    follow(event);
+    // The type and its own data are a pair, which the compiler does not see through the union.
+    listeners.emit(event.type, ...([event.data, event] as unknown as RoomListeners[typeof event.type]));
+    for (const { push } of feeds) push(event);
+    if (event.type === 'room_ended') close({ reason: 'room_ended' });
+    if (event.type === 'participant_removed' && event.data.participant_id === host.userId())
+      close({ reason: 'removed' });
+  }
+
+  /** Delivers what history had and what came in meanwhile: messages in their order, then the rest. */
+  function release(missed: readonly Message[]): void {
+    const live = held ?? [];
+    held = undefined;
+    const messages = new Map(missed.map((message) => [message.message_id, message]));
+    for (const event of live) if (event.type === 'message') messages.set(event.data.message_id, event.data);
+    for (const message of [...messages.values()].sort(byId)) deliver(messageEvent(message));
+    for (const event of live) if (event.type !== 'message') deliver(event);
+  }
+
+  function onEvent(event: RoomEvent): void {
+    if (closed) return;
+    if (held) held.push(event);
+    else if (event.type === 'room_ended') void finish([event]);
+    else deliver(event);
+  }
+
+  /** The room has ended. Its history can still be read, so that no message from before the end is missed. */
+  async function finish(events: readonly RoomEvent[], error?: RoomsApiError): Promise<void> {
+    held = [...(held ?? []), ...events];
+    detach();
+    const missed = await missedMessages(host.readPage, MAX_PAGE_SIZE, seen).catch(() => []);
+    release(missed);
+    close({ reason: 'room_ended', ...(error && { error }) });
+  }
+
+  /* Joining */
+
+  /** Tries until it works, or the socket is gone, or the answer is final; the first join takes any refusal for final. */
+  async function insist<T>(socket: Socket, attempt: () => Promise<T>): Promise<T> {
+    for (let tried = 0; ; tried++) {
+      try {
+        const result = await attempt();
+        if (current !== socket) throw SUPERSEDED;
+        return result;
+      } catch (error) {
+        if (current !== socket) throw SUPERSEDED;
+        if (FINAL.has(codeOf(error)) || (!started && !isRetryable(error))) throw error;
+        if (codeOf(error) === 'connection_lost') throw SUPERSEDED;
+        await sleep(backoff(tried, settings.reconnectInitialMs, settings.reconnectMaxMs), gone.signal).catch(() => {});
+        if (current !== socket) throw SUPERSEDED;
+      }
+    }
+  }
+
+  async function join(socket: Socket): Promise<void> {
+    const readPage: ReadPage = (limit, cursor) => insist(socket, () => host.readPage(limit, cursor));
+    if (!skipped && !history && !known) {
+      await skipMessages(readPage, MAX_PAGE_SIZE, seen);
+      skipped = true;
+    }
+    info = await insist(socket, () => socket.request('join', { room_id }));
+    ready = socket;
+    wake();
+    const missed =
+      !started && history
+        ? await latestMessages(readPage, MAX_PAGE_SIZE, seen, history)
+        : await missedMessages(readPage, MAX_PAGE_SIZE, seen);
+    const isFirst = !started;
+    resolveJoined(room);
+    // Lets whoever awaits the join add listeners before the first event.
+    if (isFirst) await sleep(0);
+    // Lost again at this very moment: what was read is read again.
+    if (current !== socket) throw SUPERSEDED;
+    started = true;
+    release(missed);
+    if (!isFirst && !closed) listeners.emit('rejoined', info);
+  }
+
+  function refused(cause: unknown): void {
+    const error = cause instanceof RoomsApiError ? cause : undefined;
+    if (started && error?.code === 'room_ended') return void finish([], error);
+    if (!started) rejectJoined(cause);
+    const reason = started && error?.code === 'not_a_participant' ? 'removed' : 'refused';
+    close({ reason, ...(error && { error }) });
+  }
+
+  function enter(socket: Socket): void {
+    if (closed || detached) return;
+    current = socket;
+    ready = undefined;
+    held ??= [];
+    join(socket).catch((error: unknown) => {
+      if (error !== SUPERSEDED && !closed && current === socket) refused(error);
+    });
+  }
+
+  function suspend(): void {
+    current = ready = undefined;
+    if (!closed && !detached) held ??= [];
+  }
+
+  /* Sending */
+
+  async function joinedSocket(signal: AbortSignal | undefined): Promise<Socket> {
+    for (;;) {
+      if (closed) throw closedError(closed);
+      if (detached) throw closedError({ reason: 'room_ended' });
+      if (ready) return ready;
+      await abortable(new Promise<void>((resolve) => waiting.push(resolve)), signal);
+    }
+  }
+
+  async function sendUntilAcknowledged(
+    frame: { readonly text?: string; readonly attachment?: { readonly file_id: string } },
+    signal: AbortSignal | undefined,
+  ): Promise<Message> {
+    const client_message_id = randomId();
+    for (let tried = 0; ; tried++) {
+      const socket = await joinedSocket(signal);
+      try {
+        const request = socket.request('message', { room_id, client_message_id, ...frame });
+        const message = await abortable(request, signal);
+        // Should the broadcast of it be late or lost, the sender has seen it all the same.
+        onEvent(messageEvent(message));
+        return message;
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!isRetryable(error)) throw error;
+        if (codeOf(error) === 'connection_lost') {
+          if (ready === socket) ready = undefined;
+        } else await sleep(backoff(tried, settings.retryInitialMs, settings.retryMaxMs), signal);
+      }
+    }
+  }
+
+  async function send(message: OutgoingMessage, options: SendOptions = {}): Promise<Message> {
+    const { text, attachment } = message;
+    const file = attachment && isFile(attachment) ? await host.upload(attachment, options) : attachment;
+    const sent = queue.then(() => {
+      options.signal?.throwIfAborted();
+      return sendUntilAcknowledged(
+        { ...(text && { text }), ...(file && { attachment: { file_id: file.file_id } }) },
+        options.signal,
+      );
+    });
+    queue = sent.catch(() => {});
+    return sent;
+  }
+
+  async function leave(): Promise<void> {
+    const socket = ready;
+    close({ reason: 'left' });
+    // Where it cannot be told, the service notices that nobody is there.
+    await socket?.request('leave', { room_id }).catch(() => {});
+  }
+
+  function subscribe(): Feed<RoomEvent> {
+    const events = feed<RoomEvent>(() => feeds.delete(events));
+    if (closed) events.end();
+    else feeds.add(events);
+    return events;
+  }
+
+  function messages(): AsyncIterableIterator<Message, undefined> {
+    const own = feed<Message>(() => stop());
+    const stopMessages = listeners.on('message', own.push);
+    const stopClosed = listeners.on('closed', own.end);
+    const stop = () => {
+      stopMessages();
+      stopClosed();
+    };
+    if (closed) own.end();
+    return own.iterator;
+  }
+
+  const room: LiveRoom = {
+    id: room_id,
+    get info() {
+      if (!info) throw new Error('The room has not been joined.');
+      return info;
+    },
+    get closed() {
+      return closed;
+    },
+    on: listeners.on,
+    events: () => subscribe().iterator,
+    messages,
+    send,
+    leave,
+  };
+  return { room, joined, enter, suspend, onEvent, close };
+}

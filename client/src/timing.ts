@@ -1,0 +1,58 @@
+import { RoomsApiError } from './errors.ts';
+
+/** Exponential backoff with full jitter, in milliseconds: anything from 0 to `initial` · 2^attempt, at most `max`. */
+export const backoff = (attempt: number, initial: number, max: number): number =>
+  Math.random() * Math.min(max, initial * 2 ** Math.min(attempt, 30));
+
+/** Resolves after `ms` milliseconds; rejects with the signal's reason when that aborts first. */
+export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const onAbort = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    }, ms);
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+/** `promise`, unless the signal aborts first: then its reason is thrown, and `promise` is left to itself. */
+export function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
+  if (!signal) return promise;
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+/** A signal that aborts with `timeout` after `ms` milliseconds, or with the outer signal. Call `done` in the end. */
+export function deadline(ms: number, what: string, outer?: AbortSignal) {
+  const controller = new AbortController();
+  const onAbort = () => controller.abort(outer?.reason);
+  const restart = () =>
+    setTimeout(
+      () => controller.abort(new RoomsApiError('timeout', `${what} took longer than ${ms / 1_000} seconds.`)),
+      ms,
+    );
+  let timer = restart();
+  if (outer?.aborted) onAbort();
+  outer?.addEventListener('abort', onAbort, { once: true });
+  return {
+    signal: controller.signal,
+    /** Something has happened: the time starts anew. */
+    extend(): void {
+      clearTimeout(timer);
+      timer = restart();
+    },
+    done(): void {
+      clearTimeout(timer);
+      outer?.removeEventListener('abort', onAbort);
+    },
+  };
+}

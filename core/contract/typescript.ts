@@ -1,0 +1,218 @@
+import { type ConversionConfig, type JsonSchema, toJsonSchema } from '@valibot/to-json-schema';
+import type * as v from 'valibot';
+import * as answers from './answers.ts';
+import { ERRORS } from './errors.ts';
+import { allRoutes } from './index.ts';
+import * as limits from './limits.ts';
+import { FIELDS } from './openapi-texts.ts';
+import { actions, BEARER_SUB_PROTOCOL, events, SUB_PROTOCOL } from './realtime.ts';
+import type { Route } from './route.ts';
+
+/*
+ * The contract as TypeScript for the client SDK, which is published on its own and so cannot import this folder: the HTTP
+ * calls and the WebSocket frames and events, from the same schemas that the service checks requests with.
+ */
+
+type AnySchema = v.GenericSchema<unknown, unknown>;
+
+const capital = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);
+const quote = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+const key = (name: string): string => (/^[a-z_]\w*$/i.test(name) ? name : quote(name));
+const comment = (text: string | undefined): string => (text ? `/** ${text.replaceAll('*/', '*\\/')} */\n` : '');
+
+const definitions: Readonly<Record<string, AnySchema>> = Object.fromEntries(
+  Object.entries(answers).map(([name, schema]) => [capital(name), schema]),
+);
+const answerNames = new Map<AnySchema, string>(Object.entries(definitions).map(([name, schema]) => [schema, name]));
+
+/** What a type cannot say (lengths, patterns, checks) is left out: the service checks it. */
+const CONVERSION: ConversionConfig = {
+  target: 'draft-2020-12',
+  errorMode: 'ignore',
+  overrideRef: ({ referenceId }) => `#/$defs/${referenceId}`,
+};
+
+const jsonSchema = (schema: AnySchema, typeMode: 'input' | 'output'): JsonSchema =>
+  toJsonSchema(schema, { ...CONVERSION, typeMode, ...(typeMode === 'output' && { definitions: { ...definitions } }) });
+
+const union = (parts: readonly string[]): string => [...new Set(parts)].join(' | ');
+
+/** Throws for a schema that this printer has not been taught yet: a type must never be wrong in silence. */
+function printed(schema: JsonSchema | boolean, owner: string): string {
+  if (typeof schema === 'boolean') throw new Error(`${owner} has a field that could be anything.`);
+  if (schema.$ref) return schema.$ref.slice('#/$defs/'.length);
+  if (schema.const !== undefined) return JSON.stringify(schema.const).replaceAll('"', "'");
+  if (schema.enum) return union(schema.enum.map((value) => printed({ const: value }, owner)));
+  const options = schema.anyOf ?? schema.oneOf;
+  if (options) return union(options.map((option) => printed(option, owner)));
+  switch (schema.type) {
+    case 'string':
+    case 'boolean':
+    case 'null':
+      return schema.type;
+    case 'number':
+    case 'integer':
+      return 'number';
+    case 'array': {
+      if (Array.isArray(schema.items) || schema.items === undefined) break;
+      const item = printed(schema.items, owner);
+      return `readonly ${/\W/.test(item) ? `(${item})` : item}[]`;
+    }
+    case 'object':
+      return typeof schema.additionalProperties === 'object'
+        ? `Readonly<Record<string, ${printed(schema.additionalProperties, owner)}>>`
+        : `{\n${fields(schema, owner)}}`;
+  }
+  throw new Error(`${owner}: cannot print ${JSON.stringify(schema)} as a type.`);
+}
+
+const optional = (type: string): string => `${type} | undefined`;
+
+function fields(schema: JsonSchema, owner: string, skip: ReadonlySet<string> = new Set()): string {
+  const required = new Set(schema.required);
+  return Object.entries(schema.properties ?? {})
+    .filter(([name]) => !skip.has(name))
+    .map(([name, property]) => {
+      const type = printed(property, `${owner}.${name}`);
+      const doc = comment((FIELDS[`${owner}.${name}`] ?? FIELDS[name])?.description);
+      // Explicit, so that callers with exactOptionalPropertyTypes may pass on what they do not have.
+      return `${doc}readonly ${key(name)}${required.has(name) ? `: ${type}` : `?: ${optional(type)}`};\n`;
+    })
+    .join('');
+}
+
+const hasFields = (schema: JsonSchema): boolean => Object.keys(schema.properties ?? {}).length > 0;
+
+const declared = (name: string, schema: JsonSchema, doc: string | undefined, owner = name): string =>
+  `${comment(doc)}export interface ${name} {\n${fields(schema, owner)}}\n`;
+
+const ANSWER_DOCS: Readonly<Record<string, string>> = {
+  Room: 'A room.',
+  Profile: 'What a participant sets for themselves, in one room.',
+  MyRoom: 'A room as one of its participants sees it: with their own profile and right.',
+  Participant: 'A participant of a room.',
+  ListedParticipant: 'A participant as the list shows them: with their presence.',
+  RemovedParticipant: 'Who was removed.',
+  Attachment: 'A file as the messages it is attached to show it.',
+  Message: 'A chat message.',
+  Upload: 'Where to upload a file to.',
+  Download: 'Where to download a file from.',
+};
+
+const answerTypes = (): string =>
+  Object.entries(definitions)
+    .map(([name, schema]) => {
+      // Its own definition would make it a mere reference to itself.
+      const { [name]: _, ...others } = definitions;
+      const json = toJsonSchema(schema, { ...CONVERSION, typeMode: 'output', definitions: others });
+      return declared(name, json, ANSWER_DOCS[name]);
+    })
+    .join('\n');
+
+const dataType = (schema: AnySchema, owner: string): string =>
+  answerNames.get(schema) ?? printed(jsonSchema(schema, 'output'), owner);
+
+function requestTypes({ operation, summary, query, body }: Route): string {
+  const parts: readonly (readonly [string, AnySchema | undefined, string])[] = [
+    ['Query', query, 'query parameters'],
+    ['Body', body, 'body'],
+  ];
+  return parts
+    .map(([suffix, schema, what]) => {
+      const json = schema && jsonSchema(schema, 'input');
+      return json && hasFields(json)
+        ? `${declared(capital(operation) + suffix, json, `${summary}: ${what}.`, operation)}\n`
+        : '';
+    })
+    .join('');
+}
+
+const nameOf = (operation: string, suffix: string, schema: AnySchema | undefined): string =>
+  schema && hasFields(jsonSchema(schema, 'input')) ? capital(operation) + suffix : 'NoFields';
+
+const operationType = ({ operation, summary, params, query, body, data, list }: Route): string => {
+  const paramsJson = params && jsonSchema(params, 'input');
+  return `${comment(summary)}readonly ${operation}: {
+    readonly params: ${paramsJson && hasFields(paramsJson) ? `{ ${fields(paramsJson, operation).replaceAll(/\/\*\*.*?\*\/\n/g, '')} }` : 'NoFields'};
+    readonly query: ${nameOf(operation, 'Query', query)};
+    readonly body: ${nameOf(operation, 'Body', body)};
+    readonly data: ${list ? `readonly ${dataType(data, operation)}[]` : dataType(data, operation)};
+  };\n`;
+};
+
+const operationRow = ({ operation, method, path }: Route): string =>
+  `${operation}: { method: ${quote(method)}, path: ${quote(path)} },\n`;
+
+const ENVELOPE = new Set(['action', 'request_id']);
+
+function frameType(action: string, frame: AnySchema): string {
+  const own = fields(jsonSchema(frame, 'input'), action, ENVELOPE);
+  return own ? `{\n${own}}` : 'NoFields';
+}
+
+const actionTypes = (): string =>
+  Object.values(actions)
+    .map(
+      ({ action, summary, frame, data }) => `${comment(summary)}readonly ${action}: {
+    readonly frame: ${frameType(action, frame)};
+    readonly data: ${dataType(data, action)};
+  };\n`,
+    )
+    .join('');
+
+const eventTypes = (): string =>
+  Object.entries(events)
+    .map(([name, { summary, data }]) => `${comment(summary)}readonly ${name}: ${dataType(data, name)};\n`)
+    .join('');
+
+/** `client/src/contract.ts`, before it is formatted. */
+export const clientContract = (): string => `/*
+ * Generated from the contract of the service by "npm run client:generate". Do not edit.
+ */
+
+/** Every error code the service answers with, and its HTTP status. */
+export const ERROR_STATUS = {
+${Object.entries(ERRORS)
+  .map(([code, { status, message }]) => `${comment(message)}${code}: ${status},\n`)
+  .join('')}} as const;
+
+/** What went wrong, as the service says it. Codes are stable. */
+export type ErrorCode = keyof typeof ERROR_STATUS;
+
+/** Items that a page of a list can hold. */
+export const MAX_PAGE_SIZE = ${limits.MAX_PAGE_SIZE};
+/** Users that one call can add or remove. */
+export const MAX_PARTICIPANTS_PER_CALL = ${limits.MAX_PARTICIPANTS_PER_CALL};
+/** UTF-16 code units that the text of a message can have. */
+export const MAX_MESSAGE_LENGTH = ${limits.MAX_MESSAGE_LENGTH};
+
+/** Sub-protocol of the WebSocket, and what stands before the access token in the second one. */
+export const SUB_PROTOCOL = ${quote(SUB_PROTOCOL)};
+export const BEARER_SUB_PROTOCOL = ${quote(BEARER_SUB_PROTOCOL)};
+
+${answerTypes()}
+${allRoutes.map(requestTypes).join('')}
+export type NoFields = Readonly<Record<never, never>>;
+
+/** What each HTTP operation takes and answers with. */
+export interface Operations {
+${allRoutes.map(operationType).join('')}}
+
+export type OperationName = keyof Operations;
+
+/** Method and path of each HTTP operation. */
+export const OPERATIONS: { readonly [Name in OperationName]: { readonly method: string; readonly path: string } } = {
+${allRoutes.map(operationRow).join('')}};
+
+/** What each frame of a client holds, beside \`action\` and \`request_id\`, and what its reply does. */
+export interface Actions {
+${actionTypes()}}
+
+export type ActionName = keyof Actions;
+
+/** What each event of a room says. */
+export interface EventData {
+${eventTypes()}}
+
+export type EventName = keyof EventData;
+`;
