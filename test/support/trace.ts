@@ -13,7 +13,11 @@ export interface Trace {
   readonly actions: Set<string>;
   /** The longest chain of requests of which each was sent after the answer to the one before. */
   trips: number;
+  /** How many of the requests wrote, and were not refused. */
+  writes: number;
 }
+
+const WRITES: ReadonlySet<string> = new Set(['PutItem', 'UpdateItem', 'DeleteItem', 'TransactWriteItems']);
 
 interface Running extends Trace {
   /** The longest chain that has come to its end already. */
@@ -46,7 +50,9 @@ dynamodb.middlewareStack.add(
     const depth = trace.finished + 1;
     trace.trips = Math.max(trace.trips, depth);
     try {
-      return await next(args);
+      const answer = await next(args);
+      if (WRITES.has(command)) trace.writes++;
+      return answer;
     } finally {
       trace.finished = Math.max(trace.finished, depth);
     }
@@ -56,7 +62,7 @@ dynamodb.middlewareStack.add(
 
 /** Does `work` and tells what it asked of DynamoDB. */
 export async function traced<T>(work: () => Promise<T>): Promise<{ result: T; trace: Trace }> {
-  const trace: Running = { requests: [], actions: new Set(), trips: 0, finished: 0 };
+  const trace: Running = { requests: [], actions: new Set(), trips: 0, writes: 0, finished: 0 };
   const result = await running.run(trace, work);
   return { result, trace };
 }

@@ -1,0 +1,529 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { allRoutes } from '../../core/contract/index.ts';
+import { MAX_BODY_BYTES } from '../../core/contract/limits.ts';
+import type { Route } from '../../core/contract/route.ts';
+import { appendMessage } from '../../core/store/messages.ts';
+import { data, invoke, type Operation, type Request, refused, succeed } from '../support/invoke.ts';
+import { newRoom, newUser, snapshot, type World } from '../support/world.ts';
+
+type Sample = Omit<Request, 'as'>;
+type Body = Readonly<Record<string, unknown>>;
+
+let world: World;
+let file_id = '';
+/** A good request for each route; the cases below spoil one thing in it. */
+let good: Readonly<Record<string, Sample>>;
+
+beforeAll(async () => {
+  world = await newRoom();
+  const { room_id, admin, member } = world;
+  const params = { room_id };
+  const ofMember = { room_id, participant_id: member };
+  ({ file_id } = await data('createUpload', { as: admin, params, query: { size: 1, content_type: 'a/b' } }));
+  good = {
+    createRoom: { body: { name: 'x', participant_ids: [member] } },
+    changeRoom: { params, body: { name: 'y' } },
+    endRoom: { params, body: { time_left_in_seconds: 1_000 } },
+    addParticipants: { params, body: { participant_ids: [newUser()] } },
+    removeParticipants: { params, body: { participant_ids: [newUser()] } },
+    grantAdmin: { params: ofMember },
+    revokeAdmin: { params: ofMember },
+    listRooms: {},
+    getRoom: { params },
+    listParticipants: { params },
+    updateProfile: { params, body: { username: 'x' } },
+    listMessages: { params },
+    createUpload: { params, query: { name: 'a', size: 1, content_type: 'a/b' } },
+    createDownload: { params, query: { file_id } },
+  };
+});
+
+const goodFor = (operation: Operation): Request => {
+  const sample = good[operation];
+  if (!sample) throw new Error(`Write a good request for ${operation}.`);
+  return { as: world.admin, ...sample };
+};
+const namesOf = (routes: readonly Route[]) => routes.map(({ operation }) => operation as Operation);
+const every = namesOf(allRoutes);
+const withBody = namesOf(allRoutes.filter(({ body }) => body));
+const withoutBody = namesOf(allRoutes.filter(({ body }) => !body));
+const needsBody = namesOf(allRoutes.filter(({ body, bodyOptional }) => body && !bodyOptional));
+const lists = namesOf(allRoutes.filter(({ query }) => query && 'cursor' in query.entries));
+
+/** Every one of the requests is refused as `invalid_request`, with a fault at the path, and nothing is written. */
+async function refuses(
+  operation: Operation,
+  requests: readonly Partial<Request>[],
+  path?: string | RegExp,
+): Promise<void> {
+  const before = await snapshot();
+  for (const request of requests) {
+    const reply = await refused(operation, { ...goodFor(operation), ...request });
+    const paths = reply.errors.map((error) => error.path ?? '');
+    expect({ request: JSON.stringify(request).slice(0, 300), status: reply.status, code: reply.code }).toMatchObject({
+      status: 400,
+      code: 'invalid_request',
+    });
+    if (path !== undefined)
+      expect(paths, JSON.stringify(request).slice(0, 300)).toContainEqual(expect.stringMatching(path));
+  }
+  expect(await snapshot()).toEqual(before);
+}
+
+test.each(every)('%s: the good request is good', async (operation) => {
+  await succeed(operation, goodFor(operation));
+});
+
+describe('the token', () => {
+  test.each(every)('%s: without a sub that can be a user is invalid', async (operation) => {
+    const before = await snapshot();
+    for (const as of [null, '', ' ', 'a b', 'ROOM#1', 'a/b', 'ü', '\0', 'x'.repeat(129), 'x'.repeat(10_000)]) {
+      const reply = await invoke(operation, { ...goodFor(operation), as });
+      expect(reply).toMatchObject({ ok: false, status: 401, code: 'invalid_token' });
+    }
+    expect(await snapshot()).toEqual(before);
+  });
+
+  test.each(['a', 'x'.repeat(128), 'auth0|42', 'A.b_c:d@e-f', '6f0c1a52-7a0e-4a53-8f5c-0e6c4d1b2a3f'])(
+    'the sub %s is a user like any other',
+    async (as) => {
+      const { room_id } = await data('createRoom', { as, body: { name: 'x' } });
+      expect((await data('getRoom', { as, params: { room_id } })).created_by).toBe(as);
+    },
+  );
+});
+
+describe('ids in the path', () => {
+  const bad = [
+    'x',
+    'ROOM#1',
+    '../x',
+    '0199d3f45c1e7a809a6b2f1d6a4c8e01',
+    '{room_id}',
+    '1',
+    ' ',
+    '\0',
+    'x'.repeat(10_000),
+  ];
+
+  test.each(namesOf(allRoutes.filter(({ path }) => path.includes('{room_id}'))))(
+    '%s: a room id that is no UUID is refused',
+    (operation) =>
+      refuses(
+        operation,
+        bad.map((room_id) => ({ params: { ...good[operation]?.params, room_id } })),
+        /^room_id$/,
+      ),
+  );
+
+  test.each(['grantAdmin', 'revokeAdmin'] as const)('%s: a participant id that is no user id is refused', (operation) =>
+    refuses(
+      operation,
+      ['ROOM#1', 'PARTICIPANT#x', 'a b', 'a/b', 'ü', '\0', 'a\n', 'x'.repeat(129), ''].map((participant_id) => ({
+        params: { room_id: world.room_id, participant_id },
+      })),
+      /^participant_id$/,
+    ),
+  );
+});
+
+describe('the body', () => {
+  test.each(withBody)('%s: what is no JSON is refused', (operation) =>
+    refuses(
+      operation,
+      [
+        ...[
+          '{',
+          '{"name":',
+          "{'name':'x'}",
+          '{"name":"x",}',
+          '{"name":"x"}}',
+          '{"name":NaN}',
+          '{"n":Infinity}',
+          'name=x',
+        ],
+        ...['undefined', '"x', '\0', '<name>x</name>', '{"name":"x"} // comment', '{"name":"a\nb"}', '['.repeat(5_000)],
+      ].map((body) => ({ body })),
+      '',
+    ),
+  );
+
+  test.each(withBody)('%s: what is no object is refused', (operation) =>
+    refuses(
+      operation,
+      ['null', '0', '1', '"name"', 'true', 'false', '[]', '[{"name":"x"}]'].map((body) => ({ body })),
+      '',
+    ),
+  );
+
+  test.each(withBody)('%s: unknown fields are refused, whatever they are called', (operation) => {
+    const body = (good[operation]?.body ?? {}) as Body;
+    const fields = [
+      'nmae',
+      'Name',
+      'PK',
+      'SK',
+      'admins',
+      'room_id',
+      'caller',
+      'now',
+      '',
+      ' ',
+      'constructor',
+      'toString',
+      'a.b',
+    ];
+    return Promise.all([
+      ...fields.map((field) => refuses(operation, [{ body: { ...body, [field]: 'x' } }], field)),
+      refuses(operation, [
+        {
+          body: `{"__proto__":{"name":"x"}${JSON.stringify(body).replace(/^\{(.)?/, (_, c) => (c === '}' ? '}' : `,${c}`))}`,
+        },
+      ]),
+    ]).then(() => undefined);
+  });
+
+  test.each(withoutBody)('%s takes none', (operation) =>
+    refuses(
+      operation,
+      ['{}', '{', 'x', 'null', 'x'.repeat(MAX_BODY_BYTES + 1)].map((body) => ({ body })),
+    ),
+  );
+
+  test.each(needsBody)('%s needs one', (operation) =>
+    refuses(operation, [{ body: undefined }, { body: '' }, { body: ' \r\n\t' }, { body: {} }]),
+  );
+
+  test.each(withBody)('%s: one that is too large is a 413', async (operation) => {
+    const before = await snapshot();
+    const [filler, wide] = ['x'.repeat(MAX_BODY_BYTES), '語'.repeat(MAX_BODY_BYTES / 3)];
+    for (const body of [
+      JSON.stringify({ name: filler }),
+      JSON.stringify({ name: wide }),
+      `${' '.repeat(MAX_BODY_BYTES)}{}`,
+    ])
+      for (const headers of [{}, { 'content-type': 'application/octet-stream' }])
+        expect(await invoke(operation, { ...goodFor(operation), body, headers })).toMatchObject({
+          ok: false,
+          status: 413,
+          code: 'payload_too_large',
+        });
+    expect(await snapshot()).toEqual(before);
+  });
+
+  test.each(withBody)('%s: one that is not UTF-8 is refused', (operation) =>
+    refuses(
+      operation,
+      [
+        [0x7b, 0xff, 0x7d],
+        [0xc3, 0x28],
+        [0xed, 0xa0, 0x80],
+        [0xff, 0xfe, 0x7b, 0x00, 0x7d, 0x00],
+      ].map((bytes) => ({
+        body: Buffer.from(bytes),
+        headers: { 'content-type': 'application/octet-stream' },
+      })),
+    ),
+  );
+
+  test('that comes as base64 is as good as one that comes as text', async () => {
+    const name = 'Zażółć 語 🚀';
+    const headers = { 'content-type': 'application/octet-stream' };
+    expect(await data('createRoom', { as: newUser(), body: { name }, headers })).toMatchObject({ name });
+  });
+});
+
+const long = 'x'.repeat(10_000);
+const NOT_TEXT = [1, 0, true, [], {}, ['x']];
+const CONTROLS = ['nul\0', 'bell\u0007', 'esc\u001b[0m', 'del\u007f', 'c1\u0085'];
+const SURROGATES = ['\ud800', 'a\udc00b', '\udc00\ud800'];
+const INVISIBLE = ['', ' ', '\u200b', '\u200d\u2060\ufeff', '\u00a0\u3000', '\u202e', '\u2800', '\u3164'];
+const year = new Date().getUTCFullYear() + 1;
+const NOT_TIME = [
+  ...['', 'now', 'tomorrow', `${year}`, `${year}-01-01`, `${year}-01-01T00:00:00`, `01/01/${year}`, long],
+  ...[`${year}-02-30T00:00:00Z`, `${year}-13-01T00:00:00Z`, `${year}-00-10T00:00:00Z`, `${year}-04-31T00:00:00.000Z`],
+  ...[`${year}-01-01T24:00:00Z`, `${year}-01-01T00:60:00Z`, `${year}-01-01T00:00:61Z`, `${year}-01-01T00:00:00+99:00`],
+  ...['0000-00-00T00:00:00Z', '9999-12-31T23:59:59.999Z', '+010000-01-01T00:00:00Z', '10000-01-01T00:00:00Z'],
+  ...['2020-01-01T00:00:00Z', '1969-12-31T23:59:59Z', Date.now(), 0, -1, true, [], {}],
+];
+const NOT_IDS = [
+  'ROOM#1',
+  'PARTICIPANT#x',
+  'a b',
+  'a/b',
+  '',
+  'ü',
+  '😀',
+  'a\0',
+  '\u200b',
+  '\ud800',
+  'x'.repeat(129),
+  long,
+];
+
+describe('fields of the body', () => {
+  test.each<[Operation, string, readonly unknown[]]>([
+    ...(['createRoom', 'changeRoom'] as const).flatMap((operation): [Operation, string, readonly unknown[]][] => [
+      [
+        operation,
+        'name',
+        [...INVISIBLE, ...CONTROLS, ...SURROGATES, 'x'.repeat(201), long, 'a\nb', 'a\u2028b', null, ...NOT_TEXT],
+      ],
+      [operation, 'description', [...CONTROLS, ...SURROGATES, 'x'.repeat(2_001), long, ...NOT_TEXT]],
+      [operation, 'start_time', operation === 'createRoom' ? NOT_TIME : [...NOT_TIME, null]],
+      [operation, 'end_time', NOT_TIME],
+    ]),
+    ['createRoom', 'participant_ids', ['x', 1, true, {}, null, { length: 1 }, Array(51).fill('x')]],
+    ['addParticipants', 'participant_ids', ['x', 1, true, {}, null, [], Array(51).fill('x')]],
+    ['removeParticipants', 'participant_ids', ['x', 1, true, {}, null, [], Array(51).fill('x')]],
+    ...(['changeRoom', 'endRoom'] as const).flatMap((operation): [Operation, string, readonly unknown[]][] => [
+      [operation, 'reason', [...CONTROLS, ...SURROGATES, 'x'.repeat(501), long, null, ...NOT_TEXT]],
+      [operation, 'time_left_in_seconds', [-1, -0.5, 0.5, 1e21, 1e308, 31_536_001, '1', '', 'NaN', null, true, [], {}]],
+    ]),
+    [
+      'updateProfile',
+      'username',
+      [...INVISIBLE, ...CONTROLS, ...SURROGATES, 'x'.repeat(101), long, 'a\nb', ...NOT_TEXT],
+    ],
+    ['updateProfile', 'archive_room', [0, 1, 'true', '', null, [], {}]],
+  ])('%s: a bad %s is refused, with its path', (operation, field, values) => {
+    const { name, ...rest } = (good[operation]?.body ?? {}) as Body;
+    // An end has no other fields, an update of a room takes only its own.
+    const base = operation === 'createRoom' ? { name, ...rest } : {};
+    return refuses(
+      operation,
+      values.map((value) => ({ body: { ...base, [field]: value } })),
+      new RegExp(`^${field}`),
+    );
+  });
+
+  test.each(['createRoom', 'addParticipants', 'removeParticipants'] as const)(
+    '%s: one bad user id among good ones is refused, with its place',
+    (operation) =>
+      refuses(
+        operation,
+        [...NOT_IDS, 1, null, {}, []].map((id) => ({
+          body: { ...(operation === 'createRoom' && { name: 'x' }), participant_ids: ['good', id, 'fine'] },
+        })),
+        /^participant_ids\.1$/,
+      ),
+  );
+
+  test('a number that JSON cannot hold is refused', () =>
+    refuses('endRoom', [{ body: '{"time_left_in_seconds": 1e999}' }, { body: '{"time_left_in_seconds": -1e999}' }]));
+
+  test('every fault is listed, each with its path', async () => {
+    const body = { name: '', start_time: 'x', extra: 1, participant_ids: ['ok', 'ROOM#1'] };
+    const { errors } = await refused('createRoom', { as: world.admin, body });
+    expect(errors.map(({ path }) => path).sort()).toEqual(['extra', 'name', 'participant_ids.1', 'start_time']);
+  });
+
+  test('but not hundreds of them, and nothing of what was sent comes back', async () => {
+    const ids = Array.from({ length: 50 }, () => '<script>SECRET</script>');
+    const reply = await refused('createRoom', { as: world.admin, body: { name: 'x', participant_ids: ids } });
+    expect(reply.errors).toHaveLength(20);
+    expect(JSON.stringify(reply.errors)).not.toContain('SECRET');
+  });
+});
+
+describe('what looks odd and is fine', () => {
+  test.each([
+    '😀 🏳️‍🌈 👩‍👩‍👧‍👦',
+    'مرحبا بالعالم',
+    'שלום \u200f!',
+    'a\u200bb\u200dc',
+    'e\u0301 stays decomposed',
+    '語'.repeat(200),
+    '  spaces stay  ',
+    '"quoted" \\ / <b>',
+    '{{name}} %s \\u0000',
+    "Robert'); DROP TABLE rooms;--",
+    'ROOM#1',
+    'null',
+    '__proto__',
+  ])('the text %j is kept as it is', async (text) => {
+    const { room_id, admin } = await newRoom({ body: { name: text, description: `${text}\n\t${text}` } });
+    const params = { room_id };
+    await data('updateProfile', { as: admin, params, body: { username: text.slice(0, 100) } });
+    await data('endRoom', { as: admin, params, body: { reason: text } });
+    const kept = {
+      name: text,
+      description: `${text}\n\t${text}`,
+      username: text.slice(0, 100),
+      end_reason: text,
+    };
+    expect(await data('getRoom', { as: admin, params })).toMatchObject(kept);
+    expect(await data('listRooms', { as: admin })).toMatchObject([kept]);
+  });
+});
+
+describe('the query', () => {
+  test.each(every)('%s: unknown parameters are refused', (operation) => {
+    const { query } = goodFor(operation);
+    const base = typeof query === 'string' ? query : new URLSearchParams(query as Record<string, string>).toString();
+    return refuses(
+      operation,
+      [
+        'x=1',
+        'Limit=1',
+        '__proto__=1',
+        'constructor=1',
+        'toString=1',
+        'room_id=1',
+        '=1',
+        '%00=1',
+        'limit[]=1',
+        '%ff=1',
+      ].map((extra) => ({ query: base ? `${base}&${extra}` : extra })),
+    );
+  });
+
+  test.each(lists)('%s: a bad limit is refused', (operation) =>
+    refuses(
+      operation,
+      [
+        ...[
+          '',
+          '0',
+          '-1',
+          '201',
+          '1.5',
+          'abc',
+          'NaN',
+          'Infinity',
+          '-Infinity',
+          '1e2',
+          '0x10',
+          ' 5',
+          '%2B5',
+          '5%00',
+          'null',
+        ],
+        ...['9'.repeat(30), '5,5', '[5]', '٥', long],
+      ].map((limit) => ({ query: `limit=${limit}` })),
+      'limit',
+    ),
+  );
+
+  test.each(lists)('%s: what is given twice is refused', (operation) =>
+    refuses(operation, [{ query: 'limit=1&limit=1' }, { query: 'limit=1&limit=' }], 'limit'),
+  );
+
+  test.each([
+    ['listRooms', 'status', ['', 'ENDED', 'over', 'ended,booked', 'ended ', '%00', long]],
+    ['listMessages', 'order', ['', 'ASC', 'up', 'asc,desc', '%00', long]],
+    [
+      'createUpload',
+      'size',
+      ['', '0', '-1', '1.5', '1e3', 'NaN', 'Infinity', '0x10', '9'.repeat(20), '9'.repeat(30), '1 '],
+    ],
+    [
+      'createUpload',
+      'content_type',
+      ['', 'png', '/', 'a/', '/b', 'a/b/c', 'a b/c', 'a/b;', 'a/b%0d%0ax: y', 'ü/b', long],
+    ],
+    ['createUpload', 'name', ['', '%00', 'a%0d%0ab', '%E2%80%8B', 'x'.repeat(256), long]],
+  ] as const)('%s: a bad %s is refused', (operation, name, values) =>
+    refuses(
+      operation,
+      values.map((value) => {
+        const others = Object.entries({ ...(good[operation]?.query as Body) }).filter(([key]) => key !== name);
+        const rest = new URLSearchParams(others as [string, string][]).toString();
+        return { query: `${name}=${value.replaceAll(' ', '%20')}&${rest}`.replace(/&$/, '') };
+      }),
+      name,
+    ),
+  );
+
+  test('removeParticipants: a bad participant_id is refused, with its place', () =>
+    refuses(
+      'removeParticipants',
+      NOT_IDS.filter((id) => id.isWellFormed()).map((id) => ({
+        body: undefined,
+        query: { participant_id: ['good', id] },
+      })),
+      'participant_id.1',
+    ));
+
+  test('createDownload: ids that are none are refused', async () => {
+    const bad = ['x', 'FILE#1', '../x', '{}', 'x'.repeat(10_000)];
+    await refuses(
+      'createDownload',
+      bad.map((id) => ({ query: { file_id: id } })),
+      'file_id',
+    );
+    await refuses(
+      'createDownload',
+      [...bad, '8ZZZZZZZZZZZZZZZZZZZZZZZZZ'].map((id) => ({ query: { message_id: id } })),
+      'message_id',
+    );
+  });
+});
+
+describe('a cursor', () => {
+  /** A cursor of each list, as the contract gave it. */
+  const cursors = new Map<Operation, string>();
+  let other: World;
+
+  /** A second page in each list of a room. */
+  async function cursorOf(operation: Operation, { room_id, admin }: World): Promise<string> {
+    const params = operation === 'listRooms' ? {} : { room_id };
+    const reply = await invoke(operation, { as: admin, params, query: { limit: 1 } });
+    const next = reply.ok ? reply.page?.next_cursor : undefined;
+    if (!next) throw new Error(`${operation} has no second page.`);
+    return next;
+  }
+
+  beforeAll(async () => {
+    other = await newRoom();
+    for (const { room_id, admin } of [world, other]) {
+      const now = new Date().toISOString();
+      for (const n of [1, 2])
+        await appendMessage({ room_id, sender_id: admin, client_message_id: `c${n}`, text: 'x', now });
+      await data('createRoom', { as: admin, body: { name: 'second' } });
+    }
+    for (const operation of lists) cursors.set(operation, await cursorOf(operation, world));
+    expect(cursors.size).toBe(3);
+  });
+
+  test.each(lists)('%s: goes on where it was issued, as often as it is used', async (operation) => {
+    const cursor = cursors.get(operation) ?? '';
+    const request = { ...goodFor(operation), query: { cursor, limit: 1 } };
+    const first = await succeed(operation, request);
+    expect((await succeed(operation, request)).data).toEqual(first.data);
+  });
+
+  test.each(lists)('%s: of another list, room or user is refused', async (operation) => {
+    const foreign = [...cursors].filter(([of]) => of !== operation).map(([, cursor]) => cursor);
+    await refuses(
+      operation,
+      [...foreign, await cursorOf(operation, other)].map((cursor) => ({ query: { cursor } })),
+      'cursor',
+    );
+  });
+
+  test.each(lists)('%s: that was cut, re-encoded, padded or forged is refused', (operation) => {
+    const cursor = cursors.get(operation) ?? '';
+    const bytes = Buffer.from(cursor, 'base64url');
+    const position = bytes.subarray(16);
+    const flipped = Buffer.from(bytes);
+    flipped[0] = (flipped[0] ?? 0) ^ 1;
+    const moved = Buffer.from(bytes);
+    moved[moved.length - 1] = (moved.at(-1) ?? 0) ^ 1;
+    const forged = [
+      ...[cursor.slice(0, -1), cursor.slice(0, -4), cursor.slice(1), cursor.slice(0, 22), cursor.slice(0, 5), ''],
+      ...[`${cursor}A`, `${cursor}=`, `${cursor}==`, ` ${cursor}`, `${cursor}\n`, `${cursor}.x`, `${cursor}${cursor}`],
+      ...[bytes.toString('hex'), `${bytes.toString('base64')}==`, `${encodeURIComponent(cursor)}%3D`],
+      ...[flipped.toString('base64url'), moved.toString('base64url')],
+      Buffer.concat([Buffer.alloc(16), position]).toString('base64url'),
+      Buffer.concat([bytes.subarray(0, 16), Buffer.from('x')]).toString('base64url'),
+      ...[position.toString(), position.toString('base64url'), 'null', '0', 'eyJQSyI6IlJPT00jMSJ9', '\0', '語', long],
+      Buffer.from(JSON.stringify({ PK: `ROOM#${world.room_id}`, SK: 'ROOM' })).toString('base64url'),
+    ];
+    return refuses(
+      operation,
+      forged.filter((text) => text !== cursor).map((text) => ({ query: { cursor: text } })),
+      'cursor',
+    );
+  });
+});
