@@ -86,20 +86,27 @@ export async function joinRoom({
   return toMyRoom(room, participant, user_id, now);
 }
 
-/** Takes a connection out of a room at its own wish: when it was the participant's last, others see them leave at once. */
+/**
+ * Takes a connection out of a room at its own wish: when it was the participant's last, others see them leave at once.
+ * The participant's item is changed first, here and below: a function that dies in between leaves an item of the connection,
+ * which its disconnection or the next broadcast finds.
+ */
 export async function leaveRoom({ room_id, connection_id, user_id }: Joined): Promise<void> {
   const only = new Set([connection_id]);
-  const last = await update<ParticipantItem>(participantKey(room_id, user_id), {
-    UpdateExpression: 'REMOVE connections, present, left_at',
-    ConditionExpression: 'connections = :only',
-    ExpressionAttributeValues: { ':only': only },
-  });
-  if (!last.done && last.old?.connections?.has(connection_id)) {
-    await update<ParticipantItem>(participantKey(room_id, user_id), {
-      UpdateExpression: 'DELETE connections :only',
-      ConditionExpression: 'attribute_exists(PK)',
+  // Two connections of a user that leave together each find the other there at first, and one of them then finds itself the last.
+  for (let known = true; known; ) {
+    const last = await update<ParticipantItem>(participantKey(room_id, user_id), {
+      UpdateExpression: 'REMOVE connections, present, left_at',
+      ConditionExpression: 'connections = :only',
       ExpressionAttributeValues: { ':only': only },
     });
+    if (last.done || !last.old?.connections?.has(connection_id)) break;
+    const one = await update<ParticipantItem>(participantKey(room_id, user_id), {
+      UpdateExpression: 'DELETE connections :only',
+      ConditionExpression: 'contains(connections, :id) AND connections <> :only',
+      ExpressionAttributeValues: { ':only': only, ':id': connection_id },
+    });
+    known = !one.done;
   }
   await remove(connectionKey(room_id, connection_id));
 }
@@ -111,14 +118,12 @@ export async function dropConnection({
   user_id,
   now,
 }: Joined & { now: Timestamp }): Promise<void> {
-  await Promise.all([
-    remove(connectionKey(room_id, connection_id)),
-    update<ParticipantItem>(participantKey(room_id, user_id), {
-      UpdateExpression: 'DELETE connections :connection SET left_at = :now',
-      ConditionExpression: 'contains(connections, :id)',
-      ExpressionAttributeValues: { ':connection': new Set([connection_id]), ':id': connection_id, ':now': now },
-    }),
-  ]);
+  await update<ParticipantItem>(participantKey(room_id, user_id), {
+    UpdateExpression: 'DELETE connections :connection SET left_at = :now',
+    ConditionExpression: 'contains(connections, :id)',
+    ExpressionAttributeValues: { ':connection': new Set([connection_id]), ':id': connection_id, ':now': now },
+  });
+  await remove(connectionKey(room_id, connection_id));
 }
 
 /** Lets others see a participant leave, unless they have joined again, or left once more, since `left_at`. */
