@@ -1,0 +1,386 @@
+import { randomUUID } from 'node:crypto';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { MAX_FRAME_BYTES, MAX_FRAMES_PER_WINDOW, MAX_MESSAGE_LENGTH } from '../../core/contract/limits.ts';
+import { actions } from '../../core/contract/realtime.ts';
+import { data } from '../support/invoke.ts';
+import { act, actUnknown, disconnect, frameOf, joined, newSocket, refusedWith, reply } from '../support/socket.ts';
+import { at, newRoom, newUser, snapshot, type World } from '../support/world.ts';
+
+const HOUR = 3_600_000;
+const unknownRoom = '01900000-0000-7000-8000-000000000000';
+
+let world: World;
+beforeAll(async () => {
+  world = await newRoom();
+});
+
+const text = (text: string, more: object = {}) => ({
+  room_id: world.room_id,
+  client_message_id: randomUUID(),
+  text,
+  ...more,
+});
+const history = (room_id: string, as: string) =>
+  data('listMessages', { as, params: { room_id }, query: { limit: 200, order: 'asc' } });
+/** Messages in the table, markers of sent ones included. */
+const chatOf = async (room_id: string) => (await snapshot()).filter((item) => item.includes(`"CHAT#${room_id}"`));
+
+/** A file of the room; uploaded or not. */
+async function file(as: string, { uploaded = true, room_id = world.room_id } = {}) {
+  const bytes = Buffer.from('an image');
+  const { file_id, upload_url, headers } = await data('createUpload', {
+    as,
+    params: { room_id },
+    query: { name: 'plan "A".png', size: bytes.length, content_type: 'image/png' },
+  });
+  if (uploaded) expect((await fetch(upload_url, { method: 'PUT', body: bytes, headers })).status).toBe(200);
+  return { file_id, name: 'plan "A".png', size: bytes.length, content_type: 'image/png' };
+}
+const attached = (file_id: string, more: object = {}) => ({
+  room_id: world.room_id,
+  client_message_id: randomUUID(),
+  attachment: { file_id },
+  ...more,
+});
+
+describe('message', () => {
+  test('is stored before it is acknowledged, in two round trips, and the history shows just that', async () => {
+    const { room_id, member, admin } = await newRoom();
+    const before = Date.now();
+    const answer = await act(
+      'message',
+      newSocket(member),
+      text('Hello 😀\n\tyou', { room_id, client_message_id: 'c1' }),
+    );
+    if (!answer.ok) throw new Error(answer.message);
+    expect(answer.data).toEqual({
+      message_id: expect.stringMatching(/^[0-9A-HJKMNP-TV-Z]{26}$/),
+      room_id,
+      sender_id: member,
+      client_message_id: 'c1',
+      text: 'Hello 😀\n\tyou',
+      attachment: null,
+      sent_at: expect.any(String),
+    });
+    expect(Date.parse(answer.data.sent_at)).toBeGreaterThanOrEqual(before);
+    expect(answer.trace.trips).toBe(2);
+    expect(await history(room_id, admin)).toEqual([answer.data]);
+  });
+
+  test('needs no join', async () => {
+    const socket = newSocket(world.member);
+    await reply('message', socket, text('x'));
+  });
+
+  test('is never logged', async () => {
+    const { log } = await act('message', newSocket(world.member), text('a secret between us'));
+    expect(JSON.stringify(log)).not.toContain('secret');
+  });
+
+  describe('with a file', () => {
+    test('carries its stored facts, in two round trips', async () => {
+      const facts = await file(world.member);
+      const answer = await act('message', newSocket(world.member), attached(facts.file_id));
+      expect(answer).toMatchObject({ ok: true, data: { text: null, attachment: facts } });
+      expect(answer.trace.trips).toBe(2);
+      const both = await reply('message', newSocket(world.member), attached(facts.file_id, { text: 'look' }));
+      expect(both).toMatchObject({ text: 'look', attachment: facts });
+    });
+
+    test.each<[string, () => Promise<object>, string]>([
+      ['was never uploaded', async () => await file(world.member, { uploaded: false }), 'file_not_uploaded'],
+      ['is somebody else’s', async () => await file(world.admin), 'file_not_found'],
+      ['does not exist', async () => ({ file_id: unknownRoom }), 'file_not_found'],
+      [
+        'is of another room',
+        async () => {
+          const { room_id } = await newRoom({ members: [world.member] });
+          return await file(world.member, { room_id });
+        },
+        'file_not_found',
+      ],
+    ])('that %s is refused', async (_, make, code) => {
+      const { file_id } = (await make()) as { file_id: string };
+      const before = await chatOf(world.room_id);
+      expect(await refusedWith('message', newSocket(world.member), attached(file_id))).toBe(code);
+      expect(await chatOf(world.room_id)).toEqual(before);
+    });
+
+    test('whose upload has finished meanwhile is taken, under the same client_message_id', async () => {
+      const bytes = Buffer.from('x');
+      const { file_id, upload_url, headers } = await data('createUpload', {
+        as: world.member,
+        params: { room_id: world.room_id },
+        query: { name: 'a', size: 1, content_type: 'text/plain' },
+      });
+      const frame = attached(file_id);
+      expect(await refusedWith('message', newSocket(world.member), frame)).toBe('file_not_uploaded');
+      await fetch(upload_url, { method: 'PUT', body: bytes, headers });
+      expect(await reply('message', newSocket(world.member), frame)).toMatchObject({ attachment: { file_id } });
+    });
+
+    test('takes nothing of a file from the sender but its id', async () => {
+      const { file_id } = await file(world.member);
+      expect(
+        await refusedWith(
+          'message',
+          newSocket(world.member),
+          attached(file_id, { attachment: { file_id, name: 'x' } }),
+        ),
+      ).toBe('invalid_request');
+    });
+  });
+
+  describe('is refused', () => {
+    test.each<[string, () => Promise<readonly [string, string]>, string]>([
+      ['from an outsider', async () => [world.room_id, world.outsider], 'not_a_participant'],
+      ['to no room', async () => [unknownRoom, world.member], 'room_not_found'],
+      [
+        'after the sender’s removal, although the connection is still there',
+        async () => {
+          const { room_id, admin, member } = await newRoom();
+          await joined(room_id, member);
+          await data('removeParticipants', { as: admin, params: { room_id }, body: { participant_ids: [member] } });
+          return [room_id, member];
+        },
+        'not_a_participant',
+      ],
+      [
+        'after the end',
+        async () => {
+          const { room_id, admin, member } = await newRoom();
+          await data('endRoom', { as: admin, params: { room_id } });
+          return [room_id, member];
+        },
+        'room_ended',
+      ],
+      [
+        'before the start',
+        async () => {
+          const { room_id, member } = await newRoom({
+            body: { start_time: new Date(Date.now() + HOUR).toISOString() },
+          });
+          return [room_id, member];
+        },
+        'room_not_started',
+      ],
+    ])('%s', async (_, situation, code) => {
+      const [room_id, user] = await situation();
+      const socket = newSocket(user);
+      expect(await refusedWith('message', socket, text('x', { room_id }))).toBe(code);
+      expect(await chatOf(room_id)).toEqual(room_id === world.room_id ? expect.any(Array) : []);
+    });
+
+    test.each<[string, object, string]>([
+      ['with neither text nor file', { text: undefined }, 'text or attachment'],
+      ['with an empty text', { text: '' }, 'text '],
+      ['with a text that does not show', { text: ' \u200b\n' }, 'text '],
+      ['with a null byte', { text: 'a\u0000' }, 'text '],
+      ['with half a character', { text: 'a\ud83d' }, 'text '],
+      ['with a text that is too long', { text: 'x'.repeat(MAX_MESSAGE_LENGTH + 1) }, 'text must be at most 8000'],
+      ['with a number for a text', { text: 1 }, 'text must be a string'],
+      ['without client_message_id', { client_message_id: undefined }, 'client_message_id is required'],
+      ['with a client_message_id that would reach into another key', { client_message_id: 'a#b' }, 'client_message_id'],
+      ['without a room', { room_id: undefined }, 'room_id is required'],
+      ['with a room id that is none', { room_id: 'x' }, 'room_id must be a UUID'],
+      ['with somebody else as its sender', { sender_id: 'x' }, 'sender_id is not a field'],
+      ['with a made-up time', { sent_at: '2020-01-01T00:00:00.000Z' }, 'sent_at is not a field'],
+      ['with a request_id that is too long', { request_id: 'x'.repeat(129) }, 'request_id'],
+    ])('%s', async (_, more, message) => {
+      const before = await chatOf(world.room_id);
+      const answer = await act('message', newSocket(world.member), text('x', more));
+      expect(answer).toMatchObject({ ok: false, code: 'invalid_request', message: expect.stringContaining(message) });
+      expect(await chatOf(world.room_id)).toEqual(before);
+    });
+  });
+
+  test('may be as long as the contract says, in any script', async () => {
+    for (const one of ['x', '漢', 'é', '\n'])
+      expect(
+        (await reply('message', newSocket(world.member), text(`a${one.repeat(MAX_MESSAGE_LENGTH - 1)}`))).text,
+      ).toHaveLength(MAX_MESSAGE_LENGTH);
+  });
+});
+
+describe('the same client_message_id', () => {
+  test('a hundred times at once is one message, and all replies are the same', async () => {
+    const { room_id, member } = await newRoom();
+    const frame = text('once', { room_id });
+    // Over several connections, as after a reconnect: one would be above the rate.
+    const sockets = Array.from({ length: 4 }, () => newSocket(member));
+    const replies = await Promise.all(
+      Array.from({ length: 100 }, (_, n) => reply('message', sockets[n % 4] ?? newSocket(member), frame)),
+    );
+    expect(new Set(replies.map((each) => JSON.stringify(each))).size).toBe(1);
+    expect(await history(room_id, member)).toEqual([replies[0]]);
+    expect(await chatOf(room_id)).toHaveLength(2);
+  });
+
+  test('with another text gets the first answer', async () => {
+    const frame = text('first');
+    const first = await reply('message', newSocket(world.member), frame);
+    expect(await reply('message', newSocket(world.member), { ...frame, text: 'second' })).toEqual(first);
+  });
+
+  test('is another message for another sender, and in another room', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const other = await newRoom({ members: [member] });
+    const frame = { client_message_id: 'same', text: 'x' };
+    const ids = [
+      await reply('message', newSocket(member), { ...frame, room_id }),
+      await reply('message', newSocket(admin), { ...frame, room_id }),
+      await reply('message', newSocket(member), { ...frame, room_id: other.room_id }),
+    ].map(({ message_id }) => message_id);
+    expect(new Set(ids).size).toBe(3);
+  });
+
+  test('is a new message after a day, whether the first marker has been deleted by then or not', async () => {
+    const { room_id, member } = await newRoom();
+    const frame = text('again', { room_id });
+    const socket = newSocket(member, Math.floor(Date.now() / 1_000) + 3 * 86_400);
+    const first = await reply('message', socket, frame);
+    await at(Date.now() + 23 * HOUR, async () => expect(await reply('message', socket, frame)).toEqual(first));
+    await at(Date.now() + 25 * HOUR, async () => {
+      const later = await reply('message', socket, frame);
+      expect(later.message_id > first.message_id).toBe(true);
+    });
+  });
+});
+
+test('two senders at full speed meet no conflict, and the history has all they sent', async () => {
+  const { room_id, admin, member } = await newRoom();
+  const burst = async (user: string) => {
+    const socket = newSocket(user);
+    const all = await Promise.all(
+      Array.from({ length: 90 }, (_, n) => act('message', socket, text(`${n}`, { room_id }))),
+    );
+    return all.map((answer) => (answer.ok ? answer.data.message_id : answer.code));
+  };
+  const [first, second] = await Promise.all([burst(admin), burst(member)]);
+  const stored = await history(room_id, admin);
+  expect(stored.map(({ message_id }) => message_id)).toEqual([...first, ...second].sort());
+  expect(new Set(stored.map(({ message_id }) => message_id)).size).toBe(180);
+});
+
+describe('every frame', () => {
+  test('of a connection whose token has expired meanwhile is refused', async () => {
+    const socket = newSocket(world.member, Math.floor(Date.now() / 1_000) + 60);
+    await reply('ping', socket, {});
+    await at(Date.now() + 61_000, async () => {
+      const { room_id } = world;
+      expect(await refusedWith('ping', socket, {})).toBe('token_expired');
+      expect(await refusedWith('join', socket, { room_id })).toBe('token_expired');
+      expect(await refusedWith('leave', socket, { room_id })).toBe('token_expired');
+      expect(await refusedWith('message', socket, text('x'))).toBe('token_expired');
+      expect(await actUnknown(socket, {})).toMatchObject({ code: 'token_expired' });
+    });
+  });
+
+  test.each(['', ' ', 'null', '"text"', '7', '[]', '[{"action":"ping"}]', '{"action":"ping"', 'ping', '\u0000\u0001'])(
+    'that is no JSON object is refused: %j',
+    async (frame) => {
+      const answer = await actUnknown(newSocket(newUser()), frame);
+      expect(answer).toMatchObject({ ok: false, code: 'invalid_request', request_id: null });
+      if (!answer.ok) expect(answer.message).toBe('A frame must be a JSON object.');
+    },
+  );
+
+  test('above 32 KB is refused, and one of just that is not', async () => {
+    const socket = newSocket(world.member);
+    const padded = (bytes: number) => {
+      const frame = frameOf('ping', { request_id: 'r' });
+      return frame + ' '.repeat(bytes - Buffer.byteLength(frame));
+    };
+    expect(await act('ping', socket, padded(MAX_FRAME_BYTES))).toMatchObject({ ok: true });
+    expect(await act('ping', socket, padded(MAX_FRAME_BYTES + 1))).toMatchObject({
+      ok: false,
+      code: 'payload_too_large',
+      message: 'A frame must be at most 32768 bytes.',
+      request_id: 'r',
+    });
+    // Bytes, not characters.
+    expect(await refusedWith('message', socket, text('漢'.repeat(11_000)))).toBe('payload_too_large');
+  });
+
+  test('has its request_id in the reply wherever that can be read', async () => {
+    const socket = newSocket(world.member);
+    expect(await act('ping', socket, { request_id: 'a' })).toMatchObject({ ok: true, request_id: 'a' });
+    expect(await act('ping', socket, { request_id: 'b', more: 1 })).toMatchObject({ ok: false, request_id: 'b' });
+    expect(await act('join', socket, { request_id: 'c', room_id: unknownRoom })).toMatchObject({ request_id: 'c' });
+    expect(await actUnknown(socket, { request_id: 'd' })).toMatchObject({ ok: false, request_id: 'd' });
+    for (const request_id of [undefined, null, 7, '', 'x'.repeat(129), { a: 1 }])
+      expect(await act('ping', socket, { request_id })).toMatchObject({
+        ok: false,
+        code: 'invalid_request',
+        request_id: null,
+      });
+  });
+
+  test.each([
+    {},
+    { action: 'jion' },
+    { action: null },
+    { action: '$default' },
+    { action: 'toString' },
+    { room_id: 'x' },
+  ])('of an unknown action is told which there are: %j', async (frame) => {
+    expect(await actUnknown(newSocket(newUser()), frame)).toMatchObject({
+      ok: false,
+      code: 'invalid_request',
+      message: `action must be one of ${Object.keys(actions).join(', ')}`,
+    });
+  });
+
+  test('may be a ping, which costs one trip and answers with the time', async () => {
+    const answer = await act('ping', newSocket(newUser()), {});
+    if (!answer.ok) throw new Error(answer.message);
+    expect(new Date(answer.data.time).toISOString()).toBe(answer.data.time);
+    expect(answer.trace.trips).toBe(1);
+  });
+});
+
+describe('the rate of a connection', () => {
+  const NOW = Date.parse('2026-05-05T12:00:01.000Z');
+  const soon = NOW / 1_000 + 600;
+
+  test('is bounded, and what is too much is refused without a trace', async () => {
+    await at(NOW, async () => {
+      const { room_id, member, admin } = await newRoom();
+      const socket = newSocket(member, soon);
+      const answers = await Promise.all(
+        Array.from({ length: MAX_FRAMES_PER_WINDOW + 20 }, () => act('message', socket, text('x', { room_id }))),
+      );
+      const refused = answers.flatMap((answer) => (answer.ok ? [] : [answer.code]));
+      expect(refused).toEqual(Array(20).fill('too_many_requests'));
+      expect(await history(room_id, admin)).toHaveLength(MAX_FRAMES_PER_WINDOW);
+      for (const action of ['join', 'leave'] as const)
+        expect(await refusedWith(action, socket, { room_id })).toBe('too_many_requests');
+      expect(await refusedWith('ping', socket, {})).toBe('too_many_requests');
+      expect(await actUnknown(socket, {})).toMatchObject({ code: 'too_many_requests' });
+      expect(
+        (await snapshot()).filter((item) => item.includes(socket.connection_id) && !item.includes('FRAMES#')),
+      ).toEqual([]);
+      // The connection itself is as good as ever: others of the same user are not concerned, and it goes on later.
+      await reply('ping', newSocket(member, soon), {});
+    });
+  });
+
+  test('starts anew with the next window', async () => {
+    const socket = newSocket(newUser(), soon);
+    await at(NOW, async () => {
+      for (let n = 0; n < MAX_FRAMES_PER_WINDOW; n++) await reply('ping', socket, {});
+      expect(await refusedWith('ping', socket, {})).toBe('too_many_requests');
+    });
+    await at(NOW + 10_000, () => reply('ping', socket, {}));
+  });
+
+  test('is counted in items that DynamoDB deletes by itself', async () => {
+    const socket = newSocket(newUser());
+    await reply('ping', socket, {});
+    const [counter] = (await snapshot()).filter((item) => item.includes(socket.connection_id));
+    const { expires_at } = JSON.parse(counter ?? '{}');
+    expect(expires_at).toBeGreaterThan(Date.now() / 1_000);
+    expect(expires_at).toBeLessThan(Date.now() / 1_000 + 60);
+    await disconnect(socket);
+  });
+});

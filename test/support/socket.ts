@@ -1,0 +1,194 @@
+import { randomUUID } from 'node:crypto';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Context } from 'aws-lambda';
+import * as v from 'valibot';
+import { expect } from 'vitest';
+import { ERRORS, type ErrorCode } from '../../core/contract/errors.ts';
+import {
+  type Action,
+  type ActionName,
+  actions,
+  COMMON_ACTION_ERRORS,
+  unknownAction,
+} from '../../core/contract/realtime.ts';
+import type { SocketEvent, SocketHandler } from '../../core/realtime/action.ts';
+import { type LogLine, logged } from './logs.ts';
+import { type Trace, traced } from './trace.ts';
+
+/*
+ * Invokes the handlers of the WebSocket API with the events of API Gateway, and holds every reply to what the contract says
+ * of the action: shape, codes, and the permissions it takes.
+ */
+
+/** One connection of a user, as API Gateway knows it. */
+export interface Socket {
+  readonly connection_id: string;
+  readonly user_id: string;
+  /** In epoch seconds. */
+  readonly token_expires_at: number;
+}
+
+export const newSocket = (user_id: string, token_expires_at = Math.floor(Date.now() / 1_000) + 3_600): Socket => ({
+  // As API Gateway's own: base64 that ends in one "=".
+  connection_id: `${randomUUID().replaceAll('-', '').slice(0, 15)}=`,
+  user_id,
+  token_expires_at,
+});
+
+const context: Context = {
+  callbackWaitsForEmptyEventLoop: false,
+  functionName: 'rooms-test',
+  functionVersion: '$LATEST',
+  invokedFunctionArn: 'arn:aws:lambda:us-east-1:000000000000:function:rooms-test',
+  memoryLimitInMB: '512',
+  awsRequestId: randomUUID(),
+  logGroupName: 'rooms-test',
+  logStreamName: 'rooms-test',
+  getRemainingTimeInMillis: () => 100_000,
+  done: () => {},
+  fail: () => {},
+  succeed: () => {},
+};
+
+type RouteKey = ActionName | '$default' | '$connect' | '$disconnect';
+
+/** The event that API Gateway would call a route's function with. Everything in the authorizer's context is text. */
+export function socketEvent(routeKey: RouteKey, socket: Socket, body?: string): SocketEvent {
+  const now = new Date();
+  return {
+    requestContext: {
+      routeKey,
+      eventType: routeKey === '$connect' ? 'CONNECT' : routeKey === '$disconnect' ? 'DISCONNECT' : 'MESSAGE',
+      messageId: randomUUID(),
+      messageDirection: 'IN',
+      extendedRequestId: randomUUID(),
+      requestTime: now.toISOString(),
+      requestTimeEpoch: now.getTime(),
+      stage: 'v1',
+      connectedAt: now.getTime(),
+      requestId: randomUUID(),
+      domainName: 'sockets.test.example',
+      connectionId: socket.connection_id,
+      apiId: 'test',
+      authorizer: {
+        principalId: socket.user_id,
+        integrationLatency: 12,
+        user_id: socket.user_id,
+        token_expires_at: String(socket.token_expires_at),
+      },
+    } as SocketEvent['requestContext'],
+    ...(body !== undefined && { body }),
+    isBase64Encoded: false,
+  };
+}
+
+/** The handler in a file of functions/realtime. */
+async function handlerOf(name: string): Promise<SocketHandler> {
+  const loaded: { handler: SocketHandler } = await import(
+    pathToFileURL(resolve('functions', 'realtime', `${name}.ts`)).href
+  );
+  return loaded.handler;
+}
+
+interface Common {
+  readonly request_id: string | null;
+  readonly trace: Trace;
+  readonly log: LogLine;
+}
+export type DataOf<Name extends ActionName> = v.InferOutput<(typeof actions)[Name]['data']>;
+export type SocketReply<Data> = Common &
+  (
+    | { readonly ok: true; readonly data: Data }
+    | { readonly ok: false; readonly code: ErrorCode; readonly message: string }
+  );
+
+const replySchema = v.variant('ok', [
+  v.strictObject({ type: v.literal('reply'), request_id: v.string(), ok: v.literal(true), data: v.unknown() }),
+  v.strictObject({
+    type: v.literal('reply'),
+    request_id: v.nullable(v.string()),
+    ok: v.literal(false),
+    error: v.strictObject({
+      code: v.picklist(Object.keys(ERRORS) as ErrorCode[]),
+      message: v.pipe(v.string(), v.minLength(1)),
+    }),
+  }),
+]);
+
+/** What a frame is answered with, whatever it is; fails the test where the contract does not have that answer. */
+async function exchange(row: Action, file: string, socket: Socket, body: string): Promise<SocketReply<unknown>> {
+  const handler = await handlerOf(file);
+  const event = socketEvent(row.action as RouteKey, socket, body);
+  const {
+    result: { result, trace },
+    lines,
+  } = await logged(() => traced(() => handler(event, context)));
+
+  expect([...trace.actions], `${row.action} may do no more than its row's "access" says`).toSatisfy((used: string[]) =>
+    used.every((each) => (row.access.table as readonly string[]).includes(each)),
+  );
+  const [log, ...more] = lines;
+  if (!log || more.length > 0) throw new Error(`${row.action} must log one line, not ${JSON.stringify(lines)}`);
+  expect(result.statusCode).toBe(200);
+  const reply = v.parse(replySchema, JSON.parse(result.body ?? ''));
+  const common = { request_id: reply.request_id, trace, log };
+  if (reply.ok) {
+    const data = v.parse(row.data, reply.data);
+    // Parsing drops what the schema does not know.
+    expect(reply.data).toEqual(data);
+    return { ...common, ok: true, data };
+  }
+  const documented: readonly ErrorCode[] = [...COMMON_ACTION_ERRORS, ...row.errors];
+  expect(documented, `${row.action} does not list ${reply.error.code}`).toContain(reply.error.code);
+  return { ...common, ok: false, ...reply.error };
+}
+
+/** The frame of an action: an object gets `action` and a `request_id`, where it has none; a text is sent as it is. */
+export const frameOf = (action: string, frame: object | string): string =>
+  typeof frame === 'string' ? frame : JSON.stringify({ action, request_id: randomUUID(), ...frame });
+
+/** Sends a frame of an action, and answers with the reply. */
+export const act = async <Name extends ActionName>(
+  action: Name,
+  socket: Socket,
+  frame: object | string,
+): Promise<SocketReply<DataOf<Name>>> =>
+  (await exchange(actions[action], action, socket, frameOf(action, frame))) as SocketReply<DataOf<Name>>;
+
+/** Sends a frame that no route is for. */
+export const actUnknown = (socket: Socket, frame: object | string): Promise<SocketReply<unknown>> =>
+  exchange(unknownAction, 'default', socket, typeof frame === 'string' ? frame : JSON.stringify(frame));
+
+/** `data` of the successful reply to a frame; fails the test for any other. */
+export async function reply<Name extends ActionName>(
+  action: Name,
+  socket: Socket,
+  frame: object,
+): Promise<DataOf<Name>> {
+  const answer = await act(action, socket, frame);
+  if (answer.ok) return answer.data;
+  throw new Error(`${action} was refused: ${answer.code}: ${answer.message} ${JSON.stringify(answer.log)}`);
+}
+
+/** The code with which a frame is refused. */
+export async function refusedWith(action: ActionName, socket: Socket, frame: object | string): Promise<ErrorCode> {
+  const answer = await act(action, socket, frame);
+  if (!answer.ok) return answer.code;
+  throw new Error(`${action} was not refused, but answered with ${JSON.stringify(answer.data)}`);
+}
+
+/** A new connection of a user that has joined a room. */
+export async function joined(room_id: string, user_id: string, token_expires_at?: number): Promise<Socket> {
+  const socket = newSocket(user_id, token_expires_at);
+  await reply('join', socket, { room_id });
+  return socket;
+}
+
+/** Ends a connection, as when a browser tab is closed. Answers with what it asked of DynamoDB. */
+export async function disconnect(socket: Socket): Promise<Trace> {
+  const handler = await handlerOf('disconnect');
+  const { result } = await logged(() => traced(() => handler(socketEvent('$disconnect', socket), context)));
+  expect(result.result).toEqual({ statusCode: 200 });
+  return result.trace;
+}
