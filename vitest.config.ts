@@ -30,6 +30,10 @@ export default defineConfig({
         test: { name: 'infrastructure', include: ['test/infrastructure/**/*.test.ts'], ...PATIENT },
       },
       {
+        // The client SDK, over real HTTP and real WebSockets.
+        test: { name: 'client', include: ['test/client/**/*.test.ts'], ...PATIENT },
+      },
+      {
         // `npm start` and what a user does with it.
         test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 300_000, hookTimeout: 300_000 },
       },

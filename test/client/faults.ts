@@ -1,0 +1,81 @@
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import type { WebSocketConstructor } from '../../client/src/index.ts';
+
+/** A way to the server that can be broken: a TCP proxy, so that whatever is behind it need not take part. */
+export interface Way {
+  /** The URL that leads to `target` through here. */
+  readonly url: string;
+  /** Connections that lead through at this moment. */
+  readonly open: () => number;
+  /** Ends all connections, in the middle of whatever they were at. */
+  cut(): void;
+  /** Nothing gets through any more on the connections there are, and neither side is told. */
+  freeze(): void;
+  /** Whether new connections are refused. */
+  refusing: boolean;
+  close(): Promise<void>;
+}
+
+export async function breakableWay(target: string): Promise<Way> {
+  const { hostname, port, protocol, pathname } = new URL(target);
+  const pairs = new Set<readonly [Socket, Socket]>();
+  const way: Way = {
+    url: '',
+    open: () => pairs.size,
+    cut() {
+      for (const pair of pairs) for (const socket of pair) socket.destroy();
+      pairs.clear();
+    },
+    freeze() {
+      for (const [near, far] of pairs) {
+        near.unpipe(far);
+        far.unpipe(near);
+        near.pause();
+        far.pause();
+      }
+    },
+    refusing: false,
+    async close() {
+      way.cut();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+  const server = createServer((near) => {
+    if (way.refusing) return void near.destroy();
+    const far = connect(Number(port) || (protocol === 'wss:' ? 443 : 80), hostname);
+    const pair = [near, far] as const;
+    pairs.add(pair);
+    const end = () => {
+      for (const socket of pair) socket.destroy();
+      pairs.delete(pair);
+    };
+    for (const socket of pair) socket.on('error', end).on('close', end);
+    near.pipe(far);
+    far.pipe(near);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const own = (server.address() as AddressInfo).port;
+  return Object.assign(way, { url: `${protocol}//127.0.0.1:${own}${pathname}` });
+}
+
+/** A WebSocket that loses frames which `isLost` says so of. */
+export const lossyWebSocket = (isLost: (frame: string) => boolean): WebSocketConstructor =>
+  class extends WebSocket {
+    override set onmessage(listener: ((event: MessageEvent) => void) | null) {
+      super.onmessage = listener && ((event) => void (isLost(String(event.data)) || listener(event)));
+    }
+    override get onmessage() {
+      return null;
+    }
+  };
+
+/** Numbers from 0 to 1 that are the same for the same seed (mulberry32), so that a failure can be played again. */
+export function seededRandom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
