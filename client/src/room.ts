@@ -1,4 +1,4 @@
-import { type EventData, type EventName, MAX_PAGE_SIZE, type Message, type MyRoom } from './contract.ts';
+import { type Actions, type EventData, type EventName, MAX_PAGE_SIZE, type Message, type MyRoom } from './contract.ts';
 import { codeOf, isRetryable, RoomsApiError, type RoomsErrorCode } from './errors.ts';
 import { emitter, type Feed, feed } from './events.ts';
 import type { Progress, UploadOptions } from './files.ts';
@@ -44,6 +44,11 @@ export interface OutgoingMessage {
   readonly text?: string | undefined;
   /** A file that was uploaded to the room, or one to upload first. */
   readonly attachment?: { readonly file_id: string } | Blob | Uint8Array<ArrayBuffer> | undefined;
+  /**
+   * 1 to 128 letters, digits or `. _ : -`, which come back with the message: an application that shows messages before they
+   * are stored tells its own by it, and can send one again without harm for a day. Default: a random one.
+   */
+  readonly client_message_id?: string | undefined;
 }
 
 export interface SendOptions extends Pick<UploadOptions, 'name' | 'contentType' | 'signal'> {
@@ -272,7 +277,7 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     const missed =
       !started && history
         ? await latestMessages(readPage, MAX_PAGE_SIZE, seen, history)
-        : await missedMessages(readPage, MAX_PAGE_SIZE, seen);
+        : [];
     const isFirst = !started;
     resolveJoined(room);
     // Lets whoever awaits the join add listeners before the first event.
@@ -319,14 +324,13 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
   }
 
   async function sendUntilAcknowledged(
-    frame: { readonly text?: string; readonly attachment?: { readonly file_id: string } },
+    frame: Omit<Actions['message']['frame'], 'room_id'>,
     signal: AbortSignal | undefined,
   ): Promise<Message> {
-    const client_message_id = randomId();
     for (let tried = 0; ; tried++) {
       const socket = await joinedSocket(signal);
       try {
-        const request = socket.request('message', { room_id, client_message_id, ...frame });
+        const request = socket.request('message', { room_id, ...frame });
         const message = await abortable(request, signal);
         // Should the broadcast of it be late or lost, the sender has seen it all the same.
         onEvent(messageEvent(message));
@@ -342,12 +346,12 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
   }
 
   async function send(message: OutgoingMessage, options: SendOptions = {}): Promise<Message> {
-    const { text, attachment } = message;
+    const { text, attachment, client_message_id = randomId() } = message;
     const file = attachment && isFile(attachment) ? await host.upload(attachment, options) : attachment;
     const sent = queue.then(() => {
       options.signal?.throwIfAborted();
       return sendUntilAcknowledged(
-        { ...(text && { text }), ...(file && { attachment: { file_id: file.file_id } }) },
+        { client_message_id, ...(text && { text }), ...(file && { attachment: { file_id: file.file_id } }) },
         options.signal,
       );
     });
