@@ -43,8 +43,13 @@ describe('a chosen environment', () => {
     expect(environment.allowedOrigins.length).toBeGreaterThan(0);
     expect(Object.values(RetentionDays)).toContain(environment.logRetentionDays);
     expect(environment.maxUploadBytes).toBeLessThanOrEqual(5 * 1024 ** 3);
-    expect(environment.throttling.rate).toBeGreaterThan(0);
-    expect(environment.throttling.burst).toBeGreaterThanOrEqual(environment.throttling.rate);
+    for (const { rate, burst } of [environment.throttling, environment.webSocketThrottling]) {
+      expect(rate).toBeGreaterThan(0);
+      expect(burst).toBeGreaterThanOrEqual(rate);
+    }
+    // All APIs of an account share 10,000 a second, and 5,000 at once.
+    expect(environment.throttling.rate + environment.webSocketThrottling.rate).toBeLessThanOrEqual(10_000);
+    expect(environment.webSocketThrottling.burst).toBeLessThanOrEqual(5_000);
   });
 
   it('takes issuer and audience from the command line', () => {

@@ -1,11 +1,12 @@
 import { Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
-import { allRoutes } from '../../core/contract/index.ts';
+import { allRoutes, kebab } from '../../core/contract/index.ts';
 import type { Route } from '../../core/contract/route.ts';
+import { permissions, sorted } from './permissions.ts';
 import { AUDIENCE, at, countByType, ISSUER, ofType, onlyOne, synthesize, withImports } from './synthesize.ts';
 
 const MAX_UPLOAD_BYTES = 7_000_000;
-const { data, http } = synthesize('dev', {
+const { data, http, codeOf } = synthesize('dev', {
   allowedOrigins: ['https://a.example'],
   maxUploadBytes: MAX_UPLOAD_BYTES,
   logRetentionDays: 5,
@@ -96,7 +97,8 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
     });
   });
 
-  it('runs as Node 24 on arm64, within ten seconds', () => {
+  it('runs its own code, as Node 24 on arm64, within ten seconds', () => {
+    expect(codeOf(behind(route).handler)).toBe(kebab(operation));
     expect(behind(route).handler).toMatchObject({
       Runtime: 'nodejs24.x',
       Architectures: ['arm64'],
@@ -128,7 +130,7 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
       ...(access.index ?? []).map((action) => [`dynamodb:${action}`, index]),
       ...(access.bucket ?? []).map((action) => [`s3:${action}`, objects]),
     ];
-    expect(sorted(permissions(role))).toEqual(sorted(expected));
+    expect(sorted(permissions(role, data))).toEqual(sorted(expected));
     expect(role).not.toHaveProperty('ManagedPolicyArns');
     expect(at(role, 'AssumeRolePolicyDocument', 'Statement')).toEqual([
       { Effect: 'Allow', Action: 'sts:AssumeRole', Principal: { Service: 'lambda.amazonaws.com' } },
@@ -136,28 +138,10 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
   });
 });
 
-/** What a role allows, as pairs of one action and one resource. */
-function permissions(role: unknown): [action: string, resource: unknown][] {
-  return list(at(role, 'Policies'))
-    .flatMap((policy) => list(at(policy, 'PolicyDocument', 'Statement')))
-    .flatMap((statement) => {
-      expect(Object.keys(Object(statement)).sort()).toEqual(['Action', 'Effect', 'Resource']);
-      expect(at(statement, 'Effect')).toBe('Allow');
-      return list(at(statement, 'Action')).flatMap((action) =>
-        list(at(statement, 'Resource')).map((resource): [string, unknown] => [
-          String(action),
-          withImports(resource, data),
-        ]),
-      );
-    });
-}
-const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : [value]);
-const sorted = (pairs: readonly unknown[]): string[] => pairs.map((pair) => JSON.stringify(pair)).sort();
-
 describe('permissions as a whole', () => {
   it('have no wildcard in an action, and no resource that is any resource', () => {
     for (const role of roles.values())
-      for (const [action, resource] of permissions(role)) {
+      for (const [action, resource] of permissions(role, data)) {
         expect(action).not.toContain('*');
         expect(resource).not.toBe('*');
         expect(JSON.stringify(resource)).toContain('Fn::GetAtt');

@@ -1,8 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
+import { expect } from 'vitest';
+import { bundle } from '../../lib/bundle.ts';
+import { allEntries } from '../../lib/entries.ts';
 import { chosenEnvironment, type EnvironmentName, type Settings } from '../../lib/environments.ts';
 import { addStacks } from '../../lib/rooms-app.ts';
 
@@ -21,14 +24,39 @@ export function synthesize(env: EnvironmentName, settings: Partial<Settings> = {
     ['issuer', ISSUER],
     ['audience', AUDIENCE.join(',')],
   ]);
-  const { data, http } = addStacks(app, { ...chosenEnvironment((key) => given.get(key)), ...settings });
+  const { data, http, realtime } = addStacks(app, { ...chosenEnvironment((key) => given.get(key)), ...settings });
   const templates = {
     data: Template.fromStack(data),
     http: Template.fromStack(http),
+    realtime: Template.fromStack(realtime),
     terminationProtection: data.terminationProtection,
+    /** The name of the entry whose code a function has (its properties are given). */
+    codeOf: (fn: unknown): string => codeByKey.get(String(at(fn, 'Code', 'S3Key'))) ?? 'none of ours',
   };
+  const codeByKey = codeByAsset(outdir);
   rmSync(outdir, { recursive: true });
   return templates;
+}
+
+/** The name of the entry that each asset is the bundle of, by the asset's key: told by what is in the file. */
+function codeByAsset(outdir: string): ReadonlyMap<string, string> {
+  const nameByCode = new Map(
+    [...bundle(allEntries)].map(([name, folder]) => [readFileSync(join(folder, 'index.mjs'), 'utf8'), name]),
+  );
+  expect(nameByCode.size).toBe(allEntries.length);
+  const manifests = globSync('*.assets.json', { cwd: outdir }).map((file): unknown =>
+    JSON.parse(readFileSync(join(outdir, file), 'utf8')),
+  );
+  return new Map(
+    manifests
+      .flatMap((manifest) => Object.values(Object(at(manifest, 'files'))))
+      .filter((file) => at(file, 'source', 'packaging') === 'zip')
+      .map((file): [string, string] => {
+        const code = readFileSync(join(outdir, String(at(file, 'source', 'path')), 'index.mjs'), 'utf8');
+        const [destination] = Object.values(Object(at(file, 'destinations')));
+        return [String(at(destination, 'objectKey')), nameByCode.get(code) ?? 'none of ours'];
+      }),
+  );
 }
 
 /** What is found in a template by the path given; throws where there is nothing. */

@@ -1,0 +1,395 @@
+import { Match } from 'aws-cdk-lib/assertions';
+import { describe, expect, it } from 'vitest';
+import { allEntries } from '../../lib/entries.ts';
+import { type Allowed, permissions, sorted } from './permissions.ts';
+import { AUDIENCE, at, countByType, ISSUER, ofType, onlyOne, synthesize, withImports } from './synthesize.ts';
+
+const { data, http, realtime, codeOf } = synthesize('dev', { logRetentionDays: 5 });
+const prod = synthesize('prod');
+
+const roles = ofType(realtime, 'AWS::IAM::Role');
+const queues = ofType(realtime, 'AWS::SQS::Queue');
+const mappings = [...ofType(realtime, 'AWS::Lambda::EventSourceMapping').values()];
+const api = onlyOne(realtime, 'AWS::ApiGatewayV2::Api').id;
+const bus = onlyOne(realtime, 'AWS::Events::EventBus');
+const group = onlyOne(realtime, 'AWS::Scheduler::ScheduleGroup');
+
+/** The functions of the stack by the name of their code. */
+const functions = new Map(
+  [...ofType(realtime, 'AWS::Lambda::Function')].map(([id, properties]) => {
+    const roleId = String(at(properties, 'Role', 'Fn::GetAtt', 0));
+    return [codeOf(properties), { id, properties, roleId, role: roles.get(roleId) }] as const;
+  }),
+);
+function functionOf(name: string) {
+  const found = functions.get(name);
+  if (found === undefined) throw new Error(`${name} is not deployed.`);
+  return found;
+}
+
+const arnOf = (id: string) => ({ 'Fn::GetAtt': [id, 'Arn'] });
+const arn = (service: string, ...rest: unknown[]) => ({
+  'Fn::Join': [
+    '',
+    [
+      'arn:',
+      { Ref: 'AWS::Partition' },
+      `:${service}:`,
+      { Ref: 'AWS::Region' },
+      ':',
+      { Ref: 'AWS::AccountId' },
+      ...rest,
+    ],
+  ],
+});
+
+const table = arnOf('RoomsTable');
+const index = { 'Fn::Join': ['', [table, '/index/GSI1']] };
+const objects = { 'Fn::Join': ['', [arnOf('FilesBucket'), '/rooms/*']] };
+const stream = { 'Fn::GetAtt': ['RoomsTable', 'StreamArn'] };
+const connections = (method: string) => arn('execute-api', ':', { Ref: api }, `/v1/${method}/@connections/*`);
+
+/** The queue that the mapping of a function puts aside what it cannot work on. */
+const mappingOf = (name: string): unknown =>
+  mappings.find((each) => at(each, 'FunctionName', 'Ref') === functionOf(name).id);
+const asideOf = (name: string): string =>
+  String(at(mappingOf(name), 'DestinationConfig', 'OnFailure', 'Destination', 'Fn::GetAtt', 0));
+const presenceQueue = String(at(mappingOf('presence'), 'EventSourceArn', 'Fn::GetAtt', 0));
+const announceQueue = String(at(functionOf('announce').properties, 'DeadLetterConfig', 'TargetArn', 'Fn::GetAtt', 0));
+
+const trusts = (role: unknown): unknown => at(role, 'AssumeRolePolicyDocument', 'Statement', 0, 'Principal', 'Service');
+const scheduleRole = [...roles].find(([, role]) => trusts(role) === 'scheduler.amazonaws.com');
+if (scheduleRole === undefined) throw new Error('Schedules have no role.');
+
+const on = (service: string, resource: unknown, ...actions: string[]): Allowed[] =>
+  actions.map((action) => [`${service}:${action}`, resource]);
+const broadcasting: Allowed[] = [
+  ...on('dynamodb', table, 'Query', 'UpdateItem', 'DeleteItem'),
+  ...['POST', 'DELETE'].flatMap((method) => on('execute-api', connections(method), 'ManageConnections')),
+];
+const reading: Allowed[] = on('dynamodb', stream, 'DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams');
+
+const TABLE_NAME = { Ref: 'RoomsTable' };
+const CALLBACK_URL = {
+  'Fn::Join': [
+    '',
+    ['https://', { Ref: api }, '.execute-api.', { Ref: 'AWS::Region' }, '.', { Ref: 'AWS::URLSuffix' }, '/v1'],
+  ],
+};
+const EVENT_BUS_NAME = { Ref: bus.id };
+
+interface Expected {
+  readonly memory?: number;
+  readonly timeout?: number;
+  readonly variables: Readonly<Record<string, unknown>>;
+  /** Beside writing its log. */
+  readonly allowed: readonly Allowed[];
+}
+
+/** What each function is given. Nothing follows from the code under test: this is what its author must change as well. */
+const expected: Readonly<Record<string, Expected>> = {
+  authorizer: { variables: { ISSUER, AUDIENCE: AUDIENCE.join(',') }, allowed: [] },
+  connect: { variables: {}, allowed: [] },
+  disconnect: {
+    timeout: 29,
+    variables: { TABLE_NAME },
+    allowed: [...on('dynamodb', table, 'UpdateItem', 'DeleteItem'), ...on('dynamodb', index, 'Query')],
+  },
+  default: { variables: { TABLE_NAME }, allowed: on('dynamodb', table, 'UpdateItem') },
+  ping: { variables: { TABLE_NAME }, allowed: on('dynamodb', table, 'UpdateItem') },
+  join: { variables: { TABLE_NAME }, allowed: on('dynamodb', table, 'GetItem', 'UpdateItem', 'PutItem') },
+  leave: { variables: { TABLE_NAME }, allowed: on('dynamodb', table, 'UpdateItem', 'DeleteItem') },
+  message: {
+    variables: { TABLE_NAME, BUCKET_NAME: { Ref: 'FilesBucket' } },
+    allowed: [...on('dynamodb', table, 'GetItem', 'UpdateItem', 'PutItem'), ...on('s3', objects, 'GetObject')],
+  },
+  'deliver-messages': {
+    memory: 1_024,
+    timeout: 60,
+    variables: { TABLE_NAME, CALLBACK_URL },
+    allowed: [...broadcasting, ...reading, ...on('sqs', arnOf(asideOf('deliver-messages')), 'SendMessage')],
+  },
+  'room-changes': {
+    memory: 1_024,
+    timeout: 60,
+    variables: {
+      TABLE_NAME,
+      CALLBACK_URL,
+      PRESENCE_QUEUE_URL: { Ref: presenceQueue },
+      EVENT_BUS_NAME,
+      SCHEDULE_GROUP: 'rooms-dev',
+      SCHEDULE_ROLE_ARN: arnOf(scheduleRole[0]),
+      ANNOUNCE_FUNCTION_ARN: arnOf(functionOf('announce').id),
+    },
+    allowed: [
+      ...broadcasting,
+      ...reading,
+      ...on('sqs', arnOf(asideOf('room-changes')), 'SendMessage'),
+      ...on('sqs', arnOf(presenceQueue), 'SendMessage'),
+      ...on('events', arnOf(bus.id), 'PutEvents'),
+      ...on(
+        'scheduler',
+        arn('scheduler', ':schedule/rooms-dev/*'),
+        'CreateSchedule',
+        'UpdateSchedule',
+        'DeleteSchedule',
+      ),
+      ['iam:PassRole', arnOf(scheduleRole[0]), { StringEquals: { 'iam:PassedToService': 'scheduler.amazonaws.com' } }],
+    ],
+  },
+  presence: {
+    variables: { TABLE_NAME },
+    allowed: [
+      ...on('dynamodb', table, 'UpdateItem'),
+      ...on('sqs', arnOf(presenceQueue), 'ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'),
+    ],
+  },
+  announce: {
+    memory: 1_024,
+    timeout: 60,
+    variables: { TABLE_NAME, CALLBACK_URL, EVENT_BUS_NAME },
+    allowed: [
+      ...broadcasting,
+      ...on('dynamodb', table, 'GetItem'),
+      ...on('events', arnOf(bus.id), 'PutEvents'),
+      ...on('sqs', arnOf(announceQueue), 'SendMessage'),
+    ],
+  },
+};
+const names = Object.keys(expected);
+
+describe('the real-time stack', () => {
+  it('deploys every function of the repository that the HTTP stack does not, once', () => {
+    const deployed = [http, realtime].flatMap((template) =>
+      [...ofType(template, 'AWS::Lambda::Function').values()].map(codeOf),
+    );
+    expect(deployed.sort()).toEqual(allEntries.map(({ name }) => name).sort());
+    const here = allEntries.filter(({ file }) => !file.startsWith('functions/http/')).map(({ name }) => name);
+    expect([...functions.keys()].sort()).toEqual(here.sort());
+    expect([...names].sort()).toEqual(here.sort());
+  });
+
+  it('holds what it takes and nothing else', () => {
+    const each = names.length;
+    expect(countByType(realtime)).toEqual({
+      'AWS::ApiGatewayV2::Api': 1,
+      'AWS::ApiGatewayV2::Stage': 1,
+      'AWS::ApiGatewayV2::Authorizer': 1,
+      'AWS::ApiGatewayV2::Route': 7,
+      'AWS::ApiGatewayV2::RouteResponse': 5,
+      'AWS::ApiGatewayV2::Integration': 7,
+      'AWS::ApiGateway::Account': 1,
+      'AWS::Lambda::Permission': 8,
+      'AWS::Lambda::Function': each,
+      'AWS::Lambda::EventSourceMapping': 3,
+      // And those of API Gateway and of the schedules.
+      'AWS::IAM::Role': each + 2,
+      // And one for the access log.
+      'AWS::Logs::LogGroup': each + 1,
+      // The presence queue, and one to put aside what fails: of each stream reader, of presence, and of the schedules.
+      'AWS::SQS::Queue': 5,
+      'AWS::SQS::QueuePolicy': 5,
+      'AWS::Events::EventBus': 1,
+      'AWS::Scheduler::ScheduleGroup': 1,
+    });
+  });
+
+  it('is protected from deletion in no environment, for it holds no data', () => {
+    expect(JSON.stringify(prod.realtime.toJSON())).not.toContain('DeletionProtection');
+  });
+});
+
+describe.each(names.map((name) => [name, expected[name] ?? fail(name)] as const))('%s', (name, wanted) => {
+  it('runs as Node 24 on arm64, with the memory and time it needs', () => {
+    expect(functionOf(name).properties).toMatchObject({
+      Runtime: 'nodejs24.x',
+      Architectures: ['arm64'],
+      Handler: 'index.handler',
+      MemorySize: wanted.memory ?? 512,
+      Timeout: wanted.timeout ?? 10,
+      LoggingConfig: { LogFormat: 'JSON' },
+    });
+  });
+
+  it('says what it is for, in no more than Lambda takes', () => {
+    expect(String(at(functionOf(name).properties, 'Description')).length).toBeLessThanOrEqual(256);
+  });
+
+  it('gets the variables that it reads, and no other', () => {
+    const environment = Object(functionOf(name).properties).Environment ?? { Variables: {} };
+    expect(withImports(environment, data)).toEqual({ Variables: wanted.variables });
+  });
+
+  it('may do what it does, write its own log, and nothing else', () => {
+    const { role, properties, roleId } = functionOf(name);
+    const log = arnOf(String(at(properties, 'LoggingConfig', 'LogGroup', 'Ref')));
+    const all = [...on('logs', log, 'CreateLogStream', 'PutLogEvents'), ...wanted.allowed];
+    expect(sorted(permissions(role, data))).toEqual(sorted(all));
+    expect(role).not.toHaveProperty('ManagedPolicyArns');
+    expect(at(role, 'AssumeRolePolicyDocument', 'Statement')).toEqual([
+      { Effect: 'Allow', Action: 'sts:AssumeRole', Principal: { Service: 'lambda.amazonaws.com' } },
+    ]);
+    const others = [...functions].filter(([other]) => other !== name).map(([, fn]) => fn);
+    expect(others.map((fn) => fn.roleId)).not.toContain(roleId);
+    expect(others.map((fn) => arnOf(String(at(fn.properties, 'LoggingConfig', 'LogGroup', 'Ref'))))).not.toContainEqual(
+      log,
+    );
+  });
+});
+
+function fail(name: string): never {
+  throw new Error(`Nothing is expected of ${name}.`);
+}
+
+describe('permissions as a whole', () => {
+  it('have no wildcard in an action; in a resource, only behind what cannot be known before', () => {
+    for (const role of [...functions.values()].map((fn) => fn.role))
+      for (const [action, resource] of permissions(role, data)) {
+        expect(action).not.toContain('*');
+        const text = JSON.stringify(resource).replace(/(\/rooms|\/@connections|:schedule\/rooms-dev)\/\*/, '');
+        expect(text).not.toContain('*');
+      }
+  });
+
+  it('are given by roles alone', () => {
+    for (const type of ['AWS::IAM::Policy', 'AWS::IAM::ManagedPolicy', 'AWS::IAM::RolePolicy'])
+      realtime.resourceCountIs(type, 0);
+  });
+
+  it('let schedules of the group invoke the function that announces, and nothing and nobody else', () => {
+    const [, role] = scheduleRole;
+    expect(permissions(role, data)).toEqual([['lambda:InvokeFunction', arnOf(functionOf('announce').id)]]);
+    expect(role).not.toHaveProperty('ManagedPolicyArns');
+    expect(at(role, 'AssumeRolePolicyDocument', 'Statement')).toEqual([
+      {
+        Effect: 'Allow',
+        Action: 'sts:AssumeRole',
+        Principal: { Service: 'scheduler.amazonaws.com' },
+        Condition: {
+          StringEquals: {
+            'aws:SourceAccount': { Ref: 'AWS::AccountId' },
+            'aws:SourceArn': arn('scheduler', ':schedule-group/rooms-dev'),
+          },
+        },
+      },
+    ]);
+  });
+});
+
+describe('logs', () => {
+  it('are kept for as long as the environment says', () => {
+    const groups = ofType(realtime, 'AWS::Logs::LogGroup');
+    for (const [id, properties] of groups) expect(properties, id).toMatchObject({ RetentionInDays: 5 });
+    realtime.allResources('AWS::Logs::LogGroup', { DeletionPolicy: 'Delete' });
+    prod.realtime.allResources('AWS::Logs::LogGroup', { DeletionPolicy: 'Retain' });
+  });
+});
+
+describe('readers of the table’s stream', () => {
+  const filters = {
+    'deliver-messages': { eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: 'MESSAGE#' }] } } } },
+    'room-changes': { dynamodb: { Keys: { SK: { S: ['ROOM', { prefix: 'PARTICIPANT#' }] } } } },
+  };
+
+  it('are two, for a shard serves no more', () => {
+    const readers = mappings.filter((each) => JSON.stringify(each).includes('StreamArn'));
+    expect(readers).toHaveLength(Object.keys(filters).length);
+  });
+
+  it.each(Object.entries(filters))('%s is woken for what concerns it', (name, filter) => {
+    expect(withImports(at(mappingOf(name), 'EventSourceArn'), data)).toEqual(stream);
+    const patterns = at(mappingOf(name), 'FilterCriteria', 'Filters');
+    expect(Array.isArray(patterns) ? patterns.map(({ Pattern }) => JSON.parse(Pattern)) : patterns).toEqual([filter]);
+  });
+
+  it.each(Object.keys(filters))('%s reads on whatever happens, and puts aside what it cannot work on', (name) => {
+    expect(mappingOf(name)).toEqual({
+      EventSourceArn: expect.anything(),
+      FunctionName: expect.anything(),
+      FilterCriteria: expect.anything(),
+      Tags: expect.anything(),
+      StartingPosition: 'LATEST',
+      BatchSize: 100,
+      ParallelizationFactor: 10,
+      BisectBatchOnFunctionError: true,
+      FunctionResponseTypes: ['ReportBatchItemFailures'],
+      MaximumRetryAttempts: 5,
+      MaximumRecordAgeInSeconds: 3_600,
+      DestinationConfig: { OnFailure: { Destination: arnOf(asideOf(name)) } },
+    });
+  });
+
+  it('are of no use without the stream', () => {
+    expect(onlyOne(data, 'AWS::DynamoDB::Table').properties).toMatchObject({
+      StreamSpecification: { StreamViewType: 'NEW_AND_OLD_IMAGES' },
+    });
+  });
+});
+
+describe('queues', () => {
+  const aside = [asideOf('deliver-messages'), asideOf('room-changes'), announceQueue];
+
+  it('are encrypted, and refuse everything that does not come over TLS', () => {
+    for (const [id, properties] of queues) {
+      expect(properties, id).toMatchObject({ SqsManagedSseEnabled: true });
+      realtime.hasResourceProperties('AWS::SQS::QueuePolicy', {
+        Queues: [{ Ref: id }],
+        PolicyDocument: {
+          Statement: [
+            {
+              Effect: 'Deny',
+              Action: 'sqs:*',
+              Principal: { AWS: '*' },
+              Condition: { Bool: { 'aws:SecureTransport': 'false' } },
+              Resource: arnOf(id),
+            },
+          ],
+        },
+      });
+    }
+  });
+
+  it('keep what was put aside as long as SQS can, one for each that puts something aside', () => {
+    const deadLetters = [
+      ...aside,
+      String(at(queues.get(presenceQueue), 'RedrivePolicy', 'deadLetterTargetArn', 'Fn::GetAtt', 0)),
+    ];
+    expect(new Set(deadLetters).size).toBe(4);
+    for (const id of deadLetters)
+      expect(queues.get(id), id).toEqual({
+        MessageRetentionPeriod: 14 * 24 * 3_600,
+        SqsManagedSseEnabled: true,
+        Tags: expect.anything(),
+      });
+    expect([...queues.keys()].sort()).toEqual([presenceQueue, ...deadLetters].sort());
+  });
+
+  it('hide what the presence function works on for six times its timeout, and give up after five', () => {
+    expect(queues.get(presenceQueue)).toMatchObject({
+      VisibilityTimeout: 6 * Number(at(functionOf('presence').properties, 'Timeout')),
+      RedrivePolicy: { maxReceiveCount: 5 },
+    });
+    expect(mappingOf('presence')).toEqual({
+      EventSourceArn: arnOf(presenceQueue),
+      FunctionName: { Ref: functionOf('presence').id },
+      BatchSize: 10,
+      FunctionResponseTypes: ['ReportBatchItemFailures'],
+      Tags: expect.anything(),
+    });
+  });
+});
+
+describe('the event bus and the schedules', () => {
+  it('are named after the environment', () => {
+    expect(bus.properties).toMatchObject({ Name: 'rooms-dev' });
+    expect(group.properties).toMatchObject({ Name: 'rooms-dev' });
+    realtime.hasOutput('EventBusName', { Value: { Ref: bus.id } });
+    prod.realtime.hasResourceProperties('AWS::Events::EventBus', { Name: 'rooms-prod' });
+    prod.realtime.hasResourceProperties('AWS::Scheduler::ScheduleGroup', { Name: 'rooms-prod' });
+  });
+
+  it('go with the stack', () => {
+    realtime.hasResource('AWS::Scheduler::ScheduleGroup', { DeletionPolicy: Match.not('Retain') });
+    prod.realtime.hasResource('AWS::Scheduler::ScheduleGroup', { DeletionPolicy: 'Delete' });
+  });
+});
