@@ -1,0 +1,147 @@
+import {
+  ConditionalCheckFailedException,
+  ProvisionedThroughputExceededException,
+  TransactionCanceledException,
+  TransactionConflictException,
+} from '@aws-sdk/client-dynamodb';
+import * as v from 'valibot';
+import { describe, expect, test } from 'vitest';
+import { RoomsError } from '../../core/contract/errors.ts';
+import { eitherOf } from '../../core/http/either.ts';
+import { toRoomsError } from '../../core/http/errors.ts';
+import { faultsOf } from '../../core/http/faults.ts';
+import { failure, success } from '../../core/http/response.ts';
+
+const meta = { $metadata: {}, message: 'm' };
+const named = (name: string): Error => Object.assign(new Error('m'), { name });
+const canceled = (...codes: readonly string[]) =>
+  new TransactionCanceledException({ ...meta, CancellationReasons: codes.map((Code) => ({ Code })) });
+
+describe('an error becomes', () => {
+  test('itself where it is one of ours', () => {
+    const error = new RoomsError('last_admin');
+    expect(toRoomsError(error)).toBe(error);
+  });
+
+  test.each([
+    ['try_again', new ProvisionedThroughputExceededException(meta)],
+    ['try_again', new TransactionConflictException(meta)],
+    ['try_again', named('ThrottlingException')],
+    ['try_again', named('RequestLimitExceeded')],
+    ['try_again', named('InternalServerError')],
+    ['try_again', named('TimeoutError')],
+    ['try_again', canceled('None', 'TransactionConflict')],
+    ['try_again', canceled('ThrottlingError')],
+    ['try_again', canceled('None', 'None', 'ProvisionedThroughputExceeded')],
+    ['internal', canceled('None', 'ValidationError')],
+    ['internal', new ConditionalCheckFailedException(meta)],
+    ['internal', named('AccessDeniedException')],
+    ['internal', named('ResourceNotFoundException')],
+    ['internal', new TypeError('x is not a function')],
+    ['internal', 'a text that was thrown'],
+    ['internal', undefined],
+    ['internal', null],
+    ['internal', { name: 'ThrottlingException' }],
+  ])('%s where it is %o, which stays its cause', (code, cause) => {
+    const error = toRoomsError(cause);
+    expect(error).toMatchObject({ code });
+    expect(error.cause).toBe(cause);
+  });
+});
+
+describe('faults', () => {
+  const schema = v.strictObject({
+    name: v.string(),
+    count: v.optional(v.pipe(v.number(), v.minValue(1, 'must be at least 1'))),
+    tags: v.optional(v.array(v.string())),
+    kind: v.optional(v.picklist(['a', 'b'], 'must be a or b')),
+    flag: v.optional(v.boolean()),
+  });
+  const faults = (input: unknown) => {
+    const { issues = [] } = v.safeParse(schema, input);
+    return faultsOf(issues, schema);
+  };
+
+  test.each([
+    [{ name: 1 }, [{ path: 'name', message: 'must be a string, not a number' }]],
+    [{ name: null }, [{ path: 'name', message: 'must be a string, not null' }]],
+    [{ name: [] }, [{ path: 'name', message: 'must be a string, not an array' }]],
+    [{}, [{ path: 'name', message: 'is required' }]],
+    [{ name: 'x', count: 0 }, [{ path: 'count', message: 'must be at least 1' }]],
+    [{ name: 'x', tags: ['a', 1] }, [{ path: 'tags.1', message: 'must be a string, not a number' }]],
+    [{ name: 'x', tags: {} }, [{ path: 'tags', message: 'must be an array, not an object' }]],
+    [{ name: 'x', kind: 'c' }, [{ path: 'kind', message: 'must be a or b' }]],
+    [{ name: 'x', flag: 'true' }, [{ path: 'flag', message: 'must be a boolean, not a string' }]],
+    [
+      { name: 'x', nmae: 'y' },
+      [{ path: 'nmae', message: 'is not a field of this request; it takes name, count, tags, kind, flag' }],
+    ],
+    [null, [{ message: 'The request must be an object, not null.' }]],
+  ])('of %j say what is wrong and what would be right', (input, expected) => {
+    expect(faults(input)).toEqual(expected);
+  });
+
+  test('never repeat what was sent, name a path of bounded length, and are not too many', () => {
+    const all = faults({
+      name: 'x',
+      ...Object.fromEntries(Array.from({ length: 30 }, (_, n) => [`${n}`.repeat(300), 'SECRET'])),
+    });
+    expect(all.length).toBeLessThanOrEqual(20);
+    expect(all.every(({ path = '' }) => path.length <= 200)).toBe(true);
+    expect(JSON.stringify(all)).not.toContain('SECRET');
+  });
+});
+
+test('what may stand in two places stands in exactly one', () => {
+  expect(eitherOf('a', undefined, 'p')).toBe('a');
+  expect(eitherOf(undefined, 'b', 'p')).toBe('b');
+  for (const [query, body] of [
+    ['a', 'b'],
+    [undefined, undefined],
+  ])
+    expect(() => eitherOf(query, body, 'p')).toThrow(
+      expect.objectContaining({ code: 'invalid_request', faults: [expect.objectContaining({ path: 'p' })] }),
+    );
+});
+
+describe('answers', () => {
+  const parsed = (result: { body?: string | undefined }) => JSON.parse(result.body ?? '');
+
+  test('carry when they were sent, and are not kept by anybody', () => {
+    const result = success(200, { data: { a: 1 }, page: { size: 1, next_cursor: null } });
+    expect(result.headers).toEqual({ 'content-type': 'application/json', 'cache-control': 'no-store' });
+    expect(parsed(result)).toEqual({
+      data: { a: 1 },
+      page: { size: 1, next_cursor: null },
+      sent_at: expect.stringMatching(/Z$/),
+    });
+  });
+
+  test('of a failure have one entry a fault', () => {
+    const error = new RoomsError('invalid_request', [{ path: 'a', message: 'b' }, { message: 'c' }]);
+    const result = failure(error, 'request-1');
+    expect(result.statusCode).toBe(400);
+    expect(parsed(result)).toMatchObject({
+      errors: [
+        { code: 'invalid_request', path: 'a', message: 'b' },
+        { code: 'invalid_request', message: 'c' },
+      ],
+    });
+    expect(result.headers).not.toHaveProperty('retry-after');
+  });
+
+  test('of a 500 say under which id to ask, and nothing of the cause', () => {
+    const result = failure(
+      new RoomsError('internal', [{ message: 'SECRET' }], { cause: new Error('SECRET') }),
+      'request-1',
+    );
+    expect(result.body).toContain('request-1');
+    expect(result.body).not.toContain('SECRET');
+  });
+
+  test('of a 503 say when to try again', () => {
+    expect(failure(new RoomsError('try_again'), 'r').headers).toMatchObject({
+      'retry-after': expect.stringMatching(/^\d+$/),
+    });
+  });
+});

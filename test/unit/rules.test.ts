@@ -1,0 +1,100 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { RoomsError } from '../../core/contract/errors.ts';
+import { CLOCK_SKEW_MS, MAX_BOOKING_AHEAD_MS } from '../../core/contract/limits.ts';
+import { endFaults, isPast, orderFaults, refuse, roomStatus, startFaults } from '../../core/rules/room.ts';
+import { epochSeconds, isRealTime, plus, toUtc } from '../../core/rules/time.ts';
+
+const NOW = '2026-03-01T09:30:00.000Z';
+const earlier = (ms: number): string => plus(NOW, -ms);
+const later = (ms: number): string => plus(NOW, ms);
+
+describe('the status of a room', () => {
+  test.each([
+    ['booked', later(1), null],
+    ['started', NOW, null],
+    ['started', earlier(1), undefined],
+    ['started', NOW, later(1)],
+    ['booked', later(1), later(2)],
+    ['ended', earlier(1), NOW],
+    ['ended', earlier(2), earlier(1)],
+    ['ended', later(2), NOW],
+    ['booked', later(2), later(1)],
+  ] as const)('is %s with start %s and end %s', (status, start_time, end_time) => {
+    expect(roomStatus({ start_time, end_time }, NOW)).toBe(status);
+  });
+
+  test('goes from booked to started to ended, and never back', () => {
+    const ORDER = ['booked', 'started', 'ended'];
+    const moment = fc.integer({ min: 0, max: 2_000_000_000_000 }).map((ms) => new Date(ms).toISOString());
+    fc.assert(
+      fc.property(moment, fc.option(moment), moment, moment, (start_time, end_time, a, b) => {
+        const [early, late] = [a, b].sort() as [string, string];
+        const schedule = { start_time, end_time };
+        expect(ORDER.indexOf(roomStatus(schedule, early))).toBeLessThanOrEqual(
+          ORDER.indexOf(roomStatus(schedule, late)),
+        );
+      }),
+    );
+  });
+});
+
+describe('what is wrong with times', () => {
+  test('a start may lag by as much as clocks do', () => {
+    expect(startFaults(earlier(CLOCK_SKEW_MS), NOW)).toEqual([]);
+    expect(startFaults(earlier(CLOCK_SKEW_MS + 1), NOW)).toMatchObject([{ path: 'start_time' }]);
+    expect(isPast(earlier(CLOCK_SKEW_MS), NOW)).toBe(false);
+  });
+
+  test('a start further back is fine where the room has it already', () => {
+    expect(startFaults(earlier(CLOCK_SKEW_MS + 1), NOW, true)).toEqual([]);
+  });
+
+  test('ten years ahead are enough', () => {
+    expect(startFaults(later(MAX_BOOKING_AHEAD_MS), NOW)).toEqual([]);
+    expect(startFaults(later(MAX_BOOKING_AHEAD_MS + 1), NOW)).toMatchObject([{ path: 'start_time' }]);
+    expect(endFaults(later(MAX_BOOKING_AHEAD_MS), NOW)).toEqual([]);
+    expect(endFaults(later(MAX_BOOKING_AHEAD_MS + 1), NOW)).toMatchObject([{ path: 'end_time' }]);
+  });
+
+  test('an end is in the future, and after the start', () => {
+    expect(endFaults(NOW, NOW)).toMatchObject([{ path: 'end_time' }]);
+    expect(endFaults(later(1), NOW)).toEqual([]);
+    expect(orderFaults({ start_time: NOW, end_time: NOW })).toMatchObject([{ path: 'end_time' }]);
+    expect(orderFaults({ start_time: NOW, end_time: later(1) })).toEqual([]);
+    expect(orderFaults({ start_time: NOW, end_time: null })).toEqual([]);
+  });
+
+  test('one fault is enough to refuse, and all are told', () => {
+    expect(() => refuse([])).not.toThrow();
+    const faults = [{ message: 'a' }, { path: 'b', message: 'c' }];
+    expect(() => refuse(faults)).toThrow(expect.objectContaining({ code: 'invalid_request', faults }));
+    expect(() => refuse(faults)).toThrow(RoomsError);
+  });
+});
+
+describe('times', () => {
+  test('as text sort as the instants do', () => {
+    const moment = fc.date({ min: new Date(0), max: new Date('9999-12-31T23:59:59.999Z'), noInvalidDate: true });
+    fc.assert(
+      fc.property(moment, moment, (a, b) => {
+        expect(toUtc(a.toISOString()) < toUtc(b.toISOString())).toBe(a.getTime() < b.getTime());
+      }),
+    );
+  });
+
+  test('seconds of the epoch are whole', () => {
+    expect(epochSeconds('1970-01-01T00:00:01.999Z')).toBe(1);
+  });
+
+  test.each([
+    ['2026-02-28T00:00:00Z', true],
+    ['2028-02-29T23:59:59.999+14:00', true],
+    ['2026-02-29T00:00:00Z', false],
+    ['2026-04-31T00:00:00Z', false],
+    ['2026-02-30T12:00:00-05:00', false],
+    ['never', false],
+  ])('%s is a day that exists: %s', (text, real) => {
+    expect(isRealTime(text)).toBe(real);
+  });
+});

@@ -1,0 +1,154 @@
+import fc from 'fast-check';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { backoffMs } from '../../core/store/backoff.ts';
+import { decodeCursor, encodeCursor } from '../../core/store/cursor.ts';
+import { type RoomItem, toMyRoom, toProfile } from '../../core/store/items.ts';
+import * as keys from '../../core/store/keys.ts';
+
+beforeAll(() => {
+  process.env.CURSOR_KEY = 'a key of this test';
+});
+
+describe('a cursor', () => {
+  const list = fc.string({ maxLength: 60 }).filter((text) => !text.includes('\n'));
+  const position = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 128 }).filter((text) => text.isWellFormed());
+
+  test('says where to go on in its own list', () => {
+    fc.assert(
+      fc.property(list, position, (name, where) => {
+        const cursor = encodeCursor(name, where);
+        expect(decodeCursor(name, cursor)).toBe(where);
+        expect(cursor).toMatch(/^[\w-]+$/);
+      }),
+    );
+  });
+
+  test('says nothing in another list', () => {
+    fc.assert(
+      fc.property(list, list, position, (name, other, where) => {
+        fc.pre(name !== other);
+        expect(() => decodeCursor(other, encodeCursor(name, where))).toThrow('not valid');
+      }),
+    );
+  });
+
+  test('says nothing when any of its bytes is another', () => {
+    const bytes = Buffer.from(encodeCursor('list', 'position'), 'base64url');
+    for (let index = 0; index < bytes.length; index++)
+      for (const bit of [1, 0x80]) {
+        const changed = Buffer.from(bytes);
+        changed[index] = (changed[index] ?? 0) ^ bit;
+        expect(() => decodeCursor('list', changed.toString('base64url'))).toThrow('not valid');
+      }
+  });
+
+  test('says nothing under another key, and is not made up by chance', () => {
+    const cursor = encodeCursor('list', 'position');
+    process.env.CURSOR_KEY = 'another key';
+    expect(() => decodeCursor('list', cursor)).toThrow('not valid');
+    process.env.CURSOR_KEY = 'a key of this test';
+    fc.assert(
+      fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.base64String()), (text) => {
+        expect(() => decodeCursor('list', text)).toThrow('not valid');
+      }),
+    );
+  });
+
+  test('fits in the query of the contract, whatever the position', () => {
+    expect(encodeCursor('list', 'x'.repeat(128)).length).toBeLessThanOrEqual(1_024);
+  });
+});
+
+describe('keys', () => {
+  const user = fc.stringMatching(/^[A-Za-z0-9._:@|-]{1,128}$/);
+  const id = fc.uuid();
+  const ofAnyKind = fc.oneof(
+    id.map((room) => ({ kind: 'room', key: keys.roomKey(room), of: [room] })),
+    fc
+      .tuple(id, user)
+      .map(([room, name]) => ({ kind: 'participant', key: keys.participantKey(room, name), of: [room, name] })),
+    fc.tuple(id, id).map(([room, file]) => ({ kind: 'file', key: keys.fileKey(room, file), of: [room, file] })),
+    fc
+      .tuple(id, id)
+      .map(([room, message]) => ({ kind: 'message', key: keys.messageKey(room, message), of: [room, message] })),
+    fc.tuple(id, user, user).map(([room, name, own]) => ({
+      kind: 'sent',
+      key: keys.sentKey(room, name, own.replace(/[@|]/g, '-')),
+      of: [room, name, own.replace(/[@|]/g, '-')],
+    })),
+    fc.tuple(user, fc.stringMatching(/^[\x21-\x7e]{1,255}$/)).map(([name, key]) => ({
+      kind: 'idempotency',
+      key: keys.idempotencyKey(name, key),
+      of: [name, key],
+    })),
+  );
+
+  test('of different things are different', () => {
+    fc.assert(
+      fc.property(ofAnyKind, ofAnyKind, (a, b) => {
+        const same = a.key.PK === b.key.PK && a.key.SK === b.key.SK;
+        expect(same).toBe(a.kind === b.kind && JSON.stringify(a.of) === JSON.stringify(b.of));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test('the room is found again in its partition', () => {
+    fc.assert(
+      fc.property(id, (room) => {
+        expect(keys.roomIdOf(keys.roomPartition(room))).toBe(room);
+      }),
+    );
+  });
+
+  test('the prefix of participants takes in no other kind', () => {
+    expect(keys.roomKey('r').SK.startsWith(keys.PARTICIPANT)).toBe(false);
+    expect(keys.fileKey('r', 'PARTICIPANT#x').SK.startsWith(keys.PARTICIPANT)).toBe(false);
+    expect(keys.sentKey('r', 'MESSAGE', 'x').SK.startsWith(keys.MESSAGE)).toBe(false);
+  });
+});
+
+describe('items', () => {
+  const room: RoomItem = {
+    ...keys.roomKey('r'),
+    room_id: 'r',
+    name: 'n',
+    start_time: '2026-03-01T09:30:00.000Z',
+    admins: new Set(['alice']),
+    created_by: 'alice',
+    created_at: '2026-03-01T09:30:00.000Z',
+    updated_at: '2026-03-01T09:30:00.000Z',
+  };
+
+  test('what is not stored is null or false in an answer, never missing', () => {
+    const answer = toMyRoom(room, {}, 'bob', '2026-03-01T09:30:00.000Z');
+    expect(answer).toEqual({
+      room_id: 'r',
+      name: 'n',
+      description: null,
+      start_time: '2026-03-01T09:30:00.000Z',
+      end_time: null,
+      status: 'started',
+      end_reason: null,
+      created_by: 'alice',
+      created_at: '2026-03-01T09:30:00.000Z',
+      updated_at: '2026-03-01T09:30:00.000Z',
+      is_admin: false,
+      username: null,
+      archive_room: false,
+    });
+    expect(toProfile('bob')).toEqual({ participant_id: 'bob', username: null, archive_room: false });
+  });
+
+  test('an answer shows neither keys nor who else is an admin', () => {
+    expect(JSON.stringify(toMyRoom(room, {}, 'alice', '2026-03-01T09:30:00.000Z'))).not.toMatch(/PK|SK|admins|#/);
+  });
+});
+
+test('the wait before another try grows, is spread, and has an end', () => {
+  for (let attempt = 1; attempt < 20; attempt++) {
+    const waits = Array.from({ length: 200 }, () => backoffMs(attempt));
+    expect(Math.max(...waits)).toBeLessThanOrEqual(Math.min(500, 25 * 2 ** attempt));
+    expect(new Set(waits).size).toBeGreaterThan(100);
+  }
+});
