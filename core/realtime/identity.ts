@@ -1,4 +1,4 @@
-import { createRemoteJWKSet, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import * as v from 'valibot';
 import { userId } from '../contract/fields.ts';
 import { BEARER_SUB_PROTOCOL } from '../contract/realtime.ts';
@@ -50,26 +50,42 @@ export function tokenOf(headers: Readonly<Record<string, string | undefined>>): 
   return bearer ?? protocols.find((p) => p.startsWith(BEARER_SUB_PROTOCOL))?.slice(BEARER_SUB_PROTOCOL.length);
 }
 
+/** Whether a token was made for us. `client_id` counts only where there is no `aud`, as with the HTTP API. */
+function isForUs({ aud, client_id }: JWTPayload): boolean {
+  const ours = env('AUDIENCE').split(',');
+  const given = aud === undefined ? [client_id] : [aud].flat();
+  return given.some((audience) => typeof audience === 'string' && ours.includes(audience));
+}
+
+/** True for what is wrong with a token; false for what is wrong with the issuer or its keys. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof errors.JOSEError &&
+  // Without a code of its own: the issuer did not answer with keys. See fetchJwks in jose.
+  error.code !== errors.JOSEError.code &&
+  !(error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid || error instanceof errors.JWKInvalid);
+
 /**
  * Who a token speaks for, or undefined where it is not valid. Throws where the issuer cannot be asked: that is no fault of
  * the token.
  */
 export async function identify(token: string | undefined): Promise<Identity | undefined> {
   if (!token) return undefined;
+  const refused = (reason: string) => void console.info({ action: 'authorize', refused: reason });
   const find = await issuerKeys();
+  let payload: JWTPayload;
   try {
-    const { payload } = await jwtVerify(token, find, {
+    ({ payload } = await jwtVerify(token, find, {
       issuer: env('ISSUER'),
-      audience: env('AUDIENCE').split(','),
       algorithms: ALGORITHMS,
       requiredClaims: ['sub', 'exp'],
-    });
-    const user_id = v.parse(userId, payload.sub);
-    return { user_id, token_expires_at: String(payload.exp) };
+    }));
   } catch (error) {
-    if (error instanceof errors.JWKSTimeout || (error instanceof errors.JOSEError && error.code === 'ERR_JOSE_GENERIC'))
-      throw error;
-    console.info({ action: 'authorize', refused: error instanceof Error ? error.name : 'unknown' });
-    return undefined;
+    if (!isRefusal(error)) throw error;
+    return refused(error instanceof Error ? error.name : 'unknown');
   }
+  if (!isForUs(payload)) return refused('audience');
+  if (payload.iat !== undefined && payload.iat > Date.now() / 1_000) return refused('issued in the future');
+  const user_id = v.safeParse(userId, payload.sub);
+  if (!user_id.success) return refused('sub');
+  return { user_id: user_id.output, token_expires_at: String(payload.exp) };
 }

@@ -1,0 +1,261 @@
+import type { APIGatewayRequestAuthorizerEvent } from 'aws-lambda';
+import { generateKeyPair, SignJWT } from 'jose';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { handler as connect } from '../../functions/realtime/connect.ts';
+import { claimsOf, type Health, type Issuer, startIssuer } from '../support/issuer.ts';
+
+let issuer: Issuer;
+let authorizer: typeof import('../../functions/realtime/authorizer.ts').handler;
+
+/** As in a new execution environment: nothing is cached. */
+async function freshStart() {
+  vi.resetModules();
+  ({ handler: authorizer } = await import('../../functions/realtime/authorizer.ts'));
+  Object.assign(issuer.requests, { discovery: 0, keys: 0 });
+}
+
+beforeAll(async () => {
+  issuer = await startIssuer();
+  vi.stubEnv('ISSUER', issuer.url);
+  vi.stubEnv('AUDIENCE', 'rooms,rooms-web');
+});
+beforeEach(freshStart);
+afterEach(() => {
+  vi.useRealTimers();
+  Object.assign(issuer.health, { discovery: 'well', keys: 'well' });
+});
+afterAll(() => issuer.close());
+
+const ARN = 'arn:aws:execute-api:us-east-1:000000000000:abc/v1/$connect';
+
+/** The part of the event of a handshake that matters. */
+const handshake = (headers: Record<string, string>) =>
+  ({ type: 'REQUEST', methodArn: ARN, headers }) as unknown as APIGatewayRequestAuthorizerEvent;
+const authorize = (headers: Record<string, string>) => authorizer(handshake(headers));
+const authorizeToken = (token: string) => authorize({ Authorization: `Bearer ${token}` });
+const seconds = () => Math.floor(Date.now() / 1_000);
+
+/** What the function throws for a token that will not do; API Gateway makes a 401 of exactly this word. */
+const UNAUTHORIZED = /^Unauthorized$/;
+
+describe('a valid token', () => {
+  test('lets its user in, and hands on who it is and until when, as text', async () => {
+    const exp = seconds() + 600;
+    expect(await authorizeToken(await issuer.token({ sub: 'bob', exp }))).toEqual({
+      principalId: 'bob',
+      policyDocument: {
+        Version: '2012-10-17',
+        Statement: [{ Action: 'execute-api:Invoke', Effect: 'Allow', Resource: ARN }],
+      },
+      context: { user_id: 'bob', token_expires_at: String(exp) },
+    });
+  });
+
+  test.each<[string, (token: string) => Record<string, string>]>([
+    ['in Authorization', (token) => ({ Authorization: `Bearer ${token}` })],
+    ['in authorization, in lower case', (token) => ({ authorization: `bearer ${token}` })],
+    ['as a sub-protocol', (token) => ({ 'Sec-WebSocket-Protocol': `rooms.v1, bearer.${token}` })],
+    ['as a sub-protocol, with little space', (token) => ({ 'sec-websocket-protocol': `bearer.${token},rooms.v1` })],
+    [
+      'in Authorization, whatever the sub-protocols say',
+      (token) => ({ Authorization: `Bearer ${token}`, 'Sec-WebSocket-Protocol': 'rooms.v1, bearer.nonsense' }),
+    ],
+  ])('may come %s', async (_, headers) => {
+    expect(await authorize(headers(await issuer.token()))).toMatchObject({ principalId: 'alice' });
+  });
+
+  test.each([
+    ['another of our audiences', { aud: 'rooms-web' }],
+    ['one of ours among several', { aud: ['account', 'rooms'] }],
+    ['a client_id, where there is no aud', { aud: undefined, client_id: 'rooms' }],
+    ['no iat', { iat: undefined }],
+    ['a time from which it is valid, in the past', { nbf: seconds() - 1 }],
+    ['a sub with all the characters there may be', { sub: 'aZ09._:@|-' }],
+  ])('may have %s', async (_, claims) => {
+    expect(await authorizeToken(await issuer.token(claims))).toMatchObject({ principalId: expect.any(String) });
+  });
+
+  test.each(['PS256', 'ES256', 'EdDSA'])('may be signed with %s', async (alg) => {
+    await issuer.rotate({ alg });
+    try {
+      expect(await authorizeToken(await issuer.token())).toMatchObject({ principalId: 'alice' });
+    } finally {
+      await issuer.rotate();
+    }
+  });
+});
+
+describe('refused with a 401:', () => {
+  test.each<[string, () => Record<string, string> | Promise<Record<string, string>>]>([
+    ['no token', () => ({})],
+    ['no headers to speak of', () => ({ Host: 'x' })],
+    ['an empty Authorization', () => ({ Authorization: '' })],
+    ['another scheme', () => ({ Authorization: 'Basic YTpi' })],
+    ['only the version as sub-protocol', () => ({ 'Sec-WebSocket-Protocol': 'rooms.v1' })],
+    ['an empty bearer sub-protocol', () => ({ 'Sec-WebSocket-Protocol': 'rooms.v1, bearer.' })],
+    ['no JWT', () => ({ Authorization: 'Bearer abc' })],
+    ['a JWT of nonsense', () => ({ Authorization: 'Bearer a.b.c' })],
+    ['a token in a header of another name', async () => ({ 'X-Token': `Bearer ${await issuer.token()}` })],
+  ])('%s', async (_, headers) => {
+    await expect(authorize(await headers())).rejects.toThrow(UNAUTHORIZED);
+  });
+
+  test.each<[string, Record<string, unknown>]>([
+    ['expired', { exp: seconds() - 1 }],
+    ['without an end', { exp: undefined }],
+    ['not valid yet', { nbf: seconds() + 60 }],
+    ['issued in the future', { iat: seconds() + 60 }],
+    ['of another issuer', { iss: 'https://elsewhere.example' }],
+    ['of an issuer that only begins alike', { iss: 'http://127.0.0.1' }],
+    ['without an issuer', { iss: undefined }],
+    ['for another audience', { aud: 'account' }],
+    ['for other audiences', { aud: ['account', 'roomsx'] }],
+    ['without an audience', { aud: undefined }],
+    ['for nobody, although we are the authorized party', { aud: undefined, azp: 'rooms' }],
+    [
+      'for another audience, although client and authorized party are ours',
+      { aud: 'x', azp: 'rooms', client_id: 'rooms' },
+    ],
+    ['for all our audiences in one text', { aud: 'rooms,rooms-web' }],
+    ['of nobody', { sub: undefined }],
+    ['of an empty sub', { sub: '' }],
+    ['of a sub that we cannot keep', { sub: 'a#b' }],
+    ['of a sub with a space', { sub: 'a b' }],
+    ['of a sub that is too long', { sub: 'x'.repeat(129) }],
+    ['of a number', { sub: 7 }],
+  ])('a token %s', async (_, claims) => {
+    await expect(authorizeToken(await issuer.token(claims))).rejects.toThrow(UNAUTHORIZED);
+  });
+
+  test('a token without a signature (alg none)', async () => {
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    for (const alg of ['none', 'None', 'NONE'])
+      for (const signature of ['', 'x'])
+        await expect(
+          authorizeToken(`${part({ alg, typ: 'JWT' })}.${part(claimsOf(issuer.url, {}))}.${signature}`),
+        ).rejects.toThrow(UNAUTHORIZED);
+  });
+
+  test('a token signed with the public key as a shared secret (HS256)', async () => {
+    await expect(authorizeToken(await issuer.confusedToken())).rejects.toThrow(UNAUTHORIZED);
+  });
+
+  test('a token signed with a key that the issuer does not have, under its name or none', async () => {
+    const { privateKey } = await generateKeyPair('RS256');
+    const kid = JSON.parse(Buffer.from((await issuer.token()).split('.')[0] ?? '', 'base64url').toString()).kid;
+    for (const header of [{ kid }, { kid: 'mine' }]) {
+      const forged = await new SignJWT(claimsOf(issuer.url, {}))
+        .setProtectedHeader({ alg: 'RS256', ...header })
+        .sign(privateKey);
+      await expect(authorizeToken(forged)).rejects.toThrow(UNAUTHORIZED);
+    }
+  });
+
+  test('a token with changed claims', async () => {
+    const [header, , signature] = (await issuer.token()).split('.');
+    const claims = Buffer.from(JSON.stringify(claimsOf(issuer.url, { sub: 'mallory' }))).toString('base64url');
+    await expect(authorizeToken(`${header}.${claims}.${signature}`)).rejects.toThrow(UNAUTHORIZED);
+  });
+
+  test('and a token is never in the log', async () => {
+    const log = vi.spyOn(console, 'info');
+    const token = await issuer.token({ exp: seconds() - 1 });
+    await expect(authorizeToken(token)).rejects.toThrow(UNAUTHORIZED);
+    expect(JSON.stringify(log.mock.calls)).not.toContain(token.split('.')[2]);
+    log.mockRestore();
+  });
+});
+
+describe('the issuer', () => {
+  test('is asked once for as long as the process lives, also by many at once', async () => {
+    const token = await issuer.token();
+    await Promise.all(Array.from({ length: 20 }, () => authorizeToken(token)));
+    for (let n = 0; n < 5; n++) await authorizeToken(await issuer.token({ sub: `user${n}` }));
+    expect(issuer.requests).toEqual({ discovery: 1, keys: 1 });
+  });
+
+  test('is not asked at all about a handshake without a token', async () => {
+    await expect(authorize({})).rejects.toThrow(UNAUTHORIZED);
+    expect(issuer.requests).toEqual({ discovery: 0, keys: 0 });
+  });
+
+  describe('with a new key', () => {
+    const later = (ms: number) => vi.setSystemTime(Date.now() + ms);
+    beforeEach(async () => {
+      await authorizeToken(await issuer.token());
+      vi.useFakeTimers({ toFake: ['Date'] });
+    });
+
+    test('is asked for it as soon as a token is signed with it; the old key is good as long as it is published', async () => {
+      const old = await issuer.token();
+      later(11_000);
+      await issuer.rotate();
+      expect(await authorizeToken(await issuer.token())).toMatchObject({ principalId: 'alice' });
+      expect(await authorizeToken(old)).toMatchObject({ principalId: 'alice' });
+      expect(issuer.requests).toEqual({ discovery: 1, keys: 2 });
+    });
+
+    test('is not asked again and again for keys that nobody has', async () => {
+      const forged = await issuer.token({}, { kid: 'made-up' });
+      for (let n = 0; n < 10; n++) await expect(authorizeToken(forged)).rejects.toThrow(UNAUTHORIZED);
+      expect(issuer.requests.keys).toBe(1);
+      later(11_000);
+      for (let n = 0; n < 10; n++) await expect(authorizeToken(forged)).rejects.toThrow(UNAUTHORIZED);
+      expect(issuer.requests.keys).toBe(2);
+    });
+
+    test('makes an old one worthless that it publishes no more, after ten minutes at the latest', async () => {
+      const old = await issuer.token();
+      await issuer.rotate({ alone: true });
+      later(10 * 60_000 + 1_000);
+      await expect(authorizeToken(old)).rejects.toThrow(UNAUTHORIZED);
+    });
+  });
+
+  describe('that cannot be asked is no fault of the token: the client may try again', () => {
+    const failing = async (token: string) => {
+      const error: unknown = await authorizeToken(token).catch((error: unknown) => error);
+      expect(error).toBeInstanceOf(Error);
+      expect((error as Error).message).not.toMatch(UNAUTHORIZED);
+    };
+
+    test.each<[keyof Issuer['health'], Health]>([
+      ['discovery', 'down'],
+      ['discovery', 'error'],
+      ['discovery', 'nonsense'],
+      ['keys', 'down'],
+      ['keys', 'error'],
+      ['keys', 'nonsense'],
+      ['keys', 'no keys'],
+    ])('%s: %s', async (part, health) => {
+      const token = await issuer.token();
+      issuer.health[part] = health;
+      await failing(token);
+      // And when it is back, so is everybody.
+      issuer.health[part] = 'well';
+      expect(await authorizeToken(token)).toMatchObject({ principalId: 'alice' });
+    });
+
+    test('and whoever has a token of a key that is known still gets in', async () => {
+      const token = await issuer.token();
+      await authorizeToken(token);
+      Object.assign(issuer.health, { discovery: 'down', keys: 'down' });
+      expect(await authorizeToken(token)).toMatchObject({ principalId: 'alice' });
+    });
+  });
+});
+
+describe('$connect', () => {
+  test('names the sub-protocol where some were offered, and never the one with the token', async () => {
+    for (const name of ['Sec-WebSocket-Protocol', 'sec-websocket-protocol'])
+      expect(await connect({ headers: { [name]: 'rooms.v1, bearer.x.y.z' } })).toEqual({
+        statusCode: 200,
+        headers: { 'Sec-WebSocket-Protocol': 'rooms.v1' },
+      });
+  });
+
+  test('names none where none was offered', async () => {
+    expect(await connect({ headers: { Authorization: 'Bearer x' } })).toEqual({ statusCode: 200 });
+    expect(await connect({})).toEqual({ statusCode: 200 });
+  });
+});
