@@ -18,7 +18,6 @@ export interface EventSourceMapping {
   readonly reportsItemFailures: boolean;
   /** ARN of the queue that takes what could not be worked on. */
   readonly onFailure: string | undefined;
-  readonly startingPosition: 'LATEST' | 'TRIM_HORIZON';
   readonly maxConcurrency: number;
 }
 
@@ -50,7 +49,8 @@ const properties = v.object({
     {},
   ),
   DestinationConfig: v.optional(v.object({ OnFailure: v.optional(v.object({ Destination: v.string() })) }), {}),
-  StartingPosition: v.optional(v.picklist(['LATEST', 'TRIM_HORIZON']), 'LATEST'),
+  // There is nothing in a stream before the stack has started.
+  StartingPosition: v.optional(v.picklist(['LATEST', 'TRIM_HORIZON'])),
   ScalingConfig: v.optional(v.object({ MaximumConcurrency: v.optional(v.number()) }), {}),
 });
 
@@ -73,7 +73,6 @@ export function readEventSourceMappings(resolver: Resolver): EventSourceMapping[
       parallelizationFactor: mapping.ParallelizationFactor,
       reportsItemFailures: mapping.FunctionResponseTypes.length > 0,
       onFailure: mapping.DestinationConfig.OnFailure?.Destination,
-      startingPosition: mapping.StartingPosition,
       maxConcurrency: mapping.ScalingConfig.MaximumConcurrency ?? QUEUE_CONCURRENCY,
     };
   });

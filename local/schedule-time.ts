@@ -1,0 +1,33 @@
+/**
+ * When a one-off schedule is due, in milliseconds since the epoch. Throws for every other kind of schedule: the local stack
+ * runs no others.
+ *
+ * @param expression `at(2026-11-24T09:00:00)`
+ * @param zone undefined is UTC
+ */
+export function oneOffTime(expression: string, zone: string | undefined): number {
+  const [, time] = /^at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)$/.exec(expression) ?? [];
+  if (time === undefined)
+    throw new Error(`Invalid Schedule Expression ${expression}. The local stack knows at(yyyy-mm-ddThh:mm:ss) only.`);
+  if (zone !== undefined && zone !== 'UTC' && zone !== 'Etc/UTC')
+    throw new Error(`The local stack knows no time zone but UTC, and was asked for ${zone}.`);
+  const due = Date.parse(`${time}Z`);
+  // JavaScript takes the 30th of February for the 2nd of March.
+  if (Number.isNaN(due) || new Date(due).toISOString().slice(0, 19) !== time)
+    throw new Error(`Invalid Schedule Expression ${expression}. There is no such time.`);
+  return due;
+}
+
+/** setTimeout's limit: longer waits fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Calls back when the time has come, however far away it is. Returns what calls it off. */
+export function callAt(due: number, callback: () => void): () => void {
+  let timer: NodeJS.Timeout;
+  const wait = (): void => {
+    const left = due - Date.now();
+    timer = left <= 0 ? setTimeout(callback, 0) : setTimeout(wait, Math.min(left, LONGEST_TIMER_MS));
+  };
+  wait();
+  return () => clearTimeout(timer);
+}
