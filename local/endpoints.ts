@@ -6,7 +6,7 @@ import * as v from 'valibot';
 /** Where a running stack says where it is, and writes its log. */
 export const STATE_DIRECTORY = fileURLToPath(new URL('../.local', import.meta.url));
 
-const endpointsFile = v.object({ http: v.string(), issuer: v.string(), pid: v.number() });
+const endpointsFile = v.object({ http: v.string(), ws: v.string(), issuer: v.string(), pid: v.number() });
 
 /** URLs without a slash at the end, and the process that serves them. */
 export type Endpoints = v.InferOutput<typeof endpointsFile>;

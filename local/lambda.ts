@@ -17,6 +17,7 @@ export const functionProperties = v.object({
   Timeout: v.optional(v.number(), 3),
   /** Megabytes. */
   MemorySize: v.optional(v.number(), 128),
+  DeadLetterConfig: v.optional(v.object({ TargetArn: v.optional(v.string()) }), {}),
   LoggingConfig: v.optional(
     v.object({ LogFormat: v.optional(v.picklist(['JSON', 'Text']), 'Text'), LogGroup: v.optional(v.string()) }),
     {},
@@ -34,6 +35,8 @@ export interface FunctionConfig {
   readonly memoryMegabytes: number;
   readonly logFormat: 'JSON' | 'Text';
   readonly logGroup: string;
+  /** ARN of the queue for events that nobody waits for and that the function could not work on. */
+  readonly deadLetters?: string | undefined;
 }
 
 /** What an invocation gave: the handler's result, or `{errorType, errorMessage}`, as JSON text. */

@@ -1,4 +1,5 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import type { Duplex } from 'node:stream';
 
 /** Everything listens here only, so that others cannot reach it; but for DynamoDB Local, which takes no such option. */
 export const HOST = '127.0.0.1';
@@ -16,9 +17,17 @@ export interface Listening {
   close(): Promise<void>;
 }
 
+/** Takes a connection over that is to become something else than HTTP, such as a WebSocket. */
+export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
 /** Starts an HTTP server on the loopback interface. */
-export async function listen(handler: RequestListener, choice: PortChoice): Promise<Listening> {
+export async function listen(
+  handler: RequestListener,
+  choice: PortChoice,
+  onUpgrade?: UpgradeListener,
+): Promise<Listening> {
   const server = createServer(handler);
+  if (onUpgrade) server.on('upgrade', onUpgrade);
   // Longer than clients keep an idle connection: the side that closes first must be theirs, or their next request is lost.
   server.keepAliveTimeout = 65_000;
   await listenOn(server, choice);

@@ -93,7 +93,7 @@ function queryOf(rawQuery: string): Record<string, string> {
 }
 
 /** `12/Mar/2020:19:03:58 +0000` */
-function commonLogTime(now: Date): string {
+export function commonLogTime(now: Date): string {
   const [, day, month, year, time] = now.toUTCString().split(' ');
   return `${day}/${month}/${year}:${time} +0000`;
 }

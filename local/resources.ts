@@ -6,19 +6,27 @@ const tableName = v.object({ TableName: name });
 const bucketName = v.object({ BucketName: name });
 const logGroupName = v.object({ LogGroupName: name });
 const functionName = v.object({ FunctionName: name });
+const queueName = v.object({ QueueName: name });
+const roleName = v.object({ RoleName: name });
+const plainName = v.object({ Name: name });
+const stageName = v.object({ StageName: v.string() });
+
+/** The end of a stream's ARN, which has the time of its creation in AWS. */
+const STREAM = '/stream/local';
 
 /** As CloudFormation names a resource whose template gives no name, but without the random part. */
 const defaultName = ({ stack, id }: Resource): string => `${stack}-${id}`;
 
 /**
  * What Ref and Fn::GetAtt give for the resources that have a counterpart in the local stack; undefined for all others, such
- * as roles.
+ * as permissions. Names and URLs are those that AWS would give; see `local-urls.ts` for where functions find them.
  */
 export function physicalOf(resource: Resource, resolver: Resolver): Physical | undefined {
   switch (resource.type) {
     case 'AWS::DynamoDB::Table': {
       const ref = resolver.read(resource, tableName).TableName ?? defaultName(resource);
-      return { ref, attributes: { Arn: `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/${ref}` } };
+      const Arn = `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/${ref}`;
+      return { ref, attributes: { Arn, StreamArn: `${Arn}${STREAM}` } };
     }
     case 'AWS::S3::Bucket': {
       const ref = resolver.read(resource, bucketName).BucketName ?? defaultName(resource).toLowerCase();
@@ -32,11 +40,35 @@ export function physicalOf(resource: Resource, resolver: Resolver): Physical | u
       const ref = resolver.read(resource, logGroupName).LogGroupName ?? defaultName(resource);
       return { ref, attributes: { Arn: `arn:aws:logs:${REGION}:${ACCOUNT}:log-group:${ref}:*` } };
     }
+    case 'AWS::SQS::Queue': {
+      const QueueName = resolver.read(resource, queueName).QueueName ?? defaultName(resource);
+      const ref = `https://sqs.${REGION}.amazonaws.com/${ACCOUNT}/${QueueName}`;
+      return { ref, attributes: { Arn: `arn:aws:sqs:${REGION}:${ACCOUNT}:${QueueName}`, QueueName, QueueUrl: ref } };
+    }
+    case 'AWS::Events::EventBus': {
+      const Name = resolver.read(resource, plainName).Name ?? defaultName(resource);
+      return { ref: Name, attributes: { Arn: `arn:aws:events:${REGION}:${ACCOUNT}:event-bus/${Name}`, Name } };
+    }
+    case 'AWS::Scheduler::ScheduleGroup': {
+      const ref = resolver.read(resource, plainName).Name ?? defaultName(resource);
+      return { ref, attributes: { Arn: `arn:aws:scheduler:${REGION}:${ACCOUNT}:schedule-group/${ref}` } };
+    }
+    // Who may do what is not looked at here, but a role's ARN is handed around.
+    case 'AWS::IAM::Role': {
+      const ref = resolver.read(resource, roleName).RoleName ?? defaultName(resource);
+      return { ref, attributes: { Arn: `arn:aws:iam::${ACCOUNT}:role/${ref}` } };
+    }
+    case 'AWS::ApiGatewayV2::Stage':
+      return { ref: resolver.read(resource, stageName).StageName, attributes: {} };
     case 'AWS::ApiGatewayV2::Api':
     case 'AWS::ApiGatewayV2::Authorizer':
     case 'AWS::ApiGatewayV2::Integration':
+    case 'AWS::ApiGatewayV2::Route':
       return { ref: resource.id, attributes: {} };
     default:
       return undefined;
   }
 }
+
+/** The table that a stream belongs to, by their ARNs' names. */
+export const tableOfStream = (streamArn: string): string => streamArn.split('/')[1] ?? '';

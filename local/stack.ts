@@ -5,12 +5,15 @@ import { join } from 'node:path';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { docsRoutes } from './docs.ts';
 import { createTable, startDynamoDb, tableProperties } from './dynamodb.ts';
+import { eventsRoute } from './events-route.ts';
 import { type HttpApi, readHttpApis } from './http-api.ts';
 import { createHttpGateway } from './http-gateway.ts';
 import { startIams } from './iams.ts';
 import { createFunction, functionProperties, type LocalFunction } from './lambda.ts';
 import { listen, type PortChoice } from './listen.ts';
+import { type LocalUrls, withLocalUrls } from './local-urls.ts';
 import type { Log } from './log.ts';
+import { openRealtime } from './realtime.ts';
 import { physicalOf } from './resources.ts';
 import { bucketProperties, CREDENTIALS, startS3 } from './s3.ts';
 import { type Assembly, synthesize } from './synth.ts';
@@ -20,7 +23,7 @@ import { createResolver, type Physical, REGION, type Resolver, type Resource } f
 export const AUDIENCE = 'rooms';
 
 /** The ports that are tried first. */
-export const USUAL_PORTS = { http: 4000, issuer: 4001, s3: 4002, dynamodb: 4003 } as const;
+export const USUAL_PORTS = { http: 4000, issuer: 4001, s3: 4002, dynamodb: 4003, ws: 4004, aws: 4005 } as const;
 
 export interface StackOptions {
   /** The port of the HTTP API, exactly; 0 is any free one. Without it the usual one, or a free one where that is taken. */
@@ -39,6 +42,8 @@ export interface StackOptions {
 export interface LocalStack {
   /** URL of the HTTP API, without a slash at the end; the others likewise. */
   readonly http: string;
+  /** URL of the WebSocket API. */
+  readonly ws: string;
   readonly issuer: string;
   readonly s3: string;
   readonly dynamodb: string;
@@ -121,23 +126,27 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
     );
     signal.throwIfAborted();
 
-    const api = onlyApi(resolver);
-    const needed = new Set(api.routes.map(({ target }) => target.functionArn));
-    const functions = createFunctions(needed, assembly, resolver, log, {
+    const realtime = closeLater(
+      await openRealtime({ resolver, dynamodbUrl: dynamodb.url, ports: USUAL_PORTS, dataDirectory, log }),
+    );
+    const functions = createFunctions(assembly, resolver, log, realtime.urls, {
       AWS_REGION: REGION,
       AWS_DEFAULT_REGION: REGION,
       AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
       AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
       AWS_ENDPOINT_URL_DYNAMODB: dynamodb.url,
       AWS_ENDPOINT_URL_S3: s3.url,
+      ...realtime.environment,
       // What the developer has configured for the real AWS is none of the functions' business.
       AWS_CONFIG_FILE: join(directory, 'no-config'),
       AWS_SHARED_CREDENTIALS_FILE: join(directory, 'no-credentials'),
     });
     for (const fn of functions.values()) closeLater(fn);
-    handler = createHttpGateway(api, { functions, localRoutes: docsRoutes(), log });
+    await realtime.start(functions);
+    const localRoutes = { ...docsRoutes(), '/_local/events': eventsRoute(realtime.recentEvents) };
+    handler = createHttpGateway(onlyApi(resolver), { functions, localRoutes, log });
 
-    return { http: http.url, issuer: issuer.url, s3: s3.url, dynamodb: dynamodb.url, close };
+    return { http: http.url, ws: realtime.ws, issuer: issuer.url, s3: s3.url, dynamodb: dynamodb.url, close };
   } catch (error) {
     await close();
     throw error;
@@ -171,19 +180,18 @@ async function createTables(resolver: Resolver, endpoint: string): Promise<void>
   }
 }
 
-/** The functions of the templates that are needed, by ARN. */
+/** The functions of the templates, by ARN. */
 function createFunctions(
-  needed: ReadonlySet<string>,
   assembly: Assembly,
   resolver: Resolver,
   log: Log,
+  urls: LocalUrls,
   environment: Readonly<Record<string, string>>,
 ): Map<string, LocalFunction> {
   const functions = new Map<string, LocalFunction>();
   for (const resource of resolver.ofType('AWS::Lambda::Function')) {
     const { ref: name, attributes } = physical(resource, resolver);
     const arn = attributes.Arn ?? name;
-    if (!needed.has(arn)) continue;
     const properties = resolver.read(resource, functionProperties);
     const directory = assembly.assets.get(properties.Code.S3Key);
     if (!directory) throw new Error(`${resource.stack}/${resource.id}: no asset has the key ${properties.Code.S3Key}.`);
@@ -192,11 +200,12 @@ function createFunctions(
       arn,
       directory,
       handler: properties.Handler,
-      variables: { ...properties.Environment.Variables, ...environment },
+      variables: { ...withLocalUrls(properties.Environment.Variables, urls), ...environment },
       timeoutSeconds: properties.Timeout,
       memoryMegabytes: properties.MemorySize,
       logFormat: properties.LoggingConfig.LogFormat,
       logGroup: properties.LoggingConfig.LogGroup ?? `/aws/lambda/${name}`,
+      deadLetters: properties.DeadLetterConfig.TargetArn,
     };
     functions.set(arn, createFunction(config, log));
   }

@@ -69,7 +69,7 @@ async function main(): Promise<void> {
         abort();
       },
     });
-    await writeEndpoints({ http: stack.http, issuer: stack.issuer, pid: process.pid }, stateDirectory);
+    await writeEndpoints({ http: stack.http, ws: stack.ws, issuer: stack.issuer, pid: process.pid }, stateDirectory);
     progress('Ready');
     console.log(await welcome(stack, dataDirectory, logPath));
     await aborted(signal);
@@ -97,7 +97,9 @@ async function welcome(stack: LocalStack, dataDirectory: string | undefined, log
   const token = await requestToken(stack.issuer, 'alice');
   return `
   HTTP API       ${stack.http}
+  WebSocket API  ${stack.ws}
   API reference  ${stack.http}/docs
+  Events         ${stack.http}/_local/events
   IAMS           ${stack.issuer}
   S3             ${stack.s3}
   DynamoDB       ${stack.dynamodb}

@@ -40,7 +40,7 @@ export function npmWith(
   return { pid: child.pid ?? 0, ended };
 }
 
-const endpoints = v.object({ http: v.string(), issuer: v.string(), pid: v.number() });
+const endpoints = v.object({ http: v.string(), ws: v.string(), issuer: v.string(), pid: v.number() });
 
 export interface RunningStack extends v.InferOutput<typeof endpoints> {
   readonly command: Command;

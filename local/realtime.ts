@@ -1,0 +1,213 @@
+import { join } from 'node:path';
+import { DescribeTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+import * as v from 'valibot';
+import { createAwsEndpoint } from './aws-endpoint.ts';
+import { type BusEvent, createEventBuses } from './event-bus.ts';
+import { type EventSourceMapping, readEventSourceMappings } from './event-source-mapping.ts';
+import { createAsyncInvoke } from './invoke-async.ts';
+import type { LocalFunction } from './lambda.ts';
+import { listen } from './listen.ts';
+import type { LocalUrls } from './local-urls.ts';
+import type { Log } from './log.ts';
+import { startQueueMapping } from './queue-mapping.ts';
+import { physicalOf, tableOfStream } from './resources.ts';
+import { CREDENTIALS } from './s3.ts';
+import { startScheduler } from './scheduler.ts';
+import { createQueue, createSqs, type Queue, queueProperties } from './sqs.ts';
+import { createStreamMapping, type StreamMapping } from './stream-mapping.ts';
+import { readStream } from './stream-reader.ts';
+import { REGION, type Resolver, type Resource } from './template.ts';
+import { readWebSocketApis, type WebSocketApi } from './websocket-api.ts';
+import { createWebSocketGateway, type WebSocketGateway } from './websocket-gateway.ts';
+
+/*
+ * The real-time side of the templates: the WebSocket API, and what is between a change of the table and the clients that
+ * hear of it (event source mappings, queues, schedules, the event bus).
+ */
+
+export interface Realtime {
+  /** URL of the WebSocket API. */
+  readonly ws: string;
+  /** Variables that functions need to find SQS, EventBridge and EventBridge Scheduler here. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Where URLs in the templates lead. */
+  readonly urls: LocalUrls;
+  /** Starts to serve, with the functions of the templates, by ARN. What is written to the table from now on is seen. */
+  start(functions: ReadonlyMap<string, LocalFunction>): Promise<void>;
+  /** The last events on the buses, oldest first. */
+  readonly recentEvents: () => readonly BusEvent[];
+  close(): Promise<void>;
+}
+
+const unavailable = (response: { writeHead(status: number): { end(): unknown } }): unknown =>
+  response.writeHead(503).end();
+
+/**
+ * Takes the ports for the real-time side. It begins to serve with `start`: functions must know its URLs, and it must know the
+ * functions.
+ *
+ * @param ports the usual ones; others are found where they are taken
+ * @param dataDirectory where schedules are kept from one run to the next
+ */
+export async function openRealtime(options: {
+  resolver: Resolver;
+  dynamodbUrl: string;
+  ports: { readonly ws: number; readonly aws: number };
+  dataDirectory: string | undefined;
+  log: Log;
+}): Promise<Realtime> {
+  const { resolver, dynamodbUrl, ports, dataDirectory, log } = options;
+  const closers: (() => Promise<unknown>)[] = [];
+  const closeLater = <T extends { close(): Promise<unknown> }>(part: T): T => {
+    closers.push(() => part.close());
+    return part;
+  };
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+
+  try {
+    const api = onlyApi(resolver);
+    let gateway: WebSocketGateway | undefined;
+    const sockets = closeLater(
+      await listen(
+        (request, response) => (gateway ? gateway.handle(request, response) : unavailable(response)),
+        { usual: ports.ws },
+        (request, socket, head) => (gateway ? gateway.upgrade(request, socket, head) : socket.destroy()),
+      ),
+    );
+    let serveAws: ReturnType<typeof createAwsEndpoint> | undefined;
+    const aws = closeLater(
+      await listen((request, response) => (serveAws ? serveAws(request, response) : unavailable(response)), {
+        usual: ports.aws,
+      }),
+    );
+    const sqs = closeLater(await createSqs());
+    const buses = createEventBuses(namesOf('AWS::Events::EventBus', resolver), log);
+    const ws = sockets.url.replace(/^http/, 'ws');
+    const host = `${api.id}.execute-api.${REGION}.amazonaws.com`;
+
+    async function start(functions: ReadonlyMap<string, LocalFunction>): Promise<void> {
+      const client = new SQSClient({ endpoint: aws.url, region: REGION, credentials: CREDENTIALS });
+      closers.push(async () => client.destroy());
+      const queues = readQueues(resolver, aws.url);
+      const queueOf = (arn: string): Queue => {
+        const queue = queues.find((each) => each.arn === arn);
+        if (!queue) throw new Error(`${arn} is a queue that is not in the templates.`);
+        return queue;
+      };
+      const giveUp = async (arn: string, body: string): Promise<void> => {
+        await client.send(new SendMessageCommand({ QueueUrl: queueOf(arn).url, MessageBody: body }));
+      };
+      const scheduler = closeLater(
+        await startScheduler({
+          groups: namesOf('AWS::Scheduler::ScheduleGroup', resolver),
+          invoke: createAsyncInvoke(functions, giveUp, log),
+          file: dataDirectory && join(dataDirectory, 'schedules.json'),
+          log,
+        }),
+      );
+      serveAws = createAwsEndpoint({ sqs, buses, scheduler }, log);
+      for (const queue of queues) await createQueue(client, queue);
+
+      const functionOf = ({ functionName }: EventSourceMapping): LocalFunction => {
+        const fn = [...functions.values()].find(({ config }) => [config.arn, config.name].includes(functionName));
+        if (!fn) throw new Error(`An event source is mapped to ${functionName}, which is not in the templates.`);
+        return fn;
+      };
+      const byStream = new Map<string, { mapping: EventSourceMapping; part: StreamMapping }[]>();
+      for (const mapping of readEventSourceMappings(resolver)) {
+        const fn = functionOf(mapping);
+        if (mapping.sourceArn.startsWith('arn:aws:sqs:')) {
+          const queue = queueOf(mapping.sourceArn);
+          closeLater(startQueueMapping({ mapping, fn, region: REGION, queue, client, log }));
+          continue;
+        }
+        const { partitionKey } = await streamOf(mapping.sourceArn, dynamodbUrl);
+        const part = closeLater(createStreamMapping({ mapping, fn, region: REGION, partitionKey, giveUp, log }));
+        byStream.set(mapping.sourceArn, [...(byStream.get(mapping.sourceArn) ?? []), { mapping, part }]);
+      }
+      // Each stream is read once, for all who want to know.
+      for (const [sourceArn, mappings] of byStream)
+        closeLater(
+          await readStream({
+            endpoint: dynamodbUrl,
+            streamArn: (await streamOf(sourceArn, dynamodbUrl)).streamArn,
+            take: (records, shardId) => {
+              for (const { part } of mappings) part.take(records, shardId);
+            },
+            log,
+          }),
+        );
+      gateway = closeLater(createWebSocketGateway(api, { functions, log }));
+    }
+
+    return {
+      ws: `${ws}/${api.stage}`,
+      environment: {
+        AWS_ENDPOINT_URL_SQS: aws.url,
+        AWS_ENDPOINT_URL_EVENTBRIDGE: aws.url,
+        AWS_ENDPOINT_URL_SCHEDULER: aws.url,
+      },
+      urls: {
+        [`https://${host}`]: sockets.url,
+        [`wss://${host}`]: ws,
+        [`https://sqs.${REGION}.amazonaws.com`]: aws.url,
+      },
+      start,
+      recentEvents: buses.recent,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+const idOf =
+  (resolver: Resolver) =>
+  (resource: Resource): string => {
+    const physical = physicalOf(resource, resolver);
+    if (!physical) throw new Error(`${resource.stack}/${resource.id}: the local stack has no ${resource.type}.`);
+    return physical.ref;
+  };
+
+function onlyApi(resolver: Resolver): WebSocketApi {
+  const [api, ...others] = readWebSocketApis(resolver, idOf(resolver));
+  if (!api || others.length > 0)
+    throw new Error(`The local stack serves one WebSocket API; the templates have ${api ? others.length + 1 : 0}.`);
+  return api;
+}
+
+const namesOf = (type: string, resolver: Resolver): string[] => resolver.ofType(type).map(idOf(resolver));
+
+/** Queues that redrive to others come after those: a dead-letter queue must be there first. */
+function readQueues(resolver: Resolver, url: string): Queue[] {
+  const queues = resolver.ofType('AWS::SQS::Queue').map((resource): Queue => {
+    const { QueueName = '', Arn = '' } = physicalOf(resource, resolver)?.attributes ?? {};
+    const path = new URL(idOf(resolver)(resource)).pathname;
+    return { name: QueueName, arn: Arn, url: url + path, properties: resolver.read(resource, queueProperties) };
+  });
+  return queues.sort(
+    (a, b) => Number(Boolean(a.properties.RedrivePolicy)) - Number(Boolean(b.properties.RedrivePolicy)),
+  );
+}
+
+const described = v.object({
+  LatestStreamArn: v.string(),
+  KeySchema: v.array(v.object({ AttributeName: v.string(), KeyType: v.string() })),
+});
+
+/** A template's stream in DynamoDB Local, which gives it an ARN of its own. */
+async function streamOf(arn: string, endpoint: string): Promise<{ streamArn: string; partitionKey: string }> {
+  const client = new DynamoDBClient({ endpoint, region: REGION, credentials: CREDENTIALS });
+  try {
+    const { Table } = await client.send(new DescribeTableCommand({ TableName: tableOfStream(arn) }));
+    const { LatestStreamArn, KeySchema } = v.parse(described, Table);
+    const [partitionKey = ''] = KeySchema.filter(({ KeyType }) => KeyType === 'HASH').map((key) => key.AttributeName);
+    return { streamArn: LatestStreamArn, partitionKey };
+  } finally {
+    client.destroy();
+  }
+}
