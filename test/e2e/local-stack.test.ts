@@ -61,8 +61,9 @@ describe('npm start', () => {
   });
 
   it('gets a token for a user by npm run token, and nothing else on standard output', async () => {
-    const { code, stdout } = await npm('run', '-s', 'token', '--', BOB, '--state-dir', stack.stateDirectory).ended;
-    expect(code).toBe(0);
+    const { code, stdout, stderr } = await npm('run', '-s', 'token', '--', BOB, '--state-dir', stack.stateDirectory)
+      .ended;
+    expect(code, stderr).toBe(0);
     const token = stdout.trimEnd();
     expect(stdout).toBe(`${token}\n`);
     const claims = decodeJwt(token);
