@@ -18,6 +18,7 @@ import { physicalOf } from './resources.ts';
 import { bucketProperties, CREDENTIALS, startS3 } from './s3.ts';
 import { type Assembly, synthesize } from './synth.ts';
 import { createResolver, type Physical, REGION, type Resolver, type Resource } from './template.ts';
+import { bundleWebClient, webRoutes } from './web.ts';
 
 /** What the access tokens of the local IAMS are for. */
 export const AUDIENCE = 'rooms';
@@ -92,7 +93,7 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
     progress('Synthesizing the CDK app and starting DynamoDB Local');
     const context = { issuer: issuer.url, audience: AUDIENCE };
     const withoutJava = new AbortController();
-    const [dynamodb, assembly] = await both(
+    const parts = both(
       startDynamoDb({
         port: USUAL_PORTS.dynamodb,
         directory: dataDirectory && join(dataDirectory, 'dynamodb'),
@@ -109,6 +110,7 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
       ),
       synthesize(context, join(directory, 'cdk.out'), AbortSignal.any([signal, withoutJava.signal])),
     );
+    const [[dynamodb, assembly], webClient] = await both(parts, bundleWebClient());
     signal.throwIfAborted();
 
     progress('The app is synthesized; creating table and bucket');
@@ -143,10 +145,15 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
     });
     for (const fn of functions.values()) closeLater(fn);
     await realtime.start(functions);
-    const localRoutes = { ...docsRoutes(), '/_local/events': eventsRoute(realtime.recentEvents) };
+    const places = { http: http.url, ws: realtime.ws, issuer: issuer.url, s3: s3.url };
+    const localRoutes = {
+      ...webRoutes(webClient, places),
+      ...docsRoutes(),
+      '/_local/events': eventsRoute(realtime.recentEvents),
+    };
     handler = createHttpGateway(onlyApi(resolver), { functions, localRoutes, log });
 
-    return { http: http.url, ws: realtime.ws, issuer: issuer.url, s3: s3.url, dynamodb: dynamodb.url, close };
+    return { ...places, dynamodb: dynamodb.url, close };
   } catch (error) {
     await close();
     throw error;

@@ -96,6 +96,7 @@ const shortPath = (path: string): string => relative(process.cwd(), path) || '.'
 async function welcome(stack: LocalStack, dataDirectory: string | undefined, logPath: string): Promise<string> {
   const token = await requestToken(stack.issuer, 'alice');
   return `
+  Web client     ${stack.http}
   HTTP API       ${stack.http}
   WebSocket API  ${stack.ws}
   API reference  ${stack.http}/docs
@@ -111,6 +112,7 @@ Create a room, as the user alice:
 curl -sS -w '\\n' -X POST ${stack.http}/room -H 'content-type: application/json' -d '{"name":"Stand-up","participant_ids":["bob"]}' -H 'authorization: Bearer ${token}'
 
 Then:
+  ${`open ${stack.http}`.padEnd(36)}rooms in the browser; be somebody else in a second tab
   ${`open ${stack.http}/docs`.padEnd(36)}every endpoint, to read and to try
   ${'npm run -s token -- bob'.padEnd(36)}an access token of another user
   ${'npm run demo'.padEnd(36)}two users, from creating a room to its end

@@ -1,0 +1,113 @@
+import { readFile } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+/*
+ * The web client of the local stack: everything that is served is made once, from `web/` as it is on this machine.
+ */
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** Where the page finds the parts of the stack: URLs without a slash at the end. */
+export interface Places {
+  readonly http: string;
+  readonly ws: string;
+  readonly issuer: string;
+  /** Where presigned URLs lead. */
+  readonly s3: string;
+}
+
+/** What the web client is made of, by the path it is served at. */
+export type WebClient = ReadonlyMap<string, { readonly contentType: string; readonly body: string | Uint8Array }>;
+
+const folder = (path: string): string => fileURLToPath(new URL(`../web/${path}`, import.meta.url));
+
+const CONTENT_TYPES: Readonly<Record<string, string>> = {
+  js: 'text/javascript; charset=utf-8',
+  css: 'text/css; charset=utf-8',
+  map: 'application/json',
+};
+
+/** Bundles the web client. Throws where it does not compile; what is wrong is in the message. */
+export async function bundleWebClient(): Promise<WebClient> {
+  const [{ outputFiles }, page, icon] = await Promise.all([
+    build({
+      entryPoints: { main: folder('src/main.tsx'), style: folder('styles/main.css') },
+      entryNames: '[ext]/main',
+      outdir: folder('out'),
+      bundle: true,
+      write: false,
+      format: 'esm',
+      target: ['chrome123', 'firefox125', 'safari17.5'],
+      jsx: 'automatic',
+      jsxImportSource: 'preact',
+      minify: true,
+      sourcemap: true,
+      logLevel: 'silent',
+    }),
+    readFile(folder('index.html')),
+    readFile(folder('icon.svg')),
+  ]);
+  const built = outputFiles.map(({ path, contents }) => {
+    const name = basename(path);
+    const contentType = CONTENT_TYPES[name.split('.').at(-1) ?? ''] ?? 'application/octet-stream';
+    return [`/web/${name}`, { contentType, body: contents }] as const;
+  });
+  return new Map([
+    ['/', { contentType: 'text/html; charset=utf-8', body: page }],
+    ['/web/icon.svg', { contentType: 'image/svg+xml', body: icon }],
+    ...built,
+  ]);
+}
+
+/**
+ * What the page may do: run its own script, talk to the parts of this stack, and show pictures that are in the bucket or on
+ * this machine. Markup can be written into it by no text at all (Trusted Types).
+ */
+function contentSecurityPolicy({ http, ws, issuer, s3 }: Places): string {
+  const directives: Readonly<Record<string, readonly string[]>> = {
+    'default-src': ["'none'"],
+    'script-src': ["'self'"],
+    'style-src': ["'self'"],
+    'img-src': ["'self'", 'blob:', s3],
+    'connect-src': ["'self'", http, new URL(ws).origin, issuer, s3],
+    'base-uri': ["'none'"],
+    'form-action': ["'none'"],
+    'frame-ancestors': ["'none'"],
+    'require-trusted-types-for': ["'script'"],
+    'trusted-types': ["'none'"],
+  };
+  return Object.entries(directives)
+    .map(([name, sources]) => [name, ...sources].join(' '))
+    .join('; ');
+}
+
+/** What answers at `/`, below `/web/`, and at `/_local/config.json`. */
+export function webRoutes(client: WebClient, places: Places): Readonly<Record<string, Handler>> {
+  const policy = contentSecurityPolicy(places);
+  const { http, ws, issuer } = places;
+  const files = new Map(client).set('/_local/config.json', {
+    contentType: 'application/json',
+    body: JSON.stringify({ http, ws, issuer }),
+  });
+  return Object.fromEntries(
+    [...files].map(([path, { contentType, body }]) => [
+      path,
+      (_request, response) => {
+        response.writeHead(200, {
+          'content-type': contentType,
+          'content-length': Buffer.byteLength(body),
+          'cache-control': 'no-store',
+          'content-security-policy': policy,
+          'cross-origin-opener-policy': 'same-origin',
+          'referrer-policy': 'no-referrer',
+          'x-content-type-options': 'nosniff',
+        });
+        // Node sends no body with the answer to a HEAD request.
+        response.end(body);
+      },
+    ]),
+  );
+}

@@ -1,0 +1,154 @@
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useSession } from '../session/user-session.ts';
+import { DownIcon } from '../ui/icons.tsx';
+import { Spinner } from '../ui/small.tsx';
+import { dayName } from '../ui/text.ts';
+import { MessageLine, OutgoingLine } from './message-line.tsx';
+import type { RoomSession } from './session.ts';
+import { type Line, nameOf, type RoomState, timeline } from './state.ts';
+
+/** This near to the end, a reader is taken along by new messages, in pixels. */
+const AT_END_PX = 80;
+
+/** What was said. Earlier messages come when the reader gets to the first one. */
+export function Chat({ session, state }: { session: RoomSession; state: RoomState }) {
+  const { userId } = useSession();
+  const scroller = useRef<HTMLDivElement>(null);
+  const content = useRef<HTMLDivElement>(null);
+  const top = useRef<HTMLDivElement>(null);
+  const atEnd = useRef(true);
+  const [unseen, setUnseen] = useState(0);
+  const lines = timeline(state, userId);
+  const first = state.messages[0]?.message_id;
+  const count = state.messages.length + state.outbox.length;
+
+  const toEnd = (): void => {
+    const element = scroller.current;
+    if (element) element.scrollTop = element.scrollHeight;
+  };
+
+  // Earlier messages come in above what is being read: what is read stays where it is.
+  const before = useRef({ first, height: 0 });
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    if (!element) return;
+    const { first: oldFirst, height } = before.current;
+    if (oldFirst !== undefined && first !== oldFirst && !atEnd.current)
+      element.scrollTop += element.scrollHeight - height;
+    before.current = { first, height: element.scrollHeight };
+  });
+
+  const last = state.messages.at(-1);
+  const lastOwn = state.outbox.at(-1)?.client_message_id;
+  const known = useRef(last?.message_id);
+  useLayoutEffect(() => {
+    if (last && last.message_id !== known.current && last.sender_id !== userId && !atEnd.current)
+      setUnseen((number) => number + 1);
+    known.current = last?.message_id;
+  }, [last?.message_id]);
+  // Whoever sends something wants to see it.
+  useLayoutEffect(() => {
+    if (lastOwn !== undefined) toEnd();
+  }, [lastOwn]);
+
+  // Pictures grow when they have loaded, and so does what the user writes.
+  useEffect(() => {
+    const observer = new ResizeObserver(() => {
+      if (atEnd.current) toEnd();
+    });
+    for (const element of [scroller.current, content.current]) if (element) observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+
+  const { earlier } = state;
+  useEffect(() => {
+    if (earlier !== 'more' || !top.current) return;
+    const observer = new IntersectionObserver(
+      ([entry]) => {
+        if (entry?.isIntersecting) void session.loadEarlier();
+      },
+      { root: scroller.current, rootMargin: '200px 0px 0px 0px' },
+    );
+    observer.observe(top.current);
+    return () => observer.disconnect();
+  }, [earlier, session]);
+
+  return (
+    <div class="chat">
+      <div
+        ref={scroller}
+        class="chat-scroll"
+        role="log"
+        aria-live="off"
+        aria-label="Messages"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and keyboards must be able to
+        tabIndex={0}
+        onScroll={({ currentTarget: { scrollTop, clientHeight, scrollHeight } }) => {
+          atEnd.current = scrollHeight - clientHeight - scrollTop < AT_END_PX;
+          if (atEnd.current && unseen > 0) setUnseen(0);
+        }}
+      >
+        <div ref={content} class="chat-content">
+          <div ref={top} class="chat-top">
+            {earlier === 'loading' && <Spinner label="Loading messages" />}
+            {earlier === 'more' && (
+              <button type="button" class="button small" onClick={() => void session.loadEarlier()}>
+                Show earlier messages
+              </button>
+            )}
+            {earlier === 'failed' && (
+              <p class="row">
+                <span class="muted">Messages could not be loaded.</span>
+                <button type="button" class="button small" onClick={() => void session.loadEarlier()}>
+                  Try again
+                </button>
+              </p>
+            )}
+            {earlier === 'none' && count > 0 && <p class="muted small">This is where it begins.</p>}
+          </div>
+          {earlier === 'none' && count === 0 && <NothingYet state={state} />}
+          {lines.map((line) => (
+            <ChatLine key={line.key} line={line} session={session} state={state} />
+          ))}
+        </div>
+      </div>
+      {unseen > 0 && (
+        <button type="button" class="button primary small new-messages" onClick={toEnd}>
+          <DownIcon />
+          {unseen === 1 ? 'New message' : `${unseen} new messages`}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function ChatLine({ line, session, state }: { line: Line; session: RoomSession; state: RoomState }) {
+  const { userId } = useSession();
+  if (line.kind === 'day')
+    return (
+      <p class="day">
+        <time dateTime={line.at}>{dayName(line.at)}</time>
+      </p>
+    );
+  if (line.kind === 'notice') return <p class="notice">{line.notice.text}</p>;
+  if (line.kind === 'outgoing') return <OutgoingLine session={session} outgoing={line.outgoing} goesOn={line.goesOn} />;
+  const { message, goesOn } = line;
+  const { sender_id } = message;
+  return (
+    <MessageLine
+      session={session}
+      message={message}
+      name={nameOf(state, sender_id)}
+      own={sender_id === userId}
+      goesOn={goesOn}
+    />
+  );
+}
+
+const NothingYet = ({ state }: { state: RoomState }) => (
+  <div class="blank">
+    <h2>{state.standing.is === 'booked' ? 'This room has not started yet' : 'Nothing has been said yet'}</h2>
+    {state.standing.is === 'joined' && <p>Write the first message below, or drop a file here.</p>}
+    {state.standing.is === 'booked' && <p>It opens by itself when its time comes.</p>}
+  </div>
+);

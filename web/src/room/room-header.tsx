@@ -1,0 +1,100 @@
+import { useState } from 'preact/hooks';
+import type { MyRoom } from '../../../client/src/index.ts';
+import { useSession } from '../session/user-session.ts';
+import { BackIcon, ClockIcon, PeopleIcon } from '../ui/icons.tsx';
+import { Menu } from '../ui/menu.tsx';
+import { StatusBadge, useNow } from '../ui/small.tsx';
+import { countdown, moment, plural } from '../ui/text.ts';
+import { showRoom } from '../workspace.tsx';
+import { EditRoomDialog, EndRoomDialog, NameDialog } from './dialogs.tsx';
+import type { Standing } from './state.ts';
+
+export function RoomHeader({
+  room,
+  standing,
+  onlineCount,
+  peopleShown,
+  onTogglePeople,
+}: {
+  room: MyRoom;
+  standing: Standing;
+  onlineCount: number;
+  peopleShown: boolean;
+  onTogglePeople: () => void;
+}) {
+  const { client, attempt, rooms } = useSession();
+  const [dialog, setDialog] = useState<'edit' | 'end' | 'name'>();
+  const [archived, setArchived] = useState(room.archive_room);
+  const mayChange = room.is_admin && room.status !== 'ended' && standing.is !== 'removed';
+  const archive = async (archive_room: boolean): Promise<void> => {
+    if (!(await attempt(() => client.updateProfile(room.room_id, { archive_room })))) return;
+    setArchived(archive_room);
+    void rooms.refresh();
+  };
+  return (
+    <header class="room-header">
+      <button
+        type="button"
+        class="button quiet square back"
+        aria-label="Back to your rooms"
+        onClick={() => showRoom(undefined)}
+      >
+        <BackIcon />
+      </button>
+      <div class="room-title">
+        <div class="row">
+          <h1 class="ellipsis">{room.name}</h1>
+          <StatusBadge status={room.status} />
+        </div>
+        <p class="muted small ellipsis">
+          <When room={room} />
+          {room.description && ` · ${room.description}`}
+        </p>
+      </div>
+      <button
+        type="button"
+        class="button people-button"
+        aria-expanded={peopleShown}
+        aria-controls="people"
+        onClick={onTogglePeople}
+      >
+        <PeopleIcon />
+        <span>{plural(onlineCount, 'online', 'online')}</span>
+      </button>
+      {standing.is !== 'removed' && (
+        <Menu
+          label="Room actions"
+          items={[
+            ...(mayChange ? [{ label: 'Edit room…', onChoose: () => setDialog('edit') }] : []),
+            { label: 'Your name in this room…', onChoose: () => setDialog('name') },
+            archived
+              ? { label: 'Bring back from archive', onChoose: () => void archive(false) }
+              : { label: 'Archive', onChoose: () => void archive(true) },
+            ...(mayChange ? [{ label: 'End room…', danger: true, onChoose: () => setDialog('end') }] : []),
+          ]}
+        />
+      )}
+      {dialog === 'edit' && <EditRoomDialog room={room} onClose={() => setDialog(undefined)} />}
+      {dialog === 'end' && <EndRoomDialog room={room} onClose={() => setDialog(undefined)} />}
+      {dialog === 'name' && <NameDialog room={room} onClose={() => setDialog(undefined)} />}
+    </header>
+  );
+}
+
+/** Where the end is this near, the seconds are counted, in milliseconds. */
+const NEAR_MS = 60 * 60_000;
+
+function When({ room }: { room: MyRoom }) {
+  const now = useNow(1_000);
+  const { status, start_time, end_time } = room;
+  if (status === 'booked') return <>Starts {moment(start_time)}</>;
+  if (status === 'ended') return <>Ended {end_time && moment(end_time)}</>;
+  if (!end_time) return <>Since {moment(start_time)}</>;
+  if (Date.parse(end_time) - now > NEAR_MS) return <>Ends {moment(end_time)}</>;
+  return (
+    <span class="countdown" role="timer">
+      <ClockIcon />
+      Ends in {countdown(end_time, now)}
+    </span>
+  );
+}

@@ -1,0 +1,168 @@
+import type { ListedParticipant, Message, MyRoom } from '../../../client/src/index.ts';
+
+/*
+ * What the page knows of the room that is open, and how that changes. Pure: who changes it is in session.ts.
+ */
+
+/** A message of the user's own that the service has not answered yet. */
+export interface Outgoing {
+  readonly client_message_id: string;
+  readonly text: string;
+  readonly file: File | undefined;
+  /** The uploaded file, when it is. */
+  readonly file_id: string | undefined;
+  /** Of the upload, in bytes. */
+  readonly loaded: number;
+  /** Why it was not sent; undefined while it is under way. */
+  readonly failure: string | undefined;
+  /** When the user sent it. */
+  readonly at: string;
+}
+
+/** Something that happened in the room, to be told between the messages. */
+export interface Notice {
+  readonly key: string;
+  readonly text: string;
+  readonly at: string;
+}
+
+/** How the user stands to the room. */
+export type Standing =
+  | { readonly is: 'joining' }
+  | { readonly is: 'joined' }
+  | { readonly is: 'booked' }
+  | { readonly is: 'ended' }
+  | { readonly is: 'removed' }
+  | { readonly is: 'failed'; readonly why: string };
+
+export interface RoomState {
+  readonly room: MyRoom | undefined;
+  readonly standing: Standing;
+  readonly people: readonly ListedParticipant[];
+  /** As they were sent. */
+  readonly messages: readonly Message[];
+  readonly outbox: readonly Outgoing[];
+  readonly notices: readonly Notice[];
+  /** What is before the first of `messages`. */
+  readonly earlier: 'unknown' | 'loading' | 'more' | 'none' | 'failed';
+}
+
+export const emptyRoom: RoomState = {
+  room: undefined,
+  standing: { is: 'joining' },
+  people: [],
+  messages: [],
+  outbox: [],
+  notices: [],
+  earlier: 'unknown',
+};
+
+const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** With these messages too: each once, in order, and out of the outbox where they are the user's own. */
+export function withMessages(state: RoomState, added: readonly Message[], userId: string): RoomState {
+  if (added.length === 0) return state;
+  const known = new Map(state.messages.map((message) => [message.message_id, message]));
+  for (const message of added) known.set(message.message_id, message);
+  const messages = [...known.values()].sort((a, b) => compareText(a.message_id, b.message_id));
+  const arrived = new Set(
+    added.filter(({ sender_id }) => sender_id === userId).map(({ client_message_id }) => client_message_id),
+  );
+  const outbox = state.outbox.filter(({ client_message_id }) => !arrived.has(client_message_id));
+  return { ...state, messages, outbox };
+}
+
+export const withOutgoing = (state: RoomState, outgoing: Outgoing): RoomState => ({
+  ...state,
+  outbox: [...state.outbox, outgoing],
+});
+
+export const changeOutgoing = (state: RoomState, id: string, change: Partial<Outgoing>): RoomState => ({
+  ...state,
+  outbox: state.outbox.map((one) => (one.client_message_id === id ? { ...one, ...change } : one)),
+});
+
+export const withoutOutgoing = (state: RoomState, id: string): RoomState => ({
+  ...state,
+  outbox: state.outbox.filter(({ client_message_id }) => client_message_id !== id),
+});
+
+export const withNotice = (state: RoomState, text: string, at: string): RoomState => ({
+  ...state,
+  notices: [...state.notices, { key: `notice-${state.notices.length}`, text, at }],
+});
+
+/** Changes one participant, or adds them where `change` is whole. */
+export function withPerson(
+  state: RoomState,
+  change: Partial<ListedParticipant> & Pick<ListedParticipant, 'participant_id'>,
+): RoomState {
+  const blank = { username: null, archive_room: false, is_admin: false, online: false };
+  const known = state.people.find(({ participant_id }) => participant_id === change.participant_id);
+  const others = state.people.filter((person) => person !== known);
+  return { ...state, people: [...others, { ...blank, ...known, ...change }].sort(byId) };
+}
+
+const byId = (a: ListedParticipant, b: ListedParticipant): number => compareText(a.participant_id, b.participant_id);
+
+export const withoutPerson = (state: RoomState, participantId: string): RoomState => ({
+  ...state,
+  people: state.people.filter(({ participant_id }) => participant_id !== participantId),
+});
+
+/** What a user is called in this room. */
+export const nameOf = (state: RoomState, userId: string): string =>
+  state.people.find(({ participant_id }) => participant_id === userId)?.username ?? userId;
+
+/** One thing in the flow of the chat. */
+export type Line =
+  | { readonly kind: 'day'; readonly key: string; readonly at: string }
+  | { readonly kind: 'notice'; readonly key: string; readonly notice: Notice }
+  | { readonly kind: 'message'; readonly key: string; readonly message: Message; readonly goesOn: boolean }
+  | { readonly kind: 'outgoing'; readonly key: string; readonly outgoing: Outgoing; readonly goesOn: boolean };
+
+/** Messages of one sender within this time stand together, in milliseconds. */
+const TOGETHER_MS = 5 * 60_000;
+
+const sameDay = (a: string, b: string): boolean => new Date(a).toDateString() === new Date(b).toDateString();
+
+/** Messages, notices and days in the order in which they are shown; what is being sent comes last. */
+export function timeline({ messages, notices, outbox }: RoomState, userId: string): readonly Line[] {
+  const lines: Line[] = [];
+  let day: string | undefined;
+  let last: { readonly sender: string; readonly at: string } | undefined;
+  const onDay = (at: string): void => {
+    if (day === undefined || !sameDay(day, at)) {
+      lines.push({ kind: 'day', key: `day-${at}`, at });
+      last = undefined;
+    }
+    day = at;
+  };
+  const goesOn = (sender: string, at: string): boolean => {
+    const together = last?.sender === sender && Date.parse(at) - Date.parse(last.at) < TOGETHER_MS;
+    last = { sender, at };
+    return together;
+  };
+  let told = 0;
+  const tellUpTo = (at: string | undefined): void => {
+    for (let notice = notices[told]; notice && (at === undefined || notice.at <= at); notice = notices[++told]) {
+      onDay(notice.at);
+      lines.push({ kind: 'notice', key: notice.key, notice });
+      last = undefined;
+    }
+  };
+  for (const message of messages) {
+    tellUpTo(message.sent_at);
+    onDay(message.sent_at);
+    const { sender_id, client_message_id, message_id } = message;
+    // The key an own message had while it was being sent: it stays the same element.
+    const key = sender_id === userId ? client_message_id : message_id;
+    lines.push({ kind: 'message', key, message, goesOn: goesOn(sender_id, message.sent_at) });
+  }
+  tellUpTo(undefined);
+  for (const outgoing of outbox) {
+    onDay(outgoing.at);
+    lines.push({ kind: 'outgoing', key: outgoing.client_message_id, outgoing, goesOn: goesOn(userId, outgoing.at) });
+  }
+  return lines;
+}

@@ -1,0 +1,105 @@
+import type { MyRoom, RoomsClient } from '../../../client/src/index.ts';
+import { createStore, type Store } from '../store.ts';
+import { sayError } from './errors.ts';
+
+/** How often the list is read anew, in milliseconds: nobody tells a user who is in no room that they were added to one. */
+const EVERY_MS = 5_000;
+/** Rooms read at a time. */
+const PAGE = 100;
+/** A room has started or ended for the service too, this long after its time by this machine's clock. */
+const AFTER_MS = 300;
+
+export interface RoomListState {
+  readonly rooms: readonly MyRoom[] | undefined;
+  /** Why the list could not be read the last time. */
+  readonly failure: string | undefined;
+  readonly hasMore: boolean;
+}
+
+export interface RoomList {
+  readonly store: Store<RoomListState>;
+  refresh(): Promise<void>;
+  /** Reads further back, from now on. */
+  showMore(): Promise<void>;
+  close(): void;
+}
+
+/** The user's rooms, newest first, kept up to date until it is closed. */
+export function roomList(client: RoomsClient): RoomList {
+  const store = createStore<RoomListState>({ rooms: undefined, failure: undefined, hasMore: false });
+  let pages = 1;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let reading: Promise<void> | undefined;
+  let again = false;
+  let closed = false;
+
+  async function read(): Promise<void> {
+    try {
+      const rooms: MyRoom[] = [];
+      let cursor: string | undefined;
+      for (let page = 0; page < pages && (page === 0 || cursor); page++) {
+        const { items, next_cursor } = await client.listRooms({ limit: PAGE, cursor });
+        rooms.push(...items);
+        cursor = next_cursor ?? undefined;
+      }
+      const hasMore = cursor !== undefined;
+      store.update(() => ({ rooms, failure: undefined, hasMore }));
+    } catch (error) {
+      store.update((state) => ({ ...state, failure: sayError(error) }));
+    }
+  }
+
+  /** Reads once more where it is asked while reading: what was asked for may have changed since. */
+  function refresh(): Promise<void> {
+    if (reading) {
+      again = true;
+      return reading;
+    }
+    clearTimeout(timer);
+    reading = (async () => {
+      do {
+        again = false;
+        await read();
+      } while (again && !closed);
+      reading = undefined;
+      if (!closed) timer = setTimeout(onTimer, nextIn(store.get().rooms ?? [], Date.now()));
+    })();
+    return reading;
+  }
+
+  function onTimer(): void {
+    // Whoever comes back to the page sees it read anew at once.
+    if (!document.hidden) void refresh();
+  }
+  const onVisible = (): void => {
+    if (!document.hidden) void refresh();
+  };
+  document.addEventListener('visibilitychange', onVisible);
+  void refresh();
+
+  return {
+    store,
+    refresh,
+    showMore() {
+      pages++;
+      return refresh();
+    },
+    close() {
+      closed = true;
+      clearTimeout(timer);
+      document.removeEventListener('visibilitychange', onVisible);
+    },
+  };
+}
+
+/** When to read the list again, in milliseconds: after a while, or when the next of the rooms starts or ends. */
+function nextIn(rooms: readonly MyRoom[], now: number): number {
+  const times = rooms
+    .flatMap(({ status, start_time, end_time }) =>
+      status === 'booked' ? [start_time] : status === 'started' && end_time ? [end_time] : [],
+    )
+    .map((time) => Date.parse(time) + AFTER_MS - now)
+    // What is past and still not told, the service sees differently: no reason to hurry.
+    .filter((ms) => ms > 0);
+  return Math.min(EVERY_MS, ...times);
+}

@@ -1,0 +1,93 @@
+import { useId, useRef, useState } from 'preact/hooks';
+import { sayError } from './session/errors.ts';
+import { tokenSource } from './session/tokens.ts';
+import { textOf } from './ui/dialog.tsx';
+import { Avatar } from './ui/small.tsx';
+
+/** Users to try things with; the local IAMS takes any other name too. */
+export const SUGGESTED_USERS = ['alice', 'bob', 'carol', 'dave'] as const;
+
+/** Of this tab alone: another tab can be another user. */
+const KEY = 'rooms.user';
+export const signedInUser = (): string | null => sessionStorage.getItem(KEY);
+export function rememberUser(userId: string | undefined): void {
+  if (userId === undefined) sessionStorage.removeItem(KEY);
+  else sessionStorage.setItem(KEY, userId);
+}
+
+const USER_ID = '[A-Za-z0-9._:@\\|\\-]{1,128}';
+
+export function SignIn({ issuer, onSignIn }: { issuer: string; onSignIn: (userId: string) => void }) {
+  const id = useId();
+  const input = useRef<HTMLInputElement>(null);
+  const [busy, setBusy] = useState(false);
+  const [failure, setFailure] = useState('');
+
+  async function signIn(userId: string): Promise<void> {
+    setBusy(true);
+    setFailure('');
+    try {
+      await tokenSource(issuer, userId)({ refresh: false });
+      onSignIn(userId);
+    } catch (error) {
+      setFailure(`The local IAMS gave no access token: ${sayError(error)}`);
+      setBusy(false);
+    }
+  }
+
+  return (
+    <main class="centre">
+      <div class="card sign-in">
+        <img class="logo" src="/web/icon.svg" alt="" width="48" height="48" />
+        <h1>Rooms</h1>
+        <p class="muted">Chat, presence and files, served by the stack on this machine.</p>
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            const userId = textOf(new FormData(event.currentTarget), 'user').trim();
+            if (userId && !busy) void signIn(userId);
+          }}
+        >
+          <label for={id}>Who are you?</label>
+          <div class="row">
+            <input
+              ref={input}
+              id={id}
+              name="user"
+              required
+              pattern={USER_ID}
+              title="Letters, digits and . _ : @ | -"
+              placeholder="A user ID, such as alice"
+              autocomplete="off"
+              autocapitalize="none"
+              spellcheck={false}
+              autofocus
+            />
+            <button type="submit" class="button primary" disabled={busy}>
+              {busy ? 'One moment…' : 'Continue'}
+            </button>
+          </div>
+          {failure && (
+            <p class="form-error" role="alert">
+              {failure}
+            </p>
+          )}
+        </form>
+        <fieldset class="suggestions">
+          <legend class="muted">Or be one of these:</legend>
+          <div class="row wrap">
+            {SUGGESTED_USERS.map((user) => (
+              <button key={user} type="button" class="button chip" disabled={busy} onClick={() => void signIn(user)}>
+                <Avatar id={user} name={user} />
+                {user}
+              </button>
+            ))}
+          </div>
+        </fieldset>
+        <p class="muted small">
+          No password: the local IAMS believes everyone. Open this page in a second tab to be somebody else there.
+        </p>
+      </div>
+    </main>
+  );
+}

@@ -1,0 +1,84 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import { sayError } from '../session/errors.ts';
+import { CloseIcon } from './icons.tsx';
+
+/** A modal dialog around a form, shown for as long as it is rendered. Escape closes it, and the focus goes back. */
+export function FormDialog({
+  title,
+  submit,
+  danger = false,
+  onSubmit,
+  onClose,
+  children,
+}: {
+  title: string;
+  /** What the button says that sends the form. */
+  submit: string;
+  danger?: boolean;
+  /** Rejects with what is to be shown; otherwise the dialog closes. */
+  onSubmit: (data: FormData) => Promise<unknown>;
+  onClose: () => void;
+  children: ComponentChildren;
+}) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const heading = useId();
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState('');
+  useEffect(() => {
+    const before = document.activeElement;
+    dialog.current?.showModal();
+    return () => {
+      if (before instanceof HTMLElement && before.isConnected) before.focus();
+    };
+  }, []);
+
+  async function send(event: SubmitEvent): Promise<void> {
+    event.preventDefault();
+    if (busy || !(event.currentTarget instanceof HTMLFormElement)) return;
+    setBusy(true);
+    setError('');
+    try {
+      await onSubmit(new FormData(event.currentTarget));
+      onClose();
+    } catch (reason) {
+      setError(sayError(reason));
+      setBusy(false);
+    }
+  }
+
+  return (
+    <dialog ref={dialog} class="dialog" aria-labelledby={heading} onClose={onClose}>
+      <form onSubmit={send}>
+        <header class="dialog-header">
+          <h2 id={heading}>{title}</h2>
+          <button type="button" class="button quiet square" aria-label="Close" onClick={onClose}>
+            <CloseIcon />
+          </button>
+        </header>
+        <div class="dialog-body">
+          {children}
+          {error && (
+            <p class="form-error" role="alert">
+              {error}
+            </p>
+          )}
+        </div>
+        <footer class="dialog-footer">
+          <button type="button" class="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class={`button ${danger ? 'danger' : 'primary'}`} disabled={busy}>
+            {busy ? 'One moment…' : submit}
+          </button>
+        </footer>
+      </form>
+    </dialog>
+  );
+}
+
+/** What a field of a form holds; empty where it has no such field. */
+export function textOf(data: FormData, name: string): string {
+  const value = data.get(name);
+  return typeof value === 'string' ? value : '';
+}

@@ -1,0 +1,45 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { initials } from './text.ts';
+
+const STATUS_WORDS = { booked: 'Booked', started: 'Started', ended: 'Ended' } as const;
+
+export const StatusBadge = ({ status }: { status: keyof typeof STATUS_WORDS }) => (
+  <span class={`badge ${status}`}>{STATUS_WORDS[status]}</span>
+);
+
+/** Colours that a user keeps, wherever they are shown. */
+const HUES = 8;
+const hueOf = (id: string): number =>
+  [...id].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 9_973, 7) % HUES;
+
+export const Avatar = ({ id, name, online }: { id: string; name: string; online?: boolean }) => (
+  <span class={`avatar hue-${hueOf(id)} ${online ? 'online' : ''}`} aria-hidden="true">
+    {initials(name)}
+  </span>
+);
+
+export const Spinner = ({ label }: { label: string }) => (
+  <p class="loading" role="status">
+    <span class="spinner" aria-hidden="true" />
+    {label}
+  </p>
+);
+
+/** A place where there is nothing yet, or nothing to be had. */
+export const Blank = ({ title, children }: { title: string; children?: ComponentChildren }) => (
+  <div class="blank">
+    <h2>{title}</h2>
+    {children}
+  </div>
+);
+
+/** The time, again every `everyMs` milliseconds. */
+export function useNow(everyMs: number): number {
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs]);
+  return now;
+}

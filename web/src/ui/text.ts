@@ -1,0 +1,57 @@
+/* What is shown of times, sizes and names. */
+
+const TIME = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const DAY = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
+const DAY_OF_OTHER_YEAR = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'long', year: 'numeric' });
+const SHORT_DAY = new Intl.DateTimeFormat(undefined, { weekday: 'short', day: 'numeric', month: 'short' });
+
+const dayOf = (time: Date): string => time.toDateString();
+
+/** "09:30". */
+export const clock = (iso: string): string => TIME.format(new Date(iso));
+
+/** "Today", "Yesterday", "Tuesday, 3 March". */
+export function dayName(iso: string, now: Date = new Date()): string {
+  const time = new Date(iso);
+  if (dayOf(time) === dayOf(now)) return 'Today';
+  const yesterday = new Date(now);
+  yesterday.setDate(now.getDate() - 1);
+  if (dayOf(time) === dayOf(yesterday)) return 'Yesterday';
+  return (time.getFullYear() === now.getFullYear() ? DAY : DAY_OF_OTHER_YEAR).format(time);
+}
+
+/** "09:30" of today, "Tue 3 Mar, 09:30" of any other day. */
+export function moment(iso: string, now: Date = new Date()): string {
+  const time = new Date(iso);
+  return dayOf(time) === dayOf(now) ? clock(iso) : `${SHORT_DAY.format(time)}, ${clock(iso)}`;
+}
+
+/** Time until then, "4:59" or "1:02:03"; "0:00" when it has passed. */
+export function countdown(iso: string, now: number): string {
+  const seconds = Math.max(0, Math.ceil((Date.parse(iso) - now) / 1_000));
+  const two = (n: number): string => String(n).padStart(2, '0');
+  const [h, m, s] = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60, seconds % 60];
+  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+const UNITS = ['bytes', 'KB', 'MB', 'GB'] as const;
+
+/** "48 KB": in thousands, as file managers do. */
+export function fileSize(bytes: number): string {
+  const power = Math.min(UNITS.length - 1, bytes < 1_000 ? 0 : Math.floor(Math.log10(bytes) / 3));
+  const amount = bytes / 1_000 ** power;
+  return `${amount.toLocaleString(undefined, { maximumFractionDigits: power > 0 && amount < 10 ? 1 : 0 })} ${UNITS[power]}`;
+}
+
+/** Two letters that stand for a name. */
+export function initials(name: string): string {
+  const words = name.split(/[\s._:@|-]+/).filter(Boolean);
+  const letters =
+    words.length > 1 ? [words[0], words[1]].map((word) => [...(word ?? '')][0]) : [...(words[0] ?? '?')].slice(0, 2);
+  return letters.join('').toUpperCase();
+}
+
+export const plural = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
+
+/** The users that a text names: separated by commas, semicolons or white space; each once. */
+export const userIds = (text: string): string[] => [...new Set(text.split(/[\s,;]+/).filter(Boolean))];
