@@ -37,8 +37,7 @@ export interface Settings {
   readonly throttling: { readonly rate: number; readonly burst: number };
   /**
    * Frames that the WebSocket API takes, in total, where opening a connection counts as one; as `throttling`. What is above
-   * is refused with `Too Many Requests`, and the connection goes on. Default: 1000 and 2000: a thousand who come back at once,
-   * connect, and join.
+   * is refused. Default: 1000 and 2000, so that a thousand can come back at once, connect, and join.
    */
   readonly webSocketThrottling: { readonly rate: number; readonly burst: number };
   /**

@@ -67,7 +67,7 @@ const nullable = (schema: JsonSchema): JsonSchema | undefined => {
   return none.type === 'null' ? { ...rest, ...of, type: [of.type, 'null'] } : undefined;
 };
 
-const CONVERSION: ConversionConfig = {
+export const CONVERSION: ConversionConfig = {
   target: 'draft-2020-12',
   errorMode: 'throw',
   overrideRef: ({ referenceId }) => ref('schemas', referenceId).$ref,

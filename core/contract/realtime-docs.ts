@@ -1,0 +1,223 @@
+import { type JsonSchema, toJsonSchema } from '@valibot/to-json-schema';
+import type * as v from 'valibot';
+import * as answers from './answers.ts';
+import { ERRORS, type ErrorCode } from './errors.ts';
+import { FRAME_WINDOW_SECONDS, MAX_FRAME_BYTES, MAX_FRAMES_PER_WINDOW } from './limits.ts';
+import { CONVERSION } from './openapi.ts';
+import { ANSWER_FORMATS, FIELDS, SENT_AT } from './openapi-texts.ts';
+import {
+  type Action,
+  type ActionName,
+  actions,
+  BEARER_SUB_PROTOCOL,
+  COMMON_ACTION_ERRORS,
+  type EventName,
+  type EventType,
+  events,
+  SUB_PROTOCOL,
+} from './realtime.ts';
+import {
+  BUS_INTRODUCTION,
+  EVENT_EXAMPLES,
+  FRAME_EXAMPLES,
+  REALTIME_FIELDS,
+  REPLY_EXAMPLES,
+  SOCKET_INTRODUCTION,
+} from './realtime-texts.ts';
+
+/*
+ * The pages on the WebSocket API and on the event bus, and the JSON Schema of the bus's events, from core/contract/realtime.ts.
+ */
+
+type AnySchema = v.GenericSchema<unknown, unknown>;
+
+const keysOf = <Key extends string>(table: Readonly<Record<Key, unknown>>): Key[] => Object.keys(table) as Key[];
+const capital = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);
+
+const answerNames = new Map<AnySchema, string>(
+  Object.entries(answers).map(([name, schema]) => [schema, capital(name)]),
+);
+
+/* Schemas */
+
+const textOf = (owner: string, field: string): string | undefined =>
+  REALTIME_FIELDS[`${owner}.${field}`] ?? FIELDS[`${owner}.${field}`]?.description;
+
+/** The schema with what is known of each field; a kind of answer that has a name owns its fields, wherever it occurs. */
+function described(owner: string, schema: JsonSchema): JsonSchema {
+  if (!schema.properties) return schema;
+  const properties = Object.entries(schema.properties).map(([field, property]): [string, JsonSchema | boolean] => {
+    if (typeof property === 'boolean') return [field, property];
+    const description = textOf(owner, field) ?? REALTIME_FIELDS[field] ?? FIELDS[field]?.description;
+    if (description === undefined) throw new Error(`Nothing is said of ${owner}.${field}.`);
+    return [field, { ...described(capital(field), property), ...ANSWER_FORMATS[field], description }];
+  });
+  return { ...schema, properties: Object.fromEntries(properties) };
+}
+
+function schemaOf(owner: string, schema: AnySchema, typeMode: 'input' | 'output'): JsonSchema {
+  const { $schema: _, ...rest } = toJsonSchema(schema, { ...CONVERSION, typeMode });
+  return described(answerNames.get(schema) ?? owner, rest);
+}
+
+/** What an event is on the bus. */
+function detailSchema(name: EventName): JsonSchema {
+  const { summary, data }: EventType = events[name];
+  const detail: JsonSchema = {
+    type: 'object',
+    properties: {
+      room_id: { type: 'string' },
+      data: schemaOf(name, data, 'output'),
+      sent_at: { type: 'string', format: 'date-time' },
+    },
+    required: ['room_id', 'data', 'sent_at'],
+  };
+  const { properties = {}, ...rest } = described(name, { ...detail, properties: { ...detail.properties, data: {} } });
+  return {
+    description: summary,
+    ...rest,
+    properties: { ...properties, data: { ...Object(detail.properties?.data), description: REALTIME_FIELDS.data } },
+  };
+}
+
+/** The events that go to the bus. */
+export const busEvents: readonly EventName[] = keysOf(events).filter((name) => {
+  const { bus }: EventType = events[name];
+  return bus === true;
+});
+
+/** JSON Schema of what the bus delivers: EventBridge's envelope, and in `$defs` the `detail` of each event. */
+export const busSchema = (): JsonSchema => ({
+  $schema: 'https://json-schema.org/draft/2020-12/schema',
+  title: 'Events of rooms on EventBridge',
+  anyOf: busEvents.map((name) => ({
+    type: 'object',
+    properties: { source: { const: 'rooms' }, 'detail-type': { const: name }, detail: { $ref: `#/$defs/${name}` } },
+    required: ['source', 'detail-type', 'detail'],
+  })),
+  $defs: Object.fromEntries(busEvents.map((name) => [name, detailSchema(name)])),
+});
+
+/** An event as a target of a rule gets it. */
+export const busExample = (name: EventName) => ({
+  version: '0',
+  id: '6a7e8feb-b491-4cf7-a9f1-bf3703467718',
+  'detail-type': name,
+  source: 'rooms',
+  account: '111122223333',
+  time: '2026-03-02T09:05:00Z',
+  region: 'eu-central-1',
+  resources: [],
+  detail: { room_id: ROOM_ID, data: EVENT_EXAMPLES[name], sent_at: SENT_AT },
+});
+const ROOM_ID = EVENT_EXAMPLES.room_created.room_id;
+
+/** An event as a WebSocket client gets it. */
+export const eventExample = (type: EventName) => ({
+  type,
+  room_id: ROOM_ID,
+  data: EVENT_EXAMPLES[type],
+  sent_at: SENT_AT,
+});
+
+/* Pages */
+
+const cell = (text: string): string => text.replaceAll('|', '\\|');
+const json = (value: unknown): string => `\`\`\`json\n${JSON.stringify(value, null, 2)}\n\`\`\``;
+
+const FORMATS: Readonly<Record<string, string>> = { uuid: 'UUID', 'date-time': 'time' };
+
+function typeOf(schema: JsonSchema): string {
+  if (schema.const !== undefined) return `\`${JSON.stringify(schema.const)}\``;
+  if (schema.enum) return schema.enum.map((value) => `\`${JSON.stringify(value)}\``).join(', ');
+  const named = [schema.type ?? 'any'].flat().map((type) => FORMATS[schema.format ?? ''] ?? type);
+  const types = [...new Set(named)].filter((type) => type !== 'null');
+  const longest = schema.maxLength ? `, at most ${schema.maxLength.toLocaleString('en')} characters` : '';
+  return `${types.join(', ')}${longest}${[schema.type].flat().includes('null') ? ' or `null`' : ''}`;
+}
+
+function rows(schema: JsonSchema, path = ''): string[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([field, property]) => {
+    if (typeof property === 'boolean') return [];
+    const optional = schema.required?.includes(field) ? '' : ' (may be missing)';
+    const name = `${path}${field}`;
+    return [
+      `| \`${name}\` | ${cell(typeOf(property))}${optional} | ${cell(property.description ?? '')} |`,
+      ...rows(property, `${name}.`),
+    ];
+  });
+}
+
+const fieldTable = (schema: JsonSchema, path = ''): string =>
+  ['| Field | Type | Meaning |', '|---|---|---|', ...rows(schema, path)].join('\n');
+
+const page = (...parts: readonly string[]): string =>
+  ['<!-- Written by "npm run events:docs" from core/contract: change it there. -->', ...parts]
+    .join('\n\n')
+    .concat('\n');
+
+/** docs/events.md */
+export const busPage = (): string =>
+  page(
+    BUS_INTRODUCTION,
+    ...busEvents.flatMap((name) => [
+      `## \`${name}\``,
+      events[name].summary,
+      `Pattern of a rule: \`${JSON.stringify({ source: ['rooms'], 'detail-type': [name] })}\``,
+      fieldTable(detailSchema(name), 'detail.'),
+      json(busExample(name)),
+    ]),
+  );
+
+const errorTable = (codes: readonly ErrorCode[]): string =>
+  ['| Code | Meaning |', '|---|---|', ...codes.map((code) => `| \`${code}\` | ${ERRORS[code].message} |`)].join('\n');
+
+function actionSection(name: ActionName): string[] {
+  const { summary, frame, data, errors }: Action = actions[name];
+  const { properties = {}, ...rest } = schemaOf(name, frame, 'input');
+  return [
+    `### \`${name}\``,
+    summary,
+    fieldTable({ ...rest, properties: { ...properties, action: { ...Object(properties.action), const: name } } }),
+    json(FRAME_EXAMPLES[name]),
+    'The reply’s `data`:',
+    fieldTable(schemaOf(name, data, 'output')),
+    json({ type: 'reply', request_id: Object(FRAME_EXAMPLES[name]).request_id, ok: true, data: REPLY_EXAMPLES[name] }),
+    ...(errors.length > 0 ? ['Errors, beside those of every action:', errorTable(errors)] : []),
+  ];
+}
+
+function eventSection(name: EventName): string[] {
+  const { summary, data }: EventType = events[name];
+  return [
+    `### \`${name}\`${busEvents.includes(name) ? ' (also on the event bus)' : ''}`,
+    summary,
+    fieldTable(schemaOf(name, data, 'output'), 'data.'),
+    json(eventExample(name)),
+  ];
+}
+
+/** docs/websocket.md */
+export const socketPage = (): string =>
+  page(
+    SOCKET_INTRODUCTION.replaceAll('__SUB_PROTOCOL__', SUB_PROTOCOL)
+      .replaceAll('__BEARER__', BEARER_SUB_PROTOCOL)
+      .replaceAll('__FRAME_BYTES__', MAX_FRAME_BYTES.toLocaleString('en'))
+      .replaceAll('__FRAMES__', String(MAX_FRAMES_PER_WINDOW))
+      .replaceAll('__WINDOW__', String(FRAME_WINDOW_SECONDS)),
+    '## Actions',
+    'Every action can be answered with these errors. A frame with an action that is none of these gets `invalid_request`.',
+    errorTable(COMMON_ACTION_ERRORS),
+    ...keysOf(actions).flatMap(actionSection),
+    '## Events',
+    'Those who have joined a room receive its events: chat messages in the order in which they were stored. After a failure ' +
+      'on our side an event may come twice. A message is known by its `message_id`; the others say what is, not what to add.',
+    ...keysOf(events).flatMap(eventSection),
+  );
+
+/** The files by name. */
+export const realtimeDocs = (): Readonly<Record<string, string>> => ({
+  'events.md': busPage(),
+  'events.schema.json': `${JSON.stringify(busSchema(), null, 2)}\n`,
+  'websocket.md': socketPage(),
+});

@@ -1,0 +1,106 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import * as v from 'valibot';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { actions, COMMON_ACTION_ERRORS, type EventType, events } from '../../core/contract/realtime.ts';
+import { busEvents, busExample, busSchema, eventExample, realtimeDocs } from '../../core/contract/realtime-docs.ts';
+import { FRAME_EXAMPLES, REPLY_EXAMPLES } from '../../core/contract/realtime-texts.ts';
+import { EVENT_SOURCE } from '../../core/realtime/bus.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const docs = new Map(Object.entries(realtimeDocs()));
+const pageOf = (name: string): string => docs.get(name) ?? '';
+
+const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, allErrors: true });
+addFormats.default(ajv);
+/** As readers get it. */
+const validate = ajv.compile(JSON.parse(pageOf('events.schema.json')));
+
+describe('the pages on events and the WebSocket API', () => {
+  test.each([...docs])('%s is what the contract says', async (name, wanted) => {
+    expect(await readFile(join(ROOT, 'docs', name), 'utf8'), 'Run "npm run events:docs".').toBe(wanted);
+  });
+
+  test('are checked and written by the command', { timeout: 60_000 }, async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'rooms-docs-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const run = (...args: string[]) =>
+      promisify(execFile)(process.execPath, [join(ROOT, 'bin/events.ts'), ...args, folder]).then(
+        ({ stdout }) => stdout.trim(),
+        ({ code, stderr }: { code: number; stderr: string }) => `${code}: ${stderr.trim()}`,
+      );
+    const all = [...docs.keys()].join(', ');
+    const advice = 'Run "npm run events:docs" and commit the files.';
+    expect(await run('--check')).toBe(`1: Not what the contract says: ${all}. ${advice}`);
+    expect(await run()).toBe(`Wrote ${all}.`);
+    expect(await run('--check')).toBe('The pages are up to date.');
+    await writeFile(join(folder, 'events.md'), 'Something else');
+    expect(await run('--check')).toBe(`1: Not what the contract says: events.md. ${advice}`);
+    expect(await run('--chekc')).toMatch(/^2: .*--chekc.*Usage: npm run events:docs/s);
+  });
+});
+
+describe('events on the bus', () => {
+  test('are those that the contract sends there', () => {
+    const wanted = Object.entries<EventType>(events).flatMap(([name, { bus }]) => (bus ? [name] : []));
+    expect(wanted.length).toBeGreaterThan(0);
+    expect(busEvents).toEqual(wanted);
+    expect(Object.keys(busSchema().$defs ?? {})).toEqual(wanted);
+    expect([...pageOf('events.md').matchAll(/^## `(.*)`$/gm)].map(([, name]) => name)).toEqual(wanted);
+  });
+
+  test.each(busEvents)('%s has an example that its schema describes, and no other', (name) => {
+    const example = busExample(name);
+    expect(validate(example), ajv.errorsText(validate.errors)).toBe(true);
+    expect(example.source).toBe(EVENT_SOURCE);
+    expect(pageOf('events.md')).toContain(JSON.stringify(example, null, 2));
+    expect(pageOf('events.md')).toContain(`{"source":["rooms"],"detail-type":["${name}"]}`);
+    expect(validate({ ...example, source: 'aws.s3' })).toBe(false);
+    expect(validate({ ...example, 'detail-type': 'message' })).toBe(false);
+    expect(validate({ ...example, detail: { ...example.detail, data: {} } })).toBe(false);
+    expect(validate({ ...example, detail: { ...example.detail, sent_at: 'yesterday' } })).toBe(false);
+  });
+});
+
+describe('the page on the WebSocket API', () => {
+  const page = pageOf('websocket.md');
+
+  test('has every action and every event of the contract, in its order', () => {
+    const names = [...Object.keys(actions), ...Object.keys(events)];
+    // `message` is both.
+    const order = [...page.matchAll(/^### `(.*?)`/gm)].map(([, name]) => name);
+    expect(order).toEqual(names);
+  });
+
+  test.each(Object.values(actions))(
+    '$action has a frame, a reply and errors as they are',
+    ({ action, frame, data, errors }) => {
+      expect(v.is(frame, FRAME_EXAMPLES[action])).toBe(true);
+      expect(v.is(data, REPLY_EXAMPLES[action])).toBe(true);
+      const section = page.slice(page.indexOf(`### \`${action}\``)).split('\n### ')[0];
+      expect(section).toContain(JSON.stringify(FRAME_EXAMPLES[action], null, 2));
+      const said = [...(section?.matchAll(/^\| `(\w+)` \| [^|]* \|$/gm) ?? [])].map(([, code]) => code);
+      expect(said).toEqual(errors);
+    },
+  );
+
+  test('has the errors of every action', () => {
+    for (const code of COMMON_ACTION_ERRORS) expect(page).toContain(`| \`${code}\` |`);
+  });
+
+  test.each(Object.entries<EventType>(events))('%s has an example as it is', (name, { data }) => {
+    const type = name as keyof typeof events;
+    const example = eventExample(type);
+    expect(v.is(data, example.data)).toBe(true);
+    expect(page).toContain(JSON.stringify(example, null, 2));
+  });
+
+  test('leaves no placeholder', () => {
+    expect(page).not.toMatch(/__[A-Z_]+__/);
+  });
+});
