@@ -37,15 +37,33 @@ const event = (event: RoomEvent): Effect => ({ kind: 'event', event });
 
 const ROOM_FIELDS = ['name', 'description', 'start_time', 'end_time', 'end_reason'] as const;
 
-/** Effects of a change of a room's item. A room is never deleted. */
+/**
+ * Effects of a change of a room's item. A room is never deleted.
+ * A time to come gets a schedule, which announces it. One that is the moment of the change, or has come before the change is
+ * heard of, is announced here and now: for a time in the past there is no schedule.
+ */
 export function roomChanged({ old, new: room }: Change<RoomItem>, now: Timestamp): Effect[] {
   if (!room) return [];
   const about = { room_id: room.room_id, sent_at: now };
+  const data = toRoom(room, now);
+  const before = old ? roomStatus(old, room.updated_at) : roomStatus(room, room.created_at);
+  const newStart = old?.start_time !== room.start_time;
+  const newEnd = old?.end_time !== room.end_time;
+  const started =
+    newStart && before === 'booked' && data.status === 'started'
+      ? [event({ type: 'room_started', ...about, data })]
+      : [];
+  const ended: Effect[] =
+    newEnd && data.status === 'ended'
+      ? [event({ type: 'room_ended', ...about, data }), { kind: 'close_room', room_id: room.room_id }]
+      : [];
   const schedule: Effect = { kind: 'schedule', room };
   if (!old)
     return [
-      event({ type: 'room_created', ...about, data: toRoom(room, now) }),
+      event({ type: 'room_created', ...about, data }),
       ...(room.start_time > room.created_at || room.end_time ? [schedule] : []),
+      ...started,
+      ...ended,
     ];
 
   const rights: Effect[] = [...old.admins.symmetricDifference(room.admins)].map((participant_id) =>
@@ -56,19 +74,11 @@ export function roomChanged({ old, new: room }: Change<RoomItem>, now: Timestamp
     }),
   );
   if (!ROOM_FIELDS.some((field) => old[field] !== room[field])) return rights;
-
-  const rescheduled = old.start_time !== room.start_time || old.end_time !== room.end_time ? [schedule] : [];
-  // Ended by an admin, here and now: an end that was booked is announced when its time comes.
-  const ended = old.end_time !== room.end_time && roomStatus(room, room.updated_at) === 'ended';
-  const data = toRoom(room, now);
-  return ended
-    ? [
-        ...rights,
-        ...rescheduled,
-        event({ type: 'room_ended', ...about, data }),
-        { kind: 'close_room', room_id: room.room_id },
-      ]
-    : [...rights, ...rescheduled, event({ type: 'room_updated', ...about, data })];
+  return [
+    ...rights,
+    ...(newStart || newEnd ? [schedule] : []),
+    ...(ended.length > 0 ? ended : [event({ type: 'room_updated', ...about, data }), ...started]),
+  ];
 }
 
 /** Effects of a change of a participant's item. */

@@ -1,0 +1,272 @@
+import fc from 'fast-check';
+import * as v from 'valibot';
+import { describe, expect, test } from 'vitest';
+import { events } from '../../core/contract/realtime.ts';
+import { type Effect, participantChanged, roomChanged } from '../../core/realtime/changes.ts';
+import type { ParticipantItem, RoomItem } from '../../core/store/items.ts';
+import { participantKey, roomKey, userRoomKey } from '../../core/store/keys.ts';
+
+const room_id = '0190aaaa-0000-7000-8000-000000000000';
+const T = (minute: number, second = 0) => new Date(Date.UTC(2026, 0, 1, 12, minute, second)).toISOString();
+
+const room = (changes: Partial<RoomItem> = {}): RoomItem => ({
+  ...roomKey(room_id),
+  room_id,
+  name: 'A room',
+  start_time: T(0),
+  admins: new Set(['alice']),
+  created_by: 'alice',
+  created_at: T(0),
+  updated_at: T(0),
+  ...changes,
+});
+const participant = (changes: Partial<ParticipantItem> = {}): ParticipantItem => ({
+  ...participantKey(room_id, 'bob'),
+  ...userRoomKey(room_id, 'bob'),
+  room_id,
+  participant_id: 'bob',
+  added_by: 'alice',
+  added_at: T(0),
+  ...changes,
+});
+
+/** What an effect is, in a word: events by their type. */
+const kindOf = (effect: Effect): string => (effect.kind === 'event' ? effect.event.type : effect.kind);
+const kinds = (effects: readonly Effect[]): string[] => effects.map(kindOf);
+const dataOf = (effects: readonly Effect[], type: string): unknown =>
+  effects.flatMap((effect) => (effect.kind === 'event' && effect.event.type === type ? [effect.event.data] : []))[0];
+
+describe('a room', () => {
+  const now = T(10, 1);
+  const changed = (before: Partial<RoomItem>, after: Partial<RoomItem>, at = now) =>
+    roomChanged({ old: room(before), new: room({ updated_at: T(10), ...before, ...after }) }, at);
+
+  test('is created', () => {
+    const effects = roomChanged({ new: room() }, T(0, 1));
+    expect(kinds(effects)).toEqual(['room_created']);
+    expect(dataOf(effects, 'room_created')).toMatchObject({ room_id, name: 'A room', status: 'started' });
+  });
+
+  test('is created with times that are to come', () => {
+    expect(kinds(roomChanged({ new: room({ start_time: T(30) }) }, T(0, 1)))).toEqual(['room_created', 'schedule']);
+    expect(kinds(roomChanged({ new: room({ end_time: T(30) }) }, T(0, 1)))).toEqual(['room_created', 'schedule']);
+  });
+
+  test.each<[string, Partial<RoomItem>, Partial<RoomItem>, string[]]>([
+    ['another name', {}, { name: 'B' }, ['room_updated']],
+    ['a description', {}, { description: 'x' }, ['room_updated']],
+    ['no description any more', { description: 'x' }, { description: undefined as never }, ['room_updated']],
+    ['another start', { start_time: T(30) }, { start_time: T(40) }, ['schedule', 'room_updated']],
+    ['an end to come', {}, { end_time: T(40) }, ['schedule', 'room_updated']],
+    ['another end to come', { end_time: T(40) }, { end_time: T(50), end_reason: 'x' }, ['schedule', 'room_updated']],
+    ['no end any more', { end_time: T(40) }, { end_time: undefined as never }, ['schedule', 'room_updated']],
+    ['another reason for its end', { end_time: T(40) }, { end_reason: 'late' }, ['room_updated']],
+    ['an end, now', {}, { end_time: T(10) }, ['schedule', 'room_ended', 'close_room']],
+    [
+      'an end now, before the one it had',
+      { end_time: T(40) },
+      { end_time: T(10) },
+      ['schedule', 'room_ended', 'close_room'],
+    ],
+    ['an end before its start', { start_time: T(30) }, { end_time: T(10) }, ['schedule', 'room_ended', 'close_room']],
+  ])('gets %s', (_, before, after, expected) => {
+    expect(kinds(changed(before, after))).toEqual(expected);
+  });
+
+  test('gets an end that has come by the time it is heard of: it is announced, as no schedule will', () => {
+    expect(kinds(changed({}, { end_time: T(10, 1) }, T(10, 2)))).toEqual(['schedule', 'room_ended', 'close_room']);
+  });
+
+  test('gets a start that has come by the time it is heard of, or is now', () => {
+    const expected = ['schedule', 'room_updated', 'room_started'];
+    expect(kinds(changed({ start_time: T(30) }, { start_time: T(10, 1) }, T(10, 2)))).toEqual(expected);
+    expect(kinds(changed({ start_time: T(30) }, { start_time: T(10) }))).toEqual(expected);
+    expect(kinds(roomChanged({ new: room({ start_time: T(0, 1) }) }, T(0, 2)))).toEqual([
+      'room_created',
+      'schedule',
+      'room_started',
+    ]);
+  });
+
+  test('that has started is not told to start again', () => {
+    expect(kinds(changed({}, { start_time: T(0, 1) }))).toEqual(['schedule', 'room_updated']);
+  });
+
+  test('that has ended is not ended again by a change of something else', () => {
+    expect(kinds(changed({ end_time: T(5) }, { name: 'B' }))).toEqual(['room_updated']);
+  });
+
+  test('gets and loses admins: each is told, with what else has changed', () => {
+    const effects = roomChanged(
+      {
+        old: room({ admins: new Set(['alice', 'bob']) }),
+        new: room({ admins: new Set(['alice', 'carol']), name: 'B', updated_at: T(10) }),
+      },
+      now,
+    );
+    expect(kinds(effects)).toEqual(['participant_updated', 'participant_updated', 'room_updated']);
+    expect(effects).toContainEqual(
+      expect.objectContaining({
+        event: { type: 'participant_updated', room_id, data: { participant_id: 'bob', is_admin: false }, sent_at: now },
+      }),
+    );
+    expect(effects).toContainEqual(
+      expect.objectContaining({
+        event: {
+          type: 'participant_updated',
+          room_id,
+          data: { participant_id: 'carol', is_admin: true },
+          sent_at: now,
+        },
+      }),
+    );
+  });
+
+  test('is changed without anything new: there is nothing to tell', () => {
+    expect(changed({}, { updated_at: T(9) })).toEqual([]);
+  });
+});
+
+describe('a participant', () => {
+  const now = T(10);
+  const changed = (before: Partial<ParticipantItem>, after: Partial<ParticipantItem>) =>
+    participantChanged({ old: participant(before), new: participant({ ...before, ...after }) }, now);
+  const one = new Set(['c1']);
+  const two = new Set(['c1', 'c2']);
+  const none = undefined as never;
+
+  test('is added', () => {
+    const effects = participantChanged({ new: participant() }, now);
+    expect(kinds(effects)).toEqual(['participant_added']);
+    expect(dataOf(effects, 'participant_added')).toEqual({
+      participant_id: 'bob',
+      username: null,
+      archive_room: false,
+    });
+  });
+
+  test.each<[string, Partial<ParticipantItem>, Partial<ParticipantItem>, string[]]>([
+    ['joins', {}, { connections: one, present: true }, ['peer_joined']],
+    ['joins once more', { connections: one, present: true }, { connections: two }, []],
+    ['leaves', { connections: one, present: true }, { connections: none, present: none }, ['peer_left']],
+    ['leaves with one connection of two', { connections: two, present: true }, { connections: one }, []],
+    ['loses one connection of two', { connections: two, present: true }, { connections: one, left_at: T(9) }, []],
+    [
+      'loses the last connection',
+      { connections: one, present: true },
+      { connections: none, left_at: T(9) },
+      ['presence'],
+    ],
+    [
+      'loses the last connection, after another',
+      { connections: one, present: true, left_at: T(8) },
+      { connections: none, left_at: T(9) },
+      ['presence'],
+    ],
+    ['comes back in time', { present: true, left_at: T(9) }, { connections: one, left_at: none }, []],
+    ['does not come back', { present: true, left_at: T(9) }, { present: none, left_at: none }, ['peer_left']],
+    ['gets a name', {}, { username: 'Bob' }, ['participant_updated']],
+    ['loses the name', { username: 'Bob' }, { username: none }, ['participant_updated']],
+    ['archives the room', {}, { archive_room: true }, ['participant_updated']],
+    ['says what was true anyway', {}, { archive_room: false }, []],
+  ])('%s', (_, before, after, expected) => {
+    expect(kinds(changed(before, after))).toEqual(expected);
+  });
+
+  test('is told about with the changed fields only', () => {
+    expect(dataOf(changed({ archive_room: true }, { username: 'Bob' }), 'participant_updated')).toEqual({
+      participant_id: 'bob',
+      username: 'Bob',
+    });
+    expect(dataOf(changed({ username: 'Bob' }, { username: none, archive_room: true }), 'participant_updated')).toEqual(
+      {
+        participant_id: 'bob',
+        username: null,
+        archive_room: true,
+      },
+    );
+    expect(dataOf(changed({ username: 'Bob' }, { present: true, connections: one }), 'peer_joined')).toEqual({
+      participant_id: 'bob',
+      username: 'Bob',
+    });
+  });
+
+  test('is removed', () => {
+    const removed = (before: Partial<ParticipantItem>) => participantChanged({ old: participant(before) }, now);
+    expect(kinds(removed({}))).toEqual(['participant_removed']);
+    expect(kinds(removed({ present: true, left_at: T(9) }))).toEqual(['peer_left', 'participant_removed']);
+    const effects = removed({ present: true, connections: two });
+    expect(kinds(effects)).toEqual(['peer_left', 'participant_removed', 'close']);
+    expect(effects.at(-1)).toEqual({ kind: 'close', room_id, participant_id: 'bob', connections: ['c1', 'c2'] });
+  });
+});
+
+describe('whatever has happened to an item', () => {
+  const time = fc.integer({ min: 0, max: 59 }).map((minute) => T(minute));
+  const maybe = <Value>(arbitrary: fc.Arbitrary<Value>) => fc.option(arbitrary, { nil: undefined });
+  const defined = <Item extends object>(item: Item) =>
+    Object.fromEntries(Object.entries(item).filter(([, value]) => value !== undefined)) as Item;
+  const users = fc.uniqueArray(fc.constantFrom('alice', 'bob', 'carol'), { minLength: 1 }).map((ids) => new Set(ids));
+  const anyRoom = fc
+    .record({
+      name: fc.constantFrom('A', 'B'),
+      description: maybe(fc.constantFrom('x', 'y')),
+      start_time: time,
+      end_time: maybe(time),
+      end_reason: maybe(fc.constant('done')),
+      admins: users,
+      updated_at: time,
+    })
+    .map((changes) => defined(room(changes as Partial<RoomItem>)));
+  const anyParticipant = fc
+    .record({
+      username: maybe(fc.constantFrom('Bob', 'Rob')),
+      archive_room: maybe(fc.boolean()),
+      connections: maybe(fc.constantFrom(new Set(['c1']), new Set(['c1', 'c2']))),
+      present: maybe(fc.constant(true)),
+      left_at: maybe(time),
+    })
+    .map((changes) => defined(participant(changes as Partial<ParticipantItem>)));
+
+  test('no change has no effect', () => {
+    fc.assert(
+      fc.property(anyRoom, anyParticipant, time, (old, bob, now) => {
+        expect(roomChanged({ old, new: structuredClone(old) }, now)).toEqual([]);
+        expect(participantChanged({ old: bob, new: structuredClone(bob) }, now)).toEqual([]);
+      }),
+    );
+  });
+
+  test('every event is one of the contract, and tells nothing that the contract does not', () => {
+    fc.assert(
+      fc.property(maybe(anyRoom), anyRoom, maybe(anyParticipant), maybe(anyParticipant), time, (a, b, c, d, now) => {
+        for (const effect of [...roomChanged({ old: a, new: b }, now), ...participantChanged({ old: c, new: d }, now)])
+          if (effect.kind === 'event') {
+            const { type, data, ...rest } = effect.event;
+            expect(rest).toEqual({ room_id, sent_at: now });
+            expect(v.parse(events[type].data, data)).toEqual(data);
+          }
+      }),
+    );
+  });
+
+  test('who was in sees each other: a joining and a leaving for each change of presence, never both', () => {
+    fc.assert(
+      fc.property(maybe(anyParticipant), maybe(anyParticipant), time, (old, item, now) => {
+        const told = kinds(participantChanged({ old, new: item }, now)).filter((kind) => kind.startsWith('peer_'));
+        const [before, after] = [old?.present ?? false, item?.present ?? false];
+        expect(told).toEqual(before === after ? [] : [after ? 'peer_joined' : 'peer_left']);
+      }),
+    );
+  });
+
+  test('a change of times brings the schedules in step, and nothing else does', () => {
+    fc.assert(
+      fc.property(anyRoom, anyRoom, time, (old, item, now) => {
+        const moved = old.start_time !== item.start_time || old.end_time !== item.end_time;
+        const scheduled = roomChanged({ old, new: item }, now).filter(({ kind }) => kind === 'schedule');
+        expect(scheduled).toEqual(moved ? [{ kind: 'schedule', room: item }] : []);
+      }),
+    );
+  });
+});
