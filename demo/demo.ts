@@ -1,0 +1,50 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseCommandLine, UsageError } from '../local/command-line.ts';
+import { readEndpoints } from '../local/endpoints.ts';
+import { startStack } from '../local/stack.ts';
+import { say, story } from './narrator.ts';
+import { scenario } from './scenario.ts';
+
+const HELP = `Usage: npm run demo [-- options]
+
+Plays a story on the running local stack, or on one that it starts for itself: two users, from creating a room to its end.
+Says what happens, and exits with 0 only if all of it did.
+
+Options:
+  --state-dir DIR  where the stack keeps endpoints.json (default: .local)
+  --slow           pause between the steps, to read along
+  --help           print this help
+`;
+
+async function main(): Promise<void> {
+  const { values } = parseCommandLine(
+    { options: { 'state-dir': { type: 'string' }, slow: { type: 'boolean' }, help: { type: 'boolean' } } },
+    '"npm run demo -- --help"',
+  );
+  if (values.help) {
+    process.stdout.write(HELP);
+    return;
+  }
+  const running = await readEndpoints(values['state-dir']);
+  if (running) {
+    say(`On the local stack at ${running.http}.`);
+    await scenario(running, story({ pauseMs: values.slow ? 1_200 : 0 }));
+    return;
+  }
+  say('No local stack is running: starting one for this demo.');
+  const stack = await startStack({ port: 0, log: () => {}, progress: (step) => say(`  ${step}`) });
+  try {
+    await scenario(stack, story({ pauseMs: values.slow ? 1_200 : 0 }));
+  } finally {
+    await stack.close();
+    // Whatever is still on its way to standard output gets there.
+    await sleep(0);
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}

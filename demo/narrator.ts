@@ -1,0 +1,47 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RoomsApiError } from '../client/src/index.ts';
+
+/** Prints a line of the demo. */
+export const say = (line: string): void => console.log(line);
+
+/** One story: numbered steps, each of which happens or ends the story. */
+export interface Story {
+  chapter(title: string): void;
+  /** Does one thing, and says that it was done; `detail` says what came of it. */
+  step<T>(what: string, act: () => Promise<T>, detail?: (result: T) => string): Promise<T>;
+  /** Tries what must not work, and expects this code. */
+  refused(what: string, code: string, act: () => Promise<unknown>): Promise<void>;
+}
+
+/** Throws, which ends the story, where something is not as it has to be. */
+export function expect(condition: boolean, what: string): asserts condition {
+  if (!condition) throw new Error(`expected ${what}`);
+}
+
+export function story({ pauseMs }: { pauseMs: number }): Story {
+  async function step<T>(what: string, act: () => Promise<T>, detail?: (result: T) => string): Promise<T> {
+    try {
+      const result = await act();
+      say(`  ✓ ${what}${detail ? `\n      ${detail(result)}` : ''}`);
+      await sleep(pauseMs);
+      return result;
+    } catch (cause) {
+      say(`  ✗ ${what}`);
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new Error(`The demo failed at "${what}": ${reason}`, { cause });
+    }
+  }
+  return {
+    chapter: (title) => say(`\n${title}`),
+    step,
+    refused: async (what, code, act) => {
+      const refusal = async (): Promise<RoomsApiError> => {
+        const outcome = await act().catch((error: unknown) => error);
+        expect(outcome instanceof RoomsApiError, `${code}, but it worked`);
+        expect(outcome.code === code, `${code}, but got ${outcome.code}`);
+        return outcome;
+      };
+      await step(what, refusal, ({ status, message }) => `${status ? `${status} ` : ''}${code}: ${message}`);
+    },
+  };
+}

@@ -1,0 +1,170 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { type Message, type RoomEvent, RoomsClient } from '../client/src/index.ts';
+import { requestToken } from '../local/iams.ts';
+import { expect, type Story } from './narrator.ts';
+
+export interface Endpoints {
+  readonly http: string;
+  readonly ws: string;
+  readonly issuer: string;
+}
+
+/** Long enough for an event on a machine that is busy with other things, in milliseconds. */
+const PATIENCE_MS = 20_000;
+const MESSAGES = 25;
+
+/** The next event of a type that fits. */
+async function next<Name extends RoomEvent['type']>(
+  events: AsyncIterator<RoomEvent>,
+  type: Name,
+  fits: (event: Extract<RoomEvent, { type: Name }>) => boolean = () => true,
+): Promise<Extract<RoomEvent, { type: Name }>> {
+  const giveUp = AbortSignal.timeout(PATIENCE_MS);
+  const gaveUp = new Promise<never>((_, reject) => {
+    giveUp.addEventListener('abort', () => reject(new Error(`no ${type} came`)), { once: true });
+  });
+  for (;;) {
+    const { value, done } = await Promise.race([events.next(), gaveUp]);
+    expect(!done, `${type} before the end of events`);
+    if (value.type === type && fits(value as Extract<RoomEvent, { type: Name }>))
+      return value as Extract<RoomEvent, { type: Name }>;
+  }
+}
+
+/** What two users can do, from creating a room to its end, and what they cannot. */
+export async function scenario({ http, ws, issuer }: Endpoints, story: Story): Promise<void> {
+  const { chapter, step, refused } = story;
+  // New users each time: on a stack that is kept running, nobody meets the rooms of the last demo.
+  const run = randomUUID().slice(0, 8);
+  const [aliceId, bobId] = [`alice-${run}`, `bob-${run}`];
+  const as = (user: string) => new RoomsClient({ url: http, wsUrl: ws, token: () => requestToken(issuer, user) });
+  const [alice, bob, eve] = [as(aliceId), as(bobId), as(`eve-${run}`)];
+
+  chapter('A room');
+  const { room_id } = await step(
+    'Alice creates a room',
+    () => alice.createRoom({ name: 'Night shift', description: 'Line 4' }),
+    (room) => `${room.name}, ${room.status}, ${room.room_id}`,
+  );
+  await step('creating it again under the same idempotency key creates nothing', async () => {
+    const [first, second] = [
+      await alice.createRoom({ name: 'Once' }, { idempotencyKey: run }),
+      await alice.createRoom({ name: 'Once' }, { idempotencyKey: run }),
+    ];
+    expect(first.room_id === second.room_id, 'the same room twice');
+  });
+  await refused('Eve, who was not invited, cannot see it', 'not_a_participant', () => eve.getRoom(room_id));
+  await step('Alice adds Bob', () => alice.addParticipants(room_id, [bobId]));
+  await step(
+    'Bob finds it in his list',
+    async () => {
+      const { items } = await bob.listRooms({ status: 'started' });
+      expect(items.length === 1 && items[0]?.room_id === room_id, 'the one room');
+      return items[0];
+    },
+    (room) => `${room?.name}, admin: ${room?.is_admin}`,
+  );
+  await step('both set their names', async () => {
+    await alice.updateProfile(room_id, { username: 'Alice' });
+    await bob.updateProfile(room_id, { username: 'Bob 🛠' });
+  });
+
+  chapter('Rights');
+  await refused('Bob cannot rename the room', 'not_an_admin', () => bob.updateRoom(room_id, { name: 'Mine' }));
+  await step('Alice grants him admin', () => alice.grantAdmin(room_id, bobId));
+  await step(
+    'now he can',
+    () => bob.updateRoom(room_id, { name: 'Night shift, line 4' }),
+    ({ name }) => name,
+  );
+  await step('Alice gives up her own right', () => alice.revokeAdmin(room_id, aliceId));
+  await refused('Bob, now the last admin, cannot', 'last_admin', () => bob.revokeAdmin(room_id, bobId));
+  await refused('nor can he leave the room without one', 'last_admin', () => bob.removeParticipants(room_id, [bobId]));
+  await step('so he grants Alice admin again', () => bob.grantAdmin(room_id, aliceId));
+
+  chapter('Live');
+  const alicesRoom = await step('Alice joins over the WebSocket', () => alice.join(room_id));
+  const seenByAlice = alicesRoom.events();
+  const bobsRoom = await step('Bob joins', () => bob.join(room_id));
+  const seenByBob = bobsRoom.events();
+  await step(
+    'Alice sees him come online',
+    () => next(seenByAlice, 'peer_joined', ({ data }) => data.participant_id === bobId),
+    ({ data }) => `${data.username} is here`,
+  );
+  await refused('Eve cannot join', 'not_a_participant', () => eve.join(room_id));
+  const heard: Message[] = [];
+  bobsRoom.on('message', (message) => heard.push(message));
+  await step(`Alice sends ${MESSAGES} messages, Bob hears each once, in order`, async () => {
+    for (let n = 1; n <= MESSAGES; n++) await alicesRoom.send({ text: `Reading ${n} of ${MESSAGES}` });
+    await next(seenByBob, 'message', ({ data }) => data.text === `Reading ${MESSAGES} of ${MESSAGES}`);
+    expect(
+      heard.map(({ text }) => text).join() ===
+        Array.from({ length: MESSAGES }, (_, n) => `Reading ${n + 1} of ${MESSAGES}`).join(),
+      'all, in order',
+    );
+  });
+  await step('the history, read in pages of ten, is exactly what was heard', async () => {
+    const history: string[] = [];
+    for await (const message of bob.allMessages(room_id, { limit: 10, order: 'asc' })) history.push(message.message_id);
+    expect(history.join() === heard.map(({ message_id }) => message_id).join(), 'no gap and no double');
+  });
+
+  chapter('A file');
+  const bytes = randomBytes(300_000);
+  let progress = 0;
+  const sent = await step(
+    'Bob sends a picture of 300 kB with a message',
+    () =>
+      bobsRoom.send(
+        { text: 'The gauge', attachment: new File([bytes], '計器 "4".png', { type: 'image/png' }) },
+        { onProgress: () => progress++ },
+      ),
+    ({ attachment }) => `${attachment?.name}, ${attachment?.size} bytes, ${progress} reports of progress`,
+  );
+  await step('Alice gets the message, downloads the file, and it is the same', async () => {
+    await next(seenByAlice, 'message', ({ data }) => data.message_id === sent.message_id);
+    const file = await alice.downloadFile(room_id, { message_id: sent.message_id });
+    expect(Buffer.from(await file.blob.arrayBuffer()).equals(bytes), 'the same bytes');
+    expect(file.name === '計器 "4".png' && file.content_type === 'image/png', 'the same name and type');
+  });
+  await step('S3 itself refuses a body of another length than was asked for', async () => {
+    const response = await fetch(
+      `${http}/participant/room/${room_id}/upload?name=a.txt&size=5&content_type=text/plain`,
+      { headers: { authorization: `Bearer ${await requestToken(issuer, bobId)}` } },
+    );
+    const { data } = (await response.json()) as { data: { upload_url: string; headers: Record<string, string> } };
+    const put = await fetch(data.upload_url, { method: 'PUT', headers: data.headers, body: 'too long' });
+    expect(put.status === 403, `403, but got ${put.status}`);
+  });
+
+  chapter('The end');
+  await step('Alice removes Bob: he is told, and his connection to the room is closed', async () => {
+    await alice.removeParticipants(room_id, [bobId]);
+    await next(seenByBob, 'participant_removed', ({ data }) => data.participant_id === bobId);
+    await next(seenByAlice, 'participant_removed', ({ data }) => data.participant_id === bobId);
+  });
+  await refused('he can read it no longer', 'not_a_participant', () => bob.listMessages(room_id));
+  await step(
+    'Alice lets the room end in an hour, then thinks better of it and ends it now',
+    async () => {
+      const later = await alice.endRoom(room_id, { time_left_in_seconds: 3_600 });
+      expect(later.status === 'started', 'that it goes on for now');
+      return alice.endRoom(room_id, { reason: 'Shift is over' });
+    },
+    (room) => `${room.status}: ${room.end_reason}`,
+  );
+  await step(
+    'she is told over the WebSocket',
+    () => next(seenByAlice, 'room_ended'),
+    ({ data }) => `${data.status} at ${data.end_time}`,
+  );
+  await refused('an ended room takes no changes', 'room_ended', () => alice.addParticipants(room_id, [bobId]));
+  await step('but it can be read, and archived', async () => {
+    await alice.updateProfile(room_id, { archive_room: true });
+    const room = await alice.getRoom(room_id);
+    expect(room.archive_room && room.status === 'ended', 'an archived, ended room');
+  });
+  for (const client of [alice, bob, eve]) (await client.connect()).close();
+  chapter('All of it happened.');
+}
