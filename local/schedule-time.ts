@@ -25,8 +25,8 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export function callAt(due: number, callback: () => void): () => void {
   let timer: NodeJS.Timeout;
   const wait = (): void => {
-    const left = due - Date.now();
-    timer = left <= 0 ? setTimeout(callback, 0) : setTimeout(wait, Math.min(left, LONGEST_TIMER_MS));
+    const milliseconds = Math.min(Math.max(0, due - Date.now()), LONGEST_TIMER_MS);
+    timer = setTimeout(() => (Date.now() < due ? wait() : callback()), milliseconds);
   };
   wait();
   return () => clearTimeout(timer);

@@ -1,0 +1,333 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
+import {
+  CreateScheduleCommand,
+  type CreateScheduleCommandInput,
+  DeleteScheduleCommand,
+  GetScheduleCommand,
+  SchedulerClient,
+  UpdateScheduleCommand,
+} from '@aws-sdk/client-scheduler';
+import { ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+import * as v from 'valibot';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { createAwsEndpoint } from '../../../local/aws-endpoint.ts';
+import { createEventBuses } from '../../../local/event-bus.ts';
+import type { EventSourceMapping } from '../../../local/event-source-mapping.ts';
+import { createAsyncInvoke } from '../../../local/invoke-async.ts';
+import type { LocalFunction } from '../../../local/lambda.ts';
+import { listen } from '../../../local/listen.ts';
+import { startQueueMapping } from '../../../local/queue-mapping.ts';
+import { callAt, oneOffTime } from '../../../local/schedule-time.ts';
+import { startScheduler } from '../../../local/scheduler.ts';
+import { createQueue, createSqs, type Queue } from '../../../local/sqs.ts';
+
+/*
+ * The local SQS, EventBridge and EventBridge Scheduler, as AWS's own clients see them.
+ */
+
+const closers: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+const ARN = 'arn:aws:lambda:us-east-1:000000000000:function:target';
+
+/** A function that notes what it is invoked with; `act` may fail. */
+function functionThat(act: (event: unknown) => unknown = () => null): LocalFunction & { readonly events: unknown[] } {
+  const events: unknown[] = [];
+  const config: LocalFunction['config'] = {
+    name: 'target',
+    arn: ARN,
+    directory: '/',
+    handler: 'index.handler',
+    variables: {},
+    timeoutSeconds: 3,
+    memoryMegabytes: 128,
+    logFormat: 'JSON',
+    logGroup: '/target',
+  };
+  return {
+    config,
+    events,
+    async invoke(event) {
+      const parsed: unknown = JSON.parse(event);
+      events.push(parsed);
+      try {
+        return { ok: true, payload: JSON.stringify(act(parsed) ?? null) };
+      } catch (error) {
+        return { ok: false, payload: JSON.stringify({ errorType: 'Error', errorMessage: String(error) }) };
+      }
+    },
+    close: async () => {},
+  };
+}
+
+async function start(options: { fn?: LocalFunction; file?: string } = {}) {
+  const lines: string[] = [];
+  const log = (source: string, text: string): void => void lines.push(`${source}: ${text}`);
+  const fn = options.fn ?? functionThat();
+  const givenUp: string[] = [];
+  const giveUp = async (destination: string, body: string): Promise<void> =>
+    void givenUp.push(`${destination} ${body}`);
+  const sqs = await createSqs();
+  const buses = createEventBuses(['rooms-local'], log);
+  const scheduler = await startScheduler({
+    groups: ['rooms-local'],
+    invoke: createAsyncInvoke(new Map([[ARN, fn]]), giveUp, log),
+    file: options.file,
+    log,
+  });
+  const server = await listen(createAwsEndpoint({ sqs, buses, scheduler }, log), { exactly: 0 });
+  closers.push(sqs.close, scheduler.close, server.close);
+  const config = {
+    endpoint: server.url,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'x', secretAccessKey: 'x' },
+    maxAttempts: 1,
+  };
+  return { config, buses, lines, url: server.url, stopScheduler: scheduler.close };
+}
+
+const failure = (name: string, httpStatusCode: number) => ({ name, $metadata: { httpStatusCode } });
+
+describe('EventBridge', () => {
+  it('keeps what is put on a bus, as rules would hand it on', async () => {
+    const { config, buses, lines } = await start();
+    const client = new EventBridgeClient(config);
+    const entry = { EventBusName: 'rooms-local', Source: 'rooms', DetailType: 'room_ended', Detail: '{"room_id":"1"}' };
+    const { FailedEntryCount, Entries } = await client.send(
+      new PutEventsCommand({
+        Entries: [
+          { ...entry, Time: new Date('2026-03-01T10:00:00.500Z') },
+          { ...entry, Detail: 'no JSON' },
+          { ...entry, EventBusName: 'another' },
+        ],
+      }),
+    );
+    expect(FailedEntryCount).toBe(1);
+    expect(Entries?.map(({ ErrorCode }) => ErrorCode)).toEqual([undefined, 'MalformedDetail', undefined]);
+    expect(buses.recent()).toEqual([
+      {
+        'event-bus': 'rooms-local',
+        version: '0',
+        id: Entries?.[0]?.EventId,
+        'detail-type': 'room_ended',
+        source: 'rooms',
+        account: '000000000000',
+        time: '2026-03-01T10:00:00Z',
+        region: 'us-east-1',
+        resources: [],
+        detail: { room_id: '1' },
+      },
+    ]);
+    expect(lines.join('\n')).toContain('another, a bus that is not in the templates');
+    const eleven = Array.from({ length: 11 }, () => entry);
+    await expect(client.send(new PutEventsCommand({ Entries: eleven }))).rejects.toMatchObject({
+      name: 'ValidationException',
+    });
+  });
+
+  it('forgets the oldest', async () => {
+    const { config, buses } = await start();
+    const client = new EventBridgeClient(config);
+    for (let call = 0; call < 101; call += 1)
+      await client.send(
+        new PutEventsCommand({
+          Entries: Array.from({ length: 10 }, (_, index) => ({
+            ...{ EventBusName: 'rooms-local', Source: 'rooms', DetailType: 'x' },
+            Detail: JSON.stringify({ number: call * 10 + index }),
+          })),
+        }),
+      );
+    expect(buses.recent()).toHaveLength(1_000);
+    expect(buses.recent()[0]?.detail).toEqual({ number: 10 });
+  });
+});
+
+const at = (time: Date): string => `at(${time.toISOString().slice(0, 19)})`;
+const schedule = (due: Date, more: Partial<CreateScheduleCommandInput> = {}): CreateScheduleCommandInput => ({
+  GroupName: 'rooms-local',
+  Name: '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01-start',
+  ScheduleExpression: at(due),
+  ScheduleExpressionTimezone: 'UTC',
+  FlexibleTimeWindow: { Mode: 'OFF' },
+  ActionAfterCompletion: 'DELETE',
+  Target: { Arn: ARN, RoleArn: 'arn:aws:iam::000000000000:role/role', Input: '{"moment":"start"}' },
+  ...more,
+});
+const far = new Date(Date.now() + 10 * 365 * 86_400_000);
+
+describe('EventBridge Scheduler', () => {
+  it('fires once at the time, with the input, and is gone', async () => {
+    const fn = functionThat();
+    const { config } = await start({ fn });
+    const client = new SchedulerClient(config);
+    const due = new Date(Date.now() + 2_000);
+    await client.send(new CreateScheduleCommand(schedule(due)));
+    expect(fn.events).toEqual([]);
+    await expect.poll(() => fn.events, { timeout: 30_000 }).toEqual([{ moment: 'start' }]);
+    expect(Date.now()).toBeGreaterThanOrEqual(Math.floor(due.getTime() / 1_000) * 1_000);
+    const { Name, GroupName } = schedule(due);
+    const get = () => client.send(new GetScheduleCommand({ Name, GroupName }));
+    await expect.poll(() => get().catch(({ name }: Error) => name)).toBe('ResourceNotFoundException');
+  });
+
+  it('creates, changes, shows and deletes, with the errors of the real one', async () => {
+    const { config } = await start();
+    const client = new SchedulerClient(config);
+    const { Name, GroupName } = schedule(far);
+    const missing = failure('ResourceNotFoundException', 404);
+    await expect(client.send(new UpdateScheduleCommand(schedule(far)))).rejects.toMatchObject(missing);
+    await expect(client.send(new DeleteScheduleCommand({ Name, GroupName }))).rejects.toMatchObject(missing);
+    expect(await client.send(new CreateScheduleCommand(schedule(far)))).toMatchObject({
+      ScheduleArn: `arn:aws:scheduler:us-east-1:000000000000:schedule/rooms-local/${Name}`,
+    });
+    await expect(client.send(new CreateScheduleCommand(schedule(far)))).rejects.toMatchObject(
+      failure('ConflictException', 409),
+    );
+    const sooner = new Date(far.getTime() - 86_400_000);
+    await client.send(new UpdateScheduleCommand(schedule(sooner)));
+    expect(await client.send(new GetScheduleCommand({ Name, GroupName }))).toMatchObject({
+      Name,
+      ScheduleExpression: at(sooner),
+      CreationDate: expect.any(Date),
+    });
+    await client.send(new DeleteScheduleCommand({ Name, GroupName }));
+    await expect(client.send(new GetScheduleCommand({ Name, GroupName }))).rejects.toMatchObject(missing);
+  });
+
+  it('refuses what it cannot do', async () => {
+    const { config } = await start();
+    const client = new SchedulerClient(config);
+    const create = (more: Partial<CreateScheduleCommandInput>) =>
+      client.send(new CreateScheduleCommand(schedule(far, more)));
+    const invalid = failure('ValidationException', 400);
+    await expect(create({ ScheduleExpression: 'rate(5 minutes)' })).rejects.toMatchObject(invalid);
+    await expect(create({ ScheduleExpressionTimezone: 'Europe/Berlin' })).rejects.toMatchObject(invalid);
+    await expect(create({ Name: 'a b' })).rejects.toMatchObject(invalid);
+    await expect(create({ GroupName: 'other' })).rejects.toMatchObject(failure('ResourceNotFoundException', 404));
+  });
+
+  it('invokes again where the function fails', async () => {
+    let failures = 1;
+    const fn = functionThat(() => {
+      if (failures-- > 0) throw new Error('not yet');
+    });
+    const { config } = await start({ fn });
+    await new SchedulerClient(config).send(new CreateScheduleCommand(schedule(new Date())));
+    await expect.poll(() => fn.events, { timeout: 30_000 }).toHaveLength(2);
+  });
+
+  it('is kept in a file, and fires what was due meanwhile', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'rooms-schedules-'));
+    closers.push(() => rm(directory, { recursive: true }));
+    const file = join(directory, 'schedules.json');
+    const first = await start({ file });
+    const due = new Date(Date.now() + 2_000);
+    await new SchedulerClient(first.config).send(new CreateScheduleCommand(schedule(due)));
+    await first.stopScheduler();
+    const fn = functionThat();
+    await start({ fn, file });
+    await expect.poll(() => fn.events, { timeout: 30_000 }).toEqual([{ moment: 'start' }]);
+  });
+});
+
+describe('the time of a schedule', () => {
+  it('is a time in UTC', () => {
+    expect(oneOffTime('at(2026-11-24T09:30:05)', undefined)).toBe(Date.UTC(2026, 10, 24, 9, 30, 5));
+    for (const wrong of [
+      'at(2026-02-30T00:00:00)',
+      'at(2026-11-24T09:30)',
+      'cron(0 9 * * ? *)',
+      'at(2026-11-24T25:00:00)',
+    ])
+      expect(() => oneOffTime(wrong, 'UTC')).toThrow('Invalid Schedule Expression');
+  });
+
+  it('may be farther away than a timer goes', () => {
+    vi.useFakeTimers();
+    try {
+      const days = 60 * 86_400_000;
+      const called = vi.fn();
+      callAt(Date.now() + days, called);
+      vi.advanceTimersByTime(days - 1);
+      expect(called).not.toHaveBeenCalled();
+      vi.advanceTimersByTime(1);
+      expect(called).toHaveBeenCalledTimes(1);
+      const off = callAt(Date.now() + days, called);
+      vi.advanceTimersByTime(days / 2);
+      off();
+      vi.advanceTimersByTime(days);
+      expect(called).toHaveBeenCalledTimes(1);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
+
+describe('SQS', () => {
+  const mapping: EventSourceMapping = {
+    ...{ sourceArn: '', functionName: 'target', batchSize: 10, passes: () => true, bisect: false, retryAttempts: 0 },
+    ...{ maxRecordAgeSeconds: 0, parallelizationFactor: 1, reportsItemFailures: true, onFailure: undefined },
+    maxConcurrency: 2,
+  };
+  const records = v.object({ Records: v.array(v.object({ messageId: v.string(), body: v.string() })) });
+
+  it('hands messages to a function; what it reports comes again, and then goes to the dead-letter queue', async () => {
+    const { config, url, lines } = await start();
+    const client = new SQSClient(config);
+    const queueOf = (name: string, properties: Queue['properties']): Queue => ({
+      name,
+      url: `${url}/000000000000/${name}`,
+      arn: `arn:aws:sqs:us-east-1:000000000000:${name}`,
+      properties,
+    });
+    const dead = queueOf('dead', {});
+    const queue = queueOf('presence', {
+      VisibilityTimeout: 1,
+      RedrivePolicy: { deadLetterTargetArn: dead.arn, maxReceiveCount: 2 },
+    });
+    for (const each of [dead, queue]) await createQueue(client, each);
+    const fn = functionThat((event) => ({
+      batchItemFailures: v
+        .parse(records, event)
+        .Records.filter(({ body }) => body === 'poison')
+        .map(({ messageId }) => ({ itemIdentifier: messageId })),
+    }));
+    const log = (source: string, text: string): void => void lines.push(`${source}: ${text}`);
+    const pollers = startQueueMapping({ mapping, fn, region: 'us-east-1', queue, client, log });
+    closers.push(pollers.close);
+    const sentAt = Date.now();
+    const send = (MessageBody: string, DelaySeconds = 0) =>
+      client.send(new SendMessageCommand({ QueueUrl: queue.url, MessageBody, DelaySeconds }));
+    await Promise.all([send('later', 2), send('poison'), send('good')]);
+
+    const bodies = () => fn.events.flatMap((event) => v.parse(records, event).Records.map(({ body }) => body));
+    await expect.poll(() => bodies().sort(), { timeout: 30_000 }).toEqual(['good', 'later', 'poison', 'poison']);
+    expect(Date.now() - sentAt).toBeGreaterThanOrEqual(2_000);
+    await expect
+      .poll(
+        async () => {
+          const { Messages } = await client.send(new ReceiveMessageCommand({ QueueUrl: dead.url }));
+          return Messages?.map(({ Body }) => Body);
+        },
+        { timeout: 30_000 },
+      )
+      .toEqual(['poison']);
+    expect(lines.join('\n')).toMatch(/time 1; it will be tried again: poison/);
+    expect(lines.join('\n')).toMatch(/time 2; it goes to the dead-letter queue .*:dead: poison/);
+  });
+
+  it('takes nothing that is not signed: a page in a browser could send that', async () => {
+    const { url } = await start();
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'x-amz-target': 'AmazonSQS.ListQueues' },
+      body: '{}',
+    });
+    expect(response.status).toBe(403);
+  });
+});
