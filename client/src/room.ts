@@ -149,6 +149,9 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
   /** Until history has been read, live events wait here. */
   let held: RoomEvent[] | undefined = [];
   let info: MyRoom | undefined;
+  /** The join has been answered to the application. */
+  let admitted = false;
+  /** The application has been given the first messages. */
   let started = false;
   let skipped = false;
   let detached = false;
@@ -237,11 +240,16 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     else deliver(event);
   }
 
+  const readMissed = (readPage: ReadPage): Promise<Message[]> =>
+    !started && history
+      ? latestMessages(readPage, MAX_PAGE_SIZE, seen, history)
+      : missedMessages(readPage, MAX_PAGE_SIZE, seen);
+
   /** The room has ended. Its history can still be read, so that no message from before the end is missed. */
   async function finish(events: readonly RoomEvent[], error?: RoomsApiError): Promise<void> {
     held = [...(held ?? []), ...events];
     detach();
-    const missed = await missedMessages(host.readPage, MAX_PAGE_SIZE, seen).catch(() => []);
+    const missed = await readMissed(host.readPage).catch(() => []);
     release(missed);
     close({ reason: 'room_ended', ...(error && { error }) });
   }
@@ -257,7 +265,7 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
         return result;
       } catch (error) {
         if (current !== socket) throw SUPERSEDED;
-        if (FINAL.has(codeOf(error)) || (!started && !isRetryable(error))) throw error;
+        if (FINAL.has(codeOf(error)) || (!admitted && !isRetryable(error))) throw error;
         if (codeOf(error) === 'connection_lost') throw SUPERSEDED;
         await sleep(backoff(tried, settings.reconnectInitialMs, settings.reconnectMaxMs), gone.signal).catch(() => {});
         if (current !== socket) throw SUPERSEDED;
@@ -274,11 +282,9 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     info = await insist(socket, () => socket.request('join', { room_id }));
     ready = socket;
     wake();
-    const missed =
-      !started && history
-        ? await latestMessages(readPage, MAX_PAGE_SIZE, seen, history)
-        : [];
-    const isFirst = !started;
+    const missed = await readMissed(readPage);
+    const isFirst = !admitted;
+    admitted = true;
     resolveJoined(room);
     // Lets whoever awaits the join add listeners before the first event.
     if (isFirst) await sleep(0);
@@ -291,9 +297,9 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
 
   function refused(cause: unknown): void {
     const error = cause instanceof RoomsApiError ? cause : undefined;
-    if (started && error?.code === 'room_ended') return void finish([], error);
-    if (!started) rejectJoined(cause);
-    const reason = started && error?.code === 'not_a_participant' ? 'removed' : 'refused';
+    if (admitted && error?.code === 'room_ended') return void finish([], error);
+    if (!admitted) rejectJoined(cause);
+    const reason = admitted && error?.code === 'not_a_participant' ? 'removed' : 'refused';
     close({ reason, ...(error && { error }) });
   }
 

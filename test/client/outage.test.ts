@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type LiveRoom, type Message, RoomsClient, type RoomsClientOptions } from '../../client/src/index.ts';
 import { type Backend, backend } from './backend.ts';
 import { breakableWay, lossyWebSocket, seededRandom, type Way } from './faults.ts';
-import { until } from './until.ts';
+import { collect, until } from './until.ts';
 import { startWireServer } from './wire-server.ts';
 
 /*
@@ -86,7 +86,7 @@ async function write(room: LiveRoom, texts: readonly string[], random: () => num
 const texts = (name: string, count: number): string[] => Array.from({ length: count }, (_, n) => `${name} ${n}`);
 const textOf = ({ text }: Message): string => text ?? '';
 const historyOf = (client: RoomsClient, roomId: string): Promise<Message[]> =>
-  Array.fromAsync(client.allMessages(roomId, { order: 'asc', limit: 200 }));
+  collect(client.allMessages(roomId, { order: 'asc', limit: 200 }));
 
 const seeds = process.env.ROOMS_TEST_SEED
   ? [Number(process.env.ROOMS_TEST_SEED)]
@@ -131,9 +131,7 @@ test.each(seeds)('every message once and in order while the way breaks at random
   await iterating;
   (await reader.connect()).close();
 
-  expect(history.map(textOf).toSorted()).toEqual(
-    [...texts('bob', 150), ...texts('carol', 150), ...own].toSorted(),
-  );
+  expect(history.map(textOf).toSorted()).toEqual([...texts('bob', 150), ...texts('carol', 150), ...own].toSorted());
   expect(history.map(textOf).filter((text) => text.startsWith('alice'))).toEqual(own);
   if (server.ordered) expect(read).toEqual(history);
   else expect(read.toSorted((a, b) => (a.message_id < b.message_id ? -1 : 1))).toEqual(history);

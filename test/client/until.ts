@@ -8,3 +8,13 @@ export async function until(what: string, isTrue: () => boolean): Promise<void> 
     await sleep(5);
   }
 }
+
+/** Everything that comes, as `map` makes it. */
+export async function collect<Item, Result = Item>(
+  items: AsyncIterable<Item>,
+  map: (item: Item) => Result = (item) => item as unknown as Result,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  for await (const item of items) results.push(map(item));
+  return results;
+}

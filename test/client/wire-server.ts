@@ -196,9 +196,7 @@ export async function startWireServer(): Promise<WireServer> {
       sender_id: user,
       client_message_id: frame.client_message_id,
       text: frame.text ?? null,
-      attachment: frame.attachment
-        ? { ...frame.attachment, name: 'a.txt', size: 1, content_type: 'text/plain' }
-        : null,
+      attachment: frame.attachment ? { ...frame.attachment, name: 'a.txt', size: 1, content_type: 'text/plain' } : null,
       sent_at: new Date().toISOString(),
     };
     state.messages.push(message);

@@ -1,0 +1,491 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import {
+  type Connection,
+  type Message,
+  RoomsApiError,
+  RoomsClient,
+  type RoomsClientOptions,
+  type TokenRequest,
+} from '../../client/src/index.ts';
+import { breakableWay, type Way } from './faults.ts';
+import { collect, until } from './until.ts';
+import { startWireServer, unsignedToken, type WireServer } from './wire-server.ts';
+
+let server: WireServer;
+let way: Way;
+const open: Connection[] = [];
+
+beforeEach(async () => {
+  server = await startWireServer();
+  way = await breakableWay(server.wsUrl);
+});
+afterEach(async () => {
+  for (const connection of open.splice(0)) connection.close();
+  await way.close();
+  await server.close();
+});
+
+const QUICK = {
+  replyMs: 500,
+  openMs: 2_000,
+  retryInitialMs: 5,
+  reconnectInitialMs: 5,
+  reconnectMaxMs: 100,
+} satisfies Partial<RoomsClientOptions>;
+
+const clientOf = (user: string, options: Partial<RoomsClientOptions> = {}) =>
+  new RoomsClient({ url: server.url, wsUrl: way.url, token: () => unsignedToken(user), ...QUICK, ...options });
+
+async function connect(client: RoomsClient): Promise<Connection> {
+  const connection = await client.connect();
+  open.push(connection);
+  return connection;
+}
+
+/** Alice's room, with Bob in it, and both connected. */
+async function meeting(options: Partial<RoomsClientOptions> = {}) {
+  const alice = clientOf('alice', options);
+  const bob = clientOf('bob', { wsUrl: server.wsUrl });
+  const { room_id } = await alice.createRoom({ name: 'Meeting', participant_ids: ['bob'] });
+  return { alice, bob, room_id, connection: await connect(alice), bobs: await connect(bob) };
+}
+
+const textsOf = (messages: readonly Message[]) => messages.map(({ text }) => text);
+const codeOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => 'no error',
+    (error: unknown) => (error instanceof RoomsApiError ? error.code : error),
+  );
+
+test('the first screen of the README: join, listen, send', async () => {
+  const { connection, bobs, room_id } = await meeting();
+  const room = await connection.join(room_id);
+  const heard: Message[] = [];
+  const stop = room.on('message', (message, event) => {
+    expect(event).toMatchObject({ type: 'message', room_id, data: message });
+    heard.push(message);
+  });
+  const bobsRoom = await bobs.join(room_id);
+  const sent = await bobsRoom.send({ text: 'Hello 👋' });
+  await until('the message is heard', () => heard.length === 1);
+  expect(heard).toEqual([sent]);
+  expect(sent).toMatchObject({ room_id, sender_id: 'bob', text: 'Hello 👋', attachment: null });
+  expect(room.info).toMatchObject({ room_id, name: 'Meeting', is_admin: true });
+  expect(connection).toMatchObject({ state: 'connected', userId: 'alice' });
+  stop();
+  await room.send({ text: 'Not heard any more' });
+  expect(heard).toHaveLength(1);
+});
+
+test('the token goes as a sub-protocol, and never into the URL', async () => {
+  const urls: string[] = [];
+  const token = unsignedToken('alice');
+  const WebSocketSpy = class extends WebSocket {
+    constructor(url: string, protocols: string[]) {
+      super(url, protocols);
+      urls.push(url);
+    }
+  };
+  await connect(clientOf('alice', { token: () => token, WebSocket: WebSocketSpy }));
+  expect(urls.map((url) => new URL(url).href)).toEqual([way.url]);
+  expect(server.tokens).toEqual([token]);
+});
+
+test('one sees own messages once, whether the reply or the broadcast comes first', async () => {
+  const { connection, room_id } = await meeting();
+  const room = await connection.join(room_id);
+  const heard: Message[] = [];
+  room.on('message', (message) => heard.push(message));
+  const sent = await room.send({ text: 'mine' });
+  server.broadcastDelay = 20;
+  const late = await room.send({ text: 'mine too' });
+  await until('both are heard', () => heard.length >= 2);
+  await sleep(50);
+  expect(heard).toEqual([sent, late]);
+});
+
+test('messages from before the join are not delivered, unless history is asked for', async () => {
+  const { alice, connection, bobs, room_id } = await meeting();
+  const bobsRoom = await bobs.join(room_id);
+  for (const text of ['1', '2', '3', '4', '5']) await bobsRoom.send({ text });
+
+  const heard: string[] = [];
+  const room = await connection.join(room_id);
+  room.on('message', ({ text }) => heard.push(`live ${text}`));
+  await bobsRoom.send({ text: '6' });
+  await until('the sixth', () => heard.length === 1);
+  await room.leave();
+
+  const withHistory = await connection.join(room_id, { history: 3 });
+  withHistory.on('message', ({ text }) => heard.push(`history ${text}`));
+  await bobsRoom.send({ text: '7' });
+  await until('the seventh', () => heard.at(-1) === 'history 7');
+  expect(heard).toEqual(['live 6', 'history 4', 'history 5', 'history 6', 'history 7']);
+  way.cut();
+  await bobsRoom.send({ text: '8' });
+  await until('the eighth', () => heard.at(-1) === 'history 8');
+  expect(heard).toHaveLength(6);
+  await withHistory.leave();
+
+  const { items } = await alice.listMessages(room_id, { limit: 4 });
+  await bobsRoom.send({ text: '9' });
+  const withKnown = await connection.join(room_id, { known: items.slice(1) });
+  const known: (string | null)[] = [];
+  withKnown.on('message', ({ text }) => known.push(text));
+  await until('the ninth', () => known.at(-1) === '9');
+  expect(known).toEqual(['8', '9']);
+  await expect(connection.join('0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01', { known: [], history: 1 })).rejects.toThrow(
+    'history or known',
+  );
+});
+
+test('join refuses what the service refuses, and nothing is left of it', async () => {
+  const { connection, room_id } = await meeting();
+  const carol = await connect(clientOf('carol'));
+  expect(await codeOf(carol.join(room_id))).toBe('not_a_participant');
+  expect(await codeOf(connection.join('0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01'))).toBe('room_not_found');
+  server.refusals.push({ action: 'join', code: 'room_not_started' });
+  expect(await codeOf(connection.join(room_id))).toBe('room_not_started');
+  // The room can be joined afterwards.
+  expect((await connection.join(room_id)).id).toBe(room_id);
+});
+
+test('joining twice is one room', async () => {
+  const { connection, room_id } = await meeting();
+  const [one, two] = await Promise.all([connection.join(room_id), connection.join(room_id)]);
+  expect(one).toBe(two);
+  expect(server.frames.filter((action) => action === 'join')).toHaveLength(1);
+});
+
+test('the client joins by itself what needs a connection first', async () => {
+  const { alice, room_id } = await meeting();
+  const room = await alice.join(room_id);
+  expect(room.info.room_id).toBe(room_id);
+  expect(await alice.connect()).toBe(open[0]);
+});
+
+test('frames that are refused for a while are sent again, and messages keep their order', async () => {
+  const { connection, room_id } = await meeting();
+  server.refusals.push({ action: 'join', code: 'try_again' }, { action: 'join', code: 'too_many_requests' });
+  const room = await connection.join(room_id);
+  for (const code of ['try_again', 'internal', 'too_many_requests'] as const)
+    server.refusals.push({ action: 'message', code });
+  const sent = await Promise.all(['1', '2', '3'].map((text) => room.send({ text })));
+  expect(textsOf(sent)).toEqual(['1', '2', '3']);
+  const ids = sent.map(({ message_id }) => message_id);
+  expect(ids).toEqual(ids.toSorted());
+});
+
+test('a message that is refused for good rejects, and the next one goes out', async () => {
+  const { connection, room_id } = await meeting();
+  const room = await connection.join(room_id);
+  server.refusals.push({ action: 'message', code: 'file_not_found' });
+  const file_id = '0199d3f4-8a10-7c44-b1de-5a7c0e9f3b02';
+  const [refused, sent] = await Promise.allSettled([room.send({ attachment: { file_id } }), room.send({ text: 'ok' })]);
+  expect(refused).toMatchObject({ reason: { code: 'file_not_found', status: 404, retryable: false } });
+  expect(sent).toMatchObject({ status: 'fulfilled', value: { text: 'ok' } });
+  expect(await room.send({ text: '', attachment: { file_id } })).toMatchObject({ text: null, attachment: { file_id } });
+});
+
+test('the states of a connection are told', async () => {
+  const { connection, room_id } = await meeting();
+  const states: string[] = [];
+  for (const state of ['connecting', 'connected', 'reconnecting', 'idle', 'closed'] as const)
+    connection.on(state, () => states.push(state));
+  connection.on('reconnecting', ({ attempt, delayMs, error }) => {
+    expect(attempt).toBeGreaterThan(0);
+    expect(delayMs).toBeLessThanOrEqual(100);
+    expect(error).toBeInstanceOf(RoomsApiError);
+  });
+  const room = await connection.join(room_id);
+  const again = new Promise((resolve) => room.on('rejoined', resolve));
+  way.cut();
+  expect(await again).toMatchObject({ room_id });
+  connection.close();
+  connection.close();
+  expect(states).toEqual(['reconnecting', 'connected', 'closed']);
+  expect(room.closed).toEqual({ reason: 'connection_closed' });
+  expect(await codeOf(room.send({ text: 'too late' }))).toBe('connection_closed');
+  expect(await codeOf(connection.join(room_id))).toBe('connection_closed');
+});
+
+test('a socket that is dead without a word is noticed by the ping', async () => {
+  const { connection, bobs, room_id } = await meeting({ pingMs: 50, replyMs: 200 });
+  const room = await connection.join(room_id);
+  const heard: Message[] = [];
+  room.on('message', (message) => heard.push(message));
+  const bobsRoom = await bobs.join(room_id);
+  const again = new Promise((resolve) => room.on('rejoined', resolve));
+  way.freeze();
+  await bobsRoom.send({ text: 'into the void' });
+  await again;
+  expect(textsOf(heard)).toEqual(['into the void']);
+});
+
+test('a message that is under way when the socket dies without a word is stored once', async () => {
+  const { alice, connection, room_id } = await meeting({ replyMs: 200 });
+  const room = await connection.join(room_id);
+  way.freeze();
+  const sent = await room.send({ text: 'through thick and thin' });
+  expect((await alice.listMessages(room_id)).items).toEqual([sent]);
+});
+
+test('nothing is delivered between two sockets that history does not have as well', async () => {
+  const { connection, bobs, room_id } = await meeting();
+  const room = await connection.join(room_id);
+  const bobsRoom = await bobs.join(room_id);
+  const heard: (string | null)[] = [];
+  room.on('message', ({ text }) => heard.push(text));
+  for (let n = 0; n < 10; n++) {
+    const again = new Promise((resolve) => room.on('rejoined', resolve));
+    way.cut();
+    await bobsRoom.send({ text: `missed ${n}` });
+    await again;
+    await bobsRoom.send({ text: `live ${n}` });
+  }
+  await until('all are there', () => heard.length >= 20);
+  expect(heard).toEqual(Array.from({ length: 10 }, (_, n) => [`missed ${n}`, `live ${n}`]).flat());
+});
+
+test('the end of a room is told, after all messages from before it, and ends the loops', async () => {
+  const { alice, connection, bobs, room_id } = await meeting();
+  const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
+  const closed = vi.fn();
+  room.on('closed', closed);
+  const loop = collect(room.events(), ({ type }) => type);
+  const messages = collect(room.messages(), ({ text }) => text);
+  // This one is on its way for longer than the room lives.
+  server.broadcastDelay = 1_000;
+  await bobsRoom.send({ text: 'last words' });
+  server.broadcastDelay = 0;
+  await alice.endRoom(room_id);
+  expect(await loop).toEqual(['message', 'room_ended']);
+  expect(await messages).toEqual(['last words']);
+  expect(closed.mock.calls).toEqual([[{ reason: 'room_ended' }]]);
+  expect(room.info.status).toBe('ended');
+  expect(await codeOf(room.send({ text: 'too late' }))).toBe('room_ended');
+  // Nothing needs the socket that the service has closed.
+  await until('the connection rests', () => connection.state === 'idle');
+  await sleep(50);
+  expect(server.tokens).toHaveLength(2);
+
+  const other = await alice.createRoom({ name: 'Another' });
+  expect((await connection.join(other.room_id)).info.name).toBe('Another');
+  expect(connection.state).toBe('connected');
+});
+
+test('a room that has ended during an outage gives its last messages, and is closed', async () => {
+  const { alice, connection, bobs, room_id } = await meeting();
+  const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
+  const heard = collect(room.messages(), ({ text }) => text);
+  const closed = new Promise((resolve) => room.on('closed', resolve));
+  way.refusing = true;
+  way.cut();
+  await bobsRoom.send({ text: 'missed' });
+  await alice.endRoom(room_id);
+  way.refusing = false;
+  expect(await closed).toMatchObject({ reason: 'room_ended', error: { code: 'room_ended' } });
+  expect(await heard).toEqual(['missed']);
+});
+
+test('who is removed is told, and does not come back', async () => {
+  const { alice, connection, bobs, room_id } = await meeting();
+  const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
+  const bobsEvents = collect(bobsRoom.events(), ({ type }) => type);
+  const removed = new Promise((resolve) => room.on('participant_removed', resolve));
+  await alice.removeParticipants(room_id, ['bob']);
+  expect(await bobsEvents).toEqual(['participant_removed']);
+  expect(bobsRoom.closed).toEqual({ reason: 'removed' });
+  expect(await removed).toEqual({ participant_id: 'bob' });
+  expect(room.closed).toBeUndefined();
+  expect(await codeOf(bobsRoom.send({ text: 'too late' }))).toBe('not_a_participant');
+});
+
+test('who was removed during an outage is told as well', async () => {
+  const { alice, connection, room_id } = await meeting();
+  const { room_id: other } = await clientOf('bob').createRoom({ name: 'Bob’s', participant_ids: ['alice'] });
+  const [staying, leaving] = await Promise.all([connection.join(room_id), connection.join(other)]);
+  way.refusing = true;
+  way.cut();
+  await clientOf('bob').removeParticipants(other, ['alice']);
+  const closed = new Promise((resolve) => leaving.on('closed', resolve));
+  const again = new Promise((resolve) => staying.on('rejoined', resolve));
+  way.refusing = false;
+  expect(await closed).toMatchObject({ reason: 'removed', error: { code: 'not_a_participant' } });
+  await again;
+  expect(await codeOf(alice.getRoom(other))).toBe('not_a_participant');
+});
+
+test('a socket whose token is about to expire is replaced before it does, with a new token', async () => {
+  const asked: TokenRequest[] = [];
+  let life = 2;
+  const token = (request: TokenRequest) => {
+    asked.push(request);
+    return unsignedToken('alice', life);
+  };
+  const { connection, bobs, room_id } = await meeting({ token });
+  const room = await connection.join(room_id);
+  const heard: (string | null)[] = [];
+  room.on('message', ({ text }) => heard.push(text));
+  life = 3_600;
+  await new Promise((resolve) => room.on('rejoined', resolve));
+  expect(asked.filter(({ refresh }) => refresh)).toHaveLength(1);
+  await (await bobs.join(room_id)).send({ text: 'still here' });
+  await until('it is heard', () => heard.length === 1);
+});
+
+test('a token that expires while connected is replaced, and what was refused is sent again', async () => {
+  const refreshed: boolean[] = [];
+  const token = ({ refresh }: TokenRequest) => {
+    refreshed.push(refresh);
+    return unsignedToken('alice');
+  };
+  const { connection, room_id } = await meeting({ token });
+  const room = await connection.join(room_id);
+  server.refusals.push({ action: 'message', code: 'token_expired' });
+  expect(await room.send({ text: 'with a new token' })).toMatchObject({ text: 'with a new token' });
+  expect(refreshed).toContain(true);
+});
+
+test('a token that is refused ends the first connect with an error that says so', async () => {
+  const token = vi.fn(({ refresh }: TokenRequest) => unsignedToken('alice', refresh ? -10 : -20));
+  const connecting = clientOf('alice', { token, connectMs: 300 }).connect();
+  await expect(connecting).rejects.toMatchObject({ code: 'network_error', message: /access token was refused/ });
+  expect(token).toHaveBeenCalledWith({ refresh: true });
+  // The try that was under way ends, and is the last.
+  await sleep(100);
+  const before = server.tokens.length;
+  await sleep(200);
+  expect(server.tokens).toHaveLength(before);
+});
+
+test('a first connect gets by with a new token where the old one is refused', async () => {
+  const connection = await connect(
+    clientOf('alice', { token: ({ refresh }) => unsignedToken('alice', refresh ? 3_600 : -10) }),
+  );
+  expect(connection.state).toBe('connected');
+});
+
+test('a token callback that throws ends the first connect with its own error, and never a later one', async () => {
+  const down = new Error('IAMS is down');
+  await expect(
+    clientOf('alice', {
+      token: () => {
+        throw down;
+      },
+    }).connect(),
+  ).rejects.toBe(down);
+
+  let isDown = false;
+  const token = () => {
+    if (isDown) throw down;
+    return unsignedToken('alice');
+  };
+  const { connection, room_id } = await meeting({ token });
+  const room = await connection.join(room_id);
+  const again = new Promise((resolve) => room.on('rejoined', resolve));
+  isDown = true;
+  const errors: unknown[] = [];
+  connection.on('reconnecting', ({ error }) => errors.push(error));
+  way.cut();
+  await until('the callback has failed', () => errors.includes(down));
+  isDown = false;
+  await again;
+});
+
+test('connect, join and send can be aborted', async () => {
+  way.refusing = true;
+  const connecting = new AbortController();
+  const connected = clientOf('alice').connect({ signal: connecting.signal });
+  connecting.abort(new Error('no patience'));
+  await expect(connected).rejects.toThrow('no patience');
+  way.refusing = false;
+
+  const { connection, room_id } = await meeting();
+  const room = await connection.join(room_id);
+  way.refusing = true;
+  way.cut();
+  await until('the client has noticed', () => connection.state === 'reconnecting');
+  const sending = new AbortController();
+  const sent = room.send({ text: 'never mind' }, { signal: sending.signal });
+  const joining = new AbortController();
+  const { room_id: other } = await clientOf('alice').createRoom({ name: 'Other' });
+  const joined = connection.join(other, { signal: joining.signal });
+  sending.abort();
+  joining.abort();
+  await expect(sent).rejects.toMatchObject({ name: 'AbortError' });
+  await expect(joined).rejects.toMatchObject({ name: 'AbortError' });
+  way.refusing = false;
+  expect(await room.send({ text: 'but this' })).toMatchObject({ text: 'but this' });
+});
+
+test('history that cannot be read for a while holds messages back, and loses none', async () => {
+  let broken = false;
+  const fetch: typeof globalThis.fetch = (input, init) =>
+    broken && String(input).includes('/chat')
+      ? Promise.reject(new TypeError('unplugged'))
+      : globalThis.fetch(input, init);
+  const { connection, bobs, room_id } = await meeting({ fetch, retries: 0 });
+  const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
+  const heard: (string | null)[] = [];
+  room.on('message', ({ text }) => heard.push(text));
+  broken = true;
+  way.refusing = true;
+  way.cut();
+  await until('the client has noticed', () => connection.state === 'reconnecting');
+  await bobsRoom.send({ text: 'missed' });
+  way.refusing = false;
+  await until('the client is back', () => server.frames.filter((action) => action === 'join').length === 3);
+  await bobsRoom.send({ text: 'live' });
+  await sleep(50);
+  expect(heard).toEqual([]);
+  broken = false;
+  await until('both are there', () => heard.length === 2);
+  expect(heard).toEqual(['missed', 'live']);
+});
+
+test('a listener that throws keeps nobody from anything', async () => {
+  const reported = vi.spyOn(console, 'error').mockImplementation(() => {});
+  const { connection, room_id } = await meeting();
+  const room = await connection.join(room_id);
+  const heard: (string | null)[] = [];
+  room.on('message', () => {
+    throw new Error('a bug of the application');
+  });
+  room.on('message', ({ text }) => heard.push(text));
+  await room.send({ text: 'one' });
+  await room.send({ text: 'two' });
+  await until('both are heard', () => heard.length >= 2);
+  expect(heard).toEqual(['one', 'two']);
+  expect(reported).toHaveBeenCalledTimes(2);
+  reported.mockRestore();
+});
+
+test('leaving a loop ends only the loop', async () => {
+  const { connection, room_id } = await meeting();
+  const room = await connection.join(room_id);
+  const first: (string | null)[] = [];
+  const loop = (async () => {
+    for await (const { text } of room.messages()) {
+      first.push(text);
+      break;
+    }
+  })();
+  await room.send({ text: 'one' });
+  await loop;
+  await room.send({ text: 'two' });
+  expect(first).toEqual(['one']);
+  await room.leave();
+  expect(room.closed).toEqual({ reason: 'left' });
+  expect(await collect(room.messages())).toEqual([]);
+  expect(server.frames.at(-1)).toBe('leave');
+});
+
+test('what makes no sense is told at once', async () => {
+  const options = { url: 'https://rooms.example.com', token: () => 'x' };
+  expect(() => new RoomsClient({ ...options, url: 'rooms.example.com' })).toThrow('url must be a URL');
+  expect(() => new RoomsClient({ ...options, wsUrl: 'https://rooms.example.com' })).toThrow('wss:// or ws://');
+  expect(() => new RoomsClient({ ...options, pingMs: -1 })).toThrow('pingMs must be a number');
+  await expect(new RoomsClient(options).connect()).rejects.toThrow('Real time needs the option wsUrl');
+});
