@@ -12,9 +12,17 @@ import { backoffMs } from '../store/backoff.ts';
  * The connection management endpoint of the WebSocket API: how a function reaches a client.
  */
 
-/** A connection that has not taken a frame by then is left to itself, in milliseconds. */
+/**
+ * A connection that has not taken a frame by then is given up, in milliseconds. It holds nobody up while others are posted
+ * to, but what is sent to its room next waits for it, this once.
+ */
 const POST_TIMEOUT_MS = 3_000;
+const CLOSE_TIMEOUT_MS = 1_000;
 const POST_ATTEMPTS = 4;
+/** What the SDK's `requestTimeout` fails with; `connectionTimeout` and closed sockets have other codes, or none. */
+const NO_ANSWER = 'ETIMEDOUT';
+/** Sockets to the gateway: more than are ever posted to at the same time, so that none waits for another. */
+const MAX_SOCKETS = 256;
 
 let client: ApiGatewayManagementApiClient | undefined;
 
@@ -27,8 +35,8 @@ const gateway = (): ApiGatewayManagementApiClient => {
       connectionTimeout: 1_000,
       requestTimeout: POST_TIMEOUT_MS,
       throwOnRequestTimeout: true,
-      httpAgent: { maxSockets: 256 },
-      httpsAgent: { maxSockets: 256 },
+      httpAgent: { keepAlive: true, maxSockets: MAX_SOCKETS },
+      httpsAgent: { keepAlive: true, maxSockets: MAX_SOCKETS },
     },
   });
   return client;
@@ -42,6 +50,17 @@ const statusOf = (error: unknown): number | undefined =>
     ? (error.$metadata as { httpStatusCode?: number }).httpStatusCode
     : undefined;
 
+/**
+ * Whether another try may fare better. Without a status, it is the network that failed: where a function has been asleep, it
+ * finds the sockets that it had to the gateway closed; where it has just started, making a hundred takes its time. But who
+ * had the frame, and let us wait for an answer, gets no second chance to.
+ */
+function isPassing(error: unknown): boolean {
+  if (error instanceof Error && 'code' in error && error.code === NO_ANSWER) return false;
+  const status = statusOf(error);
+  return status === undefined || status === 429 || status >= 500;
+}
+
 /** Posts one frame, again where the gateway is throttled or failing. Never throws. */
 export async function post(connection_id: string, frame: string): Promise<Delivery> {
   for (let attempt = 1; ; attempt++) {
@@ -50,9 +69,15 @@ export async function post(connection_id: string, frame: string): Promise<Delive
       return 'sent';
     } catch (error) {
       if (error instanceof GoneException) return 'gone';
-      const status = statusOf(error);
-      const passing = status === 429 || (status !== undefined && status >= 500);
-      if (!passing || attempt === POST_ATTEMPTS) return 'failed';
+      if (!isPassing(error) || attempt === POST_ATTEMPTS) {
+        console.error({
+          action: 'post',
+          connection_id,
+          attempt,
+          error: error instanceof Error ? error.message : error,
+        });
+        return 'failed';
+      }
       await sleep(backoffMs(attempt));
     }
   }
@@ -61,6 +86,6 @@ export async function post(connection_id: string, frame: string): Promise<Delive
 /** Closes a connection. Never throws: one that cannot be closed is gone, or will be when its token expires. */
 export async function close(connection_id: string): Promise<void> {
   await gateway()
-    .send(new DeleteConnectionCommand({ ConnectionId: connection_id }))
+    .send(new DeleteConnectionCommand({ ConnectionId: connection_id }), { requestTimeout: CLOSE_TIMEOUT_MS })
     .catch(() => undefined);
 }
