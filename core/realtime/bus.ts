@@ -1,6 +1,7 @@
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { type EventType, events, type RoomEvent } from '../contract/realtime.ts';
 import { env } from '../env.ts';
+import { CLIENT_OPTIONS } from './client-options.ts';
 
 /** The `source` of our events on the bus. */
 export const EVENT_SOURCE = 'rooms';
@@ -23,7 +24,7 @@ export async function publish(all: readonly RoomEvent[]): Promise<void> {
     Detail: JSON.stringify({ room_id, data, sent_at }),
     Time: new Date(sent_at),
   }));
-  client ??= new EventBridgeClient({});
+  client ??= new EventBridgeClient(CLIENT_OPTIONS);
   for (let start = 0; start < entries.length; start += ENTRIES_PER_CALL) {
     const { FailedEntryCount, Entries } = await client.send(
       new PutEventsCommand({ Entries: entries.slice(start, start + ENTRIES_PER_CALL) }),

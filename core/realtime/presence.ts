@@ -2,6 +2,7 @@ import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { PRESENCE_GRACE_SECONDS } from '../contract/limits.ts';
 import { env } from '../env.ts';
 import type { Timestamp } from '../rules/time.ts';
+import { CLIENT_OPTIONS } from './client-options.ts';
 
 /** A participant whose last connection was lost at `left_at`. */
 export interface Absence {
@@ -14,7 +15,7 @@ let client: SQSClient | undefined;
 
 /** Has somebody look, when the grace is over, whether the participant has come back. */
 export async function watchAbsence(absence: Absence): Promise<void> {
-  client ??= new SQSClient({});
+  client ??= new SQSClient(CLIENT_OPTIONS);
   await client.send(
     new SendMessageCommand({
       QueueUrl: env('PRESENCE_QUEUE_URL'),

@@ -10,6 +10,7 @@ import {
 import { env } from '../env.ts';
 import type { Timestamp } from '../rules/time.ts';
 import type { RoomItem } from '../store/items.ts';
+import { CLIENT_OPTIONS } from './client-options.ts';
 
 /*
  * One-off schedules that tell clients when a room starts and ends. They tell only: the status follows from the clock, so one
@@ -28,7 +29,7 @@ export interface Announcement {
 
 let client: SchedulerClient | undefined;
 const scheduler = (): SchedulerClient => {
-  client ??= new SchedulerClient({});
+  client ??= new SchedulerClient(CLIENT_OPTIONS);
   return client;
 };
 
