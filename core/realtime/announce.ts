@@ -1,5 +1,6 @@
 import type { RoomEvent } from '../contract/realtime.ts';
 import { roomStatus } from '../rules/room.ts';
+import { inOrder } from '../store/in-order.ts';
 import { type RoomItem, toRoom } from '../store/items.ts';
 import { roomKey } from '../store/keys.ts';
 import { get } from '../store/read.ts';
@@ -27,6 +28,9 @@ export async function announce({ room_id, moment, time }: Announcement): Promise
     data: toRoom(room, now),
     sent_at: now,
   };
-  await Promise.all([broadcast(room_id, [event]), publish([event])]);
-  if (moment === 'end') await closeRoom(room_id);
+  const onSockets = async () => {
+    await broadcast(room_id, [event]);
+    if (moment === 'end') await closeRoom(room_id);
+  };
+  await inOrder([onSockets(), publish([event])]);
 }

@@ -6,7 +6,7 @@ import { close, post } from './gateway.ts';
 import { forEachBounded } from './pool.ts';
 
 /** Connections that are posted to at the same time: the knee of the curve that `npm run bench:fanout` draws. */
-const BOUND = 100;
+export const CONNECTIONS_AT_ONCE = 100;
 
 export interface Broadcast {
   sent: number;
@@ -14,23 +14,27 @@ export interface Broadcast {
   failed: number;
 }
 
-/** Gives up a connection that is gone, or may no longer listen. */
-const drop = ({ room_id, connection_id, participant_id }: ConnectionItem, now: string): Promise<void> =>
-  dropConnection({ room_id, connection_id, user_id: participant_id, now });
+/**
+ * Gives up a connection that is gone, or may no longer listen. That this fails must not have the batch tried again, which
+ * would send everything to everybody once more: what is left of the connection is found at the next broadcast.
+ */
+async function drop({ room_id, connection_id, participant_id }: ConnectionItem, now: string): Promise<void> {
+  try {
+    await dropConnection({ room_id, connection_id, user_id: participant_id, now });
+  } catch (error) {
+    console.error({ action: 'drop', room_id, connection_id, error: error instanceof Error ? error.message : error });
+  }
+}
 
 async function deliver(connection: ConnectionItem, frames: readonly string[], now: string, counts: Broadcast) {
-  if (connection.token_expires_at <= epochSeconds(now)) {
-    await Promise.all([drop(connection, now), close(connection.connection_id)]);
-    return;
-  }
+  const giveUp = () => Promise.all([drop(connection, now), close(connection.connection_id)]);
+  if (connection.token_expires_at <= epochSeconds(now)) return void (await giveUp());
   for (const frame of frames) {
     const delivery = await post(connection.connection_id, frame);
     counts[delivery]++;
-    if (delivery === 'sent') continue;
-    if (delivery === 'gone') await drop(connection, now);
+    if (delivery === 'gone') return drop(connection, now);
     // A frame that is lost must not be followed by others: the client sees the closed socket, comes back, and catches up.
-    else await Promise.all([drop(connection, now), close(connection.connection_id)]);
-    return;
+    if (delivery === 'failed') return void (await giveUp());
   }
 }
 
@@ -43,10 +47,12 @@ export async function broadcast(room_id: string, events: readonly RoomEvent[]): 
   if (events.length === 0) return counts;
   const frames = events.map((event) => JSON.stringify(event));
   const now = new Date().toISOString();
-  await forEachBounded(connectionsOf(room_id), BOUND, (connection) => deliver(connection, frames, now, counts));
+  await forEachBounded(connectionsOf(room_id), CONNECTIONS_AT_ONCE, (connection) =>
+    deliver(connection, frames, now, counts),
+  );
   return counts;
 }
 
 /** Closes every connection that has joined a room. What is known of them goes when they disconnect. */
 export const closeRoom = (room_id: string): Promise<void> =>
-  forEachBounded(connectionsOf(room_id), BOUND, ({ connection_id }) => close(connection_id));
+  forEachBounded(connectionsOf(room_id), CONNECTIONS_AT_ONCE, ({ connection_id }) => close(connection_id));

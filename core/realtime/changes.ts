@@ -1,7 +1,7 @@
 import type { RoomEvent } from '../contract/realtime.ts';
 import { roomStatus } from '../rules/room.ts';
 import type { Timestamp } from '../rules/time.ts';
-import { type ParticipantItem, type RoomItem, toProfile, toRoom } from '../store/items.ts';
+import { type ConnectionItem, type ParticipantItem, type RoomItem, toProfile, toRoom } from '../store/items.ts';
 
 /*
  * What a change of an item means to the clients of its room. Pure: a stream record in, effects out.
@@ -20,6 +20,13 @@ export type Effect =
   | { readonly kind: 'close_room'; readonly room_id: string }
   /** The room's times are new. */
   | { readonly kind: 'schedule'; readonly room: RoomItem }
+  /** What is known of a connection has expired: API Gateway never said that it is gone. */
+  | {
+      readonly kind: 'expired';
+      readonly room_id: string;
+      readonly participant_id: string;
+      readonly connection_id: string;
+    }
   /** A participant's last connection is gone: see whether they come back. */
   | {
       readonly kind: 'presence';
@@ -125,3 +132,16 @@ export function participantChanged({ old, new: item }: Change<ParticipantItem>, 
       : [];
   return [...added, ...updated, ...joined, ...gone, ...dropped];
 }
+
+/**
+ * Effects of a connection's item that DynamoDB deleted when it had expired. API Gateway says of most connections that they
+ * are gone, but promises it of none; without this, the participant would be seen in the room for ever.
+ */
+export const connectionExpired = ({ old }: Change<ConnectionItem>): Effect[] =>
+  old ? [{ kind: 'expired', ...pick(old) }] : [];
+
+const pick = ({ room_id, participant_id, connection_id }: ConnectionItem) => ({
+  room_id,
+  participant_id,
+  connection_id,
+});

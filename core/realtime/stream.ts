@@ -22,27 +22,57 @@ export const keyOf = ({ dynamodb }: DynamoDBRecord): Key => ({
 });
 
 /**
- * Hands the records to `work`, those of one partition together and in order. Where it throws, Lambda tries again from that
- * partition's first record, with ever smaller batches, and in the end puts the record that cannot be worked on aside.
+ * Records that were worked on in batches of which something else failed. Lambda tries such a batch again from the first
+ * record that failed on, with all that came after it, as a rule in the process that has just had it.
  */
-export async function perPartition(
+const done = new Set<string>();
+/** Far more than the batches that a process can be in the middle of; each id is some 40 bytes. */
+const MAX_DONE = 10_000;
+
+const idOf = ({ eventID, dynamodb }: DynamoDBRecord): string => eventID ?? dynamodb?.SequenceNumber ?? '';
+
+/**
+ * Makes something of each record (`read`, which must not wait for anything), and hands it to `work`, that of one partition
+ * together and in order. Of a partition with a record that cannot be read, only those before it are worked on.
+ *
+ * Where either fails, Lambda tries again from there, with ever smaller batches, and in the end puts the record aside that
+ * cannot be worked on.
+ */
+export async function perPartition<Read>(
   records: readonly DynamoDBRecord[],
-  work: (records: readonly DynamoDBRecord[]) => Promise<void>,
+  read: (record: DynamoDBRecord) => Read,
+  work: (all: readonly Read[]) => Promise<void>,
 ): Promise<DynamoDBBatchResponse> {
-  const partitions = Map.groupBy(records, (record) => keyOf(record).PK);
+  const fresh = records.filter((record) => !done.has(idOf(record)));
+  const partitions = Map.groupBy(fresh, (record) => keyOf(record).PK);
+  const finished: string[] = [];
   const failures = await Promise.all(
     [...partitions].map(async ([partition, group]) => {
+      const readable: Read[] = [];
+      let failed: { readonly at: number; readonly error: unknown } | undefined;
       try {
-        await work(group);
-        return [];
+        for (const record of group) readable.push(read(record));
       } catch (error) {
-        console.error({ partition, records: group.length, error: describe(error) });
-        const sequence = group[0]?.dynamodb?.SequenceNumber;
-        return sequence ? [{ itemIdentifier: sequence }] : [];
+        failed = { at: readable.length, error };
       }
+      try {
+        if (readable.length > 0) await work(readable);
+        finished.push(...group.slice(0, readable.length).map(idOf));
+      } catch (error) {
+        failed = { at: 0, error };
+      }
+      if (!failed) return [];
+      const itemIdentifier = group[failed.at]?.dynamodb?.SequenceNumber ?? '';
+      console.error({ partition, records: group.length, failed_at: itemIdentifier, error: describe(failed.error) });
+      return [{ itemIdentifier }];
     }),
   );
-  return { batchItemFailures: failures.flat() };
+  const batchItemFailures = failures.flat();
+  if (batchItemFailures.length > 0) {
+    if (done.size > MAX_DONE) done.clear();
+    for (const id of finished) done.add(id);
+  }
+  return { batchItemFailures };
 }
 
 const describe = (error: unknown): object | string =>

@@ -1,0 +1,239 @@
+import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
+import type { DynamoDBRecord } from 'aws-lambda';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { CONNECTIONS_AT_ONCE } from '../../core/realtime/broadcast.ts';
+import { dynamodb, tableName } from '../../core/store/client.ts';
+import type { ConnectionItem, ParticipantItem } from '../../core/store/items.ts';
+import { connectionKey, connectionRoomKey, participantKey } from '../../core/store/keys.ts';
+import { get } from '../../core/store/read.ts';
+import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
+import { data } from '../support/invoke.ts';
+import { logged } from '../support/logs.ts';
+import { type Management, startManagement } from '../support/management.ts';
+import { joined, newSocket, reply, type Socket } from '../support/socket.ts';
+import { messagesIn, recorded } from '../support/stream.ts';
+import { newRoom, newUser } from '../support/world.ts';
+
+let management: Management;
+beforeAll(async () => {
+  management = await startManagement({ answerAfter: 5 });
+  process.env.CALLBACK_URL = management.url;
+});
+beforeEach(() => management.reset());
+afterAll(() => management.close());
+
+/** A room with an admin who sends, and a member for each of `count` connections. */
+async function roomOf(count: number) {
+  const members = Array.from({ length: count }, (_, n) => newUser(`m${n}`));
+  const { room_id, admin } = await newRoom({ members });
+  const sockets: Socket[] = [];
+  for (const member of members) sockets.push(await joined(room_id, member));
+  return { room_id, admin, members, sockets };
+}
+
+const send = (room_id: string, as: string, ...texts: string[]) =>
+  recorded(async () => {
+    const sender = newSocket(as);
+    for (const text of texts) await reply('message', sender, { room_id, client_message_id: crypto.randomUUID(), text });
+  });
+/** What Lambda would get back for these records, and what was logged. */
+async function deliver(records: readonly DynamoDBRecord[]) {
+  const { result, lines } = await logged(() => deliverMessages(messagesIn(records)));
+  return { failures: result.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier), lines };
+}
+const textsAt = ({ connection_id }: Socket) => management.received(connection_id).map(({ data }) => data.text);
+const isJoined = async (room_id: string, { connection_id }: Socket) =>
+  (await get(connectionKey(room_id, connection_id))) !== undefined;
+const connectionsOf = async (room_id: string, user_id: string) =>
+  (await get<ParticipantItem>(participantKey(room_id, user_id)))?.connections;
+
+const [first, second, third] = ['one', 'two', 'three'] as const;
+const ALL = [first, second, third];
+
+describe('messages', () => {
+  test('reach every connection that has joined, once, in the order of storage, as the history has them', async () => {
+    const { room_id, admin, sockets } = await roomOf(3);
+    const own = await joined(room_id, admin);
+    const tab = await joined(room_id, sockets[0]?.user_id ?? '');
+    const elsewhere = await roomOf(2);
+    const gone = await joined(room_id, admin);
+    await reply('leave', gone, { room_id });
+    expect(await deliver(await send(room_id, admin, ...ALL))).toMatchObject({ failures: [] });
+
+    const history = await data('listMessages', { as: admin, params: { room_id }, query: { order: 'asc' } });
+    expect(history).toHaveLength(3);
+    for (const socket of [...sockets, own, tab]) {
+      const events = management.received(socket.connection_id);
+      expect(events.map((event) => event.data)).toEqual(history);
+      for (const event of events)
+        expect(event).toMatchObject({ type: 'message', room_id, sent_at: expect.any(String) });
+    }
+    for (const socket of [gone, ...elsewhere.sockets]) expect(textsAt(socket)).toEqual([]);
+    expect(management.closed).toEqual([]);
+  });
+
+  test('of many rooms go out in one batch', async () => {
+    const rooms = await Promise.all(Array.from({ length: 5 }, () => roomOf(2)));
+    const records: DynamoDBRecord[] = [];
+    for (const { room_id, admin } of rooms) records.push(...(await send(room_id, admin, room_id)));
+    expect(await deliver(records)).toMatchObject({ failures: [] });
+    for (const { room_id, sockets } of rooms) for (const socket of sockets) expect(textsAt(socket)).toEqual([room_id]);
+  });
+
+  test('to nobody are no failure', async () => {
+    const { room_id, admin } = await roomOf(0);
+    expect(await deliver(await send(room_id, admin, first))).toMatchObject({ failures: [] });
+    expect(await deliver([])).toEqual({ failures: [], lines: [] });
+  });
+
+  test('are never logged', async () => {
+    const { room_id, admin } = await roomOf(1);
+    const { lines } = await deliver(await send(room_id, admin, 'a secret between us'));
+    expect(lines).toHaveLength(1);
+    expect(JSON.stringify(lines)).not.toContain('secret');
+  });
+
+  test('reach a thousand connections of one room, each once and in order, within the bound', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const items = Array.from({ length: 1_000 }, (_, n): ConnectionItem => {
+      const connection_id = `connection-${n}=`;
+      return {
+        ...connectionKey(room_id, connection_id),
+        ...connectionRoomKey(room_id, connection_id),
+        room_id,
+        connection_id,
+        participant_id: member,
+        token_expires_at: 4_000_000_000,
+        expires_at: 4_000_000_000,
+      };
+    });
+    for (let n = 0; n < items.length; n += 25)
+      await dynamodb.send(
+        new BatchWriteCommand({
+          RequestItems: { [tableName()]: items.slice(n, n + 25).map((Item) => ({ PutRequest: { Item } })) },
+        }),
+      );
+    const { failures, lines } = await deliver(await send(room_id, admin, ...ALL));
+    expect(failures).toEqual([]);
+    expect(lines).toEqual([expect.objectContaining({ level: 'info' })]);
+    expect(management.delivered).toHaveLength(3_000);
+    const seen = Map.groupBy(management.delivered, ({ connection_id }) => connection_id);
+    expect(seen.size).toBe(1_000);
+    for (const frames of seen.values()) expect(frames.map(({ frame }) => JSON.parse(frame).data.text)).toEqual(ALL);
+    // That there are many at a time is the point of the bound; that there are never more, its promise.
+    expect(management.peak()).toBeLessThanOrEqual(CONNECTIONS_AT_ONCE);
+    expect(management.peak()).toBeGreaterThan(CONNECTIONS_AT_ONCE / 2);
+  });
+});
+
+describe('a connection', () => {
+  test('that is gone (410) is forgotten, here and with its participant, and costs the others nothing', async () => {
+    const { room_id, admin, members, sockets } = await roomOf(3);
+    const [, dead] = sockets;
+    if (!dead) throw new Error('there are three');
+    management.fate(dead.connection_id, 410);
+    expect(await deliver(await send(room_id, admin, ...ALL))).toMatchObject({ failures: [] });
+    expect(sockets.map(textsAt)).toEqual([ALL, [], ALL]);
+    expect(management.attempts.filter((id) => id === dead.connection_id)).toHaveLength(1);
+    expect(await isJoined(room_id, dead)).toBe(false);
+    expect(await connectionsOf(room_id, members[1] ?? '')).toBeUndefined();
+    expect(management.closed).toEqual([]);
+    // And it is not tried again.
+    await deliver(await send(room_id, admin, 'more'));
+    expect(management.attempts.filter((id) => id === dead.connection_id)).toHaveLength(1);
+  });
+
+  test.each<[string, ...(Parameters<Management['fate']> extends [string, ...infer Fates] ? Fates : never)]>([
+    ['is throttled (429)', 429, 429, 200],
+    ['meets a failing gateway (500)', 500, 200],
+    ['is hung up on, as an idle connection to the gateway is', 'reset', 200],
+    ['meets all of that', 500, 'reset', 429, 200],
+  ])('that %s is tried again, gets everything in order, and costs the others nothing', async (_, ...fates) => {
+    const { room_id, admin, sockets } = await roomOf(3);
+    management.fate(sockets[1]?.connection_id ?? '', ...fates);
+    expect(await deliver(await send(room_id, admin, ...ALL))).toMatchObject({ failures: [] });
+    expect(sockets.map(textsAt)).toEqual([ALL, ALL, ALL]);
+    expect(management.closed).toEqual([]);
+    for (const socket of sockets) expect(await isJoined(room_id, socket)).toBe(true);
+  });
+
+  test.each([429, 500, 'reset', 'hold'] as const)(
+    'that can never be posted to (%s) is closed, so that its client comes back and catches up; others wait for nothing',
+    async (fate) => {
+      const { room_id, admin, members, sockets } = await roomOf(12);
+      const [bad, ...good] = sockets;
+      if (!bad) throw new Error('there are twelve');
+      management.fate(bad.connection_id, fate);
+      const order: string[] = [];
+      management.onRequest = (connection_id) => order.push(connection_id);
+      expect(await deliver(await send(room_id, admin, first, second))).toMatchObject({ failures: [] });
+
+      for (const socket of good) expect(textsAt(socket)).toEqual([first, second]);
+      // Nothing more is sent after what was lost, or the client would take the gap for all there was.
+      expect(textsAt(bad)).toEqual([]);
+      expect(management.closed).toEqual([bad.connection_id]);
+      // The wait for one that does not answer is as long as any: all others have had all they should have by then.
+      if (fate === 'hold') expect(order.at(-1)).toBe(bad.connection_id);
+      expect(await isJoined(room_id, bad)).toBe(false);
+      expect(await connectionsOf(room_id, members[0] ?? '')).toBeUndefined();
+    },
+  );
+
+  test('that neither takes a post nor can be closed is given up all the same', async () => {
+    const { room_id, admin, sockets } = await roomOf(2);
+    const [bad, good] = sockets;
+    if (!bad || !good) throw new Error('there are two');
+    management.fate(bad.connection_id, 'hold');
+    management.fateOfClose(bad.connection_id, 'hold');
+    expect(await deliver(await send(room_id, admin, first))).toMatchObject({ failures: [] });
+    expect(textsAt(good)).toEqual([first]);
+    expect(await isJoined(room_id, bad)).toBe(false);
+  });
+
+  test('whose token has expired gets nothing, and is closed', async () => {
+    const { room_id, admin, members } = await roomOf(1);
+    const soon = Math.floor(Date.now() / 1_000) + 1;
+    const expired = await joined(room_id, members[0] ?? '', soon);
+    const fresh = await joined(room_id, admin, soon + 3_600);
+    const records = await send(room_id, admin, first);
+    while (Date.now() / 1_000 <= soon) await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(await deliver(records)).toMatchObject({ failures: [] });
+    expect(textsAt(fresh)).toEqual([first]);
+    expect(management.attempts).not.toContain(expired.connection_id);
+    expect(management.closed).toEqual([expired.connection_id]);
+    expect(await isJoined(room_id, expired)).toBe(false);
+  });
+});
+
+describe('a record that cannot be worked on', () => {
+  /** The record with an attribute of a type that there is not. */
+  const poisoned = (record: DynamoDBRecord): DynamoDBRecord => ({
+    ...record,
+    dynamodb: { ...record.dynamodb, NewImage: { ...record.dynamodb?.NewImage, text: { X: 'poison' } as never } },
+  });
+  const sequence = (record: DynamoDBRecord | undefined) => record?.dynamodb?.SequenceNumber;
+
+  test('is named; what came before it, and other rooms, are done, and not done again when Lambda tries again', async () => {
+    const [sick, sound] = [await roomOf(2), await roomOf(2)];
+    const [one, two, three] = await send(sick.room_id, sick.admin, ...ALL).then((all) => messagesIn(all).Records);
+    const others = messagesIn(await send(sound.room_id, sound.admin, ...ALL)).Records;
+    if (!one || !two || !three) throw new Error('there are three');
+    const batch = [one, poisoned(two), ...others, three];
+
+    const { failures, lines } = await deliver(batch);
+    expect(failures).toEqual([sequence(two)]);
+    expect(lines.filter(({ level }) => level === 'error')).toHaveLength(1);
+    for (const socket of sick.sockets) expect(textsAt(socket)).toEqual([first]);
+    for (const socket of sound.sockets) expect(textsAt(socket)).toEqual(ALL);
+
+    // Lambda goes on from the lowest number that it was told.
+    expect((await deliver(batch.slice(1))).failures).toEqual([sequence(two)]);
+    for (const socket of sick.sockets) expect(textsAt(socket)).toEqual([first]);
+    for (const socket of sound.sockets) expect(textsAt(socket)).toEqual(ALL);
+
+    // In the end it puts the one aside.
+    expect((await deliver(batch.slice(2))).failures).toEqual([]);
+    for (const socket of sick.sockets) expect(textsAt(socket)).toEqual([first, third]);
+    for (const socket of sound.sockets) expect(textsAt(socket)).toEqual(ALL);
+  });
+});
