@@ -226,6 +226,15 @@ describe('the body', () => {
     ),
   );
 
+  test('with bytes that are not UTF-8 within a text is refused, not mended', () =>
+    refuses(
+      'createRoom',
+      [[0xff], [0xc3, 0x28], [0xed, 0xa0, 0x80]].map((bytes) => ({
+        body: Buffer.concat([Buffer.from('{"name":"a'), Buffer.from(bytes), Buffer.from('"}')]),
+        headers: { 'content-type': 'application/octet-stream' },
+      })),
+    ));
+
   test('that comes as base64 is as good as one that comes as text', async () => {
     const name = 'Zażółć 語 🚀';
     const headers = { 'content-type': 'application/octet-stream' };
