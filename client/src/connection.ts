@@ -68,6 +68,8 @@ export function openConnection(
   const { settings } = host;
   const listeners = emitter<ConnectionListeners>();
   const rooms = new Map<string, RoomActor>();
+  /** Rooms that the service is being told of that the user has left them. */
+  const leaving = new Map<string, Promise<unknown>>();
   const closing = new AbortController();
   let state: ConnectionState = 'connecting';
   let socket: Socket | undefined;
@@ -189,6 +191,8 @@ export function openConnection(
   async function join(roomId: string, options: JoinOptions = {}): Promise<LiveRoom> {
     closing.signal.throwIfAborted();
     options.signal?.throwIfAborted();
+    // The service handles frames side by side: a join could overtake the leave before it, and be undone by it.
+    for (let left = leaving.get(roomId); left; left = leaving.get(roomId)) await abortable(left, options.signal);
     const existing = rooms.get(roomId);
     if (existing) return abortable(existing.joined, options.signal);
     const actor = roomActor(roomId, options, {
@@ -198,6 +202,12 @@ export function openConnection(
       userId: () => userId,
       onDetached: () => {
         if (rooms.get(roomId) === actor) rooms.delete(roomId);
+      },
+      onLeaving: (told) => {
+        leaving.set(roomId, told);
+        void told.finally(() => {
+          if (leaving.get(roomId) === told) leaving.delete(roomId);
+        });
       },
     });
     rooms.set(roomId, actor);

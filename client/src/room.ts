@@ -90,6 +90,8 @@ export interface RoomHost {
   readonly userId: () => string | undefined;
   /** The room needs no socket any more. */
   readonly onDetached: () => void;
+  /** The service is being told that the user leaves; `told` resolves when it has been, or never can be. */
+  readonly onLeaving: (told: Promise<unknown>) => void;
 }
 
 /** A room as its connection drives it. */
@@ -149,6 +151,8 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
   /** Until history has been read, live events wait here. */
   let held: RoomEvent[] | undefined = [];
   let info: MyRoom | undefined;
+  /** The last join that was sent. */
+  let entering: Promise<unknown> | undefined;
   /** The join has been answered to the application. */
   let admitted = false;
   /** The application has been given the first messages. */
@@ -279,7 +283,11 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
       await skipMessages(readPage, MAX_PAGE_SIZE, seen);
       skipped = true;
     }
-    info = await insist(socket, () => socket.request('join', { room_id }));
+    info = await insist(socket, () => {
+      const asked = socket.request('join', { room_id });
+      entering = asked;
+      return asked;
+    });
     ready = socket;
     wake();
     const missed = await readMissed(readPage);
@@ -366,10 +374,18 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
   }
 
   async function leave(): Promise<void> {
-    const socket = ready;
+    const socket = current;
     close({ reason: 'left' });
-    // Where it cannot be told, the service notices that nobody is there.
-    await socket?.request('leave', { room_id }).catch(() => {});
+    if (!socket) return;
+    const tell = async (): Promise<void> => {
+      // The service handles frames side by side: a leave could overtake the join that it is to undo.
+      await entering?.catch(() => {});
+      // Where it cannot be told, the service notices that nobody is there.
+      await socket.request('leave', { room_id }).catch(() => {});
+    };
+    const told = Promise.race([tell(), socket.closed]);
+    host.onLeaving(told);
+    await told;
   }
 
   function subscribe(): Feed<RoomEvent> {

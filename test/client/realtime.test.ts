@@ -482,6 +482,29 @@ test('leaving a loop ends only the loop', async () => {
   expect(server.frames.at(-1)).toBe('leave');
 });
 
+test.each(['leave', 'join'] as const)('who leaves and comes back at once is there, however slow a %s', async (slow) => {
+  const { connection, bobs, room_id } = await meeting();
+  const bobsRoom = await bobs.join(room_id);
+  if (slow === 'leave') {
+    const room = await connection.join(room_id);
+    server.delays.leave = 200;
+    void room.leave();
+  } else {
+    server.delays.join = 200;
+    const controller = new AbortController();
+    const joining = connection.join(room_id, { signal: controller.signal });
+    await until('the join is on its way', () => server.frames.filter((frame) => frame === 'join').length === 2);
+    controller.abort(new Error('changed my mind'));
+    await expect(joining).rejects.toThrow('changed my mind');
+  }
+  const room = await connection.join(room_id);
+  const heard: Message[] = [];
+  room.on('message', (message) => heard.push(message));
+  await bobsRoom.send({ text: 'Are you there?' });
+  await until('the message is heard', () => heard.length > 0);
+  expect(server.frames).toEqual(['join', 'join', 'leave', 'join', 'message']);
+});
+
 test('what makes no sense is told at once', async () => {
   const options = { url: 'https://rooms.example.com', token: () => 'x' };
   expect(() => new RoomsClient({ ...options, url: 'rooms.example.com' })).toThrow('url must be a URL');

@@ -71,6 +71,8 @@ export interface WireServer extends Backend {
   refuseFrames: ErrorCode | undefined;
   /** Codes that the next frames of an action are refused with, one each. */
   readonly refusals: { action: ActionName; code: ErrorCode }[];
+  /** How long frames of an action wait before they are handled, in milliseconds. */
+  readonly delays: { [Name in ActionName]?: number };
   /** What was received, action by action. */
   readonly frames: string[];
   /** Tokens of the handshakes so far. */
@@ -227,9 +229,11 @@ export async function startWireServer(): Promise<WireServer> {
 
   function serve(socket: WebSocket, user: string, token: string): void {
     const reply = (body: object) => socket.send(JSON.stringify({ type: 'reply', ...body }));
-    socket.on('message', (data) => {
+    socket.on('message', async (data) => {
       const { request_id, ...frame } = v.parse(Frame, JSON.parse(String(data)));
       wire.frames.push(frame.action);
+      const delay = wire.delays[frame.action];
+      if (delay) await sleep(delay);
       try {
         if (!userOf(token)) throw new Refusal('token_expired');
         reply({ request_id, ok: true, data: act(socket, user, { request_id, ...frame }) });
@@ -266,6 +270,7 @@ export async function startWireServer(): Promise<WireServer> {
     broadcastDelay: 0,
     refuseFrames: undefined,
     refusals: [],
+    delays: {},
     frames: [],
     tokens: [],
     reads: 0,
