@@ -8,7 +8,7 @@ import {
   type RoomsClientOptions,
   type TokenRequest,
 } from '../../client/src/index.ts';
-import { breakableWay, type Way } from './faults.ts';
+import { breakableWay, lossyWebSocket, type Way } from './faults.ts';
 import { collect, until } from './until.ts';
 import { startWireServer, unsignedToken, type WireServer } from './wire-server.ts';
 
@@ -105,6 +105,17 @@ test('one sees own messages once, whether the reply or the broadcast comes first
   expect(heard).toEqual([sent, late]);
 });
 
+test('one sees own messages even where the broadcast is lost', async () => {
+  const WebSocket = lossyWebSocket((frame) => frame.includes('"type":"message"'));
+  const { connection, room_id } = await meeting({ WebSocket });
+  const room = await connection.join(room_id);
+  const heard: Message[] = [];
+  room.on('message', (message) => heard.push(message));
+  const sent = await room.send({ text: 'mine' });
+  await until('it is heard', () => heard.length === 1);
+  expect(heard).toEqual([sent]);
+});
+
 test('messages from before the join are not delivered, unless history is asked for', async () => {
   const { alice, connection, bobs, room_id } = await meeting();
   const bobsRoom = await bobs.join(room_id);
@@ -171,8 +182,10 @@ test('frames that are refused for a while are sent again, and messages keep thei
   const room = await connection.join(room_id);
   for (const code of ['try_again', 'internal', 'too_many_requests'] as const)
     server.refusals.push({ action: 'message', code });
-  const sent = await Promise.all(['1', '2', '3'].map((text) => room.send({ text })));
-  expect(textsOf(sent)).toEqual(['1', '2', '3']);
+  const texts = Array.from({ length: 20 }, (_, n) => String(n));
+  // The first is refused three times; the others must not go ahead meanwhile.
+  const sent = await Promise.all(texts.map((text) => room.send({ text })));
+  expect(textsOf(sent)).toEqual(texts);
   const ids = sent.map(({ message_id }) => message_id);
   expect(ids).toEqual(ids.toSorted());
 });

@@ -1,0 +1,356 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { RoomsApiError, RoomsClient, type RoomsClientOptions, type TokenRequest } from '../../client/src/index.ts';
+import { allRoutes, routes } from '../../core/contract/index.ts';
+import { ANSWER_EXAMPLES } from '../../core/contract/openapi-texts.ts';
+import {
+  failure,
+  gateway,
+  hangUp,
+  other,
+  type ScriptedServer,
+  silence,
+  startScriptedServer,
+  success,
+} from './scripted-server.ts';
+import { collect, until } from './until.ts';
+
+let server: ScriptedServer;
+beforeEach(async () => {
+  server = await startScriptedServer();
+});
+afterEach(() => server.close());
+
+const clientOf = (options: Partial<RoomsClientOptions> = {}) =>
+  new RoomsClient({ url: server.url, token: () => 'token-1', retryInitialMs: 1, ...options });
+
+const { room, myRoom, participant, listedParticipant, profile, message, download, removedParticipant } =
+  ANSWER_EXAMPLES;
+const ROOM = room.room_id;
+const BOB = 'auth0|bob';
+
+const failed = async (call: Promise<unknown>): Promise<RoomsApiError> => {
+  const error = await call.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof RoomsApiError)) throw new Error(`No RoomsApiError, but ${String(error)}`, { cause: error });
+  return error;
+};
+
+describe('calls', () => {
+  /** Each method with its request as HTTP has it. */
+  const calls: Record<string, [(client: RoomsClient) => Promise<unknown>, unknown, string, string, unknown]> = {
+    createRoom: [(c) => c.createRoom({ name: 'Stand-up' }), room, 'POST', '/room', { name: 'Stand-up' }],
+    changeRoom: [
+      (c) => c.updateRoom(ROOM, { description: null }),
+      room,
+      'POST',
+      `/admin/room/${ROOM}`,
+      { description: null },
+    ],
+    endRoom: [(c) => c.endRoom(ROOM, { reason: 'Done' }), room, 'DELETE', `/admin/room/${ROOM}`, { reason: 'Done' }],
+    addParticipants: [
+      (c) => c.addParticipants(ROOM, [BOB]),
+      [participant],
+      'POST',
+      `/admin/room/${ROOM}/participant`,
+      { participant_ids: [BOB] },
+    ],
+    removeParticipants: [
+      (c) => c.removeParticipants(ROOM, [BOB]),
+      [removedParticipant],
+      'DELETE',
+      `/admin/room/${ROOM}/participant`,
+      { participant_ids: [BOB] },
+    ],
+    grantAdmin: [
+      (c) => c.grantAdmin(ROOM, BOB),
+      participant,
+      'POST',
+      `/admin/room/${ROOM}/participant/auth0%7Cbob/admin`,
+      '',
+    ],
+    revokeAdmin: [
+      (c) => c.revokeAdmin(ROOM, BOB),
+      participant,
+      'DELETE',
+      `/admin/room/${ROOM}/participant/auth0%7Cbob/admin`,
+      '',
+    ],
+    getRoom: [(c) => c.getRoom(ROOM), myRoom, 'GET', `/participant/room/${ROOM}`, ''],
+    updateProfile: [
+      (c) => c.updateProfile(ROOM, { username: 'Bob' }),
+      profile,
+      'PATCH',
+      `/participant/room/${ROOM}/userprofile`,
+      { username: 'Bob' },
+    ],
+    createDownload: [
+      (c) => c.downloadUrl(ROOM, { message_id: message.message_id }),
+      download,
+      'GET',
+      `/participant/room/${ROOM}/download?message_id=${message.message_id}`,
+      '',
+    ],
+  };
+
+  test.each(Object.entries(calls))('%s', async (_, [call, data, method, path, body]) => {
+    server.play(success(data));
+    expect(await call(clientOf())).toEqual(data);
+    expect(server.received).toMatchObject([{ method, path, body, headers: { authorization: 'Bearer token-1' } }]);
+    expect(server.received[0]?.headers['content-type']).toBe(body === '' ? undefined : 'application/json');
+  });
+
+  const lists: Record<string, [(client: RoomsClient) => AsyncIterable<unknown>, unknown, string]> = {
+    listRooms: [(c) => c.allRooms({ status: 'started', limit: 2 }), myRoom, '/participant/room?status=started&limit=2'],
+    listParticipants: [
+      (c) => c.allParticipants(ROOM, { limit: 2 }),
+      listedParticipant,
+      `/participant/room/${ROOM}/participant?limit=2`,
+    ],
+    listMessages: [
+      (c) => c.allMessages(ROOM, { order: 'asc', limit: 2 }),
+      message,
+      `/participant/room/${ROOM}/chat?order=asc&limit=2`,
+    ],
+  };
+
+  test.each(Object.entries(lists))('%s, page by page', async (_, [iterate, item, path]) => {
+    // A page may be empty while there is more.
+    server.play(success([item, item], 'c1/+='), success([], 'c2'), success([item], null));
+    expect(await collect(iterate(clientOf()))).toEqual([item, item, item]);
+    expect(server.received.map((request) => request.path)).toEqual([
+      path,
+      `${path}&cursor=c1%2F%2B%3D`,
+      `${path}&cursor=c2`,
+    ]);
+  });
+
+  test('a page as such', async () => {
+    server.play(success([myRoom], 'next'));
+    expect(await clientOf().listRooms()).toEqual({ items: [myRoom], next_cursor: 'next' });
+  });
+
+  test('there is a method for every route of the contract', () => {
+    // Uploading has a test of its own, with a storage.
+    const tested = [...Object.keys(calls), ...Object.keys(lists), 'createUpload'];
+    expect(tested.toSorted()).toEqual(allRoutes.map(({ operation }) => operation).toSorted());
+    expect(routes.createUpload.path).toBe('/participant/room/{room_id}/upload');
+  });
+
+  test('the idempotency key is given, or made for the call', async () => {
+    server.play(success(room));
+    await clientOf().createRoom({ name: 'One' }, { idempotencyKey: 'mine' });
+    await clientOf().createRoom({ name: 'Two' });
+    await clientOf().createRoom({ name: 'Two' });
+    const [given, ...made] = server.received.map(({ headers }) => headers['idempotency-key']);
+    expect(given).toBe('mine');
+    expect(made).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/), expect.stringMatching(/^[0-9a-f]{32}$/)]);
+    expect(new Set(made).size).toBe(2);
+  });
+
+  test('an update without any field is no request: it would end the room', async () => {
+    await expect(clientOf().updateRoom(ROOM, { name: undefined })).rejects.toThrow('at least one of');
+    expect(server.received).toEqual([]);
+  });
+});
+
+describe('errors', () => {
+  test('have code, status, and one entry a fault', async () => {
+    const faults = [
+      { message: 'must be a UUID', path: 'room_id' },
+      { message: 'must be at most 200', path: 'limit' },
+    ];
+    server.play(failure('invalid_request', { 'apigw-requestid': 'Zx8v=' }, ...faults));
+    const error = await failed(clientOf().getRoom('nonsense'));
+    expect(error).toMatchObject({
+      name: 'RoomsApiError',
+      code: 'invalid_request',
+      status: 400,
+      message: 'room_id must be a UUID; limit must be at most 200',
+      errors: faults.map((fault) => ({ code: 'invalid_request', ...fault })),
+      requestId: 'Zx8v=',
+      retryable: false,
+    });
+    expect(server.received).toHaveLength(1);
+  });
+
+  test.each(['not_a_participant', 'not_an_admin', 'room_not_found', 'last_admin', 'room_ended'] as const)(
+    '%s is not tried again',
+    async (code) => {
+      server.play(failure(code));
+      expect(await failed(clientOf().revokeAdmin(ROOM, BOB))).toMatchObject({ code, retryable: false });
+      expect(server.received).toHaveLength(1);
+    },
+  );
+
+  test.each([
+    [413, 'Request Entity Too Large', 'payload_too_large'],
+    [429, 'Too Many Requests', 'too_many_requests'],
+    [500, 'Internal Server Error', 'internal'],
+    [503, 'Service Unavailable', 'try_again'],
+  ])('API Gateway’s own %i has the code that fits', async (status, said, code) => {
+    server.play(gateway(status, said));
+    expect(await failed(clientOf({ retries: 0 }).getRoom(ROOM))).toMatchObject({ code, status, message: said });
+  });
+
+  test.each([
+    ['a page of a proxy', other(200, '<html>Please log in</html>')],
+    ['another service', other(200, { hello: 'world' })],
+    ['a page that is not there', other(404, '<html>Not Found</html>')],
+  ])('%s is no answer of the service', async (_, reaction) => {
+    server.play(reaction);
+    expect(await failed(clientOf().getRoom(ROOM))).toMatchObject({ code: 'unexpected_answer', retryable: false });
+    expect(server.received).toHaveLength(1);
+  });
+
+  test('a code that is newer than the client does no harm', async () => {
+    server.play(other(409, { message: 'New.', errors: [{ code: 'brand_new', message: 'New.' }] }));
+    expect(await failed(clientOf().getRoom(ROOM))).toMatchObject({
+      code: 'unexpected_answer',
+      status: 409,
+      message: 'New.',
+    });
+  });
+
+  test('a server that cannot be reached', async () => {
+    await server.close();
+    const error = await failed(clientOf({ retries: 1 }).getRoom(ROOM));
+    expect(error).toMatchObject({ code: 'network_error', status: 0, retryable: true });
+    expect(error.message).toMatch('The network failed');
+    server = await startScriptedServer();
+  });
+});
+
+describe('retries', () => {
+  test.each([
+    ['a connection that breaks', hangUp],
+    ['a 500', failure('internal')],
+    ['a 503', failure('try_again')],
+    ['a 429', failure('too_many_requests')],
+    ['a 502 of a proxy', other(502, '<html>Bad Gateway</html>')],
+    ['an answer that breaks off', other(200, '{"data": {', { 'content-length': '5000' })],
+  ])('%s is tried again', async (name, reaction) => {
+    server.play(
+      name.includes('breaks off')
+        ? (response, request) => {
+            reaction(response, request);
+            setTimeout(() => response.socket?.destroy(), 20);
+          }
+        : reaction,
+      success(myRoom),
+    );
+    expect(await clientOf().getRoom(ROOM)).toEqual(myRoom);
+    expect(server.received).toHaveLength(2);
+  });
+
+  test('give up in the end', async () => {
+    server.play(failure('try_again'));
+    expect(await failed(clientOf().getRoom(ROOM))).toMatchObject({ code: 'try_again', retryable: true });
+    expect(server.received).toHaveLength(4);
+    await failed(clientOf({ retries: 0 }).getRoom(ROOM));
+    expect(server.received).toHaveLength(5);
+  });
+
+  test('creating a room is safe to repeat, by one key', async () => {
+    server.play(hangUp, failure('try_again'), success(room));
+    await clientOf().createRoom({ name: 'One' });
+    const keys = server.received.map(({ headers }) => headers['idempotency-key']);
+    expect(keys).toHaveLength(3);
+    expect(new Set(keys).size).toBe(1);
+  });
+
+  test('ending a room is safe to repeat: that it has ended by then is what was wanted', async () => {
+    const ended = { ...myRoom, status: 'ended' };
+    server.play(hangUp, failure('room_ended'), success(ended));
+    expect(await clientOf().endRoom(ROOM)).toEqual(ended);
+    expect(server.received.map(({ method }) => method)).toEqual(['DELETE', 'DELETE', 'GET']);
+    server.play(failure('room_ended'));
+    expect(await failed(clientOf().endRoom(ROOM))).toMatchObject({ code: 'room_ended' });
+  });
+
+  test('wait as long as Retry-After says', async () => {
+    const started = Date.now();
+    server.play(failure('try_again', { 'retry-after': '1' }), success(myRoom));
+    await clientOf().getRoom(ROOM);
+    // Whether it waited can only be seen by the clock; how much longer it took says nothing.
+    expect(Date.now() - started).toBeGreaterThanOrEqual(990);
+  });
+
+  test('a Retry-After that is too long ends them', async () => {
+    const date = new Date(Date.now() + 3_600_000).toUTCString();
+    server.play(failure('try_again', { 'retry-after': date }));
+    const error = await failed(clientOf().getRoom(ROOM));
+    expect(error.retryAfter).toBeGreaterThan(3_500_000);
+    expect(server.received).toHaveLength(1);
+  });
+
+  test('a try that takes too long is given up, and the next one may do', async () => {
+    server.play(silence, success(myRoom));
+    expect(await clientOf({ timeoutMs: 100 }).getRoom(ROOM)).toEqual(myRoom);
+    server.play(silence);
+    expect(await failed(clientOf({ timeoutMs: 20, retries: 1 }).getRoom(ROOM))).toMatchObject({
+      code: 'timeout',
+      message: 'getRoom took longer than 0.02 seconds.',
+    });
+  });
+
+  test('can be aborted: before, during a try, and between two', async () => {
+    const reason = new Error('changed my mind');
+    await expect(clientOf().getRoom(ROOM, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    expect(server.received).toEqual([]);
+
+    server.play(silence);
+    const during = new AbortController();
+    const tried = clientOf().getRoom(ROOM, { signal: during.signal });
+    await until('the request is there', () => server.received.length === 1);
+    during.abort(reason);
+    await expect(tried).rejects.toBe(reason);
+
+    server.play(failure('try_again', { 'retry-after': '20' }));
+    const between = new AbortController();
+    const waiting = clientOf().getRoom(ROOM, { signal: between.signal });
+    await until('the request is there', () => server.received.length === 2);
+    between.abort(reason);
+    await expect(waiting).rejects.toBe(reason);
+  });
+});
+
+describe('tokens', () => {
+  test('a 401 asks for a new token, once', async () => {
+    const token = vi.fn(({ refresh }: TokenRequest) => (refresh ? 'new' : 'old'));
+    server.play(gateway(401, 'Unauthorized'), success(myRoom));
+    await clientOf({ token }).getRoom(ROOM);
+    expect(server.received.map(({ headers }) => headers.authorization)).toEqual(['Bearer old', 'Bearer new']);
+
+    server.play(gateway(401, 'Unauthorized'));
+    expect(await failed(clientOf({ token }).getRoom(ROOM))).toMatchObject({ code: 'invalid_token', status: 401 });
+    expect(server.received).toHaveLength(4);
+  });
+
+  test('requests that are refused together ask for one new token', async () => {
+    let refreshes = 0;
+    let current = 'old';
+    const token = async ({ refresh }: TokenRequest) => {
+      if (refresh) {
+        refreshes++;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        current = 'new';
+      }
+      return current;
+    };
+    server.play((response, request) =>
+      request.headers.authorization === 'Bearer new'
+        ? success(myRoom)(response, request)
+        : gateway(401, 'Unauthorized')(response, request),
+    );
+    const client = clientOf({ token });
+    await Promise.all(Array.from({ length: 5 }, () => client.getRoom(ROOM)));
+    expect(refreshes).toBe(1);
+  });
+
+  test('what the callback throws is thrown', async () => {
+    const down = new Error('logged out');
+    await expect(clientOf({ token: () => Promise.reject(down) }).getRoom(ROOM)).rejects.toBe(down);
+  });
+});
