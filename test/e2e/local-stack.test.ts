@@ -1,14 +1,21 @@
-import { randomBytes } from 'node:crypto';
-import { decodeJwt, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
+import { decodeJwt } from 'jose';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { requestToken } from '../../local/iams.ts';
 import { listen } from '../../local/listen.ts';
+import {
+  ALICE,
+  BOB,
+  callersOf,
+  createRoom,
+  forgedTokens,
+  session,
+  transfer,
+  UNACCEPTABLE_CLAIMS,
+} from '../support/scenario.ts';
 import { npm, npmStart, npmWith, processTree, type RunningStack, stillRunning } from './npm-start.ts';
 
 const START_MS = 120_000;
-const ALICE = 'alice';
-const BOB = '6f0c1a52-7a0e-4a53-8f5c-0e6c4d1b2a3f';
 
 let stack: RunningStack;
 beforeAll(async () => {
@@ -18,39 +25,8 @@ afterAll(async () => {
   await stack?.close();
 }, START_MS);
 
-const answer = v.object({
-  data: v.optional(v.unknown()),
-  errors: v.optional(v.array(v.object({ code: v.string(), path: v.optional(v.string()) }))),
-  message: v.optional(v.string()),
-});
-
-/** Calls the API as a user; without one, without a token. */
-async function call(user: string | undefined, method: string, path: string, body?: unknown) {
-  const response = await fetch(stack.http + path, {
-    method,
-    headers: {
-      ...(user !== undefined && { authorization: `Bearer ${await tokenOf(user)}` }),
-      ...(body !== undefined && { 'content-type': 'application/json' }),
-    },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
-  });
-  const { data, errors, message } = v.parse(answer, await response.json());
-  return { status: response.status, headers: response.headers, data, codes: errors?.map(({ code }) => code), message };
-}
-
-const tokens = new Map<string, Promise<string>>();
-function tokenOf(user: string): Promise<string> {
-  const token = tokens.get(user) ?? requestToken(stack.issuer, user);
-  tokens.set(user, token);
-  return token;
-}
-
-const roomData = v.object({ room_id: v.string(), status: v.string() });
-async function createRoom(participants: string[] = []): Promise<string> {
-  const created = await call(ALICE, 'POST', '/room', { name: 'Stand-up', participant_ids: participants });
-  expect(created.status).toBe(201);
-  return v.parse(roomData, created.data).room_id;
-}
+const callers = callersOf(() => stack);
+const { call, tokenOf } = callers;
 
 describe('npm start', () => {
   it('says where the stack is', async () => {
@@ -144,93 +120,15 @@ describe('npm start', () => {
 
 describe('a session of two users', () => {
   it('goes from creating a room to its end', async () => {
-    const room = await createRoom();
-    expect(await call(BOB, 'GET', `/participant/room/${room}`)).toMatchObject({
-      status: 403,
-      codes: ['not_a_participant'],
-    });
-
-    const added = await call(ALICE, 'POST', `/admin/room/${room}/participant`, { participant_ids: [BOB] });
-    expect(added).toMatchObject({ status: 200, data: [{ participant_id: BOB, is_admin: false }] });
-
-    const listed = await call(BOB, 'GET', '/participant/room?status=started');
-    expect(listed).toMatchObject({ status: 200, data: [{ room_id: room, is_admin: false }] });
-
-    const profile = await call(BOB, 'PATCH', `/participant/room/${room}/userprofile`, { username: 'Bob 🦊' });
-    expect(profile).toMatchObject({
-      status: 200,
-      data: { participant_id: BOB, username: 'Bob 🦊', archive_room: false },
-    });
-
-    const rename = { name: 'Stand-up, team Blue' };
-    expect(await call(BOB, 'POST', `/admin/room/${room}`, rename)).toMatchObject({
-      status: 403,
-      codes: ['not_an_admin'],
-    });
-    const granted = await call(ALICE, 'POST', `/admin/room/${room}/participant/${BOB}/admin`);
-    expect(granted).toMatchObject({ status: 200, data: { participant_id: BOB, is_admin: true } });
-    expect(await call(BOB, 'POST', `/admin/room/${room}`, rename)).toMatchObject({ status: 200, data: rename });
-
-    const revoked = await call(BOB, 'DELETE', `/admin/room/${room}/participant/${ALICE}/admin`);
-    expect(revoked).toMatchObject({ status: 200, data: { is_admin: false } });
-    const last = await call(BOB, 'DELETE', `/admin/room/${room}/participant/${BOB}/admin`);
-    expect(last).toMatchObject({ status: 409, codes: ['last_admin'] });
-
-    const participants = await call(ALICE, 'GET', `/participant/room/${room}/participant`);
-    expect(participants).toMatchObject({
-      status: 200,
-      data: [
-        { participant_id: BOB, username: 'Bob 🦊', is_admin: true },
-        { participant_id: ALICE, username: null, is_admin: false },
-      ],
-    });
-    expect(await call(ALICE, 'GET', `/participant/room/${room}/chat`)).toMatchObject({ status: 200, data: [] });
-
-    const removed = await call(BOB, 'DELETE', `/admin/room/${room}/participant?participant_id=${ALICE}`);
-    expect(removed).toMatchObject({ status: 200, data: [{ participant_id: ALICE }] });
-    expect(await call(ALICE, 'GET', `/participant/room/${room}`)).toMatchObject({ status: 403 });
-
-    const ended = await call(BOB, 'DELETE', `/admin/room/${room}`, { reason: 'Shift is over' });
-    expect(ended).toMatchObject({ status: 200, data: { status: 'ended', end_reason: 'Shift is over' } });
-    expect(await call(BOB, 'POST', `/admin/room/${room}`, rename)).toMatchObject({
-      status: 409,
-      codes: ['room_ended'],
-    });
+    await session(callers);
   });
 
   it('uploads a file and downloads the same, byte for byte', async () => {
-    const room = await createRoom([BOB]);
-    const file = randomBytes(300_000);
-    const name = 'Übersicht "Q3" 📈.png';
-    const query = new URLSearchParams({ name, size: String(file.length), content_type: 'image/png' });
-    const uploading = await call(ALICE, 'GET', `/participant/room/${room}/upload?${query}`);
-    expect(uploading.status).toBe(200);
-    const upload = v.parse(
-      v.object({ file_id: v.string(), upload_url: v.string(), headers: v.record(v.string(), v.string()) }),
-      uploading.data,
-    );
-
-    const put = (body: Buffer, headers = upload.headers) =>
-      fetch(upload.upload_url, { method: 'PUT', headers, body: new Uint8Array(body) });
-    expect((await put(file.subarray(1))).status, 'another length').toBe(403);
-    expect((await put(file, { 'content-type': 'text/html' })).status, 'another type').toBe(403);
-    expect((await put(file)).status).toBe(200);
-
-    const downloading = await call(BOB, 'GET', `/participant/room/${room}/download?file_id=${upload.file_id}`);
-    expect(downloading).toMatchObject({ status: 200, data: { name, size: file.length, content_type: 'image/png' } });
-    const { download_url } = v.parse(v.object({ download_url: v.string() }), downloading.data);
-    const got = await fetch(download_url);
-    expect(got.status).toBe(200);
-    expect(got.headers.get('content-type')).toBe('image/png');
-    expect(got.headers.get('content-disposition')).toContain(
-      `filename*=UTF-8''%C3%9Cbersicht%20%22Q3%22%20%F0%9F%93%88.png`,
-    );
-    expect(Buffer.from(await got.arrayBuffer()).equals(file)).toBe(true);
-    expect((await fetch(download_url.replace(/.$/, (last) => (last === '0' ? '1' : '0')))).status, 'forged').toBe(403);
+    await transfer(callers);
   });
 
   it('lets a browser upload: the bucket answers preflights as the template says', async () => {
-    const room = await createRoom();
+    const room = await createRoom(callers);
     const { data } = await call(ALICE, 'GET', `/participant/room/${room}/upload?size=3&content_type=text/plain`);
     const { upload_url } = v.parse(v.object({ upload_url: v.string() }), data);
     const preflight = await fetch(upload_url, {
@@ -251,15 +149,7 @@ describe('the gateway', () => {
   const withToken = (token: string | undefined) =>
     fetch(`${stack.http}/participant/room`, { headers: token === undefined ? {} : { authorization: token } });
 
-  it.each<[string, Record<string, unknown>, string]>([
-    ['expired', { exp: 1_700_000_000 }, 'the token has expired'],
-    ['without an expiry', { exp: null }, 'the token does not have a valid exp'],
-    ['not valid yet', { nbf: 4_000_000_000, exp: 4_000_003_600 }, 'the token is not valid yet'],
-    ['issued in the future', { iat: 4_000_000_000, exp: 4_000_003_600 }, 'the token was issued in the future'],
-    ['of another issuer', { iss: 'https://iams.example/realms/other' }, 'the token does not have a valid issuer'],
-    ['for another audience', { aud: ['account'] }, 'the token does not have a valid audience'],
-    ['for no audience', { aud: null }, 'the token does not have a valid audience'],
-  ])('refuses a token that is %s', async (_what, claims, reason) => {
+  it.each(UNACCEPTABLE_CLAIMS)('refuses a token that is %s', async (_what, claims, reason) => {
     const response = await withToken(`Bearer ${await requestToken(stack.issuer, ALICE, claims)}`);
     expect(response.status).toBe(401);
     expect(await response.json()).toEqual({ message: 'Unauthorized' });
@@ -270,30 +160,7 @@ describe('the gateway', () => {
 
   it('refuses a token that is signed with another key, with no key, or not at all', async () => {
     const good = await tokenOf(ALICE);
-    const [header = '', payload = '', signature = ''] = good.split('.');
-    const { kid } = v.parse(v.object({ kid: v.string() }), JSON.parse(Buffer.from(header, 'base64url').toString()));
-    const claims: JWTPayload = decodeJwt(good);
-    const { privateKey } = await generateKeyPair('RS256');
-    const jwks = v.parse(
-      v.object({ keys: v.array(v.looseObject({ n: v.string() })) }),
-      await (await fetch(`${stack.issuer}/jwks`)).json(),
-    );
-    const sign = (alg: string, key: Parameters<SignJWT['sign']>[0], id = kid) =>
-      new SignJWT(claims).setProtectedHeader({ alg, kid: id, typ: 'JWT' }).sign(key);
-    const none = `${Buffer.from(JSON.stringify({ alg: 'none', typ: 'JWT', kid })).toString('base64url')}.${payload}.`;
-    const otherClaims = Buffer.from(JSON.stringify({ ...claims, sub: BOB })).toString('base64url');
-    const bad = {
-      'another key under the same id': await sign('RS256', privateKey),
-      'an unknown key': await sign('RS256', privateKey, 'unknown'),
-      'the public key as a secret': await sign('HS256', Buffer.from(jwks.keys[0]?.n ?? '', 'base64url')),
-      'alg none': none,
-      'alg none, with a signature': none + signature,
-      'changed claims': `${header}.${otherClaims}.${signature}`,
-      'no signature': `${header}.${payload}.`,
-      'a part missing': `${header}.${payload}`,
-      nonsense: 'nonsense',
-      nothing: '',
-    };
+    const bad = await forgedTokens(stack.issuer, good);
     const statuses = Object.entries(bad).map(
       async ([what, token]) => [what, (await withToken(`Bearer ${token}`)).status] as const,
     );
@@ -394,7 +261,7 @@ describe('the gateway', () => {
   });
 
   it('takes many requests at once', async () => {
-    const rooms = await Promise.all(Array.from({ length: 40 }, () => createRoom()));
+    const rooms = await Promise.all(Array.from({ length: 40 }, () => createRoom(callers)));
     expect(new Set(rooms).size).toBe(40);
   });
 });
