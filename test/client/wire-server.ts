@@ -75,6 +75,10 @@ export interface WireServer extends Backend {
   readonly delays: { [Name in ActionName]?: number };
   /** What was received, action by action. */
   readonly frames: string[];
+  /** What has been handled, likewise. */
+  readonly handled: string[];
+  /** Users whose sockets have joined the room. */
+  readonly joined: (room_id: string) => string[];
   /** Tokens of the handshakes so far. */
   readonly tokens: string[];
   /** How often history was read. */
@@ -236,7 +240,9 @@ export async function startWireServer(): Promise<WireServer> {
       if (delay) await sleep(delay);
       try {
         if (!userOf(token)) throw new Refusal('token_expired');
-        reply({ request_id, ok: true, data: act(socket, user, { request_id, ...frame }) });
+        const data = act(socket, user, { request_id, ...frame });
+        wire.handled.push(frame.action);
+        reply({ request_id, ok: true, data });
       } catch (error) {
         const code = error instanceof Refusal ? error.code : 'internal';
         if (code === 'internal' && !(error instanceof Refusal)) console.error(error);
@@ -272,6 +278,8 @@ export async function startWireServer(): Promise<WireServer> {
     refusals: [],
     delays: {},
     frames: [],
+    handled: [],
+    joined: (room_id) => [...(rooms.get(room_id)?.joined.values() ?? [])],
     tokens: [],
     reads: 0,
     connections: () => sockets.clients.size,
