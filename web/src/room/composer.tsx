@@ -46,7 +46,7 @@ export function Composer({
     const element = field.current;
     if (!element) return;
     element.style.height = 'auto';
-    element.style.height = `${element.scrollHeight + 2}px`;
+    element.style.height = `${element.scrollHeight}px`;
   }, [text]);
 
   // On a phone, the keyboard would cover what one came to read.
@@ -86,7 +86,7 @@ export function Composer({
               <button
                 type="button"
                 class="button quiet square tiny"
-                aria-label={`Do not send ${file.name}`}
+                aria-label={`Take out ${file.name}`}
                 onClick={() => setFiles(files.filter((_, other) => other !== index))}
               >
                 <CloseIcon />

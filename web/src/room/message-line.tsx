@@ -57,10 +57,10 @@ export function MessageLine({
       own={own}
       goesOn={goesOn}
       below={
-        <>
+        <span>
           <time dateTime={message.sent_at}>{clock(message.sent_at)}</time>
-          {own && <span> · Sent</span>}
-        </>
+          {own && ' · Sent'}
+        </span>
       }
     >
       {message.attachment && <AttachedFile session={session} message={message} attachment={message.attachment} />}

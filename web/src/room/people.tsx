@@ -24,19 +24,26 @@ export function People({
   const mayChange = room.is_admin && room.status !== 'ended' && standing.is !== 'removed';
   const online = people.filter((person) => person.online);
   const offline = people.filter((person) => !person.online);
-  const items = (list: readonly ListedParticipant[]) => (
-    <ul class="people-items">
-      {list.map((person) => (
-        <Person
-          key={person.participant_id}
-          room={room}
-          person={person}
-          mayChange={mayChange}
-          onRemove={() => setRemoving(person)}
-        />
-      ))}
-    </ul>
-  );
+  // One list: who comes or goes moves in it, and a menu that is open for them stays so.
+  const group = (title: string, list: readonly ListedParticipant[]) =>
+    list.length === 0
+      ? []
+      : [
+          <li key={title} class="people-title">
+            <h3>
+              {title} ({list.length})
+            </h3>
+          </li>,
+          ...list.map((person) => (
+            <Person
+              key={`id-${person.participant_id}`}
+              room={room}
+              person={person}
+              mayChange={mayChange}
+              onRemove={() => setRemoving(person)}
+            />
+          )),
+        ];
   return (
     <aside id="people" class="people" aria-label="People in this room">
       <header class="people-header">
@@ -51,18 +58,7 @@ export function People({
           <CloseIcon />
         </button>
       </header>
-      {online.length > 0 && (
-        <>
-          <h3>Online ({online.length})</h3>
-          {items(online)}
-        </>
-      )}
-      {offline.length > 0 && (
-        <>
-          <h3>Offline ({offline.length})</h3>
-          {items(offline)}
-        </>
-      )}
+      <ul>{[...group('Online', online), ...group('Offline', offline)]}</ul>
       {inviting && <InviteDialog room={room} people={people} onClose={() => setInviting(false)} />}
       {removing && <RemoveDialog room={room} person={removing} onClose={() => setRemoving(undefined)} />}
     </aside>

@@ -4,7 +4,7 @@ import { useSession } from '../session/user-session.ts';
 import { BackIcon, ClockIcon, PeopleIcon } from '../ui/icons.tsx';
 import { Menu } from '../ui/menu.tsx';
 import { StatusBadge, useNow } from '../ui/small.tsx';
-import { countdown, moment, plural } from '../ui/text.ts';
+import { countdown, moment } from '../ui/text.ts';
 import { showRoom } from '../workspace.tsx';
 import { EditRoomDialog, EndRoomDialog, NameDialog } from './dialogs.tsx';
 import type { Standing } from './state.ts';
@@ -54,12 +54,13 @@ export function RoomHeader({
       <button
         type="button"
         class="button people-button"
+        aria-label={`People, ${onlineCount} online`}
         aria-expanded={peopleShown}
         aria-controls="people"
         onClick={onTogglePeople}
       >
         <PeopleIcon />
-        <span>{plural(onlineCount, 'online', 'online')}</span>
+        <span>{onlineCount} online</span>
       </button>
       {standing.is !== 'removed' && (
         <Menu

@@ -51,7 +51,5 @@ export function initials(name: string): string {
   return letters.join('').toUpperCase();
 }
 
-export const plural = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
-
 /** The users that a text names: separated by commas, semicolons or white space; each once. */
 export const userIds = (text: string): string[] => [...new Set(text.split(/[\s,;]+/).filter(Boolean))];
