@@ -6,8 +6,9 @@ import {
   GetShardIteratorCommand,
   ListStreamsCommand,
   type _Record as StreamRecord,
+  TrimmedDataAccessException,
 } from '@aws-sdk/client-dynamodb-streams';
-import { DeleteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
+import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { DynamoDBRecord, DynamoDBStreamEvent } from 'aws-lambda';
 import { dynamodb, tableName } from '../../core/store/client.ts';
 
@@ -21,15 +22,15 @@ const streams = () => {
   return client;
 };
 
-/** Iterators to the end of each shard, as it is now. */
-async function ends(): Promise<string[]> {
+/** Iterators of each shard. */
+async function iteratorsAt(ShardIteratorType: 'LATEST' | 'TRIM_HORIZON'): Promise<string[]> {
   const { Streams = [] } = await streams().send(new ListStreamsCommand({ TableName: tableName() }));
   const StreamArn = Streams[0]?.StreamArn;
   const { StreamDescription } = await streams().send(new DescribeStreamCommand({ StreamArn }));
   return Promise.all(
     (StreamDescription?.Shards ?? []).map(async ({ ShardId }) => {
       const { ShardIterator = '' } = await streams().send(
-        new GetShardIteratorCommand({ StreamArn, ShardId, ShardIteratorType: 'LATEST' }),
+        new GetShardIteratorCommand({ StreamArn, ShardId, ShardIteratorType }),
       );
       return ShardIterator;
     }),
@@ -49,27 +50,43 @@ const lambdaRecord = (record: StreamRecord): DynamoDBRecord =>
     }),
   );
 
-/** Does `work`, and answers with the records that its changes left in the stream, in order. */
-export async function recorded(work: () => Promise<unknown>): Promise<DynamoDBRecord[]> {
-  let iterators = await ends();
-  await work();
-  // The end is where a change of ours shows that nothing else made.
-  const Key = { PK: `END#${randomUUID()}`, SK: 'END' };
+/** Makes a change that nothing else makes, by which a place in the stream is known. Answers with its partition key. */
+async function mark(): Promise<string> {
+  const Key = { PK: `MARK#${randomUUID()}`, SK: 'MARK' };
   await dynamodb.send(new PutCommand({ TableName: tableName(), Item: Key }));
-  await dynamodb.send(new DeleteCommand({ TableName: tableName(), Key }));
+  return Key.PK;
+}
+
+const partitionKey = ({ dynamodb }: DynamoDBRecord): string => dynamodb?.Keys?.PK?.S ?? '';
+
+async function readUntil(PK: string, start: readonly string[]): Promise<DynamoDBRecord[]> {
   const records: DynamoDBRecord[] = [];
-  for (;;) {
+  for (let iterators = start; ; ) {
     const pages = await Promise.all(
       iterators.map((ShardIterator) => streams().send(new GetRecordsCommand({ ShardIterator }))),
     );
-    const found = pages.flatMap(({ Records = [] }) => Records.map(lambdaRecord));
-    records.push(...found);
-    if (found.some(({ dynamodb }) => dynamodb?.Keys?.PK?.S === Key.PK))
-      return records
-        .filter(({ dynamodb }) => !dynamodb?.Keys?.PK?.S?.startsWith('END#'))
-        .sort((a, b) => (BigInt(a.dynamodb?.SequenceNumber ?? 0) < BigInt(b.dynamodb?.SequenceNumber ?? 0) ? -1 : 1));
+    records.push(...pages.flatMap(({ Records = [] }) => Records.map(lambdaRecord)));
+    if (records.some((record) => partitionKey(record) === PK))
+      return records.sort((a, b) =>
+        BigInt(a.dynamodb?.SequenceNumber ?? 0) < BigInt(b.dynamodb?.SequenceNumber ?? 0) ? -1 : 1,
+      );
     iterators = pages.flatMap(({ NextShardIterator }) => NextShardIterator ?? []);
   }
+}
+
+/** Does `work`, and answers with the records that its changes left in the stream, in order. */
+export async function recorded(work: () => Promise<unknown>): Promise<DynamoDBRecord[]> {
+  const iterators = await iteratorsAt('LATEST');
+  const first = await mark();
+  await work();
+  const last = await mark();
+  const records = await readUntil(last, iterators).catch(async (error: unknown) => {
+    // What DynamoDB Local says of the end of a stream that had nothing in it.
+    if (!(error instanceof TrimmedDataAccessException)) throw error;
+    return readUntil(last, await iteratorsAt('TRIM_HORIZON'));
+  });
+  const at = (PK: string) => records.findIndex((record) => partitionKey(record) === PK);
+  return records.slice(at(first) + 1, at(last));
 }
 
 const sortKey = ({ dynamodb }: DynamoDBRecord): string => dynamodb?.Keys?.SK?.S ?? '';

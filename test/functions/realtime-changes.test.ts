@@ -1,0 +1,516 @@
+import type { DynamoDBRecord } from 'aws-lambda';
+import * as v from 'valibot';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type EventName, events } from '../../core/contract/realtime.ts';
+import type { ConnectionItem, ParticipantItem } from '../../core/store/items.ts';
+import { connectionKey, participantKey } from '../../core/store/keys.ts';
+import { get } from '../../core/store/read.ts';
+import { remove } from '../../core/store/write.ts';
+import { handler as announce } from '../../functions/events/announce.ts';
+import { handler as presence } from '../../functions/events/presence.ts';
+import { handler as roomChanges } from '../../functions/events/room-changes.ts';
+import { type Data, data } from '../support/invoke.ts';
+import { logged } from '../support/logs.ts';
+import { type Management, startManagement } from '../support/management.ts';
+import { type Services, startServices } from '../support/services.ts';
+import { act, disconnect, joined, newSocket, reply, type Socket } from '../support/socket.ts';
+import { changesIn, recorded } from '../support/stream.ts';
+import { newRoom, newUser, type World } from '../support/world.ts';
+
+const HOUR = 3_600_000;
+const inFuture = (ms: number) => new Date(Date.now() + ms).toISOString();
+
+let management: Management;
+let services: Services;
+beforeAll(async () => {
+  [management, services] = await Promise.all([startManagement(), startServices()]);
+  process.env.CALLBACK_URL = management.url;
+});
+beforeEach(() => {
+  management.reset();
+  services.reset();
+});
+afterAll(() => Promise.all([management.close(), services.close()]));
+
+/** Has the function work on records. Answers with the numbers of those that failed. */
+async function handle(records: readonly DynamoDBRecord[]): Promise<string[]> {
+  const { result } = await logged(() => roomChanges(changesIn(records)));
+  return result.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
+}
+/** Does something, and has the function work on all that it changed. */
+async function worked(work: () => Promise<unknown>): Promise<void> {
+  const records = await recorded(work);
+  expect(changesIn(records).Records.length).toBeGreaterThan(0);
+  expect(await handle(records)).toEqual([]);
+}
+
+/** What a connection was told, each event checked against the contract. */
+const toldTo = ({ connection_id }: Socket) =>
+  management.received(connection_id).map(({ type, room_id, data, sent_at, ...more }) => {
+    expect([more, new Date(sent_at).toISOString()]).toEqual([{}, sent_at]);
+    expect(v.parse(events[type as EventName].data, data)).toEqual(data);
+    return { type, room_id, data };
+  });
+/** What the bus was told, each event checked against the contract. */
+const toldBus = () =>
+  services.events().map(({ type, room_id, data, sent_at, ...more }) => {
+    expect([more, new Date(sent_at).toISOString()]).toEqual([{}, sent_at]);
+    expect(v.parse(events[type as EventName].data, data)).toEqual(data);
+    return { type, room_id, data };
+  });
+const isJoined = async (room_id: string, { connection_id }: Socket) =>
+  (await get(connectionKey(room_id, connection_id))) !== undefined;
+
+/** A room whose admin listens. */
+async function listening(options?: Parameters<typeof newRoom>[0]): Promise<World & { ear: Socket }> {
+  const world = await newRoom(options);
+  return { ...world, ear: await joined(world.room_id, world.admin) };
+}
+const asAdmin = ({ room_id, admin }: World, body?: object) => ({ as: admin, params: { room_id }, body });
+
+describe('a room is created', () => {
+  test('the bus is told of it and of all its participants, ten events a call; there is no socket to tell', async () => {
+    const ids = Array.from({ length: 24 }, (_, n) => newUser(`p${n}`));
+    const admin = newUser('admin');
+    let room: Data<'createRoom'> | undefined;
+    await worked(async () => {
+      room = await data('createRoom', { as: admin, body: { name: 'R', participant_ids: ids } });
+    });
+    const told = toldBus();
+    expect(told.filter(({ type }) => type === 'room_created')).toEqual([
+      { type: 'room_created', room_id: room?.room_id, data: room },
+    ]);
+    const added = told.filter(({ type }) => type === 'participant_added');
+    expect(added.map(({ data }) => (data as { participant_id: string }).participant_id).sort()).toEqual(
+      [admin, ...ids].sort(),
+    );
+    expect(told).toHaveLength(26);
+    expect(services.puts.map((entries) => entries.length)).toEqual([10, 10, 6]);
+    for (const entry of services.puts.flat())
+      expect(entry).toMatchObject({ EventBusName: 'rooms-test', Source: 'rooms' });
+    expect(management.attempts).toEqual([]);
+    expect(services.schedulerCalls).toEqual([]);
+  });
+
+  test('for later: start and end get a schedule each, which fires when the time has come, not before', async () => {
+    const start_time = new Date(Math.floor((Date.now() + HOUR) / 1_000) * 1_000 + 1).toISOString();
+    const end_time = new Date(Date.parse(start_time) + HOUR - 1).toISOString();
+    let world: World | undefined;
+    await worked(async () => {
+      world = await newRoom({ body: { start_time, end_time } });
+    });
+    const room_id = world?.room_id ?? '';
+    expect([...services.schedules.keys()].sort()).toEqual([`${room_id}-end`, `${room_id}-start`]);
+    const start = services.schedules.get(`${room_id}-start`);
+    expect(start).toMatchObject({
+      GroupName: 'rooms-test',
+      // A millisecond after the full second is the next second.
+      ScheduleExpression: `at(${new Date(Date.parse(start_time) + 999).toISOString().slice(0, 19)})`,
+      Target: { Arn: process.env.ANNOUNCE_FUNCTION_ARN, RoleArn: process.env.SCHEDULE_ROLE_ARN },
+    });
+    expect(JSON.parse(start?.Target.Input ?? '')).toEqual({ room_id, moment: 'start', time: start_time });
+    const end = services.schedules.get(`${room_id}-end`);
+    expect(end?.ScheduleExpression).toBe(`at(${end_time.slice(0, 19)})`);
+    expect(JSON.parse(end?.Target.Input ?? '')).toEqual({ room_id, moment: 'end', time: end_time });
+  });
+});
+
+describe('participants', () => {
+  test('are added: all who are there are told, and the bus', async () => {
+    const world = await listening();
+    const { room_id, ear } = world;
+    const [carol, dave] = [newUser('carol'), newUser('dave')];
+    await worked(() => data('addParticipants', asAdmin(world, { participant_ids: [carol, dave] })));
+    const expected = [carol, dave].map((participant_id) => ({
+      type: 'participant_added',
+      room_id,
+      data: { participant_id, username: null, archive_room: false },
+    }));
+    expect(toldTo(ear)).toEqual(expect.arrayContaining(expected));
+    expect(toldTo(ear)).toHaveLength(2);
+    expect(toldBus()).toEqual(toldTo(ear));
+  });
+
+  test('are added who were there: nobody is told anything', async () => {
+    const world = await newRoom();
+    const records = await recorded(() => data('addParticipants', asAdmin(world, { participant_ids: [world.member] })));
+    expect(await handle(records)).toEqual([]);
+    expect(services.puts).toEqual([]);
+  });
+
+  test('are removed: all are told, the removed as well, whose connections in this room are closed', async () => {
+    const world = await listening();
+    const { room_id, member, ear } = world;
+    const [tab, other] = [await joined(room_id, member), await joined(room_id, member)];
+    const elsewhere = await newRoom({ members: [member] });
+    const untouched = await joined(elsewhere.room_id, member);
+    await worked(() => data('removeParticipants', asAdmin(world, { participant_ids: [member] })));
+    const expected = [
+      { type: 'peer_left', room_id, data: { participant_id: member, username: null } },
+      { type: 'participant_removed', room_id, data: { participant_id: member } },
+    ];
+    for (const socket of [ear, tab, other]) expect(toldTo(socket)).toEqual(expected);
+    expect(management.closed.sort()).toEqual([tab.connection_id, other.connection_id].sort());
+    expect([await isJoined(room_id, tab), await isJoined(room_id, other)]).toEqual([false, false]);
+    expect([await isJoined(room_id, ear), await isJoined(elsewhere.room_id, untouched)]).toEqual([true, true]);
+    // Presence is for those who see each other.
+    expect(toldBus()).toEqual(expected.slice(1));
+    expect(services.messages).toEqual([]);
+  });
+
+  test('are removed while they join: in the end they are neither in the room nor do they hear of it', async () => {
+    for (let n = 0; n < 12; n++) {
+      management.reset();
+      const world = await listening();
+      const { room_id, member } = world;
+      const socket = newSocket(member);
+      await worked(() =>
+        Promise.all([
+          data('removeParticipants', asAdmin(world, { participant_ids: [member] })),
+          act('join', socket, { room_id }),
+        ]),
+      );
+      expect(await isJoined(room_id, socket)).toBe(false);
+      expect(await get(participantKey(room_id, member))).toBeUndefined();
+    }
+  });
+
+  test('get and lose the admin right: all are told', async () => {
+    const world = await listening();
+    const { room_id, admin, member, ear } = world;
+    const params = { room_id, participant_id: member };
+    await worked(() => data('grantAdmin', { as: admin, params }));
+    await worked(() => data('revokeAdmin', { as: admin, params }));
+    const expected = [true, false].map((is_admin) => ({
+      type: 'participant_updated',
+      room_id,
+      data: { participant_id: member, is_admin },
+    }));
+    expect(toldTo(ear)).toEqual(expected);
+    expect(toldBus()).toEqual(expected);
+  });
+
+  test('change their profile: all are told what has changed', async () => {
+    const { room_id, member, ear } = await listening();
+    const request = { as: member, params: { room_id } };
+    await worked(() => data('updateProfile', { ...request, body: { username: 'Bob' } }));
+    await worked(() => data('updateProfile', { ...request, body: { archive_room: true } }));
+    await worked(() => data('updateProfile', { ...request, body: { username: null, archive_room: false } }));
+    const expected = [{ username: 'Bob' }, { archive_room: true }, { username: null, archive_room: false }].map(
+      (changed) => ({ type: 'participant_updated', room_id, data: { participant_id: member, ...changed } }),
+    );
+    expect(toldTo(ear)).toEqual(expected);
+    expect(toldBus()).toEqual(expected);
+  });
+});
+
+describe('a room is changed', () => {
+  test('all are told, and the bus; without other times there is nothing to schedule', async () => {
+    const world = await listening();
+    let room: object = {};
+    await worked(async () => {
+      room = await data('changeRoom', asAdmin(world, { name: 'B', description: 'x' }));
+    });
+    const expected = [{ type: 'room_updated', room_id: world.room_id, data: room }];
+    expect(toldTo(world.ear)).toEqual(expected);
+    expect(toldBus()).toEqual(expected);
+    expect(services.schedulerCalls).toEqual([]);
+  });
+
+  test('in its times: the schedules follow, one each', async () => {
+    const [a, b, c] = [inFuture(HOUR), inFuture(2 * HOUR), inFuture(3 * HOUR)];
+    const inputs = () =>
+      Object.fromEntries(
+        [...services.schedules].map(([name, { Target }]) => [name.slice(37), JSON.parse(Target.Input).time]),
+      );
+    let world: World | undefined;
+    await worked(async () => {
+      world = await newRoom({ body: { start_time: a } });
+    });
+    if (!world) throw new Error('no room');
+    const change = (body: object) => worked(() => data('changeRoom', asAdmin(world as World, body)));
+    expect(inputs()).toEqual({ start: a });
+    await change({ end_time: c });
+    expect(inputs()).toEqual({ start: a, end: c });
+    await change({ start_time: b });
+    expect(inputs()).toEqual({ start: b, end: c });
+    await change({ end_time: null });
+    expect(inputs()).toEqual({ start: b });
+    await change({ start_time: inFuture(0) });
+    expect(inputs()).toEqual({});
+    expect(toldBus().map(({ type }) => type)).toContain('room_started');
+  });
+
+  test('in its times again before the first change was worked on: only the last counts', async () => {
+    const world = await newRoom();
+    const times = Array.from({ length: 6 }, (_, n) => inFuture(HOUR + n * 60_000));
+    await worked(async () => {
+      for (const end_time of times) await data('changeRoom', asAdmin(world, { end_time }));
+    });
+    const end = services.schedules.get(`${world.room_id}-end`);
+    expect(JSON.parse(end?.Target.Input ?? '{}').time).toBe(times.at(-1));
+    expect(services.schedulerCalls).toEqual(
+      expect.arrayContaining([`CREATE ${world.room_id}-end`, `DELETE ${world.room_id}-start`]),
+    );
+    expect(services.schedulerCalls).toHaveLength(2);
+  });
+
+  test('without change: nobody is told anything', async () => {
+    const world = await listening();
+    const { name } = await data('getRoom', { as: world.admin, params: { room_id: world.room_id } });
+    await worked(() => data('changeRoom', asAdmin(world, { name })));
+    expect([management.attempts, services.puts, services.schedulerCalls]).toEqual([[], [], []]);
+  });
+});
+
+describe('a room is ended', () => {
+  test('now: all are told why, then all are closed', async () => {
+    const world = await listening({ body: { end_time: inFuture(HOUR) } });
+    const { room_id, member, ear } = world;
+    services.schedules.set(`${room_id}-end`, {} as never);
+    const other = await joined(room_id, member);
+    const order: string[] = [];
+    let room: object = {};
+    const records = await recorded(async () => {
+      room = await data('endRoom', asAdmin(world, { reason: 'We are done.' }));
+    });
+    management.onRequest = () => order.push(management.closed.length === 0 ? 'told' : 'closed');
+    expect(await handle(records)).toEqual([]);
+    const expected = [{ type: 'room_ended', room_id, data: room }];
+    expect(room).toMatchObject({ status: 'ended', end_reason: 'We are done.' });
+    for (const socket of [ear, other]) expect(toldTo(socket)).toEqual(expected);
+    expect(toldBus()).toEqual(expected);
+    expect(management.closed.sort()).toEqual([ear.connection_id, other.connection_id].sort());
+    expect(order.slice(0, 2)).toEqual(['told', 'told']);
+    expect([...services.schedules.keys()]).toEqual([]);
+  });
+
+  test('later: all are told that it will be, and nobody is closed', async () => {
+    const world = await listening();
+    let room: Data<'endRoom'> | undefined;
+    await worked(async () => {
+      room = await data('endRoom', asAdmin(world, { time_left_in_seconds: 600, reason: 'Lunch' }));
+    });
+    expect(toldTo(world.ear)).toEqual([{ type: 'room_updated', room_id: world.room_id, data: room }]);
+    expect(room?.status).toBe('started');
+    expect(management.closed).toEqual([]);
+    const end = services.schedules.get(`${world.room_id}-end`);
+    expect(JSON.parse(end?.Target.Input ?? '{}').time).toBe(room?.end_time);
+  });
+
+  test('in a moment that has passed when it is heard of: all are told and closed, as no schedule would', async () => {
+    const world = await listening();
+    const records = await recorded(() => data('endRoom', asAdmin(world, { time_left_in_seconds: 1 })));
+    const end_time = (await data('getRoom', { as: world.admin, params: { room_id: world.room_id } })).end_time ?? '';
+    while (new Date().toISOString() < end_time) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await handle(records)).toEqual([]);
+    expect(toldTo(world.ear).map(({ type }) => type)).toEqual(['room_ended']);
+    expect(management.closed).toEqual([world.ear.connection_id]);
+    expect([...services.schedules.keys()]).toEqual([]);
+  });
+});
+
+describe('presence', () => {
+  const peer = (type: string, { room_id, member }: World) => ({
+    type,
+    room_id,
+    data: { participant_id: member, username: null },
+  });
+
+  test('the first connection of a participant is seen to join, by themselves too; further ones are not', async () => {
+    const world = await listening();
+    let tab = newSocket(world.member);
+    await worked(async () => {
+      tab = await joined(world.room_id, world.member);
+    });
+    await worked(() => joined(world.room_id, world.member));
+    expect(toldTo(world.ear)).toEqual([peer('peer_joined', world)]);
+    expect(toldTo(tab)).toEqual([peer('peer_joined', world)]);
+    // It is for those who are there: back ends hear nothing of it.
+    expect(services.puts).toEqual([]);
+  });
+
+  test('leaving with the last connection is seen at once', async () => {
+    const world = await listening();
+    const [tab, other] = [await joined(world.room_id, world.member), await joined(world.room_id, world.member)];
+    await worked(() => reply('leave', tab, { room_id: world.room_id }));
+    expect(toldTo(world.ear)).toEqual([]);
+    await worked(() => reply('leave', other, { room_id: world.room_id }));
+    expect(toldTo(world.ear)).toEqual([peer('peer_left', world)]);
+    expect(services.messages).toEqual([]);
+  });
+
+  /** Has the queue deliver what it was given. */
+  const graceIsOver = async () => {
+    const bodies = services.messages.splice(0).map(({ MessageBody }) => MessageBody);
+    const event = { Records: bodies.map((body, n) => ({ messageId: `m${n}`, body })) };
+    const { result } = await logged(() => presence(event as never));
+    expect(result.batchItemFailures).toEqual([]);
+  };
+
+  test('losing the last connection is seen ten seconds later, if nobody has come back', async () => {
+    const world = await listening();
+    const [tab, other] = [await joined(world.room_id, world.member), await joined(world.room_id, world.member)];
+    await worked(() => disconnect(tab));
+    expect(services.messages).toEqual([]);
+    await worked(() => disconnect(other));
+    expect(services.messages).toEqual([
+      { QueueUrl: process.env.PRESENCE_QUEUE_URL, MessageBody: expect.any(String), DelaySeconds: 10 },
+    ]);
+    expect(toldTo(world.ear)).toEqual([]);
+    await worked(graceIsOver);
+    expect(toldTo(world.ear)).toEqual([peer('peer_left', world)]);
+  });
+
+  test('a reconnect within the grace shows others neither a leave nor a join', async () => {
+    const world = await listening();
+    const tab = await joined(world.room_id, world.member);
+    await worked(() => disconnect(tab));
+    await worked(() => joined(world.room_id, world.member));
+    await graceIsOver();
+    const item = await get<ParticipantItem>(participantKey(world.room_id, world.member));
+    expect(item?.present).toBe(true);
+    expect(toldTo(world.ear)).toEqual([]);
+  });
+
+  test('a connection that API Gateway never said was gone ends when its item expires', async () => {
+    const world = await listening();
+    const { room_id, member } = world;
+    const tab = await joined(room_id, member);
+    const item = await get<ConnectionItem>(connectionKey(room_id, tab.connection_id));
+    const deletion = await recorded(() => remove(connectionKey(room_id, tab.connection_id)));
+    const [record] = deletion;
+    expect(record?.dynamodb?.OldImage).toMatchObject({ connection_id: { S: item?.connection_id } });
+    const expired = deletion.map((each) => ({
+      ...each,
+      userIdentity: { type: 'Service', principalId: 'dynamodb.amazonaws.com' },
+    }));
+    const run = (Records: DynamoDBRecord[]) => logged(() => roomChanges({ Records }));
+    // Deleted by ourselves, it says nothing: whoever does that has seen to the participant.
+    await run(deletion);
+    expect((await get<ParticipantItem>(participantKey(room_id, member)))?.connections?.size).toBe(1);
+    await worked(() => run(expired));
+    expect((await get<ParticipantItem>(participantKey(room_id, member)))?.connections).toBeUndefined();
+    await worked(graceIsOver);
+    expect(toldTo(world.ear)).toEqual([peer('peer_left', world)]);
+  });
+});
+
+describe('where something is out of order,', () => {
+  test.each<[string, keyof Services['broken'], true | 'entry']>([
+    ['the bus', 'events', true],
+    ['the bus for one event', 'events', 'entry'],
+    ['the scheduler', 'scheduler', true],
+  ])('%s: sockets are told and closed all the same, and the batch is tried again', async (_, service, how) => {
+    const world = await listening();
+    const records = await recorded(() => data('endRoom', asAdmin(world)));
+    Object.assign(services.broken, { [service]: how });
+    const [first] = changesIn(records).Records;
+    expect(await handle(records)).toEqual([first?.dynamodb?.SequenceNumber]);
+    expect(toldTo(world.ear).map(({ type }) => type)).toEqual(['room_ended']);
+    expect(management.closed).toEqual([world.ear.connection_id]);
+
+    Object.assign(services.broken, { [service]: false });
+    services.puts.length = 0;
+    expect(await handle(records)).toEqual([]);
+    expect(toldBus().map(({ type }) => type)).toEqual(['room_ended']);
+  });
+
+  test('the presence queue: the batch is tried again', async () => {
+    const world = await listening();
+    const tab = await joined(world.room_id, world.member);
+    const records = await recorded(() => disconnect(tab));
+    services.broken.sqs = true;
+    expect(await handle(records)).toHaveLength(1);
+    services.broken.sqs = false;
+    expect(await handle(records)).toEqual([]);
+    expect(services.messages).toHaveLength(1);
+  });
+
+  test('a dead connection: all others are told', async () => {
+    const world = await listening();
+    const dead = await joined(world.room_id, world.member);
+    management.fate(dead.connection_id, 410);
+    await worked(() => data('changeRoom', asAdmin(world, { name: 'B' })));
+    expect(toldTo(world.ear)).toHaveLength(1);
+    expect(await isJoined(world.room_id, dead)).toBe(false);
+  });
+
+  test('a record: it is named, and other rooms are told, once', async () => {
+    const [sick, sound] = [await listening(), await listening()];
+    const rename = (world: World, name: string) => () => data('changeRoom', asAdmin(world, { name }));
+    const [bad] = changesIn(await recorded(rename(sick, 'bad'))).Records;
+    const good = changesIn(await recorded(rename(sound, 'good'))).Records;
+    if (!bad) throw new Error('there is one');
+    const poisoned = {
+      ...bad,
+      dynamodb: { ...bad.dynamodb, NewImage: { ...bad.dynamodb?.NewImage, name: { X: 'poison' } as never } },
+    };
+    for (let retry = 0; retry < 3; retry++)
+      expect(await handle([poisoned, ...good])).toEqual([bad.dynamodb?.SequenceNumber]);
+    expect(toldTo(sound.ear)).toHaveLength(1);
+    expect(toldTo(sick.ear)).toEqual([]);
+  });
+});
+
+describe('a schedule fires', () => {
+  const fire = async (announcement: Parameters<typeof announce>[0]) => {
+    const { lines } = await logged(() => announce(announcement));
+    return lines;
+  };
+  /** A room with a listener, and with times that `moment` says. */
+  async function timed(times: { end_time?: string }) {
+    const world = await listening({ body: times });
+    return { ...world, room: await data('getRoom', { as: world.admin, params: { room_id: world.room_id } }) };
+  }
+
+  test('for the start: all are told, and the bus', async () => {
+    const { room_id, room, ear } = await timed({});
+    await fire({ room_id, moment: 'start', time: room.start_time });
+    expect(toldTo(ear)).toMatchObject([{ type: 'room_started', room_id, data: { status: 'started' } }]);
+    expect(toldBus()).toEqual(toldTo(ear));
+    expect(management.closed).toEqual([]);
+  });
+
+  test('for the end: all are told, and the bus, then all are closed', async () => {
+    const { room_id, room, ear, member } = await timed({ end_time: inFuture(1_500) });
+    const other = await joined(room_id, member);
+    const time = room.end_time ?? '';
+    while (new Date().toISOString() < time) await new Promise((resolve) => setTimeout(resolve, 20));
+    await fire({ room_id, moment: 'end', time });
+    for (const socket of [ear, other])
+      expect(toldTo(socket)).toMatchObject([
+        { type: 'room_ended', room_id, data: { status: 'ended', end_time: time } },
+      ]);
+    expect(toldBus()).toEqual(toldTo(ear));
+    expect(management.closed.sort()).toEqual([ear.connection_id, other.connection_id].sort());
+  });
+
+  test.each<[string, (world: Awaited<ReturnType<typeof timed>>) => Parameters<typeof announce>[0]]>([
+    ['the end has been put off', ({ room_id }) => ({ room_id, moment: 'end', time: inFuture(-1_000) })],
+    ['the end is still to come', ({ room_id, room }) => ({ room_id, moment: 'end', time: room.end_time ?? '' })],
+    ['the start has been another', ({ room_id }) => ({ room_id, moment: 'start', time: inFuture(-HOUR) })],
+  ])('but %s: nobody is told anything', async (_, announcement) => {
+    const world = await timed({ end_time: inFuture(HOUR) });
+    expect(await fire(announcement(world))).toHaveLength(1);
+    expect([management.attempts, management.closed, services.puts]).toEqual([[], [], []]);
+  });
+
+  test('but the room has ended meanwhile, or there is none: nobody is told that it starts', async () => {
+    const world = await timed({});
+    await data('endRoom', asAdmin(world));
+    await fire({ room_id: world.room_id, moment: 'start', time: world.room.start_time });
+    await fire({ room_id: '01900000-0000-7000-8000-000000000000', moment: 'end', time: inFuture(0) });
+    expect([management.attempts, services.puts]).toEqual([[], []]);
+  });
+
+  test('but the bus is down: sockets are told and closed, and the schedule tries again', async () => {
+    const { room_id, room, ear } = await timed({ end_time: inFuture(1_000) });
+    const time = room.end_time ?? '';
+    while (new Date().toISOString() < time) await new Promise((resolve) => setTimeout(resolve, 20));
+    services.broken.events = true;
+    await expect(fire({ room_id, moment: 'end', time })).rejects.toThrow();
+    expect(toldTo(ear)).toHaveLength(1);
+    expect(management.closed).toEqual([ear.connection_id]);
+  });
+});

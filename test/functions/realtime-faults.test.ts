@@ -1,0 +1,117 @@
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
+import type { ParticipantItem } from '../../core/store/items.ts';
+import { participantKey } from '../../core/store/keys.ts';
+import { get } from '../../core/store/read.ts';
+import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
+import { canceled, exception, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
+import { data } from '../support/invoke.ts';
+import { logged } from '../support/logs.ts';
+import { type Management, startManagement } from '../support/management.ts';
+import { act, joined, newSocket, refusedWith, reply } from '../support/socket.ts';
+import { messagesIn, recorded } from '../support/stream.ts';
+import { newRoom, type World } from '../support/world.ts';
+
+let faults: FaultyDynamoDb;
+let management: Management;
+let world: World;
+beforeAll(async () => {
+  faults = await startFaultyDynamoDb(inject('dynamodbUrl'));
+  // Before the client's first request, which is when it reads this.
+  process.env.AWS_ENDPOINT_URL_DYNAMODB = faults.url;
+  management = await startManagement();
+  process.env.CALLBACK_URL = management.url;
+  world = await newRoom();
+});
+afterEach(() => {
+  faults.reset();
+  management.reset();
+});
+afterAll(() => Promise.all([faults.close(), management.close()]));
+
+const conflict = canceled('TransactionConflict', 'None');
+const message = () => ({ room_id: world.room_id, client_message_id: crypto.randomUUID(), text: 'x' });
+
+describe('a conflict with another transaction', () => {
+  test('is tried again, by message, join and leave', async () => {
+    const socket = newSocket(world.member);
+    faults.next('TransactWriteItems', conflict, conflict, conflict);
+    await reply('message', socket, message());
+    faults.next('TransactWriteItems', conflict, conflict);
+    await reply('join', socket, { room_id: world.room_id });
+    // The first update counts the frame.
+    faults.next('UpdateItem', undefined, exception('TransactionConflictException'));
+    faults.next('DeleteItem', exception('TransactionConflictException'));
+    await reply('leave', socket, { room_id: world.room_id });
+    expect(await get<ParticipantItem>(participantKey(world.room_id, world.member))).not.toHaveProperty('connections');
+  });
+
+  test('that does not end becomes try_again', async () => {
+    faults.always('TransactWriteItems', conflict);
+    expect(await refusedWith('message', newSocket(world.member), message())).toBe('try_again');
+  });
+});
+
+test.each<[string, string, 'try_again' | 'internal']>([
+  ['throttles', 'ThrottlingException', 'try_again'],
+  ['is out of order', 'InternalServerError', 'try_again'],
+  ['says no', 'AccessDeniedException', 'internal'],
+])('where DynamoDB %s, every action says so in its reply, with the request’s id', async (_, name, code) => {
+  const fault = exception(name, {}, name === 'InternalServerError' ? 500 : 400);
+  for (const action of ['GetItem', 'UpdateItem', 'TransactWriteItems']) faults.always(action, fault);
+  const socket = newSocket(world.member);
+  for (const [action, frame] of [
+    ['join', { room_id: world.room_id }],
+    ['leave', { room_id: world.room_id }],
+    ['message', message()],
+    ['ping', {}],
+  ] as const) {
+    const answer = await act(action, socket, { ...frame, request_id: action });
+    expect(answer).toMatchObject({ ok: false, code, request_id: action, log: { level: 'error' } });
+    if (!answer.ok) expect(answer.message).not.toMatch(/injected|Exception/);
+  }
+});
+
+test('a sender whose answer was lost on its way sends again, gets the first answer, and the message is stored once', async () => {
+  const { room_id, member } = await newRoom();
+  const frame = { ...message(), room_id };
+  // The write is done, and nobody hears of it: neither the SDK, which sends it again, nor in the end the sender.
+  faults.always('TransactWriteItems', (answer) => ({ ...answer, ItemCollectionMetrics: 'no map' }));
+  await act('message', newSocket(member), frame);
+  faults.reset();
+  const again = await reply('message', newSocket(member), frame);
+  expect(await data('listMessages', { as: member, params: { room_id } })).toEqual([again]);
+});
+
+describe('deliver-messages', () => {
+  const send = (...texts: string[]) =>
+    recorded(async () => {
+      for (const text of texts) await reply('message', newSocket(world.admin), { ...message(), text });
+    });
+  const deliver = async (records: Awaited<ReturnType<typeof send>>) => {
+    const { result } = await logged(() => deliverMessages(messagesIn(records)));
+    return result.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
+  };
+
+  test('that cannot clean up after a dead connection has delivered all the same: nobody gets anything twice', async () => {
+    const [dead, alive] = [await joined(world.room_id, world.member), await joined(world.room_id, world.admin)];
+    management.fate(dead.connection_id, 410);
+    const records = await send('one');
+    faults.always('UpdateItem', exception('AccessDeniedException'));
+    expect(await deliver(records)).toEqual([]);
+    expect(management.received(alive.connection_id)).toHaveLength(1);
+    faults.reset();
+    // The next one finds what is left.
+    expect(await deliver(await send('two'))).toEqual([]);
+    expect((await get<ParticipantItem>(participantKey(world.room_id, world.member)))?.connections).toBeUndefined();
+  });
+
+  test('that cannot read the connections is tried again from the first record of the room', async () => {
+    const alive = await joined(world.room_id, world.member);
+    const records = await send('one', 'two');
+    faults.always('Query', exception('AccessDeniedException'));
+    expect(await deliver(records)).toEqual([messagesIn(records).Records[0]?.dynamodb?.SequenceNumber]);
+    faults.reset();
+    expect(await deliver(records)).toEqual([]);
+    expect(management.received(alive.connection_id).map((event) => event.data.text)).toEqual(['one', 'two']);
+  });
+});
