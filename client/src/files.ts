@@ -70,9 +70,13 @@ export async function upload(
     told = loaded;
     onProgress?.({ loaded, total: body.size });
   };
+  let tries = 0;
   await persist(settings, signal, async () => {
+    const own = ++tries;
     report(0);
-    const { status, text } = await put({ url, headers, body, onSent: report, signal }, settings);
+    // What a try that has failed still takes from the file is not sent.
+    const onSent = (loaded: number) => own === tries && report(loaded);
+    const { status, text } = await put({ url, headers, body, onSent, signal }, settings);
     if (status < 200 || status > 299) throw refusal('upload_refused', 'upload', status, text);
   });
   report(body.size);

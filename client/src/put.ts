@@ -54,19 +54,22 @@ function putByXhr(XMLHttpRequest: new () => Xhr, put: Put, stallMs: number): Pro
   return answer.finally(time.done);
 }
 
-/** Counts what is taken from a stream. */
-const counted = (stream: ReadableStream<Uint8Array>, onBytes: (bytes: number) => void) => {
-  let bytes = 0;
-  return stream.pipeThrough(
-    new TransformStream<Uint8Array, Uint8Array>({
-      transform(chunk, controller) {
-        controller.enqueue(chunk);
-        bytes += chunk.byteLength;
-        onBytes(bytes);
-      },
-    }),
-  );
-};
+const CHUNK_BYTES = 64 * 1024;
+
+/** A file chunk by chunk: a blob's own stream may give it out as one. `onTaken` is told how much is gone. */
+function counted(file: Blob, onTaken: (bytes: number) => void): ReadableStream<Uint8Array> {
+  let taken = 0;
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      // The chunk before has been taken.
+      onTaken(taken);
+      if (taken >= file.size) return controller.close();
+      const chunk = new Uint8Array(await file.slice(taken, taken + CHUNK_BYTES).arrayBuffer());
+      taken += chunk.byteLength;
+      controller.enqueue(chunk);
+    },
+  });
+}
 
 /** Node takes a stream together with its length, which the storage wants to know beforehand; browsers do not. */
 const isNode = (): boolean => 'process' in globalThis && !('window' in globalThis);
@@ -78,7 +81,7 @@ function putByFetch({ url, headers, body, onSent, signal }: Put, settings: Setti
     method: 'PUT',
     headers: { ...headers, ...(streams && { 'content-length': String(body.size) }) },
     body: streams
-      ? counted(body.stream(), (bytes) => {
+      ? counted(body, (bytes) => {
           time.extend();
           onSent(bytes);
         })

@@ -1,0 +1,185 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type Progress, RoomsApiError, RoomsClient, type RoomsClientOptions } from '../../client/src/index.ts';
+import { failure, type ScriptedServer, startScriptedServer, success } from './scripted-server.ts';
+import { type Storage, startStorage } from './storage.ts';
+import { startWireServer, unsignedToken } from './wire-server.ts';
+
+const ROOM = '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01';
+const FILE = '0199d3f4-8a10-7c44-b1de-5a7c0e9f3b02';
+const MB = 1024 * 1024;
+
+let server: ScriptedServer;
+let storage: Storage;
+beforeEach(async () => {
+  [server, storage] = await Promise.all([startScriptedServer(), startStorage()]);
+});
+afterEach(async () => {
+  await server.close();
+  await storage.close();
+});
+
+const clientOf = (options: Partial<RoomsClientOptions> = {}) =>
+  new RoomsClient({ url: server.url, token: () => 'token-1', retryInitialMs: 1, ...options });
+
+const hash = async (data: Blob | Uint8Array<ArrayBuffer>): Promise<string> => {
+  const bytes = data instanceof Blob ? await data.bytes() : data;
+  return createHash('sha256').update(bytes).digest('hex');
+};
+
+const rising = (progress: readonly Progress[]): boolean =>
+  progress.every(({ loaded }, i) => loaded > (progress[i - 1]?.loaded ?? -1));
+
+/** Uploads `file` to the storage under the ID that the service gave it. */
+async function store(file: Blob, url?: (upload_url: string) => string) {
+  const upload = await storage.upload(FILE, file.size, file.type);
+  return success({ ...upload, ...(url && { upload_url: url(upload.upload_url) }) });
+}
+
+test('a file goes up and comes down again as it was, with progress both ways', async () => {
+  const bytes = new Uint8Array(randomBytes(5 * MB));
+  const file = new File([bytes], 'plän (1).bin', { type: 'application/x-thing' });
+  server.play(await store(file));
+  const up: Progress[] = [];
+  const uploaded = await clientOf().uploadFile(ROOM, file, { onProgress: (progress) => up.push(progress) });
+  expect(uploaded).toEqual({ file_id: FILE, name: 'plän (1).bin', size: 5 * MB, content_type: 'application/x-thing' });
+  expect(new URL(server.received[0]?.path ?? '', server.url).searchParams).toEqual(
+    new URLSearchParams({ name: 'plän (1).bin', size: String(5 * MB), content_type: 'application/x-thing' }),
+  );
+  expect(up.length).toBeGreaterThan(3);
+  expect(up[0]).toEqual({ loaded: 0, total: 5 * MB });
+  expect(up.at(-1)).toEqual({ loaded: 5 * MB, total: 5 * MB });
+  expect(rising(up)).toBe(true);
+
+  server.play(success(await storage.download(FILE, uploaded)));
+  const down: Progress[] = [];
+  const { blob, ...facts } = await clientOf().downloadFile(
+    ROOM,
+    { file_id: FILE },
+    { onProgress: (progress) => down.push(progress) },
+  );
+  expect(facts).toEqual({ name: uploaded.name, size: uploaded.size, content_type: uploaded.content_type });
+  expect(blob.type).toBe('application/x-thing');
+  expect(await hash(blob)).toBe(await hash(bytes));
+  expect(down.at(-1)).toEqual({ loaded: 5 * MB, total: 5 * MB });
+  expect(rising(down)).toBe(true);
+});
+
+test('bytes without a name or type', async () => {
+  const bytes = new TextEncoder().encode('hello');
+  server.play(success(await storage.upload(FILE, 5, 'application/octet-stream')));
+  const client = clientOf();
+  expect(await client.uploadFile(ROOM, bytes)).toEqual({
+    file_id: FILE,
+    name: 'file',
+    size: 5,
+    content_type: 'application/octet-stream',
+  });
+  server.play(success(await storage.upload(FILE, 5, 'text/plain')));
+  expect(await client.uploadFile(ROOM, bytes, { name: 'a.txt', contentType: 'text/plain' })).toMatchObject({
+    name: 'a.txt',
+    content_type: 'text/plain',
+  });
+});
+
+test('a transfer that breaks off starts again', async () => {
+  const file = new Blob([randomBytes(8 * MB)], { type: 'application/x-thing' });
+  let starts = 0;
+  let breaks = 0;
+  const onProgress = ({ loaded }: Progress) => {
+    if (loaded === 0) starts++;
+    if (loaded > MB && breaks < 2 && breaks < starts) {
+      breaks++;
+      storage.way.cut();
+    }
+  };
+  server.play(await store(file));
+  await clientOf().uploadFile(ROOM, file, { onProgress });
+  expect(breaks).toBe(2);
+  expect(starts).toBe(3);
+
+  breaks = starts = 0;
+  server.play(success(await storage.download(FILE, { name: 'x', size: file.size, content_type: file.type })));
+  const { blob } = await clientOf().downloadFile(ROOM, { file_id: FILE }, { onProgress });
+  expect(breaks).toBe(2);
+  expect(await hash(blob)).toBe(await hash(file));
+});
+
+test('what the storage refuses is one clear error, and not tried again', async () => {
+  const file = new Blob(['hello'], { type: 'text/plain' });
+  const tries: string[] = [];
+  const client = clientOf({
+    fetch: (input, init) => {
+      tries.push(new URL(String(input)).origin);
+      return fetch(input, init);
+    },
+  });
+  server.play(await store(file, (url) => url.replace(/X-Amz-Signature=\w{4}/, 'X-Amz-Signature=0000')));
+  const uploading = client.uploadFile(ROOM, file);
+  await expect(uploading).rejects.toBeInstanceOf(RoomsApiError);
+  await expect(uploading).rejects.toMatchObject({
+    code: 'upload_refused',
+    status: 403,
+    retryable: false,
+    message: expect.stringMatching(/refused the upload with status 403 \(SignatureDoesNotMatch: /),
+  });
+  expect(tries).toHaveLength(2);
+
+  server.play(success(await storage.download(FILE, { name: 'x', size: 5, content_type: 'text/plain' })));
+  await expect(client.downloadFile(ROOM, { file_id: FILE })).rejects.toMatchObject({
+    code: 'download_refused',
+    status: 404,
+    message: expect.stringContaining('NoSuchKey'),
+  });
+});
+
+test('what the service refuses comes before any transfer', async () => {
+  server.play(failure('invalid_request', {}, { message: 'must be at most 104857600 bytes', path: 'size' }));
+  await expect(clientOf().uploadFile(ROOM, new Blob(['hello']))).rejects.toMatchObject({
+    code: 'invalid_request',
+    message: 'size must be at most 104857600 bytes',
+  });
+});
+
+test('a transfer can be aborted in the middle', async () => {
+  const file = new Blob([randomBytes(8 * MB)], { type: 'application/x-thing' });
+  server.play(await store(file));
+  const aborting = new AbortController();
+  const reason = new Error('changed my mind');
+  const onProgress = ({ loaded }: Progress) => {
+    if (loaded > 0) aborting.abort(reason);
+  };
+  await expect(clientOf().uploadFile(ROOM, file, { onProgress, signal: aborting.signal })).rejects.toBe(reason);
+});
+
+test('a transfer that stalls is a time-out', async () => {
+  const file = new Blob(['hello'], { type: 'text/plain' });
+  server.play(await store(file));
+  const stalled = new Promise<Response>(() => {});
+  const client = clientOf({
+    stallMs: 50,
+    retries: 1,
+    fetch: (input, init) => (String(input).startsWith(server.url) ? fetch(input, init) : stalled),
+  });
+  await expect(client.uploadFile(ROOM, file)).rejects.toMatchObject({ code: 'timeout' });
+});
+
+test('a message can take its file along', async () => {
+  const wire = await startWireServer();
+  const file = new File(['hello'], 'hello.txt', { type: 'text/plain' });
+  const upload = await storage.upload(FILE, file.size, file.type);
+  const client = new RoomsClient({
+    ...wire,
+    token: () => unsignedToken('alice'),
+    fetch: (input, init) =>
+      String(input).includes('/upload?') ? Promise.resolve(Response.json({ data: upload })) : fetch(input, init),
+  });
+  const { room_id } = await client.createRoom({ name: 'Files' });
+  const room = await client.join(room_id);
+  const progress: Progress[] = [];
+  const sent = await room.send({ text: 'see here', attachment: file }, { onProgress: (one) => progress.push(one) });
+  expect(sent).toMatchObject({ text: 'see here', attachment: { file_id: FILE } });
+  expect(progress.at(-1)).toEqual({ loaded: 5, total: 5 });
+  (await client.connect()).close();
+  await wire.close();
+});

@@ -1,0 +1,65 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import * as v from 'valibot';
+import type { Download, Upload } from '../../core/contract/answers.ts';
+import { bucketProperties, CREDENTIALS, startS3 } from '../../local/s3.ts';
+import { breakableWay, type Way } from './faults.ts';
+
+const BUCKET = 'files';
+const MINUTES_15 = 900;
+
+export interface Storage {
+  /** All signed URLs lead through here. */
+  readonly way: Way;
+  /** Signs an upload as the service does: length and type are part of the signature. */
+  upload(file_id: string, size: number, content_type: string): Promise<Upload>;
+  download(file_id: string, facts: Pick<Download, 'name' | 'size' | 'content_type'>): Promise<Download>;
+  close(): Promise<void>;
+}
+
+/** A real S3 server with a bucket that any web page may use. */
+export async function startStorage(): Promise<Storage> {
+  const directory = await mkdtemp(join(tmpdir(), 'rooms-client-'));
+  const CorsRules = [{ AllowedOrigins: ['*'], AllowedMethods: ['GET', 'PUT'], AllowedHeaders: ['content-type'] }];
+  const properties = v.parse(bucketProperties, { CorsConfiguration: { CorsRules } });
+  const server = await startS3({ port: 0, directory, buckets: [{ name: BUCKET, properties }] });
+  const way = await breakableWay(server.url);
+  const s3 = new S3Client({
+    // The signature is of the host as well.
+    endpoint: way.url,
+    region: 'us-east-1',
+    forcePathStyle: true,
+    credentials: CREDENTIALS,
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+  });
+  const expires_at = new Date(Date.now() + MINUTES_15 * 1_000).toISOString();
+  return {
+    way,
+    async upload(file_id, size, content_type) {
+      const put = new PutObjectCommand({
+        Bucket: BUCKET,
+        Key: file_id,
+        ContentLength: size,
+        ContentType: content_type,
+      });
+      const upload_url = await getSignedUrl(s3, put, {
+        expiresIn: MINUTES_15,
+        signableHeaders: new Set(['host', 'content-length', 'content-type']),
+      });
+      return { file_id, upload_url, method: 'PUT', headers: { 'content-type': content_type }, expires_at };
+    },
+    async download(file_id, facts) {
+      const get = new GetObjectCommand({ Bucket: BUCKET, Key: file_id });
+      return { download_url: await getSignedUrl(s3, get, { expiresIn: MINUTES_15 }), expires_at, ...facts };
+    },
+    async close() {
+      s3.destroy();
+      await way.close();
+      await server.close();
+      await rm(directory, { recursive: true });
+    },
+  };
+}
