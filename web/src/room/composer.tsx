@@ -49,9 +49,9 @@ export function Composer({
     element.style.height = `${element.scrollHeight}px`;
   }, [text]);
 
-  // On a phone, the keyboard would cover what one came to read.
+  // Who opens a room wants to write. On a phone, the keyboard would cover what one came to read.
   useEffect(() => {
-    if (ready && matchMedia('(hover: hover)').matches && document.activeElement === document.body)
+    if (ready && matchMedia('(hover: hover)').matches && !document.querySelector('dialog[open]'))
       field.current?.focus();
   }, [ready]);
 
@@ -155,6 +155,8 @@ export function Composer({
   );
 }
 
+const asSentence = (text: string): string => `${text}${/[.!?…]$/.test(text) ? '' : '.'} `;
+
 /** Why nothing can be written here. */
 function Closed({
   session,
@@ -166,11 +168,11 @@ function Closed({
   listed: boolean;
 }) {
   return (
-    <div class="closed" role="status">
+    <div class="closed">
       {standing.is === 'booked' && <p>You can write here from {room && moment(room.start_time)} on.</p>}
       {standing.is === 'ended' && (
         <p>
-          <strong>This room has ended.</strong> {room?.end_reason ? `${room.end_reason}. ` : ''}
+          <strong>This room has ended.</strong> {room?.end_reason && asSentence(room.end_reason)}
           You can still read what was said.
         </p>
       )}

@@ -9,7 +9,7 @@ import { Composer, type ComposerHandle } from './composer.tsx';
 import { People } from './people.tsx';
 import { RoomHeader } from './room-header.tsx';
 import { openRoom, type RoomSession } from './session.ts';
-import { nameOf } from './state.ts';
+import { nameOf, type RoomState } from './state.ts';
 
 /** One room: who is in it, what they say, and what the user may do. */
 export function RoomView({ roomId }: { roomId: string }) {
@@ -86,7 +86,7 @@ function OpenRoom({ session }: { session: RoomSession }) {
         </DropTarget>
         <People room={room} people={state.people} standing={standing} onClose={() => setShowPeople(false)} />
       </div>
-      <Announcer session={session} />
+      <Announcer session={session} state={state} />
     </main>
   );
 }
@@ -128,8 +128,8 @@ function DropTarget({
   );
 }
 
-/** Reads new messages of others to those who do not see them. */
-function Announcer({ session }: { session: RoomSession }) {
+/** Reads what others say, and what happens to the room, to those who do not see it. */
+function Announcer({ session, state }: { session: RoomSession; state: RoomState }) {
   const [text, setText] = useState('');
   useEffect(
     () =>
@@ -139,6 +139,20 @@ function Announcer({ session }: { session: RoomSession }) {
       }),
     [session],
   );
+  const notice = state.notices.at(-1);
+  useEffect(() => {
+    if (notice) setText(notice.text);
+  }, [notice]);
+  const { is } = state.standing;
+  const before = useRef(is);
+  useEffect(() => {
+    // Not of a room that had ended when it was opened.
+    if (before.current === 'joined' && is === 'ended') setText('This room has ended.');
+    if (before.current === 'joined' && is === 'removed') setText('You were removed from this room.');
+    if (before.current === 'booked' && is === 'joined') setText('This room has started.');
+    // `joining` lies between the two.
+    if (is !== 'joining') before.current = is;
+  }, [is]);
   return (
     <div class="visually-hidden" aria-live="polite">
       {text}
