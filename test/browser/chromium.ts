@@ -1,0 +1,33 @@
+import { access, constants } from 'node:fs/promises';
+import { type Browser, chromium } from 'playwright-core';
+
+const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+
+/** The Chromium of this machine: where the variable CHROMIUM says, or where Linux has it. Undefined where there is none. */
+export async function findChromium(): Promise<string | undefined> {
+  for (const path of process.env.CHROMIUM ? [process.env.CHROMIUM] : PLACES)
+    if (
+      await access(path, constants.X_OK).then(
+        () => true,
+        () => false,
+      )
+    )
+      return path;
+  return undefined;
+}
+
+/** Starts a Chromium without a window, with an empty profile of its own, that talks to nobody but the pages it is given. */
+export const startChromium = (executablePath: string): Promise<Browser> =>
+  chromium.launch({
+    executablePath,
+    headless: true,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });

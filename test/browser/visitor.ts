@@ -1,0 +1,69 @@
+import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from 'playwright-core';
+
+/** Somebody who looks at the web client, in a browser context of their own: with cookies and storage that nobody shares. */
+export interface Visitor {
+  readonly name: string;
+  readonly page: Page;
+  readonly context: BrowserContext;
+  /** Whatever the page has complained of: console, exceptions, violations of its security policy. */
+  readonly problems: string[];
+}
+
+export async function visit(
+  browser: Browser,
+  url: string,
+  name: string,
+  options: BrowserContextOptions = {},
+): Promise<Visitor> {
+  const context = await browser.newContext({ viewport: { width: 1200, height: 760 }, locale: 'en-GB', ...options });
+  const page = await context.newPage();
+  const problems: string[] = [];
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) problems.push(`console: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => problems.push(`exception: ${error.stack ?? error.message}`));
+  await page.exposeFunction('reportViolation', (text: string) => problems.push(`security policy: ${text}`));
+  await page.addInitScript(`document.addEventListener('securitypolicyviolation', (violation) =>
+    reportViolation(violation.violatedDirective + ' ' + violation.blockedURI));`);
+  await page.goto(url);
+  return { name, page, context, problems };
+}
+
+/** As `visit`, and signs in. */
+export async function signIn(...visiting: Parameters<typeof visit>): Promise<Visitor> {
+  const visitor = await visit(...visiting);
+  const { page, name } = visitor;
+  await page.getByLabel('Who are you?').fill(name);
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.getByRole('heading', { name: 'Your rooms' }).waitFor();
+  return visitor;
+}
+
+/* Parts of the page */
+
+export const messageField = ({ page }: Visitor): Locator => page.getByLabel('Message', { exact: true });
+
+/** Messages with this text, or file name. */
+export const messages = ({ page }: Visitor, text: string | RegExp): Locator =>
+  page.getByRole('article').filter({ hasText: text });
+
+/** The line of a participant under "Online" or "Offline". */
+export const person = ({ page }: Visitor, name: string): Locator =>
+  page.getByRole('complementary', { name: 'People in this room' }).getByRole('listitem').filter({ hasText: name });
+
+/** Opens a room from the list, and waits until it is joined. */
+export async function enter(visitor: Visitor, room: string): Promise<void> {
+  await visitor.page.getByRole('link', { name: room }).click();
+  await messageField(visitor).and(visitor.page.getByPlaceholder('Write a message')).waitFor();
+}
+
+export async function say(visitor: Visitor, text: string): Promise<void> {
+  await messageField(visitor).fill(text);
+  await messageField(visitor).press('Enter');
+}
+
+/** Chooses from the menu that this button unfolds. */
+export async function choose({ page }: Visitor, menu: string, item: string): Promise<void> {
+  await page.getByLabel(menu, { exact: true }).click();
+  await page.getByRole('button', { name: item }).click();
+}

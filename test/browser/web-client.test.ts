@@ -1,0 +1,487 @@
+import type { Browser, BrowserContextOptions, Locator } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type Connection, type LiveRoom, RoomsClient } from '../../client/src/index.ts';
+import { requestToken } from '../../local/iams.ts';
+import { npmStart, type RunningStack } from '../e2e/npm-start.ts';
+import { findChromium, startChromium } from './chromium.ts';
+import { picture } from './picture.ts';
+import { choose, enter, messageField, messages, person, say, signIn, type Visitor, visit } from './visitor.ts';
+
+const chromium = await findChromium();
+const reason =
+  'there is no Chromium on this machine: "apt-get install chromium", or say where it is with CHROMIUM=<path>';
+if (!chromium) console.log(`The web client is not tested: ${reason}.`);
+
+describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skipped: ${reason})`, () => {
+  let stack: RunningStack;
+  let browser: Browser;
+  const visitors: Visitor[] = [];
+  const connections: Connection[] = [];
+
+  beforeAll(async () => {
+    [stack, browser] = await Promise.all([npmStart(), startChromium(chromium ?? '')]);
+  });
+  afterEach(async () => {
+    for (const connection of connections.splice(0)) connection.close();
+    const leaving = visitors.splice(0);
+    for (const { context } of leaving) await context.close();
+    expect(leaving.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`))).toEqual([]);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await stack?.close();
+  });
+
+  async function come(name: string, options?: BrowserContextOptions): Promise<Visitor> {
+    const visitor = await signIn(browser, stack.http, name, options);
+    visitors.push(visitor);
+    return visitor;
+  }
+
+  const clientOf = (user: string): RoomsClient =>
+    new RoomsClient({ url: stack.http, wsUrl: stack.ws, token: () => requestToken(stack.issuer, user) });
+
+  /** A user without a browser is in the room until the end of the test. */
+  async function joinAs(user: string, room_id: string): Promise<LiveRoom> {
+    const connection = await clientOf(user).connect();
+    connections.push(connection);
+    return connection.join(room_id);
+  }
+
+  let rooms = 0;
+  /** Alice's room with Bob in it, which nobody has entered yet. */
+  async function newRoom(more: { start_time?: string; end_time?: string } = {}) {
+    const name = `Room ${++rooms}.`;
+    const { room_id } = await clientOf('alice').createRoom({ name, participant_ids: ['bob'], ...more });
+    return { name, room_id };
+  }
+
+  /** Both have entered a room of their own. */
+  async function meeting() {
+    const room = await newRoom();
+    const [alice, bob] = await Promise.all([come('alice'), come('bob')]);
+    await Promise.all([enter(alice, room.name), enter(bob, room.name)]);
+    return { ...room, alice, bob };
+  }
+
+  const shown = (locator: Locator): Promise<void> => locator.waitFor();
+  const gone = (locator: Locator): Promise<void> => locator.waitFor({ state: 'detached' });
+  const evaluate = (visitor: Visitor, script: string): Promise<unknown> => visitor.page.evaluate(script);
+  /** Waits until a script that runs in the page is true. */
+  const becomes = async (visitor: Visitor, script: string): Promise<void> => {
+    await visitor.page.waitForFunction(script);
+  };
+
+  it('is served as what it is, under a policy that lets no foreign script in', async () => {
+    const served = async (path: string) => (await fetch(stack.http + path)).headers;
+    expect((await served('/')).get('content-type')).toBe('text/html; charset=utf-8');
+    expect((await served('/web/main.js')).get('content-type')).toBe('text/javascript; charset=utf-8');
+    expect((await served('/web/main.css')).get('content-type')).toBe('text/css; charset=utf-8');
+    const policy = (await served('/')).get('content-security-policy') ?? '';
+    expect(policy.split('; ')).toEqual(
+      expect.arrayContaining(["default-src 'none'", "script-src 'self'", "require-trusted-types-for 'script'"]),
+    );
+    expect(policy).not.toContain('unsafe');
+    const config = await fetch(`${stack.http}/_local/config.json`);
+    expect(await config.json()).toEqual({ http: stack.http, ws: stack.ws, issuer: stack.issuer });
+
+    const visitor = await visit(browser, stack.http, 'intruder');
+    await evaluate(
+      visitor,
+      `document.body.append(Object.assign(document.createElement('script'), { text: 'hacked = 1' }))`,
+    ).catch(() => {});
+    expect(await evaluate(visitor, 'typeof hacked')).toBe('undefined');
+    expect(visitor.problems.join()).toContain('require-trusted-types-for');
+    await visitor.context.close();
+  });
+
+  it('two users see each other come, talk both ways, and go', async () => {
+    const alice = await come('alice');
+    const room = `Night shift ${++rooms}`;
+    await alice.page.getByRole('button', { name: 'New room' }).click();
+    await alice.page.getByLabel('Name').fill(room);
+    await alice.page.getByRole('button', { name: 'Add bob' }).click();
+    await alice.page.getByRole('button', { name: 'Create room' }).click();
+    await shown(alice.page.getByText('Nothing has been said yet'));
+    await shown(alice.page.getByText('Offline (1)'));
+
+    const bob = await come('bob');
+    await enter(bob, room);
+    await shown(alice.page.getByText('Online (2)'));
+    await shown(bob.page.getByText('Online (2)'));
+
+    const markup = '<img src="/nowhere" onerror="hacked = 1"> **hello**';
+    await say(alice, markup);
+    await shown(messages(bob, markup));
+    await shown(messages(alice, markup).filter({ hasText: 'Sent' }));
+    await say(bob, 'Good evening, Alice 👋');
+    await shown(messages(alice, 'Good evening, Alice 👋'));
+    await shown(alice.page.locator('[aria-live=polite]', { hasText: 'bob: Good evening, Alice 👋' }));
+    // Each once, to both, whatever came by reply, broadcast or history.
+    for (const visitor of [alice, bob]) expect(await visitor.page.getByRole('article').count()).toBe(2);
+    expect(await evaluate(bob, 'typeof hacked')).toBe('undefined');
+
+    await bob.page.getByRole('button', { name: 'Switch user' }).click();
+    await shown(alice.page.getByText('Online (1)'));
+    await shown(person(alice, 'bob'));
+  });
+
+  it('a picture goes with a progress bar, and is seen inline; another file can be saved', async () => {
+    const { alice, bob } = await meeting();
+    const file = picture(1_000, 700);
+    const session = await alice.context.newCDPSession(alice.page);
+    const slowly = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 1_500_000 };
+    await session.send('Network.emulateNetworkConditions', slowly);
+    await evaluate(
+      alice,
+      `globalThis.seen = []; new MutationObserver(() => {
+        const bar = document.querySelector('progress');
+        if (bar) seen.push(bar.value);
+      }).observe(document.body, { subtree: true, childList: true, attributes: true });`,
+    );
+    const chooser = alice.page.waitForEvent('filechooser');
+    await alice.page.getByRole('button', { name: 'Attach a file' }).click();
+    await (await chooser).setFiles({ name: 'queue <b>7</b>.png', mimeType: 'image/png', buffer: file });
+    await alice.page.getByRole('button', { name: 'Send', exact: true }).click();
+    for (const visitor of [bob, alice]) {
+      await shown(visitor.page.getByRole('img', { name: 'queue <b>7</b>.png' }));
+      await becomes(visitor, `document.querySelector('article img').naturalWidth === 1000`);
+    }
+    await shown(messages(alice, 'Sent'));
+    const values = (await evaluate(alice, '[...new Set(seen)]')) as number[];
+    expect(values.length).toBeGreaterThan(2);
+    expect(values).toEqual(values.toSorted((a, b) => a - b));
+    expect(values.at(-1)).toBe(file.length);
+
+    await session.send('Network.emulateNetworkConditions', { ...slowly, uploadThroughput: -1 });
+    // Pasted, and dropped.
+    const transfer = (name: string) =>
+      `(() => { const data = new DataTransfer(); data.items.add(new File(['${name}'], '${name}', { type: 'text/plain' })); return data; })()`;
+    await evaluate(
+      alice,
+      `document.querySelector('.composer textarea').dispatchEvent(
+        new ClipboardEvent('paste', { clipboardData: ${transfer('pasted.txt')}, bubbles: true, cancelable: true }))`,
+    );
+    await evaluate(
+      alice,
+      `document.querySelector('.chat').dispatchEvent(
+        new DragEvent('drop', { dataTransfer: ${transfer('dropped.txt')}, bubbles: true, cancelable: true }))`,
+    );
+    await shown(alice.page.getByRole('list', { name: 'Files to send' }).getByText('dropped.txt'));
+    await say(alice, 'Both files');
+    await shown(messages(bob, 'pasted.txt').filter({ hasText: 'Both files' }));
+    await shown(messages(bob, 'dropped.txt'));
+    const download = bob.page.waitForEvent('download');
+    await bob.page.getByRole('button', { name: /^Download dropped.txt/ }).click();
+    expect((await download).suggestedFilename()).toBe('dropped.txt');
+  });
+
+  it('what cannot be uploaded is said, and can be tried again', async () => {
+    const { alice, bob } = await meeting();
+    const isUpload = (url: URL): boolean => url.searchParams.has('X-Amz-Signature');
+    await alice.page.route(isUpload, (route) =>
+      route.request().method() === 'PUT'
+        ? route.fulfill({
+            status: 403,
+            headers: { 'access-control-allow-origin': '*' },
+            body: '<Code>AccessDenied</Code>',
+          })
+        : route.continue(),
+    );
+    await alice.page.locator('input[type=file]').setInputFiles({
+      name: 'notes.txt',
+      mimeType: 'text/plain',
+      buffer: Buffer.from('notes'),
+    });
+    await say(alice, 'My notes');
+    await shown(messages(alice, 'Not sent. The storage refused the upload'));
+    await alice.page.unroute(isUpload);
+    // The browser itself reports the refusal that was made here.
+    expect(alice.problems.splice(0)).toEqual([expect.stringContaining('403')]);
+    await alice.page.getByRole('button', { name: 'Retry' }).click();
+    await shown(messages(bob, 'My notes').filter({ hasText: 'notes.txt' }));
+    await gone(messages(alice, 'Not sent.'));
+    expect(await messages(alice, 'My notes').count()).toBe(1);
+  });
+
+  it('earlier messages come on the way up, in order, and what is read stays in its place', async () => {
+    const room = await newRoom();
+    const bobs = await joinAs('bob', room.room_id);
+    for (let number = 1; number <= 130; number++) await bobs.send({ text: `Message number ${number}.` });
+    const alice = await come('alice');
+    await enter(alice, room.name);
+    await shown(messages(alice, 'Message number 130.'));
+    expect(await alice.page.getByRole('article').count()).toBe(50);
+    const log = alice.page.getByRole('log', { name: 'Messages' });
+    const first = messages(alice, 'Message number 81.');
+    await first.scrollIntoViewIfNeeded();
+    await shown(messages(alice, 'Message number 31.'));
+    // What was first is still in sight, although fifty came in above it.
+    const [top, view] = [await first.boundingBox(), await log.boundingBox()];
+    expect(top && view && top.y >= view.y - 1 && top.y < view.y + view.height).toBe(true);
+    for (let scrolled = 0; (await alice.page.getByText('This is where it begins.').count()) === 0; scrolled++) {
+      expect(scrolled).toBeLessThan(1_000);
+      await log.press('Home');
+    }
+    const texts = await alice.page.locator('article .text').allTextContents();
+    expect(texts).toEqual(Array.from({ length: 130 }, (_, index) => `Message number ${index + 1}.`));
+    // Far up, one is told of what is new; and can get there.
+    await bobs.send({ text: 'The newest one' });
+    await alice.page.getByRole('button', { name: 'New message' }).click();
+    await becomes(
+      alice,
+      `(({ scrollTop, clientHeight, scrollHeight }) => scrollHeight - clientHeight - scrollTop < 5)(
+      document.querySelector('[role=log]'))`,
+    );
+  });
+
+  it('an outage is told, nothing is lost in it, and nothing comes twice', async () => {
+    const room = await newRoom();
+    const bob = await come('bob');
+    await enter(bob, room.name);
+    const alice = await visit(browser, stack.http, 'alice');
+    visitors.push(alice);
+    let cut = false;
+    const lines = new Set<{ close(): Promise<void> }>();
+    await alice.page.routeWebSocket(stack.ws, (line) => {
+      if (cut) return void line.close();
+      line.connectToServer();
+      lines.add(line);
+    });
+    await alice.page.reload();
+    await alice.page.getByRole('button', { name: 'alice' }).click();
+    await enter(alice, room.name);
+    await say(alice, 'Before');
+    await shown(messages(bob, 'Before'));
+
+    cut = true;
+    for (const line of lines) await line.close();
+    await shown(alice.page.getByRole('status').getByText('Connection lost. Reconnecting'));
+    await say(alice, 'Into the void');
+    await say(bob, 'Meanwhile');
+    await shown(messages(bob, 'Meanwhile').filter({ hasText: 'Sent' }));
+    await shown(messages(alice, 'Into the void').filter({ hasText: 'Sending…' }));
+    expect(await messages(alice, 'Meanwhile').count()).toBe(0);
+
+    cut = false;
+    await shown(messages(alice, 'Meanwhile'));
+    await shown(messages(bob, 'Into the void'));
+    await gone(alice.page.getByText('Connection lost.'));
+    for (const visitor of [alice, bob]) {
+      await gone(visitor.page.getByText('Sending…'));
+      expect(await visitor.page.locator('article .text').allTextContents()).toEqual([
+        'Before',
+        'Meanwhile',
+        'Into the void',
+      ]);
+    }
+  });
+
+  it('who is removed is told at once, and can write no more; who is added again can', async () => {
+    const { alice, bob, room_id } = await meeting();
+    await choose(alice, 'Actions for bob', 'Make admin');
+    await shown(bob.page.getByText('You are now an admin.'));
+    await shown(person(bob, 'bob').getByText('you · admin'));
+    await choose(alice, 'Actions for bob', 'Remove…');
+    await alice.page.getByRole('dialog', { name: 'Remove bob?' }).getByRole('button', { name: 'Remove' }).click();
+    await shown(bob.page.getByText('You were removed from this room.').first());
+    await gone(messageField(bob));
+    await shown(alice.page.getByText('bob was removed.').first());
+    await gone(person(alice, 'bob'));
+    await shown(bob.page.getByRole('button', { name: 'Back to your rooms' }).last());
+
+    await alice.page.getByRole('button', { name: 'Add', exact: true }).click();
+    await alice.page.getByLabel('User IDs').fill('bob');
+    await alice.page.getByRole('dialog').getByRole('button', { name: 'Add', exact: true }).click();
+    await shown(person(alice, 'bob'));
+    await bob.page.getByRole('button', { name: 'Enter again' }).click();
+    await say(bob, 'Here again');
+    await shown(messages(alice, 'Here again'));
+    expect((await clientOf('bob').getRoom(room_id)).is_admin).toBe(false);
+  });
+
+  it('a refusal is said where it happened', async () => {
+    const { alice } = await meeting();
+    await choose(alice, 'Actions for alice', 'Stop being an admin');
+    await shown(alice.page.getByRole('alert').getByText('You are the only admin. Make somebody else an admin first.'));
+    await alice.page.getByRole('button', { name: 'Add', exact: true }).click();
+    await alice.page.getByLabel('User IDs').fill('two/words');
+    await alice.page.getByRole('dialog').getByRole('button', { name: 'Add', exact: true }).click();
+    await shown(alice.page.getByRole('dialog').getByRole('alert').getByText('may contain only letters'));
+    // The browser itself reports the two refusals.
+    expect(alice.problems.splice(0).map((problem) => /status of (\d+)/.exec(problem)?.[1])).toEqual(['409', '400']);
+  });
+
+  it('a room is renamed and ended in front of everybody', async () => {
+    const { alice, bob, name } = await meeting();
+    await choose(alice, 'Room actions', 'Edit room…');
+    await alice.page.getByLabel('Name').fill(`${name} Renamed`);
+    await alice.page.getByRole('button', { name: 'Save' }).click();
+    await shown(bob.page.getByRole('heading', { name: `${name} Renamed` }));
+    await shown(bob.page.getByRole('link', { name: `${name} Renamed` }));
+
+    await choose(alice, 'Room actions', 'End room…');
+    await alice.page.getByRole('radio', { name: 'In' }).check();
+    await alice.page.getByLabel('Minutes until the room ends').fill('10');
+    await alice.page.getByRole('button', { name: 'Set the end' }).click();
+    await shown(bob.page.getByRole('timer').getByText(/^Ends in (10:0|9:5)\d$/));
+
+    await choose(alice, 'Room actions', 'End room…');
+    await alice.page.getByLabel('Reason').fill('Shift is over');
+    await alice.page.getByRole('button', { name: 'End room', exact: true }).click();
+    for (const visitor of [alice, bob]) {
+      await shown(visitor.page.getByText('This room has ended. Shift is over.'));
+      await gone(messageField(visitor));
+      await shown(visitor.page.getByRole('link', { name: `${name} Renamed Ended` }));
+      await shown(visitor.page.getByText('Offline (2)'));
+    }
+    await choose(bob, 'Room actions', 'Archive');
+    await gone(bob.page.getByRole('link', { name: `${name} Renamed` }));
+    await bob.page.getByText(/^Archived \(/).click();
+    await shown(bob.page.getByRole('link', { name: `${name} Renamed Ended` }));
+  });
+
+  it('a booked room opens by itself when its time comes, and closes when it is over', async () => {
+    const start = Date.now() + 8_000;
+    const { name } = await newRoom({
+      start_time: new Date(start).toISOString(),
+      end_time: new Date(start + 8_000).toISOString(),
+    });
+    const alice = await come('alice');
+    await alice.page.getByRole('link', { name: `${name} Booked` }).click();
+    await shown(alice.page.getByText('This room has not started yet'));
+    expect(await messageField(alice).count()).toBe(0);
+    await say(alice, 'On time');
+    await shown(messages(alice, 'On time').filter({ hasText: 'Sent' }));
+    await shown(alice.page.getByRole('link', { name: `${name} Started` }));
+    await shown(alice.page.getByText('This room has ended.').first());
+    await shown(alice.page.getByRole('link', { name: `${name} Ended` }));
+  });
+
+  it('everything can be done with the keyboard alone', async () => {
+    const alice = await visit(browser, stack.http, 'alice');
+    visitors.push(alice);
+    const { keyboard } = alice.page;
+    const focused = () =>
+      evaluate(
+        alice,
+        `(({ ariaLabel, innerText, labels, placeholder }) =>
+      ariaLabel || innerText?.trim() || labels?.[0]?.innerText || placeholder)(document.activeElement)`,
+      );
+    /** Tab, or another key, until that has the focus; and that can be seen. */
+    const reach = async (name: string, key = 'Tab'): Promise<void> => {
+      for (let presses = 0; (await focused()) !== name; presses++) {
+        expect(presses, `${name} is not reached; at last: ${await focused()}`).toBeLessThan(40);
+        await keyboard.press(key);
+      }
+      expect(await evaluate(alice, `document.activeElement.closest(':focus-visible, :focus-within') !== null`)).toBe(
+        true,
+      );
+    };
+    await reach('Who are you?');
+    await keyboard.type('alice');
+    await keyboard.press('Enter');
+    await shown(alice.page.getByRole('heading', { name: 'Your rooms' }));
+
+    await reach('New room');
+    await keyboard.press('Enter');
+    await shown(alice.page.getByRole('dialog', { name: 'New room' }));
+    await keyboard.press('Escape');
+    await gone(alice.page.getByRole('dialog'));
+    expect(await focused()).toBe('New room');
+    await keyboard.press('Enter');
+    await reach('Name');
+    const name = `By keyboard ${++rooms}`;
+    await keyboard.type(name);
+    await reach('Add bob');
+    await keyboard.press('Space');
+    await keyboard.press('Shift+Tab');
+    await keyboard.press('Enter');
+    await shown(alice.page.getByRole('heading', { name }));
+
+    await becomes(alice, `document.activeElement.placeholder === 'Write a message'`);
+    await keyboard.type('One line');
+    await keyboard.press('Shift+Enter');
+    await keyboard.type('and another');
+    await keyboard.press('Enter');
+    await shown(messages(alice, 'One line\nand another').filter({ hasText: 'Sent' }));
+    expect(await messages(alice, 'One line').locator('.text').textContent()).toBe('One line\nand another');
+    expect(await messageField(alice).inputValue()).toBe('');
+
+    await reach('Actions for bob');
+    await keyboard.press('Enter');
+    await reach('Make admin');
+    await keyboard.press('Escape');
+    expect(await focused()).toBe('Actions for bob');
+    await keyboard.press('Enter');
+    await reach('Make admin');
+    await keyboard.press('Enter');
+    await shown(person(alice, 'bob').getByText('admin'));
+
+    await reach('Room actions', 'Shift+Tab');
+    await keyboard.press('Enter');
+    await reach('End room…');
+    await keyboard.press('Enter');
+    await shown(alice.page.getByRole('dialog'));
+    await reach('End room');
+    await keyboard.press('Enter');
+    await shown(alice.page.getByText('This room has ended.').first());
+  });
+
+  it.each([
+    ['light', 1_200],
+    ['dark', 1_200],
+    ['light', 360],
+    ['dark', 360],
+  ] as const)('fits and can be read: %s, %i pixels wide', async (colorScheme, width) => {
+    const room = await newRoom();
+    const bob = await joinAs('bob', room.room_id);
+    await bob.send({ text: `A word that does not end: ${'x'.repeat(300)}` });
+    const file = new File(['x'], `${'a long name '.repeat(15)}.txt`, { type: 'text/plain' });
+    await bob.send({ text: '', attachment: file });
+    const alice = await come('alice', { colorScheme, viewport: { width, height: 700 } });
+    const fits = async (where: string): Promise<void> => {
+      const widths = await evaluate(
+        alice,
+        '[document.documentElement.scrollWidth, ...[...document.querySelectorAll(".chat-scroll, dialog, .people")].map((e) => e.scrollWidth - e.clientWidth + innerWidth)]',
+      );
+      expect(widths, where).toEqual((widths as number[]).map(() => width));
+    };
+    await fits('the list');
+    await alice.page.getByRole('link', { name: room.name }).click();
+    await shown(messages(alice, 'a long name'));
+    await fits('the room');
+    if (width < 720) {
+      await alice.page.getByRole('button', { name: /^People, \d online$/ }).click();
+      await fits('the people');
+      await alice.page.getByRole('button', { name: 'Close' }).click();
+    }
+    await choose(alice, 'Room actions', 'Edit room…');
+    await fits('a dialog');
+    expect(await contrast(alice)).toBeGreaterThanOrEqual(4.5);
+  });
+
+  /** The least contrast of any text in sight with what it stands on, as WCAG 2 counts it; 4.5 is what it asks for (1.4.3). */
+  const contrast = async (visitor: Visitor): Promise<number> =>
+    Number(
+      await evaluate(
+        visitor,
+        `(() => {
+          const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+          const paint = (colours) => {
+            canvas.clearRect(0, 0, 1, 1);
+            for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+            const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((c) => c / 255)
+              .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+          };
+          const behind = (element) => element ? [...behind(element.parentElement), getComputedStyle(element).backgroundColor] : ['white'];
+          const ratios = [...document.querySelectorAll('body *')]
+            .filter((e) => e.checkVisibility() && !e.disabled && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
+            .map((e) => [paint(behind(e)), paint([...behind(e), getComputedStyle(e).color])].sort((a, b) => a - b))
+            .map(([dark, light]) => (light + 0.05) / (dark + 0.05));
+          return Math.min(...ratios);
+        })()`,
+      ),
+    );
+});
