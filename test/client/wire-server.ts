@@ -137,6 +137,9 @@ export async function startWireServer(): Promise<WireServer> {
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // A page that scripts can be put into: a browser lets only one from this machine talk to this machine.
+    if (request.url === '/page')
+      return void response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>');
     const user = userOf(request.headers.authorization?.replace('Bearer ', ''));
     if (!user) return void send(response, 401, { message: 'Unauthorized' });
     const url = new URL(request.url ?? '/', 'http://localhost');

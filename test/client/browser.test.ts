@@ -1,0 +1,82 @@
+import { existsSync } from 'node:fs';
+import { type Browser, chromium } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type * as Client from '../../client/src/index.ts';
+import { browserBundle } from './bundle.ts';
+import { type Storage, startStorage } from './storage.ts';
+import { startWireServer, unsignedToken, type WireServer } from './wire-server.ts';
+
+/** Debian's; CHROMIUM names another. */
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const FILE = '0199d3f4-8a10-7c44-b1de-5a7c0e9f3b02';
+const SIZE = 6 * 1024 * 1024;
+
+let server: WireServer;
+let storage: Storage;
+let browser: Browser;
+
+// Only where there is a browser: everything else about the client is tested without one.
+const inBrowser = test.skipIf(!existsSync(CHROMIUM));
+
+beforeAll(async () => {
+  if (!existsSync(CHROMIUM)) return;
+  [server, storage, browser] = await Promise.all([
+    startWireServer(),
+    startStorage(),
+    chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] }),
+  ]);
+});
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+  await storage?.close();
+});
+
+declare const Rooms: typeof Client;
+
+inBrowser('in a browser: chat over its WebSocket, and files with progress', async () => {
+  const page = await browser.newPage();
+  const json = (data: object) => ({ contentType: 'application/json', body: JSON.stringify({ data }) });
+  const upload = await storage.upload(FILE, SIZE, 'application/x-thing');
+  const download = await storage.download(FILE, { name: 'big.bin', size: SIZE, content_type: 'application/x-thing' });
+  await page.route(/\/upload\?/, (route) => route.fulfill(json(upload)));
+  await page.route(/\/download\?/, (route) => route.fulfill(json(download)));
+  const puts: string[] = [];
+  page.on('request', (request) => {
+    if (request.method() === 'PUT') puts.push(request.resourceType());
+  });
+  await page.goto(`${server.url}/page`);
+  await page.addScriptTag({ content: Buffer.from(await browserBundle('Rooms')).toString() });
+  const result = await page.evaluate(
+    async ({ url, wsUrl, token, size }) => {
+      const rooms = new Rooms.RoomsClient({ url, wsUrl, token: () => token });
+      const { room_id } = await rooms.createRoom({ name: 'Browser' });
+      const room = await rooms.join(room_id);
+      const heard: (string | null)[] = [];
+      room.on('message', ({ text }) => heard.push(text));
+      const bytes = new Uint8Array(size).map((_, i) => i);
+      const up: Client.Progress[] = [];
+      const down: Client.Progress[] = [];
+      const file = new File([bytes], 'big.bin', { type: 'application/x-thing' });
+      const sent = await room.send({ text: 'see here', attachment: file }, { onProgress: (one) => up.push(one) });
+      const onProgress = (one: Client.Progress) => down.push(one);
+      const { blob } = await rooms.downloadFile(room_id, { message_id: sent.message_id }, { onProgress });
+      const back = new Uint8Array(await blob.arrayBuffer());
+      const same = back.length === size && back.every((byte, i) => byte === bytes[i]);
+      const connection = await rooms.connect();
+      const { userId } = connection;
+      connection.close();
+      return { heard, same, userId, up, down, state: connection.state };
+    },
+    { url: server.url, wsUrl: server.wsUrl, token: unsignedToken('alice'), size: SIZE },
+  );
+  expect(result).toMatchObject({ heard: ['see here'], same: true, userId: 'alice', state: 'closed' });
+  // Only XMLHttpRequest tells the progress of an upload.
+  expect(puts).toEqual(['xhr']);
+  for (const progress of [result.up, result.down]) {
+    expect(progress[0]).toEqual({ loaded: 0, total: SIZE });
+    expect(progress.at(-1)).toEqual({ loaded: SIZE, total: SIZE });
+    const loaded = progress.map((one) => one.loaded);
+    expect(loaded).toEqual(loaded.toSorted((a, b) => a - b));
+  }
+});
