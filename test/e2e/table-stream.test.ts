@@ -1,0 +1,263 @@
+import { CreateTableCommand, DeleteItemCommand, DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
+import * as v from 'valibot';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type DynamoDbLocal, startDynamoDb } from '../../local/dynamodb.ts';
+import { compileFilters } from '../../local/event-pattern.ts';
+import type { EventSourceMapping } from '../../local/event-source-mapping.ts';
+import type { LocalFunction } from '../../local/lambda.ts';
+import { createStreamMapping } from '../../local/stream-mapping.ts';
+import { readStream } from '../../local/stream-reader.ts';
+
+/*
+ * From a table of DynamoDB Local through its stream to functions that a test writes.
+ */
+
+let dynamodb: DynamoDbLocal;
+let client: DynamoDBClient;
+beforeAll(async () => {
+  dynamodb = await startDynamoDb({ port: 4003 });
+  client = new DynamoDBClient({
+    endpoint: dynamodb.url,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'x', secretAccessKey: 'x' },
+  });
+});
+afterAll(async () => {
+  client?.destroy();
+  await dynamodb?.close();
+});
+const closers: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+const image = v.looseObject({ PK: v.object({ S: v.string() }), SK: v.object({ S: v.string() }) });
+const streamEvent = v.object({
+  Records: v.array(
+    v.looseObject({
+      eventName: v.string(),
+      eventSourceARN: v.string(),
+      dynamodb: v.looseObject({
+        Keys: image,
+        NewImage: v.optional(image),
+        SequenceNumber: v.string(),
+        ApproximateCreationDateTime: v.number(),
+      }),
+    }),
+  ),
+});
+type Records = v.InferOutput<typeof streamEvent>['Records'];
+
+const ARN = 'arn:aws:dynamodb:us-east-1:000000000000:table/rooms/stream/local';
+const usual: EventSourceMapping = {
+  sourceArn: ARN,
+  functionName: 'target',
+  batchSize: 100,
+  passes: () => true,
+  bisect: true,
+  retryAttempts: 1,
+  maxRecordAgeSeconds: Number.POSITIVE_INFINITY,
+  parallelizationFactor: 1,
+  reportsItemFailures: true,
+  onFailure: 'arn:aws:sqs:us-east-1:000000000000:dead',
+  maxConcurrency: 5,
+};
+
+let tables = 0;
+
+/** A new table whose stream is handed to functions. `put` writes an item, PK and SK as given: `CHAT#1/MESSAGE#1`. */
+async function stream(
+  mappings: readonly { mapping?: Partial<EventSourceMapping>; act: (records: Records) => unknown }[],
+) {
+  const TableName = `stream-${++tables}`;
+  const { TableDescription } = await client.send(
+    new CreateTableCommand({
+      TableName,
+      BillingMode: 'PAY_PER_REQUEST',
+      AttributeDefinitions: [
+        { AttributeName: 'PK', AttributeType: 'S' },
+        { AttributeName: 'SK', AttributeType: 'S' },
+      ],
+      KeySchema: [
+        { AttributeName: 'PK', KeyType: 'HASH' },
+        { AttributeName: 'SK', KeyType: 'RANGE' },
+      ],
+      StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' },
+    }),
+  );
+  const givenUp: { destination: string; body: unknown }[] = [];
+  const log = (): void => {};
+  const parts = mappings.map(({ mapping, act }) => {
+    const fn: LocalFunction = {
+      config: {
+        name: 'target',
+        arn: 'arn:target',
+        directory: '/',
+        handler: 'index.handler',
+        variables: {},
+        timeoutSeconds: 3,
+        memoryMegabytes: 128,
+        logFormat: 'JSON',
+        logGroup: '/logs',
+      },
+      async invoke(event) {
+        try {
+          const result = await act(v.parse(streamEvent, JSON.parse(event)).Records);
+          return { ok: true, payload: JSON.stringify(result ?? null) };
+        } catch (error) {
+          return { ok: false, payload: JSON.stringify({ errorType: 'Error', errorMessage: String(error) }) };
+        }
+      },
+      close: async () => {},
+    };
+    return createStreamMapping({
+      mapping: { ...usual, ...mapping },
+      fn,
+      region: 'us-east-1',
+      partitionKey: 'PK',
+      giveUp: async (destination, body) => void givenUp.push({ destination, body: JSON.parse(body) }),
+      log,
+    });
+  });
+  const reader = await readStream({
+    endpoint: dynamodb.url,
+    streamArn: TableDescription?.LatestStreamArn ?? '',
+    take: (records, shardId) => {
+      for (const part of parts) part.take(records, shardId);
+    },
+    log,
+  });
+  closers.push(...parts.map((part) => part.close), reader.close);
+  const keyOf = (path: string) => {
+    const [PK = '', SK = ''] = path.split('/');
+    return { PK: { S: PK }, SK: { S: SK } };
+  };
+  return {
+    givenUp,
+    put: (path: string, fields: object = {}) =>
+      client.send(new PutItemCommand({ TableName, Item: { ...keyOf(path), ...fields } })),
+    remove: (path: string) => client.send(new DeleteItemCommand({ TableName, Key: keyOf(path) })),
+  };
+}
+
+const pathOf = ({ dynamodb: { Keys } }: Records[number]): string => `${Keys.PK.S}/${Keys.SK.S}`;
+
+describe('the stream of a table', () => {
+  it('reaches two functions, each with what its filter lets pass, in Lambda’s form', async () => {
+    const [messages, rooms]: [Records, Records] = [[], []];
+    const passing = (pattern: object) => ({ passes: compileFilters([JSON.stringify(pattern)]) });
+    const { put, remove } = await stream([
+      {
+        mapping: passing({ eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: 'MESSAGE#' }] } } } }),
+        act: (records) => void messages.push(...records),
+      },
+      {
+        mapping: passing({ dynamodb: { Keys: { SK: { S: ['ROOM'] } } } }),
+        act: (records) => void rooms.push(...records),
+      },
+    ]);
+    await put('ROOM#1/ROOM', { bytes: { B: Buffer.from([1, 2]) }, admins: { SS: ['a'] } });
+    await put('CHAT#1/MESSAGE#1');
+    await put('CHAT#1/SENT#1');
+    await put('CHAT#1/MESSAGE#1', { text: { S: 'changed' } });
+    await put('CHAT#1/MESSAGE#2');
+    await remove('ROOM#1/ROOM');
+    await expect.poll(() => rooms.length).toBe(2);
+    await expect.poll(() => messages.map(pathOf)).toEqual(['CHAT#1/MESSAGE#1', 'CHAT#1/MESSAGE#2']);
+    expect(rooms).toMatchObject([
+      {
+        eventName: 'INSERT',
+        eventSource: 'aws:dynamodb',
+        eventSourceARN: ARN,
+        dynamodb: { NewImage: { bytes: { B: 'AQI=' }, admins: { SS: ['a'] } }, StreamViewType: 'NEW_AND_OLD_IMAGES' },
+      },
+      { eventName: 'REMOVE', dynamodb: { OldImage: { PK: { S: 'ROOM#1' } } } },
+    ]);
+    expect(Math.abs((rooms[0]?.dynamodb.ApproximateCreationDateTime ?? 0) - Date.now() / 1_000)).toBeLessThan(120);
+  });
+
+  it('keeps the order of each partition, whatever is worked on at the same time', async () => {
+    const done: string[] = [];
+    let [running, most] = [0, 0];
+    const { put } = await stream([
+      {
+        mapping: { parallelizationFactor: 10, batchSize: 3 },
+        act: async (records) => {
+          running += 1;
+          most = Math.max(most, running);
+          await new Promise((resolve) => setTimeout(resolve, Math.random() * 20));
+          done.push(...records.map(pathOf));
+          running -= 1;
+        },
+      },
+    ]);
+    const rooms = Array.from({ length: 8 }, (_, index) => `CHAT#${index}`);
+    for (let count = 10; count < 30; count += 1)
+      await Promise.all(rooms.map((room) => put(`${room}/MESSAGE#${count}`)));
+    await expect.poll(() => done.length, { timeout: 30_000 }).toBe(8 * 20);
+    for (const room of rooms) {
+      const own = done.filter((path) => path.startsWith(`${room}/`));
+      expect(own).toEqual([...own].sort());
+    }
+    expect(most).toBeGreaterThan(1);
+  });
+
+  it('goes on past a record that cannot be worked on, which goes to the queue, alone', async () => {
+    const done: string[] = [];
+    let first = true;
+    const { put, givenUp } = await stream([
+      {
+        act: async (records) => {
+          // So that all of them are in one batch.
+          if (first) await put('CHAT#1/later');
+          first = false;
+          if (records.some((record) => pathOf(record).endsWith('poison'))) throw new Error('poison');
+          done.push(...records.map(pathOf));
+        },
+      },
+    ]);
+    for (const name of ['a', 'b', 'poison', 'c', 'd']) await put(`CHAT#1/${name}`);
+    await expect
+      .poll(() => done, { timeout: 30_000 })
+      .toEqual(expect.arrayContaining(['CHAT#1/a', 'CHAT#1/b', 'CHAT#1/c', 'CHAT#1/d', 'CHAT#1/later']));
+    expect(done).toHaveLength(5);
+    expect(givenUp).toMatchObject([
+      {
+        destination: usual.onFailure,
+        body: {
+          requestContext: { condition: 'RetryAttemptsExhausted', functionArn: 'arn:target' },
+          DDBStreamBatchInfo: { batchSize: 1, streamArn: ARN },
+        },
+      },
+    ]);
+  });
+
+  it('goes on from the record that was reported', async () => {
+    const batches: string[][] = [];
+    let failures = 1;
+    const { put } = await stream([
+      {
+        act: async (records) => {
+          batches.push(records.map(pathOf));
+          const bad = records.find((record) => pathOf(record).endsWith('b'));
+          return bad && failures-- > 0
+            ? { batchItemFailures: [{ itemIdentifier: bad.dynamodb.SequenceNumber }] }
+            : undefined;
+        },
+      },
+    ]);
+    for (const name of ['a', 'b', 'c']) await put(`CHAT#1/${name}`);
+    const all = () => batches.flat();
+    const times = (path: string) => all().filter((each) => each === path).length;
+    await expect.poll(() => [times('CHAT#1/b'), all().at(-1)]).toEqual([2, 'CHAT#1/c']);
+    expect(times('CHAT#1/a')).toBe(1);
+  });
+
+  it('gives up what has grown too old', async () => {
+    const { put, givenUp } = await stream([
+      { mapping: { maxRecordAgeSeconds: -60 }, act: () => Promise.reject(new Error('never asked')) },
+    ]);
+    await put('CHAT#1/a');
+    await expect.poll(() => givenUp).toMatchObject([{ body: { requestContext: { condition: 'RecordAgeExceeded' } } }]);
+  });
+});
