@@ -8,10 +8,7 @@ const PATIENT = { testTimeout: 120_000, hookTimeout: 120_000 };
 export default defineConfig({
   test: {
     reporters: ['default', tally()],
-    // One at a time in CI: a DynamoDB Local that shares two cores answers later than the store's own time limits allow.
-    maxWorkers: process.env.CI ? 1 : 2,
-    // For the same reason: bursts of hundreds of requests can run into those limits on a busy machine.
-    retry: 2,
+    maxWorkers: 2,
     silent: 'passed-only',
     projects: [
       {
@@ -35,6 +32,16 @@ export default defineConfig({
       {
         // The client SDK, over real HTTP and real WebSockets.
         test: { name: 'client', include: ['test/client/**/*.test.ts'], ...PATIENT },
+      },
+      {
+        // The stacks, deployed to an emulated AWS: `npm run test:deploy`.
+        test: {
+          name: 'deploy',
+          include: ['test/deploy/**/*.test.ts'],
+          globalSetup: ['test/deploy/global-setup.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
+        },
       },
       {
         // `npm start` and what a user does with it.

@@ -1,0 +1,76 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { CREDENTIALS, REGION } from './emulator.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const BIN = join(ROOT, 'node_modules', '.bin');
+
+export interface Target {
+  readonly endpoint: string;
+  readonly certificate: string;
+  /** Where the assembly goes, and notes of what runs. */
+  readonly directory: string;
+}
+
+/** The variables that have every AWS client of a process talk to the emulator, and nothing else. */
+function environment({ endpoint, certificate }: Target): NodeJS.ProcessEnv {
+  const own = Object.entries(process.env).filter(([name]) => !name.startsWith('AWS_'));
+  return {
+    ...Object.fromEntries(own),
+    PATH: [BIN, process.env.PATH].join(delimiter),
+    AWS_ENDPOINT_URL: endpoint,
+    AWS_REGION: REGION,
+    AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
+    AWS_CA_BUNDLE: certificate,
+    NODE_EXTRA_CA_CERTS: certificate,
+    AWS_CONFIG_FILE: '/nowhere',
+    AWS_SHARED_CREDENTIALS_FILE: '/nowhere',
+    AWS_EC2_METADATA_DISABLED: 'true',
+    CDK_DISABLE_CLI_TELEMETRY: 'true',
+    CI: 'true',
+    NO_COLOR: '1',
+  };
+}
+
+const runningFile = (directory: string): string => join(directory, 'cdk-running');
+
+/**
+ * Runs the CDK CLI as a user does: `cdk <args> -c env=dev …`. Gives what it said. Throws, with the end of that, where it fails.
+ */
+export async function cdk(
+  target: Target,
+  context: Readonly<Record<string, string>>,
+  ...args: string[]
+): Promise<string> {
+  const options = Object.entries({ env: 'dev', ...context }).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
+  const child = spawn('cdk', [...args, ...options, '--output', join(target.directory, 'cdk.out'), '--no-notices'], {
+    cwd: ROOT,
+    env: environment(target),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  writeFileSync(runningFile(target.directory), String(child.pid));
+  let said = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+  const [code] = await once(child, 'close');
+  writeFileSync(runningFile(target.directory), '');
+  if (code === 0) return said;
+  throw new Error(`cdk ${args.join(' ')} ended with ${code}:\n${said.trim().split('\n').slice(-40).join('\n')}`);
+}
+
+/** Ends what `cdk` has started and not seen end, at once; from any process. */
+export function killCdk(directory: string): void {
+  try {
+    const pid = Number(readFileSync(runningFile(directory), 'utf8'));
+    if (pid > 0) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // None has run, or it has just ended.
+  }
+}

@@ -1,0 +1,357 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { ListTablesCommand } from '@aws-sdk/client-dynamodb';
+import {
+  DeleteRuleCommand,
+  ListEventBusesCommand,
+  PutRuleCommand,
+  PutTargetsCommand,
+  RemoveTargetsCommand,
+} from '@aws-sdk/client-eventbridge';
+import { ListBucketsCommand } from '@aws-sdk/client-s3';
+import { ListScheduleGroupsCommand } from '@aws-sdk/client-scheduler';
+import { CreateQueueCommand, DeleteQueueCommand, ListQueuesCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs';
+import * as v from 'valibot';
+import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { allRoutes } from '../../core/contract/index.ts';
+import { requestToken } from '../../local/iams.ts';
+import { type Client, connect, hangUp, Refused } from '../e2e/socket-client.ts';
+import {
+  ALICE,
+  BOB,
+  callersOf,
+  createRoom,
+  forgedTokens,
+  session,
+  transfer,
+  UNACCEPTABLE_CLAIMS,
+} from '../support/scenario.ts';
+import { emptyBucket, operator, reachable } from './aws.ts';
+import { cdk } from './cdk.ts';
+import { ACCOUNT, REGION } from './emulator.ts';
+import { progress } from './progress.ts';
+
+/*
+ * The CDK app as it is deployed, in an emulated AWS: ministack. It checks signatures, and what the roles of functions, of the
+ * CDK and of schedules are allowed; it runs the very bundles, behind API Gateway, streams, queues and the Scheduler.
+ *
+ * Where it differs from AWS, a comment beginning with "Emulator:" says so, here or in emulator.py. For all of this file:
+ * - It takes every TLS name of AWS for itself, so the URLs of the stacks are rewritten to reach it.
+ * - It does not enforce throttling, log retention, time to live, or that functions run on ARM.
+ */
+
+const given = inject('deployment');
+const outOfReach = 'outOfReach' in given ? given.outOfReach : undefined;
+
+/** The tests depend on each other's deployments, and on nothing else of each other. */
+describe.skipIf(outOfReach !== undefined)(
+  `deployed${outOfReach === undefined ? '' : ` (skipped: ${outOfReach})`}`,
+  () => {
+    if ('outOfReach' in given) {
+      // Somebody who counts the tests that were skipped should find some.
+      it('to an emulated AWS', () => {});
+      return;
+    }
+    const reached = (): Extract<typeof given, { target: unknown }> => {
+      if ('failure' in given) throw new Error(given.failure);
+      return given;
+    };
+    const AUDIENCE = 'rooms';
+    const OTHER_AUDIENCE = 'rooms-cli';
+
+    const outputsSchema = v.object({
+      'rooms-dev-data': v.object({ BucketName: v.string(), TableName: v.string() }),
+      'rooms-dev-http': v.object({ HttpApiUrl: v.string() }),
+      'rooms-dev-realtime': v.object({ WebSocketUrl: v.string(), EventBusName: v.string() }),
+    });
+    let outputs: v.InferOutput<typeof outputsSchema>;
+    const served = () => ({ http: reachable(outputs['rooms-dev-http'].HttpApiUrl, reached().target.endpoint), issuer });
+    const sockets = () => reachable(outputs['rooms-dev-realtime'].WebSocketUrl, reached().target.endpoint);
+    let issuer = '';
+    const callers = callersOf(served);
+    const { call, tokenOf } = callers;
+    /** Of a room that the second deployment and the first know. */
+    let kept = '';
+
+    async function deploy(audience: string): Promise<void> {
+      const { target } = reached();
+      const file = join(target.directory, 'outputs.json');
+      const options = ['--all', '--require-approval', 'never', '--outputs-file', file];
+      await cdk(target, { issuer, audience }, 'deploy', ...options);
+      outputs = v.parse(outputsSchema, JSON.parse(readFileSync(file, 'utf8')));
+    }
+
+    beforeAll(async () => {
+      const { target, issuer: url } = reached();
+      issuer = url;
+      setDefaultCACertificates([...getCACertificates('default'), readFileSync(target.certificate, 'utf8')]);
+      progress('cdk bootstrap');
+      await cdk(target, { issuer }, 'bootstrap');
+      progress('cdk deploy --all');
+      await deploy(AUDIENCE);
+      progress('Deployed; testing');
+    });
+
+    const clients: Client[] = [];
+    afterEach(async () => {
+      await hangUp(clients.splice(0));
+    });
+    // Emulator: it does not name the sub-protocol that the function has agreed on, and browsers then hang up. So the token is in the
+    // Authorization header here; that it is taken from the sub-protocol too is tested on the local stack.
+    async function joined(user: string, room_id: string): Promise<Client> {
+      const client = await connect(sockets(), { header: await tokenOf(user) });
+      clients.push(client);
+      await client.data('join', { room_id });
+      return client;
+    }
+    const statusWith = async (token: string | undefined): Promise<number> => {
+      const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      return (await fetch(`${served().http}/participant/room`, { headers })).status;
+    };
+
+    describe('the HTTP API', () => {
+      it('takes a good token, and refuses the others', async () => {
+        const good = await tokenOf(ALICE);
+        const claimed = UNACCEPTABLE_CLAIMS
+          // Emulator: AWS refuses it; the emulator looks at `exp` only where there is one.
+          .filter(([what]) => what !== 'without an expiry')
+          .map(async ([what, claims]) => [what, await requestToken(issuer, ALICE, claims)] as const);
+        const bad = { ...Object.fromEntries(await Promise.all(claimed)), ...(await forgedTokens(issuer, good)) };
+        const statuses = Object.entries(bad).map(async ([what, token]) => [what, await statusWith(token)] as const);
+        expect(Object.fromEntries(await Promise.all(statuses))).toEqual(
+          Object.fromEntries(Object.keys(bad).map((what) => [what, 401])),
+        );
+        expect(await statusWith(undefined)).toBe(401);
+        expect(await statusWith(good)).toBe(200);
+      });
+
+      it('carries a session of two users, and their files, over all of its routes', async () => {
+        await session(callers);
+        await transfer(callers);
+        expect([...callers.succeeded].sort()).toEqual(allRoutes.map(({ operation }) => operation).sort());
+      });
+
+      it('takes an upload no larger than the environment says', async () => {
+        const room = await createRoom(callers);
+        const upload = (size: number) =>
+          call(ALICE, 'GET', `/participant/room/${room}/upload?size=${size}&content_type=text/plain&name=a.txt`);
+        expect((await upload(100 * 1024 * 1024)).status).toBe(200);
+        expect(await upload(100 * 1024 * 1024 + 1)).toMatchObject({ status: 400, codes: ['invalid_request'] });
+      });
+
+      it('lets pages of the environment’s origins call it, and no others', async () => {
+        const preflight = (origin: string) =>
+          fetch(`${served().http}/room`, {
+            method: 'OPTIONS',
+            headers: {
+              origin,
+              'access-control-request-method': 'POST',
+              'access-control-request-headers': 'authorization,content-type,idempotency-key',
+            },
+          });
+        const allowed = await preflight('http://localhost:5173');
+        expect(allowed.status).toBe(204);
+        expect(allowed.headers.get('access-control-allow-origin')).toBe('http://localhost:5173');
+        const refused = await preflight('https://elsewhere.example');
+        expect(refused.headers.get('access-control-allow-origin')).toBeNull();
+      });
+    });
+
+    describe('the WebSocket API', () => {
+      it('refuses who has no good token', async () => {
+        const outcome = async (credentials: Parameters<typeof connect>[1]): Promise<string> => {
+          try {
+            clients.push(await connect(sockets(), credentials));
+            return 'connected';
+          } catch (error) {
+            if (error instanceof Refused) return 'refused';
+            throw error;
+          }
+        };
+        const expired = await requestToken(issuer, ALICE, { exp: 1_700_000_000 });
+        const another = await requestToken(issuer, ALICE, { aud: 'another' });
+        // Emulator: with 500, where AWS says 401 for what the authorizer throws. So the status is not looked at.
+        expect(await outcome(undefined)).toBe('refused');
+        expect(await outcome({ header: expired })).toBe('refused');
+        expect(await outcome({ header: another })).toBe('refused');
+        expect(await outcome({ header: await tokenOf(ALICE) })).toBe('connected');
+      });
+
+      it('carries chat, with a file, to all who have joined', async () => {
+        const room_id = await createRoom(callers, [BOB]);
+        const [a, b] = [await joined(ALICE, room_id), await joined(BOB, room_id)];
+        await a.waitFor(room_id, 'peer_joined', 2);
+        const text = 'Grüße 🦊\n"quoted"';
+        const client_message_id = randomUUID();
+        const reply = await a.data('message', { room_id, client_message_id, text });
+        // The second time it is the answer of the first, and nobody hears of it.
+        expect(await a.data('message', { room_id, client_message_id, text })).toEqual(reply);
+        for (const client of [a, b]) expect(await client.waitFor(room_id, 'message')).toMatchObject([{ data: reply }]);
+
+        const query = 'name=plan.txt&size=4&content_type=text/plain';
+        const { file_id, upload_url, headers } = v.parse(
+          v.object({ file_id: v.string(), upload_url: v.string(), headers: v.record(v.string(), v.string()) }),
+          (await call(ALICE, 'GET', `/participant/room/${room_id}/upload?${query}`)).data,
+        );
+        const withFile = { room_id, client_message_id: randomUUID(), attachment: { file_id } };
+        expect(await a.refusal('message', withFile)).toBe('file_not_uploaded');
+        expect((await fetch(upload_url, { method: 'PUT', headers, body: 'plan' })).status).toBe(200);
+        const second = await a.data('message', withFile);
+        const { message_id } = v.parse(v.object({ message_id: v.string() }), second);
+        expect((await b.waitFor(room_id, 'message', 2))[1]).toMatchObject({ data: second as object });
+        const download = await call(BOB, 'GET', `/participant/room/${room_id}/download?message_id=${message_id}`);
+        const { download_url } = v.parse(v.object({ download_url: v.string() }), download.data);
+        expect(await (await fetch(download_url)).text()).toBe('plan');
+        const history = await call(BOB, 'GET', `/participant/room/${room_id}/chat?order=asc`);
+        expect(history).toMatchObject({ status: 200, data: [reply, second] });
+      });
+
+      it('answers what it cannot take, leaves rooms, and answers pings', async () => {
+        const room_id = await createRoom(callers);
+        const client = await joined(ALICE, room_id);
+        expect(await client.refusal('shout')).toBe('invalid_request');
+        expect(await client.sendRaw('no JSON')).toMatchObject({ ok: false, error: { code: 'invalid_request' } });
+        expect(await client.data('leave', { room_id })).toEqual({ room_id });
+        expect(await client.data('ping')).toMatchObject({ time: expect.any(String) });
+      });
+
+      it('tells of changes, and closes the sockets of who was removed', async () => {
+        const room_id = await createRoom(callers, [BOB]);
+        const [a, b] = [await joined(ALICE, room_id), await joined(BOB, room_id)];
+        const renamed = await call(ALICE, 'POST', `/admin/room/${room_id}`, { name: 'Retro' });
+        for (const client of [a, b])
+          expect(await client.waitFor(room_id, 'room_updated')).toMatchObject([{ data: renamed.data as object }]);
+        await call(ALICE, 'POST', `/admin/room/${room_id}/participant/${BOB}/admin`);
+        expect(await b.waitFor(room_id, 'participant_updated')).toMatchObject([
+          { data: { participant_id: BOB, is_admin: true } },
+        ]);
+        await call(ALICE, 'DELETE', `/admin/room/${room_id}/participant`, { participant_ids: [BOB] });
+        expect(await a.waitFor(room_id, 'participant_removed')).toMatchObject([{ data: { participant_id: BOB } }]);
+        expect(await b.closed).toMatchObject({ code: 1000 });
+      });
+
+      it('shows who is gone, ten seconds after their connection', async () => {
+        const room_id = await createRoom(callers, [BOB]);
+        const [a, b] = [await joined(ALICE, room_id), await joined(BOB, room_id)];
+        await a.waitFor(room_id, 'peer_joined', 2);
+        const died = Date.now();
+        b.kill();
+        expect(await a.waitFor(room_id, 'peer_left')).toMatchObject([{ data: { participant_id: BOB } }]);
+        expect(Date.now() - died).toBeGreaterThanOrEqual(9_000);
+      });
+
+      it('tells of the end that was set, when the schedule fires, and closes the sockets', async () => {
+        const room_id = await createRoom(callers, [BOB]);
+        const client = await joined(BOB, room_id);
+        // Set, moved (which updates the schedule), and met.
+        const later = { end_time: new Date(Date.now() + 3_600_000).toISOString() };
+        expect((await call(ALICE, 'POST', `/admin/room/${room_id}`, later)).status).toBe(200);
+        await client.waitFor(room_id, 'room_updated');
+        const ending = await call(ALICE, 'DELETE', `/admin/room/${room_id}`, { time_left_in_seconds: 3 });
+        const { end_time } = v.parse(v.object({ end_time: v.string() }), ending.data);
+        expect(await client.waitFor(room_id, 'room_ended')).toMatchObject([
+          { data: { room_id, status: 'ended', end_time } },
+        ]);
+        expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(end_time));
+        expect(await client.closed).toMatchObject({ code: 1000 });
+      });
+
+      it('puts what back ends should hear of on the event bus', async () => {
+        const { sqs, events } = operator(reached().target.endpoint);
+        const QueueName = `back-end-${randomUUID()}`;
+        const bus = { EventBusName: outputs['rooms-dev-realtime'].EventBusName };
+        const QueueArn = `arn:aws:sqs:${REGION}:${ACCOUNT}:${QueueName}`;
+        const Policy = JSON.stringify({
+          Version: '2012-10-17',
+          Statement: [
+            {
+              Effect: 'Allow',
+              Principal: { Service: 'events.amazonaws.com' },
+              Action: 'sqs:SendMessage',
+              Resource: QueueArn,
+            },
+          ],
+        });
+        const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName, Attributes: { Policy } }));
+        const EventPattern = JSON.stringify({ source: ['rooms'], 'detail-type': ['room_created'] });
+        await events.send(new PutRuleCommand({ ...bus, Name: 'back-end', EventPattern }));
+        await events.send(
+          new PutTargetsCommand({ ...bus, Rule: 'back-end', Targets: [{ Id: 'queue', Arn: QueueArn }] }),
+        );
+        try {
+          const room_id = await createRoom(callers);
+          const received = async () => {
+            const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl, WaitTimeSeconds: 1 }));
+            return Messages.map(({ Body = '' }) => JSON.parse(Body));
+          };
+          await expect
+            .poll(received, { timeout: 60_000, interval: 100 })
+            .toMatchObject([{ source: 'rooms', 'detail-type': 'room_created', detail: { room_id } }]);
+        } finally {
+          await events.send(new RemoveTargetsCommand({ ...bus, Rule: 'back-end', Ids: ['queue'] }));
+          await events.send(new DeleteRuleCommand({ ...bus, Name: 'back-end' }));
+          await sqs.send(new DeleteQueueCommand({ QueueUrl }));
+        }
+      });
+    });
+
+    it('has nothing left to deploy', async () => {
+      progress('cdk diff');
+      const { target } = reached();
+      // Fails where there is a difference.
+      await cdk(target, { issuer, audience: AUDIENCE }, 'diff', '--fail');
+    });
+
+    it('changes with a second deployment, and keeps its data and its addresses', async () => {
+      kept = await createRoom(callers);
+      const before = outputs;
+      const other = await requestToken(issuer, ALICE, { aud: OTHER_AUDIENCE });
+      expect(await statusWith(other)).toBe(401);
+      await expect(connect(sockets(), { header: other })).rejects.toThrow(Refused);
+
+      progress('cdk deploy --all, of a change');
+      await deploy(`${AUDIENCE},${OTHER_AUDIENCE}`);
+      expect(outputs).toEqual(before);
+      expect(await statusWith(other)).toBe(200);
+      clients.push(await connect(sockets(), { header: other }));
+      // Who was let in before still is, and what there was is still there.
+      expect(await call(ALICE, 'GET', `/participant/room/${kept}`)).toMatchObject({
+        status: 200,
+        data: { room_id: kept },
+      });
+    });
+
+    it.skipIf('keep' in given && given.keep)('leaves nothing behind when it is destroyed', async () => {
+      const { target } = reached();
+      const { dynamodb, s3, sqs, events, scheduler } = operator(target.endpoint);
+      const left = async () => ({
+        tables: (await dynamodb.send(new ListTablesCommand({}))).TableNames,
+        buckets: (await s3.send(new ListBucketsCommand({}))).Buckets?.map(({ Name }) => Name),
+        queues: (await sqs.send(new ListQueuesCommand({}))).QueueUrls ?? [],
+        buses: (await events.send(new ListEventBusesCommand({}))).EventBuses?.map(({ Name }) => Name),
+        schedules: (await scheduler.send(new ListScheduleGroupsCommand({}))).ScheduleGroups?.map(({ Name }) => Name),
+      });
+      const { BucketName, TableName } = outputs['rooms-dev-data'];
+      const there = await left();
+      expect(there.tables).toContain(TableName);
+      expect(there.buckets).toContain(BucketName);
+      expect(there.queues).not.toEqual([]);
+
+      // S3 deletes no bucket that has files in it.
+      progress('cdk destroy --all');
+      expect(await emptyBucket(s3, BucketName)).toBeGreaterThan(0);
+      await cdk(target, { issuer, audience: AUDIENCE }, 'destroy', '--all', '--force');
+      expect(await left()).toEqual({
+        tables: [],
+        // That of cdk bootstrap.
+        buckets: [`cdk-hnb659fds-assets-${ACCOUNT}-${REGION}`],
+        queues: [],
+        buses: ['default'],
+        schedules: ['default'],
+      });
+      expect((await fetch(`${served().http}/participant/room`)).status).toBe(404);
+    });
+  },
+);

@@ -1,0 +1,134 @@
+"""Starts ministack, an AWS emulator, with what it lacks and what it should not do. Arguments: port, account, region, directory.
+
+The certificate that it serves is written to <directory>/certificate.pem; all else that it writes is below that directory too. It
+ends, with the functions that it runs, as soon as its standard input does: whoever started it need not live to end it.
+"""
+
+import datetime
+import ipaddress
+import json
+import os
+import pathlib
+import re
+import signal
+import sys
+import tempfile
+import threading
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+port, account, region, directory = sys.argv[1:]
+
+
+def end_with_starter():
+    sys.stdin.buffer.read()
+    os.killpg(0, signal.SIGKILL)
+
+
+def make_certificate(certificate_file, key_file):
+    """The policies of our bucket, and of the bucket that cdk bootstrap makes, refuse what does not come over TLS."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "emulated AWS")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    hosts = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=5))
+        .not_valid_after(now + datetime.timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pkcs8, pem = serialization.PrivateFormat.PKCS8, serialization.Encoding.PEM
+    key_file.write_bytes(key.private_bytes(pem, pkcs8, serialization.NoEncryption()))
+    certificate_file.write_bytes(certificate.public_bytes(pem))
+
+
+threading.Thread(target=end_with_starter, daemon=True).start()
+home = pathlib.Path(directory)
+make_certificate(home / "certificate.pem", home / "key.pem")
+(home / "tmp").mkdir()
+os.environ.update(
+    {
+        "GATEWAY_PORT": port,
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_ACCOUNT_ID": account,
+        "MINISTACK_REGION": region,
+        "USE_SSL": "1",
+        "MINISTACK_SSL_CERT": str(home / "certificate.pem"),
+        "MINISTACK_SSL_KEY": str(home / "key.pem"),
+        "NODE_EXTRA_CA_CERTS": str(home / "certificate.pem"),
+        # Every request must be signed by a key that exists, and the policies of its role must allow it.
+        "AUTH": "true",
+        "LAMBDA_EXECUTOR": "local",
+        "PERSIST_STATE": "0",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "HOME": directory,
+        "TMPDIR": str(home / "tmp"),
+        "S3_DATA_DIR": str(home / "s3"),
+    }
+)
+tempfile.tempdir = None
+
+from ministack import app  # noqa: E402 (reads the environment as it is loaded)
+from ministack.core import iam_actions  # noqa: E402
+from ministack.services import apigateway  # noqa: E402
+from ministack.services.cloudformation import provisioners  # noqa: E402
+
+# ministack has route responses, but CloudFormation in it does not know them. (Its sockets are two-way with or without.)
+
+
+def last(name):
+    """CloudFormation in ministack takes `<api>/<route>` for the id of a route."""
+    return name.rsplit("/", 1)[-1]
+
+
+def create_route_response(logical_id, props, stack_name):
+    route = last(props["RouteId"])
+    given = {"routeResponseKey": props["RouteResponseKey"]}
+    status, _, body = apigateway._create_route_response(props["ApiId"], route, given)
+    if status >= 400:
+        raise ValueError(f"AWS::ApiGatewayV2::RouteResponse create failed: {body!r}")
+    made = json.loads(body)["routeResponseId"]
+    return f"{props['ApiId']}/{route}/{made}", {"RouteResponseId": made}
+
+
+def delete_route_response(physical_id, props):
+    apigateway._delete_route_response(*physical_id.split("/"))
+
+
+provisioners._RESOURCE_HANDLERS["AWS::ApiGatewayV2::RouteResponse"] = {
+    "create": create_route_response,
+    "delete": delete_route_response,
+}
+
+# Functions post to connections under the name that an API has in AWS, as they should; ministack knows it by another.
+app._EXECUTE_API_RE = re.compile(r"^([a-f0-9]{8})\.execute-api\.[a-z0-9-]+\.amazonaws\.com(?::\d+)?$")
+
+# A schedule of the default group is what ministack takes every schedule for when it looks at policies.
+take_for_default_group = iam_actions.extract_resource_arn
+
+
+def extract_resource_arn(service, method, path, headers, body, query_params, region, account_id):
+    arn = take_for_default_group(service, method, path, headers, body, query_params, region, account_id)
+    if service != "scheduler" or ":schedule/default/" not in arn:
+        return arn
+    given = query_params.get("groupName") or (json.loads(body).get("GroupName") if body else None) or "default"
+    group = given[0] if isinstance(given, list) else given
+    return arn.replace(":schedule/default/", f":schedule/{group}/")
+
+
+iam_actions.extract_resource_arn = extract_resource_arn
+
+# It would also serve on port 443 where it may.
+app._port_is_bindable = lambda host, port: False
+
+sys.argv[1:] = []
+app.main()

@@ -1,0 +1,76 @@
+import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { get } from 'node:https';
+import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { findPort, HOST } from '../../local/listen.ts';
+
+const LAUNCHER = fileURLToPath(new URL('emulator.py', import.meta.url));
+const BIN = fileURLToPath(new URL('../../node_modules/.bin', import.meta.url));
+
+export const ACCOUNT = '123456789012';
+export const REGION = 'eu-central-1';
+/** ministack takes an account's number for the key of its root user, and any secret with it. */
+export const CREDENTIALS = { accessKeyId: ACCOUNT, secretAccessKey: 'any' } as const;
+
+export interface Emulator {
+  /** Where every service of AWS is, over HTTPS. */
+  readonly endpoint: string;
+  /** PEM file of the certificate that it serves; nobody else has signed it. */
+  readonly certificate: string;
+  /** The log of the emulator and of the functions it runs. */
+  log(): string;
+  /** Ends it, and the functions it runs, at once. */
+  kill(): void;
+}
+
+/** Starts the emulator, with its files in `directory`, which must be empty; waits until it answers. */
+export async function startEmulator(python: string, directory: string): Promise<Emulator> {
+  const port = await findPort(0);
+  const child = spawn(python, [LAUNCHER, String(port), ACCOUNT, REGION, directory], {
+    // Nothing else: the developer's own AWS configuration is none of its business. Functions run on the Node of this repository.
+    env: { PATH: [BIN, process.env.PATH].join(delimiter) },
+    stdio: ['pipe', 'pipe', 'pipe'],
+    // A group of its own, so that all of it can be ended at once.
+    detached: true,
+  });
+  let log = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      log += text;
+    });
+  let failed: string | undefined;
+  child.on('error', (error) => {
+    failed = error.message;
+  });
+  child.on('exit', (code, signal) => {
+    failed = `it ended with ${signal ?? code}`;
+  });
+  const kill = (): void => {
+    if (child.pid === undefined || failed !== undefined) return;
+    try {
+      process.kill(-child.pid, 'SIGKILL');
+    } catch {
+      // It has ended by itself.
+    }
+  };
+
+  const certificate = join(directory, 'certificate.pem');
+  while (!(await answers(port, certificate))) {
+    if (failed !== undefined) throw new Error(`The emulator did not start, ${failed}:\n${log}`);
+    await sleep(100);
+  }
+  return { endpoint: `https://${HOST}:${port}`, certificate, log: () => log, kill };
+}
+
+async function answers(port: number, certificate: string): Promise<boolean> {
+  const ca = await readFile(certificate, 'utf8').catch(() => undefined);
+  if (ca === undefined) return false;
+  return new Promise((resolve) => {
+    get({ host: HOST, port, path: '/_ministack/ready', ca, agent: false }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    }).on('error', () => resolve(false));
+  });
+}
