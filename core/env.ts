@@ -11,7 +11,8 @@ export type Variable =
   | 'EVENT_BUS_NAME'
   | 'SCHEDULE_GROUP'
   | 'SCHEDULE_ROLE_ARN'
-  | 'ANNOUNCE_FUNCTION_ARN';
+  | 'ANNOUNCE_FUNCTION_ARN'
+  | 'METRICS_ENVIRONMENT';
 
 /** The value of an environment variable; throws where it is missing. */
 export function env(name: Variable): string {

@@ -2,17 +2,16 @@ import { DEFAULT_MAX_UPLOAD_BYTES } from '../core/contract/limits.ts';
 import { UsageError } from './usage-error.ts';
 
 /*
- * Every setting in which environments differ. Choose one with `-c env=<name>`; `-c issuer=<URL>` and `-c audience=<a,b>`
- * replace what is written here.
+ * Every setting in which environments differ. Choose one with `-c env=<name>`; see `fromContext` for those that `-c` replaces.
  */
 
 export const environmentNames = ['local', 'dev', 'staging', 'prod'] as const;
 export type EnvironmentName = (typeof environmentNames)[number];
 
 export interface Settings {
-  /** AWS account to deploy to. Default: the one of the credentials in use. */
+  /** AWS account to deploy to, 12 digits. Default: the one of the credentials in use. */
   readonly account?: string;
-  /** AWS region to deploy to. Default: the one of the AWS profile in use. */
+  /** AWS region to deploy to, such as `eu-central-1`. Default: the one of the AWS profile in use. */
   readonly region?: string;
   /**
    * Issuer of the access tokens, exactly as in their `iss` claim; `<issuer>/.well-known/openid-configuration` must answer.
@@ -24,8 +23,22 @@ export interface Settings {
    * writes `account` unless the client has an audience mapper. Default: `rooms`.
    */
   readonly audience: readonly string[];
-  /** Origins whose pages may call the API and the bucket from a browser. Default: none. */
-  readonly allowedOrigins: readonly string[];
+  /**
+   * Origins whose pages may call the API and the bucket from a browser, such as `https://ops.example.com`. Empty where no page
+   * may. No default: a web application that is shut out by mistake is found out late.
+   */
+  readonly allowedOrigins?: readonly string[];
+  /** A name of your own for the HTTP API. Default: none, and the API is known by the name that AWS gives it. */
+  readonly httpDomain?: Domain;
+  /** The same for the WebSocket API. It must be another name. */
+  readonly webSocketDomain?: Domain;
+  /** Who hears of alarms: the ARN of an SNS topic, or an e-mail address. Default: nobody; alarms are then seen on the dashboard. */
+  readonly alarmTarget?: string;
+  /**
+   * Whether there are a dashboard, alarms, metrics of our own, and traces. AWS charges about 3 dollars a month for the alarms of an
+   * environment, and less than one for its metrics while nobody uses it. Default: true.
+   */
+  readonly monitoring: boolean;
   /** Largest file that can be uploaded, in bytes; at most 5 GiB, S3's limit for one PUT. Default: 100 MiB. */
   readonly maxUploadBytes: number;
   /** How long access logs and function logs are kept, in days; one of the periods that CloudWatch Logs knows. Default: 30. */
@@ -47,55 +60,78 @@ export interface Settings {
    */
   readonly apiGatewayLogRole: boolean;
   /**
-   * Whether table, bucket and logs outlive the stack, and table and stack refuse to be deleted. Where false, `cdk destroy`
-   * takes the data along (S3 deletes no bucket that has files in it: empty it first). Default: true.
+   * Of functions that a flood could make take all that the account may run at a time (1,000, unless AWS was asked for more),
+   * how many of each may, by the name of the function's entry. It is a share of its own as well: nobody else can use it, so no
+   * flood elsewhere keeps the function from running. AWS wants 100 to be left for all others, which a new account may not have.
+   * Default: none.
+   */
+  readonly reservedConcurrency: Readonly<Record<string, number>>;
+  /**
+   * Whether table, bucket and logs outlive their stacks, and table and stacks refuse to be deleted. Where false, `cdk destroy`
+   * takes the data along (S3 deletes no bucket that has files in it: `npm run empty-bucket` first). Default: true.
    */
   readonly retainData: boolean;
 }
 
+/** A domain name, and the certificate for it. */
+export interface Domain {
+  /** Such as `rooms.example.com`. The stack's output says what the name must be an alias of in DNS. */
+  readonly name: string;
+  /** ARN of a certificate in AWS Certificate Manager, in the region of the API. */
+  readonly certificateArn: string;
+}
+
 const defaults: Settings = {
   audience: ['rooms'],
-  allowedOrigins: [],
   maxUploadBytes: DEFAULT_MAX_UPLOAD_BYTES,
   logRetentionDays: 30,
   throttling: { rate: 500, burst: 1_000 },
   webSocketThrottling: { rate: 1_000, burst: 2_000 },
   apiGatewayLogRole: true,
+  monitoring: true,
+  reservedConcurrency: {},
   retainData: true,
 };
 
-/** Put your own issuers and origins here; those of `.example` are placeholders, and API Gateway refuses to deploy them. */
+/** Put your own accounts, issuers and origins here, or give them with `-c`. */
 const environments: { readonly [Name in EnvironmentName]: Partial<Settings> } = {
   // What `npm start` serves. The port of its issuer is known only when it runs, so `-c issuer=…` gives it.
   local: {
     allowedOrigins: ['*'],
     logRetentionDays: 1,
+    monitoring: false,
     retainData: false,
   },
+  // Thrown away freely: `npm run destroy` leaves nothing behind.
   dev: {
-    issuer: 'https://iams.dev.agil.example/realms/agil',
-    allowedOrigins: ['https://dev.agil.example', 'http://localhost:3000', 'http://localhost:5173'],
+    allowedOrigins: ['http://localhost:3000', 'http://localhost:5173'],
     logRetentionDays: 7,
     throttling: { rate: 50, burst: 100 },
     webSocketThrottling: { rate: 100, burst: 200 },
     retainData: false,
   },
-  staging: {
-    issuer: 'https://iams.staging.agil.example/realms/agil',
-    allowedOrigins: ['https://staging.agil.example'],
-  },
+  staging: {},
   prod: {
-    issuer: 'https://iams.agil.example/realms/agil',
-    allowedOrigins: ['https://agil.example'],
-    logRetentionDays: 90,
+    logRetentionDays: 365,
     throttling: { rate: 1_000, burst: 2_000 },
     webSocketThrottling: { rate: 2_000, burst: 4_000 },
+    reservedConcurrency: {
+      // Ten batches of each shard at a time. What is above waits in the stream, in order, and loses nothing.
+      'deliver-messages': 100,
+      'room-changes': 100,
+      // When a thousand rooms start at nine sharp. What is above waits for Lambda to try again.
+      announce: 50,
+      // When a network goes down, all its connections do at once. What is above is not told that a connection is gone: the
+      // next broadcast finds it.
+      disconnect: 150,
+    },
   },
 };
 
 export interface Environment extends Settings {
   readonly name: EnvironmentName;
   readonly issuer: string;
+  readonly allowedOrigins: readonly string[];
 }
 
 /** What `-c key=value` gave, or undefined. */
@@ -105,43 +141,129 @@ const choices = `${environmentNames.slice(0, -1).join(', ')} or ${environmentNam
 const choose = `choose ${choices} with -c env=<name>`;
 
 const isName = (value: unknown): value is EnvironmentName => environmentNames.some((name) => name === value);
+const isLocalHost = (hostname: string): boolean => ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
 
-/** A token issuer is an https URL; a local one may do without TLS. */
-const isIssuer = (value: string): boolean => {
+/** https; on this machine http will do. */
+const isSafe = (value: string): boolean => {
   if (!URL.canParse(value)) return false;
   const { protocol, hostname } = new URL(value);
-  return protocol === 'https:' || (protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(hostname));
+  return protocol === 'https:' || (protocol === 'http:' && isLocalHost(hostname));
 };
+/** An origin has no path, and no slash at its end: browsers send it that way, and it is compared as text. */
+const isOrigin = (value: string): boolean => isSafe(value) && new URL(value).origin === value;
+
+const REGION = /^[a-z]{2}(-[a-z]+)+-\d$/;
+const DOMAIN = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/;
+const CERTIFICATE = /^arn:aws[a-z-]*:acm:([a-z0-9-]+):\d{12}:certificate\/[\w-]+$/;
+const TOPIC = /^arn:aws[a-z-]*:sns:([a-z0-9-]+):\d{12}:[\w-]{1,256}$/;
+const E_MAIL = /^[^\s@:]+@[^\s@:]+\.[^\s@:]+$/;
+
+/** Whether an alarm target is a topic that is there already. */
+export const isTopic = (alarmTarget: string): boolean => TOPIC.test(alarmTarget);
 
 /** The text of a context value, or undefined where it is not given. Throws UsageError for one that is empty or no text. */
 const text = (context: Context, key: string): string | undefined => {
   const value = context(key);
   if (value === undefined) return undefined;
+  // `-c account=012345678901` is text, but a number in cdk.json is not.
   if (typeof value !== 'string' || value.trim() === '')
     throw new UsageError(`-c ${key}=… needs a value, but got ${JSON.stringify(value)}.`);
   return value.trim();
 };
 
-/** The environment that the context chooses, complete. Throws UsageError where it names none or leaves something out. */
+/** The parts of a context value that are separated by commas. `none` where a list may be empty. */
+const list = (context: Context, key: string, empty: boolean): readonly string[] | undefined => {
+  const parts = text(context, key)
+    ?.split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== '');
+  if (parts?.length === 0) throw new UsageError(`-c ${key}=… needs at least one ${key}, separated by commas.`);
+  return empty && parts?.length === 1 && parts[0] === 'none' ? [] : parts;
+};
+
+const domain = (context: Context, key: 'httpDomain' | 'webSocketDomain'): Domain | undefined => {
+  const [name, certificateArn] = [text(context, key), text(context, `${key}Certificate`)];
+  if (name === undefined && certificateArn === undefined) return undefined;
+  if (name === undefined || certificateArn === undefined)
+    throw new UsageError(`A domain needs its certificate: give both -c ${key}=<name> and -c ${key}Certificate=<ARN>.`);
+  return { name, certificateArn };
+};
+
+/** Leaves out what is undefined, so that what it is spread over keeps its own. */
+const given = <T extends object>(values: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [Key in keyof T]?: Exclude<T[Key], undefined>;
+  };
+
+/** The settings that the command line, or cdk.json, replaces. */
+const fromContext = (context: Context) =>
+  given({
+    account: text(context, 'account'),
+    region: text(context, 'region'),
+    issuer: text(context, 'issuer'),
+    audience: list(context, 'audience', false),
+    allowedOrigins: list(context, 'allowedOrigins', true),
+    httpDomain: domain(context, 'httpDomain'),
+    webSocketDomain: domain(context, 'webSocketDomain'),
+    alarmTarget: text(context, 'alarmTarget'),
+  });
+
+/** The environment that the context chooses, complete. Throws UsageError where it names none, or a setting is missing or wrong. */
 export function chosenEnvironment(context: Context): Environment {
   const name = context('env');
   if (name === undefined) throw new UsageError(`No environment was chosen: ${choose}.`);
   if (!isName(name)) throw new UsageError(`There is no environment ${JSON.stringify(name)}: ${choose}.`);
 
-  const settings = { ...defaults, ...environments[name] };
-  const issuer = text(context, 'issuer') ?? settings.issuer;
+  const settings: Settings = { ...defaults, ...environments[name], ...fromContext(context) };
+  const { issuer, allowedOrigins } = settings;
   if (issuer === undefined)
     throw new UsageError(
       `The environment "${name}" has no issuer: give one with -c issuer=<URL> or in lib/environments.ts, or ${choose}.`,
     );
-  if (!isIssuer(issuer))
-    throw new UsageError(`The issuer must be an https URL (http only on localhost), but is ${JSON.stringify(issuer)}.`);
+  if (allowedOrigins === undefined)
+    throw new UsageError(
+      `The environment "${name}" does not say which origins browsers may call it from: give -c allowedOrigins=<origin,…>, or ` +
+        '"none", or set allowedOrigins in lib/environments.ts.',
+    );
+  const environment: Environment = { ...settings, name, issuer, allowedOrigins };
+  check(environment);
+  return environment;
+}
 
-  const audience = text(context, 'audience')
-    ?.split(',')
-    .map((each) => each.trim())
-    .filter((each) => each !== '');
-  if (audience?.length === 0) throw new UsageError('-c audience=… needs at least one audience, separated by commas.');
+/** Throws UsageError for a setting that AWS would refuse only in the middle of a deployment, or take and do harm with. */
+function check({ name, ...settings }: Environment): void {
+  const { account, region, issuer, audience, allowedOrigins, httpDomain, webSocketDomain, alarmTarget } = settings;
+  const fail = (message: string): never => {
+    throw new UsageError(message);
+  };
+  const quoted = JSON.stringify;
+  if (account !== undefined && !/^\d{12}$/.test(account))
+    fail(`The account must be the 12 digits of an AWS account, but is ${quoted(account)}.`);
+  if (region !== undefined && !REGION.test(region))
+    fail(`The region must be one of AWS, such as eu-central-1, but is ${quoted(region)}.`);
+  if (!isSafe(issuer)) fail(`The issuer must be an https URL (http only on localhost), but is ${quoted(issuer)}.`);
+  if (audience.length === 0) fail('There must be at least one audience that tokens are made for.');
+  for (const origin of allowedOrigins)
+    if (!isOrigin(origin) && !(origin === '*' && name === 'local'))
+      fail(
+        origin === '*'
+          ? 'The allowed origins must be named one by one: "*" is for the environment "local" alone.'
+          : `An allowed origin must be https://<host>[:<port>] and nothing else (http only on localhost), but is ${quoted(origin)}.`,
+      );
+  for (const domain of [httpDomain, webSocketDomain]) {
+    if (!domain) continue;
+    if (!DOMAIN.test(domain.name))
+      fail(`A domain must be a name such as rooms.example.com, but is ${quoted(domain.name)}.`);
+    inRegion(domain.certificateArn, CERTIFICATE, `The certificate of ${domain.name} must be the ARN of one in ACM`);
+  }
+  if (httpDomain && httpDomain.name === webSocketDomain?.name)
+    fail(`The HTTP API and the WebSocket API cannot share a domain: both are ${httpDomain.name}.`);
+  if (alarmTarget !== undefined && !E_MAIL.test(alarmTarget))
+    inRegion(alarmTarget, TOPIC, 'The alarm target must be an e-mail address or the ARN of an SNS topic');
 
-  return { ...settings, name, issuer, audience: audience ?? settings.audience };
+  function inRegion(arn: string, pattern: RegExp, rule: string): void {
+    const found = pattern.exec(arn);
+    if (!found) fail(`${rule}, but is ${quoted(arn)}.`);
+    if (region !== undefined && found?.[1] !== region) fail(`${rule} in ${region}, but is ${quoted(arn)}.`);
+  }
 }

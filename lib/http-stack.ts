@@ -10,11 +10,12 @@ import {
 import { HttpJwtAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import type { Construct } from 'constructs';
 import { allRoutes } from '../core/contract/index.ts';
-import { type Bundles, folderOf } from './bundle.ts';
+import type { Bundles } from './bundle.ts';
 import { HttpEndpoint } from './constructs/http-endpoint.ts';
 import { logGroup } from './constructs/log-group.ts';
+import { pinLogicalId } from './constructs/logical-id.ts';
+import { ownDomain } from './constructs/own-domain.ts';
 import type { DataStack } from './data-stack.ts';
-import { httpEntry } from './entries.ts';
 import type { Environment } from './environments.ts';
 
 export interface HttpStackProps extends StackProps {
@@ -25,6 +26,8 @@ export interface HttpStackProps extends StackProps {
 
 /** The HTTP API: a route, an integration and a function for each row of the contract, and nothing that the contract lacks. */
 export class HttpStack extends Stack {
+  readonly api: HttpApi;
+
   constructor(scope: Construct, id: string, { environment, data, bundles, ...props }: HttpStackProps) {
     super(scope, id, props);
     const api = new HttpApi(this, 'Api', {
@@ -33,22 +36,26 @@ export class HttpStack extends Stack {
       createDefaultStage: false,
       ...(environment.allowedOrigins.length > 0 && { corsPreflight: cors(environment.allowedOrigins) }),
     });
+    // Clients know its URL.
+    pinLogicalId(api, 'HttpApi');
+    this.api = api;
+    const domain = environment.httpDomain;
     const stage = new HttpStage(this, 'Stage', {
       httpApi: api,
       stageName: '$default',
       autoDeploy: true,
       throttle: { rateLimit: environment.throttling.rate, burstLimit: environment.throttling.burst },
+      ...(domain && { domainMapping: { domainName: ownDomain(this, domain) } }),
       accessLogSettings: {
-        destination: new LogGroupLogDestination(logGroup(this, 'AccessLogs', environment)),
+        destination: new LogGroupLogDestination(logGroup(this, 'AccessLogs', 'HttpAccessLogs', environment)),
         format: AccessLogFormat.custom(JSON.stringify(accessLog)),
       },
     });
     const authorizer = new HttpJwtAuthorizer('Iams', environment.issuer, { jwtAudience: [...environment.audience] });
     for (const route of allRoutes) {
-      const code = folderOf(bundles, httpEntry(route).name);
-      new HttpEndpoint(this, pascal(route.operation), { route, code, api, authorizer, data, environment });
+      new HttpEndpoint(this, pascal(route.operation), { route, bundles, api, authorizer, data, environment });
     }
-    new CfnOutput(this, 'HttpApiUrl', { value: stage.url });
+    new CfnOutput(this, 'HttpApiUrl', { value: domain ? `https://${domain.name}` : stage.url });
   }
 }
 

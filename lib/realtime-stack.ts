@@ -1,9 +1,10 @@
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import { EventBus } from 'aws-cdk-lib/aws-events';
 import type { Construct } from 'constructs';
-import { MESSAGE, PARTICIPANT, ROOM } from '../core/store/keys.ts';
+import { CONNECTION, MESSAGE, PARTICIPANT, ROOM } from '../core/store/keys.ts';
 import { folderOf } from './bundle.ts';
 import { Announcements } from './constructs/announcements.ts';
+import { pinLogicalId } from './constructs/logical-id.ts';
 import { accessTo, type Permission } from './constructs/permission.ts';
 import { Presence } from './constructs/presence.ts';
 import { type RealtimeProps, SocketApi } from './constructs/socket-api.ts';
@@ -16,6 +17,12 @@ export interface RealtimeStackProps extends StackProps, RealtimeProps {}
  * Nothing in it holds data that could be lost: it can be taken down and put up again.
  */
 export class RealtimeStack extends Stack {
+  readonly sockets: SocketApi;
+  readonly deliverMessages: StreamReader;
+  readonly roomChanges: StreamReader;
+  readonly presence: Presence;
+  readonly announcements: Announcements;
+
   constructor(scope: Construct, id: string, { environment, data, bundles, ...props }: RealtimeStackProps) {
     super(scope, id, props);
     const parts: RealtimeProps = { environment, data, bundles };
@@ -29,7 +36,7 @@ export class RealtimeStack extends Stack {
 
     const broadcasting = { TABLE_NAME: data.table.tableName, CALLBACK_URL: sockets.callbackUrl };
     const broadcast: readonly Permission[] = [
-      ...accessTo(data, { table: ['Query', 'UpdateItem', 'DeleteItem'] }),
+      ...accessTo(data, { table: ['Query', 'UpdateItem', 'DeleteItem'], partitions: ['ROOM'] }),
       sockets.manageConnections,
     ];
     const publish: Permission = { actions: ['events:PutEvents'], resources: [bus.eventBusArn] };
@@ -37,23 +44,33 @@ export class RealtimeStack extends Stack {
     const announcements = new Announcements(this, 'Announcements', {
       ...parts,
       variables: { ...broadcasting, EVENT_BUS_NAME: bus.eventBusName },
-      permissions: [...broadcast, ...accessTo(data, { table: ['GetItem'] }), publish],
+      permissions: [...broadcast, ...accessTo(data, { table: ['GetItem'], partitions: ['ROOM'] }), publish],
     });
-    new StreamReader(this, 'DeliverMessages', {
+    const deliverMessages = new StreamReader(this, 'DeliverMessages', {
+      name: 'deliver-messages',
       description: 'Table stream: sends new messages to all who have joined their room.',
       code: folderOf(bundles, 'deliver-messages'),
       environment,
       data,
-      filter: { eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: MESSAGE }] } } } },
+      filters: [{ eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: MESSAGE }] } } } }],
       variables: broadcasting,
       permissions: broadcast,
     });
-    new StreamReader(this, 'RoomChanges', {
+    const roomChanges = new StreamReader(this, 'RoomChanges', {
+      name: 'room-changes',
       description: 'Table stream: tells clients and back ends what has changed in rooms.',
       code: folderOf(bundles, 'room-changes'),
       environment,
       data,
-      filter: { dynamodb: { Keys: { SK: { S: [ROOM, { prefix: PARTICIPANT }] } } } },
+      filters: [
+        { dynamodb: { Keys: { SK: { S: [ROOM, { prefix: PARTICIPANT }] } } } },
+        // Connections that have expired. Those that go in other ways have been dealt with by whoever deleted them.
+        {
+          eventName: ['REMOVE'],
+          userIdentity: { principalId: ['dynamodb.amazonaws.com'] },
+          dynamodb: { Keys: { SK: { S: [{ prefix: CONNECTION }] } } },
+        },
+      ],
       variables: {
         ...broadcasting,
         ...announcements.variables,
@@ -68,6 +85,12 @@ export class RealtimeStack extends Stack {
       ],
     });
 
+    pinLogicalId(bus, 'Bus');
+    this.sockets = sockets;
+    this.deliverMessages = deliverMessages;
+    this.roomChanges = roomChanges;
+    this.presence = presence;
+    this.announcements = announcements;
     new CfnOutput(this, 'WebSocketUrl', { value: sockets.url });
     new CfnOutput(this, 'EventBusName', { value: bus.eventBusName });
   }

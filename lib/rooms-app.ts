@@ -4,12 +4,15 @@ import { DataStack } from './data-stack.ts';
 import { allEntries } from './entries.ts';
 import type { Environment } from './environments.ts';
 import { HttpStack } from './http-stack.ts';
+import { MonitoringStack } from './monitoring-stack.ts';
 import { RealtimeStack } from './realtime-stack.ts';
 
 export interface RoomsStacks {
   readonly data: DataStack;
   readonly http: HttpStack;
   readonly realtime: RealtimeStack;
+  /** Not where the environment has no monitoring. */
+  readonly monitoring: MonitoringStack | undefined;
 }
 
 /**
@@ -19,28 +22,35 @@ export interface RoomsStacks {
 export function addStacks(app: App, environment: Environment): RoomsStacks {
   const { name, account, region, retainData } = environment;
   const env: AwsEnvironment = { ...(account && { account }), ...(region && { region }) };
+  // Also of the stacks without data: their APIs would come back under another URL.
+  const common = { env, environment, terminationProtection: retainData };
   const data = new DataStack(app, `rooms-${name}-data`, {
-    env,
-    environment,
+    ...common,
     description: `Rooms, ${name}: the table and the bucket`,
-    terminationProtection: retainData,
   });
   const bundles = bundle(allEntries);
   const http = new HttpStack(app, `rooms-${name}-http`, {
-    env,
-    environment,
+    ...common,
     description: `Rooms, ${name}: the HTTP API`,
     data,
     bundles,
   });
   const realtime = new RealtimeStack(app, `rooms-${name}-realtime`, {
-    env,
-    environment,
+    ...common,
     description: `Rooms, ${name}: the WebSocket API and the events of rooms`,
     data,
     bundles,
   });
+  const monitoring = environment.monitoring
+    ? new MonitoringStack(app, `rooms-${name}-monitoring`, {
+        ...common,
+        description: `Rooms, ${name}: dashboard and alarms`,
+        data,
+        http,
+        realtime,
+      })
+    : undefined;
   Tags.of(app).add('application', 'rooms');
   Tags.of(app).add('environment', name);
-  return { data, http, realtime };
+  return { data, http, realtime, monitoring };
 }

@@ -34,7 +34,7 @@ export const join = {
   frame: v.strictObject(inRoom),
   data: answers.myRoom,
   errors: ['not_a_participant', 'room_not_found', 'room_not_started', 'room_ended'],
-  access: { table: ['GetItem', 'UpdateItem', 'PutItem'] },
+  access: { table: ['GetItem', 'UpdateItem', 'PutItem'], partitions: ['ROOM', 'CONNECTION'] },
 } as const satisfies Action;
 
 export const leave = {
@@ -43,7 +43,7 @@ export const leave = {
   frame: v.strictObject(inRoom),
   data: v.object({ room_id: v.string() }),
   errors: [],
-  access: { table: ['UpdateItem', 'DeleteItem'] },
+  access: { table: ['UpdateItem', 'DeleteItem'], partitions: ['ROOM', 'CONNECTION'] },
 } as const satisfies Action;
 
 export const message = {
@@ -69,7 +69,11 @@ export const message = {
     'file_not_found',
     'file_not_uploaded',
   ],
-  access: { table: ['GetItem', 'UpdateItem', 'PutItem'], bucket: ['GetObject'] },
+  access: {
+    table: ['GetItem', 'UpdateItem', 'PutItem'],
+    partitions: ['ROOM', 'CHAT', 'CONNECTION'],
+    bucket: ['GetObject'],
+  },
 } as const satisfies Action;
 
 export const ping = {
@@ -78,7 +82,7 @@ export const ping = {
   frame: v.strictObject(envelope),
   data: v.object({ time: v.string() }),
   errors: [],
-  access: { table: ['UpdateItem'] },
+  access: { table: ['UpdateItem'], partitions: ['CONNECTION'] },
 } as const satisfies Action;
 
 /** What answers a frame whose action is none of these, and one that is no JSON object at all. */
@@ -88,7 +92,7 @@ export const unknownAction = {
   frame: v.looseObject({}),
   data: v.never(),
   errors: [],
-  access: { table: ['UpdateItem'] },
+  access: { table: ['UpdateItem'], partitions: ['CONNECTION'] },
 } as const satisfies Action;
 
 export const actions = { join, leave, message, ping } as const satisfies Record<string, Action>;

@@ -14,12 +14,17 @@ export type TableAction =
   | 'Query'
   | 'UpdateItem';
 
+/** The kinds of partitions, by what their keys begin with: `ROOM#…`, in the table or its index (see core/store/keys.ts). */
+export type Partition = 'ROOM' | 'CHAT' | 'USER' | 'CONNECTION';
+
 /** What a route's function may do: the only source of its IAM policy. A transaction needs the actions it is made of. */
 export interface Access {
   /** DynamoDB actions on the table. */
   readonly table: readonly TableAction[];
-  /** DynamoDB actions on the table's index. */
-  readonly index?: readonly 'Query'[];
+  /** The partitions in which it may do them, and nowhere else. */
+  readonly partitions: readonly Partition[];
+  /** The partitions of the table's index that it may query. */
+  readonly index?: readonly Partition[];
   /** S3 actions on the objects of rooms. */
   readonly bucket?: readonly ('GetObject' | 'PutObject')[];
 }

@@ -1,6 +1,7 @@
 import type { MiddlewareObj } from '@middy/core';
 import { RoomsError } from '../contract/errors.ts';
 import type { Route } from '../contract/route.ts';
+import { count } from '../metrics/emf.ts';
 import type { HttpEvent, HttpResult } from './endpoint.ts';
 
 /** An error's own chain, for the logs only. */
@@ -23,15 +24,17 @@ export const requestLog = ({ operation }: Route): MiddlewareObj<HttpEvent, HttpR
     const { event, error, response } = request;
     const { requestId, authorizer } = event.requestContext;
     const status = response?.statusCode ?? 500;
+    const code = error instanceof RoomsError ? error.code : undefined;
     const line = {
       operation,
       status,
-      code: error instanceof RoomsError ? error.code : undefined,
+      code,
       api_request_id: requestId,
       user: authorizer.jwt.claims.sub,
       room_id: event.pathParameters?.room_id,
       duration_ms: Math.round(performance.now() - (starts.get(event) ?? performance.now())),
     };
+    if (code) count('http', { Refused: 1 }, code);
     if (status >= 500) console.error({ ...line, error: chain(error?.cause ?? error) });
     else console.info(line);
   };

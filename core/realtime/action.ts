@@ -9,6 +9,7 @@ import { toRoomsError } from '../http/errors.ts';
 import { faultsOf } from '../http/faults.ts';
 import { jsonObject } from '../http/parse.ts';
 import { chain } from '../http/request-log.ts';
+import { count } from '../metrics/emf.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { admitFrame } from '../store/connections.ts';
 
@@ -86,9 +87,11 @@ export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => P
         const { body, requestContext } = request.event;
         const error = toRoomsError(request.error);
         request.response = failed(requestIdOf(body), error, requestContext.requestId);
+        count('websocket', { Refused: 1 }, error.code);
         const line = {
           action: row.action,
           code: error.code,
+          api_request_id: requestContext.requestId,
           connection_id: requestContext.connectionId,
           user: requestContext.authorizer.user_id,
         };
@@ -122,6 +125,7 @@ export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => P
       console.info({
         action: row.action,
         code: 'ok',
+        api_request_id: requestContext.requestId,
         connection_id,
         user: caller,
         duration_ms: Math.round(performance.now() - started),

@@ -6,6 +6,7 @@ import { roomKey } from '../store/keys.ts';
 import { get } from '../store/read.ts';
 import { broadcast, closeRoom } from './broadcast.ts';
 import { publish } from './bus.ts';
+import { countRooms } from './rooms.ts';
 import type { Announcement } from './schedule.ts';
 
 /** Tells everybody that a room has started or ended, unless its times have changed since the schedule was made. */
@@ -33,4 +34,6 @@ export async function announce({ room_id, moment, time }: Announcement): Promise
     if (moment === 'end') await closeRoom(room_id);
   };
   await inOrder([onSockets(), publish([event])]);
+  countRooms([event]);
+  console.info({ action: 'announce', room_id, moment, time });
 }

@@ -1,4 +1,5 @@
 import type { RoomEvent } from '../contract/realtime.ts';
+import { count } from '../metrics/emf.ts';
 import { epochSeconds } from '../rules/time.ts';
 import { connectionsOf, dropConnection } from '../store/connections.ts';
 import type { ConnectionItem } from '../store/items.ts';
@@ -9,9 +10,14 @@ import { forEachBounded } from './pool.ts';
 export const CONNECTIONS_AT_ONCE = 100;
 
 export interface Broadcast {
+  /** Frames that connections took. */
   sent: number;
+  /** Connections that are gone. */
   gone: number;
+  /** Frames, each the first that a connection did not take. */
   failed: number;
+  /** Connections that took at least one frame. */
+  receivers: number;
 }
 
 /**
@@ -32,6 +38,7 @@ async function deliver(connection: ConnectionItem, frames: readonly string[], no
   for (const frame of frames) {
     const delivery = await post(connection.connection_id, frame);
     counts[delivery]++;
+    if (delivery === 'sent' && frame === frames[0]) counts.receivers++;
     if (delivery === 'gone') return drop(connection, now);
     // A frame that is lost must not be followed by others: the client sees the closed socket, comes back, and catches up.
     if (delivery === 'failed') return void (await giveUp());
@@ -42,14 +49,17 @@ async function deliver(connection: ConnectionItem, frames: readonly string[], no
  * Sends events to every connection that has joined a room: to each in the given order, to all in parallel, within a bound.
  * A connection that is slow, gone, or whose token has expired costs the others nothing.
  */
-export async function broadcast(room_id: string, events: readonly RoomEvent[]): Promise<Broadcast> {
-  const counts: Broadcast = { sent: 0, gone: 0, failed: 0 };
+export async function broadcast(
+  room_id: string,
+  events: readonly RoomEvent[],
+  atOnce = CONNECTIONS_AT_ONCE,
+): Promise<Broadcast> {
+  const counts: Broadcast = { sent: 0, gone: 0, failed: 0, receivers: 0 };
   if (events.length === 0) return counts;
   const frames = events.map((event) => JSON.stringify(event));
   const now = new Date().toISOString();
-  await forEachBounded(connectionsOf(room_id), CONNECTIONS_AT_ONCE, (connection) =>
-    deliver(connection, frames, now, counts),
-  );
+  await forEachBounded(connectionsOf(room_id), atOnce, (connection) => deliver(connection, frames, now, counts));
+  count('events', { ConnectionsGone: counts.gone, DeliveriesFailed: counts.failed });
   return counts;
 }
 

@@ -7,6 +7,7 @@ import { publish } from './bus.ts';
 import type { Effect } from './changes.ts';
 import { close } from './gateway.ts';
 import { watchAbsence } from './presence.ts';
+import { countRooms } from './rooms.ts';
 import { keepInStep } from './schedule.ts';
 
 /**
@@ -24,6 +25,7 @@ export async function carryOut(room_id: string, effects: readonly Effect[], now:
     schedule && keepInStep(schedule.room, now),
     ...effects.map((effect) => (effect.kind === 'presence' ? watchAbsence(effect) : undefined)),
   ]);
+  countRooms(events);
 }
 
 /** First all are told, in one go, then connections are closed. */

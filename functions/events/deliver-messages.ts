@@ -1,5 +1,6 @@
 import type { DynamoDBBatchResponse, DynamoDBRecord, DynamoDBStreamEvent } from 'aws-lambda';
 import type { RoomEvent } from '../../core/contract/realtime.ts';
+import { count } from '../../core/metrics/emf.ts';
 import { broadcast } from '../../core/realtime/broadcast.ts';
 import { imageOf, perPartition } from '../../core/realtime/stream.ts';
 import { type MessageItem, toMessage } from '../../core/store/items.ts';
@@ -15,12 +16,14 @@ export const handler = ({ Records }: DynamoDBStreamEvent): Promise<DynamoDBBatch
       if (!first) return;
       const started = performance.now();
       const counts = await broadcast(first.room_id, messages);
+      const duration_ms = Math.round(performance.now() - started);
+      count('events', { MessagesSent: messages.length, FanOutTime: duration_ms, Receivers: counts.receivers });
       console.info({
         action: 'deliver',
         room_id: first.room_id,
         messages: messages.length,
         ...counts,
-        duration_ms: Math.round(performance.now() - started),
+        duration_ms,
       });
     },
   );

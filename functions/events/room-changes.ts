@@ -14,11 +14,17 @@ export const handler = ({ Records }: DynamoDBStreamEvent): Promise<DynamoDBBatch
     async (changes) => {
       const [first] = changes;
       if (!first) return;
-      await carryOut(
-        first.room_id,
-        changes.flatMap(({ effects }) => effects),
-        now,
-      );
+      const { room_id } = first;
+      const effects = changes.flatMap((change) => change.effects);
+      const started = performance.now();
+      await carryOut(room_id, effects, now);
+      console.info({
+        action: 'room_changes',
+        room_id,
+        changes: changes.length,
+        effects: effects.map((effect) => (effect.kind === 'event' ? effect.event.type : effect.kind)),
+        duration_ms: Math.round(performance.now() - started),
+      });
     },
   );
 };

@@ -1,10 +1,17 @@
 import type { APIGatewayRequestAuthorizerEvent } from 'aws-lambda';
+import { count } from '../../core/metrics/emf.ts';
 import { identify, tokenOf } from '../../core/realtime/identity.ts';
 
 /** Lets a client connect whose access token is valid; everything else is a 401. */
 export const handler = async (event: APIGatewayRequestAuthorizerEvent) => {
-  const identity = await identify(tokenOf(event.headers ?? {}));
+  const identity = await identify(tokenOf(event.headers ?? {})).catch((error: unknown) => {
+    // The issuer cannot be asked. A token that is refused is no error of ours, but in Lambda's count it is one as well.
+    count('websocket', { Refused: 1 }, 'internal');
+    throw error;
+  });
   if (!identity) throw new Error('Unauthorized');
+  const { requestId: api_request_id, connectionId: connection_id } = event.requestContext;
+  console.info({ action: 'authorize', api_request_id, connection_id, user: identity.user_id });
   return {
     principalId: identity.user_id,
     policyDocument: {

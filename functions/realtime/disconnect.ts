@@ -1,3 +1,4 @@
+import { count } from '../../core/metrics/emf.ts';
 import type { SocketEvent, SocketResult } from '../../core/realtime/action.ts';
 import { dropConnection, roomsOfConnection } from '../../core/store/connections.ts';
 
@@ -8,6 +9,13 @@ export const handler = async ({ requestContext }: SocketEvent): Promise<SocketRe
   await Promise.all(
     rooms.map((room_id) => dropConnection({ room_id, connection_id, user_id: authorizer.user_id, now })),
   );
-  console.info({ action: 'disconnect', connection_id, user: authorizer.user_id, rooms: rooms.length });
+  count('websocket', { ConnectionsClosed: 1 });
+  console.info({
+    action: 'disconnect',
+    api_request_id: requestContext.requestId,
+    connection_id,
+    user: authorizer.user_id,
+    rooms: rooms.length,
+  });
   return { statusCode: 200 };
 };

@@ -1,8 +1,11 @@
 import { RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
+import type * as lambda from 'aws-cdk-lib/aws-lambda';
 import { ScheduleGroup } from 'aws-cdk-lib/aws-scheduler';
+import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { folderOf } from '../bundle.ts';
+import { pinLogicalId } from './logical-id.ts';
 import { type Permission, policy } from './permission.ts';
 import { deadLetterQueue } from './queue.ts';
 import { RoomsFunction, type RoomsFunctionProps } from './rooms-function.ts';
@@ -24,9 +27,15 @@ export class Announcements extends Construct {
   /** What that function must be allowed. */
   readonly permissions: readonly Permission[];
 
+  readonly handler: lambda.Function;
+  readonly deadLetters: sqs.Queue;
+  readonly group: ScheduleGroup;
+
   constructor(scope: Construct, id: string, { environment, bundles, variables, permissions }: AnnouncementsProps) {
     super(scope, id);
+    this.deadLetters = deadLetterQueue(this, 'DeadLetters', 'AnnounceDeadLetters');
     const { handler } = new RoomsFunction(this, 'Announce', {
+      name: 'announce',
       description: 'Invoked by schedules: tells everybody that a room has started or ended.',
       code: folderOf(bundles, 'announce'),
       environment,
@@ -35,13 +44,16 @@ export class Announcements extends Construct {
       // As for those that read the stream: it may post to a thousand connections.
       memory: 1_024,
       timeout: 60,
-      deadLetters: deadLetterQueue(this, 'DeadLetters'),
+      deadLetters: this.deadLetters,
     });
+    this.handler = handler;
     const group = new ScheduleGroup(this, 'Schedules', {
       scheduleGroupName: `rooms-${environment.name}`,
       // Its schedules invoke a function that goes with the stack.
       removalPolicy: RemovalPolicy.DESTROY,
     });
+    pinLogicalId(group, 'Schedules');
+    this.group = group;
     const role = new iam.Role(this, 'ScheduleRole', {
       description: 'With which schedules invoke the function that announces',
       // Only for schedules of this group: the Scheduler must not lend the role to those of somebody else.
@@ -74,6 +86,7 @@ export class Announcements extends Construct {
             resourceName: `${group.scheduleGroupName}/*`,
           }),
         ],
+        wildcard: 'A schedule is called after its room, which is made while the system runs.',
       },
       {
         actions: ['iam:PassRole'],

@@ -9,15 +9,16 @@ import {
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import type { Construct } from 'constructs';
 import type { Route } from '../../core/contract/route.ts';
+import { type Bundles, folderOf } from '../bundle.ts';
 import type { DataStack } from '../data-stack.ts';
+import { httpEntry } from '../entries.ts';
 import type { Environment } from '../environments.ts';
 import { accessTo } from './permission.ts';
 import { RoomsFunction, type RoomsFunctionProps } from './rooms-function.ts';
 
 export interface HttpEndpointProps {
   readonly route: Route;
-  /** The folder of the handler's bundle. */
-  readonly code: string;
+  readonly bundles: Bundles;
   readonly api: HttpApi;
   readonly authorizer: IHttpRouteAuthorizer;
   readonly data: DataStack;
@@ -26,10 +27,12 @@ export interface HttpEndpointProps {
 
 /** One row of the contract in the cloud: a function, the role and log group it has to itself, and the route that leads to it. */
 export class HttpEndpoint extends RoomsFunction {
-  constructor(scope: Construct, id: string, { route, code, api, authorizer, data, environment }: HttpEndpointProps) {
+  constructor(scope: Construct, id: string, { route, bundles, api, authorizer, data, environment }: HttpEndpointProps) {
+    const { name } = httpEntry(route);
     super(scope, id, {
       description: `${route.method} ${route.path}: ${route.summary}`,
-      code,
+      name,
+      code: folderOf(bundles, name),
       environment,
       variables: variables(route, data, environment),
       permissions: accessTo(data, route.access),
@@ -46,11 +49,11 @@ export class HttpEndpoint extends RoomsFunction {
 type Variables = NonNullable<RoomsFunctionProps['variables']>;
 
 /** A function gets only the variables that its row calls for. */
-function variables({ access, list }: Route, data: DataStack, { maxUploadBytes }: Environment): Variables {
+function variables({ access, query }: Route, data: DataStack, { maxUploadBytes }: Environment): Variables {
   return {
     TABLE_NAME: data.table.tableName,
     ...(access.bucket && { BUCKET_NAME: data.bucket.bucketName, MAX_UPLOAD_BYTES: String(maxUploadBytes) }),
-    ...(list && { CURSOR_KEY: cursorKey }),
+    ...(query && 'cursor' in query.entries && { CURSOR_KEY: cursorKey }),
   };
 }
 

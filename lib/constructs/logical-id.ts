@@ -2,8 +2,8 @@ import { CfnResource } from 'aws-cdk-lib';
 import type { IConstruct } from 'constructs';
 
 /**
- * Fixes the logical id of a resource that holds data. CloudFormation replaces a resource whose logical id changes, so moving
- * or renaming its construct would otherwise leave the data behind.
+ * Fixes the logical id of a resource that holds data, or that others know. CloudFormation replaces a resource whose logical id
+ * changes, so moving or renaming its construct would otherwise leave the data behind. The list of all: test/infrastructure/pinned.test.ts.
  */
 export function pinLogicalId(construct: IConstruct, logicalId: string): void {
   const resource = construct.node.defaultChild;

@@ -1,5 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
-import { EventSourceMapping } from 'aws-cdk-lib/aws-lambda';
+import { EventSourceMapping, type Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { folderOf } from '../bundle.ts';
@@ -14,21 +14,25 @@ const TIMEOUT = 10;
 /** Whoever has lost their last connection waits in a queue until it is time to see whether they have come back. */
 export class Presence extends Construct {
   readonly queue: sqs.Queue;
+  readonly deadLetters: sqs.Queue;
+  readonly handler: LambdaFunction;
 
   constructor(scope: Construct, id: string, { environment, data, bundles }: RealtimeProps) {
     super(scope, id);
-    this.queue = queue(this, 'Queue', {
+    this.deadLetters = deadLetterQueue(this, 'DeadLetters', 'PresenceDeadLetters');
+    this.queue = queue(this, 'Queue', 'PresenceQueue', {
       // Six times the function's timeout, as Lambda asks for: a batch that it could not take at once is not lost to another.
       visibilityTimeout: Duration.seconds(6 * TIMEOUT),
-      deadLetterQueue: { queue: deadLetterQueue(this, 'DeadLetters'), maxReceiveCount: 5 },
+      deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: 5 },
     });
     const { handler } = new RoomsFunction(this, 'Presence', {
+      name: 'presence',
       description: 'Presence queue: lets others see those leave who have not come back.',
       code: folderOf(bundles, 'presence'),
       environment,
       variables: { TABLE_NAME: data.table.tableName },
       permissions: [
-        ...accessTo(data, { table: ['UpdateItem'] }),
+        ...accessTo(data, { table: ['UpdateItem'], partitions: ['ROOM'] }),
         {
           actions: ['ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'].map((each) => `sqs:${each}`),
           resources: [this.queue.queueArn],
@@ -36,10 +40,13 @@ export class Presence extends Construct {
       ],
       timeout: TIMEOUT,
     });
+    this.handler = handler;
     new EventSourceMapping(this, 'Mapping', {
       target: handler,
       eventSourceArn: this.queue.queueArn,
       batchSize: 10,
+      // When a network goes down, the queue is full at once: what is above waits in it, and takes nobody else's place.
+      maxConcurrency: 20,
       reportBatchItemFailures: true,
     });
   }

@@ -7,9 +7,19 @@ import { Construct } from 'constructs';
 import type { Variable } from '../../core/env.ts';
 import type { Environment } from '../environments.ts';
 import { logGroup } from './log-group.ts';
-import { type Permission, policy } from './permission.ts';
+import { acknowledgeWildcards, type Permission, policy } from './permission.ts';
+
+/** X-Ray has no resources. Lambda sends its traces with the function's role; the function itself has nothing to do with it. */
+const TRACING: Permission = {
+  actions: ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'],
+  resources: ['*'],
+  wildcard:
+    'X-Ray has no resources that a permission could name: see "Actions, resources, and condition keys for AWS X-Ray".',
+};
 
 export interface RoomsFunctionProps {
+  /** Of its entry: the key of its reserved concurrency. */
+  readonly name: string;
   readonly description: string;
   /** The folder of the bundle. */
   readonly code: string;
@@ -34,18 +44,20 @@ export class RoomsFunction extends Construct {
 
   constructor(scope: Construct, id: string, props: RoomsFunctionProps) {
     super(scope, id);
-    const { environment, variables = {}, permissions = [], memory = 512, timeout = 10, deadLetters } = props;
-    const log = logGroup(this, 'Logs', environment);
+    const { name, environment, variables = {}, memory = 512, timeout = 10, deadLetters } = props;
+    const log = logGroup(this, 'Logs', `${pascalCase(name)}Logs`, environment);
+    const permissions: Permission[] = [
+      { actions: ['logs:CreateLogStream', 'logs:PutLogEvents'], resources: [log.logGroupArn] },
+      ...(props.permissions ?? []),
+      ...(deadLetters ? [{ actions: ['sqs:SendMessage'], resources: [deadLetters.queueArn] }] : []),
+      ...(environment.monitoring ? [TRACING] : []),
+    ];
     const role = new iam.Role(this, 'Role', {
       assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
-      inlinePolicies: {
-        access: policy([
-          { actions: ['logs:CreateLogStream', 'logs:PutLogEvents'], resources: [log.logGroupArn] },
-          ...permissions,
-          ...(deadLetters ? [{ actions: ['sqs:SendMessage'], resources: [deadLetters.queueArn] }] : []),
-        ]),
-      },
+      inlinePolicies: { access: policy(permissions) },
     });
+    acknowledgeWildcards(role, permissions);
+    const reserved = environment.reservedConcurrency[name];
     this.handler = new NodejsFunction(this, 'Function', {
       description: props.description,
       code: lambda.Code.fromAsset(props.code),
@@ -54,7 +66,9 @@ export class RoomsFunction extends Construct {
       architecture: lambda.Architecture.ARM_64,
       memorySize: memory,
       timeout: Duration.seconds(timeout),
-      environment: { ...variables },
+      environment: { ...variables, ...(environment.monitoring && { METRICS_ENVIRONMENT: environment.name }) },
+      tracing: environment.monitoring ? lambda.Tracing.ACTIVE : lambda.Tracing.DISABLED,
+      ...(reserved !== undefined && { reservedConcurrentExecutions: reserved }),
       // What the CDK would add by itself is wider than what is needed.
       role: role.withoutPolicyUpdates(),
       logGroup: log,
@@ -63,3 +77,7 @@ export class RoomsFunction extends Construct {
     });
   }
 }
+
+/** `create-room` → `CreateRoom` */
+const pascalCase = (name: string): string =>
+  name.replace(/(^|-)([a-z])/g, (_, _dash, letter: string) => letter.toUpperCase());

@@ -1,4 +1,4 @@
-import { Stack } from 'aws-cdk-lib';
+import { Stack, Validations } from 'aws-cdk-lib';
 import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway';
 import {
   CfnAuthorizer,
@@ -18,6 +18,8 @@ import { socketFunction } from '../entries.ts';
 import type { Environment } from '../environments.ts';
 import { GatewayLogging } from './gateway-logging.ts';
 import { logGroup } from './log-group.ts';
+import { pinLogicalId } from './logical-id.ts';
+import { ownDomain } from './own-domain.ts';
 import { accessTo, type Permission } from './permission.ts';
 import { RoomsFunction, type RoomsFunctionProps } from './rooms-function.ts';
 
@@ -37,6 +39,8 @@ export interface RealtimeProps {
 export class SocketApi extends Construct {
   /** Of clients: `wss://…` */
   readonly url: string;
+  readonly api: WebSocketApi;
+  readonly stage: WebSocketStage;
   /** Of functions that post to connections: `https://…` */
   readonly callbackUrl: string;
   /** To post to connections, and to close them. */
@@ -50,20 +54,26 @@ export class SocketApi extends Construct {
       description: 'Rooms, real time',
       routeSelectionExpression: '$request.body.action',
     });
+    // Clients know its URL.
+    pinLogicalId(api, 'WebSocketApi');
     const { rate: rateLimit, burst: burstLimit } = environment.webSocketThrottling;
+    const domain = environment.webSocketDomain;
     const stage = new WebSocketStage(this, 'Stage', {
       webSocketApi: api,
       // As in the sub-protocol `rooms.v1`: clients of another version would have another stage.
       stageName: 'v1',
       autoDeploy: true,
       throttle: { rateLimit, burstLimit },
+      ...(domain && { domainMapping: { domainName: ownDomain(this, domain) } }),
       accessLogSettings: {
-        destination: new LogGroupLogDestination(logGroup(this, 'AccessLogs', environment)),
+        destination: new LogGroupLogDestination(logGroup(this, 'AccessLogs', 'WebSocketAccessLogs', environment)),
         format: AccessLogFormat.custom(JSON.stringify(accessLog)),
       },
     });
     if (environment.apiGatewayLogRole) stage.node.addDependency(new GatewayLogging(this, 'GatewayLogging'));
-    this.url = stage.url;
+    this.api = api;
+    this.stage = stage;
+    this.url = domain ? `wss://${domain.name}` : stage.url;
     this.callbackUrl = stage.callbackUrl;
     this.manageConnections = {
       actions: ['execute-api:ManageConnections'],
@@ -74,18 +84,26 @@ export class SocketApi extends Construct {
           resourceName: `${stage.stageName}/${method}/@connections/*`,
         }),
       ),
+      wildcard: 'Connections come and go: what they are called cannot be known when this is deployed.',
     };
 
     const table = { TABLE_NAME: data.table.tableName };
-    const make = (id: string, name: string, of: Omit<RoomsFunctionProps, 'code' | 'environment'>) =>
-      new RoomsFunction(this, id, { code: folderOf(bundles, name), environment, ...of });
-    const route = (routeKey: string, fn: RoomsFunction, options: Partial<WebSocketRouteOptions> = {}) =>
-      new WebSocketRoute(fn, 'Route', {
+    const make = (id: string, name: string, of: Omit<RoomsFunctionProps, 'name' | 'code' | 'environment'>) =>
+      new RoomsFunction(this, id, { name, code: folderOf(bundles, name), environment, ...of });
+    const route = (routeKey: string, fn: RoomsFunction, options: Partial<WebSocketRouteOptions> = {}) => {
+      const made = new WebSocketRoute(fn, 'Route', {
         webSocketApi: api,
         routeKey,
         integration: new WebSocketLambdaIntegration('Integration', fn.handler),
         ...options,
       });
+      if (routeKey !== '$connect')
+        Validations.of(made).acknowledge({
+          id: 'AwsSolutions-APIG4',
+          reason:
+            'A WebSocket API asks its authorizer when a client connects, and can for no other route: who gets this far has been let in.',
+        });
+    };
 
     const authorizer = make('Authorizer', 'authorizer', {
       description: 'WebSocket authorizer: whose access token is this?',
@@ -95,7 +113,11 @@ export class SocketApi extends Construct {
     const disconnect = make('Disconnect', 'disconnect', {
       description: 'WebSocket $disconnect: takes a connection out of the rooms it has joined.',
       variables: table,
-      permissions: accessTo(data, { table: ['UpdateItem', 'DeleteItem'], index: ['Query'] }),
+      permissions: accessTo(data, {
+        table: ['UpdateItem', 'DeleteItem'],
+        partitions: ['ROOM'],
+        index: ['CONNECTION'],
+      }),
       // Nobody waits for it, and what it leaves undone is seen only when the next event does not get through. API Gateway
       // gives an integration 29 seconds.
       timeout: 29,

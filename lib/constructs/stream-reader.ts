@@ -1,5 +1,6 @@
 import { Duration } from 'aws-cdk-lib';
 import { EventSourceMapping, FilterCriteria, StartingPosition } from 'aws-cdk-lib/aws-lambda';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import type { DataStack } from '../data-stack.ts';
 import { deadLetterQueue } from './queue.ts';
@@ -7,8 +8,8 @@ import { RoomsFunction, type RoomsFunctionProps } from './rooms-function.ts';
 
 export interface StreamReaderProps extends Omit<RoomsFunctionProps, 'memory' | 'timeout' | 'deadLetters'> {
   readonly data: DataStack;
-  /** Which records it is woken for, as a Lambda event filter. */
-  readonly filter: Readonly<Record<string, unknown>>;
+  /** Which records it is woken for, as Lambda event filters of which one must match. */
+  readonly filters: readonly Readonly<Record<string, unknown>>[];
 }
 
 /**
@@ -18,10 +19,12 @@ export interface StreamReaderProps extends Omit<RoomsFunctionProps, 'memory' | '
  * for good ends in a queue, as a note of where it is in the stream (which keeps it for a day), and the rest goes on.
  */
 export class StreamReader extends RoomsFunction {
-  constructor(scope: Construct, id: string, { data, filter, permissions = [], ...props }: StreamReaderProps) {
+  readonly deadLetters: Queue;
+
+  constructor(scope: Construct, id: string, { data, filters, permissions = [], ...props }: StreamReaderProps) {
     const stream = data.table.tableStreamArn;
     if (stream === undefined) throw new Error('The table has no stream.');
-    const deadLetters = deadLetterQueue(scope, `${id}DeadLetters`);
+    const deadLetters = deadLetterQueue(scope, `${id}Aside`, `${id}DeadLetters`);
     super(scope, id, {
       ...props,
       // Posting to a thousand connections is TLS and JSON: CPU, which comes with memory. This is a little more than half a
@@ -41,11 +44,12 @@ export class StreamReader extends RoomsFunction {
         { actions: ['sqs:SendMessage'], resources: [deadLetters.queueArn] },
       ],
     });
+    this.deadLetters = deadLetters;
     new EventSourceMapping(this, 'Stream', {
       target: this.handler,
       eventSourceArn: stream,
       startingPosition: StartingPosition.LATEST,
-      filters: [FilterCriteria.filter({ ...filter })],
+      filters: filters.map((filter) => FilterCriteria.filter({ ...filter })),
       batchSize: 100,
       // Rooms do not wait for each other: ten batches of a shard at a time, those of one partition key still in order.
       parallelizationFactor: 10,

@@ -33,7 +33,7 @@ describe('the data stack', () => {
     }
     prod.data.hasResourceProperties('AWS::DynamoDB::Table', { DeletionProtectionEnabled: true });
     dev.data.hasResourceProperties('AWS::DynamoDB::Table', { DeletionProtectionEnabled: false });
-    expect([prod.terminationProtection, dev.terminationProtection]).toEqual([true, false]);
+    expect([prod.protected, dev.protected]).toEqual([Array(4).fill(true), Array(4).fill(false)]);
   });
 });
 

@@ -1,10 +1,16 @@
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { describe, expect, it } from 'vitest';
+import { allEntries } from '../../lib/entries.ts';
 import { chosenEnvironment, environmentNames } from '../../lib/environments.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 
 const choose = (given: Record<string, unknown>) => chosenEnvironment((key) => given[key]);
 const ISSUER = 'https://iams.test.example/realms/rooms';
+const CERTIFICATE = 'arn:aws:acm:eu-central-1:123456789012:certificate/0b9c1f5e-1d2c-4a53-9e66-d7f2f6c1a001';
+const TOPIC = 'arn:aws:sns:eu-central-1:123456789012:on-call';
+/** What makes any environment complete. */
+const complete = { issuer: ISSUER, allowedOrigins: 'https://ops.test.example' };
+const dev = { env: 'dev', issuer: ISSUER };
 
 describe('an environment that cannot be chosen', () => {
   it.each([
@@ -21,6 +27,16 @@ describe('an environment that cannot be chosen', () => {
       'The environment "local" has no issuer: give one with -c issuer=<URL> or in lib/environments.ts, or choose local, dev, ' +
         'staging or prod with -c env=<name>.',
     ],
+    [
+      { env: 'prod' },
+      'The environment "prod" has no issuer: give one with -c issuer=<URL> or in lib/environments.ts, or choose local, dev, ' +
+        'staging or prod with -c env=<name>.',
+    ],
+    [
+      { env: 'prod', issuer: ISSUER },
+      'The environment "prod" does not say which origins browsers may call it from: give -c allowedOrigins=<origin,…>, or ' +
+        '"none", or set allowedOrigins in lib/environments.ts.',
+    ],
     [{ env: 'dev', issuer: 'iams' }, 'The issuer must be an https URL (http only on localhost), but is "iams".'],
     [
       { env: 'dev', issuer: 'http://iams.test.example' },
@@ -28,8 +44,61 @@ describe('an environment that cannot be chosen', () => {
     ],
     [{ env: 'dev', issuer: '' }, '-c issuer=… needs a value, but got "".'],
     [{ env: 'dev', issuer: true }, '-c issuer=… needs a value, but got true.'],
-    [{ env: 'dev', audience: ' ' }, '-c audience=… needs a value, but got " ".'],
-    [{ env: 'dev', audience: ', ,' }, '-c audience=… needs at least one audience, separated by commas.'],
+    [{ ...dev, audience: ' ' }, '-c audience=… needs a value, but got " ".'],
+    [{ ...dev, audience: ', ,' }, '-c audience=… needs at least one audience, separated by commas.'],
+    [{ ...dev, account: '123' }, 'The account must be the 12 digits of an AWS account, but is "123".'],
+    [{ ...dev, account: 123456789012 }, '-c account=… needs a value, but got 123456789012.'],
+    [{ ...dev, region: 'Frankfurt' }, 'The region must be one of AWS, such as eu-central-1, but is "Frankfurt".'],
+    [
+      { ...dev, allowedOrigins: 'https://a.example/app' },
+      'An allowed origin must be https://<host>[:<port>] and nothing else (http only on localhost), but is "https://a.example/app".',
+    ],
+    [
+      { ...dev, allowedOrigins: 'https://a.example,http://b.example' },
+      'An allowed origin must be https://<host>[:<port>] and nothing else (http only on localhost), but is "http://b.example".',
+    ],
+    [
+      { ...dev, allowedOrigins: '*' },
+      'The allowed origins must be named one by one: "*" is for the environment "local" alone.',
+    ],
+    [
+      { ...dev, httpDomain: 'a.example.com' },
+      'A domain needs its certificate: give both -c httpDomain=<name> and -c httpDomainCertificate=<ARN>.',
+    ],
+    [
+      { ...dev, webSocketDomainCertificate: CERTIFICATE },
+      'A domain needs its certificate: give both -c webSocketDomain=<name> and -c webSocketDomainCertificate=<ARN>.',
+    ],
+    [
+      { ...dev, httpDomain: 'https://a.example.com', httpDomainCertificate: CERTIFICATE },
+      'A domain must be a name such as rooms.example.com, but is "https://a.example.com".',
+    ],
+    [
+      { ...dev, httpDomain: 'a.example.com', httpDomainCertificate: 'arn:aws:iam::123456789012:server-certificate/x' },
+      'The certificate of a.example.com must be the ARN of one in ACM, but is "arn:aws:iam::123456789012:server-certificate/x".',
+    ],
+    [
+      { ...dev, region: 'us-east-1', httpDomain: 'a.example.com', httpDomainCertificate: CERTIFICATE },
+      `The certificate of a.example.com must be the ARN of one in ACM in us-east-1, but is "${CERTIFICATE}".`,
+    ],
+    [
+      {
+        ...dev,
+        httpDomain: 'a.example.com',
+        httpDomainCertificate: CERTIFICATE,
+        webSocketDomain: 'a.example.com',
+        webSocketDomainCertificate: CERTIFICATE,
+      },
+      'The HTTP API and the WebSocket API cannot share a domain: both are a.example.com.',
+    ],
+    [
+      { ...dev, alarmTarget: 'ops' },
+      'The alarm target must be an e-mail address or the ARN of an SNS topic, but is "ops".',
+    ],
+    [
+      { ...dev, region: 'us-east-1', alarmTarget: TOPIC },
+      `The alarm target must be an e-mail address or the ARN of an SNS topic in us-east-1, but is "${TOPIC}".`,
+    ],
   ])('%j is told what to do', (given, message) => {
     expect(() => choose(given)).toThrow(new UsageError(message));
   });
@@ -37,7 +106,7 @@ describe('an environment that cannot be chosen', () => {
 
 describe('a chosen environment', () => {
   it.each(environmentNames)('%s is complete and within what AWS takes', (env) => {
-    const environment = choose(env === 'local' ? { env, issuer: ISSUER } : { env });
+    const environment = choose({ env, ...complete });
     expect(environment.name).toBe(env);
     expect(environment.audience.length).toBeGreaterThan(0);
     expect(environment.allowedOrigins.length).toBeGreaterThan(0);
@@ -50,12 +119,37 @@ describe('a chosen environment', () => {
     // All APIs of an account share 10,000 a second, and 5,000 at once.
     expect(environment.throttling.rate + environment.webSocketThrottling.rate).toBeLessThanOrEqual(10_000);
     expect(environment.webSocketThrottling.burst).toBeLessThanOrEqual(5_000);
+    // All functions of an account share 1,000 at a time, of which AWS wants 100 left that nobody has to himself.
+    const reserved = Object.entries(environment.reservedConcurrency);
+    expect(reserved.reduce((sum, [, share]) => sum + share, 0)).toBeLessThanOrEqual(900);
+    for (const [name] of reserved) expect(allEntries.map((entry) => entry.name)).toContain(name);
   });
 
-  it('takes issuer and audience from the command line', () => {
-    const { issuer, audience } = choose({ env: 'prod', issuer: ISSUER, audience: 'rooms, account' });
-    expect(issuer).toBe(ISSUER);
-    expect(audience).toEqual(['rooms', 'account']);
+  it('takes from the command line what is replaced there', () => {
+    const given = {
+      issuer: ISSUER,
+      account: '012345678901',
+      region: 'eu-central-1',
+      alarmTarget: 'on-call@test.example',
+    };
+    const lists = { audience: 'rooms, account', allowedOrigins: 'https://a.test.example,https://b.test.example:8443' };
+    expect(choose({ env: 'prod', ...given, ...lists })).toMatchObject({
+      ...given,
+      audience: ['rooms', 'account'],
+      allowedOrigins: ['https://a.test.example', 'https://b.test.example:8443'],
+    });
+    expect(choose({ ...dev, allowedOrigins: 'none' }).allowedOrigins).toEqual([]);
+    expect(choose({ ...dev, region: 'eu-central-1', alarmTarget: TOPIC }).alarmTarget).toBe(TOPIC);
+    const domain = { httpDomain: 'a.example.com', httpDomainCertificate: CERTIFICATE };
+    expect(choose({ ...dev, ...domain }).httpDomain).toEqual({ name: 'a.example.com', certificateArn: CERTIFICATE });
+  });
+
+  it('of dev is thrown away freely; of staging and prod nothing is lost', () => {
+    const retained = environmentNames.filter((env) => choose({ env, ...complete }).retainData);
+    expect(retained).toEqual(['staging', 'prod']);
+    const kept = (env: string) => choose({ env, ...complete }).logRetentionDays;
+    expect(kept('prod')).toBeGreaterThan(kept('staging'));
+    expect(kept('staging')).toBeGreaterThan(kept('dev'));
   });
 
   it.each(['http://localhost:8080', 'http://127.0.0.1:8080/realms/x', 'http://[::1]:8080'])(
@@ -66,7 +160,7 @@ describe('a chosen environment', () => {
   );
 
   it('lets any origin in only on this machine', () => {
-    for (const env of environmentNames.filter((name) => name !== 'local'))
-      expect(choose({ env }).allowedOrigins).not.toContain('*');
+    expect(choose({ env: 'local', issuer: ISSUER }).allowedOrigins).toEqual(['*']);
+    expect(choose(dev).allowedOrigins).not.toContain('*');
   });
 });

@@ -26,3 +26,17 @@ const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : [val
 
 /** To compare what is in no order. */
 export const sorted = (values: readonly unknown[]): string[] => values.map((value) => JSON.stringify(value)).sort();
+
+/** The condition that holds a permission to some kinds of partitions. */
+export const within = (partitions: readonly string[]) => ({
+  'ForAllValues:StringLike': {
+    // CDK writes a single value without a list.
+    'dynamodb:LeadingKeys': partitions.length === 1 ? `${partitions[0]}#*` : partitions.map((each) => `${each}#*`),
+  },
+});
+
+/** What a function needs so that Lambda can send its traces. */
+export const tracing: readonly Allowed[] = ['PutTraceSegments', 'PutTelemetryRecords'].map((each) => [
+  `xray:${each}`,
+  '*',
+]);

@@ -1,7 +1,7 @@
 import { Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import { allEntries } from '../../lib/entries.ts';
-import { type Allowed, permissions, sorted } from './permissions.ts';
+import { type Allowed, permissions, sorted, tracing, within } from './permissions.ts';
 import { AUDIENCE, at, countByType, ISSUER, ofType, onlyOne, synthesize, withImports } from './synthesize.ts';
 
 const { data, http, realtime, codeOf } = synthesize('dev', { logRetentionDays: 5 });
@@ -63,8 +63,11 @@ if (scheduleRole === undefined) throw new Error('Schedules have no role.');
 
 const on = (service: string, resource: unknown, ...actions: string[]): Allowed[] =>
   actions.map((action) => [`${service}:${action}`, resource]);
+/** Items of these kinds of partitions alone. */
+const items = (partitions: readonly string[], ...actions: string[]): Allowed[] =>
+  actions.map((action) => [`dynamodb:${action}`, table, within(partitions)]);
 const broadcasting: Allowed[] = [
-  ...on('dynamodb', table, 'Query', 'UpdateItem', 'DeleteItem'),
+  ...items(['ROOM'], 'Query', 'UpdateItem', 'DeleteItem'),
   ...['POST', 'DELETE'].flatMap((method) => on('execute-api', connections(method), 'ManageConnections')),
 ];
 const reading: Allowed[] = on('dynamodb', stream, 'DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams');
@@ -93,15 +96,18 @@ const expected: Readonly<Record<string, Expected>> = {
   disconnect: {
     timeout: 29,
     variables: { TABLE_NAME },
-    allowed: [...on('dynamodb', table, 'UpdateItem', 'DeleteItem'), ...on('dynamodb', index, 'Query')],
+    allowed: [...items(['ROOM'], 'UpdateItem', 'DeleteItem'), ['dynamodb:Query', index, within(['CONNECTION'])]],
   },
-  default: { variables: { TABLE_NAME }, allowed: on('dynamodb', table, 'UpdateItem') },
-  ping: { variables: { TABLE_NAME }, allowed: on('dynamodb', table, 'UpdateItem') },
-  join: { variables: { TABLE_NAME }, allowed: on('dynamodb', table, 'GetItem', 'UpdateItem', 'PutItem') },
-  leave: { variables: { TABLE_NAME }, allowed: on('dynamodb', table, 'UpdateItem', 'DeleteItem') },
+  default: { variables: { TABLE_NAME }, allowed: items(['CONNECTION'], 'UpdateItem') },
+  ping: { variables: { TABLE_NAME }, allowed: items(['CONNECTION'], 'UpdateItem') },
+  join: { variables: { TABLE_NAME }, allowed: items(['ROOM', 'CONNECTION'], 'GetItem', 'UpdateItem', 'PutItem') },
+  leave: { variables: { TABLE_NAME }, allowed: items(['ROOM', 'CONNECTION'], 'UpdateItem', 'DeleteItem') },
   message: {
     variables: { TABLE_NAME, BUCKET_NAME: { Ref: 'FilesBucket' } },
-    allowed: [...on('dynamodb', table, 'GetItem', 'UpdateItem', 'PutItem'), ...on('s3', objects, 'GetObject')],
+    allowed: [
+      ...items(['ROOM', 'CHAT', 'CONNECTION'], 'GetItem', 'UpdateItem', 'PutItem'),
+      ...on('s3', objects, 'GetObject'),
+    ],
   },
   'deliver-messages': {
     memory: 1_024,
@@ -140,7 +146,7 @@ const expected: Readonly<Record<string, Expected>> = {
   presence: {
     variables: { TABLE_NAME },
     allowed: [
-      ...on('dynamodb', table, 'UpdateItem'),
+      ...items(['ROOM'], 'UpdateItem'),
       ...on('sqs', arnOf(presenceQueue), 'ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'),
     ],
   },
@@ -150,7 +156,7 @@ const expected: Readonly<Record<string, Expected>> = {
     variables: { TABLE_NAME, CALLBACK_URL, EVENT_BUS_NAME },
     allowed: [
       ...broadcasting,
-      ...on('dynamodb', table, 'GetItem'),
+      ...items(['ROOM'], 'GetItem'),
       ...on('events', arnOf(bus.id), 'PutEvents'),
       ...on('sqs', arnOf(announceQueue), 'SendMessage'),
     ],
@@ -208,6 +214,7 @@ describe.each(names.map((name) => [name, expected[name] ?? fail(name)] as const)
       MemorySize: wanted.memory ?? 512,
       Timeout: wanted.timeout ?? 10,
       LoggingConfig: { LogFormat: 'JSON' },
+      TracingConfig: { Mode: 'Active' },
     });
   });
 
@@ -216,14 +223,14 @@ describe.each(names.map((name) => [name, expected[name] ?? fail(name)] as const)
   });
 
   it('gets the variables that it reads, and no other', () => {
-    const environment = Object(functionOf(name).properties).Environment ?? { Variables: {} };
-    expect(withImports(environment, data)).toEqual({ Variables: wanted.variables });
+    const environment = at(functionOf(name).properties, 'Environment');
+    expect(withImports(environment, data)).toEqual({ Variables: { ...wanted.variables, METRICS_ENVIRONMENT: 'dev' } });
   });
 
   it('may do what it does, write its own log, and nothing else', () => {
     const { role, properties, roleId } = functionOf(name);
     const log = arnOf(String(at(properties, 'LoggingConfig', 'LogGroup', 'Ref')));
-    const all = [...on('logs', log, 'CreateLogStream', 'PutLogEvents'), ...wanted.allowed];
+    const all = [...on('logs', log, 'CreateLogStream', 'PutLogEvents'), ...tracing, ...wanted.allowed];
     expect(sorted(permissions(role, data))).toEqual(sorted(all));
     expect(role).not.toHaveProperty('ManagedPolicyArns');
     expect(at(role, 'AssumeRolePolicyDocument', 'Statement')).toEqual([
@@ -246,6 +253,7 @@ describe('permissions as a whole', () => {
     for (const role of [...functions.values()].map((fn) => fn.role))
       for (const [action, resource] of permissions(role, data)) {
         expect(action).not.toContain('*');
+        if (action.startsWith('xray:')) continue;
         const text = JSON.stringify(resource).replace(/(\/rooms|\/@connections|:schedule\/rooms-dev)\/\*/, '');
         expect(text).not.toContain('*');
       }
@@ -287,8 +295,15 @@ describe('logs', () => {
 
 describe('readers of the table’s stream', () => {
   const filters = {
-    'deliver-messages': { eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: 'MESSAGE#' }] } } } },
-    'room-changes': { dynamodb: { Keys: { SK: { S: ['ROOM', { prefix: 'PARTICIPANT#' }] } } } },
+    'deliver-messages': [{ eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: 'MESSAGE#' }] } } } }],
+    'room-changes': [
+      { dynamodb: { Keys: { SK: { S: ['ROOM', { prefix: 'PARTICIPANT#' }] } } } },
+      {
+        eventName: ['REMOVE'],
+        userIdentity: { principalId: ['dynamodb.amazonaws.com'] },
+        dynamodb: { Keys: { SK: { S: [{ prefix: 'CONNECTION#' }] } } },
+      },
+    ],
   };
 
   it('are two, for a shard serves no more', () => {
@@ -296,10 +311,10 @@ describe('readers of the table’s stream', () => {
     expect(readers).toHaveLength(Object.keys(filters).length);
   });
 
-  it.each(Object.entries(filters))('%s is woken for what concerns it', (name, filter) => {
+  it.each(Object.entries(filters))('%s is woken for what concerns it', (name, wanted) => {
     expect(withImports(at(mappingOf(name), 'EventSourceArn'), data)).toEqual(stream);
     const patterns = at(mappingOf(name), 'FilterCriteria', 'Filters');
-    expect(Array.isArray(patterns) ? patterns.map(({ Pattern }) => JSON.parse(Pattern)) : patterns).toEqual([filter]);
+    expect(Array.isArray(patterns) ? patterns.map(({ Pattern }) => JSON.parse(Pattern)) : patterns).toEqual(wanted);
   });
 
   it.each(Object.keys(filters))('%s reads on whatever happens, and puts aside what it cannot work on', (name) => {
@@ -373,6 +388,7 @@ describe('queues', () => {
       EventSourceArn: arnOf(presenceQueue),
       FunctionName: { Ref: functionOf('presence').id },
       BatchSize: 10,
+      ScalingConfig: { MaximumConcurrency: 20 },
       FunctionResponseTypes: ['ReportBatchItemFailures'],
       Tags: expect.anything(),
     });

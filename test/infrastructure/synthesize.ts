@@ -23,13 +23,19 @@ export function synthesize(env: EnvironmentName, settings: Partial<Settings> = {
     ['env', env],
     ['issuer', ISSUER],
     ['audience', AUDIENCE.join(',')],
+    ['allowedOrigins', 'https://ops.test.example'],
   ]);
-  const { data, http, realtime } = addStacks(app, { ...chosenEnvironment((key) => given.get(key)), ...settings });
+  const { data, http, realtime, monitoring } = addStacks(app, {
+    ...chosenEnvironment((key) => given.get(key)),
+    ...settings,
+  });
   const templates = {
     data: Template.fromStack(data),
     http: Template.fromStack(http),
     realtime: Template.fromStack(realtime),
-    terminationProtection: data.terminationProtection,
+    /** Undefined where the environment has none. */
+    monitoring: monitoring && Template.fromStack(monitoring),
+    protected: [data, http, realtime, ...(monitoring ? [monitoring] : [])].map((stack) => stack.terminationProtection),
     /** The name of the entry whose code a function has (its properties are given). */
     codeOf: (fn: unknown): string => codeByKey.get(String(at(fn, 'Code', 'S3Key'))) ?? 'none of ours',
   };

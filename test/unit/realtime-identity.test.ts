@@ -3,6 +3,7 @@ import { generateKeyPair, SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { handler as connect } from '../../functions/realtime/connect.ts';
 import { claimsOf, type Health, type Issuer, startIssuer } from '../support/issuer.ts';
+import { newSocket, socketEvent } from '../support/socket.ts';
 
 let issuer: Issuer;
 let authorizer: typeof import('../../functions/realtime/authorizer.ts').handler;
@@ -246,16 +247,18 @@ describe('the issuer', () => {
 });
 
 describe('$connect', () => {
+  const { requestContext } = socketEvent('$connect', newSocket('alice'));
+
   test('names the sub-protocol where some were offered, and never the one with the token', async () => {
     for (const name of ['Sec-WebSocket-Protocol', 'sec-websocket-protocol'])
-      expect(await connect({ headers: { [name]: 'rooms.v1, bearer.x.y.z' } })).toEqual({
+      expect(await connect({ requestContext, headers: { [name]: 'rooms.v1, bearer.x.y.z' } })).toEqual({
         statusCode: 200,
         headers: { 'Sec-WebSocket-Protocol': 'rooms.v1' },
       });
   });
 
   test('names none where none was offered', async () => {
-    expect(await connect({ headers: { Authorization: 'Bearer x' } })).toEqual({ statusCode: 200 });
-    expect(await connect({})).toEqual({ statusCode: 200 });
+    expect(await connect({ requestContext, headers: { Authorization: 'Bearer x' } })).toEqual({ statusCode: 200 });
+    expect(await connect({ requestContext })).toEqual({ statusCode: 200 });
   });
 });

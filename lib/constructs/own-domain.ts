@@ -1,0 +1,22 @@
+import { CfnOutput } from 'aws-cdk-lib';
+import { DomainName, SecurityPolicy } from 'aws-cdk-lib/aws-apigatewayv2';
+import { Certificate } from 'aws-cdk-lib/aws-certificatemanager';
+import type { Construct } from 'constructs';
+import type { Domain } from '../environments.ts';
+
+/**
+ * A domain name of one's own for an API. DNS is not made here, for it may be anywhere: the output `…Alias` says what the name
+ * must be a CNAME or an alias of.
+ */
+export function ownDomain(scope: Construct, { name, certificateArn }: Domain): DomainName {
+  const domain = new DomainName(scope, 'Domain', {
+    domainName: name,
+    certificate: Certificate.fromCertificateArn(scope, 'Certificate', certificateArn),
+    securityPolicy: SecurityPolicy.TLS_1_2,
+  });
+  new CfnOutput(scope, 'DomainAlias', {
+    value: domain.regionalDomainName,
+    description: `${name} is to be an alias of this`,
+  });
+  return domain;
+}

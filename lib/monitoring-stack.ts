@@ -1,0 +1,318 @@
+import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import {
+  AlarmStatusWidget,
+  Dashboard,
+  type DashboardProps,
+  GraphWidget,
+  type IMetric,
+  MathExpression,
+  Metric,
+  TextWidget,
+} from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import { Operation } from 'aws-cdk-lib/aws-dynamodb';
+import { ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { type ITopic, Topic } from 'aws-cdk-lib/aws-sns';
+import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
+import type { Construct } from 'constructs';
+import { type MetricName, NAMESPACE, type Service } from '../core/contract/metrics.ts';
+import { Alarms, closeToTimeout, percent } from './constructs/alarms.ts';
+import type { DataStack } from './data-stack.ts';
+import { type Environment, isTopic } from './environments.ts';
+import type { HttpStack } from './http-stack.ts';
+import type { RealtimeStack } from './realtime-stack.ts';
+
+export interface MonitoringStackProps extends StackProps {
+  readonly environment: Environment;
+  readonly data: DataStack;
+  readonly http: HttpStack;
+  readonly realtime: RealtimeStack;
+}
+
+const FIVE_MINUTES = Duration.minutes(5);
+/** The operations that the code sends: see `TableAction`, and transactions. */
+const OPERATIONS = [
+  Operation.GET_ITEM,
+  Operation.BATCH_GET_ITEM,
+  Operation.QUERY,
+  Operation.PUT_ITEM,
+  Operation.UPDATE_ITEM,
+  Operation.DELETE_ITEM,
+  Operation.TRANSACT_WRITE_ITEMS,
+];
+
+/**
+ * One dashboard, and the alarms. Why each threshold is what it is stands beside it; what to do, in docs/runbook.md.
+ *
+ * An alarm costs for every metric it looks at. So the functions behind the HTTP API are not watched one by one: whatever goes
+ * wrong in one of them, callers get as a 5xx or wait for. It also means that no stack refers to them, and an endpoint can go
+ * without a deployment in two steps.
+ */
+export class MonitoringStack extends Stack {
+  constructor(scope: Construct, id: string, { environment, data, http, realtime, ...props }: MonitoringStackProps) {
+    super(scope, id, props);
+    const topic = alarmTopic(this, environment.alarmTarget);
+    const alarms = new Alarms(this, 'Alarms', environment.name, topic && new SnsAction(topic));
+    const own = (metricName: MetricName, service: Service, options: { statistic?: string; code?: string } = {}) =>
+      new Metric({
+        namespace: NAMESPACE,
+        metricName,
+        dimensionsMap: { environment: environment.name, service, ...(options.code && { code: options.code }) },
+        statistic: options.statistic ?? 'Sum',
+        period: FIVE_MINUTES,
+      });
+
+    // The HTTP API.
+    const ofHttp = (metricName: string, statistic = 'Sum') =>
+      http.api.metric(metricName, { statistic, period: FIVE_MINUTES });
+    const requests = ofHttp('Count', 'SampleCount');
+    alarms.add('http-5xx', {
+      says: 'One in a hundred HTTP requests is answered with a 5xx.',
+      // Of fifty and more, so that a single failure is never the one in a hundred; and not for one bad period alone.
+      metric: new MathExpression({
+        expression: percent('errors', 'requests', 50),
+        usingMetrics: { errors: ofHttp('5xx'), requests },
+        label: '5xx, percent of requests',
+        period: FIVE_MINUTES,
+      }),
+      from: 1,
+      bad: [2, 3],
+    });
+    alarms.add('http-latency', {
+      says: 'One in a hundred HTTP requests takes half of the ten seconds that its function may.',
+      // In good times it is tens of milliseconds, a second for a cold start.
+      metric: ofHttp('IntegrationLatency', 'p99'),
+      from: 5_000,
+      bad: [3, 3],
+    });
+
+    // The WebSocket API. It counts the frames to clients with those from them: a share would be thinned by every fan-out.
+    const { api, stage } = realtime.sockets;
+    const ofSockets = (metricName: string, statistic = 'Sum') =>
+      new Metric({
+        namespace: 'AWS/ApiGateway',
+        metricName,
+        dimensionsMap: { ApiId: api.apiId, Stage: stage.stageName },
+        statistic,
+        period: FIVE_MINUTES,
+      });
+    alarms.add('websocket-errors', {
+      says: 'WebSocket connects or frames fail through a fault of ours.',
+      // API Gateway knows of functions that crash; those that answer with an error of ours say so themselves.
+      metric: new MathExpression({
+        expression: 'FILL(crashes, 0) + FILL(failures, 0) + FILL(internal, 0)',
+        usingMetrics: {
+          crashes: ofSockets('IntegrationError'),
+          failures: ofSockets('ExecutionError'),
+          internal: own('Refused', 'websocket', { code: 'internal' }),
+        },
+        label: 'Errors',
+        period: FIVE_MINUTES,
+      }),
+      from: 5,
+      bad: [2, 3],
+    });
+    alarms.add('websocket-latency', {
+      says: 'One in a hundred WebSocket frames takes half of the ten seconds that its function may.',
+      metric: ofSockets('IntegrationLatency', 'p99'),
+      from: 5_000,
+      bad: [3, 3],
+    });
+
+    // The functions that nobody waits for.
+    const { deliverMessages, roomChanges, presence, announcements } = realtime;
+    const behind = {
+      'deliver-messages': { fn: deliverMessages.handler, aside: deliverMessages.deadLetters },
+      'room-changes': { fn: roomChanges.handler, aside: roomChanges.deadLetters },
+      presence: { fn: presence.handler, aside: presence.deadLetters },
+      announce: { fn: announcements.handler, aside: announcements.deadLetters },
+    };
+    for (const [name, { fn, aside }] of Object.entries(behind)) {
+      alarms.add(`${name}-errors`, {
+        says: `The function ${name} crashes or runs out of time.`,
+        // Lambda tries again, so one may pass unnoticed. What it reports of single records is no error in this count.
+        metric: fn.metricErrors({ period: FIVE_MINUTES }),
+        from: 3,
+        bad: [2, 3],
+      });
+      alarms.add(`${name}-duration`, {
+        says: `One in a hundred runs of ${name} takes four fifths of the time that it may.`,
+        metric: fn.metricDuration({ statistic: 'p99', period: FIVE_MINUTES }),
+        from: closeToTimeout(fn.timeout),
+        bad: [2, 3],
+      });
+      alarms.add(`${name}-dead-letters`, {
+        says: `There is something that ${name} could not work on, after all tries.`,
+        // Each is an event that somebody has not heard of.
+        metric: aside.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum', period: FIVE_MINUTES }),
+        from: 1,
+      });
+    }
+    for (const [name, { fn }] of Object.entries(behind).slice(0, 2))
+      alarms.add(`${name}-behind`, {
+        says: `${name} is a minute behind the table's stream: clients hear of what happens that late.`,
+        // Well below a second in good times. After an hour, records are put aside.
+        metric: fn.metric('IteratorAge', { statistic: 'Maximum', period: Duration.minutes(1) }),
+        from: 60_000,
+        bad: [3, 5],
+      });
+    alarms.add('presence-behind', {
+      says: 'Absences wait in their queue: others see those in the room who have left it.',
+      // Ten seconds of grace, and one time-out of the queue (60 s) where a batch was lost, are none.
+      metric: presence.queue.metricApproximateAgeOfOldestMessage({ statistic: 'Maximum', period: Duration.minutes(1) }),
+      from: 120,
+      bad: [3, 5],
+    });
+    alarms.add('schedules', {
+      says: 'Schedules do not reach the function that announces that rooms start and end.',
+      metric: new MathExpression({
+        expression: 'FILL(errors, 0) + FILL(dropped, 0)',
+        usingMetrics: {
+          errors: announcements.group.metricTargetErrors({ period: FIVE_MINUTES }),
+          dropped: announcements.group.metricDropped({ period: FIVE_MINUTES }),
+        },
+        label: 'Failures',
+        period: FIVE_MINUTES,
+      }),
+      // The scheduler tries five times; one failure may pass.
+      from: 3,
+      bad: [1, 1],
+    });
+
+    // What all share.
+    alarms.add('throttles', {
+      says: 'Lambda refuses to run functions of this account and region, because too many run already.',
+      // Without a dimension: all functions of the account, for they share one limit. Announcements that are held back by
+      // their reserved concurrency count too, but for a moment.
+      metric: new Metric({ namespace: 'AWS/Lambda', metricName: 'Throttles', statistic: 'Sum', period: FIVE_MINUTES }),
+      from: 10,
+      bad: [2, 3],
+    });
+    const ofTable = (metricName: string) => data.table.metric(metricName, { statistic: 'Sum', period: FIVE_MINUTES });
+    alarms.add('table-throttles', {
+      says: 'DynamoDB throttles requests to the table or its index.',
+      // An on-demand table may while it grows to a new load, and the SDK tries again: not for a moment's doing.
+      metric: new MathExpression({
+        expression: 'FILL(reads, 0) + FILL(writes, 0)',
+        usingMetrics: { reads: ofTable('ReadThrottleEvents'), writes: ofTable('WriteThrottleEvents') },
+        label: 'Throttled requests',
+        period: FIVE_MINUTES,
+      }),
+      from: 10,
+      bad: [2, 3],
+    });
+    alarms.add('table-errors', {
+      says: 'DynamoDB itself fails.',
+      metric: data.table.metricSystemErrorsForOperations({ operations: OPERATIONS, period: FIVE_MINUTES }),
+      from: 5,
+      bad: [2, 3],
+    });
+
+    const dashboard = new Dashboard(this, 'Dashboard', {
+      dashboardName: `rooms-${environment.name}`,
+      defaultInterval: Duration.hours(3),
+      widgets: [
+        [
+          new TextWidget({
+            markdown: `# Rooms, ${environment.name}\nWhat each alarm means, and what to do: \`docs/runbook.md\``,
+            width: 24,
+            height: 2,
+          }),
+        ],
+        [new AlarmStatusWidget({ title: 'Alarms', alarms: alarms.all, width: 24, height: 4 })],
+        [
+          graph('Rooms and messages', [
+            own('RoomsCreated', 'events'),
+            own('RoomsEnded', 'events'),
+            own('MessagesSent', 'events'),
+          ]),
+          graph('Connections', [
+            own('ConnectionsOpened', 'websocket'),
+            own('ConnectionsClosed', 'websocket'),
+            own('ConnectionsGone', 'events'),
+            own('DeliveriesFailed', 'events'),
+          ]),
+          graph(
+            'Fan-out: milliseconds',
+            ['p50', 'p99'].map((statistic) => own('FanOutTime', 'events', { statistic })),
+            [own('Receivers', 'events', { statistic: 'Average' })],
+          ),
+        ],
+        [
+          graph('HTTP: requests', [requests, ofHttp('4xx'), ofHttp('5xx')]),
+          graph(
+            'HTTP: milliseconds',
+            ['p50', 'p99'].map((statistic) => ofHttp('Latency', statistic)),
+          ),
+          graph('Refused, by code', [
+            new MathExpression({
+              expression: `SEARCH('{${NAMESPACE},code,environment,service} environment="${environment.name}" MetricName="Refused"', 'Sum', 300)`,
+              label: '',
+              usingMetrics: {},
+              period: FIVE_MINUTES,
+            }),
+          ]),
+        ],
+        [
+          graph('WebSocket: frames', [ofSockets('ConnectCount'), ofSockets('MessageCount')]),
+          graph(
+            'WebSocket: milliseconds',
+            ['p50', 'p99'].map((statistic) => ofSockets('IntegrationLatency', statistic)),
+          ),
+          graph('WebSocket: errors', [
+            ofSockets('ClientError'),
+            ofSockets('IntegrationError'),
+            ofSockets('ExecutionError'),
+          ]),
+        ],
+        [
+          graph(
+            'Behind the stream: milliseconds',
+            [deliverMessages, roomChanges].map(({ handler }) =>
+              handler.metric('IteratorAge', { statistic: 'Maximum', period: FIVE_MINUTES }),
+            ),
+          ),
+          graph(
+            'Functions: milliseconds, p99',
+            Object.entries(behind).map(([label, { fn }]) =>
+              fn.metricDuration({ statistic: 'p99', period: FIVE_MINUTES, label }),
+            ),
+          ),
+          graph(
+            'Functions: errors, throttles',
+            Object.entries(behind).map(([label, { fn }]) => fn.metricErrors({ period: FIVE_MINUTES, label })),
+            Object.entries(behind).map(([label, { fn }]) => fn.metricThrottles({ period: FIVE_MINUTES, label })),
+          ),
+        ],
+        [
+          graph('Table: units', [ofTable('ConsumedReadCapacityUnits'), ofTable('ConsumedWriteCapacityUnits')]),
+          graph('Table: throttled', [ofTable('ReadThrottleEvents'), ofTable('WriteThrottleEvents')]),
+          graph(
+            'Dead letters',
+            Object.entries(behind).map(([label, { aside }]) =>
+              aside.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum', period: FIVE_MINUTES, label }),
+            ),
+          ),
+        ],
+      ],
+    } satisfies DashboardProps);
+    new CfnOutput(this, 'DashboardName', { value: dashboard.dashboardName });
+  }
+}
+
+const graph = (title: string, left: IMetric[], right: IMetric[] = []): GraphWidget =>
+  new GraphWidget({ title, left, right, width: 8, height: 6 });
+
+/** Where alarms go: a topic that is there already, or one with a single subscriber, who has to confirm an e-mail once. */
+function alarmTopic(scope: Construct, target: string | undefined): ITopic | undefined {
+  if (target === undefined) return undefined;
+  if (isTopic(target)) return Topic.fromTopicArn(scope, 'AlarmTopic', target);
+  const topic = new Topic(scope, 'AlarmTopic', { displayName: 'Alarms of Rooms', enforceSSL: true });
+  topic.addSubscription(new EmailSubscription(target));
+  topic.grantPublish(
+    new ServicePrincipal('cloudwatch.amazonaws.com', {
+      conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(scope).account } },
+    }),
+  );
+  return topic;
+}

@@ -1,0 +1,76 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { App, Stack } from 'aws-cdk-lib';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Bucket } from 'aws-cdk-lib/aws-s3';
+import { AwsSolutionsChecks } from 'cdk-nag';
+import type { IConstruct } from 'constructs';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { acknowledgeWildcards, policy } from '../../lib/constructs/permission.ts';
+import { chosenEnvironment, environmentNames } from '../../lib/environments.ts';
+import { addStacks } from '../../lib/rooms-app.ts';
+
+const CERTIFICATE = 'arn:aws:acm:eu-central-1:123456789012:certificate/0b9c1f5e-1d2c-4a53-9e66-d7f2f6c1a001';
+const given = {
+  issuer: 'https://iams.test.example/realms/rooms',
+  allowedOrigins: 'https://ops.test.example',
+};
+const everything = {
+  ...given,
+  account: '123456789012',
+  region: 'eu-central-1',
+  httpDomain: 'rooms.test.example',
+  httpDomainCertificate: CERTIFICATE,
+  webSocketDomain: 'ws.rooms.test.example',
+  webSocketDomainCertificate: CERTIFICATE,
+  alarmTarget: 'on-call@test.example',
+};
+
+function app(): App {
+  const outdir = mkdtempSync(join(tmpdir(), 'rooms-nag-'));
+  onTestFinished(() => rmSync(outdir, { recursive: true, force: true }));
+  return new App({ outdir });
+}
+
+/** What AWS's own rules for solutions find fault with, beside what is acknowledged where it is made. */
+const faults = (scope: IConstruct): string[] =>
+  new AwsSolutionsChecks(scope)
+    .validateScope(scope)
+    .violations.flatMap(({ ruleName, violatingResources }) =>
+      violatingResources.map(({ constructPath }) => `${ruleName}: ${constructPath}`),
+    );
+
+describe('the AWS Solutions rules', () => {
+  it.each(environmentNames)('find no fault with %s', (env) => {
+    for (const settings of [given, everything]) {
+      const all = app();
+      const context: Record<string, string> = { env, ...settings };
+      addStacks(
+        all,
+        chosenEnvironment((key) => context[key]),
+      );
+      expect(faults(all)).toEqual([]);
+    }
+  });
+
+  it('are looked at: they find what is wrong', () => {
+    const stack = new Stack(app(), 'careless');
+    new Bucket(stack, 'Open');
+    expect(faults(stack)).toContain('AwsSolutions-S10: careless/Open/Resource');
+  });
+
+  it('take a reason for one wildcard for no other', () => {
+    const stack = new Stack(app(), 'careless');
+    const [reasoned, careless] = [
+      { actions: ['s3:GetObject'], resources: ['arn:aws:s3:::a/rooms/*'], wildcard: 'There is a reason.' },
+      { actions: ['s3:GetObject'], resources: ['arn:aws:s3:::a/*'] },
+    ];
+    const role = new Role(stack, 'Role', {
+      assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
+      inlinePolicies: { access: policy([reasoned, careless]) },
+    });
+    acknowledgeWildcards(role, [reasoned, careless]);
+    expect(faults(stack)).toEqual(['AwsSolutions-IAM5[Resource::arn:aws:s3:::a/*]: careless/Role/Resource']);
+  });
+});

@@ -1,0 +1,79 @@
+import type { Template } from 'aws-cdk-lib/assertions';
+import { describe, expect, it } from 'vitest';
+import { environmentNames } from '../../lib/environments.ts';
+import { synthesize } from './synthesize.ts';
+
+/*
+ * The logical ids of what would be lost, or known under another name, if CloudFormation replaced it: it does, where a logical id
+ * changes. So what stands here never changes. What is new is added; what goes is moved to another id by nobody.
+ */
+
+const DATA = { RoomsTable: 'AWS::DynamoDB::Table', FilesBucket: 'AWS::S3::Bucket' };
+const HTTP = { HttpApi: 'AWS::ApiGatewayV2::Api' };
+const REALTIME = {
+  WebSocketApi: 'AWS::ApiGatewayV2::Api',
+  Bus: 'AWS::Events::EventBus',
+  Schedules: 'AWS::Scheduler::ScheduleGroup',
+  PresenceQueue: 'AWS::SQS::Queue',
+  PresenceDeadLetters: 'AWS::SQS::Queue',
+  DeliverMessagesDeadLetters: 'AWS::SQS::Queue',
+  RoomChangesDeadLetters: 'AWS::SQS::Queue',
+  AnnounceDeadLetters: 'AWS::SQS::Queue',
+};
+const HTTP_LOGS = [
+  'AddParticipantsLogs',
+  'ChangeRoomLogs',
+  'CreateDownloadLogs',
+  'CreateRoomLogs',
+  'CreateUploadLogs',
+  'EndRoomLogs',
+  'GetRoomLogs',
+  'GrantAdminLogs',
+  'HttpAccessLogs',
+  'ListMessagesLogs',
+  'ListParticipantsLogs',
+  'ListRoomsLogs',
+  'RemoveParticipantsLogs',
+  'RevokeAdminLogs',
+  'UpdateProfileLogs',
+];
+const REALTIME_LOGS = [
+  'AnnounceLogs',
+  'AuthorizerLogs',
+  'ConnectLogs',
+  'DefaultLogs',
+  'DeliverMessagesLogs',
+  'DisconnectLogs',
+  'JoinLogs',
+  'LeaveLogs',
+  'MessageLogs',
+  'PingLogs',
+  'PresenceLogs',
+  'RoomChangesLogs',
+  'WebSocketAccessLogs',
+];
+
+const STATEFUL = new Set([...Object.values({ ...DATA, ...HTTP, ...REALTIME }), 'AWS::Logs::LogGroup']);
+
+/** The stateful resources of a template: their types by their logical ids. */
+const stateful = (template: Template): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(template.toJSON().Resources as Record<string, { Type: string }>)
+      .map(([id, { Type }]): [string, string] => [id, Type])
+      .filter(([, type]) => STATEFUL.has(type)),
+  );
+const logGroups = (ids: readonly string[]) => Object.fromEntries(ids.map((id) => [id, 'AWS::Logs::LogGroup']));
+
+describe.each(environmentNames.map((name) => [name, synthesize(name)] as const))('in %s', (_, stacks) => {
+  it('table and bucket keep their logical ids', () => {
+    expect(stateful(stacks.data)).toEqual(DATA);
+  });
+
+  it('the HTTP API and the logs behind it keep theirs', () => {
+    expect(stateful(stacks.http)).toEqual({ ...HTTP, ...logGroups(HTTP_LOGS) });
+  });
+
+  it('the WebSocket API, bus, schedules, queues and the logs behind them keep theirs', () => {
+    expect(stateful(stacks.realtime)).toEqual({ ...REALTIME, ...logGroups(REALTIME_LOGS) });
+  });
+});
