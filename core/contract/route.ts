@@ -14,7 +14,7 @@ export type TableAction =
   | 'Query'
   | 'UpdateItem';
 
-/** The kinds of partitions, by what their keys begin with: `ROOM#…`, in the table or its index (see core/store/keys.ts). */
+/** The kinds of partitions, by what their keys begin with, in the table or its index (see core/store/keys.ts). */
 export type Partition = 'ROOM' | 'CHAT' | 'USER' | 'CONNECTION';
 
 /** What a route's function may do: the only source of its IAM policy. A transaction needs the actions it is made of. */

@@ -186,7 +186,7 @@ describe('the gateway', () => {
   });
 
   it.each([
-    ['GET', '/'],
+    ['GET', '/nothing'],
     ['GET', '/room'],
     ['POST', '/room/'],
     ['POST', '/admin/room/'],

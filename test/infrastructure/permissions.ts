@@ -30,8 +30,7 @@ export const sorted = (values: readonly unknown[]): string[] => values.map((valu
 /** The condition that holds a permission to some kinds of partitions. */
 export const within = (partitions: readonly string[]) => ({
   'ForAllValues:StringLike': {
-    // CDK writes a single value without a list.
-    'dynamodb:LeadingKeys': partitions.length === 1 ? `${partitions[0]}#*` : partitions.map((each) => `${each}#*`),
+    'dynamodb:LeadingKeys': partitions.map((each) => `${each}#*`),
   },
 });
 

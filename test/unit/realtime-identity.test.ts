@@ -31,7 +31,12 @@ const ARN = 'arn:aws:execute-api:us-east-1:000000000000:abc/v1/$connect';
 
 /** The part of the event of a handshake that matters. */
 const handshake = (headers: Record<string, string>) =>
-  ({ type: 'REQUEST', methodArn: ARN, headers }) as unknown as APIGatewayRequestAuthorizerEvent;
+  ({
+    type: 'REQUEST',
+    methodArn: ARN,
+    headers,
+    requestContext: { requestId: 'ZxY=', connectionId: 'AbC=' },
+  }) as unknown as APIGatewayRequestAuthorizerEvent;
 const authorize = (headers: Record<string, string>) => authorizer(handshake(headers));
 const authorizeToken = (token: string) => authorize({ Authorization: `Bearer ${token}` });
 const seconds = () => Math.floor(Date.now() / 1_000);
