@@ -34,6 +34,10 @@ export default defineConfig({
         test: { name: 'client', include: ['test/client/**/*.test.ts'], ...PATIENT },
       },
       {
+        // The web client, in Chromium; skipped where there is none.
+        test: { name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 300_000 },
+      },
+      {
         // The stacks, deployed to an emulated AWS: `npm run test:deploy`.
         test: {
           name: 'deploy',

@@ -3,6 +3,10 @@ import { type Browser, chromium } from 'playwright-core';
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
+/** What to do where there is none. */
+export const NO_CHROMIUM =
+  'There is no Chromium on this machine: "apt-get install chromium", or say where it is with CHROMIUM=<path>.';
+
 /** The Chromium of this machine: where the variable CHROMIUM says, or where Linux has it. Undefined where there is none. */
 export async function findChromium(): Promise<string | undefined> {
   for (const path of process.env.CHROMIUM ? [process.env.CHROMIUM] : PLACES)

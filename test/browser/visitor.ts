@@ -54,10 +54,15 @@ export const person = ({ page }: Visitor, name: string): Locator =>
 /** Opens a room from the list, and waits until it is joined. */
 export async function enter(visitor: Visitor, room: string): Promise<void> {
   await visitor.page.getByRole('link', { name: room }).click();
-  await messageField(visitor).and(visitor.page.getByPlaceholder('Write a message')).waitFor();
+  await joined(visitor);
 }
 
+/** Waits until the room that is open has been joined: only then, Enter sends. */
+const joined = (visitor: Visitor): Promise<void> =>
+  messageField(visitor).and(visitor.page.getByPlaceholder('Write a message')).waitFor();
+
 export async function say(visitor: Visitor, text: string): Promise<void> {
+  await joined(visitor);
   await messageField(visitor).fill(text);
   await messageField(visitor).press('Enter');
 }

@@ -57,7 +57,7 @@ export function SignIn({ issuer, onSignIn }: { issuer: string; onSignIn: (userId
               required
               pattern={USER_ID}
               title="Letters, digits and . _ : @ | -"
-              placeholder="A user ID, such as alice"
+              placeholder="User ID, say alice"
               autocomplete="off"
               autocapitalize="none"
               spellcheck={false}

@@ -49,9 +49,10 @@ export function Composer({
     element.style.height = `${element.scrollHeight}px`;
   }, [text]);
 
-  // Who opens a room wants to write. On a phone, the keyboard would cover what one came to read.
+  // Who opens a room wants to write, unless they have begun something else meanwhile. On a phone, the keyboard would cover
+  // what one came to read.
   useEffect(() => {
-    if (ready && matchMedia('(hover: hover)').matches && !document.querySelector('dialog[open]'))
+    if (ready && matchMedia('(hover: hover)').matches && !document.querySelector('dialog[open], .menu[open]'))
       field.current?.focus();
   }, [ready]);
 
