@@ -1,30 +1,27 @@
-import { existsSync } from 'node:fs';
-import { type Browser, chromium } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type * as Client from '../../client/src/index.ts';
+import { findChromium, NO_CHROMIUM, startChromium } from '../browser/chromium.ts';
 import { browserBundle } from './bundle.ts';
 import { type Storage, startStorage } from './storage.ts';
 import { startWireServer, unsignedToken, type WireServer } from './wire-server.ts';
 
-/** Debian's; CHROMIUM names another. */
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const FILE = '0199d3f4-8a10-7c44-b1de-5a7c0e9f3b02';
 const SIZE = 6 * 1024 * 1024;
+
+const chromium = await findChromium();
+if (!chromium) console.log(`The client is not tested in a browser. ${NO_CHROMIUM}`);
 
 let server: WireServer;
 let storage: Storage;
 let browser: Browser;
 
 // Only where there is a browser: everything else about the client is tested without one.
-const inBrowser = test.skipIf(!existsSync(CHROMIUM));
+const inBrowser = test.skipIf(!chromium);
 
 beforeAll(async () => {
-  if (!existsSync(CHROMIUM)) return;
-  [server, storage, browser] = await Promise.all([
-    startWireServer(),
-    startStorage(),
-    chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] }),
-  ]);
+  if (!chromium) return;
+  [server, storage, browser] = await Promise.all([startWireServer(), startStorage(), startChromium(chromium)]);
 });
 afterAll(async () => {
   await browser?.close();
