@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
@@ -19,7 +20,7 @@ const NEED_JAVA =
   'DynamoDB Local needs Java 17 or newer. Install it (Debian and Ubuntu: sudo apt install default-jre-headless; ' +
   'macOS: brew install openjdk; others: https://adoptium.net) and see that "java -version" works.';
 
-const START_MS = 30_000;
+const START_MS = 60_000;
 
 export interface DynamoDbLocal {
   readonly url: string;
@@ -48,6 +49,8 @@ export async function startDynamoDb(options: {
   );
   const directory = options.directory && resolve(options.directory);
   if (directory) await mkdir(directory, { recursive: true });
+  // One that was started elsewhere at the same moment may answer on this port: ours alone allows this origin.
+  const origin = `http://${randomUUID()}.localhost`;
   const { JAVA_HOME } = process.env;
   const child = spawn(
     JAVA_HOME ? join(JAVA_HOME, 'bin', 'java') : 'java',
@@ -55,6 +58,7 @@ export async function startDynamoDb(options: {
       '-XX:TieredStopAtLevel=1',
       '-Djava.library.path=./DynamoDBLocal_lib',
       ...['-jar', 'DynamoDBLocal.jar', '-disableTelemetry', '-sharedDb', '-port', String(port)],
+      ...['-cors', origin],
       ...(directory ? ['-dbPath', directory] : ['-inMemory']),
     ],
     // A process group of its own: Ctrl-C is for this process, which then ends that one in its turn.
@@ -100,7 +104,12 @@ export async function startDynamoDb(options: {
 
   const url = `http://${HOST}:${port}`;
   const deadline = Date.now() + START_MS;
-  while (!ended && !(await answers(url))) {
+  while (!ended && !(await answers(url, origin))) {
+    // It goes on running without a port. Now that it is known to be taken, another one is found.
+    if (complaints.includes('Failed to bind')) {
+      await close();
+      return startDynamoDb(options);
+    }
     if (Date.now() > deadline) {
       await close();
       throw new Error(`DynamoDB Local did not answer within ${START_MS / 1_000} s. ${complaints.trim()}`);
@@ -114,11 +123,11 @@ export async function startDynamoDb(options: {
   return { url, pid: child.pid ?? 0, close };
 }
 
-async function answers(url: string): Promise<boolean> {
+async function answers(url: string, origin: string): Promise<boolean> {
   try {
     // Without a signature it answers 400: good enough to know that it is there.
-    await fetch(url, { signal: AbortSignal.timeout(1_000) });
-    return true;
+    const { headers } = await fetch(url, { headers: { origin }, signal: AbortSignal.timeout(1_000) });
+    return headers.get('access-control-allow-origin') === origin;
   } catch {
     return false;
   }
