@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, inject, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { canceled, exception, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
 import { data, invoke, type Operation, type Request, refused, succeed } from '../support/invoke.ts';
 import { newRoom, newUser, snapshot, type World } from '../support/world.ts';
@@ -7,7 +7,7 @@ let faults: FaultyDynamoDb;
 let world: World;
 
 beforeAll(async () => {
-  faults = await startFaultyDynamoDb(inject('dynamodbUrl'));
+  faults = await startFaultyDynamoDb(process.env.AWS_ENDPOINT_URL_DYNAMODB ?? '');
   // Before the client's first request, which is when it reads this.
   process.env.AWS_ENDPOINT_URL_DYNAMODB = faults.url;
   world = await newRoom();

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { ParticipantItem } from '../../core/store/items.ts';
 import { participantKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
@@ -15,7 +15,7 @@ let faults: FaultyDynamoDb;
 let management: Management;
 let world: World;
 beforeAll(async () => {
-  faults = await startFaultyDynamoDb(inject('dynamodbUrl'));
+  faults = await startFaultyDynamoDb(process.env.AWS_ENDPOINT_URL_DYNAMODB ?? '');
   // Before the client's first request, which is when it reads this.
   process.env.AWS_ENDPOINT_URL_DYNAMODB = faults.url;
   management = await startManagement();

@@ -2,7 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { startDynamoDb } from '../../local/dynamodb.ts';
 import { startS3 } from '../../local/s3.ts';
 import { dataTemplate } from './data-template.ts';
 
@@ -10,28 +9,23 @@ const BUCKET = 'rooms-files';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    dynamodbUrl: string;
     s3Url: string;
     bucketName: string;
     table: ReturnType<typeof dataTemplate>['table'];
   }
 }
 
-/** DynamoDB Local and S3, once for all test files. Each file makes a table of its own: see setup.ts. */
+/** S3, once for all test files. Each has a DynamoDB Local of its own: see setup.ts. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const { table, bucket } = dataTemplate();
   const directory = await mkdtemp(join(tmpdir(), 'rooms-s3-'));
   // Port 0: any that is free.
-  const [dynamodb, s3] = await Promise.all([
-    startDynamoDb({ port: 0 }),
-    startS3({ port: 0, directory, buckets: [{ name: BUCKET, properties: bucket }] }),
-  ]);
-  project.provide('dynamodbUrl', dynamodb.url);
+  const s3 = await startS3({ port: 0, directory, buckets: [{ name: BUCKET, properties: bucket }] });
   project.provide('s3Url', s3.url);
   project.provide('bucketName', BUCKET);
   project.provide('table', table);
   return async () => {
-    await Promise.all([dynamodb.close(), s3.close()]);
+    await s3.close();
     await rm(directory, { recursive: true });
   };
 }
