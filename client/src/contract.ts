@@ -513,7 +513,7 @@ export interface EventData {
     /** The participant's name in this room; `null` means none. */
     readonly username: string | null;
   };
-  /** Somebody created the room; nobody can have joined it yet. */
+  /** Somebody created the room. Of clients, only those hear it who join at that very moment. */
   readonly room_created: Room;
   /** An admin added a participant. */
   readonly participant_added: Profile;

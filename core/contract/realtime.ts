@@ -125,7 +125,11 @@ export const events = {
   message: { summary: 'Somebody sent a chat message.', data: answers.message },
   peer_joined: { summary: 'A participant came online in the room.', data: peer },
   peer_left: { summary: 'A participant has been offline for ten seconds, or has left.', data: peer },
-  room_created: { summary: 'Somebody created the room; nobody can have joined it yet.', data: answers.room, bus: true },
+  room_created: {
+    summary: 'Somebody created the room. Of clients, only those hear it who join at that very moment.',
+    data: answers.room,
+    bus: true,
+  },
   participant_added: { summary: 'An admin added a participant.', data: answers.profile, bus: true },
   participant_removed: {
     summary: 'An admin removed a participant, whose own connections in the room are closed.',

@@ -453,7 +453,10 @@ describe('events of a room', () => {
     const renamed = await call(alice, 'POST', `/admin/room/${room_id}`, { name: 'Retro' });
     for (const client of [a, b])
       expect(await client.waitFor(room_id, 'room_updated')).toMatchObject([{ data: renamed as object }]);
-    expect(a.events(room_id).map(({ type }) => type)).toEqual([
+    // Who joins this soon may still hear of how the room came to be.
+    const before = ['room_created', 'participant_added'];
+    const types = a.events(room_id).map(({ type }) => type ?? '');
+    expect(types.filter((type) => !before.includes(type))).toEqual([
       'peer_joined',
       'peer_joined',
       ...Array.from({ length: 4 }, () => 'participant_updated'),
