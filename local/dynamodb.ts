@@ -43,6 +43,7 @@ export async function startDynamoDb(options: {
   onExit?: (reason: string) => void;
 }): Promise<DynamoDbLocal> {
   const port = await findPort(options.port);
+  // All that is used of that package is this folder; what else it would install, `overrides` in package.json keeps out.
   const emulator = join(
     dirname(createRequire(import.meta.url).resolve('amplify-dynamodb-simulator/package.json')),
     'emulator',
