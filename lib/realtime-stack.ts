@@ -2,6 +2,7 @@ import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import { EventBus } from 'aws-cdk-lib/aws-events';
 import type { Construct } from 'constructs';
 import { CONNECTION, MESSAGE, PARTICIPANT, ROOM } from '../core/store/keys.ts';
+import { accessOfOthers } from './access.ts';
 import { folderOf } from './bundle.ts';
 import { Announcements } from './constructs/announcements.ts';
 import { pinLogicalId } from './constructs/logical-id.ts';
@@ -35,16 +36,12 @@ export class RealtimeStack extends Stack {
     });
 
     const broadcasting = { TABLE_NAME: data.table.tableName, CALLBACK_URL: sockets.callbackUrl };
-    const broadcast: readonly Permission[] = [
-      ...accessTo(data, { table: ['Query', 'UpdateItem', 'DeleteItem'], partitions: ['ROOM'] }),
-      sockets.manageConnections,
-    ];
     const publish: Permission = { actions: ['events:PutEvents'], resources: [bus.eventBusArn] };
 
     const announcements = new Announcements(this, 'Announcements', {
       ...parts,
       variables: { ...broadcasting, EVENT_BUS_NAME: bus.eventBusName },
-      permissions: [...broadcast, ...accessTo(data, { table: ['GetItem'], partitions: ['ROOM'] }), publish],
+      permissions: [...accessTo(data, accessOfOthers.announce), sockets.manageConnections, publish],
     });
     const deliverMessages = new StreamReader(this, 'DeliverMessages', {
       name: 'deliver-messages',
@@ -54,7 +51,7 @@ export class RealtimeStack extends Stack {
       data,
       filters: [{ eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: MESSAGE }] } } } }],
       variables: broadcasting,
-      permissions: broadcast,
+      permissions: [...accessTo(data, accessOfOthers['deliver-messages']), sockets.manageConnections],
     });
     const roomChanges = new StreamReader(this, 'RoomChanges', {
       name: 'room-changes',
@@ -78,7 +75,8 @@ export class RealtimeStack extends Stack {
         EVENT_BUS_NAME: bus.eventBusName,
       },
       permissions: [
-        ...broadcast,
+        ...accessTo(data, accessOfOthers['room-changes']),
+        sockets.manageConnections,
         ...announcements.permissions,
         publish,
         { actions: ['sqs:SendMessage'], resources: [presence.queue.queueArn] },

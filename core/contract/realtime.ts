@@ -34,7 +34,7 @@ export const join = {
   frame: v.strictObject(inRoom),
   data: answers.myRoom,
   errors: ['not_a_participant', 'room_not_found', 'room_not_started', 'room_ended'],
-  access: { table: ['GetItem', 'UpdateItem', 'PutItem'], partitions: ['ROOM', 'CONNECTION'] },
+  access: { table: { GetItem: ['ROOM'], UpdateItem: ['ROOM', 'CONNECTION'], PutItem: ['ROOM'] } },
 } as const satisfies Action;
 
 export const leave = {
@@ -43,7 +43,7 @@ export const leave = {
   frame: v.strictObject(inRoom),
   data: v.object({ room_id: v.string() }),
   errors: [],
-  access: { table: ['UpdateItem', 'DeleteItem'], partitions: ['ROOM', 'CONNECTION'] },
+  access: { table: { UpdateItem: ['ROOM', 'CONNECTION'], DeleteItem: ['ROOM'] } },
 } as const satisfies Action;
 
 export const message = {
@@ -70,8 +70,7 @@ export const message = {
     'file_not_uploaded',
   ],
   access: {
-    table: ['GetItem', 'UpdateItem', 'PutItem'],
-    partitions: ['ROOM', 'CHAT', 'CONNECTION'],
+    table: { GetItem: ['ROOM', 'CHAT'], PutItem: ['CHAT'], UpdateItem: ['CONNECTION'] },
     bucket: ['GetObject'],
   },
 } as const satisfies Action;
@@ -82,7 +81,7 @@ export const ping = {
   frame: v.strictObject(envelope),
   data: v.object({ time: v.string() }),
   errors: [],
-  access: { table: ['UpdateItem'], partitions: ['CONNECTION'] },
+  access: { table: { UpdateItem: ['CONNECTION'] } },
 } as const satisfies Action;
 
 /** What answers a frame whose action is none of these, and one that is no JSON object at all. */
@@ -92,7 +91,7 @@ export const unknownAction = {
   frame: v.looseObject({}),
   data: v.never(),
   errors: [],
-  access: { table: ['UpdateItem'], partitions: ['CONNECTION'] },
+  access: { table: { UpdateItem: ['CONNECTION'] } },
 } as const satisfies Action;
 
 export const actions = { join, leave, message, ping } as const satisfies Record<string, Action>;

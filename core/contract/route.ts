@@ -17,12 +17,12 @@ export type TableAction =
 /** The kinds of partitions, by what their keys begin with, in the table or its index (see core/store/keys.ts). */
 export type Partition = 'ROOM' | 'CHAT' | 'USER' | 'CONNECTION';
 
+export type TableAccess = { readonly [Action in TableAction]?: readonly Partition[] };
+
 /** What a route's function may do: the only source of its IAM policy. A transaction needs the actions it is made of. */
 export interface Access {
-  /** DynamoDB actions on the table. */
-  readonly table: readonly TableAction[];
-  /** The partitions in which it may do them, and nowhere else. */
-  readonly partitions: readonly Partition[];
+  /** DynamoDB actions on items of the table, each with the partitions in which it may be done, and nowhere else. */
+  readonly table: TableAccess;
   /** The partitions of the table's index that it may query. */
   readonly index?: readonly Partition[];
   /** S3 actions on the objects of rooms. */

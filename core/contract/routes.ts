@@ -53,7 +53,7 @@ export const createRoom = {
   status: 201,
   data: answers.room,
   errors: ['idempotency_conflict', 'payload_too_large'],
-  access: { table: ['PutItem'], partitions: ['ROOM', 'USER'] },
+  access: { table: { PutItem: ['ROOM', 'USER'] } },
   example: {
     headers: { 'idempotency-key': '5a1f6d0e-standup-2026-03-02' },
     body: { name: 'Stand-up', description: 'Every morning', participant_ids: [BOB] },
@@ -83,7 +83,7 @@ export const changeRoom = {
   status: 200,
   data: answers.room,
   errors: ['not_a_participant', 'not_an_admin', 'room_not_found', 'room_ended', 'payload_too_large'],
-  access: { table: ['UpdateItem', 'GetItem'], partitions: ['ROOM'] },
+  access: { table: { UpdateItem: ['ROOM'], GetItem: ['ROOM'] } },
   example: { params: { room_id: ROOM_ID }, body: { name: 'Stand-up, team Blue' } },
 } as const satisfies Route;
 
@@ -102,7 +102,7 @@ export const endRoom = {
   status: 200,
   data: answers.room,
   errors: ['not_a_participant', 'not_an_admin', 'room_not_found', 'room_ended', 'payload_too_large'],
-  access: { table: ['UpdateItem', 'GetItem'], partitions: ['ROOM'] },
+  access: { table: { UpdateItem: ['ROOM'], GetItem: ['ROOM'] } },
   example: { params: { room_id: ROOM_ID }, body: { time_left_in_seconds: 300, reason: 'Shift is over' } },
 } as const satisfies Route;
 
@@ -120,7 +120,7 @@ export const addParticipants = {
   data: answers.participant,
   list: true,
   errors: ['not_a_participant', 'not_an_admin', 'room_not_found', 'room_ended', 'payload_too_large'],
-  access: { table: ['ConditionCheckItem', 'UpdateItem', 'GetItem', 'BatchGetItem'], partitions: ['ROOM'] },
+  access: { table: { ConditionCheckItem: ['ROOM'], UpdateItem: ['ROOM'], GetItem: ['ROOM'], BatchGetItem: ['ROOM'] } },
   example: { params: { room_id: ROOM_ID }, body: { participant_ids: [ALICE, BOB] } },
 } as const satisfies Route;
 
@@ -141,7 +141,7 @@ export const removeParticipants = {
   data: answers.removedParticipant,
   list: true,
   errors: ['not_a_participant', 'not_an_admin', 'room_not_found', 'last_admin', 'room_ended', 'payload_too_large'],
-  access: { table: ['UpdateItem', 'DeleteItem', 'GetItem'], partitions: ['ROOM'] },
+  access: { table: { UpdateItem: ['ROOM'], DeleteItem: ['ROOM'], GetItem: ['ROOM'] } },
   example: { params: { room_id: ROOM_ID }, body: { participant_ids: [BOB] } },
 } as const satisfies Route;
 
@@ -166,7 +166,7 @@ export const grantAdmin = {
     'room_ended',
     'payload_too_large',
   ],
-  access: { table: ['ConditionCheckItem', 'UpdateItem', 'GetItem'], partitions: ['ROOM'] },
+  access: { table: { ConditionCheckItem: ['ROOM'], UpdateItem: ['ROOM'], GetItem: ['ROOM'] } },
   example: { params: { room_id: ROOM_ID, participant_id: BOB } },
 } as const satisfies Route;
 
@@ -193,7 +193,7 @@ export const revokeAdmin = {
     'room_ended',
     'payload_too_large',
   ],
-  access: { table: ['UpdateItem', 'GetItem'], partitions: ['ROOM'] },
+  access: { table: { UpdateItem: ['ROOM'], GetItem: ['ROOM'] } },
   example: { params: { room_id: ROOM_ID, participant_id: BOB } },
 } as const satisfies Route;
 
@@ -211,7 +211,7 @@ export const listRooms = {
   data: answers.myRoom,
   list: true,
   errors: [],
-  access: { table: ['BatchGetItem'], partitions: ['ROOM'], index: ['USER'] },
+  access: { table: { BatchGetItem: ['ROOM'] }, index: ['USER'] },
   example: { query: { status: 'started', limit: 20 } },
 } as const satisfies Route;
 
@@ -226,7 +226,7 @@ export const getRoom = {
   status: 200,
   data: answers.myRoom,
   errors: ['not_a_participant', 'room_not_found'],
-  access: { table: ['GetItem'], partitions: ['ROOM'] },
+  access: { table: { GetItem: ['ROOM'] } },
   example: { params: { room_id: ROOM_ID } },
 } as const satisfies Route;
 
@@ -243,7 +243,7 @@ export const listParticipants = {
   data: answers.listedParticipant,
   list: true,
   errors: ['not_a_participant', 'room_not_found'],
-  access: { table: ['GetItem', 'Query'], partitions: ['ROOM'] },
+  access: { table: { GetItem: ['ROOM'], Query: ['ROOM'] } },
   example: { params: { room_id: ROOM_ID }, query: { limit: 100 } },
 } as const satisfies Route;
 
@@ -264,7 +264,7 @@ export const updateProfile = {
   status: 200,
   data: answers.profile,
   errors: ['not_a_participant', 'room_not_found', 'payload_too_large'],
-  access: { table: ['UpdateItem', 'GetItem'], partitions: ['ROOM'] },
+  access: { table: { UpdateItem: ['ROOM'], GetItem: ['ROOM'] } },
   example: { params: { room_id: ROOM_ID }, body: { username: 'Alice', archive_room: false } },
 } as const satisfies Route;
 
@@ -281,7 +281,7 @@ export const listMessages = {
   data: answers.message,
   list: true,
   errors: ['not_a_participant', 'room_not_found'],
-  access: { table: ['GetItem', 'Query'], partitions: ['ROOM', 'CHAT'] },
+  access: { table: { GetItem: ['ROOM'], Query: ['CHAT'] } },
   example: { params: { room_id: ROOM_ID }, query: { limit: 50, order: 'desc' } },
 } as const satisfies Route;
 
@@ -303,7 +303,7 @@ export const createUpload = {
   status: 200,
   data: answers.upload,
   errors: ['not_a_participant', 'room_not_found', 'room_ended'],
-  access: { table: ['GetItem', 'ConditionCheckItem', 'PutItem'], partitions: ['ROOM'], bucket: ['PutObject'] },
+  access: { table: { GetItem: ['ROOM'], ConditionCheckItem: ['ROOM'], PutItem: ['ROOM'] }, bucket: ['PutObject'] },
   example: { params: { room_id: ROOM_ID }, query: { name: 'plan.pdf', size: 48213, content_type: 'application/pdf' } },
 } as const satisfies Route;
 
@@ -325,6 +325,6 @@ export const createDownload = {
   status: 200,
   data: answers.download,
   errors: ['not_a_participant', 'room_not_found', 'file_not_found'],
-  access: { table: ['GetItem'], partitions: ['ROOM', 'CHAT'], bucket: ['GetObject'] },
+  access: { table: { GetItem: ['ROOM', 'CHAT'] }, bucket: ['GetObject'] },
   example: { params: { room_id: ROOM_ID }, query: { file_id: FILE_ID } },
 } as const satisfies Route;

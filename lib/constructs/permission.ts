@@ -1,7 +1,7 @@
 import { Stack, Validations } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type { IConstruct } from 'constructs';
-import type { Access, Partition } from '../../core/contract/route.ts';
+import type { Access, Partition, TableAccess } from '../../core/contract/route.ts';
 import type { DataStack } from '../data-stack.ts';
 
 /** Something that a role may do. */
@@ -25,13 +25,25 @@ const within = (partitions: readonly Partition[]) => ({
   conditions: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': partitions.map((each) => `${each}#*`) } },
 });
 
+/**
+ * The actions that may be done in the same partitions, together. An action is in one statement alone, with all of its partitions:
+ * the items of a batch, and those of a transaction that are written alike, must all be in partitions of one statement.
+ */
+function byPartitions(table: TableAccess): { actions: string[]; partitions: readonly Partition[] }[] {
+  const groups = Map.groupBy(Object.entries(table), ([, partitions]) => partitions.join());
+  return [...groups.values()].map((group) => ({
+    actions: group.map(([action]) => action),
+    partitions: group[0]?.[1] ?? [],
+  }));
+}
+
 /** What an `access` of the contract comes to. */
-export const accessTo = (data: DataStack, { table, partitions, index, bucket }: Access): Permission[] => [
-  {
-    actions: table.map((action) => `dynamodb:${action}`),
+export const accessTo = (data: DataStack, { table, index, bucket }: Access): Permission[] => [
+  ...byPartitions(table).map(({ actions, partitions }) => ({
+    actions: actions.map((action) => `dynamodb:${action}`),
     resources: [data.table.tableArn],
     ...within(partitions),
-  },
+  })),
   ...(index ? [{ actions: ['dynamodb:Query'], resources: [data.indexArn], ...within(index) }] : []),
   ...(bucket
     ? [

@@ -2,6 +2,7 @@ import { Duration } from 'aws-cdk-lib';
 import { EventSourceMapping, type Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { accessOfOthers } from '../access.ts';
 import { folderOf } from '../bundle.ts';
 import { accessTo } from './permission.ts';
 import { deadLetterQueue, queue } from './queue.ts';
@@ -32,7 +33,7 @@ export class Presence extends Construct {
       environment,
       variables: { TABLE_NAME: data.table.tableName },
       permissions: [
-        ...accessTo(data, { table: ['UpdateItem'], partitions: ['ROOM'] }),
+        ...accessTo(data, accessOfOthers.presence),
         {
           actions: ['ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'].map((each) => `sqs:${each}`),
           resources: [this.queue.queueArn],

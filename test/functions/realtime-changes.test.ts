@@ -9,8 +9,8 @@ import { remove } from '../../core/store/write.ts';
 import { handler as announce } from '../../functions/events/announce.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
+import { behind } from '../support/behind.ts';
 import { type Data, data } from '../support/invoke.ts';
-import { logged } from '../support/logs.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { act, disconnect, joined, newSocket, reply, type Socket } from '../support/socket.ts';
@@ -34,7 +34,7 @@ afterAll(() => Promise.all([management.close(), services.close()]));
 
 /** Has the function work on records. Answers with the numbers of those that failed. */
 async function handle(records: readonly DynamoDBRecord[]): Promise<string[]> {
-  const { result } = await logged(() => roomChanges(changesIn(records)));
+  const { result } = await behind('room-changes', () => roomChanges(changesIn(records)));
   return result.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
 }
 /** Does something, and has the function work on all that it changed. */
@@ -344,7 +344,7 @@ describe('presence', () => {
   const graceIsOver = async () => {
     const bodies = services.messages.splice(0).map(({ MessageBody }) => MessageBody);
     const event = { Records: bodies.map((body, n) => ({ messageId: `m${n}`, body })) };
-    const { result } = await logged(() => presence(event as never));
+    const { result } = await behind('presence', () => presence(event as never));
     expect(result.batchItemFailures).toEqual([]);
   };
 
@@ -385,7 +385,7 @@ describe('presence', () => {
       ...each,
       userIdentity: { type: 'Service', principalId: 'dynamodb.amazonaws.com' },
     }));
-    const run = (Records: DynamoDBRecord[]) => logged(() => roomChanges({ Records }));
+    const run = (Records: DynamoDBRecord[]) => behind('room-changes', () => roomChanges({ Records }));
     // Deleted by ourselves, it says nothing: whoever does that has seen to the participant.
     await run(deletion);
     expect((await get<ParticipantItem>(participantKey(room_id, member)))?.connections?.size).toBe(1);
@@ -455,7 +455,7 @@ describe('where something is out of order,', () => {
 
 describe('a schedule fires', () => {
   const fire = async (announcement: Parameters<typeof announce>[0]) => {
-    const { lines } = await logged(() => announce(announcement));
+    const { lines } = await behind('announce', () => announce(announcement));
     return lines;
   };
   /** A room with a listener, and with times that `moment` says. */

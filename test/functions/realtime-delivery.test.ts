@@ -7,8 +7,8 @@ import type { ConnectionItem, ParticipantItem } from '../../core/store/items.ts'
 import { connectionKey, connectionRoomKey, participantKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
+import { behind } from '../support/behind.ts';
 import { data } from '../support/invoke.ts';
-import { logged } from '../support/logs.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { joined, newSocket, reply, type Socket } from '../support/socket.ts';
 import { messagesIn, recorded } from '../support/stream.ts';
@@ -38,7 +38,7 @@ const send = (room_id: string, as: string, ...texts: string[]) =>
   });
 /** What Lambda would get back for these records, and what was logged. */
 async function deliver(records: readonly DynamoDBRecord[]) {
-  const { result, lines } = await logged(() => deliverMessages(messagesIn(records)));
+  const { result, lines } = await behind('deliver-messages', () => deliverMessages(messagesIn(records)));
   return { failures: result.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier), lines };
 }
 const textsAt = ({ connection_id }: Socket) => management.received(connection_id).map(({ data }) => data.text);

@@ -3,9 +3,9 @@ import type { ParticipantItem } from '../../core/store/items.ts';
 import { participantKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
+import { behind } from '../support/behind.ts';
 import { canceled, exception, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
 import { data } from '../support/invoke.ts';
-import { logged } from '../support/logs.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { act, joined, newSocket, refusedWith, reply } from '../support/socket.ts';
 import { messagesIn, recorded } from '../support/stream.ts';
@@ -88,7 +88,7 @@ describe('deliver-messages', () => {
       for (const text of texts) await reply('message', newSocket(world.admin), { ...message(), text });
     });
   const deliver = async (records: Awaited<ReturnType<typeof send>>) => {
-    const { result } = await logged(() => deliverMessages(messagesIn(records)));
+    const { result } = await behind('deliver-messages', () => deliverMessages(messagesIn(records)));
     return result.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
   };
 

@@ -132,7 +132,7 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
     const expected = [
       ...['CreateLogStream', 'PutLogEvents'].map((action) => [`logs:${action}`, log]),
       ...tracing,
-      ...access.table.map((action) => [`dynamodb:${action}`, table, within(access.partitions)]),
+      ...Object.entries(access.table).map(([action, partitions]) => [`dynamodb:${action}`, table, within(partitions)]),
       ...(access.index ? [['dynamodb:Query', index, within(access.index)]] : []),
       ...(access.bucket ?? []).map((action) => [`s3:${action}`, objects]),
     ];

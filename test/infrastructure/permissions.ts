@@ -1,6 +1,6 @@
 import type { Template } from 'aws-cdk-lib/assertions';
 import { expect } from 'vitest';
-import { at, withImports } from './synthesize.ts';
+import { at, ofType, synthesize, withImports } from './synthesize.ts';
 
 /** One thing that a role may do. */
 export type Allowed = readonly [action: string, resource: unknown, condition?: unknown];
@@ -39,3 +39,43 @@ export const tracing: readonly Allowed[] = ['PutTraceSegments', 'PutTelemetryRec
   `xray:${each}`,
   '*',
 ]);
+
+/** What Lambda does with a function's role, and not the function. */
+const LAMBDA: ReadonlySet<string> = new Set([
+  'logs:CreateLogStream',
+  'logs:PutLogEvents',
+  'xray:PutTraceSegments',
+  'xray:PutTelemetryRecords',
+  'dynamodb:DescribeStream',
+  'dynamodb:GetRecords',
+  'dynamodb:GetShardIterator',
+  'dynamodb:ListStreams',
+  'sqs:ReceiveMessage',
+  'sqs:DeleteMessage',
+  'sqs:GetQueueAttributes',
+]);
+
+/** A permission in the words of test/support/trace.ts; undefined where it is for Lambda. */
+function inWords([action, resource, condition]: Allowed): string[] {
+  const text = JSON.stringify(resource);
+  // What a function cannot work on, Lambda puts aside.
+  if (LAMBDA.has(action) || (action === 'sqs:SendMessage' && text.includes('DeadLetters'))) return [];
+  if (action === 'execute-api:ManageConnections') return [`${action} ${/\/v1\/(\w+)\//.exec(text)?.[1]}`];
+  if (!action.startsWith('dynamodb:')) return [action];
+  const keys = list(at(condition, 'ForAllValues:StringLike', 'dynamodb:LeadingKeys'));
+  return keys.map((key) => `${action} ${text.includes('index/GSI1') ? 'index ' : ''}${String(key).replace('#*', '')}`);
+}
+
+/** What each function may do as it is deployed, by its name and in the words of test/support/trace.ts. */
+export function deployedPermissions(): ReadonlyMap<string, ReadonlySet<string>> {
+  const { data, http, realtime, codeOf } = synthesize('prod');
+  return new Map(
+    [http, realtime].flatMap((template) => {
+      const roles = ofType(template, 'AWS::IAM::Role');
+      return [...ofType(template, 'AWS::Lambda::Function').values()].map((fn): [string, ReadonlySet<string>] => {
+        const role = roles.get(String(at(fn, 'Role', 'Fn::GetAtt', 0)));
+        return [codeOf(fn), new Set(permissions(role, data).flatMap(inWords))];
+      });
+    }),
+  );
+}

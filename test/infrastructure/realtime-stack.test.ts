@@ -100,12 +100,20 @@ const expected: Readonly<Record<string, Expected>> = {
   },
   default: { variables: { TABLE_NAME }, allowed: items(['CONNECTION'], 'UpdateItem') },
   ping: { variables: { TABLE_NAME }, allowed: items(['CONNECTION'], 'UpdateItem') },
-  join: { variables: { TABLE_NAME }, allowed: items(['ROOM', 'CONNECTION'], 'GetItem', 'UpdateItem', 'PutItem') },
-  leave: { variables: { TABLE_NAME }, allowed: items(['ROOM', 'CONNECTION'], 'UpdateItem', 'DeleteItem') },
+  join: {
+    variables: { TABLE_NAME },
+    allowed: [...items(['ROOM'], 'GetItem', 'PutItem'), ...items(['ROOM', 'CONNECTION'], 'UpdateItem')],
+  },
+  leave: {
+    variables: { TABLE_NAME },
+    allowed: [...items(['ROOM', 'CONNECTION'], 'UpdateItem'), ...items(['ROOM'], 'DeleteItem')],
+  },
   message: {
     variables: { TABLE_NAME, BUCKET_NAME: { Ref: 'FilesBucket' } },
     allowed: [
-      ...items(['ROOM', 'CHAT', 'CONNECTION'], 'GetItem', 'UpdateItem', 'PutItem'),
+      ...items(['ROOM', 'CHAT'], 'GetItem'),
+      ...items(['CHAT'], 'PutItem'),
+      ...items(['CONNECTION'], 'UpdateItem'),
       ...on('s3', objects, 'GetObject'),
     ],
   },

@@ -6,7 +6,7 @@ import { type Answer, COMMON_ERRORS, type Route } from '../../core/contract/rout
 import type * as table from '../../core/contract/routes.ts';
 import { context, handlerOf, httpEvent, type Operation, type Request, TOKEN } from './event.ts';
 import { type LogLine, logged } from './logs.ts';
-import { type Trace, traced } from './trace.ts';
+import { expectWithin, type Trace, traced } from './trace.ts';
 
 export { context, httpEvent, type Operation, type Request } from './event.ts';
 
@@ -60,10 +60,6 @@ const failure = v.strictObject({
 });
 const page = v.strictObject({ size: v.number(), next_cursor: v.nullable(v.string()) });
 
-/** The permissions that a row asks for, in the words of a trace. */
-export const allowed = ({ access }: Route): ReadonlySet<string> =>
-  new Set([...access.table, ...(access.index ? ['index Query'] : [])]);
-
 /** Invokes a route's handler; fails the test where the answer is not one that the contract has for it. */
 export async function invoke<Op extends Operation>(operation: Op, request: Request): Promise<Reply<Op>> {
   const route = routes[operation];
@@ -74,9 +70,7 @@ export async function invoke<Op extends Operation>(operation: Op, request: Reque
     lines,
   } = await logged(() => traced(() => handler(event, context)));
 
-  expect([...trace.actions], `${operation} may do no more than its row's "access" says`).toSatisfy(
-    (actions: string[]) => actions.every((action) => allowed(route).has(action)),
-  );
+  expectWithin(operation, route.access, trace);
   const [log, ...more] = lines;
   if (!log || more.length > 0) throw new Error(`${operation} must log one line, not ${JSON.stringify(lines)}`);
   expect(JSON.stringify(log)).not.toContain(TOKEN.split('.')[1]);

@@ -13,8 +13,9 @@ import {
   unknownAction,
 } from '../../core/contract/realtime.ts';
 import type { SocketEvent, SocketHandler } from '../../core/realtime/action.ts';
+import { accessOfOthers } from '../../lib/access.ts';
 import { type LogLine, logged } from './logs.ts';
-import { type Trace, traced } from './trace.ts';
+import { expectWithin, type Trace, traced } from './trace.ts';
 
 /*
  * Invokes the handlers of the WebSocket API with the events of API Gateway, and holds every reply to what the contract says
@@ -125,9 +126,7 @@ async function exchange(row: Action, file: string, socket: Socket, body: string)
     lines,
   } = await logged(() => traced(() => handler(event, context)));
 
-  expect([...trace.actions], `${row.action} may do no more than its row's "access" says`).toSatisfy((used: string[]) =>
-    used.every((each) => (row.access.table as readonly string[]).includes(each)),
-  );
+  expectWithin(row.action, row.access, trace);
   const [log, ...more] = lines;
   if (!log || more.length > 0) throw new Error(`${row.action} must log one line, not ${JSON.stringify(lines)}`);
   expect(result.statusCode).toBe(200);
@@ -190,5 +189,6 @@ export async function disconnect(socket: Socket): Promise<Trace> {
   const handler = await handlerOf('disconnect');
   const { result } = await logged(() => traced(() => handler(socketEvent('$disconnect', socket), context)));
   expect(result.result).toEqual({ statusCode: 200 });
+  expectWithin('$disconnect', accessOfOthers.disconnect, result.trace);
   return result.trace;
 }

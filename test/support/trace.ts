@@ -1,17 +1,24 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import * as v from 'valibot';
+import { expect } from 'vitest';
+import type { Access } from '../../core/contract/route.ts';
 import { dynamodb } from '../../core/store/client.ts';
 
 /*
- * Watches what a piece of code asks of DynamoDB, without changing it: which actions, as IAM knows them, and how many of the
- * requests had to wait for each other.
+ * Watches what a piece of code asks of AWS, without changing it: which permissions it takes, and how many of its requests to
+ * DynamoDB had to wait for each other.
  */
 
 export interface Trace {
-  /** The requests in the order they were sent, each as the action of DynamoDB's API. */
+  /** The requests to DynamoDB in the order they were sent, each as the action of DynamoDB's API. */
   readonly requests: string[];
-  /** As IAM knows them: a transaction counts as its parts, a query of an index is `index Query`. */
-  readonly actions: Set<string>;
-  /** The longest chain of requests of which each was sent after the answer to the one before. */
+  /**
+   * The permissions it took: `dynamodb:GetItem ROOM` is that action on items in partitions of that kind, of a transaction's or
+   * batch's items too; `dynamodb:Query index USER` a query of the index; `sqs:SendMessage` what it says.
+   */
+  readonly used: Set<string>;
+  /** The longest chain of requests to DynamoDB of which each was sent after the answer to the one before. */
   trips: number;
   /** How many of the requests wrote, and were not refused. */
   writes: number;
@@ -33,10 +40,50 @@ const PARTS: Readonly<Record<string, string>> = {
   ConditionCheck: 'ConditionCheckItem',
 };
 
-function actionsOf(command: string, input: object): string[] {
-  if ('TransactItems' in input && Array.isArray(input.TransactItems))
-    return input.TransactItems.flatMap((item: object) => Object.keys(item).map((kind) => PARTS[kind] ?? kind));
-  return ['IndexName' in input && input.IndexName !== undefined ? `index ${command}` : command];
+const key = v.object({ PK: v.string() });
+const single = v.union([
+  v.pipe(
+    v.object({ Key: key }),
+    v.transform(({ Key }) => Key.PK),
+  ),
+  v.pipe(
+    v.object({ Item: key }),
+    v.transform(({ Item }) => Item.PK),
+  ),
+]);
+const query = v.object({
+  IndexName: v.optional(v.string()),
+  /** Which value the partition key must have. */
+  KeyConditionExpression: v.pipe(v.string(), v.regex(/^(GSI1)?PK = :\w+\b/)),
+  ExpressionAttributeValues: v.record(v.string(), v.unknown()),
+});
+const batch = v.object({ RequestItems: v.record(v.string(), v.object({ Keys: v.array(key) })) });
+const transaction = v.object({ TransactItems: v.array(v.record(v.string(), single)) });
+
+/** `ROOM#0199…` → `ROOM` */
+const partitionOf = (PK: string): string => PK.split('#', 1)[0] ?? '';
+
+/** What IAM asks for when a command is sent to DynamoDB: an action and a kind of partition. */
+function dynamodbPermissions(command: string, input: object): string[] {
+  if (command === 'TransactWriteItems') {
+    const items = v
+      .parse(transaction, input)
+      .TransactItems.flatMap((item) => Object.entries(item))
+      .map(([kind, PK]) => ({ action: PARTS[kind] ?? kind, partition: partitionOf(PK) }));
+    const [actions, partitions] = [new Set(items.map((i) => i.action)), new Set(items.map((i) => i.partition))];
+    // IAM may well compare all the keys of a transaction with the condition on each of its actions.
+    if (actions.size > 1 && partitions.size > 1)
+      throw new Error(`A transaction of ${[...actions]} on ${[...partitions]}: no policy is known to allow that.`);
+    return items.map(({ action, partition }) => `${action} ${partition}`);
+  }
+  if (command === 'BatchGetItem')
+    return Object.values(v.parse(batch, input).RequestItems).flatMap(({ Keys }) =>
+      Keys.map(({ PK }) => `${command} ${partitionOf(PK)}`),
+    );
+  if (command !== 'Query') return [`${command} ${partitionOf(v.parse(single, input))}`];
+  const { IndexName, KeyConditionExpression, ExpressionAttributeValues } = v.parse(query, input);
+  const [, value = ''] = /= (:\w+)/.exec(KeyConditionExpression) ?? [];
+  return [`${command} ${IndexName ? 'index ' : ''}${partitionOf(String(ExpressionAttributeValues[value]))}`];
 }
 
 // A hundred requests at once take DynamoDB Local longer than DynamoDB ever takes, on a machine that is busy: the client's time
@@ -52,7 +99,7 @@ dynamodb.middlewareStack.add(
     if (!trace) return next(args);
     const command = context.commandName?.replace(/Command$/, '') ?? 'unknown';
     trace.requests.push(command);
-    for (const action of actionsOf(command, args.input)) trace.actions.add(action);
+    for (const each of dynamodbPermissions(command, args.input)) trace.used.add(`dynamodb:${each}`);
     // A request that starts while others are under way waited only for those that were answered before it.
     const depth = trace.finished + 1;
     trace.trips = Math.max(trace.trips, depth);
@@ -67,9 +114,49 @@ dynamodb.middlewareStack.add(
   { step: 'initialize', priority: 'high', name: 'trace' },
 );
 
-/** Does `work` and tells what it asked of DynamoDB. */
+/** What the commands for other services take. */
+const PERMISSIONS: Readonly<Record<string, readonly string[]>> = {
+  HeadObjectCommand: ['s3:GetObject'],
+  SendMessageCommand: ['sqs:SendMessage'],
+  PutEventsCommand: ['events:PutEvents'],
+  CreateScheduleCommand: ['scheduler:CreateSchedule', 'iam:PassRole'],
+  UpdateScheduleCommand: ['scheduler:UpdateSchedule', 'iam:PassRole'],
+  DeleteScheduleCommand: ['scheduler:DeleteSchedule'],
+  PostToConnectionCommand: ['execute-api:ManageConnections POST'],
+  DeleteConnectionCommand: ['execute-api:ManageConnections DELETE'],
+};
+
+/** What all clients of the SDK inherit from. */
+const { prototype: client }: { prototype: { send: (command: object, ...more: unknown[]) => unknown } } =
+  Object.getPrototypeOf(DynamoDBDocumentClient);
+const { send } = client;
+client.send = function (command, ...more) {
+  const trace = running.getStore();
+  const { name } = command.constructor;
+  if (trace && this !== dynamodb) for (const each of PERMISSIONS[name] ?? [`unknown:${name}`]) trace.used.add(each);
+  return send.call(this, command, ...more);
+};
+
+/** Does `work` and tells what it asked of AWS. */
 export async function traced<T>(work: () => Promise<T>): Promise<{ result: T; trace: Trace }> {
-  const trace: Running = { requests: [], actions: new Set(), trips: 0, writes: 0, finished: 0 };
+  const trace: Running = { requests: [], used: new Set(), trips: 0, writes: 0, finished: 0 };
   const result = await running.run(trace, work);
   return { result, trace };
+}
+
+/** What an `access` of the contract allows, in the words of a trace. */
+export const allowedBy = ({ table, index = [], bucket = [] }: Access): ReadonlySet<string> =>
+  new Set([
+    ...Object.entries(table).flatMap(([action, partitions]) =>
+      partitions.map((partition) => `dynamodb:${action} ${partition}`),
+    ),
+    ...index.map((partition) => `dynamodb:Query index ${partition}`),
+    ...bucket.map((action) => `s3:${action}`),
+  ]);
+
+/** Fails the test where a function did more with the table or the bucket than its `access` says. */
+export function expectWithin(name: string, access: Access, { used }: Trace): void {
+  const allowed = allowedBy(access);
+  const beyond = [...used].filter((each) => /^(dynamodb|s3):/.test(each) && !allowed.has(each));
+  expect(beyond, `${name} may do no more than its "access" says`).toEqual([]);
 }

@@ -1,0 +1,172 @@
+import { randomUUID } from 'node:crypto';
+import type { DynamoDBRecord } from 'aws-lambda';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { allRoutes, kebab } from '../../core/contract/index.ts';
+import type { ActionName } from '../../core/contract/realtime.ts';
+import { handler as announce } from '../../functions/events/announce.ts';
+import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
+import { handler as presence } from '../../functions/events/presence.ts';
+import { handler as roomChanges } from '../../functions/events/room-changes.ts';
+import { allEntries } from '../../lib/entries.ts';
+import { deployedPermissions } from '../infrastructure/permissions.ts';
+import { behind } from '../support/behind.ts';
+import { data, invoke, type Operation, type Request } from '../support/invoke.ts';
+import { type Management, startManagement } from '../support/management.ts';
+import { requests, roomOf } from '../support/requests.ts';
+import { type Services, startServices } from '../support/services.ts';
+import { act, actUnknown, disconnect, joined, newSocket, type Socket } from '../support/socket.ts';
+import { changesIn, messagesIn, recorded } from '../support/stream.ts';
+import { newRoom } from '../support/world.ts';
+
+/*
+ * Each function as it is deployed, against what its code asks of AWS when it does all that it can do: the role allows neither
+ * less nor more. All tests of functions hold each call to the row's "access" besides (see expectWithin).
+ */
+
+const granted = deployedPermissions();
+const used = new Map<string, Set<string>>(allEntries.map(({ name }) => [name, new Set()]));
+const note = (name: string, permissions: Iterable<string>) => {
+  for (const each of permissions) used.get(name)?.add(each);
+};
+
+let management: Management;
+let services: Services;
+beforeAll(async () => {
+  [management, services] = await Promise.all([startManagement(), startServices()]);
+  process.env.CALLBACK_URL = management.url;
+  await everyEndpoint();
+  await everyAction();
+  await everyEvent();
+});
+afterAll(() => Promise.all([management.close(), services.close()]));
+
+async function everyEndpoint(): Promise<void> {
+  const call = async (operation: Operation, request: Request) => {
+    const { trace, ...reply } = await invoke(operation, request);
+    note(kebab(operation), trace.used);
+    // Signing asks S3 nothing; who uses the URL does so with the permissions of the function that signed it.
+    if (reply.ok && 'upload_url' in reply.data) note(kebab(operation), ['s3:PutObject']);
+    if (reply.ok && 'download_url' in reply.data) note(kebab(operation), ['s3:GetObject']);
+  };
+  const world = await roomOf(2);
+  const { admin, member, outsider } = world;
+  for (const [operation, request] of requests(world)) {
+    // As somebody who may, and as those who may not: to tell why takes reading.
+    for (const as of [outsider, request.as === admin ? member : admin])
+      if (operation !== 'createRoom' && operation !== 'listRooms') await call(operation, { ...request, as });
+    await call(operation, request);
+  }
+  const other = await newRoom();
+  const { message_id } = await sent(other.room_id, other.admin);
+  await call('createDownload', { as: other.admin, params: { room_id: other.room_id }, query: { message_id } });
+}
+
+async function doing(action: ActionName, socket: Socket, frame: object) {
+  const answer = await act(action, socket, frame);
+  note(action, answer.trace.used);
+  return answer;
+}
+
+/** A message with an attachment, sent twice: the second time gets what the first one stored. */
+async function sent(room_id: string, user_id: string): Promise<{ message_id: string }> {
+  const { file_id, upload_url, headers } = await data('createUpload', {
+    as: user_id,
+    params: { room_id },
+    query: { size: 1, content_type: 'text/plain' },
+  });
+  await fetch(upload_url, { method: 'PUT', body: 'x', headers });
+  const frame = { room_id, client_message_id: randomUUID(), text: 'x', attachment: { file_id } };
+  const answers = [
+    await doing('message', newSocket(user_id), frame),
+    await doing('message', newSocket(user_id), frame),
+  ];
+  for (const answer of answers) expect(answer).toMatchObject({ ok: true });
+  return { message_id: answers[0]?.ok ? String(Reflect.get(answers[0].data, 'message_id')) : '' };
+}
+
+async function everyAction(): Promise<void> {
+  const { room_id, member } = await newRoom();
+  const socket = newSocket(member);
+  for (const action of ['join', 'leave', 'join'] as const) await doing(action, socket, { room_id });
+  await doing('ping', socket, {});
+  note('default', (await actUnknown(socket, '{}')).trace.used);
+  note('disconnect', (await disconnect(socket)).used);
+}
+
+async function everyEvent(): Promise<void> {
+  const changes = async (records: readonly DynamoDBRecord[]) =>
+    note('room-changes', (await behind('room-changes', () => roomChanges(changesIn(records)))).trace.used);
+  /** A room with a connection that listens, one that is gone, and one that does not take what it is sent. */
+  const listening = async () => {
+    const world = await newRoom({ body: { end_time: new Date(Date.now() + 3_600_000).toISOString() } });
+    const { room_id, admin, member } = world;
+    const [, gone, deaf] = [await joined(room_id, admin), await joined(room_id, admin), await joined(room_id, member)];
+    management.fate(gone.connection_id, 410);
+    management.fate(deaf.connection_id, 500);
+    return world;
+  };
+
+  const world = await listening();
+  const messages = await recorded(() => sent(world.room_id, world.admin));
+  note('deliver-messages', (await behind('deliver-messages', () => deliverMessages(messagesIn(messages)))).trace.used);
+
+  // Its end gets a schedule, then another one, then none; its connections are told, and closed.
+  let timed = world;
+  await changes(
+    await recorded(async () => {
+      timed = await listening();
+    }),
+  );
+  const { room_id, admin, member } = timed;
+  const later = new Date(Date.now() + 7_200_000).toISOString();
+  const change = (body: object) => recorded(() => data('changeRoom', { as: admin, params: { room_id }, body }));
+  await changes(await change({ end_time: later }));
+  const tab = await joined(room_id, member);
+  await changes(await recorded(() => disconnect(tab)));
+  const [absence] = services.messages;
+  note(
+    'presence',
+    (await behind('presence', () => presence(queued(absence?.MessageBody ?? 'nobody is absent')))).trace.used,
+  );
+  await joined(room_id, member);
+  const removal = { as: admin, params: { room_id }, body: { participant_ids: [member] } };
+  await changes(await recorded(() => data('removeParticipants', removal)));
+  await changes(await change({}));
+
+  const ended = await listening();
+  const { end_time } = await data('endRoom', { as: ended.admin, params: { room_id: ended.room_id } });
+  const announcement = { room_id: ended.room_id, moment: 'end', time: end_time ?? '' } as const;
+  note('announce', (await behind('announce', () => announce(announcement))).trace.used);
+}
+
+const queued = (body: string) => ({
+  Records: [
+    {
+      messageId: 'm',
+      receiptHandle: 'r',
+      body,
+      attributes: {
+        ApproximateReceiveCount: '1',
+        SentTimestamp: '0',
+        SenderId: 'x',
+        ApproximateFirstReceiveTimestamp: '0',
+      },
+      messageAttributes: {},
+      md5OfBody: '',
+      eventSource: 'aws:sqs',
+      eventSourceARN: 'arn:aws:sqs:us-east-1:000000000000:presence',
+      awsRegion: 'us-east-1',
+    },
+  ],
+});
+
+describe('the role of each function allows all that its code asks for, and nothing else:', () => {
+  test('all functions are looked at', () => {
+    expect([...granted.keys()].sort()).toEqual([...used.keys()].sort());
+    expect(allRoutes.length).toBeGreaterThan(0);
+  });
+
+  test.each(allEntries.map(({ name }) => name))('%s', (name) => {
+    expect([...(used.get(name) ?? [])].sort()).toEqual([...(granted.get(name) ?? [])].sort());
+  });
+});
