@@ -27,6 +27,7 @@ export const requestLog = ({ operation }: Route): MiddlewareObj<HttpEvent, HttpR
     const code = error instanceof RoomsError ? error.code : undefined;
     const line = {
       operation,
+      route: event.routeKey,
       status,
       code,
       api_request_id: requestId,

@@ -64,13 +64,15 @@ const isRefusal = (error: unknown): boolean =>
   error.code !== errors.JOSEError.code &&
   !(error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid || error instanceof errors.JWKInvalid);
 
-/**
- * Who a token speaks for, or undefined where it is not valid. Throws where the issuer cannot be asked: that is no fault of
- * the token.
- */
-export async function identify(token: string | undefined): Promise<Identity | undefined> {
-  if (!token) return undefined;
-  const refused = (reason: string) => void console.info({ action: 'authorize', refused: reason });
+/** Why a token is not valid, for the log alone: its bearer is told nothing. */
+export interface Refused {
+  readonly refused: string;
+}
+
+/** Who a token speaks for. Throws where the issuer cannot be asked: that is no fault of the token. */
+export async function identify(token: string | undefined): Promise<Identity | Refused> {
+  const refused = (reason: string): Refused => ({ refused: reason });
+  if (!token) return refused('no token');
   const find = await issuerKeys();
   let payload: JWTPayload;
   try {

@@ -9,9 +9,14 @@ export const handler = async (event: APIGatewayRequestAuthorizerEvent) => {
     count('websocket', { Refused: 1 }, 'internal');
     throw error;
   });
-  if (!identity) throw new Error('Unauthorized');
   const { requestId: api_request_id, connectionId: connection_id } = event.requestContext;
-  console.info({ action: 'authorize', api_request_id, connection_id, user: identity.user_id });
+  const line = { action: 'authorize', api_request_id, connection_id };
+  if ('refused' in identity) {
+    console.info({ ...line, refused: identity.refused });
+    // API Gateway makes a 401 of exactly this word.
+    throw new Error('Unauthorized');
+  }
+  console.info({ ...line, user: identity.user_id });
   return {
     principalId: identity.user_id,
     policyDocument: {

@@ -76,7 +76,9 @@ describe('imports run one way', () => {
     const foreign = new Set(packages.filter((to) => !to.startsWith('core/')));
     expect([...foreign].filter((name) => name !== '@valibot/to-json-schema').sort()).toEqual(['valibot']);
     // What makes documents of the contract is for them alone: in a bundle it would be dead weight.
-    const documents = ['openapi', 'realtime-docs', 'typescript'].map((name) => `core/contract/${name}.ts`);
+    const documents = ['compatibility', 'openapi', 'realtime-docs', 'typescript'].map(
+      (name) => `core/contract/${name}.ts`,
+    );
     const using = imports.filter(({ to }) => to === '@valibot/to-json-schema').map(({ from }) => from);
     expect(using.filter((file) => !documents.includes(file))).toEqual([]);
     expect(found('functions/', documents)).toEqual([]);

@@ -1,0 +1,312 @@
+/*
+ * Whether callers of one version of the HTTP API get along with another: two OpenAPI documents are compared as they are read
+ * from their files. Texts and examples do not count.
+ *
+ * A request may be taken more kindly than before, and an answer may say more than before; never the other way round. Error codes
+ * may be added: callers decide by the status first.
+ */
+
+type Json = Readonly<Record<string, unknown>>;
+
+const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
+const json = (value: unknown): Json => (isJson(value) ? value : {});
+const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+const names = (value: unknown): readonly string[] => list(value).map(String);
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+/** What is at a reference, or the value itself where it is none. */
+function resolve(document: Json, value: unknown): Json {
+  const { $ref } = json(value);
+  if (typeof $ref !== 'string') return json(value);
+  const found = $ref
+    .split('/')
+    .slice(1)
+    .reduce<unknown>((inner, key) => json(inner)[key.replaceAll('~1', '/').replaceAll('~0', '~')], document);
+  if (!isJson(found)) throw new Error(`The document has nothing at ${$ref}.`);
+  return resolve(document, found);
+}
+
+/* Schemas */
+
+const MINIMA = ['minimum', 'minLength', 'minItems', 'minProperties'] as const;
+const MAXIMA = ['maximum', 'maxLength', 'maxItems'] as const;
+type Bounds<Name extends string> = Readonly<Partial<Record<Name, number>>>;
+
+/** What a schema says of values. */
+interface Schema {
+  /** Undefined: any. */
+  readonly types: readonly string[] | undefined;
+  /** The only values there are; undefined: any. */
+  readonly values: readonly unknown[] | undefined;
+  readonly patterns: readonly string[];
+  readonly format: unknown;
+  readonly default: unknown;
+  readonly atLeast: Bounds<(typeof MINIMA)[number]>;
+  readonly atMost: Bounds<(typeof MAXIMA)[number]>;
+  readonly required: readonly string[];
+  readonly properties: Json;
+  /** False: no properties but those. A schema: all others are like this. */
+  readonly others: unknown;
+  readonly items: unknown;
+}
+
+const KNOWN = new Set<string>([
+  ...['$ref', 'allOf', 'anyOf', 'oneOf', 'type', 'enum', 'const', 'pattern', 'format', 'default', 'required'],
+  ...['properties', 'propertyNames', 'additionalProperties', 'items', ...MINIMA, ...MAXIMA],
+  // These say nothing about which values there are.
+  ...['description', 'example', 'examples', 'title'],
+]);
+
+function bounds<Name extends string>(schema: Json, of: readonly Name[]): Bounds<Name> {
+  const found: Partial<Record<Name, number>> = {};
+  for (const name of of) if (typeof schema[name] === 'number') found[name] = schema[name];
+  return found;
+}
+
+/**
+ * What a schema says: a value must fit one of those that are returned. Its `allOf` and references are part of each.
+ * Throws for a keyword that it does not know: what is not compared must not pass as compared.
+ */
+function read(document: Json, value: unknown): readonly Schema[] {
+  const schema = resolve(document, value);
+  const unknown = Object.keys(schema).filter((keyword) => !KNOWN.has(keyword));
+  if (unknown.length > 0) throw new Error(`The comparison of contracts knows nothing of "${unknown.join('", "')}".`);
+  const { type, pattern } = schema;
+  const own: Schema = {
+    types: type === undefined ? undefined : Array.isArray(type) ? names(type) : [String(type)],
+    values: 'const' in schema ? [schema.const] : schema.enum === undefined ? undefined : list(schema.enum),
+    patterns: pattern === undefined ? [] : [String(pattern)],
+    format: schema.format,
+    default: schema.default,
+    atLeast: bounds(schema, MINIMA),
+    atMost: bounds(schema, MAXIMA),
+    required: names(schema.required),
+    properties: json(schema.properties),
+    others: schema.additionalProperties,
+    items: schema.items,
+  };
+  const choices = [...list(schema.anyOf), ...list(schema.oneOf)];
+  const all = list(schema.allOf).map((part) => read(document, part));
+  const parts = choices.length > 0 ? [...all, choices.flatMap((choice) => read(document, choice))] : all;
+  return parts.reduce((before, part) => before.flatMap((a) => part.map((b) => both(a, b))), [own]);
+}
+
+const shared = <T>(a: readonly T[] | undefined, b: readonly T[] | undefined): readonly T[] | undefined =>
+  a && b ? a.filter((one) => b.some((other) => same(one, other))) : (a ?? b);
+
+/** What two schemas say together. */
+const both = (a: Schema, b: Schema): Schema => ({
+  types: shared(a.types, b.types),
+  values: shared(a.values, b.values),
+  patterns: [...a.patterns, ...b.patterns],
+  format: a.format ?? b.format,
+  default: a.default ?? b.default,
+  atLeast: { ...a.atLeast, ...b.atLeast },
+  atMost: { ...a.atMost, ...b.atMost },
+  required: [...new Set([...a.required, ...b.required])],
+  properties: {
+    ...a.properties,
+    ...Object.fromEntries(
+      Object.entries(b.properties).map(([name, schema]) => [name, allOf(a.properties[name], schema)]),
+    ),
+  },
+  others: a.others ?? b.others,
+  items: allOf(a.items, b.items),
+});
+const allOf = (a: unknown, b: unknown): unknown => (a === undefined || b === undefined ? (a ?? b) : { allOf: [a, b] });
+
+/** Which two documents are compared, and how. */
+interface Comparison {
+  readonly released: Json;
+  readonly now: Json;
+  /** `request`: what was taken must still be. `answer`: what is said must have been possible. `failure`: codes may be new. */
+  readonly kind: 'request' | 'answer' | 'failure';
+}
+
+/** What breaks callers where a schema of `released` has become another; each with the field that it is about. */
+function schemaBreaks(how: Comparison, released: unknown, now: unknown, where: string): string[] {
+  const [before, after] = [read(how.released, released), read(how.now, now)];
+  // Of all that a value may be, each must fit something on the other side; of what is closest, the faults are told.
+  const [inner, outer] = how.kind === 'request' ? [before, after] : [after, before];
+  return inner.flatMap((one) => {
+    const tried = outer.map((other) =>
+      how.kind === 'request' ? alternativeBreaks(how, one, other, where) : alternativeBreaks(how, other, one, where),
+    );
+    return tried.toSorted((a, b) => a.length - b.length)[0] ?? [];
+  });
+}
+
+const shown = (value: unknown): string => (value === undefined ? 'nothing' : JSON.stringify(value));
+
+function alternativeBreaks(how: Comparison, before: Schema, after: Schema, where: string): string[] {
+  const [inner, outer] = how.kind === 'request' ? [before, after] : [after, before];
+  const fits = (type: string) => outer.types?.includes(type) || (type === 'integer' && outer.types?.includes('number'));
+  const lower = MINIMA.filter((name) => (inner.atLeast[name] ?? -Infinity) < (outer.atLeast[name] ?? -Infinity));
+  const higher = MAXIMA.filter((name) => (inner.atMost[name] ?? Infinity) > (outer.atMost[name] ?? Infinity));
+  const changed = [
+    ...(outer.types && !inner.types?.every(fits) ? [['type', before.types, after.types] as const] : []),
+    ...lower.map((name) => [name, before.atLeast[name], after.atLeast[name]] as const),
+    ...higher.map((name) => [name, before.atMost[name], after.atMost[name]] as const),
+    ...(outer.patterns.every((pattern) => inner.patterns.includes(pattern))
+      ? []
+      : [['pattern', before.patterns, after.patterns] as const]),
+    ...(outer.format === undefined || outer.format === inner.format
+      ? []
+      : [['format', before.format, after.format] as const]),
+    ...(how.kind !== 'request' || same(before.default, after.default)
+      ? []
+      : [['default', before.default, after.default] as const]),
+    ...((outer.items === undefined) === (inner.items === undefined) || outer.items === undefined
+      ? []
+      : [['items', before.items, after.items] as const]),
+  ];
+  return [
+    ...changed.map(([what, was, is]) => `${where}: ${what} was ${shown(was)}, and is ${shown(is)}`),
+    ...valueBreaks(how, before.values, after.values, where),
+    ...fieldBreaks(how, before, after, where),
+    ...(before.items === undefined || after.items === undefined
+      ? []
+      : schemaBreaks(how, before.items, after.items, `${where}[]`)),
+  ];
+}
+
+function valueBreaks(
+  { kind }: Comparison,
+  before: readonly unknown[] | undefined,
+  after: readonly unknown[] | undefined,
+  where: string,
+): string[] {
+  const without = (all: readonly unknown[], others: readonly unknown[]) =>
+    all.filter((one) => !others.some((other) => same(one, other)));
+  const gone = before && after ? without(before, after) : [];
+  const fresh = before && after ? without(after, before) : [];
+  if (kind === 'request' && after && !before) return [`${where}: takes nothing but ${after.map(shown)}`];
+  if (kind === 'request') return gone.map((value) => `${where}: no longer takes ${shown(value)}`);
+  if (kind === 'failure') return gone.map((value) => `${where}: is never ${shown(value)} any more`);
+  if (before && !after) return [`${where}: may be anything, and was one of ${before.map(shown)}`];
+  return fresh.map((value) => `${where}: may be ${shown(value)}, which it never was`);
+}
+
+function fieldBreaks(how: Comparison, before: Schema, after: Schema, where: string): string[] {
+  const request = how.kind === 'request';
+  const at = (name: string) => `${where}.${name}`;
+  const isNewly = (name: string) => after.required.includes(name) && !before.required.includes(name);
+  const isNoLonger = (name: string) =>
+    before.required.includes(name) && !after.required.includes(name) && name in after.properties;
+  return [
+    ...Object.entries(before.properties).flatMap(([name, was]) => {
+      const is = after.properties[name];
+      if (is !== undefined) return schemaBreaks(how, was, is, at(name));
+      if (request) return after.others === false ? [`${at(name)}: is no longer taken`] : [];
+      return [`${at(name)}: is gone`];
+    }),
+    ...(request ? after.required.filter(isNewly).map((name) => `${at(name)}: is required`) : []),
+    ...(request ? [] : before.required.filter(isNoLonger).map((name) => `${at(name)}: may be missing`)),
+    ...(request && after.others === false && before.others !== false ? [`${where}: takes no other fields`] : []),
+    ...(isJson(before.others) && isJson(after.others) ? schemaBreaks(how, before.others, after.others, at('*')) : []),
+  ];
+}
+
+/* Operations */
+
+const bodyOf = (document: Json, value: unknown): unknown =>
+  json(json(resolve(document, value).content)['application/json']).schema;
+
+function parameterBreaks(how: Comparison, released: Json, now: Json, where: string): string[] {
+  const byName = (document: Json, operation: Json) =>
+    new Map(
+      list(operation.parameters).map((each) => {
+        const parameter = resolve(document, each);
+        const name = String(parameter.name);
+        return [`${parameter.in} ${parameter.in === 'header' ? name.toLowerCase() : name}`, parameter] as const;
+      }),
+    );
+  const [before, after] = [byName(how.released, released), byName(how.now, now)];
+  return [
+    ...[...before].flatMap(([name, parameter]) => {
+      const is = after.get(name);
+      if (is === undefined) return [`${where}: ${name} is no longer taken`];
+      return [
+        ...(is.required === true && parameter.required !== true ? [`${where}: ${name} is required`] : []),
+        ...schemaBreaks(how, parameter.schema, is.schema, `${where}: ${name}`),
+      ];
+    }),
+    ...[...after].flatMap(([name, parameter]) =>
+      !before.has(name) && parameter.required === true ? [`${where}: ${name} is required`] : [],
+    ),
+  ];
+}
+
+function requestBodyBreaks(how: Comparison, released: Json, now: Json, where: string): string[] {
+  const [before, after] = [resolve(how.released, released.requestBody), resolve(how.now, now.requestBody)];
+  const [was, is] = [bodyOf(how.released, before), bodyOf(how.now, after)];
+  const required = after.required === true && before.required !== true ? [`${where}: a body is required`] : [];
+  if (was === undefined) return required;
+  if (is === undefined) return [`${where}: a body is no longer taken`];
+  return [...required, ...schemaBreaks(how, was, is, `${where}: body`)];
+}
+
+function answerBreaks(released: Json, now: Json, before: Json, after: Json, where: string): string[] {
+  const isGood = (status: string) => status.startsWith('2');
+  const statuses = [json(before.responses), json(after.responses)] as const;
+  const changed = [...new Set(statuses.flatMap((each) => Object.keys(each)))].filter(isGood);
+  return [
+    ...changed.flatMap((status) => {
+      if (!(status in statuses[1])) return [`${where}: ${status} is no longer answered`];
+      return status in statuses[0] ? [] : [`${where}: may be answered with ${status}`];
+    }),
+    ...Object.entries(statuses[0]).flatMap(([status, response]) => {
+      const is = statuses[1][status];
+      if (is === undefined) return isGood(status) ? [] : [`${where}: ${status} is never answered any more`];
+      const kind = isGood(status) ? 'answer' : 'failure';
+      const headers = Object.keys(json(resolve(released, response).headers));
+      const left = json(resolve(now, is).headers);
+      return [
+        ...headers.filter((name) => !(name in left)).map((name) => `${where}: ${status}: header ${name} is gone`),
+        ...schemaBreaks(
+          { released, now, kind },
+          bodyOf(released, response) ?? {},
+          bodyOf(now, is) ?? {},
+          `${where}: ${status}`,
+        ),
+      ];
+    }),
+  ];
+}
+
+/** What breaks callers of a released document in another one: one sentence each, none where they get along. */
+export function breaks(released: unknown, now: unknown): string[] {
+  const [before, after] = [json(released), json(now)];
+  const how: Comparison = { released: before, now: after, kind: 'request' };
+  const operations = Object.entries(json(before.paths)).flatMap(([path, methods]) =>
+    Object.entries(json(methods)).map(([method, operation]) => ({ path, method, operation: json(operation) })),
+  );
+  return [
+    ...(same(before.security, after.security) ? [] : ['Callers must authenticate in another way']),
+    ...operations.flatMap(({ path, method, operation }) => {
+      const where = `${method.toUpperCase()} ${path}`;
+      const is = json(json(after.paths)[path])[method];
+      if (!isJson(is)) return [`${where} is gone`];
+      return [
+        ...(is.operationId === operation.operationId
+          ? []
+          : [
+              `${where}: is called ${is.operationId}, and was ${operation.operationId}: generated clients know it by that`,
+            ]),
+        ...(same(operation.security, is.security) ? [] : [`${where}: callers must authenticate in another way`]),
+        ...parameterBreaks(how, operation, is, where),
+        ...requestBodyBreaks(how, operation, is, where),
+        ...answerBreaks(before, after, operation, is, where),
+      ];
+    }),
+  ];
+}
+
+/**
+ * By how much the version must grow: `major` where callers of the released document would break, `minor` where those of the
+ * other one would break with the released one, because something has been added; else not at all.
+ */
+export function requiredStep(released: unknown, now: unknown): 'major' | 'minor' | 'none' {
+  if (breaks(released, now).length > 0) return 'major';
+  return breaks(now, released).length > 0 ? 'minor' : 'none';
+}

@@ -1,0 +1,311 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { metrics, NAMESPACE } from '../../core/contract/metrics.ts';
+import type { Settings } from '../../lib/environments.ts';
+import { at, countByType, ofType, onlyOne, synthesize } from './synthesize.ts';
+
+const E_MAIL = 'on-call@test.example';
+const TOPIC = 'arn:aws:sns:eu-central-1:123456789012:on-call';
+function monitoring(settings: Partial<Settings> = {}) {
+  const stacks = synthesize('prod', settings);
+  if (!stacks.monitoring) throw new Error('prod has no monitoring.');
+  return { ...stacks, monitoring: stacks.monitoring };
+}
+const stacks = monitoring({ alarmTarget: E_MAIL });
+const template = stacks.monitoring;
+const alarms = ofType(template, 'AWS::CloudWatch::Alarm');
+const PREFIX = 'rooms-prod-';
+const keyOf = (alarm: unknown): string => String(at(alarm, 'AlarmName')).slice(PREFIX.length);
+const byKey = new Map([...alarms.values()].map((alarm) => [keyOf(alarm), alarm]));
+function alarm(key: string): unknown {
+  const found = byKey.get(key);
+  if (found === undefined) throw new Error(`There is no alarm ${key}.`);
+  return found;
+}
+
+/** All metrics that an alarm looks at: namespace, name, statistic, seconds a data point, and what of. */
+function metricsOf(properties: unknown): { name: string; statistic: string; period: number; dimensions: unknown }[] {
+  const one = Object(properties);
+  const parts: unknown[] = Array.isArray(one.Metrics) ? one.Metrics : [];
+  const stats: unknown[] = parts.filter((part) => Object(part).MetricStat !== undefined);
+  const simple = one.MetricName
+    ? [{ Metric: one, Stat: one.Statistic ?? one.ExtendedStatistic, Period: one.Period }]
+    : [];
+  return [...simple, ...stats.map((part) => at(part, 'MetricStat'))].map((stat) => ({
+    name: `${at(stat, 'Metric', 'Namespace')} ${at(stat, 'Metric', 'MetricName')}`,
+    statistic: String(at(stat, 'Stat')),
+    period: Number(at(stat, 'Period')),
+    dimensions: Object(at(stat, 'Metric')).Dimensions,
+  }));
+}
+
+/** The function of a stack by the name of its code; what other stacks call it. */
+function functionOf(name: string): { timeout: number; exported: string } {
+  for (const stack of [stacks.http, stacks.realtime])
+    for (const [id, fn] of ofType(stack, 'AWS::Lambda::Function'))
+      if (stacks.codeOf(fn) === name) return { timeout: Number(at(fn, 'Timeout')), exported: id };
+  throw new Error(`${name} is not deployed.`);
+}
+const isOf = (dimensions: unknown, id: string): boolean => JSON.stringify(dimensions).includes(id);
+
+const BEHIND = ['deliver-messages', 'room-changes', 'presence', 'announce'];
+const READERS = BEHIND.slice(0, 2);
+/** The alarms there are. Their names are written into other systems: none of them goes or is renamed. */
+const KEYS = [
+  'http-5xx',
+  'http-latency',
+  'websocket-errors',
+  'websocket-latency',
+  ...BEHIND.flatMap((name) => [`${name}-errors`, `${name}-duration`, `${name}-dead-letters`]),
+  ...READERS.map((name) => `${name}-behind`),
+  'presence-behind',
+  'schedules',
+  'throttles',
+  'table-throttles',
+  'table-errors',
+];
+
+describe('the monitoring stack', () => {
+  it('holds one dashboard, the alarms, and where they go, and nothing else', () => {
+    expect(countByType(template)).toEqual({
+      'AWS::CloudWatch::Dashboard': 1,
+      'AWS::CloudWatch::Alarm': KEYS.length,
+      'AWS::SNS::Topic': 1,
+      'AWS::SNS::TopicPolicy': 1,
+      'AWS::SNS::Subscription': 1,
+    });
+    expect([...byKey.keys()].sort()).toEqual([...KEYS].sort());
+  });
+
+  it('is not there where nobody would look, and neither are traces and metrics of our own', () => {
+    const { monitoring, http, realtime } = synthesize('local');
+    expect(monitoring).toBeUndefined();
+    for (const stack of [http, realtime]) {
+      expect(JSON.stringify(stack.toJSON())).not.toMatch(/METRICS_ENVIRONMENT|xray/);
+      for (const fn of ofType(stack, 'AWS::Lambda::Function').values()) expect(fn).not.toHaveProperty('TracingConfig');
+    }
+  });
+
+  it('is there in dev, staging and prod, and so are traces', () => {
+    for (const env of ['dev', 'staging', 'prod'] as const) {
+      const { monitoring, http, realtime } = synthesize(env);
+      expect(monitoring, env).toBeDefined();
+      for (const stack of [http, realtime])
+        for (const fn of ofType(stack, 'AWS::Lambda::Function').values())
+          expect(fn).toMatchObject({
+            TracingConfig: { Mode: 'Active' },
+            Environment: { Variables: { METRICS_ENVIRONMENT: env } },
+          });
+    }
+  });
+});
+
+describe('every alarm', () => {
+  it('says in a sentence what is wrong, and where it stands what to do', () => {
+    for (const [key, properties] of byKey)
+      expect(at(properties, 'AlarmDescription')).toMatch(
+        new RegExp(`^[A-Z].*\\. What to do: docs/runbook\\.md#${key}$`),
+      );
+  });
+
+  it('counts silence as well-being: a system that nobody uses has nothing to report', () => {
+    for (const [key, properties] of byKey)
+      expect(properties, key).toMatchObject({
+        TreatMissingData: 'notBreaching',
+        ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+      });
+  });
+
+  it('keeps its logical id, so that a release does not replace it', () => {
+    const ids = KEYS.map((key) => `Alarm${key.replace(/(^|-)(\w)/g, (_, _dash, letter) => letter.toUpperCase())}`);
+    expect([...alarms.keys()].sort()).toEqual(ids.sort());
+  });
+
+  it('looks at no more than three metrics, for each of which AWS charges', () => {
+    for (const [key, properties] of byKey) {
+      // Of DynamoDB's own failures there is one metric an operation.
+      if (key === 'table-errors') continue;
+      expect(metricsOf(properties).length, key).toBeGreaterThan(0);
+      expect(metricsOf(properties).length, key).toBeLessThanOrEqual(3);
+    }
+  });
+
+  it('has its section in the runbook, and every section its alarm', () => {
+    const runbook = readFileSync(resolve(import.meta.dirname, '../../docs/runbook.md'), 'utf8');
+    const [, ...sections] = runbook.split(/^## Alarms$/m);
+    expect(sections).toHaveLength(1);
+    const headings = [...String(sections[0]).matchAll(/^### (.+)$/gm)].map(([, heading]) => heading);
+    expect(headings).toEqual([...new Set(headings)]);
+    expect(headings.sort()).toEqual([...byKey.keys()].sort());
+  });
+});
+
+describe('alarms of what callers meet', () => {
+  const api = (stack: typeof template) => onlyOne(stack, 'AWS::ApiGatewayV2::Api').id;
+
+  it('http-5xx: one in a hundred of at least fifty requests, twice in a quarter of an hour', () => {
+    const properties = alarm('http-5xx');
+    expect(properties).toMatchObject({ Threshold: 1, DatapointsToAlarm: 2, EvaluationPeriods: 3 });
+    expect(metricsOf(properties)).toMatchObject([
+      { name: 'AWS/ApiGateway 5xx', statistic: 'Sum', period: 300 },
+      { name: 'AWS/ApiGateway Count', statistic: 'SampleCount', period: 300 },
+    ]);
+    for (const { dimensions } of metricsOf(properties)) expect(isOf(dimensions, api(stacks.http))).toBe(true);
+    expect(JSON.stringify(properties)).toContain('IF(requests >= 50, 100 * errors / requests, 0)');
+  });
+
+  it('websocket-errors: crashes, failures of the gateway, and answers of `internal`', () => {
+    const properties = alarm('websocket-errors');
+    expect(metricsOf(properties).map(({ name }) => name)).toEqual([
+      'AWS/ApiGateway IntegrationError',
+      'AWS/ApiGateway ExecutionError',
+      'Rooms Refused',
+    ]);
+    expect(metricsOf(properties)[2]?.dimensions).toEqual([
+      { Name: 'code', Value: 'internal' },
+      { Name: 'environment', Value: 'prod' },
+      { Name: 'service', Value: 'websocket' },
+    ]);
+    expect(isOf(metricsOf(properties)[0]?.dimensions, api(stacks.realtime))).toBe(true);
+  });
+
+  it.each([
+    ['http-latency', 'get-room'],
+    ['websocket-latency', 'message'],
+  ])('%s: p99 at half of the time that a function may take', (key, name) => {
+    expect(metricsOf(alarm(key))).toMatchObject([{ name: 'AWS/ApiGateway IntegrationLatency', statistic: 'p99' }]);
+    expect(at(alarm(key), 'Threshold')).toBe((functionOf(name).timeout * 1_000) / 2);
+  });
+});
+
+describe.each(BEHIND)('alarms of %s', (name) => {
+  const { timeout, exported } = functionOf(name);
+
+  it('errors: three in five minutes, twice', () => {
+    const properties = alarm(`${name}-errors`);
+    expect(metricsOf(properties)).toMatchObject([{ name: 'AWS/Lambda Errors', statistic: 'Sum', period: 300 }]);
+    expect(isOf(metricsOf(properties)[0]?.dimensions, exported)).toBe(true);
+    expect(properties).toMatchObject({ Threshold: 3, DatapointsToAlarm: 2 });
+  });
+
+  it('duration: p99 at four fifths of its time-out', () => {
+    const properties = alarm(`${name}-duration`);
+    expect(metricsOf(properties)).toMatchObject([{ name: 'AWS/Lambda Duration', statistic: 'p99' }]);
+    expect(isOf(metricsOf(properties)[0]?.dimensions, exported)).toBe(true);
+    expect(at(properties, 'Threshold')).toBe(timeout * 800);
+  });
+
+  it('dead letters: a single one', () => {
+    const properties = alarm(`${name}-dead-letters`);
+    expect(metricsOf(properties)).toMatchObject([
+      { name: 'AWS/SQS ApproximateNumberOfMessagesVisible', statistic: 'Maximum' },
+    ]);
+    const queue = `${name.replace(/(^|-)(\w)/g, (_, _dash, letter) => letter.toUpperCase())}DeadLetters`;
+    expect(isOf(metricsOf(properties)[0]?.dimensions, queue)).toBe(true);
+    expect(properties).toMatchObject({ Threshold: 1, EvaluationPeriods: 1 });
+  });
+});
+
+describe('alarms of what falls behind', () => {
+  it.each(READERS)('%s: a minute behind the stream, for three of five', (name) => {
+    const properties = alarm(`${name}-behind`);
+    expect(metricsOf(properties)).toMatchObject([{ name: 'AWS/Lambda IteratorAge', statistic: 'Maximum', period: 60 }]);
+    expect(isOf(metricsOf(properties)[0]?.dimensions, functionOf(name).exported)).toBe(true);
+    expect(properties).toMatchObject({ Threshold: 60_000, DatapointsToAlarm: 3, EvaluationPeriods: 5 });
+  });
+
+  it('presence: later than the grace and one time-out of the queue', () => {
+    const queue = ofType(stacks.realtime, 'AWS::SQS::Queue').get('PresenceQueue');
+    const properties = alarm('presence-behind');
+    expect(metricsOf(properties)).toMatchObject([{ name: 'AWS/SQS ApproximateAgeOfOldestMessage' }]);
+    expect(isOf(metricsOf(properties)[0]?.dimensions, 'PresenceQueue')).toBe(true);
+    expect(Number(at(properties, 'Threshold'))).toBeGreaterThan(10 + Number(at(queue, 'VisibilityTimeout')));
+  });
+
+  it('schedules: those of the group', () => {
+    const [errors, dropped] = metricsOf(alarm('schedules'));
+    expect([errors?.name, dropped?.name]).toEqual([
+      'AWS/Scheduler TargetErrorCount',
+      'AWS/Scheduler InvocationDroppedCount',
+    ]);
+    for (const metric of [errors, dropped]) expect(isOf(metric?.dimensions, 'ScheduleGroup')).toBe(true);
+  });
+});
+
+describe('alarms of what all share', () => {
+  it('throttles: of all functions of the account, for they share one limit', () => {
+    expect(metricsOf(alarm('throttles'))).toEqual([
+      { name: 'AWS/Lambda Throttles', statistic: 'Sum', period: 300, dimensions: undefined },
+    ]);
+  });
+
+  it('the table: throttled requests, and failures of every operation that is used', () => {
+    expect(metricsOf(alarm('table-throttles')).map(({ name }) => name)).toEqual([
+      'AWS/DynamoDB ReadThrottleEvents',
+      'AWS/DynamoDB WriteThrottleEvents',
+    ]);
+    const operations = metricsOf(alarm('table-errors')).map(({ name, dimensions }) => {
+      expect(name).toBe('AWS/DynamoDB SystemErrors');
+      return Array.isArray(dimensions)
+        ? dimensions.find((dimension) => at(dimension, 'Name') === 'Operation')?.Value
+        : undefined;
+    });
+    const used = ['BatchGetItem', 'DeleteItem', 'GetItem', 'PutItem', 'Query', 'TransactWriteItems', 'UpdateItem'];
+    expect(operations.sort()).toEqual(used);
+  });
+});
+
+describe('where alarms go', () => {
+  const target = (properties: unknown) => [at(properties, 'AlarmActions'), at(properties, 'OKActions')];
+
+  it('an e-mail address: by way of a topic of its own, over TLS, which only CloudWatch of this account may use', () => {
+    const topic = onlyOne(template, 'AWS::SNS::Topic').id;
+    for (const properties of byKey.values()) expect(target(properties)).toEqual([[{ Ref: topic }], [{ Ref: topic }]]);
+    expect(onlyOne(template, 'AWS::SNS::Subscription').properties).toEqual({
+      Protocol: 'email',
+      Endpoint: E_MAIL,
+      TopicArn: { Ref: topic },
+    });
+    const policy = at(onlyOne(template, 'AWS::SNS::TopicPolicy').properties, 'PolicyDocument', 'Statement');
+    expect(policy).toEqual([
+      expect.objectContaining({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
+      expect.objectContaining({
+        Effect: 'Allow',
+        Action: 'sns:Publish',
+        Principal: { Service: 'cloudwatch.amazonaws.com' },
+        Condition: { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } },
+      }),
+    ]);
+  });
+
+  it('a topic that is there already: to that one', () => {
+    const { monitoring: other } = monitoring({ alarmTarget: TOPIC });
+    for (const properties of ofType(other, 'AWS::CloudWatch::Alarm').values())
+      expect(target(properties)).toEqual([[TOPIC], [TOPIC]]);
+    other.resourceCountIs('AWS::SNS::Topic', 0);
+  });
+
+  it('nobody: they are seen on the dashboard', () => {
+    for (const properties of ofType(monitoring().monitoring, 'AWS::CloudWatch::Alarm').values()) {
+      expect(properties).not.toHaveProperty('AlarmActions');
+      expect(properties).not.toHaveProperty('OKActions');
+    }
+  });
+});
+
+describe('the dashboard', () => {
+  const { properties } = onlyOne(template, 'AWS::CloudWatch::Dashboard');
+  const text = JSON.stringify(at(properties, 'DashboardBody')).replaceAll('\\', '');
+
+  it('is named after the environment', () => {
+    expect(properties).toMatchObject({ DashboardName: 'rooms-prod' });
+    template.hasOutput('DashboardName', {});
+  });
+
+  it('shows every metric of our own, and the state of every alarm', () => {
+    for (const name of Object.keys(metrics)) expect(text, name).toContain(name);
+    expect(text).toContain(`"${NAMESPACE}"`);
+    for (const id of alarms.keys()) expect(text, id).toContain(id);
+  });
+});

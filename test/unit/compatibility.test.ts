@@ -1,0 +1,369 @@
+import { globSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { breaks, requiredStep } from '../../core/contract/compatibility.ts';
+import { allRoutes } from '../../core/contract/index.ts';
+import { CONTRACT_VERSION, openapi } from '../../core/contract/openapi.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const read = (path: string): unknown => JSON.parse(readFileSync(resolve(ROOT, path), 'utf8'));
+const [major = 0, minor = 0, patch = 0] = CONTRACT_VERSION.split('.').map(Number);
+
+/** The contracts that have been released, oldest first. */
+const releases = globSync('docs/releases/openapi-*.json', { cwd: ROOT })
+  .map((path) => ({ path, version: /openapi-(\d+\.\d+\.\d+)\.json$/.exec(path)?.[1] ?? '' }))
+  .sort((a, b) => a.version.localeCompare(b.version, 'en', { numeric: true }));
+
+describe('the contract', () => {
+  const latest = releases.at(-1);
+  const released = read(latest?.path ?? 'docs/releases/has-none');
+  const [wasMajor = 0, wasMinor = 0, wasPatch = 0] = (latest?.version ?? '').split('.').map(Number);
+  const now = read('docs/openapi.json');
+
+  test('says which version it is', () => {
+    expect(CONTRACT_VERSION).toMatch(/^\d+\.\d+\.\d+$/);
+    expect(now).toMatchObject({ info: { version: CONTRACT_VERSION } });
+    for (const { path, version } of releases) expect(read(path)).toMatchObject({ info: { version } });
+  });
+
+  test('has another major version where it breaks callers of the last release, and a minor one where it offers more', () => {
+    const step = requiredStep(released, now);
+    const grown =
+      major > wasMajor
+        ? 'major'
+        : major === wasMajor && minor > wasMinor
+          ? 'minor'
+          : major === wasMajor && minor === wasMinor && patch >= wasPatch
+            ? 'none'
+            : 'back';
+    const enough = { major: ['major'], minor: ['major', 'minor'], none: ['major', 'minor', 'none'] }[step];
+    expect(
+      enough,
+      `${latest?.version} → ${CONTRACT_VERSION} (core/contract/openapi.ts) is no ${step} step:\n` +
+        [...breaks(released, now), ...breaks(now, released).map((each) => `before: ${each}`)].join('\n'),
+    ).toContain(grown);
+  });
+
+  test('is in the changelog, with each release', () => {
+    const changelog = readFileSync(resolve(ROOT, 'CHANGELOG.md'), 'utf8');
+    for (const { version } of [...releases, { version: CONTRACT_VERSION }])
+      expect(changelog).toMatch(new RegExp(`\\bcontract ${version.replaceAll('.', '\\.')}\\b`, 'i'));
+    const product = read('package.json');
+    expect(product).toEqual(expect.objectContaining({ version: expect.stringMatching(/^\d+\.\d+\.\d+$/) }));
+    const { version } = product as { version: string };
+    expect(changelog).toMatch(new RegExp(`^## \\[${version.replaceAll('.', '\\.')}\\] - \\d{4}-\\d\\d-\\d\\d$`, 'm'));
+  });
+});
+
+/* What breaks callers, one kind after the other: made from the real document by one change. */
+
+type Node = Record<string, unknown>;
+const isNode = (value: unknown): value is Node => typeof value === 'object' && value !== null;
+/** The object at a path in the document. */
+function at(document: unknown, ...path: string[]): Node {
+  const found = path.reduce<unknown>((value, key) => (isNode(value) ? value[key] : undefined), document);
+  if (!isNode(found)) throw new Error(`There is no object at ${path.join(' ')}.`);
+  return found;
+}
+const document = (): unknown => JSON.parse(JSON.stringify(openapi(allRoutes)));
+const changed = (change: (document: unknown) => void): unknown => {
+  const copy = document();
+  change(copy);
+  return copy;
+};
+
+const operation = (d: unknown, path: string, method: string) => at(d, 'paths', path, method);
+const schema = (d: unknown, name: string) => at(d, 'components', 'schemas', name);
+const property = (d: unknown, name: string, field: string) => at(schema(d, name), 'properties', field);
+function parameter(d: unknown, path: string, name: string): Node {
+  const all = operation(d, path, 'get').parameters;
+  const found = Array.isArray(all) ? all.find((each) => isNode(each) && each.name === name) : undefined;
+  if (!isNode(found)) throw new Error(`There is no parameter ${name}.`);
+  return found;
+}
+const without = (all: unknown, value: unknown): unknown[] =>
+  Array.isArray(all) ? all.filter((each) => each !== value) : [];
+const ROOMS = '/participant/room';
+const UPLOAD = '/participant/room/{room_id}/upload';
+
+describe('callers break where', () => {
+  test.each<[string, (d: unknown) => void, string]>([
+    ['a route is gone', (d) => void delete at(d, 'paths')[ROOMS], 'GET /participant/room is gone'],
+    [
+      'a method is gone',
+      (d) => void delete at(d, 'paths', '/admin/room/{room_id}').delete,
+      'DELETE /admin/room/{room_id} is gone',
+    ],
+    [
+      'an operation has another name',
+      (d) => Object.assign(operation(d, '/room', 'post'), { operationId: 'makeRoom' }),
+      'POST /room: is called makeRoom, and was createRoom: generated clients know it by that',
+    ],
+    [
+      'tokens are sent in another way',
+      (d) => Object.assign(at(d), { security: [{ key: [] }] }),
+      'Callers must authenticate in another way',
+    ],
+    [
+      'a field of a request becomes required',
+      (d) => Object.assign(schema(d, 'CreateRoomBody'), { required: ['name', 'description'] }),
+      'POST /room: body.description: is required',
+    ],
+    [
+      'a new field of a request is required',
+      (d) => {
+        Object.assign(at(schema(d, 'CreateRoomBody'), 'properties'), { colour: { type: 'string' } });
+        Object.assign(schema(d, 'CreateRoomBody'), { required: ['name', 'colour'] });
+      },
+      'POST /room: body.colour: is required',
+    ],
+    [
+      'a field of a request is no longer taken',
+      (d) => void delete at(schema(d, 'CreateRoomBody'), 'properties').description,
+      'POST /room: body.description: is no longer taken',
+    ],
+    [
+      'a field of one of two kinds of body is no longer taken',
+      (d) => void delete at(schema(d, 'EndRoomBody'), 'properties').reason,
+      'POST /admin/room/{room_id}: body.reason: is no longer taken',
+    ],
+    [
+      'a body becomes required',
+      (d) => Object.assign(at(operation(d, '/admin/room/{room_id}', 'delete'), 'requestBody'), { required: true }),
+      'DELETE /admin/room/{room_id}: a body is required',
+    ],
+    [
+      'a body is no longer taken',
+      (d) => void delete operation(d, '/room', 'post').requestBody,
+      'POST /room: a body is no longer taken',
+    ],
+    [
+      'a new parameter is required',
+      (d) => {
+        const all = operation(d, ROOMS, 'get').parameters;
+        if (Array.isArray(all)) all.push({ name: 'team', in: 'query', required: true, schema: { type: 'string' } });
+      },
+      'GET /participant/room: query team is required',
+    ],
+    [
+      'a parameter becomes required',
+      (d) => Object.assign(parameter(d, ROOMS, 'limit'), { required: true }),
+      'GET /participant/room: query limit is required',
+    ],
+    [
+      'a parameter is no longer taken',
+      (d) => Object.assign(parameter(d, ROOMS, 'limit'), { name: 'size' }),
+      'GET /participant/room: query limit is no longer taken',
+    ],
+    [
+      'a choice of a request is gone',
+      (d) => {
+        const status = at(parameter(d, ROOMS, 'status'), 'schema');
+        status.enum = without(status.enum, 'booked');
+      },
+      'GET /participant/room: query status: no longer takes "booked"',
+    ],
+    [
+      'a request is held to a choice',
+      (d) => Object.assign(property(d, 'UpdateProfileBody', 'username'), { enum: ['Alice', 'Bob'] }),
+      'PATCH /participant/room/{room_id}/userprofile: body.username: takes nothing but "Alice","Bob"',
+    ],
+    [
+      'a limit of a request is lower',
+      (d) => Object.assign(property(d, 'CreateRoomBody', 'name'), { maxLength: 100 }),
+      'POST /room: body.name: maxLength was 200, and is 100',
+    ],
+    [
+      'a request has a limit where it had none',
+      (d) => Object.assign(property(d, 'CreateRoomBody', 'description'), { minLength: 1 }),
+      'POST /room: body.description: minLength was nothing, and is 1',
+    ],
+    [
+      'an item of a request is held to less',
+      (d) => Object.assign(at(property(d, 'AddParticipantsBody', 'participant_ids'), 'items'), { maxLength: 36 }),
+      'POST /admin/room/{room_id}/participant: body.participant_ids[]: maxLength was 128, and is 36',
+    ],
+    [
+      'a number of a request starts higher',
+      (d) => Object.assign(at(parameter(d, UPLOAD, 'size'), 'schema'), { minimum: 10 }),
+      `GET ${UPLOAD}: query size: minimum was 1, and is 10`,
+    ],
+    [
+      'a request must have another type',
+      (d) => Object.assign(property(d, 'CreateRoomBody', 'description'), { type: 'string' }),
+      'POST /room: body.description: type was ["string","null"], and is ["string"]',
+    ],
+    [
+      'a request must have another pattern',
+      (d) => Object.assign(property(d, 'CreateRoomBody', 'description'), { pattern: '^[a-z]+$' }),
+      'POST /room: body.description: pattern was ["^[^\\\\u0000-\\\\u0008\\\\u000b\\\\u000c\\\\u000e-\\\\u001f\\\\u007f-\\\\u009f]*$"], and is ["^[a-z]+$"]',
+    ],
+    [
+      'a request must have another format',
+      (d) => Object.assign(property(d, 'CreateRoomBody', 'start_time'), { format: 'date' }),
+      'POST /room: body.start_time: format was "date-time", and is "date"',
+    ],
+    [
+      'what is left out means something else',
+      (d) => Object.assign(at(parameter(d, ROOMS, 'limit'), 'schema'), { default: 10 }),
+      'GET /participant/room: query limit: default was 50, and is 10',
+    ],
+    [
+      'a field of an answer is gone',
+      (d) => {
+        const room = schema(d, 'Room');
+        delete at(room, 'properties').status;
+        room.required = without(room.required, 'status');
+      },
+      'POST /room: 201.data.status: is gone',
+    ],
+    [
+      'a field of an answer may be missing',
+      (d) => {
+        const room = schema(d, 'MyRoom');
+        room.required = without(room.required, 'name');
+      },
+      'GET /participant/room: 200.data[].name: may be missing',
+    ],
+    [
+      'a field of an answer may be null',
+      (d) => Object.assign(property(d, 'Room', 'name'), { type: ['string', 'null'] }),
+      'POST /room: 201.data.name: type was ["string"], and is ["string","null"]',
+    ],
+    [
+      'an answer may be something that callers have never seen',
+      (d) => Object.assign(property(d, 'Room', 'status'), { enum: ['booked', 'started', 'paused', 'ended'] }),
+      'POST /room: 201.data.status: may be "paused", which it never was',
+    ],
+    [
+      'a time is written in another way',
+      (d) => Object.assign(schema(d, 'SentAt'), { format: 'date' }),
+      'POST /room: 201.sent_at: format was "date-time", and is "date"',
+    ],
+    [
+      'an optional object of an answer loses a field',
+      (d) => {
+        const attachment = schema(d, 'Attachment');
+        delete at(attachment, 'properties').size;
+        attachment.required = without(attachment.required, 'size');
+      },
+      'GET /participant/room/{room_id}/chat: 200.data[].attachment.size: is gone',
+    ],
+    [
+      'a success has another status',
+      (d) => {
+        const responses = at(operation(d, '/room', 'post'), 'responses');
+        responses['200'] = responses['201'];
+        delete responses['201'];
+      },
+      'POST /room: 201 is no longer answered',
+    ],
+    [
+      'an error code is gone',
+      (d) => {
+        const response = at(d, 'components', 'responses', 'LastAdminOrRoomEnded', 'content', 'application/json');
+        const text = JSON.stringify(response.schema).replace('"last_admin",', '');
+        response.schema = JSON.parse(text);
+      },
+      'DELETE /admin/room/{room_id}/participant: 409.errors[].code: is never "last_admin" any more',
+    ],
+    [
+      'an error code is one of no operation any more',
+      (d) => {
+        schema(d, 'ErrorCode').enum = without(schema(d, 'ErrorCode').enum, 'not_an_admin');
+      },
+      'POST /admin/room/{room_id}: 403.errors[].code: is never "not_an_admin" any more',
+    ],
+    [
+      'all codes of a status are gone',
+      (d) => void delete at(operation(d, '/room', 'post'), 'responses')['409'],
+      'POST /room: 409 is never answered any more',
+    ],
+    [
+      'what an error says of itself is gone',
+      (d) => void delete at(schema(d, 'Fault'), 'properties').path,
+      'POST /room: 400.errors[].path: is gone',
+    ],
+    [
+      'a header of an answer is gone',
+      (d) => void delete at(d, 'components', 'responses', 'TryAgain').headers,
+      'POST /room: 503: header Retry-After is gone',
+    ],
+  ])('%s', (_, change, sentence) => {
+    const now = changed(change);
+    expect(breaks(document(), now)).toContain(sentence);
+    expect(requiredStep(document(), now)).toBe('major');
+  });
+});
+
+describe('callers get along where', () => {
+  test.each<[string, (d: unknown) => void, 'minor' | 'none']>([
+    ['nothing changes', () => {}, 'none'],
+    [
+      'texts and examples change',
+      (d) => {
+        Object.assign(at(d, 'info'), { description: 'x', version: '9.9.9' });
+        Object.assign(operation(d, '/room', 'post'), { summary: 'x', description: 'x' });
+        Object.assign(property(d, 'Room', 'name'), { description: 'x' });
+        Object.assign(at(d), { servers: [{ url: 'https://rooms.example.com' }] });
+      },
+      'none',
+    ],
+    ['there is a new route', (d) => Object.assign(at(d, 'paths'), { '/x': at(d, 'paths', '/room') }), 'minor'],
+    [
+      'a request takes a new field',
+      (d) => Object.assign(at(schema(d, 'CreateRoomBody'), 'properties'), { colour: { type: 'string' } }),
+      'minor',
+    ],
+    ['a request need not have a field any more', (d) => void delete schema(d, 'CreateRoomBody').required, 'minor'],
+    ['a limit is higher', (d) => Object.assign(property(d, 'CreateRoomBody', 'name'), { maxLength: 300 }), 'minor'],
+    [
+      'a new parameter is optional',
+      (d) => {
+        const all = operation(d, ROOMS, 'get').parameters;
+        if (Array.isArray(all)) all.push({ name: 'team', in: 'query', required: false, schema: { type: 'string' } });
+      },
+      'minor',
+    ],
+    [
+      'an answer has a new field',
+      (d) => Object.assign(at(schema(d, 'Room'), 'properties'), { colour: { type: 'string' } }),
+      'minor',
+    ],
+    [
+      'an answer is never what it could be',
+      (d) => Object.assign(property(d, 'Room', 'description'), { type: 'string' }),
+      'minor',
+    ],
+    [
+      'there is a new error code',
+      (d) => {
+        const response = at(d, 'components', 'responses', 'LastAdminOrRoomEnded', 'content', 'application/json');
+        response.schema = JSON.parse(
+          JSON.stringify(response.schema).replace('"last_admin"', '"last_admin","too_late"'),
+        );
+        schema(d, 'ErrorCode').enum = [...without(schema(d, 'ErrorCode').enum, ''), 'too_late'];
+      },
+      'minor',
+    ],
+    [
+      'there is a new status of failures',
+      (d) => {
+        const responses = at(operation(d, '/room', 'post'), 'responses');
+        responses['404'] = { $ref: '#/components/responses/RoomNotFound' };
+      },
+      'minor',
+    ],
+  ])('%s', (_, change, step) => {
+    const now = changed(change);
+    expect(breaks(document(), now)).toEqual([]);
+    expect(requiredStep(document(), now)).toBe(step);
+  });
+});
+
+test('what the comparison knows nothing of does not pass as compared', () => {
+  const odd = changed((d) => Object.assign(property(d, 'Room', 'name'), { multipleOf: 2 }));
+  expect(() => breaks(document(), odd)).toThrow('The comparison of contracts knows nothing of "multipleOf".');
+  const dangling = changed((d) => void delete at(d, 'components', 'schemas').SentAt);
+  expect(() => breaks(document(), dangling)).toThrow('The document has nothing at #/components/schemas/SentAt.');
+});
