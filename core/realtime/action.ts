@@ -1,8 +1,8 @@
 import middy from '@middy/core';
 import type { APIGatewayProxyStructuredResultV2, APIGatewayProxyWebsocketEventV2, Context } from 'aws-lambda';
 import * as v from 'valibot';
-import { invalid, RoomsError } from '../contract/errors.ts';
-import { requestId as requestIdField } from '../contract/fields.ts';
+import { type ErrorCode, invalid, RoomsError } from '../contract/errors.ts';
+import { requestId as requestIdField, roomId } from '../contract/fields.ts';
 import { MAX_FRAME_BYTES } from '../contract/limits.ts';
 import type { Action, Reply } from '../contract/realtime.ts';
 import { toRoomsError } from '../http/errors.ts';
@@ -61,6 +61,15 @@ function jsonOf(body: string): object {
   }
 }
 
+/** The room that a frame is about, where that can be read: for the log, where nothing goes that is not known to be an id. */
+function roomOf(body: string | undefined): string | undefined {
+  try {
+    return v.parse(v.object({ room_id: roomId }), JSON.parse(body ?? '')).room_id;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The request id of a frame, where it has one that can be read: an error reply should carry it, whatever else is amiss. */
 export function requestIdOf(body: string | undefined): string | null {
   try {
@@ -76,6 +85,17 @@ export function requestIdOf(body: string | undefined): string | null {
  * gets an error reply and costs nobody the connection.
  */
 export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => Promise<unknown>): SocketHandler {
+  const starts = new WeakMap<object, number>();
+  /** One line a frame: ids, and what came of it. */
+  const lineOf = (event: SocketEvent, code: ErrorCode | 'ok') => ({
+    action: row.action,
+    code,
+    api_request_id: event.requestContext.requestId,
+    connection_id: event.requestContext.connectionId,
+    user: event.requestContext.authorizer.user_id,
+    room_id: roomOf(event.body),
+    duration_ms: Math.round(performance.now() - (starts.get(event) ?? performance.now())),
+  });
   return middy<SocketEvent, SocketResult>({
     timeoutEarlyInMillis: EARLY_MS,
     timeoutEarlyResponse: () => {
@@ -83,24 +103,21 @@ export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => P
     },
   })
     .use({
+      before: ({ event }) => {
+        starts.set(event, performance.now());
+      },
+      after: ({ event }) => console.info(lineOf(event, 'ok')),
       onError(request) {
         const { body, requestContext } = request.event;
         const error = toRoomsError(request.error);
         request.response = failed(requestIdOf(body), error, requestContext.requestId);
         count('websocket', { Refused: 1 }, error.code);
-        const line = {
-          action: row.action,
-          code: error.code,
-          api_request_id: requestContext.requestId,
-          connection_id: requestContext.connectionId,
-          user: requestContext.authorizer.user_id,
-        };
+        const line = lineOf(request.event, error.code);
         if (error.code === 'internal' || error.code === 'try_again') console.error({ ...line, error: chain(error) });
         else console.info(line);
       },
     })
     .handler(async (event: SocketEvent): Promise<SocketResult> => {
-      const started = performance.now();
       const { body, requestContext } = event;
       const { connectionId: connection_id, authorizer } = requestContext;
       const now = new Date().toISOString();
@@ -121,14 +138,6 @@ export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => P
         // The schema that has just been satisfied is the one that ActionCall is inferred from.
         frame: parsed.output as OutputOf<A['frame']>,
         admitted,
-      });
-      console.info({
-        action: row.action,
-        code: 'ok',
-        api_request_id: requestContext.requestId,
-        connection_id,
-        user: caller,
-        duration_ms: Math.round(performance.now() - started),
       });
       return reply({ type: 'reply', request_id: requestIdOf(body) ?? '', ok: true, data });
     });

@@ -192,6 +192,7 @@ describe('the log', () => {
       level: 'info',
       entry: {
         operation: 'updateProfile',
+        route: 'PATCH /participant/room/{room_id}/userprofile',
         status: 200,
         code: undefined,
         api_request_id: requestId,

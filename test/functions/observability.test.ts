@@ -1,0 +1,312 @@
+import { spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { APIGatewayRequestAuthorizerEvent } from 'aws-lambda';
+import * as v from 'valibot';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { allRoutes } from '../../core/contract/index.ts';
+import { metrics, NAMESPACE } from '../../core/contract/metrics.ts';
+import { actions } from '../../core/contract/realtime.ts';
+import { handler as announce } from '../../functions/events/announce.ts';
+import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
+import { handler as roomChanges } from '../../functions/events/room-changes.ts';
+import { handler as authorizer } from '../../functions/realtime/authorizer.ts';
+import { handler as connect } from '../../functions/realtime/connect.ts';
+import { bundle, folderOf } from '../../lib/bundle.ts';
+import { allEntries } from '../../lib/entries.ts';
+import { behind } from '../support/behind.ts';
+import { context, TOKEN } from '../support/event.ts';
+import { data, invoke, refusal } from '../support/invoke.ts';
+import { type Issuer, startIssuer } from '../support/issuer.ts';
+import { logged } from '../support/logs.ts';
+import { type Management, startManagement } from '../support/management.ts';
+import { requests, roomOf } from '../support/requests.ts';
+import { type Services, startServices } from '../support/services.ts';
+import { act, actUnknown, disconnect, joined, newSocket, refusedWith, socketEvent } from '../support/socket.ts';
+import { changesIn, messagesIn, recorded } from '../support/stream.ts';
+import { newRoom } from '../support/world.ts';
+
+/*
+ * What operators see: a log line a request, and metrics in the lines that go to standard output beside it.
+ */
+
+let issuer: Issuer;
+let management: Management;
+let services: Services;
+beforeAll(async () => {
+  [issuer, management, services] = await Promise.all([startIssuer(), startManagement(), startServices()]);
+  Object.assign(process.env, {
+    CALLBACK_URL: management.url,
+    ISSUER: issuer.url,
+    AUDIENCE: 'rooms',
+  });
+});
+afterAll(() => Promise.all([issuer.close(), management.close(), services.close()]));
+
+/** What CloudWatch asks of a line (its specification's JSON schema), and what our dashboard and alarms rely on. */
+const line = v.pipe(
+  v.looseObject({
+    _aws: v.strictObject({
+      Timestamp: v.pipe(v.number(), v.integer()),
+      CloudWatchMetrics: v.tuple([
+        v.strictObject({
+          Namespace: v.literal(NAMESPACE),
+          Dimensions: v.tuple([v.pipe(v.array(v.picklist(['environment', 'service', 'code'])), v.minLength(2))]),
+          Metrics: v.pipe(
+            v.array(
+              v.strictObject({ Name: v.picklist(Object.keys(metrics)), Unit: v.picklist(['Count', 'Milliseconds']) }),
+            ),
+            v.minLength(1),
+          ),
+        }),
+      ]),
+    }),
+    environment: v.literal('test'),
+    service: v.picklist(['http', 'websocket', 'events']),
+    code: v.optional(v.string()),
+  }),
+  v.check(({ _aws, ...rest }) => {
+    const [{ Dimensions, Metrics }] = _aws.CloudWatchMetrics;
+    const values: Record<string, unknown> = rest;
+    const named = [...Dimensions[0], ...Metrics.map(({ Name }) => Name)];
+    return (
+      Dimensions[0].every((name) => typeof values[name] === 'string') &&
+      Metrics.every(({ Name }) => typeof values[Name] === 'number' && Number(values[Name]) > 0) &&
+      Object.keys(values).every((name) => named.includes(name))
+    );
+  }, 'every dimension and metric has its value beside it, and nothing else stands there'),
+);
+
+/** What `work` writes to standard output, and the metrics that CloudWatch would take from that. */
+async function counted(work: () => Promise<unknown>, environment = 'test') {
+  const written: string[] = [];
+  vi.stubEnv('METRICS_ENVIRONMENT', environment);
+  const stdout = vi.spyOn(process.stdout, 'write').mockImplementation((chunk) => {
+    written.push(String(chunk));
+    return true;
+  });
+  try {
+    await work();
+  } finally {
+    stdout.mockRestore();
+    vi.unstubAllEnvs();
+  }
+  const lines = written.join('').split('\n');
+  // The last line is ended as well: what is written next must not be part of it.
+  expect(lines.pop()).toBe('');
+  return lines.map((text) => {
+    const { _aws, environment: _, ...values } = v.parse(line, JSON.parse(text));
+    for (const { Name, Unit } of _aws.CloudWatchMetrics[0].Metrics)
+      expect(Unit).toBe(new Map<string, string>(Object.entries(metrics)).get(Name));
+    expect(Math.abs(_aws.Timestamp - Date.now())).toBeLessThan(60_000);
+    return values;
+  });
+}
+
+describe('metrics', () => {
+  beforeEach(() => management.reset());
+
+  test('rooms: created and ended, counted where everybody is told of it', async () => {
+    const ended = async () => {
+      const { room_id, admin } = await newRoom();
+      await data('endRoom', { as: admin, params: { room_id } });
+    };
+    const records = await recorded(async () => {
+      await newRoom();
+      await ended();
+    });
+    const found = await counted(() => behind('room-changes', () => roomChanges(changesIn(records))));
+    const total = (name: string) => found.reduce((sum, each) => sum + Number(Reflect.get(each, name) ?? 0), 0);
+    expect([total('RoomsCreated'), total('RoomsEnded')]).toEqual([2, 1]);
+    for (const { service } of found) expect(service).toBe('events');
+  });
+
+  test('rooms: ended when their time is up', async () => {
+    const { room_id, admin } = await newRoom();
+    const { end_time } = await data('endRoom', { as: admin, params: { room_id } });
+    const announcement = { room_id, moment: 'end', time: end_time ?? '' } as const;
+    expect(await counted(() => behind('announce', () => announce(announcement)))).toEqual([
+      { service: 'events', RoomsEnded: 1 },
+    ]);
+  });
+
+  test('rooms: counted once that all have been told, not when it failed and is tried again', async () => {
+    const records = await recorded(() => newRoom());
+    services.broken.events = true;
+    expect(await counted(() => behind('room-changes', () => roomChanges(changesIn(records))))).toEqual([]);
+    services.reset();
+    expect(await counted(() => behind('room-changes', () => roomChanges(changesIn(records))))).toEqual([
+      { service: 'events', RoomsCreated: 1 },
+    ]);
+  });
+
+  test('messages: how many, to how many, how long it took; connections that are gone or do not listen', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const [, gone, deaf] = [await joined(room_id, admin), await joined(room_id, member), await joined(room_id, member)];
+    management.fate(gone.connection_id, 410);
+    management.fate(deaf.connection_id, 500);
+    const sender = newSocket(admin);
+    const records = await recorded(async () => {
+      for (const text of ['one', 'two'])
+        await act('message', sender, { room_id, client_message_id: randomUUID(), text });
+    });
+    const found = await counted(() => behind('deliver-messages', () => deliverMessages(messagesIn(records))));
+    expect(found).toEqual([
+      { service: 'events', ConnectionsGone: 1, DeliveriesFailed: 1 },
+      { service: 'events', MessagesSent: 2, Receivers: 1, FanOutTime: expect.any(Number) },
+    ]);
+  });
+
+  test('connections: opened and closed', async () => {
+    const socket = newSocket('alice');
+    const { requestContext } = socketEvent('$connect', socket);
+    const opened = await counted(() => logged(() => connect({ requestContext })));
+    expect(opened).toEqual([{ service: 'websocket', ConnectionsOpened: 1 }]);
+    expect(await counted(() => disconnect(socket))).toEqual([{ service: 'websocket', ConnectionsClosed: 1 }]);
+  });
+
+  test('refusals, by code: of requests, of frames, and of an issuer that cannot be asked', async () => {
+    const { room_id, outsider, member } = await newRoom();
+    const refused = (service: string, code: string) => [{ service, code, Refused: 1 }];
+    expect(await counted(() => refusal('getRoom', { as: outsider, params: { room_id } }))).toEqual(
+      refused('http', 'not_a_participant'),
+    );
+    expect(await counted(() => refusedWith('join', newSocket(outsider), { room_id }))).toEqual(
+      refused('websocket', 'not_a_participant'),
+    );
+    issuer.health.discovery = 'down';
+    const asked = () => logged(() => authorizer(handshake('x.y.z')).catch(() => undefined));
+    expect(await counted(asked)).toEqual(refused('websocket', 'internal'));
+    issuer.health.discovery = 'well';
+    expect(await counted(asked)).toEqual([]);
+    // What goes well is counted by API Gateway.
+    expect(await counted(() => data('getRoom', { as: member, params: { room_id } }))).toEqual([]);
+  });
+
+  test('are not written where nobody asks for them', async () => {
+    const { room_id, outsider } = await newRoom();
+    expect(await counted(() => refusal('getRoom', { as: outsider, params: { room_id } }), '')).toEqual([]);
+  });
+});
+
+test('a bundle in a process of its own writes both to standard output, a line each, and nothing else', () => {
+  const { requestContext } = socketEvent('$connect', newSocket('alice'));
+  const file = join(folderOf(bundle(allEntries), 'connect'), 'index.mjs');
+  const script = `const { handler } = await import(process.argv[1]); await handler(JSON.parse(process.argv[2]));`;
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    ['--input-type=module', '--eval', script, pathToFileURL(file).href, JSON.stringify({ requestContext })],
+    { env: { METRICS_ENVIRONMENT: 'test' }, encoding: 'utf8' },
+  );
+  expect([status, stderr]).toEqual([0, '']);
+  const [metric = '', ...log] = stdout.trimEnd().split('\n');
+  expect(v.parse(line, JSON.parse(metric))).toMatchObject({ service: 'websocket', ConnectionsOpened: 1 });
+  // What Lambda makes a JSON line of, Node prints as it prints objects.
+  expect(log.join(' ')).toMatch(/^\{.*action: 'connect'.*user: 'alice'.*\}$/);
+});
+
+/** A handshake as API Gateway asks the authorizer about it. */
+const handshake = (token: string): APIGatewayRequestAuthorizerEvent => {
+  const { requestContext } = socketEvent('$connect', newSocket('nobody'));
+  return {
+    type: 'REQUEST',
+    methodArn: 'arn:aws:execute-api:us-east-1:000000000000:abc/v1/$connect',
+    headers: { Authorization: `Bearer ${token}` },
+    requestContext,
+  } as unknown as APIGatewayRequestAuthorizerEvent;
+};
+
+describe('the log', () => {
+  test('of every endpoint: one line, with ids, route, user, status and time, and nothing that was sent', async () => {
+    const seen = new Set<string>();
+    for (const [operation, request] of requests(await roomOf(2))) {
+      const { log, requestId, status } = await invoke(operation, request);
+      const route = allRoutes.find((each) => each.operation === operation);
+      seen.add(operation);
+      expect(log).toEqual({
+        level: 'info',
+        entry: {
+          operation,
+          route: `${route?.method} ${route?.path}`,
+          status,
+          code: undefined,
+          api_request_id: requestId,
+          user: request.as,
+          room_id: request.params?.room_id,
+          duration_ms: expect.any(Number),
+        },
+      });
+    }
+    expect(seen.size).toBe(allRoutes.length);
+  });
+
+  test('of a request that is refused: the same, and why', async () => {
+    const { room_id, outsider } = await newRoom();
+    const { log } = await invoke('changeRoom', { as: outsider, params: { room_id }, body: { name: 'SECRET' } });
+    expect(log).toMatchObject({ level: 'info', entry: { status: 403, code: 'not_a_participant', user: outsider } });
+    expect(JSON.stringify(log)).not.toMatch(/SECRET/);
+  });
+
+  test('of every action: one line, with ids and user, whether it is done or refused', async () => {
+    const { room_id, member, outsider } = await newRoom();
+    for (const [user, code] of [
+      [member, 'ok'],
+      [outsider, 'not_a_participant'],
+    ] as const) {
+      const socket = newSocket(user);
+      for (const action of ['join', 'message', 'leave', 'ping'] as const) {
+        const frame = { room_id, ...(action === 'message' && { client_message_id: randomUUID(), text: 'SECRET' }) };
+        const { log } = await act(action, socket, action === 'ping' ? {} : frame);
+        const isAbout = action === 'join' || action === 'message';
+        expect(log).toEqual({
+          level: 'info',
+          entry: {
+            action,
+            code: isAbout ? code : 'ok',
+            api_request_id: expect.any(String),
+            connection_id: socket.connection_id,
+            user,
+            room_id: action === 'ping' ? undefined : room_id,
+            duration_ms: expect.any(Number),
+          },
+        });
+        expect(JSON.stringify(log)).not.toMatch(/SECRET/);
+      }
+    }
+    expect(Object.keys(actions)).toHaveLength(4);
+    const { log } = await actUnknown(newSocket(member), '{"action":"SECRET"}');
+    expect(log).toMatchObject({ level: 'info', entry: { action: '$default', code: 'invalid_request', user: member } });
+    expect(JSON.stringify(log)).not.toMatch(/SECRET/);
+  });
+
+  test('of a handshake: one line, with ids, and user or reason; never the token', async () => {
+    const tokens = [
+      [await issuer.token({ sub: 'alice' }), { user: 'alice' }],
+      [await issuer.token({ aud: 'account' }), { refused: 'audience' }],
+      [TOKEN, { refused: expect.any(String) }],
+    ] as const;
+    for (const [token, outcome] of tokens) {
+      const event = handshake(token);
+      const { lines } = await logged(() => authorizer(event).catch(() => undefined));
+      const { requestId: api_request_id, connectionId: connection_id } = event.requestContext;
+      expect(lines).toEqual([
+        { level: 'info', entry: { action: 'authorize', api_request_id, connection_id, ...outcome } },
+      ]);
+      for (const part of token.split('.')) expect(JSON.stringify(lines)).not.toContain(part);
+    }
+  });
+
+  test('of connecting and disconnecting: one line, with ids and user', async () => {
+    const socket = newSocket('alice');
+    const event = socketEvent('$connect', socket);
+    const headers = { 'Sec-WebSocket-Protocol': `rooms.v1, bearer.${TOKEN}` };
+    const { lines } = await logged(() => connect({ headers, requestContext: event.requestContext }));
+    const { requestId: api_request_id } = event.requestContext;
+    const { connection_id } = socket;
+    expect(lines).toEqual([
+      { level: 'info', entry: { action: 'connect', api_request_id, connection_id, user: 'alice' } },
+    ]);
+    expect(context.functionName).toBe('rooms-test');
+  });
+});
