@@ -105,7 +105,7 @@ describe('every alarm', () => {
   it('says in a sentence what is wrong, and where it stands what to do', () => {
     for (const [key, properties] of byKey)
       expect(at(properties, 'AlarmDescription')).toMatch(
-        new RegExp(`^[A-Z].*\\. What to do: docs/runbook\\.md#${key}$`),
+        new RegExp(`^\\S.*\\. What to do: docs/runbook\\.md#${key}$`),
       );
   });
 
