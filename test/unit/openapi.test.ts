@@ -359,15 +359,15 @@ describe('npm run openapi', () => {
   test('writes the document, and tells a missing and a stale one from a good one', async () => {
     expect(await run('--check', 'api.json')).toEqual({
       code: 1,
-      output: 'api.json does not exist. Run "npm run openapi" and commit the file.\n',
+      output: 'Not what the contract says: api.json (missing). Run "npm run openapi" and commit what it writes.\n',
     });
     expect(await run('api.json')).toEqual({ code: 0, output: 'Wrote api.json.\n' });
     expect(await readFile(join(dir, 'api.json'), 'utf8')).toBe(openapiText(allRoutes));
-    expect(await run('--check', 'api.json')).toEqual({ code: 0, output: 'api.json is up to date.\n' });
+    expect(await run('--check', 'api.json')).toEqual({ code: 0, output: 'Up to date.\n' });
     await writeFile(join(dir, 'api.json'), '{}');
     expect(await run('--check', 'api.json')).toEqual({
       code: 1,
-      output: 'api.json is not what the contract says. Run "npm run openapi" and commit the file.\n',
+      output: 'Not what the contract says: api.json. Run "npm run openapi" and commit what it writes.\n',
     });
     expect(await readFile(join(dir, 'api.json'), 'utf8')).toBe('{}');
   });

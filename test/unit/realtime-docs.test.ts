@@ -30,15 +30,16 @@ describe('the pages on events and the WebSocket API', () => {
     const folder = await mkdtemp(join(tmpdir(), 'rooms-docs-'));
     onTestFinished(() => rm(folder, { recursive: true }));
     const run = (...args: string[]) =>
-      promisify(execFile)(process.execPath, [join(ROOT, 'bin/events.ts'), ...args, folder]).then(
+      promisify(execFile)(process.execPath, [join(ROOT, 'bin/events.ts'), ...args, folder], { cwd: folder }).then(
         ({ stdout }) => stdout.trim(),
         ({ code, stderr }: { code: number; stderr: string }) => `${code}: ${stderr.trim()}`,
       );
-    const all = [...docs.keys()].join(', ');
-    const advice = 'Run "npm run events:docs" and commit the files.';
-    expect(await run('--check')).toBe(`1: Not what the contract says: ${all}. ${advice}`);
-    expect(await run()).toBe(`Wrote ${all}.`);
-    expect(await run('--check')).toBe('The pages are up to date.');
+    const all = [...docs.keys()];
+    const advice = 'Run "npm run events:docs" and commit what it writes.';
+    const missing = all.map((name) => `${name} (missing)`).join(', ');
+    expect(await run('--check')).toBe(`1: Not what the contract says: ${missing}. ${advice}`);
+    expect(await run()).toBe(`Wrote ${all.join(', ')}.`);
+    expect(await run('--check')).toBe('Up to date.');
     await writeFile(join(folder, 'events.md'), 'Something else');
     expect(await run('--check')).toBe(`1: Not what the contract says: events.md. ${advice}`);
     expect(await run('--chekc')).toMatch(/^2: .*--chekc.*Usage: npm run events:docs/s);

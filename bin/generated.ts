@@ -1,0 +1,70 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { relative, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+
+export interface Generated {
+  /** The npm script that runs the command. */
+  readonly script: string;
+  /** What it writes, for --help. */
+  readonly about: string;
+  /** Where it writes unless it is told: one file, or a folder of several. */
+  readonly target: { readonly FILE: string } | { readonly FOLDER: string };
+  /** The texts, by the files that they belong into. */
+  readonly texts: (target: string) => Promise<Readonly<Record<string, string>>> | Readonly<Record<string, string>>;
+}
+
+const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined);
+
+async function textOf(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * A command that writes files which follow from the contract, and with `--check` only says whether they are what it says.
+ * Sets the process's exit code: 0, 1 where a file is stale or cannot be written, 2 for options that it does not know.
+ */
+export async function generate({ script, about, target, texts }: Generated): Promise<void> {
+  const [[kind = '', usual = ''] = []] = Object.entries(target);
+  const help = `Usage: npm run ${script} -- [--check] [${kind}]
+
+${about}
+
+  ${kind.padEnd(7)}  Default: ${relative(resolve(import.meta.dirname, '..'), usual)}
+  --check  Write nothing; exit with 1 when a file is not what the contract says
+  --help   Print this`;
+
+  const main = async (): Promise<string> => {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { check: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } },
+    });
+    if (values.help) return help;
+    if (positionals.length > 1) throw new Error(`Name one ${kind.toLowerCase()} at most.`);
+    const stale: string[] = [];
+    for (const [file, wanted] of Object.entries(await texts(positionals[0] ? resolve(positionals[0]) : usual))) {
+      const found = await textOf(file);
+      if (found === wanted) continue;
+      stale.push(`${relative(process.cwd(), file)}${found === undefined && values.check ? ' (missing)' : ''}`);
+      if (!values.check) await writeFile(file, wanted);
+    }
+    if (stale.length === 0) return 'Up to date.';
+    if (!values.check) return `Wrote ${stale.join(', ')}.`;
+    throw new Error(
+      `Not what the contract says: ${stale.join(', ')}. Run "npm run ${script}" and commit what it writes.`,
+    );
+  };
+
+  try {
+    console.log(await main());
+  } catch (error) {
+    const isUsage = String(codeOf(error)).startsWith('ERR_PARSE_ARGS');
+    console.error(error instanceof Error ? error.message : error);
+    if (isUsage) console.error(`\n${help}`);
+    process.exitCode = isUsage ? 2 : 1;
+  }
+}
