@@ -2,7 +2,8 @@ import * as v from 'valibot';
 import { type Cors, corsProperties } from './cors.ts';
 import { type Authorize, authorizerProperties, createJwtAuthorizer } from './jwt-authorizer.ts';
 import type { RoutePattern } from './route-match.ts';
-import type { Resolver, Resource } from './template.ts';
+import { found, type Resolver, type Resource } from './template.ts';
+import { type Throttle, throttleProperties, throttlesOf } from './throttle.ts';
 
 /** An HTTP API, as a template describes it. */
 export interface HttpApi {
@@ -19,12 +20,6 @@ export interface RouteTarget {
   /** Undefined where anyone may call. */
   readonly authorize: Authorize | undefined;
   readonly scopes: readonly string[];
-}
-
-/** `rate` requests a second on average, `burst` at once. */
-export interface Throttle {
-  readonly rate: number;
-  readonly burst: number;
 }
 
 const apiProperties = v.object({
@@ -44,14 +39,9 @@ const integrationProperties = v.object({
   IntegrationUri: v.string(),
   PayloadFormatVersion: v.literal('2.0'),
 });
-const routeSettings = v.object({
-  ThrottlingRateLimit: v.optional(v.number()),
-  ThrottlingBurstLimit: v.optional(v.number()),
-});
 const stageProperties = v.object({
   StageName: v.literal('$default', 'the local gateway serves the stage $default only'),
-  DefaultRouteSettings: v.optional(routeSettings, {}),
-  RouteSettings: v.optional(v.record(v.string(), routeSettings), {}),
+  ...throttleProperties.entries,
 });
 
 /** Reads the HTTP APIs of the templates. `idOf` gives the physical ID of a resource, as Ref does. */
@@ -97,18 +87,7 @@ export function readHttpApis(resolver: Resolver, idOf: (resource: Resource) => s
           },
         };
       }),
-      throttles: new Map(
-        Object.entries({ $default: stage.DefaultRouteSettings, ...stage.RouteSettings }).flatMap(
-          ([routeKey, { ThrottlingRateLimit: rate, ThrottlingBurstLimit: burst }]) =>
-            rate === undefined || burst === undefined ? [] : [[routeKey, { rate, burst }] as const],
-        ),
-      ),
+      throttles: throttlesOf(stage),
     };
   });
-}
-
-function found(resources: ReadonlyMap<string, Resource>, id: string): Resource {
-  const resource = resources.get(id);
-  if (!resource) throw new Error(`The template refers to ${id}, which is not in it.`);
-  return resource;
 }

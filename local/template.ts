@@ -57,6 +57,13 @@ export function readTemplate(name: string, json: unknown): StackTemplate {
   };
 }
 
+/** The resource of that physical id. Throws where the template has none. */
+export function found(resources: ReadonlyMap<string, Resource>, id: string): Resource {
+  const resource = resources.get(id);
+  if (!resource) throw new Error(`The template refers to ${id}, which is not in it.`);
+  return resource;
+}
+
 export interface Resolver {
   /** All resources of a type, in all stacks, in the order of the templates. */
   ofType(type: string): Resource[];

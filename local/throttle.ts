@@ -1,4 +1,30 @@
-import type { Throttle } from './http-api.ts';
+import * as v from 'valibot';
+
+/** `rate` requests a second on average, `burst` at once. */
+export interface Throttle {
+  readonly rate: number;
+  readonly burst: number;
+}
+
+const routeSettings = v.object({
+  ThrottlingRateLimit: v.optional(v.number()),
+  ThrottlingBurstLimit: v.optional(v.number()),
+});
+
+/** What a stage says of throttling. */
+export const throttleProperties = v.object({
+  DefaultRouteSettings: v.optional(routeSettings, {}),
+  RouteSettings: v.optional(v.record(v.string(), routeSettings), {}),
+});
+
+/** The throttles of a stage, by route key. */
+export const throttlesOf = (stage: v.InferOutput<typeof throttleProperties>): ReadonlyMap<string, Throttle> =>
+  new Map(
+    Object.entries({ $default: stage.DefaultRouteSettings, ...stage.RouteSettings }).flatMap(
+      ([routeKey, { ThrottlingRateLimit: rate, ThrottlingBurstLimit: burst }]) =>
+        rate === undefined || burst === undefined ? [] : [[routeKey, { rate, burst }] as const],
+    ),
+  );
 
 /**
  * A token bucket, as API Gateway's: full with `burst` tokens at first, refilled by `rate` a second; each request takes one.

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
-import type { Throttle } from './http-api.ts';
 import { type RequestAuthorizer, requestAuthorizerProperties } from './request-authorizer.ts';
-import type { Resolver, Resource } from './template.ts';
+import { found, type Resolver, type Resource } from './template.ts';
+import { type Throttle, throttleProperties, throttlesOf } from './throttle.ts';
 
 /** A WebSocket API, as a template describes it. */
 export interface WebSocketApi {
@@ -34,14 +34,9 @@ const routeProperties = v.object({
 });
 const integrationProperties = v.object({ IntegrationType: v.literal('AWS_PROXY'), IntegrationUri: v.string() });
 const routeResponseProperties = v.object({ RouteId: v.string(), RouteResponseKey: v.literal('$default') });
-const routeSettings = v.object({
-  ThrottlingRateLimit: v.optional(v.number()),
-  ThrottlingBurstLimit: v.optional(v.number()),
-});
 const stageProperties = v.object({
   StageName: v.string(),
-  DefaultRouteSettings: v.optional(routeSettings, {}),
-  RouteSettings: v.optional(v.record(v.string(), routeSettings), {}),
+  ...throttleProperties.entries,
 });
 
 /** `arn:aws:apigateway:…:lambda:path/2015-03-31/functions/<ARN>/invocations` → the function's ARN. */
@@ -85,18 +80,7 @@ export function readWebSocketApis(resolver: Resolver, idOf: (resource: Resource)
           return [route.RouteKey, { functionArn: functionOf(IntegrationUri), twoWay }];
         }),
       ),
-      throttles: new Map(
-        Object.entries({ $default: stage.DefaultRouteSettings, ...stage.RouteSettings }).flatMap(
-          ([routeKey, { ThrottlingRateLimit: rate, ThrottlingBurstLimit: burst }]) =>
-            rate === undefined || burst === undefined ? [] : [[routeKey, { rate, burst }] as const],
-        ),
-      ),
+      throttles: throttlesOf(stage),
     };
   });
-}
-
-function found(resources: ReadonlyMap<string, Resource>, id: string): Resource {
-  const resource = resources.get(id);
-  if (!resource) throw new Error(`The template refers to ${id}, which is not in it.`);
-  return resource;
 }

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Context } from 'aws-lambda';
 import * as v from 'valibot';
 import { expect } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../core/contract/errors.ts';
@@ -14,6 +13,7 @@ import {
 } from '../../core/contract/realtime.ts';
 import type { SocketEvent, SocketHandler } from '../../core/realtime/action.ts';
 import { accessOfOthers } from '../../lib/access.ts';
+import { context } from './event.ts';
 import { type LogLine, logged } from './logs.ts';
 import { expectWithin, type Trace, traced } from './trace.ts';
 
@@ -36,21 +36,6 @@ export const newSocket = (user_id: string, token_expires_at = Math.floor(Date.no
   user_id,
   token_expires_at,
 });
-
-const context: Context = {
-  callbackWaitsForEmptyEventLoop: false,
-  functionName: 'rooms-test',
-  functionVersion: '$LATEST',
-  invokedFunctionArn: 'arn:aws:lambda:us-east-1:000000000000:function:rooms-test',
-  memoryLimitInMB: '512',
-  awsRequestId: randomUUID(),
-  logGroupName: 'rooms-test',
-  logStreamName: 'rooms-test',
-  getRemainingTimeInMillis: () => 100_000,
-  done: () => {},
-  fail: () => {},
-  succeed: () => {},
-};
 
 type RouteKey = ActionName | '$default' | '$connect' | '$disconnect';
 
