@@ -104,9 +104,7 @@ describe('the monitoring stack', () => {
 describe('every alarm', () => {
   it('says in a sentence what is wrong, and where it stands what to do', () => {
     for (const [key, properties] of byKey)
-      expect(at(properties, 'AlarmDescription')).toMatch(
-        new RegExp(`^\\S.*\\. What to do: docs/runbook\\.md#${key}$`),
-      );
+      expect(at(properties, 'AlarmDescription')).toMatch(new RegExp(`^\\S.*\\. What to do: docs/runbook\\.md#${key}$`));
   });
 
   it('counts silence as well-being: a system that nobody uses has nothing to report', () => {
