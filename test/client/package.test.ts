@@ -5,8 +5,11 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import * as v from 'valibot';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ERROR_STATUS } from '../../client/src/contract.ts';
+import { settingsOf } from '../../client/src/options.ts';
 import { browserBundle, CLIENT } from './bundle.ts';
+import { startWireServer, unsignedToken } from './wire-server.ts';
 
 const run = promisify(execFile);
 const ROOT = resolve(CLIENT, '..');
@@ -85,25 +88,83 @@ try {
 }
 `;
 
-test.each([
-  ['a browser', { lib: ['es2022', 'dom'], types: [] }],
-  ['Node', { lib: ['es2022'], types: ['node'] }],
-])('its types hold in a strict project for %s', async (_, compilerOptions) => {
-  await writeFile(join(directory, 'consumer.ts'), CONSUMER);
+/** Compiles files of the project, and throws what is wrong with them. */
+async function compile(files: Readonly<Record<string, string>>, compilerOptions: object): Promise<void> {
+  for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), text);
   const config = join(directory, 'tsconfig.json');
   const strict = { strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, noEmit: true };
   const modules = { module: 'nodenext', target: 'es2022' };
   await writeFile(
     config,
-    JSON.stringify({ compilerOptions: { ...strict, ...modules, ...compilerOptions }, files: ['consumer.ts'] }),
+    JSON.stringify({ compilerOptions: { ...strict, ...modules, ...compilerOptions }, files: Object.keys(files) }),
   );
   await run(process.execPath, [TSC, '-p', config], { cwd: directory }).catch((error: { stdout: string }) => {
     throw new Error(error.stdout);
   });
-});
+}
+
+test.each([
+  ['a browser', { lib: ['es2022', 'dom'], types: [] }],
+  ['Node', { lib: ['es2022'], types: ['node'] }],
+])('its types hold in a strict project for %s', (_, compilerOptions) =>
+  compile({ 'consumer.ts': CONSUMER }, compilerOptions),
+);
 
 test('the built package runs', async () => {
   await writeFile(join(directory, 'consumer.ts'), CONSUMER);
   const { stdout } = await run(process.execPath, [join(directory, 'consumer.ts')], { cwd: directory });
   expect(stdout.trim()).toBe('network_error');
+});
+
+describe('its README', () => {
+  const readme = readFile(join(CLIENT, 'README.md'), 'utf8');
+  const examples = async () => [...(await readme).matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = '']) => code);
+
+  test('has examples whose types hold', async () => {
+    const all = await examples();
+    expect(all.length).toBeGreaterThan(4);
+    const ambient = `
+      import type * as Client from '@rooms/client';
+      declare global {
+        const [rooms, room, roomId, file]: [Client.RoomsClient, Client.LiveRoom, string, File];
+        const [url, wsUrl, accessToken]: [string, string, Client.TokenSource];
+        function showMessage(sender: string, text: string | null, attachment: Client.Attachment | null): void;
+        function showOnline(user: string): void;
+        function showOffline(user: string): void;
+        function showRoom(name: string): void;
+        function showClosed(reason: string): void;
+      }`;
+    const files = all.map((code, n) => [`example-${n}.ts`, `${code}\nexport {};\n`] as const);
+    await compile(
+      { 'ambient.d.ts': ambient, ...Object.fromEntries(files) },
+      { lib: ['es2022', 'dom'], types: ['node'] },
+    );
+  });
+
+  test('begins with a program that runs as it says', async () => {
+    const server = await startWireServer();
+    const [first = ''] = await examples();
+    const program = first.replace('http://127.0.0.1:4000', server.url).replace('ws://127.0.0.1:4004/v1', server.wsUrl);
+    expect(program).toContain(server.wsUrl);
+    await writeFile(join(directory, 'hello.mjs'), program);
+    const env = { ...process.env, TOKEN: unsignedToken('alice') };
+    const { stdout } = await run(process.execPath, [join(directory, 'hello.mjs')], { env });
+    await server.close();
+    expect(stdout).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z alice Hello\n$/);
+  });
+
+  test('names every option with its default, and every code', async () => {
+    const text = await readme;
+    const settings = settingsOf({ url: 'http://localhost', token: () => '' });
+    const rows = [...text.matchAll(/^\| `(\w+)` \| ([^|]*) \|/gm)].map(([, name = '', value = '']) => [
+      name,
+      value.trim(),
+    ]);
+    const documented = new Map(rows.map(([name = '', value = '']) => [name, value]));
+    for (const [name, value] of Object.entries(settings))
+      if (typeof value === 'number') expect(documented.get(name), name).toBe(value.toLocaleString('en-US'));
+      else expect(documented.has(name), name).toBe(true);
+    expect(documented.has('WebSocket')).toBe(true);
+    for (const code of Object.keys(ERROR_STATUS)) expect(text).toContain(`\`${code}\``);
+  });
 });
