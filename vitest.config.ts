@@ -35,7 +35,7 @@ export default defineConfig({
       },
       {
         // The web client, in Chromium; skipped where there is none.
-        test: { name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 300_000 },
+        test: { name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 300_000, hookTimeout: 300_000 },
       },
       {
         // The stacks, deployed to an emulated AWS: `npm run test:deploy`.

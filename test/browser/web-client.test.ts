@@ -68,7 +68,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
   /** Waits until a script that runs in the page is true. */
   const becomes = async (visitor: Visitor, script: string): Promise<void> => {
     // Playwright's own waitForFunction evaluates in the page, which the page's policy forbids.
-    await expect.poll(() => evaluate(visitor, script), { timeout: 30_000 }).toBe(true);
+    await expect.poll(() => evaluate(visitor, script), { timeout: 90_000 }).toBe(true);
   };
 
   it('is served as what it is, under a policy that lets no foreign script in', async () => {

@@ -71,15 +71,21 @@ test.each<[string, string, 'try_again' | 'internal']>([
   }
 });
 
-test('a sender whose answer was lost on its way sends again, gets the first answer, and the message is stored once', async () => {
-  const { room_id, member } = await newRoom();
+test('a function that dies between storing and answering: the sender sends again, all hear it, and it is there once', async () => {
+  const { room_id, admin, member } = await newRoom();
+  const ear = await joined(room_id, admin);
   const frame = { ...message(), room_id };
-  // The write is done, and nobody hears of it: neither the SDK, which sends it again, nor in the end the sender.
-  faults.always('TransactWriteItems', (answer) => ({ ...answer, ItemCollectionMetrics: 'no map' }));
-  await act('message', newSocket(member), frame);
-  faults.reset();
+  const records = await recorded(async () => {
+    // The write is done, and nobody hears of it: neither the SDK, which sends it again, nor in the end the sender.
+    faults.always('TransactWriteItems', 'lose the answer');
+    expect(await act('message', newSocket(member), frame)).toMatchObject({ ok: false });
+    faults.reset();
+    await reply('message', newSocket(member), frame);
+  });
   const again = await reply('message', newSocket(member), frame);
   expect(await data('listMessages', { as: member, params: { room_id } })).toEqual([again]);
+  await logged(() => deliverMessages(messagesIn(records)));
+  expect(management.received(ear.connection_id).map((event) => event.data)).toEqual([again]);
 });
 
 describe('deliver-messages', () => {

@@ -8,8 +8,12 @@ import { buffer } from 'node:stream/consumers';
  * word as DynamoDB does, and passes on the rest. So the SDK's own retries and parsing are part of what is tested.
  */
 
-/** What is done to a request; `hang up` closes its connection. */
-export type Fault = { readonly status: number; readonly body: object } | 'hang up' | ((answer: object) => object);
+/** What is done to a request: `hang up` closes its connection, `lose the answer` does so when DynamoDB has done it. */
+export type Fault =
+  | { readonly status: number; readonly body: object }
+  | 'hang up'
+  | 'lose the answer'
+  | ((answer: object) => object);
 
 export interface FaultyDynamoDb {
   readonly url: string;
@@ -47,7 +51,7 @@ export async function startFaultyDynamoDb(upstream: string): Promise<FaultyDynam
     const body = await buffer(req);
     const fault = queues.get(action)?.shift() ?? standing.get(action);
     if (fault === 'hang up') return void req.socket.destroy();
-    if (fault && typeof fault !== 'function') {
+    if (typeof fault === 'object') {
       res.writeHead(fault.status, { 'content-type': 'application/x-amz-json-1.0' });
       return void res.end(JSON.stringify(fault.body));
     }
@@ -55,6 +59,7 @@ export async function startFaultyDynamoDb(upstream: string): Promise<FaultyDynam
     passed.end(body);
     const [answer] = await once(passed, 'response');
     const text = await buffer(answer);
+    if (fault === 'lose the answer') return void req.socket.destroy();
     const { 'x-amz-crc32': _, 'content-length': __, ...headers } = answer.headers;
     res.writeHead(answer.statusCode, headers);
     res.end(fault ? JSON.stringify(fault(JSON.parse(text.toString()))) : text);
