@@ -107,7 +107,10 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
     );
     room.on('participant_added', ({ participant_id, username, archive_room }, { sent_at }) => {
       changePeople((state) => change.withPerson(state, { participant_id, username, archive_room }));
-      notice(`${name(participant_id)} joined the room’s participants.`, sent_at);
+      // Of a room that is new, one may still hear who was in it from the start; they are in the list, or will be.
+      const { people } = store.get();
+      if (people.length > 0 && !people.some((person) => person.participant_id === participant_id))
+        notice(`${name(participant_id)} joined the room’s participants.`, sent_at);
     });
     room.on('participant_removed', ({ participant_id }, { sent_at }) => {
       if (participant_id !== userId) notice(`${name(participant_id)} was removed.`, sent_at);
