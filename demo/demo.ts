@@ -7,7 +7,8 @@ import { scenario } from './scenario.ts';
 
 const HELP = `Usage: npm run demo [-- options]
 
-Plays a story on the running local stack, or on one that it starts for itself: two users, from creating a room to its end.
+Plays a story on the running local stack, or on one that it starts for itself: two users, from creating a room
+to its end, with an outage in between.
 Says what happens, and exits with 0 only if all of it did.
 
 Options:

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { type Message, type RoomEvent, RoomsClient } from '../client/src/index.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Message, type RoomEvent, RoomsClient, type RoomsClientOptions } from '../client/src/index.ts';
 import { requestToken } from '../local/iams.ts';
 import { expect, type Story } from './narrator.ts';
 
@@ -12,6 +13,31 @@ export interface Endpoints {
 /** Long enough for an event on a machine that is busy with other things, in milliseconds. */
 const PATIENCE_MS = 20_000;
 const MESSAGES = 25;
+/** Somebody whose connection is lost is seen to leave after ten seconds; this is a little more, in milliseconds. */
+const GRACE_MS = 11_000;
+
+/** A network for one user that can be cut and mended. */
+function network() {
+  const open = new Set<WebSocket>();
+  let cut = false;
+  return {
+    WebSocket: class extends WebSocket {
+      constructor(url: string, protocols: string[]) {
+        // While it is cut, to where nobody listens.
+        super(cut ? 'ws://127.0.0.1:9' : url, protocols);
+        open.add(this);
+        this.addEventListener('close', () => open.delete(this));
+      }
+    },
+    cut() {
+      cut = true;
+      for (const socket of open) socket.close();
+    },
+    mend() {
+      cut = false;
+    },
+  };
+}
 
 /** The next event of a type that fits. */
 async function next<Name extends RoomEvent['type']>(
@@ -31,14 +57,26 @@ async function next<Name extends RoomEvent['type']>(
   }
 }
 
+/** Types of what the local event bus has had about a room. */
+async function onBus(http: string, room_id: string): Promise<string[]> {
+  const response = await fetch(`${http}/_local/events`);
+  const { events } = (await response.json()) as {
+    readonly events: readonly { readonly 'detail-type': string; readonly detail: { readonly room_id: string } }[];
+  };
+  return events.filter(({ detail }) => detail.room_id === room_id).map((event) => event['detail-type']);
+}
+
 /** What two users can do, from creating a room to its end, and what they cannot. */
 export async function scenario({ http, ws, issuer }: Endpoints, story: Story): Promise<void> {
   const { chapter, step, refused } = story;
   // New users each time: on a stack that is kept running, nobody meets the rooms of the last demo.
   const run = randomUUID().slice(0, 8);
   const [aliceId, bobId] = [`alice-${run}`, `bob-${run}`];
-  const as = (user: string) => new RoomsClient({ url: http, wsUrl: ws, token: () => requestToken(issuer, user) });
-  const [alice, bob, eve] = [as(aliceId), as(bobId), as(`eve-${run}`)];
+  const as = (user: string, options: Partial<RoomsClientOptions> = {}) =>
+    new RoomsClient({ url: http, wsUrl: ws, token: () => requestToken(issuer, user), ...options });
+  const bobsNetwork = network();
+  const [alice, eve] = [as(aliceId), as(`eve-${run}`)];
+  const bob = as(bobId, { WebSocket: bobsNetwork.WebSocket });
 
   chapter('A room');
   const { room_id } = await step(
@@ -86,7 +124,7 @@ export async function scenario({ http, ws, issuer }: Endpoints, story: Story): P
   const alicesRoom = await step('Alice joins over the WebSocket', () => alice.join(room_id));
   const seenByAlice = alicesRoom.events();
   const bobsRoom = await step('Bob joins', () => bob.join(room_id));
-  const seenByBob = bobsRoom.events();
+  let seenByBob = bobsRoom.events();
   await step(
     'Alice sees him come online',
     () => next(seenByAlice, 'peer_joined', ({ data }) => data.participant_id === bobId),
@@ -138,6 +176,45 @@ export async function scenario({ http, ws, issuer }: Endpoints, story: Story): P
     expect(put.status === 403, `403, but got ${put.status}`);
   });
 
+  chapter('An outage');
+  const comings: string[] = [];
+  const stopWatching = [
+    alicesRoom.on('peer_joined', ({ participant_id }) => comings.push(`${participant_id} come`)),
+    alicesRoom.on('peer_left', ({ participant_id }) => comings.push(`${participant_id} leave`)),
+  ];
+  const before = heard.length;
+  await step('Bob’s network is cut, and Alice goes on writing', async () => {
+    const connection = await bob.connect();
+    const noticed = new Promise<void>((resolve) => void connection.on('reconnecting', () => resolve()));
+    bobsNetwork.cut();
+    await noticed;
+    for (const text of ['Still there?', 'Pressure is up again', 'Calling you']) await alicesRoom.send({ text });
+    expect(heard.length === before, 'that Bob hears nothing');
+  });
+  await step(
+    'the network is back: Bob has every message once, in order, also those of the outage',
+    async () => {
+      bobsNetwork.mend();
+      await next(seenByBob, 'message', ({ data }) => data.text === 'Calling you');
+      const history: string[] = [];
+      for await (const { message_id } of bob.allMessages(room_id, { order: 'asc' })) history.push(message_id);
+      expect(history.join() === heard.map(({ message_id }) => message_id).join(), 'no gap and no double');
+      return heard.slice(before);
+    },
+    (missed) => missed.map(({ text }) => text).join(' · '),
+  );
+  await step('Alice has seen him neither leave nor come, ten seconds later', async () => {
+    await sleep(GRACE_MS);
+    expect(comings.length === 0, `neither, but got ${comings.join()}`);
+  });
+  await step('when he leaves, she sees it at once; and when he is back', async () => {
+    for (const stop of stopWatching) stop();
+    await bobsRoom.leave();
+    await next(seenByAlice, 'peer_left', ({ data }) => data.participant_id === bobId);
+    seenByBob = (await bob.join(room_id)).events();
+    await next(seenByAlice, 'peer_joined', ({ data }) => data.participant_id === bobId);
+  });
+
   chapter('The end');
   await step('Alice removes Bob: he is told, and his connection to the room is closed', async () => {
     await alice.removeParticipants(room_id, [bobId]);
@@ -165,6 +242,18 @@ export async function scenario({ http, ws, issuer }: Endpoints, story: Story): P
     const room = await alice.getRoom(room_id);
     expect(room.archive_room && room.status === 'ended', 'an archived, ended room');
   });
+  await step(
+    'back ends without a connection have had all of it on the EventBridge bus',
+    async () => {
+      // Bus and sockets do not wait for each other.
+      for (const since = Date.now(); ; await sleep(100)) {
+        const types = await onBus(http, room_id);
+        if (types.includes('room_created') && types.includes('room_ended')) return types;
+        expect(Date.now() - since < PATIENCE_MS, `room_created and room_ended, but got ${types.join()}`);
+      }
+    },
+    (types) => types.join(', '),
+  );
   for (const client of [alice, bob, eve]) (await client.connect()).close();
   chapter('All of it happened.');
 }

@@ -145,7 +145,7 @@ async function forDocs(stack: LocalStack, browser: Browser): Promise<void> {
   await setScene(stack, browser);
   const alice = await signIn(browser, stack.http, 'alice', {
     colorScheme: 'light',
-    viewport: { width: 1200, height: 720 },
+    viewport: { width: 1200, height: 780 },
   });
   await openRoom(alice);
   const path = join(DOCS, 'web-client.png');
