@@ -84,7 +84,7 @@ test('a function that dies between storing and answering: the sender sends again
   });
   const again = await reply('message', newSocket(member), frame);
   expect(await data('listMessages', { as: member, params: { room_id } })).toEqual([again]);
-  await logged(() => deliverMessages(messagesIn(records)));
+  await behind('deliver-messages', () => deliverMessages(messagesIn(records)));
   expect(management.received(ear.connection_id).map((event) => event.data)).toEqual([again]);
 });
 

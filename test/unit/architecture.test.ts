@@ -3,7 +3,7 @@ import { join, relative, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const FOLDERS = ['bench', 'bin', 'core', 'functions', 'lib', 'local'];
+const FOLDERS = ['bench', 'bin', 'client', 'core', 'demo', 'functions', 'lib', 'local', 'web'];
 
 const IMPORT =
   /^\s*(?:import|export)\b[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]|^\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/gm;
@@ -15,7 +15,10 @@ interface Import {
   readonly to: string;
 }
 
-const files = globSync(`{${FOLDERS.join(',')}}/**/*.ts`, { cwd: ROOT }).sort();
+const files = globSync(`{${FOLDERS.join(',')}}/**/*.{ts,tsx}`, {
+  cwd: ROOT,
+  exclude: ['**/node_modules', 'client/dist'],
+}).sort();
 const textOf = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
 const imports: readonly Import[] = files.flatMap((from) =>
   [...textOf(from).matchAll(IMPORT)].map((match) => {
@@ -61,6 +64,13 @@ describe('imports run one way', () => {
   test('nobody imports functions, and lib only its app does', () => {
     for (const folder of FOLDERS) expect(found(`${folder}/`, ['functions/'])).toEqual([]);
     for (const folder of ['core', 'functions', 'local']) expect(found(`${folder}/`, ['lib/'])).toEqual([]);
+  });
+
+  test('the client stands alone, and the web client on it alone', () => {
+    const own = FOLDERS.map((folder) => `${folder}/`);
+    expect(found('client/', [...own, 'test/'], ['client/'])).toEqual([]);
+    expect(found('web/', [...own, 'test/'], ['client/src/index.ts', 'web/'])).toEqual([]);
+    expect(found('web/', ['client/'])).not.toEqual([]);
   });
 
   test('within core, contract and rules stand below store and files, and those below http and realtime', () => {
