@@ -2,13 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildSync } from 'esbuild';
+import { type BuildOptions, buildSync } from 'esbuild';
 import type { Entry } from './entries.ts';
 import { UsageError } from './usage-error.ts';
 
 const repository = fileURLToPath(new URL('..', import.meta.url));
 
-/** The folder of each bundle, by the name of its entry: it holds `index.mjs`, which exports `handler`, and nothing else. */
+/**
+ * The folder of each bundle, by the name of its entry: it holds `index.js`, which exports `handler`, and a `package.json`
+ * that says it is CommonJS.
+ */
 export type Bundles = ReadonlyMap<string, string>;
 
 /** The folder of one bundle. Throws where there is none. */
@@ -46,33 +49,50 @@ function check(entries: readonly Entry[], root: string): void {
 }
 
 /**
- * Bundles all entries in one run of esbuild. Throws UsageError where one has no file, or two have the same name.
- *
- * The size of a bundle is start-up time. So packages are taken in their ES module form, of which esbuild leaves out what is
- * not used, and the SDK's search for credentials is replaced (see core/aws/environment-credentials.ts). No source maps and no
- * `--enable-source-maps`: reading them would be start-up time too.
+ * How functions are bundled. The size of a bundle is start-up time; what each of these brings is in docs/performance.
+ * - `mainFields`: packages are taken in their ES module form, of which esbuild leaves out what is not used.
+ * - `format`, `supported`: what is bundled is CommonJS all the same. To import `node:http` as an ES module, be it by `import()`,
+ *   is to evaluate all its exports, one of which loads undici.
+ * - `alias`: parts of the SDK that no function of ours needs are replaced: see the files.
+ * - No source maps and no `--enable-source-maps`: reading them would be start-up time too.
  */
+export const bundling = (root: string = repository) =>
+  ({
+    absWorkingDir: root,
+    bundle: true,
+    minify: true,
+    platform: 'node',
+    format: 'cjs',
+    supported: { 'dynamic-import': false },
+    target: 'node24',
+    mainFields: ['module', 'main'],
+    alias: {
+      '@aws-sdk/credential-provider-node': join(root, 'core/aws/environment-credentials.ts'),
+      '@aws-sdk/endpoint-cache': join(root, 'core/aws/endpoint-cache.ts'),
+      '@smithy/core/event-streams': join(root, 'core/aws/event-streams.ts'),
+    },
+    legalComments: 'none',
+    logLevel: 'warning',
+  }) satisfies BuildOptions;
+
+/** Beside each bundle: it would be taken for an ES module where a folder above it, such as the repository, says so. */
+const PACKAGE = Buffer.from('{ "type": "commonjs" }\n');
+
+/** Bundles all entries in one run of esbuild. Throws UsageError where one has no file, or two have the same name. */
 export function bundle(entries: readonly Entry[], root: string = repository): Bundles {
   check(entries, root);
   const build = join(root, '.build');
   const { outputFiles, metafile } = buildSync({
-    absWorkingDir: root,
+    ...bundling(root),
     entryPoints: entries.map(({ name, file }) => ({ in: file, out: `${name}/index` })),
     outdir: join(build, 'functions'),
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    minify: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    mainFields: ['module', 'main'],
-    alias: { '@aws-sdk/credential-provider-node': join(root, 'core/aws/environment-credentials.ts') },
-    legalComments: 'none',
     metafile: true,
     write: false,
-    logLevel: 'warning',
   });
-  for (const { path, contents } of outputFiles) writeWhole(build, path, contents);
+  for (const { path, contents } of outputFiles) {
+    writeWhole(build, path, contents);
+    writeWhole(build, join(dirname(path), 'package.json'), PACKAGE);
+  }
   writeWhole(build, join(build, 'meta.json'), Buffer.from(JSON.stringify(metafile)));
   return new Map(entries.map(({ name }) => [name, join(build, 'functions', name)]));
 }

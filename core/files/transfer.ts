@@ -7,6 +7,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { create as contentDisposition } from 'content-disposition';
+import { CLIENT_SETTINGS, withEndpoint } from '../aws/client-settings.ts';
 import type { Attachment, Download, Upload } from '../contract/answers.ts';
 import { invalid, RoomsError } from '../contract/errors.ts';
 import { DOWNLOAD_URL_SECONDS, UPLOAD_URL_SECONDS } from '../contract/limits.ts';
@@ -19,7 +20,10 @@ import { addFile, getFile, getOwnFile } from '../store/files.ts';
  */
 
 // A checksum that the SDK would add to the URL is one of the empty body that it signs, and S3 would hold the file to it.
-const s3 = new S3Client({ requestChecksumCalculation: 'WHEN_REQUIRED' });
+const s3 = withEndpoint(
+  new S3Client({ ...CLIENT_SETTINGS, requestChecksumCalculation: 'WHEN_REQUIRED' }),
+  'AWS_ENDPOINT_URL_S3',
+);
 
 /** The key has nothing in it that a caller chose. */
 const objectKey = (room_id: string, file_id: string): string => `rooms/${room_id}/${file_id}`;

@@ -4,6 +4,9 @@ import type { Route } from '../contract/route.ts';
 import { count } from '../metrics/emf.ts';
 import type { HttpEvent, HttpResult } from './endpoint.ts';
 
+/** Milliseconds, as `performance.now()`, which would load more of Node than a start needs. */
+const now = (): number => Number(process.hrtime.bigint()) / 1e6;
+
 /** An error's own chain, for the logs only. */
 export const chain = (error: unknown): object | undefined =>
   error instanceof Error
@@ -33,7 +36,7 @@ export const requestLog = ({ operation }: Route): MiddlewareObj<HttpEvent, HttpR
       api_request_id: requestId,
       user: authorizer.jwt.claims.sub,
       room_id: event.pathParameters?.room_id,
-      duration_ms: Math.round(performance.now() - (starts.get(event) ?? performance.now())),
+      duration_ms: Math.round(now() - (starts.get(event) ?? now())),
     };
     if (code) count('http', { Refused: 1 }, code);
     if (status >= 500) console.error({ ...line, error: chain(error?.cause ?? error) });
@@ -41,7 +44,7 @@ export const requestLog = ({ operation }: Route): MiddlewareObj<HttpEvent, HttpR
   };
   return {
     before: ({ event }) => {
-      starts.set(event, performance.now());
+      starts.set(event, now());
     },
     after: write,
     onError: write,

@@ -47,7 +47,7 @@ export function synthesize(env: EnvironmentName, settings: Partial<Settings> = {
 /** The name of the entry that each asset is the bundle of, by the asset's key: told by what is in the file. */
 function codeByAsset(outdir: string): ReadonlyMap<string, string> {
   const nameByCode = new Map(
-    [...bundle(allEntries)].map(([name, folder]) => [readFileSync(join(folder, 'index.mjs'), 'utf8'), name]),
+    [...bundle(allEntries)].map(([name, folder]) => [readFileSync(join(folder, 'index.js'), 'utf8'), name]),
   );
   expect(nameByCode.size).toBe(allEntries.length);
   const manifests = globSync('*.assets.json', { cwd: outdir }).map((file): unknown =>
@@ -58,7 +58,7 @@ function codeByAsset(outdir: string): ReadonlyMap<string, string> {
       .flatMap((manifest) => Object.values(Object(at(manifest, 'files'))))
       .filter((file) => at(file, 'source', 'packaging') === 'zip')
       .map((file): [string, string] => {
-        const code = readFileSync(join(outdir, String(at(file, 'source', 'path')), 'index.mjs'), 'utf8');
+        const code = readFileSync(join(outdir, String(at(file, 'source', 'path')), 'index.js'), 'utf8');
         const [destination] = Object.values(Object(at(file, 'destinations')));
         return [String(at(destination, 'objectKey')), nameByCode.get(code) ?? 'none of ours'];
       }),

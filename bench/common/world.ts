@@ -1,0 +1,126 @@
+import { randomUUID } from 'node:crypto';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { allRoutes, routes } from '../../core/contract/index.ts';
+import type { Variable } from '../../core/env.ts';
+import { createTable, startDynamoDb } from '../../local/dynamodb.ts';
+import { dataTemplate } from '../../test/support/data-template.ts';
+import type { Operation, Request } from '../../test/support/event.ts';
+
+/*
+ * What all benchmarks of endpoints share: DynamoDB Local with the table of the template, a room in it, and for each endpoint
+ * a request that succeeds however often it is sent.
+ */
+
+export const TABLE = 'rooms-bench';
+
+/** The environment of a function that works on the benchmark's table. */
+export const environment = (dynamodbUrl: string): Record<string, string> =>
+  ({
+    AWS_REGION: 'us-east-1',
+    AWS_ACCESS_KEY_ID: 'bench',
+    AWS_SECRET_ACCESS_KEY: 'bench',
+    AWS_ENDPOINT_URL_DYNAMODB: dynamodbUrl,
+    TABLE_NAME: TABLE,
+    BUCKET_NAME: TABLE,
+    MAX_UPLOAD_BYTES: '1000000',
+    CURSOR_KEY: randomUUID(),
+  }) satisfies Partial<Record<Variable, string>> & Record<string, string>;
+
+/**
+ * Starts DynamoDB Local with an empty table, does the work, and ends it. This process works on the table meanwhile: what reads
+ * its environment, as core/store does, must be loaded by `work`.
+ */
+export async function withTable<T>(
+  work: (environment: Readonly<Record<string, string>>, client: DynamoDBClient) => Promise<T>,
+): Promise<T> {
+  const local = await startDynamoDb({ port: 0 });
+  try {
+    const variables = environment(local.url);
+    Object.assign(process.env, variables);
+    const client = new DynamoDBClient();
+    await createTable(client, TABLE, dataTemplate().table);
+    return await work(variables, client);
+  } finally {
+    await local.close();
+  }
+}
+
+/** Does work without the lines that handlers log. */
+export async function quietly<T>(work: () => Promise<T>): Promise<T> {
+  const { info } = console;
+  console.info = () => {};
+  try {
+    return await work();
+  } finally {
+    console.info = info;
+  }
+}
+
+/** Invokes a handler; answers with `data`, and throws where it did not succeed. */
+export async function send(operation: Operation, request: Request): Promise<Record<string, unknown>> {
+  const { context, handlerOf, httpEvent } = await import('../../test/support/event.ts');
+  const route = routes[operation];
+  const { statusCode, body } = await (await handlerOf(route))(httpEvent(route, request), context);
+  if (statusCode !== route.status) throw new Error(`${operation} answered ${statusCode}: ${body}`);
+  return JSON.parse(body ?? '').data;
+}
+
+export interface Room {
+  readonly room_id: string;
+  /** Created the room. */
+  readonly admin: string;
+  /** A participant without the admin right. */
+  readonly member: string;
+  /** A file that the member has announced. */
+  readonly file_id: string;
+}
+
+const FILE = { name: 'plan.pdf', size: 48_213, content_type: 'application/pdf' };
+
+/** A new room of two, with a file. */
+export async function newRoom(): Promise<Room> {
+  const [admin, member] = [randomUUID(), randomUUID()];
+  const { room_id } = await send('createRoom', { as: admin, body: { name: 'Stand-up', participant_ids: [member] } });
+  const params = { room_id: String(room_id) };
+  const { file_id } = await send('createUpload', { as: member, params, query: FILE });
+  return { room_id: params.room_id, admin, member, file_id: String(file_id) };
+}
+
+export interface Call {
+  readonly operation: Operation;
+  /** What is special about the call. */
+  readonly note?: string;
+  readonly request: Request;
+}
+
+/** Requests of all endpoints that succeed, in this order and again. */
+export function calls({ room_id, admin, member, file_id }: Room): readonly Call[] {
+  const params = { room_id };
+  const ofMember = { ...params, participant_id: member };
+  const ten = Array.from({ length: 10 }, () => randomUUID());
+  const all: readonly Call[] = [
+    { operation: 'createRoom', request: { as: admin, body: { name: 'x' } } },
+    {
+      operation: 'createRoom',
+      note: 'with 10 others and a key',
+      request: { as: admin, body: { name: 'x', participant_ids: ten }, headers: { 'Idempotency-Key': randomUUID() } },
+    },
+    { operation: 'changeRoom', request: { as: admin, params, body: { name: 'Stand-up, team Blue' } } },
+    { operation: 'addParticipants', note: '10', request: { as: admin, params, body: { participant_ids: ten } } },
+    { operation: 'removeParticipants', note: '10', request: { as: admin, params, body: { participant_ids: ten } } },
+    { operation: 'grantAdmin', request: { as: admin, params: ofMember } },
+    { operation: 'revokeAdmin', request: { as: admin, params: ofMember } },
+    { operation: 'listRooms', note: 'page of 50', request: { as: admin } },
+    { operation: 'getRoom', request: { as: member, params } },
+    { operation: 'listParticipants', note: 'page of 50', request: { as: member, params } },
+    { operation: 'updateProfile', request: { as: member, params, body: { username: 'Bob' } } },
+    { operation: 'listMessages', note: 'page of 50', request: { as: member, params } },
+    { operation: 'createUpload', request: { as: member, params, query: FILE } },
+    { operation: 'createDownload', request: { as: member, params, query: { file_id } } },
+    { operation: 'endRoom', note: 'in an hour', request: { as: admin, params, body: { time_left_in_seconds: 3_600 } } },
+  ];
+  const forgotten = allRoutes.filter((route) => !all.some(({ operation }) => operation === route.operation));
+  if (forgotten.length > 0)
+    throw new Error(`No call measures ${forgotten.map(({ operation }) => operation).join(', ')}.`);
+  return all;
+}
