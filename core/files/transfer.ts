@@ -1,32 +1,61 @@
-import {
-  GetObjectCommand,
-  HeadObjectCommand,
-  PutObjectCommand,
-  S3Client,
-  S3ServiceException,
-} from '@aws-sdk/client-s3';
-import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import { S3RequestPresigner } from '@aws-sdk/s3-request-presigner';
 import { create as contentDisposition } from 'content-disposition';
-import { CLIENT_SETTINGS, withEndpoint } from '../aws/client-settings.ts';
-import type { Attachment, Download, Upload } from '../contract/answers.ts';
-import { invalid, RoomsError } from '../contract/errors.ts';
+import type { Download, Upload } from '../contract/answers.ts';
+import { invalid } from '../contract/errors.ts';
 import { DOWNLOAD_URL_SECONDS, UPLOAD_URL_SECONDS } from '../contract/limits.ts';
 import { env } from '../env.ts';
 import { plus, type Timestamp } from '../rules/time.ts';
-import { addFile, getFile, getOwnFile } from '../store/files.ts';
+import { dynamodb } from '../store/client.ts';
+import { addFile, getFile } from '../store/files.ts';
+import { objectKey } from './object-key.ts';
 
 /*
  * Files go from the client to S3 and back; our functions only sign. Signing asks S3 nothing.
  */
 
-// A checksum that the SDK would add to the URL is one of the empty body that it signs, and S3 would hold the file to it.
-const s3 = withEndpoint(
-  new S3Client({ ...CLIENT_SETTINGS, requestChecksumCalculation: 'WHEN_REQUIRED' }),
-  'AWS_ENDPOINT_URL_S3',
-);
+// Credentials, region and hash are those that the DynamoDB client has already: the S3 client would double the size of the bundle.
+const { credentials, region, sha256 } = dynamodb.config;
+const presigner = new S3RequestPresigner({ credentials, region, sha256 });
 
-/** The key has nothing in it that a caller chose. */
-const objectKey = (room_id: string, file_id: string): string => `rooms/${room_id}/${file_id}`;
+/** Where S3 has a bucket in a region; a name without dots, as CloudFormation gives it. */
+export const bucketHost = (bucket: string, region: string): string =>
+  `${bucket}.s3.${region}.${region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com'}`;
+
+/** Where an object is: on AWS under the name of its bucket, elsewhere (the local stack) in the path. */
+async function locate(key: string): Promise<{ protocol: string; host: string; path: string }> {
+  const bucket = env('BUCKET_NAME');
+  const endpoint = process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL;
+  if (!endpoint) return { protocol: 'https:', host: bucketHost(bucket, await region()), path: `/${key}` };
+  const { protocol, host } = new URL(endpoint);
+  return { protocol, host, path: `/${bucket}/${key}` };
+}
+
+/** As signature version 4 wants it (RFC 3986). */
+const encoded = (text: string): string =>
+  encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+
+/** The signed URL of a request for an object: all `headers` that are given are part of the signature. */
+async function signed(
+  method: 'GET' | 'PUT',
+  key: string,
+  seconds: number,
+  now: Timestamp,
+  { headers = {}, query = {} }: { headers?: Record<string, string>; query?: Record<string, string> },
+): Promise<string> {
+  const { protocol, host, path } = await locate(key);
+  const request = await presigner.presign(
+    { method, protocol, hostname: host, path, headers: { ...headers, host }, query },
+    {
+      expiresIn: seconds,
+      signingDate: new Date(now),
+      signableHeaders: new Set(['host', ...Object.keys(headers)]),
+    },
+  );
+  const parameters = Object.entries(request.query ?? {}).map(
+    ([name, value]) => `${encoded(name)}=${encoded(String(value))}`,
+  );
+  return `${protocol}//${host}${path}?${parameters.join('&')}`;
+}
 
 /**
  * Records a file and signs a PUT for it. Its length and type are part of the signature, so S3 refuses any other.
@@ -44,20 +73,9 @@ export async function startUpload(asked: {
   const max = Number(env('MAX_UPLOAD_BYTES'));
   if (asked.size > max) throw invalid({ path: 'size', message: `must be at most ${max} bytes` });
   const { file_id } = await addFile(asked);
-  const upload_url = await getSignedUrl(
-    s3,
-    new PutObjectCommand({
-      Bucket: env('BUCKET_NAME'),
-      Key: objectKey(asked.room_id, file_id),
-      ContentLength: asked.size,
-      ContentType: asked.content_type,
-    }),
-    {
-      expiresIn: UPLOAD_URL_SECONDS,
-      signingDate: new Date(asked.now),
-      signableHeaders: new Set(['host', 'content-length', 'content-type']),
-    },
-  );
+  const upload_url = await signed('PUT', objectKey(asked.room_id, file_id), UPLOAD_URL_SECONDS, asked.now, {
+    headers: { 'content-length': String(asked.size), 'content-type': asked.content_type },
+  });
   return {
     file_id,
     upload_url,
@@ -77,36 +95,8 @@ export async function startDownload(asked: {
   now: Timestamp;
 }): Promise<Download> {
   const { file_id, name, size, content_type } = await getFile(asked);
-  const download_url = await getSignedUrl(
-    s3,
-    new GetObjectCommand({
-      Bucket: env('BUCKET_NAME'),
-      Key: objectKey(asked.room_id, file_id),
-      ResponseContentDisposition: contentDisposition(name),
-      ResponseContentType: content_type,
-    }),
-    { expiresIn: DOWNLOAD_URL_SECONDS, signingDate: new Date(asked.now) },
-  );
+  const download_url = await signed('GET', objectKey(asked.room_id, file_id), DOWNLOAD_URL_SECONDS, asked.now, {
+    query: { 'response-content-disposition': contentDisposition(name), 'response-content-type': content_type },
+  });
   return { download_url, expires_at: plus(asked.now, DOWNLOAD_URL_SECONDS * 1_000), name, size, content_type };
-}
-
-/**
- * What a message is to say about a file: the stored facts of one that the sender uploaded to the room, and whose upload has
- * finished. Throws `file_not_found` and `file_not_uploaded`.
- */
-export async function attachmentOf(room_id: string, file_id: string, sender_id: string): Promise<Attachment> {
-  const file = await getOwnFile(room_id, file_id, sender_id);
-  await requireObject(room_id, file_id);
-  return file;
-}
-
-/** Throws `file_not_uploaded` where S3 has no such object. Without the right to list the bucket, S3 calls that a 403. */
-async function requireObject(room_id: string, file_id: string): Promise<void> {
-  try {
-    await s3.send(new HeadObjectCommand({ Bucket: env('BUCKET_NAME'), Key: objectKey(room_id, file_id) }));
-  } catch (error) {
-    const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
-    if (status === 404 || status === 403) throw new RoomsError('file_not_uploaded', [], { cause: error });
-    throw error;
-  }
 }

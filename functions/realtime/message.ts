@@ -1,5 +1,5 @@
 import { message as row } from '../../core/contract/realtime.ts';
-import { attachmentOf } from '../../core/files/transfer.ts';
+import { attachmentOf } from '../../core/files/attachment.ts';
 import { action } from '../../core/realtime/action.ts';
 import { sendMessage } from '../../core/store/messages.ts';
 

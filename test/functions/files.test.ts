@@ -1,6 +1,9 @@
+import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { parse } from 'content-disposition';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { DOWNLOAD_URL_SECONDS, UPLOAD_URL_SECONDS } from '../../core/contract/limits.ts';
+import { bucketHost } from '../../core/files/transfer.ts';
 import { appendMessage } from '../../core/store/messages.ts';
 import { data, refusal, refused } from '../support/invoke.ts';
 import { at, newRoom, snapshot, type World } from '../support/world.ts';
@@ -269,5 +272,31 @@ describe('a download', () => {
     const late = await at(Date.now() - (DOWNLOAD_URL_SECONDS + 1) * 1_000, () => askDownload({ file_id }));
     expect((await fetch(late.download_url)).status).toBe(403);
     expect((await fetch(download_url, { method: 'DELETE' })).status).toBe(403);
+  });
+});
+
+describe('on AWS', () => {
+  test.each(['us-east-1', 'eu-central-1', 'ap-southeast-2', 'cn-north-1'])(
+    'in %s, a URL leads to where the SDK would find the bucket',
+    async (region) => {
+      const credentials = { accessKeyId: 'x', secretAccessKey: 'y' };
+      const s3 = new S3Client({ region, credentials, ignoreConfiguredEndpointUrls: true });
+      const command = new GetObjectCommand({ Bucket: 'rooms-files-1x2y', Key: 'rooms/a/b' });
+      const { host, pathname } = new URL(await getSignedUrl(s3, command));
+      expect({ host, pathname }).toEqual({ host: bucketHost('rooms-files-1x2y', region), pathname: '/rooms/a/b' });
+    },
+  );
+
+  test('the URL has the host of the bucket, and the path of the file', async () => {
+    const { AWS_ENDPOINT_URL_S3, BUCKET_NAME } = process.env;
+    delete process.env.AWS_ENDPOINT_URL_S3;
+    try {
+      const { upload_url, file_id } = await askUpload();
+      const { origin, pathname } = new URL(upload_url);
+      expect(origin).toBe(`https://${BUCKET_NAME}.s3.us-east-1.amazonaws.com`);
+      expect(pathname).toBe(`/rooms/${world.room_id}/${file_id}`);
+    } finally {
+      process.env.AWS_ENDPOINT_URL_S3 = AWS_ENDPOINT_URL_S3;
+    }
   });
 });

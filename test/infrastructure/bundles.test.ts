@@ -16,8 +16,6 @@ import { UsageError } from '../../lib/usage-error.ts';
  */
 const BUDGET = 225_000;
 const BUDGETS: Readonly<Record<string, number>> = {
-  'create-upload': 400_000,
-  'create-download': 397_000,
   message: 383_000,
   'room-changes': 313_000,
   announce: 266_000,
@@ -29,8 +27,6 @@ const BUDGETS: Readonly<Record<string, number>> = {
 const CLIENTS: Readonly<Record<string, readonly string[]>> = {
   authorizer: [],
   connect: [],
-  'create-upload': ['dynamodb', 's3'],
-  'create-download': ['dynamodb', 's3'],
   message: ['dynamodb', 's3'],
   'deliver-messages': ['apigatewaymanagementapi', 'dynamodb'],
   'room-changes': ['apigatewaymanagementapi', 'dynamodb', 'eventbridge', 'scheduler', 'sqs'],

@@ -1,0 +1,30 @@
+import { HeadObjectCommand, S3Client, S3ServiceException } from '@aws-sdk/client-s3';
+import { CLIENT_SETTINGS, withEndpoint } from '../aws/client-settings.ts';
+import type { Attachment } from '../contract/answers.ts';
+import { RoomsError } from '../contract/errors.ts';
+import { env } from '../env.ts';
+import { getOwnFile } from '../store/files.ts';
+import { objectKey } from './object-key.ts';
+
+const s3 = withEndpoint(new S3Client(CLIENT_SETTINGS), 'AWS_ENDPOINT_URL_S3');
+
+/**
+ * What a message is to say about a file: the stored facts of one that the sender uploaded to the room, and whose upload has
+ * finished. Throws `file_not_found` and `file_not_uploaded`.
+ */
+export async function attachmentOf(room_id: string, file_id: string, sender_id: string): Promise<Attachment> {
+  const file = await getOwnFile(room_id, file_id, sender_id);
+  await requireObject(room_id, file_id);
+  return file;
+}
+
+/** Throws `file_not_uploaded` where S3 has no such object. Without the right to list the bucket, S3 calls that a 403. */
+async function requireObject(room_id: string, file_id: string): Promise<void> {
+  try {
+    await s3.send(new HeadObjectCommand({ Bucket: env('BUCKET_NAME'), Key: objectKey(room_id, file_id) }));
+  } catch (error) {
+    const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
+    if (status === 404 || status === 403) throw new RoomsError('file_not_uploaded', [], { cause: error });
+    throw error;
+  }
+}
