@@ -68,7 +68,7 @@ export interface Settings {
   readonly reservedConcurrency: Readonly<Record<string, number>>;
   /**
    * Whether table, bucket and logs outlive their stacks, and table and stacks refuse to be deleted. Where false, `cdk destroy`
-   * takes the data along (S3 deletes no bucket that has files in it: `npm run empty-bucket` first). Default: true.
+   * takes the data along, and a function that may delete every file is there for that. Default: true.
    */
   readonly retainData: boolean;
 }

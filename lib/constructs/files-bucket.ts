@@ -1,21 +1,20 @@
-import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
+import { CfnResource, Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
+import type { Environment } from '../environments.ts';
+import { logGroup } from './log-group.ts';
 import { pinLogicalId } from './logical-id.ts';
 
-export interface FilesBucketProps {
-  /** Origins whose pages may upload and download. */
-  readonly allowedOrigins: readonly string[];
-  /** Whether the bucket outlives its stack. */
-  readonly retainData: boolean;
-}
+/** Origins whose pages may upload and download, and what outlives the stack. */
+type FilesBucketProps = Pick<Environment, 'allowedOrigins' | 'logRetentionDays' | 'retainData'>;
 
 /** The files of rooms, under `rooms/<room_id>/`. Nobody reads or writes them but with a presigned URL, over TLS. */
 export class FilesBucket extends Construct {
   readonly bucket: s3.Bucket;
 
-  constructor(scope: Construct, id: string, { allowedOrigins, retainData }: FilesBucketProps) {
+  constructor(scope: Construct, id: string, environment: FilesBucketProps) {
     super(scope, id);
+    const { allowedOrigins, retainData } = environment;
     const { PUT, GET, HEAD } = s3.HttpMethods;
     this.bucket = new s3.Bucket(this, 'Bucket', {
       blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
@@ -37,13 +36,26 @@ export class FilesBucket extends Construct {
             ],
       lifecycleRules: [{ id: 'abort-unfinished-uploads', abortIncompleteMultipartUploadAfter: Duration.days(1) }],
       removalPolicy: retainData ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+      // S3 deletes no bucket that has files in it, so a function of the CDK's own deletes them first when the stack goes. It may
+      // delete every file: so there is none where the bucket outlives its stack.
+      autoDeleteObjects: !retainData,
     });
     pinLogicalId(this.bucket, 'FilesBucket');
+    if (!retainData) this.#keepLog(environment);
     Validations.of(this.bucket).acknowledge({
       id: 'AwsSolutions-S1',
       reason:
         'Who was given a URL, for which file, is in the log of the function that signed it; nobody reaches the bucket without. ' +
         'Access logs would need a second bucket, and be delivered late and incompletely.',
     });
+  }
+
+  /** Else that function would have a log that Lambda makes by itself, and that nobody deletes. */
+  #keepLog(environment: FilesBucketProps): void {
+    const provider = Stack.of(this).node.findChild('Custom::S3AutoDeleteObjectsCustomResourceProvider');
+    const handler = provider.node.findChild('Handler');
+    if (!CfnResource.isCfnResource(handler)) throw new Error(`${handler.node.path} is no CloudFormation resource.`);
+    const { logGroupName } = logGroup(this, 'EmptyBucketLogs', 'EmptyBucketLogs', environment);
+    handler.addPropertyOverride('LoggingConfig.LogGroup', logGroupName);
   }
 }

@@ -1,16 +1,29 @@
 import { Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
-import { countByType, synthesize } from './synthesize.ts';
+import { at, countByType, onlyOne, synthesize } from './synthesize.ts';
 
 const dev = synthesize('dev', { allowedOrigins: ['https://a.example', 'https://b.example'] });
 const prod = synthesize('prod');
 
 describe('the data stack', () => {
+  const held = { 'AWS::DynamoDB::Table': 1, 'AWS::S3::Bucket': 1, 'AWS::S3::BucketPolicy': 1 };
+
   it('holds a table, a bucket and its policy, and nothing else', () => {
+    expect(countByType(prod.data)).toEqual(held);
+  });
+
+  it('of what is thrown away, holds what empties the bucket, too', () => {
     expect(countByType(dev.data)).toEqual({
-      'AWS::DynamoDB::Table': 1,
-      'AWS::S3::Bucket': 1,
-      'AWS::S3::BucketPolicy': 1,
+      ...held,
+      'Custom::S3AutoDeleteObjects': 1,
+      'AWS::Lambda::Function': 1,
+      'AWS::IAM::Role': 1,
+      'AWS::Logs::LogGroup': 1,
+    });
+    // Its log goes with the stack: it is none that Lambda makes by itself, for ever.
+    dev.data.hasResource('AWS::Logs::LogGroup', { DeletionPolicy: 'Delete', Properties: { RetentionInDays: 7 } });
+    dev.data.hasResourceProperties('AWS::Lambda::Function', {
+      LoggingConfig: { LogGroup: { Ref: 'EmptyBucketLogs' } },
     });
   });
 
@@ -91,7 +104,7 @@ describe('the bucket', () => {
   });
 
   it('refuses everything that does not come over TLS, and its policy allows nobody anything', () => {
-    dev.data.hasResourceProperties('AWS::S3::BucketPolicy', {
+    prod.data.hasResourceProperties('AWS::S3::BucketPolicy', {
       Bucket: { Ref: 'FilesBucket' },
       PolicyDocument: {
         Statement: [
@@ -107,6 +120,18 @@ describe('the bucket', () => {
           },
         ],
       },
+    });
+  });
+
+  it('lets it be emptied by nobody but the function for that, where it is thrown away', () => {
+    const [, allowed, ...more] = Object(
+      at(onlyOne(dev.data, 'AWS::S3::BucketPolicy').properties, 'PolicyDocument', 'Statement'),
+    );
+    expect(more).toEqual([]);
+    expect(allowed).toMatchObject({
+      Effect: 'Allow',
+      Action: ['s3:DeleteObject*', 's3:GetBucket*', 's3:List*', 's3:PutBucketPolicy'],
+      Principal: { AWS: { 'Fn::GetAtt': [onlyOne(dev.data, 'AWS::IAM::Role').id, 'Arn'] } },
     });
   });
 
