@@ -38,16 +38,6 @@ export default defineConfig({
         test: { name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 300_000, hookTimeout: 300_000 },
       },
       {
-        // The stacks, deployed to an emulated AWS: `npm run test:deploy`.
-        test: {
-          name: 'deploy',
-          include: ['test/deploy/**/*.test.ts'],
-          globalSetup: ['test/deploy/global-setup.ts'],
-          testTimeout: 300_000,
-          hookTimeout: 600_000,
-        },
-      },
-      {
         // `npm start` and what a user does with it.
         test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 300_000, hookTimeout: 300_000 },
       },

@@ -1,40 +1,59 @@
-import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
-import { DeleteObjectsCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
-import { SchedulerClient } from '@aws-sdk/client-scheduler';
+import { S3Client } from '@aws-sdk/client-s3';
 import { SQSClient } from '@aws-sdk/client-sqs';
+import * as v from 'valibot';
+import { environment, type Target } from './cdk.ts';
 import { CREDENTIALS, REGION } from './emulator.ts';
 
+const run = promisify(execFile);
+
+const INVENTORY = fileURLToPath(new URL('inventory.py', import.meta.url));
+
 /** Clients of the services behind the API, as an operator of the account has them. */
-export function operator(endpoint: string) {
+export function operator({ endpoint }: Target) {
   const config = { endpoint, region: REGION, credentials: CREDENTIALS };
   return {
-    dynamodb: new DynamoDBClient(config),
     s3: new S3Client({ ...config, forcePathStyle: true }),
     sqs: new SQSClient(config),
     events: new EventBridgeClient(config),
-    scheduler: new SchedulerClient(config),
   };
 }
-export type Operator = ReturnType<typeof operator>;
 
-/** Deletes all objects of a bucket, and says how many there were. */
-export async function emptyBucket(s3: S3Client, bucket: string): Promise<number> {
-  let count = 0;
-  for (;;) {
-    const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket }));
-    if (Contents.length === 0) return count;
-    count += Contents.length;
-    const Objects = Contents.map(({ Key }) => ({ Key }));
-    await s3.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects, Quiet: true } }));
-  }
+const names = v.array(v.string());
+const inventorySchema = v.object({
+  alarms: names,
+  apis: names,
+  buckets: names,
+  buses: names,
+  dashboards: names,
+  domains: names,
+  functions: names,
+  logs: names,
+  mappings: names,
+  queues: names,
+  roles: names,
+  scheduleGroups: names,
+  schedules: names,
+  stacks: names,
+  tables: names,
+  topics: names,
+});
+export type Inventory = v.InferOutput<typeof inventorySchema>;
+
+/** The names of all that there is in the account and that a deployment could leave there. */
+export async function inventory(target: Target): Promise<Inventory> {
+  const { stdout } = await run(target.python, [INVENTORY, target.endpoint, REGION], { env: environment(target) });
+  return v.parse(inventorySchema, JSON.parse(stdout));
 }
 
 /**
  * A URL that a stack gave out, as it can be reached here. The names of APIs are those of AWS, which no DNS knows for an emulator:
  * it serves them below a path of its own as well.
  */
-export function reachable(url: string, endpoint: string): string {
+export function reachable(url: string, { endpoint }: Target): string {
   const { protocol, hostname, pathname } = new URL(url);
   const [api = ''] = hostname.split('.');
   const here = new URL(`/_aws/execute-api/${api}${pathname.replace(/\/$/, '')}`, endpoint).href;

@@ -11,12 +11,14 @@ const BIN = join(ROOT, 'node_modules', '.bin');
 export interface Target {
   readonly endpoint: string;
   readonly certificate: string;
+  /** The interpreter of the environment that the emulator runs in. */
+  readonly python: string;
   /** Where the assembly goes, and notes of what runs. */
   readonly directory: string;
 }
 
 /** The variables that have every AWS client of a process talk to the emulator, and nothing else. */
-function environment({ endpoint, certificate }: Target): NodeJS.ProcessEnv {
+export function environment({ endpoint, certificate }: Target): NodeJS.ProcessEnv {
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith('AWS_'));
   return {
     ...Object.fromEntries(own),

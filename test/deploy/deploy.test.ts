@@ -1,18 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { request } from 'node:https';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
-import { ListTablesCommand } from '@aws-sdk/client-dynamodb';
 import {
   DeleteRuleCommand,
-  ListEventBusesCommand,
   PutRuleCommand,
   PutTargetsCommand,
   RemoveTargetsCommand,
 } from '@aws-sdk/client-eventbridge';
-import { ListBucketsCommand } from '@aws-sdk/client-s3';
-import { ListScheduleGroupsCommand } from '@aws-sdk/client-scheduler';
-import { CreateQueueCommand, DeleteQueueCommand, ListQueuesCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs';
+import { ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { CreateQueueCommand, DeleteQueueCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import * as v from 'valibot';
 import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { allRoutes } from '../../core/contract/index.ts';
@@ -28,7 +27,7 @@ import {
   transfer,
   UNACCEPTABLE_CLAIMS,
 } from '../support/scenario.ts';
-import { emptyBucket, operator, reachable } from './aws.ts';
+import { type Inventory, inventory, operator, reachable } from './aws.ts';
 import { cdk } from './cdk.ts';
 import { ACCOUNT, REGION } from './emulator.ts';
 import { progress } from './progress.ts';
@@ -67,9 +66,11 @@ describe.skipIf(outOfReach !== undefined)(
       'rooms-dev-realtime': v.object({ WebSocketUrl: v.string(), EventBusName: v.string() }),
     });
     let outputs: v.InferOutput<typeof outputsSchema>;
-    const served = () => ({ http: reachable(outputs['rooms-dev-http'].HttpApiUrl, reached().target.endpoint), issuer });
-    const sockets = () => reachable(outputs['rooms-dev-realtime'].WebSocketUrl, reached().target.endpoint);
+    const served = () => ({ http: reachable(outputs['rooms-dev-http'].HttpApiUrl, reached().target), issuer });
+    const sockets = () => reachable(outputs['rooms-dev-realtime'].WebSocketUrl, reached().target);
     let issuer = '';
+    /** What there is in the account before the first deployment. */
+    let bare: Inventory;
     const callers = callersOf(served);
     const { call, tokenOf } = callers;
     /** Of a room that the second deployment and the first know. */
@@ -89,6 +90,7 @@ describe.skipIf(outOfReach !== undefined)(
       setDefaultCACertificates([...getCACertificates('default'), readFileSync(target.certificate, 'utf8')]);
       progress('cdk bootstrap');
       await cdk(target, { issuer }, 'bootstrap');
+      bare = await inventory(target);
       progress('cdk deploy --all');
       await deploy(AUDIENCE);
       progress('Deployed; testing');
@@ -259,7 +261,7 @@ describe.skipIf(outOfReach !== undefined)(
       });
 
       it('puts what back ends should hear of on the event bus', async () => {
-        const { sqs, events } = operator(reached().target.endpoint);
+        const { sqs, events } = operator(reached().target);
         const QueueName = `back-end-${randomUUID()}`;
         const bus = { EventBusName: outputs['rooms-dev-realtime'].EventBusName };
         const QueueArn = `arn:aws:sqs:${REGION}:${ACCOUNT}:${QueueName}`;
@@ -307,6 +309,8 @@ describe.skipIf(outOfReach !== undefined)(
     it('changes with a second deployment, and keeps its data and its addresses', async () => {
       kept = await createRoom(callers);
       const before = outputs;
+      const later = { end_time: new Date(Date.now() + 3_600_000).toISOString() };
+      expect((await call(ALICE, 'POST', `/admin/room/${kept}`, later)).status).toBe(200);
       const other = await requestToken(issuer, ALICE, { aud: OTHER_AUDIENCE });
       expect(await statusWith(other)).toBe(401);
       await expect(connect(sockets(), { header: other })).rejects.toThrow(Refused);
@@ -319,39 +323,75 @@ describe.skipIf(outOfReach !== undefined)(
       // Who was let in before still is, and what there was is still there.
       expect(await call(ALICE, 'GET', `/participant/room/${kept}`)).toMatchObject({
         status: 200,
-        data: { room_id: kept },
+        data: { room_id: kept, ...later },
       });
     });
 
-    it.skipIf('keep' in given && given.keep)('leaves nothing behind when it is destroyed', async () => {
+    const keep = 'keep' in given && given.keep;
+    it.skipIf(keep)('leaves nothing behind when it is destroyed, not even what was uploaded', async () => {
       const { target } = reached();
-      const { dynamodb, s3, sqs, events, scheduler } = operator(target.endpoint);
-      const left = async () => ({
-        tables: (await dynamodb.send(new ListTablesCommand({}))).TableNames,
-        buckets: (await s3.send(new ListBucketsCommand({}))).Buckets?.map(({ Name }) => Name),
-        queues: (await sqs.send(new ListQueuesCommand({}))).QueueUrls ?? [],
-        buses: (await events.send(new ListEventBusesCommand({}))).EventBuses?.map(({ Name }) => Name),
-        schedules: (await scheduler.send(new ListScheduleGroupsCommand({}))).ScheduleGroups?.map(({ Name }) => Name),
-      });
+      const { s3 } = operator(target);
       const { BucketName, TableName } = outputs['rooms-dev-data'];
-      const there = await left();
-      expect(there.tables).toContain(TableName);
+      const there = await inventory(target);
+      expect(there.tables).toEqual([TableName]);
       expect(there.buckets).toContain(BucketName);
-      expect(there.queues).not.toEqual([]);
+      expect(there.schedules).toEqual([expect.stringContaining(kept)]);
+      for (const kind of ['alarms', 'apis', 'dashboards', 'functions', 'logs', 'queues', 'stacks'] as const)
+        expect(there[kind].length, kind).toBeGreaterThan(bare[kind].length);
+      expect((await s3.send(new ListObjectsV2Command({ Bucket: BucketName }))).KeyCount).toBeGreaterThan(0);
 
-      // S3 deletes no bucket that has files in it.
       progress('cdk destroy --all');
-      expect(await emptyBucket(s3, BucketName)).toBeGreaterThan(0);
       await cdk(target, { issuer, audience: AUDIENCE }, 'destroy', '--all', '--force');
-      expect(await left()).toEqual({
-        tables: [],
-        // That of cdk bootstrap.
-        buckets: [`cdk-hnb659fds-assets-${ACCOUNT}-${REGION}`],
-        queues: [],
-        buses: ['default'],
-        schedules: ['default'],
-      });
+      const { roles, ...left } = await inventory(target);
+      const { roles: rolesBefore, ...before } = bare;
+      expect(left).toEqual(before);
+      // It is a setting of the account, on which other APIs may rely by now.
+      const added = roles.filter((role) => !rolesBefore.includes(role));
+      expect(added).toEqual([expect.stringMatching(/GatewayLogging/)]);
       expect((await fetch(`${served().http}/participant/room`)).status).toBe(404);
+    });
+
+    it.skipIf(keep)('as prod, answers under its own domains, and is not destroyed by mistake', async () => {
+      const { target } = reached();
+      const certificate = `arn:aws:acm:${REGION}:${ACCOUNT}:certificate/0b9c1f5e-1d2c-4a53-9e66-d7f2f6c1a001`;
+      const prod = {
+        env: 'prod',
+        account: ACCOUNT,
+        region: REGION,
+        issuer,
+        audience: AUDIENCE,
+        allowedOrigins: 'https://ops.example.com',
+        httpDomain: 'rooms.example.com',
+        httpDomainCertificate: certificate,
+        webSocketDomain: 'live.rooms.example.com',
+        webSocketDomainCertificate: certificate,
+        alarmTarget: 'on-call@example.com',
+      };
+      const file = join(target.directory, 'prod.json');
+      progress('cdk deploy --all, as prod');
+      await cdk(target, prod, 'deploy', '--all', '--require-approval', 'never', '--outputs-file', file);
+      expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({
+        'rooms-prod-http': { HttpApiUrl: 'https://rooms.example.com', DomainAlias: expect.stringMatching(/amazonaws/) },
+        'rooms-prod-realtime': { WebSocketUrl: 'wss://live.rooms.example.com' },
+      });
+      // Emulator: WebSocket APIs do not answer under a domain of their own there.
+      const headers = { host: 'rooms.example.com', authorization: `Bearer ${await tokenOf(ALICE)}` };
+      const answered = await new Promise<string>((resolve, reject) => {
+        // The certificate is for where the emulator is.
+        const options = { headers, servername: 'localhost' };
+        const asked = request(new URL('/participant/room', target.endpoint), options, (response) => {
+          text(response).then(resolve, reject);
+        });
+        asked.on('error', reject).end();
+      });
+      expect(JSON.parse(answered)).toMatchObject({ data: [], page: { size: 0 } });
+
+      const there = await inventory(target);
+      expect(there.domains).toEqual(['live.rooms.example.com', 'rooms.example.com']);
+      expect(there.topics).toHaveLength(1);
+      progress('cdk destroy --all, of prod: refused');
+      await expect(cdk(target, prod, 'destroy', '--all', '--force')).rejects.toThrow(/TerminationProtection/i);
+      expect(await inventory(target)).toEqual(there);
     });
   },
 );

@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import threading
+from xml.sax.saxutils import escape
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -64,6 +65,7 @@ os.environ.update(
         "MINISTACK_SSL_CERT": str(home / "certificate.pem"),
         "MINISTACK_SSL_KEY": str(home / "key.pem"),
         "NODE_EXTRA_CA_CERTS": str(home / "certificate.pem"),
+        "NODE_OPTIONS": "--require " + str(pathlib.Path(__file__).with_name("lambda-runtime.cjs")),
         # Every request must be signed by a key that exists, and the policies of its role must allow it.
         "AUTH": "true",
         "LAMBDA_EXECUTOR": "local",
@@ -79,10 +81,54 @@ tempfile.tempdir = None
 
 from ministack import app  # noqa: E402 (reads the environment as it is loaded)
 from ministack.core import iam_actions  # noqa: E402
-from ministack.services import apigateway  # noqa: E402
+from ministack.services import apigateway, s3  # noqa: E402
 from ministack.services.cloudformation import provisioners  # noqa: E402
 
-# ministack has route responses, but CloudFormation in it does not know them. (Its sockets are two-way with or without.)
+# Emulator: of dynamodb:LeadingKeys, a condition key of IAM, ministack knows nothing, and lets everything through that is
+# conditioned on it. These are the partition keys that a request names; of a query of an index, the index's.
+FIRST_KEYS = ("PK", "GSI1PK")
+
+
+def leading_keys(body):
+    request = json.loads(body)
+    if "KeyConditionExpression" in request:
+        name, value = re.match(r"(#?\w+)\s*=\s*(:\w+)", request["KeyConditionExpression"]).groups()
+        name = request.get("ExpressionAttributeNames", {}).get(name, name)
+        return [request["ExpressionAttributeValues"][value]["S"]] if name in FIRST_KEYS else []
+    named = [request]
+    for item in request.get("TransactItems", []):
+        named += item.values()
+    keys = [each[part] for each in named for part in ("Key", "Item") if part in each]
+    for table in request.get("RequestItems", {}).values():
+        keys += table["Keys"]
+    return [key["PK"]["S"] for key in keys]
+
+
+service_context_without_keys = iam_actions.dynamodb_service_context
+
+
+def dynamodb_service_context(body):
+    keys = leading_keys(body)
+    return {**service_context_without_keys(body), **({"dynamodb:LeadingKeys": keys} if keys else {})}
+
+
+iam_actions.dynamodb_service_context = dynamodb_service_context
+
+# Emulator: CloudFormation in ministack refuses alarms of more than one metric. They are made, and never looked at.
+record_of_one_metric = provisioners._cw_metric_alarm_record
+
+
+def metric_alarm_record(name, props):
+    if not props.get("Metrics"):
+        return record_of_one_metric(name, props)
+    of_one = {**props, "Metrics": None, "MetricName": "several", "Namespace": "several"}
+    return {**record_of_one_metric(name, of_one), "MetricName": None, "Namespace": None, "Metrics": props["Metrics"]}
+
+
+provisioners._cw_metric_alarm_record = metric_alarm_record
+
+
+# Emulator: ministack has route responses, but CloudFormation in it does not know them. (Its sockets are two-way with or without.)
 
 
 def last(name):
@@ -109,10 +155,25 @@ provisioners._RESOURCE_HANDLERS["AWS::ApiGatewayV2::RouteResponse"] = {
     "delete": delete_route_response,
 }
 
-# Functions post to connections under the name that an API has in AWS, as they should; ministack knows it by another.
+# Emulator: of an API made by CloudFormation, ministack does not find what it says about other origins: it looks for
+# `allowOrigins`, and is given `AllowOrigins`.
+for name in ("_cors_response_headers", "_cors_preflight_response"):
+    answer = getattr(apigateway, name)
+    setattr(apigateway, name, lambda cors, origin, answer=answer: answer(provisioners._pascal_to_camel(cors), origin))
+
+# Emulator: CloudFormation in ministack makes buckets without their tags. By one, the function that empties a bucket which is
+# about to be deleted knows that it may.
+def tagging(tags):
+    pairs = "".join(f"<Tag><Key>{escape(tag['Key'])}</Key><Value>{escape(tag['Value'])}</Value></Tag>" for tag in tags)
+    return f"<Tagging><TagSet>{pairs}</TagSet></Tagging>".encode()
+
+
+provisioners._S3_BUCKET_CONFIGURATIONS += (("Tags", tagging, s3._put_bucket_tagging, s3._delete_bucket_tagging),)
+
+# Emulator: functions post to connections under the name that an API has in AWS, as they should; ministack knows it by another.
 app._EXECUTE_API_RE = re.compile(r"^([a-f0-9]{8})\.execute-api\.[a-z0-9-]+\.amazonaws\.com(?::\d+)?$")
 
-# A schedule of the default group is what ministack takes every schedule for when it looks at policies.
+# Emulator: a schedule of the default group is what ministack takes every schedule for when it looks at policies.
 take_for_default_group = iam_actions.extract_resource_arn
 
 

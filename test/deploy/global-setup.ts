@@ -76,7 +76,7 @@ async function start(directory: string, closers: (() => void)[]): Promise<Deploy
   closers.push(kill);
   const issuer = await startIams({ port: 0, audience: 'rooms' });
   closers.push(() => void issuer.close());
-  return { target: { endpoint, certificate, directory }, issuer: issuer.url, keep };
+  return { target: { endpoint, certificate, python, directory }, issuer: issuer.url, keep };
 }
 
 /** Between npm and this process there may be a shell that passes no signals on. */

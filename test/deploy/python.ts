@@ -27,7 +27,8 @@ export async function makePython(directory: string): Promise<string> {
   const made = join(environment, 'bin', 'python');
   try {
     // Wheels only: nothing is compiled on this machine.
-    const options = ['--quiet', '--disable-pip-version-check', '--no-input', '--only-binary', ':all:'];
+    // Nor to byte code, of which little is used: it is done as modules are loaded.
+    const options = ['--quiet', '--disable-pip-version-check', '--no-input', '--only-binary', ':all:', '--no-compile'];
     await run(made, ['-m', 'pip', 'install', ...options, '--requirement', REQUIREMENTS]);
   } catch (error) {
     throw new OutOfReach(`pip could not install ministack, the AWS emulator: ${lastLine(error)}`);
@@ -58,6 +59,9 @@ async function versionOf(python: string): Promise<{ major: number; minor: number
 
 /** What a command had to say last. */
 function lastLine(error: unknown): string {
-  const said = error instanceof Error && 'stderr' in error ? `${error.stderr}` : '';
-  return said.trim().split('\n').at(-1) || (error instanceof Error ? error.message : String(error));
+  if (!(error instanceof Error)) return String(error);
+  const said = (stream: 'stdout' | 'stderr'): string => (stream in error ? String(Reflect.get(error, stream)) : '');
+  if (said('stdout').includes('ensurepip is not available'))
+    return 'it has no ensurepip (Debian: apt-get install python3-venv)';
+  return said('stderr').trim().split('\n').at(-1) || error.message;
 }

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startVitest } from 'vitest/node';
 
@@ -29,7 +30,7 @@ if (typeof given === 'string') {
 } else {
   if (given.keep) process.env.ROOMS_DEPLOY_KEEP = '1';
   const vitest = await startVitest('test', [], {
-    project: ['deploy'],
+    config: fileURLToPath(new URL('vitest.config.ts', import.meta.url)),
     watch: false,
     // What is kept is closed by hand.
     ...(given.keep && { teardownTimeout: 2 ** 31 - 1 }),
