@@ -55,6 +55,10 @@ threading.Thread(target=end_with_starter, daemon=True).start()
 home = pathlib.Path(directory)
 make_certificate(home / "certificate.pem", home / "key.pem")
 (home / "tmp").mkdir()
+# Lambda has the AWS SDK at hand for functions that bring none, as those of the CDK do; and no other package.
+(home / "runtime").mkdir()
+repository = pathlib.Path(__file__).parents[2]
+(home / "runtime" / "@aws-sdk").symlink_to(repository / "node_modules" / "@aws-sdk")
 os.environ.update(
     {
         "GATEWAY_PORT": port,
@@ -65,6 +69,7 @@ os.environ.update(
         "MINISTACK_SSL_CERT": str(home / "certificate.pem"),
         "MINISTACK_SSL_KEY": str(home / "key.pem"),
         "NODE_EXTRA_CA_CERTS": str(home / "certificate.pem"),
+        "NODE_PATH": str(home / "runtime"),
         "NODE_OPTIONS": "--require " + str(pathlib.Path(__file__).with_name("lambda-runtime.cjs")),
         # Every request must be signed by a key that exists, and the policies of its role must allow it.
         "AUTH": "true",

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { findPort, HOST } from '../../local/listen.ts';
 
 const LAUNCHER = fileURLToPath(new URL('emulator.py', import.meta.url));
-const PACKAGES = fileURLToPath(new URL('../../node_modules', import.meta.url));
+const BIN = fileURLToPath(new URL('../../node_modules/.bin', import.meta.url));
 
 export const ACCOUNT = '123456789012';
 export const REGION = 'eu-central-1';
@@ -29,9 +29,8 @@ export interface Emulator {
 export async function startEmulator(python: string, directory: string): Promise<Emulator> {
   const port = await findPort(0);
   const child = spawn(python, [LAUNCHER, String(port), ACCOUNT, REGION, directory], {
-    // Nothing else: the developer's own AWS configuration is none of its business. Functions run on the Node of this repository,
-    // and those of the CDK find its AWS SDK, for Lambda has one. (Ours are ES modules, which do not look there.)
-    env: { PATH: [join(PACKAGES, '.bin'), process.env.PATH].join(delimiter), NODE_PATH: PACKAGES },
+    // Nothing else: the developer's own AWS configuration is none of its business. Functions run on the Node of this repository.
+    env: { PATH: [BIN, process.env.PATH].join(delimiter) },
     stdio: ['pipe', 'pipe', 'pipe'],
     // A group of its own, so that all of it can be ended at once.
     detached: true,
