@@ -1,0 +1,144 @@
+import { randomUUID } from 'node:crypto';
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { devNull } from 'node:os';
+import { routes } from '../core/contract/index.ts';
+import type { HttpEvent } from '../core/http/endpoint.ts';
+import { parseCommandLine } from '../local/command-line.ts';
+import { main, number, say } from './common/command.ts';
+import { ascending, quantile, rounded } from './common/numbers.ts';
+import { textTable } from './common/table.ts';
+import { calls, newRoom, quietly, withTable } from './common/world.ts';
+
+const SCRIPT = 'npm run bench:warm --';
+const HELP = `Usage: ${SCRIPT} [options]
+
+What an endpoint adds to its requests to DynamoDB once it runs: the time of its handler, with
+validation, log and answer, over the time of the very same requests sent through the same client
+without it. Both in turns on the same DynamoDB Local. Milliseconds: lower quartiles, which other
+processes on the machine disturb less than medians.
+
+  --rounds <n>   calls of each endpoint, after some that warm up (default: 200)
+  --quick        60 rounds
+  --json         print JSON in place of the table
+  --help         print this text
+`;
+
+/** Times in milliseconds: lower quartiles. */
+export interface Warm {
+  readonly operation: string;
+  readonly note: string;
+  readonly handler: number;
+  /** Its requests to DynamoDB alone. */
+  readonly bare: number;
+  readonly ratio: number;
+}
+
+/** As Lambda's JSON log format writes a line, and to where it costs no more. */
+async function logging<T>(work: () => Promise<T>): Promise<T> {
+  const { info } = console;
+  const file = openSync(devNull, 'w');
+  console.info = (message: unknown) => {
+    writeSync(file, `${JSON.stringify({ timestamp: new Date().toISOString(), level: 'INFO', message })}\n`);
+  };
+  try {
+    return await work();
+  } finally {
+    console.info = info;
+    closeSync(file);
+  }
+}
+
+const lowerQuartile = (times: readonly number[]): number => quantile(ascending(times), 0.25);
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+async function measure(rounds: number): Promise<Warm[]> {
+  say('Starting DynamoDB Local …');
+  return withTable(async () => {
+    // Loaded only now: the client reads its endpoint from the environment.
+    const { context, handlerOf, httpEvent } = await import('../test/support/event.ts');
+    const { recorded, renamed, replay } = await import('./common/replay.ts');
+    const room = await quietly(newRoom);
+    const all: Warm[] = [];
+    for (const { operation, note = '', request } of calls(room)) {
+      say(`${operation} …`);
+      const route = routes[operation];
+      const handler = await handlerOf(route);
+      // As Lambda has it: the event has been parsed before the handler is called.
+      const newEvent = () =>
+        httpEvent(route, request.headers ? { ...request, headers: { 'Idempotency-Key': randomUUID() } } : request);
+      const call = async (event: HttpEvent): Promise<string> => {
+        const { statusCode, body = '' } = await handler(event, context);
+        if (statusCode !== route.status) throw new Error(`${operation} answered ${statusCode}: ${body}`);
+        return body;
+      };
+      let answer = '';
+      const requests = await logging(() =>
+        recorded(async () => {
+          answer = await call(newEvent());
+        }),
+      );
+      // What creates a room works only once: each time another one.
+      const created = operation === 'createRoom' ? String(JSON.parse(answer).data.room_id) : undefined;
+      const again = () => (created ? renamed(requests, created, randomUUID()) : requests);
+      const withNewKey = (list: ReturnType<typeof again>) => {
+        const key = /IDEMPOTENCY#([^"]+)"/.exec(JSON.stringify(list))?.[1];
+        return key ? renamed(list, key, randomUUID()) : list;
+      };
+
+      const times = { handler: [] as number[], bare: [] as number[] };
+      await logging(async () => {
+        const warmUp = Math.ceil(rounds / 4);
+        for (let round = -warmUp; round < rounds; round++) {
+          const bare = withNewKey(again());
+          const event = newEvent();
+          const turns = { handler: () => call(event), bare: () => replay(bare) };
+          const order = round % 2 === 0 ? (['handler', 'bare'] as const) : (['bare', 'handler'] as const);
+          for (const who of order) {
+            const time = await timed(turns[who]);
+            if (round >= 0) times[who].push(time);
+          }
+        }
+      });
+      const [ofHandler, ofBare] = [lowerQuartile(times.handler), lowerQuartile(times.bare)];
+      all.push({
+        operation,
+        note,
+        handler: rounded(ofHandler, 2),
+        bare: rounded(ofBare, 2),
+        ratio: rounded(ofHandler / ofBare, 2),
+      });
+    }
+    return all;
+  });
+}
+
+const table = (all: readonly Warm[]): string =>
+  textTable(
+    ['endpoint', 'handler, ms', 'bare, ms', 'ratio'],
+    all.map(({ operation, note, handler, bare, ratio }) => [
+      `${operation}${note && ` (${note})`}`,
+      ...[handler, bare, ratio].map((each) => each.toFixed(2)),
+    ]),
+  );
+
+await main(async () => {
+  const { values } = parseCommandLine(
+    {
+      options: {
+        rounds: { type: 'string', default: '200' },
+        quick: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    },
+    `${SCRIPT} --help`,
+  );
+  if (values.help) return HELP;
+  const all = await measure(values.quick ? 60 : number('rounds', values.rounds, 1, 100_000));
+  return values.json ? JSON.stringify(all, null, 2) : table(all);
+});
