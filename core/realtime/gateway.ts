@@ -26,7 +26,8 @@ const MAX_SOCKETS = 256;
 
 let client: ApiGatewayManagementApiClient | undefined;
 
-const gateway = (): ApiGatewayManagementApiClient => {
+/** The one client of a process, made when it is first needed. */
+export const gateway = (): ApiGatewayManagementApiClient => {
   client ??= new ApiGatewayManagementApiClient({
     endpoint: env('CALLBACK_URL'),
     // We try again ourselves: the SDK would slow all connections down together when one is throttled.

@@ -1,17 +1,13 @@
-import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { CONNECTIONS_AT_ONCE } from '../../core/realtime/broadcast.ts';
-import { dynamodb, tableName } from '../../core/store/client.ts';
-import type { ConnectionItem, ParticipantItem } from '../../core/store/items.ts';
-import { connectionKey, connectionRoomKey, participantKey } from '../../core/store/keys.ts';
+import type { ParticipantItem } from '../../core/store/items.ts';
+import { connectionKey, participantKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
-import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
-import { behind } from '../support/behind.ts';
+import { deliver, send } from '../support/delivery.ts';
 import { data } from '../support/invoke.ts';
 import { type Management, startManagement } from '../support/management.ts';
-import { joined, newSocket, reply, type Socket } from '../support/socket.ts';
-import { messagesIn, recorded } from '../support/stream.ts';
+import { joined, reply, type Socket } from '../support/socket.ts';
+import { messagesIn } from '../support/stream.ts';
 import { newRoom, newUser } from '../support/world.ts';
 
 let management: Management;
@@ -31,16 +27,6 @@ async function roomOf(count: number) {
   return { room_id, admin, members, sockets };
 }
 
-const send = (room_id: string, as: string, ...texts: string[]) =>
-  recorded(async () => {
-    const sender = newSocket(as);
-    for (const text of texts) await reply('message', sender, { room_id, client_message_id: crypto.randomUUID(), text });
-  });
-/** What Lambda would get back for these records, and what was logged. */
-async function deliver(records: readonly DynamoDBRecord[]) {
-  const { result, lines } = await behind('deliver-messages', () => deliverMessages(messagesIn(records)));
-  return { failures: result.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier), lines };
-}
 const textsAt = ({ connection_id }: Socket) => management.received(connection_id).map(({ data }) => data.text);
 const isJoined = async (room_id: string, { connection_id }: Socket) =>
   (await get(connectionKey(room_id, connection_id))) !== undefined;
@@ -91,38 +77,6 @@ describe('messages', () => {
     const { lines } = await deliver(await send(room_id, admin, 'a secret between us'));
     expect(lines).toHaveLength(1);
     expect(JSON.stringify(lines)).not.toContain('secret');
-  });
-
-  test('reach a thousand connections of one room, each once and in order, within the bound', async () => {
-    const { room_id, admin, member } = await newRoom();
-    const items = Array.from({ length: 1_000 }, (_, n): ConnectionItem => {
-      const connection_id = `connection-${n}=`;
-      return {
-        ...connectionKey(room_id, connection_id),
-        ...connectionRoomKey(room_id, connection_id),
-        room_id,
-        connection_id,
-        participant_id: member,
-        token_expires_at: 4_000_000_000,
-        expires_at: 4_000_000_000,
-      };
-    });
-    for (let n = 0; n < items.length; n += 25)
-      await dynamodb.send(
-        new BatchWriteCommand({
-          RequestItems: { [tableName()]: items.slice(n, n + 25).map((Item) => ({ PutRequest: { Item } })) },
-        }),
-      );
-    const { failures, lines } = await deliver(await send(room_id, admin, ...ALL));
-    expect(failures).toEqual([]);
-    expect(lines).toEqual([expect.objectContaining({ level: 'info' })]);
-    expect(management.delivered).toHaveLength(3_000);
-    const seen = Map.groupBy(management.delivered, ({ connection_id }) => connection_id);
-    expect(seen.size).toBe(1_000);
-    for (const frames of seen.values()) expect(frames.map(({ frame }) => JSON.parse(frame).data.text)).toEqual(ALL);
-    // That there are many at a time is the point of the bound; that there are never more, its promise.
-    expect(management.peak()).toBeLessThanOrEqual(CONNECTIONS_AT_ONCE);
-    expect(management.peak()).toBeGreaterThan(CONNECTIONS_AT_ONCE / 2);
   });
 });
 

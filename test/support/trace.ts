@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { expect } from 'vitest';
 import type { Access } from '../../core/contract/route.ts';
 import { dynamodb } from '../../core/store/client.ts';
+import { patient } from './patient.ts';
 
 /*
  * Watches what a piece of code asks of AWS, without changing it: which permissions it takes, and how many of its requests to
@@ -86,12 +87,7 @@ function dynamodbPermissions(command: string, input: object): string[] {
   return [`${command} ${IndexName ? 'index ' : ''}${partitionOf(String(ExpressionAttributeValues[value]))}`];
 }
 
-// A hundred requests at once take DynamoDB Local longer than DynamoDB ever takes, on a machine that is busy: the client's time
-// limits are not what tests are about, and a request that was given up and sent again would be counted twice.
-const sender: object = dynamodb.config.requestHandler;
-if (!('updateHttpClientConfig' in sender && typeof sender.updateHttpClientConfig === 'function'))
-  throw new Error('The SDK no longer lets its time limits be changed.');
-for (const limit of ['connectionTimeout', 'requestTimeout']) sender.updateHttpClientConfig(limit, 60_000);
+patient(dynamodb);
 
 dynamodb.middlewareStack.add(
   (next, context) => async (args) => {
