@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { allRoutes, routes } from '../../core/contract/index.ts';
+import type { ActionName } from '../../core/contract/realtime.ts';
 import type { Variable } from '../../core/env.ts';
+import type { SocketHandler } from '../../core/realtime/action.ts';
 import { createTable, startDynamoDb } from '../../local/dynamodb.ts';
 import { dataTemplate } from '../../test/support/data-template.ts';
 import type { Operation, Request } from '../../test/support/event.ts';
+import { newSocket, type Socket, socketEvent } from '../../test/support/socket-event.ts';
 
 /*
  * What all benchmarks of endpoints share: DynamoDB Local with the table of the template, a room in it, and for each endpoint
@@ -123,4 +126,31 @@ export function calls({ room_id, admin, member, file_id }: Room): readonly Call[
   if (forgotten.length > 0)
     throw new Error(`No call measures ${forgotten.map(({ operation }) => operation).join(', ')}.`);
   return all;
+}
+
+export interface Frame {
+  readonly action: ActionName;
+  readonly connection: Socket;
+  readonly fields: object;
+}
+
+/** Frames of all actions that succeed, in this order. */
+export function frames({ room_id, member }: Room): readonly Frame[] {
+  const connection = newSocket(member);
+  return [
+    { action: 'ping', connection, fields: {} },
+    { action: 'join', connection, fields: { room_id } },
+    { action: 'message', connection, fields: { room_id, client_message_id: randomUUID(), text: 'x'.repeat(100) } },
+    { action: 'leave', connection, fields: { room_id } },
+  ];
+}
+
+/** Invokes the handler of an action. Throws where it did not succeed. */
+export async function sendFrame({ action, connection, fields }: Frame): Promise<void> {
+  const { context } = await import('../../test/support/event.ts');
+  const body = JSON.stringify({ action, request_id: randomUUID(), ...fields });
+  const file = new URL(`../../functions/realtime/${action}.ts`, import.meta.url).href;
+  const { handler }: { handler: SocketHandler } = await import(file);
+  const answer = await handler(socketEvent(action, connection, body), context);
+  if (!answer.body?.includes('"ok":true')) throw new Error(`${action} was answered with ${answer.body}`);
 }

@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto';
+import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
+import { ulid } from 'ulid';
+import { dynamodb, tableName } from '../../core/store/client.ts';
+import { messageKey, participantKey, roomKey, sentKey, userRoomKey } from '../../core/store/keys.ts';
+import { appendMessage } from '../../core/store/messages.ts';
+import { get } from '../../core/store/read.ts';
+import { newRoom, type Room, send } from './world.ts';
+
+/*
+ * Fills the table past what the API could in the time: one item of each kind is made by the API, and the others are copies under
+ * other keys. Load it only when the environment says where the table is.
+ */
+
+export interface Scale {
+  /** Participants of the room. */
+  readonly participants: number;
+  /** Rooms of its admin. */
+  readonly rooms: number;
+  /** Messages in its chat. */
+  readonly messages: number;
+}
+
+/** DynamoDB's limit for one BatchWriteItem. */
+const BATCH = 25;
+/** Batches that are under way together: more do not make DynamoDB Local faster. */
+const AT_ONCE = 4;
+
+async function write(items: Iterable<object>): Promise<void> {
+  const source = items[Symbol.iterator]();
+  const worker = async (): Promise<void> => {
+    for (;;) {
+      const batch: object[] = [];
+      for (let next = source.next(); !next.done; next = source.next()) {
+        batch.push(next.value);
+        if (batch.length === BATCH) break;
+      }
+      if (batch.length === 0) return;
+      await dynamodb.send(
+        new BatchWriteCommand({ RequestItems: { [tableName()]: batch.map((Item) => ({ PutRequest: { Item } })) } }),
+      );
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+}
+
+async function model<T extends object>(item: Promise<T | undefined>): Promise<T> {
+  const found = await item;
+  if (!found) throw new Error('There is no item to copy.');
+  return found;
+}
+
+/** A room of this scale, with a file. */
+export async function roomOf({ participants, rooms, messages }: Scale): Promise<Room> {
+  const room = await newRoom();
+  const { room_id, admin, member } = room;
+  const participant = await model(get(participantKey(room_id, member)));
+  function* others(): Generator<object> {
+    for (let n = 2; n < participants; n++) {
+      const participant_id = randomUUID();
+      const keys = { ...participantKey(room_id, participant_id), ...userRoomKey(room_id, participant_id) };
+      yield { ...participant, ...keys, participant_id };
+    }
+  }
+  await write(others());
+
+  const other = await send('createRoom', { as: admin, body: { name: 'Another room' } });
+  const otherId = String(other.room_id);
+  const [item, inIt] = await Promise.all([model(get(roomKey(otherId))), model(get(participantKey(otherId, admin)))]);
+  function* more(): Generator<object> {
+    for (let n = 2; n < rooms; n++) {
+      const id = randomUUID();
+      yield { ...item, ...roomKey(id), room_id: id };
+      yield { ...inIt, ...participantKey(id, admin), ...userRoomKey(id, admin), room_id: id };
+    }
+  }
+  await write(more());
+
+  const now = new Date().toISOString();
+  const said = { room_id, sender_id: member, client_message_id: randomUUID(), text: 'x'.repeat(100), now };
+  const first = await appendMessage(said);
+  const [message, sent] = await Promise.all([
+    model(get(messageKey(room_id, first.message_id))),
+    model(get(sentKey(room_id, member, said.client_message_id))),
+  ]);
+  function* history(): Generator<object> {
+    for (let n = 1; n < messages; n++) {
+      const [message_id, client_message_id] = [ulid(), randomUUID()];
+      yield { ...message, ...messageKey(room_id, message_id), message_id, client_message_id };
+      // Those of the last day: older ones have expired. A tenth is more than any long history has.
+      if (n % 10 === 0) yield { ...sent, ...sentKey(room_id, member, client_message_id), message_id };
+    }
+  }
+  await write(history());
+  return room;
+}

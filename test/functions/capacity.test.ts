@@ -1,0 +1,75 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { beforeAll, describe, expect, inject, test } from 'vitest';
+import { roomOf, type Scale } from '../../bench/common/fill.ts';
+import { layoutOf, meter, type Units } from '../../bench/common/units.ts';
+import { calls, frames, quietly, send, sendFrame } from '../../bench/common/world.ts';
+import { allRoutes } from '../../core/contract/index.ts';
+import { actions } from '../../core/contract/realtime.ts';
+import { tableName } from '../../core/store/client.ts';
+
+/**
+ * Capacity units of each call, which are what DynamoDB is paid for: read, write. A room of 200 participants costs what a room
+ * of two does, but for the page that is asked for.
+ */
+const BUDGET: Readonly<Record<string, readonly [number, number]>> = {
+  createRoom: [0, 5],
+  'createRoom, with 10 others and a key': [0, 37],
+  changeRoom: [0, 1],
+  'addParticipants, 10': [1, 32],
+  'removeParticipants, 10': [0, 32],
+  grantAdmin: [1, 4],
+  revokeAdmin: [1, 1],
+  'listRooms, page of 50': [26.5, 0],
+  getRoom: [2, 0],
+  'listParticipants, page of 50': [7, 0],
+  updateProfile: [0, 2],
+  'listMessages, page of 50': [7, 0],
+  createUpload: [2, 4],
+  createDownload: [3, 0],
+  'endRoom, in an hour': [0, 1],
+  ping: [0, 1],
+  join: [2, 6],
+  message: [2, 5],
+  leave: [0, 4],
+};
+
+const SMALL: Scale = { participants: 2, rooms: 2, messages: 2 };
+const LARGE: Scale = { participants: 200, rooms: 200, messages: 300 };
+
+let count: (work: () => Promise<unknown>) => Promise<Units>;
+beforeAll(() => {
+  count = meter(new DynamoDBClient(), layoutOf(tableName(), inject('table')));
+});
+
+async function unitsIn(scale: Scale): Promise<Record<string, Units>> {
+  const room = await quietly(() => roomOf(scale));
+  const units: Record<string, Units> = {};
+  for (const { operation, note, request } of calls(room))
+    units[note ? `${operation}, ${note}` : operation] = await quietly(() => count(() => send(operation, request)));
+  for (const frame of frames(room)) units[frame.action] = await quietly(() => count(() => sendFrame(frame)));
+  return units;
+}
+
+const budget = Object.fromEntries(Object.entries(BUDGET).map(([call, [rcu, wcu]]) => [call, { rcu, wcu }]));
+
+describe('capacity units', () => {
+  test('are budgeted for every endpoint and every action', () => {
+    const budgeted = Object.keys(BUDGET).map((call) => call.split(',')[0]);
+    const all = [...allRoutes.map(({ operation }) => operation), ...Object.keys(actions)];
+    expect([...new Set(budgeted)].sort()).toEqual(all.sort());
+  });
+
+  test('of each call in a large room are those of the budget', async () => {
+    expect(await unitsIn(LARGE)).toEqual(budget);
+  });
+
+  test('of each call in a small room are the same, or fewer where its page is smaller', async () => {
+    const small = await unitsIn(SMALL);
+    const paged = Object.keys(budget).filter((call) => call.includes('page'));
+    for (const [call, { rcu, wcu }] of Object.entries(budget)) {
+      if (!paged.includes(call)) expect({ call, ...small[call] }).toEqual({ call, rcu, wcu });
+      else expect(small[call]?.rcu, call).toBeLessThan(rcu);
+    }
+    expect(paged).toHaveLength(3);
+  });
+});
