@@ -67,7 +67,10 @@ function settings(): Settings | undefined {
   return { sizes: numbers('sizes', 1, 5_000), bounds: numbers('bounds', 1, 1_000), latency, rounds, json: values.json };
 }
 
-/** The next message of a process that has this shape. */
+/** Only ends what hangs, in milliseconds. */
+const PATIENCE_MS = 120_000;
+
+/** The next message of a process that has this shape. Throws where the process ends, or does not say anything for long. */
 async function message<Schema extends v.GenericSchema>(
   child: ChildProcess,
   schema: Schema,
@@ -77,10 +80,16 @@ async function message<Schema extends v.GenericSchema>(
     if (v.is(schema, data)) resolve(data);
   };
   const onExit = (code: number | null) => reject(new Error(`${child.spawnargs[1]} ended with ${code}.`));
+  const timer = setTimeout(
+    () => reject(new Error(`${child.spawnargs[1]} has said nothing for ${PATIENCE_MS / 1_000} s.`)),
+    PATIENCE_MS,
+  );
   child.on('message', onMessage).once('exit', onExit);
+  if (child.exitCode !== null) onExit(child.exitCode);
   try {
     return await promise;
   } finally {
+    clearTimeout(timer);
     child.off('message', onMessage).off('exit', onExit);
   }
 }
@@ -135,7 +144,8 @@ async function measureSize(
   const listeners = start('listeners', `${url.replace('http', 'ws')}/v1`, size);
   try {
     await message(listeners, v.object({ ready: v.literal(true) }));
-    while (ids.length < size) await new Promise((resolve) => setTimeout(resolve, 10));
+    // The gateway has accepted them all; that it says so may be on its way.
+    while (ids.length < size) await message(gateway, v.object({ connection_id: v.string() }));
     await fill(room_id, ids);
     const lines: Line[] = [];
     const ulid = monotonicFactory();
@@ -143,6 +153,8 @@ async function measureSize(
       const all: number[][] = [];
       for (let round = 0; round <= rounds; round++) {
         const received = message(listeners, v.object({ times: v.array(v.number()) }));
+        // Where sending fails, nobody waits for it any more.
+        received.catch(() => {});
         const sent_at = new Date().toISOString();
         const event: RoomEvent = {
           type: 'message',
