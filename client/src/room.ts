@@ -348,6 +348,8 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
         const message = await abortable(request, signal);
         // Should the broadcast of it be late or lost, the sender has seen it all the same.
         onEvent(messageEvent(message));
+        // Joined this very moment: the timer of the join, which gives events out, comes before this one.
+        if (!started) await sleep(0);
         return message;
       } catch (error) {
         signal?.throwIfAborted();

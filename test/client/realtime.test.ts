@@ -363,13 +363,13 @@ test('a token that expires while connected is replaced, and what was refused is 
 
 test('a token that is refused ends the first connect with an error that says so', async () => {
   const token = vi.fn(({ refresh }: TokenRequest) => unsignedToken('alice', refresh ? -10 : -20));
-  const connecting = clientOf('alice', { token, connectMs: 300 }).connect();
+  const connecting = clientOf('alice', { token, connectMs: 2_000, reconnectMaxMs: 100 }).connect();
   await expect(connecting).rejects.toMatchObject({ code: 'network_error', message: /access token was refused/ });
   expect(token).toHaveBeenCalledWith({ refresh: true });
   // The try that was under way ends, and is the last.
-  await sleep(100);
+  await sleep(500);
   const before = server.tokens.length;
-  await sleep(200);
+  await sleep(500);
   expect(server.tokens).toHaveLength(before);
 });
 
@@ -473,6 +473,18 @@ test('a listener that throws keeps nobody from anything', async () => {
   expect(heard).toEqual(['one', 'two']);
   expect(reported).toHaveBeenCalledTimes(2);
   reported.mockRestore();
+});
+
+test('who joins, sends and leaves without a pause has heard the message', async () => {
+  const { connection, room_id } = await meeting();
+  for (let n = 0; n < 50; n++) {
+    const room = await connection.join(room_id);
+    const heard: (string | null)[] = [];
+    room.on('message', ({ text }) => heard.push(text));
+    await room.send({ text: `message ${n}` });
+    await room.leave();
+    expect(heard).toEqual([`message ${n}`]);
+  }
 });
 
 test('leaving a loop ends only the loop', async () => {
