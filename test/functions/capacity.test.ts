@@ -1,37 +1,12 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { beforeAll, describe, expect, inject, test } from 'vitest';
+import { CAPACITY } from '../../bench/common/budget.ts';
 import { roomOf, type Scale } from '../../bench/common/fill.ts';
 import { layoutOf, meter, type Units } from '../../bench/common/units.ts';
 import { calls, frames, quietly, send, sendFrame } from '../../bench/common/world.ts';
 import { allRoutes } from '../../core/contract/index.ts';
 import { actions } from '../../core/contract/realtime.ts';
 import { tableName } from '../../core/store/client.ts';
-
-/**
- * Capacity units of each call, which are what DynamoDB is paid for: read, write. A room of 200 participants costs what a room
- * of two does, but for the page that is asked for.
- */
-const BUDGET: Readonly<Record<string, readonly [number, number]>> = {
-  createRoom: [0, 5],
-  'createRoom, with 10 others and a key': [0, 37],
-  changeRoom: [0, 1],
-  'addParticipants, 10': [1, 32],
-  'removeParticipants, 10': [0, 32],
-  grantAdmin: [1, 4],
-  revokeAdmin: [1, 1],
-  'listRooms, page of 50': [26.5, 0],
-  getRoom: [2, 0],
-  'listParticipants, page of 50': [7, 0],
-  updateProfile: [0, 2],
-  'listMessages, page of 50': [7, 0],
-  createUpload: [2, 4],
-  createDownload: [3, 0],
-  'endRoom, in an hour': [0, 1],
-  ping: [0, 1],
-  join: [2, 6],
-  message: [2, 5],
-  leave: [0, 4],
-};
 
 const SMALL: Scale = { participants: 2, rooms: 2, messages: 2 };
 const LARGE: Scale = { participants: 200, rooms: 200, messages: 300 };
@@ -50,11 +25,11 @@ async function unitsIn(scale: Scale): Promise<Record<string, Units>> {
   return units;
 }
 
-const budget = Object.fromEntries(Object.entries(BUDGET).map(([call, [rcu, wcu]]) => [call, { rcu, wcu }]));
+const budget = Object.fromEntries(Object.entries(CAPACITY).map(([call, [rcu, wcu]]) => [call, { rcu, wcu }]));
 
 describe('capacity units', () => {
   test('are budgeted for every endpoint and every action', () => {
-    const budgeted = Object.keys(BUDGET).map((call) => call.split(',')[0]);
+    const budgeted = Object.keys(CAPACITY).map((call) => call.split(',')[0]);
     const all = [...allRoutes.map(({ operation }) => operation), ...Object.keys(actions)];
     expect([...new Set(budgeted)].sort()).toEqual(all.sort());
   });

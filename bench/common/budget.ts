@@ -1,0 +1,36 @@
+import type { Units } from './units.ts';
+
+type Budget = readonly [rcu: number, wcu: number];
+
+/**
+ * Capacity units of each call, which are what DynamoDB is paid for: read, write. A room of 10,000 participants costs what a room
+ * of two does, but for the page that is asked for. A test (test/functions/capacity.test.ts) counts them.
+ */
+export const CAPACITY = {
+  createRoom: [0, 5],
+  'createRoom, with 10 others and a key': [0, 37],
+  changeRoom: [0, 1],
+  'addParticipants, 10': [1, 32],
+  'removeParticipants, 10': [0, 32],
+  grantAdmin: [1, 4],
+  revokeAdmin: [1, 1],
+  'listRooms, page of 50': [26.5, 0],
+  getRoom: [2, 0],
+  'listParticipants, page of 50': [7, 0],
+  updateProfile: [0, 2],
+  'listMessages, page of 50': [7, 0],
+  createUpload: [2, 4],
+  createDownload: [3, 0],
+  'endRoom, in an hour': [0, 1],
+  ping: [0, 1],
+  join: [2, 6],
+  message: [2, 5],
+  leave: [0, 4],
+} as const satisfies Readonly<Record<string, Budget>>;
+
+export type Counted = keyof typeof CAPACITY;
+
+export const unitsOf = (call: Counted): Units => {
+  const [rcu, wcu] = CAPACITY[call];
+  return { rcu, wcu };
+};

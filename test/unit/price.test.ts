@@ -1,0 +1,40 @@
+import { describe, expect, test } from 'vitest';
+import { CAPACITY } from '../../bench/common/budget.ts';
+import { ASSUMPTIONS, kubernetesFloor, priceOf, total } from '../../bench/common/price-model.ts';
+import { KUBERNETES, PRICES } from '../../bench/prices.ts';
+
+describe('the price', () => {
+  test('of a message is what it takes: a frame, its reply, and one frame for each receiver', () => {
+    const { message } = priceOf({ ...ASSUMPTIONS, participants: 10 });
+    expect(message['API Gateway']).toBeCloseTo(12e-6, 12);
+    // Sent, and read by the fan-out: ten connections of 0.4 KB are one read of 4 KB.
+    const [rcu, wcu] = CAPACITY.message;
+    expect(message.DynamoDB).toBeCloseTo((rcu + 1) * 0.125e-6 + wcu * 0.625e-6, 12);
+    expect(message.Lambda).toBeGreaterThan(2 * PRICES.lambdaRequest.dollars);
+  });
+
+  test('of a room-hour grows with those who are there, what they say, and how often they ping', () => {
+    const price = (more: Partial<typeof ASSUMPTIONS>) => total(priceOf({ ...ASSUMPTIONS, ...more }).roomHour);
+    const usual = price({});
+    expect(price({ participants: 20 })).toBeGreaterThan(1.9 * usual);
+    expect(price({ messages: 120 })).toBeGreaterThan(usual);
+    expect(price({ pingSeconds: 240 })).toBeLessThan(usual);
+    expect(price({ hours: 8 })).toBeLessThan(usual);
+  });
+
+  test('of nothing is nothing but storage; that of a cluster is the sum of its parts', () => {
+    expect(total(priceOf({ ...ASSUMPTIONS, messages: 0, participants: 0, hours: Infinity }).roomHour)).toBe(0);
+    expect(kubernetesFloor()).toBeCloseTo(
+      KUBERNETES.reduce((sum, { count, dollars }) => sum + count * dollars, 0),
+      6,
+    );
+    expect(kubernetesFloor()).toBeGreaterThan(300);
+  });
+
+  test('has a source for every number', () => {
+    for (const { dollars, source } of [...Object.values(PRICES), ...KUBERNETES]) {
+      expect(dollars).toBeGreaterThan(0);
+      expect(source).toMatch(/^https:\/\/aws\.amazon\.com\//);
+    }
+  });
+});
