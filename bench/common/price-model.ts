@@ -58,6 +58,15 @@ const times = (count: number, bill: Bill): Bill =>
   Object.fromEntries(Object.entries(bill).map(([name, dollars]) => [name, count * dollars])) as Bill;
 export const total = (bill: Bill): number => sum(Object.values(bill));
 
+/**
+ * Pings of a client in an hour. Every frame it gets puts off the next one; messages come at random (a Poisson process), so that
+ * a silence of `seconds` has the probability e^(-rate × seconds).
+ */
+function pingsAnHour(messages: number, seconds: number): number {
+  if (messages === 0) return 3_600 / seconds;
+  return messages / Math.expm1((messages / 3_600) * seconds);
+}
+
 /** What one hour of a room costs, and what one message costs. */
 export function priceOf(assumed: Assumptions): { roomHour: Bill; message: Bill } {
   const { participants, hours, messages, pingSeconds } = assumed;
@@ -105,9 +114,7 @@ export function priceOf(assumed: Assumptions): { roomHour: Bill; message: Bill }
     // Others see them come, set their name, and go.
     times(3, fanOut),
   ]);
-  // Every frame a client gets puts off its next ping.
-  const silence = Math.max(0, 3_600 - messages * pingSeconds) / 3_600;
-  const pings = times(participants * silence * (3_600 / pingSeconds), frame('ping'));
+  const pings = times(participants * pingsAnHour(messages, pingSeconds), frame('ping'));
   const connected = gateway(participants * 60 * PRICES.connectionMinute.dollars);
   return {
     roomHour: plus([
