@@ -1,0 +1,241 @@
+import { unitsOf } from './budget.ts';
+import { ascending, quantile, sum } from './numbers.ts';
+import { randomFrom } from './random.ts';
+
+/*
+ * What happens at scale, from the units that tests count and from AWS's documented limits. Rates are for a second.
+ */
+
+/** Documented limits. Those that AWS raises on request are marked. */
+export const LIMITS = {
+  partitionWrites: {
+    value: 1_000,
+    what: 'write units of a partition',
+    source: 'https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html',
+  },
+  partitionReads: {
+    value: 3_000,
+    what: 'read units of a partition',
+    source: 'https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html',
+  },
+  tableWrites: {
+    value: 40_000,
+    what: 'write units of a table on demand (can be raised)',
+    source: 'https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html',
+  },
+  tableReads: {
+    value: 40_000,
+    what: 'read units of a table on demand (can be raised)',
+    source: 'https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html',
+  },
+  newConnections: {
+    value: 500,
+    what: 'new WebSockets of an account (can be raised)',
+    source:
+      'https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html',
+  },
+  gatewayRequests: {
+    value: 10_000,
+    what: 'requests, frames and posts to connections of an account (can be raised)',
+    source: 'https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html',
+  },
+  concurrency: {
+    value: 1_000,
+    what: 'invocations at the same time (can be raised)',
+    source: 'https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html',
+  },
+} as const;
+
+export type Limit = keyof typeof LIMITS;
+
+/** What users do. */
+export interface Workload {
+  readonly name: string;
+  readonly rooms: number;
+  /** Participants of each room, all connected. */
+  readonly participants: number;
+  /** Messages in each room and hour. */
+  readonly messages: number;
+  /** Users, and how often each of them lists rooms in a day. */
+  readonly users: number;
+  readonly listingsADay: number;
+  /** Rooms that a user was added to: what is stored. */
+  readonly roomsAUser: number;
+  /** Connections that are made in a second. */
+  readonly connects: number;
+}
+
+const HOUR = 3_600;
+const DAY = 24 * HOUR;
+/** A connection item, in KB. */
+const CONNECTION_KB = 0.4;
+/** A participant, in KB, in the table and in the index. */
+const PARTICIPANT_KB = 0.35;
+const INDEXED_KB = 0.25;
+/** At its busiest hour, a day's load is this many times the average. */
+const PEAK = 3;
+const PARTITION_GB = 10;
+/** Seconds that a function takes, and posts that one fan-out does in a second: npm run bench:fanout has 1,500 to 2,500. */
+const FUNCTION_SECONDS = 0.025;
+export const POSTS_A_SECOND = 2_000;
+
+const perSecond = ({ rooms, messages }: Workload): number => (rooms * messages) / HOUR;
+
+export interface Load {
+  readonly limit: Limit;
+  readonly load: number;
+  /** Load over limit. */
+  readonly share: number;
+}
+
+/** The loads of a workload against each limit, the heaviest first. */
+export function loadsOf(workload: Workload): readonly Load[] {
+  const { rooms, participants, messages, users, listingsADay, connects } = workload;
+  const sent = perSecond(workload);
+  const posts = sent * participants;
+  const [message, listing, join] = [unitsOf('message'), unitsOf('listRooms, page of 50'), unitsOf('join')];
+  const listings = (PEAK * users * listingsADay) / DAY;
+  const fanOutReads = (participants * CONNECTION_KB) / 4;
+  // One room: its chat is one partition key, its item, participants and connections are another.
+  const ofRoom = messages / HOUR;
+  // Messages that come while one is delivered are delivered together: no more than one read for each second of posting.
+  const fanOuts = Math.min(ofRoom, POSTS_A_SECOND / participants);
+  const connectsToRoom = connects / rooms;
+  const loads: Record<Limit, number> = {
+    // The connection's count of frames lies elsewhere: one unit of the message's.
+    partitionWrites: Math.max(ofRoom * (message.wcu - 1), connectsToRoom * (join.wcu - 1)),
+    partitionReads: ofRoom * message.rcu + fanOuts * fanOutReads + connectsToRoom * join.rcu,
+    tableWrites: sent * message.wcu + connects * join.wcu,
+    tableReads: sent * message.rcu + rooms * fanOuts * fanOutReads + listings * listing.rcu + connects * join.rcu,
+    newConnections: connects,
+    gatewayRequests: posts + 2 * sent + listings + 2 * connects,
+    concurrency: sent * FUNCTION_SECONDS + posts / POSTS_A_SECOND + listings * FUNCTION_SECONDS,
+  };
+  return (Object.keys(loads) as Limit[])
+    .map((limit) => ({ limit, load: loads[limit], share: loads[limit] / LIMITS[limit].value }))
+    .sort((a, b) => b.share - a.share);
+}
+
+export const WORKLOADS: readonly Workload[] = [
+  {
+    name: '1,000,000 rooms at the same time',
+    rooms: 1_000_000,
+    participants: 10,
+    messages: 60,
+    users: 0,
+    listingsADay: 0,
+    roomsAUser: 10,
+    // Each stays an hour.
+    connects: (1_000_000 * 10) / HOUR,
+  },
+  {
+    name: '100,000,000 users',
+    rooms: 1,
+    participants: 0,
+    messages: 0,
+    users: 100_000_000,
+    listingsADay: 5,
+    roomsAUser: 10,
+    connects: 0,
+  },
+  {
+    name: 'one room of 100 with 100,000 messages an hour',
+    rooms: 1,
+    participants: 100,
+    messages: 100_000,
+    users: 0,
+    listingsADay: 0,
+    roomsAUser: 1,
+    connects: 0,
+  },
+  {
+    name: 'one room of 10,000 with 100,000 messages an hour, all of whom join within a minute',
+    rooms: 1,
+    participants: 10_000,
+    messages: 100_000,
+    users: 0,
+    listingsADay: 0,
+    roomsAUser: 1,
+    connects: 10_000 / 60,
+  },
+];
+
+/** Gigabytes of the participants of all users, in table and index, and the partitions that hold them. */
+export function storage({ users, roomsAUser }: Workload): { gigabytes: number; partitions: number } {
+  const gigabytes = (users * roomsAUser * (PARTICIPANT_KB + INDEXED_KB)) / 1e6;
+  return { gigabytes, partitions: Math.ceil(gigabytes / PARTITION_GB) };
+}
+
+/** A number of events that come at random with this mean (Knuth; the normal distribution where it is large). */
+function poisson(mean: number, random: () => number): number {
+  if (mean > 50)
+    return Math.max(
+      0,
+      Math.round(mean + Math.sqrt(mean) * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())),
+    );
+  const end = Math.exp(-mean);
+  let product = random();
+  let count = 0;
+  while (product > end) {
+    product *= random();
+    count++;
+  }
+  return count;
+}
+
+/**
+ * Spreads the messages of many rooms over the partitions that a table of that load has at least, by the hash of their keys, for
+ * some seconds. Answers with the write units of the average and of the busiest partition in the busiest second.
+ */
+export function partitionHeat(workload: Workload, seconds = 60): { partitions: number; mean: number; hottest: number } {
+  const random = randomFrom(1);
+  const units = unitsOf('message').wcu - 1;
+  const total = perSecond(workload) * units;
+  // DynamoDB splits a partition that is near its limit: it has twice as many as are needed at least.
+  const partitions = Math.ceil((2 * total) / LIMITS.partitionWrites.value);
+  let hottest = 0;
+  const mean = total / partitions;
+  // How many rooms a partition has differs, too.
+  const rooms = Array.from({ length: partitions }, () => poisson(workload.rooms / partitions, random));
+  for (let second = 0; second < seconds; second++)
+    for (const count of rooms) hottest = Math.max(hottest, units * poisson((count * workload.messages) / HOUR, random));
+  return { partitions, mean, hottest };
+}
+
+/** Lambda hands over at most this many records of a partition key together (lib/constructs/stream-reader.ts). */
+const BATCH = 100;
+/** What an invocation takes before it posts, in seconds: the stream is read four times a second, the connections once. */
+const POLL_SECONDS = 0.25;
+const START_SECONDS = 0.02;
+
+/**
+ * Delivers the messages of one room, which come at random: one invocation at a time, as their order demands, each with all that
+ * have come meanwhile. Answers with seconds from a message's being stored to its last receiver's having it; undefined where
+ * more come than can be delivered.
+ */
+export function deliveryDelay(
+  participants: number,
+  messagesAnHour: number,
+  seconds = 600,
+): { median: number; p99: number } | undefined {
+  const rate = messagesAnHour / HOUR;
+  if (rate * participants >= POSTS_A_SECOND) return undefined;
+  const random = randomFrom(2);
+  const arrivals: number[] = [];
+  for (let time = 0; time < seconds; time += -Math.log(1 - random()) / rate) arrivals.push(time);
+  const delays: number[] = [];
+  let free = 0;
+  for (let next = 0; next < arrivals.length; ) {
+    const first = arrivals[next] ?? 0;
+    const begin = Math.max(first + POLL_SECONDS * random(), free);
+    let end = next;
+    while (end < arrivals.length && end - next < BATCH && (arrivals[end] ?? 0) <= begin) end++;
+    free = begin + START_SECONDS + ((end - next) * participants) / POSTS_A_SECOND;
+    for (; next < end; next++) delays.push(free - (arrivals[next] ?? 0));
+  }
+  const sorted = ascending(delays);
+  return { median: quantile(sorted, 0.5), p99: quantile(sorted, 0.99) };
+}
+
+/** Events that are posted when all of a room join one after the other: each is told to those who are there already. */
+export const joinPosts = (participants: number): number => sum(Array.from({ length: participants }, (_, n) => n));

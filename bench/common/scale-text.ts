@@ -1,0 +1,77 @@
+import {
+  deliveryDelay,
+  joinPosts,
+  LIMITS,
+  loadsOf,
+  POSTS_A_SECOND,
+  partitionHeat,
+  storage,
+  WORKLOADS,
+  type Workload,
+} from './scale-model.ts';
+import { markdownTable } from './table.ts';
+
+/** The program that writes this, as its users know it. */
+export const PROGRAM = 'npm run bench:scale';
+
+const whole = (value: number): string => Math.round(value).toLocaleString('en');
+const figure = (value: number): string => (value >= 10 ? whole(value) : String(Math.round(value * 100) / 100));
+const share = (value: number): string => (value >= 10 ? `${whole(value)} ×` : `${figure(value * 100)} %`);
+
+function loads(workload: Workload): string {
+  return markdownTable(
+    ['limit, a second', 'load', 'limit', 'share'],
+    loadsOf(workload)
+      .filter(({ load }) => load > 0)
+      .map(({ limit, load, share: of }) => [
+        `[${LIMITS[limit].what}](${LIMITS[limit].source})`,
+        figure(load),
+        whole(LIMITS[limit].value),
+        share(of),
+      ]),
+  );
+}
+
+const seconds = (value: number): string => (value < 1 ? `${whole(value * 1_000)} ms` : `${figure(value)} s`);
+
+function delays(): string {
+  const sizes = [2, 10, 50, 70, 100, 1_000];
+  const rates = [60, 1_000, 10_000, 100_000];
+  return markdownTable(
+    ['participants', ...rates.map((rate) => `${whole(rate)} messages an hour`)],
+    sizes.map((size) => [
+      whole(size),
+      ...rates.map((rate) => {
+        const delay = deliveryDelay(size, rate);
+        return delay ? `${seconds(delay.median)}; ${seconds(delay.p99)}` : 'never catches up';
+      }),
+    ]),
+  );
+}
+
+/** The figures of docs/scale.md. */
+export function scaleText(): string {
+  const [many, users] = WORKLOADS;
+  if (!many || !users) throw new Error('There are no workloads.');
+  const heat = partitionHeat(many);
+  const stored = storage(users);
+  return [
+    ...WORKLOADS.flatMap((workload) => [`### ${workload.name}`, loads(workload)]),
+    '### How evenly rooms lie',
+    `The chats of 1,000,000 rooms make ${whole(heat.partitions * heat.mean)} write units a second. Spread by the hash of their ` +
+      `keys over ${heat.partitions} partitions, which is twice as many as must be there, the average partition has ` +
+      `${whole(heat.mean)} of 1,000, and the busiest in the busiest of sixty seconds ${whole(heat.hottest)}.`,
+    '### What users take',
+    `100,000,000 users with ${users.roomsAUser} rooms each are ${whole(stored.gigabytes)} GB of participants, in the table and ` +
+      `its index: at least ${stored.partitions} partitions by size. A user's rooms are one key of the index: a user who is added ` +
+      'to more than 1,000 rooms in a second would heat it, and nobody is.',
+    '### How late a message is',
+    'From its being stored to the last receiver: median, and 99 in a hundred. One room, whose order lets only one invocation ' +
+      `deliver at a time, ${whole(POSTS_A_SECOND)} posts a second.`,
+    delays(),
+    '### Who comes and goes',
+    `That somebody has come is told to all who are there. When 10,000 join one room, that is ${whole(joinPosts(10_000))} posts, ` +
+      `${whole(joinPosts(10_000) / LIMITS.gatewayRequests.value / 60)} minutes of the account's default quota; for 1,000 it is ` +
+      `${whole(joinPosts(1_000) / LIMITS.gatewayRequests.value)} seconds.`,
+  ].join('\n\n');
+}

@@ -1,0 +1,24 @@
+/*
+ * Parts of documents that a program writes: between two comments of Markdown, which name the program.
+ */
+
+const begin = (program: string): string => `<!-- written by ${program}: begin -->`;
+const end = (program: string): string => `<!-- written by ${program}: end -->`;
+
+function bounds(text: string, program: string): [number, number] {
+  const [start, stop] = [text.indexOf(begin(program)), text.indexOf(end(program))];
+  if (start < 0 || stop < start) throw new Error(`The document has no section that ${program} writes.`);
+  return [start + begin(program).length, stop];
+}
+
+/** What stands in a section. */
+export function sectionOf(text: string, program: string): string {
+  const [start, stop] = bounds(text, program);
+  return text.slice(start, stop).trim();
+}
+
+/** The document with another section. */
+export function withSection(text: string, program: string, section: string): string {
+  const [start, stop] = bounds(text, program);
+  return `${text.slice(0, start)}\n\n${section.trim()}\n\n${text.slice(stop)}`;
+}

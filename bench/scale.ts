@@ -1,0 +1,44 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseCommandLine } from '../local/command-line.ts';
+import { main } from './common/command.ts';
+import { loadsOf, WORKLOADS } from './common/scale-model.ts';
+import { PROGRAM, scaleText } from './common/scale-text.ts';
+import { withSection } from './common/section.ts';
+
+const HELP = `Usage: ${PROGRAM} -- [options]
+
+What a million rooms, a hundred million users, and a room with a hundred thousand messages an hour
+do to AWS's documented limits: which is met first. A calculation from counted capacity units, and a
+simulation where chance matters; it takes a second and needs nothing.
+
+  --write   write the figures into docs/scale.md
+  --json    print loads and limits as JSON
+  --help    print this text
+`;
+
+const DOCUMENT = fileURLToPath(new URL('../docs/scale.md', import.meta.url));
+
+await main(async () => {
+  const { values } = parseCommandLine(
+    {
+      options: {
+        write: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    },
+    `${PROGRAM} -- --help`,
+  );
+  if (values.help) return HELP;
+  if (values.json)
+    return JSON.stringify(
+      WORKLOADS.map((workload) => ({ ...workload, loads: loadsOf(workload) })),
+      null,
+      2,
+    );
+  const text = scaleText();
+  if (!values.write) return text;
+  writeFileSync(DOCUMENT, withSection(readFileSync(DOCUMENT, 'utf8'), PROGRAM, text));
+  return `Wrote ${DOCUMENT}.`;
+});

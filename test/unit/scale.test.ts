@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { CAPACITY } from '../../bench/common/budget.ts';
+import { deliveryDelay, joinPosts, loadsOf, partitionHeat, WORKLOADS } from '../../bench/common/scale-model.ts';
+import { PROGRAM, scaleText } from '../../bench/common/scale-text.ts';
+import { sectionOf } from '../../bench/common/section.ts';
+
+const [many, , chatty, crowd] = WORKLOADS;
+if (!many || !chatty || !crowd) throw new Error('There are no workloads.');
+
+test('docs/scale.md has the figures of today: npm run bench:scale -- --write', () => {
+  const document = readFileSync(new URL('../../docs/scale.md', import.meta.url), 'utf8');
+  expect(sectionOf(document, PROGRAM)).toBe(scaleText().trim());
+});
+
+describe('the loads', () => {
+  test('of a chat are the units of a message, each as often as there are messages', () => {
+    const load = loadsOf(chatty).find(({ limit }) => limit === 'partitionWrites');
+    const [, wcu] = CAPACITY.message;
+    // One unit is the count of the sender's frames, which is not in the chat.
+    expect(load?.load).toBeCloseTo((100_000 / 3_600) * (wcu - 1), 6);
+    expect(load?.share).toBeCloseTo((load?.load ?? 0) / 1_000, 9);
+  });
+
+  test('come with the heaviest first', () => {
+    for (const workload of WORKLOADS) {
+      const shares = loadsOf(workload).map(({ share }) => share);
+      expect(shares).toEqual(shares.toSorted((a, b) => b - a));
+    }
+  });
+
+  test('of many rooms are spread: the busiest partition is above the average, and below its limit', () => {
+    const { mean, hottest, partitions } = partitionHeat(many);
+    expect(partitions * mean).toBeCloseTo(((1_000_000 * 60) / 3_600) * 4, 0);
+    expect(hottest).toBeGreaterThan(mean);
+    expect(hottest).toBeLessThan(1_000);
+  });
+});
+
+describe('the delay of a message', () => {
+  test('grows with the room and with what is said in it, until it cannot be delivered at all', () => {
+    const median = (participants: number, messages: number) =>
+      deliveryDelay(participants, messages)?.median ?? Infinity;
+    expect(median(1_000, 60)).toBeGreaterThan(median(10, 60));
+    expect(median(70, 100_000)).toBeGreaterThan(median(70, 1_000));
+    expect(median(100, 100_000)).toBe(Infinity);
+  });
+
+  test('is at least what the posts take', () => {
+    expect(deliveryDelay(1_000, 60)?.median).toBeGreaterThan(0.5);
+  });
+});
+
+test('who joins is told to those who came before', () => {
+  expect(joinPosts(4)).toBe(0 + 1 + 2 + 3);
+});
