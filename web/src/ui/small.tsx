@@ -11,7 +11,7 @@ export const StatusBadge = ({ status }: { status: keyof typeof STATUS_WORDS }) =
 /** Colours that a user keeps, wherever they are shown. */
 const HUES = 8;
 const hueOf = (id: string): number =>
-  [...id].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 9_973, 7) % HUES;
+  [...id].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 9_973, 14) % HUES;
 
 export const Avatar = ({ id, name, online }: { id: string; name: string; online?: boolean }) => (
   <span class={`avatar hue-${hueOf(id)} ${online ? 'online' : ''}`} aria-hidden="true">
