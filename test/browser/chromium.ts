@@ -7,6 +7,9 @@ const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/goog
 export const NO_CHROMIUM =
   'There is no Chromium on this machine: "apt-get install chromium", or say where it is with CHROMIUM=<path>.';
 
+/** Says why something is skipped. Not by `console`, of which is shown only what failing tests say. */
+export const sayNoChromium = (what: string): void => void process.stderr.write(`${what} ${NO_CHROMIUM}\n`);
+
 /** The Chromium of this machine: where the variable CHROMIUM says, or where Linux has it. Undefined where there is none. */
 export async function findChromium(): Promise<string | undefined> {
   for (const path of process.env.CHROMIUM ? [process.env.CHROMIUM] : PLACES)

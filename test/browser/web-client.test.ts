@@ -3,12 +3,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Connection, type LiveRoom, RoomsClient } from '../../client/src/index.ts';
 import { requestToken } from '../../local/iams.ts';
 import { npmStart, type RunningStack } from '../e2e/npm-start.ts';
-import { findChromium, NO_CHROMIUM, startChromium } from './chromium.ts';
+import { findChromium, NO_CHROMIUM, sayNoChromium, startChromium } from './chromium.ts';
 import { picture } from './picture.ts';
 import { choose, enter, messageField, messages, person, say, signIn, type Visitor, visit } from './visitor.ts';
 
 const chromium = await findChromium();
-if (!chromium) console.log(`The web client is not tested. ${NO_CHROMIUM}`);
+if (!chromium) sayNoChromium('The web client is not tested.');
 
 describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skipped: ${NO_CHROMIUM})`, () => {
   let stack: RunningStack;

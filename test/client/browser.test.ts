@@ -1,7 +1,7 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type * as Client from '../../client/src/index.ts';
-import { findChromium, NO_CHROMIUM, startChromium } from '../browser/chromium.ts';
+import { findChromium, sayNoChromium, startChromium } from '../browser/chromium.ts';
 import { browserBundle } from './bundle.ts';
 import { type Storage, startStorage } from './storage.ts';
 import { startWireServer, unsignedToken, type WireServer } from './wire-server.ts';
@@ -10,7 +10,7 @@ const FILE = '0199d3f4-8a10-7c44-b1de-5a7c0e9f3b02';
 const SIZE = 6 * 1024 * 1024;
 
 const chromium = await findChromium();
-if (!chromium) console.log(`The client is not tested in a browser. ${NO_CHROMIUM}`);
+if (!chromium) sayNoChromium('The client is not tested in a browser.');
 
 let server: WireServer;
 let storage: Storage;

@@ -4,7 +4,7 @@ import { npm, npmStart, type RunningStack } from './npm-start.ts';
 let stack: RunningStack;
 beforeAll(async () => {
   stack = await npmStart();
-}, 120_000);
+});
 afterAll(() => stack?.close());
 
 test('npm run demo plays its whole story on a running stack', async () => {
@@ -13,11 +13,11 @@ test('npm run demo plays its whole story on a running stack', async () => {
   expect(stdout).not.toContain('✗');
   expect(stdout).toContain('All of it happened.');
   expect(code).toBe(0);
-}, 120_000);
+});
 
 test('npm run demo explains itself, and what it does not know', async () => {
   expect((await npm('run', '-s', 'demo', '--', '--help').ended).stdout).toContain('Usage: npm run demo');
   const { code, stderr } = await npm('run', '-s', 'demo', '--', '--fast').ended;
   expect(stderr).toContain("Unknown option '--fast'");
   expect(code).toBe(2);
-}, 60_000);
+});
