@@ -1,0 +1,110 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg } from 'node:os';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import * as v from 'valibot';
+import { parseCommandLine } from '../local/command-line.ts';
+import { main, say } from './common/command.ts';
+import { startPicture } from './common/picture.ts';
+import { type Benchmark, outputs, type Results, results } from './common/results.ts';
+import { withSection } from './common/section.ts';
+import { PROGRAM, performanceText, summary } from './common/summary.ts';
+
+const HELP = `Usage: ${PROGRAM} -- [options]
+
+Runs the benchmarks one after the other, prints one table, and writes what they found to
+docs/performance: results.json, the figures of README.md, and a picture. Four to eight minutes; on a
+machine that does other things too, ratios of CPU time are all that can be trusted.
+
+  --quick     fewer rounds and smaller rooms: a minute or two
+  --full      more rounds, a history of a million messages, more sizes of the fan-out: an hour
+  --dry-run   write nothing
+  --help      print this text
+
+Each can be run by itself: bench:cold-start, bench:warm, bench:cost, bench:fanout, bench:throughput,
+bench:price, bench:scale; they have a --help of their own.
+`;
+
+type Mode = Results['measured']['mode'];
+
+const RUNS: Readonly<Record<Benchmark, Readonly<Record<Mode, readonly string[]>>>> = {
+  'cold-start': {
+    quick: ['--steps', '--rounds', '5'],
+    default: ['--steps', '--rounds', '15'],
+    full: ['--steps', '--rounds', '60'],
+  },
+  warm: { quick: ['--quick'], default: ['--rounds', '120'], full: ['--rounds', '1000'] },
+  cost: { quick: ['--quick'], default: [], full: ['--messages', '1000000'] },
+  fanout: {
+    quick: ['--sizes', '10,100', '--bounds', '100', '--rounds', '3'],
+    default: ['--sizes', '10,100,1000', '--bounds', '100', '--rounds', '5'],
+    full: ['--sizes', '10,100,1000,5000', '--bounds', '25,50,100,200', '--rounds', '9'],
+  },
+  throughput: { quick: ['--quick'], default: [], full: ['--seconds', '60'] },
+  price: { quick: [], default: [], full: [] },
+};
+
+/** Runs a benchmark in a process of its own, and answers with what it prints. */
+async function run<Name extends Benchmark>(name: Name, mode: Mode): Promise<v.InferOutput<(typeof outputs)[Name]>> {
+  const file = fileURLToPath(new URL(`${name}.ts`, import.meta.url));
+  const child = spawn(process.execPath, [file, '--json', ...RUNS[name][mode]], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [printed, [code]] = await Promise.all([text(child.stdout), once(child, 'close')]);
+  if (code !== 0) throw new Error(`bench:${name} ended with ${code}.`);
+  return v.parse(outputs[name], JSON.parse(printed));
+}
+
+const at = (file: string): string => fileURLToPath(new URL(`../docs/performance/${file}`, import.meta.url));
+
+/** Writes the parts of docs/performance that come from results. */
+function write(found: Results): void {
+  writeFileSync(at('results.json'), `${JSON.stringify(found, null, 2)}\n`);
+  writeFileSync(at('start.svg'), startPicture(found));
+  writeFileSync(at('README.md'), withSection(readFileSync(at('README.md'), 'utf8'), PROGRAM, performanceText(found)));
+}
+
+async function measure(mode: Mode): Promise<Results> {
+  const measured = {
+    at: new Date().toISOString().slice(0, 10),
+    node: process.versions.node,
+    processor: cpus()[0]?.model ?? 'unknown',
+    processors: cpus().length,
+    busy: loadavg()[0] ?? 0,
+    mode,
+  };
+  const begin = performance.now();
+  const next = <Name extends Benchmark>(name: Name) => {
+    say(`\n== ${name} (${Math.round((performance.now() - begin) / 1_000)} s)`);
+    return run(name, mode);
+  };
+  return v.parse(results, {
+    measured,
+    'cold-start': await next('cold-start'),
+    warm: await next('warm'),
+    cost: await next('cost'),
+    fanout: await next('fanout'),
+    throughput: await next('throughput'),
+    price: await next('price'),
+  });
+}
+
+await main(async () => {
+  const { values } = parseCommandLine(
+    {
+      options: {
+        quick: { type: 'boolean', default: false },
+        full: { type: 'boolean', default: false },
+        'dry-run': { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    },
+    `${PROGRAM} -- --help`,
+  );
+  if (values.help) return HELP;
+  const found = await measure(values.full ? 'full' : values.quick ? 'quick' : 'default');
+  if (!values['dry-run']) write(found);
+  return summary(found);
+});
