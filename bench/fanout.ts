@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
 import { monotonicFactory } from 'ulid';
 import * as v from 'valibot';
 import type { RoomEvent } from '../core/contract/realtime.ts';
@@ -208,9 +209,11 @@ async function fill(room_id: string, ids: readonly string[]): Promise<void> {
     }),
   );
   for (let n = 0; n < items.length; n += 25)
-    await dynamodb.send('BatchWriteItem', {
-      RequestItems: { [tableName()]: items.slice(n, n + 25).map((Item) => ({ PutRequest: { Item } })) },
-    });
+    await dynamodb.send(
+      new BatchWriteCommand({
+        RequestItems: { [tableName()]: items.slice(n, n + 25).map((Item) => ({ PutRequest: { Item } })) },
+      }),
+    );
 }
 
 function table(lines: readonly Line[]): string {

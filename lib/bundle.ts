@@ -49,8 +49,7 @@ function check(entries: readonly Entry[], root: string): void {
 }
 
 /**
- * How functions are bundled. The size of a bundle is start-up time; what each of these brings is in docs/performance, for a
- * function with a client of the SDK. (The table is spoken to without one: core/aws/dynamodb.ts.)
+ * How functions are bundled. The size of a bundle is start-up time; what each of these brings is in docs/performance.
  * - `mainFields`: packages are taken in their ES module form, of which esbuild leaves out what is not used.
  * - `format`, `supported`: what is bundled is CommonJS all the same. To import `node:http` as an ES module, be it by `import()`,
  *   is to evaluate all its exports, one of which loads undici.
@@ -69,6 +68,7 @@ export const bundling = (root: string = repository) =>
     mainFields: ['module', 'main'],
     alias: {
       '@aws-sdk/credential-provider-node': join(root, 'core/aws/environment-credentials.ts'),
+      '@aws-sdk/endpoint-cache': join(root, 'core/aws/endpoint-cache.ts'),
       '@smithy/core/event-streams': join(root, 'core/aws/event-streams.ts'),
     },
     legalComments: 'none',

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
 import { ulid } from 'ulid';
 import { dynamodb, tableName } from '../../core/store/client.ts';
 import { messageKey, participantKey, roomKey, sentKey, userRoomKey } from '../../core/store/keys.ts';
@@ -35,9 +36,9 @@ async function write(items: Iterable<object>): Promise<void> {
         if (batch.length === BATCH) break;
       }
       if (batch.length === 0) return;
-      await dynamodb.send('BatchWriteItem', {
-        RequestItems: { [tableName()]: batch.map((Item) => ({ PutRequest: { Item } })) },
-      });
+      await dynamodb.send(
+        new BatchWriteCommand({ RequestItems: { [tableName()]: batch.map((Item) => ({ PutRequest: { Item } })) } }),
+      );
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));

@@ -1,4 +1,17 @@
-import type { Action, Input } from '../../core/aws/dynamodb.ts';
+import {
+  BatchGetCommand,
+  type BatchGetCommandInput,
+  DeleteCommand,
+  type DeleteCommandInput,
+  GetCommand,
+  type GetCommandInput,
+  QueryCommand,
+  type QueryCommandInput,
+  TransactWriteCommand,
+  type TransactWriteCommandInput,
+  UpdateCommand,
+  type UpdateCommandInput,
+} from '@aws-sdk/lib-dynamodb';
 import { dynamodb } from '../../core/store/client.ts';
 
 /*
@@ -7,7 +20,7 @@ import { dynamodb } from '../../core/store/client.ts';
  */
 
 interface Recorded {
-  readonly action: Action;
+  readonly command: string;
   readonly input: object;
   /** How many requests had to be answered, one after the other, before this one was sent. */
   readonly depth: number;
@@ -15,17 +28,21 @@ interface Recorded {
 
 let recording: { requests: Recorded[]; finished: number } | undefined;
 
-dynamodb.use(async (action, input, next) => {
-  const current = recording;
-  if (!current) return next(input);
-  const depth = current.finished;
-  current.requests.push({ action, input, depth });
-  try {
-    return await next(input);
-  } finally {
-    current.finished = Math.max(current.finished, depth + 1);
-  }
-});
+dynamodb.middlewareStack.add(
+  (next, { commandName = '' }) =>
+    async (args) => {
+      const current = recording;
+      if (!current) return next(args);
+      const depth = current.finished;
+      current.requests.push({ command: commandName, input: args.input, depth });
+      try {
+        return await next(args);
+      } finally {
+        current.finished = Math.max(current.finished, depth + 1);
+      }
+    },
+  { step: 'initialize', name: 'record', override: true },
+);
 
 /** What some work asks of DynamoDB. */
 export async function recorded(work: () => Promise<unknown>): Promise<readonly Recorded[]> {
@@ -39,8 +56,25 @@ export async function recorded(work: () => Promise<unknown>): Promise<readonly R
   return mine.requests;
 }
 
-/** The input of an action is what was recorded of the same action. */
-const send = ({ action, input }: Recorded): Promise<unknown> => dynamodb.send(action, input as Input<Action>);
+/** The input of a command is what was recorded of the same command. */
+function send({ command, input }: Recorded): Promise<unknown> {
+  switch (command) {
+    case 'GetItemCommand':
+      return dynamodb.send(new GetCommand(input as GetCommandInput));
+    case 'BatchGetItemCommand':
+      return dynamodb.send(new BatchGetCommand(input as BatchGetCommandInput));
+    case 'QueryCommand':
+      return dynamodb.send(new QueryCommand(input as QueryCommandInput));
+    case 'UpdateItemCommand':
+      return dynamodb.send(new UpdateCommand(input as UpdateCommandInput));
+    case 'DeleteItemCommand':
+      return dynamodb.send(new DeleteCommand(input as DeleteCommandInput));
+    case 'TransactWriteItemsCommand':
+      return dynamodb.send(new TransactWriteCommand(input as TransactWriteCommandInput));
+    default:
+      throw new Error(`${command} cannot be sent again yet: add it to bench/common/replay.ts.`);
+  }
+}
 
 /** Asks DynamoDB the same again, and waits as long as the work that was recorded would have to. */
 export async function replay(requests: readonly Recorded[]): Promise<void> {

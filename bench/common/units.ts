@@ -34,22 +34,26 @@ export function layoutOf(name: string, table: ReturnType<typeof dataTemplate>['t
 /** Counts what some work takes. One at a time. */
 export function meter(client: DynamoDBClient, layout: Layout): (work: () => Promise<unknown>) => Promise<Units> {
   let counting: Units | undefined;
-  dynamodb.use(async (action, input, next) => {
-    const units = counting;
-    const run = () => next({ ...input, ReturnConsumedCapacity: 'TOTAL' });
-    if (!units) return run();
-    if (action !== 'TransactWriteItems') {
-      const answer = await run();
-      units[/Get|Query/.test(action) ? 'rcu' : 'wcu'] += unitsOf(answer);
-      return answer;
-    }
-    let answer: object | undefined;
-    units.wcu += await writeUnits(client, layout, input, async () => {
-      answer = await run();
-    });
-    if (!answer) throw new Error('The transaction has no answer.');
-    return answer;
-  });
+  dynamodb.middlewareStack.add(
+    (next, { commandName = '' }) =>
+      async (args) => {
+        const units = counting;
+        const run = () => next({ ...args, input: { ...args.input, ReturnConsumedCapacity: 'TOTAL' } });
+        if (!units) return run();
+        if (commandName !== 'TransactWriteItemsCommand') {
+          const answer = await run();
+          units[/Get|Query/.test(commandName) ? 'rcu' : 'wcu'] += unitsOf(answer.output);
+          return answer;
+        }
+        let answer: Awaited<ReturnType<typeof run>> | undefined;
+        units.wcu += await writeUnits(client, layout, args.input, async () => {
+          answer = await run();
+        });
+        if (!answer) throw new Error('The transaction has no answer.');
+        return answer;
+      },
+    { step: 'initialize', name: 'consumed-capacity', override: true },
+  );
   return async (work) => {
     const mine: Units = { rcu: 0, wcu: 0 };
     counting = mine;

@@ -28,7 +28,7 @@ function streamCollector(stream: Readable): Promise<Uint8Array> {
 }
 
 /** A service's endpoint, where it is not AWS's: the local stack's. */
-type Endpoint = 'AWS_ENDPOINT_URL_S3';
+type Endpoint = `AWS_ENDPOINT_URL_${'DYNAMODB' | 'S3'}`;
 
 interface Client {
   readonly config: { serviceConfiguredEndpoint?: () => Promise<string | undefined> };

@@ -1,10 +1,11 @@
+import { S3RequestPresigner } from '@aws-sdk/s3-request-presigner';
 import { create as contentDisposition } from 'content-disposition';
-import { domainOf, region, signerFor } from '../aws/signing.ts';
 import type { Download, Upload } from '../contract/answers.ts';
 import { invalid } from '../contract/errors.ts';
 import { DOWNLOAD_URL_SECONDS, UPLOAD_URL_SECONDS } from '../contract/limits.ts';
 import { env } from '../env.ts';
 import { plus, type Timestamp } from '../rules/time.ts';
+import { dynamodb } from '../store/client.ts';
 import { addFile, getFile } from '../store/files.ts';
 import { objectKey } from './object-key.ts';
 
@@ -12,16 +13,19 @@ import { objectKey } from './object-key.ts';
  * Files go from the client to S3 and back; our functions only sign. Signing asks S3 nothing.
  */
 
-const signer = signerFor('s3');
+// Credentials, region and hash are those that the DynamoDB client has already: the S3 client would double the size of the bundle.
+const { credentials, region, sha256 } = dynamodb.config;
+const presigner = new S3RequestPresigner({ credentials, region, sha256 });
 
 /** Where S3 has a bucket in a region; a name without dots, as CloudFormation gives it. */
-export const bucketHost = (bucket: string, name: string): string => `${bucket}.s3.${name}.${domainOf(name)}`;
+export const bucketHost = (bucket: string, region: string): string =>
+  `${bucket}.s3.${region}.${region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com'}`;
 
 /** Where an object is: on AWS under the name of its bucket, elsewhere (the local stack) in the path. */
-function locate(key: string): { protocol: string; host: string; path: string } {
+async function locate(key: string): Promise<{ protocol: string; host: string; path: string }> {
   const bucket = env('BUCKET_NAME');
   const endpoint = process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL;
-  if (!endpoint) return { protocol: 'https:', host: bucketHost(bucket, region()), path: `/${key}` };
+  if (!endpoint) return { protocol: 'https:', host: bucketHost(bucket, await region()), path: `/${key}` };
   const { protocol, host } = new URL(endpoint);
   return { protocol, host, path: `/${bucket}/${key}` };
 }
@@ -29,9 +33,6 @@ function locate(key: string): { protocol: string; host: string; path: string } {
 /** As signature version 4 wants it (RFC 3986). */
 const encoded = (text: string): string =>
   encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
-
-/** S3 takes the body as it comes; what is signed of it is its length. The header ends as a parameter of the URL. */
-const UNSIGNED_BODY = { 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' };
 
 /** The signed URL of a request for an object: all `headers` that are given are part of the signature. */
 async function signed(
@@ -41,9 +42,9 @@ async function signed(
   now: Timestamp,
   { headers = {}, query = {} }: { headers?: Record<string, string>; query?: Record<string, string> },
 ): Promise<string> {
-  const { protocol, host, path } = locate(key);
-  const request = await signer.presign(
-    { method, protocol, hostname: host, path, headers: { ...headers, host, ...UNSIGNED_BODY }, query },
+  const { protocol, host, path } = await locate(key);
+  const request = await presigner.presign(
+    { method, protocol, hostname: host, path, headers: { ...headers, host }, query },
     {
       expiresIn: seconds,
       signingDate: new Date(now),

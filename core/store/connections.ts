@@ -1,3 +1,4 @@
+import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { MyRoom } from '../contract/answers.ts';
 import { RoomsError } from '../contract/errors.ts';
 import { CONNECTION_TTL_SECONDS, FRAME_WINDOW_SECONDS, MAX_FRAMES_PER_WINDOW } from '../contract/limits.ts';
@@ -33,13 +34,15 @@ interface Joined {
  */
 export async function admitFrame(connection_id: string, now: Timestamp): Promise<void> {
   const window = Math.floor(epochSeconds(now) / FRAME_WINDOW_SECONDS);
-  const { Attributes } = await dynamodb.send('UpdateItem', {
-    TableName: tableName(),
-    Key: framesKey(connection_id, window),
-    UpdateExpression: 'ADD frames :one SET expires_at = :expiry',
-    ExpressionAttributeValues: { ':one': 1, ':expiry': (window + 2) * FRAME_WINDOW_SECONDS },
-    ReturnValues: 'UPDATED_NEW',
-  });
+  const { Attributes } = await dynamodb.send(
+    new UpdateCommand({
+      TableName: tableName(),
+      Key: framesKey(connection_id, window),
+      UpdateExpression: 'ADD frames :one SET expires_at = :expiry',
+      ExpressionAttributeValues: { ':one': 1, ':expiry': (window + 2) * FRAME_WINDOW_SECONDS },
+      ReturnValues: 'UPDATED_NEW',
+    }),
+  );
   if (Attributes?.frames > MAX_FRAMES_PER_WINDOW)
     throw new RoomsError('too_many_requests', [
       { message: `At most ${MAX_FRAMES_PER_WINDOW} frames in ${FRAME_WINDOW_SECONDS} seconds. Wait, then try again.` },

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Input } from '../aws/dynamodb.ts';
+import { BatchGetCommand, GetCommand, QueryCommand, type QueryCommandInput } from '@aws-sdk/lib-dynamodb';
 import { RoomsError } from '../contract/errors.ts';
 import { backoffMs } from './backoff.ts';
 import { dynamodb, tableName } from './client.ts';
@@ -15,7 +15,9 @@ const BATCH_GET_ATTEMPTS = 5;
 
 /** One item as it is now (a consistent read), or undefined. */
 export async function get<Item extends Key>({ PK, SK }: Key): Promise<Item | undefined> {
-  const { Item } = await dynamodb.send('GetItem', { TableName: tableName(), Key: { PK, SK }, ConsistentRead: true });
+  const { Item } = await dynamodb.send(
+    new GetCommand({ TableName: tableName(), Key: { PK, SK }, ConsistentRead: true }),
+  );
   return Item as Item | undefined;
 }
 
@@ -25,9 +27,9 @@ async function getChunk<Item extends Key>(keys: readonly Key[], consistent: bool
   for (let attempt = 0; pending.length > 0; attempt++) {
     if (attempt === BATCH_GET_ATTEMPTS) throw new RoomsError('try_again');
     if (attempt > 0) await sleep(backoffMs(attempt));
-    const { Responses, UnprocessedKeys } = await dynamodb.send('BatchGetItem', {
-      RequestItems: { [tableName()]: { Keys: pending, ConsistentRead: consistent } },
-    });
+    const { Responses, UnprocessedKeys } = await dynamodb.send(
+      new BatchGetCommand({ RequestItems: { [tableName()]: { Keys: pending, ConsistentRead: consistent } } }),
+    );
     found.push(...((Responses?.[tableName()] ?? []) as Item[]));
     pending = (UnprocessedKeys?.[tableName()]?.Keys ?? []) as Key[] as typeof pending;
   }
@@ -59,28 +61,24 @@ export interface PageOf<Item> {
  * a page is also cut where DynamoDB cuts it, at 1 MB.
  */
 export async function queryPage<Item extends Partial<Key>>(
-  query: Omit<Input<'Query'>, 'TableName' | 'Limit'>,
+  query: Omit<QueryCommandInput, 'TableName' | 'Limit'>,
   limit: number,
 ): Promise<PageOf<Item>> {
-  const { Items = [], LastEvaluatedKey } = await dynamodb.send('Query', {
-    ...query,
-    TableName: tableName(),
-    Limit: limit + 1,
-  });
+  const { Items = [], LastEvaluatedKey } = await dynamodb.send(
+    new QueryCommand({ ...query, TableName: tableName(), Limit: limit + 1 }),
+  );
   return { items: Items.slice(0, limit) as Item[], more: Items.length > limit || LastEvaluatedKey !== undefined };
 }
 
 /** All items of one query, page by page as DynamoDB cuts them (1 MB). */
 export async function* queryAll<Item extends Key>(
-  query: Omit<Input<'Query'>, 'TableName' | 'Limit' | 'ExclusiveStartKey'>,
+  query: Omit<QueryCommandInput, 'TableName' | 'Limit' | 'ExclusiveStartKey'>,
 ): AsyncGenerator<Item[]> {
-  let start: Input<'Query'>['ExclusiveStartKey'];
+  let start: QueryCommandInput['ExclusiveStartKey'];
   do {
-    const { Items = [], LastEvaluatedKey } = await dynamodb.send('Query', {
-      ...query,
-      TableName: tableName(),
-      ExclusiveStartKey: start,
-    });
+    const { Items = [], LastEvaluatedKey } = await dynamodb.send(
+      new QueryCommand({ ...query, TableName: tableName(), ExclusiveStartKey: start }),
+    );
     if (Items.length > 0) yield Items as Item[];
     start = LastEvaluatedKey;
   } while (start);

@@ -1,5 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DynamoDbError, type Input } from '../aws/dynamodb.ts';
+import {
+  ConditionalCheckFailedException,
+  TransactionCanceledException,
+  TransactionConflictException,
+} from '@aws-sdk/client-dynamodb';
+import {
+  DeleteCommand,
+  TransactWriteCommand,
+  type TransactWriteCommandInput,
+  UpdateCommand,
+  type UpdateCommandInput,
+} from '@aws-sdk/lib-dynamodb';
+import { unmarshall } from '@aws-sdk/util-dynamodb';
 import { RoomsError } from '../contract/errors.ts';
 import { backoffMs } from './backoff.ts';
 import { dynamodb, tableName } from './client.ts';
@@ -13,13 +25,10 @@ import type { Key } from './keys.ts';
 /** Two admins who act at the same moment conflict once or twice; more tries than this mean trouble of another kind. */
 const CONFLICT_ATTEMPTS = 8;
 
-const isCalled = (error: unknown, name: string): error is DynamoDbError =>
-  error instanceof DynamoDbError && error.name === name;
-
 const isConflict = (error: unknown): boolean =>
-  isCalled(error, 'TransactionConflictException') ||
-  (isCalled(error, 'TransactionCanceledException') &&
-    error.CancellationReasons.some(({ Code }) => Code === 'TransactionConflict'));
+  error instanceof TransactionConflictException ||
+  (error instanceof TransactionCanceledException &&
+    error.CancellationReasons?.some(({ Code }) => Code === 'TransactionConflict') === true);
 
 /** Sends a write again while another transaction holds one of its items. Throws `try_again` when that does not end. */
 async function whileConflicting<T>(write: () => Promise<T>): Promise<T> {
@@ -43,32 +52,32 @@ export type UpdateOutcome<Item> =
 export async function update<Item extends Key>(
   { PK, SK }: Key,
   input: Pick<
-    Input<'UpdateItem'>,
+    UpdateCommandInput,
     'UpdateExpression' | 'ConditionExpression' | 'ExpressionAttributeNames' | 'ExpressionAttributeValues'
   >,
 ): Promise<UpdateOutcome<Item>> {
-  const asked: Input<'UpdateItem'> = {
+  const command = new UpdateCommand({
     ...input,
     TableName: tableName(),
     Key: { PK, SK },
     ReturnValues: 'ALL_NEW',
     ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
-  };
+  });
   try {
-    const { Attributes } = await whileConflicting(() => dynamodb.send('UpdateItem', asked));
+    const { Attributes } = await whileConflicting(() => dynamodb.send(command));
     return { done: true, item: Attributes as Item };
   } catch (error) {
-    if (!isCalled(error, 'ConditionalCheckFailedException')) throw error;
-    return { done: false, old: error.Item as Item | undefined };
+    if (!(error instanceof ConditionalCheckFailedException)) throw error;
+    return { done: false, old: error.Item && (unmarshall(error.Item) as Item) };
   }
 }
 
 /** Deletes an item, whether it is there or not. */
 export async function remove({ PK, SK }: Key): Promise<void> {
-  await whileConflicting(() => dynamodb.send('DeleteItem', { TableName: tableName(), Key: { PK, SK } }));
+  await whileConflicting(() => dynamodb.send(new DeleteCommand({ TableName: tableName(), Key: { PK, SK } })));
 }
 
-type Action = NonNullable<Input<'TransactWriteItems'>['TransactItems']>[number];
+type Action = NonNullable<TransactWriteCommandInput['TransactItems']>[number];
 type WithoutTable<T> = T extends object ? Omit<T, 'TableName' | 'ReturnValuesOnConditionCheckFailure'> : never;
 /** One action of a transaction; the table and what a failed condition brings back go without saying. */
 export type Write = { readonly [Kind in keyof Action]: WithoutTable<Action[Kind]> };
@@ -93,24 +102,24 @@ const onTable = (write: Write): Action =>
   );
 
 /**
- * All of the writes or none. DynamoDB takes at most 100. The client gives each call a token of its own, so that sending it
+ * All of the writes or none. DynamoDB takes at most 100. The SDK gives each call a token of its own, so that sending it
  * again after a lost answer does nothing twice.
  */
 export async function transact(writes: readonly Write[]): Promise<TransactionOutcome> {
   const input = { TransactItems: writes.map(onTable) };
   try {
-    await whileConflicting(() => dynamodb.send('TransactWriteItems', input));
+    await whileConflicting(() => dynamodb.send(new TransactWriteCommand(input)));
     return { done: true };
   } catch (error) {
-    if (!isCalled(error, 'TransactionCanceledException')) throw error;
-    const reasons = error.CancellationReasons;
+    if (!(error instanceof TransactionCanceledException)) throw error;
+    const reasons = error.CancellationReasons ?? [];
     // Anything but a failed condition, such as a throttled item, is no refusal.
     if (!reasons.some(({ Code }) => Code === 'ConditionalCheckFailed')) throw error;
     return {
       done: false,
       refusals: reasons.map(({ Code, Item }) => ({
         refused: Code === 'ConditionalCheckFailed',
-        old: Item,
+        old: Item && unmarshall(Item),
       })),
     };
   }

@@ -1,3 +1,4 @@
+import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CONNECTIONS_AT_ONCE } from '../../core/realtime/broadcast.ts';
 import { gateway } from '../../core/realtime/gateway.ts';
@@ -34,9 +35,11 @@ test('messages reach a thousand connections of one room, each once and in order,
     };
   });
   for (let n = 0; n < items.length; n += 25)
-    await dynamodb.send('BatchWriteItem', {
-      RequestItems: { [tableName()]: items.slice(n, n + 25).map((Item) => ({ PutRequest: { Item } })) },
-    });
+    await dynamodb.send(
+      new BatchWriteCommand({
+        RequestItems: { [tableName()]: items.slice(n, n + 25).map((Item) => ({ PutRequest: { Item } })) },
+      }),
+    );
   const { failures, lines } = await deliver(await send(room_id, admin, ...ALL));
   expect(failures).toEqual([]);
   expect(lines).toEqual([expect.objectContaining({ level: 'info' })]);

@@ -8,6 +8,7 @@ import {
   type _Record as StreamRecord,
   TrimmedDataAccessException,
 } from '@aws-sdk/client-dynamodb-streams';
+import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { DynamoDBRecord, DynamoDBStreamEvent } from 'aws-lambda';
 import { dynamodb, tableName } from '../../core/store/client.ts';
 
@@ -52,7 +53,7 @@ const lambdaRecord = (record: StreamRecord): DynamoDBRecord =>
 /** Makes a change that nothing else makes, by which a place in the stream is known. Answers with its partition key. */
 async function mark(): Promise<string> {
   const Key = { PK: `MARK#${randomUUID()}`, SK: 'MARK' };
-  await dynamodb.send('PutItem', { TableName: tableName(), Item: Key });
+  await dynamodb.send(new PutCommand({ TableName: tableName(), Item: Key }));
   return Key.PK;
 }
 

@@ -89,22 +89,26 @@ function dynamodbPermissions(command: string, input: object): string[] {
 
 patient(dynamodb);
 
-dynamodb.use(async (command, input, next) => {
-  const trace = running.getStore();
-  if (!trace) return next(input);
-  trace.requests.push(command);
-  for (const each of dynamodbPermissions(command, input)) trace.used.add(`dynamodb:${each}`);
-  // A request that starts while others are under way waited only for those that were answered before it.
-  const depth = trace.finished + 1;
-  trace.trips = Math.max(trace.trips, depth);
-  try {
-    const answer = await next(input);
-    if (WRITES.has(command)) trace.writes++;
-    return answer;
-  } finally {
-    trace.finished = Math.max(trace.finished, depth);
-  }
-});
+dynamodb.middlewareStack.add(
+  (next, context) => async (args) => {
+    const trace = running.getStore();
+    if (!trace) return next(args);
+    const command = context.commandName?.replace(/Command$/, '') ?? 'unknown';
+    trace.requests.push(command);
+    for (const each of dynamodbPermissions(command, args.input)) trace.used.add(`dynamodb:${each}`);
+    // A request that starts while others are under way waited only for those that were answered before it.
+    const depth = trace.finished + 1;
+    trace.trips = Math.max(trace.trips, depth);
+    try {
+      const answer = await next(args);
+      if (WRITES.has(command)) trace.writes++;
+      return answer;
+    } finally {
+      trace.finished = Math.max(trace.finished, depth);
+    }
+  },
+  { step: 'initialize', priority: 'high', name: 'trace' },
+);
 
 /** What the commands for other services take. */
 const PERMISSIONS: Readonly<Record<string, readonly string[]>> = {
@@ -125,7 +129,7 @@ const { send } = client;
 client.send = function (command, ...more) {
   const trace = running.getStore();
   const { name } = command.constructor;
-  if (trace) for (const each of PERMISSIONS[name] ?? [`unknown:${name}`]) trace.used.add(each);
+  if (trace && this !== dynamodb) for (const each of PERMISSIONS[name] ?? [`unknown:${name}`]) trace.used.add(each);
   return send.call(this, command, ...more);
 };
 

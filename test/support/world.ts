@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { ScanCommand, type ScanCommandOutput } from '@aws-sdk/lib-dynamodb';
 import { vi } from 'vitest';
-import type { Output } from '../../core/aws/dynamodb.ts';
 import { dynamodb, tableName } from '../../core/store/client.ts';
 import { type Data, data, succeed } from './invoke.ts';
 
@@ -36,13 +36,11 @@ export async function participantsOf(room_id: string, as: string) {
 /** All that is in the table, in a fixed order: to compare before and after. */
 export async function snapshot(): Promise<string[]> {
   const items: string[] = [];
-  let start: Output<'Scan'>['LastEvaluatedKey'];
+  let start: ScanCommandOutput['LastEvaluatedKey'];
   do {
-    const { Items = [], LastEvaluatedKey } = await dynamodb.send('Scan', {
-      TableName: tableName(),
-      ConsistentRead: true,
-      ExclusiveStartKey: start,
-    });
+    const { Items = [], LastEvaluatedKey } = await dynamodb.send(
+      new ScanCommand({ TableName: tableName(), ConsistentRead: true, ExclusiveStartKey: start }),
+    );
     items.push(
       ...Items.map((item) =>
         JSON.stringify(item, (_, value: unknown) => (value instanceof Set ? [...value].sort() : value)),
