@@ -90,34 +90,44 @@ from ministack.services import apigateway, s3  # noqa: E402
 from ministack.services.cloudformation import provisioners  # noqa: E402
 
 # Emulator: of dynamodb:LeadingKeys, a condition key of IAM, ministack knows nothing, and lets everything through that is
-# conditioned on it. These are the partition keys that a request names; of a query of an index, the index's.
-FIRST_KEYS = ("PK", "GSI1PK")
+# conditioned on it. These are the partition keys that a request names; of a query of an index, the index's; of an action in a
+# transaction, those of all items with that action. One list does: policies are looked at without a pause after it was filled.
+leading_keys = []
 
 
-def leading_keys(body):
-    request = json.loads(body)
+def keys_of(request):
     if "KeyConditionExpression" in request:
-        name, value = re.match(r"(#?\w+)\s*=\s*(:\w+)", request["KeyConditionExpression"]).groups()
-        name = request.get("ExpressionAttributeNames", {}).get(name, name)
-        return [request["ExpressionAttributeValues"][value]["S"]] if name in FIRST_KEYS else []
-    named = [request]
-    for item in request.get("TransactItems", []):
-        named += item.values()
-    keys = [each[part] for each in named for part in ("Key", "Item") if part in each]
-    for table in request.get("RequestItems", {}).values():
-        keys += table["Keys"]
+        value = re.search(r"PK\s*=\s*(:\w+)", request["KeyConditionExpression"]).group(1)
+        return [request["ExpressionAttributeValues"][value]["S"]]
+    keys = [request[part] for part in ("Key", "Item") if part in request]
+    keys += [key for table in request.get("RequestItems", {}).values() for key in table["Keys"]]
     return [key["PK"]["S"] for key in keys]
 
 
 service_context_without_keys = iam_actions.dynamodb_service_context
+transaction_checks_without_keys = iam_actions.dynamodb_transaction_checks
 
 
 def dynamodb_service_context(body):
-    keys = leading_keys(body)
-    return {**service_context_without_keys(body), **({"dynamodb:LeadingKeys": keys} if keys else {})}
+    leading_keys[:] = keys_of(json.loads(body))
+    return {**service_context_without_keys(body), "dynamodb:LeadingKeys": leading_keys}
+
+
+def dynamodb_transaction_checks(iam_action, body, region, account_id):
+    checks = transaction_checks_without_keys(iam_action, body, region, account_id)
+    items = [request for item in json.loads(body).get("TransactItems", []) for request in item.values()]
+
+    def one_by_one():
+        for action, table in checks:
+            alike = [request for (other, _), request in zip(checks, items, strict=True) if other == action]
+            leading_keys[:] = [key for request in alike for key in keys_of(request)]
+            yield action, table
+
+    return one_by_one() if checks else []
 
 
 iam_actions.dynamodb_service_context = dynamodb_service_context
+iam_actions.dynamodb_transaction_checks = dynamodb_transaction_checks
 
 # Emulator: CloudFormation in ministack refuses alarms of more than one metric. They are made, and never looked at.
 record_of_one_metric = provisioners._cw_metric_alarm_record
