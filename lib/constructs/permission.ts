@@ -18,8 +18,8 @@ export interface Permission {
 /**
  * Only in these partitions. DynamoDB compares the partition key of every item that a request names, of a transaction's or
  * batch's items too, and in a query of an index the index's partition key; every action that we give has such a key, so that
- * `ForAllValues`, which holds where there is none, lets nothing through. DynamoDB Local looks at no policies: that functions keep to theirs is
- * seen by test/support/trace.ts, in every test that invokes one, and by test/deploy, where policies are enforced.
+ * `ForAllValues`, which holds where there is none, lets nothing through. DynamoDB Local looks at no policies: that functions
+ * keep to theirs is seen by test/support/trace.ts, in every test that invokes one, and by test/deploy, where they are enforced.
  */
 const within = (partitions: readonly Partition[]) => ({
   conditions: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': partitions.map((each) => `${each}#*`) } },

@@ -34,11 +34,13 @@ import { progress } from './progress.ts';
 
 /*
  * The CDK app as it is deployed, in an emulated AWS: ministack. It checks signatures, and what the roles of functions, of the
- * CDK and of schedules are allowed; it runs the very bundles, behind API Gateway, streams, queues and the Scheduler.
+ * CDK and of schedules are allowed (emulator.py has the partition keys in their policies looked at, too); it runs the very bundles, behind API Gateway, streams, queues and the Scheduler.
  *
  * Where it differs from AWS, a comment beginning with "Emulator:" says so, here or in emulator.py. For all of this file:
  * - It takes every TLS name of AWS for itself, so the URLs of the stacks are rewritten to reach it.
- * - It does not enforce throttling, log retention, time to live, or that functions run on ARM.
+ * - It does not enforce throttling, reserved concurrency, log retention, time to live, or that functions run on ARM.
+ * - It does not ask whether a function's role may read the stream or queue that it is woken for, whether `iam:PassRole` is
+ *   allowed, or whether a role trusts who takes it on. test/infrastructure holds these.
  */
 
 const given = inject('deployment');

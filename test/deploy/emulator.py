@@ -85,8 +85,8 @@ os.environ.update(
 tempfile.tempdir = None
 
 from ministack import app  # noqa: E402 (reads the environment as it is loaded)
-from ministack.core import iam_actions  # noqa: E402
-from ministack.services import apigateway, s3  # noqa: E402
+from ministack.core import iam_actions, iam_evaluator  # noqa: E402
+from ministack.services import apigateway, eventbridge, s3  # noqa: E402
 from ministack.services.cloudformation import provisioners  # noqa: E402
 
 # Emulator: of dynamodb:LeadingKeys, a condition key of IAM, ministack knows nothing, and lets everything through that is
@@ -202,6 +202,21 @@ def extract_resource_arn(service, method, path, headers, body, query_params, reg
 
 
 iam_actions.extract_resource_arn = extract_resource_arn
+
+# Emulator: ministack does not look at what the role of a schedule may do.
+invoke_unasked = eventbridge._invoke_target
+
+
+def invoke_target(target, event, rule, view=None):
+    if role := target.get("RoleArn"):
+        asked = iam_evaluator.EvalContext(role, "AssumedRole", account, "lambda:InvokeFunction", target["Arn"], region)
+        policies = iam_evaluator._gather_role_policies(role.rsplit("/", 1)[-1], account)
+        if iam_evaluator.evaluate(asked, policies).decision != "Allow":
+            raise PermissionError(f"{role} may not invoke {target['Arn']}")
+    invoke_unasked(target, event, rule, view)
+
+
+eventbridge._invoke_target = invoke_target
 
 # It would also serve on port 443 where it may.
 app._port_is_bindable = lambda host, port: False

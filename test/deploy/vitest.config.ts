@@ -15,5 +15,6 @@ export default defineConfig({
     globalSetup: ['test/deploy/global-setup.ts'],
     testTimeout: 300_000,
     hookTimeout: 600_000,
+    teardownTimeout: 60_000,
   },
 });
