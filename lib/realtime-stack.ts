@@ -91,5 +91,15 @@ export class RealtimeStack extends Stack {
     this.announcements = announcements;
     new CfnOutput(this, 'WebSocketUrl', { value: sockets.url });
     new CfnOutput(this, 'EventBusName', { value: bus.eventBusName });
+    // For `npm run redrive`.
+    for (const [name, { handler, deadLetters }] of Object.entries({
+      DeliverMessages: deliverMessages,
+      RoomChanges: roomChanges,
+      Presence: presence,
+      Announce: announcements,
+    })) {
+      new CfnOutput(this, `${name}FunctionName`, { value: handler.functionName });
+      new CfnOutput(this, `${name}DeadLettersUrl`, { value: deadLetters.queueUrl });
+    }
   }
 }

@@ -193,7 +193,7 @@ describe('metrics', () => {
 test('a bundle in a process of its own writes both to standard output, a line each, and nothing else', () => {
   const { requestContext } = socketEvent('$connect', newSocket('alice'));
   const file = join(folderOf(bundle(allEntries), 'connect'), 'index.js');
-  const script = `const { handler } = await import(process.argv[1]); await handler(JSON.parse(process.argv[2]));`;
+  const script = `const { default: module } = await import(process.argv[1]); await module.handler(JSON.parse(process.argv[2]));`;
   const { stdout, stderr, status } = spawnSync(
     process.execPath,
     ['--input-type=module', '--eval', script, pathToFileURL(file).href, JSON.stringify({ requestContext })],

@@ -37,6 +37,18 @@ async function iteratorsAt(ShardIteratorType: 'LATEST' | 'TRIM_HORIZON'): Promis
   );
 }
 
+/** Where a record is in the stream, as Lambda says it where it puts the record aside. */
+export async function placeOf(record: DynamoDBRecord | undefined) {
+  const { Streams = [] } = await streams().send(new ListStreamsCommand({ TableName: tableName() }));
+  const StreamArn = Streams[0]?.StreamArn;
+  const { StreamDescription } = await streams().send(new DescribeStreamCommand({ StreamArn }));
+  const SequenceNumber = record?.dynamodb?.SequenceNumber ?? '';
+  for (const { ShardId, SequenceNumberRange } of StreamDescription?.Shards ?? [])
+    if (BigInt(SequenceNumberRange?.StartingSequenceNumber ?? 0) <= BigInt(SequenceNumber))
+      return { streamArn: StreamArn ?? '', shardId: ShardId ?? '', sequenceNumber: SequenceNumber };
+  throw new Error(`No shard has ${SequenceNumber}.`);
+}
+
 /** As Lambda writes it: JSON, so bytes would be base64, and times are epoch seconds. No item of ours has bytes. */
 const lambdaRecord = (record: StreamRecord): DynamoDBRecord =>
   JSON.parse(

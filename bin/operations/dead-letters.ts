@@ -1,0 +1,177 @@
+import {
+  type DynamoDBStreamsClient,
+  GetRecordsCommand,
+  GetShardIteratorCommand,
+  ResourceNotFoundException,
+  type _Record as StreamRecord,
+  TrimmedDataAccessException,
+} from '@aws-sdk/client-dynamodb-streams';
+import { InvokeCommand, type LambdaClient, ListEventSourceMappingsCommand } from '@aws-sdk/client-lambda';
+import { DeleteMessageCommand, type Message, ReceiveMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
+import * as v from 'valibot';
+import { compileFilters } from '../../local/event-pattern.ts';
+
+/*
+ * Dead letters: what a function could not work on. Those of `announce` are the event that it was invoked with, those of `presence`
+ * messages of its queue, and those of stream readers say where in the table's stream the changes are.
+ */
+
+export const FUNCTIONS = ['deliver-messages', 'room-changes', 'presence', 'announce'] as const;
+export type FunctionName = (typeof FUNCTIONS)[number];
+
+export interface Clients {
+  readonly sqs: SQSClient;
+  readonly lambda: LambdaClient;
+  readonly streams: DynamoDBStreamsClient;
+}
+
+/** A function as it is deployed, and the queue of what it could not work on. */
+export interface Place {
+  readonly name: FunctionName;
+  /** Name or ARN of the function. */
+  readonly functionName: string;
+  readonly queueUrl: string;
+}
+
+export interface Letter {
+  readonly id: string;
+  readonly body: string;
+  readonly sentAt: Date;
+  readonly receipt: string;
+}
+
+/** `taken`: the function has worked on it. `failed`: it has not, again. `gone`: the stream no longer has what the letter is about. */
+export type Outcome = 'taken' | 'failed' | 'gone';
+
+/** For how long a letter is hidden from others who look, in seconds: an invocation takes a minute at most. */
+const HIDDEN = 120;
+
+const letterOf = ({ MessageId = '', Body = '', ReceiptHandle = '', Attributes }: Message): Letter => ({
+  id: MessageId,
+  body: Body,
+  sentAt: new Date(Number(Attributes?.SentTimestamp)),
+  receipt: ReceiptHandle,
+});
+
+/**
+ * The letters of a queue, each once. They are hidden from others meanwhile, and there again after two minutes unless they are deleted.
+ */
+export async function* lettersOf({ sqs }: Clients, { queueUrl }: Place): AsyncGenerator<Letter> {
+  const seen = new Set<string>();
+  for (;;) {
+    const { Messages = [] } = await sqs.send(
+      new ReceiveMessageCommand({
+        QueueUrl: queueUrl,
+        MaxNumberOfMessages: 10,
+        VisibilityTimeout: HIDDEN,
+        // Long polling asks all of SQS's servers: without it, an answer may be empty although there is something.
+        WaitTimeSeconds: 2,
+        MessageSystemAttributeNames: ['SentTimestamp'],
+      }),
+    );
+    const fresh = Messages.map(letterOf).filter(({ id }) => !seen.has(id));
+    if (fresh.length === 0) return;
+    for (const letter of fresh) {
+      seen.add(letter.id);
+      yield letter;
+    }
+  }
+}
+
+export const discard = async ({ sqs }: Clients, { queueUrl }: Place, { receipt }: Letter): Promise<void> => {
+  await sqs.send(new DeleteMessageCommand({ QueueUrl: queueUrl, ReceiptHandle: receipt }));
+};
+
+const note = v.object({
+  DDBStreamBatchInfo: v.object({
+    shardId: v.string(),
+    startSequenceNumber: v.string(),
+    endSequenceNumber: v.string(),
+    batchSize: v.number(),
+    streamArn: v.string(),
+  }),
+});
+type Note = v.InferOutput<typeof note>['DDBStreamBatchInfo'];
+
+/** The records that a note is about. Undefined where the stream, which keeps them for a day, has them no more. */
+async function recordsOf({ streams }: Clients, about: Note): Promise<StreamRecord[] | undefined> {
+  const { streamArn: StreamArn, shardId: ShardId, startSequenceNumber: SequenceNumber } = about;
+  const last = BigInt(about.endSequenceNumber);
+  const numberOf = ({ dynamodb }: StreamRecord) => BigInt(dynamodb?.SequenceNumber ?? -1);
+  try {
+    const records: StreamRecord[] = [];
+    let { ShardIterator } = await streams.send(
+      new GetShardIteratorCommand({ StreamArn, ShardId, SequenceNumber, ShardIteratorType: 'AT_SEQUENCE_NUMBER' }),
+    );
+    while (ShardIterator !== undefined) {
+      const page = await streams.send(new GetRecordsCommand({ ShardIterator }));
+      const { Records = [] } = page;
+      records.push(...Records.filter((record) => numberOf(record) <= last));
+      if (Records.length === 0 || Records.some((record) => numberOf(record) >= last)) break;
+      ShardIterator = page.NextShardIterator;
+    }
+    return records.length > 0 ? records : undefined;
+  } catch (error) {
+    if (error instanceof TrimmedDataAccessException || error instanceof ResourceNotFoundException) return undefined;
+    throw error;
+  }
+}
+
+/** As Lambda hands a record to a function: JSON, with times in epoch seconds. */
+const asEvent = ({ dynamodb, userIdentity, ...record }: StreamRecord, StreamArn: string): object => ({
+  ...record,
+  ...(userIdentity && { userIdentity: { type: userIdentity.Type, principalId: userIdentity.PrincipalId } }),
+  dynamodb: {
+    ...dynamodb,
+    ApproximateCreationDateTime: Number(dynamodb?.ApproximateCreationDateTime) / 1_000,
+  },
+  eventSourceARN: StreamArn,
+});
+
+/** What the function's mapping lets through: between two changes that it could not work on there may be others. */
+async function filterOf({ lambda }: Clients, { functionName }: Place, streamArn: string) {
+  const { EventSourceMappings = [] } = await lambda.send(
+    new ListEventSourceMappingsCommand({ FunctionName: functionName, EventSourceArn: streamArn }),
+  );
+  const filters = EventSourceMappings.flatMap(({ FilterCriteria }) => FilterCriteria?.Filters ?? []);
+  return compileFilters(filters.flatMap(({ Pattern }) => Pattern ?? []));
+}
+
+/** What to invoke the function with; undefined where that is gone. Throws for a letter that is none of this function. */
+async function eventOf(clients: Clients, place: Place, letter: Letter): Promise<unknown> {
+  const { id, body, sentAt } = letter;
+  if (place.name === 'announce') return JSON.parse(body);
+  if (place.name === 'presence')
+    return { Records: [{ messageId: id, body, attributes: { SentTimestamp: String(sentAt.getTime()) } }] };
+  const { DDBStreamBatchInfo: about } = v.parse(note, JSON.parse(body));
+  const records = await recordsOf(clients, about);
+  if (!records) return undefined;
+  const passes = await filterOf(clients, place, about.streamArn);
+  return { Records: records.map((record) => asEvent(record, about.streamArn)).filter(passes) };
+}
+
+const partly = v.object({ batchItemFailures: v.array(v.unknown()) });
+
+/** Hands a letter to the function once more, and deletes it where the function has worked on it. */
+export async function redrive(clients: Clients, place: Place, letter: Letter): Promise<Outcome> {
+  const event = await eventOf(clients, place, letter);
+  if (event === undefined) return 'gone';
+  const { FunctionError, Payload } = await clients.lambda.send(
+    new InvokeCommand({ FunctionName: place.functionName, Payload: JSON.stringify(event) }),
+  );
+  if (FunctionError !== undefined) return 'failed';
+  const answer = v.safeParse(partly, JSON.parse(Payload?.transformToString() || 'null'));
+  if (answer.success && answer.output.batchItemFailures.length > 0) return 'failed';
+  await discard(clients, place, letter);
+  return 'taken';
+}
+
+/** A letter in a line: what it is about. */
+export function describe({ name }: Place, { body, sentAt }: Letter): string {
+  const when = sentAt.toISOString();
+  if (name === 'announce' || name === 'presence') return `${when} ${body}`;
+  const parsed = v.safeParse(note, JSON.parse(body));
+  if (!parsed.success) return `${when} ${body}`;
+  const { batchSize, shardId, startSequenceNumber } = parsed.output.DDBStreamBatchInfo;
+  return `${when} ${batchSize} change(s) at ${startSequenceNumber} of ${shardId}`;
+}

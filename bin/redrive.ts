@@ -1,0 +1,100 @@
+import { parseArgs } from 'node:util';
+import { DynamoDBStreamsClient } from '@aws-sdk/client-dynamodb-streams';
+import { LambdaClient } from '@aws-sdk/client-lambda';
+import { SQSClient } from '@aws-sdk/client-sqs';
+import { UsageError } from '../lib/usage-error.ts';
+import {
+  type Clients,
+  describe,
+  discard,
+  FUNCTIONS,
+  type FunctionName,
+  lettersOf,
+  type Outcome,
+  type Place,
+  redrive,
+} from './operations/dead-letters.ts';
+import { deployedStack, outputOf } from './operations/stack.ts';
+
+const HELP = `Usage: npm run redrive -- --env <name> --function <name> [--go | --discard]
+
+Shows what a function could not work on (its dead letters), and hands it to the function once more.
+
+  --env       the environment, such as prod
+  --function  one of ${FUNCTIONS.join(', ')}
+  --go        invoke the function with each letter, and delete those that it has worked on
+  --discard   delete all letters without invoking anything
+  --help      print this
+
+Without --go and --discard nothing is done but to list them. Letters that have been looked at are hidden from the next look for
+two minutes. Exits with 1 where a letter is left that the function still cannot work on.`;
+
+const SAYS: Readonly<Record<Outcome, string>> = {
+  taken: 'done',
+  failed: 'failed again: it stays, and the log of the function says why',
+  gone: 'the stream no longer has it: it stays until you --discard it',
+};
+
+/** `room-changes` → `RoomChanges`: what the stack's outputs begin with. */
+const pascal = (name: string): string =>
+  name.replace(/(^|-)(\w)/g, (_, _dash: string, letter: string) => letter.toUpperCase());
+
+async function placeOf(env: string, name: FunctionName): Promise<Place> {
+  const stack = await deployedStack(`rooms-${env}-realtime`);
+  return {
+    name,
+    functionName: outputOf(stack, `${pascal(name)}FunctionName`),
+    queueUrl: outputOf(stack, `${pascal(name)}DeadLettersUrl`),
+  };
+}
+
+const isFunction = (name: string | undefined): name is FunctionName => FUNCTIONS.some((each) => each === name);
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      env: { type: 'string' },
+      function: { type: 'string' },
+      go: { type: 'boolean', default: false },
+      discard: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const { env, function: name, go } = values;
+  if (env === undefined) throw new UsageError('Say which environment: --env <name>.');
+  if (!isFunction(name)) throw new UsageError(`Say which function: --function ${FUNCTIONS.join(' | ')}.`);
+  if (go && values.discard) throw new UsageError('Choose one of --go and --discard.');
+
+  const clients: Clients = { sqs: new SQSClient(), lambda: new LambdaClient(), streams: new DynamoDBStreamsClient() };
+  const place = await placeOf(env, name);
+  let [count, left] = [0, 0];
+  for await (const letter of lettersOf(clients, place)) {
+    count++;
+    const line = describe(place, letter);
+    if (values.discard) {
+      await discard(clients, place, letter);
+      console.log(`${line}: deleted`);
+    } else if (go) {
+      const outcome = await redrive(clients, place, letter);
+      if (outcome !== 'taken') left++;
+      console.log(`${line}: ${SAYS[outcome]}`);
+    } else console.log(line);
+  }
+  console.log(
+    count === 0 ? 'There are no dead letters.' : `${count} dead letters${go ? `, of which ${left} are left` : ''}.`,
+  );
+  return left > 0 ? 1 : 0;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  const isUsage = error instanceof UsageError || (error instanceof TypeError && 'code' in error);
+  console.error(error instanceof Error ? error.message : error);
+  if (isUsage) console.error('"npm run redrive -- --help" says more.');
+  process.exitCode = isUsage ? 2 : 1;
+}

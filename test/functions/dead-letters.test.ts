@@ -1,0 +1,232 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { DynamoDBStreamsClient } from '@aws-sdk/client-dynamodb-streams';
+import { LambdaClient } from '@aws-sdk/client-lambda';
+import { CreateQueueCommand, GetQueueAttributesCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import {
+  type Clients,
+  discard,
+  type FunctionName,
+  type Letter,
+  lettersOf,
+  type Place,
+  redrive,
+  describe as said,
+} from '../../bin/operations/dead-letters.ts';
+import { handler as announce } from '../../functions/events/announce.ts';
+import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
+import { handler as presence } from '../../functions/events/presence.ts';
+import { handler as roomChanges } from '../../functions/events/room-changes.ts';
+import { createSqs } from '../../local/sqs.ts';
+import { data } from '../support/invoke.ts';
+import { startLambdaApi } from '../support/lambda-api.ts';
+import { type Management, startManagement } from '../support/management.ts';
+import { type Services, startServices } from '../support/services.ts';
+import { disconnect, joined, newSocket, reply } from '../support/socket.ts';
+import { changesIn, messagesIn, placeOf, recorded } from '../support/stream.ts';
+import { newRoom } from '../support/world.ts';
+
+/*
+ * `npm run redrive`, with real queues, the real stream, and the functions themselves behind Lambda's API.
+ */
+
+const closing: (() => Promise<unknown>)[] = [];
+let clients: Clients;
+let management: Management;
+let services: Services;
+beforeAll(async () => {
+  [management, services] = await Promise.all([startManagement(), startServices()]);
+  process.env.CALLBACK_URL = management.url;
+  const queues = await createSqs();
+  const server = createServer(queues.handle).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const lambda = await startLambdaApi({
+    'rooms-deliver-messages': {
+      handler: deliverMessages,
+      patterns: [{ eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: 'MESSAGE#' }] } } } }],
+    },
+    'rooms-room-changes': {
+      handler: roomChanges,
+      patterns: [{ dynamodb: { Keys: { SK: { S: ['ROOM', { prefix: 'PARTICIPANT#' }] } } } }],
+    },
+    'rooms-presence': { handler: presence },
+    'rooms-announce': { handler: announce },
+  });
+  clients = {
+    sqs: new SQSClient({ endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }),
+    lambda: new LambdaClient({ endpoint: lambda.url }),
+    streams: new DynamoDBStreamsClient({ endpoint: process.env.AWS_ENDPOINT_URL_DYNAMODB ?? '' }),
+  };
+  closing.push(management.close, services.close, lambda.close, async () => {
+    server.close();
+    server.closeAllConnections();
+    await queues.close();
+  });
+});
+beforeEach(() => {
+  management.reset();
+  services.reset();
+});
+afterAll(() => Promise.all(closing.map((close) => close())));
+
+/** A function with a dead-letter queue that has these letters in it. */
+async function lettersFor(name: FunctionName, ...bodies: readonly unknown[]): Promise<Place> {
+  const { QueueUrl = '' } = await clients.sqs.send(new CreateQueueCommand({ QueueName: randomUUID() }));
+  for (const body of bodies)
+    await clients.sqs.send(
+      new SendMessageCommand({ QueueUrl, MessageBody: typeof body === 'string' ? body : JSON.stringify(body) }),
+    );
+  return { name, functionName: `rooms-${name}`, queueUrl: QueueUrl };
+}
+async function all(place: Place): Promise<Letter[]> {
+  const letters: Letter[] = [];
+  for await (const letter of lettersOf(clients, place)) letters.push(letter);
+  return letters;
+}
+async function redriveAll(place: Place) {
+  const outcomes = [];
+  for (const letter of await all(place)) outcomes.push(await redrive(clients, place, letter));
+  return outcomes;
+}
+/** How many are in a queue, hidden ones too. */
+async function left({ queueUrl }: Place): Promise<number> {
+  const AttributeNames = ['ApproximateNumberOfMessages', 'ApproximateNumberOfMessagesNotVisible'] as const;
+  const { Attributes = {} } = await clients.sqs.send(
+    new GetQueueAttributesCommand({ QueueUrl: queueUrl, AttributeNames: [...AttributeNames] }),
+  );
+  return AttributeNames.reduce((sum, name) => sum + Number(Attributes[name]), 0);
+}
+
+type Record = ReturnType<typeof changesIn>['Records'][number];
+/** What Lambda puts aside of records that a function could not work on. */
+async function noteOf(first: Record | undefined, last = first) {
+  const [from, to] = [await placeOf(first), await placeOf(last)];
+  return {
+    requestContext: { requestId: randomUUID(), condition: 'RetryAttemptsExhausted', approximateInvokeCount: 6 },
+    version: '1.0',
+    DDBStreamBatchInfo: {
+      shardId: from.shardId,
+      startSequenceNumber: from.sequenceNumber,
+      endSequenceNumber: to.sequenceNumber,
+      batchSize: 1,
+      streamArn: from.streamArn,
+    },
+  };
+}
+
+describe('letters', () => {
+  test('are listed, each once, with what they are about, and stay', async () => {
+    const bodies = Array.from({ length: 25 }, (_, n) => ({ room_id: `${n}` }));
+    const place = await lettersFor('presence', ...bodies);
+    const letters = await all(place);
+    expect(letters.map(({ body }) => body).sort()).toEqual(bodies.map((body) => JSON.stringify(body)).sort());
+    const [letter] = letters;
+    if (!letter) throw new Error('there is one');
+    expect(said(place, letter)).toBe(`${letter.sentAt.toISOString()} ${letter.body}`);
+    expect(await left(place)).toBe(25);
+  });
+
+  test('of a stream reader say where in the stream their changes are', async () => {
+    const [record] = changesIn(await recorded(() => newRoom())).Records;
+    const place = await lettersFor('room-changes', await noteOf(record));
+    const [letter] = await all(place);
+    if (!letter) throw new Error('there is one');
+    expect(said(place, letter)).toMatch(/1 change\(s\) at \d+ of shardId-/);
+  });
+
+  test('are deleted without invoking anything when they are discarded', async () => {
+    const place = await lettersFor('announce', { room_id: 'x', moment: 'start', time: 'y' });
+    for (const letter of await all(place)) await discard(clients, place, letter);
+    expect(await left(place)).toBe(0);
+  });
+});
+
+describe('redriven,', () => {
+  test('a change is told, as it would have been, and nothing that came after it', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const ear = await joined(room_id, member);
+    const records = await recorded(async () => {
+      for (const name of ['one', 'two']) await data('changeRoom', { as: admin, params: { room_id }, body: { name } });
+    });
+    const place = await lettersFor('room-changes', await noteOf(changesIn(records).Records[0]));
+    expect(await redriveAll(place)).toEqual(['taken']);
+    const told = management.received(ear.connection_id);
+    expect(told.map((event) => [event.type, event.data.name])).toEqual([['room_updated', 'one']]);
+    expect(services.events()).toHaveLength(1);
+    expect(await left(place)).toBe(0);
+  });
+
+  test('messages of a whole batch are delivered in order, without what is none of them in between', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const ear = await joined(room_id, member);
+    const sender = newSocket(admin);
+    const say = (text: string) => reply('message', sender, { room_id, client_message_id: randomUUID(), text });
+    const records = await recorded(async () => {
+      await say('one');
+      await data('changeRoom', { as: admin, params: { room_id }, body: { name: 'between' } });
+      await say('two');
+    });
+    const messages = messagesIn(records).Records;
+    const place = await lettersFor('deliver-messages', await noteOf(messages[0], messages.at(-1)));
+    expect(await redriveAll(place)).toEqual(['taken']);
+    expect(management.received(ear.connection_id).map(({ data }) => data.text)).toEqual(['one', 'two']);
+  });
+
+  test('an absence is settled', async () => {
+    const { room_id, admin, member } = await newRoom();
+    await disconnect(await joined(room_id, member));
+    const online = async () =>
+      (await data('listParticipants', { as: admin, params: { room_id } })).find(
+        ({ participant_id }) => participant_id === member,
+      )?.online;
+    const records = await recorded(async () => {
+      await disconnect(await joined(room_id, member));
+    });
+    await roomChanges(changesIn(records));
+    const place = await lettersFor('presence', services.messages.at(-1)?.MessageBody);
+    expect(await online()).toBe(true);
+    expect(await redriveAll(place)).toEqual(['taken']);
+    expect(await online()).toBe(false);
+  });
+
+  test('a start is announced', async () => {
+    const { room_id, admin } = await newRoom();
+    const ear = await joined(room_id, admin);
+    const { start_time } = await data('getRoom', { as: admin, params: { room_id } });
+    const place = await lettersFor('announce', { room_id, moment: 'start', time: start_time });
+    expect(await redriveAll(place)).toEqual(['taken']);
+    expect(management.received(ear.connection_id)).toMatchObject([{ type: 'room_started' }]);
+  });
+
+  test('what fails again stays, whether the function crashes or says so', async () => {
+    services.broken.events = true;
+    const { room_id, admin } = await newRoom();
+    const { start_time } = await data('getRoom', { as: admin, params: { room_id } });
+    const crashing = await lettersFor('announce', { room_id, moment: 'start', time: start_time });
+    const records = changesIn(await recorded(() => newRoom())).Records;
+    const reported = await lettersFor('room-changes', await noteOf(records[0], records.at(-1)));
+    for (const place of [crashing, reported]) {
+      expect(await redriveAll(place)).toEqual(['failed']);
+      expect(await left(place)).toBe(1);
+    }
+  });
+
+  test('what the stream no longer has stays, and is said to be gone', async () => {
+    const [record] = changesIn(await recorded(() => newRoom())).Records;
+    const note = await noteOf(record);
+    const { DDBStreamBatchInfo: info } = note;
+    const elsewhere = { ...info, streamArn: `${info.streamArn.slice(0, -3)}999` };
+    const place = await lettersFor('room-changes', { ...note, DDBStreamBatchInfo: elsewhere });
+    expect(await redriveAll(place)).toEqual(['gone']);
+    expect(await left(place)).toBe(1);
+  });
+
+  test('what is no letter of this function is an error, and stays', async () => {
+    const place = await lettersFor('room-changes', { hello: 'world' });
+    await expect(redriveAll(place)).rejects.toThrow();
+    expect(await left(place)).toBe(1);
+  });
+});
