@@ -14,7 +14,7 @@ import {
   type Place,
   redrive,
 } from './operations/dead-letters.ts';
-import { deployedStack, outputOf } from './operations/stack.ts';
+import { outputsOf } from './operations/stack.ts';
 
 const HELP = `Usage: npm run redrive -- --env <name> --function <name> [--go | --discard]
 
@@ -40,11 +40,11 @@ const pascal = (name: string): string =>
   name.replace(/(^|-)(\w)/g, (_, _dash: string, letter: string) => letter.toUpperCase());
 
 async function placeOf(env: string, name: FunctionName): Promise<Place> {
-  const stack = await deployedStack(`rooms-${env}-realtime`);
+  const output = await outputsOf(`rooms-${env}-realtime`);
   return {
     name,
-    functionName: outputOf(stack, `${pascal(name)}FunctionName`),
-    queueUrl: outputOf(stack, `${pascal(name)}DeadLettersUrl`),
+    functionName: output(`${pascal(name)}FunctionName`),
+    queueUrl: output(`${pascal(name)}DeadLettersUrl`),
   };
 }
 

@@ -1,5 +1,6 @@
 import { Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
+import { FUNCTIONS } from '../../bin/operations/dead-letters.ts';
 import { allEntries } from '../../lib/entries.ts';
 import { type Allowed, permissions, sorted, tracing, within } from './permissions.ts';
 import { AUDIENCE, at, countByType, ISSUER, ofType, onlyOne, synthesize, withImports } from './synthesize.ts';
@@ -400,6 +401,21 @@ describe('queues', () => {
       FunctionResponseTypes: ['ReportBatchItemFailures'],
       Tags: expect.anything(),
     });
+  });
+});
+
+describe('what operators need to redrive dead letters', () => {
+  const aside = new Map([
+    ['deliver-messages', asideOf('deliver-messages')],
+    ['room-changes', asideOf('room-changes')],
+    ['presence', String(at(queues.get(presenceQueue), 'RedrivePolicy', 'deadLetterTargetArn', 'Fn::GetAtt', 0))],
+    ['announce', announceQueue],
+  ]);
+
+  it.each(FUNCTIONS)('%s: function and queue are outputs of the stack', (name) => {
+    const output = name.replace(/(^|-)(\w)/g, (_, _dash, letter) => letter.toUpperCase());
+    realtime.hasOutput(`${output}FunctionName`, { Value: { Ref: functionOf(name).id } });
+    realtime.hasOutput(`${output}DeadLettersUrl`, { Value: { Ref: aside.get(name) } });
   });
 });
 
