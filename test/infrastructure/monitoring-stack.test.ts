@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { metrics, NAMESPACE } from '../../core/contract/metrics.ts';
 import type { Settings } from '../../lib/environments.ts';
 import { at, countByType, ofType, onlyOne, synthesize } from './synthesize.ts';
 
+const runbook = readFileSync(resolve(import.meta.dirname, '../../docs/runbook.md'), 'utf8');
 const E_MAIL = 'on-call@test.example';
 const TOPIC = 'arn:aws:sns:eu-central-1:123456789012:on-call';
 function monitoring(settings: Partial<Settings> = {}) {
@@ -130,12 +131,51 @@ describe('every alarm', () => {
   });
 
   it('has its section in the runbook, and every section its alarm', () => {
-    const runbook = readFileSync(resolve(import.meta.dirname, '../../docs/runbook.md'), 'utf8');
     const [, ...sections] = runbook.split(/^## Alarms$/m);
     expect(sections).toHaveLength(1);
     const headings = [...String(sections[0]).matchAll(/^### (.+)$/gm)].map(([, heading]) => heading);
     expect(headings).toEqual([...new Set(headings)]);
     expect(headings.sort()).toEqual([...byKey.keys()].sort());
+  });
+});
+
+describe('the runbook', () => {
+  const [, alarmSections = ''] = runbook.split(/^## Alarms$/m);
+  const sections = alarmSections.split(/^### /m).slice(1);
+
+  it('says in each section what it means, what users notice, where to look, and what to do', () => {
+    for (const section of sections)
+      expect([...section.matchAll(/^\*\*(.+?)\.\*\*/gm)].map(([, part]) => part)).toEqual([
+        'Means',
+        'Users notice',
+        'Look',
+        'Do',
+      ]);
+  });
+
+  it('has a query to paste for each alarm, or names the section that has it', () => {
+    for (const section of sections) expect(section).toMatch(/^```$|^\*\*Look\.\*\* The log of \[/m);
+  });
+
+  it('links only to sections that are there', () => {
+    const anchors = [...runbook.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+      heading.toLowerCase().replaceAll(' ', '-'),
+    );
+    for (const [, anchor] of runbook.matchAll(/\]\(#([^)]+)\)/g)) expect(anchors).toContain(anchor);
+  });
+
+  it('asks only for fields that the code logs', () => {
+    const asked = new Set([...runbook.matchAll(/\bmessage\.(\w+)/g)].map(([, field = '']) => field));
+    expect(asked.size).toBeGreaterThan(10);
+    const root = resolve(import.meta.dirname, '../..');
+    const code = globSync('{core,functions}/**/*.ts', { cwd: root })
+      .map((file) => readFileSync(resolve(root, file), 'utf8'))
+      .filter((text) => text.includes('console.'))
+      .join('\n');
+    // Counts of a broadcast are spread into its line.
+    const counts = ['sent', 'gone', 'failed', 'receivers'];
+    for (const field of asked)
+      if (!counts.includes(field)) expect(code, field).toMatch(new RegExp(`[{\\s]${field}(:|,| })`));
   });
 });
 
