@@ -9,10 +9,12 @@ import {
   discard,
   FUNCTIONS,
   type FunctionName,
+  type Letter,
   lettersOf,
   type Outcome,
   type Place,
   redrive,
+  release,
 } from './operations/dead-letters.ts';
 import { outputsOf } from './operations/stack.ts';
 
@@ -26,8 +28,8 @@ Shows what a function could not work on (its dead letters), and hands it to the 
   --discard   delete all letters without invoking anything
   --help      print this
 
-Without --go and --discard nothing is done but to list them. Letters that have been looked at are hidden from the next look for
-two minutes. Exits with 1 where a letter is left that the function still cannot work on.`;
+Without --go and --discard nothing is done but to list them. Exits with 1 where a letter is left that the function still cannot
+work on.`;
 
 const SAYS: Readonly<Record<Outcome, string>> = {
   taken: 'done',
@@ -71,7 +73,8 @@ async function main(): Promise<number> {
 
   const clients: Clients = { sqs: new SQSClient(), lambda: new LambdaClient(), streams: new DynamoDBStreamsClient() };
   const place = await placeOf(env, name);
-  let [count, left] = [0, 0];
+  let count = 0;
+  const kept: Letter[] = [];
   for await (const letter of lettersOf(clients, place)) {
     count++;
     const line = describe(place, letter);
@@ -80,14 +83,17 @@ async function main(): Promise<number> {
       console.log(`${line}: deleted`);
     } else if (go) {
       const outcome = await redrive(clients, place, letter);
-      if (outcome !== 'taken') left++;
+      if (outcome !== 'taken') kept.push(letter);
       console.log(`${line}: ${SAYS[outcome]}`);
-    } else console.log(line);
+    } else {
+      kept.push(letter);
+      console.log(line);
+    }
   }
-  console.log(
-    count === 0 ? 'There are no dead letters.' : `${count} dead letters${go ? `, of which ${left} are left` : ''}.`,
-  );
-  return left > 0 ? 1 : 0;
+  for (const letter of kept) await release(clients, place, letter);
+  if (count === 0) console.log('There are no dead letters.');
+  else console.log(`Dead letters: ${count}${go ? `, left: ${kept.length}` : ''}.`);
+  return go && kept.length > 0 ? 1 : 0;
 }
 
 try {

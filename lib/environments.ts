@@ -102,7 +102,7 @@ const environments: { readonly [Name in EnvironmentName]: Partial<Settings> } = 
     monitoring: false,
     retainData: false,
   },
-  // Thrown away freely: `npm run destroy` leaves nothing behind.
+  // Thrown away freely: `cdk destroy --all` leaves nothing behind.
   dev: {
     allowedOrigins: ['http://localhost:3000', 'http://localhost:5173'],
     logRetentionDays: 7,

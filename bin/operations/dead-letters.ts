@@ -7,7 +7,13 @@ import {
   TrimmedDataAccessException,
 } from '@aws-sdk/client-dynamodb-streams';
 import { InvokeCommand, type LambdaClient, ListEventSourceMappingsCommand } from '@aws-sdk/client-lambda';
-import { DeleteMessageCommand, type Message, ReceiveMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
+import {
+  ChangeMessageVisibilityCommand,
+  DeleteMessageCommand,
+  type Message,
+  ReceiveMessageCommand,
+  type SQSClient,
+} from '@aws-sdk/client-sqs';
 import * as v from 'valibot';
 import { compileFilters } from '../../local/event-pattern.ts';
 
@@ -54,7 +60,7 @@ const letterOf = ({ MessageId = '', Body = '', ReceiptHandle = '', Attributes }:
 });
 
 /**
- * The letters of a queue, each once. They are hidden from others meanwhile, and there again after two minutes unless they are deleted.
+ * The letters of a queue, each once. They are hidden from others meanwhile: until they are released, or for two minutes.
  */
 export async function* lettersOf({ sqs }: Clients, { queueUrl }: Place): AsyncGenerator<Letter> {
   const seen = new Set<string>();
@@ -80,6 +86,13 @@ export async function* lettersOf({ sqs }: Clients, { queueUrl }: Place): AsyncGe
 
 export const discard = async ({ sqs }: Clients, { queueUrl }: Place, { receipt }: Letter): Promise<void> => {
   await sqs.send(new DeleteMessageCommand({ QueueUrl: queueUrl, ReceiptHandle: receipt }));
+};
+
+/** Lets others see a letter again. */
+export const release = async ({ sqs }: Clients, { queueUrl }: Place, { receipt }: Letter): Promise<void> => {
+  await sqs.send(
+    new ChangeMessageVisibilityCommand({ QueueUrl: queueUrl, ReceiptHandle: receipt, VisibilityTimeout: 0 }),
+  );
 };
 
 const note = v.object({

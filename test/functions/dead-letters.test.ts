@@ -14,6 +14,7 @@ import {
   lettersOf,
   type Place,
   redrive,
+  release,
   describe as said,
 } from '../../bin/operations/dead-letters.ts';
 import { handler as announce } from '../../functions/events/announce.ts';
@@ -118,7 +119,7 @@ async function noteOf(first: Record | undefined, last = first) {
 }
 
 describe('letters', () => {
-  test('are listed, each once, with what they are about, and stay', async () => {
+  test('are listed, each once, with what they are about, and are there again when they are released', async () => {
     const bodies = Array.from({ length: 25 }, (_, n) => ({ room_id: `${n}` }));
     const place = await lettersFor('presence', ...bodies);
     const letters = await all(place);
@@ -127,6 +128,9 @@ describe('letters', () => {
     if (!letter) throw new Error('there is one');
     expect(said(place, letter)).toBe(`${letter.sentAt.toISOString()} ${letter.body}`);
     expect(await left(place)).toBe(25);
+    expect(await all(place)).toEqual([]);
+    for (const each of letters) await release(clients, place, each);
+    expect(await all(place)).toHaveLength(25);
   });
 
   test('of a stream reader say where in the stream their changes are', async () => {
