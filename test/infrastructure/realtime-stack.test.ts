@@ -404,6 +404,26 @@ describe('queues', () => {
   });
 });
 
+describe('concurrency', () => {
+  const reserved = ({ http, realtime, codeOf }: Pick<typeof prod, 'http' | 'realtime' | 'codeOf'>) =>
+    Object.fromEntries(
+      [http, realtime]
+        .flatMap((template) => [...ofType(template, 'AWS::Lambda::Function').values()])
+        .flatMap((fn) => {
+          const { ReservedConcurrentExecutions: share } = Object(fn);
+          return share === undefined ? [] : [[codeOf(fn), share]];
+        }),
+    );
+
+  it('is reserved in prod for what a flood would starve, or starve others with', () => {
+    expect(reserved(prod)).toEqual({ 'deliver-messages': 100, 'room-changes': 100, announce: 50, disconnect: 150 });
+  });
+
+  it('is left to Lambda in dev, whose account may be a new one', () => {
+    expect(reserved({ http, realtime, codeOf })).toEqual({});
+  });
+});
+
 describe('what operators need to redrive dead letters', () => {
   const aside = new Map([
     ['deliver-messages', asideOf('deliver-messages')],
