@@ -116,7 +116,7 @@ const environments: { readonly [Name in EnvironmentName]: Partial<Settings> } = 
     throttling: { rate: 1_000, burst: 2_000 },
     webSocketThrottling: { rate: 2_000, burst: 4_000 },
     reservedConcurrency: {
-      // Ten batches of each shard at a time. What is above waits in the stream, in order, and loses nothing.
+      // One batch of each shard at a time, and ten. What is above waits in the stream, in order, and loses nothing.
       'deliver-messages': 100,
       'room-changes': 100,
       // When a thousand rooms start at nine sharp. What is above waits for Lambda to try again.

@@ -124,8 +124,7 @@ export async function openRealtime(options: {
           closeLater(startQueueMapping({ mapping, fn, region: REGION, queue, client, log }));
           continue;
         }
-        const { partitionKey } = await streamOf(mapping.sourceArn, dynamodbUrl);
-        const part = closeLater(createStreamMapping({ mapping, fn, region: REGION, partitionKey, giveUp, log }));
+        const part = closeLater(createStreamMapping({ mapping, fn, region: REGION, giveUp, log }));
         byStream.set(mapping.sourceArn, [...(byStream.get(mapping.sourceArn) ?? []), { mapping, part }]);
       }
       // Each stream is read once, for all who want to know.
@@ -133,7 +132,7 @@ export async function openRealtime(options: {
         closeLater(
           await readStream({
             endpoint: dynamodbUrl,
-            streamArn: (await streamOf(sourceArn, dynamodbUrl)).streamArn,
+            streamArn: await streamOf(sourceArn, dynamodbUrl),
             take: (records, shardId) => {
               for (const { part } of mappings) part.take(records, shardId);
             },
@@ -194,19 +193,12 @@ function readQueues(resolver: Resolver, url: string): Queue[] {
   );
 }
 
-const described = v.object({
-  LatestStreamArn: v.string(),
-  KeySchema: v.array(v.object({ AttributeName: v.string(), KeyType: v.string() })),
-});
-
-/** A template's stream in DynamoDB Local, which gives it an ARN of its own. */
-async function streamOf(arn: string, endpoint: string): Promise<{ streamArn: string; partitionKey: string }> {
+/** The ARN of a template's stream in DynamoDB Local, which gives it one of its own. */
+async function streamOf(arn: string, endpoint: string): Promise<string> {
   const client = new DynamoDBClient({ endpoint, region: REGION, credentials: CREDENTIALS });
   try {
     const { Table } = await client.send(new DescribeTableCommand({ TableName: tableOfStream(arn) }));
-    const { LatestStreamArn, KeySchema } = v.parse(described, Table);
-    const [partitionKey = ''] = KeySchema.filter(({ KeyType }) => KeyType === 'HASH').map((key) => key.AttributeName);
-    return { streamArn: LatestStreamArn, partitionKey };
+    return v.parse(v.object({ LatestStreamArn: v.string() }), Table).LatestStreamArn;
   } finally {
     client.destroy();
   }

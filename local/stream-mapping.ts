@@ -68,7 +68,7 @@ const LONGEST_RETRY_MS = 30_000;
 
 /**
  * Invokes a function with a stream's records, as Lambda does: in batches of those that pass the filter; one batch of a
- * shard after the other or, with a parallelization factor, as many at a time, but those of one partition key in order.
+ * shard after the other or, with a parallelization factor, as many at a time, but those of one item in order.
  *
  * @param giveUp takes what Lambda sends to the on-failure destination
  */
@@ -76,14 +76,13 @@ export function createStreamMapping(options: {
   mapping: EventSourceMapping;
   fn: LocalFunction;
   region: string;
-  partitionKey: string;
   giveUp: (destination: string, body: string) => Promise<void>;
   log: Log;
 }): StreamMapping {
-  const { mapping, fn, region, partitionKey, giveUp, log } = options;
+  const { mapping, fn, region, giveUp, log } = options;
   const controller = new AbortController();
   const { signal } = controller;
-  /** By shard and part of its keys. */
+  /** By shard and part of its items. */
   const lanes = new Map<string, Lane>();
 
   async function attempt({ items }: Batch<LambdaRecord>): Promise<Failure> {
@@ -157,8 +156,8 @@ export function createStreamMapping(options: {
       for (const raw of records) {
         const record = lambdaRecord(raw, mapping.sourceArn, region);
         if (!mapping.passes(record)) continue;
-        const key = JSON.stringify(raw.dynamodb?.Keys?.[partitionKey] ?? null);
-        const name = `${shardId} ${hash(key) % mapping.parallelizationFactor}`;
+        const item = JSON.stringify(raw.dynamodb?.Keys);
+        const name = `${shardId} ${hash(item) % mapping.parallelizationFactor}`;
         const lane = lanes.get(name) ?? { waiting: [], running: undefined };
         lanes.set(name, lane);
         lane.waiting.push(record);
@@ -173,7 +172,7 @@ export function createStreamMapping(options: {
 }
 
 /** Java's string hash: spreads keys over lanes. */
-function hash(text: string): number {
+function hash(text = ''): number {
   let value = 0;
   for (let index = 0; index < text.length; index += 1) value = (Math.imul(31, value) + text.charCodeAt(index)) >>> 0;
   return value;

@@ -14,7 +14,7 @@ import { backoffMs } from '../store/backoff.ts';
 
 /**
  * A connection that has not taken a frame by then is given up, in milliseconds. It holds nobody up while others are posted
- * to, but what is sent to its room next waits for it, this once.
+ * to, but the next batch waits for it, this once.
  */
 const POST_TIMEOUT_MS = 3_000;
 const CLOSE_TIMEOUT_MS = 1_000;

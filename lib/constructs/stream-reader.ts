@@ -10,6 +10,11 @@ export interface StreamReaderProps extends Omit<RoomsFunctionProps, 'memory' | '
   readonly data: DataStack;
   /** Which records it is woken for, as Lambda event filters of which one must match. */
   readonly filters: readonly Readonly<Record<string, unknown>>[];
+  /**
+   * Batches of a shard that are worked on at the same time, 1 to 10. With more than one, Lambda keeps only the records of one
+   * item (partition and sort key) in order: those of different items of one partition overtake each other.
+   */
+  readonly parallelizationFactor: number;
 }
 
 /**
@@ -21,7 +26,11 @@ export interface StreamReaderProps extends Omit<RoomsFunctionProps, 'memory' | '
 export class StreamReader extends RoomsFunction {
   readonly deadLetters: Queue;
 
-  constructor(scope: Construct, id: string, { data, filters, permissions = [], ...props }: StreamReaderProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { data, filters, parallelizationFactor, permissions = [], ...props }: StreamReaderProps,
+  ) {
     const stream = data.table.tableStreamArn;
     if (stream === undefined) throw new Error('The table has no stream.');
     const deadLetters = deadLetterQueue(scope, `${id}Aside`, `${id}DeadLetters`);
@@ -51,8 +60,7 @@ export class StreamReader extends RoomsFunction {
       startingPosition: StartingPosition.LATEST,
       filters: filters.map((filter) => FilterCriteria.filter({ ...filter })),
       batchSize: 100,
-      // Rooms do not wait for each other: ten batches of a shard at a time, those of one partition key still in order.
-      parallelizationFactor: 10,
+      parallelizationFactor,
       reportBatchItemFailures: true,
       bisectBatchOnError: true,
       retryAttempts: 5,
