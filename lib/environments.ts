@@ -104,6 +104,8 @@ const environments: { readonly [Name in EnvironmentName]: Partial<Settings> } = 
   },
   // Thrown away freely: `cdk destroy --all` leaves nothing behind.
   dev: {
+    // So that it can be synthesized and looked at as it is; nobody has tokens of it.
+    issuer: 'https://iams.example.com/realms/rooms-dev',
     allowedOrigins: ['http://localhost:3000', 'http://localhost:5173'],
     logRetentionDays: 7,
     throttling: { rate: 50, burst: 100 },
@@ -116,7 +118,7 @@ const environments: { readonly [Name in EnvironmentName]: Partial<Settings> } = 
     throttling: { rate: 1_000, burst: 2_000 },
     webSocketThrottling: { rate: 2_000, burst: 4_000 },
     reservedConcurrency: {
-      // One batch of each shard at a time, and ten. What is above waits in the stream, in order, and loses nothing.
+      // One batch of each shard at a time. What is above waits in the stream, in order, and loses nothing.
       'deliver-messages': 100,
       'room-changes': 100,
       // When a thousand rooms start at nine sharp. What is above waits for Lambda to try again.

@@ -63,7 +63,8 @@ const cors = (origins: readonly string[]): CorsPreflightOptions => ({
   allowOrigins: [...origins],
   allowMethods: [...new Set(allRoutes.map(({ method }) => CorsHttpMethod[method]))],
   allowHeaders: ['authorization', 'content-type', 'idempotency-key'],
-  exposeHeaders: ['retry-after'],
+  // The second is what a user's report has to name: the id of the request.
+  exposeHeaders: ['retry-after', 'apigw-requestid'],
   // An hour: as long as a browser may go on using what it was told before an origin was taken off the list.
   maxAge: Duration.hours(1),
 });

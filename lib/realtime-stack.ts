@@ -50,9 +50,6 @@ export class RealtimeStack extends Stack {
       environment,
       data,
       filters: [{ eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: MESSAGE }] } } } }],
-      // Each message is an item of its own, and those of a room must not overtake each other. The rooms of a batch are told at
-      // the same time.
-      parallelizationFactor: 1,
       variables: broadcasting,
       permissions: [...accessTo(data, accessOfOthers['deliver-messages']), sockets.manageConnections],
     });
@@ -71,8 +68,6 @@ export class RealtimeStack extends Stack {
           dynamodb: { Keys: { SK: { S: [{ prefix: CONNECTION }] } } },
         },
       ],
-      // What happens to one room, or to one participant, is told in order; the rest says what is, in whatever order.
-      parallelizationFactor: 10,
       variables: {
         ...broadcasting,
         ...announcements.variables,

@@ -23,7 +23,7 @@ export type WebSocketConstructor = new (url: string, protocols: string[]) => Web
 export interface RoomsClientOptions {
   /** Where the HTTP API is, such as `https://abc123.execute-api.eu-central-1.amazonaws.com`. */
   readonly url: string;
-  /** Where the WebSocket API is, such as `wss://def456.execute-api.eu-central-1.amazonaws.com/live`. Default: none, and no real time. */
+  /** Where the WebSocket API is, such as `wss://def456.execute-api.eu-central-1.amazonaws.com/v1`. Default: none, and no real time. */
   readonly wsUrl?: string | undefined;
   /** Gives the access token. */
   readonly token: TokenSource;

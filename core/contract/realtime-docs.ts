@@ -210,9 +210,8 @@ export const socketPage = (): string =>
     errorTable(COMMON_ACTION_ERRORS),
     ...keysOf(actions).flatMap(actionSection),
     '## Events',
-    'Those who have joined a room receive its events: chat messages in the order in which they were stored, changes of ' +
-      'the room and its admins in the order of the changes, and so those of each participant; one kind may overtake another. ' +
-      'After a failure on our side an event may come twice. A message is known by its `message_id`; the others say what is, not what to add.',
+    'Those who have joined a room receive its events: chat messages in the order in which they were stored, and all ' +
+      'others in the order of the changes; messages and others may overtake each other. After a failure on our side an event may come twice. A message is known by its `message_id`; the others say what is, not what to add.',
     ...keysOf(events).flatMap(eventSection),
   );
 

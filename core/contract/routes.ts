@@ -314,8 +314,8 @@ export const createDownload = {
   path: '/participant/room/{room_id}/download',
   summary: 'Get a URL to download a file from',
   description:
-    'Name the file by its own ID, or by that of the message it is attached to. The URL is good for 15 minutes; S3 answers it ' +
-    'with 404 when the upload was never finished.',
+    'Name the file by its own ID, or by that of the message it is attached to. The URL is good for 15 minutes; S3 ' +
+    'refuses it when the upload was never finished.',
   params: inRoom,
   query: v.pipe(
     v.strictObject({ file_id: v.optional(fields.fileId), message_id: v.optional(fields.messageId) }),

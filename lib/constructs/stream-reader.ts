@@ -10,11 +10,6 @@ export interface StreamReaderProps extends Omit<RoomsFunctionProps, 'memory' | '
   readonly data: DataStack;
   /** Which records it is woken for, as Lambda event filters of which one must match. */
   readonly filters: readonly Readonly<Record<string, unknown>>[];
-  /**
-   * Batches of a shard that are worked on at the same time, 1 to 10. With more than one, Lambda keeps only the records of one
-   * item (partition and sort key) in order: those of different items of one partition overtake each other.
-   */
-  readonly parallelizationFactor: number;
 }
 
 /**
@@ -26,11 +21,7 @@ export interface StreamReaderProps extends Omit<RoomsFunctionProps, 'memory' | '
 export class StreamReader extends RoomsFunction {
   readonly deadLetters: Queue;
 
-  constructor(
-    scope: Construct,
-    id: string,
-    { data, filters, parallelizationFactor, permissions = [], ...props }: StreamReaderProps,
-  ) {
+  constructor(scope: Construct, id: string, { data, filters, permissions = [], ...props }: StreamReaderProps) {
     const stream = data.table.tableStreamArn;
     if (stream === undefined) throw new Error('The table has no stream.');
     const deadLetters = deadLetterQueue(scope, `${id}Aside`, `${id}DeadLetters`);
@@ -60,7 +51,9 @@ export class StreamReader extends RoomsFunction {
       startingPosition: StartingPosition.LATEST,
       filters: filters.map((filter) => FilterCriteria.filter({ ...filter })),
       batchSize: 100,
-      parallelizationFactor,
+      // One batch of a shard at a time; the rooms in it do not wait for each other. With more, Lambda would keep only the records of
+      // one item (partition and sort key) in order, and those of a room are of many items.
+      parallelizationFactor: 1,
       reportBatchItemFailures: true,
       bisectBatchOnError: true,
       retryAttempts: 5,

@@ -180,7 +180,7 @@ describe('the API', () => {
             JSON.stringify([...new Set(allRoutes.map(({ method }) => method))].sort()),
         ),
         AllowHeaders: ['authorization', 'content-type', 'idempotency-key'],
-        ExposeHeaders: ['retry-after'],
+        ExposeHeaders: ['retry-after', 'apigw-requestid'],
         MaxAge: 3600,
       },
     });

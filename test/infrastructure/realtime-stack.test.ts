@@ -334,7 +334,7 @@ describe('readers of the table’s stream', () => {
       Tags: expect.anything(),
       StartingPosition: 'LATEST',
       BatchSize: 100,
-      ParallelizationFactor: name === 'deliver-messages' ? 1 : 10,
+      ParallelizationFactor: 1,
       BisectBatchOnFunctionError: true,
       FunctionResponseTypes: ['ReportBatchItemFailures'],
       MaximumRetryAttempts: 5,
