@@ -64,7 +64,13 @@ function settings(): Settings | undefined {
   };
   const [latency = 0] = numbers('latency', 0, 1_000);
   const [rounds = 1] = numbers('rounds', 1, 1_000);
-  return { sizes: numbers('sizes', 1, 5_000), bounds: numbers('bounds', 1, 1_000), latency, rounds, json: values.json };
+  return {
+    sizes: numbers('sizes', 1, 10_000),
+    bounds: numbers('bounds', 1, 1_000),
+    latency,
+    rounds,
+    json: values.json,
+  };
 }
 
 /** Only ends what hangs, in milliseconds. */
