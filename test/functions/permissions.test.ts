@@ -12,6 +12,7 @@ import { deployedPermissions } from '../infrastructure/permissions.ts';
 import { behind } from '../support/behind.ts';
 import { data, invoke, type Operation, type Request } from '../support/invoke.ts';
 import { type Management, startManagement } from '../support/management.ts';
+import { queueEvent } from '../support/queue-event.ts';
 import { requests, roomOf } from '../support/requests.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { act, actUnknown, disconnect, joined, newSocket, type Socket } from '../support/socket.ts';
@@ -126,7 +127,7 @@ async function everyEvent(): Promise<void> {
   const [absence] = services.messages;
   note(
     'presence',
-    (await behind('presence', () => presence(queued(absence?.MessageBody ?? 'nobody is absent')))).trace.used,
+    (await behind('presence', () => presence(queueEvent(absence?.MessageBody ?? 'nobody is absent')))).trace.used,
   );
   await joined(room_id, member);
   const removal = { as: admin, params: { room_id }, body: { participant_ids: [member] } };
@@ -138,27 +139,6 @@ async function everyEvent(): Promise<void> {
   const announcement = { room_id: ended.room_id, moment: 'end', time: end_time ?? '' } as const;
   note('announce', (await behind('announce', () => announce(announcement))).trace.used);
 }
-
-const queued = (body: string) => ({
-  Records: [
-    {
-      messageId: 'm',
-      receiptHandle: 'r',
-      body,
-      attributes: {
-        ApproximateReceiveCount: '1',
-        SentTimestamp: '0',
-        SenderId: 'x',
-        ApproximateFirstReceiveTimestamp: '0',
-      },
-      messageAttributes: {},
-      md5OfBody: '',
-      eventSource: 'aws:sqs',
-      eventSourceARN: 'arn:aws:sqs:us-east-1:000000000000:presence',
-      awsRegion: 'us-east-1',
-    },
-  ],
-});
 
 describe('the role of each function allows all that its code asks for, and nothing else:', () => {
   test('all functions are looked at', () => {

@@ -5,6 +5,7 @@ import { get } from '../../core/store/read.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
 import { behind } from '../support/behind.ts';
 import { data } from '../support/invoke.ts';
+import { queueEvent } from '../support/queue-event.ts';
 import { act, disconnect, joined, newSocket, refusedWith, reply, type Socket } from '../support/socket.ts';
 import { at, newRoom, newUser, snapshot } from '../support/world.ts';
 
@@ -24,24 +25,6 @@ async function settle(room_id: string, participant_id: string, left_at: string |
   const { result } = await behind('presence', () => presence(queueEvent(body)));
   expect(result).toEqual({ batchItemFailures: [] });
 }
-const queueEvent = (...bodies: string[]) => ({
-  Records: bodies.map((body, n) => ({
-    messageId: `m${n}`,
-    receiptHandle: 'r',
-    body,
-    attributes: {
-      ApproximateReceiveCount: '1',
-      SentTimestamp: '0',
-      SenderId: 'x',
-      ApproximateFirstReceiveTimestamp: '0',
-    },
-    messageAttributes: {},
-    md5OfBody: '',
-    eventSource: 'aws:sqs',
-    eventSourceARN: 'arn:aws:sqs:us-east-1:000000000000:presence',
-    awsRegion: 'us-east-1',
-  })),
-});
 
 describe('join', () => {
   test('gives the room as the participant sees it, in two round trips', async () => {

@@ -1,0 +1,19 @@
+/** The event with which Lambda hands messages of a queue to a function. */
+export const queueEvent = (...bodies: string[]) => ({
+  Records: bodies.map((body, n) => ({
+    messageId: `m${n}`,
+    receiptHandle: 'r',
+    body,
+    attributes: {
+      ApproximateReceiveCount: '1',
+      SentTimestamp: '0',
+      SenderId: 'x',
+      ApproximateFirstReceiveTimestamp: '0',
+    },
+    messageAttributes: {},
+    md5OfBody: '',
+    eventSource: 'aws:sqs',
+    eventSourceARN: 'arn:aws:sqs:us-east-1:000000000000:presence',
+    awsRegion: 'us-east-1',
+  })),
+});
