@@ -19,6 +19,6 @@ test('npm run bench:fanout measures what it is asked for, to the end', async () 
 
 test('npm run bench:fanout says what it cannot do', async () => {
   const { code, stderr } = await npm('run', '-s', 'bench:fanout', '--', '--sizes', 'many').ended;
-  expect(stderr).toContain('--sizes takes whole numbers from 1 to 5000');
+  expect(stderr).toMatch(/--sizes takes whole numbers from 1 to \d+, not "many"/);
   expect(code).toBe(2);
 });
