@@ -53,7 +53,7 @@ export const createRoom = {
   status: 201,
   data: answers.room,
   errors: ['idempotency_conflict', 'payload_too_large'],
-  access: { table: { PutItem: ['ROOM', 'USER'] } },
+  access: { table: { PutItem: ['ROOM', 'USER'], GetItem: ['USER'] } },
   example: {
     headers: { 'idempotency-key': '5a1f6d0e-standup-2026-03-02' },
     body: { name: 'Stand-up', description: 'Every morning', participant_ids: [BOB] },

@@ -25,7 +25,7 @@ import {
   userPartition,
   userRoomKey,
 } from './keys.ts';
-import { getMany, queryPage } from './read.ts';
+import { get, getMany, queryPage } from './read.ts';
 import { transact, update } from './write.ts';
 
 interface Act {
@@ -54,16 +54,28 @@ const newParticipant = (room_id: string, participant_id: string, { caller, now }
 
 /**
  * Creates a room with its participants; the caller is its first admin.
- * With an idempotency key, the same request again gets the room of the first time.
+ * With an idempotency key, the same request again gets the room of the first time, also when its times have passed since.
  * Throws `invalid_request` for times that make no sense, and `idempotency_conflict` for a key that another request has used.
  */
 export async function createRoom(act: Act & { room: NewRoom; idempotency_key?: string | undefined }): Promise<Room> {
   const { caller, now, room: wanted, idempotency_key } = act;
   const start_time = wanted.start_time ?? now;
-  refuse([
+  const request_hash = createHash('sha256').update(JSON.stringify(wanted)).digest('base64url');
+  const roomOfFirst = (first: IdempotencyItem): Room => {
+    if (first.request_hash !== request_hash) throw new RoomsError('idempotency_conflict');
+    return toRoom(first.room, now);
+  };
+
+  const faults = [
     ...startFaults(start_time, now),
     ...(wanted.end_time ? [...endFaults(wanted.end_time, now), ...orderFaults({ ...wanted, start_time })] : []),
-  ]);
+  ];
+  if (faults.length > 0) {
+    // Times that were fine when the room was created have passed where the request is sent again later.
+    const first = idempotency_key && (await get<IdempotencyItem>(idempotencyKey(caller, idempotency_key)));
+    if (first && first.expires_at > epochSeconds(now)) return roomOfFirst(first);
+    refuse(faults);
+  }
 
   const room_id = uuidv7({ msecs: Date.parse(now) });
   const room: RoomItem = {
@@ -81,7 +93,7 @@ export async function createRoom(act: Act & { room: NewRoom; idempotency_key?: s
   const participants = [...new Set([caller, ...wanted.participant_ids])];
   const memory = idempotency_key && {
     ...idempotencyKey(caller, idempotency_key),
-    request_hash: createHash('sha256').update(JSON.stringify(wanted)).digest('base64url'),
+    request_hash,
     room,
     expires_at: epochSeconds(now) + IDEMPOTENCY_TTL_SECONDS,
   };
@@ -106,8 +118,7 @@ export async function createRoom(act: Act & { room: NewRoom; idempotency_key?: s
 
   const first = outcome.refusals.at(-1)?.old as IdempotencyItem | undefined;
   if (!memory || !first) throw new Error('A new room was refused although its id is new.');
-  if (first.request_hash !== memory.request_hash) throw new RoomsError('idempotency_conflict');
-  return toRoom(first.room, now);
+  return roomOfFirst(first);
 }
 
 export interface RoomChanges {

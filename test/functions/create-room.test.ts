@@ -1,7 +1,7 @@
-import { expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { IDEMPOTENCY_TTL_SECONDS } from '../../core/contract/limits.ts';
 import { data, invoke, refusal, refused, succeed } from '../support/invoke.ts';
-import { allRoomsOf, newUser, participantsOf, snapshot } from '../support/world.ts';
+import { allRoomsOf, at, newUser, participantsOf, snapshot } from '../support/world.ts';
 
 const soon = (ms: number): string => new Date(Date.now() + ms).toISOString();
 
@@ -111,6 +111,42 @@ test('with a key, the same request again gets the first answer and creates nothi
     await data('createRoom', { ...request, headers: { 'Idempotency-Key': 'K' } }),
   ];
   expect(new Set([first, ...others].map(({ room_id }) => room_id)).size).toBe(3);
+});
+
+describe('a request that is sent again with its key when its times have passed', () => {
+  const minute = 60_000;
+  const timed = () => ({
+    as: newUser(),
+    body: { name: 'x', start_time: soon(minute), end_time: soon(10 * minute) },
+    headers: { 'Idempotency-Key': 'k' },
+  });
+
+  test.each([
+    ['the start, by more than a slow clock explains', 8 * minute, 'started'],
+    ['the end', 11 * minute, 'ended'],
+  ])('gets the first room after %s', async (_, later, status) => {
+    const request = timed();
+    const first = await data('createRoom', request);
+    const before = await snapshot();
+    await at(Date.now() + later, async () => {
+      expect(await succeed('createRoom', request)).toMatchObject({ status: 201, data: { ...first, status } });
+      expect(await refusal('createRoom', { ...request, body: { ...request.body, name: 'y' } })).toBe(
+        'idempotency_conflict',
+      );
+      // What never created a room is wrong as ever: with another key, that of another user, and none.
+      for (const other of [{ headers: { 'Idempotency-Key': 'K' } }, { as: newUser() }, { headers: {} }])
+        expect(await refusal('createRoom', { ...request, ...other })).toBe('invalid_request');
+    });
+    expect(await snapshot()).toEqual(before);
+  });
+
+  test('is refused once the key is forgotten, even where its record has not been deleted yet', async () => {
+    const request = timed();
+    await data('createRoom', request);
+    await at(Date.now() + (IDEMPOTENCY_TTL_SECONDS + 10) * 1_000, async () => {
+      expect(await refusal('createRoom', request)).toBe('invalid_request');
+    });
+  });
 });
 
 test('without a key, the same request again creates another room', async () => {

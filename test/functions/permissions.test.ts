@@ -57,6 +57,9 @@ async function everyEndpoint(): Promise<void> {
       if (operation !== 'createRoom' && operation !== 'listRooms') await call(operation, { ...request, as });
     await call(operation, request);
   }
+  // With a key and times that have passed: this may be sent again.
+  const passed = { name: 'x', end_time: new Date(0).toISOString() };
+  await call('createRoom', { as: admin, body: passed, headers: { 'Idempotency-Key': randomUUID() } });
   const other = await newRoom();
   const { message_id } = await sent(other.room_id, other.admin);
   await call('createDownload', { as: other.admin, params: { room_id: other.room_id }, query: { message_id } });
