@@ -13,7 +13,7 @@ export interface DataStackProps extends StackProps {
 /** What must not be lost: the table and the bucket. Apart from the rest, so that the rest can be taken down and put up again. */
 export class DataStack extends Stack {
   readonly table: dynamodb.Table;
-  /** The ARN of the table's index by user. */
+  /** The ARN of the table's one index. */
   readonly indexArn: string;
   readonly bucket: s3.Bucket;
 

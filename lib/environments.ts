@@ -35,7 +35,7 @@ export interface Settings {
   /** Who hears of alarms: the ARN of an SNS topic, or an e-mail address. Default: nobody; alarms are then seen on the dashboard. */
   readonly alarmTarget?: string;
   /**
-   * Whether there are a dashboard, alarms, metrics of our own, and traces. AWS charges about 3 dollars a month for the alarms of an
+   * Whether there are a dashboard, alarms, metrics of our own, and traces. AWS charges less than 4 dollars a month for the alarms of an
    * environment, and less than one for its metrics while nobody uses it. Default: true.
    */
   readonly monitoring: boolean;
@@ -102,7 +102,7 @@ const environments: { readonly [Name in EnvironmentName]: Partial<Settings> } = 
     monitoring: false,
     retainData: false,
   },
-  // Thrown away freely: `cdk destroy --all` leaves nothing behind.
+  // Thrown away freely: `cdk destroy --all` leaves nothing behind but the account's role for logs (see `apiGatewayLogRole`).
   dev: {
     // So that it can be synthesized and looked at as it is; nobody has tokens of it.
     issuer: 'https://iams.example.com/realms/rooms-dev',

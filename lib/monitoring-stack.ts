@@ -16,6 +16,7 @@ import { type ITopic, Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { Construct } from 'constructs';
 import { type MetricName, NAMESPACE, type Service } from '../core/contract/metrics.ts';
+import { INDEX } from '../core/store/keys.ts';
 import { Alarms, closeToTimeout, percent } from './constructs/alarms.ts';
 import type { DataStack } from './data-stack.ts';
 import { type Environment, isTopic } from './environments.ts';
@@ -189,12 +190,24 @@ export class MonitoringStack extends Stack {
       bad: [2, 3],
     });
     const ofTable = (metricName: string) => data.table.metric(metricName, { statistic: 'Sum', period: FIVE_MINUTES });
+    // DynamoDB counts what an index has to turn away for the index alone.
+    const ofIndex = (metricName: string) =>
+      data.table.metric(metricName, {
+        statistic: 'Sum',
+        period: FIVE_MINUTES,
+        dimensionsMap: { TableName: data.table.tableName, GlobalSecondaryIndexName: INDEX },
+      });
     alarms.add('table-throttles', {
       says: 'DynamoDB throttles requests to the table or its index.',
       // An on-demand table may while it grows to a new load, and the SDK tries again: not for a moment's doing.
       metric: new MathExpression({
-        expression: 'FILL(reads, 0) + FILL(writes, 0)',
-        usingMetrics: { reads: ofTable('ReadThrottleEvents'), writes: ofTable('WriteThrottleEvents') },
+        expression: 'FILL(reads, 0) + FILL(writes, 0) + FILL(indexReads, 0) + FILL(indexWrites, 0)',
+        usingMetrics: {
+          reads: ofTable('ReadThrottleEvents'),
+          writes: ofTable('WriteThrottleEvents'),
+          indexReads: ofIndex('ReadThrottleEvents'),
+          indexWrites: ofIndex('WriteThrottleEvents'),
+        },
         label: 'Throttled requests',
         period: FIVE_MINUTES,
       }),
@@ -286,7 +299,10 @@ export class MonitoringStack extends Stack {
         ],
         [
           graph('Table: units', [ofTable('ConsumedReadCapacityUnits'), ofTable('ConsumedWriteCapacityUnits')]),
-          graph('Table: throttled', [ofTable('ReadThrottleEvents'), ofTable('WriteThrottleEvents')]),
+          graph(
+            'Table, index: throttled',
+            [ofTable, ofIndex].flatMap((of) => [of('ReadThrottleEvents'), of('WriteThrottleEvents')]),
+          ),
           graph(
             'Dead letters',
             Object.entries(behind).map(([label, { aside }]) =>

@@ -1,6 +1,7 @@
 import { RemovalPolicy } from 'aws-cdk-lib';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import { Construct } from 'constructs';
+import { INDEX } from '../../core/store/keys.ts';
 import { pinLogicalId } from './logical-id.ts';
 
 export interface RoomsTableProps {
@@ -14,7 +15,7 @@ export interface RoomsTableProps {
  */
 export class RoomsTable extends Construct {
   readonly table: dynamodb.Table;
-  /** The ARN of the index by user. */
+  /** The ARN of its one index. */
   readonly indexArn: string;
 
   constructor(scope: Construct, id: string, { retainData }: RoomsTableProps) {
@@ -32,7 +33,7 @@ export class RoomsTable extends Construct {
       removalPolicy: retainData ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
     });
     this.table.addGlobalSecondaryIndex({
-      indexName: 'GSI1',
+      indexName: INDEX,
       partitionKey: { name: 'GSI1PK', type: STRING },
       sortKey: { name: 'GSI1SK', type: STRING },
       // Only what a list of rooms shows of the participant: a change of presence then writes nothing to the index.
@@ -40,6 +41,6 @@ export class RoomsTable extends Construct {
       nonKeyAttributes: ['username', 'archive_room'],
     });
     pinLogicalId(this.table, 'RoomsTable');
-    this.indexArn = `${this.table.tableArn}/index/GSI1`;
+    this.indexArn = `${this.table.tableArn}/index/${INDEX}`;
   }
 }

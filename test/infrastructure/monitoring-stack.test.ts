@@ -121,12 +121,12 @@ describe('every alarm', () => {
     expect([...alarms.keys()].sort()).toEqual(ids.sort());
   });
 
-  it('looks at no more than three metrics, for each of which AWS charges', () => {
+  it('looks at no more than four metrics, for each of which AWS charges', () => {
     for (const [key, properties] of byKey) {
       // Of DynamoDB's own failures there is one metric an operation.
       if (key === 'table-errors') continue;
       expect(metricsOf(properties).length, key).toBeGreaterThan(0);
-      expect(metricsOf(properties).length, key).toBeLessThanOrEqual(3);
+      expect(metricsOf(properties).length, key).toBeLessThanOrEqual(4);
     }
   });
 
@@ -278,11 +278,21 @@ describe('alarms of what all share', () => {
     ]);
   });
 
-  it('the table: throttled requests, and failures of every operation that is used', () => {
-    expect(metricsOf(alarm('table-throttles')).map(({ name }) => name)).toEqual([
-      'AWS/DynamoDB ReadThrottleEvents',
-      'AWS/DynamoDB WriteThrottleEvents',
+  it('the table: throttled requests, which are counted for its index apart', () => {
+    const found = metricsOf(alarm('table-throttles')).map(({ name, dimensions }) => [
+      name,
+      isOf(dimensions, 'RoomsTable'),
+      isOf(dimensions, '{"Name":"GlobalSecondaryIndexName","Value":"GSI1"}'),
     ]);
+    expect(found).toEqual([
+      ['AWS/DynamoDB ReadThrottleEvents', true, false],
+      ['AWS/DynamoDB WriteThrottleEvents', true, false],
+      ['AWS/DynamoDB ReadThrottleEvents', true, true],
+      ['AWS/DynamoDB WriteThrottleEvents', true, true],
+    ]);
+  });
+
+  it('the table: failures of every operation that is used', () => {
     const operations = metricsOf(alarm('table-errors')).map(({ name, dimensions }) => {
       expect(name).toBe('AWS/DynamoDB SystemErrors');
       return Array.isArray(dimensions)
