@@ -10,7 +10,7 @@ export const CAPACITY = {
   createRoom: [0, 5],
   'createRoom, with 10 others and a key': [0, 37],
   changeRoom: [0, 1],
-  'addParticipants, 10': [1, 32],
+  'addParticipants, 10': [11, 32],
   'removeParticipants, 10': [0, 32],
   grantAdmin: [1, 4],
   revokeAdmin: [1, 1],

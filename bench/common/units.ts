@@ -1,11 +1,12 @@
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import * as v from 'valibot';
 import { dynamodb } from '../../core/store/client.ts';
 import type { dataTemplate } from '../../test/support/data-template.ts';
 import { type Layout, writeUnits } from './transaction-capacity.ts';
 
 /*
- * Counts capacity units: as DynamoDB Local reports them (ReturnConsumedCapacity), and for transactions by DynamoDB's rules. Load
- * it only when the environment says where the table is.
+ * Counts capacity units: as DynamoDB Local reports them (ReturnConsumedCapacity), and where it reports them wrongly, for
+ * transactions and for items that do not exist, by DynamoDB's rules. Load it only when the environment says where the table is.
  */
 
 /** One RCU is a consistent read of 4 KB, one WCU a write of 1 KB. */
@@ -21,6 +22,24 @@ function unitsOf(output: unknown): number {
   const consumed = isRecord(output) ? output.ConsumedCapacity : undefined;
   const all = Array.isArray(consumed) ? consumed : [consumed];
   return all.reduce<number>((sum, each) => sum + (isRecord(each) ? Number(each.CapacityUnits ?? 0) : 0), 0);
+}
+
+const batch = v.object({
+  RequestItems: v.record(v.string(), v.object({ Keys: v.array(v.unknown()), ConsistentRead: v.optional(v.boolean()) })),
+});
+const batchAnswer = v.object({ Responses: v.record(v.string(), v.array(v.unknown())) });
+
+/**
+ * What DynamoDB Local leaves out: keys of a BatchGetItem with no item take as much as the smallest item does.
+ * https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
+ */
+function unitsOfMissing(input: unknown, output: unknown): number {
+  const { Responses } = v.parse(batchAnswer, output);
+  return Object.entries(v.parse(batch, input).RequestItems).reduce(
+    (sum, [table, { Keys, ConsistentRead }]) =>
+      sum + (Keys.length - (Responses[table]?.length ?? 0)) * (ConsistentRead ? 1 : 0.5),
+    0,
+  );
 }
 
 /** What the table's index holds of an item. */
@@ -43,6 +62,7 @@ export function meter(client: DynamoDBClient, layout: Layout): (work: () => Prom
         if (commandName !== 'TransactWriteItemsCommand') {
           const answer = await run();
           units[/Get|Query/.test(commandName) ? 'rcu' : 'wcu'] += unitsOf(answer.output);
+          if (commandName === 'BatchGetItemCommand') units.rcu += unitsOfMissing(args.input, answer.output);
           return answer;
         }
         let answer: Awaited<ReturnType<typeof run>> | undefined;
