@@ -34,7 +34,7 @@ export const join = {
   frame: v.strictObject(inRoom),
   data: answers.myRoom,
   errors: ['not_a_participant', 'room_not_found', 'room_not_started', 'room_ended'],
-  access: { table: { GetItem: ['ROOM'], UpdateItem: ['ROOM', 'CONNECTION'], PutItem: ['ROOM'] } },
+  access: { table: { BatchGetItem: ['ROOM'], UpdateItem: ['ROOM', 'CONNECTION'], PutItem: ['ROOM'] } },
 } as const satisfies Action;
 
 export const leave = {
@@ -70,7 +70,7 @@ export const message = {
     'file_not_uploaded',
   ],
   access: {
-    table: { GetItem: ['ROOM', 'CHAT'], PutItem: ['CHAT'], UpdateItem: ['CONNECTION'] },
+    table: { BatchGetItem: ['ROOM'], GetItem: ['ROOM', 'CHAT'], PutItem: ['CHAT'], UpdateItem: ['CONNECTION'] },
     bucket: ['GetObject'],
   },
 } as const satisfies Action;

@@ -226,7 +226,7 @@ export const getRoom = {
   status: 200,
   data: answers.myRoom,
   errors: ['not_a_participant', 'room_not_found'],
-  access: { table: { GetItem: ['ROOM'] } },
+  access: { table: { BatchGetItem: ['ROOM'] } },
   example: { params: { room_id: ROOM_ID } },
 } as const satisfies Route;
 
@@ -243,7 +243,7 @@ export const listParticipants = {
   data: answers.listedParticipant,
   list: true,
   errors: ['not_a_participant', 'room_not_found'],
-  access: { table: { GetItem: ['ROOM'], Query: ['ROOM'] } },
+  access: { table: { BatchGetItem: ['ROOM'], Query: ['ROOM'] } },
   example: { params: { room_id: ROOM_ID }, query: { limit: 100 } },
 } as const satisfies Route;
 
@@ -281,7 +281,7 @@ export const listMessages = {
   data: answers.message,
   list: true,
   errors: ['not_a_participant', 'room_not_found'],
-  access: { table: { GetItem: ['ROOM'], Query: ['CHAT'] } },
+  access: { table: { BatchGetItem: ['ROOM'], Query: ['CHAT'] } },
   example: { params: { room_id: ROOM_ID }, query: { limit: 50, order: 'desc' } },
 } as const satisfies Route;
 
@@ -303,7 +303,7 @@ export const createUpload = {
   status: 200,
   data: answers.upload,
   errors: ['not_a_participant', 'room_not_found', 'room_ended'],
-  access: { table: { GetItem: ['ROOM'], ConditionCheckItem: ['ROOM'], PutItem: ['ROOM'] }, bucket: ['PutObject'] },
+  access: { table: { BatchGetItem: ['ROOM'], ConditionCheckItem: ['ROOM'], PutItem: ['ROOM'] }, bucket: ['PutObject'] },
   example: { params: { room_id: ROOM_ID }, query: { name: 'plan.pdf', size: 48213, content_type: 'application/pdf' } },
 } as const satisfies Route;
 
@@ -325,6 +325,6 @@ export const createDownload = {
   status: 200,
   data: answers.download,
   errors: ['not_a_participant', 'room_not_found', 'file_not_found'],
-  access: { table: { GetItem: ['ROOM', 'CHAT'] }, bucket: ['GetObject'] },
+  access: { table: { BatchGetItem: ['ROOM', 'CHAT'] }, bucket: ['GetObject'] },
   example: { params: { room_id: ROOM_ID }, query: { file_id: FILE_ID } },
 } as const satisfies Route;

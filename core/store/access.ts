@@ -2,8 +2,8 @@ import { RoomsError } from '../contract/errors.ts';
 import { roomStatus } from '../rules/room.ts';
 import type { Timestamp } from '../rules/time.ts';
 import type { ParticipantItem, RoomItem } from './items.ts';
-import { participantKey, roomKey } from './keys.ts';
-import { get } from './read.ts';
+import { type Key, participantKey, roomKey } from './keys.ts';
+import { get, getTogether } from './read.ts';
 
 /** Condition on a room item: the caller is an admin of it, and it has not ended. Takes `adminValues`. */
 export const ADMIN_OF_LIVE_ROOM = 'contains(admins, :caller) AND (attribute_not_exists(end_time) OR end_time > :now)';
@@ -29,20 +29,21 @@ export async function adminRefusal(
 }
 
 /**
- * The room, and the caller's place in it, as they are now; both reads go out together.
+ * The room, and the caller's place in it, as they are now, and with the same request what is at a third key, if any.
  * Throws `room_not_found` or `not_a_participant`.
  */
-export async function membership(
+export async function membership<Item extends Key = never>(
   room_id: string,
   user_id: string,
-): Promise<{ room: RoomItem; participant: ParticipantItem }> {
-  const [room, participant] = await Promise.all([
-    get<RoomItem>(roomKey(room_id)),
-    get<ParticipantItem>(participantKey(room_id, user_id)),
-  ]);
+  beside?: Key,
+): Promise<{ room: RoomItem; participant: ParticipantItem; beside: Item | undefined }> {
+  const keys = [roomKey(room_id), participantKey(room_id, user_id)] as const;
+  const [room, participant, item] = beside
+    ? await getTogether<[RoomItem, ParticipantItem, Item]>(...keys, beside)
+    : await getTogether<[RoomItem, ParticipantItem]>(...keys);
   if (!room) throw new RoomsError('room_not_found');
   if (!participant) throw new RoomsError('not_a_participant');
-  return { room, participant };
+  return { room, participant, beside: item };
 }
 
 /** As `membership`, of a room that has started and not ended. Throws `room_not_started` or `room_ended` otherwise. */

@@ -35,7 +35,7 @@ export async function addFile({
 }
 
 /**
- * A file of a room, found by its own id or by that of a message it is attached to; all reads go out together.
+ * A file of a room, found by its own id or by that of a message it is attached to; one request reads all.
  * Throws `file_not_found`, and as `membership` does.
  */
 export async function getFile({
@@ -49,12 +49,9 @@ export async function getFile({
   message_id?: string | undefined;
   caller: string;
 }): Promise<Attachment> {
-  const find = async (): Promise<Attachment | undefined> => {
-    if (file_id) return get<FileItem>(fileKey(room_id, file_id));
-    if (message_id) return (await get<MessageItem>(messageKey(room_id, message_id)))?.attachment;
-    return undefined;
-  };
-  const [, file] = await Promise.all([membership(room_id, caller), find()]);
+  const key = file_id ? fileKey(room_id, file_id) : message_id ? messageKey(room_id, message_id) : undefined;
+  const { beside } = await membership<FileItem | MessageItem>(room_id, caller, key);
+  const file = beside && 'message_id' in beside ? beside.attachment : beside;
   if (!file) throw new RoomsError('file_not_found');
   return file;
 }

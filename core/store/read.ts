@@ -50,6 +50,18 @@ export async function getMany<Item extends Key>(
   return (await Promise.all(chunks.map((chunk) => getChunk<Item>(chunk, consistent)))).flat();
 }
 
+/**
+ * Items as they are now (consistent reads), at most a hundred, in the order of their keys; undefined for those that do not exist.
+ * One request takes a function less than two that go out together, and less of a start. Throws `try_again` as `getMany` does.
+ */
+export async function getTogether<Items extends readonly Key[]>(
+  ...keys: { readonly [N in keyof Items]: Key }
+): Promise<{ readonly [N in keyof Items]: Items[N] | undefined }> {
+  const found = await getMany(keys, { consistent: true });
+  const items = keys.map(({ PK, SK }) => found.find((item) => item.PK === PK && item.SK === SK));
+  return items as { readonly [N in keyof Items]: Items[N] | undefined };
+}
+
 export interface PageOf<Item> {
   readonly items: readonly Item[];
   /** True where the table has more behind the last of `items`. */

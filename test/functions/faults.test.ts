@@ -74,7 +74,7 @@ describe('DynamoDB that has too much to do', () => {
       headers: { 'retry-after': '2' },
       log: { level: 'error', entry: { error: { name } } },
     });
-    faults.always('GetItem', exception(name, {}, status));
+    faults.always('BatchGetItem', exception(name, {}, status));
     expect(await refused('getRoom', read)).toMatchObject({ code: 'try_again' });
   });
 
@@ -92,7 +92,7 @@ describe('DynamoDB that has too much to do', () => {
   );
 
   test('a connection that breaks is opened again', async () => {
-    faults.next('GetItem', 'hang up', 'hang up');
+    faults.next('BatchGetItem', 'hang up', 'hang up');
     expect(await data('getRoom', { as: world.member, params: { room_id: world.room_id } })).toMatchObject({
       room_id: world.room_id,
     });
@@ -100,7 +100,10 @@ describe('DynamoDB that has too much to do', () => {
 });
 
 describe('keys that DynamoDB leaves unprocessed', () => {
-  const list = () => ({ as: world.member });
+  const calls: readonly [Operation, () => Request][] = [
+    ['listRooms', () => ({ as: world.member })],
+    ['getRoom', () => ({ as: world.member, params: { room_id: world.room_id } })],
+  ];
   /** As DynamoDB does when it has too little to give: some of the keys come back, with nothing of them. */
   const leaveAll = (answer: object) => {
     if (!('Responses' in answer)) throw new Error('This is no answer to BatchGetItem.');
@@ -113,18 +116,18 @@ describe('keys that DynamoDB leaves unprocessed', () => {
     };
   };
 
-  test('are asked for again', async () => {
-    const expected = await data('listRooms', list());
+  test.each(calls)('of %s are asked for again', async (operation, request) => {
+    const expected = await data(operation, request());
     faults.reset();
     faults.next('BatchGetItem', leaveAll, leaveAll);
-    expect(await data('listRooms', list())).toEqual(expected);
+    expect(await data(operation, request())).toEqual(expected);
     expect(faults.reset()).toMatchObject({ BatchGetItem: 3 });
   });
 
-  test('become try_again where it keeps doing so', async () => {
+  test.each(calls)('of %s become try_again where it keeps doing so', async (operation, request) => {
     faults.reset();
     faults.always('BatchGetItem', leaveAll);
-    expect(await refused('listRooms', list())).toMatchObject({ status: 503, code: 'try_again' });
+    expect(await refused(operation, request())).toMatchObject({ status: 503, code: 'try_again' });
     expect(faults.reset()).toMatchObject({ BatchGetItem: 5 });
   });
 });

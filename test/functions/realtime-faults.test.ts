@@ -57,7 +57,7 @@ test.each<[string, string, 'try_again' | 'internal']>([
   ['says no', 'AccessDeniedException', 'internal'],
 ])('where DynamoDB %s, every action says so in its reply, with the request’s id', async (_, name, code) => {
   const fault = exception(name, {}, name === 'InternalServerError' ? 500 : 400);
-  for (const action of ['GetItem', 'UpdateItem', 'TransactWriteItems']) faults.always(action, fault);
+  for (const action of ['BatchGetItem', 'GetItem', 'UpdateItem', 'TransactWriteItems']) faults.always(action, fault);
   const socket = newSocket(world.member);
   for (const [action, frame] of [
     ['join', { room_id: world.room_id }],

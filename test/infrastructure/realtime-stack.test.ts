@@ -103,7 +103,7 @@ const expected: Readonly<Record<string, Expected>> = {
   ping: { variables: { TABLE_NAME }, allowed: items(['CONNECTION'], 'UpdateItem') },
   join: {
     variables: { TABLE_NAME },
-    allowed: [...items(['ROOM'], 'GetItem', 'PutItem'), ...items(['ROOM', 'CONNECTION'], 'UpdateItem')],
+    allowed: [...items(['ROOM'], 'BatchGetItem', 'PutItem'), ...items(['ROOM', 'CONNECTION'], 'UpdateItem')],
   },
   leave: {
     variables: { TABLE_NAME },
@@ -112,6 +112,7 @@ const expected: Readonly<Record<string, Expected>> = {
   message: {
     variables: { TABLE_NAME, BUCKET_NAME: { Ref: 'FilesBucket' } },
     allowed: [
+      ...items(['ROOM'], 'BatchGetItem'),
       ...items(['ROOM', 'CHAT'], 'GetItem'),
       ...items(['CHAT'], 'PutItem'),
       ...items(['CONNECTION'], 'UpdateItem'),
