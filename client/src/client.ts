@@ -31,7 +31,6 @@ import { type Call, type CallOptions, caller, type Page, type Tokens, tokens } f
 import { type RoomsClientOptions, type Settings, settingsOf } from './options.ts';
 import { randomId } from './random.ts';
 import type { JoinOptions, LiveRoom } from './room.ts';
-import { abortable } from './timing.ts';
 
 /** Which fields of a room to change: only those that are given. */
 export type UpdateRoomBody = Omit<ChangeRoomBody, keyof EndRoomBody>;
@@ -217,7 +216,8 @@ export class RoomsClient {
   /* Real time */
 
   /** Opens the connection; while one is open, that one. It comes back by itself after outages, until it is closed. */
-  connect(options: CallOptions = {}): Promise<Connection> {
+  async connect({ signal }: CallOptions = {}): Promise<Connection> {
+    signal?.throwIfAborted();
     if (!this.#connecting || this.#connecting.connection.state === 'closed') {
       const host = {
         settings: this.#settings,
@@ -226,9 +226,9 @@ export class RoomsClient {
           this.listMessages(roomId, { limit, cursor, order: 'desc' }),
         upload: this.uploadFile.bind(this),
       };
-      this.#connecting = openConnection(host, options);
+      this.#connecting = openConnection(host);
     }
-    return abortable(this.#connecting.opened, options.signal);
+    return this.#connecting.opened(signal);
   }
 
   /** Joins a room, and connects first where that is needed. */

@@ -2,12 +2,12 @@ import type { Attachment, Message } from './contract.ts';
 import { codeOf, RoomsApiError } from './errors.ts';
 import { emitter } from './events.ts';
 import type { UploadOptions } from './files.ts';
-import type { CallOptions, Page, Tokens } from './http.ts';
+import type { Page, Tokens } from './http.ts';
 import { tokenFacts } from './jwt.ts';
-import type { Settings } from './options.ts';
+import { MAX_TIMER_MS, type Settings } from './options.ts';
 import { type JoinOptions, type LiveRoom, type RoomActor, roomActor } from './room.ts';
-import { openSocket, type Socket } from './socket.ts';
-import { abortable, backoff, sleep } from './timing.ts';
+import { openSocket, type RoomEvent, type Socket } from './socket.ts';
+import { abortable, backoff, shared, sleep } from './timing.ts';
 
 /** `idle`: no room is joined, and the service has closed the socket. The next join opens one. */
 export type ConnectionState = 'connecting' | 'connected' | 'reconnecting' | 'idle' | 'closed';
@@ -55,16 +55,17 @@ export interface ConnectionHost {
 const GOOD_MS = 10_000;
 /** How long before its token expires a socket is replaced, in milliseconds: at most this, at most half of its life. */
 const RENEW_MS = 30_000;
-/** What timers can count to. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 type Listening = (name: string, listener: () => void) => void;
 
-/** Opens a connection. `opened` rejects when that does not work in time, and the connection is closed then. */
-export function openConnection(
-  host: ConnectionHost,
-  { signal }: CallOptions,
-): { readonly connection: Connection; readonly opened: Promise<Connection> } {
+/**
+ * Opens a connection. `opened` rejects when that does not work in time, and the connection is closed then; so it is when all
+ * who waited have given up.
+ */
+export function openConnection(host: ConnectionHost): {
+  readonly connection: Connection;
+  readonly opened: (signal?: AbortSignal) => Promise<Connection>;
+} {
   const { settings } = host;
   const listeners = emitter<ConnectionListeners>();
   const rooms = new Map<string, RoomActor>();
@@ -99,7 +100,8 @@ export function openConnection(
     const token = await abortable(host.token(refresh), closing.signal);
     const facts = tokenFacts(token);
     userId = facts.userId;
-    const opened = await openSocket(settings, token, (event) => rooms.get(event.room_id)?.onEvent(event));
+    const onEvent = (event: RoomEvent) => rooms.get(event.room_id)?.onEvent(event);
+    const opened = await openSocket(settings, token, onEvent, closing.signal);
     if (closing.signal.aborted) {
       opened.close();
       throw closing.signal.reason;
@@ -194,7 +196,7 @@ export function openConnection(
     // The service handles frames side by side: a join could overtake the leave before it, and be undone by it.
     for (let left = leaving.get(roomId); left; left = leaving.get(roomId)) await abortable(left, options.signal);
     const existing = rooms.get(roomId);
-    if (existing) return abortable(existing.joined, options.signal);
+    if (existing) return existing.joined(options.signal);
     const actor = roomActor(roomId, options, {
       settings,
       readPage: (limit, cursor) => host.readHistory(roomId, limit, cursor),
@@ -213,12 +215,7 @@ export function openConnection(
     rooms.set(roomId, actor);
     if (socket) actor.enter(socket);
     else if (state === 'idle') hurry();
-    try {
-      return await abortable(actor.joined, options.signal);
-    } catch (error) {
-      if (options.signal?.aborted) void actor.room.leave();
-      throw error;
-    }
+    return actor.joined(options.signal);
   }
 
   const connection: Connection = {
@@ -235,12 +232,10 @@ export function openConnection(
 
   const opened = new Promise<Connection>((resolve, reject) => {
     const timer = setTimeout(() => giveUp(lastError), settings.connectMs);
-    const onAbort = () => giveUp(signal?.reason);
     let pending = true;
     const settle = () => {
       pending = false;
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
     };
     const giveUp = (error: unknown) => {
       if (!pending) return;
@@ -248,8 +243,6 @@ export function openConnection(
       reject(error ?? new RoomsApiError('timeout', `No connection within ${settings.connectMs / 1_000} seconds.`));
       close();
     };
-    if (signal?.aborted) return onAbort();
-    signal?.addEventListener('abort', onAbort, { once: true });
     closing.signal.addEventListener('abort', () => giveUp(closing.signal.reason), { once: true });
     void run(
       () => {
@@ -262,5 +255,5 @@ export function openConnection(
       },
     );
   });
-  return { connection, opened };
+  return { connection, opened: shared(opened, close) };
 }

@@ -87,6 +87,9 @@ const requireUrl = (name: string, text: string, protocols: readonly string[]): s
   return text.replace(/\/+$/, '');
 };
 
+/** What timers can count to, in milliseconds: more, and Infinity, would be no time at all. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** Throws a TypeError that says which option is wrong. */
 export function settingsOf(options: RoomsClientOptions): Settings {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
@@ -95,6 +98,7 @@ export function settingsOf(options: RoomsClientOptions): Settings {
     const value: unknown = given[name];
     if (value !== undefined && !(typeof value === 'number' && value >= 0))
       throw new TypeError(`${name} must be a number that is not negative`);
+    if (value !== undefined && name.endsWith('Ms')) given[name] = Math.min(value, MAX_TIMER_MS);
   }
   return {
     ...DEFAULTS,

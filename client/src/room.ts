@@ -8,7 +8,7 @@ import type { Settings } from './options.ts';
 import { randomId } from './random.ts';
 import { byId, seenMessages } from './seen.ts';
 import type { RoomEvent, Socket } from './socket.ts';
-import { abortable, backoff, sleep } from './timing.ts';
+import { abortable, backoff, shared, sleep } from './timing.ts';
 
 /** Why a room gives no more events. */
 export interface RoomClosed {
@@ -71,7 +71,8 @@ export interface LiveRoom {
   messages(): AsyncIterableIterator<Message, undefined>;
   /**
    * Sends a message, and answers with what was stored. Through outages it tries until it is acknowledged; the message is
-   * stored once. Messages are stored in the order in which they were sent. An abort leaves open whether it was.
+   * stored once. Messages are stored in the order in which they were sent; one with a file to upload is when that is uploaded.
+   * An abort leaves open whether it was stored.
    */
   send(message: OutgoingMessage, options?: SendOptions): Promise<Message>;
   /** Gives no more events, and lets others see the user leave. */
@@ -97,8 +98,8 @@ export interface RoomHost {
 /** A room as its connection drives it. */
 export interface RoomActor {
   readonly room: LiveRoom;
-  /** Resolves when the room has been joined for the first time. */
-  readonly joined: Promise<LiveRoom>;
+  /** Resolves when the room has been joined for the first time. When all who waited have given up, the room is left. */
+  readonly joined: (signal?: AbortSignal) => Promise<LiveRoom>;
   /** There is a new socket: join on it. */
   enter(socket: Socket): void;
   /** The socket is gone. */
@@ -169,8 +170,6 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     resolveJoined = resolve;
     rejectJoined = reject;
   });
-  // Whoever called join has a promise of their own.
-  joined.catch(() => {});
 
   if (known) {
     const ids = known.map(({ message_id }) => message_id).sort();
@@ -424,5 +423,5 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     send,
     leave,
   };
-  return { room, joined, enter, suspend, onEvent, close };
+  return { room, joined: shared(joined, () => void leave()), enter, suspend, onEvent, close };
 }

@@ -63,11 +63,15 @@ const webSocketOf = (given: WebSocketConstructor | undefined): WebSocketConstruc
   return found;
 };
 
-/** Opens a WebSocket. The token goes as a sub-protocol: browsers can set no header, and a URL ends up in logs. */
+/**
+ * Opens a WebSocket, unless `signal` aborts before it is open. The token goes as a sub-protocol: browsers can set no header, and
+ * a URL ends up in logs.
+ */
 export function openSocket(
   { wsUrl, WebSocket, openMs, replyMs, pingMs }: Settings,
   token: string,
   onEvent: (event: RoomEvent) => void,
+  signal: AbortSignal,
 ): Promise<Socket> {
   if (!wsUrl) throw new TypeError('Real time needs the option wsUrl.');
   const ws: WebSocketLike = new (webSocketOf(WebSocket))(wsUrl, [SUB_PROTOCOL, BEARER_SUB_PROTOCOL + token]);
@@ -148,12 +152,18 @@ export function openSocket(
   }
 
   return new Promise((resolve, reject) => {
-    const fail = (message: string) => {
+    const settle = () => {
       clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    };
+    const fail = (message: string) => {
+      settle();
       drop(message);
       reject(new RoomsApiError('network_error', message));
     };
     const timer = setTimeout(() => fail(`The WebSocket did not open within ${openMs / 1_000} seconds.`), openMs);
+    const onAbort = () => fail('The connection was closed.');
+    signal.addEventListener('abort', onAbort, { once: true });
     let why = 'The WebSocket could not be opened: the network failed, or the access token was refused';
     ws.onerror = ({ message }: { readonly message?: unknown }) => {
       if (typeof message === 'string' && message) why = `${why} (${message})`;
@@ -161,7 +171,7 @@ export function openSocket(
     ws.onclose = () => fail(`${why}.`);
     ws.onmessage = ({ data }: { readonly data: unknown }) => onFrame(data);
     ws.onopen = () => {
-      clearTimeout(timer);
+      settle();
       ws.onerror = () => {};
       ws.onclose = ({ code, reason }: { readonly code?: number; readonly reason?: string }) =>
         drop(`The connection was closed (${[code, reason].filter(Boolean).join(' ')}).`);

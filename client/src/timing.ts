@@ -24,11 +24,35 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 export function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (!signal) return promise;
   return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
     const onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    // Also of a promise that is left to itself, a failure must not count as one that nobody caught: it would end a Node process.
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });
+}
+
+/**
+ * `work` for all who wait for it, each until their own signal aborts. Who gives up harms none of the others; when the last
+ * has, `abandon` is called.
+ */
+export function shared<T>(work: Promise<T>, abandon: () => void): (signal?: AbortSignal) => Promise<T> {
+  let waiting = 0;
+  let settled = false;
+  const settle = () => {
+    settled = true;
+  };
+  work.then(settle, settle);
+  return async (signal) => {
+    waiting++;
+    try {
+      return await abortable(work, signal);
+    } catch (error) {
+      waiting--;
+      if (waiting === 0 && !settled) abandon();
+      throw error;
+    }
+  };
 }
 
 /** A signal that aborts with `timeout` after `ms` milliseconds, or with the outer signal. Call `done` in the end. */

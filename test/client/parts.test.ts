@@ -1,10 +1,11 @@
 import * as fc from 'fast-check';
 import { ulid } from 'ulid';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { feed } from '../../client/src/events.ts';
 import { tokenFacts } from '../../client/src/jwt.ts';
+import { settingsOf } from '../../client/src/options.ts';
 import { byId, seenMessages, timeOf } from '../../client/src/seen.ts';
-import { backoff } from '../../client/src/timing.ts';
+import { abortable, backoff } from '../../client/src/timing.ts';
 import { collect } from './until.ts';
 import { unsignedToken } from './wire-server.ts';
 
@@ -82,6 +83,26 @@ describe('what a token says', () => {
     for (const token of ['', 'opaque', 'a.b.c', part(null), part(5), part({ sub: 5, exp: 'soon' })])
       expect(tokenFacts(token)).toEqual({});
   });
+});
+
+test('what fails after its caller has given up is no failure that nobody caught, which would end a Node process', async () => {
+  const uncaught = vi.fn();
+  process.on('unhandledRejection', uncaught);
+  await expect(abortable(Promise.reject(new Error('late')), AbortSignal.abort())).rejects.toThrow('aborted');
+  // Node tells when all that was to be done has been.
+  await new Promise(setImmediate);
+  process.off('unhandledRejection', uncaught);
+  expect(uncaught).not.toHaveBeenCalled();
+});
+
+test('a time without an end is as long as a timer can be: any longer would be over at once', () => {
+  const { timeoutMs, retries } = settingsOf({
+    url: 'http://localhost',
+    token: () => '',
+    timeoutMs: Number.POSITIVE_INFINITY,
+    retries: Number.POSITIVE_INFINITY,
+  });
+  expect([timeoutMs, retries]).toEqual([2 ** 31 - 1, Number.POSITIVE_INFINITY]);
 });
 
 test('what was pushed before a feed ended is still given out', async () => {

@@ -433,6 +433,42 @@ test('connect, join and send can be aborted', async () => {
   expect(await room.send({ text: 'but this' })).toMatchObject({ text: 'but this' });
 });
 
+test('who gives up waiting for a connection or a room takes it from nobody else', async () => {
+  const alice = clientOf('alice');
+  way.refusing = true;
+  const impatient = new AbortController();
+  const [first, second] = [alice.connect({ signal: impatient.signal }), alice.connect()];
+  impatient.abort();
+  await expect(first).rejects.toMatchObject({ name: 'AbortError' });
+  way.refusing = false;
+  const connection = await second;
+  open.push(connection);
+
+  const { room_id } = await alice.createRoom({ name: 'Meeting' });
+  way.refusing = true;
+  way.cut();
+  await until('the client has noticed', () => connection.state === 'idle');
+  const bored = new AbortController();
+  const [third, fourth] = [connection.join(room_id, { signal: bored.signal }), connection.join(room_id)];
+  bored.abort();
+  await expect(third).rejects.toMatchObject({ name: 'AbortError' });
+  way.refusing = false;
+  expect((await fourth).id).toBe(room_id);
+});
+
+test('a connection that all have given up waiting for is closed, and the next one is new', async () => {
+  const alice = clientOf('alice');
+  way.refusing = true;
+  const controller = new AbortController();
+  const both = [alice.connect({ signal: controller.signal }), alice.connect({ signal: controller.signal })];
+  controller.abort();
+  for (const one of both) await expect(one).rejects.toMatchObject({ name: 'AbortError' });
+  await expect(alice.connect({ signal: controller.signal })).rejects.toMatchObject({ name: 'AbortError' });
+  way.refusing = false;
+  expect((await connect(alice)).state).toBe('connected');
+  await until('no other is left', () => way.open() === 1);
+});
+
 test('history that cannot be read for a while holds messages back, and loses none', async () => {
   let broken = false;
   const fetch: typeof globalThis.fetch = (input, init) =>
