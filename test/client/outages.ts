@@ -34,14 +34,16 @@ export async function roomOf(owner: RoomsClient, ...participant_ids: string[]): 
   return (await owner.createRoom({ name: 'Outages', participant_ids })).room_id;
 }
 
-/** Breaks the way again and again until it is told to stop; then the way is whole. */
+/** Breaks the way again and again until it is told to stop, and at least once in every manner; then the way is whole. */
 export function havoc(way: Way, random: () => number) {
   let over = false;
   const count = { cut: 0, freeze: 0, refuse: 0 };
+  const owed = ['freeze', 'refuse', 'cut'] satisfies (keyof typeof count)[];
   const run = async () => {
-    while (!over) {
+    while (!over || owed.length > 0) {
       await sleep(20 + random() * 180);
-      const fault = (['cut', 'cut', 'freeze', 'refuse'] as const)[Math.floor(random() * 4)] ?? 'cut';
+      const byChance = (['cut', 'cut', 'freeze', 'refuse'] as const)[Math.floor(random() * 4)] ?? 'cut';
+      const fault = owed.pop() ?? byChance;
       count[fault]++;
       if (fault === 'cut') way.cut();
       if (fault === 'freeze') way.freeze();
