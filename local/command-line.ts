@@ -8,7 +8,7 @@ export function parseCommandLine<const Config extends ParseArgsConfig>(config: C
   try {
     return parseArgs(config);
   } catch (error) {
-    const message = error instanceof Error ? (error.message.split('. ')[0] ?? '') : String(error);
+    const message = error instanceof Error ? (error.message.split(/\.?\n|\. /)[0] ?? '') : String(error);
     throw new UsageError(`${message.replace(/\.$/, '')}; ${help} says what there is.`);
   }
 }

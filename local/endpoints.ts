@@ -35,7 +35,8 @@ export async function removeEndpoints(stateDirectory: string = STATE_DIRECTORY):
   if (endpoints?.pid === process.pid) await rm(fileOf(stateDirectory), { force: true });
 }
 
-function isRunning(pid: number): boolean {
+/** Whether there is such a process. */
+export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -1,6 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import { finished } from 'node:stream/promises';
 
 /** Takes what a part of the local stack has to say; `source` is that part. Text of several lines becomes as many entries. */
@@ -11,10 +10,16 @@ export interface LogFile {
   close(): Promise<void>;
 }
 
-/** A new log file; with `echo`, every entry is also given there. */
-export async function openLog(file: string, echo?: (line: string) => void): Promise<LogFile> {
-  await mkdir(dirname(file), { recursive: true });
-  const stream = createWriteStream(file);
+/**
+ * Opens a log file, in a folder that is there. With `keep`, what is in it stays: another process is writing it. Whatever two of
+ * them write stands there one after the other. With `echo`, every entry is also given there.
+ */
+export async function openLog(
+  file: string,
+  { keep, echo }: { keep: boolean; echo?: ((line: string) => void) | undefined },
+): Promise<LogFile> {
+  if (!keep) await writeFile(file, '');
+  const stream = createWriteStream(file, { flags: 'a' });
   return {
     log(source, text) {
       const time = new Date().toISOString();

@@ -6,6 +6,7 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { docsRoutes } from './docs.ts';
 import { createTable, startDynamoDb, tableProperties } from './dynamodb.ts';
 import { eventsRoute } from './events-route.ts';
+import { claimFolder } from './folder.ts';
 import { type HttpApi, readHttpApis } from './http-api.ts';
 import { createHttpGateway } from './http-gateway.ts';
 import { startIams } from './iams.ts';
@@ -29,7 +30,7 @@ export const USUAL_PORTS = { http: 4000, issuer: 4001, s3: 4002, dynamodb: 4003,
 export interface StackOptions {
   /** The port of the HTTP API, exactly; 0 is any free one. Without it the usual one, or a free one where that is taken. */
   readonly port?: number | undefined;
-  /** Where data is kept from one run to the next; without it there is none when the stack has been closed. */
+  /** A folder where data is kept from one run to the next; without it there is none when the stack has been closed. */
   readonly dataDirectory?: string | undefined;
   readonly log: Log;
   /** Told what is being done. */
@@ -56,7 +57,7 @@ export interface LocalStack {
  * Starts everything: synthesizes the CDK app for the environment `local`, and serves its templates on real parts. When this
  * fails, nothing is left running.
  *
- * @throws PortError, JavaError: to be shown to the user as they are
+ * @throws PortError, JavaError, FolderError: to be shown to the user as they are
  */
 export async function startStack(options: StackOptions): Promise<LocalStack> {
   const { log, progress = () => {}, onFailure = () => {}, signal = new AbortController().signal } = options;
@@ -78,7 +79,8 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
     // Not below the repository: a bundle must find nothing there that it would not find in Lambda.
     const directory = await mkdtemp(join(tmpdir(), 'rooms-'));
     closers.push(() => rm(directory, { recursive: true, force: true }));
-    const dataDirectory = options.dataDirectory;
+    const { dataDirectory } = options;
+    if (dataDirectory) closeLater(await claimFolder(dataDirectory));
 
     // Taken first, so that a port that cannot be had is known at once. Until there is an API to serve, it says so.
     let handler: RequestListener = (_request, response) => {

@@ -2,6 +2,7 @@ import { join, relative, resolve } from 'node:path';
 import { parseCommandLine, UsageError } from './command-line.ts';
 import { JavaError } from './dynamodb.ts';
 import { readEndpoints, removeEndpoints, STATE_DIRECTORY, writeEndpoints } from './endpoints.ts';
+import { FolderError, makeFolder } from './folder.ts';
 import { requestToken } from './iams.ts';
 import { PortError } from './listen.ts';
 import { openLog } from './log.ts';
@@ -14,7 +15,7 @@ local IAMS. Nothing leaves this machine, and no AWS account is needed.
 
 Options:
   --port PORT      port of the HTTP API, 0 for any free one (default: 4000, or a free one when that is taken)
-  --data DIR       keep rooms and files in DIR (default: in memory; gone when the stack ends)
+  --data DIR       keep rooms and files in DIR, for one stack at a time (default: in memory; gone when the stack ends)
   --state-dir DIR  where to write endpoints.json and the log (default: .local)
   --verbose        show the log of gateway and functions here too
   --help           print this help
@@ -42,6 +43,8 @@ async function main(): Promise<void> {
   const port = portOf(values.port);
   const stateDirectory = resolve(values['state-dir'] ?? STATE_DIRECTORY);
   const dataDirectory = values.data === undefined ? undefined : resolve(values.data);
+  await makeFolder('--state-dir', stateDirectory);
+  if (dataDirectory !== undefined) await makeFolder('--data', dataDirectory);
   const logPath = join(stateDirectory, 'log');
   const echo = values.verbose ? (line: string) => process.stderr.write(`${line}\n`) : undefined;
 
@@ -52,9 +55,9 @@ async function main(): Promise<void> {
   const other = await readEndpoints(stateDirectory);
   if (other)
     progress(
-      `Another local stack is running (process ${other.pid}, ${other.http}); this one takes its place in ${shortPath(stateDirectory)}`,
+      `Another local stack is running (process ${other.pid}, ${other.http}); once it is ready, this one takes its place in ${shortPath(stateDirectory)}`,
     );
-  const logFile = await openLog(logPath, echo);
+  const logFile = await openLog(logPath, { keep: other !== undefined, echo });
   let stack: LocalStack | undefined;
   try {
     stack = await startStack({
@@ -145,7 +148,7 @@ const aborted = (signal: AbortSignal): Promise<void> =>
 try {
   await main();
 } catch (error) {
-  const forUser = error instanceof UsageError || error instanceof PortError || error instanceof JavaError;
-  console.error(forUser ? error.message : error);
+  const forUser = [UsageError, PortError, JavaError, FolderError].some((kind) => error instanceof kind);
+  console.error(forUser && error instanceof Error ? error.message : error);
   process.exitCode = error instanceof UsageError ? 2 : 1;
 }

@@ -78,6 +78,7 @@ describe('npm start', () => {
     [['--bogus'], "Unknown option '--bogus'"],
     [['--port', 'eighty'], '--port must be a number'],
     [['--port', '65536'], '--port must be a number'],
+    [['--port', '-1'], "Option '--port' argument is ambiguous; "],
     [['extra'], 'Unexpected argument'],
   ])('refuses the options %j in one sentence', async (options, sentence) => {
     const { code, stderr } = await npm('run', '-s', 'start', '--', ...options).ended;
@@ -321,6 +322,12 @@ describe('the end', () => {
     expect(create.status).toBe(201);
     await first.close();
     const second = await npmStart({ args: ['--data', data] });
+    const third = await npm('run', '-s', 'start', '--', '--data', data, '--state-dir', `${stack.stateDirectory}/third`)
+      .ended;
+    expect(third).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`Process ${second.pid} keeps its data in ${data}`),
+    });
     const list = await fetch(`${second.http}/participant/room`, {
       headers: { authorization: `Bearer ${await requestToken(second.issuer, ALICE)}` },
     });
