@@ -465,7 +465,7 @@ export interface Actions {
       readonly room_id: string;
     };
   };
-  /** Send a chat message: text, an uploaded file, or both. The same client_message_id again, within a day, gets the first answer and sends nothing new. */
+  /** Send a chat message: text, an uploaded file, or both. The same client_message_id again, within a day, gets the first answer and sends nothing new, also when the room has ended or the sender was removed since. */
   readonly message: {
     readonly frame: {
       /** ID of the room, a UUIDv7. */

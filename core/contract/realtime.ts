@@ -50,7 +50,7 @@ export const message = {
   action: 'message',
   summary:
     'Send a chat message: text, an uploaded file, or both. The same client_message_id again, within a day, gets the first ' +
-    'answer and sends nothing new.',
+    'answer and sends nothing new, also when the room has ended or the sender was removed since.',
   frame: v.pipe(
     v.strictObject({
       ...inRoom,

@@ -1,5 +1,6 @@
 import { monotonicFactory } from 'ulid';
 import type { Attachment, Message, Page } from '../contract/answers.ts';
+import { type ErrorCode, RoomsError } from '../contract/errors.ts';
 import { IDEMPOTENCY_TTL_SECONDS } from '../contract/limits.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { liveMembership, membership } from './access.ts';
@@ -21,6 +22,13 @@ export interface NewMessage {
   readonly text?: string | undefined;
   readonly attachment?: Attachment | undefined;
   readonly now: Timestamp;
+}
+
+/** The message that a marker is of. */
+async function messageOf(room_id: string, { message_id }: SentItem): Promise<Message> {
+  const stored = await get<MessageItem>(messageKey(room_id, message_id));
+  if (!stored) throw new Error(`The message ${message_id} was sent, but is not stored.`);
+  return toMessage(stored);
 }
 
 /**
@@ -62,14 +70,17 @@ export async function appendMessage(message: NewMessage): Promise<Message> {
   const first = outcome.refusals[0]?.old as SentItem | undefined;
   // A ULID has 80 random bits a millisecond: nobody else took ours.
   if (!first) throw new Error(`The message id ${message_id} is taken.`);
-  const stored = await get<MessageItem>(messageKey(room_id, first.message_id));
-  if (!stored) throw new Error(`The message ${first.message_id} was sent, but is not stored.`);
-  return toMessage(stored);
+  return messageOf(room_id, first);
 }
+
+/** Refusals of a message that may have been fine when it was sent for the first time. */
+const SINCE_THEN: ReadonlySet<ErrorCode> = new Set(['not_a_participant', 'room_not_started', 'room_ended']);
 
 /**
  * Stores a participant's message in a room that is on. `attachment` finds the stored facts of the file that goes with it;
  * it may throw. `admitted` is awaited with the first read.
+ * Who sends a message again, because the answer was lost, gets the first answer, also when the room has ended since, or the
+ * sender was removed: it is what they sent themselves, and tells them nothing of what came after.
  * Throws `room_not_started`, `room_ended`, and as `membership` does.
  */
 export async function sendMessage({
@@ -89,8 +100,15 @@ export async function sendMessage({
   now: Timestamp;
   admitted: Promise<void>;
 }): Promise<Message> {
-  const [, , file] = await inOrder([admitted, liveMembership(room_id, caller, now), attachment?.()]);
-  return appendMessage({ room_id, sender_id: caller, client_message_id, text, attachment: file, now });
+  try {
+    const [, , file] = await inOrder([admitted, liveMembership(room_id, caller, now), attachment?.()]);
+    return await appendMessage({ room_id, sender_id: caller, client_message_id, text, attachment: file, now });
+  } catch (error) {
+    if (!(error instanceof RoomsError && SINCE_THEN.has(error.code))) throw error;
+    const first = await get<SentItem>(sentKey(room_id, caller, client_message_id));
+    if (!first || first.expires_at <= epochSeconds(now)) throw error;
+    return messageOf(room_id, first);
+  }
 }
 
 /**

@@ -234,6 +234,90 @@ describe('the same client_message_id', () => {
     expect(new Set(ids).size).toBe(3);
   });
 
+  describe.each<[string, (room: World) => Promise<unknown>, string]>([
+    ['the room has ended', ({ room_id, admin }) => data('endRoom', { as: admin, params: { room_id } }), 'room_ended'],
+    [
+      'the sender was removed',
+      ({ room_id, admin, member }) =>
+        data('removeParticipants', { as: admin, params: { room_id }, body: { participant_ids: [member] } }),
+      'not_a_participant',
+    ],
+    [
+      'the start was put off',
+      ({ room_id, admin }) =>
+        data('changeRoom', {
+          as: admin,
+          params: { room_id },
+          body: { start_time: new Date(Date.now() + 48 * HOUR).toISOString() },
+        }),
+      'room_not_started',
+    ],
+  ])('after %s', (_, change, code) => {
+    test('gets the first answer, and stores nothing', async () => {
+      const room = await newRoom();
+      const { room_id, member } = room;
+      const { file_id } = await file(member, { room_id });
+      const frame = attached(file_id, { room_id, text: 'first' });
+      const first = await reply('message', newSocket(member), frame);
+      await change(room);
+      const before = await snapshot();
+      const socket = newSocket(member);
+      expect(await reply('message', socket, frame)).toEqual(first);
+      expect(await reply('message', socket, { ...frame, text: 'second' })).toEqual(first);
+      const stored = (items: string[]) => items.filter((item) => !item.includes('FRAMES#'));
+      expect(stored(await snapshot())).toEqual(stored(before));
+    });
+
+    test('is refused where it is another message: a new one, that of somebody else, that of another room', async () => {
+      const room = await newRoom();
+      const { room_id, admin, member } = room;
+      const other = await newRoom({ members: [member] });
+      const frame = (client_message_id: string, more: object = {}) =>
+        text('x', { room_id, client_message_id, ...more });
+      await reply('message', newSocket(member), frame('own'));
+      await reply('message', newSocket(admin), frame('theirs'));
+      await reply('message', newSocket(member), frame('elsewhere', { room_id: other.room_id }));
+      await change(room);
+      const before = await chatOf(room_id);
+      for (const id of ['new', 'theirs', 'elsewhere'])
+        expect(await refusedWith('message', newSocket(member), frame(id))).toBe(code);
+      expect(await chatOf(room_id)).toEqual(before);
+    });
+
+    test('is refused after a day', async () => {
+      const room = await newRoom();
+      const { room_id, member } = room;
+      const socket = newSocket(member, Math.floor(Date.now() / 1_000) + 3 * 86_400);
+      const frame = text('x', { room_id });
+      await reply('message', socket, frame);
+      await change(room);
+      await at(Date.now() + 25 * HOUR, async () => expect(await refusedWith('message', socket, frame)).toBe(code));
+    });
+
+    test('costs one trip more where it is refused, and two where it is found', async () => {
+      const room = await newRoom();
+      const { room_id, member } = room;
+      const frame = text('x', { room_id });
+      await reply('message', newSocket(member), frame);
+      await change(room);
+      expect((await act('message', newSocket(member), frame)).trace.trips).toBe(3);
+      expect((await act('message', newSocket(member), text('y', { room_id }))).trace.trips).toBe(2);
+    });
+
+    test('is refused above the rate like everything else', async () => {
+      const room = await newRoom();
+      const { room_id, member } = room;
+      const frame = text('x', { room_id });
+      await reply('message', newSocket(member), frame);
+      await change(room);
+      await at(Math.ceil(Date.now() / 10_000) * 10_000, async () => {
+        const socket = newSocket(member);
+        for (let n = 0; n < MAX_FRAMES_PER_WINDOW; n++) await reply('ping', socket, {});
+        expect(await refusedWith('message', socket, frame)).toBe('too_many_requests');
+      });
+    });
+  });
+
   test('is a new message after a day, whether the first marker has been deleted by then or not', async () => {
     const { room_id, member } = await newRoom();
     const frame = text('again', { room_id });
