@@ -71,6 +71,8 @@ export function openConnection(host: ConnectionHost): {
   const rooms = new Map<string, RoomActor>();
   /** Rooms that the service is being told of that the user has left them. */
   const leaving = new Map<string, Promise<unknown>>();
+  /** Those who wait for a socket, beside the rooms. */
+  const wanting = new Set<(socket: Socket) => void>();
   const closing = new AbortController();
   let state: ConnectionState = 'connecting';
   let socket: Socket | undefined;
@@ -124,6 +126,8 @@ export function openConnection(host: ConnectionHost): {
     socket = current;
     enterState('connected');
     for (const room of [...rooms.values()]) room.enter(current);
+    for (const give of wanting) give(current);
+    wanting.clear();
     const reason = await current.closed;
     clearTimeout(timer);
     socket = undefined;
@@ -152,7 +156,7 @@ export function openConnection(host: ConnectionHost): {
         refresh = attempt % 4 === 0;
       }
       if (closing.signal.aborted) return;
-      if (opened && rooms.size === 0) {
+      if (opened && rooms.size === 0 && wanting.size === 0) {
         attempt = 0;
         const wanted = idle();
         enterState('idle');
@@ -190,6 +194,23 @@ export function openConnection(host: ConnectionHost): {
     enterState('closed');
   }
 
+  /** The socket there is, or the next one. */
+  async function anySocket(signal: AbortSignal | undefined): Promise<Socket> {
+    closing.signal.throwIfAborted();
+    if (socket) return socket;
+    let give: (socket: Socket) => void = () => {};
+    const next = new Promise<Socket>((resolve) => {
+      give = resolve;
+    });
+    wanting.add(give);
+    if (state === 'idle') hurry();
+    try {
+      return await abortable(abortable(next, closing.signal), signal);
+    } finally {
+      wanting.delete(give);
+    }
+  }
+
   async function join(roomId: string, options: JoinOptions = {}): Promise<LiveRoom> {
     closing.signal.throwIfAborted();
     options.signal?.throwIfAborted();
@@ -202,6 +223,7 @@ export function openConnection(host: ConnectionHost): {
       readPage: (limit, cursor) => host.readHistory(roomId, limit, cursor),
       upload: (file, uploadOptions) => host.upload(roomId, file, uploadOptions),
       userId: () => userId,
+      socket: anySocket,
       onDetached: () => {
         if (rooms.get(roomId) === actor) rooms.delete(roomId);
       },

@@ -72,7 +72,8 @@ export interface LiveRoom {
   /**
    * Sends a message, and answers with what was stored. Through outages it tries until it is acknowledged; the message is
    * stored once. Messages are stored in the order in which they were sent; one with a file to upload is when that is uploaded.
-   * An abort leaves open whether it was stored.
+   * Where the room ends, or the user is removed, before the acknowledgement has come, it still finds out whether it was stored.
+   * An abort leaves that open.
    */
   send(message: OutgoingMessage, options?: SendOptions): Promise<Message>;
   /** Gives no more events, and lets others see the user leave. */
@@ -89,6 +90,8 @@ export interface RoomHost {
   ) => Promise<{ readonly file_id: string }>;
   /** The user, as far as the token tells. */
   readonly userId: () => string | undefined;
+  /** Any socket, for one more question about a room that is closed; opens one where there is none. */
+  readonly socket: (signal: AbortSignal | undefined) => Promise<Socket>;
   /** The room needs no socket any more. */
   readonly onDetached: () => void;
   /** The service is being told that the user leaves; `told` resolves when it has been, or never can be. */
@@ -336,12 +339,25 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     }
   }
 
+  /**
+   * Where to send a message: where the room is joined. One that was sent before may have been stored although the room is
+   * closed by now; the service tells that of a room that is not joined, too.
+   */
+  async function socketFor(sentBefore: boolean, signal: AbortSignal | undefined): Promise<Socket> {
+    try {
+      return await joinedSocket(signal);
+    } catch (error) {
+      if (sentBefore && FINAL.has(codeOf(error))) return host.socket(signal);
+      throw error;
+    }
+  }
+
   async function sendUntilAcknowledged(
     frame: Omit<Actions['message']['frame'], 'room_id'>,
     signal: AbortSignal | undefined,
   ): Promise<Message> {
     for (let tried = 0; ; tried++) {
-      const socket = await joinedSocket(signal);
+      const socket = await socketFor(tried > 0, signal);
       try {
         const request = socket.request('message', { room_id, ...frame });
         const message = await abortable(request, signal);
@@ -353,7 +369,7 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
       } catch (error) {
         signal?.throwIfAborted();
         if (!isRetryable(error)) throw error;
-        if (codeOf(error) === 'connection_lost') {
+        if (codeOf(error) === 'connection_lost' && !detached) {
           if (ready === socket) ready = undefined;
         } else await sleep(backoff(tried, settings.retryInitialMs, settings.retryMaxMs), signal);
       }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   type Connection,
   type Message,
@@ -328,6 +328,96 @@ test('who was removed during an outage is told as well', async () => {
   expect(await closed).toMatchObject({ reason: 'removed', error: { code: 'not_a_participant' } });
   await again;
   expect(await codeOf(alice.getRoom(other))).toBe('not_a_participant');
+});
+
+describe('a message whose acknowledgement is lost', () => {
+  /** Bob in Alice's room, on a way of his own that can be cut, with a socket that loses the next replies to messages. */
+  async function bobsSending() {
+    const { alice, room_id } = await meeting();
+    const loss = { on: false };
+    const WebSocket = lossyWebSocket(
+      (frame) => loss.on && frame.includes('"type":"reply"') && frame.includes('sender_id'),
+    );
+    const bob = clientOf('bob', { WebSocket });
+    const connection = await connect(bob);
+    const room = await connection.join(room_id);
+    const closed = new Promise((resolve) => room.on('closed', resolve));
+    return { alice, room_id, loss, bob, connection, room, closed };
+  }
+  const stored = async (client: RoomsClient, room_id: string) => (await client.listMessages(room_id)).items;
+
+  test.each([
+    ['the room ends', (alice: RoomsClient, room_id: string) => alice.endRoom(room_id), 'room_ended'],
+    [
+      'the sender is removed',
+      (alice: RoomsClient, room_id: string) => alice.removeParticipants(room_id, ['bob']),
+      'removed',
+    ],
+  ])('and that was stored before %s, is known to be sent', async (_, shut, reason) => {
+    const { alice, room_id, loss, bob, connection, room, closed } = await bobsSending();
+    loss.on = true;
+    const sending = room.send({ text: 'last words' });
+    await until('it is stored', () => server.handled.includes('message'));
+    // Behind it in the queue, and never sent.
+    const late = codeOf(room.send({ text: 'too late' }));
+    await shut(alice, room_id);
+    loss.on = false;
+    expect(await closed).toMatchObject({ reason });
+    expect([await sending]).toEqual(await stored(alice, room_id));
+    expect(await late).toBe(reason === 'removed' ? 'not_a_participant' : reason);
+    // For that, a socket was opened once more, and is not kept up.
+    server.closeSockets();
+    await until('the connection rests', () => connection.state === 'idle');
+    expect(await bob.connect()).toBe(connection);
+  });
+
+  test.each([
+    ['the room has ended', (alice: RoomsClient, room_id: string) => alice.endRoom(room_id), 'room_ended'],
+    [
+      'the sender was removed',
+      (alice: RoomsClient, room_id: string) => alice.removeParticipants(room_id, ['bob']),
+      'not_a_participant',
+    ],
+  ])('in an outage, is told what became of it although %s meanwhile', async (_, shut, code) => {
+    const { alice, room_id, loss, room, closed } = await bobsSending();
+    loss.on = true;
+    const sending = room.send({ text: 'stored' });
+    await until('it is stored', () => server.handled.includes('message'));
+    way.refusing = true;
+    way.cut();
+    loss.on = false;
+    await shut(alice, room_id);
+    way.refusing = false;
+    expect([await sending]).toEqual(await stored(alice, room_id));
+    await closed;
+    expect(await codeOf(room.send({ text: 'not any more' }))).toBe(code);
+  });
+
+  test('and that was never stored, is refused with the reason', async () => {
+    const { alice, room_id, room } = await bobsSending();
+    way.freeze();
+    const sending = codeOf(room.send({ text: 'never arrives' }));
+    await alice.removeParticipants(room_id, ['bob']);
+    expect(await sending).toBe('not_a_participant');
+    expect(await stored(alice, room_id)).toEqual([]);
+  });
+
+  test.each([
+    ['closes the connection', (connection: Connection, _: AbortController) => connection.close(), 'connection_closed'],
+    ['aborts', (_: Connection, giveUp: AbortController) => giveUp.abort('not interested'), 'not interested'],
+  ])('is given up where the application %s', async (_, end, outcome) => {
+    const { alice, room_id, loss, connection, room, closed } = await bobsSending();
+    const giveUp = new AbortController();
+    loss.on = true;
+    const sending = codeOf(room.send({ text: 'x' }, { signal: giveUp.signal }));
+    await until('it is stored', () => server.handled.includes('message'));
+    way.refusing = true;
+    await alice.endRoom(room_id);
+    await closed;
+    await until('a socket is looked for', () => connection.state === 'reconnecting');
+    end(connection, giveUp);
+    expect(await sending).toBe(outcome);
+  });
 });
 
 test('a socket whose token is about to expire is replaced before it does, with a new token', async () => {

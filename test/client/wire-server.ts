@@ -115,7 +115,14 @@ export async function startWireServer(): Promise<WireServer> {
     return state;
   }
 
-  const isEnded = ({ room }: RoomState): boolean => room.status === 'ended';
+  function liveRoomFor(room_id: unknown, user: string): RoomState {
+    const state = roomFor(room_id, user);
+    if (state.room.status === 'ended') throw new Refusal('room_ended');
+    return state;
+  }
+
+  const markerOf = (user: string, { client_message_id }: { client_message_id: string }) =>
+    `${user} ${client_message_id}`;
   const myRoom = ({ room }: RoomState, user: string) => ({
     ...room,
     is_admin: room.created_by === user,
@@ -196,7 +203,7 @@ export async function startWireServer(): Promise<WireServer> {
   }
 
   function store(state: RoomState, user: string, frame: v.InferOutput<typeof MessageFrame>): Message {
-    const marker = `${user} ${frame.client_message_id}`;
+    const marker = markerOf(user, frame);
     const first = state.sent.get(marker);
     if (first) return first;
     const message: Message = {
@@ -222,13 +229,16 @@ export async function startWireServer(): Promise<WireServer> {
       rooms.get(String(frame.room_id))?.joined.delete(socket);
       return { room_id: frame.room_id };
     }
-    const state = roomFor(frame.room_id, user);
-    if (isEnded(state)) throw new Refusal('room_ended');
     if (frame.action === 'join') {
+      const state = liveRoomFor(frame.room_id, user);
       state.joined.set(socket, user);
       return myRoom(state, user);
     }
-    const message = store(state, user, v.parse(MessageFrame, frame));
+    const outgoing = v.parse(MessageFrame, frame);
+    // What was sent before is told again, whatever has become of the room and the sender since.
+    const known = rooms.get(String(frame.room_id));
+    const state = known?.sent.has(markerOf(user, outgoing)) ? known : liveRoomFor(frame.room_id, user);
+    const message = store(state, user, outgoing);
     // A repeated message is broadcast again: the first time, the service may have died before it was.
     queueMicrotask(() => broadcast(state, 'message', message));
     return message;

@@ -49,6 +49,8 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
   const heard = new Set<(message: Message) => void>();
   /** Breaks off what is being sent, by client_message_id. */
   const sending = new Map<string, AbortController>();
+  /** Those of them that are still uploading their file. */
+  const uploading = new Set<AbortController>();
   const pictures = new Map<string, string>();
   let live: LiveRoom | undefined;
   let left = false;
@@ -150,7 +152,8 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
       if (left) return;
       live = undefined;
       readInfo(room);
-      for (const controller of sending.values()) controller.abort();
+      // Of a message that was sent already, the client finds out whether it was stored.
+      for (const controller of uploading) controller.abort();
       const offline = (state: RoomState): RoomState => ({
         ...state,
         people: state.people.map((person) => ({ ...person, online: false })),
@@ -205,10 +208,12 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
     try {
       let { file_id } = outgoing;
       if (outgoing.file && !file_id) {
+        uploading.add(controller);
         const onProgress = ({ loaded }: { loaded: number }): void => set({ loaded });
         ({ file_id } = await client.uploadFile(roomId, outgoing.file, { onProgress, signal }));
         if (isPicture(outgoing.file.type)) pictures.set(file_id, URL.createObjectURL(outgoing.file));
         set({ file_id });
+        uploading.delete(controller);
       }
       if (!live) throw new Error('You are no longer in this room.');
       const sent = await live.send(
@@ -224,6 +229,7 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
       set({ failure: signal.aborted ? 'You are no longer in this room.' : sayError(error) });
     } finally {
       sending.delete(id);
+      uploading.delete(controller);
     }
   }
 
