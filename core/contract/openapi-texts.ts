@@ -49,7 +49,8 @@ cursor is opaque and good only for the room or user it was issued for: any other
 
 Send an \`Idempotency-Key\` with \`POST /room\`: a repeated request gets the first answer for ${limits.IDEMPOTENCY_TTL_SECONDS / 3_600} hours and creates nothing. The same key with another
 body is 409 \`idempotency_conflict\`. Other requests can be repeated as they are: adding, removing, granting and revoking
-twice is no error, a room that has ended answers 409 \`room_ended\`, and a repeated upload request merely gets another \`file_id\`.
+twice is no error (but an admin who has given up their own right, or has left, gets a 403 the second time), a room that has ended answers 409
+\`room_ended\`, and a repeated upload request merely gets another \`file_id\`.
 
 After a 503 wait as many seconds as \`Retry-After\` says, then send the request again.
 
@@ -68,7 +69,7 @@ participants can still change their own profile in it; every other change is 409
 | Uploaded file | ${limits.DEFAULT_MAX_UPLOAD_BYTES / 1024 / 1024} MiB, unless the environment sets another |
 | Room name, description, reason | ${count(limits.MAX_ROOM_NAME_LENGTH)}, ${count(limits.MAX_DESCRIPTION_LENGTH)}, ${count(limits.MAX_REASON_LENGTH)} characters |
 | User name, file name, message | ${count(limits.MAX_USERNAME_LENGTH)}, ${count(limits.MAX_FILE_NAME_LENGTH)}, ${count(limits.MAX_MESSAGE_LENGTH)} characters |
-| Start and end of a room | within ten years from now |
+| Start and end of a room | within ten years from now; a start at most ${limits.CLOCK_SKEW_MS / 60_000} minutes in the past |
 
 Lengths are counted in UTF-16 code units, as by JavaScript's \`length\`: most emoji count as two. Unknown fields and parameters are a 400.
 `.trim();

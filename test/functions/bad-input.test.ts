@@ -444,6 +444,14 @@ describe('the query', () => {
     ),
   );
 
+  test.each([20, 30, 300])('a number of %i digits is too large, not no number', async (digits) => {
+    const { errors } = await refused('listMessages', {
+      ...goodFor('listMessages'),
+      query: `limit=${'9'.repeat(digits)}`,
+    });
+    expect(errors).toEqual([{ code: 'invalid_request', path: 'limit', message: 'must be at most 200' }]);
+  });
+
   test('removeParticipants: a bad participant_id is refused, with its place', () =>
     refuses(
       'removeParticipants',
