@@ -3,14 +3,21 @@ import { UsageError } from '../../lib/usage-error.ts';
 
 const nameOf = (error: unknown): string => (error instanceof Error ? error.name : '');
 
+/** What the SDK says where it has not been told whom to ask as, or where. */
+const NOT_TOLD = /^(Region is missing|Could not load credentials)/;
+
 /**
- * Gives what a deployed stack says under a name. Throws UsageError where there is no such stack in this account and region, or
- * where it says nothing: it was deployed by an earlier release.
+ * Gives what a deployed stack says under a name. Throws UsageError where there is no account or region to look in, no such stack
+ * in them, or where it says nothing: it was deployed by an earlier release.
  */
 export async function outputsOf(stack: string): Promise<(name: string) => string> {
   const { Stacks: [found] = [] } = await new CloudFormationClient()
     .send(new DescribeStacksCommand({ StackName: stack }))
     .catch((error: unknown) => {
+      if (error instanceof Error && NOT_TOLD.test(error.message))
+        throw new UsageError(
+          `${error.message}: set AWS_REGION, and AWS_PROFILE or other credentials, to those of ${stack}.`,
+        );
       if (nameOf(error) !== 'ValidationError') throw error;
       throw new UsageError(`There is no stack ${stack} in this account and region.`);
     });

@@ -1,0 +1,47 @@
+import { spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
+import { expect, it } from 'vitest';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+
+/** Runs the command where AWS's SDK finds no configuration of any kind. */
+function run(args: readonly string[], variables: Readonly<Record<string, string>> = {}) {
+  const nowhere = {
+    AWS_CONFIG_FILE: '/nowhere',
+    AWS_SHARED_CREDENTIALS_FILE: '/nowhere',
+    AWS_EC2_METADATA_DISABLED: 'true',
+  };
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['bin/redrive.ts', ...args], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, HOME: '/nowhere', ...nowhere, ...variables },
+  });
+  return { status, stdout, stderr };
+}
+
+it('explains itself', () => {
+  expect(run(['--help'])).toEqual({ status: 0, stdout: expect.stringMatching(/^Usage: npm run redrive /), stderr: '' });
+});
+
+const whole = ['--env', 'dev', '--function', 'presence'];
+it.each([
+  [[], {}, 'Say which environment: --env <name>.'],
+  [['--env', 'dev', '--function', 'connect'], {}, 'Say which function: --function deliver-messages | room-changes | '],
+  [[...whole, '--go', '--discard'], {}, 'Choose one of --go and --discard.'],
+  [['--dry-run'], {}, "Unknown option '--dry-run'"],
+  [
+    whole,
+    {},
+    'Region is missing: set AWS_REGION, and AWS_PROFILE or other credentials, to those of rooms-dev-realtime.',
+  ],
+  [
+    whole,
+    { AWS_REGION: 'eu-central-1' },
+    'Could not load credentials from any providers: set AWS_REGION, and AWS_PROFILE ',
+  ],
+] as const)('called with %j and %j, says what is missing or wrong', (args, variables, sentence) => {
+  const { status, stdout, stderr } = run(args, variables);
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  expect(stderr).toContain(sentence);
+  expect(stderr.trim().split('\n').at(-1)).toBe('"npm run redrive -- --help" says more.');
+});
