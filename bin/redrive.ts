@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { DynamoDBStreamsClient } from '@aws-sdk/client-dynamodb-streams';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { SQSClient } from '@aws-sdk/client-sqs';
+import { pascal } from '../core/contract/names.ts';
 import { UsageError } from '../lib/usage-error.ts';
 import {
   type Clients,
@@ -36,10 +37,6 @@ const SAYS: Readonly<Record<Outcome, string>> = {
   failed: 'failed again: it stays, and the log of the function says why',
   gone: 'the stream no longer has it: it stays until you --discard it',
 };
-
-/** `room-changes` → `RoomChanges`: what the stack's outputs begin with. */
-const pascal = (name: string): string =>
-  name.replace(/(^|-)(\w)/g, (_, _dash: string, letter: string) => letter.toUpperCase());
 
 async function placeOf(env: string, name: FunctionName): Promise<Place> {
   const output = await outputsOf(`rooms-${env}-realtime`);

@@ -10,6 +10,7 @@ import {
 import { HttpJwtAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import type { Construct } from 'constructs';
 import { allRoutes } from '../core/contract/index.ts';
+import { capital } from '../core/contract/names.ts';
 import type { Bundles } from './bundle.ts';
 import { HttpEndpoint } from './constructs/http-endpoint.ts';
 import { logGroup } from './constructs/log-group.ts';
@@ -53,7 +54,7 @@ export class HttpStack extends Stack {
     });
     const authorizer = new HttpJwtAuthorizer('Iams', environment.issuer, { jwtAudience: [...environment.audience] });
     for (const route of allRoutes) {
-      new HttpEndpoint(this, pascal(route.operation), { route, bundles, api, authorizer, data, environment });
+      new HttpEndpoint(this, capital(route.operation), { route, bundles, api, authorizer, data, environment });
     }
     new CfnOutput(this, 'HttpApiUrl', { value: domain ? `https://${domain.name}` : stage.url });
   }
@@ -68,9 +69,6 @@ const cors = (origins: readonly string[]): CorsPreflightOptions => ({
   // An hour: as long as a browser may go on using what it was told before an origin was taken off the list.
   maxAge: Duration.hours(1),
 });
-
-/** `grantAdmin` → `GrantAdmin`: what the logical ids of a route's resources begin with. */
-const pascal = (operation: string): string => operation.charAt(0).toUpperCase() + operation.slice(1);
 
 /**
  * One JSON object a request. Only values that no caller can put a quotation mark into: API Gateway does not escape them. The

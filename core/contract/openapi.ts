@@ -2,6 +2,7 @@ import { type ConversionConfig, type JsonSchema, toJsonSchema, toJsonSchemaDefs 
 import type * as v from 'valibot';
 import * as answers from './answers.ts';
 import { ERRORS, type ErrorCode } from './errors.ts';
+import { capital, pascal } from './names.ts';
 import {
   ANSWER_EXAMPLES,
   ANSWER_FORMATS,
@@ -51,9 +52,6 @@ export interface Operation {
 const ref = (kind: 'headers' | 'responses' | 'schemas', name: string) => ({ $ref: `#/components/${kind}/${name}` });
 /** By code units, so that no locale has a say in the document. */
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
-const capital = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);
-/** `not_an_admin` → `NotAnAdmin`. */
-const pascal = (code: string): string => code.split('_').map(capital).join('');
 
 /* Schemas */
 

@@ -3,6 +3,7 @@ import type * as v from 'valibot';
 import * as answers from './answers.ts';
 import { ERRORS, type ErrorCode } from './errors.ts';
 import { FRAME_WINDOW_SECONDS, MAX_FRAME_BYTES, MAX_FRAMES_PER_WINDOW } from './limits.ts';
+import { capital } from './names.ts';
 import { CONVERSION } from './openapi.ts';
 import { ANSWER_FORMATS, FIELDS, SENT_AT } from './openapi-texts.ts';
 import {
@@ -32,7 +33,6 @@ import {
 type AnySchema = v.GenericSchema<unknown, unknown>;
 
 const keysOf = <Key extends string>(table: Readonly<Record<Key, unknown>>): Key[] => Object.keys(table) as Key[];
-const capital = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);
 
 const answerNames = new Map<AnySchema, string>(
   Object.entries(answers).map(([name, schema]) => [schema, capital(name)]),

@@ -4,6 +4,7 @@ import * as answers from './answers.ts';
 import { ERRORS } from './errors.ts';
 import { allRoutes } from './index.ts';
 import * as limits from './limits.ts';
+import { capital } from './names.ts';
 import { FIELDS } from './openapi-texts.ts';
 import { actions, BEARER_SUB_PROTOCOL, events, SUB_PROTOCOL } from './realtime.ts';
 import type { Route } from './route.ts';
@@ -15,7 +16,6 @@ import type { Route } from './route.ts';
 
 type AnySchema = v.GenericSchema<unknown, unknown>;
 
-const capital = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);
 const quote = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 const key = (name: string): string => (/^[a-z_]\w*$/i.test(name) ? name : quote(name));
 const comment = (text: string | undefined): string => (text ? `/** ${text.replaceAll('*/', '*\\/')} */\n` : '');

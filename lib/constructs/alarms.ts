@@ -7,6 +7,7 @@ import {
   TreatMissingData,
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
+import { pascal } from '../../core/contract/names.ts';
 import { pinLogicalId } from './logical-id.ts';
 
 /** Where each alarm has its section, headed by its key. */
@@ -48,7 +49,7 @@ export class Alarms extends Construct {
       // Where nothing happens, nothing goes wrong.
       treatMissingData: TreatMissingData.NOT_BREACHING,
     });
-    pinLogicalId(alarm, `Alarm${key.replace(/(^|-)(\w)/g, (_, _dash, letter: string) => letter.toUpperCase())}`);
+    pinLogicalId(alarm, `Alarm${pascal(key)}`);
     if (this.#action) {
       alarm.addAlarmAction(this.#action);
       alarm.addOkAction(this.#action);

@@ -4,6 +4,7 @@ import * as lambda from 'aws-cdk-lib/aws-lambda';
 import { NodejsFunction } from 'aws-cdk-lib/aws-lambda-nodejs';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { pascal } from '../../core/contract/names.ts';
 import type { Variable } from '../../core/env.ts';
 import type { Environment } from '../environments.ts';
 import { logGroup } from './log-group.ts';
@@ -45,7 +46,7 @@ export class RoomsFunction extends Construct {
   constructor(scope: Construct, id: string, props: RoomsFunctionProps) {
     super(scope, id);
     const { name, environment, variables = {}, memory = 512, timeout = 10, deadLetters } = props;
-    const log = logGroup(this, 'Logs', `${pascalCase(name)}Logs`, environment);
+    const log = logGroup(this, 'Logs', `${pascal(name)}Logs`, environment);
     const permissions: Permission[] = [
       { actions: ['logs:CreateLogStream', 'logs:PutLogEvents'], resources: [log.logGroupArn] },
       ...(props.permissions ?? []),
@@ -77,7 +78,3 @@ export class RoomsFunction extends Construct {
     });
   }
 }
-
-/** `create-room` → `CreateRoom` */
-const pascalCase = (name: string): string =>
-  name.replace(/(^|-)([a-z])/g, (_, _dash, letter: string) => letter.toUpperCase());

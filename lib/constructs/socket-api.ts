@@ -11,6 +11,7 @@ import {
 import { WebSocketLambdaAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import { WebSocketLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import { Construct } from 'constructs';
+import { capital } from '../../core/contract/names.ts';
 import { type Action, actions, unknownAction } from '../../core/contract/realtime.ts';
 import { accessOfOthers } from '../access.ts';
 import { type Bundles, folderOf } from '../bundle.ts';
@@ -129,7 +130,7 @@ export class SocketApi extends Construct {
     route('$disconnect', disconnect);
     for (const { action, summary, access } of answered) {
       const name = socketFunction(action);
-      const answering = make(`${pascal(name)}Action`, name, {
+      const answering = make(`${capital(name)}Action`, name, {
         description: `WebSocket ${action}: ${summary}`,
         variables: { ...table, ...(access.bucket && { BUCKET_NAME: data.bucket.bucketName }) },
         permissions: accessTo(data, access),
@@ -141,9 +142,6 @@ export class SocketApi extends Construct {
 
 /** What gets a reply: also a frame whose action is none of those there are. */
 const answered: readonly Action[] = [...Object.values(actions), unknownAction];
-
-/** `join` → `Join`: what the logical ids of a function's resources begin with. */
-const pascal = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);
 
 /**
  * One JSON object for every connect, frame and disconnect. Only values that no client can put a quotation mark into: API
