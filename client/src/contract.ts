@@ -260,7 +260,7 @@ export interface CreateUploadQuery {
   readonly name?: string | undefined;
   /** Length of the file in bytes, at most 104,857,600 unless the environment sets another limit. S3 refuses a body of another length. */
   readonly size: number;
-  /** Media type of the file. S3 refuses a body of another type. */
+  /** Media type of the file, as a browser gives it: `text/plain; charset=utf-8`, `video/webm;codecs=vp9,opus`. S3 refuses a body of another type: send the one in `headers`, in which several spaces have become one. */
   readonly content_type: string;
 }
 

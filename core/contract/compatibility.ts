@@ -4,7 +4,16 @@
  *
  * A request may be taken more kindly than before, and an answer may say more than before; never the other way round. Error codes
  * may be added: callers decide by the status first.
+ *
+ * Whether one pattern fits all that another fits is not found out here: whoever widens a pattern says so (`WiderPattern`).
  */
+
+/** The word of whoever changed a pattern that the new one fits whatever the one before it fits. */
+export interface WiderPattern {
+  readonly before: string;
+  readonly now: string;
+  readonly because: string;
+}
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -121,6 +130,7 @@ interface Comparison {
   readonly now: Json;
   /** `request`: what was taken must still be. `answer`: what is said must have been possible. `failure`: codes may be new. */
   readonly kind: 'request' | 'answer' | 'failure';
+  readonly wider: readonly WiderPattern[];
 }
 
 /** What breaks callers where a schema of `released` has become another; each with the field that it is about. */
@@ -136,6 +146,9 @@ function schemaBreaks(how: Comparison, released: unknown, now: unknown, where: s
   });
 }
 
+const fitsAll = ({ wider }: Comparison, pattern: string, other: string): boolean =>
+  pattern === other || wider.some(({ before, now }) => before === other && now === pattern);
+
 const shown = (value: unknown): string => (value === undefined ? 'nothing' : JSON.stringify(value));
 
 function alternativeBreaks(how: Comparison, before: Schema, after: Schema, where: string): string[] {
@@ -147,7 +160,7 @@ function alternativeBreaks(how: Comparison, before: Schema, after: Schema, where
     ...(outer.types && !inner.types?.every(fits) ? [['type', before.types, after.types] as const] : []),
     ...lower.map((name) => [name, before.atLeast[name], after.atLeast[name]] as const),
     ...higher.map((name) => [name, before.atMost[name], after.atMost[name]] as const),
-    ...(outer.patterns.every((pattern) => inner.patterns.includes(pattern))
+    ...(outer.patterns.every((pattern) => inner.patterns.some((other) => fitsAll(how, pattern, other)))
       ? []
       : [['pattern', before.patterns, after.patterns] as const]),
     ...(outer.format === undefined || outer.format === inner.format
@@ -246,7 +259,8 @@ function requestBodyBreaks(how: Comparison, released: Json, now: Json, where: st
   return [...required, ...schemaBreaks(how, was, is, `${where}: body`)];
 }
 
-function answerBreaks(released: Json, now: Json, before: Json, after: Json, where: string): string[] {
+function answerBreaks(how: Comparison, before: Json, after: Json, where: string): string[] {
+  const { released, now } = how;
   const isGood = (status: string) => status.startsWith('2');
   const statuses = [json(before.responses), json(after.responses)] as const;
   const changed = [...new Set(statuses.flatMap((each) => Object.keys(each)))].filter(isGood);
@@ -264,7 +278,7 @@ function answerBreaks(released: Json, now: Json, before: Json, after: Json, wher
       return [
         ...headers.filter((name) => !(name in left)).map((name) => `${where}: ${status}: header ${name} is gone`),
         ...schemaBreaks(
-          { released, now, kind },
+          { ...how, kind },
           bodyOf(released, response) ?? {},
           bodyOf(now, is) ?? {},
           `${where}: ${status}`,
@@ -275,9 +289,9 @@ function answerBreaks(released: Json, now: Json, before: Json, after: Json, wher
 }
 
 /** What breaks callers of a released document in another one: one sentence each, none where they get along. */
-export function breaks(released: unknown, now: unknown): string[] {
+export function breaks(released: unknown, now: unknown, wider: readonly WiderPattern[] = []): string[] {
   const [before, after] = [json(released), json(now)];
-  const how: Comparison = { released: before, now: after, kind: 'request' };
+  const how: Comparison = { released: before, now: after, kind: 'request', wider };
   const operations = Object.entries(json(before.paths)).flatMap(([path, methods]) =>
     Object.entries(json(methods)).map(([method, operation]) => ({ path, method, operation: json(operation) })),
   );
@@ -296,7 +310,7 @@ export function breaks(released: unknown, now: unknown): string[] {
         ...(same(operation.security, is.security) ? [] : [`${where}: callers must authenticate in another way`]),
         ...parameterBreaks(how, operation, is, where),
         ...requestBodyBreaks(how, operation, is, where),
-        ...answerBreaks(before, after, operation, is, where),
+        ...answerBreaks(how, operation, is, where),
       ];
     }),
   ];
@@ -306,7 +320,11 @@ export function breaks(released: unknown, now: unknown): string[] {
  * By how much the version must grow: `major` where callers of the released document would break, `minor` where those of the
  * other one would break with the released one, because something has been added; else not at all.
  */
-export function requiredStep(released: unknown, now: unknown): 'major' | 'minor' | 'none' {
-  if (breaks(released, now).length > 0) return 'major';
+export function requiredStep(
+  released: unknown,
+  now: unknown,
+  wider: readonly WiderPattern[] = [],
+): 'major' | 'minor' | 'none' {
+  if (breaks(released, now, wider).length > 0) return 'major';
   return breaks(now, released).length > 0 ? 'minor' : 'none';
 }

@@ -50,13 +50,20 @@ export const username = v.pipe(text(limits.MAX_USERNAME_LENGTH, ONE_LINE), visib
 /** Stored as given: a name is never part of an object key, and leaves only in an encoded Content-Disposition. */
 export const fileName = v.pipe(text(limits.MAX_FILE_NAME_LENGTH, ONE_LINE), visible);
 export const messageText = v.pipe(text(limits.MAX_MESSAGE_LENGTH, MULTI_LINE), visible);
+/**
+ * A media type with whatever parameters browsers give it: `video/webm;codecs=vp9,opus` of a MediaRecorder is in no grammar. It is
+ * signed, stored, and sent as a header: visible ASCII and single spaces only. One with a comma has no second slash, as what reads
+ * a header may take what stands between commas for one media type each.
+ */
 export const contentType = v.pipe(
   v.string(),
   v.maxLength(limits.MAX_CONTENT_TYPE_LENGTH, `must be at most ${limits.MAX_CONTENT_TYPE_LENGTH} characters`),
   v.regex(
-    /^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}(; ?[A-Za-z0-9-]+=[A-Za-z0-9"_.-]+)*$/,
-    'must be a media type such as image/png',
+    /^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}( *;([\x20-\x2b\x2d-\x7e]*|[\x20-\x2e\x30-\x7e]*))?$/,
+    'must be a media type such as image/png or video/webm;codecs=vp9,opus',
   ),
+  // HTTP and signatures take several spaces for one, and those at the end for none.
+  v.transform((type) => type.trim().replace(/ +/g, ' ')),
 );
 /** The caller's clock or another zone is fine; what is stored and answered is UTC with milliseconds. */
 export const time = v.pipe(

@@ -144,7 +144,11 @@ export const FIELDS: Readonly<Record<string, FieldText>> = {
     description: `Length of the file in bytes, at most ${count(limits.DEFAULT_MAX_UPLOAD_BYTES)} unless the environment sets another limit. S3 refuses a body of another length.`,
   },
   content_type: { description: 'Media type of the file.' },
-  'createUpload.content_type': { description: 'Media type of the file. S3 refuses a body of another type.' },
+  'createUpload.content_type': {
+    description:
+      'Media type of the file, as a browser gives it: `text/plain; charset=utf-8`, `video/webm;codecs=vp9,opus`. S3 refuses a body ' +
+      'of another type: send the one in `headers`, in which several spaces have become one.',
+  },
 
   status: { description: 'What the room is at this moment: a function of `start_time`, `end_time` and the clock.' },
   end_reason: { description: 'Why the room was ended, where somebody said so.' },

@@ -18,7 +18,7 @@ import {
 import { COMMON_ERRORS, type Route } from './route.ts';
 
 /** The version of the contract: it changes when callers can notice, not with every release. */
-export const CONTRACT_VERSION = '1.0.0';
+export const CONTRACT_VERSION = '1.1.0';
 
 type Json = Readonly<Record<string, unknown>>;
 type AnySchema = v.GenericSchema<unknown, unknown>;

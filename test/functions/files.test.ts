@@ -1,7 +1,7 @@
-import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { GetObjectCommand, HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { parse } from 'content-disposition';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DOWNLOAD_URL_SECONDS, UPLOAD_URL_SECONDS } from '../../core/contract/limits.ts';
 import { bucketHost } from '../../core/files/transfer.ts';
 import { appendMessage } from '../../core/store/messages.ts';
@@ -124,6 +124,14 @@ describe('an upload', () => {
     ['size', { size: Number.NaN }],
     ['content_type', { content_type: 'png' }],
     ['content_type', { content_type: 'text/html\r\nx-evil: 1' }],
+    ['content_type', { content_type: 'text/plain;\r\n charset=utf-8' }],
+    ['content_type', { content_type: 'text/plain;\tcharset=utf-8' }],
+    ['content_type', { content_type: 'text/plain; charset=ütf-8' }],
+    ['content_type', { content_type: 'text/plain; x=\u007f' }],
+    ['content_type', { content_type: 'text/plain, text/html' }],
+    ['content_type', { content_type: 'image/png; x=,text/html' }],
+    ['content_type', { content_type: 'image/png; a=",b/c"' }],
+    ['content_type', { content_type: `text/plain; x="${'y'.repeat(250)}"` }],
     ['content_type', { content_type: `a/${'b'.repeat(300)}` }],
     ['name', { name: '' }],
     ['name', { name: 'a\r\nSet-Cookie: x=1' }],
@@ -156,6 +164,41 @@ describe('an upload', () => {
     const booked = await newRoom({ body: { start_time: new Date(Date.now() + 3_600_000).toISOString() } });
     const asked = { ...request(), as: booked.member, params: { room_id: booked.room_id } };
     expect(await data('createUpload', asked)).toMatchObject({ method: 'PUT' });
+  });
+});
+
+describe('a media type as browsers make it', () => {
+  const s3 = new S3Client({ forcePathStyle: true });
+  afterAll(() => s3.destroy());
+
+  test.each([
+    ['text/plain; charset=utf-8'],
+    ['text/plain;charset=UTF-8'],
+    ['video/webm;codecs=vp9,opus'],
+    ['video/webm;codecs="vp8, opus"'],
+    ['audio/webm; codecs=opus'],
+    ['video/mp4;codecs="avc1.42E01E,mp4a.40.2"'],
+    ['video/x-matroska;codecs=avc1,opus'],
+    ['multipart/form-data; boundary=----WebKitFormBoundary7MA4YWxkTrZu0gW'],
+    ['application/ld+json; profile="https://example.com/a b"'],
+    ['text/plain;'],
+    ['text/plain  ;  charset=utf-8 ', 'text/plain ; charset=utf-8'],
+    ['application/vnd.openxmlformats-officedocument.wordprocessingml.document'],
+  ])('is signed, stored, and comes back: %s', async (content_type, sent = content_type) => {
+    const asked = await askUpload({ content_type });
+    expect(asked.headers).toEqual({ 'content-type': sent });
+    const answer = await put(asked.upload_url, bytes, asked.headers);
+    expect([answer.status, await answer.text()]).toEqual([200, '']);
+    const Key = `rooms/${world.room_id}/${asked.file_id}`;
+    expect(await s3.send(new HeadObjectCommand({ Bucket: process.env.BUCKET_NAME, Key }))).toMatchObject({
+      ContentType: sent,
+    });
+    const download = await askDownload({ file_id: asked.file_id });
+    expect(download.content_type).toBe(sent);
+    const file = await fetch(download.download_url);
+    expect([file.status, file.headers.get('content-type')]).toEqual([200, sent]);
+    const other = await put(asked.upload_url, bytes, { 'content-type': `${sent};x=y` });
+    expect([other.status, await other.text()]).toEqual([403, expect.stringContaining('SignatureDoesNotMatch')]);
   });
 });
 

@@ -1,5 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import fc from 'fast-check';
+import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { breaks, requiredStep } from '../../core/contract/compatibility.ts';
 import { allRoutes } from '../../core/contract/index.ts';
@@ -14,6 +16,12 @@ const releases = globSync('docs/releases/openapi-*.json', { cwd: ROOT })
   .map((path) => ({ path, version: /openapi-(\d+\.\d+\.\d+)\.json$/.exec(path)?.[1] ?? '' }))
   .sort((a, b) => a.version.localeCompare(b.version, 'en', { numeric: true }));
 
+/** Patterns that have become wider since the last release. */
+const wider = v.parse(
+  v.array(v.strictObject({ before: v.string(), now: v.string(), because: v.string() })),
+  read('docs/releases/wider-patterns.json'),
+);
+
 describe('the contract', () => {
   const latest = releases.at(-1);
   const released = read(latest?.path ?? 'docs/releases/has-none');
@@ -26,8 +34,29 @@ describe('the contract', () => {
     for (const { path, version } of releases) expect(read(path)).toMatchObject({ info: { version } });
   });
 
+  test.each(wider)('has a pattern that fits what $before did, as it is said to', ({ before, now: after, because }) => {
+    expect(because).toMatch(/\w/);
+    // Not proved, but tried: with so many texts, half of them shorter than ten parts, that a slip hardly escapes.
+    const fitting = fc.oneof(
+      fc.stringMatching(new RegExp(before, 'u'), { size: 'xsmall' }),
+      fc.stringMatching(new RegExp(before, 'u')),
+    );
+    fc.assert(
+      fc.property(fitting, (text) => new RegExp(after, 'u').test(text)),
+      { numRuns: 5_000 },
+    );
+    // One that the last release has already is said no longer.
+    expect(
+      breaks(
+        released,
+        now,
+        wider.filter((one) => one.before !== before),
+      ),
+    ).toContainEqual(expect.stringContaining('pattern was'));
+  });
+
   test('has another major version where it breaks callers of the last release, and a minor one where it offers more', () => {
-    const step = requiredStep(released, now);
+    const step = requiredStep(released, now, wider);
     const grown =
       major > wasMajor
         ? 'major'
@@ -40,7 +69,7 @@ describe('the contract', () => {
     expect(
       enough,
       `${latest?.version} → ${CONTRACT_VERSION} (core/contract/openapi.ts) is no ${step} step:\n` +
-        [...breaks(released, now), ...breaks(now, released).map((each) => `before: ${each}`)].join('\n'),
+        [...breaks(released, now, wider), ...breaks(now, released).map((each) => `before: ${each}`)].join('\n'),
     ).toContain(grown);
   });
 
@@ -358,6 +387,28 @@ describe('callers get along where', () => {
     const now = changed(change);
     expect(breaks(document(), now)).toEqual([]);
     expect(requiredStep(document(), now)).toBe(step);
+  });
+});
+
+describe('a pattern', () => {
+  const now = changed((d) => Object.assign(property(d, 'CreateRoomBody', 'name'), { pattern: '^x' }));
+  const { pattern: before } = property(document(), 'CreateRoomBody', 'name');
+  const said = { before: String(before), now: '^x', because: 'It is a test.' };
+
+  test('that is said to be wider breaks nobody, and is something new', () => {
+    expect(requiredStep(document(), now)).toBe('major');
+    expect(breaks(document(), now, [said])).toEqual([]);
+    expect(requiredStep(document(), now, [said])).toBe('minor');
+  });
+
+  test('is wider than that one pattern only, and not the other way round', () => {
+    for (const other of [
+      { ...said, before: '^y' },
+      { ...said, now: '^y' },
+      { ...said, before: said.now, now: said.before },
+    ])
+      expect(requiredStep(document(), now, [other])).toBe('major');
+    expect(requiredStep(now, document(), [said])).toBe('major');
   });
 });
 
