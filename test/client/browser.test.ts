@@ -1,6 +1,8 @@
 import type { Browser } from 'playwright-core';
+import * as v from 'valibot';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type * as Client from '../../client/src/index.ts';
+import { contentType } from '../../core/contract/fields.ts';
 import { findChromium, sayNoChromium, startChromium } from '../browser/chromium.ts';
 import { browserBundle } from './bundle.ts';
 import { type Storage, startStorage } from './storage.ts';
@@ -30,6 +32,23 @@ afterAll(async () => {
 });
 
 declare const Rooms: typeof Client;
+/** As much of a page as is used here to record something. */
+declare const document: {
+  createElement(name: 'canvas'): {
+    getContext(name: '2d'): { fillRect(...rectangle: [number, number, number, number]): void };
+    captureStream(): object;
+  };
+};
+declare const MediaRecorder: new (
+  stream: object,
+  options: { mimeType: string },
+) => {
+  readonly mimeType: string;
+  ondataavailable: (event: { readonly data: Blob }) => void;
+  onstop: (event: object) => void;
+  start(): void;
+  stop(): void;
+};
 
 inBrowser('in a browser: chat over its WebSocket, and files with progress', async () => {
   const page = await browser.newPage();
@@ -76,4 +95,54 @@ inBrowser('in a browser: chat over its WebSocket, and files with progress', asyn
     const loaded = progress.map((one) => one.loaded);
     expect(loaded).toEqual(loaded.toSorted((a, b) => a - b));
   }
+});
+
+inBrowser('in a browser: a recording goes up under the type that its recorder gives it', async () => {
+  const page = await browser.newPage();
+  const json = (data: object) => ({ contentType: 'application/json', body: JSON.stringify({ data }) });
+  await page.route(/\/upload\?/, async (route) => {
+    const { searchParams } = new URL(route.request().url());
+    // As the service does: what is no media type is refused.
+    const type = v.parse(contentType, searchParams.get('content_type'));
+    await route.fulfill(json(await storage.upload(FILE, Number(searchParams.get('size')), type)));
+  });
+  await page.goto(`${server.url}/page`);
+  await page.addScriptTag({ content: Buffer.from(await browserBundle('Rooms')).toString() });
+  const { uploaded, types } = await page.evaluate(
+    async ({ url, token }) => {
+      const rooms = new Rooms.RoomsClient({ url, token: () => token });
+      const { room_id } = await rooms.createRoom({ name: 'Recording' });
+      const canvas = document.createElement('canvas');
+      const picture = canvas.getContext('2d');
+      const repaint = setInterval(() => picture.fillRect(0, 0, 10 * Math.random(), 10), 20);
+      const uploaded: string[] = [];
+      const types: string[] = [];
+      for (const mimeType of [
+        'video/webm;codecs=vp9,opus',
+        'video/webm;codecs="vp8, opus"',
+        'video/webm; codecs=vp8',
+      ]) {
+        const recorder = new MediaRecorder(canvas.captureStream(), { mimeType });
+        const parts: Blob[] = [];
+        recorder.ondataavailable = ({ data }) => parts.push(data);
+        const over = new Promise((resolve) => {
+          recorder.onstop = resolve;
+        });
+        recorder.start();
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        recorder.stop();
+        await over;
+        // Browsers write the type of what they record, and of the recorder, each in a way of their own.
+        for (const type of new Set([mimeType, recorder.mimeType, ...parts.map((part) => part.type)])) {
+          types.push(new Blob(parts, { type }).type);
+          uploaded.push((await rooms.uploadFile(room_id, new Blob(parts, { type }))).content_type);
+        }
+      }
+      clearInterval(repaint);
+      return { uploaded, types };
+    },
+    { url: server.url, token: unsignedToken('alice') },
+  );
+  expect(uploaded).toEqual(types);
+  expect(types).toContain('video/webm;codecs=vp9,opus');
 });

@@ -1,6 +1,7 @@
 import { decodeJwt } from 'jose';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RoomsClient } from '../../client/src/index.ts';
 import { requestToken } from '../../local/iams.ts';
 import { listen } from '../../local/listen.ts';
 import {
@@ -126,6 +127,17 @@ describe('a session of two users', () => {
 
   it('uploads a file and downloads the same, byte for byte', async () => {
     await transfer(callers);
+  });
+
+  it('uploads with the client what a browser has recorded', async () => {
+    const client = new RoomsClient({ url: stack.http, token: () => tokenOf(ALICE) });
+    const { room_id } = await client.createRoom({ name: 'Recordings' });
+    for (const type of ['video/webm;codecs=vp9,opus', 'video/webm;codecs="vp8, opus"', 'text/plain; charset=utf-8']) {
+      const { file_id, content_type } = await client.uploadFile(room_id, new File(['recorded'], 'a', { type }));
+      expect(content_type).toBe(type);
+      const { blob } = await client.downloadFile(room_id, { file_id });
+      expect([blob.type, await blob.text()]).toEqual([type, 'recorded']);
+    }
   });
 
   it('lets a browser upload: the bucket answers preflights as the template says', async () => {
