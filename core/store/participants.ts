@@ -178,7 +178,11 @@ export async function revokeAdmin({
     }),
     get<ParticipantItem>(participantKey(room_id, participant_id)),
   ]);
-  if (!outcome.done) throw (await adminRefusal(outcome.old, caller, now)) ?? new RoomsError('last_admin');
+  if (!outcome.done) {
+    // It may be this call that has taken it; who never had it is told the truth as well.
+    const taken = own && outcome.again && participant && outcome.old?.admins.has(caller) === false;
+    if (!taken) throw (await adminRefusal(outcome.old, caller, now)) ?? new RoomsError('last_admin');
+  }
   if (!participant) throw new RoomsError('participant_not_found');
   return toParticipant(participant_id, participant, false);
 }

@@ -221,7 +221,10 @@ export async function endRoom({
     ExpressionAttributeValues: { ...adminValues(caller, now), ...values },
   });
   if (outcome.done) return toRoom(outcome.item, now);
-  throw (await adminRefusal(outcome.old, caller, now)) ?? new RoomsError('try_again');
+  const { old, again } = outcome;
+  // It is this call that has ended it.
+  if (again && old?.admins.has(caller) && old.updated_at === now && old.end_time === now) return toRoom(old, now);
+  throw (await adminRefusal(old, caller, now)) ?? new RoomsError('try_again');
 }
 
 /** The room as the caller sees it. Throws as `membership` does. */

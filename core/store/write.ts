@@ -45,8 +45,11 @@ async function whileConflicting<T>(write: () => Promise<T>): Promise<T> {
 
 export type UpdateOutcome<Item> =
   | { readonly done: true; readonly item: Item }
-  /** `old` is missing where there is no such item. */
-  | { readonly done: false; readonly old: Item | undefined };
+  /**
+   * `old` is missing where there is no such item. `again`: it was sent more than once, so the first time may have done it, and
+   * only the answer to that have been lost.
+   */
+  | { readonly done: false; readonly old: Item | undefined; readonly again: boolean };
 
 /** One conditional update; answers with the new item, or with the old one where the condition did not hold. */
 export async function update<Item extends Key>(
@@ -68,7 +71,8 @@ export async function update<Item extends Key>(
     return { done: true, item: Attributes as Item };
   } catch (error) {
     if (!(error instanceof ConditionalCheckFailedException)) throw error;
-    return { done: false, old: error.Item && (unmarshall(error.Item) as Item) };
+    const again = (error.$metadata.attempts ?? 1) > 1;
+    return { done: false, old: error.Item && (unmarshall(error.Item) as Item), again };
   }
 }
 

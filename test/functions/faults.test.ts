@@ -92,10 +92,66 @@ describe('DynamoDB that has too much to do', () => {
   );
 
   test('a connection that breaks is opened again', async () => {
+    faults.reset();
     faults.next('BatchGetItem', 'hang up', 'hang up');
     expect(await data('getRoom', { as: world.member, params: { room_id: world.room_id } })).toMatchObject({
       room_id: world.room_id,
     });
+    expect(faults.reset()).toEqual({ BatchGetItem: 3 });
+  });
+});
+
+/** The SDK sends again what it has no answer to: the second time, the write meets what it has done itself. */
+describe('an answer of DynamoDB that gets lost', () => {
+  const two = async () => {
+    const { room_id, admin, member } = await newRoom();
+    await succeed('grantAdmin', { as: admin, params: { room_id, participant_id: member } });
+    return { admin, member, params: { room_id }, own: { room_id, participant_id: admin } };
+  };
+
+  test.each<[Operation, string, (world: Awaited<ReturnType<typeof two>>) => Omit<Request, 'as'>, object]>([
+    ['createRoom', 'TransactWriteItems', () => ({ body: { name: 'x' } }), { name: 'x' }],
+    ['changeRoom', 'UpdateItem', ({ params }) => ({ params, body: { name: 'x' } }), { name: 'x' }],
+    ['changeRoom', 'UpdateItem', ({ params }) => ({ params }), { status: 'ended' }],
+    [
+      'endRoom',
+      'UpdateItem',
+      ({ params }) => ({ params, body: { reason: 'x' } }),
+      { status: 'ended', end_reason: 'x' },
+    ],
+    [
+      'addParticipants',
+      'TransactWriteItems',
+      ({ params }) => ({ params, body: { participant_ids: ['x'] } }),
+      [{ participant_id: 'x' }],
+    ],
+    [
+      'removeParticipants',
+      'TransactWriteItems',
+      ({ params, admin }) => ({ params, body: { participant_ids: [admin] } }),
+      [{}],
+    ],
+    ['grantAdmin', 'TransactWriteItems', ({ own }) => ({ params: own }), { is_admin: true }],
+    ['revokeAdmin', 'UpdateItem', ({ own }) => ({ params: own }), { is_admin: false }],
+    [
+      'revokeAdmin',
+      'UpdateItem',
+      ({ params, member }) => ({ params: { ...params, participant_id: member } }),
+      { is_admin: false },
+    ],
+    ['updateProfile', 'UpdateItem', ({ params }) => ({ params, body: { username: 'x' } }), { username: 'x' }],
+    [
+      'createUpload',
+      'TransactWriteItems',
+      ({ params }) => ({ params, query: { size: 1, content_type: 'a/b' } }),
+      { method: 'PUT' },
+    ],
+  ])('%s (%s) is answered as if it had not', async (operation, action, request, expected) => {
+    const made = await two();
+    faults.reset();
+    faults.next(action, 'lose the answer');
+    expect(await data(operation, { as: made.admin, ...request(made) })).toMatchObject(expected);
+    expect(faults.reset()).toMatchObject({ [action]: 2 });
   });
 });
 
