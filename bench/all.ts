@@ -15,7 +15,7 @@ import { PROGRAM, performanceText, summary } from './common/summary.ts';
 const HELP = `Usage: ${PROGRAM} -- [options]
 
 Runs the benchmarks one after the other, prints one table, and writes what they found to
-docs/performance: results.json, the figures of README.md, and a picture. Four to eight minutes; on a
+docs/performance: results.json, the figures of README.md, and pictures. Four to eight minutes; on a
 machine that does other things too, ratios of CPU time are all that can be trusted.
 
   --quick     fewer rounds and smaller rooms: a minute or two
@@ -46,18 +46,26 @@ const RUNS: Readonly<Record<Benchmark, Readonly<Record<Mode, readonly string[]>>
   price: { quick: [], default: [], full: [] },
 };
 
-/** Runs a benchmark in a process of its own, and answers with what it prints. */
-async function run<Name extends Benchmark>(name: Name, mode: Mode): Promise<v.InferOutput<(typeof outputs)[Name]>> {
+const at = (file: string): string => fileURLToPath(new URL(`../docs/performance/${file}`, import.meta.url));
+
+/** The benchmarks that draw a flame graph, and its name in docs/performance. */
+const FLAMES: Partial<Record<Benchmark, string>> = { warm: 'functions.svg', throughput: 'gateway.svg' };
+
+/** Runs a benchmark in a process of its own, and answers with what it prints. Its flame graph is written where `draw` says so. */
+async function run<Name extends Benchmark>(
+  name: Name,
+  mode: Mode,
+  draw: boolean,
+): Promise<v.InferOutput<(typeof outputs)[Name]>> {
   const file = fileURLToPath(new URL(`${name}.ts`, import.meta.url));
-  const child = spawn(process.execPath, [file, '--json', ...RUNS[name][mode]], {
+  const flame = draw && FLAMES[name] ? ['--flame', at(FLAMES[name])] : [];
+  const child = spawn(process.execPath, [file, '--json', ...RUNS[name][mode], ...flame], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [printed, [code]] = await Promise.all([text(child.stdout), once(child, 'close')]);
   if (code !== 0) throw new Error(`bench:${name} ended with ${code}.`);
   return v.parse(outputs[name], JSON.parse(printed));
 }
-
-const at = (file: string): string => fileURLToPath(new URL(`../docs/performance/${file}`, import.meta.url));
 
 /** Writes the parts of docs/performance that come from results. */
 function write(found: Results): void {
@@ -66,7 +74,7 @@ function write(found: Results): void {
   writeFileSync(at('README.md'), withSection(readFileSync(at('README.md'), 'utf8'), PROGRAM, performanceText(found)));
 }
 
-async function measure(mode: Mode): Promise<Results> {
+async function measure(mode: Mode, draw: boolean): Promise<Results> {
   const measured = {
     at: new Date().toISOString().slice(0, 10),
     node: process.versions.node,
@@ -78,7 +86,7 @@ async function measure(mode: Mode): Promise<Results> {
   const begin = performance.now();
   const next = <Name extends Benchmark>(name: Name) => {
     say(`\n== ${name} (${Math.round((performance.now() - begin) / 1_000)} s)`);
-    return run(name, mode);
+    return run(name, mode, draw);
   };
   return v.parse(results, {
     measured,
@@ -104,7 +112,8 @@ await main(async () => {
     `${PROGRAM} -- --help`,
   );
   if (values.help) return HELP;
-  const found = await measure(values.full ? 'full' : values.quick ? 'quick' : 'default');
-  if (!values['dry-run']) write(found);
+  const draw = !values['dry-run'];
+  const found = await measure(values.full ? 'full' : values.quick ? 'quick' : 'default', draw);
+  if (draw) write(found);
   return summary(found);
 });

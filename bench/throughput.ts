@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,7 +12,9 @@ import { parseCommandLine } from '../local/command-line.ts';
 import { readEndpoints } from '../local/endpoints.ts';
 import { requestToken } from '../local/iams.ts';
 import { main, number, say } from './common/command.ts';
+import { flameGraph } from './common/flame.ts';
 import { rounded, sum } from './common/numbers.ts';
+import { type CpuProfile, cpuProfile, type Owner, ownerOf, selfTimes } from './common/profile.ts';
 import { textTable } from './common/table.ts';
 
 const SCRIPT = 'npm run bench:throughput --';
@@ -23,10 +25,11 @@ time goes: the CPU of database, functions and gateway from start to end, the gat
 All of it runs on this machine: this says nothing about AWS, but what a change of ours costs or
 brings shows here.
 
-  --seconds <n>      of load, after some that warm up (default: 10)
+  --seconds <n>      of load, after each function has been warmed up (default: 10)
   --connections <n>  requests at the same time (default: 20)
   --quick            5 seconds
-  --profile <dir>    keep the gateway's CPU profile there: Chrome's developer tools show it as a flame chart
+  --flame <file>     write a flame graph of the gateway's thread there, as SVG; of functions: bench:warm
+  --profile <dir>    keep its CPU profile there, which Chrome's developer tools show, too
   --json             print JSON in place of the tables
   --help             print this text
 `;
@@ -72,15 +75,14 @@ async function startStack(state: string, profiles: string) {
 
 const created = v.object({ data: v.object({ room_id: v.string() }) });
 
-/** What users do in a room, some of it more often. */
-async function requestsOf(http: string, issuer: string): Promise<autocannon.Request[]> {
+/** What users do in a room, and how often each in a round. */
+async function requestsOf(http: string, issuer: string): Promise<(readonly [times: number, autocannon.Request])[]> {
   const token = await requestToken(issuer, `bench-${randomUUID()}`);
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
   const answer = await fetch(`${http}/room`, { method: 'POST', headers, body: JSON.stringify({ name: 'Stand-up' }) });
   const { room_id } = v.parse(created, await answer.json()).data;
   const room = `/participant/room/${room_id}`;
-  const get = (path: string, times: number): autocannon.Request[] =>
-    Array.from({ length: times }, () => ({ method: 'GET', path, headers }));
+  const get = (path: string): autocannon.Request => ({ method: 'GET', path, headers });
   const body = (method: 'POST' | 'PATCH', path: string, value: object): autocannon.Request => ({
     method,
     path,
@@ -88,60 +90,51 @@ async function requestsOf(http: string, issuer: string): Promise<autocannon.Requ
     body: JSON.stringify(value),
   });
   return [
-    ...get(room, 6),
-    ...get(`${room}/chat`, 4),
-    ...get('/participant/room', 3),
-    ...get(`${room}/participant`, 3),
-    body('PATCH', `${room}/userprofile`, { username: 'Bob' }),
-    body('POST', `/admin/room/${room_id}`, { name: 'Stand-up, team Blue' }),
-    body('POST', '/room', { name: 'Another' }),
-    ...get(`${room}/upload?size=1&content_type=text/plain`, 1),
+    [6, get(room)],
+    [4, get(`${room}/chat`)],
+    [3, get('/participant/room')],
+    [3, get(`${room}/participant`)],
+    [1, body('PATCH', `${room}/userprofile`, { username: 'Bob' })],
+    [1, body('POST', `/admin/room/${room_id}`, { name: 'Stand-up, team Blue' })],
+    [1, body('POST', '/room', { name: 'Another' })],
+    [1, get(`${room}/upload?size=1&content_type=text/plain`)],
   ];
 }
 
-const profile = v.object({
-  nodes: v.array(
-    v.object({
-      id: v.number(),
-      callFrame: v.object({ functionName: v.string(), url: v.string() }),
-    }),
-  ),
-  samples: v.array(v.number()),
-  timeDeltas: v.array(v.number()),
-});
+const PARTS: Readonly<Record<Owner, string>> = {
+  ours: 'gateway: its own code',
+  packages: 'gateway: packages',
+  Node: 'gateway: HTTP, streams, crypto, messages to functions',
+  native: 'gateway: native code',
+  'garbage collection': 'gateway: garbage collection',
+};
 
-/** Which part of the gateway's thread a frame belongs to; undefined where it was idle. */
-function partOf({ functionName, url }: { functionName: string; url: string }): string | undefined {
-  if (functionName === '(idle)') return undefined;
-  if (functionName === '(garbage collector)') return 'gateway: garbage collection';
-  if (url.includes('/local/')) return 'gateway: its own code';
-  if (url.includes('/node_modules/')) return 'gateway: packages';
-  if (url.startsWith('node:')) return 'gateway: HTTP, streams, crypto, messages to functions';
-  return 'gateway: native code';
-}
+/** The profiles of the gateway's thread. */
+const profilesIn = async (directory: string): Promise<CpuProfile[]> =>
+  Promise.all(
+    (await readdir(directory)).map(async (file) =>
+      v.parse(cpuProfile, JSON.parse(await readFile(join(directory, basename(file)), 'utf8'))),
+    ),
+  );
 
 /** Seconds at work, by part of the gateway's thread. */
-async function gatewayTime(profiles: string): Promise<Map<string, number>> {
+function gatewayTime(profiles: readonly CpuProfile[]): Map<string, number> {
   const parts = new Map<string, number>();
-  for (const file of await readdir(profiles)) {
-    const { nodes, samples, timeDeltas } = v.parse(
-      profile,
-      JSON.parse(await readFile(join(profiles, basename(file)), 'utf8')),
-    );
-    const partsById = new Map(nodes.map(({ id, callFrame }) => [id, partOf(callFrame)]));
-    samples.forEach((id, n) => {
-      const part = partsById.get(id);
-      if (part) parts.set(part, (parts.get(part) ?? 0) + (timeDeltas[n] ?? 0) / 1e6);
-    });
+  for (const profile of profiles) {
+    const owners = new Map(profile.nodes.map(({ id, callFrame }) => [id, ownerOf(callFrame)]));
+    for (const [id, time] of selfTimes(profile)) {
+      const owner = owners.get(id);
+      if (owner) parts.set(PARTS[owner], (parts.get(PARTS[owner]) ?? 0) + time / 1e6);
+    }
   }
   return parts;
 }
 
 const TICKS_A_SECOND = 100;
 
-/** Seconds of CPU that a process has used, by Linux's /proc; 0 elsewhere. */
-async function cpuOf(pid: number): Promise<number> {
-  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+/** Seconds of CPU that a process has used, or its main thread alone, by Linux's /proc; 0 elsewhere. */
+async function cpuOf(pid: number, thread?: 'main thread'): Promise<number> {
+  const text = await readFile(thread ? `/proc/${pid}/task/${pid}/stat` : `/proc/${pid}/stat`, 'utf8').catch(() => '');
   const [user = '0', system = '0'] = text
     .slice(text.lastIndexOf(')') + 2)
     .split(' ')
@@ -155,11 +148,23 @@ async function childrenOf(pid: number): Promise<number[]> {
   return text.split(' ').filter(Boolean).map(Number);
 }
 
-/** The parts of the stack, by the CPU they used from start to end: functions are threads of the stack's own process. */
-async function timeOf(profiles: string, stack: number, database: number): Promise<Share[]> {
-  const gateway = await gatewayTime(profiles);
-  const functions = Math.max(0, stack - sum([...gateway.values()]));
-  const all: [string, number][] = [['DynamoDB Local', database], ['functions', functions], ...gateway];
+interface Cpu {
+  readonly database: number;
+  /** The gateway's thread. */
+  readonly gateway: number;
+  /** All threads of the stack's process; those of functions, and what Node's own helpers do for all of them. */
+  readonly stack: number;
+}
+
+/** The parts of the stack, by the CPU they used from start to end; the gateway's thread as its profile divides it. */
+function timeOf(profiles: readonly CpuProfile[], { database, gateway, stack }: Cpu): Share[] {
+  const parts = gatewayTime(profiles);
+  const profiled = sum([...parts.values()]);
+  const all: [string, number][] = [
+    ['DynamoDB Local', database],
+    ['functions, and helper threads', stack - gateway],
+    ...[...parts].map(([part, time]): [string, number] => [part, (gateway * time) / profiled]),
+  ];
   const total = sum(all.map(([, time]) => time));
   return all
     .map(([part, time]) => ({ part, share: rounded(time / total, 3) }))
@@ -167,7 +172,11 @@ async function timeOf(profiles: string, stack: number, database: number): Promis
     .sort((a, b) => b.share - a.share);
 }
 
-async function measure(seconds: number, connections: number, kept: string | undefined): Promise<Throughput> {
+async function measure(
+  seconds: number,
+  connections: number,
+  { kept, flame }: { kept: string | undefined; flame: string | undefined },
+): Promise<Throughput> {
   const directory = await mkdtemp(join(tmpdir(), 'rooms-bench-'));
   const profiles = kept ?? join(directory, 'profiles');
   say('Starting the local stack …');
@@ -175,21 +184,31 @@ async function measure(seconds: number, connections: number, kept: string | unde
   const ended = once(child, 'exit');
   try {
     const requests = await requestsOf(endpoints.http, endpoints.issuer);
-    const load = (duration: number) => autocannon({ url: endpoints.http, connections, duration, requests });
-    say('Warming up …');
-    await load(Math.ceil(seconds / 3));
+    // Each function until it has all the execution environments that the load will ask of it: to start them is not what is measured.
+    for (const [, request] of requests) {
+      say(`Warming up ${request.method} ${request.path?.split('?')[0]} …`);
+      await autocannon({ url: endpoints.http, connections, amount: connections * 10, requests: [request] });
+    }
     say(`Loading for ${seconds} s …`);
-    const result = await load(seconds);
+    const mix = requests.flatMap(([times, request]) => Array.from({ length: times }, () => request));
+    const result = await autocannon({ url: endpoints.http, connections, duration: seconds, requests: mix });
     const pid = child.pid ?? 0;
-    const [stack, ...others] = await Promise.all([pid, ...(await childrenOf(pid))].map(cpuOf));
+    const [database, gateway, stack] = [
+      sum(await Promise.all((await childrenOf(pid)).map((child) => cpuOf(child)))),
+      await cpuOf(pid, 'main thread'),
+      await cpuOf(pid),
+    ];
     child.kill('SIGINT');
     await ended;
+    const found = await profilesIn(profiles);
+    if (flame)
+      await writeFile(flame, flameGraph('The local stack’s gateway under load: where its thread’s time goes', found));
     return {
       requestsASecond: rounded(result.requests.average),
       p50: result.latency.p50,
       p99: result.latency.p99,
       failed: result.non2xx + result.errors,
-      time: await timeOf(profiles, stack ?? 0, sum(others)),
+      time: timeOf(found, { database, gateway, stack }),
     };
   } finally {
     if (child.exitCode === null) child.kill('SIGINT');
@@ -215,6 +234,7 @@ await main(async () => {
         connections: { type: 'string', default: '20' },
         quick: { type: 'boolean', default: false },
         profile: { type: 'string' },
+        flame: { type: 'string' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -223,6 +243,9 @@ await main(async () => {
   );
   if (values.help) return HELP;
   const seconds = values.quick ? 5 : number('seconds', values.seconds, 1, 3_600);
-  const result = await measure(seconds, number('connections', values.connections, 1, 1_000), values.profile);
+  const result = await measure(seconds, number('connections', values.connections, 1, 1_000), {
+    kept: values.profile,
+    flame: values.flame,
+  });
   return values.json ? JSON.stringify(result, null, 2) : tables(result);
 });

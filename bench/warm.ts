@@ -1,11 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import { Session } from 'node:inspector/promises';
 import { devNull } from 'node:os';
+import * as v from 'valibot';
 import { routes } from '../core/contract/index.ts';
 import type { HttpEvent } from '../core/http/endpoint.ts';
 import { parseCommandLine } from '../local/command-line.ts';
 import { main, number, say } from './common/command.ts';
+import { flameGraph } from './common/flame.ts';
 import { ascending, quantile, rounded } from './common/numbers.ts';
+import { type CpuProfile, cpuProfile } from './common/profile.ts';
 import { textTable } from './common/table.ts';
 import { calls, newRoom, quietly, withTable } from './common/world.ts';
 
@@ -18,6 +22,7 @@ without it. Both in turns on the same DynamoDB Local. Milliseconds: lower quarti
 processes on the machine disturb less than medians.
 
   --rounds <n>   calls of each endpoint, after some that warm up (default: 200)
+  --flame <file> write a flame graph of all handlers at work there, as SVG
   --quick        60 rounds
   --json         print JSON in place of the table
   --help         print this text
@@ -56,7 +61,25 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - start;
 }
 
-async function measure(rounds: number): Promise<Warm[]> {
+/** Microseconds between the samples of a profile. */
+const SAMPLING_US = 100;
+
+/** The CPU profile of this thread while it does some work. */
+async function profiled(work: () => Promise<unknown>): Promise<CpuProfile> {
+  const session = new Session();
+  session.connect();
+  try {
+    await session.post('Profiler.enable');
+    await session.post('Profiler.setSamplingInterval', { interval: SAMPLING_US });
+    await session.post('Profiler.start');
+    await work();
+    return v.parse(cpuProfile, (await session.post('Profiler.stop')).profile);
+  } finally {
+    session.disconnect();
+  }
+}
+
+async function measure(rounds: number, flame: string | undefined): Promise<Warm[]> {
   say('Starting DynamoDB Local …');
   return withTable(async () => {
     // Loaded only now: the client reads its endpoint from the environment.
@@ -64,6 +87,7 @@ async function measure(rounds: number): Promise<Warm[]> {
     const { recorded, renamed, replay } = await import('./common/replay.ts');
     const room = await quietly(newRoom);
     const all: Warm[] = [];
+    const profiles: CpuProfile[] = [];
     for (const { operation, note = '', request } of calls(room)) {
       say(`${operation} …`);
       const route = routes[operation];
@@ -104,6 +128,13 @@ async function measure(rounds: number): Promise<Warm[]> {
           }
         }
       });
+      if (flame)
+        await logging(async () => {
+          const again = async () => {
+            for (let round = 0; round < rounds; round++) await call(newEvent());
+          };
+          profiles.push(await profiled(again));
+        });
       const [ofHandler, ofBare] = [lowerQuartile(times.handler), lowerQuartile(times.bare)];
       all.push({
         operation,
@@ -113,6 +144,7 @@ async function measure(rounds: number): Promise<Warm[]> {
         ratio: rounded(ofHandler / ofBare, 2),
       });
     }
+    if (flame) writeFileSync(flame, flameGraph('All handlers of the HTTP API, warm: where their time goes', profiles));
     return all;
   });
 }
@@ -131,6 +163,7 @@ await main(async () => {
     {
       options: {
         rounds: { type: 'string', default: '200' },
+        flame: { type: 'string' },
         quick: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -139,6 +172,6 @@ await main(async () => {
     `${SCRIPT} --help`,
   );
   if (values.help) return HELP;
-  const all = await measure(values.quick ? 60 : number('rounds', values.rounds, 1, 100_000));
+  const all = await measure(values.quick ? 60 : number('rounds', values.rounds, 1, 100_000), values.flame);
   return values.json ? JSON.stringify(all, null, 2) : table(all);
 });

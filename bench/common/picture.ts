@@ -6,7 +6,9 @@ const ROW = 26;
 const TOP = 56;
 const BAR = 560;
 
-const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+/** Text that may stand in an SVG, also in an attribute. */
+export const escaped = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
 
 /**
  * How functions start, as a bar chart in SVG: CPU time to load and to answer the first request, references first, and a line

@@ -110,6 +110,7 @@ export const performanceText = (found: Results): string =>
       ['where the CPU time goes', '%'],
       found.throughput.time.map(({ part, share }) => [part, (share * 100).toFixed(1)]),
     ),
+    '![Flame graph of the gateway](gateway.svg)',
     '### Price',
     prices(found),
   ].join('\n\n');
