@@ -429,7 +429,21 @@ describe('the query', () => {
     [
       'createUpload',
       'content_type',
-      ['', 'png', '/', 'a/', '/b', 'a/b/c', 'a b/c', 'a/b;', 'a/b%0d%0ax: y', 'ü/b', long],
+      [
+        '',
+        'png',
+        '/',
+        'a/',
+        '/b',
+        'a/b/c',
+        'a b/c',
+        'a/b,c/d',
+        'a/b;x=%09',
+        'a/b;x=,c/d',
+        'a/b%0d%0ax: y',
+        'ü/b',
+        long,
+      ],
     ],
     ['createUpload', 'name', ['', '%00', 'a%0d%0ab', '%E2%80%8B', 'x'.repeat(256), long]],
   ] as const)('%s: a bad %s is refused', (operation, name, values) =>
