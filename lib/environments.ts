@@ -93,6 +93,9 @@ const defaults: Settings = {
   retainData: true,
 };
 
+/** What `dev` has until it is given one: it can be synthesized and looked at. API Gateway takes no issuer that it cannot reach. */
+export const MADE_UP_ISSUER = 'https://iams.example.com/realms/rooms-dev';
+
 /** Put your own accounts, issuers and origins here, or give them with `-c`. */
 const environments: { readonly [Name in EnvironmentName]: Partial<Settings> } = {
   // What `npm start` serves. The port of its issuer is known only when it runs, so `-c issuer=…` gives it.
@@ -104,8 +107,7 @@ const environments: { readonly [Name in EnvironmentName]: Partial<Settings> } = 
   },
   // Thrown away freely: `cdk destroy --all` leaves nothing behind but the account's role for logs (see `apiGatewayLogRole`).
   dev: {
-    // So that it can be synthesized and looked at as it is; nobody has tokens of it.
-    issuer: 'https://iams.example.com/realms/rooms-dev',
+    issuer: MADE_UP_ISSUER,
     allowedOrigins: ['http://localhost:3000', 'http://localhost:5173'],
     logRetentionDays: 7,
     throttling: { rate: 50, burst: 100 },

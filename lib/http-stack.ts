@@ -1,4 +1,4 @@
-import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import { Annotations, CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway';
 import {
   CorsHttpMethod,
@@ -17,7 +17,7 @@ import { logGroup } from './constructs/log-group.ts';
 import { pinLogicalId } from './constructs/logical-id.ts';
 import { ownDomain } from './constructs/own-domain.ts';
 import type { DataStack } from './data-stack.ts';
-import type { Environment } from './environments.ts';
+import { type Environment, MADE_UP_ISSUER } from './environments.ts';
 
 export interface HttpStackProps extends StackProps {
   readonly environment: Environment;
@@ -31,6 +31,11 @@ export class HttpStack extends Stack {
 
   constructor(scope: Construct, id: string, { environment, data, bundles, ...props }: HttpStackProps) {
     super(scope, id, props);
+    if (environment.issuer === MADE_UP_ISSUER)
+      Annotations.of(this).addWarningV2(
+        'rooms:made-up-issuer',
+        `The issuer ${MADE_UP_ISSUER} is made up, and API Gateway takes none that it cannot reach: deploy with -c issuer=<URL>.`,
+      );
     const api = new HttpApi(this, 'Api', {
       apiName: id,
       description: 'Rooms',

@@ -1,19 +1,37 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
-const node = (...args: string[]) => {
+const node = (variables: Readonly<Record<string, string>>, ...args: string[]) => {
   const { CDK_CONTEXT_JSON: _, ...env } = process.env;
-  return spawnSync(process.execPath, args, { cwd: repository, env, encoding: 'utf8' });
+  return spawnSync(process.execPath, args, { cwd: repository, env: { ...env, ...variables }, encoding: 'utf8' });
 };
 
-describe('the CDK app', { timeout: 60_000 }, () => {
+describe('the CDK app', () => {
   it('answers a mistake with one sentence', () => {
-    const { status, stderr } = node('--require', './bin/node-version.cjs', 'bin/rooms.ts');
+    const { status, stderr } = node({}, '--require', './bin/node-version.cjs', 'bin/rooms.ts');
     expect(stderr).toBe('No environment was chosen: choose local, dev, staging or prod with -c env=<name>.\n');
     expect(status).toBe(1);
+  });
+
+  it('warns of the issuer of dev, which is there to look at templates alone', () => {
+    const outdir = mkdtempSync(join(tmpdir(), 'rooms-app-'));
+    const warnings = (context: object): string[] => {
+      const { status, stderr } = node(
+        { CDK_OUTDIR: outdir, CDK_CONTEXT_JSON: JSON.stringify({ env: 'dev', ...context }) },
+        'bin/rooms.ts',
+      );
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      const metadata = readFileSync(join(outdir, 'rooms-dev-http.metadata.json'), 'utf8');
+      return metadata.match(/The issuer \S+ is made up[^"]*/g) ?? [];
+    };
+    expect(warnings({})).toEqual([expect.stringContaining('deploy with -c issuer=<URL>.')]);
+    expect(warnings({ issuer: 'https://iams.test.example/realms/rooms' })).toEqual([]);
+    rmSync(outdir, { recursive: true });
   });
 
   it('says so when Node is too old for it', () => {
@@ -22,7 +40,7 @@ describe('the CDK app', { timeout: 60_000 }, () => {
       require('./bin/node-version.cjs');
       console.log('went on');
     `;
-    const { status, stderr, stdout } = node('--eval', pretend);
+    const { status, stderr, stdout } = node({}, '--eval', pretend);
     expect(stderr).toBe(
       'This app needs Node 24 or newer, and this is 20.19.0: run it as "npx cdk …", which takes the Node that "npm ci" installed.\n',
     );
