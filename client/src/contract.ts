@@ -92,7 +92,7 @@ export interface ListedParticipant {
   readonly archive_room: boolean;
   /** True when the participant may use the admin API of this room. */
   readonly is_admin: boolean;
-  /** True when the participant is connected to the room right now. */
+  /** True when others see the participant in the room: connected, or without a connection for less than 10 seconds. */
   readonly online: boolean;
 }
 

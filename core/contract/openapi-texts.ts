@@ -156,7 +156,9 @@ export const FIELDS: Readonly<Record<string, FieldText>> = {
   created_at: { description: 'When the room was created.' },
   updated_at: { description: 'When the room was last changed.' },
   is_admin: { description: 'True when the participant may use the admin API of this room.' },
-  online: { description: 'True when the participant is connected to the room right now.' },
+  online: {
+    description: `True when others see the participant in the room: connected, or without a connection for less than ${limits.PRESENCE_GRACE_SECONDS} seconds.`,
+  },
   sender_id: { description: 'User ID of the sender.' },
   client_message_id: {
     description: "The sender's own ID of the message, by which a repeated message is told from a new one.",
