@@ -4,7 +4,7 @@ import { generate } from './generated.ts';
 
 await generate({
   script: 'events:docs',
-  about: `Writes the pages on the WebSocket API and the event bus, and the JSON Schema of the bus's events, from the contract
+  about: `Writes the pages on the WebSocket API and the event bus, and the JSON Schemas of their messages, from the contract
 (core/contract/realtime.ts): ${Object.keys(realtimeDocs()).join(', ')}.`,
   target: { FOLDER: resolve(import.meta.dirname, '../docs') },
   texts: (folder) =>

@@ -1,6 +1,6 @@
 /*
- * Whether callers of one version of the HTTP API get along with another: two OpenAPI documents are compared as they are read
- * from their files. Texts and examples do not count.
+ * Whether callers of one version of the contract get along with another: two OpenAPI documents, or two JSON Schemas of messages,
+ * are compared as they are read from their files. Texts and examples do not count.
  *
  * A request may be taken more kindly than before, and an answer may say more than before; never the other way round. Error codes
  * may be added: callers decide by the status first.
@@ -288,10 +288,42 @@ function answerBreaks(how: Comparison, before: Json, after: Json, where: string)
   ];
 }
 
-/** What breaks callers of a released document in another one: one sentence each, none where they get along. */
+/* Messages */
+
+/**
+ * The kinds of messages in a JSON Schema, by name: the alternatives that it consists of, known by their constants (an event of
+ * the bus by its `source` and `detail-type`), else its definitions (see `socketSchema`).
+ */
+const messageKinds = (document: Json): ReadonlyMap<string, unknown> =>
+  new Map(
+    document.anyOf === undefined
+      ? Object.entries(json(document.$defs))
+      : list(document.anyOf).map((kind) => {
+          const constants = Object.values(json(json(kind).properties)).map((property) => json(property).const);
+          return [constants.filter((value) => value !== undefined).join(' '), kind];
+        }),
+  );
+
+const directionOf = (name: string): Comparison['kind'] =>
+  name.startsWith('frame.') ? 'request' : name.startsWith('refusal.') ? 'failure' : 'answer';
+
+function messageBreaks(how: Comparison): string[] {
+  const [before, after] = [messageKinds(how.released), messageKinds(how.now)];
+  if (before.size === 0) throw new Error('The released document has no messages.');
+  return [...before].flatMap(([name, was]) => {
+    const is = after.get(name);
+    return is === undefined ? [`${name} is gone`] : schemaBreaks({ ...how, kind: directionOf(name) }, was, is, name);
+  });
+}
+
+/**
+ * What breaks callers of a released document in another one: one sentence each, none where they get along. Both are OpenAPI
+ * documents, or JSON Schemas of messages.
+ */
 export function breaks(released: unknown, now: unknown, wider: readonly WiderPattern[] = []): string[] {
   const [before, after] = [json(released), json(now)];
   const how: Comparison = { released: before, now: after, kind: 'request', wider };
+  if (before.paths === undefined) return messageBreaks(how);
   const operations = Object.entries(json(before.paths)).flatMap(([path, methods]) =>
     Object.entries(json(methods)).map(([method, operation]) => ({ path, method, operation: json(operation) })),
   );

@@ -4,7 +4,7 @@ import * as answers from './answers.ts';
 import { ERRORS, type ErrorCode } from './errors.ts';
 import { FRAME_WINDOW_SECONDS, MAX_FRAME_BYTES, MAX_FRAMES_PER_WINDOW } from './limits.ts';
 import { capital } from './names.ts';
-import { CONVERSION } from './openapi.ts';
+import { CONTRACT_VERSION, CONVERSION } from './openapi.ts';
 import { ANSWER_FORMATS, FIELDS, SENT_AT } from './openapi-texts.ts';
 import {
   type Action,
@@ -27,7 +27,7 @@ import {
 } from './realtime-texts.ts';
 
 /*
- * The pages on the WebSocket API and on the event bus, and the JSON Schema of the bus's events, from core/contract/realtime.ts.
+ * The pages on the WebSocket API and on the event bus, and the JSON Schemas of both, from core/contract/realtime.ts.
  */
 
 type AnySchema = v.GenericSchema<unknown, unknown>;
@@ -86,9 +86,14 @@ export const busEvents: readonly EventName[] = keysOf(events).filter((name) => {
   return bus === true;
 });
 
+const SCHEMA: JsonSchema = {
+  $schema: 'https://json-schema.org/draft/2020-12/schema',
+  $comment: `Contract ${CONTRACT_VERSION}`,
+};
+
 /** JSON Schema of what the bus delivers: EventBridge's envelope, and in `$defs` the `detail` of each event. */
 export const busSchema = (): JsonSchema => ({
-  $schema: 'https://json-schema.org/draft/2020-12/schema',
+  ...SCHEMA,
   title: 'Events of rooms on EventBridge',
   anyOf: busEvents.map((name) => ({
     type: 'object',
@@ -97,6 +102,62 @@ export const busSchema = (): JsonSchema => ({
   })),
   $defs: Object.fromEntries(busEvents.map((name) => [name, detailSchema(name)])),
 });
+
+const object = (properties: Readonly<Record<string, JsonSchema>>): JsonSchema => ({
+  type: 'object',
+  properties,
+  required: Object.keys(properties),
+});
+
+function frameSchema(name: ActionName): JsonSchema {
+  const { properties = {}, ...rest } = schemaOf(name, actions[name].frame, 'input');
+  return { ...rest, properties: { ...properties, action: { ...Object(properties.action), const: name } } };
+}
+
+/**
+ * JSON Schema of the WebSocket API, message by message: `frame.` are those that clients send, `reply.` and `refusal.` the two
+ * answers to each, `event.` what rooms tell.
+ */
+export function socketSchema(): JsonSchema {
+  const each = (kind: string, names: readonly string[], schemas: readonly JsonSchema[]) =>
+    names.map((name, n): [string, JsonSchema] => [`${kind}.${name}`, schemas[n] ?? {}]);
+  const [sent, told] = [keysOf(actions), keysOf(events)];
+  const reply = sent.map((name) =>
+    object({
+      type: { const: 'reply' },
+      request_id: { type: 'string' },
+      ok: { const: true },
+      data: schemaOf(name, actions[name].data, 'output'),
+    }),
+  );
+  const refusal = sent.map((name) => {
+    const { errors }: Action = actions[name];
+    const error = object({ code: { enum: [...COMMON_ACTION_ERRORS, ...errors] }, message: { type: 'string' } });
+    const request_id: JsonSchema = { type: ['string', 'null'] };
+    return object({ type: { const: 'reply' }, request_id, ok: { const: false }, error });
+  });
+  const event = told.map((name) =>
+    object({
+      type: { const: name },
+      room_id: { type: 'string', format: 'uuid' },
+      data: schemaOf(name, events[name].data, 'output'),
+      sent_at: { type: 'string', format: 'date-time' },
+    }),
+  );
+  return {
+    ...SCHEMA,
+    title: 'Messages of the WebSocket API of rooms',
+    $defs: {
+      subprotocol: { const: SUB_PROTOCOL },
+      ...Object.fromEntries([
+        ...each('frame', sent, sent.map(frameSchema)),
+        ...each('reply', sent, reply),
+        ...each('refusal', sent, refusal),
+        ...each('event', told, event),
+      ]),
+    },
+  };
+}
 
 /** An event as a target of a rule gets it. */
 export const busExample = (name: EventName) => ({
@@ -173,12 +234,11 @@ const errorTable = (codes: readonly ErrorCode[]): string =>
   ['| Code | Meaning |', '|---|---|', ...codes.map((code) => `| \`${code}\` | ${ERRORS[code].message} |`)].join('\n');
 
 function actionSection(name: ActionName): string[] {
-  const { summary, frame, data, errors }: Action = actions[name];
-  const { properties = {}, ...rest } = schemaOf(name, frame, 'input');
+  const { summary, data, errors }: Action = actions[name];
   return [
     `### \`${name}\``,
     summary,
-    fieldTable({ ...rest, properties: { ...properties, action: { ...Object(properties.action), const: name } } }),
+    fieldTable(frameSchema(name)),
     json(FRAME_EXAMPLES[name]),
     'The reply’s `data`:',
     fieldTable(schemaOf(name, data, 'output')),
@@ -220,4 +280,5 @@ export const realtimeDocs = (): Readonly<Record<string, string>> => ({
   'events.md': busPage(),
   'events.schema.json': `${JSON.stringify(busSchema(), null, 2)}\n`,
   'websocket.md': socketPage(),
+  'websocket.schema.json': `${JSON.stringify(socketSchema(), null, 2)}\n`,
 });

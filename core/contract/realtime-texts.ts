@@ -132,4 +132,6 @@ __FRAMES__ of a connection in __WINDOW__ seconds. Each frame you send names an \
 What API Gateway refuses itself has no \`type\`: \`{"message", "connectionId", "requestId"}\`.
 
 Everything else that you receive is an event: \`{"type", "room_id", "data", "sent_at"}\`. Ignore types and fields that you do not know.
+
+All messages are also in [websocket.schema.json](websocket.schema.json), as JSON Schema.
 `.trim();

@@ -6,15 +6,20 @@ import { describe, expect, test } from 'vitest';
 import { breaks, requiredStep } from '../../core/contract/compatibility.ts';
 import { allRoutes } from '../../core/contract/index.ts';
 import { CONTRACT_VERSION, openapi } from '../../core/contract/openapi.ts';
+import { busSchema, socketSchema } from '../../core/contract/realtime-docs.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const read = (path: string): unknown => JSON.parse(readFileSync(resolve(ROOT, path), 'utf8'));
 const [major = 0, minor = 0, patch = 0] = CONTRACT_VERSION.split('.').map(Number);
 
-/** The contracts that have been released, oldest first. */
+/** What the contract consists of; each release of it has left one of each. */
+const DOCUMENTS = ['openapi', 'events.schema', 'websocket.schema'];
+
+/** The versions that have been released, oldest first. */
 const releases = globSync('docs/releases/openapi-*.json', { cwd: ROOT })
-  .map((path) => ({ path, version: /openapi-(\d+\.\d+\.\d+)\.json$/.exec(path)?.[1] ?? '' }))
-  .sort((a, b) => a.version.localeCompare(b.version, 'en', { numeric: true }));
+  .map((path) => /openapi-(\d+\.\d+\.\d+)\.json$/.exec(path)?.[1] ?? '')
+  .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+const latest = releases.at(-1) ?? 'there is none';
 
 /** Patterns that have become wider since the last release. */
 const wider = v.parse(
@@ -22,21 +27,27 @@ const wider = v.parse(
   read('docs/releases/wider-patterns.json'),
 );
 
+const contract = DOCUMENTS.map((name) => ({
+  name,
+  released: read(`docs/releases/${name}-${latest}.json`),
+  now: read(`docs/${name}.json`),
+}));
+
 describe('the contract', () => {
-  const latest = releases.at(-1);
-  const released = read(latest?.path ?? 'docs/releases/has-none');
-  const [wasMajor = 0, wasMinor = 0, wasPatch = 0] = (latest?.version ?? '').split('.').map(Number);
-  const now = read('docs/openapi.json');
+  const [wasMajor = 0, wasMinor = 0, wasPatch = 0] = latest.split('.').map(Number);
 
   test('says which version it is', () => {
     expect(CONTRACT_VERSION).toMatch(/^\d+\.\d+\.\d+$/);
-    expect(now).toMatchObject({ info: { version: CONTRACT_VERSION } });
-    for (const { path, version } of releases) expect(read(path)).toMatchObject({ info: { version } });
+    expect(read('docs/openapi.json')).toMatchObject({ info: { version: CONTRACT_VERSION } });
+    for (const name of ['events.schema', 'websocket.schema'])
+      expect(read(`docs/${name}.json`)).toMatchObject({ $comment: `Contract ${CONTRACT_VERSION}` });
+    for (const version of releases)
+      expect(read(`docs/releases/openapi-${version}.json`)).toMatchObject({ info: { version } });
   });
 
   test.each(wider)('has a pattern that fits what $before did, as it is said to', ({ before, now: after, because }) => {
     expect(because).toMatch(/\w/);
-    // Not proved, but tried: with so many texts, half of them shorter than ten parts, that a slip hardly escapes.
+    // Not proved, but tried: with so many texts, half of them short, that a slip hardly escapes.
     const fitting = fc.oneof(
       fc.stringMatching(new RegExp(before, 'u'), { size: 'xsmall' }),
       fc.stringMatching(new RegExp(before, 'u')),
@@ -46,36 +57,36 @@ describe('the contract', () => {
       { numRuns: 5_000 },
     );
     // One that the last release has already is said no longer.
-    expect(
-      breaks(
-        released,
-        now,
-        wider.filter((one) => one.before !== before),
-      ),
-    ).toContainEqual(expect.stringContaining('pattern was'));
+    const others = wider.filter((one) => one.before !== before);
+    expect(contract.flatMap(({ released, now }) => breaks(released, now, others))).toContainEqual(
+      expect.stringContaining('pattern was'),
+    );
   });
 
-  test('has another major version where it breaks callers of the last release, and a minor one where it offers more', () => {
-    const step = requiredStep(released, now, wider);
-    const grown =
-      major > wasMajor
-        ? 'major'
-        : major === wasMajor && minor > wasMinor
-          ? 'minor'
-          : major === wasMajor && minor === wasMinor && patch >= wasPatch
-            ? 'none'
-            : 'back';
-    const enough = { major: ['major'], minor: ['major', 'minor'], none: ['major', 'minor', 'none'] }[step];
-    expect(
-      enough,
-      `${latest?.version} → ${CONTRACT_VERSION} (core/contract/openapi.ts) is no ${step} step:\n` +
-        [...breaks(released, now, wider), ...breaks(now, released).map((each) => `before: ${each}`)].join('\n'),
-    ).toContain(grown);
-  });
+  test.each(contract)(
+    'has another major version where $name breaks callers of the last release, and a minor one where it offers more',
+    ({ released, now }) => {
+      const step = requiredStep(released, now, wider);
+      const grown =
+        major > wasMajor
+          ? 'major'
+          : major === wasMajor && minor > wasMinor
+            ? 'minor'
+            : major === wasMajor && minor === wasMinor && patch >= wasPatch
+              ? 'none'
+              : 'back';
+      const enough = { major: ['major'], minor: ['major', 'minor'], none: ['major', 'minor', 'none'] }[step];
+      expect(
+        enough,
+        `${latest} → ${CONTRACT_VERSION} (core/contract/openapi.ts) is no ${step} step:\n` +
+          [...breaks(released, now, wider), ...breaks(now, released).map((each) => `before: ${each}`)].join('\n'),
+      ).toContain(grown);
+    },
+  );
 
   test('is in the changelog, with each release', () => {
     const changelog = readFileSync(resolve(ROOT, 'CHANGELOG.md'), 'utf8');
-    for (const { version } of [...releases, { version: CONTRACT_VERSION }])
+    for (const version of [...releases, CONTRACT_VERSION])
       expect(changelog).toMatch(new RegExp(`\\bcontract ${version.replaceAll('.', '\\.')}\\b`, 'i'));
     const product = read('package.json');
     expect(product).toEqual(expect.objectContaining({ version: expect.stringMatching(/^\d+\.\d+\.\d+$/) }));
@@ -390,6 +401,206 @@ describe('callers get along where', () => {
   });
 });
 
+/* The same of messages: made from the real schemas by one change. */
+
+const copy = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+const bus = (): unknown => copy(busSchema());
+const socket = (): unknown => copy(socketSchema());
+/** A field of a definition, however deep. */
+const field = (d: unknown, name: string, ...path: string[]) =>
+  at(d, '$defs', name, ...path.flatMap((key) => ['properties', key]));
+const list = (d: unknown, key: string): unknown[] => {
+  const found = at(d)[key];
+  return Array.isArray(found) ? found : [];
+};
+const drop = (d: Node, name: string) => {
+  delete at(d, 'properties')[name];
+  d.required = without(d.required, name);
+};
+
+describe('those who take messages break where', () => {
+  test.each<[string, () => unknown, (d: unknown) => void, string]>([
+    ['an event is gone from the bus', bus, (d) => void list(d, 'anyOf').pop(), 'rooms room_ended is gone'],
+    [
+      'events come from another source',
+      bus,
+      (d) => Object.assign(at(list(d, 'anyOf')[0], 'properties', 'source'), { const: 'ucs.rooms' }),
+      'rooms room_created is gone',
+    ],
+    [
+      'an event has another name',
+      bus,
+      (d) => Object.assign(at(list(d, 'anyOf')[0], 'properties', 'detail-type'), { const: 'RoomCreated' }),
+      'rooms room_created is gone',
+    ],
+    [
+      'a field of an event is gone',
+      bus,
+      (d) => drop(field(d, 'room_updated', 'data'), 'end_time'),
+      'rooms room_updated.detail.data.end_time: is gone',
+    ],
+    [
+      'a field of an event may be missing',
+      bus,
+      (d) => {
+        const data = field(d, 'room_updated', 'data');
+        data.required = without(data.required, 'name');
+      },
+      'rooms room_updated.detail.data.name: may be missing',
+    ],
+    [
+      'a field of an event has another type',
+      bus,
+      (d) => Object.assign(field(d, 'participant_updated', 'data', 'is_admin'), { type: 'string' }),
+      'rooms participant_updated.detail.data.is_admin: type was ["boolean"], and is ["string"]',
+    ],
+    [
+      'a field of an event may be null',
+      bus,
+      (d) => Object.assign(field(d, 'room_created', 'data', 'name'), { type: ['string', 'null'] }),
+      'rooms room_created.detail.data.name: type was ["string"], and is ["string","null"]',
+    ],
+    [
+      'an event may say what it never said',
+      bus,
+      (d) =>
+        Object.assign(field(d, 'room_ended', 'data', 'status'), { enum: ['booked', 'started', 'paused', 'ended'] }),
+      'rooms room_ended.detail.data.status: may be "paused", which it never was',
+    ],
+    [
+      'a time of an event is written in another way',
+      bus,
+      (d) => Object.assign(field(d, 'room_ended', 'sent_at'), { format: 'date' }),
+      'rooms room_ended.detail.sent_at: format was "date-time", and is "date"',
+    ],
+    ['an action is gone', socket, (d) => void delete at(d, '$defs')['frame.leave'], 'frame.leave is gone'],
+    [
+      'an action has another name',
+      socket,
+      (d) => Object.assign(field(d, 'frame.leave', 'action'), { const: 'exit' }),
+      'frame.leave.action: no longer takes "leave"',
+    ],
+    [
+      'a field of a frame is no longer taken',
+      socket,
+      (d) => drop(field(d, 'frame.message'), 'attachment'),
+      'frame.message.attachment: is no longer taken',
+    ],
+    [
+      'a field of a frame becomes required',
+      socket,
+      (d) =>
+        Object.assign(field(d, 'frame.message'), {
+          required: Object.keys(at(field(d, 'frame.message'), 'properties')),
+        }),
+      'frame.message.text: is required',
+    ],
+    [
+      'a frame is held to less',
+      socket,
+      (d) => Object.assign(field(d, 'frame.message', 'text'), { maxLength: 100 }),
+      'frame.message.text: maxLength was 8000, and is 100',
+    ],
+    [
+      'a field of a reply is gone',
+      socket,
+      (d) => drop(field(d, 'reply.message', 'data'), 'sent_at'),
+      'reply.message.data.sent_at: is gone',
+    ],
+    [
+      'a code of a refusal is gone',
+      socket,
+      (d) => {
+        const code = field(d, 'refusal.join', 'error', 'code');
+        code.enum = without(code.enum, 'room_ended');
+      },
+      'refusal.join.error.code: is never "room_ended" any more',
+    ],
+    ['an event is gone', socket, (d) => void delete at(d, '$defs')['event.peer_left'], 'event.peer_left is gone'],
+    [
+      'a field of an attachment is gone',
+      socket,
+      (d) => drop(field(d, 'event.message', 'data', 'attachment'), 'file_id'),
+      'event.message.data.attachment.file_id: is gone',
+    ],
+    [
+      'the sub-protocol is another one',
+      socket,
+      (d) => Object.assign(at(d, '$defs', 'subprotocol'), { const: 'rooms.v2' }),
+      'subprotocol: may be "rooms.v2", which it never was',
+    ],
+  ])('%s', (_, made, change, sentence) => {
+    const now = made();
+    change(now);
+    expect(breaks(made(), now)).toContain(sentence);
+    expect(requiredStep(made(), now)).toBe('major');
+  });
+});
+
+describe('those who take messages get along where', () => {
+  test.each<[string, () => unknown, (d: unknown) => void, 'minor' | 'none']>([
+    ['nothing changes on the bus', bus, () => {}, 'none'],
+    ['nothing changes on the WebSocket', socket, () => {}, 'none'],
+    [
+      'texts change',
+      bus,
+      (d) => {
+        Object.assign(at(d), { title: 'x', $comment: 'Contract 9.9.9' });
+        Object.assign(field(d, 'room_ended', 'data', 'name'), { description: 'x' });
+      },
+      'none',
+    ],
+    [
+      'there is a new event on the bus',
+      bus,
+      (d) => {
+        const [first] = list(copy(d), 'anyOf');
+        Object.assign(at(first, 'properties', 'detail-type'), { const: 'room_renamed' });
+        list(d, 'anyOf').push(first);
+      },
+      'minor',
+    ],
+    [
+      'an event has a new field',
+      bus,
+      (d) => Object.assign(at(field(d, 'room_ended', 'data'), 'properties'), { ended_by: { type: 'string' } }),
+      'minor',
+    ],
+    [
+      'there is a new action',
+      socket,
+      (d) => Object.assign(at(d, '$defs'), { 'frame.mute': at(d, '$defs', 'frame.leave') }),
+      'minor',
+    ],
+    [
+      'a frame takes a new field',
+      socket,
+      (d) => Object.assign(at(field(d, 'frame.message'), 'properties'), { reply_to: { type: 'string' } }),
+      'minor',
+    ],
+    [
+      'there is a new event on the WebSocket',
+      socket,
+      (d) => Object.assign(at(d, '$defs'), { 'event.typing': at(d, '$defs', 'event.peer_left') }),
+      'minor',
+    ],
+    [
+      'a refusal has a new code',
+      socket,
+      (d) => {
+        const code = field(d, 'refusal.join', 'error', 'code');
+        code.enum = [...without(code.enum, ''), 'room_full'];
+      },
+      'minor',
+    ],
+  ])('%s', (_, made, change, step) => {
+    const now = made();
+    change(now);
+    expect(breaks(made(), now)).toEqual([]);
+    expect(requiredStep(made(), now)).toBe(step);
+  });
+});
+
 describe('a pattern', () => {
   const now = changed((d) => Object.assign(property(d, 'CreateRoomBody', 'name'), { pattern: '^x' }));
   const { pattern: before } = property(document(), 'CreateRoomBody', 'name');
@@ -416,5 +627,6 @@ test('what the comparison knows nothing of does not pass as compared', () => {
   const odd = changed((d) => Object.assign(property(d, 'Room', 'name'), { multipleOf: 2 }));
   expect(() => breaks(document(), odd)).toThrow('The comparison of contracts knows nothing of "multipleOf".');
   const dangling = changed((d) => void delete at(d, 'components', 'schemas').SentAt);
+  expect(() => breaks({}, {})).toThrow('The released document has no messages.');
   expect(() => breaks(document(), dangling)).toThrow('The document has nothing at #/components/schemas/SentAt.');
 });

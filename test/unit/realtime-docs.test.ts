@@ -7,7 +7,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import * as v from 'valibot';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { actions, COMMON_ACTION_ERRORS, type EventType, events } from '../../core/contract/realtime.ts';
+import { actions, COMMON_ACTION_ERRORS, type EventType, events, SUB_PROTOCOL } from '../../core/contract/realtime.ts';
 import { busEvents, busExample, busSchema, eventExample, realtimeDocs } from '../../core/contract/realtime-docs.ts';
 import { FRAME_EXAMPLES, REPLY_EXAMPLES } from '../../core/contract/realtime-texts.ts';
 import { EVENT_SOURCE } from '../../core/realtime/bus.ts';
@@ -65,6 +65,44 @@ describe('events on the bus', () => {
     expect(validate({ ...example, 'detail-type': 'message' })).toBe(false);
     expect(validate({ ...example, detail: { ...example.detail, data: {} } })).toBe(false);
     expect(validate({ ...example, detail: { ...example.detail, sent_at: 'yesterday' } })).toBe(false);
+  });
+});
+
+describe('the schema of the WebSocket API', () => {
+  const schema = JSON.parse(pageOf('websocket.schema.json'));
+  const valid = (name: string, message: unknown): boolean => {
+    const fits = ajv.compile({ ...schema, $ref: `#/$defs/${name}` });
+    return fits(message);
+  };
+  const reply = (data: unknown) => ({ type: 'reply', request_id: '1', ok: true, data });
+  const refusal = (code: string) => ({ type: 'reply', request_id: null, ok: false, error: { code, message: 'x' } });
+
+  test('has all messages of the contract, and no others', () => {
+    const kinds = ['frame', 'reply', 'refusal'].flatMap((kind) =>
+      Object.keys(actions).map((name) => `${kind}.${name}`),
+    );
+    const wanted = ['subprotocol', ...kinds, ...Object.keys(events).map((name) => `event.${name}`)];
+    expect(Object.keys(schema.$defs)).toEqual(wanted);
+    expect(valid('subprotocol', SUB_PROTOCOL)).toBe(true);
+  });
+
+  test.each(Object.values(actions))('describes the frames of $action and what answers them', ({ action, errors }) => {
+    const frame = FRAME_EXAMPLES[action];
+    expect(valid(`frame.${action}`, frame)).toBe(true);
+    for (const wrong of [{ action: 'other' }, { request_id: undefined }, { more: 1 }])
+      expect(valid(`frame.${action}`, JSON.parse(JSON.stringify({ ...frame, ...wrong })))).toBe(false);
+    expect(valid(`reply.${action}`, reply(REPLY_EXAMPLES[action]))).toBe(true);
+    expect(valid(`reply.${action}`, reply({}))).toBe(false);
+    for (const code of [...COMMON_ACTION_ERRORS, ...errors])
+      expect(valid(`refusal.${action}`, refusal(code))).toBe(true);
+    expect(valid(`refusal.${action}`, refusal('idempotency_conflict'))).toBe(false);
+  });
+
+  test.each(Object.keys(events))('describes the event %s, and takes no other for it', (name) => {
+    const example = eventExample(name as keyof typeof events);
+    expect(valid(`event.${name}`, example)).toBe(true);
+    for (const wrong of [{ type: 'other' }, { data: {} }, { room_id: 'x' }, { sent_at: 'yesterday' }])
+      expect(valid(`event.${name}`, { ...example, ...wrong })).toBe(false);
   });
 });
 
