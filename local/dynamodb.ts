@@ -11,6 +11,7 @@ import {
   UpdateTimeToLiveCommand,
 } from '@aws-sdk/client-dynamodb';
 import * as v from 'valibot';
+import { atEnd } from './at-end.ts';
 import { findPort, HOST } from './listen.ts';
 
 /** Thrown where Java cannot run DynamoDB Local. Its message is meant for the user. */
@@ -66,10 +67,7 @@ export async function startDynamoDb(options: {
     { cwd: emulator, stdio: ['ignore', 'ignore', 'pipe'], detached: true },
   );
   // Should this process end without having closed anything: Java is not to outlive it.
-  const killNow = (): void => {
-    child.kill('SIGKILL');
-  };
-  process.once('exit', killNow);
+  const hasEnded = atEnd(() => child.kill('SIGKILL'));
   let complaints = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     complaints = (complaints + chunk).slice(-2_000);
@@ -80,6 +78,7 @@ export async function startDynamoDb(options: {
   let closing = false;
   const end = new Promise<void>((resolve) => {
     child.once('error', (error) => {
+      hasEnded();
       ended =
         'code' in error && error.code === 'ENOENT'
           ? new JavaError(`There is no Java${JAVA_HOME ? ` in JAVA_HOME, ${JAVA_HOME}` : ''}. ${NEED_JAVA}`)
@@ -87,7 +86,7 @@ export async function startDynamoDb(options: {
       resolve();
     });
     child.once('close', (code, signal) => {
-      process.off('exit', killNow);
+      hasEnded();
       ended ??= /UnsupportedClassVersionError|Unable to locate a Java Runtime/.test(complaints)
         ? new JavaError(`This Java will not do. ${NEED_JAVA}`)
         : new Error(`DynamoDB Local ended (${signal ?? `exit code ${code}`}). ${complaints.trim()}`);

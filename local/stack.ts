@@ -1,8 +1,10 @@
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { atEnd } from './at-end.ts';
 import { docsRoutes } from './docs.ts';
 import { createTable, startDynamoDb, tableProperties } from './dynamodb.ts';
 import { eventsRoute } from './events-route.ts';
@@ -78,7 +80,8 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
   try {
     // Not below the repository: a bundle must find nothing there that it would not find in Lambda.
     const directory = await mkdtemp(join(tmpdir(), 'rooms-'));
-    closers.push(() => rm(directory, { recursive: true, force: true }));
+    const removed = atEnd(() => rmSync(directory, { recursive: true, force: true }));
+    closers.push(() => rm(directory, { recursive: true, force: true }).finally(removed));
     const { dataDirectory } = options;
     if (dataDirectory) closeLater(await claimFolder(dataDirectory));
 

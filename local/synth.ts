@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { delimiter, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
+import { atEnd } from './at-end.ts';
 import { readTemplate, type StackTemplate } from './template.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -101,10 +102,12 @@ function run(command: string, args: readonly string[], signal: AbortSignal): Pro
     const kill = (): void => {
       if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGTERM');
     };
+    const ended = atEnd(kill);
     signal.addEventListener('abort', kill, { once: true });
     if (signal.aborted) kill();
     child.on('error', reject);
     child.on('close', (code) => {
+      ended();
       signal.removeEventListener('abort', kill);
       if (signal.aborted) reject(signal.reason);
       else if (code === 0) resolve();

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { npm, npmStart, type RunningStack } from './npm-start.ts';
+import { npm, npmStart, npmWith, processTree, type RunningStack, stillRunning } from './npm-start.ts';
 
 let stack: RunningStack;
 beforeAll(async () => {
@@ -20,4 +20,15 @@ test('npm run demo explains itself, and what it does not know', async () => {
   const { code, stderr } = await npm('run', '-s', 'demo', '--', '--fast').ended;
   expect(stderr).toContain("Unknown option '--fast'");
   expect(code).toBe(2);
+});
+
+test('npm run demo takes the stack along that it has started, when Ctrl-C ends it', async () => {
+  const demo = npmWith({ detached: true }, 'run', '-s', 'demo', '--', '--state-dir', `${stack.stateDirectory}/none`);
+  const running = () => stillRunning(processTree(demo.pid)).join('\n');
+  await expect.poll(running, { timeout: 60_000 }).toContain('DynamoDBLocal.jar');
+  const tree = processTree(demo.pid);
+  // To the whole process group, as a terminal sends it.
+  process.kill(-demo.pid, 'SIGINT');
+  await demo.ended;
+  await expect.poll(() => stillRunning(tree), { timeout: 20_000 }).toEqual([]);
 });
