@@ -33,9 +33,18 @@ const scheduler = (): SchedulerClient => {
   return client;
 };
 
+/**
+ * How far ahead a schedule is made, at least. One for a moment that has passed by the time it arrives is refused, as users
+ * report; that it would run instead is documented nowhere. So a moment that is nearly there is announced this much later, which is
+ * nothing beside the minute that the Scheduler may take anyway.
+ */
+const LEAD_MS = 5_000;
+
 /** A schedule has whole seconds: the next one, so that the time has come when it fires. */
-const expression = (time: Timestamp): string =>
-  `at(${new Date(Math.ceil(Date.parse(time) / 1_000) * 1_000).toISOString().slice(0, 19)})`;
+function expression(time: Timestamp): string {
+  const earliest = Math.max(Date.parse(time), Date.now() + LEAD_MS);
+  return `at(${new Date(Math.ceil(earliest / 1_000) * 1_000).toISOString().slice(0, 19)})`;
+}
 
 async function put(announcement: Announcement): Promise<void> {
   const input: CreateScheduleCommandInput = {

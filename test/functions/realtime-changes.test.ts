@@ -15,7 +15,7 @@ import { type Management, startManagement } from '../support/management.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { act, disconnect, joined, newSocket, reply, type Socket } from '../support/socket.ts';
 import { changesIn, recorded } from '../support/stream.ts';
-import { newRoom, newUser, type World } from '../support/world.ts';
+import { at, newRoom, newUser, type World } from '../support/world.ts';
 
 const HOUR = 3_600_000;
 const inFuture = (ms: number) => new Date(Date.now() + ms).toISOString();
@@ -112,6 +112,28 @@ describe('a room is created', () => {
     const end = services.schedules.get(`${room_id}-end`);
     expect(end?.ScheduleExpression).toBe(`at(${end_time.slice(0, 19)})`);
     expect(JSON.parse(end?.Target.Input ?? '')).toEqual({ room_id, moment: 'end', time: end_time });
+  });
+
+  test('for the next moment: the schedule is for a little later, so that it is not too late when it arrives', async () => {
+    const now = Math.floor(Date.now() / 1_000) * 1_000 + 200;
+    const later = (ms: number) => new Date(now + ms).toISOString();
+    await at(now, async () => {
+      await worked(() => newRoom({ body: { start_time: later(1), end_time: later(4_800) } }));
+      await worked(() => newRoom({ body: { start_time: later(5_000), end_time: later(60_000) } }));
+    });
+    const made = [...services.schedules.values()].map(({ ScheduleExpression, Target }) => {
+      const { time } = JSON.parse(Target.Input);
+      return [Date.parse(time) - now, ScheduleExpression];
+    });
+    const expression = (ms: number) => `at(${later(ms).slice(0, 19)})`;
+    expect(made.sort()).toEqual(
+      [
+        [1, expression(6_000)],
+        [4_800, expression(6_000)],
+        [5_000, expression(6_000)],
+        [60_000, expression(60_800)],
+      ].sort(),
+    );
   });
 });
 
