@@ -201,6 +201,14 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await shown(messages(bob, 'My notes').filter({ hasText: 'notes.txt' }));
     await gone(messages(alice, 'Not sent.'));
     expect(await messages(alice, 'My notes').count()).toBe(1);
+
+    const empty = { name: 'empty.txt', mimeType: 'text/plain', buffer: Buffer.of() };
+    await alice.page.locator('input[type=file]').setInputFiles(empty);
+    await alice.page.getByRole('button', { name: 'Send', exact: true }).click();
+    await shown(messages(alice, 'Not sent. The file is empty.'));
+    expect(alice.problems.splice(0)).toEqual([expect.stringContaining('400')]);
+    await alice.page.getByRole('button', { name: 'Discard' }).click();
+    await gone(messages(alice, 'empty.txt'));
   });
 
   it('earlier messages come on the way up, in order, and what is read stays in its place', async () => {
@@ -239,6 +247,34 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
       `(({ scrollTop, clientHeight, scrollHeight }) => scrollHeight - clientHeight - scrollTop < 5)(
       document.querySelector('[role=log]'))`,
     );
+  });
+
+  it('what is being written may grow: the newest messages stay in sight', async () => {
+    const room = await newRoom();
+    const bob = await joinAs('bob', room.room_id);
+    for (let number = 1; number <= 20; number++) await bob.send({ text: `Message number ${number}.` });
+    const alice = await come('alice');
+    await enter(alice, room.name);
+    await shown(messages(alice, 'Message number 20.'));
+    const atEnd = `(({ scrollTop, clientHeight, scrollHeight }) => scrollHeight - clientHeight - scrollTop < 5)(
+      document.querySelector('[role=log]'))`;
+    const height = async () => (await messageField(alice).boundingBox())?.height ?? 0;
+    const low = await height();
+    for (const line of ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine']) {
+      await messageField(alice).pressSequentially(line);
+      await messageField(alice).press('Shift+Enter');
+      await becomes(alice, atEnd);
+    }
+    const high = await height();
+    expect(high).toBeGreaterThan(low + 5 * 20);
+    // At most so high; and as low as before when it is sent.
+    await messageField(alice).pressSequentially('ten');
+    await becomes(alice, atEnd);
+    expect(await height()).toBe(high);
+    await messageField(alice).press('Enter');
+    await shown(messages(alice, 'nine\nten'));
+    expect(await height()).toBe(low);
+    await becomes(alice, atEnd);
   });
 
   it('an outage is told, nothing is lost in it, and nothing comes twice', async () => {
@@ -454,13 +490,25 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
       expect(widths, where).toEqual((widths as number[]).map(() => width));
     };
     await fits('the list');
-    await alice.page.getByRole('link', { name: room.name }).click();
+    await enter(alice, room.name);
     await shown(messages(alice, 'a long name'));
     await fits('the room');
     if (width < 720) {
       await alice.page.getByRole('button', { name: /^People, \d online$/ }).click();
       await fits('the people');
       await alice.page.getByRole('button', { name: 'Close' }).click();
+      const isBack = `document.activeElement.getAttribute('aria-controls') === 'people'`;
+      expect(await evaluate(alice, isBack)).toBe(true);
+      await alice.page.keyboard.press('Enter');
+      await shown(alice.page.getByRole('heading', { name: 'People' }));
+      await alice.page.keyboard.press('Escape');
+      await alice.page.getByRole('heading', { name: 'People' }).waitFor({ state: 'hidden' });
+      expect(await evaluate(alice, isBack)).toBe(true);
+      // The name has the whole line.
+      const [name, title] = await Promise.all(
+        ['.room-title h1', '.room-title'].map((selector) => alice.page.locator(selector).boundingBox()),
+      );
+      expect(name?.width).toBe(title?.width);
     }
     await choose(alice, 'Room actions', 'Edit room…');
     await fits('a dialog');

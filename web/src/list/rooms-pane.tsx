@@ -93,7 +93,9 @@ const RoomItems = ({ rooms, selected }: { rooms: readonly MyRoom[]; selected: st
           href={`#/room/${room.room_id}`}
           aria-current={room.room_id === selected ? 'page' : undefined}
         >
-          <span class="room-item-name ellipsis">{room.name}</span>
+          <span class="room-item-name ellipsis" title={room.name}>
+            {room.name}
+          </span>
           <StatusBadge status={room.status} />
           <span class="room-item-time muted small ellipsis">{whenOf(room)}</span>
         </a>

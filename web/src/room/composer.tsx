@@ -1,8 +1,8 @@
 import type { RefObject } from 'preact';
-import { useEffect, useId, useImperativeHandle, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useId, useImperativeHandle, useRef, useState } from 'preact/hooks';
 import { MAX_MESSAGE_LENGTH } from '../../../client/src/index.ts';
 import { AttachIcon, CloseIcon, SendIcon } from '../ui/icons.tsx';
-import { fileSize, moment } from '../ui/text.ts';
+import { asSentence, fileSize, moment } from '../ui/text.ts';
 import { showRoom } from '../workspace.tsx';
 import type { RoomSession } from './session.ts';
 import type { RoomState } from './state.ts';
@@ -40,14 +40,6 @@ export function Composer({
     field.current?.focus();
   };
   useImperativeHandle(handle, () => ({ attach }), []);
-
-  // As high as the text; its style sheet says how high at most.
-  useLayoutEffect(() => {
-    const element = field.current;
-    if (!element) return;
-    element.style.height = 'auto';
-    element.style.height = `${element.scrollHeight}px`;
-  }, [text]);
 
   // Who opens a room wants to write, unless they have begun something else meanwhile. On a phone, the keyboard would cover
   // what one came to read.
@@ -122,27 +114,29 @@ export function Composer({
         <label class="visually-hidden" for={id}>
           Message
         </label>
-        <textarea
-          ref={field}
-          id={id}
-          rows={1}
-          placeholder={ready ? 'Write a message' : 'Joining…'}
-          maxLength={MAX_MESSAGE_LENGTH}
-          value={text}
-          onInput={({ currentTarget }) => setText(currentTarget.value)}
-          onKeyDown={(event) => {
-            // While a character is being composed, Enter chooses it.
-            if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
-            event.preventDefault();
-            send();
-          }}
-          onPaste={(event) => {
-            const pasted = [...(event.clipboardData?.files ?? [])];
-            if (pasted.length === 0 || !ready) return;
-            event.preventDefault();
-            for (const file of pasted) attach(file);
-          }}
-        />
+        <div class="growing" data-text={text}>
+          <textarea
+            ref={field}
+            id={id}
+            rows={1}
+            placeholder={ready ? 'Write a message' : 'Joining…'}
+            maxLength={MAX_MESSAGE_LENGTH}
+            value={text}
+            onInput={({ currentTarget }) => setText(currentTarget.value)}
+            onKeyDown={(event) => {
+              // While a character is being composed, Enter chooses it.
+              if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+              event.preventDefault();
+              send();
+            }}
+            onPaste={(event) => {
+              const pasted = [...(event.clipboardData?.files ?? [])];
+              if (pasted.length === 0 || !ready) return;
+              event.preventDefault();
+              for (const file of pasted) attach(file);
+            }}
+          />
+        </div>
         <button type="submit" class="button primary square" aria-label="Send" title="Send" disabled={!ready || empty}>
           <SendIcon />
         </button>
@@ -155,8 +149,6 @@ export function Composer({
     </form>
   );
 }
-
-const asSentence = (text: string): string => `${text}${/[.!?…]$/.test(text) ? '' : '.'} `;
 
 /** Why nothing can be written here. */
 function Closed({
@@ -173,7 +165,7 @@ function Closed({
       {standing.is === 'booked' && <p>You can write here from {room && moment(room.start_time)} on.</p>}
       {standing.is === 'ended' && (
         <p>
-          <strong>This room has ended.</strong> {room?.end_reason && asSentence(room.end_reason)}
+          <strong>This room has ended.</strong> {room?.end_reason && `${asSentence(room.end_reason)} `}
           You can still read what was said.
         </p>
       )}

@@ -1,3 +1,4 @@
+import type { RefObject } from 'preact';
 import { useState } from 'preact/hooks';
 import type { MyRoom } from '../../../client/src/index.ts';
 import { useSession } from '../session/user-session.ts';
@@ -14,12 +15,14 @@ export function RoomHeader({
   standing,
   onlineCount,
   peopleShown,
+  peopleButton,
   onTogglePeople,
 }: {
   room: MyRoom;
   standing: Standing;
   onlineCount: number;
   peopleShown: boolean;
+  peopleButton: RefObject<HTMLButtonElement | null>;
   onTogglePeople: () => void;
 }) {
   const { client, attempt, rooms } = useSession();
@@ -43,7 +46,9 @@ export function RoomHeader({
       </button>
       <div class="room-title">
         <div class="row">
-          <h1 class="ellipsis">{room.name}</h1>
+          <h1 class="ellipsis" title={room.name}>
+            {room.name}
+          </h1>
           <StatusBadge status={room.status} />
         </div>
         <p class="muted small ellipsis">
@@ -52,6 +57,7 @@ export function RoomHeader({
         </p>
       </div>
       <button
+        ref={peopleButton}
         type="button"
         class="button people-button"
         aria-label={`People, ${onlineCount} online`}

@@ -31,7 +31,21 @@ function OpenRoom({ session }: { session: RoomSession }) {
   const listed = useStore(rooms.store).rooms?.find(({ room_id }) => room_id === session.roomId);
   const [showPeople, setShowPeople] = useState(false);
   const composer = useRef<ComposerHandle | null>(null);
+  const peopleButton = useRef<HTMLButtonElement | null>(null);
   const { standing, room } = state;
+  const hidePeople = (): void => {
+    setShowPeople(false);
+    peopleButton.current?.focus();
+  };
+  useEffect(() => {
+    if (!showPeople) return;
+    const onKeyDown = ({ key }: KeyboardEvent): void => {
+      // A dialog takes Escape for itself; a menu does not even pass it on.
+      if (key === 'Escape' && !document.querySelector('dialog[open]')) hidePeople();
+    };
+    addEventListener('keydown', onKeyDown);
+    return () => removeEventListener('keydown', onKeyDown);
+  }, [showPeople]);
 
   // A room that one has not joined tells nothing: the list says when its time has come.
   const itsTime = standing.is === 'booked' && listed !== undefined && listed.status !== 'booked';
@@ -77,6 +91,7 @@ function OpenRoom({ session }: { session: RoomSession }) {
         standing={standing}
         onlineCount={state.people.filter((person) => person.online).length}
         peopleShown={showPeople}
+        peopleButton={peopleButton}
         onTogglePeople={() => setShowPeople(!showPeople)}
       />
       <div class="room-body">
@@ -84,7 +99,7 @@ function OpenRoom({ session }: { session: RoomSession }) {
           <Chat session={session} state={state} />
           <Composer handle={composer} session={session} state={state} listed={listed !== undefined} />
         </DropTarget>
-        <People room={room} people={state.people} standing={standing} onClose={() => setShowPeople(false)} />
+        <People room={room} people={state.people} standing={standing} onClose={hidePeople} />
       </div>
       <Announcer session={session} state={state} />
     </main>

@@ -1,5 +1,5 @@
 import type { ListedParticipant, LiveRoom, Message, MyRoom, RoomsClient } from '../../../client/src/index.ts';
-import { codeOf, sayError } from '../session/errors.ts';
+import { codeOf, sayError, sayFileError } from '../session/errors.ts';
 import { createStore, type Store } from '../store.ts';
 import { clock } from '../ui/text.ts';
 import * as change from './state.ts';
@@ -226,7 +226,8 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
       );
       update((state) => change.withMessages(state, [sent], userId));
     } catch (error) {
-      set({ failure: signal.aborted ? 'You are no longer in this room.' : sayError(error) });
+      const why = outgoing.file ? sayFileError(error, outgoing.file) : sayError(error);
+      set({ failure: signal.aborted ? 'You are no longer in this room.' : why });
     } finally {
       sending.delete(id);
       uploading.delete(controller);

@@ -1,4 +1,5 @@
 import { RoomsApiError, type RoomsErrorCode } from '../../../client/src/index.ts';
+import { asSentence, fileSize } from '../ui/text.ts';
 
 /** Where people need another sentence than the API's. */
 const SENTENCES: Partial<Record<RoomsErrorCode, string>> = {
@@ -18,14 +19,21 @@ export const codeOf = (error: unknown): RoomsErrorCode | undefined =>
 /** A failure in a sentence for people. */
 export function sayError(error: unknown): string {
   if (!(error instanceof Error)) return 'Something went wrong.';
-  if (!(error instanceof RoomsApiError)) return error.message;
+  if (!(error instanceof RoomsApiError)) return asSentence(error.message);
   if (error.code === 'invalid_request')
     return error.errors.map((fault) => sentence(fault.path, fault.message)).join(' ');
   return SENTENCES[error.code] ?? error.message;
 }
 
+/** Why a file was not sent: what is wrong with its size is said of the file. */
+export function sayFileError(error: unknown, file: File): string {
+  const isSize = error instanceof RoomsApiError && error.errors.some(({ path }) => path === 'size');
+  if (!isSize) return sayError(error);
+  return file.size === 0 ? 'The file is empty.' : `The file is too large (${fileSize(file.size)}).`;
+}
+
 function sentence(path: string | undefined, message: string): string {
   if (!path) return message;
   const field = path.replace(/\.\d+$/, '').replaceAll('_', ' ');
-  return `${field.charAt(0).toUpperCase()}${field.slice(1)} ${message}${message.endsWith('.') ? '' : '.'}`;
+  return asSentence(`${field.charAt(0).toUpperCase()}${field.slice(1)} ${message}`);
 }

@@ -34,10 +34,14 @@ export function countdown(iso: string, now: number): string {
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
+/** With a full stop, where it does not end like a sentence. */
+export const asSentence = (text: string): string => `${text}${/[.!?…]$/.test(text) ? '' : '.'}`;
+
 const UNITS = ['bytes', 'KB', 'MB', 'GB'] as const;
 
 /** "48 KB": in thousands, as file managers do. */
 export function fileSize(bytes: number): string {
+  if (bytes === 1) return '1 byte';
   const power = Math.min(UNITS.length - 1, bytes < 1_000 ? 0 : Math.floor(Math.log10(bytes) / 3));
   const amount = bytes / 1_000 ** power;
   return `${amount.toLocaleString(undefined, { maximumFractionDigits: power > 0 && amount < 10 ? 1 : 0 })} ${UNITS[power]}`;
