@@ -1,5 +1,5 @@
 import type { RefObject } from 'preact';
-import { useEffect, useId, useImperativeHandle, useRef, useState } from 'preact/hooks';
+import { useId, useImperativeHandle, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { MAX_MESSAGE_LENGTH } from '../../../client/src/index.ts';
 import { AttachIcon, CloseIcon, SendIcon } from '../ui/icons.tsx';
 import { asSentence, fileSize, moment } from '../ui/text.ts';
@@ -43,7 +43,7 @@ export function Composer({
 
   // Who opens a room wants to write, unless they have begun something else meanwhile. On a phone, the keyboard would cover
   // what one came to read.
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (ready && matchMedia('(hover: hover)').matches && !document.querySelector('dialog[open], .menu[open]'))
       field.current?.focus();
   }, [ready]);

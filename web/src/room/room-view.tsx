@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { useSession } from '../session/user-session.ts';
 import { useStore } from '../store.ts';
 import { Blank, Spinner } from '../ui/small.tsx';
@@ -37,7 +37,7 @@ function OpenRoom({ session }: { session: RoomSession }) {
     setShowPeople(false);
     peopleButton.current?.focus();
   };
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!showPeople) return;
     const onKeyDown = ({ key }: KeyboardEvent): void => {
       // A dialog takes Escape for itself; a menu does not even pass it on.
