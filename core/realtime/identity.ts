@@ -6,7 +6,8 @@ import { env } from '../env.ts';
 import type { Identity } from './action.ts';
 
 /*
- * Who connects: the same checks that API Gateway's JWT authorizer makes for the HTTP API.
+ * Who connects: the same checks that API Gateway's JWT authorizer makes for the HTTP API, but for some seconds' patience with an
+ * issuer whose clock is ahead, which API Gateway promises to nobody.
  */
 
 /** What an identity provider signs with; no symmetric algorithm, and never `none`. */
@@ -16,6 +17,11 @@ const JWKS_MAX_AGE_MS = 10 * 60_000;
 /** … but not more often than this, or tokens with made-up keys would have us hammer the issuer. */
 const JWKS_COOLDOWN_MS = 10_000;
 const FETCH_TIMEOUT_MS = 3_000;
+/**
+ * How far the issuer's clock may be ahead of ours: a client connects with a token that was issued this very second. `exp` is held
+ * to the second all the same.
+ */
+const ISSUER_AHEAD_SECONDS = 10;
 
 let keys: Promise<JWTVerifyGetKey> | undefined;
 
@@ -58,7 +64,7 @@ function isForUs({ aud, client_id }: JWTPayload): boolean {
 }
 
 /** True for what is wrong with a token; false for what is wrong with the issuer or its keys. */
-const isRefusal = (error: unknown): boolean =>
+const isRefusal = (error: unknown): error is errors.JOSEError =>
   error instanceof errors.JOSEError &&
   // Without a code of its own: the issuer did not answer with keys. See fetchJwks in jose.
   error.code !== errors.JOSEError.code &&
@@ -80,13 +86,18 @@ export async function identify(token: string | undefined): Promise<Identity | Re
       issuer: env('ISSUER'),
       algorithms: ALGORITHMS,
       requiredClaims: ['sub', 'exp'],
+      // For `nbf`; that it is for `exp` as well is made up for below.
+      clockTolerance: ISSUER_AHEAD_SECONDS,
     }));
   } catch (error) {
     if (!isRefusal(error)) throw error;
-    return refused(error instanceof Error ? error.name : 'unknown');
+    // Its name is a letter in a bundle.
+    return refused(error.code);
   }
   if (!isForUs(payload)) return refused('audience');
-  if (payload.iat !== undefined && payload.iat > Date.now() / 1_000) return refused('issued in the future');
+  const now = Math.floor(Date.now() / 1_000);
+  if (Number(payload.exp) <= now) return refused(errors.JWTExpired.code);
+  if (payload.iat !== undefined && payload.iat > now + ISSUER_AHEAD_SECONDS) return refused('issued in the future');
   const user_id = v.safeParse(userId, payload.sub);
   if (!user_id.success) return refused('sub');
   return { user_id: user_id.output, token_expires_at: String(payload.exp) };

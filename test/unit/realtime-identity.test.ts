@@ -81,6 +81,30 @@ describe('a valid token', () => {
     expect(await authorizeToken(await issuer.token(claims))).toMatchObject({ principalId: expect.any(String) });
   });
 
+  test.each(['iat', 'nbf'])('may come from an issuer whose clock is ahead by up to ten seconds: %s', async (claim) => {
+    // A whole second: tokens know no others.
+    vi.useFakeTimers({ toFake: ['Date'], now: seconds() * 1_000 });
+    expect(await authorizeToken(await issuer.token({ [claim]: seconds() + 10 }))).toMatchObject({
+      principalId: 'alice',
+    });
+    await expect(authorizeToken(await issuer.token({ [claim]: seconds() + 11 }))).rejects.toThrow(UNAUTHORIZED);
+  });
+
+  test('is good until the second it expires in, and not a second longer', async () => {
+    const start = seconds();
+    const token = await issuer.token({ exp: start + 60 });
+    vi.useFakeTimers({ toFake: ['Date'], now: (start + 60) * 1_000 - 1 });
+    expect(await authorizeToken(token)).toMatchObject({ principalId: 'alice' });
+    const log = vi.spyOn(console, 'info');
+    vi.setSystemTime((start + 60) * 1_000);
+    await expect(authorizeToken(token)).rejects.toThrow(UNAUTHORIZED);
+    expect(log).toHaveBeenCalledWith(expect.objectContaining({ refused: 'ERR_JWT_EXPIRED' }));
+    vi.setSystemTime((start + 600) * 1_000);
+    await expect(authorizeToken(token)).rejects.toThrow(UNAUTHORIZED);
+    expect(log).toHaveBeenLastCalledWith(expect.objectContaining({ refused: 'ERR_JWT_EXPIRED' }));
+    log.mockRestore();
+  });
+
   test.each(['PS256', 'ES256', 'EdDSA'])('may be signed with %s', async (alg) => {
     await issuer.rotate({ alg });
     try {
