@@ -38,7 +38,7 @@ export const ERROR_STATUS = {
   too_many_requests: 429,
   /** Something went wrong on our side. */
   internal: 500,
-  /** The service is busy. Wait as long as Retry-After says, then try again. */
+  /** The service is busy. Wait, then try again. */
   try_again: 503,
 } as const;
 
@@ -506,7 +506,7 @@ export interface EventData {
     /** The participant's name in this room; `null` means none. */
     readonly username: string | null;
   };
-  /** A participant has been offline for ten seconds, or has left. */
+  /** A participant has been offline for ten seconds, has left, or was removed. */
   readonly peer_left: {
     /** User ID of the participant: the `sub` claim of their access token. */
     readonly participant_id: string;
@@ -515,7 +515,7 @@ export interface EventData {
   };
   /** Somebody created the room. Of clients, only those hear it who join at that very moment. */
   readonly room_created: Room;
-  /** An admin added a participant. */
+  /** An admin added a participant, or created the room with them; who created it is told of in this way, too. */
   readonly participant_added: Profile;
   /** An admin removed a participant, whose own connections in the room are closed. */
   readonly participant_removed: RemovedParticipant;

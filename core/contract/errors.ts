@@ -23,7 +23,7 @@ export const ERRORS = {
   payload_too_large: { status: 413, message: 'The request body is too large.' },
   too_many_requests: { status: 429, message: 'Too many requests. Wait, then try again.' },
   internal: { status: 500, message: 'Something went wrong on our side.' },
-  try_again: { status: 503, message: 'The service is busy. Wait as long as Retry-After says, then try again.' },
+  try_again: { status: 503, message: 'The service is busy. Wait, then try again.' },
 } as const satisfies Record<string, { status: number; message: string }>;
 
 export type ErrorCode = keyof typeof ERRORS;

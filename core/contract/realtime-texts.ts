@@ -114,9 +114,9 @@ const socket = new WebSocket(url, ['__SUB_PROTOCOL__', \`__BEARER__\${token}\`])
 Without a valid token the handshake fails with 401. There is no list of origins that may connect: no cookie is involved, and the token is
 only with the page that has it.
 
-A connection ends after two hours at most, after ten minutes without a frame in either direction (send \`ping\`), when its token has expired, when
-its user is removed from a room that it has joined, when such a room ends, and when a frame could not be delivered. Then connect again, join
-again, and read what you have missed from \`GET /participant/room/{room_id}/chat\`: what was delivered is exactly what is there.
+A connection ends after two hours at most, after ten minutes without a frame in either direction (send \`ping\`), with the next event
+after its token has expired (frames get \`token_expired\` at once), when its user is removed from a room that it has joined, when such a room
+ends, and when a frame could not be delivered. Then connect again, join again, and read what you have missed from \`GET /participant/room/{room_id}/chat\`: what was delivered is exactly what is there.
 
 ## Frames
 

@@ -123,13 +123,17 @@ export interface EventType {
 export const events = {
   message: { summary: 'Somebody sent a chat message.', data: answers.message },
   peer_joined: { summary: 'A participant came online in the room.', data: peer },
-  peer_left: { summary: 'A participant has been offline for ten seconds, or has left.', data: peer },
+  peer_left: { summary: 'A participant has been offline for ten seconds, has left, or was removed.', data: peer },
   room_created: {
     summary: 'Somebody created the room. Of clients, only those hear it who join at that very moment.',
     data: answers.room,
     bus: true,
   },
-  participant_added: { summary: 'An admin added a participant.', data: answers.profile, bus: true },
+  participant_added: {
+    summary: 'An admin added a participant, or created the room with them; who created it is told of in this way, too.',
+    data: answers.profile,
+    bus: true,
+  },
   participant_removed: {
     summary: 'An admin removed a participant, whose own connections in the room are closed.',
     data: answers.removedParticipant,
