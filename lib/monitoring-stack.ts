@@ -69,9 +69,9 @@ export class MonitoringStack extends Stack {
     const requests = ofHttp('Count', 'SampleCount');
     alarms.add('http-5xx', {
       says: 'One in a hundred HTTP requests is answered with a 5xx.',
-      // Of fifty and more, so that a single failure is never the one in a hundred; and not for one bad period alone.
+      // Three failures at least, so that it is not chance where few call; and not for one bad period alone.
       metric: new MathExpression({
-        expression: percent('errors', 'requests', 50),
+        expression: percent('errors', 'requests', 3),
         usingMetrics: { errors: ofHttp('5xx'), requests },
         label: '5xx, percent of requests',
         period: FIVE_MINUTES,

@@ -50,11 +50,7 @@ type Content = () => string | Promise<Buffer>;
 
 const serve =
   (contentType: string, content: Content): DocsHandler =>
-  async (req, res) => {
-    if (req.method !== 'GET' && req.method !== 'HEAD') {
-      res.writeHead(405, { allow: 'GET, HEAD' }).end();
-      return;
-    }
+  async (_req, res) => {
     try {
       const bytes = Buffer.from(await content());
       res.writeHead(200, {

@@ -59,9 +59,12 @@ export class Alarms extends Construct {
   }
 }
 
-/** A share, in percent, of at least `least` in a period: one failure of three requests at night gets nobody out of bed. */
+/**
+ * A share, in percent, where `part` is `least` at least in a period: one failure of three requests at night gets nobody out of
+ * bed, while an outage does that every request at night meets.
+ */
 export const percent = (part: string, whole: string, least: number): string =>
-  `IF(${whole} >= ${least}, 100 * ${part} / ${whole}, 0)`;
+  `IF(${part} >= ${least}, 100 * ${part} / ${whole}, 0)`;
 
 /** What a function may take at most before it is worth a look: four fifths of its time-out, in milliseconds. */
 export const closeToTimeout = (timeout: Duration | undefined): number => {

@@ -182,7 +182,7 @@ describe('the runbook', () => {
 describe('alarms of what callers meet', () => {
   const api = (stack: typeof template) => onlyOne(stack, 'AWS::ApiGatewayV2::Api').id;
 
-  it('http-5xx: one in a hundred of at least fifty requests, twice in a quarter of an hour', () => {
+  it('http-5xx: one request in a hundred, and three at least, twice in a quarter of an hour', () => {
     const properties = alarm('http-5xx');
     expect(properties).toMatchObject({ Threshold: 1, DatapointsToAlarm: 2, EvaluationPeriods: 3 });
     expect(metricsOf(properties)).toMatchObject([
@@ -190,7 +190,7 @@ describe('alarms of what callers meet', () => {
       { name: 'AWS/ApiGateway Count', statistic: 'SampleCount', period: 300 },
     ]);
     for (const { dimensions } of metricsOf(properties)) expect(isOf(dimensions, api(stacks.http))).toBe(true);
-    expect(JSON.stringify(properties)).toContain('IF(requests >= 50, 100 * errors / requests, 0)');
+    expect(JSON.stringify(properties)).toContain('IF(errors >= 3, 100 * errors / requests, 0)');
   });
 
   it('websocket-errors: crashes, failures of the gateway, and answers of `internal`', () => {

@@ -429,11 +429,9 @@ describe('the API reference of the local stack', () => {
     for (const path of references) expect(handlers).toHaveProperty([path]);
   });
 
-  test('takes GET and HEAD only', async () => {
+  test('answers HEAD without a body', async () => {
     const head = await fetch(`${origin}/docs`, { method: 'HEAD' });
     expect([head.status, await head.text()]).toEqual([200, '']);
-    const post = await fetch(`${origin}/docs`, { method: 'POST' });
-    expect([post.status, post.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
   });
 
   test.each(['/docs/..%2f..%2fpackage.json', '/docs/%2e%2e/package.json', '/docs/package.json', '/docs/index.html'])(
