@@ -35,7 +35,8 @@ export interface JoinOptions extends CallOptions {
   readonly history?: number | undefined;
   /**
    * Messages that the application has already, such as a page of `listMessages` or what it kept from the last time: all
-   * that are newer than the oldest of these, and not among them, are delivered first. Not together with `history`.
+   * that are newer than the oldest of these, and not among them, are delivered first; where it has none, all there are. Not
+   * together with `history`.
    */
   readonly known?: readonly Pick<Message, 'message_id'>[] | undefined;
 }

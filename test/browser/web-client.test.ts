@@ -211,6 +211,31 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await gone(messages(alice, 'empty.txt'));
   });
 
+  it('a room that could be opened only in part is opened by another try, and tells everything once', async () => {
+    const room = await newRoom();
+    const bob = await joinAs('bob', room.room_id);
+    for (let number = 1; number <= 60; number++) await bob.send({ text: `Message number ${number}.` });
+    const alice = await come('alice');
+    const again = alice.page.getByRole('button', { name: 'Try again' }).last();
+    for (const part of ['chat', 'participant']) {
+      const isPart = (url: URL): boolean => url.pathname.endsWith(`/${room.room_id}/${part}`);
+      await alice.page.route(isPart, (route) => route.fulfill({ status: 418, body: '{}' }));
+      await (part === 'chat' ? alice.page.getByRole('link', { name: room.name }) : again).click();
+      await shown(alice.page.getByText('You are not in this room.'));
+      await alice.page.unroute(isPart);
+    }
+    await again.click();
+    await shown(messages(alice, 'Message number 60.'));
+    await shown(alice.page.getByText('Online (2)'));
+    // A page of what was said, not all of it.
+    expect(await alice.page.getByRole('article').count()).toBe(50);
+    await clientOf('alice').grantAdmin(room.room_id, 'bob');
+    await shown(person(alice, 'bob').getByText('admin', { exact: true }));
+    expect(await alice.page.locator('.notice').allTextContents()).toEqual(['bob is now an admin.']);
+    // The browser itself reports the refusals that were made here.
+    expect(alice.problems.splice(0).every((problem) => problem.includes('418'))).toBe(true);
+  });
+
   it('earlier messages come on the way up, in order, and what is read stays in its place', async () => {
     const room = await newRoom();
     const bobs = await joinAs('bob', room.room_id);

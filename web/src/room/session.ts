@@ -55,25 +55,28 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
   let live: LiveRoom | undefined;
   let left = false;
   let cursor: string | undefined;
-  /** What has happened to the people while their list was being read. */
-  let meanwhile: Change[] | undefined;
+  /** What has happened to the people since their list is being read: one for each reading. */
+  const meanwhile = new Set<Change[]>();
 
   const { update } = store;
   const notice = (text: string, at = new Date().toISOString()): void =>
     update((state) => change.withNotice(state, text, at));
   const changePeople = (by: Change): void => {
-    meanwhile?.push(by);
+    for (const changes of meanwhile) changes.push(by);
     update(by);
   };
   const name = (id: string): string => (id === userId ? 'You' : nameOf(store.get(), id));
 
   async function readPeople(): Promise<void> {
-    meanwhile = [];
-    const people: ListedParticipant[] = [];
-    for await (const person of client.allParticipants(roomId, { limit: 200 })) people.push(person);
-    const since = meanwhile;
-    meanwhile = undefined;
-    update((state) => since.reduce<RoomState>((changed, by) => by(changed), { ...state, people }));
+    const since: Change[] = [];
+    meanwhile.add(since);
+    try {
+      const people: ListedParticipant[] = [];
+      for await (const person of client.allParticipants(roomId, { limit: 200 })) people.push(person);
+      update((state) => since.reduce<RoomState>((changed, by) => by(changed), { ...state, people }));
+    } finally {
+      meanwhile.delete(since);
+    }
   }
 
   async function readMessages(): Promise<readonly Message[]> {
@@ -181,11 +184,14 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
     try {
       const room = await client.getRoom(roomId);
       update((state) => ({ ...state, room }));
-      if (store.get().earlier === 'unknown') await readMessages();
+      const { earlier, messages } = store.get();
+      if (messages.length === 0 && earlier !== 'none') await readMessages();
       if (room.status === 'started' && !left) {
-        live = await client.join(roomId, { known: store.get().messages });
-        if (left) return void live.leave();
-        listen(live);
+        const joined = await client.join(roomId, { known: store.get().messages });
+        if (left) return void joined.leave();
+        // It is the same again where only what comes after the join had failed.
+        if (joined !== live) listen(joined);
+        live = joined;
         readInfo(live);
       }
       await readPeople();
