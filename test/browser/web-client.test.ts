@@ -243,6 +243,8 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     const alice = await come('alice');
     await enter(alice, room.name);
     await shown(messages(alice, 'Message number 130.'));
+    // Who does not see that it goes on hears of each whose it is.
+    expect(await messages(alice, 'Message number 130.').textContent()).toContain('bob:');
     expect(await alice.page.getByRole('article').count()).toBe(50);
     const log = alice.page.getByRole('log', { name: 'Messages' });
     const first = messages(alice, 'Message number 81.');

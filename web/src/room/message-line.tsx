@@ -30,7 +30,7 @@ function Bubble({
       {!own && (goesOn ? <span class="avatar-space" /> : <Avatar id={sender.id} name={sender.name} />)}
       <div class="message-body">
         {!own && !goesOn && <p class="sender small">{sender.name}</p>}
-        {own && <span class="visually-hidden">You:</span>}
+        {(own || goesOn) && <span class="visually-hidden">{own ? 'You' : sender.name}:</span>}
         <div class="bubble">{children}</div>
         <p class="message-foot muted small">{below}</p>
       </div>
