@@ -1,4 +1,6 @@
+import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { DEFAULT_MAX_UPLOAD_BYTES } from '../core/contract/limits.ts';
+import { allEntries } from './entries.ts';
 import { UsageError } from './usage-error.ts';
 
 /*
@@ -234,13 +236,41 @@ export function chosenEnvironment(context: Context): Environment {
   return environment;
 }
 
+const fail = (message: string): never => {
+  throw new UsageError(message);
+};
+const quoted = JSON.stringify;
+
+/** S3's limit for one PUT. */
+const MAX_PUT_BYTES = 5 * 1024 ** 3;
+const isWhole = (value: number, min: number, max: number): boolean =>
+  Number.isInteger(value) && value >= min && value <= max;
+
+/** The part of `check` that is about numbers, which only this file can give. */
+export function checkNumbers(settings: Omit<Settings, 'issuer' | 'allowedOrigins'>): void {
+  const { maxUploadBytes, logRetentionDays, throttling, webSocketThrottling, reservedConcurrency } = settings;
+  if (!isWhole(maxUploadBytes, 1, MAX_PUT_BYTES))
+    fail(`maxUploadBytes must be a whole number from 1 to ${MAX_PUT_BYTES}, but is ${quoted(maxUploadBytes)}.`);
+  const periods = Object.values(RetentionDays).filter(
+    (days) => typeof days === 'number' && days < RetentionDays.INFINITE,
+  );
+  if (!periods.includes(logRetentionDays))
+    fail(`logRetentionDays must be one of ${periods.join(', ')}, but is ${quoted(logRetentionDays)}.`);
+  for (const [name, { rate, burst }] of Object.entries({ throttling, webSocketThrottling }))
+    if (!(rate > 0) || !isWhole(burst, 1, Number.MAX_SAFE_INTEGER))
+      fail(`${name} must have a rate above 0 and a whole burst, but is ${quoted({ rate, burst })}.`);
+  const names = allEntries.map((entry) => entry.name);
+  for (const [name, share] of Object.entries(reservedConcurrency)) {
+    if (!names.includes(name))
+      fail(`reservedConcurrency is for functions, and there is no ${quoted(name)}: ${names.join(', ')}.`);
+    if (!isWhole(share, 1, Number.MAX_SAFE_INTEGER))
+      fail(`The reserved concurrency of ${name} must be a whole number of 1 or more, but is ${quoted(share)}.`);
+  }
+}
+
 /** Throws UsageError for a setting that AWS would refuse only in the middle of a deployment, or take and do harm with. */
 function check({ name, ...settings }: Environment): void {
   const { account, region, issuer, audience, allowedOrigins, httpDomain, webSocketDomain, alarmTarget } = settings;
-  const fail = (message: string): never => {
-    throw new UsageError(message);
-  };
-  const quoted = JSON.stringify;
   if (account !== undefined && !/^\d{12}$/.test(account))
     fail(`The account must be the 12 digits of an AWS account, but is ${quoted(account)}.`);
   if (region !== undefined && !REGION.test(region))
@@ -264,6 +294,7 @@ function check({ name, ...settings }: Environment): void {
     fail(`The HTTP API and the WebSocket API cannot share a domain: both are ${httpDomain.name}.`);
   if (alarmTarget !== undefined && !E_MAIL.test(alarmTarget))
     inRegion(alarmTarget, TOPIC, 'The alarm target must be an e-mail address or the ARN of an SNS topic');
+  checkNumbers(settings);
 
   function inRegion(arn: string, pattern: RegExp, rule: string): void {
     const found = pattern.exec(arn);

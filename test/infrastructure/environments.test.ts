@@ -1,7 +1,7 @@
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { describe, expect, it } from 'vitest';
 import { allEntries } from '../../lib/entries.ts';
-import { chosenEnvironment, environmentNames } from '../../lib/environments.ts';
+import { checkNumbers, chosenEnvironment, environmentNames } from '../../lib/environments.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 
 const choose = (given: Record<string, unknown>) => chosenEnvironment((key) => given[key]);
@@ -101,6 +101,35 @@ describe('an environment that cannot be chosen', () => {
     ],
   ])('%j is told what to do', (given, message) => {
     expect(() => choose(given)).toThrow(new UsageError(message));
+  });
+});
+
+describe('a number in the file that AWS would not take, or do harm with,', () => {
+  const prod = choose({ env: 'prod', ...complete });
+  it.each([
+    [
+      { maxUploadBytes: 6 * 1024 ** 3 },
+      'maxUploadBytes must be a whole number from 1 to 5368709120, but is 6442450944.',
+    ],
+    [{ maxUploadBytes: 0.5 }, 'maxUploadBytes must be a whole number from 1 to 5368709120, but is 0.5.'],
+    [{ logRetentionDays: 45 }, 'logRetentionDays must be one of 1, 3, 5, 7, 14, 30, 60, 90, '],
+    [
+      { throttling: { rate: 0, burst: 1 } },
+      'throttling must have a rate above 0 and a whole burst, but is {"rate":0,"burst":1}.',
+    ],
+    [{ webSocketThrottling: { rate: 1, burst: 0 } }, 'webSocketThrottling must have a rate above 0 and a whole burst'],
+    [
+      { reservedConcurrency: { anounce: 50 } },
+      'reservedConcurrency is for functions, and there is no "anounce": create-room, ',
+    ],
+    [
+      { reservedConcurrency: { announce: 0 } },
+      'The reserved concurrency of announce must be a whole number of 1 or more, but is 0.',
+    ],
+  ])('%j, is said', (wrong, message) => {
+    expect(() => checkNumbers(prod)).not.toThrow();
+    expect(() => checkNumbers({ ...prod, ...wrong })).toThrow(UsageError);
+    expect(() => checkNumbers({ ...prod, ...wrong })).toThrow(message);
   });
 });
 
