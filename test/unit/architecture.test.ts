@@ -112,3 +112,12 @@ test('keys are written down in core/store/keys.ts and nowhere else', () => {
 test('nothing reads the whole table', () => {
   expect(files.filter((file) => /^(core|functions)\//.test(file) && /\bScanCommand\b/.test(textOf(file)))).toEqual([]);
 });
+
+test('documents and style sheets, which no compiler reads, hold no half of a merge', () => {
+  const texts = globSync('{*,{client,docs}/**/*,web/**/*}.{md,css,html,json}', {
+    cwd: ROOT,
+    exclude: ['**/node_modules'],
+  });
+  expect(texts).toEqual(expect.arrayContaining(['README.md', 'client/README.md', 'web/styles/base.css']));
+  expect(texts.filter((file) => /^(<{7}|>{7}) /m.test(textOf(file)))).toEqual([]);
+});
