@@ -52,7 +52,8 @@ type Variables = NonNullable<RoomsFunctionProps['variables']>;
 function variables({ access, query }: Route, data: DataStack, { maxUploadBytes }: Environment): Variables {
   return {
     TABLE_NAME: data.table.tableName,
-    ...(access.bucket && { BUCKET_NAME: data.bucket.bucketName, MAX_UPLOAD_BYTES: String(maxUploadBytes) }),
+    ...(access.bucket && { BUCKET_NAME: data.bucket.bucketName }),
+    ...(access.bucket?.includes('PutObject') && { MAX_UPLOAD_BYTES: String(maxUploadBytes) }),
     ...(query && 'cursor' in query.entries && { CURSOR_KEY: cursorKey }),
   };
 }

@@ -113,7 +113,8 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
   it('gets the environment variables that its row calls for', () => {
     expect(withImports(at(behind(route).handler, 'Environment', 'Variables'), data)).toEqual({
       TABLE_NAME: { Ref: 'RoomsTable' },
-      ...(route.access.bucket && { BUCKET_NAME: { Ref: 'FilesBucket' }, MAX_UPLOAD_BYTES: String(MAX_UPLOAD_BYTES) }),
+      ...(route.access.bucket && { BUCKET_NAME: { Ref: 'FilesBucket' } }),
+      ...(route.operation === 'createUpload' && { MAX_UPLOAD_BYTES: String(MAX_UPLOAD_BYTES) }),
       METRICS_ENVIRONMENT: 'dev',
       ...(route.query &&
         'cursor' in route.query.entries && {
