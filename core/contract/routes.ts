@@ -131,8 +131,9 @@ export const removeParticipants = {
   path: '/admin/room/{room_id}/participant',
   summary: 'Remove participants',
   description:
-    'Removes up to 50 users, and their admin rights with them. One who is not in the room is no error. Name them in the ' +
-    'body, or in the query where a client cannot send a body with DELETE; not in both.',
+    'Removes up to 50 users, and their admin rights with them. One who is not in the room is no error. Answers with all that ' +
+    'were named: none of them is in the room any longer. Name them in the body, or in the query where a client cannot send a ' +
+    'body with DELETE; not in both.',
   params: inRoom,
   query: v.strictObject({ participant_id: v.optional(fields.participantIds) }),
   body: v.strictObject({ participant_ids: v.optional(fields.participantIds) }),
