@@ -12,6 +12,7 @@ export type Variable =
   | 'SCHEDULE_GROUP'
   | 'SCHEDULE_ROLE_ARN'
   | 'ANNOUNCE_FUNCTION_ARN'
+  | 'FAN_OUT_FUNCTION_ARN'
   | 'METRICS_ENVIRONMENT';
 
 /** The value of an environment variable; throws where it is missing. */

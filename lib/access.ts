@@ -1,15 +1,18 @@
 import type { Access } from '../core/contract/route.ts';
 
-/** To find the connections of a room, and to take out those that are gone. */
-const broadcasting = { Query: ['ROOM'], UpdateItem: ['ROOM'], DeleteItem: ['ROOM'] } as const;
+/** To take connections out of a room that are gone. */
+const dropping = { UpdateItem: ['ROOM'], DeleteItem: ['ROOM'] } as const;
+/** To find the connections of a room besides. */
+const broadcasting = { ...dropping, Query: ['ROOM'] } as const;
 
 /** What functions may do with the table that are no row of the contract, by the name of their entry. */
 export const accessOfOthers = {
   authorizer: { table: {} },
   connect: { table: {} },
-  disconnect: { table: { UpdateItem: ['ROOM'], DeleteItem: ['ROOM'] }, index: ['CONNECTION'] },
+  disconnect: { table: dropping, index: ['CONNECTION'] },
   'deliver-messages': { table: broadcasting },
   'room-changes': { table: broadcasting },
+  'fan-out': { table: dropping },
   presence: { table: { UpdateItem: ['ROOM'] } },
   announce: { table: { ...broadcasting, GetItem: ['ROOM'] } },
 } as const satisfies Record<string, Access>;

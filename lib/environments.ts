@@ -125,6 +125,8 @@ const environments: { readonly [Name in EnvironmentName]: Partial<Settings> } = 
       // One batch of each shard at a time. What is above waits in the stream, in order, and loses nothing.
       'deliver-messages': 100,
       'room-changes': 100,
+      // Of large rooms. What is above is done by those who would have handed it on, and takes longer.
+      'fan-out': 150,
       // When a thousand rooms start at nine sharp. What is above waits for Lambda to try again.
       announce: 50,
       // When a network goes down, all its connections do at once. What is above is not told that a connection is gone: the

@@ -121,17 +121,15 @@ export class MonitoringStack extends Stack {
     });
 
     // The functions that nobody waits for.
-    const { deliverMessages, roomChanges, presence, announcements } = realtime;
-    const behind = {
-      'deliver-messages': { fn: deliverMessages.handler, aside: deliverMessages.deadLetters },
-      'room-changes': { fn: roomChanges.handler, aside: roomChanges.deadLetters },
-      presence: { fn: presence.handler, aside: presence.deadLetters },
-      announce: { fn: announcements.handler, aside: announcements.deadLetters },
-    };
-    for (const [name, { fn, aside }] of Object.entries(behind)) {
+    const { deliverMessages, roomChanges, fanOut, presence, announcements } = realtime;
+    const readers = { 'deliver-messages': deliverMessages, 'room-changes': roomChanges };
+    const putAside = { ...readers, presence, announce: announcements };
+    const behind = { ...putAside, 'fan-out': fanOut };
+    for (const [name, { handler: fn }] of Object.entries(behind)) {
       alarms.add(`${name}-errors`, {
         says: `The function ${name} crashes or runs out of time.`,
-        // Lambda tries again, so one may pass unnoticed. What it reports of single records is no error in this count.
+        // Lambda tries again, so one may pass unnoticed; of fan-out nobody does, and some clients connect anew. What is
+        // reported of single records is no error in this count.
         metric: fn.metricErrors({ period: FIVE_MINUTES }),
         from: 3,
         bad: [2, 3],
@@ -142,14 +140,15 @@ export class MonitoringStack extends Stack {
         from: closeToTimeout(fn.timeout),
         bad: [2, 3],
       });
+    }
+    for (const [name, { deadLetters }] of Object.entries(putAside))
       alarms.add(`${name}-dead-letters`, {
         says: `There is something that ${name} could not work on, after all tries.`,
         // Each is an event that somebody has not heard of.
-        metric: aside.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum', period: FIVE_MINUTES }),
+        metric: deadLetters.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum', period: FIVE_MINUTES }),
         from: 1,
       });
-    }
-    for (const [name, { fn }] of Object.entries(behind).slice(0, 2))
+    for (const [name, { handler: fn }] of Object.entries(readers))
       alarms.add(`${name}-behind`, {
         says: `${name} is a minute behind the table's stream: clients hear of what happens that late.`,
         // Well below a second in good times. After an hour, records are put aside.
@@ -183,8 +182,8 @@ export class MonitoringStack extends Stack {
     // What all share.
     alarms.add('throttles', {
       says: 'Lambda refuses to run functions of this account and region, because too many run already.',
-      // Without a dimension: all functions of the account, for they share one limit. Announcements that are held back by
-      // their reserved concurrency count too, but for a moment.
+      // Without a dimension: all functions of the account, for they share one limit. Announcements and slices of large rooms
+      // that are held back by their reserved concurrency count too, but for a moment.
       metric: new Metric({ namespace: 'AWS/Lambda', metricName: 'Throttles', statistic: 'Sum', period: FIVE_MINUTES }),
       from: 10,
       bad: [2, 3],
@@ -281,20 +280,22 @@ export class MonitoringStack extends Stack {
         [
           graph(
             'Behind the stream: milliseconds',
-            [deliverMessages, roomChanges].map(({ handler }) =>
+            Object.values(readers).map(({ handler }) =>
               handler.metric('IteratorAge', { statistic: 'Maximum', period: FIVE_MINUTES }),
             ),
           ),
           graph(
             'Functions: milliseconds, p99',
-            Object.entries(behind).map(([label, { fn }]) =>
-              fn.metricDuration({ statistic: 'p99', period: FIVE_MINUTES, label }),
+            Object.entries(behind).map(([label, { handler }]) =>
+              handler.metricDuration({ statistic: 'p99', period: FIVE_MINUTES, label }),
             ),
           ),
           graph(
             'Functions: errors, throttles',
-            Object.entries(behind).map(([label, { fn }]) => fn.metricErrors({ period: FIVE_MINUTES, label })),
-            Object.entries(behind).map(([label, { fn }]) => fn.metricThrottles({ period: FIVE_MINUTES, label })),
+            Object.entries(behind).map(([label, { handler }]) => handler.metricErrors({ period: FIVE_MINUTES, label })),
+            Object.entries(behind).map(([label, { handler }]) =>
+              handler.metricThrottles({ period: FIVE_MINUTES, label }),
+            ),
           ),
         ],
         [
@@ -305,8 +306,12 @@ export class MonitoringStack extends Stack {
           ),
           graph(
             'Dead letters',
-            Object.entries(behind).map(([label, { aside }]) =>
-              aside.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum', period: FIVE_MINUTES, label }),
+            Object.entries(putAside).map(([label, { deadLetters }]) =>
+              deadLetters.metricApproximateNumberOfMessagesVisible({
+                statistic: 'Maximum',
+                period: FIVE_MINUTES,
+                label,
+              }),
             ),
           ),
         ],

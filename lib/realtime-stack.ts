@@ -5,6 +5,7 @@ import { CONNECTION, MESSAGE, PARTICIPANT, ROOM } from '../core/store/keys.ts';
 import { accessOfOthers } from './access.ts';
 import { folderOf } from './bundle.ts';
 import { Announcements } from './constructs/announcements.ts';
+import { FanOut } from './constructs/fan-out.ts';
 import { pinLogicalId } from './constructs/logical-id.ts';
 import { accessTo, type Permission } from './constructs/permission.ts';
 import { Presence } from './constructs/presence.ts';
@@ -21,6 +22,7 @@ export class RealtimeStack extends Stack {
   readonly sockets: SocketApi;
   readonly deliverMessages: StreamReader;
   readonly roomChanges: StreamReader;
+  readonly fanOut: FanOut;
   readonly presence: Presence;
   readonly announcements: Announcements;
 
@@ -35,13 +37,17 @@ export class RealtimeStack extends Stack {
       description: 'What happens in rooms, for back ends',
     });
 
-    const broadcasting = { TABLE_NAME: data.table.tableName, CALLBACK_URL: sockets.callbackUrl };
+    const fanOut = new FanOut(this, 'FanOut', { ...parts, sockets });
+    const broadcasting = {
+      variables: { TABLE_NAME: data.table.tableName, CALLBACK_URL: sockets.callbackUrl, ...fanOut.variables },
+      permissions: [sockets.manageConnections, fanOut.permission],
+    };
     const publish: Permission = { actions: ['events:PutEvents'], resources: [bus.eventBusArn] };
 
     const announcements = new Announcements(this, 'Announcements', {
       ...parts,
-      variables: { ...broadcasting, EVENT_BUS_NAME: bus.eventBusName },
-      permissions: [...accessTo(data, accessOfOthers.announce), sockets.manageConnections, publish],
+      variables: { ...broadcasting.variables, EVENT_BUS_NAME: bus.eventBusName },
+      permissions: [...accessTo(data, accessOfOthers.announce), ...broadcasting.permissions, publish],
     });
     const deliverMessages = new StreamReader(this, 'DeliverMessages', {
       name: 'deliver-messages',
@@ -50,8 +56,8 @@ export class RealtimeStack extends Stack {
       environment,
       data,
       filters: [{ eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: MESSAGE }] } } } }],
-      variables: broadcasting,
-      permissions: [...accessTo(data, accessOfOthers['deliver-messages']), sockets.manageConnections],
+      variables: broadcasting.variables,
+      permissions: [...accessTo(data, accessOfOthers['deliver-messages']), ...broadcasting.permissions],
     });
     const roomChanges = new StreamReader(this, 'RoomChanges', {
       name: 'room-changes',
@@ -69,14 +75,14 @@ export class RealtimeStack extends Stack {
         },
       ],
       variables: {
-        ...broadcasting,
+        ...broadcasting.variables,
         ...announcements.variables,
         PRESENCE_QUEUE_URL: presence.queue.queueUrl,
         EVENT_BUS_NAME: bus.eventBusName,
       },
       permissions: [
         ...accessTo(data, accessOfOthers['room-changes']),
-        sockets.manageConnections,
+        ...broadcasting.permissions,
         ...announcements.permissions,
         publish,
         { actions: ['sqs:SendMessage'], resources: [presence.queue.queueArn] },
@@ -87,6 +93,7 @@ export class RealtimeStack extends Stack {
     this.sockets = sockets;
     this.deliverMessages = deliverMessages;
     this.roomChanges = roomChanges;
+    this.fanOut = fanOut;
     this.presence = presence;
     this.announcements = announcements;
     new CfnOutput(this, 'WebSocketUrl', { value: sockets.url });

@@ -1,13 +1,14 @@
 import type { RequestListener } from 'node:http';
 import { AwsError, answerError, isSigned } from './aws-request.ts';
 import type { EventBuses } from './event-bus.ts';
+import { isForLambda, type LambdaApi } from './lambda-api.ts';
 import type { Log } from './log.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { SqsServer } from './sqs.ts';
 
-/** One endpoint for SQS, EventBridge and EventBridge Scheduler: which of them is meant follows from the request. */
+/** One endpoint for SQS, EventBridge, EventBridge Scheduler and Lambda: which of them is meant follows from the request. */
 export function createAwsEndpoint(
-  services: { sqs: SqsServer; buses: EventBuses; scheduler: Scheduler },
+  services: { sqs: SqsServer; buses: EventBuses; scheduler: Scheduler; lambda: LambdaApi },
   log: Log,
 ): RequestListener {
   return (request, response) => {
@@ -19,8 +20,9 @@ export function createAwsEndpoint(
     };
     if (!isSigned(request))
       return refuse(new AwsError(403, 'MissingAuthenticationToken', 'The request is not signed.'));
-    if (typeof target === 'string' && target.startsWith('AmazonSQS.')) return services.sqs.handle(request, response);
-    const service = typeof target === 'string' ? services.buses : services.scheduler;
+    const { sqs, buses, lambda, scheduler } = services;
+    if (typeof target === 'string' && target.startsWith('AmazonSQS.')) return sqs.handle(request, response);
+    const service = target !== undefined ? buses : isForLambda(request.url ?? '') ? lambda : scheduler;
     service.handle(request, response).catch(refuse);
   };
 }

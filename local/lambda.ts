@@ -58,7 +58,7 @@ const MAX_CONCURRENCY = 10;
 /** How long a function may take to load (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html). */
 const INIT_MS = 10_000;
 /** Lambda's limit for a synchronous invocation's event and for its result, in bytes. */
-const MAX_PAYLOAD_BYTES = 6 * 1024 * 1024;
+export const MAX_PAYLOAD_BYTES = 6 * 1024 * 1024;
 
 /**
  * A function that runs on this machine as Lambda would run it: in execution environments that start when needed, take one

@@ -7,6 +7,7 @@ import { type BusEvent, createEventBuses } from './event-bus.ts';
 import { type EventSourceMapping, readEventSourceMappings } from './event-source-mapping.ts';
 import { createAsyncInvoke } from './invoke-async.ts';
 import type { LocalFunction } from './lambda.ts';
+import { createLambdaApi } from './lambda-api.ts';
 import { listen } from './listen.ts';
 import type { LocalUrls } from './local-urls.ts';
 import type { Log } from './log.ts';
@@ -29,7 +30,7 @@ import { createWebSocketGateway, type WebSocketGateway } from './websocket-gatew
 export interface Realtime {
   /** URL of the WebSocket API. */
   readonly ws: string;
-  /** Variables that functions need to find SQS, EventBridge and EventBridge Scheduler here. */
+  /** Variables that functions need to find SQS, EventBridge, EventBridge Scheduler and Lambda here. */
   readonly environment: Readonly<Record<string, string>>;
   /** Where URLs in the templates lead. */
   readonly urls: LocalUrls;
@@ -108,7 +109,7 @@ export async function openRealtime(options: {
           log,
         }),
       );
-      serveAws = createAwsEndpoint({ sqs, buses, scheduler }, log);
+      serveAws = createAwsEndpoint({ sqs, buses, scheduler, lambda: createLambdaApi(functions) }, log);
       for (const queue of queues) await createQueue(client, queue);
 
       const functionOf = ({ functionName }: EventSourceMapping): LocalFunction => {
@@ -148,6 +149,7 @@ export async function openRealtime(options: {
         AWS_ENDPOINT_URL_SQS: aws.url,
         AWS_ENDPOINT_URL_EVENTBRIDGE: aws.url,
         AWS_ENDPOINT_URL_SCHEDULER: aws.url,
+        AWS_ENDPOINT_URL_LAMBDA: aws.url,
       },
       urls: {
         [`https://${host}`]: sockets.url,

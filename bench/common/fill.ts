@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
 import { ulid } from 'ulid';
-import { dynamodb, tableName } from '../../core/store/client.ts';
 import { messageKey, participantKey, roomKey, sentKey, userRoomKey } from '../../core/store/keys.ts';
 import { appendMessage } from '../../core/store/messages.ts';
 import { get } from '../../core/store/read.ts';
+import { writeItems } from '../../test/support/fill.ts';
 import { newRoom, type Room, send } from './world.ts';
 
 /*
@@ -19,29 +18,6 @@ export interface Scale {
   readonly rooms: number;
   /** Messages in its chat. */
   readonly messages: number;
-}
-
-/** DynamoDB's limit for one BatchWriteItem. */
-const BATCH = 25;
-/** Batches that are under way together: more do not make DynamoDB Local faster. */
-const AT_ONCE = 4;
-
-async function write(items: Iterable<object>): Promise<void> {
-  const source = items[Symbol.iterator]();
-  const worker = async (): Promise<void> => {
-    for (;;) {
-      const batch: object[] = [];
-      for (let next = source.next(); !next.done; next = source.next()) {
-        batch.push(next.value);
-        if (batch.length === BATCH) break;
-      }
-      if (batch.length === 0) return;
-      await dynamodb.send(
-        new BatchWriteCommand({ RequestItems: { [tableName()]: batch.map((Item) => ({ PutRequest: { Item } })) } }),
-      );
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }
 
 async function model<T extends object>(item: Promise<T | undefined>): Promise<T> {
@@ -62,7 +38,7 @@ export async function roomOf({ participants, rooms, messages }: Scale): Promise<
       yield { ...participant, ...keys, participant_id };
     }
   }
-  await write(others());
+  await writeItems(others());
 
   const other = await send('createRoom', { as: admin, body: { name: 'Another room' } });
   const otherId = String(other.room_id);
@@ -74,7 +50,7 @@ export async function roomOf({ participants, rooms, messages }: Scale): Promise<
       yield { ...inIt, ...participantKey(id, admin), ...userRoomKey(id, admin), room_id: id };
     }
   }
-  await write(more());
+  await writeItems(more());
 
   const now = new Date().toISOString();
   const said = { room_id, sender_id: member, client_message_id: randomUUID(), text: 'x'.repeat(100), now };
@@ -91,6 +67,6 @@ export async function roomOf({ participants, rooms, messages }: Scale): Promise<
       if (n % 10 === 0) yield { ...sent, ...sentKey(room_id, member, client_message_id), message_id };
     }
   }
-  await write(history());
+  await writeItems(history());
   return room;
 }

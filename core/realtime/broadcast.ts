@@ -1,48 +1,82 @@
 import type { RoomEvent } from '../contract/realtime.ts';
 import { count } from '../metrics/emf.ts';
-import { epochSeconds } from '../rules/time.ts';
-import { connectionsOf, dropConnection } from '../store/connections.ts';
-import type { ConnectionItem } from '../store/items.ts';
-import { close, post } from './gateway.ts';
-import { forEachBounded } from './pool.ts';
+import { connectionsOf, type Recipient } from '../store/connections.ts';
+import {
+  add,
+  CONNECTIONS_AT_ONCE,
+  type Counts,
+  giveUpAll,
+  noCounts,
+  type Slice,
+  type Task,
+  workOn,
+} from './deliver.ts';
+import { handOn } from './hand-on.ts';
+import { pool, slicesOf } from './pool.ts';
 
-/** Connections that are posted to at the same time: the knee of the curve that `npm run bench:fanout` draws. */
-export const CONNECTIONS_AT_ONCE = 100;
+/** Posts that one invocation makes: a third of a second's work, by `npm run bench:fanout`. */
+const POSTS_A_SLICE = 500;
+/** Fewer connections than this do not keep an invocation busy, however much each is sent: it waits for answers. */
+const LEAST_SLICE = 25;
 
-export interface Broadcast {
-  /** Frames that connections took. */
-  sent: number;
-  /** Connections that are gone. */
-  gone: number;
-  /** Frames, each the first that a connection did not take. */
-  failed: number;
-  /** Connections that took at least one frame. */
-  receivers: number;
+/** How many connections are in a slice where each is sent so many frames. */
+export const sliceSize = (frames: number): number =>
+  Math.max(LEAST_SLICE, Math.floor(POSTS_A_SLICE / Math.max(1, frames)));
+
+export interface Broadcast extends Counts {
+  /** Slices of the connections that other invocations have worked on. */
+  slices: number;
+}
+
+/** For benchmarks. */
+export interface BroadcastOptions {
+  /** Connections that are posted to at the same time. */
+  readonly atOnce?: number;
+  /** Whether this invocation does it all. */
+  readonly alone?: boolean;
 }
 
 /**
- * Gives up a connection that is gone, or may no longer listen. That this fails must not have the batch tried again, which
- * would send everything to everybody once more: what is left of the connection is found at the next broadcast.
+ * Does something to every connection of a room. The first slice of them is done here while the others are read; so is what does
+ * not fill a slice, so that a room that is not large takes no other invocation. Each further slice is handed to one of its
+ * own, and all are waited for: what comes next for the room finds nobody who has not had this. Its order is that of storage, then,
+ * for every connection, whoever posted to it.
+ *
+ * A slice that nobody else would begin is done here. One that may have been begun, and came to no end, is given up: who knows
+ * what its clients have had? To send all of it again, in this invocation or by having the batch tried again, would be to send
+ * it to everybody twice, for a failure that concerns a few. (Closing a connection twice does no harm.)
+ *
+ * Fails only where the connections cannot be read, after what has been started has ended.
  */
-async function drop({ room_id, connection_id, participant_id }: ConnectionItem, now: string): Promise<void> {
-  try {
-    await dropConnection({ room_id, connection_id, user_id: participant_id, now });
-  } catch (error) {
-    console.error({ action: 'drop', room_id, connection_id, error: error instanceof Error ? error.message : error });
-  }
-}
+async function spread(
+  room_id: string,
+  task: Task,
+  { atOnce = CONNECTIONS_AT_ONCE, alone = false }: BroadcastOptions = {},
+): Promise<Broadcast> {
+  const counts: Broadcast = { ...noCounts(), slices: 0 };
+  const run = pool(atOnce);
+  const size = sliceSize(task.kind === 'tell' ? task.events.length : 1);
 
-async function deliver(connection: ConnectionItem, frames: readonly string[], now: string, counts: Broadcast) {
-  const giveUp = () => Promise.all([drop(connection, now), close(connection.connection_id)]);
-  if (connection.token_expires_at <= epochSeconds(now)) return void (await giveUp());
-  for (const frame of frames) {
-    const delivery = await post(connection.connection_id, frame);
-    counts[delivery]++;
-    if (delivery === 'sent' && frame === frames[0]) counts.receivers++;
-    if (delivery === 'gone') return drop(connection, now);
-    // A frame that is lost must not be followed by others: the client sees the closed socket, comes back, and catches up.
-    if (delivery === 'failed') return void (await giveUp());
+  async function byAnother(slice: Slice): Promise<Counts> {
+    const outcome = await handOn(slice);
+    if (outcome === 'refused' || (outcome === 'lost' && task.kind === 'close')) return workOn(slice, run);
+    if (outcome === 'lost') return giveUpAll(slice, run);
+    counts.slices++;
+    return outcome;
   }
+
+  const started: Promise<void>[] = [];
+  const start = (recipients: readonly Recipient[]) => {
+    const slice: Slice = { room_id, recipients, task };
+    const here = alone || started.length === 0 || recipients.length < size;
+    started.push((here ? workOn(slice, run) : byAnother(slice)).then((more) => add(counts, more)));
+  };
+  try {
+    for await (const recipients of slicesOf(connectionsOf(room_id), size)) start(recipients);
+  } finally {
+    await Promise.all(started);
+  }
+  return counts;
 }
 
 /**
@@ -52,17 +86,15 @@ async function deliver(connection: ConnectionItem, frames: readonly string[], no
 export async function broadcast(
   room_id: string,
   events: readonly RoomEvent[],
-  atOnce = CONNECTIONS_AT_ONCE,
+  options?: BroadcastOptions,
 ): Promise<Broadcast> {
-  const counts: Broadcast = { sent: 0, gone: 0, failed: 0, receivers: 0 };
-  if (events.length === 0) return counts;
-  const frames = events.map((event) => JSON.stringify(event));
-  const now = new Date().toISOString();
-  await forEachBounded(connectionsOf(room_id), atOnce, (connection) => deliver(connection, frames, now, counts));
+  if (events.length === 0) return { ...noCounts(), slices: 0 };
+  const counts = await spread(room_id, { kind: 'tell', events }, options);
   count('events', { ConnectionsGone: counts.gone, DeliveriesFailed: counts.failed });
   return counts;
 }
 
 /** Closes every connection that has joined a room. What is known of them goes when they disconnect. */
-export const closeRoom = (room_id: string): Promise<void> =>
-  forEachBounded(connectionsOf(room_id), CONNECTIONS_AT_ONCE, ({ connection_id }) => close(connection_id));
+export async function closeRoom(room_id: string): Promise<void> {
+  await spread(room_id, { kind: 'close' });
+}

@@ -5,6 +5,7 @@ import {
   GoneException,
   PostToConnectionCommand,
 } from '@aws-sdk/client-apigatewaymanagementapi';
+import { statusOf } from '../aws/status-of.ts';
 import { env } from '../env.ts';
 import { backoffMs } from '../store/backoff.ts';
 
@@ -19,6 +20,11 @@ import { backoffMs } from '../store/backoff.ts';
 const POST_TIMEOUT_MS = 3_000;
 const CLOSE_TIMEOUT_MS = 1_000;
 const POST_ATTEMPTS = 4;
+/**
+ * Being throttled is no fault of the connection: all posts of an account share a quota, which a few large rooms can use up for a
+ * second or two. These tries wait two seconds, as a rule.
+ */
+const THROTTLED_ATTEMPTS = 12;
 /** What the SDK's `requestTimeout` fails with; `connectionTimeout` and closed sockets have other codes, or none. */
 const NO_ANSWER = 'ETIMEDOUT';
 /** Sockets to the gateway: more than are ever posted to at the same time, so that none waits for another. */
@@ -46,11 +52,6 @@ export const gateway = (): ApiGatewayManagementApiClient => {
 /** `gone`: there is no such connection any more. `failed`: it, or the gateway, did not take the frame in time. */
 export type Delivery = 'sent' | 'gone' | 'failed';
 
-const statusOf = (error: unknown): number | undefined =>
-  error instanceof Error && '$metadata' in error
-    ? (error.$metadata as { httpStatusCode?: number }).httpStatusCode
-    : undefined;
-
 /**
  * Whether another try may fare better. Without a status, it is the network that failed: where a function has been asleep, it
  * finds the sockets that it had to the gateway closed; where it has just started, making a hundred takes its time. But who
@@ -70,7 +71,8 @@ export async function post(connection_id: string, frame: string): Promise<Delive
       return 'sent';
     } catch (error) {
       if (error instanceof GoneException) return 'gone';
-      if (!isPassing(error) || attempt === POST_ATTEMPTS) {
+      const attempts = statusOf(error) === 429 ? THROTTLED_ATTEMPTS : POST_ATTEMPTS;
+      if (!isPassing(error) || attempt >= attempts) {
         console.error({
           action: 'post',
           connection_id,

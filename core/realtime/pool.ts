@@ -1,27 +1,32 @@
-/**
- * Runs `work` for every item of the pages, at most `bound` at a time. The next page is fetched while the last is worked on.
- * Fails with the first error, of `work` or of the pages, after what has been started has ended.
- */
-export async function forEachBounded<Item>(
-  pages: AsyncIterable<readonly Item[]>,
-  bound: number,
-  work: (item: Item) => Promise<void>,
-): Promise<void> {
-  const running = new Set<Promise<void>>();
-  const failures: unknown[] = [];
-  try {
-    for await (const page of pages) {
-      for (const item of page) {
-        const task = work(item)
-          .catch((error: unknown) => void failures.push(error))
-          .finally(() => running.delete(task));
-        running.add(task);
-        if (running.size >= bound) await Promise.race(running);
-      }
+/** Runs what it is given, and answers with what that gives. */
+export type Run = <T>(work: () => Promise<T>) => Promise<T>;
+
+/** Runs at most `bound` at a time; what is above waits for its turn, in order. */
+export function pool(bound: number): Run {
+  let free = bound;
+  const waiting: (() => void)[] = [];
+  return async (work) => {
+    if (free > 0) free--;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else free++;
     }
-  } catch (error) {
-    failures.push(error);
-  }
-  await Promise.all(running);
-  if (failures.length > 0) throw failures[0];
+  };
+}
+
+/** The items of all pages in slices of `size`, each as soon as there are enough for it. The last may be smaller. */
+export async function* slicesOf<Item>(pages: AsyncIterable<readonly Item[]>, size: number): AsyncGenerator<Item[]> {
+  let slice: Item[] = [];
+  for await (const page of pages)
+    for (const item of page) {
+      slice.push(item);
+      if (slice.length < size) continue;
+      yield slice;
+      slice = [];
+    }
+  if (slice.length > 0) yield slice;
 }

@@ -136,9 +136,14 @@ export async function settlePresence(room_id: string, participant_id: string, le
   return done;
 }
 
+/** What has to be known of a connection to send it something, or to give it up. */
+export type Recipient = Pick<ConnectionItem, 'connection_id' | 'participant_id' | 'token_expires_at'>;
+
 /** The connections that have joined a room, page by page: consistent, so that who has just joined misses nothing. */
-export const connectionsOf = (room_id: string): AsyncGenerator<ConnectionItem[]> =>
-  queryAll<ConnectionItem>({
+export const connectionsOf = (room_id: string): AsyncGenerator<Recipient[]> =>
+  queryAll<Recipient>({
+    // It costs as much as all of the item, but of a large room it is megabytes less to read and to hold.
+    ProjectionExpression: 'connection_id, participant_id, token_expires_at',
     KeyConditionExpression: 'PK = :room AND begins_with(SK, :connection)',
     ExpressionAttributeValues: { ':room': roomPartition(room_id), ':connection': CONNECTION },
     ConsistentRead: true,

@@ -83,7 +83,7 @@ export async function queryPage<Item extends Partial<Key>>(
 }
 
 /** All items of one query, page by page as DynamoDB cuts them (1 MB). */
-export async function* queryAll<Item extends Key>(
+export async function* queryAll<Item extends object>(
   query: Omit<QueryCommandInput, 'TableName' | 'Limit' | 'ExclusiveStartKey'>,
 ): AsyncGenerator<Item[]> {
   let start: QueryCommandInput['ExclusiveStartKey'];

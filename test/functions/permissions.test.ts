@@ -3,13 +3,17 @@ import type { DynamoDBRecord } from 'aws-lambda';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { allRoutes, kebab } from '../../core/contract/index.ts';
 import type { ActionName } from '../../core/contract/realtime.ts';
+import { sliceSize } from '../../core/realtime/broadcast.ts';
 import { handler as announce } from '../../functions/events/announce.ts';
 import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
+import { handler as fanOut } from '../../functions/events/fan-out.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
 import { allEntries } from '../../lib/entries.ts';
 import { deployedPermissions } from '../infrastructure/permissions.ts';
 import { behind } from '../support/behind.ts';
+import { type FanOut, startFanOut } from '../support/fan-out.ts';
+import { haveJoined } from '../support/fill.ts';
 import { data, invoke, type Operation, type Request } from '../support/invoke.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { queueEvent } from '../support/queue-event.ts';
@@ -32,14 +36,15 @@ const note = (name: string, permissions: Iterable<string>) => {
 
 let management: Management;
 let services: Services;
+let largeRooms: FanOut;
 beforeAll(async () => {
-  [management, services] = await Promise.all([startManagement(), startServices()]);
+  [management, services, largeRooms] = await Promise.all([startManagement(), startServices(), startFanOut()]);
   process.env.CALLBACK_URL = management.url;
   await everyEndpoint();
   await everyAction();
   await everyEvent();
 });
-afterAll(() => Promise.all([management.close(), services.close()]));
+afterAll(() => Promise.all([management.close(), services.close(), largeRooms.close()]));
 
 async function everyEndpoint(): Promise<void> {
   const call = async (operation: Operation, request: Request) => {
@@ -107,12 +112,28 @@ async function everyEvent(): Promise<void> {
     const [, gone, deaf] = [await joined(room_id, admin), await joined(room_id, admin), await joined(room_id, member)];
     management.fate(gone.connection_id, 410);
     management.fate(deaf.connection_id, 500);
+    // So many that not all are told by the same invocation.
+    await haveJoined(
+      room_id,
+      Array.from({ length: 2 * sliceSize(1) }, () => `${randomUUID()}=`),
+      admin,
+    );
     return world;
   };
 
   const world = await listening();
   const messages = await recorded(() => sent(world.room_id, world.admin));
   note('deliver-messages', (await behind('deliver-messages', () => deliverMessages(messagesIn(messages)))).trace.used);
+
+  const slices = largeRooms.slices();
+  expect(slices.length).toBeGreaterThan(0);
+  for (const slice of slices) {
+    // Some of it is gone, and some does not listen.
+    const [gone, deaf] = slice.recipients;
+    management.fate(gone?.connection_id ?? '', 410);
+    management.fate(deaf?.connection_id ?? '', 500);
+    note('fan-out', (await behind('fan-out', () => fanOut(slice))).trace.used);
+  }
 
   // Its end gets a schedule, then another one, then none; its connections are told, and closed.
   let timed = world;

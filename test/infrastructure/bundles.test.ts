@@ -17,8 +17,9 @@ import { UsageError } from '../../lib/usage-error.ts';
 const BUDGET = 225_000;
 const BUDGETS: Readonly<Record<string, number>> = {
   message: 383_000,
-  'room-changes': 313_000,
-  announce: 266_000,
+  'deliver-messages': 295_000,
+  'room-changes': 382_000,
+  announce: 335_000,
   authorizer: 41_500,
   connect: 19_000,
 };
@@ -28,9 +29,10 @@ const CLIENTS: Readonly<Record<string, readonly string[]>> = {
   authorizer: [],
   connect: [],
   message: ['dynamodb', 's3'],
-  'deliver-messages': ['apigatewaymanagementapi', 'dynamodb'],
-  'room-changes': ['apigatewaymanagementapi', 'dynamodb', 'eventbridge', 'scheduler', 'sqs'],
-  announce: ['apigatewaymanagementapi', 'dynamodb', 'eventbridge'],
+  'deliver-messages': ['apigatewaymanagementapi', 'dynamodb', 'lambda'],
+  'fan-out': ['apigatewaymanagementapi', 'dynamodb'],
+  'room-changes': ['apigatewaymanagementapi', 'dynamodb', 'eventbridge', 'lambda', 'scheduler', 'sqs'],
+  announce: ['apigatewaymanagementapi', 'dynamodb', 'eventbridge', 'lambda'],
 };
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));

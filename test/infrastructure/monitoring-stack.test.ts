@@ -50,15 +50,17 @@ function functionOf(name: string): { timeout: number; exported: string } {
 }
 const isOf = (dimensions: unknown, id: string): boolean => JSON.stringify(dimensions).includes(id);
 
-const BEHIND = ['deliver-messages', 'room-changes', 'presence', 'announce'];
-const READERS = BEHIND.slice(0, 2);
+const PUT_ASIDE = ['deliver-messages', 'room-changes', 'presence', 'announce'];
+const BEHIND = [...PUT_ASIDE, 'fan-out'];
+const READERS = PUT_ASIDE.slice(0, 2);
 /** The alarms there are. Their names are written into other systems: none of them goes or is renamed. */
 const KEYS = [
   'http-5xx',
   'http-latency',
   'websocket-errors',
   'websocket-latency',
-  ...BEHIND.flatMap((name) => [`${name}-errors`, `${name}-duration`, `${name}-dead-letters`]),
+  ...BEHIND.flatMap((name) => [`${name}-errors`, `${name}-duration`]),
+  ...PUT_ASIDE.map((name) => `${name}-dead-letters`),
   ...READERS.map((name) => `${name}-behind`),
   'presence-behind',
   'schedules',
@@ -173,7 +175,7 @@ describe('the runbook', () => {
       .filter((text) => text.includes('console.'))
       .join('\n');
     // Counts of a broadcast are spread into its line.
-    const counts = ['sent', 'gone', 'failed', 'receivers'];
+    const counts = ['sent', 'gone', 'failed', 'receivers', 'slices'];
     for (const field of asked)
       if (!counts.includes(field)) expect(code, field).toMatch(new RegExp(`[{\\s]${field}(:|,| })`));
   });
@@ -233,8 +235,10 @@ describe.each(BEHIND)('alarms of %s', (name) => {
     expect(isOf(metricsOf(properties)[0]?.dimensions, exported)).toBe(true);
     expect(at(properties, 'Threshold')).toBe(timeout * 800);
   });
+});
 
-  it('dead letters: a single one', () => {
+describe('alarms of dead letters', () => {
+  it.each(PUT_ASIDE)('%s: a single one', (name) => {
     const properties = alarm(`${name}-dead-letters`);
     expect(metricsOf(properties)).toMatchObject([
       { name: 'AWS/SQS ApproximateNumberOfMessagesVisible', statistic: 'Maximum' },

@@ -44,6 +44,7 @@ const REALTIME_LOGS = [
   'DefaultLogs',
   'DeliverMessagesLogs',
   'DisconnectLogs',
+  'FanOutLogs',
   'JoinLogs',
   'LeaveLogs',
   'MessageLogs',

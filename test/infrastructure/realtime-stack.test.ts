@@ -67,9 +67,13 @@ const on = (service: string, resource: unknown, ...actions: string[]): Allowed[]
 /** Items of these kinds of partitions alone. */
 const items = (partitions: readonly string[], ...actions: string[]): Allowed[] =>
   actions.map((action) => [`dynamodb:${action}`, table, within(partitions)]);
+const manageConnections: Allowed[] = ['POST', 'DELETE'].flatMap((method) =>
+  on('execute-api', connections(method), 'ManageConnections'),
+);
 const broadcasting: Allowed[] = [
   ...items(['ROOM'], 'Query', 'UpdateItem', 'DeleteItem'),
-  ...['POST', 'DELETE'].flatMap((method) => on('execute-api', connections(method), 'ManageConnections')),
+  ...manageConnections,
+  ...on('lambda', arnOf(functionOf('fan-out').id), 'InvokeFunction'),
 ];
 const reading: Allowed[] = on('dynamodb', stream, 'DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams');
 
@@ -80,6 +84,7 @@ const CALLBACK_URL = {
     ['https://', { Ref: api }, '.execute-api.', { Ref: 'AWS::Region' }, '.', { Ref: 'AWS::URLSuffix' }, '/v1'],
   ],
 };
+const FAN_OUT_FUNCTION_ARN = arnOf(functionOf('fan-out').id);
 const EVENT_BUS_NAME = { Ref: bus.id };
 
 interface Expected {
@@ -122,7 +127,7 @@ const expected: Readonly<Record<string, Expected>> = {
   'deliver-messages': {
     memory: 1_024,
     timeout: 60,
-    variables: { TABLE_NAME, CALLBACK_URL },
+    variables: { TABLE_NAME, CALLBACK_URL, FAN_OUT_FUNCTION_ARN },
     allowed: [...broadcasting, ...reading, ...on('sqs', arnOf(asideOf('deliver-messages')), 'SendMessage')],
   },
   'room-changes': {
@@ -131,6 +136,7 @@ const expected: Readonly<Record<string, Expected>> = {
     variables: {
       TABLE_NAME,
       CALLBACK_URL,
+      FAN_OUT_FUNCTION_ARN,
       PRESENCE_QUEUE_URL: { Ref: presenceQueue },
       EVENT_BUS_NAME,
       SCHEDULE_GROUP: 'rooms-dev',
@@ -153,6 +159,12 @@ const expected: Readonly<Record<string, Expected>> = {
       ['iam:PassRole', arnOf(scheduleRole[0]), { StringEquals: { 'iam:PassedToService': 'scheduler.amazonaws.com' } }],
     ],
   },
+  'fan-out': {
+    memory: 1_024,
+    timeout: 30,
+    variables: { TABLE_NAME, CALLBACK_URL },
+    allowed: [...items(['ROOM'], 'UpdateItem', 'DeleteItem'), ...manageConnections],
+  },
   presence: {
     variables: { TABLE_NAME },
     allowed: [
@@ -163,7 +175,7 @@ const expected: Readonly<Record<string, Expected>> = {
   announce: {
     memory: 1_024,
     timeout: 60,
-    variables: { TABLE_NAME, CALLBACK_URL, EVENT_BUS_NAME },
+    variables: { TABLE_NAME, CALLBACK_URL, FAN_OUT_FUNCTION_ARN, EVENT_BUS_NAME },
     allowed: [
       ...broadcasting,
       ...items(['ROOM'], 'GetItem'),
@@ -417,7 +429,13 @@ describe('concurrency', () => {
     );
 
   it('is reserved in prod for what a flood would starve, or starve others with', () => {
-    expect(reserved(prod)).toEqual({ 'deliver-messages': 100, 'room-changes': 100, announce: 50, disconnect: 150 });
+    expect(reserved(prod)).toEqual({
+      'deliver-messages': 100,
+      'room-changes': 100,
+      'fan-out': 150,
+      announce: 50,
+      disconnect: 150,
+    });
   });
 
   it('is left to Lambda in dev, whose account may be a new one', () => {

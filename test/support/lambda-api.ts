@@ -9,8 +9,23 @@ export interface ApiFunction {
   readonly patterns?: readonly object[];
 }
 
+/** What becomes of an invocation. Of all but `run` nothing reaches the function; `reset` hangs up, `hold` never answers. */
+export type Fate = 'run' | 403 | 429 | 500 | 'reset' | 'hold';
+const ERRORS = { 403: 'AccessDeniedException', 429: 'TooManyRequestsException', 500: 'ServiceException' } as const;
+
+export interface LambdaApi {
+  readonly url: string;
+  /** The invocations that were tried, in order. */
+  readonly tried: { readonly name: string; readonly event: unknown }[];
+  /** What becomes of the next invocations: the given fates one after the other, then the last one for ever. */
+  fate(...fates: readonly [Fate, ...Fate[]]): void;
+  close(): Promise<void>;
+}
+
 /** Invoke and ListEventSourceMappings of Lambda's API: a function that throws is answered as Lambda answers it. */
-export async function startLambdaApi(functions: Readonly<Record<string, ApiFunction>>) {
+export async function startLambdaApi(functions: Readonly<Record<string, ApiFunction>>): Promise<LambdaApi> {
+  const fates: Fate[] = [];
+  const tried: LambdaApi['tried'] = [];
   const server = createServer(async (req, res) => {
     const url = new URL(req.url ?? '', 'http://localhost');
     const body = await text(req);
@@ -21,9 +36,17 @@ export async function startLambdaApi(functions: Readonly<Record<string, ApiFunct
         .writeHead(200, { 'content-type': 'application/json' })
         .end(JSON.stringify({ EventSourceMappings: [{ FilterCriteria: { Filters } }] }));
     }
-    const [, name = ''] = /\/functions\/([^/]+)\/invocations$/.exec(url.pathname) ?? [];
+    const refuse = (status: number, exception: string) =>
+      void res.writeHead(status, { 'x-amzn-errortype': exception }).end('{}');
+    const [, called = ''] = /\/functions\/([^/]+)\/invocations$/.exec(url.pathname) ?? [];
+    const name = decodeURIComponent(called);
     const fn = functions[name];
-    if (!fn) return void res.writeHead(404, { 'x-amzn-errortype': 'ResourceNotFoundException' }).end('{}');
+    if (!fn) return refuse(404, 'ResourceNotFoundException');
+    tried.push({ name, event: JSON.parse(body) });
+    const fate = (fates.length > 1 ? fates.shift() : fates[0]) ?? 'run';
+    if (fate === 'reset') return void req.socket.destroy();
+    if (fate === 'hold') return;
+    if (fate !== 'run') return refuse(fate, ERRORS[fate]);
     try {
       res.end(JSON.stringify((await fn.handler(JSON.parse(body) as never)) ?? null));
     } catch (error) {
@@ -35,6 +58,8 @@ export async function startLambdaApi(functions: Readonly<Record<string, ApiFunct
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    tried,
+    fate: (...all) => void fates.splice(0, fates.length, ...all),
     async close() {
       server.close();
       server.closeAllConnections();

@@ -120,6 +120,7 @@ const PERMISSIONS: Readonly<Record<string, readonly string[]>> = {
   DeleteScheduleCommand: ['scheduler:DeleteSchedule'],
   PostToConnectionCommand: ['execute-api:ManageConnections POST'],
   DeleteConnectionCommand: ['execute-api:ManageConnections DELETE'],
+  InvokeCommand: ['lambda:InvokeFunction'],
 };
 
 /** What all clients of the SDK inherit from. */

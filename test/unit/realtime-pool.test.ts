@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { forEachBounded } from '../../core/realtime/pool.ts';
+import { pool, slicesOf } from '../../core/realtime/pool.ts';
 
 /** Work that ends when it is told to. */
 function controlled() {
@@ -31,10 +31,11 @@ async function* pages(...all: (number[] | Error)[]) {
 /** Lets everything happen that waits for nothing but its turn. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-describe('work on pages', () => {
-  test('is started up to the bound, and goes on as soon as any of it has ended', async () => {
+describe('work in a pool', () => {
+  test('is started up to the bound, and goes on, in order, as soon as any of it has ended', async () => {
     const { work, started, end, peak } = controlled();
-    const all = forEachBounded(pages([1, 2], [], [3, 4, 5]), 3, work);
+    const run = pool(3);
+    const all = Promise.all([1, 2, 3, 4, 5].map((n) => run(() => work(n))));
     await settled();
     expect(started).toEqual([1, 2, 3]);
     end(2);
@@ -48,32 +49,42 @@ describe('work on pages', () => {
     expect(peak()).toBe(3);
   });
 
-  test('is all done, also where some of it fails; the first error is thrown in the end', async () => {
+  test('that fails makes room for others all the same', async () => {
     const { work, started, end, fail } = controlled();
-    const all = forEachBounded(pages([1, 2, 3]), 1, work);
-    all.catch(() => undefined);
+    const run = pool(1);
+    const [first, second] = [run(() => work(1)), run(() => work(2))];
+    first.catch(() => undefined);
     await settled();
     fail(1);
+    await expect(first).rejects.toThrow('1 failed');
     await settled();
-    fail(2);
-    await settled();
-    end(3);
-    await expect(all).rejects.toThrow('1 failed');
-    expect(started).toEqual([1, 2, 3]);
+    expect(started).toEqual([1, 2]);
+    end(2);
+    await second;
+    // Nothing has been lost: the next one finds room at once.
+    expect(await run(async () => 'done')).toBe('done');
+  });
+});
+
+describe('slices of pages', () => {
+  async function all(slices: AsyncIterable<number[]>): Promise<number[][]> {
+    const found: number[][] = [];
+    for await (const slice of slices) found.push(slice);
+    return found;
+  }
+
+  test('have a size, whatever that of the pages, and the last has what is left', async () => {
+    expect(await all(slicesOf(pages([1, 2], [], [3, 4, 5, 6, 7]), 3))).toEqual([[1, 2, 3], [4, 5, 6], [7]]);
+    expect(await all(slicesOf(pages([1, 2], [3, 4]), 2))).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+    expect(await all(slicesOf(pages([]), 2))).toEqual([]);
   });
 
-  test('that has been started is waited for where a page cannot be had', async () => {
-    const { work, end, under } = controlled();
-    let over = false;
-    const all = forEachBounded(pages([1, 2], new Error('no page')), 5, work).finally(() => {
-      over = true;
-    });
-    all.catch(() => undefined);
-    await settled();
-    end(1);
-    await settled();
-    expect([over, under()]).toEqual([false, 1]);
-    end(2);
-    await expect(all).rejects.toThrow('no page');
+  test('are had as soon as they are full, though the next page cannot be', async () => {
+    const slices = slicesOf(pages([1, 2, 3], new Error('no page')), 2);
+    expect(await slices.next()).toEqual({ done: false, value: [1, 2] });
+    await expect(slices.next()).rejects.toThrow('no page');
   });
 });

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import {
   CreateScheduleCommand,
   type CreateScheduleCommandInput,
@@ -17,7 +18,8 @@ import { createAwsEndpoint } from '../../../local/aws-endpoint.ts';
 import { createEventBuses } from '../../../local/event-bus.ts';
 import type { EventSourceMapping } from '../../../local/event-source-mapping.ts';
 import { createAsyncInvoke } from '../../../local/invoke-async.ts';
-import type { LocalFunction } from '../../../local/lambda.ts';
+import { type LocalFunction, MAX_PAYLOAD_BYTES } from '../../../local/lambda.ts';
+import { createLambdaApi } from '../../../local/lambda-api.ts';
 import { listen } from '../../../local/listen.ts';
 import { startQueueMapping } from '../../../local/queue-mapping.ts';
 import { callAt, oneOffTime } from '../../../local/schedule-time.ts';
@@ -25,7 +27,7 @@ import { startScheduler } from '../../../local/scheduler.ts';
 import { createQueue, createSqs, type Queue } from '../../../local/sqs.ts';
 
 /*
- * The local SQS, EventBridge and EventBridge Scheduler, as AWS's own clients see them.
+ * The local SQS, EventBridge, EventBridge Scheduler and Lambda, as AWS's own clients see them.
  */
 
 const closers: (() => Promise<unknown>)[] = [];
@@ -80,7 +82,10 @@ async function start(options: { fn?: LocalFunction; file?: string } = {}) {
     file: options.file,
     log,
   });
-  const server = await listen(createAwsEndpoint({ sqs, buses, scheduler }, log), { exactly: 0 });
+  const server = await listen(
+    createAwsEndpoint({ sqs, buses, scheduler, lambda: createLambdaApi(new Map([[ARN, fn]])) }, log),
+    { exactly: 0 },
+  );
   closers.push(sqs.close, scheduler.close, server.close);
   const config = {
     endpoint: server.url,
@@ -144,6 +149,53 @@ describe('EventBridge', () => {
       );
     expect(buses.recent()).toHaveLength(1_000);
     expect(buses.recent()[0]?.detail).toEqual({ number: 10 });
+  });
+});
+
+describe('Lambda', () => {
+  const invoke = (
+    client: LambdaClient,
+    Payload: string,
+    more: { FunctionName?: string; InvocationType?: 'Event' } = {},
+  ) => client.send(new InvokeCommand({ FunctionName: ARN, Payload, ...more }));
+
+  it('invokes a function by its ARN or name, and gives what it answers', async () => {
+    const fn = functionThat((event) => ({ got: event }));
+    const { config } = await start({ fn });
+    const client = new LambdaClient(config);
+    for (const FunctionName of [ARN, 'target']) {
+      const { StatusCode, FunctionError, Payload } = await invoke(client, '{"text":"Grüße"}', { FunctionName });
+      expect([StatusCode, FunctionError]).toEqual([200, undefined]);
+      expect(JSON.parse(Payload?.transformToString() ?? '')).toEqual({ got: { text: 'Grüße' } });
+    }
+    expect(fn.events).toHaveLength(2);
+  });
+
+  it('says where a function failed, and with what', async () => {
+    const fn = functionThat(() => {
+      throw new Error('no');
+    });
+    const { config } = await start({ fn });
+    const { FunctionError, Payload } = await invoke(new LambdaClient(config), '{}');
+    expect(FunctionError).toBe('Unhandled');
+    expect(JSON.parse(Payload?.transformToString() ?? '')).toEqual({ errorType: 'Error', errorMessage: 'Error: no' });
+  });
+
+  it('refuses what Lambda would: a function that there is not, and an event that is too large', async () => {
+    const fn = functionThat();
+    const { config } = await start({ fn });
+    const client = new LambdaClient(config);
+    await expect(invoke(client, '{}', { FunctionName: 'another' })).rejects.toMatchObject(
+      failure('ResourceNotFoundException', 404),
+    );
+    await expect(invoke(client, JSON.stringify('x'.repeat(MAX_PAYLOAD_BYTES)))).rejects.toMatchObject(
+      failure('RequestTooLargeException', 413),
+    );
+    // Nobody of ours does not wait.
+    await expect(invoke(client, '{}', { InvocationType: 'Event' })).rejects.toMatchObject(
+      failure('UnknownOperationException', 400),
+    );
+    expect(fn.events).toEqual([]);
   });
 });
 
