@@ -1,25 +1,38 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { parseArgs } from 'node:util';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
 import { monotonicFactory } from 'ulid';
 import * as v from 'valibot';
 import type { RoomEvent } from '../core/contract/realtime.ts';
-import type { ConnectionItem } from '../core/store/items.ts';
-import { connectionKey, connectionRoomKey } from '../core/store/keys.ts';
+import { parseCommandLine } from '../local/command-line.ts';
 import { createTable, startDynamoDb } from '../local/dynamodb.ts';
 import { dataTemplate } from '../test/support/data-template.ts';
+import { main, number, numbers, say } from './common/command.ts';
+import { ascending, median, quantile, rounded } from './common/numbers.ts';
+import { textTable } from './common/table.ts';
+import { environment, TABLE } from './common/world.ts';
+import { type Ended, type Invocations, startInvocations } from './fanout/invocations.ts';
+import { message, start } from './fanout/processes.ts';
 
-const HELP = `Usage: npm run bench:fanout [-- options]
+const SCRIPT = 'npm run bench:fanout --';
+const HELP = `Usage: ${SCRIPT} [options]
 
 How long a chat message takes to everybody who has joined the room, from the moment in which
 deliver-messages begins to send it: to the first receiver, to half of them, to 99 in a hundred,
-and to the last. Real WebSockets, the local stack's gateway, the real SDK client, and DynamoDB
-Local; sender, gateway and receivers are a process each. Milliseconds, medians of all rounds.
+and to the last. Real WebSockets, the local stack's gateway, the real SDK clients, and DynamoDB
+Local; gateway, receivers and each invocation are a process each. Milliseconds, medians of all
+rounds.
 
-  --sizes <a,b>    connections in the room (default: 10,100,1000); growth is told against the first
-  --bounds <a,b>   connections that are posted to at the same time (default: 25,50,100,200)
+A room that is large enough is measured twice: told by one invocation, and in slices by several. On
+one machine they share its processors, which they would not on AWS. So there is also what the
+busiest of them took: milliseconds of a processor, and the most memory it had, in MB.
+
+  --sizes <a,b>    connections in the room (default: 10,100,500,1000); growth is told against the
+                   first
+  --bounds <a,b>   connections that one invocation posts to at the same time (default:
+                   25,50,100,200); those in slices are posted to as they are on AWS
+  --rooms <n>      rooms that the connections are spread over, and that all get a message at the
+                   same time (default: 1)
   --latency <ms>   what the gateway waits before it takes a post, in place of the network and
                    API Gateway (default: 15)
   --rounds <n>     messages for each line, after one that does not count (default: 7)
@@ -30,224 +43,183 @@ Local; sender, gateway and receivers are a process each. Milliseconds, medians o
 interface Settings {
   readonly sizes: readonly number[];
   readonly bounds: readonly number[];
+  readonly rooms: number;
   readonly latency: number;
   readonly rounds: number;
-  readonly json: boolean;
 }
 
-/** Times in milliseconds. */
 interface Line {
   readonly connections: number;
+  /** Connections that an invocation posts to at the same time. */
   readonly bound: number;
+  readonly invocations: number;
+  /** Milliseconds, as are the next three. */
   readonly first: number;
   readonly p50: number;
   readonly p99: number;
   readonly last: number;
+  /** Of the busiest invocation: milliseconds of a processor. */
+  readonly cpu: number;
+  /** Of the largest invocation: megabytes. */
+  readonly memory: number;
 }
 
-function settings(): Settings | undefined {
-  const { values } = parseArgs({
-    options: {
-      sizes: { type: 'string', default: '10,100,1000' },
-      bounds: { type: 'string', default: '25,50,100,200' },
-      latency: { type: 'string', default: '15' },
-      rounds: { type: 'string', default: '7' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) return undefined;
-  const numbers = (option: 'sizes' | 'bounds' | 'latency' | 'rounds', min: number, max: number): number[] => {
-    const all = values[option].split(',').map(Number);
-    if (all.every((each) => Number.isInteger(each) && each >= min && each <= max)) return all;
-    throw new TypeError(`--${option} takes whole numbers from ${min} to ${max}, not "${values[option]}"`);
-  };
-  const [latency = 0] = numbers('latency', 0, 1_000);
-  const [rounds = 1] = numbers('rounds', 1, 1_000);
-  return {
-    sizes: numbers('sizes', 1, 10_000),
-    bounds: numbers('bounds', 1, 1_000),
-    latency,
-    rounds,
-    json: values.json,
-  };
-}
-
-/** Only ends what hangs, in milliseconds. */
-const PATIENCE_MS = 120_000;
-
-/** The next message of a process that has this shape. Throws where the process ends, or does not say anything for long. */
-async function message<Schema extends v.GenericSchema>(
-  child: ChildProcess,
-  schema: Schema,
-): Promise<v.InferOutput<Schema>> {
-  const { promise, resolve, reject } = Promise.withResolvers<v.InferOutput<Schema>>();
-  const onMessage = (data: unknown) => {
-    if (v.is(schema, data)) resolve(data);
-  };
-  const onExit = (code: number | null) => reject(new Error(`${child.spawnargs[1]} ended with ${code}.`));
-  const timer = setTimeout(
-    () => reject(new Error(`${child.spawnargs[1]} has said nothing for ${PATIENCE_MS / 1_000} s.`)),
-    PATIENCE_MS,
-  );
-  child.on('message', onMessage).once('exit', onExit);
-  if (child.exitCode !== null) onExit(child.exitCode);
-  try {
-    return await promise;
-  } finally {
-    clearTimeout(timer);
-    child.off('message', onMessage).off('exit', onExit);
-  }
-}
-
-const start = (file: string, ...args: readonly (string | number)[]): ChildProcess =>
-  fork(new URL(`fanout/${file}.ts`, import.meta.url), args.map(String));
-
-const ascending = (numbers: readonly number[]): number[] => [...numbers].sort((a, b) => a - b);
-const quantile = (sorted: readonly number[], q: number): number => sorted[Math.ceil(q * sorted.length) - 1] ?? 0;
-const median = (numbers: readonly number[]): number => quantile(ascending(numbers), 0.5);
-
-async function measure(chosen: Settings, say: (text: string) => void): Promise<Line[]> {
+async function measure(chosen: Settings): Promise<Line[]> {
   say('Starting DynamoDB Local and the gateway …');
-  const [local, gateway] = [await startDynamoDb({ port: 0 }), start('gateway', chosen.latency)];
+  const [local, gateway, invocations] = [
+    await startDynamoDb({ port: 0 }),
+    start('gateway.ts', chosen.latency),
+    await startInvocations(),
+  ];
   try {
     const { url } = await message(gateway, v.object({ url: v.string() }));
-    Object.assign(process.env, {
-      AWS_REGION: 'us-east-1',
-      AWS_ACCESS_KEY_ID: 'bench',
-      AWS_SECRET_ACCESS_KEY: 'bench',
-      AWS_ENDPOINT_URL_DYNAMODB: local.url,
-      TABLE_NAME: 'rooms-bench',
-      CALLBACK_URL: `${url}/v1`,
-    });
-    await createTable(new DynamoDBClient(), 'rooms-bench', dataTemplate().table);
+    Object.assign(process.env, environment(local.url), invocations.environment, { CALLBACK_URL: `${url}/v1` });
+    await createTable(new DynamoDBClient(), TABLE, dataTemplate().table);
     const lines: Line[] = [];
     for (const size of chosen.sizes) {
       say(`Connecting ${size} …`);
-      lines.push(...(await measureSize(size, chosen, gateway, url)));
+      lines.push(...(await measureSize(size, chosen, { gateway, url, invocations })));
     }
     return lines;
   } finally {
     gateway.disconnect();
+    await invocations.close();
     await local.close();
   }
 }
 
-async function measureSize(
-  size: number,
-  { bounds, rounds }: Settings,
-  gateway: ChildProcess,
-  url: string,
-): Promise<Line[]> {
+interface Parts {
+  readonly gateway: ChildProcess;
+  readonly url: string;
+  readonly invocations: Invocations;
+}
+
+async function measureSize(size: number, settings: Settings, { gateway, url, invocations }: Parts): Promise<Line[]> {
   // Loaded only now: the clients read their endpoints from the environment.
-  const { broadcast } = await import('../core/realtime/broadcast.ts');
-  const room_id = randomUUID();
+  const [{ haveJoined }, { sliceSize }, { CONNECTIONS_AT_ONCE }] = await Promise.all([
+    import('../test/support/fill.ts'),
+    import('../core/realtime/broadcast.ts'),
+    import('../core/realtime/deliver.ts'),
+  ]);
   const ids: string[] = [];
   const collect = (data: unknown) => {
     if (v.is(v.object({ connection_id: v.string() }), data)) ids.push(data.connection_id);
   };
   gateway.on('message', collect);
-  const listeners = start('listeners', `${url.replace('http', 'ws')}/v1`, size);
+  const listeners = start('listeners.ts', `${url.replace('http', 'ws')}/v1`, size);
   try {
     await message(listeners, v.object({ ready: v.literal(true) }));
     // The gateway has accepted them all; that it says so may be on its way.
     while (ids.length < size) await message(gateway, v.object({ connection_id: v.string() }));
-    await fill(room_id, ids);
+    const rooms = Array.from({ length: settings.rooms }, () => randomUUID());
+    for (const [n, room_id] of rooms.entries())
+      await haveJoined(
+        room_id,
+        ids.filter((_, m) => m % rooms.length === n),
+      );
+
     const lines: Line[] = [];
-    const ulid = monotonicFactory();
-    for (const bound of bounds) {
-      const all: number[][] = [];
-      for (let round = 0; round <= rounds; round++) {
+    for (const bound of settings.bounds) lines.push(await line(bound, true));
+    if (size / rooms.length >= 2 * sliceSize(1)) lines.push(await line(CONNECTIONS_AT_ONCE, false));
+    return lines;
+
+    async function line(bound: number, alone: boolean): Promise<Line> {
+      const all: { times: number[]; took: Ended[] }[] = [];
+      for (let round = 0; round <= settings.rounds; round++) {
         const received = message(listeners, v.object({ times: v.array(v.number()) }));
         // Where sending fails, nobody waits for it any more.
         received.catch(() => {});
-        const sent_at = new Date().toISOString();
-        const event: RoomEvent = {
-          type: 'message',
-          room_id,
-          data: {
-            message_id: ulid(),
-            room_id,
-            sender_id: randomUUID(),
-            client_message_id: randomUUID(),
-            text: 'x'.repeat(100),
-            attachment: null,
-            sent_at,
-          },
-          sent_at,
-        };
-        const begin = performance.timeOrigin + performance.now();
-        const counts = await broadcast(room_id, [event], bound);
-        if (counts.sent < size) throw new Error(`${size - counts.sent} of ${size} did not take a message.`);
-        const times = ascending((await received).times.map((time) => time - begin));
-        // The first warms up: sockets to the gateway, compiled code.
-        if (round > 0) all.push(times);
+        const told = await invocations.run({
+          kind: 'broadcast',
+          events: rooms.map(chatMessage),
+          options: { atOnce: bound, alone },
+        });
+        const { sent } = v.parse(v.object({ sent: v.number() }), told.result);
+        if (sent < size) throw new Error(`${size - sent} of ${size} did not take a message.`);
+        const times = ascending((await received).times.map((time) => time - told.begin));
+        const took = [told, ...invocations.slices()];
+        // The first warms up: processes, sockets to the gateway, compiled code.
+        if (round > 0) all.push({ times, took });
       }
-      const over = (pick: (times: readonly number[]) => number) => median(all.map(pick));
-      lines.push({
+      const over = (pick: (round: (typeof all)[number]) => number) => median(all.map(pick));
+      return {
         connections: size,
         bound,
-        first: over((times) => times[0] ?? 0),
-        p50: over((times) => quantile(times, 0.5)),
-        p99: over((times) => quantile(times, 0.99)),
-        last: over((times) => times.at(-1) ?? 0),
-      });
+        invocations: over(({ took }) => took.length),
+        first: over(({ times }) => times[0] ?? 0),
+        p50: over(({ times }) => quantile(times, 0.5)),
+        p99: over(({ times }) => quantile(times, 0.99)),
+        last: over(({ times }) => times.at(-1) ?? 0),
+        cpu: over(({ took }) => Math.max(...took.map(({ cpu }) => cpu))),
+        memory: over(({ took }) => Math.max(...took.map(({ memory }) => memory))),
+      };
     }
-    return lines;
   } finally {
     gateway.off('message', collect);
     listeners.disconnect();
   }
 }
 
-/** Lets the connections have joined the room. */
-async function fill(room_id: string, ids: readonly string[]): Promise<void> {
-  const { dynamodb, tableName } = await import('../core/store/client.ts');
-  const items = ids.map(
-    (connection_id): ConnectionItem => ({
-      ...connectionKey(room_id, connection_id),
-      ...connectionRoomKey(room_id, connection_id),
+const ulid = monotonicFactory();
+function chatMessage(room_id: string): RoomEvent {
+  const sent_at = new Date().toISOString();
+  return {
+    type: 'message',
+    room_id,
+    data: {
+      message_id: ulid(),
       room_id,
-      connection_id,
-      participant_id: randomUUID(),
-      token_expires_at: 4_000_000_000,
-      expires_at: 4_000_000_000,
+      sender_id: randomUUID(),
+      client_message_id: randomUUID(),
+      text: 'x'.repeat(100),
+      attachment: null,
+      sent_at,
+    },
+    sent_at,
+  };
+}
+
+const HEAD = ['connections', 'bound', 'invocations', 'first', 'p50', 'p99', 'last', 'last, against the first size'];
+const table = (lines: readonly Line[]): string =>
+  textTable(
+    [...HEAD, 'busiest: CPU', 'MB'],
+    lines.map((line) => {
+      const { connections, bound, invocations, first, p50, p99, last, cpu, memory } = line;
+      const base = lines.find((each) => each.bound === bound)?.last ?? last;
+      return [
+        connections,
+        bound,
+        invocations,
+        ...[first, p50, p99, last].map((ms) => rounded(ms)),
+        `× ${(last / base).toFixed(1)}`,
+        rounded(cpu),
+        rounded(memory),
+      ];
     }),
   );
-  for (let n = 0; n < items.length; n += 25)
-    await dynamodb.send(
-      new BatchWriteCommand({
-        RequestItems: { [tableName()]: items.slice(n, n + 25).map((Item) => ({ PutRequest: { Item } })) },
-      }),
-    );
-}
 
-function table(lines: readonly Line[]): string {
-  const head = ['connections', 'bound', 'first', 'p50', 'p99', 'last', 'last, against the first size'];
-  const cells = lines.map((line) => {
-    const base = lines.find(({ bound }) => bound === line.bound)?.last ?? line.last;
-    const { connections, bound, first, p50, p99, last } = line;
-    return [
-      connections,
-      bound,
-      ...[first, p50, p99, last].map((ms) => Math.round(ms)),
-      `× ${(last / base).toFixed(1)}`,
-    ];
+await main(async () => {
+  const { values } = parseCommandLine(
+    {
+      options: {
+        sizes: { type: 'string', default: '10,100,500,1000' },
+        bounds: { type: 'string', default: '25,50,100,200' },
+        rooms: { type: 'string', default: '1' },
+        latency: { type: 'string', default: '15' },
+        rounds: { type: 'string', default: '7' },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    },
+    `${SCRIPT} --help`,
+  );
+  if (values.help) return HELP;
+  const lines = await measure({
+    sizes: numbers('sizes', values.sizes, 1, 10_000),
+    bounds: numbers('bounds', values.bounds, 1, 1_000),
+    rooms: number('rooms', values.rooms, 1, 10_000),
+    latency: number('latency', values.latency, 0, 1_000),
+    rounds: number('rounds', values.rounds, 1, 1_000),
   });
-  const widths = head.map((_, n) => Math.max(...[head, ...cells].map((line) => String(line[n]).length)));
-  const row = (line: readonly (string | number)[]) =>
-    line.map((cell, n) => String(cell).padStart(widths[n] ?? 0)).join('  ');
-  return [row(head), row(widths.map((width) => '-'.repeat(width))), ...cells.map(row)].join('\n');
-}
-
-try {
-  const chosen = settings();
-  if (chosen) {
-    const lines = await measure(chosen, (text) => console.error(text));
-    console.log(chosen.json ? JSON.stringify(lines, null, 2) : table(lines));
-  } else console.log(HELP);
-} catch (error) {
-  const usage = error instanceof TypeError;
-  console.error(usage ? `${error.message}. npm run bench:fanout -- --help says what there is.` : error);
-  process.exitCode = usage ? 2 : 1;
-}
+  return values.json ? JSON.stringify(lines, null, 2) : table(lines);
+});
