@@ -4,6 +4,7 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { monotonicFactory } from 'ulid';
 import * as v from 'valibot';
 import type { RoomEvent } from '../core/contract/realtime.ts';
+import { sliceSize } from '../core/realtime/slices.ts';
 import { parseCommandLine } from '../local/command-line.ts';
 import { createTable, startDynamoDb } from '../local/dynamodb.ts';
 import { dataTemplate } from '../test/support/data-template.ts';
@@ -96,9 +97,8 @@ interface Parts {
 
 async function measureSize(size: number, settings: Settings, { gateway, url, invocations }: Parts): Promise<Line[]> {
   // Loaded only now: the clients read their endpoints from the environment.
-  const [{ haveJoined }, { sliceSize }, { CONNECTIONS_AT_ONCE }] = await Promise.all([
+  const [{ haveJoined }, { CONNECTIONS_AT_ONCE }] = await Promise.all([
     import('../test/support/fill.ts'),
-    import('../core/realtime/broadcast.ts'),
     import('../core/realtime/deliver.ts'),
   ]);
   const ids: string[] = [];

@@ -12,16 +12,8 @@ import {
   workOn,
 } from './deliver.ts';
 import { handOn } from './hand-on.ts';
-import { pool, slicesOf } from './pool.ts';
-
-/** Posts that one invocation makes: a third of a second's work, by `npm run bench:fanout`. */
-const POSTS_A_SLICE = 500;
-/** Fewer connections than this do not keep an invocation busy, however much each is sent: it waits for answers. */
-const LEAST_SLICE = 25;
-
-/** How many connections are in a slice where each is sent so many frames. */
-export const sliceSize = (frames: number): number =>
-  Math.max(LEAST_SLICE, Math.floor(POSTS_A_SLICE / Math.max(1, frames)));
+import { pool } from './pool.ts';
+import { sliceSize, slicesOf } from './slices.ts';
 
 export interface Broadcast extends Counts {
   /** Slices of the connections that other invocations have worked on. */

@@ -3,16 +3,12 @@ import { statusOf } from '../aws/status-of.ts';
 import { env } from '../env.ts';
 import type { Counts, Slice } from './deliver.ts';
 import { pool } from './pool.ts';
+import { INVOCATIONS_AT_ONCE } from './slices.ts';
 
 /*
  * Hands slices of a large room's connections to invocations of their own, and waits for them.
  */
 
-/**
- * Invocations that this process waits for at the same time. Each makes some 1,500 posts a second, and API Gateway takes 10,000 a
- * second from an account, and 5,000 at once, unless AWS was asked for more: with many more of them, posts would be refused.
- */
-const INVOCATIONS_AT_ONCE = 8;
 /**
  * For how long an answer is waited for, in milliseconds, with the tries before: a little longer than the function may take (30 s:
  * lib/constructs/fan-out.ts), so that as a rule none still runs when the next batch begins.

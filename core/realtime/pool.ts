@@ -17,16 +17,3 @@ export function pool(bound: number): Run {
     }
   };
 }
-
-/** The items of all pages in slices of `size`, each as soon as there are enough for it. The last may be smaller. */
-export async function* slicesOf<Item>(pages: AsyncIterable<readonly Item[]>, size: number): AsyncGenerator<Item[]> {
-  let slice: Item[] = [];
-  for await (const page of pages)
-    for (const item of page) {
-      slice.push(item);
-      if (slice.length < size) continue;
-      yield slice;
-      slice = [];
-    }
-  if (slice.length > 0) yield slice;
-}

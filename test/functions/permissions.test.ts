@@ -3,7 +3,7 @@ import type { DynamoDBRecord } from 'aws-lambda';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { allRoutes, kebab } from '../../core/contract/index.ts';
 import type { ActionName } from '../../core/contract/realtime.ts';
-import { sliceSize } from '../../core/realtime/broadcast.ts';
+import { sliceSize } from '../../core/realtime/slices.ts';
 import { handler as announce } from '../../functions/events/announce.ts';
 import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
 import { handler as fanOut } from '../../functions/events/fan-out.ts';

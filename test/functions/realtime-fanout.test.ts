@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { sliceSize } from '../../core/realtime/broadcast.ts';
 import { CONNECTIONS_AT_ONCE } from '../../core/realtime/deliver.ts';
 import { gateway } from '../../core/realtime/gateway.ts';
+import { sliceSize } from '../../core/realtime/slices.ts';
 import { connectionKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { handler as announce } from '../../functions/events/announce.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { pool, slicesOf } from '../../core/realtime/pool.ts';
+import { pool } from '../../core/realtime/pool.ts';
+import { slicesOf } from '../../core/realtime/slices.ts';
 
 /** Work that ends when it is told to. */
 function controlled() {
