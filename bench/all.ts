@@ -15,7 +15,7 @@ import { PROGRAM, performanceText, summary } from './common/summary.ts';
 const HELP = `Usage: ${PROGRAM} -- [options]
 
 Runs the benchmarks one after the other, prints one table, and writes what they found to
-docs/performance: results.json, the figures of README.md, and pictures. Four to eight minutes; on a
+docs/performance: results.json, the figures of README.md, and pictures. Five to nine minutes; on a
 machine that does other things too, ratios of CPU time are all that can be trusted.
 
   --quick     fewer rounds and smaller rooms: a minute or two
@@ -39,8 +39,8 @@ const RUNS: Readonly<Record<Benchmark, Readonly<Record<Mode, readonly string[]>>
   cost: { quick: ['--quick'], default: [], full: ['--messages', '1000000'] },
   fanout: {
     quick: ['--sizes', '10,100', '--bounds', '100', '--rounds', '3'],
-    default: ['--sizes', '10,100,1000', '--bounds', '100', '--rounds', '5'],
-    full: ['--sizes', '10,100,1000,5000', '--bounds', '25,50,100,200', '--rounds', '9'],
+    default: ['--sizes', '10,100,500,1000,10000', '--bounds', '100', '--rounds', '3'],
+    full: ['--sizes', '10,100,500,1000,5000,10000', '--bounds', '25,50,100,200', '--rounds', '9'],
   },
   throughput: { quick: ['--quick'], default: [], full: ['--seconds', '60'] },
   price: { quick: [], default: [], full: [] },

@@ -35,10 +35,13 @@ const cost = v.object({
 const fanout = v.object({
   connections: v.number(),
   bound: v.number(),
+  invocations: v.number(),
   first: v.number(),
   p50: v.number(),
   p99: v.number(),
   last: v.number(),
+  cpu: v.number(),
+  memory: v.number(),
 });
 const throughput = v.object({
   requestsASecond: v.number(),

@@ -1,3 +1,4 @@
+import { INVOCATIONS_AT_ONCE, sliceSize } from '../../core/realtime/slices.ts';
 import { unitsOf } from './budget.ts';
 import { ascending, quantile, sum } from './numbers.ts';
 import { randomFrom } from './random.ts';
@@ -75,9 +76,45 @@ const INDEXED_KB = 0.25;
 /** At its busiest hour, a day's load is this many times the average. */
 const PEAK = 3;
 const PARTITION_GB = 10;
-/** Seconds that a function takes, and posts that one fan-out does in a second: npm run bench:fanout has 1,500 to 2,500. */
+/** Seconds that a function takes. */
 const FUNCTION_SECONDS = 0.025;
-export const POSTS_A_SECOND = 2_000;
+/** What a post takes of a processor, in seconds: `npm run bench:fanout`, rooms of 10,000 and of 10. */
+const POST_CPU_SECONDS = 0.00042;
+/** What a function with 1,024 MB has of a processor (https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html). */
+const PROCESSORS = 1_024 / 1_769;
+/** Posts that one invocation makes in a second. */
+export const POSTS_A_SECOND = Math.round(PROCESSORS / POST_CPU_SECONDS / 100) * 100;
+/** What a post takes until it is answered, in seconds, however little else there is to do. */
+const POST_SECONDS = 0.02;
+/** Before an invocation posts anything: it is woken, and reads the first connections. */
+const START_SECONDS = 0.02;
+/** For each connection that is read. */
+const READ_SECONDS = 0.00001;
+/** From handing on a slice to its being begun: a warm environment, 60 KB. */
+const INVOKE_SECONDS = 0.02;
+
+/** How the connections of a room are shared out where each is sent `frames` (core/realtime/broadcast.ts). */
+export function shares(participants: number, frames: number): { slice: number; handedOn: number; own: number } {
+  const slice = sliceSize(frames);
+  const handedOn = Math.max(0, Math.floor(participants / slice) - 1);
+  return { slice, handedOn, own: participants - handedOn * slice };
+}
+
+/** Seconds in which an invocation sends each of its connections so many frames: a connection takes one after the other. */
+const tellSeconds = (connections: number, frames: number): number =>
+  Math.max((connections * frames) / POSTS_A_SECOND, frames * POST_SECONDS);
+
+/** Seconds in which a room is sent so many frames by one invocation. */
+export const aloneSeconds = (participants: number, frames: number): number =>
+  START_SECONDS + participants * READ_SECONDS + tellSeconds(participants, frames);
+
+/** Seconds in which a room is sent so many frames, in slices where it is large. The account posts nothing else meanwhile. */
+export function roomSeconds(participants: number, frames: number): number {
+  const { slice, handedOn, own } = shares(participants, frames);
+  const others = Math.ceil(handedOn / INVOCATIONS_AT_ONCE) * (INVOKE_SECONDS + tellSeconds(slice, frames));
+  const posts = (participants * frames) / LIMITS.gatewayRequests.value;
+  return START_SECONDS + participants * READ_SECONDS + Math.max(tellSeconds(own, frames), others, posts);
+}
 
 const perSecond = ({ rooms, messages }: Workload): number => (rooms * messages) / HOUR;
 
@@ -99,7 +136,7 @@ export function loadsOf(workload: Workload): readonly Load[] {
   // One room: its chat is one partition key, its item, participants and connections are another.
   const ofRoom = messages / HOUR;
   // Messages that come while one is delivered are delivered together: no more than one read for each second of posting.
-  const fanOuts = Math.min(ofRoom, POSTS_A_SECOND / participants);
+  const fanOuts = Math.min(ofRoom, 1 / roomSeconds(participants, 1));
   const connectsToRoom = connects / rooms;
   const loads: Record<Limit, number> = {
     // The connection's count of frames lies elsewhere: one unit of the message's.
@@ -202,24 +239,24 @@ export function partitionHeat(workload: Workload, seconds = 60): { partitions: n
   return { partitions, mean, hottest };
 }
 
-/** Lambda hands over at most this many records of a partition key together (lib/constructs/stream-reader.ts). */
+/** Lambda hands over at most this many records of a shard together, and no more before they are done (lib/constructs/stream-reader.ts). */
 const BATCH = 100;
-/** What an invocation takes before it posts, in seconds: the stream is read four times a second, the connections once. */
+/** The stream is read four times a second, where nothing has come. */
 const POLL_SECONDS = 0.25;
-const START_SECONDS = 0.02;
+
+/** Seconds from a message's being stored to its last receiver's having it. */
+export interface Delay {
+  readonly median: number;
+  readonly p99: number;
+}
 
 /**
- * Delivers the messages of one room, which come at random: one invocation at a time, as their order demands, each with all that
- * have come meanwhile. Answers with seconds from a message's being stored to its last receiver's having it; undefined where
- * more come than can be delivered.
+ * Delivers messages that come at random, `rate` of them a second, to one invocation at a time, each with all that have come
+ * meanwhile, as many as a batch takes: the readers of a shard do, for the sake of order. `batchSeconds` says what a batch takes.
+ * Undefined where more come than can be delivered.
  */
-export function deliveryDelay(
-  participants: number,
-  messagesAnHour: number,
-  seconds = 600,
-): { median: number; p99: number } | undefined {
-  const rate = messagesAnHour / HOUR;
-  if (rate * participants >= POSTS_A_SECOND) return undefined;
+function queued(rate: number, batchSeconds: (messages: number) => number, seconds = 600): Delay | undefined {
+  if (rate * batchSeconds(BATCH) >= BATCH) return undefined;
   const random = randomFrom(2);
   const arrivals: number[] = [];
   for (let time = 0; time < seconds; time += -Math.log(1 - random()) / rate) arrivals.push(time);
@@ -230,11 +267,27 @@ export function deliveryDelay(
     const begin = Math.max(first + POLL_SECONDS * random(), free);
     let end = next;
     while (end < arrivals.length && end - next < BATCH && (arrivals[end] ?? 0) <= begin) end++;
-    free = begin + START_SECONDS + ((end - next) * participants) / POSTS_A_SECOND;
+    free = begin + batchSeconds(end - next);
     for (; next < end; next++) delays.push(free - (arrivals[next] ?? 0));
   }
   const sorted = ascending(delays);
   return { median: quantile(sorted, 0.5), p99: quantile(sorted, 0.99) };
+}
+
+/** Of the messages of one room that has a shard to itself. */
+export const deliveryDelay = (participants: number, messagesAnHour: number): Delay | undefined =>
+  queued(messagesAnHour / HOUR, (messages) => roomSeconds(participants, messages));
+
+/**
+ * Of the messages of many small rooms, which share the shards of the table's stream, one for each of its partitions. Those of a
+ * batch are told together, by one invocation: no message waits for the connections of another room, and all wait for the
+ * processor.
+ */
+export function shardDelay(workload: Workload, partitions: number): { posts: number; delay: Delay | undefined } {
+  const { participants } = workload;
+  const rate = perSecond(workload) / partitions;
+  const delay = queued(rate, (messages) => START_SECONDS + tellSeconds(messages * participants, 1), 300);
+  return { posts: rate * participants, delay };
 }
 
 /** Events that are posted when all of a room join one after the other: each is told to those who are there already. */

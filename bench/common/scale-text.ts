@@ -1,10 +1,15 @@
 import {
+  aloneSeconds,
+  type Delay,
   deliveryDelay,
   joinPosts,
   LIMITS,
   loadsOf,
   POSTS_A_SECOND,
   partitionHeat,
+  roomSeconds,
+  shardDelay,
+  shares,
   storage,
   WORKLOADS,
   type Workload,
@@ -34,18 +39,41 @@ function loads(workload: Workload): string {
 
 const seconds = (value: number): string => (value < 1 ? `${whole(value * 1_000)} ms` : `${figure(value)} s`);
 
+const delayed = (delay: Delay | undefined): string =>
+  delay ? `${seconds(delay.median)}; ${seconds(delay.p99)}` : 'never catches up';
+
 function delays(): string {
-  const sizes = [2, 10, 50, 70, 100, 1_000];
+  const sizes = [2, 10, 50, 100, 300, 1_000, 10_000];
   const rates = [60, 1_000, 10_000, 100_000];
   return markdownTable(
     ['participants', ...rates.map((rate) => `${whole(rate)} messages an hour`)],
-    sizes.map((size) => [
-      whole(size),
-      ...rates.map((rate) => {
-        const delay = deliveryDelay(size, rate);
-        return delay ? `${seconds(delay.median)}; ${seconds(delay.p99)}` : 'never catches up';
-      }),
-    ]),
+    sizes.map((size) => [whole(size), ...rates.map((rate) => delayed(deliveryDelay(size, rate)))]),
+  );
+}
+
+function largeRooms(): string {
+  return markdownTable(
+    ['participants', 'by one invocation', 'in slices', 'invocations', 'posts of the busiest'],
+    [100, 999, 1_000, 2_000, 5_000, 10_000, 50_000].map((participants) => {
+      const { slice, handedOn, own } = shares(participants, 1);
+      return [
+        whole(participants),
+        seconds(aloneSeconds(participants, 1)),
+        handedOn > 0 ? seconds(roomSeconds(participants, 1)) : '',
+        1 + handedOn,
+        whole(handedOn > 0 ? Math.max(slice, own) : own),
+      ];
+    }),
+  );
+}
+
+function shards(workload: Workload, partitions: number): string {
+  return markdownTable(
+    ['partitions', 'posts a second, each', 'of what one invocation makes', 'delay: median; 99 in a hundred'],
+    [partitions, 1.5 * partitions, 2 * partitions, 4 * partitions].map((count) => {
+      const { posts, delay } = shardDelay(workload, count);
+      return [whole(count), whole(posts), `${whole((100 * posts) / POSTS_A_SECOND)} %`, delayed(delay)];
+    }),
   );
 }
 
@@ -65,10 +93,18 @@ export function scaleText(): string {
     `100,000,000 users with ${users.roomsAUser} rooms each are ${whole(stored.gigabytes)} GB of participants, in the table and ` +
       `its index: at least ${stored.partitions} partitions by size. A user's rooms are one key of the index: a user who is added ` +
       'to more than 1,000 rooms in a second would heat it, and nobody is.',
+    '### What a large room takes',
+    `One message to all, from its being taken from the stream: by an invocation that makes ${whole(POSTS_A_SECOND)} posts a ` +
+      'second, and in slices of 500 by several, twelve at a time. Where there are many, it is the default quota of ' +
+      `${whole(LIMITS.gatewayRequests.value)} posts a second that is waited for.`,
+    largeRooms(),
     '### How late a message is',
-    'From its being stored to the last receiver: median, and 99 in a hundred. One room, whose order lets only one invocation ' +
-      `deliver at a time, ${whole(POSTS_A_SECOND)} posts a second.`,
+    'From its being stored to the last receiver: median, and 99 in a hundred. One room that has a shard of the stream to ' +
+      'itself, and the quota of posts as well; its order lets only one batch be delivered at a time.',
     delays(),
+    '### How late a message is with a million rooms',
+    'They share the shards, one a partition, each of which gives one batch at a time to its reader, of a hundred messages at most.',
+    shards(many, heat.partitions),
     '### Who comes and goes',
     `That somebody has come is told to all who are there. When 10,000 join one room, that is ${whole(joinPosts(10_000))} posts, ` +
       `${whole(joinPosts(10_000) / LIMITS.gatewayRequests.value / 60)} minutes of the account's default quota; for 1,000 it is ` +

@@ -44,12 +44,23 @@ const starts = (found: Results, kind: 'reference' | 'step'): Cell[][] =>
 const START_HEAD = ['variant', 'KB', 'load, ms', 'first invoke, ms', 'CPU, ms', 'CPU ratio'];
 
 const fanout = (found: Results): Cell[][] =>
-  found.fanout.map(({ connections, bound, first, p50, p99, last }) => [
+  found.fanout.map(({ connections, bound, invocations, first, p50, p99, last, cpu, memory }) => [
     connections,
     bound,
-    ...[first, p50, p99, last].map((ms) => rounded(ms)),
+    invocations,
+    ...[first, p50, p99, last, cpu, memory].map((value) => rounded(value)),
   ]);
-const FANOUT_HEAD = ['connections', 'bound', 'first, ms', 'p50', 'p99', 'last'];
+const FANOUT_HEAD = [
+  'connections',
+  'bound',
+  'invocations',
+  'first, ms',
+  'p50',
+  'p99',
+  'last',
+  'busiest: CPU, ms',
+  'largest: MB',
+];
 
 function flat({ cost }: Results): string {
   const sizes = [...new Set(cost.map(({ scale }) => scale.participants))].sort((a, b) => a - b);
@@ -85,7 +96,12 @@ export const summary = (found: Results): string =>
     textTable(HEAD, endpoints(found)),
     'Start and warm are ratios: against a bare DocumentClient function, and against the bare requests to DynamoDB.',
     flat(found),
-    `Fan-out: ${found.fanout.map(({ connections, p99 }) => `${connections}: p99 ${rounded(p99)} ms`).join(', ')}.`,
+    `Fan-out: ${found.fanout
+      .map(({ connections, invocations, p99, cpu }) => {
+        const by = invocations > 1 ? ` by ${invocations}` : '';
+        return `${connections}${by}: p99 ${rounded(p99)} ms, busiest CPU ${rounded(cpu)} ms`;
+      })
+      .join('; ')}.`,
     `Local stack: ${load(found)}`,
     prices(found).replaceAll('`', '"'),
   ].join('\n\n');

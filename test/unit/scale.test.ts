@@ -1,7 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { CAPACITY } from '../../bench/common/budget.ts';
-import { deliveryDelay, joinPosts, loadsOf, partitionHeat, WORKLOADS } from '../../bench/common/scale-model.ts';
+import {
+  aloneSeconds,
+  deliveryDelay,
+  joinPosts,
+  loadsOf,
+  POSTS_A_SECOND,
+  partitionHeat,
+  roomSeconds,
+  shardDelay,
+  shares,
+  WORKLOADS,
+} from '../../bench/common/scale-model.ts';
 import { PROGRAM, scaleText } from '../../bench/common/scale-text.ts';
 import { sectionOf } from '../../bench/common/section.ts';
 
@@ -42,12 +53,42 @@ describe('the delay of a message', () => {
     const median = (participants: number, messages: number) =>
       deliveryDelay(participants, messages)?.median ?? Infinity;
     expect(median(1_000, 60)).toBeGreaterThan(median(10, 60));
-    expect(median(70, 100_000)).toBeGreaterThan(median(70, 1_000));
-    expect(median(100, 100_000)).toBe(Infinity);
+    expect(median(100, 100_000)).toBeGreaterThan(median(100, 1_000));
+    // More posts than the account may make.
+    expect(median(1_000, 100_000)).toBe(Infinity);
   });
 
   test('is at least what the posts take', () => {
-    expect(deliveryDelay(1_000, 60)?.median).toBeGreaterThan(0.5);
+    expect(deliveryDelay(999, 60)?.median).toBeGreaterThan(999 / POSTS_A_SECOND);
+  });
+
+  test('with many rooms is that of shards which they share: the more partitions, the shorter', () => {
+    const at = (partitions: number) => shardDelay(many, partitions);
+    // A sixth of a million posts a second, spread.
+    expect(at(100).posts).toBeCloseTo(1_000_000 / 6 / 100, 6);
+    expect(at(100).delay).toBeUndefined();
+    expect(at(150).delay?.p99).toBeGreaterThan(at(300).delay?.p99 ?? Infinity);
+    expect(at(300).delay?.median).toBeGreaterThan(0.02);
+  });
+});
+
+describe('a large room', () => {
+  test('is shared out among invocations: no connection is left out, and the first invocation has less than two slices', () => {
+    for (const participants of [0, 1, 49, 50, 499, 999, 1_000, 1_499, 10_000])
+      for (const frames of [1, 3, 20, 100]) {
+        const { slice, handedOn, own } = shares(participants, frames);
+        expect(own + handedOn * slice).toBe(participants);
+        expect(own).toBeLessThan(2 * slice);
+      }
+    expect(shares(999, 1).handedOn).toBe(0);
+    expect(shares(10_000, 1)).toEqual({ slice: 500, handedOn: 19, own: 500 });
+  });
+
+  test('has a message in two seconds, which one invocation could not, and no sooner than the account may post', () => {
+    expect(aloneSeconds(10_000, 1)).toBeGreaterThan(2);
+    expect(roomSeconds(10_000, 1)).toBeLessThan(2);
+    expect(roomSeconds(10_000, 1)).toBeGreaterThan(1);
+    expect(roomSeconds(100, 1)).toBe(aloneSeconds(100, 1));
   });
 });
 
