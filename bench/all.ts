@@ -5,7 +5,7 @@ import { cpus, loadavg } from 'node:os';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
-import { parseCommandLine } from '../local/command-line.ts';
+import { parseCommandLine, UsageError } from '../local/command-line.ts';
 import { main, say } from './common/command.ts';
 import { startPicture } from './common/picture.ts';
 import { type Benchmark, outputs, type Results, results } from './common/results.ts';
@@ -19,6 +19,7 @@ docs/performance: results.json, the figures of README.md, and pictures. Five to 
 machine that does other things too, ratios of CPU time are all that can be trusted.
 
   --quick     fewer rounds and smaller rooms: a minute or two
+  --only <a>  runs only this benchmark, and keeps what was found of the others before
   --full      more rounds, a history of a million messages, more sizes of the fan-out: an hour
   --dry-run   write nothing
   --help      print this text
@@ -45,6 +46,13 @@ const RUNS: Readonly<Record<Benchmark, Readonly<Record<Mode, readonly string[]>>
   throughput: { quick: ['--quick'], default: [], full: ['--seconds', '60'] },
   price: { quick: [], default: [], full: [] },
 };
+
+/** Throws UsageError where there is no such benchmark. */
+function benchmark(name: string): Benchmark {
+  const found = Object.keys(RUNS).find((each): each is Benchmark => each === name);
+  if (found) return found;
+  throw new UsageError(`--only takes one of ${Object.keys(RUNS).join(', ')}, not "${name}".`);
+}
 
 const at = (file: string): string => fileURLToPath(new URL(`../docs/performance/${file}`, import.meta.url));
 
@@ -74,15 +82,24 @@ function write(found: Results): void {
   writeFileSync(at('README.md'), withSection(readFileSync(at('README.md'), 'utf8'), PROGRAM, performanceText(found)));
 }
 
+const here = (mode: Mode): Results['measured'] => ({
+  at: new Date().toISOString().slice(0, 10),
+  node: process.versions.node,
+  processor: cpus()[0]?.model ?? 'unknown',
+  processors: cpus().length,
+  busy: loadavg()[0] ?? 0,
+  mode,
+});
+
+/** What was found before, with one benchmark run again. */
+async function measureAgain(name: Benchmark, mode: Mode, draw: boolean): Promise<Results> {
+  const before: Results = JSON.parse(readFileSync(at('results.json'), 'utf8'));
+  const again = { ...before.again, [name]: here(mode) };
+  return v.parse(results, { ...before, again, [name]: await run(name, mode, draw) });
+}
+
 async function measure(mode: Mode, draw: boolean): Promise<Results> {
-  const measured = {
-    at: new Date().toISOString().slice(0, 10),
-    node: process.versions.node,
-    processor: cpus()[0]?.model ?? 'unknown',
-    processors: cpus().length,
-    busy: loadavg()[0] ?? 0,
-    mode,
-  };
+  const measured = here(mode);
   const begin = performance.now();
   const next = <Name extends Benchmark>(name: Name) => {
     say(`\n== ${name} (${Math.round((performance.now() - begin) / 1_000)} s)`);
@@ -105,6 +122,7 @@ await main(async () => {
       options: {
         quick: { type: 'boolean', default: false },
         full: { type: 'boolean', default: false },
+        only: { type: 'string' },
         'dry-run': { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -113,7 +131,9 @@ await main(async () => {
   );
   if (values.help) return HELP;
   const draw = !values['dry-run'];
-  const found = await measure(values.full ? 'full' : values.quick ? 'quick' : 'default', draw);
+  const mode = values.full ? 'full' : values.quick ? 'quick' : 'default';
+  const only = values.only === undefined ? undefined : benchmark(values.only);
+  const found = await (only ? measureAgain(only, mode, draw) : measure(mode, draw));
   if (draw) write(found);
   return summary(found);
 });

@@ -1,6 +1,7 @@
 import { KUBERNETES, PRICES } from '../prices.ts';
 import { type Counted, unitsOf } from './budget.ts';
 import { sum } from './numbers.ts';
+import { roomSeconds, shares } from './scale-model.ts';
 
 /** What is supposed of how rooms are used. Change it with the options of `npm run bench:price`. */
 export interface Assumptions {
@@ -88,9 +89,15 @@ export function priceOf(assumed: Assumptions): { roomHour: Bill; message: Bill }
   // A frame and its reply.
   const frame = (call: Counted): Bill =>
     plus([gateway(2 * PRICES.socketMessage.dollars), invocation(assumed.functionMs, MEMORY_GB), table(call)]);
+  const { slice, handedOn, own } = shares(participants, 1);
+  const tellingMs = (connections: number): number =>
+    assumed.fanOutMs + (assumed.fanOutMsPerHundred * connections) / 100;
+  // Who has handed slices on is paid for waiting.
+  const waitingMs = handedOn > 0 ? 1_000 * roomSeconds(participants, 1) : 0;
   /** One event to everybody: the connections are read, 0.4 KB each, and posted to. */
   const fanOut: Bill = plus([
-    invocation(assumed.fanOutMs + (assumed.fanOutMsPerHundred * participants) / 100, FAN_OUT_GB),
+    invocation(Math.max(tellingMs(own), waitingMs), FAN_OUT_GB),
+    times(handedOn, invocation(tellingMs(slice), FAN_OUT_GB)),
     { ...NOTHING, DynamoDB: Math.ceil((participants * 0.4) / 4) * PRICES.readUnit.dollars },
     gateway(participants * PRICES.socketMessage.dollars),
     { ...NOTHING, traffic: ((participants * assumed.messageBytes) / GB) * PRICES.egressGb.dollars },

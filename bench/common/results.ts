@@ -69,16 +69,20 @@ export const outputs = {
   price,
 } as const;
 
+const measured = v.object({
+  at: v.string(),
+  node: v.string(),
+  processor: v.string(),
+  processors: v.number(),
+  /** Processes that waited for a processor when it began: above `processors`, others were at work too. */
+  busy: v.number(),
+  mode: v.picklist(['quick', 'default', 'full']),
+});
+
 export const results = v.object({
-  measured: v.object({
-    at: v.string(),
-    node: v.string(),
-    processor: v.string(),
-    processors: v.number(),
-    /** Processes that waited for a processor when it began: above `processors`, others were at work too. */
-    busy: v.number(),
-    mode: v.picklist(['quick', 'default', 'full']),
-  }),
+  measured,
+  /** Of benchmarks that were run by themselves since. */
+  again: v.optional(v.record(v.string(), measured), {}),
   'cold-start': outputs['cold-start'],
   warm: outputs.warm,
   cost: outputs.cost,

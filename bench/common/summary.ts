@@ -85,14 +85,14 @@ const load = ({ throughput }: Results): string =>
   `${throughput.requestsASecond} requests a second, p50 ${throughput.p50} ms, p99 ${throughput.p99} ms, ` +
   `${throughput.failed} failed.`;
 
-const machine = ({ measured }: Results): string =>
+const machine = (measured: Results['measured']): string =>
   `${measured.at}, Node ${measured.node}, ${measured.processors} × ${measured.processor}, ` +
   `load ${measured.busy.toFixed(1)} at the start${measured.busy > measured.processors ? ' (others were at work: wall times say little)' : ''}.`;
 
 /** The one table of `npm run bench`, and what does not fit into it. */
 export const summary = (found: Results): string =>
   [
-    machine(found),
+    machine(found.measured),
     textTable(HEAD, endpoints(found)),
     'Start and warm are ratios: against a bare DocumentClient function, and against the bare requests to DynamoDB.',
     flat(found),
@@ -109,7 +109,8 @@ export const summary = (found: Results): string =>
 /** The same for docs/performance/README.md, with the variants that were compared. */
 export const performanceText = (found: Results): string =>
   [
-    `Measured ${machine(found)}`,
+    `Measured ${machine(found.measured)}`,
+    ...Object.entries(found.again).map(([name, measured]) => `Measured again since, ${name}: ${machine(measured)}`),
     '### Endpoints',
     markdownTable(HEAD, endpoints(found)),
     flat(found),

@@ -1,6 +1,9 @@
 import type { RoomEvent } from '../../core/contract/realtime.ts';
 import { type BroadcastOptions, broadcast } from '../../core/realtime/broadcast.ts';
 import { type Slice, workOn } from '../../core/realtime/deliver.ts';
+import { gateway } from '../../core/realtime/gateway.ts';
+import { dynamodb } from '../../core/store/client.ts';
+import { patient } from '../../test/support/patient.ts';
 
 /*
  * An execution environment, in a process of its own: does what it is told, as deliver-messages or fan-out would, and says what that
@@ -11,6 +14,9 @@ export type Job =
   /** Each event is sent to its room, all at the same time, as with a batch of the stream. */
   | { readonly kind: 'broadcast'; readonly events: readonly RoomEvent[]; readonly options: BroadcastOptions }
   | { readonly kind: 'slice'; readonly slice: Slice };
+
+// A machine that does all of this by itself, and other things too, is slower than AWS: no connection is to be given up for that.
+for (const client of [gateway(), dynamodb]) patient(client);
 
 async function work(job: Job): Promise<object> {
   if (job.kind === 'slice') return workOn(job.slice);

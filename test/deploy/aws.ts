@@ -10,8 +10,6 @@ import { CREDENTIALS, REGION } from './emulator.ts';
 
 const run = promisify(execFile);
 
-const INVENTORY = fileURLToPath(new URL('inventory.py', import.meta.url));
-
 /** Clients of the services behind the API, as an operator of the account has them. */
 export function operator({ endpoint }: Target) {
   const config = { endpoint, region: REGION, credentials: CREDENTIALS };
@@ -45,8 +43,18 @@ export type Inventory = v.InferOutput<typeof inventorySchema>;
 
 /** The names of all that there is in the account and that a deployment could leave there. */
 export async function inventory(target: Target): Promise<Inventory> {
-  const { stdout } = await run(target.python, [INVENTORY, target.endpoint, REGION], { env: environment(target) });
-  return v.parse(inventorySchema, JSON.parse(stdout));
+  return v.parse(inventorySchema, await asked(target, 'inventory.py'));
+}
+
+/** All that was logged in the groups whose name has a part in it. */
+export const logged = async (target: Target, part: string): Promise<string[]> =>
+  v.parse(names, await asked(target, 'logs.py', part));
+
+/** What a script of this folder says of the account. */
+async function asked(target: Target, script: string, ...args: string[]): Promise<unknown> {
+  const file = fileURLToPath(new URL(script, import.meta.url));
+  const { stdout } = await run(target.python, [file, target.endpoint, REGION, ...args], { env: environment(target) });
+  return JSON.parse(stdout);
 }
 
 /**

@@ -15,6 +15,7 @@ import { CreateQueueCommand, DeleteQueueCommand, ReceiveMessageCommand } from '@
 import * as v from 'valibot';
 import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { allRoutes } from '../../core/contract/index.ts';
+import { sliceSize } from '../../core/realtime/slices.ts';
 import { requestToken } from '../../local/iams.ts';
 import { type Client, connect, hangUp, Refused } from '../e2e/socket-client.ts';
 import {
@@ -27,9 +28,9 @@ import {
   transfer,
   UNACCEPTABLE_CLAIMS,
 } from '../support/scenario.ts';
-import { type Inventory, inventory, operator, reachable } from './aws.ts';
+import { type Inventory, inventory, logged, operator, reachable } from './aws.ts';
 import { cdk } from './cdk.ts';
-import { ACCOUNT, REGION } from './emulator.ts';
+import { ACCOUNT, CREDENTIALS, REGION } from './emulator.ts';
 import { progress } from './progress.ts';
 
 /*
@@ -234,6 +235,29 @@ describe.skipIf(outOfReach !== undefined)(
         await call(ALICE, 'DELETE', `/admin/room/${room_id}/participant`, { participant_ids: [BOB] });
         expect(await a.waitFor(room_id, 'participant_removed')).toMatchObject([{ data: { participant_id: BOB } }]);
         expect(await b.closed).toMatchObject({ code: 1000 });
+      });
+
+      it('tells a large room by more than one invocation', async () => {
+        const room_id = await createRoom(callers, [BOB]);
+        const client = await joined(BOB, room_id);
+        await client.waitFor(room_id, 'peer_joined');
+        // Many who are gone, before and after the one who is there: it is in the slice that is handed on.
+        Object.assign(process.env, {
+          AWS_REGION: REGION,
+          AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
+          AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
+          AWS_ENDPOINT_URL_DYNAMODB: reached().target.endpoint,
+          TABLE_NAME: outputs['rooms-dev-data'].TableName,
+        });
+        const { haveJoined } = await import('../support/fill.ts');
+        const gone = (first: string) => Array.from({ length: sliceSize(1) }, (_, n) => `${first}${n}=`);
+        await haveJoined(room_id, [...gone('!'), ...gone('~')]);
+        const sender = await joined(ALICE, room_id);
+        const reply = await sender.data('message', { room_id, client_message_id: randomUUID(), text: 'To all' });
+        expect(await client.waitFor(room_id, 'message')).toMatchObject([{ data: reply }]);
+        const lines = async () => (await logged(reached().target, 'FanOut')).filter((line) => line.includes(room_id));
+        await expect.poll(lines, { timeout: 60_000, interval: 500 }).toHaveLength(1);
+        expect((await lines())[0]).toMatch(/"action":\s*"fan_out"/);
       });
 
       it('shows who is gone, ten seconds after their connection', async () => {

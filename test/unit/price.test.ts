@@ -13,6 +13,13 @@ describe('the price', () => {
     expect(message.Lambda).toBeGreaterThan(2 * PRICES.lambdaRequest.dollars);
   });
 
+  test('of a message to a large room is that of all who tell it, and of the one who waits for them', () => {
+    const lambda = (participants: number) => priceOf({ ...ASSUMPTIONS, participants }).message.Lambda;
+    expect(lambda(999) / lambda(499)).toBeLessThan(2);
+    expect(lambda(10_000) / lambda(500)).toBeGreaterThan(20);
+    expect(lambda(10_000) / lambda(500)).toBeLessThan(30);
+  });
+
   test('of a room-hour grows with those who are there, what they say, and how often they ping', () => {
     const price = (more: Partial<typeof ASSUMPTIONS>) => total(priceOf({ ...ASSUMPTIONS, ...more }).roomHour);
     const usual = price({});
