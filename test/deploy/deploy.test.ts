@@ -239,9 +239,10 @@ describe.skipIf(outOfReach !== undefined)(
 
       it('tells a large room by more than one invocation', async () => {
         const room_id = await createRoom(callers, [BOB]);
-        const client = await joined(BOB, room_id);
+        const [sender, client] = [await joined(ALICE, room_id), await joined(BOB, room_id)];
         await client.waitFor(room_id, 'peer_joined');
-        // Many who are gone, before and after the one who is there: it is in the slice that is handed on.
+        await sender.waitFor(room_id, 'peer_joined', 2);
+        // Many who are gone, before and after those who are there: these are in the slice that is handed on.
         Object.assign(process.env, {
           AWS_REGION: REGION,
           AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
@@ -252,12 +253,14 @@ describe.skipIf(outOfReach !== undefined)(
         const { haveJoined } = await import('../support/fill.ts');
         const gone = (first: string) => Array.from({ length: sliceSize(1) }, (_, n) => `${first}${n}=`);
         await haveJoined(room_id, [...gone('!'), ...gone('~')]);
-        const sender = await joined(ALICE, room_id);
         const reply = await sender.data('message', { room_id, client_message_id: randomUUID(), text: 'To all' });
         expect(await client.waitFor(room_id, 'message')).toMatchObject([{ data: reply }]);
-        const lines = async () => (await logged(reached().target, 'FanOut')).filter((line) => line.includes(room_id));
-        await expect.poll(lines, { timeout: 60_000, interval: 500 }).toHaveLength(1);
-        expect((await lines())[0]).toMatch(/"action":\s*"fan_out"/);
+        // Emulator: it logs as Node prints, a line at a time.
+        const told = new RegExp(
+          `action: 'fan_out',\\s+room_id: '${room_id}',\\s+connections: ${sliceSize(1)},\\s+sent: [12],`,
+        );
+        const lines = async () => (await logged(reached().target, 'FanOut')).join('\n');
+        await expect.poll(lines, { timeout: 60_000, interval: 500 }).toMatch(told);
       });
 
       it('shows who is gone, ten seconds after their connection', async () => {

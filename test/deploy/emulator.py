@@ -100,7 +100,9 @@ def keys_of(request):
         value = re.search(r"PK\s*=\s*(:\w+)", request["KeyConditionExpression"]).group(1)
         return [request["ExpressionAttributeValues"][value]["S"]]
     keys = [request[part] for part in ("Key", "Item") if part in request]
-    keys += [key for table in request.get("RequestItems", {}).values() for key in table["Keys"]]
+    for table in request.get("RequestItems", {}).values():
+        # What is read is a list of keys, and what is written a list of requests.
+        keys += table["Keys"] if isinstance(table, dict) else [part for each in table for put in each.values() for part in put.values()]
     return [key["PK"]["S"] for key in keys]
 
 
