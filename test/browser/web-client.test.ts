@@ -346,6 +346,28 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     }
   });
 
+  it('who goes while the page is still connecting leaves nothing behind that goes on trying', async () => {
+    const room = await newRoom();
+    const alice = await visit(browser, stack.http, 'alice');
+    visitors.push(alice);
+    let tries = 0;
+    await alice.page.routeWebSocket(stack.ws, (line) => {
+      tries++;
+      void line.close();
+    });
+    await alice.page.reload();
+    await alice.page.getByRole('button', { name: 'alice' }).click();
+    await alice.page.getByRole('link', { name: room.name }).click();
+    await expect.poll(() => tries, { timeout: 30_000 }).toBeGreaterThan(2);
+    await alice.page.getByRole('button', { name: 'Switch user' }).click();
+    await shown(alice.page.getByLabel('Who are you?'));
+    // One may be under way.
+    await alice.page.waitForTimeout(500);
+    const before = tries;
+    await alice.page.waitForTimeout(5_000);
+    expect(tries).toBe(before);
+  });
+
   it('who is removed is told at once, and can write no more; who is added again can', async () => {
     const { alice, bob, room_id } = await meeting();
     await choose(alice, 'Actions for bob', 'Make admin');

@@ -53,7 +53,8 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
   const uploading = new Set<AbortController>();
   const pictures = new Map<string, string>();
   let live: LiveRoom | undefined;
-  let left = false;
+  /** Aborts when the user leaves. */
+  const leaving = new AbortController();
   let cursor: string | undefined;
   /** What has happened to the people since their list is being read: one for each reading. */
   const meanwhile = new Set<Change[]>();
@@ -152,7 +153,7 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
       readPeople().catch(() => {});
     });
     room.on('closed', ({ reason, error }) => {
-      if (left) return;
+      if (leaving.signal.aborted) return;
       live = undefined;
       readInfo(room);
       // Of a message that was sent already, the client finds out whether it was stored.
@@ -186,9 +187,9 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
       update((state) => ({ ...state, room }));
       const { earlier, messages } = store.get();
       if (messages.length === 0 && earlier !== 'none') await readMessages();
-      if (room.status === 'started' && !left) {
-        const joined = await client.join(roomId, { known: store.get().messages });
-        if (left) return void joined.leave();
+      if (room.status === 'started') {
+        const joined = await client.join(roomId, { known: store.get().messages, signal: leaving.signal });
+        if (leaving.signal.aborted) return void joined.leave();
         // It is the same again where only what comes after the join had failed.
         if (joined !== live) listen(joined);
         live = joined;
@@ -197,7 +198,7 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
       await readPeople();
       update((state) => ({ ...state, standing: { is: room.status === 'started' ? 'joined' : room.status } }));
     } catch (error) {
-      if (left) return;
+      if (leaving.signal.aborted) return;
       // Between asking for the room and joining it, its time may have come.
       if (codeOf(error) === 'room_ended') update((state) => ({ ...state, standing: { is: 'ended' } }));
       else if (codeOf(error) === 'not_a_participant') update((state) => ({ ...state, standing: { is: 'removed' } }));
@@ -281,7 +282,7 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
       return own ?? (await client.downloadUrl(roomId, { message_id })).download_url;
     },
     leave() {
-      left = true;
+      leaving.abort();
       for (const controller of sending.values()) controller.abort();
       for (const url of pictures.values()) URL.revokeObjectURL(url);
       live?.leave().catch(() => {});

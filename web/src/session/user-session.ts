@@ -28,13 +28,15 @@ export function startSession({ http, ws, issuer }: Config, userId: string): User
   const client = new RoomsClient({ url: http, wsUrl: ws, token: tokenSource(issuer, userId) });
   const online = createStore<Online>('connecting');
   const trouble = createStore<{ readonly text: string } | undefined>(undefined);
-  let closed = false;
+  const closing = new AbortController();
+  const { signal } = closing;
 
   async function open(): Promise<void> {
     online.update(() => 'connecting');
     try {
-      const connection = await client.connect();
-      if (closed) return connection.close();
+      const connection = await client.connect({ signal });
+      if (signal.aborted) return connection.close();
+      signal.addEventListener('abort', connection.close);
       online.update(() => connection.state);
       for (const state of ['connected', 'connecting', 'reconnecting', 'idle', 'closed'] as const)
         connection.on(state, () => online.update(() => state));
@@ -62,12 +64,8 @@ export function startSession({ http, ws, issuer }: Config, userId: string): User
       }
     },
     close() {
-      closed = true;
       rooms.close();
-      client.connect().then(
-        (connection) => connection.close(),
-        () => {},
-      );
+      closing.abort();
     },
   };
 }
