@@ -36,7 +36,7 @@ export interface BroadcastOptions {
  *
  * A slice that nobody else would begin is done here. One that may have been begun, and came to no end, is given up: who knows
  * what its clients have had? To send all of it again, in this invocation or by having the batch tried again, would be to send
- * it to everybody twice, for a failure that concerns a few. (Closing a connection twice does no harm.)
+ * it to everybody twice, for a failure that concerns a few.
  *
  * Fails only where the connections cannot be read, after what has been started has ended.
  */
@@ -51,7 +51,7 @@ async function spread(
 
   async function byAnother(slice: Slice): Promise<Counts> {
     const outcome = await handOn(slice);
-    if (outcome === 'refused' || (outcome === 'lost' && task.kind === 'close')) return workOn(slice, run);
+    if (outcome === 'refused') return workOn(slice, run);
     if (outcome === 'lost') return giveUpAll(slice, run);
     counts.slices++;
     return outcome;

@@ -99,6 +99,7 @@ describe('a connection', () => {
 
   test.each<[string, ...(Parameters<Management['fate']> extends [string, ...infer Fates] ? Fates : never)]>([
     ['is throttled (429)', 429, 429, 200],
+    ['is throttled for a second, as all are by then (429)', 429, 429, 429, 429, 429, 429, 200],
     ['meets a failing gateway (500)', 500, 200],
     ['is hung up on, as an idle connection to the gateway is', 'reset', 200],
     ['meets all of that', 500, 'reset', 429, 200],
