@@ -43,6 +43,11 @@ export const MAX_FRAME_BYTES = 32 * 1024;
 /** Frames that one connection may send within FRAME_WINDOW_SECONDS; more get `too_many_requests`. */
 export const MAX_FRAMES_PER_WINDOW = 100;
 export const FRAME_WINDOW_SECONDS = 10;
+/**
+ * Connections of one user that may have joined a room at the same time; one more gets `too_many_requests`. More than anybody has tabs
+ * open, and keeps the participant's item small, which holds their ids: 1.6 KB.
+ */
+export const MAX_CONNECTIONS_PER_PARTICIPANT = 100;
 /** How long a participant may be without a connection before others see them leave, in seconds. */
 export const PRESENCE_GRACE_SECONDS = 10;
 /** API Gateway closes every WebSocket after two hours; what is known of a connection is kept a little longer, in seconds. */

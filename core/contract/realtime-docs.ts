@@ -2,7 +2,12 @@ import { type JsonSchema, toJsonSchema } from '@valibot/to-json-schema';
 import type * as v from 'valibot';
 import * as answers from './answers.ts';
 import { ERRORS, type ErrorCode } from './errors.ts';
-import { FRAME_WINDOW_SECONDS, MAX_FRAME_BYTES, MAX_FRAMES_PER_WINDOW } from './limits.ts';
+import {
+  FRAME_WINDOW_SECONDS,
+  MAX_CONNECTIONS_PER_PARTICIPANT,
+  MAX_FRAME_BYTES,
+  MAX_FRAMES_PER_WINDOW,
+} from './limits.ts';
 import { capital } from './names.ts';
 import { CONTRACT_VERSION, CONVERSION } from './openapi.ts';
 import { ANSWER_FORMATS, FIELDS, SENT_AT } from './openapi-texts.ts';
@@ -264,6 +269,7 @@ export const socketPage = (): string =>
       .replaceAll('__BEARER__', BEARER_SUB_PROTOCOL)
       .replaceAll('__FRAME_BYTES__', MAX_FRAME_BYTES.toLocaleString('en'))
       .replaceAll('__FRAMES__', String(MAX_FRAMES_PER_WINDOW))
+      .replaceAll('__CONNECTIONS__', String(MAX_CONNECTIONS_PER_PARTICIPANT))
       .replaceAll('__WINDOW__', String(FRAME_WINDOW_SECONDS)),
     '## Actions',
     'Every action can be answered with these errors. A frame with an action that is none of these gets `invalid_request`.',

@@ -1,7 +1,12 @@
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { MyRoom } from '../contract/answers.ts';
 import { RoomsError } from '../contract/errors.ts';
-import { CONNECTION_TTL_SECONDS, FRAME_WINDOW_SECONDS, MAX_FRAMES_PER_WINDOW } from '../contract/limits.ts';
+import {
+  CONNECTION_TTL_SECONDS,
+  FRAME_WINDOW_SECONDS,
+  MAX_CONNECTIONS_PER_PARTICIPANT,
+  MAX_FRAMES_PER_WINDOW,
+} from '../contract/limits.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { liveMembership } from './access.ts';
 import { dynamodb, tableName } from './client.ts';
@@ -51,7 +56,8 @@ export async function admitFrame(connection_id: string, now: Timestamp): Promise
 
 /**
  * Lets a connection receive a room's events, and others see its user there. That the user is a participant is part of the
- * write. Throws `room_not_started`, `room_ended`, and as `membership` does; `admitted` is awaited with the first read.
+ * write. Throws `room_not_started`, `room_ended`, `too_many_requests` where the user has too many connections in the room, and as
+ * `membership` does; `admitted` is awaited with the first read.
  */
 export async function joinRoom({
   room_id,
@@ -76,12 +82,25 @@ export async function joinRoom({
       Update: {
         Key: participantKey(room_id, user_id),
         UpdateExpression: 'ADD connections :connection SET present = :true REMOVE left_at',
-        ConditionExpression: 'attribute_exists(PK)',
-        ExpressionAttributeValues: { ':connection': new Set([connection_id]), ':true': true },
+        ConditionExpression:
+          'attribute_exists(PK) AND ' +
+          '(attribute_not_exists(connections) OR size(connections) < :max OR contains(connections, :id))',
+        ExpressionAttributeValues: {
+          ':connection': new Set([connection_id]),
+          ':id': connection_id,
+          ':max': MAX_CONNECTIONS_PER_PARTICIPANT,
+          ':true': true,
+        },
       },
     },
     { Put: { Item: item } },
   ]);
+  if (!outcome.done && outcome.refusals[0]?.old)
+    throw new RoomsError('too_many_requests', [
+      {
+        message: `At most ${MAX_CONNECTIONS_PER_PARTICIPANT} connections of a user may have joined a room. Leave it on another one, or close one.`,
+      },
+    ]);
   if (!outcome.done) throw new RoomsError('not_a_participant');
   return toMyRoom(room, participant, user_id, now);
 }

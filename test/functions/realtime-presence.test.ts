@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { MAX_CONNECTIONS_PER_PARTICIPANT } from '../../core/contract/limits.ts';
 import type { ParticipantItem } from '../../core/store/items.ts';
 import { connectionKey, participantKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
@@ -60,6 +61,20 @@ describe('join', () => {
     await reply('join', sockets[0] ?? newSocket(member), { room_id: other.room_id });
     expect((await participant(room_id, member))?.connections).toEqual(new Set(sockets.map((s) => s.connection_id)));
     expect((await participant(other.room_id, member))?.connections).toEqual(new Set([sockets[0]?.connection_id]));
+  });
+
+  test('takes so many connections of one user and no more, until one has gone; who is in may join again', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const sockets: Socket[] = [];
+    for (let n = 0; n < MAX_CONNECTIONS_PER_PARTICIPANT; n++) sockets.push(await joined(room_id, member));
+    const [first, last] = [sockets[0] ?? newSocket(member), newSocket(member)];
+    expect(await refusedWith('join', last, { room_id })).toBe('too_many_requests');
+    expect(await isJoined(room_id, last)).toBe(false);
+    await reply('join', first, { room_id });
+    await joined(room_id, admin);
+    await disconnect(first);
+    await reply('join', last, { room_id });
+    expect(await isJoined(room_id, last)).toBe(true);
   });
 
   test('takes the room id in capitals too', async () => {
