@@ -13,7 +13,10 @@ import { abortable, backoff, shared, sleep } from './timing.ts';
 /** Why a room gives no more events. */
 export interface RoomClosed {
   readonly reason: 'left' | 'room_ended' | 'removed' | 'connection_closed' | 'refused';
-  /** What the service answered, where an answer was the reason. */
+  /**
+   * What the service answered, where an answer was the reason. Of a room that has ended, any code but `room_ended` says why its
+   * last messages could not be read: some may be missing.
+   */
   readonly error?: RoomsApiError;
 }
 
@@ -165,6 +168,8 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
   let skipped = false;
   let detached = false;
   let closed: RoomClosed | undefined;
+  /** What goes with the end of the room: how it was heard of, or why the last messages may be missing. */
+  let ending: RoomsApiError | undefined;
   let queue: Promise<unknown> = Promise.resolve();
   const gone = new AbortController();
 
@@ -205,6 +210,8 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     feeds.clear();
   }
 
+  const closeEnded = () => close({ reason: 'room_ended', ...(ending && { error: ending }) });
+
   /* Delivery */
 
   function follow({ type, data }: RoomEvent): void {
@@ -225,7 +232,7 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     // The type and its own data are a pair, which the compiler does not see through the union.
     listeners.emit(event.type, ...([event.data, event] as unknown as RoomListeners[typeof event.type]));
     for (const { push } of feeds) push(event);
-    if (event.type === 'room_ended') close({ reason: 'room_ended' });
+    if (event.type === 'room_ended') closeEnded();
     if (event.type === 'participant_removed' && event.data.participant_id === host.userId())
       close({ reason: 'removed' });
   }
@@ -252,13 +259,27 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
       ? latestMessages(readPage, MAX_PAGE_SIZE, seen, history)
       : missedMessages(readPage, MAX_PAGE_SIZE, seen);
 
-  /** The room has ended. Its history can still be read, so that no message from before the end is missed. */
+  /**
+   * The room has ended. Its history can still be read, so that no message from before the end is missed: also when the way is
+   * cut just now. Where it cannot be read for as long as a connection may take, `closed` has the error.
+   */
   async function finish(events: readonly RoomEvent[], error?: RoomsApiError): Promise<void> {
     held = [...(held ?? []), ...events];
+    ending = error;
     detach();
-    const missed = await readMissed(host.readPage).catch(() => []);
-    release(missed);
-    close({ reason: 'room_ended', ...(error && { error }) });
+    const deadline = Date.now() + settings.connectMs;
+    let missed: Message[] | undefined;
+    for (let tried = 0; !missed && !closed; tried++)
+      missed = await readMissed(host.readPage).catch(async (cause: unknown) => {
+        if (!isRetryable(cause) || Date.now() >= deadline) {
+          if (cause instanceof RoomsApiError) ending = cause;
+          return [];
+        }
+        await sleep(backoff(tried, settings.reconnectInitialMs, settings.reconnectMaxMs));
+        return undefined;
+      });
+    release(missed ?? []);
+    closeEnded();
   }
 
   /* Joining */

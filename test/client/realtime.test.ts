@@ -302,6 +302,50 @@ test('a room that has ended during an outage gives its last messages, and is clo
   expect(await heard).toEqual(['missed']);
 });
 
+describe('a room that ends while its history cannot be read', () => {
+  /** Bob's last message is on its way for longer than the room lives, and Alice cannot read it for now, or ever. */
+  async function ended(connectMs: number) {
+    const state = { down: false, asked: 0 };
+    const get: typeof fetch = async (input, init) => {
+      if (!state.down || !String(input).includes('/chat')) return fetch(input, init);
+      state.asked++;
+      throw new TypeError('The network is down.');
+    };
+    const { alice, connection, bobs, room_id } = await meeting({ fetch: get, connectMs });
+    const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
+    const heard = collect(room.messages(), ({ text }) => text);
+    const closed = new Promise((resolve) => room.on('closed', resolve));
+    server.broadcastDelay = 30_000;
+    await bobsRoom.send({ text: 'last words' });
+    server.broadcastDelay = 0;
+    state.down = true;
+    await alice.endRoom(room_id);
+    return { state, room, heard, closed };
+  }
+
+  test('gives them once it can be', async () => {
+    const { state, room, heard, closed } = await ended(30_000);
+    // More than the tries of one request.
+    await until('it is asked for again', () => state.asked > 10);
+    expect(room.closed).toBeUndefined();
+    state.down = false;
+    expect(await heard).toEqual(['last words']);
+    expect(await closed).toEqual({ reason: 'room_ended' });
+  });
+
+  test('says that they may be missing, in the end', async () => {
+    const { heard, closed } = await ended(100);
+    expect(await closed).toMatchObject({ reason: 'room_ended', error: { code: 'network_error' } });
+    expect(await heard).toEqual([]);
+  });
+
+  test('waits no longer than the application does', async () => {
+    const { room, closed } = await ended(30_000);
+    await room.leave();
+    expect(await closed).toEqual({ reason: 'left' });
+  });
+});
+
 test('who is removed is told, and does not come back', async () => {
   const { alice, connection, bobs, room_id } = await meeting();
   const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
