@@ -48,6 +48,30 @@ function refusal(code: RoomsErrorCode, what: string, status: number, xml: string
 
 const isNamed = (file: Blob): file is File => 'name' in file && typeof file.name === 'string';
 
+/**
+ * Does the work with a signed URL, as often as `persist` does. One that was good for the first try and is refused at a later one
+ * has expired meanwhile: then with a new one.
+ */
+async function withSignedUrl<Signed, Result>(
+  settings: Settings,
+  signal: AbortSignal | undefined,
+  sign: () => Promise<Signed>,
+  work: (signed: Signed) => Promise<Result>,
+): Promise<Result> {
+  let signed = await sign();
+  let tries = 0;
+  return persist(settings, signal, async () => {
+    tries++;
+    try {
+      return await work(signed);
+    } catch (error) {
+      if (tries === 1 || !(error instanceof RoomsApiError && error.status === 403)) throw error;
+      signed = await sign();
+      return work(signed);
+    }
+  });
+}
+
 /** Uploads a file, and answers with what a message can be sent with. */
 export async function upload(
   call: Call,
@@ -62,8 +86,7 @@ export async function upload(
     size: body.size,
     content_type: contentType || body.type || 'application/octet-stream',
   };
-  const { data } = await call('createUpload', { params: { room_id }, query: asked }, { signal });
-  const { file_id, upload_url: url, headers } = data;
+  const sign = async () => (await call('createUpload', { params: { room_id }, query: asked }, { signal })).data;
   let told = -1;
   const report = (loaded: number) => {
     if (loaded === told) return;
@@ -71,13 +94,14 @@ export async function upload(
     onProgress?.({ loaded, total: body.size });
   };
   let tries = 0;
-  await persist(settings, signal, async () => {
+  const file_id = await withSignedUrl(settings, signal, sign, async ({ file_id, upload_url: url, headers }) => {
     const own = ++tries;
     report(0);
     // What a try that has failed still takes from the file is not sent.
     const onSent = (loaded: number) => own === tries && report(loaded);
     const { status, text } = await put({ url, headers, body, onSent, signal }, settings);
     if (status < 200 || status > 299) throw refusal('upload_refused', 'upload', status, text);
+    return file_id;
   });
   report(body.size);
   return { file_id, ...asked };
@@ -113,17 +137,18 @@ export async function download(
   selector: FileSelector,
   { onProgress, signal }: TransferOptions,
 ): Promise<DownloadedFile> {
-  const { data } = await call('createDownload', { params: { room_id }, query: selectorQuery(selector) }, { signal });
-  const { name, size, content_type } = data;
-  const blob = await persist(settings, signal, () => {
+  const input = { params: { room_id }, query: selectorQuery(selector) };
+  const sign = async () => (await call('createDownload', input, { signal })).data;
+  return withSignedUrl(settings, signal, sign, async (data) => {
+    const { name, size, content_type } = data;
     onProgress?.({ loaded: 0, total: size });
     const time = deadline(settings.stallMs, 'A download without progress', signal);
-    return fetching(settings.fetch, data.download_url, {}, time, (response) =>
+    const blob = await fetching(settings.fetch, data.download_url, {}, time, (response) =>
       read(response, data, (loaded) => {
         time.extend();
         onProgress?.({ loaded, total: size });
       }),
     );
+    return { blob, name, size, content_type };
   });
-  return { blob, name, size, content_type };
 }

@@ -105,6 +105,30 @@ test('a transfer that breaks off starts again', async () => {
   expect(await hash(blob)).toBe(await hash(file));
 });
 
+test('a transfer that breaks off after its URL has expired goes on with a new one', async () => {
+  const file = new Blob([randomBytes(8 * MB)], { type: 'application/x-thing' });
+  const OTHER = '0199d3f4-8a10-7c44-b1de-5a7c0e9f3b03';
+  let broken = false;
+  const onProgress = ({ loaded }: Progress) => {
+    if (loaded < MB || broken) return;
+    broken = true;
+    // Nothing else may go on meanwhile, or the transfer would be over.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);
+    storage.way.cut();
+  };
+  const upload = (file_id: string, seconds?: number) => storage.upload(file_id, file.size, file.type, seconds);
+  server.play(success(await upload(FILE, 1)), success(await upload(OTHER)));
+  expect(await clientOf().uploadFile(ROOM, file, { onProgress })).toMatchObject({ file_id: OTHER });
+
+  broken = false;
+  const download = (seconds?: number) =>
+    storage.download(OTHER, { name: 'x', size: file.size, content_type: file.type }, seconds);
+  server.play(success(await download(1)), success(await download()));
+  const { blob } = await clientOf().downloadFile(ROOM, { file_id: OTHER }, { onProgress });
+  expect(await hash(blob)).toBe(await hash(file));
+  expect(server.received).toHaveLength(4);
+});
+
 test('what the storage refuses is one clear error, and not tried again', async () => {
   const file = new Blob(['hello'], { type: 'text/plain' });
   const tries: string[] = [];

@@ -14,9 +14,13 @@ const MINUTES_15 = 900;
 export interface Storage {
   /** All signed URLs lead through here. */
   readonly way: Way;
-  /** Signs an upload as the service does: length and type are part of the signature. */
-  upload(file_id: string, size: number, content_type: string): Promise<Upload>;
-  download(file_id: string, facts: Pick<Download, 'name' | 'size' | 'content_type'>): Promise<Download>;
+  /** Signs an upload as the service does: length and type are part of the signature. Good for `seconds` (default: 15 minutes). */
+  upload(file_id: string, size: number, content_type: string, seconds?: number): Promise<Upload>;
+  download(
+    file_id: string,
+    facts: Pick<Download, 'name' | 'size' | 'content_type'>,
+    seconds?: number,
+  ): Promise<Download>;
   close(): Promise<void>;
 }
 
@@ -38,7 +42,7 @@ export async function startStorage(): Promise<Storage> {
   const expires_at = new Date(Date.now() + MINUTES_15 * 1_000).toISOString();
   return {
     way,
-    async upload(file_id, size, content_type) {
+    async upload(file_id, size, content_type, seconds = MINUTES_15) {
       const put = new PutObjectCommand({
         Bucket: BUCKET,
         Key: file_id,
@@ -46,14 +50,14 @@ export async function startStorage(): Promise<Storage> {
         ContentType: content_type,
       });
       const upload_url = await getSignedUrl(s3, put, {
-        expiresIn: MINUTES_15,
+        expiresIn: seconds,
         signableHeaders: new Set(['host', 'content-length', 'content-type']),
       });
       return { file_id, upload_url, method: 'PUT', headers: { 'content-type': content_type }, expires_at };
     },
-    async download(file_id, facts) {
+    async download(file_id, facts, seconds = MINUTES_15) {
       const get = new GetObjectCommand({ Bucket: BUCKET, Key: file_id });
-      return { download_url: await getSignedUrl(s3, get, { expiresIn: MINUTES_15 }), expires_at, ...facts };
+      return { download_url: await getSignedUrl(s3, get, { expiresIn: seconds }), expires_at, ...facts };
     },
     async close() {
       s3.destroy();
