@@ -31,9 +31,9 @@ interface Flame {
 /** `getRoom core/store/rooms.ts`: files of a package are told by its name alone. */
 function labelOf({ functionName, url }: Frame): string {
   const name = functionName || '(anonymous)';
-  const [, path = ''] = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url) ?? [];
+  const [, packageName] = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url) ?? [];
   const own = /\/((?:bench|core|functions|local|test)\/.*)$/.exec(url)?.[1];
-  return [name, path || own || url.replace(/^.*\//, '')].filter(Boolean).join('  ');
+  return [name, packageName || own || url.replace(/^.*\//, '')].filter(Boolean).join('  ');
 }
 
 /** Frames that are called from the same place are one, be it in several profiles. */

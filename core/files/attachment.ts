@@ -1,5 +1,6 @@
-import { HeadObjectCommand, S3Client, S3ServiceException } from '@aws-sdk/client-s3';
+import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { CLIENT_SETTINGS, withEndpoint } from '../aws/client-settings.ts';
+import { statusOf } from '../aws/status-of.ts';
 import type { Attachment } from '../contract/answers.ts';
 import { RoomsError } from '../contract/errors.ts';
 import { env } from '../env.ts';
@@ -23,7 +24,7 @@ async function requireObject(room_id: string, file_id: string): Promise<void> {
   try {
     await s3.send(new HeadObjectCommand({ Bucket: env('BUCKET_NAME'), Key: objectKey(room_id, file_id) }));
   } catch (error) {
-    const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
+    const status = statusOf(error);
     if (status === 404 || status === 403) throw new RoomsError('file_not_uploaded', [], { cause: error });
     throw error;
   }

@@ -7,6 +7,10 @@ import { findChromium, NO_CHROMIUM, sayNoChromium, startChromium } from './chrom
 import { picture } from './picture.ts';
 import { choose, enter, messageField, messages, person, say, signIn, type Visitor, visit } from './visitor.ts';
 
+/** Whether the messages are scrolled to the newest. */
+const AT_END = `(({ scrollTop, clientHeight, scrollHeight }) => scrollHeight - clientHeight - scrollTop < 5)(
+  document.querySelector('[role=log]'))`;
+
 const chromium = await findChromium();
 if (!chromium) sayNoChromium('The web client is not tested.');
 
@@ -269,11 +273,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     // Far up, one is told of what is new; and can get there.
     await bobs.send({ text: 'The newest one' });
     await alice.page.getByRole('button', { name: 'New message' }).click();
-    await becomes(
-      alice,
-      `(({ scrollTop, clientHeight, scrollHeight }) => scrollHeight - clientHeight - scrollTop < 5)(
-      document.querySelector('[role=log]'))`,
-    );
+    await becomes(alice, AT_END);
   });
 
   it('what is being written may grow: the newest messages stay in sight', async () => {
@@ -283,25 +283,23 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     const alice = await come('alice');
     await enter(alice, room.name);
     await shown(messages(alice, 'Message number 20.'));
-    const atEnd = `(({ scrollTop, clientHeight, scrollHeight }) => scrollHeight - clientHeight - scrollTop < 5)(
-      document.querySelector('[role=log]'))`;
     const height = async () => (await messageField(alice).boundingBox())?.height ?? 0;
     const low = await height();
     for (const line of ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine']) {
       await messageField(alice).pressSequentially(line);
       await messageField(alice).press('Shift+Enter');
-      await becomes(alice, atEnd);
+      await becomes(alice, AT_END);
     }
     const high = await height();
     expect(high).toBeGreaterThan(low + 5 * 20);
     // At most so high; and as low as before when it is sent.
     await messageField(alice).pressSequentially('ten');
-    await becomes(alice, atEnd);
+    await becomes(alice, AT_END);
     expect(await height()).toBe(high);
     await messageField(alice).press('Enter');
     await shown(messages(alice, 'nine\nten'));
     expect(await height()).toBe(low);
-    await becomes(alice, atEnd);
+    await becomes(alice, AT_END);
   });
 
   it('an outage is told, nothing is lost in it, and nothing comes twice', async () => {

@@ -389,14 +389,12 @@ describe('a message whose acknowledgement is lost', () => {
     return { alice, room_id, loss, bob, connection, room, closed };
   }
   const stored = async (client: RoomsClient, room_id: string) => (await client.listMessages(room_id)).items;
+  const endRoom = (alice: RoomsClient, room_id: string) => alice.endRoom(room_id);
+  const removeBob = (alice: RoomsClient, room_id: string) => alice.removeParticipants(room_id, ['bob']);
 
   test.each([
-    ['the room ends', (alice: RoomsClient, room_id: string) => alice.endRoom(room_id), 'room_ended'],
-    [
-      'the sender is removed',
-      (alice: RoomsClient, room_id: string) => alice.removeParticipants(room_id, ['bob']),
-      'removed',
-    ],
+    ['the room ends', endRoom, 'room_ended'],
+    ['the sender is removed', removeBob, 'removed'],
   ])('and that was stored before %s, is known to be sent', async (_, shut, reason) => {
     const { alice, room_id, loss, bob, connection, room, closed } = await bobsSending();
     loss.on = true;
@@ -416,12 +414,8 @@ describe('a message whose acknowledgement is lost', () => {
   });
 
   test.each([
-    ['the room has ended', (alice: RoomsClient, room_id: string) => alice.endRoom(room_id), 'room_ended'],
-    [
-      'the sender was removed',
-      (alice: RoomsClient, room_id: string) => alice.removeParticipants(room_id, ['bob']),
-      'not_a_participant',
-    ],
+    ['the room has ended', endRoom, 'room_ended'],
+    ['the sender was removed', removeBob, 'not_a_participant'],
   ])('in an outage, is told what became of it although %s meanwhile', async (_, shut, code) => {
     const { alice, room_id, loss, room, closed } = await bobsSending();
     loss.on = true;

@@ -253,6 +253,14 @@ describe('the same client_message_id', () => {
       'room_not_started',
     ],
   ])('after %s', (_, change, code) => {
+    const sentBefore = async () => {
+      const room = await newRoom();
+      const frame = text('x', { room_id: room.room_id });
+      await reply('message', newSocket(room.member), frame);
+      await change(room);
+      return { ...room, frame };
+    };
+
     test('gets the first answer, and stores nothing', async () => {
       const room = await newRoom();
       const { room_id, member } = room;
@@ -295,21 +303,13 @@ describe('the same client_message_id', () => {
     });
 
     test('costs one trip more where it is refused, and two where it is found', async () => {
-      const room = await newRoom();
-      const { room_id, member } = room;
-      const frame = text('x', { room_id });
-      await reply('message', newSocket(member), frame);
-      await change(room);
+      const { room_id, member, frame } = await sentBefore();
       expect((await act('message', newSocket(member), frame)).trace.trips).toBe(3);
       expect((await act('message', newSocket(member), text('y', { room_id }))).trace.trips).toBe(2);
     });
 
     test('is refused above the rate like everything else', async () => {
-      const room = await newRoom();
-      const { room_id, member } = room;
-      const frame = text('x', { room_id });
-      await reply('message', newSocket(member), frame);
-      await change(room);
+      const { member, frame } = await sentBefore();
       await at(Math.ceil(Date.now() / 10_000) * 10_000, async () => {
         const socket = newSocket(member);
         for (let n = 0; n < MAX_FRAMES_PER_WINDOW; n++) await reply('ping', socket, {});

@@ -1,6 +1,7 @@
 import { Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import { allRoutes, kebab } from '../../core/contract/index.ts';
+import { capital } from '../../core/contract/names.ts';
 import type { Route } from '../../core/contract/route.ts';
 import { permissions, sorted, tracing, within } from './permissions.ts';
 import { AUDIENCE, at, countByType, ISSUER, ofType, onlyOne, synthesize, withImports } from './synthesize.ts';
@@ -75,7 +76,7 @@ describe('the HTTP stack', () => {
 });
 
 describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s', (operation, route) => {
-  const name = operation.charAt(0).toUpperCase() + operation.slice(1);
+  const name = capital(operation);
 
   it('is called with a token of the issuer for one of the audiences, and not otherwise', () => {
     expect(behind(route).route).toMatchObject({
