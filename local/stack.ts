@@ -41,6 +41,8 @@ export interface StackOptions {
   readonly onFailure?: (reason: string) => void;
   /** Aborting makes the start fail, after what was started has been ended. */
   readonly signal?: AbortSignal;
+  /** Makes each function of the templates; tests put faults around it. Default: `createFunction`. */
+  readonly createFunction?: typeof createFunction | undefined;
 }
 
 export interface LocalStack {
@@ -63,6 +65,7 @@ export interface LocalStack {
  */
 export async function startStack(options: StackOptions): Promise<LocalStack> {
   const { log, progress = () => {}, onFailure = () => {}, signal = new AbortController().signal } = options;
+  const create = options.createFunction ?? createFunction;
   const closers: (() => Promise<unknown>)[] = [];
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
@@ -136,7 +139,7 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
     const realtime = closeLater(
       await openRealtime({ resolver, dynamodbUrl: dynamodb.url, ports: USUAL_PORTS, dataDirectory, log }),
     );
-    const functions = createFunctions(assembly, resolver, log, realtime.urls, {
+    const functions = createFunctions(create, assembly, resolver, log, realtime.urls, {
       AWS_REGION: REGION,
       AWS_DEFAULT_REGION: REGION,
       AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
@@ -194,6 +197,7 @@ async function createTables(resolver: Resolver, endpoint: string): Promise<void>
 
 /** The functions of the templates, by ARN. */
 function createFunctions(
+  create: typeof createFunction,
   assembly: Assembly,
   resolver: Resolver,
   log: Log,
@@ -219,7 +223,7 @@ function createFunctions(
       logGroup: properties.LoggingConfig.LogGroup ?? `/aws/lambda/${name}`,
       deadLetters: properties.DeadLetterConfig.TargetArn,
     };
-    functions.set(arn, createFunction(config, log));
+    functions.set(arn, create(config, log));
   }
   return functions;
 }
