@@ -118,7 +118,7 @@ export interface Message {
 export interface MyRoom {
   /** ID of the room, a UUIDv7. */
   readonly room_id: string;
-  /** Name of the room: one line with at least one visible character. */
+  /** Name of the room: one line with at least one visible character, and without bidirectional control characters. */
   readonly name: string;
   /** What the room is for. Several lines are fine; `null` means none. */
   readonly description: string | null;
@@ -176,7 +176,7 @@ export interface RemovedParticipant {
 export interface Room {
   /** ID of the room, a UUIDv7. */
   readonly room_id: string;
-  /** Name of the room: one line with at least one visible character. */
+  /** Name of the room: one line with at least one visible character, and without bidirectional control characters. */
   readonly name: string;
   /** What the room is for. Several lines are fine; `null` means none. */
   readonly description: string | null;
@@ -218,7 +218,7 @@ export interface AddParticipantsBody {
 
 /** Update or end a room: body. */
 export interface ChangeRoomBody {
-  /** Name of the room: one line with at least one visible character. */
+  /** Name of the room: one line with at least one visible character, and without bidirectional control characters. */
   readonly name?: string | undefined;
   /** What the room is for. Several lines are fine; `null` means none. */
   readonly description?: string | null | undefined;
@@ -242,7 +242,7 @@ export interface CreateDownloadQuery {
 
 /** Create a room: body. */
 export interface CreateRoomBody {
-  /** Name of the room: one line with at least one visible character. */
+  /** Name of the room: one line with at least one visible character, and without bidirectional control characters. */
   readonly name: string;
   /** What the room is for. Several lines are fine; `null` means none. */
   readonly description?: string | null | undefined;
@@ -256,7 +256,7 @@ export interface CreateRoomBody {
 
 /** Get a URL to upload a file to: query parameters. */
 export interface CreateUploadQuery {
-  /** File name, stored as given. Those who download the file get it under this name. */
+  /** File name, stored as given: one line with at least one visible character, and without bidirectional control characters. Downloads get this name. */
   readonly name?: string | undefined;
   /** Length of the file in bytes, at most 104,857,600 unless the environment sets another limit. S3 refuses a body of another length. */
   readonly size: number;
@@ -314,7 +314,7 @@ export interface RemoveParticipantsBody {
 
 /** Set your profile in a room: body. */
 export interface UpdateProfileBody {
-  /** The participant's name in this room; `null` means none. */
+  /** The caller's name in this room: one line with at least one visible character, and without bidirectional control characters. `null` removes it. */
   readonly username?: string | null | undefined;
   /** True when the participant has archived the room, so that a front end hides it. */
   readonly archive_room?: boolean | undefined;

@@ -1,13 +1,25 @@
 import * as v from 'valibot';
-import { isRealTime, toUtc } from '../rules/time.ts';
+import { isIsoTime, isRealTime, toUtc } from '../rules/time.ts';
 import * as limits from './limits.ts';
 
 /** Everything but control characters, so no line break and no null byte. */
 const ONE_LINE = /^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$/;
 /** As ONE_LINE, but tabs and line breaks may stand in it. */
 const MULTI_LINE = /^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$/;
-/** At least one character that shows: not only white space, zero-width or other formatting characters. */
+/** At least one character that shows: not only white space, zero-width or other formatting characters. Published. */
 const VISIBLE = /[^\s\p{C}\p{Z}\u115f\u1160\u2800\u3164\uffa0]/u;
+/**
+ * Stricter than VISIBLE: characters that Unicode says to ignore where they cannot be displayed (variation selectors, joiners, fillers)
+ * do not count, nor do the two symbols whose glyph is empty. Enforced, but not published: few validators know the property.
+ */
+const HAS_GLYPH = /[^\s\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800\u{1d159}]/u;
+/**
+ * Embeddings, overrides and isolates. They reorder what is displayed: U+202E before `gnp.exe` shows `exe.png`. Right-to-left names need
+ * none of them.
+ *
+ * @see https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing
+ */
+const BIDI_CONTROL = /[\u202a-\u202e\u2066-\u2069]/;
 /** Half a surrogate pair cannot be stored, nor put into a URL. */
 const isWellFormed = (text: string): boolean => text.isWellFormed();
 
@@ -18,7 +30,15 @@ const text = (max: number, pattern: RegExp) =>
     v.regex(pattern, 'must not contain control characters'),
     v.check(isWellFormed, 'must be well-formed Unicode'),
   );
-const visible = v.regex<string, string>(VISIBLE, 'must contain at least one visible character');
+const NOT_VISIBLE = 'must contain at least one visible character';
+/** A name that is displayed among others: one line, visible, and without characters that reorder the text around it. */
+const displayName = (max: number) =>
+  v.pipe(
+    text(max, ONE_LINE),
+    v.regex(VISIBLE, NOT_VISIBLE),
+    v.check((name) => HAS_GLYPH.test(name), NOT_VISIBLE),
+    v.check((name) => !BIDI_CONTROL.test(name), 'must not contain bidirectional control characters'),
+  );
 
 export const roomId = v.pipe(v.string(), v.uuid('must be a UUID'), v.toLowerCase());
 export const fileId = v.pipe(v.string(), v.uuid('must be a UUID'), v.toLowerCase());
@@ -33,6 +53,8 @@ export const userId = v.pipe(
   v.minLength(1, 'must not be empty'),
   v.maxLength(limits.MAX_USER_ID_LENGTH, `must be at most ${limits.MAX_USER_ID_LENGTH} characters`),
   v.regex(/^[A-Za-z0-9._:@|-]*$/, 'may contain only letters, digits and . _ : @ | -'),
+  // As segments of a path, URL parsers resolve them: no request could ever name such a participant.
+  v.check((id) => id !== '.' && id !== '..', 'must not be . or ..'),
 );
 const userIds = (min: number) =>
   v.pipe(
@@ -43,13 +65,17 @@ const userIds = (min: number) =>
 export const participantIds = userIds(1);
 export const optionalParticipantIds = userIds(0);
 
-export const roomName = v.pipe(text(limits.MAX_ROOM_NAME_LENGTH, ONE_LINE), visible);
+export const roomName = displayName(limits.MAX_ROOM_NAME_LENGTH);
 export const description = text(limits.MAX_DESCRIPTION_LENGTH, MULTI_LINE);
 export const reason = text(limits.MAX_REASON_LENGTH, MULTI_LINE);
-export const username = v.pipe(text(limits.MAX_USERNAME_LENGTH, ONE_LINE), visible);
+export const username = displayName(limits.MAX_USERNAME_LENGTH);
 /** Stored as given: a name is never part of an object key, and leaves only in an encoded Content-Disposition. */
-export const fileName = v.pipe(text(limits.MAX_FILE_NAME_LENGTH, ONE_LINE), visible);
-export const messageText = v.pipe(text(limits.MAX_MESSAGE_LENGTH, MULTI_LINE), visible);
+export const fileName = displayName(limits.MAX_FILE_NAME_LENGTH);
+export const messageText = v.pipe(
+  text(limits.MAX_MESSAGE_LENGTH, MULTI_LINE),
+  v.regex(VISIBLE, NOT_VISIBLE),
+  v.check((message) => HAS_GLYPH.test(message), NOT_VISIBLE),
+);
 /**
  * A media type with whatever parameters browsers give it: `video/webm;codecs=vp9,opus` of a MediaRecorder is in no grammar. It is
  * signed, stored, and sent as a header: visible ASCII and single spaces only. One with a comma has no second slash, as what reads
@@ -65,10 +91,10 @@ export const contentType = v.pipe(
   // HTTP and signatures take several spaces for one, and those at the end for none.
   v.transform((type) => type.trim().replace(/ +/g, ' ')),
 );
-/** The caller's clock or another zone is fine; what is stored and answered is UTC with milliseconds. */
+/** Any zone will do; what is stored and answered is UTC with milliseconds. Published as the format `date-time`: see `CONVERSION`. */
 export const time = v.pipe(
   v.string(),
-  v.isoTimestamp('must be an ISO 8601 time with a zone, such as 2026-03-01T09:30:00.000Z'),
+  v.check(isIsoTime, 'must be an ISO 8601 time with a zone, such as 2026-03-01T09:30:00.000Z'),
   v.check(isRealTime, 'must be a day that exists'),
   v.transform(toUtc),
 );

@@ -25,7 +25,7 @@ all who were added to it. For a room you are not in, the answer is 403 \`not_a_p
 ### Answers
 
 Success is \`{"data": …, "sent_at": …}\`. A list has \`page\` beside it: \`size\` is the number of items in this page, \`next_cursor\` leads to
-the next one. Field names are snake_case, times are ISO 8601 in UTC with milliseconds. An absent value is \`null\`, never a missing field. Answers may
+the next one. Field names are snake_case, times are ISO 8601 in UTC with milliseconds (in requests, any zone). An absent value is \`null\`, never a missing field. Answers may
 gain fields: ignore those you do not know. Every answer carries \`Cache-Control: no-store\`.
 
 ### Failures
@@ -105,9 +105,14 @@ export const FIELDS: Readonly<Record<string, FieldText>> = {
   'createRoom.participant_ids': {
     description: 'Users to add at once, beside the caller, who is always added.',
   },
-  name: { description: 'Name of the room: one line with at least one visible character.' },
+  name: {
+    description:
+      'Name of the room: one line with at least one visible character, and without bidirectional control characters.',
+  },
   'createUpload.name': {
-    description: 'File name, stored as given. Those who download the file get it under this name.',
+    description:
+      'File name, stored as given: one line with at least one visible character, and without bidirectional control characters. ' +
+      'Downloads get this name.',
   },
   'Attachment.name': { description: 'File name, as the uploader gave it.' },
   'Download.name': { description: 'File name, as the uploader gave it.' },
@@ -131,6 +136,11 @@ export const FIELDS: Readonly<Record<string, FieldText>> = {
   'listRooms.status': { description: 'Only rooms that have this status now.' },
   order: { description: '`desc`: newest first. `asc`: oldest first.' },
   username: { description: "The participant's name in this room; `null` means none." },
+  'updateProfile.username': {
+    description:
+      "The caller's name in this room: one line with at least one visible character, and without bidirectional control characters. " +
+      '`null` removes it.',
+  },
   archive_room: { description: 'True when the participant has archived the room, so that a front end hides it.' },
   file_id: { description: 'ID of the file, a UUIDv7.' },
   message_id: { description: 'ID of the message, a ULID: messages sort by it as they were sent.' },

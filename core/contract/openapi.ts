@@ -1,5 +1,6 @@
 import { type ConversionConfig, type JsonSchema, toJsonSchema, toJsonSchemaDefs } from '@valibot/to-json-schema';
 import type * as v from 'valibot';
+import { isIsoTime } from '../rules/time.ts';
 import * as answers from './answers.ts';
 import { ERRORS, type ErrorCode } from './errors.ts';
 import { capital, pascal } from './names.ts';
@@ -72,6 +73,8 @@ export const CONVERSION: ConversionConfig = {
   overrideSchema: ({ valibotSchema, jsonSchema }) =>
     valibotSchema.type === 'nullable' || valibotSchema.type === 'nullish' ? nullable(jsonSchema) : undefined,
   overrideAction: ({ valibotAction, jsonSchema }) => {
+    if ('requirement' in valibotAction && valibotAction.requirement === isIsoTime)
+      return { ...jsonSchema, format: 'date-time' };
     if (UNSAID.has(valibotAction.type)) return jsonSchema;
     if (valibotAction.type !== 'regex' || !('requirement' in valibotAction)) return undefined;
     const pattern: unknown = valibotAction.requirement;

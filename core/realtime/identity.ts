@@ -63,6 +63,14 @@ function isForUs({ aud, client_id }: JWTPayload): boolean {
   return given.some((audience) => typeof audience === 'string' && ours.includes(audience));
 }
 
+/**
+ * The `sub` of a token as text. API Gateway's JWT authorizer hands every claim to the HTTP functions as text, so a provider that numbers
+ * its users works there; a number means the same user here. Larger numbers than JSON can keep exact are not converted.
+ */
+function subjectOf(claims: { readonly sub?: unknown }): unknown {
+  return Number.isSafeInteger(claims.sub) ? String(claims.sub) : claims.sub;
+}
+
 /** True for what is wrong with a token; false for what is wrong with the issuer or its keys. */
 const isRefusal = (error: unknown): error is errors.JOSEError =>
   error instanceof errors.JOSEError &&
@@ -98,7 +106,7 @@ export async function identify(token: string | undefined): Promise<Identity | Re
   const now = Math.floor(Date.now() / 1_000);
   if (Number(payload.exp) <= now) return refused(errors.JWTExpired.code);
   if (payload.iat !== undefined && payload.iat > now + ISSUER_AHEAD_SECONDS) return refused('issued in the future');
-  const user_id = v.safeParse(userId, payload.sub);
+  const user_id = v.safeParse(userId, subjectOf(payload));
   if (!user_id.success) return refused('sub');
   return { user_id: user_id.output, token_expires_at: String(payload.exp) };
 }

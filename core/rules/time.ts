@@ -1,8 +1,29 @@
 /** An instant as the API writes it: ISO 8601, UTC, milliseconds. Such strings sort as the instants do. */
 export type Timestamp = string;
 
-/** `2026-03-01T10:30:00+01:00` → `2026-03-01T09:30:00.000Z`. The text must be a valid time. */
-export const toUtc = (text: string): Timestamp => new Date(text).toISOString();
+/**
+ * A date and a time of day with a zone, as ISO 8601 and RFC 3339 write them. Seconds may be missing, a fraction may follow a point
+ * or a comma, and an offset may have no minutes.
+ */
+const ISO_TIME =
+  /^(?<date>\d{4}-\d\d-\d\d)[Tt ](?<minute>(?:[01]\d|2[0-3]):[0-5]\d)(?::(?<second>[0-5]\d)(?:[.,](?<fraction>\d{1,9}))?)?(?:[Zz]| ?(?<sign>[+-])(?<hours>[01]\d|2[0-3])(?::?(?<minutes>[0-5]\d))?)$/;
+
+/** Whether a text is a time with a zone in a form that {@link toUtc} reads. The day need not exist: see {@link isRealTime}. */
+export const isIsoTime = (text: string): boolean => ISO_TIME.test(text);
+
+/** The one spelling that every JavaScript engine must read (`Date` reads some others, and each engine its own). */
+function canonical(text: string): string {
+  const { date, minute, second = '00', fraction = '', sign, hours, minutes = '00' } = ISO_TIME.exec(text)?.groups ?? {};
+  const zone = sign === undefined ? 'Z' : `${sign}${hours}:${minutes}`;
+  return `${date}T${minute}:${second}.${fraction.slice(0, 3).padEnd(3, '0')}${zone}`;
+}
+
+/**
+ * Converts a time to UTC: `2026-03-01T10:30+01` → `2026-03-01T09:30:00.000Z`. Digits after the milliseconds are dropped.
+ *
+ * @throws RangeError where {@link isRealTime} is false
+ */
+export const toUtc = (text: string): Timestamp => new Date(canonical(text)).toISOString();
 
 /** The instant `ms` milliseconds after `time`. */
 export const plus = (time: Timestamp, ms: number): Timestamp => new Date(Date.parse(time) + ms).toISOString();
@@ -10,9 +31,9 @@ export const plus = (time: Timestamp, ms: number): Timestamp => new Date(Date.pa
 /** Whole seconds since the epoch, as DynamoDB's TTL wants them. */
 export const epochSeconds = (time: Timestamp): number => Math.floor(Date.parse(time) / 1_000);
 
-/** False for the 30th of February, which `Date` would quietly read as a day in March, and for what it cannot read. */
+/** False for the 30th of February, which `Date` reads as a day in March, and for text that is no time. */
 export function isRealTime(text: string): boolean {
-  if (Number.isNaN(Date.parse(text))) return false;
+  if (Number.isNaN(Date.parse(canonical(text)))) return false;
   const [year = 0, month = 0, day = 0] = text.slice(0, 10).split('-').map(Number);
   const midnight = new Date(Date.UTC(year, month - 1, day));
   return midnight.getUTCFullYear() === year && midnight.getUTCMonth() === month - 1 && midnight.getUTCDate() === day;

@@ -52,6 +52,9 @@ const newParticipant = (room_id: string, participant_id: string, { caller, now }
   added_at: now,
 });
 
+/** For JSON.stringify: `null` and a missing field ask for the same room, so that they are the same request. */
+const nullAsAbsent = (_key: string, value: unknown): unknown => value ?? undefined;
+
 /**
  * Creates a room with its participants; the caller is its first admin.
  * With an idempotency key, the same request again gets the room of the first time, also when its times have passed since.
@@ -60,7 +63,7 @@ const newParticipant = (room_id: string, participant_id: string, { caller, now }
 export async function createRoom(act: Act & { room: NewRoom; idempotency_key?: string | undefined }): Promise<Room> {
   const { caller, now, room: wanted, idempotency_key } = act;
   const start_time = wanted.start_time ?? now;
-  const request_hash = createHash('sha256').update(JSON.stringify(wanted)).digest('base64url');
+  const request_hash = createHash('sha256').update(JSON.stringify(wanted, nullAsAbsent)).digest('base64url');
   const roomOfFirst = (first: IdempotencyItem): Room => {
     if (first.request_hash !== request_hash) throw new RoomsError('idempotency_conflict');
     return toRoom(first.room, now);

@@ -77,7 +77,20 @@ test.each(every)('%s: the good request is good', async (operation) => {
 describe('the token', () => {
   test.each(every)('%s: without a sub that can be a user is invalid', async (operation) => {
     const before = await snapshot();
-    for (const as of [null, '', ' ', 'a b', 'ROOM#1', 'a/b', 'ü', '\0', 'x'.repeat(129), 'x'.repeat(10_000)]) {
+    for (const as of [
+      null,
+      '',
+      ' ',
+      '.',
+      '..',
+      'a b',
+      'ROOM#1',
+      'a/b',
+      'ü',
+      '\0',
+      'x'.repeat(129),
+      'x'.repeat(10_000),
+    ]) {
       const reply = await invoke(operation, { ...goodFor(operation), as });
       expect(reply).toMatchObject({ ok: false, status: 401, code: 'invalid_token' });
     }
@@ -119,9 +132,11 @@ describe('ids in the path', () => {
   test.each(['grantAdmin', 'revokeAdmin'] as const)('%s: a participant id that is no user id is refused', (operation) =>
     refuses(
       operation,
-      ['ROOM#1', 'PARTICIPANT#x', 'a b', 'a/b', 'ü', '\0', 'a\n', 'x'.repeat(129), ''].map((participant_id) => ({
-        params: { room_id: world.room_id, participant_id },
-      })),
+      ['ROOM#1', 'PARTICIPANT#x', 'a b', 'a/b', 'ü', '\0', 'a\n', '.', '..', 'x'.repeat(129), ''].map(
+        (participant_id) => ({
+          params: { room_id: world.room_id, participant_id },
+        }),
+      ),
       /^participant_id$/,
     ),
   );
@@ -246,7 +261,13 @@ const long = 'x'.repeat(10_000);
 const NOT_TEXT = [1, 0, true, [], {}, ['x']];
 const CONTROLS = ['nul\0', 'bell\u0007', 'esc\u001b[0m', 'del\u007f', 'c1\u0085'];
 const SURROGATES = ['\ud800', 'a\udc00b', '\udc00\ud800'];
-const INVISIBLE = ['', ' ', '\u200b', '\u200d\u2060\ufeff', '\u00a0\u3000', '\u202e', '\u2800', '\u3164'];
+const INVISIBLE = [
+  ...['', ' ', '\u200b', '\u200d\u2060\ufeff', '\u00a0\u3000', '\u202e', '\u2800', '\u3164', '\u{1d159}'],
+  // Marks that Unicode says to ignore: category Mn, so that they are neither white space nor formatting characters.
+  ...['\ufe0f', '\u034f', '\u17b4', '\u17b5', '\u180b', '\u{e0100}', ' \ufe0f\u034f ', '\u200b\u{e01ef}'],
+];
+/** Embeddings, overrides and isolates, which reorder the text that follows. */
+const BIDI_CONTROLS = [...'\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069'].map((c) => `a${c}gnp.exe`);
 const year = new Date().getUTCFullYear() + 1;
 const NOT_TIME = [
   ...['', 'now', 'tomorrow', `${year}`, `${year}-01-01`, `${year}-01-01T00:00:00`, `01/01/${year}`, long],
@@ -260,6 +281,8 @@ const NOT_IDS = [
   'PARTICIPANT#x',
   'a b',
   'a/b',
+  '.',
+  '..',
   '',
   'ü',
   '😀',
@@ -276,7 +299,18 @@ describe('fields of the body', () => {
       [
         operation,
         'name',
-        [...INVISIBLE, ...CONTROLS, ...SURROGATES, 'x'.repeat(201), long, 'a\nb', 'a\u2028b', null, ...NOT_TEXT],
+        [
+          ...INVISIBLE,
+          ...BIDI_CONTROLS,
+          ...CONTROLS,
+          ...SURROGATES,
+          'x'.repeat(201),
+          long,
+          'a\nb',
+          'a\u2028b',
+          null,
+          ...NOT_TEXT,
+        ],
       ],
       [operation, 'description', [...CONTROLS, ...SURROGATES, 'x'.repeat(2_001), long, ...NOT_TEXT]],
       [operation, 'start_time', operation === 'createRoom' ? NOT_TIME : [...NOT_TIME, null]],
@@ -292,7 +326,7 @@ describe('fields of the body', () => {
     [
       'updateProfile',
       'username',
-      [...INVISIBLE, ...CONTROLS, ...SURROGATES, 'x'.repeat(101), long, 'a\nb', ...NOT_TEXT],
+      [...INVISIBLE, ...BIDI_CONTROLS, ...CONTROLS, ...SURROGATES, 'x'.repeat(101), long, 'a\nb', ...NOT_TEXT],
     ],
     ['updateProfile', 'archive_room', [0, 1, 'true', '', null, [], {}]],
   ])('%s: a bad %s is refused, with its path', (operation, field, values) => {
@@ -342,6 +376,8 @@ describe('what looks odd and is fine', () => {
     'שלום \u200f!',
     'a\u200bb\u200dc',
     'e\u0301 stays decomposed',
+    '\u200fשלום (\u061c2)\u200e',
+    '❤️ 1️⃣',
     '語'.repeat(200),
     '  spaces stay  ',
     '"quoted" \\ / <b>',
@@ -445,7 +481,14 @@ describe('the query', () => {
         long,
       ],
     ],
-    ['createUpload', 'name', ['', '%00', 'a%0d%0ab', '%E2%80%8B', 'x'.repeat(256), long]],
+    [
+      'createUpload',
+      'name',
+      [
+        ...['%00', 'a%0d%0ab', '%E2%80%8B', 'x'.repeat(256), long],
+        ...[...INVISIBLE, ...BIDI_CONTROLS].map(encodeURIComponent),
+      ],
+    ],
   ] as const)('%s: a bad %s is refused', (operation, name, values) =>
     refuses(
       operation,

@@ -113,6 +113,21 @@ test('with a key, the same request again gets the first answer and creates nothi
   expect(new Set([first, ...others].map(({ room_id }) => room_id)).size).toBe(3);
 });
 
+test('with a key, null and a missing field are the same request', async () => {
+  const request = { as: newUser(), headers: { 'Idempotency-Key': 'k' } };
+  const bodies = [
+    { name: 'x' },
+    { name: 'x', description: null },
+    { name: 'x', end_time: null },
+    { name: 'x', description: null, end_time: null, participant_ids: [] },
+  ];
+  const rooms = await Promise.all(bodies.map((body) => data('createRoom', { ...request, body })));
+  expect(new Set(rooms.map(({ room_id }) => room_id)).size).toBe(1);
+  expect(await refusal('createRoom', { ...request, body: { name: 'x', description: 'y' } })).toBe(
+    'idempotency_conflict',
+  );
+});
+
 describe('a request that is sent again with its key when its times have passed', () => {
   const minute = 60_000;
   const timed = () => ({

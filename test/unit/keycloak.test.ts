@@ -109,6 +109,8 @@ describe('let in, at both doors, as the user that `sub` says:', () => {
       'f:1b4e28ba-2fa1-11d2-883f-0016d3cca427:alice@example.com',
     ],
     ['an access token that says when it becomes valid', accessToken({ nbf: 0 }), USER],
+    ['a provider that numbers its users', accessToken({ sub: 42 }), '42'],
+    ['a provider that numbers its users up to 2^53', accessToken({ sub: Number.MAX_SAFE_INTEGER }), '9007199254740991'],
   ])('%s', async (_, claims, user) => {
     expect(await both(claims)).toEqual([user, user]);
   });
@@ -122,6 +124,10 @@ describe('refused with a 401, at both doors:', () => {
     ['one without it, of a client that is called as the audience', accessToken({ aud: 'account', azp: 'rooms' })],
     ['one without it, of a service account that is', serviceAccountToken({ aud: 'account', client_id: 'rooms' })],
     ['an access token without `sub` (client scope `basic` is missing)', accessToken({ sub: undefined })],
+    ['a token whose `sub` is a segment of a path that URL parsers resolve (.)', accessToken({ sub: '.' })],
+    ['a token whose `sub` is a segment of a path that URL parsers resolve (..)', accessToken({ sub: '..' })],
+    ['a token whose `sub` is a number with an exponent', accessToken({ sub: 1e21 })],
+    ['a token whose `sub` is a list', accessToken({ sub: ['alice'] })],
     ['an ID token', accessToken({ typ: 'ID', aud: 'rooms-web', realm_access: undefined, scope: undefined })],
     ['a refresh token', accessToken({ typ: 'Refresh', aud: 'https://iams.example.com/realms/test' })],
     ['an access token that has expired', accessToken({ exp: AGO })],

@@ -152,7 +152,8 @@ describe('refused with a 401:', () => {
     ['of a sub that we cannot keep', { sub: 'a#b' }],
     ['of a sub with a space', { sub: 'a b' }],
     ['of a sub that is too long', { sub: 'x'.repeat(129) }],
-    ['of a number', { sub: 7 }],
+    ['of a number with a fraction', { sub: 7.5 }],
+    ['of a number that JSON cannot keep exact', { sub: 2 ** 53 }],
   ])('a token %s', async (_, claims) => {
     await expect(authorizeToken(await issuer.token(claims))).rejects.toThrow(UNAUTHORIZED);
   });

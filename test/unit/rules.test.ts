@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { RoomsError } from '../../core/contract/errors.ts';
 import { CLOCK_SKEW_MS, MAX_BOOKING_AHEAD_MS } from '../../core/contract/limits.ts';
 import { endFaults, isPast, orderFaults, refuse, roomStatus, startFaults } from '../../core/rules/room.ts';
-import { epochSeconds, isRealTime, plus, toUtc } from '../../core/rules/time.ts';
+import { epochSeconds, isIsoTime, isRealTime, plus, toUtc } from '../../core/rules/time.ts';
 
 const NOW = '2026-03-01T09:30:00.000Z';
 const earlier = (ms: number): string => plus(NOW, -ms);
@@ -93,8 +93,44 @@ describe('times', () => {
     ['2026-02-29T00:00:00Z', false],
     ['2026-04-31T00:00:00Z', false],
     ['2026-02-30T12:00:00-05:00', false],
+    ['2026-02-30T12:00-05', false],
     ['never', false],
   ])('%s is a day that exists: %s', (text, real) => {
     expect(isRealTime(text)).toBe(real);
+  });
+
+  test.each([
+    ['2026-03-01T10:00:00.000Z', '2026-03-01T10:00:00.000Z'],
+    ['2026-03-01T10:00Z', '2026-03-01T10:00:00.000Z'],
+    ['2026-03-01T10:00:00+01', '2026-03-01T09:00:00.000Z'],
+    ['2026-03-01T10:00-03', '2026-03-01T13:00:00.000Z'],
+    ['2026-03-01T10:00:00+0530', '2026-03-01T04:30:00.000Z'],
+    ['2026-03-01T10:00:00+05:30', '2026-03-01T04:30:00.000Z'],
+    ['2026-03-01t10:00:00z', '2026-03-01T10:00:00.000Z'],
+    ['2026-03-01 10:00:00 +01:00', '2026-03-01T09:00:00.000Z'],
+    ['2026-03-01T10:00:00.5Z', '2026-03-01T10:00:00.500Z'],
+    ['2026-03-01T10:00:00,25+01', '2026-03-01T09:00:00.250Z'],
+    ['2026-03-01T10:00:00.123456789Z', '2026-03-01T10:00:00.123Z'],
+  ])('%s is %s in UTC', (text, utc) => {
+    expect(isIsoTime(text) && isRealTime(text)).toBe(true);
+    expect(toUtc(text)).toBe(utc);
+  });
+
+  test.each([
+    '2026-03-01',
+    '2026-03-01T10Z',
+    '2026-03-01T10:00',
+    '2026-03-01T24:00Z',
+    '2026-03-01T10:60Z',
+    '2026-03-01T10:00:00.Z',
+    '2026-03-01T10:00.5Z',
+    '2026-03-01T10:00:00+1',
+    '2026-03-01T10:00:00+24',
+    '2026-03-01T10:00:00+01:60',
+    '2026-03-01T10:00:00+01:',
+    '2026-03-01T10:00:00 Z',
+    'Sun, 01 Mar 2026 10:00:00 GMT',
+  ])('%s is not accepted', (text) => {
+    expect(isIsoTime(text)).toBe(false);
   });
 });
