@@ -1,5 +1,9 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
-import S3rver from '@20minutes/s3rver';
+import type { IncomingHttpHeaders } from 'node:http';
+import S3rver, { type Store } from '@20minutes/s3rver';
+import S3Error from '@20minutes/s3rver/lib/models/error.js';
 import v4 from '@20minutes/s3rver/lib/signature/v4.js';
 import * as v from 'valibot';
 import { type Listening, listen } from './listen.ts';
@@ -61,8 +65,56 @@ export async function startS3(options: {
     configureBuckets: options.buckets.map(({ name, properties }) => ({ name, configs: corsXml(properties) })),
   });
   await server.configureBuckets();
-  return listen(server.getMiddleware(), { usual: options.port });
+  const headers = new AsyncLocalStorage<IncomingHttpHeaders>();
+  enforceIfNoneMatch(server.store, () => headers.getStore()?.['if-none-match'] === '*');
+  const serve = server.getMiddleware();
+  return listen((request, response) => headers.run(request.headers, () => serve(request, response)), {
+    usual: options.port,
+  });
 }
+
+/**
+ * Makes a store refuse a conditional PUT of an object that exists, as S3 does and s3rver 5.0.0 does not. Of PUTs that run at the
+ * same time, the first to finish wins. The body is stored under another key until then, so that an upload that breaks off leaves
+ * no object behind.
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+ */
+function enforceIfNoneMatch(store: Store, isConditional: () => boolean): void {
+  const putObject = store.putObject.bind(store);
+  const finishing = new Set<string>();
+  const requireAbsent = async (bucket: string, key: string): Promise<void> => {
+    if (await store.existsObject(bucket, key)) throw preconditionFailed();
+  };
+  store.putObject = async (object) => {
+    if (!isConditional()) return putObject(object);
+    const { bucket, key } = object;
+    await requireAbsent(bucket, key);
+    // In the bucket's root: s3rver removes folders that look empty, also those that another upload is about to write to.
+    const staged = `unfinished-${randomUUID()}`;
+    try {
+      const stored = await putObject(
+        Object.assign(Object.create(Object.getPrototypeOf(object)), object, { key: staged }),
+      );
+      const name = `${bucket}/${key}`;
+      if (finishing.has(name)) throw preconditionFailed();
+      finishing.add(name);
+      try {
+        await requireAbsent(bucket, key);
+        await store.copyObject(bucket, staged, bucket, key);
+      } finally {
+        finishing.delete(name);
+      }
+      return stored;
+    } finally {
+      await store.deleteObject(bucket, staged);
+    }
+  };
+}
+
+const preconditionFailed = (): Error =>
+  new S3Error('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold', {
+    Condition: 'If-None-Match',
+  });
 
 /** A bucket's CORS rules as S3's API writes them. */
 function corsXml({ CorsConfiguration: cors }: Bucket['properties']): string[] {

@@ -38,7 +38,8 @@ const text = (xml: string, tag: string): string | undefined => xml.match(`<${tag
 /** What the storage says in its XML; a server that is busy or broken may be better at the next try. */
 function refusal(code: RoomsErrorCode, what: string, status: number, xml: string): RoomsApiError {
   const said = [text(xml, 'Code'), text(xml, 'Message')].filter(Boolean).join(': ');
-  const busy = status === 429 || status >= 500;
+  // S3 answers 409 while another conditional PUT of the object, such as an earlier try of ours, is under way.
+  const busy = status === 409 || status === 429 || status >= 500;
   return new RoomsApiError(
     busy ? 'try_again' : code,
     `The storage refused the ${what} with status ${status}${said && ` (${said})`}.`,
@@ -94,12 +95,17 @@ export async function upload(
     onProgress?.({ loaded, total: body.size });
   };
   let tries = 0;
+  let triedUrl: string | undefined;
   const file_id = await withSignedUrl(settings, signal, sign, async ({ file_id, upload_url: url, headers }) => {
     const own = ++tries;
+    const isRetry = url === triedUrl;
+    triedUrl = url;
     report(0);
     // What a try that has failed still takes from the file is not sent.
     const onSent = (loaded: number) => own === tries && report(loaded);
     const { status, text } = await put({ url, headers, body, onSent, signal }, settings);
+    // The URL stores a file once: on a retry, 412 means that an earlier try arrived and only its answer was lost.
+    if (status === 412 && isRetry) return file_id;
     if (status < 200 || status > 299) throw refusal('upload_refused', 'upload', status, text);
     return file_id;
   });

@@ -76,7 +76,8 @@ const isNode = (): boolean => 'process' in globalThis && !('window' in globalThi
 
 function putByFetch({ url, headers, body, onSent, signal }: Put, settings: Settings): Promise<PutAnswer> {
   const time = deadline(settings.stallMs, 'An upload without progress', signal);
-  const streams = isNode();
+  // An empty stream would be sent without a length.
+  const streams = isNode() && body.size > 0;
   const init: RequestInit & { duplex?: 'half' } = {
     method: 'PUT',
     headers: { ...headers, ...(streams && { 'content-length': String(body.size) }) },

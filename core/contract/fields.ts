@@ -107,7 +107,7 @@ const integer = (min: number, max: number) =>
   );
 export const timeLeft = integer(0, limits.MAX_TIME_LEFT_SECONDS);
 /** `MAX_UPLOAD_BYTES`, which an environment may change, bounds it further. */
-export const fileSize = integer(1, Number.MAX_SAFE_INTEGER);
+export const fileSize = integer(0, Number.MAX_SAFE_INTEGER);
 export const limit = v.optional(integer(1, limits.MAX_PAGE_SIZE), limits.DEFAULT_PAGE_SIZE);
 export const cursor = v.pipe(v.string(), v.minLength(1, 'must not be empty'), v.maxLength(1_024, 'is not a cursor'));
 export const status = v.picklist(['booked', 'started', 'ended'], 'must be one of booked, started, ended');

@@ -256,9 +256,9 @@ export const ANSWER_EXAMPLES: AnswerExamples = {
   message,
   upload: {
     file_id: FILE_ID,
-    upload_url: `${OBJECT_URL}?${SIGNATURE}&X-Amz-SignedHeaders=content-length%3Bcontent-type%3Bhost`,
+    upload_url: `${OBJECT_URL}?${SIGNATURE}&X-Amz-SignedHeaders=content-length%3Bcontent-type%3Bhost%3Bif-none-match`,
     method: 'PUT',
-    headers: { 'content-type': 'application/pdf' },
+    headers: { 'content-type': 'application/pdf', 'if-none-match': '*' },
     expires_at: EXPIRES_AT,
   },
   download: {

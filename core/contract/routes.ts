@@ -293,8 +293,9 @@ export const createUpload = {
   path: '/participant/room/{room_id}/upload',
   summary: 'Get a URL to upload a file to',
   description:
-    'PUT the file to `upload_url` with the `headers` given, within 15 minutes. S3 refuses a body of another length or type. ' +
-    'Then send the `file_id` with a chat message, so that others can download it.',
+    'PUT the file to `upload_url` with exactly the `headers` given, within 15 minutes. S3 refuses a body of another length or ' +
+    'type (403) and a second upload to the same URL (412). Then send the `file_id` with a chat message, so that others can ' +
+    'download it.',
   params: inRoom,
   query: v.strictObject({
     name: v.optional(fields.fileName, 'file'),

@@ -58,7 +58,8 @@ async function signed(
 }
 
 /**
- * Records a file and signs a PUT for it. Its length and type are part of the signature, so S3 refuses any other.
+ * Records a file and signs a PUT for it. Its length and type are part of the signature, so S3 refuses any other. So is
+ * `If-None-Match: *`: the URL stores the file once, and nobody can replace what others may have read.
  * Throws `invalid_request` for a file above MAX_UPLOAD_BYTES, and as `addFile` does.
  */
 export async function startUpload(asked: {
@@ -73,15 +74,16 @@ export async function startUpload(asked: {
   const max = Number(env('MAX_UPLOAD_BYTES'));
   if (asked.size > max) throw invalid({ path: 'size', message: `must be at most ${max} bytes` });
   const { file_id } = await addFile(asked);
+  const headers = { 'content-type': asked.content_type, 'if-none-match': '*' };
   const upload_url = await signed('PUT', objectKey(asked.room_id, file_id), UPLOAD_URL_SECONDS, asked.now, {
-    headers: { 'content-length': String(asked.size), 'content-type': asked.content_type },
+    headers: { 'content-length': String(asked.size), ...headers },
   });
   return {
     file_id,
     upload_url,
     method: 'PUT',
     // The length is signed too, but every HTTP client sends it by itself, and browsers let nobody set it.
-    headers: { 'content-type': asked.content_type },
+    headers,
     expires_at: plus(asked.now, UPLOAD_URL_SECONDS * 1_000),
   };
 }

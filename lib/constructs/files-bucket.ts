@@ -5,6 +5,9 @@ import type { Environment } from '../environments.ts';
 import { logGroup } from './log-group.ts';
 import { pinLogicalId } from './logical-id.ts';
 
+/** As long as the table can be restored (DynamoDB's point-in-time recovery): a restored table then finds its files. */
+const RECOVERY_DAYS = 35;
+
 /** Origins whose pages may upload and download, and what outlives the stack. */
 type FilesBucketProps = Pick<Environment, 'allowedOrigins' | 'logRetentionDays' | 'retainData'>;
 
@@ -29,12 +32,21 @@ export class FilesBucket extends Construct {
               {
                 allowedOrigins: [...allowedOrigins],
                 allowedMethods: [PUT, GET, HEAD],
-                allowedHeaders: ['content-type'],
+                allowedHeaders: ['content-type', 'if-none-match'],
                 exposedHeaders: ['ETag'],
                 maxAge: 3_600,
               },
             ],
-      lifecycleRules: [{ id: 'abort-unfinished-uploads', abortIncompleteMultipartUploadAfter: Duration.days(1) }],
+      versioned: true,
+      lifecycleRules: [
+        { id: 'abort-unfinished-uploads', abortIncompleteMultipartUploadAfter: Duration.days(1) },
+        {
+          id: 'delete-old-versions',
+          noncurrentVersionExpiration: Duration.days(retainData ? RECOVERY_DAYS : 1),
+          // What a deletion leaves behind when the last version has gone.
+          expiredObjectDeleteMarker: true,
+        },
+      ],
       removalPolicy: retainData ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
       // S3 deletes no bucket that has files in it, so a function of the CDK's own deletes them first when the stack goes. It may
       // delete every file: so there is none where the bucket outlives its stack.

@@ -75,7 +75,7 @@ test('bytes without a name or type', async () => {
     size: 5,
     content_type: 'application/octet-stream',
   });
-  server.play(success(await storage.upload(FILE, 5, 'text/plain')));
+  server.play(success(await storage.upload('other', 5, 'text/plain')));
   expect(await client.uploadFile(ROOM, bytes, { name: 'a.txt', contentType: 'text/plain' })).toMatchObject({
     name: 'a.txt',
     content_type: 'text/plain',
@@ -103,6 +103,73 @@ test('a transfer that breaks off starts again', async () => {
   const { blob } = await clientOf().downloadFile(ROOM, { file_id: FILE }, { onProgress });
   expect(breaks).toBe(2);
   expect(await hash(blob)).toBe(await hash(file));
+});
+
+test('an upload whose answer is lost is there already at the next try', async () => {
+  const file = new Blob([randomBytes(1_000)], { type: 'application/x-thing' });
+  server.play(await store(file));
+  const statuses: number[] = [];
+  const client = clientOf({
+    fetch: async (input, init) => {
+      const response = await fetch(input, init);
+      if (String(input).startsWith(server.url)) return response;
+      statuses.push(response.status);
+      if (statuses.length === 1) throw new TypeError('fetch failed');
+      return response;
+    },
+  });
+  const uploaded = await client.uploadFile(ROOM, file);
+  expect(statuses).toEqual([200, 412]);
+  server.play(success(await storage.download(FILE, uploaded)));
+  const { blob } = await client.downloadFile(ROOM, { file_id: FILE });
+  expect(await hash(blob)).toBe(await hash(file));
+});
+
+test('an upload to a URL that has stored a file before is refused, also after a try with another URL', async () => {
+  const file = new Blob([randomBytes(8 * MB)], { type: 'application/x-thing' });
+  const taken = await storage.upload(FILE, file.size, file.type);
+  expect((await fetch(taken.upload_url, { method: 'PUT', headers: taken.headers, body: file })).status).toBe(200);
+  const refused = { code: 'upload_refused', status: 412, message: expect.stringContaining('PreconditionFailed') };
+  server.play(success(taken));
+  await expect(clientOf().uploadFile(ROOM, file)).rejects.toMatchObject(refused);
+
+  const statuses: number[] = [];
+  const expired = await storage.upload('other', file.size, file.type);
+  server.play(success({ ...expired, upload_url: `${expired.upload_url}x` }), success(taken));
+  const client = clientOf({
+    fetch: async (input, init) => {
+      const response = await fetch(input, init);
+      if (String(input).startsWith(server.url)) return response;
+      statuses.push(response.status);
+      if (statuses.length === 1) throw new TypeError('fetch failed');
+      return response;
+    },
+  });
+  await expect(client.uploadFile(ROOM, file)).rejects.toMatchObject(refused);
+  expect(statuses).toEqual([403, 403, 412]);
+});
+
+test('an upload that S3 refuses for another one under way is tried again', async () => {
+  const file = new Blob(['hello'], { type: 'text/plain' });
+  server.play(await store(file));
+  let conflicts = 0;
+  const client = clientOf({
+    fetch: async (input, init) => {
+      if (String(input).startsWith(server.url) || conflicts++ > 0) return fetch(input, init);
+      return new Response('<Error><Code>ConditionalRequestConflict</Code></Error>', { status: 409 });
+    },
+  });
+  expect(await client.uploadFile(ROOM, file)).toMatchObject({ file_id: FILE });
+  expect(conflicts).toBe(2);
+});
+
+test('an empty file goes up and comes down', async () => {
+  const file = new File([], 'empty.txt', { type: 'text/plain' });
+  server.play(await store(file));
+  const uploaded = await clientOf().uploadFile(ROOM, file);
+  expect(uploaded).toMatchObject({ name: 'empty.txt', size: 0 });
+  server.play(success(await storage.download(FILE, uploaded)));
+  expect((await clientOf().downloadFile(ROOM, { file_id: FILE })).blob.size).toBe(0);
 });
 
 test('a transfer that breaks off after its URL has expired goes on with a new one', async () => {

@@ -14,7 +14,7 @@ const MINUTES_15 = 900;
 export interface Storage {
   /** All signed URLs lead through here. */
   readonly way: Way;
-  /** Signs an upload as the service does: length and type are part of the signature. Good for `seconds` (default: 15 minutes). */
+  /** Signs an upload as the service does: length, type and `If-None-Match: *` are part of the signature. Good for `seconds` (default: 15 minutes). */
   upload(file_id: string, size: number, content_type: string, seconds?: number): Promise<Upload>;
   download(
     file_id: string,
@@ -27,7 +27,9 @@ export interface Storage {
 /** A real S3 server with a bucket that any web page may use. */
 export async function startStorage(): Promise<Storage> {
   const directory = await mkdtemp(join(tmpdir(), 'rooms-client-'));
-  const CorsRules = [{ AllowedOrigins: ['*'], AllowedMethods: ['GET', 'PUT'], AllowedHeaders: ['content-type'] }];
+  const CorsRules = [
+    { AllowedOrigins: ['*'], AllowedMethods: ['GET', 'PUT'], AllowedHeaders: ['content-type', 'if-none-match'] },
+  ];
   const properties = v.parse(bucketProperties, { CorsConfiguration: { CorsRules } });
   const server = await startS3({ port: 0, directory, buckets: [{ name: BUCKET, properties }] });
   const way = await breakableWay(server.url);
@@ -48,12 +50,19 @@ export async function startStorage(): Promise<Storage> {
         Key: file_id,
         ContentLength: size,
         ContentType: content_type,
+        IfNoneMatch: '*',
       });
       const upload_url = await getSignedUrl(s3, put, {
         expiresIn: seconds,
-        signableHeaders: new Set(['host', 'content-length', 'content-type']),
+        signableHeaders: new Set(['host', 'content-length', 'content-type', 'if-none-match']),
       });
-      return { file_id, upload_url, method: 'PUT', headers: { 'content-type': content_type }, expires_at };
+      return {
+        file_id,
+        upload_url,
+        method: 'PUT',
+        headers: { 'content-type': content_type, 'if-none-match': '*' },
+        expires_at,
+      };
     },
     async download(file_id, facts, seconds = MINUTES_15) {
       const get = new GetObjectCommand({ Bucket: BUCKET, Key: file_id });

@@ -149,12 +149,12 @@ describe('a session of two users', () => {
       headers: {
         origin: 'http://localhost:5173',
         'access-control-request-method': 'PUT',
-        'access-control-request-headers': 'content-type',
+        'access-control-request-headers': 'content-type,if-none-match',
       },
     });
     expect(preflight.status).toBe(200);
     expect(preflight.headers.get('access-control-allow-origin')).toBe('*');
-    expect(preflight.headers.get('access-control-allow-headers')).toBe('content-type');
+    expect(preflight.headers.get('access-control-allow-headers')).toBe('content-type, if-none-match');
   });
 });
 

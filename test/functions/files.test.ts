@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { request as httpRequest } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { GetObjectCommand, HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { parse } from 'content-disposition';
@@ -47,13 +50,13 @@ describe('an upload', () => {
       file_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
       upload_url: expect.stringContaining(`/rooms/${world.room_id}/${asked.file_id}?`),
       method: 'PUT',
-      headers: { 'content-type': 'image/png' },
+      headers: { 'content-type': 'image/png', 'if-none-match': '*' },
       expires_at: new Date(now + UPLOAD_URL_SECONDS * 1_000).toISOString(),
     });
     expect(UPLOAD_URL_SECONDS).toBe(900);
     const signed = new URL(asked.upload_url).searchParams;
     expect(signed.get('X-Amz-Expires')).toBe('900');
-    expect(signed.get('X-Amz-SignedHeaders')).toBe('content-length;content-type;host');
+    expect(signed.get('X-Amz-SignedHeaders')).toBe('content-length;content-type;host;if-none-match');
   });
 
   test('arrives', async () => {
@@ -69,8 +72,8 @@ describe('an upload', () => {
     ['another type', bytes, 'text/html'],
     ['a type with a parameter', bytes, 'image/png; charset=utf-8'],
   ])('of %s is refused by S3', async (_, body, type) => {
-    const { file_id, upload_url } = await askUpload();
-    const answer = await put(upload_url, body, { 'content-type': type });
+    const { file_id, upload_url, headers } = await askUpload();
+    const answer = await put(upload_url, body, { ...headers, 'content-type': type });
     expect([answer.status, await answer.text()]).toEqual([403, expect.stringContaining('SignatureDoesNotMatch')]);
     const { download_url } = await askDownload({ file_id });
     expect((await fetch(download_url)).status).toBe(404);
@@ -91,13 +94,75 @@ describe('an upload', () => {
     ['a longer life', parameter('X-Amz-Expires', '90000')],
     ['a later date', parameter('X-Amz-Date', '20990101T000000Z')],
     ['another signature', parameter('X-Amz-Signature', '0'.repeat(64))],
-    ['no length signed', parameter('X-Amz-SignedHeaders', 'content-type;host')],
+    ['no length signed', parameter('X-Amz-SignedHeaders', 'content-type;host;if-none-match')],
+    ['no condition signed', parameter('X-Amz-SignedHeaders', 'content-length;content-type;host')],
   ])('whose URL was changed to %s is refused by S3', async (_, change) => {
     const { upload_url, headers } = await askUpload();
     const url = new URL(upload_url);
     change(url);
     expect(url.href).not.toBe(upload_url);
     expect((await put(url.href, bytes, headers)).status).toBe(403);
+  });
+
+  test('stores the file once: a second one is refused by S3, and the first stays', async () => {
+    const { file_id, upload_url, headers } = await askUpload();
+    expect((await put(upload_url, bytes, headers)).status).toBe(200);
+    const other = Buffer.alloc(bytes.length, 'x');
+    const again = await put(upload_url, other, headers);
+    expect([again.status, await again.text()]).toEqual([412, expect.stringContaining('PreconditionFailed')]);
+    const { download_url } = await askDownload({ file_id });
+    expect(Buffer.from(await (await fetch(download_url)).arrayBuffer())).toEqual(bytes);
+  });
+
+  test.each([
+    ['without the condition', {}],
+    ['under another condition', { 'if-none-match': '"0"' }],
+  ])('%s is refused by S3', async (_, condition) => {
+    const { upload_url, headers } = await askUpload();
+    const { 'if-none-match': left, ...others } = headers;
+    expect(left).toBe('*');
+    const answer = await put(upload_url, bytes, { ...others, ...condition });
+    expect([answer.status, await answer.text()]).toEqual([403, expect.stringContaining('SignatureDoesNotMatch')]);
+  });
+
+  test('that races with others to the same URL is stored by exactly one of them', async () => {
+    const { file_id, upload_url, headers } = await askUpload();
+    const bodies = Array.from({ length: 8 }, (_, n) => Buffer.alloc(bytes.length, String(n)));
+    const statuses = await Promise.all(bodies.map(async (body) => (await put(upload_url, body, headers)).status));
+    expect(statuses.toSorted()).toEqual([200, ...Array(7).fill(412)]);
+    const { download_url } = await askDownload({ file_id });
+    const stored = Buffer.from(await (await fetch(download_url)).arrayBuffer());
+    expect(stored).toEqual(bodies[statuses.indexOf(200)]);
+  });
+
+  test('that breaks off leaves nothing, and can be tried again', async () => {
+    const { file_id, upload_url, headers } = await askUpload();
+    const { hostname, port, pathname, search } = new URL(upload_url);
+    const broken = httpRequest({
+      hostname,
+      port,
+      path: pathname + search,
+      method: 'PUT',
+      headers: { ...headers, 'content-length': bytes.length },
+    });
+    const failed = once(broken, 'error');
+    broken.write(bytes.subarray(0, 500));
+    await sleep(50);
+    broken.destroy(new Error('broken off'));
+    await failed;
+    const { download_url } = await askDownload({ file_id });
+    expect((await fetch(download_url)).status).toBe(404);
+    expect((await put(upload_url, bytes, headers)).status).toBe(200);
+    expect(Buffer.from(await (await fetch(download_url)).arrayBuffer())).toEqual(bytes);
+  });
+
+  test('may be empty', async () => {
+    const file_id = await upload({ name: 'empty.txt' }, Buffer.alloc(0));
+    const { download_url, size } = await askDownload({ file_id });
+    const file = await fetch(download_url);
+    expect([size, file.status, (await file.arrayBuffer()).byteLength]).toEqual([0, 200, 0]);
+    const full = await askUpload({ size: 0 });
+    expect((await put(full.upload_url, Buffer.from('x'), full.headers)).status).toBe(403);
   });
 
   test('after its time is refused by S3, a minute before it is not', async () => {
@@ -117,7 +182,6 @@ describe('an upload', () => {
 
   test.each([
     ['size', { size: 1_000_001 }],
-    ['size', { size: 0 }],
     ['size', { size: -1 }],
     ['size', { size: 1.5 }],
     ['size', { size: 1e21 }],
@@ -186,7 +250,7 @@ describe('a media type as browsers make it', () => {
     ['application/vnd.openxmlformats-officedocument.wordprocessingml.document'],
   ])('is signed, stored, and comes back: %s', async (content_type, sent = content_type) => {
     const asked = await askUpload({ content_type });
-    expect(asked.headers).toEqual({ 'content-type': sent });
+    expect(asked.headers).toEqual({ 'content-type': sent, 'if-none-match': '*' });
     const answer = await put(asked.upload_url, bytes, asked.headers);
     expect([answer.status, await answer.text()]).toEqual([200, '']);
     const Key = `rooms/${world.room_id}/${asked.file_id}`;
@@ -197,7 +261,7 @@ describe('a media type as browsers make it', () => {
     expect(download.content_type).toBe(sent);
     const file = await fetch(download.download_url);
     expect([file.status, file.headers.get('content-type')]).toEqual([200, sent]);
-    const other = await put(asked.upload_url, bytes, { 'content-type': `${sent};x=y` });
+    const other = await put(asked.upload_url, bytes, { ...asked.headers, 'content-type': `${sent};x=y` });
     expect([other.status, await other.text()]).toEqual([403, expect.stringContaining('SignatureDoesNotMatch')]);
   });
 });

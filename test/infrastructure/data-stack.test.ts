@@ -142,7 +142,7 @@ describe('the bucket', () => {
           {
             AllowedOrigins: ['https://a.example', 'https://b.example'],
             AllowedMethods: ['PUT', 'GET', 'HEAD'],
-            AllowedHeaders: ['content-type'],
+            AllowedHeaders: ['content-type', 'if-none-match'],
             ExposedHeaders: ['ETag'],
             MaxAge: 3600,
           },
@@ -154,7 +154,29 @@ describe('the bucket', () => {
   it('throws away uploads that were never finished', () => {
     dev.data.hasResourceProperties('AWS::S3::Bucket', {
       LifecycleConfiguration: {
-        Rules: [Match.objectLike({ AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 }, Status: 'Enabled' })],
+        Rules: Match.arrayWith([
+          Match.objectLike({ AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 }, Status: 'Enabled' }),
+        ]),
+      },
+    });
+  });
+
+  it.each([
+    ['dev', 1],
+    ['prod', 35],
+  ] as const)('keeps what was deleted in %s for %i days: as long as the table can be restored', (name, days) => {
+    const { data } = name === 'dev' ? dev : prod;
+    data.hasResourceProperties('AWS::S3::Bucket', {
+      VersioningConfiguration: { Status: 'Enabled' },
+      LifecycleConfiguration: {
+        Rules: Match.arrayWith([
+          {
+            Id: 'delete-old-versions',
+            NoncurrentVersionExpiration: { NoncurrentDays: days },
+            ExpiredObjectDeleteMarker: true,
+            Status: 'Enabled',
+          },
+        ]),
       },
     });
   });

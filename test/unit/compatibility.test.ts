@@ -226,7 +226,7 @@ describe('callers break where', () => {
     [
       'a number of a request starts higher',
       (d) => Object.assign(at(parameter(d, UPLOAD, 'size'), 'schema'), { minimum: 10 }),
-      `GET ${UPLOAD}: query size: minimum was 1, and is 10`,
+      `GET ${UPLOAD}: query size: minimum was 0, and is 10`,
     ],
     [
       'a request must have another type',
