@@ -33,6 +33,8 @@ export const MAX_BODY_BYTES = 64 * 1024;
 export const IDEMPOTENCY_TTL_SECONDS = 24 * 3_600;
 /** How long a presigned upload URL is good for, in seconds. */
 export const UPLOAD_URL_SECONDS = 15 * 60;
+/** How long an upload is kept that no message has, in seconds. */
+export const UNUSED_FILE_SECONDS = 24 * 3_600;
 /** How long a presigned download URL is good for, in seconds. */
 export const DOWNLOAD_URL_SECONDS = 15 * 60;
 /** Default of `MAX_UPLOAD_BYTES`: 100 MiB. */

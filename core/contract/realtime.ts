@@ -70,7 +70,7 @@ export const message = {
     'file_not_uploaded',
   ],
   access: {
-    table: { BatchGetItem: ['ROOM'], GetItem: ['ROOM', 'CHAT'], PutItem: ['CHAT'], UpdateItem: ['CONNECTION'] },
+    table: { BatchGetItem: ['ROOM'], GetItem: ['ROOM', 'CHAT'], PutItem: ['CHAT', 'ROOM'], UpdateItem: ['CONNECTION'] },
     bucket: ['GetObject'],
   },
 } as const satisfies Action;

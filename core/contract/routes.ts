@@ -295,7 +295,7 @@ export const createUpload = {
   description:
     'PUT the file to `upload_url` with exactly the `headers` given, within 15 minutes. S3 refuses a body of another length or ' +
     'type (403) and a second upload to the same URL (412). Then send the `file_id` with a chat message, so that others can ' +
-    'download it.',
+    'download it: a file that no message has is deleted after a day.',
   params: inRoom,
   query: v.strictObject({
     name: v.optional(fields.fileName, 'file'),

@@ -1,10 +1,10 @@
 import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { CLIENT_SETTINGS, withEndpoint } from '../aws/client-settings.ts';
 import { statusOf } from '../aws/status-of.ts';
-import type { Attachment } from '../contract/answers.ts';
 import { RoomsError } from '../contract/errors.ts';
 import { env } from '../env.ts';
-import { getOwnFile } from '../store/files.ts';
+import type { Timestamp } from '../rules/time.ts';
+import { getOwnFile, type OwnFile } from '../store/files.ts';
 import { objectKey } from './object-key.ts';
 
 const s3 = withEndpoint(new S3Client(CLIENT_SETTINGS), 'AWS_ENDPOINT_URL_S3');
@@ -13,8 +13,12 @@ const s3 = withEndpoint(new S3Client(CLIENT_SETTINGS), 'AWS_ENDPOINT_URL_S3');
  * What a message is to say about a file: the stored facts of one that the sender uploaded to the room, and whose upload has
  * finished. Throws `file_not_found` and `file_not_uploaded`.
  */
-export async function attachmentOf(room_id: string, file_id: string, sender_id: string): Promise<Attachment> {
-  const file = await getOwnFile(room_id, file_id, sender_id);
+export async function attachmentOf(
+  room_id: string,
+  file_id: string,
+  sender: { caller: string; now: Timestamp },
+): Promise<OwnFile> {
+  const file = await getOwnFile(room_id, file_id, sender);
   await requireObject(room_id, file_id);
   return file;
 }

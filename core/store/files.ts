@@ -1,18 +1,20 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { Attachment } from '../contract/answers.ts';
 import { RoomsError } from '../contract/errors.ts';
+import { UNUSED_FILE_SECONDS } from '../contract/limits.ts';
 import { roomStatus } from '../rules/room.ts';
-import type { Timestamp } from '../rules/time.ts';
+import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { membership } from './access.ts';
 import type { FileItem, MessageItem } from './items.ts';
 import { fileKey, messageKey, participantKey } from './keys.ts';
 import { get } from './read.ts';
-import { transact } from './write.ts';
+import { transact, type Write } from './write.ts';
 
 /**
  * Records a file that a participant is about to upload; a room that has not started yet takes files too.
  * That the caller is a participant is part of the write: the read before it says what else is amiss, and costs no conflict
- * with others who upload. Throws `room_ended`, and as `membership` does.
+ * with others who upload. The file expires after a day, unless a message has it by then.
+ * Throws `room_ended`, and as `membership` does.
  */
 export async function addFile({
   room_id,
@@ -25,7 +27,14 @@ export async function addFile({
   const { room } = await membership(room_id, caller);
   if (roomStatus(room, now) === 'ended') throw new RoomsError('room_ended');
   const file: Attachment = { file_id: uuidv7({ msecs: Date.parse(now) }), name, size, content_type };
-  const item: FileItem = { ...fileKey(room_id, file.file_id), room_id, ...file, uploader_id: caller, created_at: now };
+  const item: FileItem = {
+    ...fileKey(room_id, file.file_id),
+    room_id,
+    ...file,
+    uploader_id: caller,
+    created_at: now,
+    expires_at: epochSeconds(now) + UNUSED_FILE_SECONDS,
+  };
   const outcome = await transact([
     { ConditionCheck: { Key: participantKey(room_id, caller), ConditionExpression: 'attribute_exists(PK)' } },
     { Put: { Item: item } },
@@ -43,22 +52,55 @@ export async function getFile({
   file_id,
   message_id,
   caller,
+  now,
 }: {
   room_id: string;
   file_id?: string | undefined;
   message_id?: string | undefined;
   caller: string;
+  now: Timestamp;
 }): Promise<Attachment> {
   const key = file_id ? fileKey(room_id, file_id) : message_id ? messageKey(room_id, message_id) : undefined;
   const { beside } = await membership<FileItem | MessageItem>(room_id, caller, key);
   const file = beside && 'message_id' in beside ? beside.attachment : beside;
-  if (!file) throw new RoomsError('file_not_found');
+  if (!file || isExpired(file, now)) throw new RoomsError('file_not_found');
   return file;
 }
 
-/** A file that this user uploaded to this room. Throws `file_not_found` for any other. */
-export async function getOwnFile(room_id: string, file_id: string, uploader_id: string): Promise<Attachment> {
+/** Expired items stay in the table until DynamoDB deletes them, up to some days later. */
+const isExpired = (file: Attachment | FileItem, now: Timestamp): boolean =>
+  'expires_at' in file && file.expires_at !== undefined && file.expires_at <= epochSeconds(now);
+
+/** A file that its uploader may attach to a message. */
+export interface OwnFile {
+  readonly attachment: Attachment;
+  /**
+   * Belongs in the transaction that stores the message, and keeps the file from expiring. Its condition does not hold if the file
+   * has expired. Absent where another message has the file already.
+   */
+  readonly keep?: Write;
+}
+
+/** A file that this user uploaded to this room. Throws `file_not_found` for any other, and for one that has expired. */
+export async function getOwnFile(
+  room_id: string,
+  file_id: string,
+  { caller, now }: { caller: string; now: Timestamp },
+): Promise<OwnFile> {
   const file = await get<FileItem>(fileKey(room_id, file_id));
-  if (file?.uploader_id !== uploader_id) throw new RoomsError('file_not_found');
-  return { file_id, name: file.name, size: file.size, content_type: file.content_type };
+  if (file?.uploader_id !== caller || isExpired(file, now)) throw new RoomsError('file_not_found');
+  const { expires_at, ...kept } = file;
+  const attachment = { file_id, name: file.name, size: file.size, content_type: file.content_type };
+  if (expires_at === undefined) return { attachment };
+  return {
+    attachment,
+    keep: {
+      // A Put like the other writes of that transaction: IAM may compare all of its keys with the condition on each action.
+      Put: {
+        Item: kept,
+        ConditionExpression: 'attribute_exists(PK) AND (attribute_not_exists(expires_at) OR expires_at > :now)',
+        ExpressionAttributeValues: { ':now': epochSeconds(now) },
+      },
+    },
+  };
 }

@@ -58,6 +58,8 @@ export interface FileItem extends Key, Attachment {
   room_id: string;
   uploader_id: string;
   created_at: Timestamp;
+  /** In epoch seconds; absent once a message has the file. Files from before uploads expired have none. */
+  expires_at?: number;
 }
 
 export interface MessageItem extends Key {

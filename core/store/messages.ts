@@ -5,11 +5,12 @@ import { IDEMPOTENCY_TTL_SECONDS } from '../contract/limits.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { liveMembership, membership } from './access.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
+import type { OwnFile } from './files.ts';
 import { inOrder } from './in-order.ts';
 import { type MessageItem, type SentItem, toMessage } from './items.ts';
 import { chatPartition, MESSAGE, messageKey, sentKey } from './keys.ts';
 import { get, queryPage } from './read.ts';
-import { transact } from './write.ts';
+import { transact, type Write } from './write.ts';
 
 /** Within a process, ids that are made in the same millisecond still sort in the order in which they were made. */
 const ulid = monotonicFactory();
@@ -21,6 +22,8 @@ export interface NewMessage {
   readonly client_message_id: string;
   readonly text?: string | undefined;
   readonly attachment?: Attachment | undefined;
+  /** Keeps the attachment's file from expiring: see `OwnFile`. */
+  readonly keep?: Write | undefined;
   readonly now: Timestamp;
 }
 
@@ -33,11 +36,12 @@ async function messageOf(room_id: string, { message_id }: SentItem): Promise<Mes
 
 /**
  * Stores a message, and with it a marker under the sender's own id for it. Whether the sender may send is not asked here.
- * Answers with the stored message: that of the first time where it was sent before.
+ * Answers with the stored message: that of the first time where it was sent before. Throws `file_not_found` where the attachment
+ * has expired meanwhile.
  * It must not touch the room's item: in a transaction, two senders would conflict there.
  */
 export async function appendMessage(message: NewMessage): Promise<Message> {
-  const { room_id, sender_id, client_message_id, text, attachment, now } = message;
+  const { room_id, sender_id, client_message_id, text, attachment, keep, now } = message;
   const message_id = ulid(Date.parse(now));
   const item: MessageItem = {
     ...messageKey(room_id, message_id),
@@ -64,10 +68,13 @@ export async function appendMessage(message: NewMessage): Promise<Message> {
       },
     },
     { Put: { Item: item, ConditionExpression: 'attribute_not_exists(PK)' } },
+    ...(keep ? [keep] : []),
   ]);
   if (outcome.done) return toMessage(item);
 
-  const first = outcome.refusals[0]?.old as SentItem | undefined;
+  const [onSent, , onFile] = outcome.refusals;
+  const first = onSent?.old as SentItem | undefined;
+  if (!first && onFile?.refused) throw new RoomsError('file_not_found');
   // A ULID has 80 random bits a millisecond: nobody else took ours.
   if (!first) throw new Error(`The message id ${message_id} is taken.`);
   return messageOf(room_id, first);
@@ -77,8 +84,8 @@ export async function appendMessage(message: NewMessage): Promise<Message> {
 const SINCE_THEN: ReadonlySet<ErrorCode> = new Set(['not_a_participant', 'room_not_started', 'room_ended']);
 
 /**
- * Stores a participant's message in a room that is on. `attachment` finds the stored facts of the file that goes with it;
- * it may throw. `admitted` is awaited with the first read.
+ * Stores a participant's message in a room that is on. `attachment` finds the file that goes with it; it may throw. `admitted` is
+ * awaited with the first read.
  * Who sends a message again, because the answer was lost, gets the first answer, also when the room has ended since, or the
  * sender was removed: it is what they sent themselves, and tells them nothing of what came after.
  * Throws `room_not_started`, `room_ended`, and as `membership` does.
@@ -95,14 +102,14 @@ export async function sendMessage({
   room_id: string;
   client_message_id: string;
   text?: string | undefined;
-  attachment?: () => Promise<Attachment>;
+  attachment?: () => Promise<OwnFile>;
   caller: string;
   now: Timestamp;
   admitted: Promise<void>;
 }): Promise<Message> {
   try {
     const [, , file] = await inOrder([admitted, liveMembership(room_id, caller, now), attachment?.()]);
-    return await appendMessage({ room_id, sender_id: caller, client_message_id, text, attachment: file, now });
+    return await appendMessage({ room_id, sender_id: caller, client_message_id, text, ...file, now });
   } catch (error) {
     if (!(error instanceof RoomsError && SINCE_THEN.has(error.code))) throw error;
     const first = await get<SentItem>(sentKey(room_id, caller, client_message_id));

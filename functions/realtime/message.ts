@@ -12,6 +12,6 @@ export const handler = action(row, ({ caller, now, admitted, frame }) => {
     room_id,
     client_message_id,
     text,
-    ...(attachment && { attachment: () => attachmentOf(room_id, attachment.file_id, caller) }),
+    ...(attachment && { attachment: () => attachmentOf(room_id, attachment.file_id, { caller, now }) }),
   });
 });

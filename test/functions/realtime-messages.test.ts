@@ -2,7 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { MAX_FRAME_BYTES, MAX_FRAMES_PER_WINDOW, MAX_MESSAGE_LENGTH } from '../../core/contract/limits.ts';
 import { actions } from '../../core/contract/realtime.ts';
-import { data } from '../support/invoke.ts';
+import { epochSeconds } from '../../core/rules/time.ts';
+import { getOwnFile } from '../../core/store/files.ts';
+import type { FileItem } from '../../core/store/items.ts';
+import { fileKey } from '../../core/store/keys.ts';
+import { appendMessage } from '../../core/store/messages.ts';
+import { get } from '../../core/store/read.ts';
+import { remove, update } from '../../core/store/write.ts';
+import { data, refusal } from '../support/invoke.ts';
 import { act, actUnknown, disconnect, frameOf, joined, newSocket, refusedWith, reply } from '../support/socket.ts';
 import { at, newRoom, newUser, snapshot, type World } from '../support/world.ts';
 
@@ -117,6 +124,86 @@ describe('message', () => {
       expect(await refusedWith('message', newSocket(world.member), frame)).toBe('file_not_uploaded');
       await fetch(upload_url, { method: 'PUT', body: bytes, headers });
       expect(await reply('message', newSocket(world.member), frame)).toMatchObject({ attachment: { file_id } });
+    });
+
+    describe('that no message has', () => {
+      const DAY = 24 * HOUR;
+      const download = (file_id: string) => ({
+        as: world.member,
+        params: { room_id: world.room_id },
+        query: { file_id },
+      });
+      const expiryOf = async (file_id: string) => (await get<FileItem>(fileKey(world.room_id, file_id)))?.expires_at;
+
+      test('expires after a day, to the second: it can be neither sent nor downloaded', async () => {
+        const uploaded = Math.floor(Date.now() / 1_000) * 1_000;
+        const { file_id } = await at(uploaded, () => file(world.member));
+        expect(await expiryOf(file_id)).toBe((uploaded + DAY) / 1_000);
+        await at(uploaded + DAY - 1, () => data('createDownload', download(file_id)));
+        await at(uploaded + DAY, async () => {
+          expect(await refusal('createDownload', download(file_id))).toBe('file_not_found');
+          expect(await refusedWith('message', newSocket(world.member), attached(file_id))).toBe('file_not_found');
+        });
+      });
+
+      test('stays once a message has it, also one that is sent in the last second', async () => {
+        const uploaded = Math.floor(Date.now() / 1_000) * 1_000;
+        const { file_id } = await at(uploaded, () => file(world.member));
+        await at(uploaded + DAY - 1, () => reply('message', newSocket(world.member), attached(file_id)));
+        expect(await expiryOf(file_id)).toBeUndefined();
+        await at(uploaded + 1_000 * DAY, async () => {
+          await data('createDownload', download(file_id));
+          await reply('message', newSocket(world.member), attached(file_id));
+        });
+      });
+
+      test('cannot be sent if it is deleted between the read and the write, and no message is stored', async () => {
+        const { file_id } = await file(world.member);
+        const sender = { caller: world.member, now: new Date().toISOString() };
+        const own = await getOwnFile(world.room_id, file_id, sender);
+        await remove(fileKey(world.room_id, file_id));
+        const before = await chatOf(world.room_id);
+        const message = { room_id: world.room_id, sender_id: world.member, client_message_id: randomUUID() };
+        await expect(appendMessage({ ...message, ...own, now: sender.now })).rejects.toMatchObject({
+          code: 'file_not_found',
+        });
+        expect(await chatOf(world.room_id)).toEqual(before);
+        expect(await get(fileKey(world.room_id, file_id))).toBeUndefined();
+      });
+
+      test('is refused where it expires between the read and the write', async () => {
+        const { file_id } = await file(world.member);
+        const sender = { caller: world.member, now: new Date().toISOString() };
+        const { attachment, keep } = await getOwnFile(world.room_id, file_id, sender);
+        await update(fileKey(world.room_id, file_id), {
+          UpdateExpression: 'SET expires_at = :now',
+          ExpressionAttributeValues: { ':now': epochSeconds(sender.now) },
+        });
+        const message = { room_id: world.room_id, sender_id: world.member, client_message_id: randomUUID() };
+        await expect(appendMessage({ ...message, attachment, keep, now: sender.now })).rejects.toMatchObject({
+          code: 'file_not_found',
+        });
+      });
+
+      test('stays where two messages take it at the same time, and where one is sent twice', async () => {
+        const { file_id } = await file(world.member);
+        const twice = attached(file_id);
+        const sent = await Promise.all(
+          [twice, twice, attached(file_id)].map((frame) => reply('message', newSocket(world.member), frame)),
+        );
+        expect(new Set(sent.map(({ message_id }) => message_id)).size).toBe(2);
+        expect(await expiryOf(file_id)).toBeUndefined();
+      });
+    });
+
+    test('of before uploads expired is sent and downloaded as ever', async () => {
+      const { file_id } = await file(world.member);
+      await update(fileKey(world.room_id, file_id), { UpdateExpression: 'REMOVE expires_at' });
+      const own = await getOwnFile(world.room_id, file_id, { caller: world.member, now: new Date().toISOString() });
+      expect(own.keep).toBeUndefined();
+      await reply('message', newSocket(world.member), attached(file_id));
+      const request = { as: world.member, params: { room_id: world.room_id }, query: { file_id } };
+      await at(Date.now() + 1_000 * HOUR, () => data('createDownload', request));
     });
 
     test('takes nothing of a file from the sender but its id', async () => {
