@@ -1,13 +1,18 @@
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { DEFAULT_MAX_UPLOAD_BYTES } from '../core/contract/limits.ts';
+import { type Context, flag, list, number, numbersByName, refuseUnknownKeys, text, throttle } from './context.ts';
 import { allEntries } from './entries.ts';
 import { UsageError } from './usage-error.ts';
 
 /*
- * Every setting in which environments differ. Choose one with `-c env=<name>`; see `fromContext` for those that `-c` replaces.
+ * Every setting in which environments differ. Choose an environment with `-c env=<name>`; every setting can be replaced with
+ * `-c <setting>=…`: see `readers`.
  */
 
-export const environmentNames = ['local', 'dev', 'staging', 'prod'] as const;
+/** The environments that can be deployed. */
+export const deployableNames = ['dev', 'staging', 'prod'] as const;
+/** `local` is what `npm start` serves. */
+export const environmentNames = ['local', ...deployableNames] as const;
 export type EnvironmentName = (typeof environmentNames)[number];
 
 export interface Settings {
@@ -142,13 +147,9 @@ export interface Environment extends Settings {
   readonly allowedOrigins: readonly string[];
 }
 
-/** What `-c key=value` gave, or undefined. */
-export type Context = (key: string) => unknown;
+const or = new Intl.ListFormat('en', { type: 'disjunction' });
+const choose = (names: readonly string[]) => `choose ${or.format(names)} with -c env=<name>`;
 
-const choices = `${environmentNames.slice(0, -1).join(', ')} or ${environmentNames.at(-1)}`;
-const choose = `choose ${choices} with -c env=<name>`;
-
-const isName = (value: unknown): value is EnvironmentName => environmentNames.some((name) => name === value);
 const isLocalHost = (hostname: string): boolean => ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
 
 /** https; on this machine http will do. */
@@ -169,26 +170,6 @@ const E_MAIL = /^[^\s@:]+@[^\s@:]+\.[^\s@:]+$/;
 /** Whether an alarm target is a topic that is there already. */
 export const isTopic = (alarmTarget: string): boolean => TOPIC.test(alarmTarget);
 
-/** The text of a context value, or undefined where it is not given. Throws UsageError for one that is empty or no text. */
-const text = (context: Context, key: string): string | undefined => {
-  const value = context(key);
-  if (value === undefined) return undefined;
-  // `-c account=012345678901` is text, but a number in cdk.json is not.
-  if (typeof value !== 'string' || value.trim() === '')
-    throw new UsageError(`-c ${key}=… needs a value, but got ${JSON.stringify(value)}.`);
-  return value.trim();
-};
-
-/** The parts of a context value that are separated by commas. `none` where a list may be empty. */
-const list = (context: Context, key: string, empty: boolean): readonly string[] | undefined => {
-  const parts = text(context, key)
-    ?.split(',')
-    .map((each) => each.trim())
-    .filter((each) => each !== '');
-  if (parts?.length === 0) throw new UsageError(`-c ${key}=… needs at least one ${key}, separated by commas.`);
-  return empty && parts?.length === 1 && parts[0] === 'none' ? [] : parts;
-};
-
 const domain = (context: Context, key: 'httpDomain' | 'webSocketDomain'): Domain | undefined => {
   const [name, certificateArn] = [text(context, key), text(context, `${key}Certificate`)];
   if (name === undefined && certificateArn === undefined) return undefined;
@@ -197,36 +178,60 @@ const domain = (context: Context, key: 'httpDomain' | 'webSocketDomain'): Domain
   return { name, certificateArn };
 };
 
-/** Leaves out what is undefined, so that what it is spread over keeps its own. */
-const given = <T extends object>(values: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } =>
-  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
-    [Key in keyof T]?: Exclude<T[Key], undefined>;
-  };
+/** How `-c` gives each setting. A setting without a row here does not compile. */
+const readers: { readonly [Key in keyof Required<Settings>]: (context: Context) => Settings[Key] | undefined } = {
+  account: (context) => text(context, 'account'),
+  region: (context) => text(context, 'region'),
+  issuer: (context) => text(context, 'issuer'),
+  audience: (context) => list(context, 'audience', { empty: false }),
+  allowedOrigins: (context) => list(context, 'allowedOrigins', { empty: true }),
+  httpDomain: (context) => domain(context, 'httpDomain'),
+  webSocketDomain: (context) => domain(context, 'webSocketDomain'),
+  alarmTarget: (context) => text(context, 'alarmTarget'),
+  monitoring: (context) => flag(context, 'monitoring'),
+  maxUploadBytes: (context) => number(context, 'maxUploadBytes'),
+  logRetentionDays: (context) => number(context, 'logRetentionDays'),
+  throttling: (context) => throttle(context, 'throttling'),
+  webSocketThrottling: (context) => throttle(context, 'webSocketThrottling'),
+  apiGatewayLogRole: (context) => flag(context, 'apiGatewayLogRole'),
+  reservedConcurrency: (context) => numbersByName(context, 'reservedConcurrency'),
+  retainData: (context) => flag(context, 'retainData'),
+};
 
-/** The settings that the command line, or cdk.json, replaces. */
-const fromContext = (context: Context) =>
-  given({
-    account: text(context, 'account'),
-    region: text(context, 'region'),
-    issuer: text(context, 'issuer'),
-    audience: list(context, 'audience', false),
-    allowedOrigins: list(context, 'allowedOrigins', true),
-    httpDomain: domain(context, 'httpDomain'),
-    webSocketDomain: domain(context, 'webSocketDomain'),
-    alarmTarget: text(context, 'alarmTarget'),
-  });
+/** Every key that `-c` takes. */
+const KEYS = ['env', ...Object.keys(readers), 'httpDomainCertificate', 'webSocketDomainCertificate'];
 
-/** The environment that the context chooses, complete. Throws UsageError where it names none, or a setting is missing or wrong. */
-export function chosenEnvironment(context: Context): Environment {
-  const name = context('env');
-  if (name === undefined) throw new UsageError(`No environment was chosen: ${choose}.`);
-  if (!isName(name)) throw new UsageError(`There is no environment ${JSON.stringify(name)}: ${choose}.`);
+/** The settings that the context gives. Those that it does not give are left out, so that they replace nothing. */
+const fromContext = (context: Context): Partial<Settings> =>
+  Object.fromEntries(
+    Object.entries(readers)
+      .map(([key, read]): [string, unknown] => [key, read(context)])
+      .filter(([, value]) => value !== undefined),
+  );
+
+/**
+ * Returns the environment that the context chooses, complete.
+ *
+ * @param names the environments to choose from. Default: those that can be deployed.
+ * @throws UsageError if the context names no environment or an unknown setting, or a setting is missing or wrong.
+ */
+export function chosenEnvironment(context: Context, names: readonly EnvironmentName[] = deployableNames): Environment {
+  refuseUnknownKeys(context, KEYS);
+  const wanted = context.env;
+  if (wanted === undefined) throw new UsageError(`No environment was chosen: ${choose(names)}.`);
+  const name = names.find((each) => each === wanted);
+  if (name === undefined)
+    throw new UsageError(
+      wanted === 'local'
+        ? `The environment "local" cannot be deployed, only served by npm start: ${choose(names)}.`
+        : `There is no environment ${JSON.stringify(wanted)}: ${choose(names)}.`,
+    );
 
   const settings: Settings = { ...defaults, ...environments[name], ...fromContext(context) };
   const { issuer, allowedOrigins } = settings;
   if (issuer === undefined)
     throw new UsageError(
-      `The environment "${name}" has no issuer: give one with -c issuer=<URL> or in lib/environments.ts, or ${choose}.`,
+      `The environment "${name}" has no issuer: give one with -c issuer=<URL> or in lib/environments.ts.`,
     );
   if (allowedOrigins === undefined)
     throw new UsageError(
@@ -248,7 +253,7 @@ const MAX_PUT_BYTES = 5 * 1024 ** 3;
 const isWhole = (value: number, min: number, max: number): boolean =>
   Number.isInteger(value) && value >= min && value <= max;
 
-/** The part of `check` that is about numbers, which only this file can give. */
+/** The part of `check` that is about numbers. */
 export function checkNumbers(settings: Omit<Settings, 'issuer' | 'allowedOrigins'>): void {
   const { maxUploadBytes, logRetentionDays, throttling, webSocketThrottling, reservedConcurrency } = settings;
   if (!isWhole(maxUploadBytes, 1, MAX_PUT_BYTES))

@@ -30,7 +30,7 @@ export async function synthesize(
   const cdk = createRequire(import.meta.url).resolve('aws-cdk/bin/cdk');
   const settings = Object.entries({ env: 'local', ...context }).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
   const options = ['--quiet', '--no-notices', '--no-version-reporting', '--no-lookups', '--output', directory];
-  await run(process.execPath, [cdk, 'synth', ...options, ...settings], signal);
+  await run(process.execPath, [cdk, 'synth', '--app', 'node bin/rooms-local.ts', ...options, ...settings], signal);
   return readAssembly(directory);
 }
 

@@ -14,7 +14,7 @@ const node = (variables: Readonly<Record<string, string>>, ...args: string[]) =>
 describe('the CDK app', () => {
   it('answers a mistake with one sentence', () => {
     const { status, stderr } = node({}, '--require', './bin/node-version.cjs', 'bin/rooms.ts');
-    expect(stderr).toBe('No environment was chosen: choose local, dev, staging or prod with -c env=<name>.\n');
+    expect(stderr).toBe('No environment was chosen: choose dev, staging, or prod with -c env=<name>.\n');
     expect(status).toBe(1);
   });
 

@@ -46,10 +46,7 @@ describe('the AWS Solutions rules', () => {
     for (const settings of [given, everything]) {
       const all = app();
       const context: Record<string, string> = { env, ...settings };
-      addStacks(
-        all,
-        chosenEnvironment((key) => context[key]),
-      );
+      addStacks(all, chosenEnvironment(context, environmentNames));
       expect(faults(all)).toEqual([]);
     }
   });

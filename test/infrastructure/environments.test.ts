@@ -1,10 +1,10 @@
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { describe, expect, it } from 'vitest';
 import { allEntries } from '../../lib/entries.ts';
-import { checkNumbers, chosenEnvironment, environmentNames } from '../../lib/environments.ts';
+import { checkNumbers, chosenEnvironment, deployableNames, environmentNames } from '../../lib/environments.ts';
 import { UsageError } from '../../lib/usage-error.ts';
 
-const choose = (given: Record<string, unknown>) => chosenEnvironment((key) => given[key]);
+const choose = (given: Record<string, unknown>) => chosenEnvironment(given);
 const ISSUER = 'https://iams.test.example/realms/rooms';
 const CERTIFICATE = 'arn:aws:acm:eu-central-1:123456789012:certificate/0b9c1f5e-1d2c-4a53-9e66-d7f2f6c1a001';
 const TOPIC = 'arn:aws:sns:eu-central-1:123456789012:on-call';
@@ -14,24 +14,16 @@ const dev = { env: 'dev', issuer: ISSUER };
 
 describe('an environment that cannot be chosen', () => {
   it.each([
-    [{}, 'No environment was chosen: choose local, dev, staging or prod with -c env=<name>.'],
-    [{ env: 'test' }, 'There is no environment "test": choose local, dev, staging or prod with -c env=<name>.'],
-    [{ env: '' }, 'There is no environment "": choose local, dev, staging or prod with -c env=<name>.'],
-    [
-      { env: 'constructor' },
-      'There is no environment "constructor": choose local, dev, staging or prod with -c env=<name>.',
-    ],
-    [{ env: 5 }, 'There is no environment 5: choose local, dev, staging or prod with -c env=<name>.'],
+    [{}, 'No environment was chosen: choose dev, staging, or prod with -c env=<name>.'],
+    [{ env: 'test' }, 'There is no environment "test": choose dev, staging, or prod with -c env=<name>.'],
+    [{ env: '' }, 'There is no environment "": choose dev, staging, or prod with -c env=<name>.'],
+    [{ env: 'constructor' }, 'There is no environment "constructor": choose dev, staging, or prod with -c env=<name>.'],
+    [{ env: 5 }, 'There is no environment 5: choose dev, staging, or prod with -c env=<name>.'],
     [
       { env: 'local' },
-      'The environment "local" has no issuer: give one with -c issuer=<URL> or in lib/environments.ts, or choose local, dev, ' +
-        'staging or prod with -c env=<name>.',
+      'The environment "local" cannot be deployed, only served by npm start: choose dev, staging, or prod with -c env=<name>.',
     ],
-    [
-      { env: 'prod' },
-      'The environment "prod" has no issuer: give one with -c issuer=<URL> or in lib/environments.ts, or choose local, dev, ' +
-        'staging or prod with -c env=<name>.',
-    ],
+    [{ env: 'prod' }, 'The environment "prod" has no issuer: give one with -c issuer=<URL> or in lib/environments.ts.'],
     [
       { env: 'prod', issuer: ISSUER },
       'The environment "prod" does not say which origins browsers may call it from: give -c allowedOrigins=<origin,…>, or ' +
@@ -46,6 +38,30 @@ describe('an environment that cannot be chosen', () => {
     [{ env: 'dev', issuer: true }, '-c issuer=… needs a value, but got true.'],
     [{ ...dev, audience: ' ' }, '-c audience=… needs a value, but got " ".'],
     [{ ...dev, audience: ', ,' }, '-c audience=… needs at least one audience, separated by commas.'],
+    [{ ...dev, isuer: ISSUER }, 'There is no setting "isuer". Did you mean -c issuer=…?'],
+    [{ ...dev, ISSUER }, 'There is no setting "ISSUER". Did you mean -c issuer=…?'],
+    [{ ...dev, maxUploadByte: '5' }, 'There is no setting "maxUploadByte". Did you mean -c maxUploadBytes=…?'],
+    [{ ...dev, maxFileSizeInMegabytes: '5' }, 'There is no setting "maxFileSizeInMegabytes". -c takes env, account, '],
+    [{ ...dev, constructor: 'x' }, 'There is no setting "constructor". -c takes env, account, '],
+    [{ ...dev, monitoring: 'no' }, '-c monitoring=… needs true or false, but got "no".'],
+    [{ ...dev, maxUploadBytes: '5 MB' }, '-c maxUploadBytes=… needs a number, but got "5 MB".'],
+    [{ ...dev, maxUploadBytes: '' }, '-c maxUploadBytes=… needs a number, but got "".'],
+    [{ ...dev, maxUploadBytes: '0' }, 'maxUploadBytes must be a whole number from 1 to 5368709120, but is 0.'],
+    [{ ...dev, logRetentionDays: '45' }, 'logRetentionDays must be one of 1, 3, 5, 7, 14, 30, 60, 90, '],
+    [{ ...dev, throttling: '500' }, '-c throttling=… needs a rate and a burst, such as 500,1000, but got "500".'],
+    [{ ...dev, throttling: 'a,b' }, '-c throttling=… needs a rate and a burst, such as 500,1000, but got "a,b".'],
+    [
+      { ...dev, throttling: '0,1' },
+      'throttling must have a rate above 0 and a whole burst, but is {"rate":0,"burst":1}.',
+    ],
+    [
+      { ...dev, reservedConcurrency: 'announce' },
+      '-c reservedConcurrency=… needs names with numbers, such as announce:50,fan-out:100, but got "announce".',
+    ],
+    [
+      { ...dev, reservedConcurrency: 'anounce:5' },
+      'reservedConcurrency is for functions, and there is no "anounce": create-room, ',
+    ],
     [{ ...dev, account: '123' }, 'The account must be the 12 digits of an AWS account, but is "123".'],
     [{ ...dev, account: 123456789012 }, '-c account=… needs a value, but got 123456789012.'],
     [{ ...dev, region: 'Frankfurt' }, 'The region must be one of AWS, such as eu-central-1, but is "Frankfurt".'],
@@ -100,7 +116,8 @@ describe('an environment that cannot be chosen', () => {
       `The alarm target must be an e-mail address or the ARN of an SNS topic in us-east-1, but is "${TOPIC}".`,
     ],
   ])('%j is told what to do', (given, message) => {
-    expect(() => choose(given)).toThrow(new UsageError(message));
+    expect(() => choose(given)).toThrow(UsageError);
+    expect(() => choose(given)).toThrow(message);
   });
 });
 
@@ -135,7 +152,7 @@ describe('a number in the file that AWS would not take, or do harm with,', () =>
 
 describe('a chosen environment', () => {
   it.each(environmentNames)('%s is complete and within what AWS takes', (env) => {
-    const environment = choose({ env, ...complete });
+    const environment = chosenEnvironment({ env, ...complete }, environmentNames);
     expect(environment.name).toBe(env);
     expect(environment.audience.length).toBeGreaterThan(0);
     expect(environment.allowedOrigins.length).toBeGreaterThan(0);
@@ -169,12 +186,44 @@ describe('a chosen environment', () => {
     });
     expect(choose({ ...dev, allowedOrigins: 'none' }).allowedOrigins).toEqual([]);
     expect(choose({ ...dev, region: 'eu-central-1', alarmTarget: TOPIC }).alarmTarget).toBe(TOPIC);
+    expect(
+      choose({
+        ...dev,
+        monitoring: 'false',
+        maxUploadBytes: '5',
+        logRetentionDays: '3',
+        throttling: '10, 20',
+        webSocketThrottling: '0.5,7',
+        apiGatewayLogRole: 'false',
+        reservedConcurrency: 'announce:50, fan-out:100',
+        retainData: 'true',
+      }),
+    ).toMatchObject({
+      monitoring: false,
+      maxUploadBytes: 5,
+      logRetentionDays: 3,
+      throttling: { rate: 10, burst: 20 },
+      webSocketThrottling: { rate: 0.5, burst: 7 },
+      apiGatewayLogRole: false,
+      reservedConcurrency: { announce: 50, 'fan-out': 100 },
+      retainData: true,
+    });
     const domain = { httpDomain: 'a.example.com', httpDomainCertificate: CERTIFICATE };
     expect(choose({ ...dev, ...domain }).httpDomain).toEqual({ name: 'a.example.com', certificateArn: CERTIFICATE });
   });
 
+  it('leaves the keys of the CDK alone', () => {
+    const ofTheCdk = {
+      '@aws-cdk/core:checkSecretUsage': true,
+      'aws:cdk:version-reporting': false,
+      'vpc-provider:account=1': {},
+      'cli-telemetry': false,
+    };
+    expect(choose({ ...dev, ...ofTheCdk }).issuer).toBe(ISSUER);
+  });
+
   it('of dev is thrown away freely; of staging and prod nothing is lost', () => {
-    const retained = environmentNames.filter((env) => choose({ env, ...complete }).retainData);
+    const retained = deployableNames.filter((env) => choose({ env, ...complete }).retainData);
     expect(retained).toEqual(['staging', 'prod']);
     const kept = (env: string) => choose({ env, ...complete }).logRetentionDays;
     expect(kept('prod')).toBeGreaterThan(kept('staging'));
@@ -184,12 +233,12 @@ describe('a chosen environment', () => {
   it.each(['http://localhost:8080', 'http://127.0.0.1:8080/realms/x', 'http://[::1]:8080'])(
     'can have an issuer without TLS on this machine: %s',
     (issuer) => {
-      expect(choose({ env: 'local', issuer }).issuer).toBe(issuer);
+      expect(chosenEnvironment({ env: 'local', issuer }, ['local']).issuer).toBe(issuer);
     },
   );
 
   it('lets any origin in only on this machine', () => {
-    expect(choose({ env: 'local', issuer: ISSUER }).allowedOrigins).toEqual(['*']);
+    expect(chosenEnvironment({ env: 'local', issuer: ISSUER }, ['local']).allowedOrigins).toEqual(['*']);
     expect(choose(dev).allowedOrigins).not.toContain('*');
   });
 });

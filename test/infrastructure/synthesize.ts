@@ -6,7 +6,7 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { expect } from 'vitest';
 import { bundle } from '../../lib/bundle.ts';
 import { allEntries } from '../../lib/entries.ts';
-import { chosenEnvironment, type EnvironmentName, type Settings } from '../../lib/environments.ts';
+import { chosenEnvironment, type EnvironmentName, environmentNames, type Settings } from '../../lib/environments.ts';
 import { addStacks } from '../../lib/rooms-app.ts';
 
 /** The feature flags that the CLI would pass on. */
@@ -19,14 +19,14 @@ export const AUDIENCE = ['rooms', 'rooms-cli'];
 export function synthesize(env: EnvironmentName, settings: Partial<Settings> = {}) {
   const outdir = mkdtempSync(join(tmpdir(), 'rooms-synth-'));
   const app = new App({ outdir, context: { ...context, 'aws:cdk:version-reporting': false } });
-  const given = new Map([
-    ['env', env],
-    ['issuer', ISSUER],
-    ['audience', AUDIENCE.join(',')],
-    ['allowedOrigins', 'https://ops.test.example'],
-  ]);
+  const given = {
+    env,
+    issuer: ISSUER,
+    audience: AUDIENCE.join(','),
+    allowedOrigins: 'https://ops.test.example',
+  };
   const { data, http, realtime, monitoring } = addStacks(app, {
-    ...chosenEnvironment((key) => given.get(key)),
+    ...chosenEnvironment(given, environmentNames),
     ...settings,
   });
   const templates = {

@@ -15,7 +15,7 @@ const context: Readonly<Record<string, string>> = { env: 'local', issuer: 'http:
 export function dataTemplate() {
   const outdir = mkdtempSync(join(tmpdir(), 'rooms-data-'));
   try {
-    const environment = chosenEnvironment((key) => context[key]);
+    const environment = chosenEnvironment(context, ['local']);
     const stack = new DataStack(new App({ outdir }), 'data', { environment });
     const template = Template.fromStack(stack);
     const properties = (type: string): unknown => Object.values(template.findResources(type))[0]?.Properties;

@@ -179,9 +179,7 @@ describe('what docs/keycloak.md has to be imported', () => {
     );
     const [{ protocolMapper, config }] = scope.protocolMappers;
     expect(protocolMapper).toBe('oidc-audience-mapper');
-    const { audience } = chosenEnvironment(
-      (key) => ({ env: 'dev', issuer: 'https://iams.example.com/realms/ucs' })[key],
-    );
+    const { audience } = chosenEnvironment({ env: 'dev', issuer: 'https://iams.example.com/realms/ucs' });
     expect(config).toMatchObject({
       'included.custom.audience': audience[0],
       'access.token.claim': 'true',

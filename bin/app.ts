@@ -1,0 +1,17 @@
+import { App } from 'aws-cdk-lib';
+import { chosenEnvironment, type EnvironmentName } from '../lib/environments.ts';
+import { addStacks } from '../lib/rooms-app.ts';
+import { UsageError } from '../lib/usage-error.ts';
+
+/** Synthesizes the chosen one of the environments `names`. A mistake of the user is printed as one sentence, with exit code 1. */
+export function synthesize(names: readonly EnvironmentName[]): void {
+  try {
+    const app = new App();
+    addStacks(app, chosenEnvironment(app.node.getAllContext(), names));
+    app.synth();
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}
