@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import autocannon from 'autocannon';
 import * as v from 'valibot';
 import { parseCommandLine } from '../local/command-line.ts';
-import { readEndpoints } from '../local/endpoints.ts';
+import { runningStacks } from '../local/endpoints.ts';
 import { requestToken } from '../local/iams.ts';
 import { main, number, say } from './common/command.ts';
 import { flameGraph } from './common/flame.ts';
@@ -62,7 +62,7 @@ async function startStack(state: string, profiles: string) {
   );
   const deadline = Date.now() + START_MS;
   for (;;) {
-    const endpoints = await readEndpoints(state);
+    const [endpoints] = await runningStacks(state);
     if (endpoints) return { child, endpoints };
     if (child.exitCode !== null) throw new Error('The local stack did not start.');
     if (Date.now() > deadline) {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseCommandLine, UsageError } from '../local/command-line.ts';
-import { readEndpoints } from '../local/endpoints.ts';
+import { parseCommandLine, portOption, UsageError } from '../local/command-line.ts';
+import { chooseStack } from '../local/endpoints.ts';
 import { startStack } from '../local/stack.ts';
 import { say, story } from './narrator.ts';
 import { scenario } from './scenario.ts';
@@ -12,21 +12,29 @@ to its end, with an outage in between.
 Says what happens, and exits with 0 only if all of it did.
 
 Options:
-  --state-dir DIR  where the stack keeps endpoints.json (default: .local)
+  --port PORT      port of the stack's HTTP API, where several stacks are running
+  --state-dir DIR  where the stack keeps its endpoints (default: .local)
   --slow           pause between the steps, to read along
   --help           print this help
 `;
 
 async function main(): Promise<void> {
   const { values } = parseCommandLine(
-    { options: { 'state-dir': { type: 'string' }, slow: { type: 'boolean' }, help: { type: 'boolean' } } },
+    {
+      options: {
+        port: { type: 'string' },
+        'state-dir': { type: 'string' },
+        slow: { type: 'boolean' },
+        help: { type: 'boolean' },
+      },
+    },
     '"npm run demo -- --help"',
   );
   if (values.help) {
     process.stdout.write(HELP);
     return;
   }
-  const running = await readEndpoints(values['state-dir']);
+  const running = await chooseStack(values['state-dir'], portOption(values.port));
   if (running) {
     say(`On the local stack at ${running.http}.`);
     await scenario(running, story({ pauseMs: values.slow ? 1_200 : 0 }));

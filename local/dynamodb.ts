@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import {
   CreateTableCommand,
   type DynamoDBClient,
@@ -12,7 +13,7 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import * as v from 'valibot';
 import { atEnd } from './at-end.ts';
-import { findPort, HOST } from './listen.ts';
+import { findPort, HOST, PortError } from './listen.ts';
 
 /** Thrown where Java cannot run DynamoDB Local. Its message is meant for the user. */
 export class JavaError extends Error {}
@@ -22,28 +23,34 @@ const NEED_JAVA =
   'macOS: brew install openjdk; others: https://adoptium.net) and see that "java -version" works.';
 
 const START_MS = 60_000;
+/** How long to wait for a port that was asked for, in milliseconds: the process of a killed stack may still be ending. */
+const PORT_FREE_MS = 5_000;
+
+const CONFIGURATION = fileURLToPath(new URL('dynamodb/server.xml', import.meta.url));
 
 export interface DynamoDbLocal {
   readonly url: string;
+  readonly port: number;
   /** The Java process. */
   readonly pid: number;
   close(): Promise<void>;
 }
 
 /**
- * Starts DynamoDB Local and waits until it answers.
+ * Starts DynamoDB Local on the loopback interface and waits until it answers. Its process ends with this one, however this one ends.
  *
- * @param port the usual port; another one is found when it is taken
+ * @param port 0 for any free port
  * @param directory where the data is kept; without one it is in memory
  * @param onExit called when it ends without having been told to
  * @throws JavaError where Java is missing or too old
+ * @throws PortError where the port cannot be had
  */
 export async function startDynamoDb(options: {
   port: number;
   directory?: string | undefined;
   onExit?: (reason: string) => void;
 }): Promise<DynamoDbLocal> {
-  const port = await findPort(options.port);
+  const port = await freePort(options.port);
   // All that is used of that package is this folder; what else it would install, `overrides` in package.json keeps out.
   const emulator = join(
     dirname(createRequire(import.meta.url).resolve('amplify-dynamodb-simulator/package.json')),
@@ -59,13 +66,17 @@ export async function startDynamoDb(options: {
     [
       '-XX:TieredStopAtLevel=1',
       '-Djava.library.path=./DynamoDBLocal_lib',
-      ...['-jar', 'DynamoDBLocal.jar', '-disableTelemetry', '-sharedDb', '-port', String(port)],
-      ...['-cors', origin],
-      ...(directory ? ['-dbPath', directory] : ['-inMemory']),
+      '-Djava.net.preferIPv4Stack=true',
+      ...['-Dorg.eclipse.jetty.util.log.announce=false', '-Dorg.eclipse.jetty.LEVEL=WARN'],
+      ...['-cp', 'DynamoDBLocal.jar', 'org.eclipse.jetty.xml.XmlConfiguration', CONFIGURATION],
+      ...[`host=${HOST}`, `port=${port}`, `cors=${origin}`],
+      ...(directory ? ['inMemory=false', `dbPath=${directory}`] : ['inMemory=true']),
     ],
     // A process group of its own: Ctrl-C is for this process, which then ends that one in its turn.
-    { cwd: emulator, stdio: ['ignore', 'ignore', 'pipe'], detached: true },
+    { cwd: emulator, stdio: ['pipe', 'ignore', 'pipe'], detached: true },
   );
+  // Writing fails where it has ended; nothing is written, but closing counts as well.
+  child.stdin.on('error', () => {});
   // Should this process end without having closed anything: Java is not to outlive it.
   const hasEnded = atEnd(() => child.kill('SIGKILL'));
   let complaints = '';
@@ -105,10 +116,11 @@ export async function startDynamoDb(options: {
   const url = `http://${HOST}:${port}`;
   const deadline = Date.now() + START_MS;
   while (!ended && !(await answers(url, origin))) {
-    // It goes on running without a port. Now that it is known to be taken, another one is found.
+    // Another program has taken the port since it was found to be free.
     if (complaints.includes('Failed to bind')) {
       await close();
-      return startDynamoDb(options);
+      if (options.port === 0) return startDynamoDb(options);
+      throw new PortError(`Port ${port} is taken by another program.`);
     }
     if (Date.now() > deadline) {
       await close();
@@ -116,11 +128,25 @@ export async function startDynamoDb(options: {
     }
     await Promise.race([sleep(50), end]);
   }
-  if (ended) throw ended;
+  if (ended) {
+    if (complaints.includes('Failed to bind')) throw new PortError(`Port ${port} is taken by another program.`);
+    throw ended;
+  }
   void end.then(() => {
     if (!closing) options.onExit?.(ended?.message ?? 'DynamoDB Local ended.');
   });
-  return { url, pid: child.pid ?? 0, close };
+  return { url, port, pid: child.pid ?? 0, close };
+}
+
+async function freePort(port: number): Promise<number> {
+  const deadline = Date.now() + PORT_FREE_MS;
+  for (;;)
+    try {
+      return await findPort(port);
+    } catch (error) {
+      if (!(error instanceof PortError) || Date.now() > deadline) throw error;
+      await sleep(100);
+    }
 }
 
 async function answers(url: string, origin: string): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { access, constants, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isRunning } from './endpoints.ts';
+import { DatabaseSync } from 'node:sqlite';
 
 /** Thrown where a folder that was asked for cannot be had. Its message is meant for the user. */
 export class FolderError extends Error {}
@@ -24,25 +24,35 @@ export async function makeFolder(option: string, path: string): Promise<void> {
   }
 }
 
+/** SQLITE_BUSY: another connection holds the lock. */
+const BUSY = 5;
+
 /**
- * Takes a folder that data is kept in, until it is closed: two stacks with the same data would each drop the connections of the
- * other, and announce its rooms twice. One whose owner is gone, be it by a crash, is free.
+ * Claims a folder that data is kept in, until it is closed or this process ends, however it ends: the operating system releases the
+ * lock. Two stacks with the same data would corrupt it, drop each other's connections, and announce each room twice.
  *
  * @throws FolderError where another process has it
  */
 export async function claimFolder(path: string): Promise<{ close(): Promise<void> }> {
+  // Node has no call for file locks, but the SQLite in it uses them.
+  const lock = new DatabaseSync(join(path, 'lock'));
   const owner = join(path, 'pid');
-  for (;;)
-    try {
-      await writeFile(owner, String(process.pid), { flag: 'wx' });
-      return { close: () => rm(owner, { force: true }) };
-    } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw error;
-      const pid = Number(await readFile(owner, 'utf8').catch(() => ''));
-      if (pid > 0 && pid !== process.pid && isRunning(pid))
-        throw new FolderError(
-          `Process ${pid} keeps its data in ${path}; end it, or choose another folder. If it is no local stack, delete ${owner}.`,
-        );
+  try {
+    lock.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    lock.close();
+    if (!(error instanceof Error && 'errcode' in error && error.errcode === BUSY)) throw error;
+    const pid = await readFile(owner, 'utf8').catch(() => '');
+    throw new FolderError(
+      `Another local stack (process ${pid || 'unknown'}) keeps its data in ${path}; end it, or choose another folder.`,
+      { cause: error },
+    );
+  }
+  await writeFile(owner, String(process.pid));
+  return {
+    async close() {
       await rm(owner, { force: true });
-    }
+      lock.close();
+    },
+  };
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
 import { Events, type MutableResponse, type MutableToken, OAuth2Issuer, OAuth2Service } from 'oauth2-mock-server';
 import * as v from 'valibot';
 import { type Listening, listen } from './listen.ts';
@@ -25,13 +26,18 @@ const tokenRequest = v.object({
  * The password grant takes any user name and no password; the user name becomes the `sub`. The form field `claims`, a JSON
  * object, overrides claims and, with null, leaves them out: for trying an expired token, say.
  *
- * @param port the usual port; another one is found when it is taken
+ * @param port 0 for any free port
  * @param audience what the tokens are for: the `aud` claim
+ * @param keysFile where the signing key is kept from one run to the next; without it, each run has a new one
  */
-export async function startIams(options: { port: number; audience: string }): Promise<Listening> {
+export async function startIams(options: {
+  port: number;
+  audience: string;
+  keysFile?: string | undefined;
+}): Promise<Listening> {
   const issuer = new OAuth2Issuer();
   const service = new OAuth2Service(issuer);
-  await issuer.keys.generate('RS256', { kid: randomUUID() });
+  await loadKeys(issuer, options.keysFile);
 
   service.on(Events.BeforeTokenSigning, ({ payload }: MutableToken, { body }: { body: unknown }) => {
     const request = v.safeParse(tokenRequest, body);
@@ -68,9 +74,27 @@ export async function startIams(options: { port: number; audience: string }): Pr
     response.body = { error: 'invalid_request', error_description: fault };
   });
 
-  const listening = await listen(service.requestHandler, { usual: options.port });
+  const listening = await listen(service.requestHandler, options.port);
   issuer.url = listening.url;
   return listening;
+}
+
+const keySet = v.object({
+  keys: v.pipe(v.array(v.looseObject({ kty: v.string(), kid: v.string(), alg: v.string() })), v.minLength(1)),
+});
+
+/** Gives the issuer the key that is kept in a file, or a new one, which is then kept there. */
+async function loadKeys(issuer: OAuth2Issuer, file: string | undefined): Promise<void> {
+  const text = file === undefined ? undefined : await readFile(file, 'utf8').catch(() => undefined);
+  const kept = v.safeParse(v.pipe(v.string(), v.parseJson(), keySet), text);
+  if (kept.success) {
+    for (const key of kept.output.keys) await issuer.keys.add(key);
+    return;
+  }
+  await issuer.keys.generate('RS256', { kid: randomUUID() });
+  // It signs tokens that this stack believes: nobody else on this machine needs to read it.
+  if (file !== undefined)
+    await writeFile(file, `${JSON.stringify({ keys: issuer.keys.toJSON(true) })}\n`, { mode: 0o600 });
 }
 
 /** Asks an issuer for an access token of a user. Throws where it gives none. */

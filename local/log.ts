@@ -10,15 +10,12 @@ export interface LogFile {
   close(): Promise<void>;
 }
 
-/**
- * Opens a log file, in a folder that is there. With `keep`, what is in it stays: another process is writing it. Whatever two of
- * them write stands there one after the other. With `echo`, every entry is also given there.
- */
+/** Opens a log file, emptied, in a folder that is there. With `echo`, every entry is also given there. */
 export async function openLog(
   file: string,
-  { keep, echo }: { keep: boolean; echo?: ((line: string) => void) | undefined },
+  { echo }: { echo?: ((line: string) => void) | undefined } = {},
 ): Promise<LogFile> {
-  if (!keep) await writeFile(file, '');
+  await writeFile(file, '');
   const stream = createWriteStream(file, { flags: 'a' });
   return {
     log(source, text) {

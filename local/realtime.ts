@@ -30,6 +30,8 @@ import { createWebSocketGateway, type WebSocketGateway } from './websocket-gatew
 export interface Realtime {
   /** URL of the WebSocket API. */
   readonly ws: string;
+  /** Where the WebSocket API is served, and where SQS, EventBridge, EventBridge Scheduler and Lambda are. */
+  readonly ports: { readonly ws: number; readonly aws: number };
   /** Variables that functions need to find SQS, EventBridge, EventBridge Scheduler and Lambda here. */
   readonly environment: Readonly<Record<string, string>>;
   /** Where URLs in the templates lead. */
@@ -48,7 +50,7 @@ const unavailable = (response: { writeHead(status: number): { end(): unknown } }
  * Takes the ports for the real-time side. It begins to serve with `start`: functions must know its URLs, and it must know the
  * functions.
  *
- * @param ports the usual ones; others are found where they are taken
+ * @param ports 0 for any free port
  * @param dataDirectory where schedules are kept from one run to the next
  */
 export async function openRealtime(options: {
@@ -74,15 +76,13 @@ export async function openRealtime(options: {
     const sockets = closeLater(
       await listen(
         (request, response) => (gateway ? gateway.handle(request, response) : unavailable(response)),
-        { usual: ports.ws },
+        ports.ws,
         (request, socket, head) => (gateway ? gateway.upgrade(request, socket, head) : socket.destroy()),
       ),
     );
     let serveAws: ReturnType<typeof createAwsEndpoint> | undefined;
     const aws = closeLater(
-      await listen((request, response) => (serveAws ? serveAws(request, response) : unavailable(response)), {
-        usual: ports.aws,
-      }),
+      await listen((request, response) => (serveAws ? serveAws(request, response) : unavailable(response)), ports.aws),
     );
     const sqs = closeLater(await createSqs());
     const buses = createEventBuses(namesOf('AWS::Events::EventBus', resolver), log);
@@ -145,6 +145,7 @@ export async function openRealtime(options: {
 
     return {
       ws: `${ws}/${api.stage}`,
+      ports: { ws: sockets.port, aws: aws.port },
       environment: {
         AWS_ENDPOINT_URL_SQS: aws.url,
         AWS_ENDPOINT_URL_EVENTBRIDGE: aws.url,

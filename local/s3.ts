@@ -49,7 +49,7 @@ export interface Bucket {
 /**
  * Starts an S3 server that has these buckets.
  *
- * @param port the usual port; another one is found when it is taken
+ * @param port 0 for any free port
  * @param directory where the objects are kept
  */
 export async function startS3(options: {
@@ -68,9 +68,7 @@ export async function startS3(options: {
   const headers = new AsyncLocalStorage<IncomingHttpHeaders>();
   enforceIfNoneMatch(server.store, () => headers.getStore()?.['if-none-match'] === '*');
   const serve = server.getMiddleware();
-  return listen((request, response) => headers.run(request.headers, () => serve(request, response)), {
-    usual: options.port,
-  });
+  return listen((request, response) => headers.run(request.headers, () => serve(request, response)), options.port);
 }
 
 /**

@@ -1,9 +1,10 @@
 import { rmSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import * as v from 'valibot';
 import { atEnd } from './at-end.ts';
 import { docsRoutes } from './docs.ts';
 import { createTable, startDynamoDb, tableProperties } from './dynamodb.ts';
@@ -13,9 +14,10 @@ import { type HttpApi, readHttpApis } from './http-api.ts';
 import { createHttpGateway } from './http-gateway.ts';
 import { startIams } from './iams.ts';
 import { createFunction, functionProperties, type LocalFunction } from './lambda.ts';
-import { listen, type PortChoice } from './listen.ts';
+import { listen } from './listen.ts';
 import { type LocalUrls, withLocalUrls } from './local-urls.ts';
 import type { Log } from './log.ts';
+import { claimPorts, type Ports } from './ports.ts';
 import { openRealtime } from './realtime.ts';
 import { physicalOf } from './resources.ts';
 import { bucketProperties, CREDENTIALS, startS3 } from './s3.ts';
@@ -26,14 +28,16 @@ import { bundleWebClient, webRoutes } from './web.ts';
 /** What the access tokens of the local IAMS are for. */
 export const AUDIENCE = 'rooms';
 
-/** The ports that are tried first. */
-export const USUAL_PORTS = { http: 4000, issuer: 4001, s3: 4002, dynamodb: 4003, ws: 4004, aws: 4005 } as const;
-
 export interface StackOptions {
-  /** The port of the HTTP API, exactly; 0 is any free one. Without it the usual one, or a free one where that is taken. */
+  /**
+   * The port of the HTTP API, which the other parts' follow; 0 for any free ones. Default: those of the last run with the same data,
+   * or the first that are free (see `claimPorts`).
+   */
   readonly port?: number | undefined;
   /** A folder where data is kept from one run to the next; without it there is none when the stack has been closed. */
   readonly dataDirectory?: string | undefined;
+  /** Called with the port of the HTTP API as soon as it is known, before anything is logged. */
+  readonly onPort?: (port: number) => Promise<void>;
   readonly log: Log;
   /** Told what is being done. */
   readonly progress?: (step: string) => void;
@@ -93,17 +97,26 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
       response.writeHead(503, { 'content-type': 'application/json', 'retry-after': '1' });
       response.end('{"message":"Service Unavailable"}');
     };
-    const http = closeLater(
-      await listen((request, response) => handler(request, response), portChoice(options.port, USUAL_PORTS.http)),
+    const { ports, http } = await claimPorts(
+      { port: options.port, kept: dataDirectory === undefined ? undefined : await readPorts(dataDirectory) },
+      (port) => listen((request, response) => handler(request, response), port),
     );
-    const issuer = closeLater(await startIams({ port: USUAL_PORTS.issuer, audience: AUDIENCE }));
+    closeLater(http);
+    await options.onPort?.(http.port);
+    const issuer = closeLater(
+      await startIams({
+        port: ports.issuer,
+        audience: AUDIENCE,
+        keysFile: dataDirectory && join(dataDirectory, 'issuer-keys.json'),
+      }),
+    );
 
     progress('Synthesizing the CDK app and starting DynamoDB Local');
     const context = { issuer: issuer.url, audience: AUDIENCE };
     const withoutJava = new AbortController();
     const parts = both(
       startDynamoDb({
-        port: USUAL_PORTS.dynamodb,
+        port: ports.dynamodb,
         directory: dataDirectory && join(dataDirectory, 'dynamodb'),
         onExit: onFailure,
       }).then(
@@ -125,7 +138,7 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
     const resolver = createResolver(assembly.stacks, physicalOf);
     const [s3] = await both(
       startS3({
-        port: USUAL_PORTS.s3,
+        port: ports.s3,
         directory: join(dataDirectory ?? directory, 's3'),
         buckets: resolver.ofType('AWS::S3::Bucket').map((resource) => ({
           name: physical(resource, resolver).ref,
@@ -136,9 +149,7 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
     );
     signal.throwIfAborted();
 
-    const realtime = closeLater(
-      await openRealtime({ resolver, dynamodbUrl: dynamodb.url, ports: USUAL_PORTS, dataDirectory, log }),
-    );
+    const realtime = closeLater(await openRealtime({ resolver, dynamodbUrl: dynamodb.url, ports, dataDirectory, log }));
     const functions = createFunctions(create, assembly, resolver, log, realtime.urls, {
       AWS_REGION: REGION,
       AWS_DEFAULT_REGION: REGION,
@@ -159,6 +170,14 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
       ...docsRoutes(),
       '/_local/events': eventsRoute(realtime.recentEvents),
     };
+    if (dataDirectory)
+      await writePorts(dataDirectory, {
+        ...realtime.ports,
+        http: http.port,
+        issuer: issuer.port,
+        s3: s3.port,
+        dynamodb: dynamodb.port,
+      });
     handler = createHttpGateway(onlyApi(resolver), { functions, localRoutes, log });
 
     return { ...places, dynamodb: dynamodb.url, close };
@@ -174,9 +193,25 @@ async function both<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
   return Promise.all([a, b]);
 }
 
-function portChoice(port: number | undefined, usual: number): PortChoice {
-  return port === undefined ? { usual } : { exactly: port };
+const portsFile = v.object({
+  http: v.number(),
+  issuer: v.number(),
+  s3: v.number(),
+  dynamodb: v.number(),
+  ws: v.number(),
+  aws: v.number(),
+});
+const portsFileOf = (dataDirectory: string): string => join(dataDirectory, 'ports.json');
+
+/** The ports of the last run with this data: whatever holds a URL of the stack, such as an open tab, works again. */
+async function readPorts(dataDirectory: string): Promise<Ports | undefined> {
+  const text = await readFile(portsFileOf(dataDirectory), 'utf8').catch(() => undefined);
+  const ports = v.safeParse(v.pipe(v.string(), v.parseJson(), portsFile), text);
+  return ports.success ? ports.output : undefined;
 }
+
+const writePorts = (dataDirectory: string, ports: Ports): Promise<void> =>
+  writeFile(portsFileOf(dataDirectory), `${JSON.stringify(ports, null, 2)}\n`);
 
 /** Of a resource that is known to have a counterpart here. */
 function physical(resource: Resource, resolver: Resolver): Physical {

@@ -1,11 +1,12 @@
 import { join, relative, resolve } from 'node:path';
-import { parseCommandLine, UsageError } from './command-line.ts';
+import { parseCommandLine, portOption, UsageError } from './command-line.ts';
 import { JavaError } from './dynamodb.ts';
-import { readEndpoints, removeEndpoints, STATE_DIRECTORY, writeEndpoints } from './endpoints.ts';
+import { folderOfStack, removeEndpoints, runningStacks, STATE_DIRECTORY, writeEndpoints } from './endpoints.ts';
 import { FolderError, makeFolder } from './folder.ts';
 import { requestToken } from './iams.ts';
 import { PortError } from './listen.ts';
-import { openLog } from './log.ts';
+import { type LogFile, openLog } from './log.ts';
+import { DEFAULT_PORT } from './ports.ts';
 import { type LocalStack, startStack } from './stack.ts';
 
 const HELP = `Usage: npm start -- [options]
@@ -14,9 +15,11 @@ Runs the whole system on this machine until Ctrl-C: the synthesized CDK app, ser
 local IAMS. Nothing leaves this machine, and no AWS account is needed.
 
 Options:
-  --port PORT      port of the HTTP API, 0 for any free one (default: 4000, or a free one when that is taken)
-  --data DIR       keep rooms and files in DIR, for one stack at a time (default: in memory; gone when the stack ends)
-  --state-dir DIR  where to write endpoints.json and the log (default: .local)
+  --port PORT      port of the HTTP API; the next five are used as well. 0: any free ports.
+                   (default: 4000, or 4010, 4020 and so on while other stacks run; with --data, those of the last run)
+  --data DIR       keep rooms, files, the issuer's keys and the ports in DIR, for one stack at a time
+                   (default: in memory; gone when the stack ends)
+  --state-dir DIR  where to write PORT/endpoints.json and PORT/log (default: .local)
   --verbose        show the log of gateway and functions here too
   --help           print this help
 `;
@@ -40,30 +43,33 @@ async function main(): Promise<void> {
     process.stdout.write(HELP);
     return;
   }
-  const port = portOf(values.port);
+  const port = portOption(values.port);
   const stateDirectory = resolve(values['state-dir'] ?? STATE_DIRECTORY);
   const dataDirectory = values.data === undefined ? undefined : resolve(values.data);
   await makeFolder('--state-dir', stateDirectory);
   if (dataDirectory !== undefined) await makeFolder('--data', dataDirectory);
-  const logPath = join(stateDirectory, 'log');
   const echo = values.verbose ? (line: string) => process.stderr.write(`${line}\n`) : undefined;
 
   const started = performance.now();
   const elapsed = (): string => `${((performance.now() - started) / 1_000).toFixed(1).padStart(4)} s`;
   const progress = (step: string): void => console.log(`${elapsed()}  ${step}`);
 
-  const other = await readEndpoints(stateDirectory);
-  if (other)
-    progress(
-      `Another local stack is running (process ${other.pid}, ${other.http}); once it is ready, this one takes its place in ${shortPath(stateDirectory)}`,
-    );
-  const logFile = await openLog(logPath, { keep: other !== undefined, echo });
+  for (const { http, pid } of await runningStacks(stateDirectory))
+    progress(`Another local stack is running at ${http} (process ${pid})`);
+  let logFile: LogFile | undefined;
+  let logPath = '';
   let stack: LocalStack | undefined;
   try {
     stack = await startStack({
       port,
       dataDirectory,
-      log: logFile.log,
+      async onPort(httpPort) {
+        const folder = folderOfStack(stateDirectory, httpPort);
+        await makeFolder('--state-dir', folder);
+        logPath = join(folder, 'log');
+        logFile = await openLog(logPath, { echo });
+      },
+      log: (source, text) => logFile?.log(source, text),
       progress,
       signal,
       onFailure: (reason) => {
@@ -72,7 +78,8 @@ async function main(): Promise<void> {
         abort();
       },
     });
-    await writeEndpoints({ http: stack.http, ws: stack.ws, issuer: stack.issuer, pid: process.pid }, stateDirectory);
+    const { http, ws, issuer } = stack;
+    await writeEndpoints({ http, ws, issuer, issuerIsLocal: true, pid: process.pid }, stateDirectory);
     progress('Ready');
     console.log(await welcome(stack, dataDirectory, logPath));
     await aborted(signal);
@@ -81,23 +88,19 @@ async function main(): Promise<void> {
     // A start that was interrupted has not failed.
     if (!signal.aborted) throw error;
   } finally {
-    await removeEndpoints(stateDirectory);
+    if (stack) await removeEndpoints(stack, stateDirectory);
     await stack?.close();
-    await logFile.close();
+    await logFile?.close();
   }
-}
-
-function portOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(port <= 65_535)) throw new UsageError(`--port must be a number from 0 to 65535, not ${JSON.stringify(text)}.`);
-  return port;
 }
 
 const shortPath = (path: string): string => relative(process.cwd(), path) || '.';
 
 async function welcome(stack: LocalStack, dataDirectory: string | undefined, logPath: string): Promise<string> {
   const token = await requestToken(stack.issuer, 'alice');
+  const { port } = new URL(stack.http);
+  // Commands find the only stack that is running by themselves; on other ports, there are likely to be several.
+  const choice = Number(port) === DEFAULT_PORT ? '' : ` --port ${port}`;
   return `
   Web client     ${stack.http}
   HTTP API       ${stack.http}
@@ -117,8 +120,8 @@ curl -sS -w '\\n' -X POST ${stack.http}/room -H 'content-type: application/json'
 Then:
   ${`open ${stack.http}`.padEnd(36)}rooms in the browser; be somebody else in a second tab
   ${`open ${stack.http}/docs`.padEnd(36)}every endpoint, to read and to try
-  ${'npm run -s token -- bob'.padEnd(36)}an access token of another user
-  ${'npm run demo'.padEnd(36)}two users, from creating a room to its end
+  ${`npm run -s token -- bob${choice}`.padEnd(36)}an access token of another user
+  ${`npm run demo${choice && ` --${choice}`}`.padEnd(36)}two users, from creating a room to its end
 
 Ctrl-C stops everything.`;
 }
@@ -150,5 +153,6 @@ try {
 } catch (error) {
   const forUser = [UsageError, PortError, JavaError, FolderError].some((kind) => error instanceof kind);
   console.error(forUser && error instanceof Error ? error.message : error);
+  if (error instanceof PortError) console.error('Choose other ports with --port.');
   process.exitCode = error instanceof UsageError ? 2 : 1;
 }

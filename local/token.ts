@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { userId } from '../core/contract/fields.ts';
-import { parseCommandLine, UsageError } from './command-line.ts';
-import { readEndpoints } from './endpoints.ts';
+import { parseCommandLine, portOption, UsageError } from './command-line.ts';
+import { chooseStack } from './endpoints.ts';
 import { requestToken } from './iams.ts';
 
 const HELP = `Usage: npm run -s token -- <user_id> [options]
@@ -10,7 +10,8 @@ Prints an access token of that user, good for an hour, as the IAMS of the runnin
 (-s keeps npm's own output away.)
 
 Options:
-  --state-dir DIR  where the stack keeps endpoints.json (default: .local)
+  --port PORT      port of the stack's HTTP API, where several stacks are running
+  --state-dir DIR  where the stack keeps its endpoints (default: .local)
   --help           print this help
 `;
 
@@ -18,7 +19,7 @@ async function main(): Promise<void> {
   const { values, positionals } = parseCommandLine(
     {
       allowPositionals: true,
-      options: { 'state-dir': { type: 'string' }, help: { type: 'boolean' } },
+      options: { port: { type: 'string' }, 'state-dir': { type: 'string' }, help: { type: 'boolean' } },
     },
     '"npm run token -- --help"',
   );
@@ -32,7 +33,7 @@ async function main(): Promise<void> {
   const parsed = v.safeParse(userId, user);
   if (!parsed.success) throw new UsageError(`${JSON.stringify(user)} is no user id: it ${parsed.issues[0].message}.`);
 
-  const endpoints = await readEndpoints(values['state-dir']);
+  const endpoints = await chooseStack(values['state-dir'], portOption(values.port));
   if (!endpoints) throw new Error('No local stack is running; start one with "npm start" in another terminal.');
   const token = await requestToken(endpoints.issuer, parsed.output).catch((cause: unknown) => {
     throw new Error(`The local stack's IAMS, ${endpoints.issuer}, gave no token; start the stack again.`, { cause });

@@ -30,7 +30,7 @@ const { url } = await listen(
     if (latency > 0) await sleep(latency);
     gateway.handle(request, response);
   },
-  { usual: 0 },
+  0,
   gateway.upgrade,
 );
 process.send?.({ url });

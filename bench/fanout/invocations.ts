@@ -74,7 +74,7 @@ export async function startInvocations(): Promise<Invocations> {
   const api = createLambdaApi(new Map([[ARN, fanOut]]));
   const server = await listen(
     (request, response) => void api.handle(request, response).catch((error: unknown) => answerError(response, error)),
-    { exactly: 0 },
+    0,
   );
   return {
     environment: { AWS_ENDPOINT_URL_LAMBDA: server.url, FAN_OUT_FUNCTION_ARN: ARN },

@@ -17,7 +17,7 @@ const Endpoints = v.object({ http: v.string(), ws: v.string(), issuer: v.string(
 
 /**
  * The running local stack, where ROOMS_TEST_ENDPOINTS names its endpoints.json; else what `start` starts.
- * Example: ROOMS_TEST_ENDPOINTS=.local/endpoints.json npm test -- --project client
+ * Example: ROOMS_TEST_ENDPOINTS=.local/4000/endpoints.json npm test -- --project client
  */
 export async function backend<Own extends Backend>(start: () => Promise<Own>): Promise<Own | Backend> {
   const file = process.env.ROOMS_TEST_ENDPOINTS;

@@ -1,9 +1,13 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb';
 import { afterAll, expect, it } from 'vitest';
 import { createTable, type DynamoDbLocal, startDynamoDb } from '../../local/dynamodb.ts';
-import { findPort } from '../../local/listen.ts';
+import { findPort, PortError } from '../../local/listen.ts';
 import { CREDENTIALS } from '../../local/s3.ts';
+import { stillRunning } from './npm-start.ts';
 
 const open: DynamoDbLocal[] = [];
 afterAll(() => Promise.all(open.map((local) => local.close())));
@@ -13,18 +17,59 @@ const PROPERTIES = {
   KeySchema: [{ AttributeName: 'PK', KeyType: 'HASH' as const }],
 };
 
-it('two that are started at the same moment have a port and tables of their own', async () => {
+const clientOf = ({ url }: DynamoDbLocal) =>
+  new DynamoDBClient({ endpoint: url, region: 'us-east-1', credentials: CREDENTIALS });
+
+it('is refused a port that another one is about to take, and never served by that one', async () => {
   const port = await findPort(0);
   const starting = startDynamoDb({ port });
   // Java is starting, and has not taken the port yet.
   await sleep(100);
-  const [one, other] = await Promise.all([starting, startDynamoDb({ port })]);
+  const late = startDynamoDb({ port });
+  const [one, other] = await Promise.allSettled([starting, late]);
+  for (const each of [one, other]) if (each.status === 'fulfilled') open.push(each.value);
+  expect([one, other].map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+  const refusal = one.status === 'rejected' ? one : other;
+  expect(refusal).toMatchObject({ reason: new PortError(`Port ${port} is taken by another program.`) });
+});
+
+it('has tables of its own', async () => {
+  const [one, other] = await Promise.all([startDynamoDb({ port: 0 }), startDynamoDb({ port: 0 })]);
   open.push(one, other);
-  expect(one.url).not.toBe(other.url);
-  const clientOf = ({ url }: DynamoDbLocal) =>
-    new DynamoDBClient({ endpoint: url, region: 'us-east-1', credentials: CREDENTIALS });
   await createTable(clientOf(one), 'mine', PROPERTIES);
   const tables = async (local: DynamoDbLocal) => (await clientOf(local).send(new ListTablesCommand())).TableNames;
   expect(await tables(one)).toEqual(['mine']);
   expect(await tables(other)).toEqual([]);
+});
+
+it('cannot be reached from other machines', async () => {
+  const local = await startDynamoDb({ port: 0 });
+  open.push(local);
+  // Every address of this machine but those of the loopback interface.
+  const addresses = Object.values(networkInterfaces())
+    .flat()
+    .filter((address) => address && !address.internal && address.family === 'IPv4')
+    .map((address) => address?.address);
+  const reached = await Promise.all(
+    addresses.map((address) =>
+      fetch(`http://${address}:${local.port}`, { signal: AbortSignal.timeout(2_000) }).then(
+        () => address,
+        () => undefined,
+      ),
+    ),
+  );
+  expect(reached.filter((address) => address !== undefined)).toEqual([]);
+});
+
+it('ends with the process that started it, also where that is killed', async () => {
+  const url = JSON.stringify(new URL('../../local/dynamodb.ts', import.meta.url).href);
+  const program = `const { startDynamoDb } = await import(${url}); console.log((await startDynamoDb({ port: 0 })).pid); setInterval(() => {}, 1_000);`;
+  const owner = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [text] = await once(owner.stdout, 'data');
+  const java = Number(text);
+  expect(stillRunning([java])).toHaveLength(1);
+  owner.kill('SIGKILL');
+  await expect.poll(() => stillRunning([java]), { timeout: 10_000 }).toEqual([]);
 });

@@ -78,7 +78,7 @@ describe('npm start', () => {
   it.each([
     [['--bogus'], "Unknown option '--bogus'"],
     [['--port', 'eighty'], '--port must be a number'],
-    [['--port', '65536'], '--port must be a number'],
+    [['--port', '65531'], '--port must be a number'],
     [['--port', '-1'], "Option '--port' argument is ambiguous; "],
     [['extra'], 'Unexpected argument'],
   ])('refuses the options %j in one sentence', async (options, sentence) => {
@@ -94,7 +94,7 @@ describe('npm start', () => {
   });
 
   it('says so where the port it was told to take is taken', async () => {
-    const { port, close } = await listen(() => {}, { exactly: 0 });
+    const { port, close } = await listen(() => {}, 0);
     const { code, stderr } = await npm(
       'run',
       '-s',
@@ -323,27 +323,52 @@ describe('the end', () => {
     }
   });
 
-  it('keeps rooms and files with --data', { timeout: START_MS }, async () => {
+  it('SIGKILL leaves no process behind, and a restart has the data, the addresses and the keys', {
+    timeout: 2 * START_MS,
+  }, async () => {
     const data = `${stack.stateDirectory}/data`;
     const first = await npmStart({ args: ['--data', data] });
-    const create = await fetch(`${first.http}/room`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${await requestToken(first.issuer, ALICE)}` },
-      body: JSON.stringify({ name: 'Kept' }),
-    });
-    expect(create.status).toBe(201);
-    await first.close();
-    const second = await npmStart({ args: ['--data', data] });
-    const third = await npm('run', '-s', 'start', '--', '--data', data, '--state-dir', `${stack.stateDirectory}/third`)
-      .ended;
-    expect(third).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining(`Process ${second.pid} keeps its data in ${data}`),
-    });
-    const list = await fetch(`${second.http}/participant/room`, {
-      headers: { authorization: `Bearer ${await requestToken(second.issuer, ALICE)}` },
-    });
-    expect(await list.json()).toMatchObject({ data: [{ name: 'Kept' }] });
-    await second.close();
+    const { stateDirectory } = stack;
+    let second: RunningStack | undefined;
+    try {
+      const tree = processTree(first.pid);
+      const authorization = `Bearer ${await requestToken(first.issuer, ALICE)}`;
+      const create = await fetch(`${first.http}/room`, {
+        method: 'POST',
+        headers: { authorization },
+        body: JSON.stringify({ name: 'Kept' }),
+      });
+      expect(create.status).toBe(201);
+      process.kill(first.pid, 'SIGKILL');
+      await first.command.ended;
+
+      // At once, as somebody would who sees the stack crash; and in the state directory of a stack that goes on running.
+      second = await npmStart({ args: ['--data', data], port: null, stateDirectory });
+      expect(stillRunning(tree)).toEqual([]);
+      expect([second.http, second.ws, second.issuer]).toEqual([first.http, first.ws, first.issuer]);
+      const list = await fetch(`${second.http}/participant/room`, { headers: { authorization } });
+      expect(await list.json()).toMatchObject({ data: [{ name: 'Kept' }] });
+
+      const third = await npm('run', '-s', 'start', '--', '--data', data, '--port', '0', '--state-dir', stateDirectory)
+        .ended;
+      expect(third).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining(`Another local stack (process ${second.pid}) keeps its data in ${data}`),
+      });
+
+      const token = (...args: string[]) =>
+        npm('run', '-s', 'token', '--', ALICE, '--state-dir', stateDirectory, ...args).ended;
+      const guess = await token();
+      expect(guess).toMatchObject({ code: 1, stderr: expect.stringContaining('Several local stacks are running') });
+      for (const each of [stack, second]) {
+        const { stdout } = await token('--port', new URL(each.http).port);
+        expect(decodeJwt(stdout.trim()).iss).toBe(each.issuer);
+      }
+      await second.close();
+      expect(decodeJwt((await token()).stdout.trim()).iss).toBe(stack.issuer);
+    } finally {
+      await second?.close();
+      await first.close();
+    }
   });
 });

@@ -1,11 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import * as v from 'valibot';
+import { type Endpoints, runningStacks } from '../../local/endpoints.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -40,19 +40,30 @@ export function npmWith(
   return { pid: child.pid ?? 0, ended };
 }
 
-const endpoints = v.object({ http: v.string(), ws: v.string(), issuer: v.string(), pid: v.number() });
-
-export interface RunningStack extends v.InferOutput<typeof endpoints> {
+export interface RunningStack extends Endpoints {
   readonly command: Command;
   readonly stateDirectory: string;
   /** Ends the stack, whatever state it is in. */
   close(): Promise<void>;
 }
 
+export interface StartOptions {
+  /** In a process group of its own, as a terminal gives it to a command. */
+  readonly detached?: boolean;
+  readonly args?: readonly string[];
+  /** Of `--port`; null leaves it out. Default: 0, any free ports. */
+  readonly port?: number | null;
+  /** Default: a new one, deleted at the end. */
+  readonly stateDirectory?: string;
+}
+
 /** `npm start` on free ports and with its own state directory, so that it is in nobody's way. Waits until it is ready. */
-export async function npmStart({ detached = false, args = [] as readonly string[] } = {}): Promise<RunningStack> {
-  const stateDirectory = await mkdtemp(join(tmpdir(), 'rooms-e2e-'));
-  const command = npmWith({ detached }, 'start', '--', '--port', '0', '--state-dir', stateDirectory, ...args);
+export async function npmStart(options: StartOptions = {}): Promise<RunningStack> {
+  const { detached = false, args = [], port = 0 } = options;
+  const stateDirectory = options.stateDirectory ?? (await mkdtemp(join(tmpdir(), 'rooms-e2e-')));
+  const before = await runningStacks(stateDirectory);
+  const portArgs = port === null ? [] : ['--port', String(port)];
+  const command = npmWith({ detached }, 'start', '--', ...portArgs, '--state-dir', stateDirectory, ...args);
   let result: Awaited<Command['ended']> | undefined;
   void command.ended.then((end) => {
     result = end;
@@ -60,12 +71,12 @@ export async function npmStart({ detached = false, args = [] as readonly string[
   const close = async (): Promise<void> => {
     if (!result) process.kill(command.pid, 'SIGTERM');
     await command.ended;
-    await rm(stateDirectory, { recursive: true, force: true });
+    if (options.stateDirectory === undefined) await rm(stateDirectory, { recursive: true, force: true });
   };
   for (;;) {
     if (result) throw new Error(`npm start ended with ${result.code}:\n${result.stdout}${result.stderr}`);
-    const text = await readFile(join(stateDirectory, 'endpoints.json'), 'utf8').catch(() => undefined);
-    if (text !== undefined) return { ...v.parse(endpoints, JSON.parse(text)), command, stateDirectory, close };
+    const endpoints = (await runningStacks(stateDirectory)).find(({ pid }) => before.every((one) => one.pid !== pid));
+    if (endpoints) return { ...endpoints, command, stateDirectory, close };
     await sleep(100);
   }
 }

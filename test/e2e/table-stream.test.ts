@@ -15,7 +15,7 @@ import { readStream } from '../../local/stream-reader.ts';
 let dynamodb: DynamoDbLocal;
 let client: DynamoDBClient;
 beforeAll(async () => {
-  dynamodb = await startDynamoDb({ port: 4003 });
+  dynamodb = await startDynamoDb({ port: 0 });
   client = new DynamoDBClient({
     endpoint: dynamodb.url,
     region: 'us-east-1',

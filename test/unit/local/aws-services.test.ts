@@ -84,7 +84,7 @@ async function start(options: { fn?: LocalFunction; file?: string } = {}) {
   });
   const server = await listen(
     createAwsEndpoint({ sqs, buses, scheduler, lambda: createLambdaApi(new Map([[ARN, fn]])) }, log),
-    { exactly: 0 },
+    0,
   );
   closers.push(sqs.close, scheduler.close, server.close);
   const config = {

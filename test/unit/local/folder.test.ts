@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,24 +29,63 @@ it.each([
   );
 });
 
-it('is had by one at a time', async () => {
+/** Claims a folder in a process of its own, until that is killed. */
+async function claimElsewhere(folder: string): Promise<ChildProcess> {
+  const url = JSON.stringify(new URL('../../../local/folder.ts', import.meta.url).href);
+  const program = `const { claimFolder } = await import(${url}); await claimFolder(${JSON.stringify(folder)}); console.log('claimed'); setInterval(() => {}, 1_000);`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(child.stdout, 'data');
+  return child;
+}
+
+it('is claimed by one process at a time', async () => {
   const folder = join(root, 'claimed');
   await makeFolder('--data', folder);
-  // This test's parent is a process that runs and is another one.
-  await writeFile(join(folder, 'pid'), String(process.ppid));
-  await expect(claimFolder(folder)).rejects.toThrow(`Process ${process.ppid} keeps its data in ${folder}`);
-  await expect(claimFolder(folder)).rejects.toBeInstanceOf(FolderError);
+  const owner = await claimElsewhere(folder);
+  try {
+    await expect(claimFolder(folder)).rejects.toThrow(
+      new FolderError(
+        `Another local stack (process ${owner.pid}) keeps its data in ${folder}; end it, or choose another folder.`,
+      ),
+    );
+  } finally {
+    owner.kill('SIGKILL');
+  }
 });
 
-it('is free once it is given back, and where its owner is gone', async () => {
-  const folder = join(root, 'free');
+it('is claimed once within a process, too', async () => {
+  const folder = join(root, 'once');
   await makeFolder('--data', folder);
-  const gone = execFileSync(process.execPath, ['-p', 'process.pid'], { encoding: 'utf8' });
-  for (const left of [undefined, gone, 'half a num', '']) {
-    if (left !== undefined) await writeFile(join(folder, 'pid'), left);
-    const claim = await claimFolder(folder);
-    expect(await readdir(folder)).toEqual(['pid']);
-    await claim.close();
-    expect(await readdir(folder)).toEqual([]);
+  const claim = await claimFolder(folder);
+  await expect(claimFolder(folder)).rejects.toBeInstanceOf(FolderError);
+  await claim.close();
+  await (await claimFolder(folder)).close();
+});
+
+it('is free as soon as its owner is gone, however it went', async () => {
+  const folder = join(root, 'killed');
+  await makeFolder('--data', folder);
+  const owner = await claimElsewhere(folder);
+  owner.kill('SIGKILL');
+  await once(owner, 'exit');
+  await (await claimFolder(folder)).close();
+  // Process ids are used again: one that was left behind says nothing about who owns the folder.
+  for (const left of [String(process.ppid), 'half a num', '']) {
+    await writeFile(join(folder, 'pid'), left);
+    await (await claimFolder(folder)).close();
   }
+});
+
+it('is claimed by exactly one of many that try at the same moment, after its owner was killed', async () => {
+  const folder = join(root, 'raced');
+  await makeFolder('--data', folder);
+  const owner = await claimElsewhere(folder);
+  owner.kill('SIGKILL');
+  await once(owner, 'exit');
+  const attempts = await Promise.allSettled(Array.from({ length: 10 }, () => claimFolder(folder)));
+  const claims = attempts.filter((attempt) => attempt.status === 'fulfilled');
+  expect(claims).toHaveLength(1);
+  for (const { value } of claims) await value.close();
 });

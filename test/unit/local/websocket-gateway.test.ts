@@ -93,7 +93,7 @@ async function serve(acts: Readonly<Record<string, Act>>, api: Partial<WebSocket
     },
     { functions, log: () => {} },
   );
-  const server = await listen(gateway.handle, { exactly: 0 }, gateway.upgrade);
+  const server = await listen(gateway.handle, 0, gateway.upgrade);
   closers.push(server.close, gateway.close);
   const management = new ApiGatewayManagementApiClient({
     endpoint: `${server.url}/v1`,
