@@ -30,7 +30,7 @@ import {
 import { type Call, type CallOptions, caller, type Page, type Tokens, tokens } from './http.ts';
 import { type RoomsClientOptions, type Settings, settingsOf } from './options.ts';
 import { randomId } from './random.ts';
-import type { JoinOptions, LiveRoom } from './room.ts';
+import type { JoinOptions, LiveRoom } from './room-types.ts';
 
 /** Which fields of a room to change: only those that are given. */
 export type UpdateRoomBody = Omit<ChangeRoomBody, keyof EndRoomBody>;
@@ -65,7 +65,7 @@ export class RoomsClient {
   /** Throws a TypeError where an option is not usable. */
   constructor(options: RoomsClientOptions) {
     this.#settings = settingsOf(options);
-    this.#token = tokens(this.#settings.token);
+    this.#token = tokens(this.#settings);
     this.#call = caller(this.#settings, this.#token);
   }
 
@@ -224,6 +224,7 @@ export class RoomsClient {
         token: this.#token,
         readHistory: (roomId: string, limit: number, cursor: string | undefined) =>
           this.listMessages(roomId, { limit, cursor, order: 'desc' }),
+        readRoom: this.getRoom.bind(this),
         upload: this.uploadFile.bind(this),
       };
       this.#connecting = openConnection(host);

@@ -1,21 +1,24 @@
-import type { Attachment, Message } from './contract.ts';
+import type { Attachment, Message, MyRoom } from './contract.ts';
 import { codeOf, RoomsApiError } from './errors.ts';
-import { emitter } from './events.ts';
+import { emitter, type Listening } from './events.ts';
 import type { UploadOptions } from './files.ts';
-import type { Page, Tokens } from './http.ts';
+import { type CallOptions, type Page, probeToken, type Tokens } from './http.ts';
 import { tokenFacts } from './jwt.ts';
 import { MAX_TIMER_MS, type Settings } from './options.ts';
-import { type JoinOptions, type LiveRoom, type RoomActor, roomActor } from './room.ts';
+import { isHasty, nextAttempt, type Outcome, renewAfter, type TokenState } from './reconnect.ts';
+import { type RoomActor, roomActor } from './room.ts';
+import type { JoinOptions, LiveRoom } from './room-types.ts';
 import { openSocket, type RoomEvent, type Socket } from './socket.ts';
-import { abortable, backoff, shared, sleep } from './timing.ts';
+import { abortable, shared, sleep, timeoutError } from './timing.ts';
 
 /** `idle`: no room is joined, and the service has closed the socket. The next join opens one. */
 export type ConnectionState = 'connecting' | 'connected' | 'reconnecting' | 'idle' | 'closed';
 
-/** What the listeners of each state are called with. */
+/** The arguments of the listeners of each state. */
 export type ConnectionListeners = {
   readonly connecting: readonly [];
   readonly connected: readonly [];
+  /** `error`: why there is no socket. Its code is `invalid_token` where the service refuses the token. */
   readonly reconnecting: readonly [
     attempt: { readonly attempt: number; readonly delayMs: number; readonly error: unknown },
   ];
@@ -24,17 +27,14 @@ export type ConnectionListeners = {
 };
 
 /** A connection to the service, kept up through outages until it is closed. */
-export interface Connection {
+export interface Connection extends Listening<ConnectionListeners> {
   readonly state: ConnectionState;
   /** The user, as far as the access token tells. */
   readonly userId: string | undefined;
-  /** Calls `listener` at every change to that state. The function that it returns ends that. */
-  on<Name extends keyof ConnectionListeners>(
-    name: Name,
-    listener: (...args: ConnectionListeners[Name]) => void,
-  ): () => void;
-  /** Joins a room. A room that is joined already is given back as it is, and options are not looked at. */
+  /** Joins a room. A room that is joined already is returned as it is, and options are ignored. */
   join(roomId: string, options?: JoinOptions): Promise<LiveRoom>;
+  /** Opens the next socket now, where the connection is waiting for its next attempt. */
+  retry(): void;
   /** Closes the socket and all rooms, for good. */
   close(): void;
 }
@@ -44,6 +44,7 @@ export interface ConnectionHost {
   readonly settings: Settings;
   readonly token: Tokens;
   readonly readHistory: (roomId: string, limit: number, cursor: string | undefined) => Promise<Page<Message>>;
+  readonly readRoom: (roomId: string, options: CallOptions) => Promise<MyRoom>;
   readonly upload: (
     roomId: string,
     file: Blob | Uint8Array<ArrayBuffer>,
@@ -51,33 +52,39 @@ export interface ConnectionHost {
   ) => Promise<Attachment>;
 }
 
-/** A socket that lasts this long, in milliseconds, was a good one: backoff starts anew. */
-const GOOD_MS = 10_000;
-/** How long before its token expires a socket is replaced, in milliseconds: at most this, at most half of its life. */
-const RENEW_MS = 30_000;
+/** How long a socket may be silent after the browser has said that it is offline, in milliseconds. */
+const OFFLINE_CHECK_MS = 3_000;
+/** Every so many failures, a token that was found good is asked about again. */
+const PROBE_AGAIN = 4;
 
-type Listening = (name: string, listener: () => void) => void;
+type BrowserListening = (name: string, listener: () => void) => void;
 
 /**
- * Opens a connection. `opened` rejects when that does not work in time, and the connection is closed then; so it is when all
- * who waited have given up.
+ * Opens a connection. `opened` rejects where that does not work within `connectMs`, and the connection is closed then. It is also
+ * closed when all callers have given up.
  */
 export function openConnection(host: ConnectionHost): {
   readonly connection: Connection;
   readonly opened: (signal?: AbortSignal) => Promise<Connection>;
 } {
   const { settings } = host;
-  const listeners = emitter<ConnectionListeners>();
+  const listeners = emitter<ConnectionListeners>(['connecting', 'connected', 'reconnecting', 'idle', 'closed']);
   const rooms = new Map<string, RoomActor>();
-  /** Rooms that the service is being told of that the user has left them. */
+  /** Rooms that the service is being asked to leave. */
   const leaving = new Map<string, Promise<unknown>>();
-  /** Those who wait for a socket, beside the rooms. */
+  /** Callers that wait for a socket, beside the rooms. */
   const wanting = new Set<(socket: Socket) => void>();
   const closing = new AbortController();
   let state: ConnectionState = 'connecting';
   let socket: Socket | undefined;
   let userId: string | undefined;
   let lastError: unknown;
+  /** The token of the last attempt. */
+  let token: string | undefined;
+  /** A token that the HTTP API takes. */
+  let goodToken: string | undefined;
+  /** The service is about to close the socket, because a room has ended or the user was removed from one. */
+  let isClosing = false;
   /** Ends the wait that is going on: a reconnect's, or that of an idle connection. */
   let hurry: () => void = () => {};
 
@@ -98,8 +105,15 @@ export function openConnection(host: ConnectionHost): {
       hurry = resolve;
     });
 
-  async function open(refresh: boolean): Promise<{ socket: Socket; renewAt: number | undefined }> {
-    const token = await abortable(host.token(refresh), closing.signal);
+  interface Opened {
+    readonly socket: Socket;
+    /** In milliseconds from now. */
+    readonly renewAfterMs: number | undefined;
+  }
+
+  async function open(refresh: boolean, hasty: boolean): Promise<Opened> {
+    token = undefined;
+    token = await abortable(host.token(refresh), closing.signal);
     const facts = tokenFacts(token);
     userId = facts.userId;
     const onEvent = (event: RoomEvent) => rooms.get(event.room_id)?.onEvent(event);
@@ -109,21 +123,22 @@ export function openConnection(host: ConnectionHost): {
       throw closing.signal.reason;
     }
     const life = facts.expiresAt === undefined ? Number.NaN : facts.expiresAt - Date.now();
-    // A token that has expired already, by our clock, but not by the service's: nothing can be planned.
-    return { socket: opened, renewAt: life > 0 ? life - Math.min(RENEW_MS, life / 2) : undefined };
+    return { socket: opened, renewAfterMs: renewAfter(life, hasty) };
   }
 
-  /** Uses a socket until it is lost. True when the next one should have a new token. */
-  async function use(current: Socket, renewAt: number | undefined): Promise<boolean> {
+  /** Uses a socket until it is lost. */
+  async function use({ socket: current, renewAfterMs }: Opened): Promise<Outcome & { readonly kind: 'lost' }> {
+    const since = Date.now();
     let renew = false;
     const timer =
-      renewAt === undefined || renewAt > MAX_TIMER_MS
+      renewAfterMs === undefined || renewAfterMs > MAX_TIMER_MS
         ? undefined
         : setTimeout(() => {
             renew = true;
             current.close();
-          }, renewAt);
+          }, renewAfterMs);
     socket = current;
+    isClosing = false;
     enterState('connected');
     for (const room of [...rooms.values()]) room.enter(current);
     for (const give of wanting) give(current);
@@ -133,61 +148,82 @@ export function openConnection(host: ConnectionHost): {
     socket = undefined;
     lastError = reason;
     for (const room of [...rooms.values()]) room.suspend();
-    return renew || codeOf(reason) === 'token_expired';
+    renew ||= codeOf(reason) === 'token_expired';
+    return { kind: 'lost', lastedMs: Date.now() - since, planned: isClosing && !renew, renew };
   }
 
-  async function run(onOpen: () => void, onFirstFailure: (error: unknown) => void): Promise<void> {
-    let attempt = 0;
+  /** Finds out why no socket was opened: the handshake does not say. */
+  async function explain(error: unknown, failures: number): Promise<TokenState> {
+    if (codeOf(error) !== 'network_error' || !token || closing.signal.aborted) return 'unknown';
+    if (token === goodToken && failures % PROBE_AGAIN !== 0) return 'good';
+    const state = await probeToken(settings, token, closing.signal);
+    goodToken = state === 'good' ? token : undefined;
+    if (state === 'refused') lastError = new RoomsApiError('invalid_token', 'The service refuses the access token.');
+    return state;
+  }
+
+  async function run(onOpen: () => void, onFailure: (error: unknown) => void): Promise<void> {
+    let failures = 0;
     let refresh = false;
+    let hasty = false;
     enterState('connecting');
     while (!closing.signal.aborted) {
-      const since = Date.now();
-      let opened = false;
+      let outcome: Outcome;
       try {
-        const next = await open(refresh);
-        opened = true;
+        const opened = await open(refresh, hasty);
         onOpen();
-        refresh = await use(next.socket, next.renewAt);
-        if (Date.now() - since >= GOOD_MS) attempt = 0;
+        const lost = await use(opened);
+        hasty = lost.renew && isHasty(lost.lastedMs);
+        outcome = lost;
       } catch (error) {
         lastError = error;
-        onFirstFailure(error);
-        // The handshake does not tell a refused token from a network that failed: now and then, a new one is tried.
-        refresh = attempt % 4 === 0;
+        outcome = { kind: 'failed', token: await explain(error, failures) };
+        // With a refused token, a new one comes first.
+        if (outcome.token !== 'refused' || refresh) onFailure(lastError);
       }
       if (closing.signal.aborted) return;
-      if (opened && rooms.size === 0 && wanting.size === 0) {
-        attempt = 0;
+      if (outcome.kind === 'lost' && rooms.size === 0 && wanting.size === 0) {
+        failures = 0;
+        refresh = outcome.renew;
         const wanted = idle();
         enterState('idle');
         await wanted;
         if (!closing.signal.aborted) enterState('connecting');
         continue;
       }
-      const delayMs = opened && refresh ? 0 : backoff(attempt, settings.reconnectInitialMs, settings.reconnectMaxMs);
-      attempt++;
-      // Before anyone is told, so that a listener can cut the wait short.
+      const next = nextAttempt(failures, refresh, outcome, settings);
+      const delayMs = Math.random() * next.longestMs;
+      ({ failures, refresh } = next);
+      // Before the listeners are called, so that one of them can cut the wait short.
       const over = pause(delayMs);
-      enterState('reconnecting', { attempt, delayMs, error: lastError });
+      enterState('reconnecting', { attempt: Math.max(failures, 1), delayMs, error: lastError });
       await over;
     }
   }
 
-  /** The browser says that the network is back: try now, and see whether the socket has survived. */
-  const onOnline = () => {
+  function retry(): void {
     if (state === 'reconnecting') hurry();
+  }
+
+  /** The browser has found the network: try now, and see whether the socket has survived. */
+  const onOnline = () => {
+    retry();
     socket?.check();
   };
+  /** The network of the browser is gone, but perhaps not the way to the service. */
+  const onOffline = () => socket?.check(Math.min(OFFLINE_CHECK_MS, settings.replyMs));
   const { addEventListener, removeEventListener } = globalThis as {
-    readonly addEventListener?: Listening;
-    readonly removeEventListener?: Listening;
+    readonly addEventListener?: BrowserListening;
+    readonly removeEventListener?: BrowserListening;
   };
   addEventListener?.call(globalThis, 'online', onOnline);
+  addEventListener?.call(globalThis, 'offline', onOffline);
 
   function close(): void {
     if (closing.signal.aborted) return;
     closing.abort(new RoomsApiError('connection_closed', 'The connection was closed.'));
     removeEventListener?.call(globalThis, 'online', onOnline);
+    removeEventListener?.call(globalThis, 'offline', onOffline);
     for (const room of [...rooms.values()]) room.close({ reason: 'connection_closed' });
     socket?.close();
     hurry();
@@ -195,7 +231,7 @@ export function openConnection(host: ConnectionHost): {
   }
 
   /** The socket there is, or the next one. */
-  async function anySocket(signal: AbortSignal | undefined): Promise<Socket> {
+  async function anySocket(signal: AbortSignal): Promise<Socket> {
     closing.signal.throwIfAborted();
     if (socket) return socket;
     let give: (socket: Socket) => void = () => {};
@@ -211,7 +247,10 @@ export function openConnection(host: ConnectionHost): {
     }
   }
 
-  async function join(roomId: string, options: JoinOptions = {}): Promise<LiveRoom> {
+  async function join(id: string, options: JoinOptions = {}): Promise<LiveRoom> {
+    if (typeof id !== 'string' || !id) throw new TypeError('roomId must be the id of a room');
+    // The service writes ids in lower case, whatever the spelling they are given in.
+    const roomId = id.toLowerCase();
     closing.signal.throwIfAborted();
     options.signal?.throwIfAborted();
     // The service handles frames side by side: a join could overtake the leave before it, and be undone by it.
@@ -221,16 +260,18 @@ export function openConnection(host: ConnectionHost): {
     const actor = roomActor(roomId, options, {
       settings,
       readPage: (limit, cursor) => host.readHistory(roomId, limit, cursor),
+      readRoom: (signal) => host.readRoom(roomId, { signal }),
       upload: (file, uploadOptions) => host.upload(roomId, file, uploadOptions),
       userId: () => userId,
       socket: anySocket,
-      onDetached: () => {
+      onDetached: (closesSocket) => {
+        isClosing ||= closesSocket;
         if (rooms.get(roomId) === actor) rooms.delete(roomId);
       },
-      onLeaving: (told) => {
-        leaving.set(roomId, told);
-        void told.finally(() => {
-          if (leaving.get(roomId) === told) leaving.delete(roomId);
+      onLeaving: (done) => {
+        leaving.set(roomId, done);
+        void done.finally(() => {
+          if (leaving.get(roomId) === done) leaving.delete(roomId);
         });
       },
     });
@@ -248,7 +289,10 @@ export function openConnection(host: ConnectionHost): {
       return userId;
     },
     on: listeners.on,
+    once: listeners.once,
+    off: listeners.off,
     join,
+    retry,
     close,
   };
 
@@ -262,7 +306,7 @@ export function openConnection(host: ConnectionHost): {
     const giveUp = (error: unknown) => {
       if (!pending) return;
       settle();
-      reject(error ?? new RoomsApiError('timeout', `No connection within ${settings.connectMs / 1_000} seconds.`));
+      reject(error ?? timeoutError('Connecting', settings.connectMs, 'connectMs'));
       close();
     };
     closing.signal.addEventListener('abort', () => giveUp(closing.signal.reason), { once: true });
@@ -271,7 +315,7 @@ export function openConnection(host: ConnectionHost): {
         settle();
         resolve(connection);
       },
-      // What the token callback throws is the application's to deal with; the network may come back.
+      // The network may come back. Anything else, such as an error of the token callback, is for the application to deal with.
       (error) => {
         if (codeOf(error) !== 'network_error') giveUp(error);
       },

@@ -51,6 +51,8 @@ export const MAX_PAGE_SIZE = 200;
 export const MAX_PARTICIPANTS_PER_CALL = 50;
 /** UTF-16 code units that the text of a message can have. */
 export const MAX_MESSAGE_LENGTH = 8000;
+/** UTF-8 bytes that a WebSocket frame can have. */
+export const MAX_FRAME_BYTES = 32768;
 
 /** Sub-protocol of the WebSocket, and what stands before the access token in the second one. */
 export const SUB_PROTOCOL = 'rooms.v1';
@@ -539,3 +541,17 @@ export interface EventData {
 }
 
 export type EventName = keyof EventData;
+
+/** The names of all events. */
+export const EVENT_NAMES = [
+  'message',
+  'peer_joined',
+  'peer_left',
+  'room_created',
+  'participant_added',
+  'participant_removed',
+  'participant_updated',
+  'room_updated',
+  'room_started',
+  'room_ended',
+] as const satisfies readonly EventName[];

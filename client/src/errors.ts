@@ -37,6 +37,8 @@ export interface RoomsApiErrorOptions extends ErrorOptions {
   readonly requestId?: string | undefined;
   /** In milliseconds. */
   readonly retryAfter?: number | undefined;
+  /** Default: what the code says. */
+  readonly retryable?: boolean | undefined;
 }
 
 const RETRYABLE: ReadonlySet<RoomsErrorCode> = new Set([
@@ -73,9 +75,15 @@ export class RoomsApiError extends Error {
     this.errors = options.errors ?? [{ code, message }];
     this.requestId = options.requestId;
     this.retryAfter = options.retryAfter;
-    this.retryable = RETRYABLE.has(code);
+    this.retryable = options.retryable ?? RETRYABLE.has(code);
   }
 }
+
+/** A request that is wrong before it is sent, as the service would put it. */
+export const invalidRequest = (path: string, message: string): RoomsApiError =>
+  new RoomsApiError('invalid_request', `${path} ${message}`, {
+    errors: [{ code: 'invalid_request', message, path }],
+  });
 
 export const isRetryable = (error: unknown): boolean => error instanceof RoomsApiError && error.retryable;
 

@@ -1,37 +1,71 @@
 import { messageOf } from './errors.ts';
 
-/** What listeners of each event are called with. */
+/** The arguments of the listeners of each event. */
 type EventMap = { readonly [name: string]: readonly unknown[] };
-type Listener<Args extends readonly unknown[]> = (...args: Args) => void;
+export type Listener<Args extends readonly unknown[]> = (...args: Args) => void;
 
-export interface Emitter<Events extends EventMap> {
-  /** Calls `listener` with every event of that name from now on. The function that it returns ends that. */
+/** Ways to listen to events. An event name that does not exist throws a TypeError. */
+export interface Listening<Events extends EventMap> {
+  /** Calls `listener` for every event of that name. Returns a function that removes the listener. */
   on<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): () => void;
+  /** Calls `listener` for the next event of that name. Returns a function that removes the listener. */
+  once<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): () => void;
+  /** Removes a listener that was added with `on` or `once`: the last one, where it was added several times. */
+  off<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): void;
+}
+
+export interface Emitter<Events extends EventMap> extends Listening<Events> {
   emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): void;
 }
 
-/** A listener that throws harms neither the others nor us: its error is reported as one that nobody caught. */
+/** A listener that throws harms neither the others nor us: its error is reported as an uncaught one. */
 function report(error: unknown): void {
   const { reportError } = globalThis as { readonly reportError?: (error: unknown) => void };
   if (reportError) reportError(error);
   else console.error(`A listener of @rooms/client threw: ${messageOf(error)}`, error);
 }
 
-export function emitter<Events extends EventMap>(): Emitter<Events> {
-  const listeners: { [Name in keyof Events]?: Set<Listener<Events[Name]>> } = {};
+export function emitter<Events extends EventMap>(names: readonly (keyof Events & string)[]): Emitter<Events> {
+  interface Entry<Name extends keyof Events> {
+    readonly listener: Listener<Events[Name]>;
+    readonly once: boolean;
+  }
+  const entries: { [Name in keyof Events]?: Entry<Name>[] } = {};
+
+  function entriesOf<Name extends keyof Events>(name: Name): Entry<Name>[] {
+    if (!(names as readonly unknown[]).includes(name))
+      throw new TypeError(`There is no event "${String(name)}". The events are: ${names.join(', ')}`);
+    const own = entries[name] ?? [];
+    entries[name] = own;
+    return own;
+  }
+  function remove<Item>(from: Item[], item: Item | undefined): void {
+    const at = item === undefined ? -1 : from.indexOf(item);
+    if (at >= 0) from.splice(at, 1);
+  }
+  function add<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>, once: boolean): () => void {
+    const own = entriesOf(name);
+    if (typeof listener !== 'function') throw new TypeError(`The listener of "${String(name)}" must be a function`);
+    const entry = { listener, once };
+    own.push(entry);
+    return () => remove(own, entry);
+  }
   return {
-    on(name, listener) {
-      // The same function twice is two subscriptions.
-      const own: typeof listener = (...args) => listener(...args);
-      const all = listeners[name] ?? new Set();
-      listeners[name] = all;
-      all.add(own);
-      return () => void all.delete(own);
+    on: (name, listener) => add(name, listener, false),
+    once: (name, listener) => add(name, listener, true),
+    off(name, listener) {
+      const own = entriesOf(name);
+      remove(
+        own,
+        [...own].reverse().find((entry) => entry.listener === listener),
+      );
     },
     emit(name, ...args) {
-      for (const listener of [...(listeners[name] ?? [])]) {
+      const own = entries[name] ?? [];
+      for (const entry of [...own]) {
+        if (entry.once) remove(own, entry);
         try {
-          listener(...args);
+          entry.listener(...args);
         } catch (error) {
           report(error);
         }

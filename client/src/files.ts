@@ -2,8 +2,8 @@ import type { Attachment, Download } from './contract.ts';
 import { RoomsApiError, type RoomsErrorCode } from './errors.ts';
 import { type Call, type CallOptions, fetching, persist } from './http.ts';
 import type { Settings } from './options.ts';
-import { put } from './put.ts';
-import { deadline } from './timing.ts';
+import { deadline, timeoutError } from './timing.ts';
+import { put } from './upload-request.ts';
 
 /** How far a transfer has come. Both in bytes; `loaded` starts again from 0 when the transfer has to. */
 export interface Progress {
@@ -47,6 +47,9 @@ function refusal(code: RoomsErrorCode, what: string, status: number, xml: string
   );
 }
 
+export const isFile = (value: unknown): value is Blob | Uint8Array<ArrayBuffer> =>
+  value instanceof Blob || value instanceof Uint8Array;
+
 const isNamed = (file: Blob): file is File => 'name' in file && typeof file.name === 'string';
 
 /**
@@ -81,6 +84,7 @@ export async function upload(
   file: Blob | Uint8Array<ArrayBuffer>,
   { name, contentType, onProgress, signal }: UploadOptions,
 ): Promise<Attachment> {
+  if (!isFile(file)) throw new TypeError('file must be a File, a Blob or a Uint8Array');
   const body = file instanceof Uint8Array ? new Blob([file]) : file;
   const asked = {
     name: name ?? (isNamed(body) && body.name ? body.name : 'file'),
@@ -148,7 +152,8 @@ export async function download(
   return withSignedUrl(settings, signal, sign, async (data) => {
     const { name, size, content_type } = data;
     onProgress?.({ loaded: 0, total: size });
-    const time = deadline(settings.stallMs, 'A download without progress', signal);
+    const { stallMs } = settings;
+    const time = deadline(stallMs, () => timeoutError('A download without progress', stallMs, 'stallMs'), signal);
     const blob = await fetching(settings.fetch, data.download_url, {}, time, (response) =>
       read(response, data, (loaded) => {
         time.extend();

@@ -1,55 +1,77 @@
 import type { Message } from './contract.ts';
 import type { Page } from './http.ts';
-import type { Seen } from './seen.ts';
+import { timeOf } from './message-dedup.ts';
+import type { Identified, MessageLog } from './message-log.ts';
 
 /** Reads a page of a room's history, newest first. */
 export type ReadPage = (limit: number, cursor: string | undefined) => Promise<Page<Message>>;
 
-/** Messages in the first page that is read; the others are as long as pages can be. */
+/** Messages in the first page that is read. The other pages are as long as pages can be. */
 const FIRST_PAGE = 50;
 
-/** Reads from the newest message back, until `enough` says so of a message, which is then left out, or the first is reached. */
+/** Messages in the newest-first order of history, and the first one that was left out. */
+interface Read {
+  readonly messages: readonly Message[];
+  readonly stoppedAt: string | undefined;
+}
+
+/** Reads from the newest message back, until `isEnough` is true of a message, which is left out, or to the first message. */
 async function readBack(
   readPage: ReadPage,
   maxPageSize: number,
-  enough: (message: Message, read: number) => boolean,
-): Promise<{ readonly messages: Message[]; readonly more: boolean }> {
+  isEnough: (message: Message, read: readonly Message[]) => boolean,
+): Promise<Read> {
   const messages: Message[] = [];
   let cursor: string | undefined;
   do {
     const page = await readPage(cursor ? maxPageSize : FIRST_PAGE, cursor);
     for (const message of page.items) {
-      if (enough(message, messages.length)) return { messages, more: true };
+      if (isEnough(message, messages)) return { messages, stoppedAt: message.message_id };
       messages.push(message);
     }
     cursor = page.next_cursor ?? undefined;
   } while (cursor);
-  return { messages, more: false };
+  return { messages, stoppedAt: undefined };
 }
 
-/** What was stored since the application saw the last message, and the overlap before it. Newest first. */
-export async function missedMessages(readPage: ReadPage, maxPageSize: number, seen: Seen): Promise<Message[]> {
-  return (await readBack(readPage, maxPageSize, ({ message_id }) => seen.isBefore(message_id))).messages;
+/** Which messages an application wants that were stored before it joined. */
+export interface Wanted {
+  /** The newest n. */
+  readonly history: number;
+  /** Those newer than the oldest of these, and not among them. An empty list: all. */
+  readonly known: readonly Identified[] | undefined;
+  readonly overlapMs: number;
 }
 
-/** The newest `count` messages, newest first. What is older will never be wanted. */
-export async function latestMessages(
+/**
+ * Reads the history at the first join, and tells the log which of it is not wanted. Returns the wanted messages, for `catchUp`.
+ *
+ * It reads on for the overlap beyond the first wanted message: a message in there that is stored later is a new one, although its id is older.
+ */
+export async function readFirst(
   readPage: ReadPage,
   maxPageSize: number,
-  seen: Seen,
-  count: number,
-): Promise<Message[]> {
-  const { messages, more } = await readBack(readPage, maxPageSize, (_, read) => read >= count);
-  const oldest = messages.at(-1);
-  if (more && oldest) seen.ignoreUpTo(oldest.message_id);
-  return messages;
+  log: MessageLog<Message>,
+  { history, known, overlapMs }: Wanted,
+): Promise<readonly Message[]> {
+  const oldestKnown = known?.map(({ message_id }) => message_id).sort()[0];
+  if (known && !oldestKnown) return (await readBack(readPage, maxPageSize, () => false)).messages;
+  const isFarBack = ({ message_id }: Message, from: string) => timeOf(message_id) < timeOf(from) - overlapMs;
+  const { messages, stoppedAt } = await readBack(readPage, maxPageSize, (message, read) => {
+    const from = oldestKnown ?? read[0]?.message_id;
+    return from !== undefined && isFarBack(message, from) && read.length >= history;
+  });
+  const isWanted = oldestKnown
+    ? ({ message_id }: Message) => message_id > oldestKnown
+    : (_: Message, n: number) => n < history;
+  log.skip([...(known ?? []), ...messages.filter((message, n) => !isWanted(message, n))], stoppedAt);
+  return messages.filter(isWanted);
 }
 
-/** Takes everything that is stored by now as seen. */
-export async function skipMessages(readPage: ReadPage, maxPageSize: number, seen: Seen): Promise<void> {
-  await readBack(readPage, maxPageSize, ({ message_id }) => {
-    const before = seen.isBefore(message_id);
-    seen.add(message_id);
-    return before;
-  });
-}
+/** Reads what was stored since the last complete message, and the overlap before it, for `catchUp`. */
+export const readMissed = async (
+  readPage: ReadPage,
+  maxPageSize: number,
+  log: MessageLog<Message>,
+): Promise<readonly Message[]> =>
+  (await readBack(readPage, maxPageSize, ({ message_id }) => log.isComplete(message_id))).messages;

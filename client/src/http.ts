@@ -1,7 +1,7 @@
 import { ERROR_STATUS, OPERATIONS, type OperationName, type Operations } from './contract.ts';
-import { type Fault, isRetryable, messageOf, RoomsApiError, type RoomsErrorCode } from './errors.ts';
-import type { Settings, TokenSource } from './options.ts';
-import { abortable, backoff, deadline, sleep } from './timing.ts';
+import { type Fault, invalidRequest, isRetryable, messageOf, RoomsApiError, type RoomsErrorCode } from './errors.ts';
+import type { Settings } from './options.ts';
+import { abortable, backoff, deadline, sleep, timeoutError, within } from './timing.ts';
 
 /** What every call takes. */
 export interface CallOptions {
@@ -36,8 +36,8 @@ export type Call = <Name extends OperationName>(
   },
 ) => Promise<Answer<Operations[Name]['data']>>;
 
-type Json = Readonly<Record<string, unknown>>;
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null;
+export type Json = Readonly<Record<string, unknown>>;
+export const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null;
 const textOr = (value: unknown, fallback: string): string => (typeof value === 'string' ? value : fallback);
 
 /** What API Gateway means when it refuses a request itself: its answer has no code. */
@@ -53,7 +53,8 @@ const GATEWAY_CODES: Readonly<Record<number, RoomsErrorCode>> = {
 
 const isCode = (code: unknown): code is RoomsErrorCode => typeof code === 'string' && code in ERROR_STATUS;
 
-function faultsOf(body: unknown): Fault[] {
+/** The entries of `errors` in an HTTP body or in the error of a WebSocket reply. */
+export function faultsOf(body: unknown): Fault[] {
   if (!isObject(body) || !Array.isArray(body.errors)) return [];
   return body.errors.filter(isObject).map(({ code, message, path }) => ({
     code: isCode(code) ? code : 'unexpected_answer',
@@ -73,8 +74,9 @@ async function failureOf(response: Response): Promise<RoomsApiError> {
   const { status, headers } = response;
   const body: unknown = await response.json().catch(() => undefined);
   const errors = faultsOf(body);
-  const code = errors[0]?.code ?? GATEWAY_CODES[status] ?? 'unexpected_answer';
+  const code = errors[0]?.code ?? GATEWAY_CODES[status];
   const said = isObject(body) ? textOr(body.message, '') : '';
+  if (!code) throw notOurs(status, said);
   const message = code === 'invalid_request' && errors.length > 0 ? errors.map(faultText).join('; ') : said;
   return new RoomsApiError(code, message || `The service answered with status ${status}.`, {
     status,
@@ -83,6 +85,14 @@ async function failureOf(response: Response): Promise<RoomsApiError> {
     retryAfter: retryAfterOf(headers.get('retry-after')),
   });
 }
+
+/** An answer that the service does not give: of a proxy, or of another service. */
+const notOurs = (status: number, said: string): RoomsApiError =>
+  new RoomsApiError(
+    'unexpected_answer',
+    `The answer is not one of the Rooms service: status ${status}${said && ` "${said}"`}. Check the option url.`,
+    { status },
+  );
 
 const faultText = ({ path, message }: Fault): string => (path ? `${path} ${message}` : message);
 
@@ -93,17 +103,20 @@ async function answerOf(response: Response): Promise<Answer<unknown>> {
     if (cause instanceof SyntaxError) return undefined;
     throw cause;
   });
-  if (!isObject(body) || !('data' in body))
-    throw new RoomsApiError('unexpected_answer', 'The answer is not one of the Rooms service. Is url right?', {
-      status: response.status,
-    });
+  if (!isObject(body) || !('data' in body)) throw notOurs(response.status, '');
   const cursor = isObject(body.page) ? body.page.next_cursor : null;
   return { data: body.data, next_cursor: typeof cursor === 'string' ? cursor : null };
 }
 
-function pathOf(template: string, params: Readonly<Partial<Record<string, unknown>>>): string {
-  return template.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(params[name] ?? '')));
+/** A path parameter. URLs drop the segments `.` and `..`, and so would address something else. */
+function segmentOf(name: string, value: unknown): string {
+  if (typeof value !== 'string' || !value) throw new TypeError(`${name} must be a string that is not empty`);
+  if (value === '.' || value === '..') throw invalidRequest(name, `must not be ${value}`);
+  return encodeURIComponent(value);
 }
+
+const pathOf = (template: string, params: Readonly<Partial<Record<string, unknown>>>): string =>
+  template.replace(/\{(\w+)\}/g, (_, name: string) => segmentOf(name, params[name]));
 
 function queryOf(query: object): string {
   const search = new URLSearchParams();
@@ -113,16 +126,29 @@ function queryOf(query: object): string {
   return text && `?${text}`;
 }
 
-/** Asks for a new token only once, however many requests need one at the same time. */
-export function tokens(source: TokenSource) {
+/** Throws where a token cannot be sent in a header or as a sub-protocol. */
+function requireToken(token: unknown): string {
+  if (typeof token === 'string' && /^[\x21-\x7e]+$/.test(token)) return token;
+  const what =
+    typeof token === 'string' ? 'is empty, or has a space, a line break or another character' : 'is no string';
+  throw new RoomsApiError('invalid_token', `The result of the option token ${what} that no access token has.`);
+}
+
+/** Gets access tokens. Where several requests need a new one at the same time, the callback is called once for all. */
+export function tokens({ token: source, tokenMs }: Pick<Settings, 'token' | 'tokenMs'>) {
+  const ask = (refresh: boolean): Promise<string> =>
+    within(
+      tokenMs,
+      () => timeoutError('The token callback', tokenMs, 'tokenMs', false),
+      undefined,
+      async () => requireToken(await source({ refresh })),
+    );
   let refreshing: Promise<string> | undefined;
-  return async (refresh: boolean): Promise<string> => {
-    if (!refresh) return refreshing ?? source({ refresh: false });
-    refreshing ??= Promise.resolve()
-      .then(() => source({ refresh: true }))
-      .finally(() => {
-        refreshing = undefined;
-      });
+  return (refresh: boolean): Promise<string> => {
+    if (!refresh) return refreshing ?? ask(false);
+    refreshing ??= ask(true).finally(() => {
+      refreshing = undefined;
+    });
     return refreshing;
   };
 }
@@ -170,6 +196,7 @@ export async function fetching<T>(
 
 /** The HTTP API. Every operation of it can be repeated without harm, so each is retried. */
 export function caller(settings: Settings, token: Tokens): Call {
+  const { timeoutMs } = settings;
   return async (name, { params = {}, query = {}, body, headers = {} }, { signal, onTry } = {}) => {
     const { method, path } = OPERATIONS[name];
     const url = settings.url + pathOf(path, { ...params }) + queryOf(query);
@@ -183,7 +210,13 @@ export function caller(settings: Settings, token: Tokens): Call {
         ...(body !== undefined && { body: JSON.stringify(body) }),
       };
       onTry?.();
-      return fetching(settings.fetch, url, init, deadline(settings.timeoutMs, name, signal), answerOf);
+      return fetching(
+        settings.fetch,
+        url,
+        init,
+        deadline(timeoutMs, () => timeoutError(name, timeoutMs, 'timeoutMs'), signal),
+        answerOf,
+      );
     };
     const answer = await persist(settings, signal, async () => {
       try {
@@ -197,4 +230,24 @@ export function caller(settings: Settings, token: Tokens): Call {
     // What the service answers is what the contract says: a client that checked it would only break with newer services.
     return answer as Answer<never>;
   };
+}
+
+/**
+ * Asks the HTTP API once whether an access token is good: the handshake of a WebSocket does not say why it failed.
+ *
+ * `refused`: 401. `good`: any other answer below 500. `busy`: 429 or 5xx. `unreachable`: no answer.
+ */
+export async function probeToken(
+  { url, fetch, openMs }: Settings,
+  token: string,
+  signal: AbortSignal,
+): Promise<'good' | 'refused' | 'busy' | 'unreachable'> {
+  const time = deadline(openMs, () => timeoutError('An answer of the HTTP API', openMs, 'openMs'), signal);
+  const headers = { authorization: `Bearer ${token}` };
+  const probe = `${url}${OPERATIONS.listRooms.path}?limit=1`;
+  return fetching(fetch, probe, { headers }, time, async ({ status, body }) => {
+    await body?.cancel();
+    if (status === 401) return 'refused';
+    return status === 429 || status >= 500 ? 'busy' : 'good';
+  }).catch(() => 'unreachable' as const);
 }

@@ -1,8 +1,9 @@
 export { type CreateRoomOptions, RoomsClient, type UpdateRoomBody } from './client.ts';
 export type { Connection, ConnectionListeners, ConnectionState } from './connection.ts';
 export type * from './contract.ts';
-export { MAX_MESSAGE_LENGTH, MAX_PAGE_SIZE, MAX_PARTICIPANTS_PER_CALL } from './contract.ts';
+export { MAX_FRAME_BYTES, MAX_MESSAGE_LENGTH, MAX_PAGE_SIZE, MAX_PARTICIPANTS_PER_CALL } from './contract.ts';
 export { type ClientErrorCode, type Fault, RoomsApiError, type RoomsErrorCode } from './errors.ts';
+export type { Listener, Listening } from './events.ts';
 export type { DownloadedFile, FileSelector, Progress, TransferOptions, UploadOptions } from './files.ts';
 export type { CallOptions, Page } from './http.ts';
 export type { RoomsClientOptions, TokenRequest, TokenSource, WebSocketConstructor, WebSocketLike } from './options.ts';
@@ -10,8 +11,9 @@ export type {
   JoinOptions,
   LiveRoom,
   OutgoingMessage,
+  PendingMessage,
   RoomClosed,
   RoomListeners,
   SendOptions,
-} from './room.ts';
+} from './room-types.ts';
 export type { RoomEvent } from './socket.ts';

@@ -31,6 +31,8 @@ export interface RoomsClientOptions {
   readonly fetch?: typeof globalThis.fetch | undefined;
   /** Default: the global `WebSocket`. */
   readonly WebSocket?: WebSocketConstructor | undefined;
+  /** How long the token callback may take, in milliseconds. Default: 15,000. */
+  readonly tokenMs?: number | undefined;
   /** How long one try of an HTTP request may take, in milliseconds. Default: 15,000. */
   readonly timeoutMs?: number | undefined;
   /** How often a request that may succeed later is tried again. Default: 3. */
@@ -47,6 +49,15 @@ export interface RoomsClientOptions {
   readonly openMs?: number | undefined;
   /** How long the first `connect` keeps trying, in milliseconds. Default: 30,000. */
   readonly connectMs?: number | undefined;
+  /** How long the first join of a room keeps trying, in milliseconds. Default: 30,000. */
+  readonly joinMs?: number | undefined;
+  /**
+   * How long `send` keeps trying, in milliseconds, after an upload. Default: 3,600,000, an hour. At most 23 hours: after a day, the service
+   * would store a repeated message again.
+   */
+  readonly sendMs?: number | undefined;
+  /** How long after its acknowledgement an own message may stay undelivered before history is read, in milliseconds. Default: 5,000. */
+  readonly lagMs?: number | undefined;
   /** How often an open WebSocket is seen to be alive, in milliseconds. Default: 30,000. */
   readonly pingMs?: number | undefined;
   /** Longest wait before the first reconnect, in milliseconds; it doubles each time, and chance picks a part of it. Default: 500. */
@@ -54,8 +65,8 @@ export interface RoomsClientOptions {
   /** Longest wait before any reconnect, in milliseconds. Default: 30,000. */
   readonly reconnectMaxMs?: number | undefined;
   /**
-   * How far before the last message it saw the client reads history after an outage, in milliseconds: messages that were
-   * under way together may have been stored in another order than they arrived. Default: 30,000.
+   * How long after the time in its id a message may be stored, in milliseconds. After an outage, history is read from this long
+   * before the last complete message. Default: 30,000.
    */
   readonly overlapMs?: number | undefined;
 }
@@ -66,6 +77,7 @@ export type Settings = {
 } & Pick<RoomsClientOptions, 'wsUrl' | 'WebSocket'>;
 
 const DEFAULTS = {
+  tokenMs: 15_000,
   timeoutMs: 15_000,
   retries: 3,
   retryInitialMs: 300,
@@ -74,31 +86,38 @@ const DEFAULTS = {
   replyMs: 10_000,
   openMs: 10_000,
   connectMs: 30_000,
+  joinMs: 30_000,
+  sendMs: 3_600_000,
+  lagMs: 5_000,
   pingMs: 30_000,
   reconnectInitialMs: 500,
   reconnectMaxMs: 30_000,
   overlapMs: 30_000,
 };
 
-const requireUrl = (name: string, text: string, protocols: readonly string[]): string => {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (!url || !protocols.includes(url.protocol))
+const requireUrl = (name: string, text: unknown, protocols: readonly string[]): string => {
+  const url = typeof text === 'string' && URL.canParse(text) ? new URL(text) : undefined;
+  if (typeof text !== 'string' || !url || !protocols.includes(url.protocol))
     throw new TypeError(`${name} must be a URL that starts with ${protocols.map((p) => `${p}//`).join(' or ')}`);
   return text.replace(/\/+$/, '');
 };
 
 /** What timers can count to, in milliseconds: more, and Infinity, would be no time at all. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
+/** The service remembers a message for a day: sent again later than that, it would be stored twice. */
+export const MAX_SEND_MS = 23 * 3_600_000;
 
 /** Throws a TypeError that says which option is wrong. */
 export function settingsOf(options: RoomsClientOptions): Settings {
+  if (typeof options !== 'object' || !options) throw new TypeError('RoomsClient needs options: { url, token, … }');
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   if (typeof options.token !== 'function') throw new TypeError('token must be a function that gives an access token');
   for (const name of Object.keys(DEFAULTS)) {
     const value: unknown = given[name];
     if (value !== undefined && !(typeof value === 'number' && value >= 0))
       throw new TypeError(`${name} must be a number that is not negative`);
-    if (value !== undefined && name.endsWith('Ms')) given[name] = Math.min(value, MAX_TIMER_MS);
+    if (value !== undefined && name.endsWith('Ms'))
+      given[name] = Math.min(value, name === 'sendMs' ? MAX_SEND_MS : MAX_TIMER_MS);
   }
   return {
     ...DEFAULTS,

@@ -5,10 +5,13 @@ import {
   ERROR_STATUS,
   type EventData,
   type EventName,
+  MAX_FRAME_BYTES,
   SUB_PROTOCOL,
 } from './contract.ts';
-import { RoomsApiError, type RoomsErrorCode } from './errors.ts';
+import { messageOf, RoomsApiError, type RoomsErrorCode } from './errors.ts';
+import { faultsOf, isObject, type Json } from './http.ts';
 import type { Settings, WebSocketConstructor, WebSocketLike } from './options.ts';
+import { timeoutError } from './timing.ts';
 
 /** An event of a room, as the service sends it. */
 export type RoomEvent<Name extends EventName = EventName> = {
@@ -23,28 +26,41 @@ export type RoomEvent<Name extends EventName = EventName> = {
 
 /** One open WebSocket. */
 export interface Socket {
-  /** Sends a frame and answers with the data of its reply. Rejects with the reply's error, `timeout`, or `connection_lost`. */
+  /** Sends a frame and returns the data of its reply. Rejects with the reply's error, `payload_too_large`, `timeout`, or `connection_lost`. */
   request<Name extends ActionName>(action: Name, frame: Actions[Name]['frame']): Promise<Actions[Name]['data']>;
-  /** Sees whether anyone is there: a socket that is dead is closed. */
-  check(): void;
+  /** Sends a ping. Closes the socket where no frame comes within `ms` milliseconds. Default: the option `replyMs`. */
+  check(ms?: number): void;
   close(): void;
   /** Resolves when the socket is closed or dead, with the reason: `connection_lost` or `token_expired`. */
   readonly closed: Promise<RoomsApiError>;
 }
 
-type Json = Readonly<Record<string, unknown>>;
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null;
-
 interface Pending {
+  /** Length of the frame, in bytes. */
+  readonly bytes: number;
   readonly resolve: (data: unknown) => void;
   readonly reject: (error: RoomsApiError) => void;
 }
 
+/** Close codes by which a server refuses a frame, rather than the connection: unsupported data, invalid data, too big. */
+const REFUSED_FRAME: ReadonlySet<number | undefined> = new Set([1003, 1007, 1009]);
+
 function replyError(error: unknown): RoomsApiError {
   const { code, message } = isObject(error) ? error : {};
   const known = typeof code === 'string' && code in ERROR_STATUS;
+  const errors = faultsOf(error);
   // A code that is newer than this client.
-  return new RoomsApiError(known ? (code as RoomsErrorCode) : 'unexpected_answer', String(message ?? code));
+  return new RoomsApiError(
+    known ? (code as RoomsErrorCode) : 'unexpected_answer',
+    String(message ?? code),
+    errors.length > 0 ? { errors } : {},
+  );
+}
+
+/** What API Gateway itself says about a frame that did not reach the service. */
+function gatewayError(message: string): RoomsApiError {
+  const isThrottled = /limit exceeded|too many requests|throttl/i.test(message);
+  return new RoomsApiError(isThrottled ? 'too_many_requests' : 'try_again', `The gateway refused a frame: ${message}.`);
 }
 
 function parse(data: unknown): Json {
@@ -59,22 +75,34 @@ function parse(data: unknown): Json {
 
 const webSocketOf = (given: WebSocketConstructor | undefined): WebSocketConstructor => {
   const found = given ?? (globalThis as { readonly WebSocket?: WebSocketConstructor }).WebSocket;
-  if (!found) throw new TypeError('There is no global WebSocket here: pass one as the option WebSocket.');
+  if (!found) throw new TypeError('There is no global WebSocket: pass one as the option WebSocket');
   return found;
 };
 
-/**
- * Opens a WebSocket, unless `signal` aborts before it is open. The token goes as a sub-protocol: browsers can set no header, and
- * a URL ends up in logs.
- */
+/** The token goes as a sub-protocol: browsers can set no header, and a URL ends up in logs. */
+function construct({ wsUrl, WebSocket }: Pick<Settings, 'wsUrl' | 'WebSocket'>, token: string): WebSocketLike {
+  if (!wsUrl) throw new TypeError('Real time needs the option wsUrl');
+  const Constructor = webSocketOf(WebSocket);
+  try {
+    return new Constructor(wsUrl, [SUB_PROTOCOL, BEARER_SUB_PROTOCOL + token]);
+  } catch (cause) {
+    throw new RoomsApiError(
+      'invalid_token',
+      `The WebSocket cannot be made: ${messageOf(cause)}. Check wsUrl, and that the access token is a JWT.`,
+      { cause },
+    );
+  }
+}
+
+/** Opens a WebSocket, unless `signal` aborts before it is open. */
 export function openSocket(
-  { wsUrl, WebSocket, openMs, replyMs, pingMs }: Settings,
+  settings: Settings,
   token: string,
   onEvent: (event: RoomEvent) => void,
   signal: AbortSignal,
 ): Promise<Socket> {
-  if (!wsUrl) throw new TypeError('Real time needs the option wsUrl.');
-  const ws: WebSocketLike = new (webSocketOf(WebSocket))(wsUrl, [SUB_PROTOCOL, BEARER_SUB_PROTOCOL + token]);
+  const { openMs, replyMs, pingMs } = settings;
+  const ws = construct(settings, token);
   const pending = new Map<string, Pending>();
   let sent = 0;
   let received = 0;
@@ -86,69 +114,103 @@ export function openSocket(
 
   let dead: RoomsApiError | undefined;
 
-  /** Does not wait for the other side: on a dead socket, it would never say good-bye. */
+  function rejectAll(error: RoomsApiError): void {
+    const all = [...pending.values()];
+    pending.clear();
+    for (const { reject } of all) reject(error);
+  }
+
+  /** Does not wait for the other side, which on a dead socket would never answer. */
   function drop(message: string, code: 'connection_lost' | 'token_expired' = 'connection_lost'): void {
     if (dead) return;
     const lost = new RoomsApiError('connection_lost', message);
     dead = lost;
     ws.onopen = ws.onmessage = ws.onclose = null;
-    // `ws` throws what nobody listens to.
+    // The package `ws` throws an error that has no listener.
     ws.onerror = () => {};
     clearTimeout(pinger);
     ws.close();
-    for (const { reject } of pending.values()) reject(lost);
-    pending.clear();
+    rejectAll(lost);
     end(code === 'connection_lost' ? lost : new RoomsApiError(code, message));
   }
 
-  const request: Socket['request'] = (action, frame) =>
-    new Promise((resolve, reject) => {
+  function send<Name extends ActionName>(
+    action: Name,
+    frame: Actions[Name]['frame'],
+    ms: number,
+    option: string,
+  ): Promise<Actions[Name]['data']> {
+    return new Promise((resolve, reject) => {
       if (dead) return reject(dead);
       const request_id = String(++sent);
+      const text = JSON.stringify({ action, request_id, ...frame });
+      // API Gateway would close the connection.
+      const bytes = new TextEncoder().encode(text).length;
+      if (bytes > MAX_FRAME_BYTES)
+        return reject(new RoomsApiError('payload_too_large', `A frame must be at most ${MAX_FRAME_BYTES} bytes.`));
       const before = received;
       const timer = setTimeout(() => {
         pending.delete(request_id);
-        reject(new RoomsApiError('timeout', `No reply to "${action}" within ${replyMs / 1_000} seconds.`));
-        // A lost reply is one thing, a silent socket another.
+        reject(timeoutError(`The reply to "${action}"`, ms, option));
+        // A reply may be lost on a socket that lives: only one that says nothing at all is dead.
         if (received === before) drop('The connection went silent.');
-      }, replyMs);
+      }, ms);
       pending.set(request_id, {
+        bytes,
         resolve: (data) => {
           clearTimeout(timer);
-          resolve(data as Actions[typeof action]['data']);
+          resolve(data as Actions[Name]['data']);
         },
         reject: (error) => {
           clearTimeout(timer);
           reject(error);
         },
       });
-      // Throws only while connecting; what is sent into a closed socket is lost, and reported as such by `drop`.
-      ws.send(JSON.stringify({ action, request_id, ...frame }));
+      // Throws only while connecting. A frame that is sent into a closed socket is lost, which `drop` reports.
+      ws.send(text);
     });
+  }
 
-  function check(): void {
+  function check(ms = replyMs): void {
     clearTimeout(pinger);
     pinger = setTimeout(check, pingMs);
-    // What is wrong is dealt with where it is noticed.
-    request('ping', {}).catch(() => {});
+    // `send` deals with a lost reply.
+    send('ping', {}, ms, 'replyMs').catch(() => {});
+  }
+
+  function onReply(frame: Json): void {
+    const error = frame.ok === true ? undefined : replyError(frame.error);
+    // With a new token on a new socket, the request is sent again.
+    if (error?.code === 'token_expired') drop(error.message, 'token_expired');
+    // A frame whose request_id could not be read: most likely the oldest one.
+    const id = typeof frame.request_id === 'string' ? frame.request_id : ([...pending.keys()][0] ?? '');
+    const waiting = pending.get(id);
+    pending.delete(id);
+    if (error) waiting?.reject(error);
+    else waiting?.resolve(frame.data);
   }
 
   function onFrame(data: unknown): void {
     received++;
     const frame = parse(data);
-    if (frame.type === 'reply') {
-      const id = String(frame.request_id);
-      const waiting = pending.get(id);
-      const error = frame.ok === true ? undefined : replyError(frame.error);
-      // With a new token on a new socket, what was refused is sent again.
-      if (error?.code === 'token_expired') drop(error.message, 'token_expired');
-      pending.delete(id);
-      if (error) waiting?.reject(error);
-      else waiting?.resolve(frame.data);
-    } else if (typeof frame.type === 'string' && typeof frame.room_id === 'string') {
-      // The service says what the contract says; a check here would only refuse newer services.
+    if (frame.type === 'reply') onReply(frame);
+    else if (typeof frame.type === 'string' && typeof frame.room_id === 'string')
+      // The service sends what the contract says; a check here would only refuse newer services.
       onEvent(frame as unknown as RoomEvent);
-    }
+    else if (typeof frame.message === 'string')
+      // API Gateway does not say which frame it refused. All can be sent again without harm.
+      rejectAll(gatewayError(frame.message));
+  }
+
+  function onClose({ code, reason }: { readonly code?: number; readonly reason?: string }): void {
+    const why = [code, reason].filter(Boolean).join(' ');
+    const [largest] = [...pending.values()].sort((a, b) => b.bytes - a.bytes);
+    // Sent again, the same frame would close the next socket as well.
+    if (REFUSED_FRAME.has(code))
+      largest?.reject(
+        new RoomsApiError('payload_too_large', `The gateway refused a frame and closed the connection (${why}).`),
+      );
+    drop(`The connection was closed (${why}).`);
   }
 
   return new Promise((resolve, reject) => {
@@ -161,10 +223,10 @@ export function openSocket(
       drop(message);
       reject(new RoomsApiError('network_error', message));
     };
-    const timer = setTimeout(() => fail(`The WebSocket did not open within ${openMs / 1_000} seconds.`), openMs);
+    const timer = setTimeout(() => fail(timeoutError('Opening the WebSocket', openMs, 'openMs').message), openMs);
     const onAbort = () => fail('The connection was closed.');
     signal.addEventListener('abort', onAbort, { once: true });
-    let why = 'The WebSocket could not be opened: the network failed, or the access token was refused';
+    let why = 'The WebSocket could not be opened. Check wsUrl and the network';
     ws.onerror = ({ message }: { readonly message?: unknown }) => {
       if (typeof message === 'string' && message) why = `${why} (${message})`;
     };
@@ -173,10 +235,14 @@ export function openSocket(
     ws.onopen = () => {
       settle();
       ws.onerror = () => {};
-      ws.onclose = ({ code, reason }: { readonly code?: number; readonly reason?: string }) =>
-        drop(`The connection was closed (${[code, reason].filter(Boolean).join(' ')}).`);
+      ws.onclose = onClose;
       pinger = setTimeout(check, pingMs);
-      resolve({ request, check, close: () => drop('The connection was closed.'), closed });
+      resolve({
+        request: (action, frame) => send(action, frame, replyMs, 'replyMs'),
+        check,
+        close: () => drop('The connection was closed.'),
+        closed,
+      });
     };
   });
 }

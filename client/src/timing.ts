@@ -1,8 +1,12 @@
 import { RoomsApiError } from './errors.ts';
 
-/** Exponential backoff with full jitter, in milliseconds: anything from 0 to `initial` · 2^attempt, at most `max`. */
+/** Returns the longest wait before a retry, in milliseconds: `initial` · 2^attempt, at most `max`. */
+export const longestWait = (attempt: number, initial: number, max: number): number =>
+  Math.min(max, initial * 2 ** Math.min(attempt, 30));
+
+/** Returns a wait with full jitter, in milliseconds: anything from 0 to the longest wait. */
 export const backoff = (attempt: number, initial: number, max: number): number =>
-  Math.random() * Math.min(max, initial * 2 ** Math.min(attempt, 30));
+  Math.random() * longestWait(attempt, initial, max);
 
 /** Resolves after `ms` milliseconds; rejects with the signal's reason when that aborts first. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
@@ -55,21 +59,21 @@ export function shared<T>(work: Promise<T>, abandon: () => void): (signal?: Abor
   };
 }
 
-/** A signal that aborts with `timeout` after `ms` milliseconds, or with the outer signal. Call `done` in the end. */
-export function deadline(ms: number, what: string, outer?: AbortSignal) {
+/** Bounds of waits are options: an error names the one that ended the wait. */
+export const timeoutError = (what: string, ms: number, option: string, retryable = true): RoomsApiError =>
+  new RoomsApiError('timeout', `${what} took longer than ${ms / 1_000} seconds (option ${option}).`, { retryable });
+
+/** Returns a signal that aborts with `error()` after `ms` milliseconds, or with the outer signal's reason. Call `done` in the end. */
+export function deadline(ms: number, error: () => RoomsApiError, outer?: AbortSignal) {
   const controller = new AbortController();
   const onAbort = () => controller.abort(outer?.reason);
-  const restart = () =>
-    setTimeout(
-      () => controller.abort(new RoomsApiError('timeout', `${what} took longer than ${ms / 1_000} seconds.`)),
-      ms,
-    );
+  const restart = () => setTimeout(() => controller.abort(error()), ms);
   let timer = restart();
   if (outer?.aborted) onAbort();
   outer?.addEventListener('abort', onAbort, { once: true });
   return {
     signal: controller.signal,
-    /** Something has happened: the time starts anew. */
+    /** Starts the time anew. */
     extend(): void {
       clearTimeout(timer);
       timer = restart();
@@ -79,4 +83,19 @@ export function deadline(ms: number, what: string, outer?: AbortSignal) {
       outer?.removeEventListener('abort', onAbort);
     },
   };
+}
+
+/** Runs `work`, and throws `error()` where it takes longer than `ms` milliseconds. `work` gets a signal that aborts then. */
+export async function within<T>(
+  ms: number,
+  error: () => RoomsApiError,
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const time = deadline(ms, error, signal);
+  try {
+    return await abortable(work(time.signal), time.signal);
+  } finally {
+    time.done();
+  }
 }

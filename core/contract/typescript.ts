@@ -185,6 +185,8 @@ export const MAX_PAGE_SIZE = ${limits.MAX_PAGE_SIZE};
 export const MAX_PARTICIPANTS_PER_CALL = ${limits.MAX_PARTICIPANTS_PER_CALL};
 /** UTF-16 code units that the text of a message can have. */
 export const MAX_MESSAGE_LENGTH = ${limits.MAX_MESSAGE_LENGTH};
+/** UTF-8 bytes that a WebSocket frame can have. */
+export const MAX_FRAME_BYTES = ${limits.MAX_FRAME_BYTES};
 
 /** Sub-protocol of the WebSocket, and what stands before the access token in the second one. */
 export const SUB_PROTOCOL = ${quote(SUB_PROTOCOL)};
@@ -215,4 +217,7 @@ export interface EventData {
 ${eventTypes()}}
 
 export type EventName = keyof EventData;
+
+/** The names of all events. */
+export const EVENT_NAMES = [${Object.keys(events).map(quote).join(', ')}] as const satisfies readonly EventName[];
 `;

@@ -291,7 +291,7 @@ describe('retries', () => {
     server.play(silence);
     expect(await failed(clientOf({ timeoutMs: 20, retries: 1 }).getRoom(ROOM))).toMatchObject({
       code: 'timeout',
-      message: 'getRoom took longer than 0.02 seconds.',
+      message: 'getRoom took longer than 0.02 seconds (option timeoutMs).',
     });
   });
 

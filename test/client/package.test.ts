@@ -15,8 +15,11 @@ const run = promisify(execFile);
 const ROOT = resolve(CLIENT, '..');
 const TSC = resolve(ROOT, 'node_modules/typescript/bin/tsc');
 
-/** The whole client, minified, in bytes. */
-const MAX_GZIP_BYTES = 9_500;
+/**
+ * The whole client, minified, in bytes. The list of events and the bounds of all waits, the exact catch-up (message-log.ts) and the list of
+ * pending messages took it from 9.5 KB to this.
+ */
+const MAX_GZIP_BYTES = 12_800;
 
 const packageFile = v.object({
   exports: v.looseObject({ '.': v.object({ types: v.string(), default: v.string() }) }),

@@ -1,7 +1,10 @@
 import { RoomsApiError } from './errors.ts';
 import { fetching } from './http.ts';
 import type { Settings } from './options.ts';
-import { deadline } from './timing.ts';
+import { deadline, timeoutError } from './timing.ts';
+
+const stallDeadline = (stallMs: number, signal: AbortSignal | undefined) =>
+  deadline(stallMs, () => timeoutError('An upload without progress', stallMs, 'stallMs'), signal);
 
 export interface Put {
   readonly url: string;
@@ -32,7 +35,7 @@ interface Xhr {
 }
 
 function putByXhr(XMLHttpRequest: new () => Xhr, put: Put, stallMs: number): Promise<PutAnswer> {
-  const time = deadline(stallMs, 'An upload without progress', put.signal);
+  const time = stallDeadline(stallMs, put.signal);
   const answer = new Promise<PutAnswer>((resolve, reject) => {
     const xhr = new XMLHttpRequest();
     const onAbort = () => {
@@ -75,7 +78,7 @@ function counted(file: Blob, onTaken: (bytes: number) => void): ReadableStream<U
 const isNode = (): boolean => 'process' in globalThis && !('window' in globalThis);
 
 function putByFetch({ url, headers, body, onSent, signal }: Put, settings: Settings): Promise<PutAnswer> {
-  const time = deadline(settings.stallMs, 'An upload without progress', signal);
+  const time = stallDeadline(settings.stallMs, signal);
   // An empty stream would be sent without a length.
   const streams = isNode() && body.size > 0;
   const init: RequestInit & { duplex?: 'half' } = {

@@ -1,0 +1,77 @@
+import type { Settings } from './options.ts';
+import { longestWait } from './timing.ts';
+
+/*
+ * When to open the next socket, and whether with a new token. Pure.
+ */
+
+/** A socket that lasts this long, in milliseconds, was a good one: the backoff starts anew. */
+const GOOD_MS = 10_000;
+/** Longest wait while nothing answers, in milliseconds: with it, a client is back within 5 seconds of the service. */
+const UNREACHABLE_MAX_MS = 4_000;
+/** How long before its token expires a socket is replaced, in milliseconds: at most this, at most half of the token's life. */
+const RENEW_MS = 30_000;
+/** Least time between two renewals, in milliseconds: with a clock that is far ahead, every token seems to expire at once. */
+const MIN_RENEW_MS = 30_000;
+/** Without an answer of the HTTP API, every so many attempts use a new token. */
+const BLIND_REFRESH = 4;
+
+export type TokenState = 'good' | 'refused' | 'busy' | 'unreachable' | 'unknown';
+
+/** How an attempt to have a socket ended. */
+export type Outcome =
+  /**
+   * It was open for `lastedMs`. `planned`: the service closed it, as it does when a room ends. `renew`: its token has expired, or is
+   * about to.
+   */
+  | { readonly kind: 'lost'; readonly lastedMs: number; readonly planned: boolean; readonly renew: boolean }
+  /** It was not opened. `token`: what the HTTP API says about the token. */
+  | { readonly kind: 'failed'; readonly token: TokenState };
+
+export interface NextAttempt {
+  /** Failures in a row. */
+  readonly failures: number;
+  /** Whether to ask for a new token. */
+  readonly refresh: boolean;
+  /** The wait is anything from 0 to this, in milliseconds. */
+  readonly longestMs: number;
+}
+
+/** Returns what to do after an attempt. `refreshed`: its token was a new one. */
+export function nextAttempt(
+  failures: number,
+  refreshed: boolean,
+  outcome: Outcome,
+  { reconnectInitialMs: initial, reconnectMaxMs: max }: Pick<Settings, 'reconnectInitialMs' | 'reconnectMaxMs'>,
+): NextAttempt {
+  const wait = (refresh: boolean, n = failures, longest = max): NextAttempt => ({
+    failures: n + 1,
+    refresh,
+    longestMs: longestWait(n, initial, longest),
+  });
+  const atOnce: NextAttempt = { failures: failures + 1, refresh: true, longestMs: 0 };
+  if (outcome.kind === 'lost') {
+    const { lastedMs, planned, renew } = outcome;
+    if (planned) return { ...wait(renew, 0), failures: 0 };
+    const isGood = lastedMs >= GOOD_MS;
+    if (renew && (isGood || failures === 0)) return isGood ? { ...atOnce, failures: 0 } : atOnce;
+    return wait(renew, isGood ? 0 : failures);
+  }
+  if (outcome.token === 'refused') return refreshed ? wait(true) : atOnce;
+  if (outcome.token === 'good' || outcome.token === 'busy') return wait(false);
+  const isBlindRefresh = failures % BLIND_REFRESH === 0;
+  return wait(isBlindRefresh, failures, outcome.token === 'unreachable' ? Math.min(max, UNREACHABLE_MAX_MS) : max);
+}
+
+/**
+ * Returns after how many milliseconds to replace a socket whose token has `lifeMs` left; undefined where nothing can be planned.
+ * `hasty`: the socket before it was replaced sooner than MIN_RENEW_MS.
+ */
+export function renewAfter(lifeMs: number, hasty: boolean): number | undefined {
+  // By our clock the token has expired, but the service has just taken it.
+  if (!(lifeMs > 0)) return undefined;
+  return Math.max(lifeMs - Math.min(RENEW_MS, lifeMs / 2), hasty ? MIN_RENEW_MS : 0);
+}
+
+/** Whether a socket was replaced too soon to do so again. */
+export const isHasty = (lastedMs: number): boolean => lastedMs < MIN_RENEW_MS;

@@ -1,0 +1,105 @@
+import type { EventData, EventName, Message, MyRoom } from './contract.ts';
+import type { RoomsApiError } from './errors.ts';
+import type { Listening } from './events.ts';
+import type { Progress, UploadOptions } from './files.ts';
+import type { CallOptions } from './http.ts';
+import type { RoomEvent } from './socket.ts';
+
+/** Why a room delivers no more events. */
+export interface RoomClosed {
+  readonly reason: 'left' | 'room_ended' | 'removed' | 'connection_closed' | 'refused';
+  /**
+   * The answer of the service, where that was the reason. For a room that has ended, any code but `room_ended` says why its
+   * last messages could not be read: some may be missing.
+   */
+  readonly error?: RoomsApiError;
+}
+
+/** An own message that was given to `send` and has not been delivered as an event yet. */
+export interface PendingMessage {
+  readonly client_message_id: string;
+  readonly text: string | null;
+  /** The file, once it is uploaded. */
+  readonly attachment: { readonly file_id: string } | null;
+  /**
+   * `uploading`: its file is being uploaded. `queued`: it waits for its turn, for the connection or for the acknowledgement. `stored`: it
+   * is acknowledged, and messages before it have not all been delivered.
+   */
+  readonly state: 'uploading' | 'queued' | 'stored';
+  /** When `send` was called: ISO 8601, by the clock of this machine. */
+  readonly queued_at: string;
+}
+
+/** The arguments of the listeners of each event of a room. */
+export type RoomListeners = {
+  readonly [Name in EventName]: readonly [data: EventData[Name], event: RoomEvent<Name>];
+} & {
+  /** Own messages that are on their way, in the order of the calls of `send`. Comes with every change. */
+  readonly pending: readonly [pending: readonly PendingMessage[]];
+  /** Joined again after an outage. Messages that were missed have been delivered; presence may have changed. */
+  readonly rejoined: readonly [room: MyRoom];
+  /** The room was booked for later, and cannot be joined again now. It is joined when it starts. */
+  readonly waiting: readonly [room: MyRoom];
+  /** There will be no more events. Comes once, for any reason. */
+  readonly closed: readonly [closed: RoomClosed];
+};
+
+export interface JoinOptions extends CallOptions {
+  /**
+   * So many of the newest messages are delivered first, before live ones and without a gap. Default: 0, only messages that
+   * are stored after `join` was called.
+   */
+  readonly history?: number | undefined;
+  /**
+   * Messages that the application has already, such as a page of `listMessages` or those of the last visit. All that are newer than the
+   * oldest of these, and not among them, are delivered first; an empty list stands for none, so all are. Not together with `history`.
+   */
+  readonly known?: readonly Pick<Message, 'message_id'>[] | undefined;
+}
+
+export interface OutgoingMessage {
+  readonly text?: string | undefined;
+  /** A file that was uploaded to the room, or one to upload first. */
+  readonly attachment?: { readonly file_id: string } | Blob | Uint8Array<ArrayBuffer> | undefined;
+  /**
+   * 1 to 128 letters, digits or `. _ : -`, which come back with the message. A message can be sent again under the same id without
+   * harm for a day. Default: a random one.
+   */
+  readonly client_message_id?: string | undefined;
+}
+
+export interface SendOptions extends Pick<UploadOptions, 'name' | 'contentType' | 'signal'> {
+  /** Progress of the upload, where the attachment is a file. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** Called once, before `send` does anything, with what an application shows until the message is delivered. */
+  readonly onSending?: ((pending: PendingMessage) => void) | undefined;
+}
+
+/** A room that was joined. */
+export interface LiveRoom extends Listening<RoomListeners> {
+  readonly id: string;
+  /** The room, and the user's own profile and right in it, as last heard. */
+  readonly info: MyRoom;
+  /** Why there are no more events; undefined while there are. */
+  readonly closed: RoomClosed | undefined;
+  /** Own messages that are on their way. */
+  readonly pending: readonly PendingMessage[];
+  /** All events from this call on. The loop ends when the room is closed; leaving the loop ends nothing else. */
+  events(): AsyncIterableIterator<RoomEvent, undefined>;
+  /** All messages from this call on, the user's own ones too. */
+  messages(): AsyncIterableIterator<Message, undefined>;
+  /**
+   * Sends a message, and returns what was stored, as soon as that is acknowledged. The message is delivered as an event, in its order
+   * among those of others.
+   *
+   * It tries through outages, for at most `sendMs`, and the message is stored once. Messages are stored in the order in which
+   * they were sent; one with a file to upload is when that is uploaded. Where the room ends, or the user is removed, before the
+   * acknowledgement has come, it still finds out whether the message was stored. An abort leaves that open.
+   *
+   * @throws RoomsApiError `invalid_request` or `payload_too_large` for a message that the service would refuse; `timeout` after `sendMs`:
+   * the message may have been stored, and can be sent again under the same `client_message_id`.
+   */
+  send(message: OutgoingMessage, options?: SendOptions): Promise<Message>;
+  /** Ends the events, and lets others see the user leave. */
+  leave(): Promise<void>;
+}
