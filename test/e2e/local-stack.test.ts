@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { decodeJwt } from 'jose';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -14,7 +17,7 @@ import {
   transfer,
   UNACCEPTABLE_CLAIMS,
 } from '../support/scenario.ts';
-import { npm, npmStart, npmWith, processTree, type RunningStack, stillRunning } from './npm-start.ts';
+import { npm, npmStart, npmWith, processTree, ROOT, type RunningStack, stillRunning } from './npm-start.ts';
 
 const START_MS = 120_000;
 
@@ -117,6 +120,47 @@ describe('npm start', () => {
     ).ended;
     expect(code).toBe(1);
     expect(stderr).toContain('There is no Java in JAVA_HOME, /nowhere. DynamoDB Local needs Java');
+  });
+});
+
+describe('README.md', () => {
+  /** The blocks of the section "Run it", by language. */
+  const blocks = () => {
+    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+    const section = readme.slice(readme.indexOf('## Run it'), readme.indexOf('## Architecture'));
+    return [...section.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = '', code = '']) => ({
+      language,
+      code,
+    }));
+  };
+
+  /** What an object looks like, without its values: its names and their types. */
+  const shapeOf = (value: unknown): unknown =>
+    Array.isArray(value)
+      ? value.map(shapeOf)
+      : typeof value === 'object' && value !== null
+        ? Object.fromEntries(Object.entries(value).map(([name, each]) => [name, shapeOf(each)]))
+        : typeof value;
+
+  it('has commands that answer what it says, as they stand there', async () => {
+    const [start, ...session] = blocks();
+    expect(start?.code).toContain('npm start');
+    // This stack is on other ports and has a state directory of its own. Nothing else is changed.
+    const script = session
+      .filter(({ language }) => language === 'sh')
+      .map(({ code }) => `${code.trim()}\necho; echo ====`)
+      .join('\n')
+      .replaceAll('http://127.0.0.1:4000', stack.http)
+      .replaceAll(/npm run -s token -- (\w+)/g, `npm run -s token -- $1 --state-dir ${stack.stateDirectory}`);
+    const { stdout, stderr } = await promisify(execFile)('bash', ['-eu', '-o', 'pipefail', '-c', script], {
+      cwd: ROOT,
+    });
+    expect(stderr).toBe('');
+    const answers = stdout.split('====').slice(0, -1);
+    const documented = session.filter(({ language }) => language === 'json');
+    expect(answers).toHaveLength(documented.length);
+    for (const [n, answer] of answers.entries())
+      expect(shapeOf(JSON.parse(answer))).toEqual(shapeOf(JSON.parse(documented[n]?.code ?? '')));
   });
 });
 
