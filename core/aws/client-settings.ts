@@ -16,6 +16,22 @@ export const CLIENT_SETTINGS = {
   streamCollector,
 };
 
+/**
+ * Time limits of a client. All attempts together end within a function's time-out of ten seconds.
+ *
+ * @param milliseconds for an answer to begin, and between two parts of its body, for each of three attempts
+ */
+export const timeLimits = (milliseconds: number) => ({
+  maxAttempts: 3,
+  requestHandler: {
+    connectionTimeout: 1_000,
+    requestTimeout: milliseconds,
+    // Without it, an answer whose body breaks off is waited for without end: `requestTimeout` is over with the headers.
+    socketTimeout: milliseconds,
+    throwOnRequestTimeout: true,
+  },
+});
+
 /** The body of an answer. The SDK's own collector looks whether it is a web stream, and so loads Node's. */
 function streamCollector(stream: Readable): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {

@@ -1,5 +1,6 @@
 import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { CLIENT_SETTINGS, withEndpoint } from '../aws/client-settings.ts';
+import { abortable } from '../aws/abort.ts';
+import { CLIENT_SETTINGS, timeLimits, withEndpoint } from '../aws/client-settings.ts';
 import { statusOf } from '../aws/status-of.ts';
 import { RoomsError } from '../contract/errors.ts';
 import { env } from '../env.ts';
@@ -7,7 +8,7 @@ import type { Timestamp } from '../rules/time.ts';
 import { getOwnFile, type OwnFile } from '../store/files.ts';
 import { objectKey } from './object-key.ts';
 
-const s3 = withEndpoint(new S3Client(CLIENT_SETTINGS), 'AWS_ENDPOINT_URL_S3');
+const s3 = withEndpoint(abortable(new S3Client({ ...CLIENT_SETTINGS, ...timeLimits(2_000) })), 'AWS_ENDPOINT_URL_S3');
 
 /**
  * What a message is to say about a file: the stored facts of one that the sender uploaded to the room, and whose upload has

@@ -1,8 +1,9 @@
 import middy from '@middy/core';
 import type { APIGatewayProxyEventV2WithJWTAuthorizer, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
+import { abortOn } from '../aws/abort.ts';
 import type { Page } from '../contract/answers.ts';
-import { RoomsError } from '../contract/errors.ts';
 import type { Answer, Call, Route } from '../contract/route.ts';
+import { EARLY_TIMEOUT } from './early-timeout.ts';
 import { errorResponse } from './error-response.ts';
 import { parseRequest } from './parse.ts';
 import { requestLog } from './request-log.ts';
@@ -12,9 +13,6 @@ export type HttpEvent = APIGatewayProxyEventV2WithJWTAuthorizer;
 export type HttpResult = APIGatewayProxyStructuredResultV2;
 export type HttpHandler = (event: HttpEvent, context: Context) => Promise<HttpResult>;
 
-/** How long before the function's own time-out a caller is told to try again, in milliseconds. */
-const EARLY_MS = 500;
-
 const isPage = (answer: unknown): answer is Page<unknown> =>
   typeof answer === 'object' && answer !== null && 'items' in answer && 'next_cursor' in answer;
 
@@ -23,16 +21,11 @@ const isPage = (answer: unknown): answer is Page<unknown> =>
  * `act` is called with nothing that is not valid, and may throw any RoomsError.
  */
 export function endpoint<R extends Route>(route: R, act: (call: Call<R>) => Promise<Answer<R>>): HttpHandler {
-  return middy<HttpEvent, HttpResult>({
-    timeoutEarlyInMillis: EARLY_MS,
-    timeoutEarlyResponse: () => {
-      throw new RoomsError('try_again');
-    },
-  })
+  return middy<HttpEvent, HttpResult>(EARLY_TIMEOUT)
     .use(requestLog(route))
     .use(errorResponse())
-    .handler(async (event: HttpEvent): Promise<HttpResult> => {
-      const answer: unknown = await act(parseRequest(route, event, new Date().toISOString()));
+    .handler(async (event: HttpEvent, _context, { signal }): Promise<HttpResult> => {
+      const answer: unknown = await abortOn(signal, () => act(parseRequest(route, event, new Date().toISOString())));
       return route.list && isPage(answer)
         ? success(route.status, {
             data: answer.items,

@@ -1,7 +1,8 @@
 import { RoomsError } from '../contract/errors.ts';
 
-/** What DynamoDB calls having too much to do, and what a request is called that got no answer in time. */
+/** What DynamoDB calls having too much to do, and what a request is called that got no answer in time or was aborted. */
 const BUSY = new Set([
+  'AbortError',
   'InternalServerError',
   'LimitExceededException',
   'ProvisionedThroughputExceededException',

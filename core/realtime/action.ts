@@ -1,10 +1,12 @@
 import middy from '@middy/core';
 import type { APIGatewayProxyStructuredResultV2, APIGatewayProxyWebsocketEventV2, Context } from 'aws-lambda';
 import * as v from 'valibot';
+import { abortOn } from '../aws/abort.ts';
 import { type ErrorCode, invalid, RoomsError } from '../contract/errors.ts';
 import { requestId as requestIdField, roomId } from '../contract/fields.ts';
 import { MAX_FRAME_BYTES } from '../contract/limits.ts';
 import type { Action, Reply } from '../contract/realtime.ts';
+import { EARLY_TIMEOUT } from '../http/early-timeout.ts';
 import { toRoomsError } from '../http/errors.ts';
 import { faultsOf } from '../http/faults.ts';
 import { jsonObject } from '../http/parse.ts';
@@ -38,8 +40,6 @@ export interface ActionCall<A extends Action> {
   /** Settles with the count of this connection's frames: await it with the first read, before anything is written. */
   readonly admitted: Promise<void>;
 }
-
-const EARLY_MS = 500;
 
 const reply = (body: Reply): SocketResult => ({ statusCode: 200, body: JSON.stringify(body) });
 
@@ -96,12 +96,7 @@ export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => P
     room_id: roomOf(event.body),
     duration_ms: Math.round(performance.now() - (starts.get(event) ?? performance.now())),
   });
-  return middy<SocketEvent, SocketResult>({
-    timeoutEarlyInMillis: EARLY_MS,
-    timeoutEarlyResponse: () => {
-      throw new RoomsError('try_again');
-    },
-  })
+  return middy<SocketEvent, SocketResult>(EARLY_TIMEOUT)
     .use({
       before: ({ event }) => {
         starts.set(event, performance.now());
@@ -117,28 +112,30 @@ export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => P
         else console.info(line);
       },
     })
-    .handler(async (event: SocketEvent): Promise<SocketResult> => {
-      const { body, requestContext } = event;
-      const { connectionId: connection_id, authorizer } = requestContext;
-      const now = new Date().toISOString();
-      const token_expires_at = Number(authorizer.token_expires_at);
-      if (token_expires_at <= epochSeconds(now)) throw new RoomsError('token_expired');
-      const parsed = v.safeParse(row.frame, jsonOf(body ?? ''), { abortPipeEarly: true });
-      if (!parsed.success) throw invalid(...faultsOf(parsed.issues, row.frame));
+    .handler((event: SocketEvent, _context, { signal }) => abortOn(signal, () => replyTo(event)));
 
-      const caller = authorizer.user_id;
-      const admitted = admitFrame(connection_id, now);
-      // Whoever awaits it sees the refusal; a frame that fails before that must not end the process.
-      admitted.catch(() => undefined);
-      const data = await act({
-        caller,
-        connection_id,
-        token_expires_at,
-        now,
-        // The schema that has just been satisfied is the one that ActionCall is inferred from.
-        frame: parsed.output as OutputOf<A['frame']>,
-        admitted,
-      });
-      return reply({ type: 'reply', request_id: requestIdOf(body) ?? '', ok: true, data });
+  async function replyTo(event: SocketEvent): Promise<SocketResult> {
+    const { body, requestContext } = event;
+    const { connectionId: connection_id, authorizer } = requestContext;
+    const now = new Date().toISOString();
+    const token_expires_at = Number(authorizer.token_expires_at);
+    if (token_expires_at <= epochSeconds(now)) throw new RoomsError('token_expired');
+    const parsed = v.safeParse(row.frame, jsonOf(body ?? ''), { abortPipeEarly: true });
+    if (!parsed.success) throw invalid(...faultsOf(parsed.issues, row.frame));
+
+    const caller = authorizer.user_id;
+    const admitted = admitFrame(connection_id, now);
+    // Whoever awaits it sees the refusal; a frame that fails before that must not end the process.
+    admitted.catch(() => undefined);
+    const data = await act({
+      caller,
+      connection_id,
+      token_expires_at,
+      now,
+      // The schema that has just been satisfied is the one that ActionCall is inferred from.
+      frame: parsed.output as OutputOf<A['frame']>,
+      admitted,
     });
+    return reply({ type: 'reply', request_id: requestIdOf(body) ?? '', ok: true, data });
+  }
 }

@@ -1,4 +1,5 @@
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
+import { abortable } from '../aws/abort.ts';
 import { type EventType, events, type RoomEvent } from '../contract/realtime.ts';
 import { env } from '../env.ts';
 import { CLIENT_OPTIONS } from './client-options.ts';
@@ -24,7 +25,7 @@ export async function publish(all: readonly RoomEvent[]): Promise<void> {
     Detail: JSON.stringify({ room_id, data, sent_at }),
     Time: new Date(sent_at),
   }));
-  client ??= new EventBridgeClient(CLIENT_OPTIONS);
+  client ??= abortable(new EventBridgeClient(CLIENT_OPTIONS));
   for (let start = 0; start < entries.length; start += ENTRIES_PER_CALL) {
     const { FailedEntryCount, Entries } = await client.send(
       new PutEventsCommand({ Entries: entries.slice(start, start + ENTRIES_PER_CALL) }),

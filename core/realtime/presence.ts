@@ -1,4 +1,5 @@
 import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { abortable } from '../aws/abort.ts';
 import { PRESENCE_GRACE_SECONDS } from '../contract/limits.ts';
 import { env } from '../env.ts';
 import type { Timestamp } from '../rules/time.ts';
@@ -15,7 +16,7 @@ let client: SQSClient | undefined;
 
 /** Has somebody look, when the grace is over, whether the participant has come back. */
 export async function watchAbsence(absence: Absence): Promise<void> {
-  client ??= new SQSClient(CLIENT_OPTIONS);
+  client ??= abortable(new SQSClient(CLIENT_OPTIONS));
   await client.send(
     new SendMessageCommand({
       QueueUrl: env('PRESENCE_QUEUE_URL'),

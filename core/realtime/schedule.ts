@@ -7,6 +7,7 @@ import {
   SchedulerClient,
   UpdateScheduleCommand,
 } from '@aws-sdk/client-scheduler';
+import { abortable } from '../aws/abort.ts';
 import { env } from '../env.ts';
 import type { Timestamp } from '../rules/time.ts';
 import type { RoomItem } from '../store/items.ts';
@@ -29,7 +30,7 @@ export interface Announcement {
 
 let client: SchedulerClient | undefined;
 const scheduler = (): SchedulerClient => {
-  client ??= new SchedulerClient(CLIENT_OPTIONS);
+  client ??= abortable(new SchedulerClient(CLIENT_OPTIONS));
   return client;
 };
 

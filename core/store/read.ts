@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { BatchGetCommand, GetCommand, QueryCommand, type QueryCommandInput } from '@aws-sdk/lib-dynamodb';
+import { pause } from '../aws/abort.ts';
 import { RoomsError } from '../contract/errors.ts';
 import { backoffMs } from './backoff.ts';
 import { dynamodb, tableName } from './client.ts';
@@ -26,7 +26,7 @@ async function getChunk<Item extends Key>(keys: readonly Key[], consistent: bool
   let pending = keys.map(({ PK, SK }) => ({ PK, SK }));
   for (let attempt = 0; pending.length > 0; attempt++) {
     if (attempt === BATCH_GET_ATTEMPTS) throw new RoomsError('try_again');
-    if (attempt > 0) await sleep(backoffMs(attempt));
+    if (attempt > 0) await pause(backoffMs(attempt));
     const { Responses, UnprocessedKeys } = await dynamodb.send(
       new BatchGetCommand({ RequestItems: { [tableName()]: { Keys: pending, ConsistentRead: consistent } } }),
     );

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   ConditionalCheckFailedException,
   TransactionCanceledException,
@@ -12,6 +11,7 @@ import {
   type UpdateCommandInput,
 } from '@aws-sdk/lib-dynamodb';
 import { unmarshall } from '@aws-sdk/util-dynamodb';
+import { pause } from '../aws/abort.ts';
 import { RoomsError } from '../contract/errors.ts';
 import { backoffMs } from './backoff.ts';
 import { dynamodb, tableName } from './client.ts';
@@ -38,7 +38,7 @@ async function whileConflicting<T>(write: () => Promise<T>): Promise<T> {
     } catch (error) {
       if (!isConflict(error)) throw error;
       if (attempt === CONFLICT_ATTEMPTS) throw new RoomsError('try_again', [], { cause: error });
-      await sleep(backoffMs(attempt));
+      await pause(backoffMs(attempt));
     }
   }
 }

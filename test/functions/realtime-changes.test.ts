@@ -10,6 +10,7 @@ import { handler as announce } from '../../functions/events/announce.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
 import { behind } from '../support/behind.ts';
+import { haveJoined } from '../support/fill.ts';
 import { type Data, data } from '../support/invoke.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { type Services, startServices } from '../support/services.ts';
@@ -510,11 +511,51 @@ describe('a schedule fires', () => {
 
   test.each<[string, (world: Awaited<ReturnType<typeof timed>>) => Parameters<typeof announce>[0]]>([
     ['the end has been put off', ({ room_id }) => ({ room_id, moment: 'end', time: inFuture(-1_000) })],
-    ['the end is still to come', ({ room_id, room }) => ({ room_id, moment: 'end', time: room.end_time ?? '' })],
     ['the start has been another', ({ room_id }) => ({ room_id, moment: 'start', time: inFuture(-HOUR) })],
   ])('but %s: nobody is told anything', async (_, announcement) => {
     const world = await timed({ end_time: inFuture(HOUR) });
     expect(await fire(announcement(world))).toHaveLength(1);
+    expect([management.attempts, management.closed, services.puts]).toEqual([[], [], []]);
+  });
+
+  test.each<[string, 'start' | 'end', string]>([
+    ['start', 'start', 'room_started'],
+    ['end', 'end', 'room_ended'],
+  ])(
+    'a little early, as the clock here is behind: the %s is announced when its time has come',
+    async (_, moment, type) => {
+      const times = {
+        start: { start_time: inFuture(1_500), end_time: inFuture(HOUR) },
+        end: { end_time: inFuture(1_500) },
+      };
+      const { room_id, admin, member } = await newRoom({ body: times[moment] });
+      // Who joins must find the room started; the one that is still to start has a listener all the same.
+      const ear = moment === 'end' ? await joined(room_id, member) : newSocket(member);
+      if (moment === 'start') await haveJoined(room_id, [ear.connection_id], member);
+      const time = moment === 'start' ? times.start.start_time : times.end.end_time;
+      await fire({ room_id, moment, time });
+      expect(new Date().toISOString() >= time).toBe(true);
+      expect(toldTo(ear)).toMatchObject([{ type, room_id, data: { [`${moment}_time`]: time } }]);
+      expect(toldBus()).toEqual(toldTo(ear));
+      expect(await data('getRoom', { as: admin, params: { room_id } })).toMatchObject(times[moment]);
+    },
+  );
+
+  test('a little early, and its time moves meanwhile: nothing is announced', async () => {
+    const time = inFuture(1_500);
+    const { room_id, admin } = await newRoom({ body: { end_time: time } });
+    const [lines] = await Promise.all([
+      fire({ room_id, moment: 'end', time }),
+      data('changeRoom', { as: admin, params: { room_id }, body: { end_time: inFuture(HOUR) } }),
+    ]);
+    expect(lines).toMatchObject([{ entry: { skipped: 'outdated' } }]);
+    expect(services.puts).toEqual([]);
+  });
+
+  test('more than five seconds early: the function fails, so that Lambda invokes it again later', async () => {
+    const { room_id, room } = await timed({ end_time: inFuture(HOUR) });
+    const early = fire({ room_id, moment: 'end', time: room.end_time ?? '' });
+    await expect(early).rejects.toThrow(`The end of room ${room_id} is announced at`);
     expect([management.attempts, management.closed, services.puts]).toEqual([[], [], []]);
   });
 

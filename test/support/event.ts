@@ -44,6 +44,12 @@ export const context: Context = {
   succeed: () => {},
 };
 
+/** The context of an invocation that has this many milliseconds left. */
+export const runningOut = (milliseconds: number): Context => ({
+  ...context,
+  getRemainingTimeInMillis: () => milliseconds,
+});
+
 /** The query of a URL, without its question mark. */
 function rawQuery(query: Request['query'] = {}): string {
   if (typeof query === 'string') return query;

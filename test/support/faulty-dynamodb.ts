@@ -8,10 +8,14 @@ import { buffer } from 'node:stream/consumers';
  * word as DynamoDB does, and passes on the rest. So the SDK's own retries and parsing are part of what is tested.
  */
 
-/** What is done to a request: `hang up` closes its connection, `lose the answer` does so when DynamoDB has done it. */
+/**
+ * What is done to a request: `hang up` closes its connection, `lose the answer` does so when DynamoDB has done it. `hold` keeps it on its
+ * way until `release`; DynamoDB gets it then, unless the client has closed the connection.
+ */
 export type Fault =
   | { readonly status: number; readonly body: object }
   | 'hang up'
+  | 'hold'
   | 'lose the answer'
   | ((answer: object) => object);
 
@@ -21,6 +25,8 @@ export interface FaultyDynamoDb {
   next(action: string, ...faults: readonly (Fault | undefined)[]): void;
   /** A fault for all requests of an action from now on. */
   always(action: string, fault: Fault): void;
+  /** Lets DynamoDB have the requests that are held. Answers with how many clients still wait for an answer. */
+  release(): number;
   /** No faults any more. Answers with how many requests there were of each action since the last time. */
   reset(): Readonly<Record<string, number>>;
   close(): Promise<void>;
@@ -44,6 +50,7 @@ export async function startFaultyDynamoDb(upstream: string): Promise<FaultyDynam
   const queues = new Map<string, (Fault | undefined)[]>();
   const standing = new Map<string, Fault>();
   let counts: Record<string, number> = {};
+  const held = new Set<() => void>();
 
   const server = createServer(async (req, res) => {
     const action = String(req.headers['x-amz-target']).split('.')[1] ?? '';
@@ -51,6 +58,12 @@ export async function startFaultyDynamoDb(upstream: string): Promise<FaultyDynam
     const body = await buffer(req);
     const fault = queues.get(action)?.shift() ?? standing.get(action);
     if (fault === 'hang up') return void req.socket.destroy();
+    if (fault === 'hold')
+      await new Promise<void>((resolve) => {
+        held.add(resolve);
+        // The client is gone: its request never arrives.
+        res.once('close', () => held.delete(resolve));
+      });
     if (typeof fault === 'object') {
       res.writeHead(fault.status, { 'content-type': 'application/x-amz-json-1.0' });
       return void res.end(JSON.stringify(fault.body));
@@ -62,7 +75,7 @@ export async function startFaultyDynamoDb(upstream: string): Promise<FaultyDynam
     if (fault === 'lose the answer') return void req.socket.destroy();
     const { 'x-amz-crc32': _, 'content-length': __, ...headers } = answer.headers;
     res.writeHead(answer.statusCode, headers);
-    res.end(fault ? JSON.stringify(fault(JSON.parse(text.toString()))) : text);
+    res.end(typeof fault === 'function' ? JSON.stringify(fault(JSON.parse(text.toString()))) : text);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -71,6 +84,12 @@ export async function startFaultyDynamoDb(upstream: string): Promise<FaultyDynam
     url: `http://127.0.0.1:${port}`,
     next: (action, ...faults) => void queues.set(action, [...faults]),
     always: (action, fault) => void standing.set(action, fault),
+    release() {
+      const waiting = [...held];
+      held.clear();
+      for (const resolve of waiting) resolve();
+      return waiting.length;
+    },
     reset() {
       queues.clear();
       standing.clear();

@@ -1,3 +1,4 @@
+import type { Context } from 'aws-lambda';
 import * as v from 'valibot';
 import { expect } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../core/contract/errors.ts';
@@ -8,7 +9,7 @@ import { context, handlerOf, httpEvent, type Operation, type Request, TOKEN } fr
 import { type LogLine, logged } from './logs.ts';
 import { expectWithin, type Trace, traced } from './trace.ts';
 
-export { context, httpEvent, type Operation, type Request } from './event.ts';
+export { context, httpEvent, type Operation, type Request, runningOut } from './event.ts';
 
 /*
  * Invokes the handlers of the contract with the events of API Gateway, and holds every answer to what the contract says of
@@ -61,14 +62,18 @@ const failure = v.strictObject({
 const page = v.strictObject({ size: v.number(), next_cursor: v.nullable(v.string()) });
 
 /** Invokes a route's handler; fails the test where the answer is not one that the contract has for it. */
-export async function invoke<Op extends Operation>(operation: Op, request: Request): Promise<Reply<Op>> {
+export async function invoke<Op extends Operation>(
+  operation: Op,
+  request: Request,
+  within: Context = context,
+): Promise<Reply<Op>> {
   const route = routes[operation];
   const event = httpEvent(route, request);
   const handler = await handlerOf(route);
   const {
     result: { result, trace },
     lines,
-  } = await logged(() => traced(() => handler(event, context)));
+  } = await logged(() => traced(() => handler(event, within)));
 
   expectWithin(operation, route.access, trace);
   const [log, ...more] = lines;
@@ -108,8 +113,12 @@ function successOf<Op extends Operation>(route: Route, json: unknown): Pick<Succ
 }
 
 /** The successful answer to a request; fails the test for any other. */
-export async function succeed<Op extends Operation>(operation: Op, request: Request): Promise<Success<Op>> {
-  const reply = await invoke(operation, request);
+export async function succeed<Op extends Operation>(
+  operation: Op,
+  request: Request,
+  within?: Context,
+): Promise<Success<Op>> {
+  const reply = await invoke(operation, request, within);
   if (reply.ok) return reply;
   throw new Error(
     `${operation} was refused: ${JSON.stringify(reply.errors)} ${reply.status >= 500 ? JSON.stringify(reply.log) : ''}`,
@@ -117,12 +126,15 @@ export async function succeed<Op extends Operation>(operation: Op, request: Requ
 }
 
 /** `data` of the successful answer to a request. */
-export const data = async <Op extends Operation>(operation: Op, request: Request): Promise<Data<Op>> =>
-  (await succeed(operation, request)).data;
+export const data = async <Op extends Operation>(
+  operation: Op,
+  request: Request,
+  within?: Context,
+): Promise<Data<Op>> => (await succeed(operation, request, within)).data;
 
 /** The refusal of a request; fails the test where it is not refused. */
-export async function refused(operation: Operation, request: Request): Promise<Failure> {
-  const reply = await invoke(operation, request);
+export async function refused(operation: Operation, request: Request, within?: Context): Promise<Failure> {
+  const reply = await invoke(operation, request, within);
   if (!reply.ok) return reply;
   throw new Error(`${operation} was not refused, but answered with ${JSON.stringify(reply.data)}`);
 }

@@ -18,11 +18,11 @@ export interface Issuer {
   rotate(options?: { alone?: boolean; alg?: string }): Promise<void>;
   /** How often was asked for discovery document and keys. */
   readonly requests: { discovery: number; keys: number };
-  /** What is answered: what it should be, an error, nonsense, or nothing but a closed connection. */
+  /** What is answered: what it should be, an error, nonsense, nothing at all, or nothing but a closed connection. */
   readonly health: { discovery: Health; keys: Health };
   close(): Promise<void>;
 }
-export type Health = 'well' | 'error' | 'nonsense' | 'no keys' | 'down';
+export type Health = 'well' | 'error' | 'nonsense' | 'no keys' | 'silent' | 'down';
 
 export async function startIssuer(): Promise<Issuer> {
   let signer: { key: CryptoKey; publicKey: CryptoKey; kid: string; alg: string } | undefined;
@@ -35,6 +35,7 @@ export async function startIssuer(): Promise<Issuer> {
     requests[what]++;
     const state = health[what];
     if (state === 'down') return void req.socket.destroy();
+    if (state === 'silent') return;
     if (state === 'error') return void res.writeHead(500).end('oops');
     const answer = what === 'discovery' ? { issuer: url, jwks_uri: `${url}/keys` } : { keys: published };
     res.setHeader('content-type', 'application/json');

@@ -10,5 +10,6 @@ interface Client {
 export function patient({ config: { requestHandler } }: Client): void {
   if (!('updateHttpClientConfig' in requestHandler && typeof requestHandler.updateHttpClientConfig === 'function'))
     throw new Error('The SDK no longer lets its time limits be changed.');
-  for (const limit of ['connectionTimeout', 'requestTimeout']) requestHandler.updateHttpClientConfig(limit, 60_000);
+  for (const limit of ['connectionTimeout', 'requestTimeout', 'socketTimeout'])
+    requestHandler.updateHttpClientConfig(limit, 60_000);
 }

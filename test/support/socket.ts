@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Context } from 'aws-lambda';
 import * as v from 'valibot';
 import { expect } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../core/contract/errors.ts';
@@ -59,13 +60,19 @@ const replySchema = v.variant('ok', [
 ]);
 
 /** What a frame is answered with, whatever it is; fails the test where the contract does not have that answer. */
-async function exchange(row: Action, file: string, socket: Socket, body: string): Promise<SocketReply<unknown>> {
+async function exchange(
+  row: Action,
+  file: string,
+  socket: Socket,
+  body: string,
+  within: Context = context,
+): Promise<SocketReply<unknown>> {
   const handler = await handlerOf(file);
   const event = socketEvent(row.action as RouteKey, socket, body);
   const {
     result: { result, trace },
     lines,
-  } = await logged(() => traced(() => handler(event, context)));
+  } = await logged(() => traced(() => handler(event, within)));
 
   expectWithin(row.action, row.access, trace);
   const [log, ...more] = lines;
@@ -93,8 +100,9 @@ export const act = async <Name extends ActionName>(
   action: Name,
   socket: Socket,
   frame: object | string,
+  within?: Context,
 ): Promise<SocketReply<DataOf<Name>>> =>
-  (await exchange(actions[action], action, socket, frameOf(action, frame))) as SocketReply<DataOf<Name>>;
+  (await exchange(actions[action], action, socket, frameOf(action, frame), within)) as SocketReply<DataOf<Name>>;
 
 /** Sends a frame that no route is for. */
 export const actUnknown = (socket: Socket, frame: object | string): Promise<SocketReply<unknown>> =>

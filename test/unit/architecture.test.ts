@@ -103,6 +103,19 @@ test('AWS is spoken to in few places of core only', () => {
   expect(others).toEqual([]);
 });
 
+test('every client of the SDK and every wait ends with its invocation', () => {
+  // Used only by functions that no caller waits for: Lambda ends their process with their time-out. They have time limits of their own.
+  const others = ['core/realtime/gateway.ts', 'core/realtime/hand-on.ts'];
+  const core = files.filter((file) => file.startsWith('core/') && !others.includes(file));
+  const clients = core.flatMap((file) =>
+    [...textOf(file).matchAll(/(?:abortable\(\s*)?\bnew \w+Client\(/g)].map(([text]) => text),
+  );
+  expect(clients.length).toBeGreaterThan(3);
+  expect(clients.filter((text) => !text.startsWith('abortable('))).toEqual([]);
+  const waiting = core.filter((file) => /from 'node:timers/.test(textOf(file)) || /\bsetTimeout\(/.test(textOf(file)));
+  expect(waiting).toEqual(['core/aws/abort.ts']);
+});
+
 test('keys are written down in core/store/keys.ts and nowhere else', () => {
   const KEY = /['"`](ROOM|CHAT|USER|PARTICIPANT|MESSAGE|SENT|FILE|IDEMPOTENCY|CONNECTION|FRAMES)#/;
   expect(textOf('core/store/keys.ts')).toMatch(KEY);

@@ -1,0 +1,42 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/*
+ * The end of an invocation, for everything that it has started. Lambda freezes the process once the caller has an answer, and the next
+ * invocation resumes what was still under way: a write that was answered with 503 would then overwrite a newer one.
+ */
+
+/** The signal belongs to an invocation and not to the process: in the local stack and in tests, several run at the same time. */
+const invocation = new AsyncLocalStorage<AbortSignal>();
+
+/** Runs `work`. Aborting the signal ends all requests of {@link abortable} clients and all {@link pause}s in it. */
+export const abortOn = <T>(signal: AbortSignal, work: () => T): T => invocation.run(signal, work);
+
+/**
+ * Waits before the next attempt.
+ *
+ * @param milliseconds how long
+ * @throws AbortError when the invocation is over, also when it was over before
+ */
+export const pause = (milliseconds: number): Promise<void> =>
+  sleep(milliseconds, undefined, { signal: invocation.getStore() });
+
+interface Handler {
+  handle(request: never, options?: { abortSignal?: AbortSignal }): Promise<unknown>;
+}
+
+/**
+ * Makes a client of the SDK end its requests when the invocation that sends them is over. The check is at the last point before a request
+ * leaves the process, so it includes the attempts that the SDK makes by itself.
+ *
+ * @returns the client
+ */
+export function abortable<C extends { readonly config: { readonly requestHandler: Handler } }>(client: C): C {
+  const handler: Handler = client.config.requestHandler;
+  const handle = handler.handle.bind(handler);
+  handler.handle = (request, options = {}) => {
+    const signals = [options.abortSignal, invocation.getStore()].filter((signal) => signal !== undefined);
+    return handle(request, signals.length > 0 ? { ...options, abortSignal: AbortSignal.any(signals) } : options);
+  };
+  return client;
+}

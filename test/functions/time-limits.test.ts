@@ -1,0 +1,259 @@
+import { randomUUID } from 'node:crypto';
+import { PutCommand } from '@aws-sdk/lib-dynamodb';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { dynamodb, tableName } from '../../core/store/client.ts';
+import type { FileItem, RoomItem } from '../../core/store/items.ts';
+import { fileKey, roomKey } from '../../core/store/keys.ts';
+import { logged } from '../support/logs.ts';
+import { type SilentServer, startDeafServer, startSilentServer } from '../support/silent-server.ts';
+
+/*
+ * What each client of the functions does with a service that says nothing: how often it asks, and when it stops waiting. The limits are
+ * those of production; a clock that is wound on makes the waits short.
+ */
+
+const room_id = randomUUID();
+const room: RoomItem = {
+  ...roomKey(room_id),
+  room_id,
+  name: 'A room',
+  start_time: new Date(Date.now() + 3_600_000).toISOString(),
+  admins: new Set(['alice']),
+  created_by: 'alice',
+  created_at: '2026-01-01T00:00:00.000Z',
+  updated_at: '2026-01-01T00:00:00.000Z',
+};
+const file_id = randomUUID();
+const token = ['{"alg":"RS256","kid":"1"}', '{}', 'signature']
+  .map((part) => Buffer.from(part).toString('base64url'))
+  .join('.');
+
+interface Client {
+  /** The variable that says where the service is. */
+  readonly endpoint: string;
+  /** Loads the client anew, and answers with a function that makes a request. */
+  readonly load: () => Promise<() => Promise<unknown>>;
+  /** Requests that go out together. */
+  readonly together?: number;
+  readonly attempts: number;
+  /** For one attempt, in milliseconds. */
+  readonly limit: number;
+}
+
+const identityProvider: Client = {
+  endpoint: 'ISSUER',
+  load: async () => {
+    const { identify } = await import('../../core/realtime/identity.ts');
+    return () => identify(token);
+  },
+  attempts: 1,
+  limit: 3_000,
+};
+
+const clients: Readonly<Record<string, Client>> = {
+  DynamoDB: {
+    endpoint: 'AWS_ENDPOINT_URL_DYNAMODB',
+    load: async () => {
+      const { get } = await import('../../core/store/read.ts');
+      return () => get(roomKey(room_id));
+    },
+    attempts: 3,
+    limit: 2_000,
+  },
+  'S3 (HEAD)': {
+    endpoint: 'AWS_ENDPOINT_URL_S3',
+    load: async () => {
+      const { attachmentOf } = await import('../../core/files/attachment.ts');
+      // The table is asked first, and has to be at hand.
+      const { get } = await import('../../core/store/read.ts');
+      await get(roomKey(room_id));
+      return () => attachmentOf(room_id, file_id, 'alice');
+    },
+    attempts: 3,
+    limit: 2_000,
+  },
+  Scheduler: {
+    endpoint: 'AWS_ENDPOINT_URL_SCHEDULER',
+    load: async () => {
+      const { keepInStep } = await import('../../core/realtime/schedule.ts');
+      // It creates the schedule of the start, and deletes that of the end.
+      return () => keepInStep(room, new Date().toISOString());
+    },
+    together: 2,
+    attempts: 3,
+    limit: 3_000,
+  },
+  SQS: {
+    endpoint: 'AWS_ENDPOINT_URL_SQS',
+    load: async () => {
+      process.env.PRESENCE_QUEUE_URL = `${process.env.AWS_ENDPOINT_URL_SQS}/000000000000/presence`;
+      const { watchAbsence } = await import('../../core/realtime/presence.ts');
+      return () => watchAbsence({ room_id, participant_id: 'alice', left_at: new Date().toISOString() });
+    },
+    attempts: 3,
+    limit: 3_000,
+  },
+  EventBridge: {
+    endpoint: 'AWS_ENDPOINT_URL_EVENTBRIDGE',
+    load: async () => {
+      const { publish } = await import('../../core/realtime/bus.ts');
+      const sent_at = new Date().toISOString();
+      return () => publish([{ type: 'participant_removed', room_id, data: { participant_id: 'alice' }, sent_at }]);
+    },
+    attempts: 3,
+    limit: 3_000,
+  },
+  Lambda: {
+    endpoint: 'AWS_ENDPOINT_URL_LAMBDA',
+    load: async () => {
+      const { handOn } = await import('../../core/realtime/hand-on.ts');
+      return async () => {
+        const { result } = await logged(() => handOn({ room_id, recipients: [], task: { kind: 'close' } }));
+        if (result === 'lost') throw new Error('lost');
+        return result;
+      };
+    },
+    attempts: 1,
+    limit: 35_000,
+  },
+  'the identity provider': identityProvider,
+};
+const all = Object.entries(clients);
+const sdk = all.filter(([name]) => name !== 'the identity provider');
+
+const variables = { ...process.env };
+let silent: SilentServer;
+let deaf: Awaited<ReturnType<typeof startDeafServer>>;
+beforeAll(async () => {
+  const file: FileItem = {
+    ...fileKey(room_id, file_id),
+    room_id,
+    file_id,
+    name: 'a',
+    size: 1,
+    content_type: 'a/b',
+    uploader_id: 'alice',
+    created_at: '2026-01-01T00:00:00.000Z',
+  };
+  await dynamodb.send(new PutCommand({ TableName: tableName(), Item: file }));
+  [silent, deaf] = await Promise.all([startSilentServer(), startDeafServer()]);
+});
+beforeEach(() => {
+  vi.resetModules();
+  // The longest waits between attempts.
+  vi.spyOn(Math, 'random').mockReturnValue(0.999);
+  silent.requests.length = 0;
+  Object.assign(process.env, variables, {
+    EVENT_BUS_NAME: 'rooms-test',
+    SCHEDULE_GROUP: 'rooms-test',
+    SCHEDULE_ROLE_ARN: 'arn:aws:iam::000000000000:role/schedules',
+    ANNOUNCE_FUNCTION_ARN: 'arn:aws:lambda:us-east-1:000000000000:function:announce',
+    FAN_OUT_FUNCTION_ARN: 'arn:aws:lambda:us-east-1:000000000000:function:fan-out',
+    AUDIENCE: 'rooms',
+  });
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+afterAll(async () => {
+  Object.assign(process.env, variables);
+  await Promise.all([silent.close(), deaf.close()]);
+});
+
+const STEP_MS = 25;
+/** Longer than any limit may be, in milliseconds. */
+const MAX_MS = 120_000;
+
+const UNTIL_ASKED_MS = 500;
+
+/** Winds the clock on until `work` has failed. Answers with how many milliseconds that took by that clock. */
+async function failing(work: () => Promise<unknown>): Promise<number> {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  // Node's own timers are not those that are wound on.
+  vi.spyOn(AbortSignal, 'timeout').mockImplementation((milliseconds) => {
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(new DOMException('The operation timed out.', 'TimeoutError')), milliseconds);
+    return controller.signal;
+  });
+  let outcome: 'waiting' | 'failed' | 'answered' = 'waiting';
+  work().then(
+    () => {
+      outcome = 'answered';
+    },
+    () => {
+      outcome = 'failed';
+    },
+  );
+  const ended = () => outcome !== 'waiting';
+  // Until the service is asked; one that takes no connection never knows.
+  const started = performance.now();
+  while (silent.requests.length === 0 && performance.now() - started < UNTIL_ASKED_MS) await new Promise(setImmediate);
+  for (let elapsed = 0; elapsed <= MAX_MS; elapsed += STEP_MS) {
+    // Lets what is on its way arrive.
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+    if (ended()) {
+      expect(outcome).toBe('failed');
+      return elapsed;
+    }
+    vi.advanceTimersByTime(STEP_MS);
+  }
+  throw new Error(`It still waits after ${MAX_MS} ms.`);
+}
+
+/** All waits between three attempts, and some steps of the clock. */
+const BETWEEN_MS = 1_000;
+
+describe.each(all)('%s that says nothing', (_name, { endpoint, load, together = 1, attempts, limit }) => {
+  test(`gets ${attempts} attempts of ${limit} ms`, async () => {
+    process.env[endpoint] = silent.url;
+    const elapsed = await failing(await load());
+    expect(silent.requests).toHaveLength(attempts * together);
+    expect(elapsed).toBeGreaterThanOrEqual(attempts * limit);
+    expect(elapsed).toBeLessThanOrEqual(attempts * limit + BETWEEN_MS);
+  });
+});
+
+test('the keys of an identity provider are waited for as long as its discovery document', async () => {
+  const { startIssuer } = await import('../support/issuer.ts');
+  const issuer = await startIssuer();
+  try {
+    issuer.health.keys = 'silent';
+    process.env.ISSUER = issuer.url;
+    const elapsed = await failing(await identityProvider.load());
+    expect(issuer.requests).toEqual({ discovery: 1, keys: 1 });
+    expect(elapsed).toBeGreaterThanOrEqual(3_000);
+    expect(elapsed).toBeLessThanOrEqual(3_000 + BETWEEN_MS);
+  } finally {
+    await issuer.close();
+  }
+});
+
+describe.each(sdk)('%s that takes no connection', (_name, { endpoint, load }) => {
+  test('gets three attempts of 1,000 ms', async () => {
+    process.env[endpoint] = deaf.url;
+    const elapsed = await failing(await load());
+    expect(elapsed).toBeGreaterThanOrEqual(3_000);
+    expect(elapsed).toBeLessThanOrEqual(3_000 + BETWEEN_MS);
+  });
+});
+
+test('an answer that breaks off after its headers is given up, in each of the attempts', async () => {
+  // An answer to HEAD has no body, and Lambda has a limit for the whole answer, which is tested above.
+  const withBodies = sdk.filter(([name]) => name !== 'S3 (HEAD)' && name !== 'Lambda');
+  // By the real clock, as Node's sockets have timers of their own: all at the same time.
+  await Promise.all(
+    withBodies.map(async ([name, { endpoint, load, together = 1, attempts }]) => {
+      const server = await startSilentServer();
+      try {
+        server.answers = 'headers';
+        process.env[endpoint] = server.url;
+        const request = await load();
+        await expect(request(), name).rejects.toThrow(/timed out/);
+        expect(server.requests, name).toHaveLength(attempts * together);
+      } finally {
+        await server.close();
+      }
+    }),
+  );
+});
