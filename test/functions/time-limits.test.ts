@@ -24,6 +24,16 @@ const room: RoomItem = {
   updated_at: '2026-01-01T00:00:00.000Z',
 };
 const file_id = randomUUID();
+const file: FileItem = {
+  ...fileKey(room_id, file_id),
+  room_id,
+  file_id,
+  name: 'a',
+  size: 1,
+  content_type: 'a/b',
+  uploader_id: 'alice',
+  created_at: '2026-01-01T00:00:00.000Z',
+};
 const token = ['{"alg":"RS256","kid":"1"}', '{}', 'signature']
   .map((part) => Buffer.from(part).toString('base64url'))
   .join('.');
@@ -67,7 +77,7 @@ const clients: Readonly<Record<string, Client>> = {
       // The table is asked first, and has to be at hand.
       const { get } = await import('../../core/store/read.ts');
       await get(roomKey(room_id));
-      return () => attachmentOf(room_id, file_id, 'alice');
+      return () => attachmentOf(room_id, file_id, { caller: 'alice', now: file.created_at });
     },
     attempts: 3,
     limit: 2_000,
@@ -125,16 +135,6 @@ const variables = { ...process.env };
 let silent: SilentServer;
 let deaf: Awaited<ReturnType<typeof startDeafServer>>;
 beforeAll(async () => {
-  const file: FileItem = {
-    ...fileKey(room_id, file_id),
-    room_id,
-    file_id,
-    name: 'a',
-    size: 1,
-    content_type: 'a/b',
-    uploader_id: 'alice',
-    created_at: '2026-01-01T00:00:00.000Z',
-  };
   await dynamodb.send(new PutCommand({ TableName: tableName(), Item: file }));
   [silent, deaf] = await Promise.all([startSilentServer(), startDeafServer()]);
 });
