@@ -11,6 +11,8 @@ export interface Way {
   cut(): void;
   /** Nothing gets through any more on the connections there are, and neither side is told. */
   freeze(): void;
+  /** Nothing reaches the client for so many milliseconds; then it gets what has piled up. */
+  stall(ms: number): void;
   /** Whether new connections are refused. */
   refusing: boolean;
   close(): Promise<void>;
@@ -32,6 +34,12 @@ export async function breakableWay(target: string): Promise<Way> {
         far.unpipe(near);
         near.pause();
         far.pause();
+      }
+    },
+    stall(ms) {
+      for (const [near, far] of pairs) {
+        far.unpipe(near);
+        setTimeout(() => far.pipe(near), ms).unref();
       }
     },
     refusing: false,

@@ -1,0 +1,583 @@
+import type { FinalRoom, History, Observation, Operation } from './history.ts';
+
+/*
+ * Proves over a whole history that the service has kept its promises. Pure: a history in, violations out. What a client
+ * does not know (a call whose answer was lost) may be either way; what it does know must fit with what everyone else saw.
+ */
+
+export const PROPERTIES = {
+  stored: 'an acknowledged message is in the history of its room, once',
+  genuine: 'no message appears that was not sent, or whose sending was refused',
+  once: 'the client SDK delivers a message once',
+  complete: 'every message reaches every client that was joined throughout, and no connection misses one in between',
+  order: 'all connections get the messages of a room in one order',
+  removal: 'a removed user hears nothing, and sends nothing, after the removal was answered',
+  end: 'no message is acknowledged that was sent after the end of its room',
+  announced: 'every client that has joined a room learns of its end',
+  converges: 'status, presence, schedules, members and connections are right after the faults have stopped',
+  admin: 'a room always has an admin',
+  known: 'the table knows every open socket whose client believes that it has joined',
+  settles: 'every call settles within its limit',
+} as const;
+export type Property = keyof typeof PROPERTIES;
+
+export interface Violation {
+  readonly property: Property;
+  readonly room?: string | undefined;
+  readonly text: string;
+}
+
+/**
+ * The bounds that are promised, in milliseconds. Under faults they hold from the moment that the longest of them is over: a
+ * batch of the stream that is held up for three seconds delays by three seconds what follows from it.
+ */
+export const BOUNDS = {
+  /** From a removal's answer until the user's sockets are closed, or get nothing of the room. */
+  removal: 10_000,
+  /** From the end of a room until its clients know. EventBridge Scheduler promises the minute. */
+  announced: 45_000,
+  /** For how long a socket may be open while the table does not know it: it is being closed. */
+  unknown: 10_000,
+  /** From a room's start or end until its schedule is gone. */
+  schedule: 20_000,
+} as const;
+
+/** A client's belief that it has joined a room, on one stream of deliveries. */
+interface Belief {
+  readonly stream: string;
+  readonly room: string;
+  readonly user: string;
+  readonly via: 'raw' | 'sdk';
+  readonly socket: string | undefined;
+  readonly from: number;
+  /** Infinity while it lasts. */
+  to: number;
+}
+
+function beliefsOf(observations: readonly Observation[]): Belief[] {
+  const open = new Map<string, Belief>();
+  const all: Belief[] = [];
+  for (const { type, stream, room, user, via, socket, at, client } of observations) {
+    const id = `${client} ${room}`;
+    if (type === 'joined' && stream !== undefined) {
+      const before = open.get(id);
+      if (before && before.stream === stream) continue;
+      if (before) before.to = at;
+      const belief: Belief = { stream, room, user, via, socket, from: at, to: Number.POSITIVE_INFINITY };
+      open.set(id, belief);
+      all.push(belief);
+    }
+    const ended = type === 'lost' || type === 'closed' ? open.get(id) : undefined;
+    if (ended && (stream === undefined || stream === ended.stream)) {
+      ended.to = at;
+      open.delete(id);
+    }
+  }
+  return all;
+}
+
+const isOpen = ({ to }: Belief): boolean => to === Number.POSITIVE_INFINITY;
+const settledAt = ({ settled }: Operation): number => settled ?? Number.POSITIVE_INFINITY;
+const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
+
+type MessageSeen = Observation & { readonly message_id: string };
+const isMessage = (each: Observation): each is MessageSeen => each.type === 'message' && each.message_id !== undefined;
+
+/** First occurrences only: after a failure of the service, a connection may get a message twice. */
+function firsts(messages: readonly MessageSeen[]): MessageSeen[] {
+  const seen = new Set<string>();
+  return messages.filter(({ message_id }) => !seen.has(message_id) && seen.add(message_id));
+}
+
+/** What the checks below share. */
+interface View {
+  readonly history: History;
+  readonly operations: readonly Operation[];
+  /** One a message, whatever it took to send it. */
+  readonly sends: readonly Operation[];
+  readonly beliefs: readonly Belief[];
+  /** By stream and room, in the order of arrival, each message once. */
+  readonly streams: ReadonlyMap<string, readonly MessageSeen[]>;
+  /** The sends of messages, by message id, as far as the id is known. */
+  readonly sendOf: ReadonlyMap<string, Operation>;
+  readonly rooms: readonly (readonly [string, FinalRoom])[];
+}
+
+const streamKey = ({ stream, room }: Pick<Belief, 'stream' | 'room'>): string => `${stream} ${room}`;
+const sendKey = (room: string | undefined, sender: string | undefined, key: string | undefined): string =>
+  `${room} ${sender} ${key}`;
+
+/**
+ * What all tries of a message come to: it was sent with the first, it is stored when the first acknowledgement has come, and it
+ * was refused only where each of them was.
+ */
+function merged(tries: readonly Operation[]): Operation[] {
+  const [first] = tries.toSorted((a, b) => a.invoked - b.invoked);
+  if (!first) return [];
+  const [done] = tries.filter(({ outcome }) => outcome === 'ok').toSorted((a, b) => settledAt(a) - settledAt(b));
+  const { settled: _, ...sent } = first;
+  if (done) return [{ ...done, invoked: first.invoked }];
+  return [tries.every(({ outcome }) => outcome === 'fail') ? first : { ...sent, outcome: 'unknown' }];
+}
+
+function viewOf(history: History): View {
+  const { operations, observations, final } = history;
+  const tries = Map.groupBy(
+    operations.filter(({ kind }) => kind === 'send'),
+    (each) => sendKey(each.room, each.user, each.key),
+  );
+  const sends = [...tries.values()].flatMap(merged);
+  const messages = observations.filter(isMessage);
+  const live = messages.filter((each): each is MessageSeen & { stream: string } => each.stream !== undefined);
+  const streams = new Map([...Map.groupBy(live, streamKey)].map(([key, all]) => [key, firsts(all)] as const));
+  const byKey = new Map(sends.map((each) => [sendKey(each.room, each.user, each.key), each]));
+  const sendOf = new Map<string, Operation>();
+  for (const { message_id, room, sender, key } of messages) {
+    const send = byKey.get(sendKey(room, sender, key));
+    if (send) sendOf.set(message_id, send);
+  }
+  for (const each of sends) if (each.message_id !== undefined) sendOf.set(each.message_id, each);
+  for (const [room, { messages: stored }] of Object.entries(final?.rooms ?? {}))
+    for (const { message_id, sender, key } of stored) {
+      const send = byKey.get(sendKey(room, sender, key));
+      if (send) sendOf.set(message_id, send);
+    }
+  return {
+    history,
+    operations,
+    sends,
+    beliefs: beliefsOf(observations),
+    streams,
+    sendOf,
+    rooms: Object.entries(final?.rooms ?? {}),
+  };
+}
+
+type Check = (view: View) => Generator<Omit<Violation, 'property'>>;
+
+function* stored({ operations, rooms }: View): ReturnType<Check> {
+  for (const [room, { messages }] of rooms) {
+    const byId = Map.groupBy(messages, ({ message_id }) => message_id);
+    for (const [message_id, same] of byId)
+      if (same.length > 1) yield { room, text: `${message_id} is in the history ${same.length} times` };
+    for (const [key, same] of Map.groupBy(messages, (each) => sendKey(room, each.sender, each.key)))
+      if (same.length > 1)
+        yield { room, text: `${key} was sent once and stored as ${same.map((each) => each.message_id).join(', ')}` };
+    for (const send of operations) {
+      if (send.kind !== 'send' || send.room !== room || send.outcome !== 'ok') continue;
+      const [found] = byId.get(send.message_id ?? '') ?? [];
+      if (!found) yield { room, text: `${send.key} was acknowledged as ${send.message_id}, which is not stored` };
+      else if (found.key !== send.key || found.sender !== send.user)
+        yield { room, text: `${send.key} was acknowledged as ${send.message_id}, which is ${found.key}` };
+    }
+  }
+}
+
+function* genuine({ history, sends, rooms }: View): ReturnType<Check> {
+  const byKey = new Map(sends.map((each) => [sendKey(each.room, each.user, each.key), each]));
+  const all = [
+    ...history.observations.filter(isMessage),
+    ...rooms.flatMap(([room, { messages }]) => messages.map((each) => ({ room, ...each }))),
+  ];
+  const reported = new Set<string>();
+  for (const { room, sender, key, message_id } of all) {
+    const send = byKey.get(sendKey(room, sender, key));
+    if ((send && send.outcome !== 'fail') || reported.has(message_id)) continue;
+    reported.add(message_id);
+    yield {
+      room,
+      text: `${message_id} (${key} of ${sender}) was ${send ? `refused with ${send.code}` : 'never sent'}`,
+    };
+  }
+}
+
+function* once({ history }: View): ReturnType<Check> {
+  const bySession = Map.groupBy(
+    history.observations.filter(({ via, type }) => via === 'sdk' && ['message', 'joined', 'closed'].includes(type)),
+    ({ client, room }) => `${client} ${room}`,
+  );
+  for (const [session, all] of bySession) {
+    const seen = new Set<string>();
+    for (const each of all) {
+      // A room that is joined again after it was closed is a new one to the application.
+      if (each.type === 'closed') seen.clear();
+      if (!isMessage(each)) continue;
+      if (seen.has(each.message_id))
+        yield { room: each.room, text: `${session} was given ${each.message_id} (${each.key}) twice` };
+      seen.add(each.message_id);
+    }
+  }
+}
+
+/** The messages of a room that are known to be stored, with their sends. */
+function knownMessages({ sends, sendOf, history }: View, room: string): Map<string, Operation> {
+  const known = new Map<string, Operation>();
+  for (const send of sends)
+    if (send.room === room && send.outcome === 'ok' && send.message_id !== undefined) known.set(send.message_id, send);
+  for (const { message_id, room: of } of history.observations.filter(isMessage)) {
+    const send = of === room ? sendOf.get(message_id) : undefined;
+    if (send) known.set(message_id, send);
+  }
+  return known;
+}
+
+function* complete(view: View): ReturnType<Check> {
+  const { history, beliefs, streams } = view;
+  const rooms = new Map([...new Set(beliefs.map(({ room }) => room))].map((room) => [room, knownMessages(view, room)]));
+  const streamsOf = Map.groupBy(streams.entries(), ([key]) => key.slice(key.indexOf(' ') + 1));
+
+  // On a connection: what it gets, it gets without a gap; and while it lasts, it gets everything.
+  for (const belief of beliefs) {
+    if (belief.via !== 'raw') continue;
+    const known = rooms.get(belief.room) ?? new Map<string, Operation>();
+    const got = streams.get(streamKey(belief)) ?? [];
+    const has = new Set(got.map(({ message_id }) => message_id));
+    const wanted = [...known].filter(([id, send]) => send.invoked > belief.from && !has.has(id));
+    if (wanted.length === 0) continue;
+    const newest = Math.max(0, ...got.map(({ message_id }) => known.get(message_id)?.invoked ?? 0));
+    const before = new Set<string>();
+    for (const [, other] of streamsOf.get(belief.room) ?? []) {
+      const last = other.findLastIndex(({ message_id }) => has.has(message_id));
+      for (const { message_id } of other.slice(0, Math.max(0, last))) before.add(message_id);
+    }
+    const gap = wanted.find(([id, send]) => settledAt(send) < newest || before.has(id));
+    const missing = gap ?? (isOpen(belief) && history.final ? wanted[0] : undefined);
+    if (missing)
+      yield {
+        room: belief.room,
+        text: `${belief.stream} has been joined since ${seconds(belief.from)}, and got ${gap ? 'later messages, but not' : 'everything up to, but not,'} ${missing[0]} (${missing[1].key}, sent at ${seconds(missing[1].invoked)})`,
+      };
+  }
+
+  // With the SDK: everything from the join on, through all outages.
+  for (const session of sdkSessions(history)) {
+    if (session.end !== undefined && session.end !== 'room_ended') continue;
+    const known = rooms.get(session.room) ?? new Map<string, Operation>();
+    const missing = [...known].filter(([id, send]) => send.invoked > session.from && !session.messages.includes(id));
+    const [first] = missing;
+    if (first && history.final)
+      yield {
+        room: session.room,
+        text: `${session.client} joined at ${seconds(session.from)}, and was never given ${missing.length} messages, such as ${first[0]} (${first[1].key}, sent at ${seconds(first[1].invoked)})`,
+      };
+  }
+}
+
+interface Session {
+  readonly client: string;
+  readonly room: string;
+  readonly from: number;
+  /** Why the room was closed; undefined while it is open. */
+  end?: string | undefined;
+  /** In the order in which the application got them. */
+  readonly messages: string[];
+}
+
+/** What the applications of the SDK saw of a room, from each join until the room was closed. */
+function sdkSessions({ observations }: History): Session[] {
+  const open = new Map<string, Session>();
+  const all: Session[] = [];
+  for (const each of observations) {
+    if (each.via !== 'sdk') continue;
+    const id = `${each.client} ${each.room}`;
+    let session = open.get(id);
+    if (each.type === 'joined' && !session) {
+      session = { client: each.client, room: each.room, from: each.at, messages: [] };
+      open.set(id, session);
+      all.push(session);
+    }
+    if (isMessage(each)) session?.messages.push(each.message_id);
+    if (each.type === 'closed' && session) {
+      session.end = each.reason ?? 'closed';
+      open.delete(id);
+    }
+  }
+  return all;
+}
+
+function* order({ history, streams, sendOf }: View): ReturnType<Check> {
+  for (const [room, group] of Map.groupBy(streams, ([key]) => key.slice(key.indexOf(' ') + 1))) {
+    const next = new Map<string, Map<string, string>>();
+    for (const [key, messages] of group) {
+      for (const [index, { message_id }] of messages.entries()) {
+        const after = messages[index + 1]?.message_id;
+        if (after !== undefined) next.set(message_id, (next.get(message_id) ?? new Map()).set(after, key));
+        // What was acknowledged before another message was sent is stored before it.
+        const sent = sendOf.get(message_id)?.invoked ?? 0;
+        const late = messages.slice(index + 1).find((later) => {
+          const send = sendOf.get(later.message_id);
+          return send?.outcome === 'ok' && settledAt(send) < sent;
+        });
+        if (late)
+          yield {
+            room,
+            text: `${key} got ${message_id} before ${late.message_id} (${late.key}), which had been acknowledged before the other was sent`,
+          };
+      }
+    }
+    const cycle = cycleIn(next);
+    if (cycle) {
+      const by = cycle.map((id, index) => next.get(id)?.get(cycle[(index + 1) % cycle.length] ?? '') ?? '?');
+      yield { room, text: `different orders of ${cycle.join(', ')}: seen by ${[...new Set(by)].join(' and ')}` };
+    }
+  }
+  // Of one sender also what comes from history, where ids sort as clocks go.
+  for (const { client, room, messages } of sdkSessions(history)) {
+    const sends = messages.flatMap((id) => sendOf.get(id) ?? []);
+    for (const [index, send] of sends.entries()) {
+      const late = sends
+        .slice(index + 1)
+        .find((later) => later.user === send.user && settledAt(later) + 2 * history.skew < send.invoked);
+      if (late) yield { room, text: `${client} was given ${send.key} before ${late.key}, which the sender sent first` };
+    }
+  }
+}
+
+/** A cycle in a graph, or undefined. */
+function cycleIn(next: ReadonlyMap<string, ReadonlyMap<string, unknown>>): string[] | undefined {
+  const state = new Map<string, 'on path' | 'done'>();
+  for (const root of next.keys()) {
+    if (state.has(root)) continue;
+    const path: { readonly id: string; readonly rest: IterableIterator<string> }[] = [];
+    const enter = (id: string): void => {
+      state.set(id, 'on path');
+      path.push({ id, rest: (next.get(id) ?? new Map()).keys() });
+    };
+    enter(root);
+    for (let top = path.at(-1); top; top = path.at(-1)) {
+      const { value, done } = top.rest.next();
+      if (done) {
+        state.set(top.id, 'done');
+        path.pop();
+      } else if (state.get(value) === 'on path')
+        return path.slice(path.findIndex(({ id }) => id === value)).map(({ id }) => id);
+      else if (!state.has(value)) enter(value);
+    }
+  }
+  return undefined;
+}
+
+const HEARS_NOTHING = new Set(['lost', 'closed', 'participant_removed']);
+
+function* removal({ history, operations, sends }: View): ReturnType<Check> {
+  const about = (kind: Operation['kind'], { room, target }: Operation) =>
+    operations.filter((each) => each.kind === kind && each.room === room && each.target === target);
+  for (const remove of operations) {
+    const { room, target } = remove;
+    if (remove.kind !== 'remove' || remove.outcome !== 'ok' || room === undefined || target === undefined) continue;
+    const answered = settledAt(remove);
+    const adds = about('add', remove).filter((each) => each.outcome !== 'fail' && settledAt(each) > remove.invoked);
+    const until = Math.min(Number.POSITIVE_INFINITY, ...adds.map(({ invoked }) => invoked));
+    const heard = history.observations.find(
+      (each) =>
+        each.user === target &&
+        each.room === room &&
+        each.at > answered + BOUNDS.removal &&
+        each.at < until &&
+        !HEARS_NOTHING.has(each.type),
+    );
+    if (heard)
+      yield {
+        room,
+        text: `${heard.client} got ${heard.type} ${heard.key ?? heard.participant ?? ''} at ${seconds(heard.at)}, although ${target} was removed at ${seconds(answered)}`,
+      };
+    const did = [...sends, ...operations.filter(({ kind }) => kind === 'join')].find(
+      (each) =>
+        each.user === target &&
+        each.room === room &&
+        each.outcome === 'ok' &&
+        each.invoked > answered &&
+        settledAt(each) < until,
+    );
+    if (did)
+      yield {
+        room,
+        text: `${did.kind} ${did.key ?? ''} of ${target} at ${seconds(did.invoked)} was taken, although ${target} was removed at ${seconds(answered)}`,
+      };
+  }
+}
+
+/**
+ * From when on a room must take no message, or undefined where it has not ended. Whoever ended it has the answer by then,
+ * and every clock of the service has reached the end.
+ */
+function closedFrom({ operations, history }: View, room: string, { ends, read }: FinalRoom): number | undefined {
+  if (ends === null || ends + history.skew > read) return undefined;
+  const changes = operations.filter(
+    (each) => ['create', 'update', 'end'].includes(each.kind) && each.room === room && each.outcome !== 'fail',
+  );
+  const known = changes.filter((each) => each.ends === ends);
+  // Two calls can mean the same end; and one whose answer was lost can be the one that counts.
+  const setBy = known.length > 0 ? known : changes.filter(({ outcome }) => outcome !== 'ok');
+  return Math.max(ends + history.skew, ...setBy.map(settledAt).filter(Number.isFinite));
+}
+
+function* end(view: View): ReturnType<Check> {
+  for (const [room, final] of view.rooms) {
+    const from = closedFrom(view, room, final);
+    if (from === undefined) continue;
+    for (const send of view.sends)
+      if (send.room === room && send.outcome === 'ok' && send.invoked > from)
+        yield {
+          room,
+          text: `${send.key} of ${send.user}, sent at ${seconds(send.invoked)}, was acknowledged, although the room had ended at ${seconds(from)}`,
+        };
+  }
+}
+
+function* announced(view: View): ReturnType<Check> {
+  const { beliefs, history } = view;
+  for (const [room, final] of view.rooms) {
+    const from = closedFrom(view, room, final);
+    if (from === undefined) continue;
+    const known = from + BOUNDS.announced;
+    for (const belief of beliefs)
+      if (belief.room === room && belief.from < from && belief.to > known && (history.final?.at ?? 0) > known)
+        yield {
+          room,
+          text: `${belief.stream} of ${belief.user} did not learn within ${seconds(BOUNDS.announced)} that the room ended at ${seconds(from)}`,
+        };
+  }
+}
+
+/** The status at a moment; undefined where clocks may differ about it. */
+function statusAt({ starts, ends }: FinalRoom, at: number, skew: number): FinalRoom['status'] | undefined {
+  const near = (time: number | null): boolean => time !== null && Math.abs(at - time) <= skew + 250;
+  if (near(starts) || near(ends)) return undefined;
+  if (ends !== null && ends <= at) return 'ended';
+  return starts <= at ? 'started' : 'booked';
+}
+
+/** The last word about whether a user is a participant; undefined where it is not known. */
+function lastWord(operations: readonly Operation[], room: string, user: string): boolean | undefined {
+  const words = operations.filter(
+    (each) =>
+      (each.kind === 'add' || each.kind === 'remove') &&
+      each.room === room &&
+      each.target === user &&
+      each.outcome !== 'fail',
+  );
+  const last = words.toSorted((a, b) => settledAt(a) - settledAt(b)).at(-1);
+  if (last?.outcome !== 'ok') return undefined;
+  return words.some((each) => each !== last && settledAt(each) > last.invoked) ? undefined : last.kind === 'add';
+}
+
+function* converges(view: View): ReturnType<Check> {
+  const { history, operations, beliefs, rooms } = view;
+  const { final, skew } = history;
+  if (!final) {
+    yield { text: 'the state could not be read after the faults had stopped' };
+    return;
+  }
+  for (const [room, state] of rooms) {
+    const expected = statusAt(state, state.read, skew);
+    if (expected && expected !== state.status) yield { room, text: `is ${state.status}, but should be ${expected}` };
+
+    const here = beliefs.filter((each) => each.room === room && isOpen(each));
+    if (closedFrom(view, room, state) !== undefined)
+      for (const { stream } of here) yield { room, text: `has ended, and ${stream} does not know` };
+    for (const { user, online } of state.participants) {
+      const joined = here.some((each) => each.user === user);
+      if (joined !== online)
+        yield { room, text: `${user} is seen ${online ? 'online' : 'offline'}, but has ${joined ? '' : 'not '}joined` };
+    }
+    const believed = new Set(here.flatMap(({ socket }) => socket ?? []));
+    const known = new Set(state.sockets);
+    for (const socket of believed.difference(known))
+      yield { room, text: `${socket} believes that it has joined, and the table does not know it` };
+    for (const socket of known.difference(believed))
+      yield { room, text: `the table has ${socket} as joined, which is not` };
+
+    for (const [moment, time] of [
+      ['start', state.starts],
+      ['end', state.ends],
+    ] as const) {
+      const pending = state.schedules[moment];
+      const ahead = time === null ? Number.NEGATIVE_INFINITY : time - state.read;
+      if (ahead > BOUNDS.schedule && pending !== time)
+        yield { room, text: `has its ${moment} at ${time}, and a schedule for ${pending ?? 'none'}` };
+      if (ahead < -BOUNDS.schedule && pending !== undefined)
+        yield {
+          room,
+          text: `has a schedule for a ${moment} at ${pending}, which is ${time === null ? 'off' : 'over'}`,
+        };
+    }
+
+    const members = new Set(state.participants.map(({ user }) => user));
+    const users = new Set(operations.flatMap((each) => (each.room === room ? (each.target ?? []) : [])));
+    for (const user of users) {
+      const word = lastWord(operations, room, user);
+      if (word !== undefined && word !== members.has(user))
+        yield { room, text: `${user} was ${word ? 'added' : 'removed'} last, and is ${word ? 'no' : 'a'} participant` };
+    }
+    if (!state.participants.some(({ admin }) => admin)) yield { room, text: 'has no admin among its participants' };
+  }
+}
+
+function* admin({ history }: View): ReturnType<Check> {
+  const reported = new Set<string>();
+  for (const { at, rooms } of history.samples)
+    for (const [room, { admins }] of Object.entries(rooms))
+      if (admins.length === 0 && !reported.has(room)) {
+        reported.add(room);
+        yield { room, text: `had no admin at ${seconds(at)}` };
+      }
+}
+
+function* known({ history, beliefs }: View): ReturnType<Check> {
+  for (const { room, socket, stream, from, to } of beliefs) {
+    if (socket === undefined) continue;
+    let missingSince: number | undefined;
+    for (const sample of history.samples) {
+      if (sample.at < from || sample.until > to) continue;
+      const table = sample.rooms[room];
+      if (!table || table.sockets.includes(socket)) {
+        missingSince = undefined;
+        continue;
+      }
+      missingSince ??= sample.at;
+      if (sample.at - missingSince < BOUNDS.unknown) continue;
+      yield {
+        room,
+        text: `${stream} has been joined since ${seconds(from)}, and the table has not known ${socket} since ${seconds(missingSince)}`,
+      };
+      break;
+    }
+  }
+}
+
+function* settles({ operations }: View): ReturnType<Check> {
+  for (const { room, kind, user, key, invoked, settled, limit, outcome, code } of operations) {
+    const call = `${kind} ${key ?? ''} of ${user}, called at ${seconds(invoked)},`;
+    if (outcome === 'pending' || settled === undefined) yield { room, text: `${call} never settled` };
+    else if (settled - invoked > limit)
+      yield { room, text: `${call} settled after ${seconds(settled - invoked)}; the limit is ${seconds(limit)}` };
+    else if (code === 'no_reply') yield { room, text: `${call} got no reply, on a socket that answered other frames` };
+  }
+}
+
+const CHECKS: Readonly<Record<Property, Check>> = {
+  stored,
+  genuine,
+  once,
+  complete,
+  order,
+  removal,
+  end,
+  announced,
+  converges,
+  admin,
+  known,
+  settles,
+};
+
+/** Returns every violation of the promises in a history, property by property. */
+export function check(history: History, properties: readonly Property[] = propertyNames): Violation[] {
+  const view = viewOf(history);
+  return properties.flatMap((property) => [...CHECKS[property](view)].map((found) => ({ property, ...found })));
+}
+
+const isProperty = (name: string): name is Property => Object.hasOwn(PROPERTIES, name);
+
+/** The names of all properties, in the order of the report. */
+export const propertyNames: readonly Property[] = Object.keys(PROPERTIES).filter(isProperty);

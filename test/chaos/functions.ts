@@ -1,0 +1,148 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import * as v from 'valibot';
+import { createFunction, type FunctionConfig, type InvocationResult, type LocalFunction } from '../../local/lambda.ts';
+import type { Envelope } from './environment.ts';
+import type { Faults } from './faults.ts';
+
+/*
+ * The functions of the local stack, with faults around them: what they are invoked with, what they reach, and when they die.
+ */
+
+/** Where functions find what they use. */
+export interface Endpoints {
+  /** URL prefixes of the stack, each with the proxy in front of it. */
+  readonly proxies: ReadonlyMap<string, string>;
+}
+
+export interface FaultyFunctions {
+  /** To be given to `startStack`. */
+  readonly create: typeof createFunction;
+  /** The variables of a function, by name, as the stack has set them. */
+  readonly variable: (name: string) => string;
+  /** The name that a client gave its WebSocket, by connection id. */
+  readonly socketOf: ReadonlyMap<string, string>;
+  /** Invokes a function with a batch of the stream that it has had before. */
+  redrive(): Promise<void>;
+  /** Ends all execution environments, whatever they are doing. */
+  restart(): Promise<void>;
+  /** Goes over to another round: its faults and its clocks. */
+  enter(faults: Faults, clocks: number, offByMs: number): void;
+}
+
+/** The header by which clients name their WebSockets. */
+export const SOCKET_HEADER = 'x-test-socket';
+
+const streamEvent = v.object({ Records: v.array(v.looseObject({ eventSource: v.literal('aws:dynamodb') })) });
+const connectEvent = v.object({
+  headers: v.record(v.string(), v.string()),
+  requestContext: v.object({ eventType: v.literal('CONNECT'), connectionId: v.string() }),
+});
+const disconnectEvent = v.object({ requestContext: v.object({ eventType: v.literal('DISCONNECT') }) });
+
+const WRAPPER = fileURLToPath(new URL('environment.ts', import.meta.url));
+/** Awaits of an invocation, at most: a kill that comes later than its end spares it. */
+const LAST_AWAIT = 2_000;
+
+/**
+ * Execution environments of one function at a time. Each is a thread that loads a bundle: with more of them, a machine of two
+ * processors would do nothing else after a restart.
+ */
+const CONCURRENCY = 3;
+
+/** @param directory a folder for the modules that wrap the bundles */
+export function faultyFunctions(
+  directory: string,
+  redirect: (variables: FunctionConfig['variables']) => FunctionConfig['variables'],
+  start: Faults,
+): FaultyFunctions {
+  let [faults, clocks, offByMs] = [start, 0, 0];
+  const variables: Record<string, string> = {};
+  const socketOf = new Map<string, string>();
+  const batches: { readonly event: string; readonly invoke: (event: string) => Promise<InvocationResult> }[] = [];
+  const restarts: (() => Promise<void>)[] = [];
+
+  function wrapped(config: FunctionConfig): FunctionConfig {
+    const folder = join(directory, config.name);
+    mkdirSync(folder, { recursive: true });
+    const quoted = JSON.stringify;
+    writeFileSync(
+      join(folder, 'index.mjs'),
+      `import bundle from ${quoted(join(config.directory, 'index.js'))};\n` +
+        `import { underFaults } from ${quoted(WRAPPER)};\n` +
+        'export const handler = underFaults(bundle.handler);\n',
+    );
+    return { ...config, directory: folder, variables: redirect(config.variables) };
+  }
+
+  const create: typeof createFunction = (config, log) => {
+    Object.assign(variables, config.variables);
+    const make = (): LocalFunction => createFunction(wrapped(config), log, CONCURRENCY);
+    let current = make();
+    restarts.push(async () => {
+      const old = current;
+      current = make();
+      await old.close();
+    });
+
+    async function invoke(event: string): Promise<InvocationResult> {
+      const { random } = faults;
+      const killAt = faults.hits('kill', config.name) ? Math.ceil(LAST_AWAIT ** random.next()) : 0;
+      const envelope: Envelope = { told: { clocks, offByMs, killAt }, event: JSON.parse(event) };
+      return current.invoke(JSON.stringify(envelope));
+    }
+
+    const failed = (why: string): InvocationResult => ({
+      ok: false,
+      payload: JSON.stringify({ errorType: 'Injected', errorMessage: why }),
+    });
+
+    async function invokeWithBatch(event: string): Promise<InvocationResult> {
+      batches.push({ event, invoke });
+      if (faults.hits('stream-late', config.name)) await sleep(faults.random.between(200, 3_000));
+      if (faults.hits('stream-fail', config.name)) return failed('The batch never arrived.');
+      const result = await invoke(event);
+      return faults.hits('stream-twice', config.name) ? failed('The answer was lost.') : result;
+    }
+
+    return {
+      config,
+      async invoke(event) {
+        const parsed: unknown = JSON.parse(event);
+        if (v.is(streamEvent, parsed)) return invokeWithBatch(event);
+        if (v.is(connectEvent, parsed)) {
+          const name = Object.entries(parsed.headers).find(([header]) => header.toLowerCase() === SOCKET_HEADER)?.[1];
+          if (name) socketOf.set(parsed.requestContext.connectionId, name);
+        }
+        if (v.is(disconnectEvent, parsed) && faults.hits('lost-disconnect', config.name))
+          return { ok: true, payload: '{"statusCode":200}' };
+        return invoke(event);
+      },
+      close: () => current.close(),
+    };
+  };
+
+  return {
+    create,
+    variable(name) {
+      const value = variables[name];
+      if (value === undefined) throw new Error(`No function has the variable ${name}.`);
+      return value;
+    },
+    socketOf,
+    async redrive() {
+      if (batches.length === 0) return;
+      const { event, invoke } = faults.random.pick(batches);
+      await invoke(event);
+    },
+    async restart() {
+      await Promise.all(restarts.map((restart) => restart()));
+    },
+    enter(next, named, ms) {
+      [faults, clocks, offByMs] = [next, named, ms];
+      batches.length = 0;
+    },
+  };
+}

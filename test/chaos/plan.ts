@@ -1,0 +1,238 @@
+import { type Random, randomOf } from './random.ts';
+
+/*
+ * What happens in a round, and what goes wrong meanwhile: all of it follows from the seed.
+ */
+
+export const FAULTS = {
+  'dynamodb-refuse': 'DynamoDB hangs up before it has done anything',
+  'dynamodb-lose-answer': 'DynamoDB does it, and its answer is lost; the SDK does it again',
+  'dynamodb-5xx': 'DynamoDB answers with an internal error',
+  'dynamodb-throttle': 'DynamoDB throttles',
+  'dynamodb-conflict': 'another transaction holds the item (TransactionConflict)',
+  'dynamodb-slow': 'DynamoDB answers late, now and then after the time-out of the SDK',
+  'post-throttle': 'the account’s posts to connections are throttled',
+  'close-throttle': 'the account’s closes of connections are throttled',
+  'post-5xx': 'posts and closes are answered with a 5xx, or hung up on',
+  'post-lose-answer': 'a post is delivered, and its answer is lost',
+  'post-slow': 'a post takes its time, now and then longer than its time-out',
+  'services-5xx': 'SQS, EventBridge, Scheduler or Lambda answer with a 5xx, or hang up',
+  'services-lose-answer': 'SQS, EventBridge, Scheduler or Lambda do it, and their answer is lost',
+  'http-5xx': 'the HTTP gateway answers with a 502, 503 or 504, before or after the function has run',
+  kill: 'a function is killed at one of its awaits',
+  'stream-late': 'a batch of the stream is held up',
+  'stream-fail': 'a batch of the stream fails, and is bisected',
+  'stream-twice': 'a batch of the stream is done, and delivered once more',
+  redrive: 'an old batch of the stream is delivered once more',
+  cut: 'a client’s connection breaks',
+  freeze: 'a client’s connection goes silent, and nobody is told',
+  slow: 'a client reads nothing for a while',
+  'lost-disconnect': 'API Gateway does not say that a connection is gone',
+  restart: 'all execution environments end at once, and all connections break',
+} as const;
+export type Fault = keyof typeof FAULTS;
+export const faultNames = Object.keys(FAULTS) as Fault[];
+
+/** A fault that is on from one moment to another, and then hits with a probability. Times are milliseconds of the round. */
+export interface FaultWindow {
+  readonly fault: Fault;
+  readonly from: number;
+  readonly to: number;
+  readonly probability: number;
+}
+
+export type Action =
+  | { readonly do: 'join' | 'leave' | 'cut' | 'freeze' | 'slow' }
+  | { readonly do: 'send'; readonly count: number }
+  | { readonly do: 'add' | 'remove' | 'grant' | 'revoke'; readonly target: string }
+  | { readonly do: 'rename' | 'profile' | 'read' }
+  /** Moves the end: so many milliseconds from then, or to never. */
+  | { readonly do: 'move-end'; readonly in: number | null }
+  /** Ends the room, so many seconds from then. */
+  | { readonly do: 'end'; readonly in: number };
+
+export interface Step {
+  readonly at: number;
+  /** Which client of the room acts. */
+  readonly client: number;
+  readonly action: Action;
+}
+
+export interface ClientPlan {
+  readonly name: string;
+  readonly user: string;
+  readonly via: 'raw' | 'sdk';
+  /** How long its tokens are good for, in seconds. */
+  readonly tokenSeconds: number;
+}
+
+export interface RoomPlan {
+  readonly name: string;
+  readonly createdAt: number;
+  /** Milliseconds after its creation, where it does not start at once. */
+  readonly startsIn: number | undefined;
+  /** Milliseconds after its creation, where it is booked to end. */
+  readonly endsIn: number | undefined;
+  /** The first one creates the room. */
+  readonly clients: readonly ClientPlan[];
+  readonly users: readonly string[];
+  readonly steps: readonly Step[];
+}
+
+export interface Plan {
+  readonly seed: number;
+  readonly round: number;
+  /** How long the faults last, in milliseconds. */
+  readonly length: number;
+  /** How far clocks may be apart, in milliseconds: each is off by half of it at most. */
+  readonly skew: number;
+  readonly rooms: readonly RoomPlan[];
+  readonly faults: readonly FaultWindow[];
+}
+
+const HOUR = 3_600;
+
+function clientsOf(random: Random, room: string, crowd: boolean): ClientPlan[] {
+  const clients: ClientPlan[] = [];
+  const users = crowd ? 6 : random.int(3, 4);
+  for (let index = 0; index < users; index += 1) {
+    const user = `${room}-u${index}`;
+    // Users have several devices, now and then; in a crowd, so many that their connections are worked on in batches.
+    const devices = crowd ? 5 : random.chance(0.25) ? 2 : 1;
+    for (let device = 0; device < devices; device += 1)
+      clients.push({
+        name: `${user}-${device}`,
+        user,
+        via: !crowd && random.chance(0.5) ? 'sdk' : 'raw',
+        tokenSeconds: random.chance(0.2) ? random.int(8, 20) : HOUR,
+      });
+  }
+  return clients;
+}
+
+function roomOf(random: Random, name: string, length: number, crowd: boolean): RoomPlan {
+  const clients = clientsOf(random, name, crowd);
+  const users = [...new Set(clients.map(({ user }) => user))];
+  const createdAt = Math.round(random.between(0, crowd ? 200 : length * 0.15));
+  const startsIn = random.chance(0.2) ? random.int(2_000, 5_000) : undefined;
+  const steps: Step[] = [];
+  const step = (at: number, client: number, action: Action): void => {
+    steps.push({ at: Math.round(at), client, action });
+  };
+  const anyClient = (): number => random.int(0, clients.length - 1);
+  const ready = createdAt + 500 + (startsIn ?? 0);
+
+  for (const index of clients.keys()) step(ready + random.between(0, 2_000), index, { do: 'join' });
+  const until = length;
+  for (let at = ready + 1_500; at < until; at += random.between(100, crowd ? 900 : 1_100))
+    step(at, anyClient(), { do: 'send', count: random.chance(0.15) ? random.int(3, crowd ? 12 : 6) : 1 });
+  for (let at = ready + 2_000; at < until; at += random.between(700, 2_500)) {
+    const target = random.pick(users);
+    const [who] = [anyClient()];
+    const what = random.pick([
+      ...(['cut', 'cut', 'freeze', 'slow', 'leave', 'join', 'join'] as const),
+      ...(['remove', 'add', 'add', 'grant', 'revoke', 'rename', 'profile', 'read', 'move-end'] as const),
+    ]);
+    // Most of what only admins may do is done by the one who created the room.
+    const actor = random.chance(0.8) ? 0 : who;
+    if (what === 'remove') {
+      step(at, actor, { do: 'remove', target });
+      if (random.chance(0.7)) {
+        const back = at + random.between(500, 6_000);
+        step(back, 0, { do: 'add', target });
+        for (const [index, client] of clients.entries())
+          if (client.user === target) step(back + random.between(200, 2_000), index, { do: 'join' });
+      }
+    } else if (what === 'add' || what === 'grant' || what === 'revoke') step(at, actor, { do: what, target });
+    else if (what === 'rename') step(at, actor, { do: 'rename' });
+    else if (what === 'move-end')
+      step(at, actor, { do: 'move-end', in: random.chance(0.3) ? null : random.pick([5_000, 12_000, 3_600_000]) });
+    else if (what === 'leave') {
+      step(at, who, { do: 'leave' });
+      step(at + random.between(300, 4_000), who, { do: 'join' });
+    } else step(at, who, { do: what });
+  }
+  const ends = random.chance(0.4);
+  if (ends) step(random.between(length * 0.5, length * 0.95), 0, { do: 'end', in: random.pick([0, 0, 1, 3]) });
+  return {
+    name,
+    createdAt,
+    startsIn,
+    endsIn: !ends && random.chance(0.25) ? Math.round(length * random.between(0.6, 0.9)) : undefined,
+    clients,
+    users,
+    steps: steps.toSorted((a, b) => a.at - b.at),
+  };
+}
+
+/** Faults that come in windows of their own, as they do in practice: how probable, how long. */
+const WINDOWS: Readonly<
+  Partial<Record<Fault, { probability: readonly [number, number]; ms: readonly [number, number] }>>
+> = {
+  'dynamodb-refuse': { probability: [0.05, 0.4], ms: [500, 4_000] },
+  'dynamodb-lose-answer': { probability: [0.05, 0.5], ms: [500, 5_000] },
+  'dynamodb-5xx': { probability: [0.05, 0.5], ms: [500, 4_000] },
+  'dynamodb-throttle': { probability: [0.05, 0.5], ms: [500, 4_000] },
+  'dynamodb-conflict': { probability: [0.1, 0.6], ms: [500, 5_000] },
+  'dynamodb-slow': { probability: [0.05, 0.3], ms: [500, 4_000] },
+  'post-throttle': { probability: [0.3, 1], ms: [300, 4_000] },
+  'close-throttle': { probability: [0.5, 1], ms: [300, 6_000] },
+  'post-5xx': { probability: [0.1, 0.8], ms: [300, 3_000] },
+  'post-lose-answer': { probability: [0.05, 0.3], ms: [500, 4_000] },
+  'post-slow': { probability: [0.05, 0.3], ms: [500, 4_000] },
+  'services-5xx': { probability: [0.1, 0.8], ms: [500, 4_000] },
+  'services-lose-answer': { probability: [0.1, 0.5], ms: [500, 4_000] },
+  'http-5xx': { probability: [0.1, 0.5], ms: [300, 3_000] },
+  kill: { probability: [0.02, 0.2], ms: [1_000, 6_000] },
+  'stream-late': { probability: [0.3, 0.8], ms: [1_000, 6_000] },
+  'stream-fail': { probability: [0.1, 0.5], ms: [1_000, 5_000] },
+  'stream-twice': { probability: [0.1, 0.6], ms: [1_000, 6_000] },
+  'lost-disconnect': { probability: [0.5, 1], ms: [1_000, 8_000] },
+};
+
+function faultsOf(random: Random, length: number): FaultWindow[] {
+  const windows: FaultWindow[] = [];
+  const [from, last] = [1_000, length - 500];
+  for (const fault of faultNames) {
+    const shape = WINDOWS[fault];
+    if (!shape) continue;
+    for (let count = random.int(0, 3); count > 0; count -= 1) {
+      const start = random.between(from, last);
+      windows.push({
+        fault,
+        from: Math.round(start),
+        to: Math.round(Math.min(last, start + random.between(...shape.ms))),
+        probability: random.between(...shape.probability),
+      });
+    }
+  }
+  const moments = (fault: Fault, count: number): void => {
+    for (; count > 0; count -= 1) {
+      const at = Math.round(random.between(from, last));
+      windows.push({ fault, from: at, to: at, probability: 1 });
+    }
+  };
+  moments('redrive', random.int(2, 8));
+  if (random.chance(0.5)) moments('restart', 1);
+  return windows.toSorted((a, b) => a.from - b.from);
+}
+
+/** How long the faults of a round last, in milliseconds. */
+export const ROUND_MS = 25_000;
+
+/**
+ * What happens in a round. The first round of a seed has a quiet twin: with `faults: false` the same operations run with
+ * nothing going wrong but the clients' own connections.
+ */
+export function planOf(seed: number, round: number, { faults = true, rooms = 5, length = ROUND_MS } = {}): Plan {
+  const random = randomOf(seed).fork(`round ${round}`);
+  const names = Array.from({ length: rooms }, (_, index) => `s${seed}r${round}-room${index}`);
+  return {
+    seed,
+    round,
+    length,
+    skew: faults ? 4_000 : 0,
+    rooms: names.map((name, index) => roomOf(random.fork(name), name, length, index === 0 && round % 3 === 2)),
+    faults: faults ? faultsOf(random.fork('faults'), length) : [],
+  };
+}

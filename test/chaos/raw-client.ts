@@ -1,0 +1,287 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import * as v from 'valibot';
+import { WebSocket } from 'ws';
+import type { Way } from '../client/faults.ts';
+import { SOCKET_HEADER } from './functions.ts';
+import type { Operation, Recorder } from './history.ts';
+import type { ClientPlan } from './plan.ts';
+import type { Random } from './random.ts';
+import type { Tokens } from './tokens.ts';
+
+/*
+ * A client of the WebSocket API without the SDK, in one room: it comes back when its socket is lost, and sends again, under the
+ * same client message id, what may not have been stored. It records every frame.
+ */
+
+/** A function may take ten seconds, and as long again to start; then there is a reply, or a refusal by the gateway. */
+export const FRAME_LIMIT_MS = 30_000;
+const OPEN_MS = 25_000;
+const PING_MS = 5_000;
+/** A socket on which nothing has come for so long after a ping is taken for dead. */
+const SILENT_MS = 15_000;
+
+const frameSchema = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.looseObject({
+    type: v.optional(v.string()),
+    request_id: v.optional(v.nullable(v.string())),
+    room_id: v.optional(v.string()),
+    ok: v.optional(v.boolean()),
+    data: v.optional(v.unknown()),
+    error: v.optional(v.object({ code: v.string() })),
+  }),
+);
+type Frame = v.InferOutput<typeof frameSchema>;
+const messageSchema = v.object({ message_id: v.string(), client_message_id: v.string(), sender_id: v.string() });
+const aboutParticipant = v.object({ participant_id: v.string() });
+
+export interface RoomClient {
+  join(): void;
+  leave(): void;
+  send(count: number): void;
+  cut(): void;
+  freeze(): void;
+  slow(ms: number): void;
+  /** Brings back what was frozen. */
+  thaw(): void;
+  /** Ends the client, and its socket. */
+  stop(): Promise<void>;
+}
+
+export interface ClientContext {
+  readonly plan: ClientPlan;
+  /** The name of the room in the history, and its id. */
+  readonly room: string;
+  readonly roomId: string;
+  readonly recorder: Recorder;
+  readonly way: Way;
+  readonly tokens: Tokens;
+  readonly random: Random;
+}
+
+const UNKNOWN = new Set(['internal', 'try_again', 'gateway', 'no_reply', 'lost']);
+/** A new token on a new socket helps. */
+const isExpired = (code: string | undefined): boolean => code === 'token_expired';
+
+interface Answer {
+  readonly ok: boolean;
+  readonly code?: string | undefined;
+  readonly data?: unknown;
+}
+
+export function rawClient({ plan, room, roomId, recorder, way, tokens, random }: ClientContext): RoomClient {
+  const { name: client, user } = plan;
+  const about = { client, user, via: 'raw', room } as const;
+  let wanted = false;
+  let stopped = false;
+  let frozen = false;
+  let sockets = 0;
+  let requests = 0;
+  let messages = 0;
+  let current: { readonly socket: WebSocket; readonly name: string; joined: boolean } | undefined;
+  let running: Promise<void> | undefined;
+  const pending = new Map<string, (answer: Answer) => void>();
+  const unsure: string[] = [];
+
+  function request(action: string, fields: object): Promise<Answer> {
+    const on = current;
+    if (!on) return Promise.resolve({ ok: false, code: 'lost' });
+    requests += 1;
+    const request_id = `${client}:${requests}`;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => settle({ ok: false, code: frozen ? 'lost' : 'no_reply' }), FRAME_LIMIT_MS - 1_000);
+      const settle = (answer: Answer): void => {
+        clearTimeout(timer);
+        pending.delete(request_id);
+        resolve(answer);
+      };
+      pending.set(request_id, settle);
+      on.socket.send(JSON.stringify({ action, request_id, ...fields }));
+    });
+  }
+
+  const begin = (kind: Operation['kind'], key?: string): Operation =>
+    recorder.begin({ kind, user, client, room, limit: FRAME_LIMIT_MS, ...(key !== undefined && { key }) });
+
+  function settle(operation: Operation, { ok, code, data }: Answer): void {
+    const message = v.safeParse(messageSchema, data);
+    recorder.settle(operation, {
+      outcome: ok ? 'ok' : code === undefined || UNKNOWN.has(code) ? 'unknown' : 'fail',
+      ...(code !== undefined && { code }),
+      ...(ok && operation.kind === 'send' && message.success && { message_id: message.output.message_id }),
+    });
+  }
+
+  /** This socket gives no more events of the room. */
+  function outOfRoom(type: 'lost' | 'closed', reason?: string): void {
+    if (!current?.joined) return;
+    current.joined = false;
+    recorder.saw({ ...about, type, stream: current.name, socket: current.name, ...(reason && { reason }) });
+  }
+
+  function onEvent({ type = '', data }: Frame, name: string): void {
+    const message = v.safeParse(messageSchema, data);
+    const participant = v.safeParse(aboutParticipant, data);
+    recorder.saw({
+      ...about,
+      type,
+      stream: name,
+      socket: name,
+      ...(type === 'message' &&
+        message.success && {
+          message_id: message.output.message_id,
+          key: message.output.client_message_id,
+          sender: message.output.sender_id,
+        }),
+      ...(participant.success && { participant: participant.output.participant_id }),
+    });
+    const removed = type === 'participant_removed' && participant.success && participant.output.participant_id === user;
+    if (removed || type === 'room_ended') {
+      wanted = false;
+      outOfRoom('closed', removed ? 'removed' : 'room_ended');
+    }
+  }
+
+  function onFrame(text: string, name: string): void {
+    const frame = v.parse(frameSchema, text);
+    if (frame.type !== undefined && frame.type !== 'reply') {
+      onEvent(frame, name);
+      return;
+    }
+    const settleOne = pending.get(frame.request_id ?? '');
+    const code = frame.error?.code;
+    if (settleOne) settleOne({ ok: frame.ok === true, code, data: frame.data });
+    // API Gateway's own refusals do not say which frame they are about.
+    else if (frame.type === undefined) for (const each of [...pending.values()]) each({ ok: false, code: 'gateway' });
+    if (isExpired(code)) current?.socket.close();
+  }
+
+  /** Opens a socket. Undefined where that fails. */
+  async function open(): Promise<{ socket: WebSocket; name: string; closed: Promise<void> } | undefined> {
+    sockets += 1;
+    const name = `${client}/${sockets}`;
+    const token = await tokens.get().catch(() => undefined);
+    if (token === undefined) return undefined;
+    const socket = new WebSocket(way.url, ['rooms.v1', `bearer.${token}`], {
+      headers: { [SOCKET_HEADER]: name },
+      handshakeTimeout: OPEN_MS,
+    });
+    socket.on('error', () => {});
+    const closed = new Promise<void>((resolve) => socket.on('close', () => resolve()));
+    const opened = await new Promise<boolean>((resolve) => {
+      socket.on('open', () => resolve(true));
+      void closed.then(() => resolve(false));
+    });
+    if (!opened) return undefined;
+    return { socket, name, closed };
+  }
+
+  async function joinOnce(): Promise<void> {
+    const on = current;
+    if (!on || !wanted) return;
+    const operation = begin('join');
+    const answer = await request('join', { room_id: roomId });
+    settle(operation, answer);
+    if (answer.ok && current === on && wanted) {
+      if (!on.joined) recorder.saw({ ...about, type: 'joined', stream: on.name, socket: on.name });
+      on.joined = true;
+      for (const key of unsure.splice(0)) void sendOne(key);
+      return;
+    }
+    const { code = '' } = answer;
+    if (['not_a_participant', 'room_ended', 'room_not_found'].includes(code)) {
+      wanted = false;
+      if (current === on) outOfRoom('closed', code);
+    }
+  }
+
+  async function sendOne(key: string): Promise<void> {
+    const operation = begin('send', key);
+    const answer = await request('message', { room_id: roomId, client_message_id: key, text: key });
+    settle(operation, answer);
+    if (operation.outcome === 'unknown' && unsure.length < 5) unsure.push(key);
+  }
+
+  async function beOnline(): Promise<void> {
+    while (wanted && !stopped) {
+      const opened = await open();
+      if (!opened) {
+        await sleep(random.between(300, 1_500));
+        continue;
+      }
+      const { socket, name, closed } = opened;
+      if (stopped) return socket.terminate();
+      current = { socket, name, joined: false };
+      let received = recorder.now();
+      socket.on('message', (data) => {
+        received = recorder.now();
+        onFrame(String(data), name);
+      });
+      const pinger = setInterval(() => {
+        if (recorder.now() - received > SILENT_MS) socket.terminate();
+        else if (!frozen) void request('ping', {});
+      }, PING_MS);
+      void closed.then(() => {
+        clearInterval(pinger);
+        outOfRoom('lost');
+        current = undefined;
+        frozen = false;
+        for (const each of [...pending.values()]) each({ ok: false, code: 'lost' });
+      });
+      while (current?.socket === socket && wanted && !current.joined) {
+        await joinOnce();
+        if (current?.socket === socket && wanted && !current.joined) await sleep(random.between(300, 1_200));
+      }
+      if (!wanted) socket.close();
+      await closed;
+      if (wanted && !stopped) await sleep(random.between(100, 1_500));
+    }
+  }
+
+  return {
+    join() {
+      wanted = true;
+      if (current?.joined) void joinOnce();
+      running ??= beOnline().finally(() => {
+        running = undefined;
+      });
+    },
+    leave() {
+      wanted = false;
+      const on = current;
+      if (!on) return;
+      outOfRoom('lost', 'left');
+      const operation = begin('leave');
+      void request('leave', { room_id: roomId }).then((answer) => {
+        settle(operation, answer);
+        on.socket.close();
+      });
+    },
+    send(count) {
+      if (!current?.joined) return;
+      for (let sent = 0; sent < count; sent += 1) {
+        messages += 1;
+        void sendOne(`${client}-m${messages}`);
+      }
+    },
+    cut: () => way.cut(),
+    freeze() {
+      if (!current) return;
+      frozen = true;
+      outOfRoom('lost', 'frozen');
+      way.freeze();
+    },
+    slow: (ms) => way.stall(ms),
+    thaw() {
+      if (frozen) way.cut();
+    },
+    async stop() {
+      stopped = true;
+      wanted = false;
+      current?.socket.terminate();
+      await running;
+      await way.close();
+    },
+  };
+}

@@ -1,0 +1,183 @@
+import { WebSocket } from 'ws';
+import { type Connection, type LiveRoom, type Message, RoomsApiError, RoomsClient } from '../../client/src/index.ts';
+import { SOCKET_HEADER } from './functions.ts';
+import type { Operation } from './history.ts';
+import type { ClientContext, RoomClient } from './raw-client.ts';
+
+/** The client SDK with its own time limits: an HTTP call takes four tries of 15 seconds, and up to 20 seconds between them. */
+export const SDK_HTTP_LIMIT_MS = 4 * 15_000 + 3 * 20_000 + 5_000;
+/** What waits for an outage to end goes on as long as the faults do. */
+export const SDK_LIVE_LIMIT_MS = 150_000;
+
+/** Codes with which the service says that nothing was done, and nothing will be. */
+const REFUSALS = new Set([
+  'not_a_participant',
+  'not_an_admin',
+  'room_not_found',
+  'room_not_started',
+  'room_ended',
+  'participant_not_found',
+  'last_admin',
+  'invalid_request',
+]);
+
+/** What a failure of the SDK says about the call. */
+export function outcomeOf(error: unknown): Pick<Operation, 'outcome' | 'code'> {
+  const code = error instanceof RoomsApiError ? error.code : error instanceof Error ? error.name : String(error);
+  return { outcome: REFUSALS.has(code) ? 'fail' : 'unknown', code };
+}
+
+/** A client of the SDK, in one room. */
+export function sdkClient(
+  { plan, room, roomId, recorder, way, tokens }: ClientContext,
+  url: string,
+): RoomClient & { readonly api: RoomsClient } {
+  const { name: client, user } = plan;
+  const facts = { client, user, via: 'sdk', room } as const;
+  let sockets = 0;
+  let streams = 0;
+  let messages = 0;
+  let socket = '';
+  let connection: Connection | undefined;
+  let live: LiveRoom | undefined;
+  /** The stream of the joined room; undefined while it is not joined. */
+  let stream: string | undefined;
+  /** Whether messages come from the socket, and not from history. */
+  let streaming = false;
+  let frozen = false;
+
+  class NamedWebSocket extends WebSocket {
+    constructor(address: string, protocols: string[]) {
+      sockets += 1;
+      const name = `${client}/${sockets}`;
+      super(address, protocols, { headers: { [SOCKET_HEADER]: name } });
+      this.addEventListener('open', () => {
+        socket = name;
+      });
+    }
+  }
+  const api = new RoomsClient({
+    url,
+    wsUrl: way.url,
+    token: ({ refresh }) => tokens.get(refresh),
+    WebSocket: NamedWebSocket,
+  });
+
+  function joined(): void {
+    streams += 1;
+    stream = `${client}#${streams}`;
+    recorder.saw({ ...facts, type: 'joined', stream, socket });
+  }
+
+  function lost(reason: string): void {
+    if (stream !== undefined) recorder.saw({ ...facts, type: 'lost', stream, socket, reason });
+    stream = undefined;
+    streaming = false;
+  }
+
+  function watch(watched: LiveRoom): void {
+    const onMessage = ({ message_id, client_message_id: key, sender_id: sender }: Message): void =>
+      recorder.saw({
+        ...facts,
+        type: 'message',
+        message_id,
+        key,
+        sender,
+        socket,
+        // The SDK may give an application its own message as soon as it is acknowledged.
+        ...(streaming && stream !== undefined && sender !== user && { stream }),
+      });
+    watched.on('message', onMessage);
+    const about = (type: string, participant?: string): void =>
+      recorder.saw({ ...facts, type, socket, ...(participant !== undefined && { participant }) });
+    watched.on('peer_joined', ({ participant_id }) => about('peer_joined', participant_id));
+    watched.on('peer_left', ({ participant_id }) => about('peer_left', participant_id));
+    watched.on('participant_added', ({ participant_id }) => about('participant_added', participant_id));
+    watched.on('participant_removed', ({ participant_id }) => about('participant_removed', participant_id));
+    watched.on('room_updated', () => about('room_updated'));
+    watched.on('room_started', () => about('room_started'));
+    watched.on('room_ended', () => about('room_ended'));
+    watched.on('rejoined', () => {
+      joined();
+      streaming = true;
+    });
+    watched.on('closed', ({ reason, error }) => {
+      live = undefined;
+      stream = undefined;
+      streaming = false;
+      const incomplete = reason === 'room_ended' && error !== undefined && error.code !== 'room_ended';
+      recorder.saw({ ...facts, type: 'closed', reason: incomplete ? 'room_ended, incomplete' : reason });
+    });
+  }
+
+  async function join(): Promise<void> {
+    if (live) return;
+    const operation = recorder.begin({ kind: 'join', user, client, room, limit: SDK_LIVE_LIMIT_MS });
+    try {
+      const connected = await api.connect();
+      if (connected !== connection) {
+        connection = connected;
+        connected.on('reconnecting', () => lost('reconnecting'));
+      }
+      const entered = await connected.join(roomId);
+      recorder.settle(operation, { outcome: 'ok' });
+      // Two joins under way are given the same room.
+      if (live === entered) return;
+      live = entered;
+      watch(entered);
+      joined();
+      const first = stream;
+      // Messages that came while it joined are given out first, in the order of history.
+      setTimeout(() => {
+        if (stream === first) streaming = true;
+      }, 50);
+    } catch (error) {
+      recorder.settle(operation, outcomeOf(error));
+    }
+  }
+
+  async function send(): Promise<void> {
+    if (!live) return;
+    messages += 1;
+    const key = `${client}-m${messages}`;
+    const operation = recorder.begin({ kind: 'send', user, client, room, key, limit: SDK_LIVE_LIMIT_MS });
+    try {
+      const { message_id } = await live.send({ text: key, client_message_id: key });
+      recorder.settle(operation, { outcome: 'ok', message_id });
+    } catch (error) {
+      recorder.settle(operation, outcomeOf(error));
+    }
+  }
+
+  return {
+    api,
+    join: () => void join(),
+    leave() {
+      if (!live) return;
+      const operation = recorder.begin({ kind: 'leave', user, client, room, limit: SDK_LIVE_LIMIT_MS });
+      live.leave().then(
+        () => recorder.settle(operation, { outcome: 'ok' }),
+        (error: unknown) => recorder.settle(operation, outcomeOf(error)),
+      );
+    },
+    send(count) {
+      for (let sent = 0; sent < count; sent += 1) void send();
+    },
+    cut: () => way.cut(),
+    freeze() {
+      if (way.open() === 0) return;
+      frozen = true;
+      lost('frozen');
+      way.freeze();
+    },
+    slow: (ms) => way.stall(ms),
+    thaw() {
+      if (frozen) way.cut();
+      frozen = false;
+    },
+    async stop() {
+      connection?.close();
+      await way.close();
+    },
+  };
+}

@@ -1,0 +1,98 @@
+import type { Faults } from './faults.ts';
+import { PASS, type Passing, type Reply, type Verdict } from './proxy.ts';
+
+/*
+ * How AWS's services fail, word for word as they do: so the SDK's own retries and parsing are part of what is tested.
+ */
+
+const DYNAMODB = 'com.amazonaws.dynamodb.v20120810#';
+
+const dynamodbError = (name: string, status: number, more: object = {}): Reply => ({
+  status,
+  headers: { 'content-type': 'application/x-amz-json-1.0' },
+  body: JSON.stringify({ __type: `${DYNAMODB}${name}`, message: `${name}, injected`, ...more }),
+});
+
+/** DynamoDB answers writes to an item that a transaction holds with this; a transaction learns which of its items it is. */
+function conflict(action: string, body: Buffer): Reply | undefined {
+  if (action === 'TransactWriteItems') {
+    const { TransactItems }: { TransactItems?: readonly unknown[] } = JSON.parse(body.toString());
+    const codes = (TransactItems ?? []).map((_, index) => (index === 0 ? 'TransactionConflict' : 'None'));
+    return dynamodbError('TransactionCanceledException', 400, {
+      Message: `Transaction cancelled, please refer cancellation reasons for specific reasons [${codes.join(', ')}]`,
+      CancellationReasons: codes.map((Code) => ({ Code })),
+    });
+  }
+  if (['UpdateItem', 'PutItem', 'DeleteItem'].includes(action))
+    return dynamodbError('TransactionConflictException', 400);
+  return undefined;
+}
+
+/** What becomes of a request to DynamoDB. */
+export function onDynamoDb(faults: Faults, { headers, body }: Passing): Verdict {
+  const action = String(headers['x-amz-target']).split('.')[1] ?? '';
+  if (faults.hits('dynamodb-refuse', action)) return { kind: 'hang up' };
+  if (faults.hits('dynamodb-lose-answer', action)) return { kind: 'lose' };
+  if (faults.hits('dynamodb-5xx', action)) return { kind: 'answer', reply: dynamodbError('InternalServerError', 500) };
+  if (faults.hits('dynamodb-throttle', action))
+    return { kind: 'answer', reply: dynamodbError('ThrottlingException', 400) };
+  const reply = conflict(action, body);
+  if (reply && faults.hits('dynamodb-conflict', action)) return { kind: 'answer', reply };
+  if (faults.hits('dynamodb-slow', action)) return { kind: 'pass', answerAfterMs: faults.random.between(50, 2_600) };
+  return PASS;
+}
+
+const managementError = (status: number, name: string): Verdict => ({
+  kind: 'answer',
+  reply: {
+    status,
+    headers: { 'content-type': 'application/json', 'x-amzn-errortype': name },
+    body: JSON.stringify({ message: name }),
+  },
+});
+
+/** What becomes of a request to the connection management endpoint of the WebSocket API. */
+export function onManagement(faults: Faults, { method, path }: Passing): Verdict {
+  const what = `${method} ${path.split('/').at(-1)}`;
+  const isPost = method === 'POST';
+  if (isPost && faults.hits('post-throttle', what)) return managementError(429, 'LimitExceededException');
+  if (method === 'DELETE' && faults.hits('close-throttle', what)) return managementError(429, 'LimitExceededException');
+  if (faults.hits('post-5xx', what))
+    return faults.random.chance(0.3) ? { kind: 'hang up' } : managementError(500, 'InternalServerException');
+  if (isPost && faults.hits('post-lose-answer', what)) return { kind: 'lose' };
+  if (isPost && faults.hits('post-slow', what)) {
+    const ms = faults.random.between(100, 4_000);
+    return faults.random.chance(0.5) ? { kind: 'pass', afterMs: ms } : { kind: 'pass', answerAfterMs: ms };
+  }
+  return PASS;
+}
+
+/** What becomes of a request to SQS, EventBridge, EventBridge Scheduler or Lambda. */
+export function onServices(faults: Faults, { method, path, headers }: Passing): Verdict {
+  const what = String(headers['x-amz-target'] ?? `${method} ${path.split('?')[0]}`);
+  if (faults.hits('services-5xx', what))
+    return faults.random.chance(0.3)
+      ? { kind: 'hang up' }
+      : {
+          kind: 'answer',
+          reply: {
+            status: 500,
+            headers: { 'content-type': 'application/json', 'x-amzn-errortype': 'InternalServerException' },
+            body: '{"__type":"InternalServerException","message":"injected"}',
+          },
+        };
+  return faults.hits('services-lose-answer', what) ? { kind: 'lose' } : PASS;
+}
+
+/** What becomes of a request of a client to the HTTP API. */
+export function onHttpApi(faults: Faults, { method, path }: Passing): Verdict {
+  if (!faults.hits('http-5xx', `${method} ${path}`)) return PASS;
+  const status = faults.random.pick([502, 503, 504]);
+  const reply: Reply = {
+    status,
+    headers: { 'content-type': 'application/json' },
+    body: '{"message":"Service Unavailable"}',
+  };
+  // A 504 comes after the function has been invoked; the others come before, as a rule.
+  return status === 504 || faults.random.chance(0.2) ? { kind: 'lose', reply } : { kind: 'answer', reply };
+}

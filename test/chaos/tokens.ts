@@ -1,0 +1,25 @@
+import { requestToken } from '../../local/iams.ts';
+
+/** Gives a user's access tokens. */
+export interface Tokens {
+  /** A token that is good for some seconds more; `refresh` asks for a new one in any case. */
+  get(refresh?: boolean): Promise<string>;
+}
+
+/** Tokens that are kept until shortly before they expire, as an application does. */
+export function tokensOf(issuer: string, user: string, seconds: number): Tokens {
+  let kept: { readonly token: Promise<string>; readonly until: number } | undefined;
+  return {
+    get(refresh = false) {
+      const now = Date.now();
+      if (refresh || !kept || kept.until < now + 2_000) {
+        const exp = Math.floor(now / 1_000) + seconds;
+        kept = { token: requestToken(issuer, user, { exp }), until: exp * 1_000 };
+        kept.token.catch(() => {
+          kept = undefined;
+        });
+      }
+      return kept.token;
+    },
+  };
+}
