@@ -146,14 +146,14 @@ function roomOf(random: Random, name: string, length: number, crowd: boolean): R
     } else if (what === 'add' || what === 'grant' || what === 'revoke') step(at, actor, { do: what, target });
     else if (what === 'rename') step(at, actor, { do: 'rename' });
     else if (what === 'move-end')
-      step(at, actor, { do: 'move-end', in: random.chance(0.3) ? null : random.pick([5_000, 12_000, 3_600_000]) });
+      step(at, actor, { do: 'move-end', in: random.chance(0.3) ? null : random.pick([8_000, 15_000, 3_600_000, 3_600_000]) });
     else if (what === 'leave') {
       step(at, who, { do: 'leave' });
       step(at + random.between(300, 4_000), who, { do: 'join' });
     } else step(at, who, { do: what });
   }
-  const ends = random.chance(0.4);
-  if (ends) step(random.between(length * 0.5, length * 0.95), 0, { do: 'end', in: random.pick([0, 0, 1, 3]) });
+  const ends = random.chance(0.35);
+  if (ends) step(random.between(length * 0.6, length * 0.95), 0, { do: 'end', in: random.pick([0, 0, 1, 3]) });
   return {
     name,
     createdAt,
@@ -213,18 +213,18 @@ function faultsOf(random: Random, length: number): FaultWindow[] {
     }
   };
   moments('redrive', random.int(2, 8));
-  if (random.chance(0.5)) moments('restart', 1);
+  if (random.chance(0.25)) moments('restart', 1);
   return windows.toSorted((a, b) => a.from - b.from);
 }
 
 /** How long the faults of a round last, in milliseconds. */
-export const ROUND_MS = 25_000;
+export const ROUND_MS = 40_000;
 
 /**
  * What happens in a round. The first round of a seed has a quiet twin: with `faults: false` the same operations run with
  * nothing going wrong but the clients' own connections.
  */
-export function planOf(seed: number, round: number, { faults = true, rooms = 5, length = ROUND_MS } = {}): Plan {
+export function planOf(seed: number, round: number, { faults = true, rooms = 4, length = ROUND_MS } = {}): Plan {
   const random = randomOf(seed).fork(`round ${round}`);
   const names = Array.from({ length: rooms }, (_, index) => `s${seed}r${round}-room${index}`);
   return {

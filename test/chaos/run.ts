@@ -201,7 +201,16 @@ async function run({ seed, minutes, rounds, round: only, quiet, keep, out }: Opt
   const totals = { rounds: 0, operations: 0, observations: 0, faults: 0 };
   const hits: Record<string, number> = {};
   const elapsed = (): number => (performance.now() - started) / 60_000;
+  /** Loads the functions: a cold start of everything at once would be most of the first round. */
+  async function warmUp(): Promise<void> {
+    const plan = planOf(seed, -1, { faults: false, rooms: 1, length: 6_000 });
+    const record = recorder({ seed, round: -1, skew: 0 });
+    await runRound(plan, world, faultsOf([], random, record.now), record, random.fork('warm-up'));
+    progress('The functions are loaded');
+  }
+
   try {
+    await warmUp();
     for (let round = only ?? 0; ; round += 1) {
       const over =
         only !== undefined

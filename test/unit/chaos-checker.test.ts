@@ -1,0 +1,457 @@
+import { expect, test } from 'vitest';
+import { BOUNDS, check, type Property, propertyNames } from '../chaos/checker.ts';
+import type { FinalRoom, History, Observation, Operation, Sample } from '../chaos/history.ts';
+
+/*
+ * Hand-made histories of one room: alice is its admin, and bob and carol are in it. Times are milliseconds of the round.
+ */
+
+const room = 'room';
+const END = 200_000;
+
+interface Parts {
+  readonly operations?: readonly Partial<Operation>[];
+  readonly observations?: readonly Partial<Observation>[];
+  readonly samples?: readonly Sample[];
+  readonly final?: Partial<FinalRoom>;
+  readonly skew?: number;
+}
+
+function history({ operations = [], observations = [], samples = [], final = {}, skew = 0 }: Parts): History {
+  const members = ['alice', 'bob', 'carol'];
+  const seen = observations.map((each): Observation => {
+    const user = each.user ?? 'bob';
+    const via = each.via ?? 'raw';
+    const live = via === 'raw' || each.type !== 'message';
+    return {
+      at: 0,
+      user,
+      client: user,
+      via,
+      room,
+      type: 'message',
+      ...(live && { stream: `${user}/1` }),
+      socket: `${user}/1`,
+      ...each,
+    };
+  });
+  const isOut = ({ type }: Observation) => type === 'lost' || type === 'closed';
+  const here = members.filter((user) => {
+    const own = seen.filter((each) => each.user === user && (each.type === 'joined' || isOut(each)));
+    return own.at(-1)?.type === 'joined';
+  });
+  return {
+    seed: 1,
+    round: 0,
+    epoch: 0,
+    calm: 100_000,
+    skew,
+    operations: operations.map((each, id): Operation => {
+      const { outcome = 'ok', invoked = 0 } = each;
+      return {
+        id,
+        kind: 'send',
+        user: 'alice',
+        client: 'alice',
+        room,
+        limit: 30_000,
+        ...(outcome !== 'pending' && { settled: invoked + 10 }),
+        ...each,
+        invoked,
+        outcome,
+      };
+    }),
+    observations: seen,
+    samples: [...samples],
+    final: {
+      at: END,
+      rooms: {
+        [room]: {
+          starts: 0,
+          ends: null,
+          read: END,
+          status: 'started',
+          participants: members.map((user) => ({ user, admin: user === 'alice', online: here.includes(user) })),
+          messages: [],
+          schedules: {},
+          sockets: here.map((user) => `${user}/1`),
+          ...final,
+        },
+      },
+    },
+  };
+}
+
+const send = (n: number, invoked: number, more: Partial<Operation> = {}): Partial<Operation> => ({
+  kind: 'send',
+  key: `k${n}`,
+  message_id: `m${n}`,
+  invoked,
+  ...more,
+});
+const stored = (...numbers: readonly number[]): FinalRoom['messages'] =>
+  numbers.map((n) => ({ message_id: `m${n}`, sender: 'alice', key: `k${n}`, sent: 0 }));
+const joined = (user: string, at: number, more: Partial<Observation> = {}): Partial<Observation> => ({
+  type: 'joined',
+  user,
+  at,
+  ...more,
+});
+const got = (user: string, n: number, at: number, more: Partial<Observation> = {}): Partial<Observation> => ({
+  user,
+  at,
+  message_id: `m${n}`,
+  key: `k${n}`,
+  sender: 'alice',
+  ...more,
+});
+const sample = (at: number, sockets: readonly string[], admins: readonly string[] = ['alice']): Sample => ({
+  at,
+  until: at,
+  rooms: { [room]: { admins: [...admins], sockets: [...sockets] } },
+});
+const ended = { ends: 50_000, status: 'ended' as const };
+const end: Partial<Operation> = { kind: 'end', invoked: 50_000, ends: 50_000 };
+const remove: Partial<Operation> = { kind: 'remove', target: 'bob', invoked: 1_000 };
+const withoutBob = ['alice', 'carol'].map((user) => ({ user, admin: user === 'alice', online: false }));
+const samplesOf = (sockets: readonly string[]): Sample[] =>
+  Array.from({ length: 30 }, (_, n) => sample(1_000 + n * 1_000, sockets));
+
+/** A history that keeps the promise, and one that breaks it. */
+const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
+  [
+    'stored',
+    'an acknowledged message is stored',
+    { operations: [send(1, 0)], final: { messages: stored(1) } },
+    { operations: [send(1, 0)] },
+  ],
+  [
+    'stored',
+    'a message that is sent again is stored once',
+    {
+      operations: [send(1, 0, { outcome: 'unknown', message_id: undefined }), send(1, 100)],
+      final: { messages: stored(1) },
+    },
+    {
+      operations: [send(1, 0, { outcome: 'unknown', message_id: undefined }), send(1, 100)],
+      final: { messages: [...stored(1), { message_id: 'm9', sender: 'alice', key: 'k1', sent: 0 }] },
+    },
+  ],
+  [
+    'genuine',
+    'a message that was refused is not stored',
+    {
+      operations: [send(1, 0, { outcome: 'unknown', message_id: undefined })],
+      final: { messages: stored(1) },
+    },
+    {
+      operations: [send(1, 0, { outcome: 'fail', code: 'room_ended', message_id: undefined })],
+      final: { messages: stored(1) },
+    },
+  ],
+  [
+    'genuine',
+    'a message that arrives was sent',
+    { operations: [send(1, 10)], observations: [joined('bob', 0), got('bob', 1, 30)], final: { messages: stored(1) } },
+    { observations: [joined('bob', 0), got('bob', 1, 30)], final: { messages: [] } },
+  ],
+  [
+    'once',
+    'the SDK gives a message once, also after an outage',
+    {
+      operations: [send(1, 10)],
+      observations: [
+        joined('bob', 0, { via: 'sdk' }),
+        got('bob', 1, 30, { via: 'sdk' }),
+        { type: 'closed', user: 'bob', via: 'sdk', at: 40, reason: 'left' },
+        joined('bob', 50, { via: 'sdk' }),
+        got('bob', 1, 60, { via: 'sdk' }),
+      ],
+      final: { messages: stored(1) },
+    },
+    {
+      operations: [send(1, 10)],
+      observations: [
+        joined('bob', 0, { via: 'sdk' }),
+        got('bob', 1, 30, { via: 'sdk' }),
+        got('bob', 1, 60, { via: 'sdk' }),
+      ],
+      final: { messages: stored(1) },
+    },
+  ],
+  [
+    'complete',
+    'a connection that stays gets every message',
+    {
+      operations: [send(1, 10)],
+      observations: [joined('bob', 0), got('bob', 1, 30), got('bob', 1, 40)],
+      final: { messages: stored(1) },
+    },
+    { operations: [send(1, 10)], observations: [joined('bob', 0)], final: { messages: stored(1) } },
+  ],
+  [
+    'complete',
+    'a connection that is lost has missed nothing in between',
+    {
+      operations: [send(1, 10), send(2, 100)],
+      observations: [joined('bob', 0), got('bob', 1, 30), { type: 'lost', at: 50 }],
+      final: { messages: stored(1, 2) },
+    },
+    {
+      operations: [send(1, 10), send(2, 100)],
+      observations: [joined('bob', 0), got('bob', 2, 130), { type: 'lost', at: 150 }],
+      final: { messages: stored(1, 2) },
+    },
+  ],
+  [
+    'complete',
+    'the order of another connection tells of a gap',
+    {
+      operations: [send(1, 10), send(2, 15)],
+      observations: [
+        joined('bob', 0),
+        joined('carol', 0),
+        got('carol', 2, 30, {}),
+        got('carol', 1, 31),
+        got('bob', 2, 30),
+        { type: 'lost', at: 50 },
+      ],
+      final: { messages: stored(1, 2) },
+    },
+    {
+      operations: [send(1, 10), send(2, 15)],
+      observations: [
+        joined('bob', 0),
+        joined('carol', 0),
+        got('carol', 2, 30),
+        got('carol', 1, 31),
+        got('bob', 1, 30),
+        { type: 'lost', at: 50 },
+      ],
+      final: { messages: stored(1, 2) },
+    },
+  ],
+  [
+    'complete',
+    'the SDK makes up for what an outage has missed',
+    {
+      operations: [send(1, 10)],
+      observations: [
+        joined('bob', 0, { via: 'sdk' }),
+        { type: 'lost', via: 'sdk', at: 5 },
+        got('bob', 1, 100, { via: 'sdk' }),
+        joined('bob', 101, { via: 'sdk', stream: 'bob#2' }),
+      ],
+      final: { messages: stored(1) },
+    },
+    {
+      operations: [send(1, 10)],
+      observations: [
+        joined('bob', 0, { via: 'sdk' }),
+        { type: 'lost', via: 'sdk', at: 5 },
+        joined('bob', 101, { via: 'sdk', stream: 'bob#2' }),
+      ],
+      final: { messages: stored(1) },
+    },
+  ],
+  [
+    'order',
+    'two connections see one order',
+    {
+      operations: [send(1, 10), send(2, 10)],
+      observations: [
+        joined('bob', 0),
+        joined('carol', 0),
+        ...['bob', 'carol'].flatMap((user) => [got(user, 2, 30), got(user, 1, 31)]),
+      ],
+      final: { messages: stored(1, 2) },
+    },
+    {
+      operations: [send(1, 10), send(2, 10)],
+      observations: [
+        joined('bob', 0),
+        joined('carol', 0),
+        got('bob', 2, 30),
+        got('bob', 1, 31),
+        got('carol', 1, 30),
+        got('carol', 2, 31),
+      ],
+      final: { messages: stored(1, 2) },
+    },
+  ],
+  [
+    'order',
+    'what was acknowledged before another was sent comes before it',
+    {
+      operations: [send(1, 10), send(2, 30)],
+      observations: [joined('bob', 0), got('bob', 1, 50), got('bob', 2, 51)],
+      final: { messages: stored(1, 2) },
+    },
+    {
+      operations: [send(1, 10), send(2, 30)],
+      observations: [joined('bob', 0), got('bob', 2, 50), got('bob', 1, 51)],
+      final: { messages: stored(1, 2) },
+    },
+  ],
+  [
+    'removal',
+    'a removed user hears nothing',
+    {
+      operations: [remove],
+      observations: [joined('bob', 0), { type: 'room_updated', at: 5_000 }, { type: 'lost', at: 5_001 }],
+      final: { participants: withoutBob },
+    },
+    {
+      operations: [remove],
+      observations: [
+        joined('bob', 0),
+        { type: 'room_updated', at: 1_010 + BOUNDS.removal + 1 },
+        { type: 'lost', at: 20_000 },
+      ],
+      final: { participants: withoutBob },
+    },
+  ],
+  [
+    'removal',
+    'a removed user sends nothing, until they are added again',
+    {
+      operations: [remove, { kind: 'add', target: 'bob', invoked: 5_000 }, send(1, 6_000, { user: 'bob' })],
+      final: { messages: [{ message_id: 'm1', sender: 'bob', key: 'k1', sent: 0 }] },
+    },
+    {
+      operations: [remove, send(1, 2_000, { user: 'bob' })],
+      final: { messages: [{ message_id: 'm1', sender: 'bob', key: 'k1', sent: 0 }], participants: withoutBob },
+    },
+  ],
+  [
+    'end',
+    'a message that is sent after the end is refused',
+    {
+      operations: [
+        end,
+        send(1, 60_000, { outcome: 'fail', code: 'room_ended', message_id: undefined }),
+        // Sent before the end; only the acknowledgement comes later.
+        send(2, 49_990, { outcome: 'unknown', message_id: undefined }),
+        send(2, 60_000),
+      ],
+      final: { ...ended, messages: stored(2) },
+    },
+    { operations: [end, send(1, 60_000)], final: { ...ended, messages: stored(1) } },
+  ],
+  [
+    'announced',
+    'clients learn of the end',
+    {
+      operations: [end],
+      observations: [joined('bob', 0), { type: 'closed', at: 55_000, reason: 'room_ended' }],
+      final: ended,
+    },
+    {
+      operations: [end],
+      observations: [joined('bob', 0), { type: 'closed', at: 50_011 + BOUNDS.announced, reason: 'room_ended' }],
+      final: ended,
+    },
+  ],
+  [
+    'converges',
+    'the status follows the times',
+    { final: { starts: 0, status: 'started' } },
+    { final: { starts: 0, status: 'booked' } },
+  ],
+  [
+    'converges',
+    'who has joined is online',
+    { observations: [joined('bob', 0)] },
+    {
+      observations: [joined('bob', 0)],
+      final: { participants: ['alice', 'bob'].map((user) => ({ user, admin: user === 'alice', online: false })) },
+    },
+  ],
+  [
+    'converges',
+    'who has not joined is offline',
+    { observations: [joined('bob', 0), { type: 'lost', at: 10 }] },
+    {
+      observations: [joined('bob', 0), { type: 'lost', at: 10 }],
+      final: {
+        participants: ['alice', 'bob'].map((user) => ({ user, admin: user === 'alice', online: user === 'bob' })),
+      },
+    },
+  ],
+  [
+    'converges',
+    'the schedules are those of the times',
+    { final: { ends: END + 3_600_000, schedules: { end: END + 3_600_000 } } },
+    { final: { ends: END + 3_600_000, schedules: { end: END + 60_000 } } },
+  ],
+  [
+    'converges',
+    'the last word about a participant counts',
+    { operations: [remove], final: { participants: withoutBob } },
+    { operations: [remove] },
+  ],
+  [
+    'converges',
+    'the table has no connection that is not there',
+    { observations: [joined('bob', 0)] },
+    { observations: [joined('bob', 0)], final: { sockets: ['bob/1', 'bob/0'] } },
+  ],
+  ['admin', 'a room has an admin', { samples: [sample(0, [])] }, { samples: [sample(0, []), sample(1_000, [], [])] }],
+  [
+    'known',
+    'the table knows who has joined',
+    {
+      observations: [joined('bob', 0)],
+      // For a moment, while a connection is being closed, it may not.
+      samples: samplesOf(['bob/1']).map((each, n) => (n === 5 ? sample(each.at, []) : each)),
+    },
+    { observations: [joined('bob', 0), { type: 'lost', at: 40_000 }], samples: samplesOf([]) },
+  ],
+  [
+    'settles',
+    'a call settles',
+    { operations: [{ kind: 'read', outcome: 'unknown', code: '504' }] },
+    { operations: [{ kind: 'read', outcome: 'pending' }] },
+  ],
+  [
+    'settles',
+    'a call settles within its limit',
+    { operations: [{ kind: 'read', invoked: 0, settled: 30_000 }] },
+    { operations: [{ kind: 'read', invoked: 0, settled: 30_001 }] },
+  ],
+  [
+    'settles',
+    'a frame gets its reply',
+    { operations: [{ kind: 'join', outcome: 'unknown', code: 'gateway' }] },
+    { operations: [{ kind: 'join', outcome: 'unknown', code: 'no_reply' }] },
+  ],
+];
+
+test.each(cases)('%s: %s', (property, _, good, bad) => {
+  expect(check(history(good))).toEqual([]);
+  expect([...new Set(check(history(bad)).map((each) => each.property))]).toEqual([property]);
+});
+
+test('every property has a history that breaks it', () => {
+  expect([...new Set(cases.map(([property]) => property))].toSorted()).toEqual(propertyNames.toSorted());
+});
+
+test('clocks that are apart excuse only what they can explain', () => {
+  const late = { operations: [end, send(1, 53_000)], final: { ...ended, messages: stored(1) } };
+  expect(check(history({ ...late, skew: 4_000 }))).toEqual([]);
+  expect(check(history({ ...late, skew: 2_000 }))).toMatchObject([{ property: 'end' }]);
+});
+
+test('a removal that overlaps with an addition leaves open which came last', () => {
+  const operations: Partial<Operation>[] = [
+    { kind: 'remove', target: 'bob', invoked: 1_000, settled: 1_500 },
+    { kind: 'add', target: 'bob', invoked: 1_200, settled: 1_400 },
+  ];
+  expect(check(history({ operations }))).toEqual([]);
+  expect(check(history({ operations, final: { participants: withoutBob } }))).toEqual([]);
+});
+
+test('a state that could not be read is not right', () => {
+  const { final: _, ...unread } = history({});
+  expect(check(unread)).toMatchObject([{ property: 'converges' }]);
+});
