@@ -142,7 +142,7 @@ async function run({ seed, minutes, rounds, round: only, quiet, keep, out }: Opt
   const progress = (text: string): void =>
     console.error(`${((performance.now() - started) / 1_000).toFixed(0).padStart(4)} s  ${text}`);
   await mkdir(out, { recursive: true });
-  const logFile = await openLog(join(out, 'log'), { keep: false });
+  const logFile = await openLog(join(out, 'log'), {});
   const directory = await mkdtemp(join(tmpdir(), 'rooms-chaos-'));
   const random = randomOf(seed).fork('run');
   let faults = noFaults(random);
