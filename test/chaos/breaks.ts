@@ -2,23 +2,95 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Property } from './checker.ts';
 
+/*
+ * Known ways to break the product. The checker is worth something only where it sees each of them.
+ */
+
 export interface Break {
+  /** What the product no longer does. */
   readonly what: string;
   readonly file: string;
-  /** Text that is in the file once, and what takes its place. */
+  /** Text that is in the file exactly once, and what takes its place. */
   readonly text: string;
   readonly instead: string;
-  /** The properties of which one must be seen to be broken. */
+  /** Properties of which at least one must be found broken. */
   readonly seenBy: readonly Property[];
 }
 
-export const breaks: Readonly<Record<string, Break>> = {};
+export const breaks: Readonly<Record<string, Break>> = {
+  'no-dedupe': {
+    what: 'a message that is sent again is stored again',
+    file: 'core/store/messages.ts',
+    text: "ConditionExpression: 'attribute_not_exists(PK) OR expires_at <= :now',",
+    instead: "ConditionExpression: 'attribute_not_exists(PK) OR expires_at > :now OR expires_at <= :now',",
+    seenBy: ['stored'],
+  },
+  'out-of-order': {
+    what: 'the messages of a batch are delivered newest first',
+    file: 'functions/events/deliver-messages.ts',
+    text: 'await broadcast(first.room_id, messages',
+    instead: 'await broadcast(first.room_id, [...messages].reverse()',
+    seenBy: ['order', 'complete'],
+  },
+};
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+/** What a run does not need, or makes for itself. */
+const LEFT_OUT = new Set(['node_modules', '.git', '.build', '.local', 'cdk.out']);
+
 export const isBreak = (name: string): boolean => Object.hasOwn(breaks, name);
-export async function runBroken(_name: string, _seed: number): Promise<number> {
-  void [cp, mkdtemp, readFile, rm, symlink, writeFile, spawn, once, tmpdir, join, fileURLToPath];
-  return 1;
+
+/** The text of a file with a break in it. Throws where the text that it replaces is not there exactly once. */
+export function broken(source: string, { file, text, instead }: Break): string {
+  const parts = source.split(text);
+  if (parts.length !== 2)
+    throw new Error(`${file} has ${parts.length - 1} times what this break replaces: ${JSON.stringify(text)}`);
+  return parts.join(instead);
+}
+
+/**
+ * Runs rounds on a copy of the repository that is broken.
+ *
+ * @returns the exit code: 0 where the checker sees it
+ */
+export async function runBroken(name: string, args: readonly string[]): Promise<number> {
+  const chosen = breaks[name];
+  if (!chosen) throw new Error(`There is no break ${name}.`);
+  const copy = await mkdtemp(join(tmpdir(), 'rooms-broken-'));
+  try {
+    await cp(ROOT, copy, {
+      recursive: true,
+      filter: (path) =>
+        !relative(ROOT, path)
+          .split(sep)
+          .some((part) => LEFT_OUT.has(part)),
+    });
+    await symlink(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
+    const file = join(copy, chosen.file);
+    await writeFile(file, broken(await readFile(file, 'utf8'), chosen));
+    const child = spawn(process.execPath, [join(copy, 'test/chaos/run.ts'), ...args], {
+      cwd: copy,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+      process.stdout.write(text.replace(/^\d+ passed, \d+ failed, \d+ skipped\n/m, ''));
+    });
+    await once(child, 'close');
+    const seen = chosen.seenBy.filter((property) => output.includes(`✗ ${property}:`));
+    console.log(
+      seen.length > 0
+        ? `${name}: seen by ${seen.join(', ')}`
+        : `${name}: NOT seen; it should have been by ${chosen.seenBy.join(' or ')}`,
+    );
+    console.log(`${seen.length > 0 ? 1 : 0} passed, ${seen.length > 0 ? 0 : 1} failed, 0 skipped`);
+    return seen.length > 0 ? 0 : 1;
+  } finally {
+    await rm(copy, { recursive: true, force: true });
+  }
 }

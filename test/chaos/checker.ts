@@ -96,7 +96,7 @@ interface View {
   /** One a message, whatever it took to send it. */
   readonly sends: readonly Operation[];
   readonly beliefs: readonly Belief[];
-  /** By stream and room, in the order of arrival, each message once. */
+  /** By stream and room, in the order of arrival, each message once: those that were sent after it had joined. */
   readonly streams: ReadonlyMap<string, readonly MessageSeen[]>;
   /** The sends of messages, by message id, as far as the id is known. */
   readonly sendOf: ReadonlyMap<string, Operation>;
@@ -129,7 +129,6 @@ function viewOf(history: History): View {
   const sends = [...tries.values()].flatMap(merged);
   const messages = observations.filter(isMessage);
   const live = messages.filter((each): each is MessageSeen & { stream: string } => each.stream !== undefined);
-  const streams = new Map([...Map.groupBy(live, streamKey)].map(([key, all]) => [key, firsts(all)] as const));
   const byKey = new Map(sends.map((each) => [sendKey(each.room, each.user, each.key), each]));
   const sendOf = new Map<string, Operation>();
   for (const { message_id, room, sender, key } of messages) {
@@ -142,11 +141,20 @@ function viewOf(history: History): View {
       const send = byKey.get(sendKey(room, sender, key));
       if (send) sendOf.set(message_id, send);
     }
+  const beliefs = beliefsOf(observations);
+  const joined = new Map(beliefs.map((each) => [streamKey(each), each.from]));
+  // What was sent before a connection joined may come late, and once more: it has no place in the order of that connection.
+  const streams = new Map(
+    [...Map.groupBy(live, streamKey)].map(([key, all]) => {
+      const from = joined.get(key) ?? Number.POSITIVE_INFINITY;
+      return [key, firsts(all).filter(({ message_id }) => (sendOf.get(message_id)?.invoked ?? 0) > from)] as const;
+    }),
+  );
   return {
     history,
     operations,
     sends,
-    beliefs: beliefsOf(observations),
+    beliefs,
     streams,
     sendOf,
     rooms: Object.entries(final?.rooms ?? {}),
@@ -251,9 +259,13 @@ function* complete(view: View): ReturnType<Check> {
 
   // With the SDK: everything from the join on, through all outages.
   for (const session of sdkSessions(history)) {
-    if (session.end !== undefined && session.end !== 'room_ended') continue;
+    if (session.end !== undefined && session.end.reason !== 'room_ended') continue;
+    // Where clocks are apart, one function may take a message for a room that has ended by the clock of another.
+    const over = session.end === undefined ? Number.POSITIVE_INFINITY : session.end.at - history.skew;
     const known = rooms.get(session.room) ?? new Map<string, Operation>();
-    const missing = [...known].filter(([id, send]) => send.invoked > session.from && !session.messages.includes(id));
+    const missing = [...known].filter(
+      ([id, send]) => send.invoked > session.from && send.invoked < over && !session.messages.includes(id),
+    );
     const [first] = missing;
     if (first && history.final)
       yield {
@@ -267,8 +279,8 @@ interface Session {
   readonly client: string;
   readonly room: string;
   readonly from: number;
-  /** Why the room was closed; undefined while it is open. */
-  end?: string | undefined;
+  /** When the room was closed, and why; undefined while it is open. */
+  end?: { readonly at: number; readonly reason: string } | undefined;
   /** In the order in which the application got them. */
   readonly messages: string[];
 }
@@ -288,7 +300,7 @@ function sdkSessions({ observations }: History): Session[] {
     }
     if (isMessage(each)) session?.messages.push(each.message_id);
     if (each.type === 'closed' && session) {
-      session.end = each.reason ?? 'closed';
+      session.end = { at: each.at, reason: each.reason ?? 'closed' };
       open.delete(id);
     }
   }

@@ -146,7 +146,10 @@ function roomOf(random: Random, name: string, length: number, crowd: boolean): R
     } else if (what === 'add' || what === 'grant' || what === 'revoke') step(at, actor, { do: what, target });
     else if (what === 'rename') step(at, actor, { do: 'rename' });
     else if (what === 'move-end')
-      step(at, actor, { do: 'move-end', in: random.chance(0.3) ? null : random.pick([8_000, 15_000, 3_600_000, 3_600_000]) });
+      step(at, actor, {
+        do: 'move-end',
+        in: random.chance(0.3) ? null : random.pick([8_000, 15_000, 3_600_000, 3_600_000]),
+      });
     else if (what === 'leave') {
       step(at, who, { do: 'leave' });
       step(at + random.between(300, 4_000), who, { do: 'join' });

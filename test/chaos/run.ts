@@ -275,7 +275,11 @@ try {
   else if (given.check !== undefined) process.exitCode = (await checkFile(given.check)) ? 0 : 1;
   else if (given.break !== undefined) {
     if (!isBreak(given.break)) throw new UsageError(`There is no break ${JSON.stringify(given.break)}.`);
-    process.exitCode = await runBroken(given.break, given.seed);
+    process.exitCode = await runBroken(given.break, [
+      ...['--seed', String(given.seed), '--minutes', String(given.minutes), '--out', `${given.out}-${given.break}`],
+      ...(given.rounds === undefined ? [] : ['--rounds', String(given.rounds)]),
+      ...(given.round === undefined ? [] : ['--round', String(given.round)]),
+    ]);
   } else process.exitCode = (await run(given)) ? 0 : 1;
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;
