@@ -11,7 +11,7 @@ export const accessOfOthers = {
   connect: { table: {} },
   disconnect: { table: dropping, index: ['CONNECTION'] },
   'deliver-messages': { table: broadcasting },
-  'room-changes': { table: broadcasting },
+  'room-changes': { table: { ...broadcasting, BatchGetItem: ['ROOM'], GetItem: ['ROOM'] } },
   'fan-out': { table: dropping },
   presence: { table: { UpdateItem: ['ROOM'] } },
   announce: { table: { ...broadcasting, GetItem: ['ROOM'] } },

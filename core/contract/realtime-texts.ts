@@ -68,6 +68,8 @@ rule, and the rule a target: a queue, a function, another bus.
 - \`source\` is \`rooms\`, \`detail-type\` is the type of the event, \`detail\` is \`{"room_id", "data", "sent_at"}\`.
 - An event says what is now, not what to add: taking one in twice is harmless. It may come twice, and events may come in another order
   than things happened, as always with EventBridge; of two about the same room, the later \`data.updated_at\` or \`sent_at\` is right.
+- An event has the data of the moment it is sent, not of the change that led to it. Changes that are processed together may be one
+  event. An event about something that is no longer so is not sent: a user who was removed and added again at once is only added.
 - Chat messages and presence are not on the bus: they go to WebSocket clients only (see websocket.md).
 - There is no \`room_started\` for a room that has started when it is created: \`room_created\` says so (\`data.status\`).
 - Announced starts and ends (\`room_started\`, \`room_ended\`) come within a minute; a room that an admin ends is told of at once.

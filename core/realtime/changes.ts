@@ -2,34 +2,37 @@ import type { RoomEvent } from '../contract/realtime.ts';
 import { roomStatus } from '../rules/room.ts';
 import type { Timestamp } from '../rules/time.ts';
 import { type ConnectionItem, type ParticipantItem, type RoomItem, toProfile, toRoom } from '../store/items.ts';
+import type { Moment } from './schedule.ts';
 
 /*
- * What a change of an item means to the clients of its room. Pure: a stream record in, effects out.
+ * Decides what follows from changes of a room's items. A stream record says what to look at; the present items say what is true.
+ * Pure: records and a consistent read in, effects out. See docs/decisions/0010-stream-records-say-where-to-look.md.
  */
 
 export type Effect =
   | { readonly kind: 'event'; readonly event: RoomEvent }
-  /** These connections may no longer listen. */
+  /** A removed participant's connections: each is sent the event, if any, and closed. */
   | {
       readonly kind: 'close';
       readonly room_id: string;
       readonly participant_id: string;
-      readonly connections: string[];
+      readonly connections: readonly string[];
+      readonly event: RoomEvent | undefined;
     }
-  /** All of the room's connections are to be closed. */
+  /** The room has ended: all of its connections are closed. */
   | { readonly kind: 'close_room'; readonly room_id: string }
-  /** The room's times are new. */
-  | { readonly kind: 'schedule'; readonly room: RoomItem }
-  /** What is known of a connection has expired: API Gateway never said that it is gone. */
+  /** One of the room's times has changed: its schedule follows it. */
+  | { readonly kind: 'schedule'; readonly moment: Moment }
+  /** The item of a connection has expired: API Gateway never reported its disconnection. */
   | {
       readonly kind: 'expired';
       readonly room_id: string;
       readonly participant_id: string;
       readonly connection_id: string;
     }
-  /** A participant's last connection is gone: see whether they come back. */
+  /** A participant has lost the last connection: check after the grace period whether they have come back. */
   | {
-      readonly kind: 'presence';
+      readonly kind: 'absence';
       readonly room_id: string;
       readonly participant_id: string;
       readonly left_at: Timestamp;
@@ -40,80 +43,139 @@ export interface Change<Item> {
   readonly new?: Item | undefined;
 }
 
-const event = (event: RoomEvent): Effect => ({ kind: 'event', event });
+/** A stream record of an item of a room. */
+export type RoomChange =
+  | { readonly of: 'room'; readonly change: Change<RoomItem> }
+  | { readonly of: 'participant'; readonly participant_id: string; readonly change: Change<ParticipantItem> }
+  /** The item of a connection, deleted by DynamoDB's time to live. */
+  | { readonly of: 'expired_connection'; readonly connection: ConnectionItem };
+
+/** What the table holds now of the items that changes are about. */
+export interface Present {
+  readonly room: RoomItem | undefined;
+  /** By user ID. */
+  readonly participants: ReadonlyMap<string, ParticipantItem>;
+  /** IDs of those connections of expired items that have an item again. */
+  readonly connections: ReadonlySet<string>;
+}
+
+/**
+ * Returns the effects of the changes of one room that arrived together, without repetitions: every event has the present
+ * data, so several changes of one thing become one event.
+ */
+export function effectsOf(changes: readonly RoomChange[], present: Present, now: Timestamp): Effect[] {
+  const effects = changes.flatMap((each) => {
+    if (each.of === 'room') return roomChanged(each.change, present.room, now);
+    if (each.of === 'participant')
+      return participantChanged(each.change, present.participants.get(each.participant_id), now);
+    return connectionExpired(each.connection, present.connections);
+  });
+  return [...new Map(effects.map((effect) => [JSON.stringify(effect), effect])).values()];
+}
+
+const eventEffect = (event: RoomEvent): Effect => ({ kind: 'event', event });
 
 const ROOM_FIELDS = ['name', 'description', 'start_time', 'end_time', 'end_reason'] as const;
 
 /**
- * Effects of a change of a room's item. A room is never deleted.
- * A time to come gets a schedule, which announces it. One that is the moment of the change, or has come before the change is
- * heard of, is announced here and now: for a time in the past there is no schedule.
+ * Returns the effects of a change of a room's item, where `room` is that item now.
+ *
+ * A future start or end gets a schedule, which announces it. A start or end that has passed by the time the record is read is announced
+ * here, because no schedule can be made for it: if the room has that status now.
  */
-export function roomChanged({ old, new: room }: Change<RoomItem>, now: Timestamp): Effect[] {
-  if (!room) return [];
-  const about = { room_id: room.room_id, sent_at: now };
+export function roomChanged(
+  { old, new: changed }: Change<RoomItem>,
+  room: RoomItem | undefined,
+  now: Timestamp,
+): Effect[] {
+  if (!changed || !room) return [];
+  const { room_id } = room;
+  const about = { room_id, sent_at: now };
   const data = toRoom(room, now);
-  const before = old ? roomStatus(old, room.updated_at) : roomStatus(room, room.created_at);
-  const newStart = old?.start_time !== room.start_time;
-  const newEnd = old?.end_time !== room.end_time;
+  const before = old ? roomStatus(old, changed.updated_at) : roomStatus(changed, changed.created_at);
+  const newStart = old?.start_time !== changed.start_time;
+  const newEnd = old?.end_time !== changed.end_time;
   const started =
     newStart && before === 'booked' && data.status === 'started'
-      ? [event({ type: 'room_started', ...about, data })]
+      ? [eventEffect({ type: 'room_started', ...about, data })]
       : [];
   const ended: Effect[] =
     newEnd && data.status === 'ended'
-      ? [event({ type: 'room_ended', ...about, data }), { kind: 'close_room', room_id: room.room_id }]
+      ? [eventEffect({ type: 'room_ended', ...about, data }), { kind: 'close_room', room_id }]
       : [];
-  const schedule: Effect = { kind: 'schedule', room };
-  if (!old)
-    return [
-      event({ type: 'room_created', ...about, data }),
-      ...(room.start_time > room.created_at || room.end_time ? [schedule] : []),
-      ...started,
-      ...ended,
-    ];
+  // The schedule of a time that has not changed is left alone: it may be about to fire.
+  const schedules: Effect[] = [
+    ...(newStart && (old || changed.start_time > changed.created_at)
+      ? [{ kind: 'schedule' as const, moment: 'start' as const }]
+      : []),
+    ...(newEnd ? [{ kind: 'schedule' as const, moment: 'end' as const }] : []),
+  ];
+  if (!old) return [eventEffect({ type: 'room_created', ...about, data }), ...schedules, ...started, ...ended];
 
-  const rights: Effect[] = [...old.admins.symmetricDifference(room.admins)].map((participant_id) =>
-    event({
+  const rights: Effect[] = [...old.admins.symmetricDifference(changed.admins)].map((participant_id) =>
+    eventEffect({
       type: 'participant_updated',
       ...about,
       data: { participant_id, is_admin: room.admins.has(participant_id) },
     }),
   );
-  if (!ROOM_FIELDS.some((field) => old[field] !== room[field])) return rights;
+  if (!ROOM_FIELDS.some((field) => old[field] !== changed[field])) return rights;
   return [
     ...rights,
-    ...(newStart || newEnd ? [schedule] : []),
-    ...(ended.length > 0 ? ended : [event({ type: 'room_updated', ...about, data }), ...started]),
+    ...schedules,
+    ...(ended.length > 0 ? ended : [eventEffect({ type: 'room_updated', ...about, data }), ...started]),
   ];
 }
 
-/** Effects of a change of a participant's item. */
-export function participantChanged({ old, new: item }: Change<ParticipantItem>, now: Timestamp): Effect[] {
-  const known = item ?? old;
+/**
+ * Returns the effects of a change of a participant's item, where `item` is that item now; undefined if the user is not a
+ * participant. An event about a state that has passed is dropped: the record of the change that ended it brings its own.
+ */
+export function participantChanged(
+  { old, new: changed }: Change<ParticipantItem>,
+  item: ParticipantItem | undefined,
+  now: Timestamp,
+): Effect[] {
+  const known = item ?? changed ?? old;
   if (!known) return [];
   const { room_id, participant_id } = known;
   const about = { room_id, sent_at: now };
-  const peer = { participant_id, username: known.username ?? null };
-  const left = event({ type: 'peer_left', ...about, data: peer });
 
-  if (!item)
+  const wasPresent = old?.present ?? false;
+  const becamePresent = changed?.present ?? false;
+  const presence: Effect[] =
+    wasPresent !== becamePresent && becamePresent === (item?.present ?? false)
+      ? [
+          eventEffect({
+            type: becamePresent ? 'peer_joined' : 'peer_left',
+            ...about,
+            data: { participant_id, username: known.username ?? null },
+          }),
+        ]
+      : [];
+
+  if (!changed) {
+    const removed: RoomEvent = { type: 'participant_removed', ...about, data: { participant_id } };
+    // A user who was added again may have joined again, on the same connection.
+    const connections = [...(old?.connections ?? new Set<string>()).difference(item?.connections ?? new Set())];
     return [
-      ...(old?.present ? [left] : []),
-      event({ type: 'participant_removed', ...about, data: { participant_id } }),
-      ...(old?.connections?.size
-        ? [{ kind: 'close' as const, room_id, participant_id, connections: [...old.connections] }]
+      ...presence,
+      ...(item ? [] : [eventEffect(removed)]),
+      ...(connections.length > 0
+        ? [{ kind: 'close' as const, room_id, participant_id, connections, event: item ? undefined : removed }]
         : []),
     ];
+  }
+  if (!item) return presence;
 
   const profile = toProfile(participant_id, item);
-  const added = old ? [] : [event({ type: 'participant_added', ...about, data: profile })];
-  const username = old?.username !== item.username;
-  const archived = (old?.archive_room ?? false) !== (item.archive_room ?? false);
+  const added = old ? [] : [eventEffect({ type: 'participant_added', ...about, data: profile })];
+  const username = old?.username !== changed.username;
+  const archived = (old?.archive_room ?? false) !== (changed.archive_room ?? false);
   const updated =
     old && (username || archived)
       ? [
-          event({
+          eventEffect({
             type: 'participant_updated',
             ...about,
             data: {
@@ -124,24 +186,19 @@ export function participantChanged({ old, new: item }: Change<ParticipantItem>, 
           }),
         ]
       : [];
-  const joined = item.present && !old?.present ? [event({ type: 'peer_joined', ...about, data: peer })] : [];
-  const gone = old?.present && !item.present ? [left] : [];
-  const dropped: Effect[] =
-    old?.connections?.size && !item.connections?.size && item.present && item.left_at
-      ? [{ kind: 'presence', room_id, participant_id, left_at: item.left_at }]
+  const lostLast = old?.connections?.size && !changed.connections?.size;
+  const absence: Effect[] =
+    lostLast && item.present && !item.connections?.size && item.left_at
+      ? [{ kind: 'absence', room_id, participant_id, left_at: item.left_at }]
       : [];
-  return [...added, ...updated, ...joined, ...gone, ...dropped];
+  return [...added, ...updated, ...presence, ...absence];
 }
 
 /**
- * Effects of a connection's item that DynamoDB deleted when it had expired. API Gateway says of most connections that they
- * are gone, but promises it of none; without this, the participant would be seen in the room for ever.
+ * Returns the effects of a connection's item that DynamoDB deleted when it had expired. API Gateway reports most disconnections, but
+ * guarantees none.
  */
-export const connectionExpired = ({ old }: Change<ConnectionItem>): Effect[] =>
-  old ? [{ kind: 'expired', ...pick(old) }] : [];
-
-const pick = ({ room_id, participant_id, connection_id }: ConnectionItem) => ({
-  room_id,
-  participant_id,
-  connection_id,
-});
+const connectionExpired = (
+  { room_id, participant_id, connection_id }: ConnectionItem,
+  joinedAgain: ReadonlySet<string>,
+): Effect[] => (joinedAgain.has(connection_id) ? [] : [{ kind: 'expired', room_id, participant_id, connection_id }]);

@@ -1,54 +1,97 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RoomEvent } from '../contract/realtime.ts';
 import type { Timestamp } from '../rules/time.ts';
 import { dropConnection } from '../store/connections.ts';
 import { inOrder } from '../store/in-order.ts';
+import type { RoomItem } from '../store/items.ts';
+import { roomKey } from '../store/keys.ts';
+import { get } from '../store/read.ts';
 import { broadcast, closeRoom } from './broadcast.ts';
 import { publish } from './bus.ts';
 import type { Effect } from './changes.ts';
-import { close } from './gateway.ts';
-import { watchAbsence } from './presence.ts';
+import { close, post } from './gateway.ts';
+import { queueAbsenceCheck } from './presence.ts';
 import { countRooms } from './rooms.ts';
-import { keepInStep } from './schedule.ts';
+import { keepInStep, type Moment } from './schedule.ts';
 
 /**
- * Carries out what the changes of one room's items mean. Sockets, bus, schedules and presence do not wait for each other, and
- * one that fails keeps none of the others from being done.
- * Doing it again after a failure is harmless: events say what is, not what to add.
+ * Applies the effects of changes of one room, where `room` is its item now. Sockets, bus, schedules and presence are independent: a
+ * failure of one does not keep the others from being done. Applying effects again after a failure is harmless.
+ *
+ * @throws the first failure, after everything else has finished.
  */
-export async function carryOut(room_id: string, effects: readonly Effect[], now: Timestamp): Promise<void> {
+export async function applyEffects(
+  room_id: string,
+  room: RoomItem | undefined,
+  effects: readonly Effect[],
+  now: Timestamp,
+): Promise<void> {
   const events: RoomEvent[] = effects.flatMap((effect) => (effect.kind === 'event' ? [effect.event] : []));
-  // Only the last counts: two that are brought in step together could end in either order.
-  const schedule = effects.findLast((effect) => effect.kind === 'schedule');
+  const moments = effects.flatMap((effect) => (effect.kind === 'schedule' ? [effect.moment] : []));
   await inOrder([
     onSockets(room_id, events, effects, now),
     publish(events),
-    schedule && keepInStep(schedule.room, now),
-    ...effects.map((effect) => (effect.kind === 'presence' ? watchAbsence(effect) : undefined)),
+    room && moments.length > 0 && syncSchedules(room, moments),
+    ...effects.map((effect) => (effect.kind === 'absence' ? queueAbsenceCheck(effect) : undefined)),
   ]);
   countRooms(events);
 }
 
-/** First all are told, in one go, then connections are closed. */
+/** Far more than the changes that one room's times can get while its schedules are written. */
+const SYNC_ATTEMPTS = 5;
+
+/**
+ * Brings schedules in step with the room's times, and reads these again afterwards: of two invocations at work at the same
+ * time, a redriven record's and a new one's, the one that writes last has then seen the later times.
+ */
+async function syncSchedules(room: RoomItem, moments: readonly Moment[]): Promise<void> {
+  let known = room;
+  for (let attempt = 0; attempt < SYNC_ATTEMPTS; attempt++) {
+    await keepInStep(known, new Date().toISOString(), moments);
+    const after = await get<RoomItem>(roomKey(room.room_id));
+    if (!after || (after.start_time === known.start_time && after.end_time === known.end_time)) return;
+    known = after;
+  }
+  throw new Error(`The times of room ${room.room_id} change faster than its schedules can follow.`);
+}
+
+/** How long others wait until the removed have been closed, in milliseconds: so that these are not sent what the others are. */
+const FAREWELL_MS = 1_000;
+
+/**
+ * Closes the connections of removed participants, which are sent nothing but a farewell, then sends the events to all connections, and
+ * then closes these if the room has ended.
+ */
 async function onSockets(
   room_id: string,
   events: readonly RoomEvent[],
   effects: readonly Effect[],
   now: Timestamp,
 ): Promise<void> {
-  await broadcast(room_id, events);
-  await inOrder(
-    effects.map(async (effect) => {
-      if (effect.kind === 'close_room') await closeRoom(room_id);
-      if (effect.kind === 'expired') await drop(effect.participant_id, effect.connection_id);
-      if (effect.kind === 'close')
-        await inOrder(
-          effect.connections.flatMap((connection_id) => [
-            drop(effect.participant_id, connection_id),
-            close(connection_id),
-          ]),
-        );
-    }),
-  );
+  const closings = inOrder(effects.map((effect) => (effect.kind === 'close' ? farewell(effect) : undefined)));
+  // A failure is thrown below, when all else has been done.
+  await Promise.race([closings.catch(() => undefined), sleep(FAREWELL_MS, undefined, { ref: false })]);
+  await inOrder([
+    toAll(),
+    closings,
+    ...effects.map((effect) =>
+      effect.kind === 'expired' ? drop(effect.participant_id, effect.connection_id) : undefined,
+    ),
+  ]);
+
+  async function toAll(): Promise<void> {
+    await broadcast(room_id, events);
+    if (effects.some(({ kind }) => kind === 'close_room')) await closeRoom(room_id);
+  }
+
+  async function farewell({ connections, participant_id, event }: Effect & { kind: 'close' }): Promise<void> {
+    await inOrder(
+      connections.map(async (connection_id) => {
+        if (event) await post(connection_id, JSON.stringify(event));
+        await inOrder([drop(participant_id, connection_id), close(connection_id)]);
+      }),
+    );
+  }
 
   function drop(user_id: string, connection_id: string): Promise<void> {
     return dropConnection({ room_id, connection_id, user_id, now });

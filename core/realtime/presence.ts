@@ -14,8 +14,8 @@ export interface Absence {
 
 let client: SQSClient | undefined;
 
-/** Has somebody look, when the grace is over, whether the participant has come back. */
-export async function watchAbsence(absence: Absence): Promise<void> {
+/** Queues a check, for when the grace period is over, whether the participant has come back. */
+export async function queueAbsenceCheck(absence: Absence): Promise<void> {
   client ??= abortable(new SQSClient(CLIENT_OPTIONS));
   await client.send(
     new SendMessageCommand({

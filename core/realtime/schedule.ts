@@ -82,15 +82,19 @@ const nameOf = ({ room_id, moment }: Pick<Announcement, 'room_id' | 'moment'>) =
   Name: `${room_id}-${moment}`,
 });
 
-/** Brings a room's schedules in step with its times: those to come have one, those that are past or gone have none. */
-export async function keepInStep({ room_id, start_time, end_time }: RoomItem, now: Timestamp): Promise<void> {
-  const moments: [Moment, Timestamp | undefined][] = [
-    ['start', start_time],
-    ['end', end_time],
-  ];
+/**
+ * Brings the schedules of the given moments of a room in step with its times: a future time has a schedule, one that is past or
+ * gone has none.
+ */
+export async function keepInStep(
+  { room_id, start_time, end_time }: RoomItem,
+  now: Timestamp,
+  moments: readonly Moment[] = ['start', 'end'],
+): Promise<void> {
   await Promise.all(
-    moments.map(([moment, time]) =>
-      time && time > now ? put({ room_id, moment, time }) : cancel({ room_id, moment }),
-    ),
+    moments.map((moment) => {
+      const time = moment === 'start' ? start_time : end_time;
+      return time && time > now ? put({ room_id, moment, time }) : cancel({ room_id, moment });
+    }),
   );
 }

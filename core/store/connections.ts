@@ -145,8 +145,8 @@ export async function dropConnection({
   await remove(connectionKey(room_id, connection_id));
 }
 
-/** Lets others see a participant leave, unless they have joined again, or left once more, since `left_at`. */
-export async function settlePresence(room_id: string, participant_id: string, left_at: Timestamp): Promise<boolean> {
+/** Ends a participant's presence, unless they have joined again, or left once more, since `left_at`. Returns whether it did. */
+export async function markAbsent(room_id: string, participant_id: string, left_at: Timestamp): Promise<boolean> {
   const { done } = await update<ParticipantItem>(participantKey(room_id, participant_id), {
     UpdateExpression: 'REMOVE present, left_at',
     ConditionExpression: 'attribute_not_exists(connections) AND left_at = :left_at',
@@ -155,7 +155,7 @@ export async function settlePresence(room_id: string, participant_id: string, le
   return done;
 }
 
-/** What has to be known of a connection to send it something, or to give it up. */
+/** What has to be known of a connection to send it something, or to disconnect it. */
 export type Recipient = Pick<ConnectionItem, 'connection_id' | 'participant_id' | 'token_expires_at'>;
 
 /** The connections that have joined a room, page by page: consistent, so that who has just joined misses nothing. */

@@ -1,7 +1,7 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import * as v from 'valibot';
 import { chain } from '../../core/http/request-log.ts';
-import { settlePresence } from '../../core/store/connections.ts';
+import { markAbsent } from '../../core/store/connections.ts';
 
 const absence = v.object({ room_id: v.string(), participant_id: v.string(), left_at: v.string() });
 
@@ -11,7 +11,7 @@ export const handler = async ({ Records }: SQSEvent): Promise<SQSBatchResponse> 
     Records.map(async ({ messageId, body }) => {
       try {
         const { room_id, participant_id, left_at } = v.parse(absence, JSON.parse(body));
-        const left = await settlePresence(room_id, participant_id, left_at);
+        const left = await markAbsent(room_id, participant_id, left_at);
         console.info({ action: 'presence', message_id: messageId, room_id, user: participant_id, left });
         return [];
       } catch (error) {

@@ -1,46 +1,79 @@
 import type { DynamoDBBatchResponse, DynamoDBRecord, DynamoDBStreamEvent } from 'aws-lambda';
-import { connectionExpired, type Effect, participantChanged, roomChanged } from '../../core/realtime/changes.ts';
-import { carryOut } from '../../core/realtime/effects.ts';
+import { effectsOf, type Present, type RoomChange } from '../../core/realtime/changes.ts';
+import { applyEffects } from '../../core/realtime/effects.ts';
 import { imageOf, keyOf, perPartition } from '../../core/realtime/stream.ts';
 import type { ConnectionItem, ParticipantItem, RoomItem } from '../../core/store/items.ts';
-import { CONNECTION, PARTICIPANT, ROOM, roomIdOf } from '../../core/store/keys.ts';
+import {
+  CONNECTION,
+  connectionKey,
+  type Key,
+  PARTICIPANT,
+  participantKey,
+  ROOM,
+  roomIdOf,
+  roomKey,
+} from '../../core/store/keys.ts';
+import { getMany } from '../../core/store/read.ts';
 
 /** Tells clients and back ends what has changed in rooms, whoever changed it. */
-export const handler = ({ Records }: DynamoDBStreamEvent): Promise<DynamoDBBatchResponse> => {
-  const now = new Date().toISOString();
-  return perPartition(
+export const handler = ({ Records }: DynamoDBStreamEvent): Promise<DynamoDBBatchResponse> =>
+  perPartition(
     Records,
-    (record) => ({ room_id: roomIdOf(keyOf(record).PK), effects: effectsOf(record, now) }),
-    async (changes) => {
-      const [first] = changes;
+    (record) => ({ room_id: roomIdOf(keyOf(record).PK), change: changeOf(record) }),
+    async (records) => {
+      const [first] = records;
       if (!first) return;
       const { room_id } = first;
-      const effects = changes.flatMap((change) => change.effects);
+      const changes = records.flatMap(({ change }) => (change ? [change] : []));
       const started = performance.now();
-      await carryOut(room_id, effects, now);
+      const present = await presentOf(room_id, changes);
+      const now = new Date().toISOString();
+      const effects = effectsOf(changes, present, now);
+      await applyEffects(room_id, present.room, effects, now);
       console.info({
         action: 'room_changes',
         room_id,
-        changes: changes.length,
+        changes: records.length,
         effects: effects.map((effect) => (effect.kind === 'event' ? effect.event.type : effect.kind)),
         duration_ms: Math.round(performance.now() - started),
       });
     },
   );
-};
 
-function effectsOf(record: DynamoDBRecord, now: string): Effect[] {
+function changeOf(record: DynamoDBRecord): RoomChange | undefined {
   const { SK } = keyOf(record);
-  const change = <Item extends RoomItem | ParticipantItem | ConnectionItem>() => ({
-    old: imageOf<Item>(record.dynamodb?.OldImage),
-    new: imageOf<Item>(record.dynamodb?.NewImage),
-  });
-  if (SK === ROOM) return roomChanged(change<RoomItem>(), now);
-  if (SK.startsWith(PARTICIPANT)) return participantChanged(change<ParticipantItem>(), now);
-  if (SK.startsWith(CONNECTION) && isTimeToLive(record)) return connectionExpired(change<ConnectionItem>());
-  return [];
+  const { OldImage, NewImage } = record.dynamodb ?? {};
+  if (SK === ROOM)
+    return { of: 'room', change: { old: imageOf<RoomItem>(OldImage), new: imageOf<RoomItem>(NewImage) } };
+  if (SK.startsWith(PARTICIPANT))
+    return {
+      of: 'participant',
+      participant_id: SK.slice(PARTICIPANT.length),
+      change: { old: imageOf<ParticipantItem>(OldImage), new: imageOf<ParticipantItem>(NewImage) },
+    };
+  const connection = SK.startsWith(CONNECTION) && isTimeToLive(record) && imageOf<ConnectionItem>(OldImage);
+  return connection ? { of: 'expired_connection', connection } : undefined;
 }
 
-/** Whether it was DynamoDB that deleted the item, because it had expired. */
+/** Whether DynamoDB deleted the item because it had expired. */
 const isTimeToLive = ({ eventName, userIdentity }: DynamoDBRecord): boolean =>
   eventName === 'REMOVE' && userIdentity?.principalId === 'dynamodb.amazonaws.com';
+
+/** Reads, consistently and together, the items that the changes are about. */
+async function presentOf(room_id: string, changes: readonly RoomChange[]): Promise<Present> {
+  const keys = changes.map((change) => {
+    if (change.of === 'room') return roomKey(room_id);
+    if (change.of === 'participant') return participantKey(room_id, change.participant_id);
+    return connectionKey(room_id, change.connection.connection_id);
+  });
+  const items = await getMany<Key>([...new Map(keys.map((key) => [key.SK, key])).values()], { consistent: true });
+  const under = (prefix: string): Key[] => items.filter(({ SK }) => SK.startsWith(prefix));
+  return {
+    // As with all reads, what is under a key is taken to have the shape that belongs there.
+    room: items.find(({ SK }) => SK === ROOM) as RoomItem | undefined,
+    participants: new Map(
+      under(PARTICIPANT).map((item) => [item.SK.slice(PARTICIPANT.length), item as ParticipantItem]),
+    ),
+    connections: new Set(under(CONNECTION).map(({ SK }) => SK.slice(CONNECTION.length))),
+  };
+}

@@ -97,8 +97,8 @@ const clients: Readonly<Record<string, Client>> = {
     endpoint: 'AWS_ENDPOINT_URL_SQS',
     load: async () => {
       process.env.PRESENCE_QUEUE_URL = `${process.env.AWS_ENDPOINT_URL_SQS}/000000000000/presence`;
-      const { watchAbsence } = await import('../../core/realtime/presence.ts');
-      return () => watchAbsence({ room_id, participant_id: 'alice', left_at: new Date().toISOString() });
+      const { queueAbsenceCheck } = await import('../../core/realtime/presence.ts');
+      return () => queueAbsenceCheck({ room_id, participant_id: 'alice', left_at: new Date().toISOString() });
     },
     attempts: 3,
     limit: 3_000,

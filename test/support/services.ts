@@ -54,8 +54,8 @@ export interface Services {
   readonly schedulerCalls: string[];
   /** True: the service answers 500 from now on. `entry`: EventBridge refuses the first entry of each call. */
   readonly broken: { sqs: boolean; events: boolean | 'entry'; scheduler: boolean };
-  /** Called with every request as it comes in. */
-  onRequest: ((service: Service) => void) | undefined;
+  /** Called with every request as it comes in, which is answered when this has finished. */
+  onRequest: ((service: Service) => void | Promise<void>) | undefined;
   reset(): void;
   close(): Promise<void>;
 }
@@ -130,8 +130,8 @@ export async function startServices(): Promise<Services> {
       : target === 'AWSEvents.PutEvents'
         ? 'events'
         : 'scheduler';
-    services.onRequest?.(service);
     const body: unknown = req.method === 'DELETE' ? undefined : await json(req);
+    await services.onRequest?.(service);
     let answer: Answer;
     try {
       if (services.broken[service] === true) answer = broken;

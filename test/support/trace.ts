@@ -14,6 +14,8 @@ import { patient } from './patient.ts';
 export interface Trace {
   /** The requests to DynamoDB in the order they were sent, each as the action of DynamoDB's API. */
   readonly requests: string[];
+  /** What was sent with each of `requests`. */
+  readonly inputs: object[];
   /**
    * The permissions it took: `dynamodb:GetItem ROOM` is that action on items in partitions of that kind, of a transaction's or
    * batch's items too; `dynamodb:Query index USER` a query of the index; `sqs:SendMessage` what it says.
@@ -95,6 +97,7 @@ dynamodb.middlewareStack.add(
     if (!trace) return next(args);
     const command = context.commandName?.replace(/Command$/, '') ?? 'unknown';
     trace.requests.push(command);
+    trace.inputs.push(args.input);
     for (const each of dynamodbPermissions(command, args.input)) trace.used.add(`dynamodb:${each}`);
     // A request that starts while others are under way waited only for those that were answered before it.
     const depth = trace.finished + 1;
@@ -136,7 +139,7 @@ client.send = function (command, ...more) {
 
 /** Does `work` and tells what it asked of AWS. */
 export async function traced<T>(work: () => Promise<T>): Promise<{ result: T; trace: Trace }> {
-  const trace: Running = { requests: [], used: new Set(), trips: 0, writes: 0, finished: 0 };
+  const trace: Running = { requests: [], inputs: [], used: new Set(), trips: 0, writes: 0, finished: 0 };
   const result = await running.run(trace, work);
   return { result, trace };
 }

@@ -2,8 +2,15 @@ import fc from 'fast-check';
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { events } from '../../core/contract/realtime.ts';
-import { type Effect, participantChanged, roomChanged } from '../../core/realtime/changes.ts';
-import type { ParticipantItem, RoomItem } from '../../core/store/items.ts';
+import {
+  type Change,
+  type Effect,
+  effectsOf,
+  type Present,
+  participantChanged,
+  roomChanged,
+} from '../../core/realtime/changes.ts';
+import { type ConnectionItem, type ParticipantItem, type RoomItem, toProfile, toRoom } from '../../core/store/items.ts';
 import { participantKey, roomKey, userRoomKey } from '../../core/store/keys.ts';
 
 const room_id = '0190aaaa-0000-7000-8000-000000000000';
@@ -38,18 +45,25 @@ const dataOf = (effects: readonly Effect[], type: string): unknown =>
 
 describe('a room', () => {
   const now = T(10, 1);
+  /** What follows from a record, read when the item is still as the record says. */
+  const fresh = (change: { old?: RoomItem; new: RoomItem }, at: string) => roomChanged(change, change.new, at);
   const changed = (before: Partial<RoomItem>, after: Partial<RoomItem>, at = now) =>
-    roomChanged({ old: room(before), new: room({ updated_at: T(10), ...before, ...after }) }, at);
+    fresh({ old: room(before), new: room({ updated_at: T(10), ...before, ...after }) }, at);
 
   test('is created', () => {
-    const effects = roomChanged({ new: room() }, T(0, 1));
+    const effects = fresh({ new: room() }, T(0, 1));
     expect(kinds(effects)).toEqual(['room_created']);
     expect(dataOf(effects, 'room_created')).toMatchObject({ room_id, name: 'A room', status: 'started' });
   });
 
   test('is created with times that are to come', () => {
-    expect(kinds(roomChanged({ new: room({ start_time: T(30) }) }, T(0, 1)))).toEqual(['room_created', 'schedule']);
-    expect(kinds(roomChanged({ new: room({ end_time: T(30) }) }, T(0, 1)))).toEqual(['room_created', 'schedule']);
+    expect(kinds(fresh({ new: room({ start_time: T(30) }) }, T(0, 1)))).toEqual(['room_created', 'schedule']);
+    expect(kinds(fresh({ new: room({ end_time: T(30) }) }, T(0, 1)))).toEqual(['room_created', 'schedule']);
+    expect(kinds(fresh({ new: room({ start_time: T(20), end_time: T(30) }) }, T(0, 1)))).toEqual([
+      'room_created',
+      'schedule',
+      'schedule',
+    ]);
   });
 
   test.each<[string, Partial<RoomItem>, Partial<RoomItem>, string[]]>([
@@ -81,7 +95,7 @@ describe('a room', () => {
     const expected = ['schedule', 'room_updated', 'room_started'];
     expect(kinds(changed({ start_time: T(30) }, { start_time: T(10, 1) }, T(10, 2)))).toEqual(expected);
     expect(kinds(changed({ start_time: T(30) }, { start_time: T(10) }))).toEqual(expected);
-    expect(kinds(roomChanged({ new: room({ start_time: T(0, 1) }) }, T(0, 2)))).toEqual([
+    expect(kinds(fresh({ new: room({ start_time: T(0, 1) }) }, T(0, 2)))).toEqual([
       'room_created',
       'schedule',
       'room_started',
@@ -97,7 +111,7 @@ describe('a room', () => {
   });
 
   test('gets and loses admins: each is told, with what else has changed', () => {
-    const effects = roomChanged(
+    const effects = fresh(
       {
         old: room({ admins: new Set(['alice', 'bob']) }),
         new: room({ admins: new Set(['alice', 'carol']), name: 'B', updated_at: T(10) }),
@@ -129,14 +143,16 @@ describe('a room', () => {
 
 describe('a participant', () => {
   const now = T(10);
+  const fresh = (change: { old?: ParticipantItem; new?: ParticipantItem }) =>
+    participantChanged(change, change.new, now);
   const changed = (before: Partial<ParticipantItem>, after: Partial<ParticipantItem>) =>
-    participantChanged({ old: participant(before), new: participant({ ...before, ...after }) }, now);
+    fresh({ old: participant(before), new: participant({ ...before, ...after }) });
   const one = new Set(['c1']);
   const two = new Set(['c1', 'c2']);
   const none = undefined as never;
 
   test('is added', () => {
-    const effects = participantChanged({ new: participant() }, now);
+    const effects = fresh({ new: participant() });
     expect(kinds(effects)).toEqual(['participant_added']);
     expect(dataOf(effects, 'participant_added')).toEqual({
       participant_id: 'bob',
@@ -155,13 +171,13 @@ describe('a participant', () => {
       'loses the last connection',
       { connections: one, present: true },
       { connections: none, left_at: T(9) },
-      ['presence'],
+      ['absence'],
     ],
     [
       'loses the last connection, after another',
       { connections: one, present: true, left_at: T(8) },
       { connections: none, left_at: T(9) },
-      ['presence'],
+      ['absence'],
     ],
     ['comes back in time', { present: true, left_at: T(9) }, { connections: one, left_at: none }, []],
     ['does not come back', { present: true, left_at: T(9) }, { present: none, left_at: none }, ['peer_left']],
@@ -192,12 +208,19 @@ describe('a participant', () => {
   });
 
   test('is removed', () => {
-    const removed = (before: Partial<ParticipantItem>) => participantChanged({ old: participant(before) }, now);
+    const removed = (before: Partial<ParticipantItem>) => fresh({ old: participant(before) });
     expect(kinds(removed({}))).toEqual(['participant_removed']);
     expect(kinds(removed({ present: true, left_at: T(9) }))).toEqual(['peer_left', 'participant_removed']);
     const effects = removed({ present: true, connections: two });
     expect(kinds(effects)).toEqual(['peer_left', 'participant_removed', 'close']);
-    expect(effects.at(-1)).toEqual({ kind: 'close', room_id, participant_id: 'bob', connections: ['c1', 'c2'] });
+    const event = { type: 'participant_removed', room_id, data: { participant_id: 'bob' }, sent_at: now };
+    expect(effects.at(-1)).toEqual({
+      kind: 'close',
+      room_id,
+      participant_id: 'bob',
+      connections: ['c1', 'c2'],
+      event,
+    });
   });
 });
 
@@ -231,42 +254,133 @@ describe('whatever has happened to an item', () => {
   test('no change has no effect', () => {
     fc.assert(
       fc.property(anyRoom, anyParticipant, time, (old, bob, now) => {
-        expect(roomChanged({ old, new: structuredClone(old) }, now)).toEqual([]);
-        expect(participantChanged({ old: bob, new: structuredClone(bob) }, now)).toEqual([]);
+        expect(roomChanged({ old, new: structuredClone(old) }, old, now)).toEqual([]);
+        expect(participantChanged({ old: bob, new: structuredClone(bob) }, bob, now)).toEqual([]);
       }),
     );
   });
 
-  test('every event is one of the contract, and tells nothing that the contract does not', () => {
+  test('every event is one of the contract, and says what is now, whatever the record says', () => {
     fc.assert(
-      fc.property(maybe(anyRoom), anyRoom, maybe(anyParticipant), maybe(anyParticipant), time, (a, b, c, d, now) => {
-        for (const effect of [...roomChanged({ old: a, new: b }, now), ...participantChanged({ old: c, new: d }, now)])
-          if (effect.kind === 'event') {
+      fc.property(
+        fc.tuple(maybe(anyRoom), anyRoom, maybe(anyRoom)),
+        fc.tuple(maybe(anyParticipant), maybe(anyParticipant), maybe(anyParticipant)),
+        time,
+        ([oldRoom, newRoom, roomNow], [oldBob, newBob, bobNow], now) => {
+          const effects = [
+            ...roomChanged({ old: oldRoom, new: newRoom }, roomNow, now),
+            ...participantChanged({ old: oldBob, new: newBob }, bobNow, now),
+          ];
+          for (const effect of effects) {
+            if (effect.kind !== 'event') continue;
             const { type, data, ...rest } = effect.event;
             expect(rest).toEqual({ room_id, sent_at: now });
             expect(v.parse(events[type].data, data)).toEqual(data);
+            if (type.startsWith('room_')) expect(data).toEqual(roomNow && toRoom(roomNow, now));
+            if (type === 'room_started') expect(data).toMatchObject({ status: 'started' });
+            if (type === 'room_ended') expect(data).toMatchObject({ status: 'ended' });
+            if (type === 'peer_joined' || type === 'peer_left')
+              expect(type === 'peer_joined').toBe(bobNow?.present ?? false);
+            if (type === 'participant_removed') expect(bobNow).toBeUndefined();
+            if (type === 'participant_added') expect(data).toEqual(bobNow && toProfile('bob', bobNow));
+            if (type === 'participant_updated' && 'is_admin' in data)
+              expect(data.is_admin).toBe(roomNow?.admins.has(data.participant_id));
+            else if (type === 'participant_updated') expect(toProfile('bob', bobNow)).toMatchObject(data);
           }
-      }),
+        },
+      ),
     );
   });
 
-  test('who was in sees each other: a joining and a leaving for each change of presence, never both', () => {
+  test('nothing closes a connection that the participant has joined with now, or queues a check of one who is here', () => {
     fc.assert(
-      fc.property(maybe(anyParticipant), maybe(anyParticipant), time, (old, item, now) => {
-        const told = kinds(participantChanged({ old, new: item }, now)).filter((kind) => kind.startsWith('peer_'));
-        const [before, after] = [old?.present ?? false, item?.present ?? false];
-        expect(told).toEqual(before === after ? [] : [after ? 'peer_joined' : 'peer_left']);
-      }),
+      fc.property(
+        maybe(anyParticipant),
+        maybe(anyParticipant),
+        maybe(anyParticipant),
+        time,
+        (old, changed, item, now) => {
+          for (const effect of participantChanged({ old, new: changed }, item, now)) {
+            if (effect.kind === 'close')
+              expect(new Set(effect.connections).intersection(item?.connections ?? new Set())).toEqual(new Set());
+            if (effect.kind === 'absence')
+              expect([item?.present, item?.connections, item?.left_at]).toEqual([true, undefined, effect.left_at]);
+          }
+        },
+      ),
     );
   });
 
-  test('a change of times brings the schedules in step, and nothing else does', () => {
+  test('a change of presence is sent if, and only if, it is still true', () => {
     fc.assert(
-      fc.property(anyRoom, anyRoom, time, (old, item, now) => {
-        const moved = old.start_time !== item.start_time || old.end_time !== item.end_time;
-        const scheduled = roomChanged({ old, new: item }, now).filter(({ kind }) => kind === 'schedule');
-        expect(scheduled).toEqual(moved ? [{ kind: 'schedule', room: item }] : []);
+      fc.property(
+        maybe(anyParticipant),
+        maybe(anyParticipant),
+        maybe(anyParticipant),
+        time,
+        (old, changed, item, now) => {
+          const sent = kinds(participantChanged({ old, new: changed }, item, now)).filter((kind) =>
+            kind.startsWith('peer_'),
+          );
+          const [before, after, present] = [old, changed, item].map((each) => each?.present ?? false);
+          expect(sent).toEqual(before === after || after !== present ? [] : [after ? 'peer_joined' : 'peer_left']);
+        },
+      ),
+    );
+  });
+
+  test('a changed time has its schedule follow it, and one that has not changed is left alone', () => {
+    fc.assert(
+      fc.property(anyRoom, anyRoom, anyRoom, time, (old, changed, item, now) => {
+        const scheduled = roomChanged({ old, new: changed }, item, now).flatMap((effect) =>
+          effect.kind === 'schedule' ? [effect.moment] : [],
+        );
+        expect(scheduled).toEqual([
+          ...(old.start_time === changed.start_time ? [] : ['start']),
+          ...(old.end_time === changed.end_time ? [] : ['end']),
+        ]);
       }),
     );
+  });
+});
+
+describe('changes that arrive together', () => {
+  const now = T(10);
+  const present = (items: { room?: RoomItem; bob?: ParticipantItem; connections?: string[] }): Present => ({
+    room: items.room,
+    participants: new Map(items.bob ? [['bob', items.bob]] : []),
+    connections: new Set(items.connections),
+  });
+  const ofBob = (change: Change<ParticipantItem>) => ({ of: 'participant', participant_id: 'bob', change }) as const;
+  const ofRoom = (change: Change<RoomItem>) => ({ of: 'room', change }) as const;
+
+  test('of one thing are one event, with what is there now', () => {
+    const names = ['A', 'B', 'C', 'D'].map((name) => room({ name }));
+    const effects = effectsOf(
+      names.slice(1).map((changed, n) => ofRoom({ old: names[n], new: changed })),
+      present({ room: names[3] as RoomItem }),
+      now,
+    );
+    expect(kinds(effects)).toEqual(['room_updated']);
+    expect(dataOf(effects, 'room_updated')).toMatchObject({ name: 'D' });
+  });
+
+  test('such as a removal and an addition bring the addition only, and close what was joined before', () => {
+    const before = participant({ connections: new Set(['c1', 'c2']), present: true });
+    const after = participant({ connections: new Set(['c2']), present: true });
+    const effects = effectsOf(
+      [ofBob({ old: before }), ofBob({ new: participant() }), ofBob({ old: participant(), new: after })],
+      present({ bob: after }),
+      now,
+    );
+    expect(kinds(effects)).toEqual(['close', 'participant_added', 'peer_joined']);
+    expect(effects[0]).toMatchObject({ connections: ['c1'], event: undefined });
+  });
+
+  test('such as an expiry of a connection that has joined again leave it alone', () => {
+    const connection = { room_id, connection_id: 'c1', participant_id: 'bob' } as ConnectionItem;
+    const expired = { of: 'expired_connection', connection } as const;
+    expect(effectsOf([expired], present({ connections: ['c1'] }), now)).toEqual([]);
+    expect(kinds(effectsOf([expired, expired], present({}), now))).toEqual(['expired']);
   });
 });

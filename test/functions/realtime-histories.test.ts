@@ -1,0 +1,224 @@
+import type { DynamoDBRecord } from 'aws-lambda';
+import fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { connectionsOf } from '../../core/store/connections.ts';
+import type { ParticipantItem } from '../../core/store/items.ts';
+import { participantKey } from '../../core/store/keys.ts';
+import { get } from '../../core/store/read.ts';
+import { handler as roomChanges } from '../../functions/events/room-changes.ts';
+import { behind } from '../support/behind.ts';
+import { data, invoke } from '../support/invoke.ts';
+import { type Management, startManagement } from '../support/management.ts';
+import { type Services, startServices } from '../support/services.ts';
+import { act, newSocket, reply, type Socket } from '../support/socket.ts';
+import { changesIn, recorded } from '../support/stream.ts';
+import { newRoom } from '../support/world.ts';
+
+/*
+ * Random histories of a room whose stream records are delivered twice, late, out of order and in parts. Whatever happened on the way,
+ * once every record has been read, schedules, presence and sockets are as the table says.
+ */
+
+let management: Management;
+let services: Services;
+beforeAll(async () => {
+  [management, services] = await Promise.all([startManagement(), startServices()]);
+  process.env.CALLBACK_URL = management.url;
+});
+beforeEach(() => {
+  management.reset();
+  services.reset();
+});
+afterAll(() => Promise.all([management.close(), services.close()]));
+
+const MINUTE = 60_000;
+
+/** What happens: `who` is one of the users, `n` one of the connections they have opened so far. */
+type Step =
+  | { readonly do: 'add' | 'remove' | 'grant' | 'revoke' | 'rename' | 'join'; readonly who: number }
+  | { readonly do: 'rejoin' | 'leave'; readonly n: number }
+  | { readonly do: 'move_end' | 'move_start'; readonly minutes: number }
+  | { readonly do: 'clear_end' | 'end' }
+  /** Records that have not been delivered yet: `from` of them are passed over, and stay undelivered; `again` are old ones. */
+  | { readonly do: 'deliver'; readonly from: number; readonly count: number; readonly again: readonly number[] };
+
+const who = fc.nat(2);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ do: fc.constantFrom('add', 'remove', 'join'), who }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('grant', 'revoke', 'rename'), who }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('rejoin', 'leave'), n: fc.nat(9) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constantFrom('move_end', 'move_start'), minutes: fc.integer({ min: 5, max: 55 }) }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('clear_end') }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('deliver'),
+      from: fc.nat(4),
+      count: fc.nat(8),
+      again: fc.array(fc.nat(60), { maxLength: 4 }),
+    }),
+  },
+) as fc.Arbitrary<Step>;
+
+const history = fc.record({
+  steps: fc.array(step, { minLength: 4, maxLength: 24 }),
+  booked: fc.integer({ max: 3, min: 0 }).map((n) => n === 0),
+  ends: fc.integer({ max: 3, min: 0 }).map((n) => n === 0),
+  /** In which order the remaining records are delivered. */
+  order: fc.array(fc.nat(), { minLength: 40, maxLength: 40 }),
+});
+
+type History = typeof history extends fc.Arbitrary<infer Values> ? Values : never;
+
+/** Plays one history, and checks what is there in the end. */
+async function play({ steps, booked, ends, order }: History): Promise<void> {
+  management.reset();
+  services.reset();
+  const pending: DynamoDBRecord[] = [];
+  const delivered: DynamoDBRecord[] = [];
+  let deliveries = 0;
+
+  const inMinutes = (minutes: number) => new Date(Date.now() + minutes * MINUTE).toISOString();
+  const users: string[] = [];
+  let room_id = '';
+  let admin = '';
+  const note = async (work: () => Promise<unknown>) => {
+    pending.push(...changesIn(await recorded(work)).Records);
+  };
+  await note(async () => {
+    const world = await newRoom({ body: booked ? { start_time: inMinutes(30) } : {} });
+    room_id = world.room_id;
+    admin = world.admin;
+    users.push(world.member, world.outsider, `other-${world.outsider}`);
+  });
+  const sockets: Socket[] = [];
+  /** Clients that have been closed open no room any more. */
+  const isOpen = ({ connection_id }: Socket) => !management.closed.includes(connection_id);
+  const params = { room_id };
+  // Somebody who is there all the time, if the room has started.
+  const watcher = booked ? undefined : newSocket(admin);
+  if (watcher) await note(() => reply('join', watcher, params));
+
+  const deliver = async (records: readonly DynamoDBRecord[]) => {
+    if (records.length === 0) return;
+    // Each time as if by a function that has just started.
+    const events = records.map((record) => ({ ...record, eventID: `${record.eventID}/${deliveries++}` }));
+    const { result } = await behind('room-changes', () => roomChanges({ Records: events }));
+    expect(result.batchItemFailures).toEqual([]);
+  };
+
+  const doing = async (each: Exclude<Step, { do: 'deliver' }>): Promise<unknown> => {
+    // Refusals (a room that is booked, a user who is not there) are part of a history.
+    if ('who' in each) {
+      const user = users[each.who] ?? '';
+      const participant = { ...params, participant_id: user };
+      switch (each.do) {
+        case 'add':
+          return invoke('addParticipants', { as: admin, params, body: { participant_ids: [user] } });
+        case 'remove':
+          return invoke('removeParticipants', { as: admin, params, body: { participant_ids: [user] } });
+        case 'grant':
+          return invoke('grantAdmin', { as: admin, params: participant });
+        case 'revoke':
+          return invoke('revokeAdmin', { as: admin, params: participant });
+        case 'rename':
+          return invoke('updateProfile', { as: user, params, body: { username: `n${Math.random()}` } });
+        default: {
+          const socket = newSocket(user);
+          sockets.push(socket);
+          return act('join', socket, params);
+        }
+      }
+    }
+    if ('n' in each) {
+      const socket = sockets[each.n % Math.max(1, sockets.length)];
+      return socket && isOpen(socket) ? act(each.do === 'leave' ? 'leave' : 'join', socket, params) : undefined;
+    }
+    if (each.do === 'move_end')
+      return invoke('changeRoom', { as: admin, params, body: { end_time: inMinutes(each.minutes + 60) } });
+    if (each.do === 'move_start')
+      return invoke('changeRoom', { as: admin, params, body: { start_time: inMinutes(each.minutes) } });
+    return invoke('changeRoom', { as: admin, params, body: { end_time: null } });
+  };
+
+  for (const each of steps) {
+    if (each.do !== 'deliver') {
+      await note(() => doing(each));
+      continue;
+    }
+    const some = pending.splice(each.from % Math.max(1, pending.length), each.count);
+    const again = each.again.flatMap((n) => delivered[n % Math.max(1, delivered.length)] ?? []);
+    await deliver([...again, ...some]);
+    delivered.push(...some);
+  }
+  if (ends) await note(() => invoke('endRoom', { as: admin, params }));
+
+  // All that is left, and much that was delivered before, in any order and in parts; some of them twice.
+  const last = [...pending, ...delivered].map((record, n) => ({ record, at: order[n % order.length] ?? 0 }));
+  const shuffled = last.toSorted((a, b) => a.at - b.at).map(({ record }) => record);
+  while (shuffled.length > 0) {
+    const part = shuffled.splice(0, 1 + ((order[shuffled.length % order.length] ?? 0) % 5));
+    await deliver(part);
+    if (part.length % 2 === 0) await deliver(part.toReversed());
+  }
+
+  // Schedules: those that the room's times call for, and no others.
+  const room = await data('getRoom', { as: admin, params });
+  const scheduled = Object.fromEntries(
+    [...services.schedules].map(([name, { Target }]) => [name.slice(37), JSON.parse(Target.Input).time]),
+  );
+  const now = new Date().toISOString();
+  expect(scheduled).toEqual({
+    ...(room.start_time > now && { start: room.start_time }),
+    ...(room.end_time && room.end_time > now && { end: room.end_time }),
+  });
+
+  // Sockets: one that the table knows is open, unless the room has ended; one of a user who is no participant is closed.
+  const known = new Map<string, string>();
+  for await (const page of connectionsOf(room_id))
+    for (const { connection_id, participant_id } of page) known.set(connection_id, participant_id);
+  for (const user of users) {
+    const participant = await get<ParticipantItem>(participantKey(room_id, user));
+    const own = sockets.filter(({ user_id }) => user_id === user);
+    const inTable = own.filter(({ connection_id }) => known.has(connection_id));
+    expect(new Set(inTable.map(({ connection_id }) => connection_id))).toEqual(participant?.connections ?? new Set());
+    if (!ends) expect(inTable.filter((socket) => !isOpen(socket))).toEqual([]);
+    else expect(inTable.filter(isOpen)).toEqual([]);
+  }
+
+  // What somebody who was there has been told, the last word on each thing, is what the API says.
+  if (!watcher || ends) return;
+  const told = { participants: new Set([admin, users[0]]), present: new Set([admin]), admins: new Set([admin]) };
+  const names = new Map<string, unknown>();
+  const is = <T>(set: Set<T>, what: T, there: boolean) => void (there ? set.add(what) : set.delete(what));
+  for (const { type, data: about } of management.received(watcher.connection_id)) {
+    const user = String(about.participant_id);
+    if (type === 'participant_added') is(told.participants, user, true);
+    if (type === 'participant_removed') is(told.participants, user, false);
+    if (type === 'peer_joined' || type === 'peer_left') is(told.present, user, type === 'peer_joined');
+    if (type === 'participant_updated' && 'is_admin' in about) is(told.admins, user, about.is_admin === true);
+    if (type.startsWith('participant_') && 'username' in about) names.set(user, about.username);
+  }
+  const all = await data('listParticipants', { as: admin, params });
+  const idsWhere = (condition: (each: (typeof all)[number]) => boolean) =>
+    all.filter(condition).map(({ participant_id }) => participant_id);
+  const sorted = (ids: Iterable<string | undefined>) => [...ids].sort();
+  expect({
+    participants: sorted(told.participants),
+    present: sorted(told.present),
+    admins: sorted(told.admins),
+    names: all.map(({ participant_id }) => names.get(participant_id) ?? null),
+  }).toEqual({
+    participants: idsWhere(() => true).sort(),
+    present: idsWhere(({ online }) => online).sort(),
+    admins: idsWhere(({ is_admin }) => is_admin).sort(),
+    names: all.map(({ username }) => username),
+  });
+}
+
+test('whatever happens, and however its records arrive, schedules, presence and sockets end up as the table says', async () => {
+  await fc.assert(fc.asyncProperty(history, play), { numRuns: 60, interruptAfterTimeLimit: 60_000 });
+}, 120_000);
