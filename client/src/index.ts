@@ -6,6 +6,14 @@ export { type ClientErrorCode, type Fault, RoomsApiError, type RoomsErrorCode } 
 export type { Listener, Listening } from './events.ts';
 export type { DownloadedFile, FileSelector, Progress, TransferOptions, UploadOptions } from './files.ts';
 export type { CallOptions, Page } from './http.ts';
+export {
+  type LiveMessages,
+  type LiveState,
+  liveMessages,
+  liveParticipants,
+  type MessageListState,
+  type ParticipantListState,
+} from './live-state.ts';
 export type { RoomsClientOptions, TokenRequest, TokenSource, WebSocketConstructor, WebSocketLike } from './options.ts';
 export type {
   JoinOptions,
@@ -16,4 +24,12 @@ export type {
   RoomListeners,
   SendOptions,
 } from './room-types.ts';
+export {
+  type QueuedMessage,
+  type RestoredMessage,
+  type SendQueue,
+  type SendQueueStorage,
+  sendQueue,
+  webStorageQueue,
+} from './send-queue.ts';
 export type { RoomEvent } from './socket.ts';

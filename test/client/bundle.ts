@@ -3,6 +3,22 @@ import { build } from 'esbuild';
 
 export const CLIENT = resolve(import.meta.dirname, '../../client');
 
+/** These exports of the package, as a bundler leaves them. */
+export async function bundleOf(...names: readonly string[]): Promise<Uint8Array<ArrayBuffer>> {
+  const { outputFiles } = await build({
+    stdin: { contents: `export { ${names.join(', ')} } from './index.ts';`, resolveDir: resolve(CLIENT, 'src') },
+    bundle: true,
+    minify: true,
+    platform: 'browser',
+    target: 'es2022',
+    write: false,
+    format: 'esm',
+  });
+  const [file] = outputFiles;
+  if (!file) throw new Error('The bundle is empty.');
+  return new Uint8Array(file.contents);
+}
+
 /** The whole package as a browser would load it. */
 export async function browserBundle(globalName?: string): Promise<Uint8Array<ArrayBuffer>> {
   const { outputFiles } = await build({

@@ -67,6 +67,20 @@ const Named = v.object({ participant_ids: v.array(v.string()) });
 export interface WireServer extends Backend {
   /** How long a broadcast may be on its way, at most, in milliseconds. Above 0, messages overtake each other. */
   broadcastDelay: number;
+  /** How long every broadcast is on its way, in milliseconds: the lag of the stream. Keeps the order. */
+  lagMs: number;
+  /** Tokens that are refused beside those that have expired. */
+  refusesToken: (token: string) => boolean;
+  /** The next frames are answered as API Gateway does when it does not hand one on: with one of these, and no request_id. */
+  readonly gatewayMessages: string[];
+  /** Bytes that a frame can have: a larger one closes the socket with 1009. */
+  maxFrameBytes: number;
+  /** Requests of the HTTP API, as method and path. */
+  readonly requests: string[];
+  /** Broadcasts an event. */
+  emit(room_id: string, type: string, data: object): void;
+  /** Changes a room without an event. */
+  set(room_id: string, change: Partial<Room>): void;
   /** Frames are refused with this code while it is set. */
   refuseFrames: ErrorCode | undefined;
   /** Codes that the next frames of an action are refused with, one each. */
@@ -109,7 +123,7 @@ export async function startWireServer(): Promise<WireServer> {
       .end(JSON.stringify({ ...body, sent_at: new Date().toISOString() }));
 
   function roomFor(room_id: unknown, user: string): RoomState {
-    const state = rooms.get(String(room_id));
+    const state = rooms.get(String(room_id).toLowerCase());
     if (!state) throw new Refusal('room_not_found');
     if (!state.participants.has(user)) throw new Refusal('not_a_participant');
     return state;
@@ -118,6 +132,7 @@ export async function startWireServer(): Promise<WireServer> {
   function liveRoomFor(room_id: unknown, user: string): RoomState {
     const state = roomFor(room_id, user);
     if (state.room.status === 'ended') throw new Refusal('room_ended');
+    if (state.room.status === 'booked') throw new Refusal('room_not_started');
     return state;
   }
 
@@ -134,7 +149,8 @@ export async function startWireServer(): Promise<WireServer> {
     const frame = JSON.stringify({ type, room_id: state.room.room_id, data, sent_at: new Date().toISOString() });
     for (const socket of state.joined.keys()) {
       const deliver = () => socket.readyState === OPEN && socket.send(frame);
-      if (wire.broadcastDelay > 0) setTimeout(deliver, Math.random() * wire.broadcastDelay);
+      if (wire.lagMs > 0) setTimeout(deliver, wire.lagMs);
+      else if (wire.broadcastDelay > 0) setTimeout(deliver, Math.random() * wire.broadcastDelay);
       else deliver();
     }
   }
@@ -147,7 +163,9 @@ export async function startWireServer(): Promise<WireServer> {
     // A page that scripts can be put into: a browser lets only one from this machine talk to this machine.
     if (request.url === '/page')
       return void response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>');
-    const user = userOf(request.headers.authorization?.replace('Bearer ', ''));
+    const token = request.headers.authorization?.replace('Bearer ', '') ?? '';
+    wire.requests.push(`${request.method} ${request.url}`);
+    const user = wire.refusesToken(token) ? undefined : userOf(token);
     if (!user) return void send(response, 401, { message: 'Unauthorized' });
     const url = new URL(request.url ?? '/', 'http://localhost');
     const now = new Date().toISOString();
@@ -186,6 +204,17 @@ export async function startWireServer(): Promise<WireServer> {
       broadcast(state, 'room_ended', state.room);
       close(state);
       return void send(response, 200, { data: state.room });
+    }
+    if (set === 'participant' && what === 'participant') {
+      const online = new Set(state.joined.values());
+      const data = [...state.participants].sort().map((participant_id) => ({
+        participant_id,
+        username: null,
+        archive_room: false,
+        is_admin: state.room.created_by === participant_id,
+        online: online.has(participant_id),
+      }));
+      return void send(response, 200, { data, page: { size: data.length, next_cursor: null } });
     }
     if (what === 'chat') {
       wire.reads++;
@@ -247,8 +276,11 @@ export async function startWireServer(): Promise<WireServer> {
   function serve(socket: WebSocket, user: string, token: string): void {
     const reply = (body: object) => socket.send(JSON.stringify({ type: 'reply', ...body }));
     socket.on('message', async (data) => {
+      if (Buffer.byteLength(String(data)) > wire.maxFrameBytes) return void socket.close(1009, 'Message too long');
       const { request_id, ...frame } = v.parse(Frame, JSON.parse(String(data)));
       wire.frames.push(frame.action);
+      const message = wire.gatewayMessages.shift();
+      if (message) return void socket.send(JSON.stringify({ message, connectionId: 'c', requestId: 'r' }));
       const delay = wire.delays[frame.action];
       if (delay) await sleep(delay);
       try {
@@ -271,7 +303,7 @@ export async function startWireServer(): Promise<WireServer> {
   server.on('upgrade', (request, connection, head) => {
     const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((text) => text.trim());
     const token = offered.find((text) => text.startsWith(BEARER_SUB_PROTOCOL))?.slice(BEARER_SUB_PROTOCOL.length);
-    const user = userOf(token);
+    const user = wire.refusesToken(token ?? '') ? undefined : userOf(token);
     wire.tokens.push(token ?? '');
     connection.on('error', () => connection.destroy());
     if (!user || !token) return void connection.end('HTTP/1.1 401 Unauthorized\r\n\r\n');
@@ -287,6 +319,18 @@ export async function startWireServer(): Promise<WireServer> {
     ordered: true,
     token: async (user) => unsignedToken(user),
     broadcastDelay: 0,
+    lagMs: 0,
+    refusesToken: () => false,
+    gatewayMessages: [],
+    maxFrameBytes: 128 * 1024,
+    requests: [],
+    emit(room_id, type, data) {
+      const state = rooms.get(room_id);
+      if (state) broadcast(state, type, data);
+    },
+    set(room_id, change) {
+      Object.assign(rooms.get(room_id)?.room ?? {}, change);
+    },
     refuseFrames: undefined,
     refusals: [],
     delays: {},

@@ -1,0 +1,228 @@
+import type { RoomsClient } from './client.ts';
+import type { ListedParticipant, Message } from './contract.ts';
+import { isRetryable } from './errors.ts';
+import { byId } from './message-dedup.ts';
+import type { LiveRoom, PendingMessage } from './room-types.ts';
+import { backoff, sleep } from './timing.ts';
+
+/*
+ * Lists of a joined room that are kept up to date, for applications that show them. Optional: a bundler leaves this file out
+ * where nobody imports it.
+ */
+
+/** A value that changes. `state` is a new object after each change. */
+export interface LiveState<State> {
+  readonly state: State;
+  /** Calls `listener` after changes: once for all that happen together. Returns a function that removes the listener. */
+  subscribe(listener: (state: State) => void): () => void;
+  /** Ends the updates. */
+  close(): void;
+}
+
+interface Store<State> extends LiveState<State> {
+  set(change: Partial<State>): void;
+  /** Has `close` called it. */
+  onClose(stop: () => void): void;
+}
+
+function store<State extends object>(initial: State): Store<State> {
+  const listeners = new Set<(state: State) => void>();
+  const stops: (() => void)[] = [];
+  let state = initial;
+  let isDue = false;
+  const notify = () => {
+    isDue = false;
+    for (const listener of [...listeners]) listener(state);
+  };
+  return {
+    get state() {
+      return state;
+    },
+    set(change) {
+      state = { ...state, ...change };
+      if (!isDue) queueMicrotask(notify);
+      isDue = true;
+    },
+    subscribe(listener) {
+      // The same function may be added twice.
+      const own = (next: State) => listener(next);
+      listeners.add(own);
+      return () => void listeners.delete(own);
+    },
+    onClose: (stop) => void stops.push(stop),
+    close() {
+      for (const stop of stops.splice(0)) stop();
+      listeners.clear();
+    },
+  };
+}
+
+export interface MessageListState {
+  /** In the order of their ids, without gaps. */
+  readonly messages: readonly Message[];
+  /** Own messages that are on their way, in the order of the calls of `send`: to be shown after `messages`. */
+  readonly pending: readonly PendingMessage[];
+  /** What is before the first message. `failed`: `loadEarlier` may work the next time. */
+  readonly earlier: 'loading' | 'more' | 'none' | 'failed';
+}
+
+export interface LiveMessages extends LiveState<MessageListState> {
+  /** Reads the page before the first message. Never rejects: see `earlier`. */
+  loadEarlier(): Promise<void>;
+}
+
+/** Returns `sorted` with these messages too, once each. */
+function withMessages(sorted: readonly Message[], added: readonly Message[]): readonly Message[] {
+  const last = sorted.at(-1);
+  const [first] = added;
+  if (added.length === 1 && first && (!last || first.message_id > last.message_id)) return [...sorted, first];
+  const all = new Map([...sorted, ...added].map((message) => [message.message_id, message]));
+  return [...all.values()].sort(byId);
+}
+
+/**
+ * Returns the messages of a joined room: the newest page, earlier ones as they are asked for, and each new message, through outages.
+ *
+ * @param pageSize Messages that are read at a time. Default: 50, at most 200.
+ */
+export function liveMessages(
+  rooms: Pick<RoomsClient, 'listMessages'>,
+  room: LiveRoom,
+  { pageSize = 50 }: { readonly pageSize?: number } = {},
+): LiveMessages {
+  const list = store<MessageListState>({ messages: [], pending: room.pending, earlier: 'more' });
+  const closing = new AbortController();
+  let cursor: string | undefined;
+  let loading: Promise<void> | undefined;
+
+  const add = (messages: readonly Message[]) => list.set({ messages: withMessages(list.state.messages, messages) });
+  list.onClose(room.on('message', (message) => add([message])));
+  list.onClose(room.on('pending', (pending) => list.set({ pending })));
+  list.onClose(() => closing.abort());
+
+  async function load(): Promise<void> {
+    list.set({ earlier: 'loading' });
+    try {
+      const page = await rooms.listMessages(room.id, { limit: pageSize, cursor, signal: closing.signal });
+      cursor = page.next_cursor ?? undefined;
+      add(page.items);
+      list.set({ earlier: cursor ? 'more' : 'none' });
+    } catch {
+      list.set({ earlier: 'failed' });
+    }
+  }
+
+  function loadEarlier(): Promise<void> {
+    if (list.state.earlier === 'none') return Promise.resolve();
+    loading ??= load().finally(() => {
+      loading = undefined;
+    });
+    return loading;
+  }
+
+  void loadEarlier();
+  return Object.assign(list, { loadEarlier });
+}
+
+export interface ParticipantListState {
+  /** In the order of their ids. After the room is closed, nobody is online. */
+  readonly participants: readonly ListedParticipant[];
+  /** `loading` until the list was read for the first time; `failed` where the service refuses it. */
+  readonly status: 'loading' | 'ready' | 'failed';
+}
+
+type People = ReadonlyMap<string, ListedParticipant>;
+type Change = (people: People) => People;
+
+const RETRY_INITIAL_MS = 1_000;
+const RETRY_MAX_MS = 30_000;
+
+/** Returns the participants of a joined room with their presence. The list is read again after an outage. */
+export function liveParticipants(
+  rooms: Pick<RoomsClient, 'allParticipants'>,
+  room: LiveRoom,
+): LiveState<ParticipantListState> {
+  const list = store<ParticipantListState>({ participants: [], status: 'loading' });
+  let people: People = new Map();
+  /** Aborts the reading that is going on. */
+  let reading = new AbortController();
+  /** What has changed since the list is being read. */
+  let since: Change[] = [];
+
+  function show(): void {
+    const sorted = [...people.values()].sort((a, b) => (a.participant_id < b.participant_id ? -1 : 1));
+    list.set({ participants: sorted });
+  }
+
+  function change(by: Change): void {
+    since.push(by);
+    people = by(people);
+    show();
+  }
+
+  const set =
+    (person: Partial<ListedParticipant> & Pick<ListedParticipant, 'participant_id'>, add = true): Change =>
+    (before) => {
+      const known = before.get(person.participant_id);
+      if (!known && !add) return before;
+      const unknown = { username: null, archive_room: false, is_admin: false, online: false };
+      return new Map(before).set(person.participant_id, { ...unknown, ...known, ...person });
+    };
+
+  const without =
+    (id: string): Change =>
+    (before) =>
+      new Map([...before].filter(([other]) => other !== id));
+
+  async function read(signal: AbortSignal): Promise<void> {
+    for (let tried = 0; ; tried++) {
+      since = [];
+      try {
+        const found = new Map<string, ListedParticipant>();
+        for await (const person of rooms.allParticipants(room.id, { limit: 200, signal }))
+          found.set(person.participant_id, person);
+        if (signal.aborted) return;
+        people = since.reduce<People>((all, by) => by(all), found);
+        since = [];
+        list.set({ status: 'ready' });
+        return show();
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!isRetryable(error)) return list.set({ status: 'failed' });
+        await sleep(backoff(tried, RETRY_INITIAL_MS, RETRY_MAX_MS), signal).catch(() => {});
+      }
+    }
+  }
+
+  function readAgain(): void {
+    reading.abort();
+    reading = new AbortController();
+    void read(reading.signal);
+  }
+
+  list.onClose(() => reading.abort());
+  list.onClose(room.on('rejoined', readAgain));
+  list.onClose(room.on('peer_joined', (peer) => change(set({ ...peer, online: true }))));
+  list.onClose(room.on('peer_left', ({ participant_id }) => change(set({ participant_id, online: false }, false))));
+  list.onClose(room.on('participant_added', (profile) => change(set(profile))));
+  list.onClose(room.on('participant_removed', ({ participant_id }) => change(without(participant_id))));
+  list.onClose(
+    room.on('participant_updated', ({ participant_id, username, archive_room, is_admin }) =>
+      change(
+        set({
+          participant_id,
+          ...(username !== undefined && { username }),
+          ...(archive_room !== undefined && { archive_room }),
+          ...(is_admin !== undefined && { is_admin }),
+        }),
+      ),
+    ),
+  );
+  list.onClose(
+    room.on('closed', () =>
+      change((before) => new Map([...before].map(([id, person]) => [id, { ...person, online: false }]))),
+    ),
+  );
+  readAgain();
+  return list;
+}

@@ -1,0 +1,181 @@
+import type { Message } from './contract.ts';
+import { RoomsApiError, type RoomsErrorCode } from './errors.ts';
+import { MAX_SEND_MS } from './options.ts';
+import type { LiveRoom, OutgoingMessage, PendingMessage, SendOptions } from './room-types.ts';
+
+/*
+ * A send queue that survives a reload of the page or a restart of the program. Optional: a bundler leaves this file out where
+ * nobody imports it.
+ */
+
+/** A message as a queue stores it. It is JSON. */
+export interface QueuedMessage {
+  readonly room_id: string;
+  readonly client_message_id: string;
+  readonly text: string | null;
+  readonly attachment: { readonly file_id: string } | null;
+  /** ISO 8601. */
+  readonly queued_at: string;
+  /** Sorts messages in the order in which they were queued. */
+  readonly position: number;
+}
+
+type MaybePromise<T> = T | Promise<T>;
+
+/** Where the messages of one user are stored until they are sent. */
+export interface SendQueueStorage {
+  /** Returns all messages, of all rooms, in any order. */
+  list(): MaybePromise<readonly QueuedMessage[]>;
+  /** Stores a message under its `client_message_id`. */
+  put(message: QueuedMessage): MaybePromise<void>;
+  /** Does nothing where there is no such message. */
+  delete(clientMessageId: string): MaybePromise<void>;
+}
+
+/** A message of an earlier page or program, and what became of it: `sent`, or `error`. */
+export interface RestoredMessage {
+  readonly message: QueuedMessage;
+  readonly sent?: Message;
+  readonly error?: unknown;
+}
+
+export interface SendQueue {
+  /** As `room.send`. The message is stored until it is acknowledged or refused; a file to upload, once it is uploaded. */
+  send(message: OutgoingMessage, options?: SendOptions): Promise<Message>;
+  /** Resolves when all messages of an earlier page or program are sent or have failed, each within `sendMs`. Never rejects. */
+  readonly restored: Promise<readonly RestoredMessage[]>;
+}
+
+let lastPosition = 0;
+/** Returns a number above all earlier ones, also those of an earlier page, as far as its clock was right. */
+function nextPosition(): number {
+  lastPosition = Math.max(lastPosition + 1, Date.now());
+  return lastPosition;
+}
+
+/** Errors after which a message stays stored: it can be sent the next time. */
+const KEPT: ReadonlySet<RoomsErrorCode | undefined> = new Set(['connection_closed', 'room_closed']);
+
+const isKept = (error: unknown): boolean => error instanceof RoomsApiError && (error.retryable || KEPT.has(error.code));
+
+const reportToConsole = (error: unknown): void =>
+  console.error('The send queue of @rooms/client is not stored.', error);
+
+/**
+ * Returns a queue over a joined room, and sends what is stored for the room, in the order in which it was queued and before any new
+ * message. Each message keeps its `client_message_id`, so that none is stored twice by the service. A message that is older than 23 hours is
+ * not sent: the service may have forgotten that it knows it.
+ *
+ * @param onStorageError Gets errors of the storage, which keep no message from being sent. Default: writes them to the console.
+ */
+export function sendQueue(
+  room: LiveRoom,
+  storage: SendQueueStorage,
+  { onStorageError = reportToConsole }: { readonly onStorageError?: (error: unknown) => void } = {},
+): SendQueue {
+  const guarded = async <T>(work: () => MaybePromise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      onStorageError(error);
+      return undefined;
+    }
+  };
+
+  async function sendStored(message: OutgoingMessage, options: SendOptions = {}): Promise<Message> {
+    let id: string | undefined;
+    let writing: Promise<unknown> | undefined;
+    const put = ({ client_message_id, text, attachment, queued_at, state }: PendingMessage) => {
+      if (state !== 'queued' || writing) return;
+      const position = nextPosition();
+      writing = guarded(() =>
+        storage.put({ room_id: room.id, client_message_id, text, attachment, queued_at, position }),
+      );
+    };
+    const stop = room.on('pending', (pending) => {
+      const own = pending.find(({ client_message_id }) => client_message_id === id);
+      if (own) put(own);
+    });
+    const remove = async () => {
+      await writing;
+      if (id) await guarded(() => storage.delete(id ?? ''));
+    };
+    const onSending = (pending: PendingMessage) => {
+      id = pending.client_message_id;
+      put(pending);
+      options.onSending?.(pending);
+    };
+    try {
+      const sent = await room.send(message, { ...options, onSending });
+      await remove();
+      return sent;
+    } catch (error) {
+      if (!isKept(error)) await remove();
+      throw error;
+    } finally {
+      stop();
+    }
+  }
+
+  async function resend(message: QueuedMessage): Promise<RestoredMessage> {
+    const { client_message_id, text, attachment, queued_at } = message;
+    // Also where the time cannot be read.
+    if (!(Date.now() - Date.parse(queued_at) < MAX_SEND_MS)) {
+      await guarded(() => storage.delete(client_message_id));
+      return { message, error: new RoomsApiError('timeout', 'The message was queued more than 23 hours ago.') };
+    }
+    try {
+      const outgoing = { client_message_id, ...(text && { text }), ...(attachment && { attachment }) };
+      const sent = await room.send(outgoing);
+      await guarded(() => storage.delete(client_message_id));
+      return { message, sent };
+    } catch (error) {
+      if (!isKept(error)) await guarded(() => storage.delete(client_message_id));
+      return { message, error };
+    }
+  }
+
+  const listed = guarded(() => storage.list()).then((all = []) => {
+    const own = all.filter(({ room_id }) => room_id === room.id);
+    const sorted = [...own].sort((a, b) => a.position - b.position);
+    // Each is handed to the room here, so that new messages come after them.
+    return sorted.map(resend);
+  });
+  return {
+    restored: listed.then((all) => Promise.all(all)),
+    async send(message, options) {
+      await listed;
+      return sendStored(message, options);
+    },
+  };
+}
+
+/**
+ * Returns a storage for {@link sendQueue} in `localStorage` or another Web Storage.
+ *
+ * @param userId Keeps the messages of the users of one browser apart: nobody sends what another one wrote.
+ */
+export function webStorageQueue(
+  storage: Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>,
+  userId: string,
+): SendQueueStorage {
+  const prefix = `rooms.send-queue.${encodeURIComponent(userId)}.`;
+  return {
+    list() {
+      const keys = Array.from({ length: storage.length }, (_, n) => storage.key(n) ?? '');
+      return keys
+        .filter((key) => key.startsWith(prefix))
+        .flatMap((key): QueuedMessage[] => {
+          try {
+            return [JSON.parse(storage.getItem(key) ?? '')];
+          } catch {
+            // Nothing of ours, or written by half.
+            storage.removeItem(key);
+            return [];
+          }
+        });
+    },
+    put: (message) => storage.setItem(prefix + message.client_message_id, JSON.stringify(message)),
+    delete: (clientMessageId) => storage.removeItem(prefix + clientMessageId),
+  };
+}
