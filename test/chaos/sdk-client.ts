@@ -84,8 +84,7 @@ export function sdkClient(
         key,
         sender,
         socket,
-        // The SDK may give an application its own message as soon as it is acknowledged.
-        ...(streaming && stream !== undefined && sender !== user && { stream }),
+        ...(streaming && stream !== undefined && { stream }),
       });
     watched.on('message', onMessage);
     const about = (type: string, participant?: string): void =>

@@ -294,6 +294,28 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
     },
   ],
   [
+    'order',
+    'the SDK gives own messages in their order among those of others',
+    {
+      operations: [send(1, 10), send(2, 30, { user: 'bob' })],
+      observations: [
+        joined('bob', 0, { via: 'sdk' }),
+        got('bob', 1, 50, { via: 'sdk' }),
+        got('bob', 2, 51, { via: 'sdk', sender: 'bob' }),
+      ],
+      final: { messages: [...stored(1), { message_id: 'm2', sender: 'bob', key: 'k2', sent: 0 }] },
+    },
+    {
+      operations: [send(1, 10), send(2, 30, { user: 'bob' })],
+      observations: [
+        joined('bob', 0, { via: 'sdk' }),
+        got('bob', 2, 50, { via: 'sdk', sender: 'bob' }),
+        got('bob', 1, 51, { via: 'sdk' }),
+      ],
+      final: { messages: [...stored(1), { message_id: 'm2', sender: 'bob', key: 'k2', sent: 0 }] },
+    },
+  ],
+  [
     'removal',
     'a removed user hears nothing',
     {
