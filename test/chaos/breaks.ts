@@ -36,6 +36,20 @@ export const breaks: Readonly<Record<string, Break>> = {
     instead: 'await broadcast(first.room_id, [...messages].reverse()',
     seenBy: ['order', 'complete'],
   },
+  'failure-as-success': {
+    what: 'a batch of the stream that fails is reported as done',
+    file: 'core/realtime/stream.ts',
+    text: 'return { batchItemFailures };',
+    instead: 'return { batchItemFailures: [] };',
+    seenBy: ['complete', 'converges'],
+  },
+  'end-not-announced': {
+    what: 'nobody is told that a room was ended, and its connections stay',
+    file: 'core/realtime/changes.ts',
+    text: "newEnd && data.status === 'ended'",
+    instead: "newEnd && data.status === 'booked'",
+    seenBy: ['announced', 'converges'],
+  },
 };
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
