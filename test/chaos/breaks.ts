@@ -43,6 +43,13 @@ export const breaks: Readonly<Record<string, Break>> = {
     instead: 'return { batchItemFailures: [] };',
     seenBy: ['complete', 'converges'],
   },
+  'removed-stay': {
+    what: 'the connections of a removed user stay open, and in the table',
+    file: 'core/realtime/changes.ts',
+    text: '...(connections.length > 0',
+    instead: '...(connections.length > 1_000',
+    seenBy: ['removal', 'converges'],
+  },
   'end-not-announced': {
     what: 'nobody is told that a room was ended, and its connections stay',
     file: 'core/realtime/changes.ts',

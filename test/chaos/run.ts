@@ -31,6 +31,7 @@ Options:
   --minutes M    start rounds for so long; each takes about a minute (default: 1)
   --rounds N     run so many rounds instead
   --round N      run only this round of the seed
+  --fail-fast    stop after the first round that fails
   --quiet        no faults: the same operations, and clocks that agree
   --out DIR      where to write what failed, and the log (default: .local/chaos)
   --keep         write the history of every round, not only of those that fail
@@ -51,6 +52,7 @@ interface Options {
   readonly minutes: number;
   readonly rounds: number | undefined;
   readonly round: number | undefined;
+  readonly failFast: boolean;
   readonly quiet: boolean;
   readonly out: string;
   readonly keep: boolean;
@@ -69,6 +71,7 @@ function options(): Options {
         minutes: text,
         rounds: text,
         round: text,
+        'fail-fast': { type: 'boolean' },
         quiet: { type: 'boolean' },
         out: text,
         keep: { type: 'boolean' },
@@ -97,6 +100,7 @@ function options(): Options {
     minutes: numberOf('minutes') ?? 1,
     rounds: numberOf('rounds'),
     round: numberOf('round'),
+    failFast: values['fail-fast'] === true,
     quiet: values.quiet === true,
     keep: values.keep === true,
     out: resolve(textOf('out') ?? join(ROOT, '.local', 'chaos')),
@@ -137,7 +141,7 @@ async function checkFile(file: string): Promise<boolean> {
   return summary(new Set(violations.map(({ property }) => property)));
 }
 
-async function run({ seed, minutes, rounds, round: only, quiet, keep, out }: Options): Promise<boolean> {
+async function run({ seed, minutes, rounds, round: only, failFast, quiet, keep, out }: Options): Promise<boolean> {
   const started = performance.now();
   const progress = (text: string): void =>
     console.error(`${((performance.now() - started) / 1_000).toFixed(0).padStart(4)} s  ${text}`);
@@ -212,6 +216,7 @@ async function run({ seed, minutes, rounds, round: only, quiet, keep, out }: Opt
   try {
     await warmUp();
     for (let round = only ?? 0; ; round += 1) {
+      if (failFast && broken.size > 0) break;
       const over =
         only !== undefined
           ? totals.rounds > 0
@@ -276,6 +281,7 @@ try {
   else if (given.break !== undefined) {
     if (!isBreak(given.break)) throw new UsageError(`There is no break ${JSON.stringify(given.break)}.`);
     process.exitCode = await runBroken(given.break, [
+      '--fail-fast',
       ...['--seed', String(given.seed), '--minutes', String(given.minutes), '--out', `${given.out}-${given.break}`],
       ...(given.rounds === undefined ? [] : ['--rounds', String(given.rounds)]),
       ...(given.round === undefined ? [] : ['--round', String(given.round)]),
