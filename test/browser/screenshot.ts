@@ -125,7 +125,7 @@ async function everyView(stack: LocalStack, browser: Browser, directory: string)
     await openRoom(visitor);
     await shoot(visitor, `${look}-4-room`);
     if (options.viewport.width < 1_000) {
-      await page.getByRole('button', { name: /^People/ }).click();
+      await page.getByRole('button', { name: /show people$/ }).click();
       await shoot(visitor, `${look}-5-people`);
       await page.getByRole('button', { name: 'Close' }).click();
     }

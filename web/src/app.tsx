@@ -1,14 +1,16 @@
-import { useEffect, useState } from 'preact/hooks';
-import { type Config, loadConfig } from './session/config.ts';
-import { sayError } from './session/errors.ts';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { type Config, isSameConfig, loadConfig } from './session/config.ts';
 import { SessionProvider, startSession, type UserSession } from './session/user-session.ts';
 import { rememberUser, SignIn, signedInUser } from './sign-in.tsx';
 import { Blank, Spinner } from './ui/small.tsx';
 import { Workspace } from './workspace.tsx';
 
+/** How often the stack is asked for its addresses until it answers, in milliseconds. */
+const RETRY_MS = 2_000;
+
 export function App() {
   const [config, setConfig] = useState<Config>();
-  const [failure, setFailure] = useState('');
+  const [failed, setFailed] = useState(false);
   const [session, setSession] = useState<UserSession>();
 
   const signIn = (where: Config, userId: string): void => {
@@ -21,24 +23,44 @@ export function App() {
     setSession(undefined);
     location.hash = '';
   };
+  const loading = useRef(false);
+  const load = async (): Promise<void> => {
+    if (loading.current) return;
+    loading.current = true;
+    try {
+      const loaded = await loadConfig();
+      setConfig(loaded);
+      const user = signedInUser();
+      if (user) signIn(loaded, user);
+    } catch {
+      setFailed(true);
+    } finally {
+      loading.current = false;
+    }
+  };
+  useEffect(() => void load(), []);
   useEffect(() => {
+    if (!failed || config) return;
+    const timer = setInterval(() => void load(), RETRY_MS);
+    return () => clearInterval(timer);
+  }, [failed, config]);
+  /** The page may talk to the addresses it was loaded with only: where the stack has others now, it is loaded anew. */
+  const reloadIfMoved = (): void => {
     loadConfig().then(
-      (loaded) => {
-        setConfig(loaded);
-        const user = signedInUser();
-        if (user) signIn(loaded, user);
+      (now) => {
+        if (config && !isSameConfig(now, config)) location.reload();
       },
-      (error: unknown) => setFailure(sayError(error)),
+      () => {},
     );
-  }, []);
+  };
 
-  if (failure)
+  if (failed && !config)
     return (
       <main class="centre">
         <Blank title="The local stack does not answer">
-          <p>{failure} Start it with “npm start”, then load this page again.</p>
-          <button type="button" class="button primary" onClick={() => location.reload()}>
-            Load again
+          <p>Start it with “npm start”. This page opens by itself when the stack answers.</p>
+          <button type="button" class="button primary" onClick={() => void load()}>
+            Retry now
           </button>
         </Blank>
       </main>
@@ -49,7 +71,8 @@ export function App() {
         <Spinner label="Loading" />
       </main>
     );
-  if (!session) return <SignIn issuer={config.issuer} onSignIn={(userId) => signIn(config, userId)} />;
+  if (!session)
+    return <SignIn issuer={config.issuer} onSignIn={(userId) => signIn(config, userId)} onFailure={reloadIfMoved} />;
   return (
     <SessionProvider value={session}>
       <Workspace key={session.userId} onSignOut={signOut} />

@@ -4,7 +4,7 @@ import { tokenSource } from './session/tokens.ts';
 import { textOf } from './ui/dialog.tsx';
 import { Avatar } from './ui/small.tsx';
 
-/** Users to try things with; the local IAMS takes any other name too. */
+/** Users to try things with; the local identity provider takes any other name too. */
 export const SUGGESTED_USERS = ['alice', 'bob', 'carol', 'dave'] as const;
 
 /** Of this tab alone: another tab can be another user. */
@@ -17,7 +17,15 @@ export function rememberUser(userId: string | undefined): void {
 
 const USER_ID = '[A-Za-z0-9._:@\\|\\-]{1,128}';
 
-export function SignIn({ issuer, onSignIn }: { issuer: string; onSignIn: (userId: string) => void }) {
+export function SignIn({
+  issuer,
+  onSignIn,
+  onFailure,
+}: {
+  issuer: string;
+  onSignIn: (userId: string) => void;
+  onFailure: () => void;
+}) {
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
   const [busy, setBusy] = useState(false);
@@ -27,11 +35,12 @@ export function SignIn({ issuer, onSignIn }: { issuer: string; onSignIn: (userId
     setBusy(true);
     setFailure('');
     try {
-      await tokenSource(issuer, userId)({ refresh: false });
+      await tokenSource(issuer, userId).get({ refresh: false });
       onSignIn(userId);
     } catch (error) {
-      setFailure(`The local IAMS gave no access token: ${sayError(error)}`);
+      setFailure(`The local identity provider gave no access token: ${sayError(error)}`);
       setBusy(false);
+      onFailure();
     }
   }
 
@@ -85,7 +94,8 @@ export function SignIn({ issuer, onSignIn }: { issuer: string; onSignIn: (userId
           </div>
         </fieldset>
         <p class="muted small">
-          No password: the local IAMS believes everyone. Open this page in a second tab to be somebody else there.
+          No password: the local identity provider believes everyone. Open this page in a second tab to be somebody else
+          there.
         </p>
       </div>
     </main>

@@ -26,6 +26,7 @@ function useRoomInUrl(): string | undefined {
 
 export function Workspace({ onSignOut }: { onSignOut: () => void }) {
   const roomId = useRoomInUrl();
+  useTitle(roomId);
   return (
     <div class={`workspace ${roomId ? 'in-room' : ''}`}>
       <RoomsPane selected={roomId} onSignOut={onSignOut} />
@@ -46,37 +47,50 @@ export function Workspace({ onSignOut }: { onSignOut: () => void }) {
   );
 }
 
-/** Short losses, as when the access token is renewed, are nothing to worry people with. */
-const WORTH_TELLING_MS = 700;
+/** Shorter losses, as when the access token is renewed, are not shown, in milliseconds. */
+const SHOWN_AFTER_MS = 700;
 
 function ConnectionBanner() {
-  const { online, connect } = useSession();
+  const { online, retryNow } = useSession();
   const state = useStore(online);
   const [late, setLate] = useState(false);
-  const lost = state === 'reconnecting';
+  const lost = state === 'reconnecting' || state === 'failed' || state === 'closed';
   useEffect(() => {
     if (!lost) return setLate(false);
-    const timer = setTimeout(() => setLate(true), WORTH_TELLING_MS);
+    const timer = setTimeout(() => setLate(true), SHOWN_AFTER_MS);
     return () => clearTimeout(timer);
   }, [lost]);
+  const shown = lost && late;
   return (
-    <div role="status">
-      {lost && late && (
-        <p class="banner">
-          <span class="spinner" aria-hidden="true" />
-          Connection lost. Reconnecting; nothing you send gets lost.
-        </p>
-      )}
-      {(state === 'failed' || state === 'closed') && (
-        <p class="banner">
-          Real time is not connected.
-          <button type="button" class="button small" onClick={connect}>
-            Connect
-          </button>
-        </p>
+    <div class={shown ? 'banner' : ''}>
+      <p role="status">
+        {shown && (
+          <>
+            <span class="spinner" aria-hidden="true" />
+            Connection lost. Reconnecting; nothing you send gets lost.
+          </>
+        )}
+      </p>
+      {shown && (
+        <button type="button" class="button small" onClick={retryNow}>
+          Retry now
+        </button>
       )}
     </div>
   );
+}
+
+/** Shows in the tab's title which room is open, and how many rooms have messages that the user has not seen. */
+function useTitle(roomId: string | undefined): void {
+  const { unread, rooms } = useSession();
+  const count = useStore(unread.store).size;
+  const name = useStore(rooms.store).rooms?.find(({ room_id }) => room_id === roomId)?.name;
+  useEffect(() => {
+    document.title = `${count > 0 ? `(${count}) ` : ''}${name ? `${name} · ` : ''}Rooms`;
+    return () => {
+      document.title = 'Rooms';
+    };
+  }, [count, name]);
 }
 
 const TROUBLE_MS = 8_000;

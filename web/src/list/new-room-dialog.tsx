@@ -2,7 +2,8 @@ import { useId } from 'preact/hooks';
 import { useSession } from '../session/user-session.ts';
 import { SUGGESTED_USERS } from '../sign-in.tsx';
 import { FormDialog, textOf } from '../ui/dialog.tsx';
-import { userIds } from '../ui/text.ts';
+import { userIds, userIdsProblem } from '../ui/text.ts';
+import { endProblem } from './end-problem.ts';
 import { RoomFields, timeOf } from './room-fields.tsx';
 import { UserChips } from './user-chips.tsx';
 
@@ -15,12 +16,15 @@ export function NewRoomDialog({ onClose, onCreated }: { onClose: () => void; onC
       submit="Create room"
       onClose={onClose}
       onSubmit={async (data) => {
+        const participant_ids = userIds(textOf(data, 'participants'));
+        const problem = userIdsProblem(participant_ids) ?? endProblem(timeOf(data, 'end_time'), Date.now());
+        if (problem) throw new Error(problem);
         const room = await client.createRoom({
           name: textOf(data, 'name'),
           description: textOf(data, 'description') || null,
           start_time: timeOf(data, 'start_time'),
           end_time: timeOf(data, 'end_time'),
-          participant_ids: userIds(textOf(data, 'participants')),
+          participant_ids,
         });
         onCreated(room.room_id);
       }}
@@ -32,7 +36,7 @@ export function NewRoomDialog({ onClose, onCreated }: { onClose: () => void; onC
         </label>
         <input id={id} name="participants" autocomplete="off" autocapitalize="none" spellcheck={false} />
         <UserChips input={id} users={SUGGESTED_USERS.filter((user) => user !== userId)} />
-        <p class="hint">User IDs, separated by commas. You are in it anyway, as admin.</p>
+        <p class="hint">User IDs, separated by commas. You are in the room anyway, as admin.</p>
       </div>
     </FormDialog>
   );

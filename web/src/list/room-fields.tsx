@@ -15,6 +15,7 @@ export function RoomFields({ room }: { room?: Room }) {
           name="name"
           required
           maxLength={200}
+          dir="auto"
           defaultValue={room?.name ?? ''}
           autocomplete="off"
           autofocus
@@ -29,6 +30,7 @@ export function RoomFields({ room }: { room?: Room }) {
           name="description"
           rows={2}
           maxLength={2_000}
+          dir="auto"
           defaultValue={room?.description ?? ''}
         />
       </div>

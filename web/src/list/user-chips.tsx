@@ -1,3 +1,4 @@
+import { PlusIcon } from '../ui/icons.tsx';
 import { userIds } from '../ui/text.ts';
 
 /** Buttons that put users into the field with the ID `input`. */
@@ -14,7 +15,8 @@ export const UserChips = ({ input, users }: { input: string; users: readonly str
           if (field instanceof HTMLInputElement) field.value = [...new Set([...userIds(field.value), user])].join(', ');
         }}
       >
-        + {user}
+        <PlusIcon />
+        {user}
       </button>
     ))}
   </div>

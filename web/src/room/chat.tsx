@@ -1,23 +1,26 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import type { Message } from '../../../client/src/index.ts';
 import { useSession } from '../session/user-session.ts';
 import { DownIcon } from '../ui/icons.tsx';
+import { PictureViewer } from '../ui/picture-viewer.tsx';
 import { Spinner } from '../ui/small.tsx';
-import { dayName } from '../ui/text.ts';
-import { MessageLine, OutgoingLine } from './message-line.tsx';
-import type { RoomSession } from './session.ts';
-import { type Line, nameOf, type RoomState, timeline } from './state.ts';
+import { dayName, moment } from '../ui/text.ts';
+import { MessageLine, OutgoingLine, saveFile } from './message-line.tsx';
+import { isPicture, type RoomSession } from './session.ts';
+import { type Line, type Notice, nameOf, type RoomState, timeline } from './state.ts';
 
 /** This near to the end, a reader is taken along by new messages, in pixels. */
 const AT_END_PX = 80;
 
 /** What was said. Earlier messages come when the reader gets to the first one. */
 export function Chat({ session, state }: { session: RoomSession; state: RoomState }) {
-  const { userId } = useSession();
+  const { userId, unread, attempt } = useSession();
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const top = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
   const [unseen, setUnseen] = useState(0);
+  const [viewing, setViewing] = useState<string>();
   const lines = timeline(state, userId);
   const first = state.messages[0]?.message_id;
   const count = state.messages.length + state.outbox.length;
@@ -46,6 +49,19 @@ export function Chat({ session, state }: { session: RoomSession; state: RoomStat
       setUnseen((number) => number + 1);
     known.current = last?.message_id;
   }, [last?.message_id]);
+  // Read is what is in sight: the page is in front, and scrolled to its end.
+  const { roomId } = session;
+  const lastId = last?.message_id;
+  const markRead = (): void => {
+    if (lastId !== undefined && atEnd.current && !document.hidden) unread.markRead(roomId, lastId);
+  };
+  useEffect(() => {
+    if (lastId === undefined) return;
+    if (last?.sender_id !== userId && document.hidden) unread.markUnread(roomId);
+    markRead();
+    document.addEventListener('visibilitychange', markRead);
+    return () => document.removeEventListener('visibilitychange', markRead);
+  }, [lastId, roomId]);
   // Whoever sends something wants to see it.
   useLayoutEffect(() => {
     if (lastOwn !== undefined) toEnd();
@@ -86,6 +102,7 @@ export function Chat({ session, state }: { session: RoomSession; state: RoomStat
         onScroll={({ currentTarget: { scrollTop, clientHeight, scrollHeight } }) => {
           atEnd.current = scrollHeight - clientHeight - scrollTop < AT_END_PX;
           if (atEnd.current && unseen > 0) setUnseen(0);
+          markRead();
         }}
       >
         <div ref={content} class="chat-content">
@@ -108,10 +125,25 @@ export function Chat({ session, state }: { session: RoomSession; state: RoomStat
           </div>
           {earlier === 'none' && count === 0 && <NothingYet state={state} />}
           {lines.map((line) => (
-            <ChatLine key={line.key} line={line} session={session} state={state} />
+            <ChatLine
+              key={line.key}
+              line={line}
+              session={session}
+              state={state}
+              onOpenPicture={({ message_id }) => setViewing(message_id)}
+            />
           ))}
         </div>
       </div>
+      {viewing !== undefined && (
+        <PictureViewer
+          pictures={state.messages.filter(({ attachment }) => attachment && isPicture(attachment.content_type))}
+          start={viewing}
+          load={session.fileUrl}
+          onSave={(message) => void attempt(() => saveFile(session, message))}
+          onClose={() => setViewing(undefined)}
+        />
+      )}
       {unseen > 0 && (
         <button type="button" class="button primary small new-messages" onClick={toEnd}>
           <DownIcon />
@@ -122,7 +154,17 @@ export function Chat({ session, state }: { session: RoomSession; state: RoomStat
   );
 }
 
-function ChatLine({ line, session, state }: { line: Line; session: RoomSession; state: RoomState }) {
+function ChatLine({
+  line,
+  session,
+  state,
+  onOpenPicture,
+}: {
+  line: Line;
+  session: RoomSession;
+  state: RoomState;
+  onOpenPicture: (message: Message) => void;
+}) {
   const { userId } = useSession();
   if (line.kind === 'day')
     return (
@@ -130,7 +172,7 @@ function ChatLine({ line, session, state }: { line: Line; session: RoomSession; 
         <time dateTime={line.at}>{dayName(line.at)}</time>
       </p>
     );
-  if (line.kind === 'notice') return <p class="notice">{line.notice.text}</p>;
+  if (line.kind === 'notice') return <NoticeLine notice={line.notice} />;
   if (line.kind === 'outgoing') return <OutgoingLine session={session} outgoing={line.outgoing} goesOn={line.goesOn} />;
   const { message, goesOn } = line;
   const { sender_id } = message;
@@ -141,9 +183,16 @@ function ChatLine({ line, session, state }: { line: Line; session: RoomSession; 
       name={nameOf(state, sender_id)}
       own={sender_id === userId}
       goesOn={goesOn}
+      onOpenPicture={onOpenPicture}
     />
   );
 }
+
+const NoticeLine = ({ notice: { sentence, at } }: { notice: Notice }) => (
+  <p class="notice" title={moment(at)}>
+    {sentence.map((part, index) => (typeof part === 'string' ? part : <bdi key={index}>{part.name}</bdi>))}
+  </p>
+);
 
 const NothingYet = ({ state }: { state: RoomState }) => (
   <div class="blank">

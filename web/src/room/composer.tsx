@@ -1,6 +1,9 @@
 import type { RefObject } from 'preact';
 import { useId, useImperativeHandle, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { MAX_MESSAGE_LENGTH } from '../../../client/src/index.ts';
+import type { Draft } from '../session/drafts.ts';
+import { fileProblem, MAX_FILES } from '../session/file-limits.ts';
+import { useSession } from '../session/user-session.ts';
 import { AttachIcon, CloseIcon, SendIcon } from '../ui/icons.tsx';
 import { asSentence, fileSize, moment } from '../ui/text.ts';
 import { showRoom } from '../workspace.tsx';
@@ -8,12 +11,20 @@ import type { RoomSession } from './session.ts';
 import type { RoomState } from './state.ts';
 
 export interface ComposerHandle {
-  /** Puts a file beside the text that is being written. */
-  attach(file: File): void;
+  /** Puts files beside the text that is being written; says which cannot be sent, and why. */
+  attach(files: readonly File[]): void;
 }
 
-/** How near to the limit the count of characters is shown. */
-const COUNT_FROM = MAX_MESSAGE_LENGTH - 500;
+/** Fewer characters left than this are counted on the page. */
+const COUNT_BELOW = 500;
+
+/** Text that was pasted or dropped and does not fit into one message. */
+interface TooLong {
+  readonly text: string;
+  /** Where it was to go, in characters of the text in the field. */
+  readonly from: number;
+  readonly to: number;
+}
 
 /** Where messages are written; where none can be, why. */
 export function Composer({
@@ -28,21 +39,36 @@ export function Composer({
   /** The room is among the user's rooms, as far as their list tells. */
   listed: boolean;
 }) {
+  const { drafts } = useSession();
+  const { roomId } = session;
   const { standing } = state;
   const id = useId();
-  const [text, setText] = useState('');
-  const [files, setFiles] = useState<readonly File[]>([]);
+  const [draft, setDraft] = useState(() => drafts.get(roomId));
+  const [problems, setProblems] = useState<readonly string[]>([]);
+  const [tooLong, setTooLong] = useState<TooLong>();
   const field = useRef<HTMLTextAreaElement>(null);
   const picker = useRef<HTMLInputElement>(null);
   const ready = standing.is === 'joined';
-  const attach = (file: File): void => {
-    setFiles((all) => [...all, file]);
+  const { text, files } = draft;
+  const change = (next: Draft): void => {
+    setDraft(next);
+    drafts.set(roomId, next);
+  };
+  const attach = (added: readonly File[]): void => {
+    const { text: written, files: staged } = drafts.get(roomId);
+    const found = added.flatMap((file) => fileProblem(file) ?? []);
+    const usable = added.filter((file) => fileProblem(file) === undefined);
+    const room = MAX_FILES - staged.length;
+    if (usable.length > room)
+      found.push(`At most ${MAX_FILES} files go at a time; ${usable.length - room} were left out.`);
+    setProblems(found);
+    change({ text: written, files: [...staged, ...usable.slice(0, room)] });
     field.current?.focus();
   };
-  useImperativeHandle(handle, () => ({ attach }), []);
+  useImperativeHandle(handle, () => ({ attach }), [roomId]);
 
-  // Who opens a room wants to write, unless they have begun something else meanwhile. On a phone, the keyboard would cover
-  // what one came to read.
+  // A user who opens a room wants to write, unless they have begun something else meanwhile. On a phone, the keyboard would cover
+  // the messages.
   useLayoutEffect(() => {
     if (ready && matchMedia('(hover: hover)').matches && !document.querySelector('dialog[open], .menu[open]'))
       field.current?.focus();
@@ -55,13 +81,31 @@ export function Composer({
     const [first, ...others] = files;
     session.send(text.trim(), first);
     for (const file of others) session.send('', file);
-    setText('');
-    setFiles([]);
+    change({ text: '', files: [] });
+    setProblems([]);
+    setTooLong(undefined);
     field.current?.focus();
   }
 
+  /** A field that is full cuts off what is inserted, and says nothing. This asks first. */
+  function checkLength(event: InputEvent & { readonly currentTarget: HTMLTextAreaElement }): void {
+    const { selectionStart: from, selectionEnd: to, value } = event.currentTarget;
+    const inserted = event.data ?? event.dataTransfer?.getData('text/plain') ?? '';
+    if (inserted.length < 2 || value.length - (to - from) + inserted.length <= MAX_MESSAGE_LENGTH) return;
+    event.preventDefault();
+    setTooLong({ text: inserted, from, to });
+  }
+
   if (standing.is !== 'joined' && standing.is !== 'joining')
-    return <Closed session={session} state={state} listed={listed} />;
+    return (
+      <Closed
+        session={session}
+        state={state}
+        listed={listed}
+        draft={text}
+        onDiscard={() => change({ text: '', files })}
+      />
+    );
   return (
     <form
       class="composer"
@@ -74,19 +118,55 @@ export function Composer({
         <ul class="staged" aria-label="Files to send">
           {files.map((file, index) => (
             <li key={index} class="staged-file">
-              <span class="ellipsis">{file.name}</span>
+              <span class="ellipsis" title={file.name} dir="auto">
+                {file.name}
+              </span>
               <span class="muted small">{fileSize(file.size)}</span>
               <button
                 type="button"
                 class="button quiet square tiny"
                 aria-label={`Take out ${file.name}`}
-                onClick={() => setFiles(files.filter((_, other) => other !== index))}
+                onClick={() => change({ text, files: files.filter((_, other) => other !== index) })}
               >
                 <CloseIcon />
               </button>
             </li>
           ))}
         </ul>
+      )}
+      {problems.length > 0 && (
+        <div class="composer-note" role="alert">
+          <ul class="grow">
+            {problems.map((problem) => (
+              <li key={problem} dir="auto">
+                {problem}
+              </li>
+            ))}
+          </ul>
+          <button type="button" class="button quiet square tiny" aria-label="Dismiss" onClick={() => setProblems([])}>
+            <CloseIcon />
+          </button>
+        </div>
+      )}
+      {tooLong && (
+        <TooLongNote
+          tooLong={tooLong}
+          room={MAX_MESSAGE_LENGTH - (text.length - (tooLong.to - tooLong.from))}
+          onAttach={() => {
+            setTooLong(undefined);
+            attach([new File([tooLong.text], 'pasted text.txt', { type: 'text/plain' })]);
+          }}
+          onCut={(length) => {
+            const cut = tooLong.text.slice(0, length);
+            change({ text: text.slice(0, tooLong.from) + cut + text.slice(tooLong.to), files });
+            setTooLong(undefined);
+            field.current?.focus();
+          }}
+          onClose={() => {
+            setTooLong(undefined);
+            field.current?.focus();
+          }}
+        />
       )}
       <div class="composer-row">
         <input
@@ -97,7 +177,7 @@ export function Composer({
           tabIndex={-1}
           aria-hidden="true"
           onChange={({ currentTarget }) => {
-            for (const file of currentTarget.files ?? []) attach(file);
+            attach([...(currentTarget.files ?? [])]);
             currentTarget.value = '';
           }}
         />
@@ -119,10 +199,12 @@ export function Composer({
             ref={field}
             id={id}
             rows={1}
+            dir="auto"
             placeholder={ready ? 'Write a message' : 'Joining…'}
             maxLength={MAX_MESSAGE_LENGTH}
             value={text}
-            onInput={({ currentTarget }) => setText(currentTarget.value)}
+            onBeforeInput={checkLength}
+            onInput={({ currentTarget }) => change({ text: currentTarget.value, files })}
             onKeyDown={(event) => {
               // While a character is being composed, Enter chooses it.
               if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
@@ -133,7 +215,7 @@ export function Composer({
               const pasted = [...(event.clipboardData?.files ?? [])];
               if (pasted.length === 0 || !ready) return;
               event.preventDefault();
-              for (const file of pasted) attach(file);
+              attach(pasted);
             }}
           />
         </div>
@@ -141,38 +223,87 @@ export function Composer({
           <SendIcon />
         </button>
       </div>
-      {text.length >= COUNT_FROM && (
+      {MAX_MESSAGE_LENGTH - text.length <= COUNT_BELOW && (
         <p class="muted small count" role="status">
-          {MAX_MESSAGE_LENGTH - text.length} characters left
+          {(MAX_MESSAGE_LENGTH - text.length).toLocaleString()} characters left
         </p>
       )}
     </form>
   );
 }
 
-/** Why nothing can be written here. */
+/** Says that a pasted text does not fit, and offers what can be done. Nothing is cut off without being said. */
+function TooLongNote({
+  tooLong,
+  room,
+  onAttach,
+  onCut,
+  onClose,
+}: {
+  tooLong: TooLong;
+  /** Characters that still fit. */
+  room: number;
+  onAttach: () => void;
+  onCut: (length: number) => void;
+  onClose: () => void;
+}) {
+  // Half of a pair of surrogates is no character.
+  const length = /[\ud800-\udbff]$/.test(tooLong.text.slice(0, room)) ? room - 1 : room;
+  return (
+    <div class="composer-note" role="alert">
+      <p class="grow">
+        The text has {tooLong.text.length.toLocaleString()} characters; a message takes{' '}
+        {MAX_MESSAGE_LENGTH.toLocaleString()}.
+      </p>
+      <span class="row wrap">
+        <button type="button" class="button small primary" onClick={onAttach}>
+          Attach it as a file
+        </button>
+        {length > 0 && (
+          <button type="button" class="button small" onClick={() => onCut(length)}>
+            Paste the first {length.toLocaleString()}
+          </button>
+        )}
+        <button type="button" class="button small" onClick={onClose}>
+          Cancel
+        </button>
+      </span>
+    </div>
+  );
+}
+
+/** Why nothing can be written here, and what had been written. */
 function Closed({
   session,
   state: { standing, room },
   listed,
+  draft,
+  onDiscard,
 }: {
   session: RoomSession;
   state: RoomState;
   listed: boolean;
+  draft: string;
+  onDiscard: () => void;
 }) {
   return (
     <div class="closed">
       {standing.is === 'booked' && <p>You can write here from {room && moment(room.start_time)} on.</p>}
       {standing.is === 'ended' && (
         <p>
-          <strong>This room has ended.</strong> {room?.end_reason && `${asSentence(room.end_reason)} `}
+          <strong>This room has ended.</strong>{' '}
+          {room?.end_reason && (
+            <>
+              <bdi>{asSentence(room.end_reason)}</bdi>{' '}
+            </>
+          )}
           You can still read what was said.
         </p>
       )}
       {standing.is === 'removed' && (
         <>
           <p>
-            <strong>You were removed from this room.</strong> An admin can add you again.
+            <strong>You were removed from this room.</strong> It opens again when an admin adds you.
           </p>
           {listed ? (
             <button type="button" class="button" onClick={() => void session.enter()}>
@@ -195,6 +326,37 @@ function Closed({
           </button>
         </>
       )}
+      {draft.trim() !== '' && <UnsentDraft text={draft} onDiscard={onDiscard} />}
+    </div>
+  );
+}
+
+function UnsentDraft({ text, onDiscard }: { text: string; onDiscard: () => void }) {
+  const { attempt } = useSession();
+  const [copied, setCopied] = useState(false);
+  return (
+    <div class="unsent">
+      <p class="muted small">You had not sent this:</p>
+      <p class="text" dir="auto">
+        {text}
+      </p>
+      <div class="row">
+        <button
+          type="button"
+          class="button small"
+          onClick={() =>
+            void attempt(async () => {
+              await navigator.clipboard.writeText(text);
+              setCopied(true);
+            })
+          }
+        >
+          {copied ? 'Copied' : 'Copy'}
+        </button>
+        <button type="button" class="button small" onClick={onDiscard}>
+          Discard
+        </button>
+      </div>
     </div>
   );
 }

@@ -1,11 +1,13 @@
 import { useId, useState } from 'preact/hooks';
 import type { ListedParticipant, MyRoom } from '../../../client/src/index.ts';
+import { endProblem } from '../list/end-problem.ts';
 import { RoomFields, timeOf } from '../list/room-fields.tsx';
 import { UserChips } from '../list/user-chips.tsx';
 import { useSession } from '../session/user-session.ts';
 import { SUGGESTED_USERS } from '../sign-in.tsx';
 import { FormDialog, textOf } from '../ui/dialog.tsx';
-import { userIds } from '../ui/text.ts';
+import { useNow } from '../ui/small.tsx';
+import { moment, userIds, userIdsProblem, wholeNumber } from '../ui/text.ts';
 
 interface DialogProps {
   readonly room: MyRoom;
@@ -24,6 +26,8 @@ export function EditRoomDialog({ room, onClose }: DialogProps) {
         const description = textOf(data, 'description') || null;
         const end_time = timeOf(data, 'end_time', room.end_time);
         const start_time = timeOf(data, 'start_time', room.start_time);
+        const problem = end_time === room.end_time ? undefined : endProblem(end_time, Date.now());
+        if (problem) throw new Error(problem);
         const changes = {
           ...(name !== room.name && { name }),
           ...(description !== room.description && { description }),
@@ -38,53 +42,76 @@ export function EditRoomDialog({ room, onClose }: DialogProps) {
   );
 }
 
+/** Minutes within which an end can be set: a year. */
+const MAX_MINUTES = 525_600;
+
 export function EndRoomDialog({ room, onClose }: DialogProps) {
   const { client } = useSession();
   const id = useId();
   const [later, setLater] = useState(false);
+  const [minutesText, setMinutesText] = useState('5');
+  const minutes = wholeNumber(minutesText);
+  const isUsable = minutes !== undefined && minutes >= 1 && minutes <= MAX_MINUTES;
+  const now = useNow(1_000);
   return (
     <FormDialog
       title={`End “${room.name}”?`}
-      submit={later ? 'Set the end' : 'End room'}
+      submit={later ? 'Set the end' : 'End room now'}
       danger
       onClose={onClose}
       onSubmit={(data) => {
         const reason = textOf(data, 'reason').trim();
+        // Without a time, the request would end the room at once.
+        if (later && !isUsable)
+          throw new Error(`Enter the minutes until the end: a whole number from 1 to ${MAX_MINUTES}.`);
         return client.endRoom(room.room_id, {
-          ...(later && { time_left_in_seconds: Math.round(Number(textOf(data, 'minutes')) * 60) }),
+          ...(later && isUsable && { time_left_in_seconds: minutes * 60 }),
           ...(reason && { reason }),
         });
       }}
     >
-      <p>Everybody is told at once. What was said can still be read, but an ended room cannot be started again.</p>
+      <p>
+        Everybody in the room sees it at once. People can still read what was said, but nobody can start an ended room
+        again.
+      </p>
       <fieldset class="field">
         <legend>When</legend>
         <label class="choice">
           <input type="radio" name="when" value="now" checked={!later} onChange={() => setLater(false)} />
           Now
         </label>
-        <label class="choice">
-          <input type="radio" name="when" value="later" checked={later} onChange={() => setLater(true)} />
-          In
+        <div class="choice">
+          <label class="choice">
+            <input type="radio" name="when" value="later" checked={later} onChange={() => setLater(true)} />
+            In
+          </label>
           <input
             name="minutes"
             class="minutes"
             type="number"
-            min="0.1"
-            max="525600"
-            step="any"
-            defaultValue="5"
+            required
+            min="1"
+            max={MAX_MINUTES}
+            step="1"
+            inputMode="numeric"
+            value={minutesText}
+            onInput={({ currentTarget }) => setMinutesText(currentTarget.value)}
             disabled={!later}
             aria-label="Minutes until the room ends"
           />
-          minutes
-        </label>
+          <span>
+            minutes
+            {later && isUsable && (
+              <span class="muted">, at {moment(new Date(now + minutes * 60_000).toISOString())}</span>
+            )}
+          </span>
+        </div>
       </fieldset>
       <div class="field">
         <label for={id}>
           Reason <span class="muted">(optional)</span>
         </label>
-        <input id={id} name="reason" maxLength={500} autocomplete="off" />
+        <input id={id} name="reason" maxLength={500} autocomplete="off" dir="auto" />
       </div>
     </FormDialog>
   );
@@ -102,7 +129,15 @@ export function NameDialog({ room, onClose }: DialogProps) {
     >
       <div class="field">
         <label for={id}>Name</label>
-        <input id={id} name="username" maxLength={100} autocomplete="off" defaultValue={room.username ?? ''} />
+        <input
+          id={id}
+          name="username"
+          maxLength={100}
+          autocomplete="off"
+          dir="auto"
+          defaultValue={room.username ?? ''}
+          autofocus
+        />
         <p class="hint">Empty: your user ID</p>
       </div>
     </FormDialog>
@@ -118,7 +153,12 @@ export function InviteDialog({ room, people, onClose }: DialogProps & { people: 
       title="Add people"
       submit="Add"
       onClose={onClose}
-      onSubmit={(data) => client.addParticipants(room.room_id, userIds(textOf(data, 'participants')))}
+      onSubmit={async (data) => {
+        const ids = userIds(textOf(data, 'participants'));
+        const problem = ids.length === 0 ? 'Enter at least one user ID.' : userIdsProblem(ids);
+        if (problem) throw new Error(problem);
+        await client.addParticipants(room.room_id, ids);
+      }}
     >
       <div class="field">
         <label for={id}>User IDs</label>
@@ -139,17 +179,21 @@ export function InviteDialog({ room, people, onClose }: DialogProps & { people: 
 }
 
 export function RemoveDialog({ room, onClose, person }: DialogProps & { person: ListedParticipant }) {
-  const { client } = useSession();
-  const name = person.username ?? person.participant_id;
+  const { client, userId } = useSession();
+  const mine = person.participant_id === userId;
   return (
     <FormDialog
-      title={`Remove ${name}?`}
-      submit="Remove"
+      title={mine ? `Leave “${room.name}” for good?` : `Remove ${person.username ?? person.participant_id}?`}
+      submit={mine ? 'Leave' : 'Remove'}
       danger
       onClose={onClose}
       onSubmit={() => client.removeParticipants(room.room_id, [person.participant_id])}
     >
-      <p>They are told at once and can no longer read or write here. You can add them again.</p>
+      <p>
+        {mine
+          ? 'You can no longer read or write here. Another admin can add you again.'
+          : 'They see it at once and can no longer read or write here. You can add them again.'}
+      </p>
     </FormDialog>
   );
 }

@@ -5,6 +5,7 @@ import { useSession } from '../session/user-session.ts';
 import { FileIcon } from '../ui/icons.tsx';
 import { Avatar } from '../ui/small.tsx';
 import { clock, fileSize } from '../ui/text.ts';
+import { LinkedText } from '../ui/user-text.tsx';
 import { isPicture, type RoomSession } from './session.ts';
 import type { Outgoing } from './state.ts';
 
@@ -29,7 +30,11 @@ function Bubble({
     <article class={`message ${own ? 'own' : ''} ${goesOn ? 'goes-on' : ''} ${state}`} data-state={state}>
       {!own && (goesOn ? <span class="avatar-space" /> : <Avatar id={sender.id} name={sender.name} />)}
       <div class="message-body">
-        {!own && !goesOn && <p class="sender small">{sender.name}</p>}
+        {!own && !goesOn && (
+          <p class="sender small two-lines" title={sender.name} dir="auto">
+            {sender.name}
+          </p>
+        )}
         {(own || goesOn) && <span class="visually-hidden">{own ? 'You' : sender.name}:</span>}
         <div class="bubble">{children}</div>
         <p class="message-foot muted small">{below}</p>
@@ -44,12 +49,14 @@ export function MessageLine({
   name,
   own,
   goesOn,
+  onOpenPicture,
 }: {
   session: RoomSession;
   message: Message;
   name: string;
   own: boolean;
   goesOn: boolean;
+  onOpenPicture: (message: Message) => void;
 }) {
   return (
     <Bubble
@@ -63,8 +70,19 @@ export function MessageLine({
         </span>
       }
     >
-      {message.attachment && <AttachedFile session={session} message={message} attachment={message.attachment} />}
-      {message.text !== null && <p class="text">{message.text}</p>}
+      {message.attachment && (
+        <AttachedFile
+          session={session}
+          message={message}
+          attachment={message.attachment}
+          onOpen={() => onOpenPicture(message)}
+        />
+      )}
+      {message.text !== null && (
+        <p class="text" dir="auto">
+          <LinkedText text={message.text} />
+        </p>
+      )}
     </Bubble>
   );
 }
@@ -79,7 +97,7 @@ export function OutgoingLine({
   goesOn: boolean;
 }) {
   const { userId } = useSession();
-  const { client_message_id: id, file, file_id, failure, loaded } = outgoing;
+  const { client_message_id: id, file, fileName, file_id, failure, loaded } = outgoing;
   const uploading = file !== undefined && file_id === undefined;
   return (
     <Bubble
@@ -90,12 +108,14 @@ export function OutgoingLine({
       below={
         failure ? (
           <>
-            <span class="failure" role="alert">
+            <span class="failure" role="alert" dir="auto">
               Not sent. {failure}
             </span>
-            <button type="button" class="link" onClick={() => session.retry(id)}>
-              Retry
-            </button>
+            {(!fileName || file || file_id) && (
+              <button type="button" class="link" onClick={() => session.retry(id)}>
+                Retry
+              </button>
+            )}
             <button type="button" class="link" onClick={() => session.discard(id)}>
               Discard
             </button>
@@ -114,6 +134,7 @@ export function OutgoingLine({
         )
       }
     >
+      {!file && fileName && <FileFacts name={fileName} />}
       {file && (
         <>
           <LocalFile file={file} />
@@ -122,7 +143,11 @@ export function OutgoingLine({
           )}
         </>
       )}
-      {outgoing.text && <p class="text">{outgoing.text}</p>}
+      {outgoing.text && (
+        <p class="text" dir="auto">
+          {outgoing.text}
+        </p>
+      )}
     </Bubble>
   );
 }
@@ -140,13 +165,19 @@ export function LocalFile({ file }: { file: File }) {
   return <FileFacts name={file.name} size={file.size} />;
 }
 
-const FileFacts = ({ name, size }: { name: string; size: number }) => (
+const FileFacts = ({ name, size }: { name: string; size?: number }) => (
   <span class="file">
     <FileIcon />
-    <span class="file-name ellipsis">{name}</span>
-    <span class="muted small">{fileSize(size)}</span>
+    <span class="file-name two-lines" title={name} dir="auto">
+      {name}
+    </span>
+    {size !== undefined && <span class="muted small">{fileSize(size)}</span>}
   </span>
 );
+
+/** Saves the file of a message on this machine. */
+export const saveFile = async (session: RoomSession, message: Message): Promise<void> =>
+  saveFrom(await session.fileUrl(message), message.attachment?.name ?? '');
 
 /** The browser saves the file under its own name: the storage answers with it as an attachment. */
 function saveFrom(url: string, name: string): void {
@@ -161,27 +192,30 @@ function AttachedFile({
   session,
   message,
   attachment,
+  onOpen,
 }: {
   session: RoomSession;
   message: Message;
   attachment: Attachment;
+  onOpen: () => void;
 }) {
   const { attempt } = useSession();
   const { name, size, content_type } = attachment;
-  const save = (): void => void attempt(async () => saveFrom(await session.fileUrl(message), name));
+  if (isPicture(content_type))
+    return (
+      <button type="button" class="attachment" aria-label={`Open the picture ${name}`} title={name} onClick={onOpen}>
+        <Picture session={session} message={message} name={name} size={size} />
+      </button>
+    );
   return (
     <button
       type="button"
       class="attachment"
-      aria-label={`Download ${name}, ${fileSize(size)}`}
+      aria-label={`Download ${name} ${fileSize(size)}`}
       title={name}
-      onClick={save}
+      onClick={() => void attempt(() => saveFile(session, message))}
     >
-      {isPicture(content_type) ? (
-        <Picture session={session} message={message} name={name} size={size} />
-      ) : (
-        <FileFacts name={name} size={size} />
-      )}
+      <FileFacts name={name} size={size} />
     </button>
   );
 }

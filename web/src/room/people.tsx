@@ -4,10 +4,11 @@ import { useSession } from '../session/user-session.ts';
 import { CloseIcon, PlusIcon } from '../ui/icons.tsx';
 import { Menu, type MenuItem } from '../ui/menu.tsx';
 import { Avatar } from '../ui/small.tsx';
+import { LinkedText } from '../ui/user-text.tsx';
 import { InviteDialog, RemoveDialog } from './dialogs.tsx';
 import type { Standing } from './state.ts';
 
-/** Who is in the room: those who are online first. */
+/** The participants of a room: those who are online first. */
 export function People({
   room,
   people,
@@ -22,6 +23,8 @@ export function People({
   const [inviting, setInviting] = useState(false);
   const [removing, setRemoving] = useState<ListedParticipant>();
   const mayChange = room.is_admin && room.status !== 'ended' && standing.is !== 'removed';
+  // Presence is known while the user is in the room. In rooms that are booked, ended or left, nobody is present.
+  const isLive = standing.is === 'joined';
   const online = people.filter((person) => person.online);
   const offline = people.filter((person) => !person.online);
   // One list: who comes or goes moves in it, and a menu that is open for them stays so.
@@ -39,6 +42,7 @@ export function People({
               key={`id-${person.participant_id}`}
               room={room}
               person={person}
+              isOnline={isLive && person.online}
               mayChange={mayChange}
               onRemove={() => setRemoving(person)}
             />
@@ -58,26 +62,43 @@ export function People({
           <CloseIcon />
         </button>
       </header>
-      <ul>{[...group('Online', online), ...group('Offline', offline)]}</ul>
+      <About room={room} />
+      <ul>{isLive ? [...group('Online', online), ...group('Offline', offline)] : group('Participants', people)}</ul>
       {inviting && <InviteDialog room={room} people={people} onClose={() => setInviting(false)} />}
       {removing && <RemoveDialog room={room} person={removing} onClose={() => setRemoving(undefined)} />}
     </aside>
   );
 }
 
+/** The name and the description in full: the header has one line for each. */
+const About = ({ room: { name, description } }: { room: MyRoom }) => (
+  <section class="about" aria-label="About this room">
+    <p class="about-name" dir="auto">
+      {name}
+    </p>
+    {description && (
+      <p class="muted small text" dir="auto">
+        <LinkedText text={description} />
+      </p>
+    )}
+  </section>
+);
+
 function Person({
   room,
   person,
+  isOnline,
   mayChange,
   onRemove,
 }: {
   room: MyRoom;
   person: ListedParticipant;
+  isOnline: boolean;
   mayChange: boolean;
   onRemove: () => void;
 }) {
   const { client, attempt, userId } = useSession();
-  const { participant_id: id, username, is_admin, online } = person;
+  const { participant_id: id, username, is_admin } = person;
   const name = username ?? id;
   const facts = [id === userId && 'you', is_admin && 'admin', username !== null && id].filter(Boolean).join(' · ');
   const actions: MenuItem[] = [
@@ -91,10 +112,16 @@ function Person({
   ];
   return (
     <li class="person">
-      <Avatar id={id} name={name} online={online} />
+      <Avatar id={id} name={name} online={isOnline} />
       <span class="person-name">
-        <span class="ellipsis">{name}</span>
-        {facts && <span class="muted small ellipsis">{facts}</span>}
+        <span class="two-lines" title={name} dir="auto">
+          {name}
+        </span>
+        {facts && (
+          <span class="muted small ellipsis" title={facts}>
+            {facts}
+          </span>
+        )}
       </span>
       {mayChange && <Menu label={`Actions for ${name}`} items={actions} />}
     </li>

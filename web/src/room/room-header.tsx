@@ -14,13 +14,16 @@ export function RoomHeader({
   room,
   standing,
   onlineCount,
+  peopleCount,
   peopleShown,
   peopleButton,
   onTogglePeople,
 }: {
   room: MyRoom;
   standing: Standing;
-  onlineCount: number;
+  /** Undefined where presence is not known: in rooms that are booked, ended or left. */
+  onlineCount: number | undefined;
+  peopleCount: number;
   peopleShown: boolean;
   peopleButton: RefObject<HTMLButtonElement | null>;
   onTogglePeople: () => void;
@@ -34,6 +37,8 @@ export function RoomHeader({
     setArchived(archive_room);
     void rooms.refresh();
   };
+  const count =
+    onlineCount !== undefined ? `${onlineCount} online` : `${peopleCount} ${peopleCount === 1 ? 'person' : 'people'}`;
   return (
     <header class="room-header">
       <button
@@ -46,27 +51,32 @@ export function RoomHeader({
       </button>
       <div class="room-title">
         <div class="row">
-          <h1 class="ellipsis" title={room.name}>
+          <h1 class="ellipsis" title={room.name} dir="auto">
             {room.name}
           </h1>
           <StatusBadge status={room.status} />
         </div>
-        <p class="muted small ellipsis">
+        <p class="muted small ellipsis" title={room.description ?? undefined}>
           <When room={room} />
-          {room.description && ` · ${room.description}`}
+          {room.description && (
+            <>
+              {' · '}
+              <bdi>{room.description}</bdi>
+            </>
+          )}
         </p>
       </div>
       <button
         ref={peopleButton}
         type="button"
         class="button people-button"
-        aria-label={`People, ${onlineCount} online`}
+        aria-label={`${count}, show people`}
         aria-expanded={peopleShown}
         aria-controls="people"
         onClick={onTogglePeople}
       >
         <PeopleIcon />
-        <span>{onlineCount} online</span>
+        <span>{count}</span>
       </button>
       {standing.is !== 'removed' && (
         <Menu

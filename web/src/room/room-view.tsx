@@ -8,31 +8,39 @@ import { Chat } from './chat.tsx';
 import { Composer, type ComposerHandle } from './composer.tsx';
 import { People } from './people.tsx';
 import { RoomHeader } from './room-header.tsx';
-import { openRoom, type RoomSession } from './session.ts';
+import { plainText } from './sentences.ts';
+import type { RoomSession } from './session.ts';
 import { nameOf, type RoomState } from './state.ts';
 
-/** One room: who is in it, what they say, and what the user may do. */
+/** One room: its participants, their messages, and what the user may do. */
 export function RoomView({ roomId }: { roomId: string }) {
-  const { client, userId } = useSession();
+  const { openRooms, unread } = useSession();
   const [session, setSession] = useState<RoomSession>();
   useEffect(() => {
-    const opened = openRoom(client, roomId, userId);
+    const { session: opened, release } = openRooms.view(roomId);
     setSession(opened);
-    return opened.leave;
-  }, [client, roomId, userId]);
+    unread.setOpen(roomId);
+    return () => {
+      unread.setOpen(undefined);
+      release();
+    };
+  }, [openRooms, unread, roomId]);
   if (!session) return null;
   return <OpenRoom session={session} />;
 }
 
+/** A list that was read this long after a removal, in milliseconds, has the removal in it: its index lags behind by less. */
+const LIST_LAG_MS = 2_000;
+
 function OpenRoom({ session }: { session: RoomSession }) {
-  const { rooms, online } = useSession();
+  const { rooms } = useSession();
   const state = useStore(session.store);
-  const connected = useStore(online) === 'connected';
-  const listed = useStore(rooms.store).rooms?.find(({ room_id }) => room_id === session.roomId);
+  const list = useStore(rooms.store);
+  const listed = list.rooms?.find(({ room_id }) => room_id === session.roomId);
   const [showPeople, setShowPeople] = useState(false);
   const composer = useRef<ComposerHandle | null>(null);
   const peopleButton = useRef<HTMLButtonElement | null>(null);
-  const { standing, room } = state;
+  const { standing, room, people = [] } = state;
   const hidePeople = (): void => {
     setShowPeople(false);
     peopleButton.current?.focus();
@@ -52,10 +60,15 @@ function OpenRoom({ session }: { session: RoomSession }) {
   useEffect(() => {
     if (itsTime) void session.enter();
   }, [itsTime, session]);
-  // The first connection did not come about, and now there is one.
+  // Nobody tells a user who is not in a room that they were added to it again: the list does.
+  const isOut = standing.is === 'removed';
+  const outSince = useRef(0);
   useEffect(() => {
-    if (connected && session.store.get().standing.is === 'failed') void session.enter();
-  }, [connected, session]);
+    if (isOut) outSince.current = Date.now();
+  }, [isOut]);
+  useEffect(() => {
+    if (isOut && listed && list.readAt > outSince.current + LIST_LAG_MS) void session.enter();
+  }, [isOut, listed, list.readAt, session]);
   // The list shows what has happened here at once, and not only when it is read the next time.
   useEffect(() => {
     void rooms.refresh();
@@ -89,17 +102,18 @@ function OpenRoom({ session }: { session: RoomSession }) {
       <RoomHeader
         room={room}
         standing={standing}
-        onlineCount={state.people.filter((person) => person.online).length}
+        onlineCount={standing.is === 'joined' ? people.filter((person) => person.online).length : undefined}
+        peopleCount={people.length}
         peopleShown={showPeople}
         peopleButton={peopleButton}
         onTogglePeople={() => setShowPeople(!showPeople)}
       />
       <div class="room-body">
-        <DropTarget enabled={standing.is === 'joined'} onFile={(file) => composer.current?.attach(file)}>
+        <DropTarget enabled={standing.is === 'joined'} onFiles={(files) => composer.current?.attach(files)}>
           <Chat session={session} state={state} />
           <Composer handle={composer} session={session} state={state} listed={listed !== undefined} />
         </DropTarget>
-        <People room={room} people={state.people} standing={standing} onClose={hidePeople} />
+        <People room={room} people={people} standing={standing} onClose={hidePeople} />
       </div>
       <Announcer session={session} state={state} />
     </main>
@@ -109,11 +123,11 @@ function OpenRoom({ session }: { session: RoomSession }) {
 /** Where files can be dropped. */
 function DropTarget({
   enabled,
-  onFile,
+  onFiles,
   children,
 }: {
   enabled: boolean;
-  onFile: (file: File) => void;
+  onFiles: (files: readonly File[]) => void;
   children: ComponentChildren;
 }) {
   const [over, setOver] = useState(false);
@@ -134,7 +148,7 @@ function DropTarget({
         setOver(false);
         if (!hasFiles(event)) return;
         event.preventDefault();
-        for (const file of event.dataTransfer?.files ?? []) onFile(file);
+        onFiles([...(event.dataTransfer?.files ?? [])]);
       }}
     >
       {children}
@@ -143,7 +157,7 @@ function DropTarget({
   );
 }
 
-/** Reads what others say, and what happens to the room, to those who do not see it. */
+/** Announces messages of others, and what happens to the room, to screen readers. */
 function Announcer({ session, state }: { session: RoomSession; state: RoomState }) {
   const [text, setText] = useState('');
   useEffect(
@@ -155,8 +169,11 @@ function Announcer({ session, state }: { session: RoomSession; state: RoomState 
     [session],
   );
   const notice = state.notices.at(-1);
+  // Not those from before a reload.
+  const lastNotice = useRef(notice?.key);
   useEffect(() => {
-    if (notice) setText(notice.text);
+    if (notice && notice.key !== lastNotice.current) setText(plainText(notice.sentence));
+    lastNotice.current = notice?.key;
   }, [notice]);
   const { is } = state.standing;
   const before = useRef(is);

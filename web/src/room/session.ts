@@ -1,9 +1,19 @@
-import type { ListedParticipant, LiveRoom, Message, MyRoom, RoomsClient } from '../../../client/src/index.ts';
+import {
+  type ListedParticipant,
+  type LiveRoom,
+  MAX_PAGE_SIZE,
+  type Message,
+  type RoomsClient,
+} from '../../../client/src/index.ts';
 import { codeOf, sayError, sayFileError } from '../session/errors.ts';
+import type { KeyValueStorage } from '../session/storage.ts';
 import { createStore, type Store } from '../store.ts';
-import { clock } from '../ui/text.ts';
+import { noticeLog } from './notice-log.ts';
 import * as change from './state.ts';
-import { emptyRoom, nameOf, type Outgoing, type RoomState } from './state.ts';
+import { emptyRoom, type Outgoing, type RoomState, type Standing } from './state.ts';
+import { fileIsGone, type WaitingMessages } from './waiting-messages.ts';
+
+const NOT_IN_ROOM = 'You are no longer in this room.';
 
 /** Messages read at a time. */
 const PAGE = 50;
@@ -14,6 +24,8 @@ export interface RoomSession {
   readonly store: Store<RoomState>;
   /** Messages of others that came in live, for whoever reads the page aloud. */
   readonly onHeard: (listener: (message: Message) => void) => () => void;
+  /** True while a message of the user waits to be sent, or is on its way. */
+  isBusy(): boolean;
   /** Enters the room, where that has not worked yet. */
   enter(): Promise<void>;
   loadEarlier(): Promise<void>;
@@ -29,23 +41,22 @@ export interface RoomSession {
 const randomId = (): string =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 
-/** What changed of a room, in sentences. */
-function changesOf(before: MyRoom, after: Pick<MyRoom, 'name' | 'description' | 'start_time' | 'end_time'>): string[] {
-  const sentences: string[] = [];
-  if (after.name !== before.name) sentences.push(`The room is now called “${after.name}”.`);
-  if (after.description !== before.description) sentences.push('The description was changed.');
-  if (after.end_time !== before.end_time)
-    sentences.push(
-      after.end_time ? `The room ends at ${clock(after.end_time)}.` : 'The room has no end time any more.',
-    );
-  return sentences;
+type PeopleChange = (people: readonly ListedParticipant[]) => readonly ListedParticipant[];
+
+export interface RoomSessionOptions {
+  readonly client: RoomsClient;
+  readonly roomId: string;
+  readonly userId: string;
+  readonly storage: KeyValueStorage | undefined;
+  readonly waiting: WaitingMessages;
+  /** Called when nothing is being sent any more. */
+  readonly onIdle: () => void;
 }
 
-type Change = (state: RoomState) => RoomState;
-
 /** Opens a room for a user. It is being entered when this returns; `store` says how far that is. */
-export function openRoom(client: RoomsClient, roomId: string, userId: string): RoomSession {
-  const store = createStore<RoomState>(emptyRoom);
+export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: RoomSessionOptions): RoomSession {
+  const log = noticeLog(storage, userId, roomId);
+  const store = createStore<RoomState>({ ...emptyRoom, notices: log.read(), outbox: waiting.read(roomId) });
   const heard = new Set<(message: Message) => void>();
   /** Breaks off what is being sent, by client_message_id. */
   const sending = new Map<string, AbortController>();
@@ -57,24 +68,29 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
   const leaving = new AbortController();
   let cursor: string | undefined;
   /** What has happened to the people since their list is being read: one for each reading. */
-  const meanwhile = new Set<Change[]>();
+  const meanwhile = new Set<PeopleChange[]>();
 
-  const { update } = store;
-  const notice = (text: string, at = new Date().toISOString()): void =>
-    update((state) => change.withNotice(state, text, at));
-  const changePeople = (by: Change): void => {
+  function update(by: (state: RoomState) => RoomState): void {
+    const before = store.get();
+    store.update(by);
+    const after = store.get();
+    if (after.notices !== before.notices) log.write(after.notices);
+    if (after.outbox !== before.outbox) waiting.write(roomId, before.outbox, after.outbox);
+  }
+  const isBusy = (): boolean => sending.size > 0 || store.get().outbox.some(({ failure }) => !failure);
+  const changePeople = (by: PeopleChange, at: string): void => {
     for (const changes of meanwhile) changes.push(by);
-    update(by);
+    update((state) => (state.people ? change.withPeople(state, by(state.people), userId, at) : state));
   };
-  const name = (id: string): string => (id === userId ? 'You' : nameOf(store.get(), id));
 
   async function readPeople(): Promise<void> {
-    const since: Change[] = [];
+    const since: PeopleChange[] = [];
     meanwhile.add(since);
     try {
-      const people: ListedParticipant[] = [];
-      for await (const person of client.allParticipants(roomId, { limit: 200 })) people.push(person);
-      update((state) => since.reduce<RoomState>((changed, by) => by(changed), { ...state, people }));
+      const listed: ListedParticipant[] = [];
+      for await (const person of client.allParticipants(roomId, { limit: MAX_PAGE_SIZE })) listed.push(person);
+      const people = since.reduce<readonly ListedParticipant[]>((changed, by) => by(changed), listed);
+      update((state) => change.withPeople(state, people, userId, new Date().toISOString()));
     } finally {
       meanwhile.delete(since);
     }
@@ -101,53 +117,35 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
       update((state) => change.withMessages(state, [message], userId));
       if (message.sender_id !== userId) for (const listener of heard) listener(message);
     });
-    room.on('peer_joined', ({ participant_id, username }) =>
-      changePeople((state) => change.withPerson(state, { participant_id, username, online: true })),
+    room.on('peer_joined', ({ participant_id, username }, { sent_at }) =>
+      changePeople((people) => change.withPerson(people, { participant_id, username, online: true }), sent_at),
     );
-    room.on('peer_left', ({ participant_id }) =>
-      changePeople((state) =>
-        state.people.some((person) => person.participant_id === participant_id)
-          ? change.withPerson(state, { participant_id, online: false })
-          : state,
-      ),
+    room.on('peer_left', ({ participant_id }, { sent_at }) =>
+      changePeople((people) => change.withAbsent(people, participant_id), sent_at),
     );
-    room.on('participant_added', ({ participant_id, username, archive_room }, { sent_at }) => {
-      changePeople((state) => change.withPerson(state, { participant_id, username, archive_room }));
-      // Of a room that is new, one may still hear who was in it from the start; they are in the list, or will be.
-      const { people } = store.get();
-      if (people.length > 0 && !people.some((person) => person.participant_id === participant_id))
-        notice(`${name(participant_id)} joined the room’s participants.`, sent_at);
-    });
-    room.on('participant_removed', ({ participant_id }, { sent_at }) => {
-      if (participant_id !== userId) notice(`${name(participant_id)} was removed.`, sent_at);
-      changePeople((state) => change.withoutPerson(state, participant_id));
-    });
-    room.on('participant_updated', (changed, { sent_at }) => {
-      const { participant_id, is_admin, username } = changed;
-      const before = name(participant_id);
-      const verb = participant_id === userId ? 'are' : 'is';
-      if (is_admin !== undefined) notice(`${before} ${verb} ${is_admin ? 'now' : 'no longer'} an admin.`, sent_at);
-      if (username !== undefined && username !== nameOf(store.get(), participant_id))
-        notice(`${before} ${verb} now called ${username ?? participant_id}.`, sent_at);
-      // exactOptionalPropertyTypes: what is absent must not be set.
-      const { username: newName, archive_room } = changed;
-      changePeople((state) =>
-        change.withPerson(state, {
-          participant_id,
-          ...(newName !== undefined && { username: newName }),
-          ...(archive_room !== undefined && { archive_room }),
-          ...(is_admin !== undefined && { is_admin }),
-        }),
+    room.on('participant_added', ({ participant_id, username, archive_room }, { sent_at }) =>
+      changePeople((people) => change.withPerson(people, { participant_id, username, archive_room }), sent_at),
+    );
+    room.on('participant_removed', ({ participant_id }, { sent_at }) =>
+      changePeople((people) => change.withoutPerson(people, participant_id), sent_at),
+    );
+    room.on('participant_updated', ({ participant_id, username, archive_room, is_admin }, { sent_at }) => {
+      changePeople(
+        (people) =>
+          // exactOptionalPropertyTypes: what is absent must not be set.
+          change.withPerson(people, {
+            participant_id,
+            ...(username !== undefined && { username }),
+            ...(archive_room !== undefined && { archive_room }),
+            ...(is_admin !== undefined && { is_admin }),
+          }),
+        sent_at,
       );
-      readInfo(room);
+      readInfo(room, sent_at);
     });
-    room.on('room_updated', (after, { sent_at }) => {
-      const before = store.get().room;
-      if (before) for (const sentence of changesOf(before, after)) notice(sentence, sent_at);
-      readInfo(room);
-    });
-    room.on('room_started', () => readInfo(room));
-    room.on('room_ended', () => readInfo(room));
+    room.on('room_updated', (_, { sent_at }) => readInfo(room, sent_at));
+    room.on('room_started', (_, { sent_at }) => readInfo(room, sent_at));
+    room.on('room_ended', (_, { sent_at }) => readInfo(room, sent_at));
     room.on('rejoined', () => {
       readInfo(room);
       readPeople().catch(() => {});
@@ -158,33 +156,43 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
       readInfo(room);
       // Of a message that was sent already, the client finds out whether it was stored.
       for (const controller of uploading) controller.abort();
-      const offline = (state: RoomState): RoomState => ({
-        ...state,
-        people: state.people.map((person) => ({ ...person, online: false })),
-      });
       if (reason === 'room_ended') {
-        update((state) => ({ ...offline(state), standing: { is: 'ended' } }));
+        stand({ is: 'ended' });
         // The last word of the service: the event may have been missed, and the reason with it.
         client
           .getRoom(roomId)
           .then((room) => update((state) => ({ ...state, room })))
           .catch(() => {});
-      } else if (reason === 'removed') update((state) => ({ ...offline(state), standing: { is: 'removed' } }));
+      } else if (reason === 'removed') stand({ is: 'removed' });
       else fail(error ?? new Error('The connection to this room was closed.'));
     });
   }
 
   /** The room and the user's own right in it, as last heard. */
-  const readInfo = (room: LiveRoom): void => update((state) => ({ ...state, room: room.info }));
+  const readInfo = (room: LiveRoom, at = new Date().toISOString()): void =>
+    update((state) => change.withRoom(state, room.info, at));
 
-  const fail = (error: unknown): void =>
-    update((state) => ({ ...state, standing: { is: 'failed', why: sayError(error) } }));
+  /** Changes how the user stands to the room. Where nothing can be sent any more, what waits says so. */
+  function stand(standing: Standing): void {
+    const why = standing.is === 'ended' ? 'This room has ended.' : standing.is === 'removed' ? NOT_IN_ROOM : undefined;
+    update((state) => ({
+      ...state,
+      standing,
+      outbox: why
+        ? state.outbox.map((one) =>
+            one.failure || sending.has(one.client_message_id) ? one : { ...one, failure: why },
+          )
+        : state.outbox,
+    }));
+  }
+
+  const fail = (error: unknown): void => stand({ is: 'failed', why: sayError(error) });
 
   async function enter(): Promise<void> {
-    update((state) => ({ ...state, standing: { is: 'joining' } }));
+    stand({ is: 'joining' });
     try {
       const room = await client.getRoom(roomId);
-      update((state) => ({ ...state, room }));
+      update((state) => change.withRoom(state, room, new Date().toISOString()));
       const { earlier, messages } = store.get();
       if (messages.length === 0 && earlier !== 'none') await readMessages();
       if (room.status === 'started') {
@@ -196,14 +204,22 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
         readInfo(live);
       }
       await readPeople();
-      update((state) => ({ ...state, standing: { is: room.status === 'started' ? 'joined' : room.status } }));
+      stand({ is: room.status === 'started' ? 'joined' : room.status });
+      if (room.status === 'started') sendWaiting();
     } catch (error) {
       if (leaving.signal.aborted) return;
       // Between asking for the room and joining it, its time may have come.
-      if (codeOf(error) === 'room_ended') update((state) => ({ ...state, standing: { is: 'ended' } }));
-      else if (codeOf(error) === 'not_a_participant') update((state) => ({ ...state, standing: { is: 'removed' } }));
+      if (codeOf(error) === 'room_ended') stand({ is: 'ended' });
+      else if (codeOf(error) === 'not_a_participant') stand({ is: 'removed' });
       else fail(error);
     }
+    if (!isBusy()) onIdle();
+  }
+
+  /** Sends what waited while the room was not open: from before a reload, or from before the user left the room's page. */
+  function sendWaiting(): void {
+    for (const outgoing of store.get().outbox)
+      if (!outgoing.failure && !sending.has(outgoing.client_message_id)) void deliver(outgoing);
   }
 
   async function deliver(outgoing: Outgoing): Promise<void> {
@@ -214,6 +230,7 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
     const { signal } = controller;
     try {
       let { file_id } = outgoing;
+      if (outgoing.fileName && !outgoing.file && !file_id) throw new Error(fileIsGone(outgoing.fileName));
       if (outgoing.file && !file_id) {
         uploading.add(controller);
         const onProgress = ({ loaded }: { loaded: number }): void => set({ loaded });
@@ -222,7 +239,7 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
         set({ file_id });
         uploading.delete(controller);
       }
-      if (!live) throw new Error('You are no longer in this room.');
+      if (!live) throw new Error(NOT_IN_ROOM);
       const sent = await live.send(
         {
           client_message_id: id,
@@ -234,10 +251,12 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
       update((state) => change.withMessages(state, [sent], userId));
     } catch (error) {
       const why = outgoing.file ? sayFileError(error, outgoing.file) : sayError(error);
-      set({ failure: signal.aborted ? 'You are no longer in this room.' : why });
+      // A page that goes away keeps its messages waiting.
+      if (!leaving.signal.aborted) set({ failure: signal.aborted ? NOT_IN_ROOM : why });
     } finally {
       sending.delete(id);
       uploading.delete(controller);
+      if (!isBusy()) onIdle();
     }
   }
 
@@ -250,6 +269,7 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
       heard.add(listener);
       return () => heard.delete(listener);
     },
+    isBusy,
     enter,
     async loadEarlier() {
       if (['more', 'failed'].includes(store.get().earlier)) await readMessages().catch(() => {});
@@ -259,6 +279,7 @@ export function openRoom(client: RoomsClient, roomId: string, userId: string): R
         client_message_id: randomId(),
         text,
         file,
+        fileName: file?.name,
         file_id: undefined,
         loaded: 0,
         failure: undefined,

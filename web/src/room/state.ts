@@ -1,14 +1,18 @@
 import type { ListedParticipant, Message, MyRoom } from '../../../client/src/index.ts';
+import { peopleChanges, plainText, roomChanges, type Sentence } from './sentences.ts';
 
 /*
- * What the page knows of the room that is open, and how that changes. Pure: who changes it is in session.ts.
+ * What the page knows of the room that is open, and how that changes. Pure: session.ts applies the changes.
  */
 
 /** A message of the user's own that the service has not answered yet. */
 export interface Outgoing {
   readonly client_message_id: string;
   readonly text: string;
+  /** The file to send; a reload loses it. */
   readonly file: File | undefined;
+  /** Its name, which a reload keeps. */
+  readonly fileName: string | undefined;
   /** The uploaded file, when it is. */
   readonly file_id: string | undefined;
   /** Of the upload, in bytes. */
@@ -19,10 +23,10 @@ export interface Outgoing {
   readonly at: string;
 }
 
-/** Something that happened in the room, to be told between the messages. */
+/** Something that happened in the room, shown between the messages. */
 export interface Notice {
   readonly key: string;
-  readonly text: string;
+  readonly sentence: Sentence;
   readonly at: string;
 }
 
@@ -38,7 +42,8 @@ export type Standing =
 export interface RoomState {
   readonly room: MyRoom | undefined;
   readonly standing: Standing;
-  readonly people: readonly ListedParticipant[];
+  /** Undefined until their list has been read. */
+  readonly people: readonly ListedParticipant[] | undefined;
   /** As they were sent. */
   readonly messages: readonly Message[];
   readonly outbox: readonly Outgoing[];
@@ -50,7 +55,7 @@ export interface RoomState {
 export const emptyRoom: RoomState = {
   room: undefined,
   standing: { is: 'joining' },
-  people: [],
+  people: undefined,
   messages: [],
   outbox: [],
   notices: [],
@@ -87,32 +92,58 @@ export const withoutOutgoing = (state: RoomState, id: string): RoomState => ({
   outbox: state.outbox.filter(({ client_message_id }) => client_message_id !== id),
 });
 
-export const withNotice = (state: RoomState, text: string, at: string): RoomState => ({
-  ...state,
-  notices: [...state.notices, { key: `notice-${state.notices.length}`, text, at }],
-});
+/** Adds notices, each once: the same sentence of the same time is the same notice. They are shown in the order of their times. */
+export function withNotices(state: RoomState, sentences: readonly Sentence[], at: string): RoomState {
+  const known = new Set(state.notices.map(({ key }) => key));
+  const added = sentences
+    .map((sentence): Notice => ({ key: `notice-${at}-${plainText(sentence)}`, sentence, at }))
+    .filter(({ key }) => !known.has(key));
+  if (added.length === 0) return state;
+  const notices = [...state.notices, ...added].sort((a, b) => compareText(a.at, b.at));
+  return { ...state, notices };
+}
+
+/** Replaces the participants, and says what that changed. */
+export function withPeople(
+  state: RoomState,
+  people: readonly ListedParticipant[],
+  userId: string,
+  at: string,
+): RoomState {
+  const changes = state.people ? peopleChanges(state.people, people, userId) : [];
+  return withNotices({ ...state, people }, changes, at);
+}
+
+/** Replaces what is known of the room, and says what that changed. */
+export function withRoom(state: RoomState, room: MyRoom, at: string): RoomState {
+  return withNotices({ ...state, room }, state.room ? roomChanges(state.room, room) : [], at);
+}
+
+type People = readonly ListedParticipant[];
 
 /** Changes one participant, or adds them where `change` is whole. */
 export function withPerson(
-  state: RoomState,
+  people: People,
   change: Partial<ListedParticipant> & Pick<ListedParticipant, 'participant_id'>,
-): RoomState {
+): People {
   const blank = { username: null, archive_room: false, is_admin: false, online: false };
-  const known = state.people.find(({ participant_id }) => participant_id === change.participant_id);
-  const others = state.people.filter((person) => person !== known);
-  return { ...state, people: [...others, { ...blank, ...known, ...change }].sort(byId) };
+  const known = people.find(({ participant_id }) => participant_id === change.participant_id);
+  const others = people.filter((person) => person !== known);
+  return [...others, { ...blank, ...known, ...change }].sort(byId);
 }
 
 const byId = (a: ListedParticipant, b: ListedParticipant): number => compareText(a.participant_id, b.participant_id);
 
-export const withoutPerson = (state: RoomState, participantId: string): RoomState => ({
-  ...state,
-  people: state.people.filter(({ participant_id }) => participant_id !== participantId),
-});
+export const withoutPerson = (people: People, participantId: string): People =>
+  people.filter(({ participant_id }) => participant_id !== participantId);
+
+/** Marks one participant as gone; one who is not in the list stays out of it. */
+export const withAbsent = (people: People, participantId: string): People =>
+  people.map((person) => (person.participant_id === participantId ? { ...person, online: false } : person));
 
 /** What a user is called in this room. */
-export const nameOf = (state: RoomState, userId: string): string =>
-  state.people.find(({ participant_id }) => participant_id === userId)?.username ?? userId;
+export const nameOf = ({ people }: Pick<RoomState, 'people'>, userId: string): string =>
+  people?.find(({ participant_id }) => participant_id === userId)?.username ?? userId;
 
 /** One thing in the flow of the chat. */
 export type Line =
@@ -126,8 +157,13 @@ const TOGETHER_MS = 5 * 60_000;
 
 const sameDay = (a: string, b: string): boolean => new Date(a).toDateString() === new Date(b).toDateString();
 
-/** Messages, notices and days in the order in which they are shown; what is being sent comes last. */
-export function timeline({ messages, notices, outbox }: RoomState, userId: string): readonly Line[] {
+/**
+ * Messages, notices and days in the order in which they are shown; what is being sent comes last. Notices from before the first message
+ * are left out while there are earlier messages to load: they belong between those.
+ */
+export function timeline({ messages, notices: all, outbox, earlier }: RoomState, userId: string): readonly Line[] {
+  const first = messages[0]?.sent_at;
+  const notices = earlier === 'none' ? all : all.filter(({ at }) => first !== undefined && at >= first);
   const lines: Line[] = [];
   let day: string | undefined;
   let last: { readonly sender: string; readonly at: string } | undefined;

@@ -12,10 +12,16 @@ const isConfig = (value: unknown): value is Config =>
     (name) => typeof Object.entries(value).find(([key]) => key === name)?.[1] === 'string',
   );
 
-/** Asks the stack. Throws where it does not answer. */
+/** How long the stack may take to answer, in milliseconds. */
+const TIMEOUT_MS = 3_000;
+
+/** Asks the stack. Throws where it does not answer in time. */
 export async function loadConfig(): Promise<Config> {
-  const response = await fetch('/_local/config.json');
+  const response = await fetch('/_local/config.json', { signal: AbortSignal.timeout(TIMEOUT_MS) });
   const config: unknown = response.ok ? await response.json() : undefined;
   if (!isConfig(config)) throw new Error('The local stack did not say where its parts are.');
   return config;
 }
+
+export const isSameConfig = (a: Config, b: Config): boolean =>
+  a.http === b.http && a.ws === b.ws && a.issuer === b.issuer;

@@ -1,5 +1,6 @@
 import { RoomsApiError, type RoomsErrorCode } from '../../../client/src/index.ts';
-import { asSentence, fileSize } from '../ui/text.ts';
+import { asSentence, fileSize, moment } from '../ui/text.ts';
+import { fileProblem } from './file-limits.ts';
 
 /** Where people need another sentence than the API's. */
 const SENTENCES: Partial<Record<RoomsErrorCode, string>> = {
@@ -8,9 +9,26 @@ const SENTENCES: Partial<Record<RoomsErrorCode, string>> = {
   not_an_admin: 'Only admins of this room may do that.',
   not_a_participant: 'You are not in this room (any more).',
   room_ended: 'This room has ended.',
+  room_not_started: 'This room has not started yet.',
   last_admin: 'You are the only admin. Make somebody else an admin first.',
   connection_closed: 'You are not connected.',
   room_closed: 'You are no longer in this room.',
+};
+
+/** What people call the fields of the API. */
+const FIELDS: Readonly<Record<string, string>> = {
+  name: 'the name',
+  description: 'the description',
+  start_time: 'the start',
+  end_time: 'the end',
+  participant_ids: 'the list of user IDs',
+  time_left_in_seconds: 'the time until the end',
+  reason: 'the reason',
+  username: 'the name',
+  text: 'the message',
+  attachment: 'the file',
+  size: 'the file’s size',
+  content_type: 'the file’s type',
 };
 
 export const codeOf = (error: unknown): RoomsErrorCode | undefined =>
@@ -20,20 +38,33 @@ export const codeOf = (error: unknown): RoomsErrorCode | undefined =>
 export function sayError(error: unknown): string {
   if (!(error instanceof Error)) return 'Something went wrong.';
   if (!(error instanceof RoomsApiError)) return asSentence(error.message);
-  if (error.code === 'invalid_request')
-    return error.errors.map((fault) => sentence(fault.path, fault.message)).join(' ');
-  return SENTENCES[error.code] ?? error.message;
+  if (error.code === 'invalid_request' && error.errors.length > 0)
+    return error.errors.map(({ path, message }) => sayProblem(path, message)).join(' ');
+  return SENTENCES[error.code] ?? inWords(error.message);
 }
 
-/** Why a file was not sent: what is wrong with its size is said of the file. */
+/** Says why a file was not sent: what is wrong with its size is said of the file. */
 export function sayFileError(error: unknown, file: File): string {
   const isSize = error instanceof RoomsApiError && error.errors.some(({ path }) => path === 'size');
-  if (!isSize) return sayError(error);
-  return file.size === 0 ? 'The file is empty.' : `The file is too large (${fileSize(file.size)}).`;
+  return isSize ? (fileProblem(file) ?? `The file is too large (${fileSize(file.size)}).`) : sayError(error);
 }
 
-function sentence(path: string | undefined, message: string): string {
-  if (!path) return message;
-  const field = path.replace(/\.\d+$/, '').replaceAll('_', ' ');
-  return asSentence(`${field.charAt(0).toUpperCase()}${field.slice(1)} ${message}`);
+/** Names a field by its path in the request, such as `participant_ids.0`. */
+function fieldName(path: string): string {
+  const user = /^participant_ids\.(\d+)$/.exec(path);
+  if (user) return `user ID ${Number(user[1]) + 1}`;
+  return FIELDS[path] ?? path.replaceAll(/[_.]/g, ' ');
 }
+
+/** One validation error of the service in a sentence: with the field's name in words, and times as clocks here show them. */
+export function sayProblem(path: string | undefined, message: string): string {
+  const sentence = inWords(path ? `${fieldName(path)} ${message}` : message);
+  return asSentence(`${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}`);
+}
+
+/** Replaces what only programs read: UTC times, names of fields, sizes in bytes. */
+const inWords = (message: string): string =>
+  message
+    .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z/g, (time) => moment(time))
+    .replaceAll(/\b[a-z]+(?:_[a-z]+)+\b/g, (name) => FIELDS[name] ?? name.replaceAll('_', ' '))
+    .replaceAll(/\b(\d{4,}) bytes\b/g, (_, bytes: string) => fileSize(Number(bytes)));

@@ -1,11 +1,11 @@
-import type { MyRoom, RoomsClient } from '../../../client/src/index.ts';
+import { MAX_PAGE_SIZE, type MyRoom, type RoomsClient } from '../../../client/src/index.ts';
 import { createStore, type Store } from '../store.ts';
 import { sayError } from './errors.ts';
 
 /** How often the list is read anew, in milliseconds: nobody tells a user who is in no room that they were added to one. */
 const EVERY_MS = 5_000;
-/** Rooms read at a time. */
-const PAGE = 100;
+/** Pages that a search reads: it covers the newest 2,000 rooms. */
+const MAX_PAGES = 10;
 /** A room has started or ended for the service too, this long after its time by this machine's clock. */
 const AFTER_MS = 300;
 
@@ -14,6 +14,8 @@ export interface RoomListState {
   /** Why the list could not be read the last time. */
   readonly failure: string | undefined;
   readonly hasMore: boolean;
+  /** When the reading of these rooms began, in milliseconds since 1970; 0 before the first. */
+  readonly readAt: number;
 }
 
 export interface RoomList {
@@ -21,29 +23,39 @@ export interface RoomList {
   refresh(): Promise<void>;
   /** Reads further back, from now on. */
   showMore(): Promise<void>;
+  /** Reads all rooms, up to 2,000, for as long as `on`: a search must not miss those that are not shown yet. */
+  readAll(on: boolean): void;
   close(): void;
 }
 
 /** The user's rooms, newest first, kept up to date until it is closed. */
 export function roomList(client: RoomsClient): RoomList {
-  const store = createStore<RoomListState>({ rooms: undefined, failure: undefined, hasMore: false });
+  const store = createStore<RoomListState>({
+    rooms: undefined,
+    failure: undefined,
+    hasMore: false,
+    readAt: 0,
+  });
   let pages = 1;
+  let all = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let reading: Promise<void> | undefined;
   let again = false;
   let closed = false;
 
   async function read(): Promise<void> {
+    const readAt = Date.now();
+    const max = all ? MAX_PAGES : pages;
     try {
       const rooms: MyRoom[] = [];
       let cursor: string | undefined;
-      for (let page = 0; page < pages && (page === 0 || cursor); page++) {
-        const { items, next_cursor } = await client.listRooms({ limit: PAGE, cursor });
+      for (let page = 0; page < max && (page === 0 || cursor); page++) {
+        const { items, next_cursor } = await client.listRooms({ limit: MAX_PAGE_SIZE, cursor });
         rooms.push(...items);
         cursor = next_cursor ?? undefined;
       }
       const hasMore = cursor !== undefined;
-      store.update(() => ({ rooms, failure: undefined, hasMore }));
+      store.update(() => ({ rooms, failure: undefined, hasMore, readAt }));
     } catch (error) {
       store.update((state) => ({ ...state, failure: sayError(error) }));
     }
@@ -83,6 +95,11 @@ export function roomList(client: RoomsClient): RoomList {
     showMore() {
       pages++;
       return refresh();
+    },
+    readAll(on) {
+      if (on === all) return;
+      all = on;
+      if (on && store.get().hasMore) void refresh();
     },
     close() {
       closed = true;

@@ -11,14 +11,14 @@ const property = (value: unknown, name: string): unknown =>
 
 async function fetchJson(url: string, init?: RequestInit): Promise<unknown> {
   const response = await fetch(url, init);
-  if (!response.ok) throw new Error(`IAMS answered with status ${response.status}.`);
+  if (!response.ok) throw new Error(`The identity provider answered with status ${response.status}.`);
   return response.json();
 }
 
 async function requestToken(issuer: string, userId: string): Promise<Token> {
   const discovery = await fetchJson(`${issuer}/.well-known/openid-configuration`);
   const endpoint = property(discovery, 'token_endpoint');
-  if (typeof endpoint !== 'string') throw new Error('IAMS did not say where it issues tokens.');
+  if (typeof endpoint !== 'string') throw new Error('The identity provider did not say where it issues tokens.');
   const body = new URLSearchParams({
     grant_type: 'password',
     client_id: 'rooms-web',
@@ -28,20 +28,32 @@ async function requestToken(issuer: string, userId: string): Promise<Token> {
   const answer = await fetchJson(endpoint, { method: 'POST', body });
   const text = property(answer, 'access_token');
   const seconds = property(answer, 'expires_in');
-  if (typeof text !== 'string') throw new Error('IAMS gave no access token.');
+  if (typeof text !== 'string') throw new Error('The identity provider gave no access token.');
   return { text, expiresAt: Date.now() + (typeof seconds === 'number' ? seconds : 300) * 1_000 };
 }
 
+export interface Tokens {
+  /** Gives a token that is good for a minute or more. `refresh` asks for a new one. */
+  get(request: { readonly refresh: boolean }): Promise<string>;
+  /** Makes the next call ask for a new token: the service may have come back with other keys. */
+  forget(): void;
+}
+
 /**
- * Access tokens of one user, from the local IAMS: its password grant takes any name and any password, as no real one does.
+ * Access tokens of one user, from the local identity provider: its password grant takes any name and any password, as no real one does.
  * A token is kept in memory until a minute before it expires, and nowhere else.
  */
-export function tokenSource(issuer: string, userId: string): (request: { refresh: boolean }) => Promise<string> {
+export function tokenSource(issuer: string, userId: string): Tokens {
   let current: Promise<Token> | undefined;
-  return async ({ refresh }) => {
-    const kept = refresh ? undefined : await current?.catch(() => undefined);
-    if (kept && kept.expiresAt - EARLY_MS > Date.now()) return kept.text;
-    current = requestToken(issuer, userId);
-    return (await current).text;
+  return {
+    async get({ refresh }) {
+      const kept = refresh ? undefined : await current?.catch(() => undefined);
+      if (kept && kept.expiresAt - EARLY_MS > Date.now()) return kept.text;
+      current = requestToken(issuer, userId);
+      return (await current).text;
+    },
+    forget() {
+      current = undefined;
+    },
   };
 }

@@ -1,13 +1,20 @@
 import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
 import { type ConnectionState, RoomsClient } from '../../../client/src/index.ts';
+import { openRoom } from '../room/session.ts';
+import { waitingMessages } from '../room/waiting-messages.ts';
 import { createStore, type Store } from '../store.ts';
 import type { Config } from './config.ts';
+import { createDrafts, type Drafts } from './drafts.ts';
 import { sayError } from './errors.ts';
+import { type OpenRooms, openRooms } from './open-rooms.ts';
+import { watchForRecovery } from './recovery.ts';
 import { type RoomList, roomList } from './room-list.ts';
+import { browserStorage } from './storage.ts';
 import { tokenSource } from './tokens.ts';
+import { trackUnread, type Unread } from './unread.ts';
 
-/** `failed`: the first connection did not come about, and nobody is trying any more. */
+/** `failed`: the first connection did not come about. */
 export type Online = ConnectionState | 'failed';
 
 /** What one user has on this page. */
@@ -15,17 +22,24 @@ export interface UserSession {
   readonly userId: string;
   readonly client: RoomsClient;
   readonly rooms: RoomList;
+  readonly drafts: Drafts;
+  readonly unread: Unread;
+  readonly openRooms: OpenRooms;
   readonly online: Store<Online>;
   /** The last thing that went wrong outside a form, to be shown for a while. */
   readonly trouble: Store<{ readonly text: string } | undefined>;
-  connect(): void;
+  /** Connects at once, instead of at the end of the wait that is going on. */
+  retryNow(): void;
   /** Does something, and shows what goes wrong. True where nothing did. */
   attempt(action: () => Promise<unknown>): Promise<boolean>;
   close(): void;
 }
 
-export function startSession({ http, ws, issuer }: Config, userId: string): UserSession {
-  const client = new RoomsClient({ url: http, wsUrl: ws, token: tokenSource(issuer, userId) });
+export function startSession(config: Config, userId: string): UserSession {
+  const { http, ws, issuer } = config;
+  const tokens = tokenSource(issuer, userId);
+  const storage = browserStorage();
+  const client = new RoomsClient({ url: http, wsUrl: ws, token: tokens.get });
   const online = createStore<Online>('connecting');
   const trouble = createStore<{ readonly text: string } | undefined>(undefined);
   const closing = new AbortController();
@@ -44,16 +58,47 @@ export function startSession({ http, ws, issuer }: Config, userId: string): User
       online.update(() => 'failed');
     }
   }
-  void open();
+  const isLost = (): boolean => ['reconnecting', 'failed', 'closed'].includes(online.get());
+  const recovery = watchForRecovery({
+    config,
+    onBack({ isFirst }) {
+      if (isFirst) tokens.forget();
+      if (online.get() === 'reconnecting') retryConnection();
+      else void open();
+    },
+    // Drafts and waiting messages survive it.
+    onMoved: () => location.reload(),
+  });
+  const waiting = waitingMessages(storage, userId);
   const rooms = roomList(client);
+  const opened = openRooms((roomId, onIdle) => openRoom({ client, roomId, userId, storage, waiting, onIdle }));
+  const unread = trackUnread(client, rooms, storage, userId);
+  online.subscribe(() => {
+    recovery.onConnection(isLost());
+    if (online.get() !== 'connected') return;
+    opened.retryFailed();
+    void rooms.refresh();
+  });
+  let failedBefore = false;
+  const stopRetrying = rooms.store.subscribe(() => {
+    const failed = rooms.store.get().failure !== undefined;
+    if (failedBefore && !failed) opened.retryFailed();
+    failedBefore = failed;
+  });
+  void open();
+  // Messages from before a reload go out, also those of rooms that are not in view.
+  for (const roomId of waiting.rooms()) opened.view(roomId).release();
 
   return {
     userId,
     client,
     rooms,
+    drafts: createDrafts(storage, userId),
+    unread,
+    openRooms: opened,
     online,
     trouble,
-    connect: () => void open(),
+    retryNow: recovery.checkNow,
     async attempt(action) {
       try {
         await action();
@@ -64,11 +109,18 @@ export function startSession({ http, ws, issuer }: Config, userId: string): User
       }
     },
     close() {
+      recovery.close();
+      stopRetrying();
+      unread.close();
+      opened.close();
       rooms.close();
       closing.abort();
     },
   };
 }
+
+/** The client waits between its attempts, and stops waiting when the browser says that the network is back. */
+const retryConnection = (): void => void globalThis.dispatchEvent(new Event('online'));
 
 const SessionContext = createContext<UserSession | undefined>(undefined);
 export const SessionProvider = SessionContext.Provider;

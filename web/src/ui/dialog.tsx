@@ -51,7 +51,9 @@ export function FormDialog({
     <dialog ref={dialog} class="dialog" aria-labelledby={heading} onClose={onClose}>
       <form onSubmit={send}>
         <header class="dialog-header">
-          <h2 id={heading}>{title}</h2>
+          <h2 id={heading} dir="auto">
+            {title}
+          </h2>
           <button type="button" class="button quiet square" aria-label="Close" onClick={onClose}>
             <CloseIcon />
           </button>

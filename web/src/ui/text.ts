@@ -1,3 +1,5 @@
+import { MAX_PARTICIPANTS_PER_CALL } from '../../../client/src/index.ts';
+
 /* What is shown of times, sizes and names. */
 
 const TIME = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
@@ -34,8 +36,8 @@ export function countdown(iso: string, now: number): string {
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
-/** With a full stop, where it does not end like a sentence. */
-export const asSentence = (text: string): string => `${text}${/[.!?…]$/.test(text) ? '' : '.'}`;
+/** Adds a full stop, where the text does not end like a sentence: also inside a closing quotation mark. */
+export const asSentence = (text: string): string => `${text}${/[.!?…。！？؟][”"’)]*$/.test(text) ? '' : '.'}`;
 
 const UNITS = ['bytes', 'KB', 'MB', 'GB'] as const;
 
@@ -57,3 +59,22 @@ export function initials(name: string): string {
 
 /** The users that a text names: separated by commas, semicolons or white space; each once. */
 export const userIds = (text: string): string[] => [...new Set(text.split(/[\s,;]+/).filter(Boolean))];
+
+const USER_ID = /^[A-Za-z0-9._:@|-]{1,128}$/;
+
+/** Says what is wrong with a list of user IDs, and with which; undefined where nothing is. */
+export function userIdsProblem(ids: readonly string[]): string | undefined {
+  const wrong = ids.find((id) => !USER_ID.test(id));
+  if (wrong !== undefined && wrong.length > 128) return 'User IDs have at most 128 characters.';
+  if (wrong !== undefined)
+    return `“${wrong}” is not a user ID. User IDs may contain only letters, digits and . _ : @ | -`;
+  if (ids.length > MAX_PARTICIPANTS_PER_CALL)
+    return `Add at most ${MAX_PARTICIPANTS_PER_CALL} users at a time; these are ${ids.length}.`;
+  return undefined;
+}
+
+/** Reads a whole number that somebody typed; undefined for anything else, such as an empty field, which `Number` takes for 0. */
+export function wholeNumber(text: string): number | undefined {
+  const trimmed = text.trim();
+  return /^\d{1,15}$/.test(trimmed) ? Number(trimmed) : undefined;
+}

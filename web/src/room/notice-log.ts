@@ -1,0 +1,35 @@
+import { isRecord, type KeyValueStorage, newest, readStored, writeStored } from '../session/storage.ts';
+import type { Sentence } from './sentences.ts';
+import type { Notice } from './state.ts';
+
+/** Rooms whose notices are kept, and notices kept of each. The oldest go first. */
+const MAX_ROOMS = 50;
+const MAX_NOTICES = 50;
+
+export interface NoticeLog {
+  read(): readonly Notice[];
+  write(notices: readonly Notice[]): void;
+}
+
+const isSentence = (value: unknown): value is Sentence =>
+  Array.isArray(value) &&
+  value.every((part) => typeof part === 'string' || (isRecord(part) && typeof part.name === 'string'));
+
+const isNotice = (value: unknown): value is Notice =>
+  isRecord(value) && typeof value.key === 'string' && typeof value.at === 'string' && isSentence(value.sentence);
+
+const isLog = (value: unknown): value is Readonly<Record<string, readonly Notice[]>> =>
+  isRecord(value) && Object.values(value).every((notices) => Array.isArray(notices) && notices.every(isNotice));
+
+/** Keeps what has happened in a room, which the service's history of messages does not hold. It survives a reload. */
+export function noticeLog(storage: KeyValueStorage | undefined, userId: string, roomId: string): NoticeLog {
+  const key = `rooms.notices.${userId}`;
+  const readAll = (): Readonly<Record<string, readonly Notice[]>> => readStored(storage, key, isLog) ?? {};
+  return {
+    read: () => readAll()[roomId] ?? [],
+    write(notices) {
+      const { [roomId]: _, ...others } = readAll();
+      writeStored(storage, key, newest({ ...others, [roomId]: notices.slice(-MAX_NOTICES) }, MAX_ROOMS));
+    },
+  };
+}

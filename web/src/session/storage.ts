@@ -1,0 +1,65 @@
+/*
+ * What the page keeps in this browser. Every value is checked when it is read: other versions of the page, and users, can change it.
+ * A browser that refuses storage (private windows, a full quota) costs what would have been kept, and nothing else.
+ */
+
+export interface KeyValueStorage {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+  removeItem(key: string): void;
+  key(index: number): string | null;
+  readonly length: number;
+}
+
+/** The storage of this browser, shared by its tabs; undefined where the browser refuses it. */
+export function browserStorage(): KeyValueStorage | undefined {
+  try {
+    return globalThis.localStorage;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reads a JSON value; undefined where there is none, or `isValid` refuses it. */
+export function readStored<Value>(
+  storage: KeyValueStorage | undefined,
+  key: string,
+  isValid: (value: unknown) => value is Value,
+): Value | undefined {
+  try {
+    const text = storage?.getItem(key);
+    const value: unknown = text ? JSON.parse(text) : undefined;
+    return isValid(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Writes a JSON value; undefined removes it. Returns false where the browser does not keep it. */
+export function writeStored(storage: KeyValueStorage | undefined, key: string, value: unknown): boolean {
+  try {
+    if (value === undefined) storage?.removeItem(key);
+    else storage?.setItem(key, JSON.stringify(value));
+    return storage !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** Lists the keys that start with `prefix`. */
+export function storedKeys(storage: KeyValueStorage | undefined, prefix: string): string[] {
+  try {
+    return Array.from({ length: storage?.length ?? 0 }, (_, index) => storage?.key(index) ?? '').filter((key) =>
+      key.startsWith(prefix),
+    );
+  } catch {
+    return [];
+  }
+}
+
+export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Keeps the newest `max` entries of a record, which lists its entries from the oldest to the newest. */
+export const newest = <Value>(record: Readonly<Record<string, Value>>, max: number): Record<string, Value> =>
+  Object.fromEntries(Object.entries(record).slice(-max));
