@@ -145,11 +145,6 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await shown(messages(bob, 'My notes').filter({ hasText: 'notes.txt' }));
     await gone(messages(alice, 'Not sent.'));
     expect(await messages(alice, 'My notes').count()).toBe(1);
-
-    const empty = { name: 'empty.txt', mimeType: 'text/plain', buffer: Buffer.of() };
-    await alice.page.locator('input[type=file]').setInputFiles(empty);
-    await shown(alice.page.getByRole('alert').getByText('“empty.txt” is empty.'));
-    expect(await alice.page.getByRole('list', { name: 'Files to send' }).count()).toBe(0);
   });
 
   it('a room that could be opened only in part is opened by another try, and tells everything once', async () => {

@@ -28,22 +28,22 @@ export function Workspace({ onSignOut }: { onSignOut: () => void }) {
   const roomId = useRoomInUrl();
   useTitle(roomId);
   return (
-    <div class={`workspace ${roomId ? 'in-room' : ''}`}>
+    <main class={`workspace ${roomId ? 'in-room' : ''}`}>
       <RoomsPane selected={roomId} onSignOut={onSignOut} />
       <div class="main">
         <ConnectionBanner />
         {roomId ? (
           <RoomView key={roomId} roomId={roomId} />
         ) : (
-          <main class="centre">
+          <div class="centre">
             <Blank title="No room is open">
               <p>Choose a room from the list, or create one.</p>
             </Blank>
-          </main>
+          </div>
         )}
       </div>
       <Trouble />
-    </div>
+    </main>
   );
 }
 

@@ -203,18 +203,14 @@ function AttachedFile({
   const { name, size, content_type } = attachment;
   if (isPicture(content_type))
     return (
-      <button type="button" class="attachment" aria-label={`Open the picture ${name}`} title={name} onClick={onOpen}>
+      <button type="button" class="attachment" title={name} onClick={onOpen}>
+        <span class="visually-hidden">Open the picture</span>
         <Picture session={session} message={message} name={name} size={size} />
       </button>
     );
   return (
-    <button
-      type="button"
-      class="attachment"
-      aria-label={`Download ${name} ${fileSize(size)}`}
-      title={name}
-      onClick={() => void attempt(() => saveFile(session, message))}
-    >
+    <button type="button" class="attachment" onClick={() => void attempt(() => saveFile(session, message))}>
+      <span class="visually-hidden">Download</span>
       <FileFacts name={name} size={size} />
     </button>
   );
@@ -252,7 +248,7 @@ function Picture({
   if (failed) return <FileFacts name={name} size={size} />;
   return (
     <span ref={place} class="picture">
-      {url && <img src={url} alt={name} onError={() => setFailed(true)} />}
+      {url ? <img src={url} alt={name} onError={() => setFailed(true)} /> : <span class="visually-hidden">{name}</span>}
     </span>
   );
 }

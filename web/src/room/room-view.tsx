@@ -77,7 +77,7 @@ function OpenRoom({ session }: { session: RoomSession }) {
   if (!room) {
     if (standing.is === 'failed' || standing.is === 'removed')
       return (
-        <main class="centre">
+        <div class="centre">
           <Blank title="This room cannot be opened">
             <p>{standing.is === 'failed' ? standing.why : 'You are not one of its participants.'}</p>
             <div class="row">
@@ -89,16 +89,16 @@ function OpenRoom({ session }: { session: RoomSession }) {
               </button>
             </div>
           </Blank>
-        </main>
+        </div>
       );
     return (
-      <main class="centre">
+      <div class="centre">
         <Spinner label="Opening the room" />
-      </main>
+      </div>
     );
   }
   return (
-    <main class={`room ${showPeople ? 'show-people' : ''}`}>
+    <div class={`room ${showPeople ? 'show-people' : ''}`}>
       <RoomHeader
         room={room}
         standing={standing}
@@ -116,7 +116,7 @@ function OpenRoom({ session }: { session: RoomSession }) {
         <People room={room} people={people} standing={standing} onClose={hidePeople} />
       </div>
       <Announcer session={session} state={state} />
-    </main>
+    </div>
   );
 }
 

@@ -9,7 +9,6 @@ export const MAX_FILES = 20;
 
 /** Says why a file cannot be sent; undefined where it can. */
 export function fileProblem({ name, size }: Pick<File, 'name' | 'size'>): string | undefined {
-  if (size === 0) return `“${name}” is empty.`;
   if (size > MAX_FILE_BYTES)
     return `“${name}” is too large (${fileSize(size)}). Files may have up to ${fileSize(MAX_FILE_BYTES)}.`;
   if (name.length > MAX_NAME_LENGTH)

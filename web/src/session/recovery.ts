@@ -1,7 +1,7 @@
 import { type Config, isSameConfig, loadConfig } from './config.ts';
 
 /** How often the stack is asked whether it is back, in milliseconds. A page is back within 5 seconds of its service. */
-const EVERY_MS = 1_500;
+const EVERY_MS = 1_000;
 
 export interface Recovery {
   /** Call it with every change of the connection. */

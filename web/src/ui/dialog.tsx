@@ -3,6 +3,21 @@ import { useEffect, useId, useRef, useState } from 'preact/hooks';
 import { sayError } from '../session/errors.ts';
 import { CloseIcon } from './icons.tsx';
 
+/**
+ * Keeps the focus in a dialog: Tab goes from its last element to its first, and back. Without this, the browser's own controls come
+ * between the two, and keys that are pressed there reach no dialog.
+ */
+export function keepFocus(event: KeyboardEvent & { readonly currentTarget: HTMLElement }): void {
+  if (event.key !== 'Tab') return;
+  const elements = [...event.currentTarget.querySelectorAll<HTMLElement>('a[href], button, input, textarea')].filter(
+    (element) => element.tabIndex >= 0 && !element.matches(':disabled') && element.checkVisibility(),
+  );
+  const [from, to] = event.shiftKey ? [elements[0], elements.at(-1)] : [elements.at(-1), elements[0]];
+  if (document.activeElement !== from) return;
+  event.preventDefault();
+  to?.focus();
+}
+
 /** A modal dialog around a form, shown for as long as it is rendered. Escape closes it, and the focus goes back. */
 export function FormDialog({
   title,
@@ -48,7 +63,7 @@ export function FormDialog({
   }
 
   return (
-    <dialog ref={dialog} class="dialog" aria-labelledby={heading} onClose={onClose}>
+    <dialog ref={dialog} class="dialog" aria-labelledby={heading} onClose={onClose} onKeyDown={keepFocus}>
       <form onSubmit={send}>
         <header class="dialog-header">
           <h2 id={heading} dir="auto">

@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Message } from '../../../client/src/index.ts';
+import { keepFocus } from './dialog.tsx';
 import { BackIcon, CloseIcon, DownIcon, ForwardIcon } from './icons.tsx';
 import { Spinner } from './small.tsx';
 
@@ -60,9 +61,10 @@ export function PictureViewer({
       onClick={({ target, currentTarget }) => {
         if (target === currentTarget || (target instanceof HTMLElement && target.matches('.viewer-stage'))) onClose();
       }}
-      onKeyDown={({ key }) => {
-        if (key === 'ArrowLeft') turnTo(before);
-        if (key === 'ArrowRight') turnTo(after);
+      onKeyDown={(event) => {
+        keepFocus(event);
+        if (event.key === 'ArrowLeft') turnTo(before);
+        if (event.key === 'ArrowRight') turnTo(after);
       }}
     >
       <header class="viewer-bar">

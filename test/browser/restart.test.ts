@@ -1,0 +1,81 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RoomsClient } from '../../client/src/index.ts';
+import { requestToken } from '../../local/iams.ts';
+import { npmStart, type RunningStack } from '../e2e/npm-start.ts';
+import { findChromium, NO_CHROMIUM, sayNoChromium, startChromium } from './chromium.ts';
+import { gone, shown } from './stage.ts';
+import { enter, messageField, messages, say, signIn, visit } from './visitor.ts';
+
+const chromium = await findChromium();
+if (!chromium) sayNoChromium('What open tabs do when the service restarts is not tested.');
+
+describe.skipIf(!chromium)(chromium ? 'a restart of the service' : `a restart (skipped: ${NO_CHROMIUM})`, () => {
+  let stack: RunningStack | undefined;
+  let browser: Browser;
+  let data: string;
+
+  beforeAll(async () => {
+    data = await mkdtemp(join(tmpdir(), 'rooms-restart-'));
+    browser = await startChromium(chromium ?? '');
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await stack?.close();
+    await rm(data, { recursive: true, force: true });
+  });
+
+  const clientOf = ({ http, ws, issuer }: RunningStack, user: string): RoomsClient =>
+    new RoomsClient({ url: http, wsUrl: ws, token: () => requestToken(issuer, user) });
+
+  it('open tabs come back by themselves, with what was written meanwhile', async () => {
+    const first = await npmStart({ args: ['--data', data] });
+    stack = first;
+    const { room_id } = await clientOf(first, 'alice').createRoom({ name: 'Night shift', participant_ids: ['bob'] });
+    const [alice, bob] = await Promise.all([signIn(browser, first.http, 'alice'), signIn(browser, first.http, 'bob')]);
+    await Promise.all([enter(alice, 'Night shift'), enter(bob, 'Night shift')]);
+    await say(alice, 'Before the restart');
+    await shown(messages(bob, 'Before the restart'));
+    await first.close();
+    await shown(alice.page.getByText('Connection lost.'));
+    await shown(alice.page.getByRole('button', { name: 'Retry now' }));
+    await say(alice, 'During the restart');
+    await messageField(bob).fill('Half a sentence');
+    // A tab that is opened meanwhile waits, too.
+    const carol = await visit(browser, 'about:blank', 'carol');
+
+    stack = await npmStart({ port: null, args: ['--data', data] });
+    expect(stack.http).toBe(first.http);
+    const ready = Date.now();
+    await shown(messages(bob, 'During the restart'));
+    process.stderr.write(`Open tabs were back ${Date.now() - ready} ms after the service.\n`);
+    await gone(alice.page.getByText('Connection lost.'));
+    expect(await messageField(bob).inputValue()).toBe('Half a sentence');
+    await messageField(bob).press('Enter');
+    await shown(messages(alice, 'Half a sentence'));
+    expect(await alice.page.getByRole('article').count()).toBe(3);
+    expect((await clientOf(stack, 'bob').getRoom(room_id)).status).toBe('started');
+    await carol.context.close();
+  });
+
+  it('a tab whose room is gone with the data says so, and goes on with what there is', async () => {
+    if (!stack) throw new Error('The first test has started no stack.');
+    const { http } = stack;
+    const alice = await signIn(browser, http, 'alice');
+    await enter(alice, 'Night shift');
+    await stack.close();
+    await shown(alice.page.getByText('Connection lost.'));
+    // On the same port with other keys, and without the rooms.
+    stack = await npmStart({ port: Number(new URL(http).port) });
+    await gone(alice.page.getByText('Connection lost.'));
+    await shown(alice.page.getByText('You are in no room yet.'));
+    const { room_id } = await clientOf(stack, 'bob').createRoom({ name: 'Day shift', participant_ids: ['alice'] });
+    await enter(alice, 'Day shift');
+    await say(alice, 'Good morning');
+    await shown(messages(alice, 'Good morning').filter({ hasText: 'Sent' }));
+    expect((await clientOf(stack, 'bob').listMessages(room_id)).items.length).toBe(1);
+  });
+});
