@@ -242,7 +242,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     expect(await items.locator('.room-item-name').getAttribute('title')).toBe(long);
     await visitor.page.getByLabel('Search rooms').fill('');
     for (const [label, count] of [
-      ['Live', 101],
+      ['Started', 101],
       ['Booked', 100],
       ['Ended', 100],
     ] as const) {

@@ -29,7 +29,7 @@ describe('the watch for the service', () => {
     await vi.advanceTimersByTimeAsync(60_000);
     expect(calls).toEqual([]);
     become(config);
-    await vi.advanceTimersByTimeAsync(2_000);
+    await vi.advanceTimersByTimeAsync(1_000);
     expect(calls).toEqual(['back for the first time']);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(calls).toEqual(['back for the first time', 'back']);
@@ -42,7 +42,7 @@ describe('the watch for the service', () => {
     const { recovery, calls, become } = watched();
     recovery.onConnection(true);
     become({ ...config, ws: 'ws://127.0.0.1:9' });
-    await vi.advanceTimersByTimeAsync(2_000);
+    await vi.advanceTimersByTimeAsync(60_000);
     expect(calls).toEqual(['moved']);
   });
 

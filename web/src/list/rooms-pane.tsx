@@ -45,7 +45,7 @@ export function RoomsPane({ selected, onSignOut }: { selected: string | undefine
   );
 }
 
-const STATUSES = { any: 'All', started: 'Live', booked: 'Booked', ended: 'Ended' } as const;
+const STATUSES = { any: 'All', started: 'Started', booked: 'Booked', ended: 'Ended' } as const;
 const STATUS_NAMES = ['any', 'started', 'booked', 'ended'] as const;
 
 function RoomLists({ selected }: { selected: string | undefined }) {

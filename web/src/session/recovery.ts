@@ -40,7 +40,10 @@ export function watchForRecovery({
     try {
       const now = await load();
       if (closed) return;
-      if (!isSameConfig(now, config)) return onMoved();
+      if (!isSameConfig(now, config)) {
+        closed = true;
+        return onMoved();
+      }
       if (lost) onBack({ isFirst });
       isFirst = false;
     } catch {
