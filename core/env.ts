@@ -3,6 +3,7 @@ export type Variable =
   | 'TABLE_NAME'
   | 'BUCKET_NAME'
   | 'MAX_UPLOAD_BYTES'
+  | 'USER_FRAME_LIMIT'
   | 'CURSOR_KEY'
   | 'ISSUER'
   | 'AUDIENCE'

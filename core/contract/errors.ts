@@ -41,11 +41,18 @@ export interface Fault {
 export class RoomsError extends Error {
   readonly code: ErrorCode;
   readonly faults: readonly Fault[];
+  /** In how many seconds to try again, where that is known. */
+  readonly retryAfter: number | undefined;
 
-  constructor(code: ErrorCode, faults: readonly Fault[] = [], options?: ErrorOptions) {
+  constructor(
+    code: ErrorCode,
+    faults: readonly Fault[] = [],
+    options?: ErrorOptions & { readonly retryAfter?: number },
+  ) {
     super(ERRORS[code].message, options);
     this.name = 'RoomsError';
     this.code = code;
+    this.retryAfter = options?.retryAfter;
     this.faults = faults.length > 0 ? faults : [{ message: ERRORS[code].message }];
   }
 }

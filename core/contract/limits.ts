@@ -44,6 +44,8 @@ export const DEFAULT_MAX_UPLOAD_BYTES = 100 * 1024 * 1024;
 export const MAX_FRAME_BYTES = 32 * 1024;
 /** Frames that one connection may send within FRAME_WINDOW_SECONDS; more get `too_many_requests`. */
 export const MAX_FRAMES_PER_WINDOW = 100;
+/** Frames that one user may send within FRAME_WINDOW_SECONDS, over all connections. Default of `USER_FRAME_LIMIT`. */
+export const MAX_USER_FRAMES_PER_WINDOW = 300;
 export const FRAME_WINDOW_SECONDS = 10;
 /**
  * Connections of one user that may have joined a room at the same time; one more gets `too_many_requests`. More than anybody has tabs

@@ -7,6 +7,7 @@ import {
   MAX_CONNECTIONS_PER_PARTICIPANT,
   MAX_FRAME_BYTES,
   MAX_FRAMES_PER_WINDOW,
+  MAX_USER_FRAMES_PER_WINDOW,
 } from './limits.ts';
 import { capital } from './names.ts';
 import { CONTRACT_VERSION, CONVERSION } from './openapi.ts';
@@ -108,6 +109,8 @@ export const busSchema = (): JsonSchema => ({
   $defs: Object.fromEntries(busEvents.map((name) => [name, detailSchema(name)])),
 });
 
+const RETRY_AFTER = 'In how many seconds to try again; only where that is known.';
+
 const object = (properties: Readonly<Record<string, JsonSchema>>): JsonSchema => ({
   type: 'object',
   properties,
@@ -137,7 +140,9 @@ export function socketSchema(): JsonSchema {
   );
   const refusal = sent.map((name) => {
     const { errors }: Action = actions[name];
-    const error = object({ code: { enum: [...COMMON_ACTION_ERRORS, ...errors] }, message: { type: 'string' } });
+    const known = object({ code: { enum: [...COMMON_ACTION_ERRORS, ...errors] }, message: { type: 'string' } });
+    const retry_after: JsonSchema = { type: 'integer', description: RETRY_AFTER };
+    const error: JsonSchema = { ...known, properties: { ...known.properties, retry_after } };
     const request_id: JsonSchema = { type: ['string', 'null'] };
     return object({ type: { const: 'reply' }, request_id, ok: { const: false }, error });
   });
@@ -269,6 +274,7 @@ export const socketPage = (): string =>
       .replaceAll('__BEARER__', BEARER_SUB_PROTOCOL)
       .replaceAll('__FRAME_BYTES__', MAX_FRAME_BYTES.toLocaleString('en'))
       .replaceAll('__FRAMES__', String(MAX_FRAMES_PER_WINDOW))
+      .replaceAll('__USER_FRAMES__', String(MAX_USER_FRAMES_PER_WINDOW))
       .replaceAll('__CONNECTIONS__', String(MAX_CONNECTIONS_PER_PARTICIPANT))
       .replaceAll('__WINDOW__', String(FRAME_WINDOW_SECONDS)),
     '## Actions',

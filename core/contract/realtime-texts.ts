@@ -123,7 +123,7 @@ ends, and when a frame could not be delivered. Then connect again, join again, a
 ## Frames
 
 A frame is a JSON object, as text: at most __FRAME_BYTES__ bytes (API Gateway itself closes a connection that sends a larger one), and at most
-__FRAMES__ of a connection in __WINDOW__ seconds. Of one user, __CONNECTIONS__ connections may have joined a room at the same time. Each frame you send names an \`action\` and gets exactly one reply:
+__FRAMES__ of a connection and __USER_FRAMES__ of all connections of a user in __WINDOW__ seconds: more get \`too_many_requests\`, with the seconds to wait in \`error.retry_after\`. Of one user, __CONNECTIONS__ connections may have joined a room at the same time. Each frame you send names an \`action\` and gets exactly one reply:
 
 \`\`\`json
 { "type": "reply", "request_id": "1", "ok": true, "data": {} }

@@ -34,7 +34,7 @@ export const join = {
   frame: v.strictObject(inRoom),
   data: answers.myRoom,
   errors: ['not_a_participant', 'room_not_found', 'room_not_started', 'room_ended'],
-  access: { table: { BatchGetItem: ['ROOM'], UpdateItem: ['ROOM', 'CONNECTION'], PutItem: ['ROOM'] } },
+  access: { table: { BatchGetItem: ['ROOM'], UpdateItem: ['ROOM', 'USER'], PutItem: ['ROOM'] } },
 } as const satisfies Action;
 
 export const leave = {
@@ -43,7 +43,7 @@ export const leave = {
   frame: v.strictObject(inRoom),
   data: v.object({ room_id: v.string() }),
   errors: [],
-  access: { table: { UpdateItem: ['ROOM', 'CONNECTION'], DeleteItem: ['ROOM'] } },
+  access: { table: { UpdateItem: ['ROOM', 'USER'], DeleteItem: ['ROOM'] } },
 } as const satisfies Action;
 
 export const message = {
@@ -70,7 +70,7 @@ export const message = {
     'file_not_uploaded',
   ],
   access: {
-    table: { BatchGetItem: ['ROOM'], GetItem: ['ROOM', 'CHAT'], PutItem: ['CHAT', 'ROOM'], UpdateItem: ['CONNECTION'] },
+    table: { BatchGetItem: ['ROOM'], GetItem: ['ROOM', 'CHAT'], PutItem: ['CHAT', 'ROOM'], UpdateItem: ['USER'] },
     bucket: ['GetObject'],
   },
 } as const satisfies Action;
@@ -81,7 +81,7 @@ export const ping = {
   frame: v.strictObject(envelope),
   data: v.object({ time: v.string() }),
   errors: [],
-  access: { table: { UpdateItem: ['CONNECTION'] } },
+  access: { table: { UpdateItem: ['USER'] } },
 } as const satisfies Action;
 
 /** What answers a frame whose action is none of these, and one that is no JSON object at all. */
@@ -91,7 +91,7 @@ export const unknownAction = {
   frame: v.looseObject({}),
   data: v.never(),
   errors: [],
-  access: { table: { UpdateItem: ['CONNECTION'] } },
+  access: { table: { UpdateItem: ['USER'] } },
 } as const satisfies Action;
 
 export const actions = { join, leave, message, ping } as const satisfies Record<string, Action>;
@@ -172,5 +172,10 @@ export type Reply =
       readonly type: 'reply';
       readonly request_id: string | null;
       readonly ok: false;
-      readonly error: { readonly code: ErrorCode; readonly message: string };
+      readonly error: {
+        readonly code: ErrorCode;
+        readonly message: string;
+        /** In how many seconds to try again; only where that is known. */
+        readonly retry_after?: number;
+      };
     };

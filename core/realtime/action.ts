@@ -37,7 +37,7 @@ export interface ActionCall<A extends Action> {
   readonly token_expires_at: number;
   readonly now: Timestamp;
   readonly frame: OutputOf<A['frame']>;
-  /** Settles with the count of this connection's frames: await it with the first read, before anything is written. */
+  /** Settles when this frame has been counted: await it with the first read, before anything is written. */
   readonly admitted: Promise<void>;
 }
 
@@ -48,7 +48,16 @@ const failed = (request_id: string | null, error: RoomsError, apiRequestId: stri
     error.code === 'internal'
       ? `${error.message} Quote request id ${apiRequestId} when you report it.`
       : error.faults.map(({ path, message }) => (path ? `${path} ${message}` : message)).join('; ');
-  return reply({ type: 'reply', request_id, ok: false, error: { code: error.code, message } });
+  return reply({
+    type: 'reply',
+    request_id,
+    ok: false,
+    error: {
+      code: error.code,
+      message,
+      ...(error.retryAfter !== undefined && { retry_after: error.retryAfter }),
+    },
+  });
 };
 
 function jsonOf(body: string): object {
@@ -124,7 +133,7 @@ export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => P
     if (!parsed.success) throw invalid(...faultsOf(parsed.issues, row.frame));
 
     const caller = authorizer.user_id;
-    const admitted = admitFrame(connection_id, now);
+    const admitted = admitFrame({ connection_id, user_id: caller, now });
     // Whoever awaits it sees the refusal; a frame that fails before that must not end the process.
     admitted.catch(() => undefined);
     const data = await act({

@@ -1,4 +1,3 @@
-import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { MyRoom } from '../contract/answers.ts';
 import { RoomsError } from '../contract/errors.ts';
 import {
@@ -6,10 +5,10 @@ import {
   FRAME_WINDOW_SECONDS,
   MAX_CONNECTIONS_PER_PARTICIPANT,
   MAX_FRAMES_PER_WINDOW,
+  MAX_USER_FRAMES_PER_WINDOW,
 } from '../contract/limits.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { liveMembership } from './access.ts';
-import { dynamodb, tableName } from './client.ts';
 import { inOrder } from './in-order.ts';
 import { type ConnectionItem, type ParticipantItem, toMyRoom } from './items.ts';
 import {
@@ -27,31 +26,70 @@ import {
 import { queryAll } from './read.ts';
 import { remove, transact, update } from './write.ts';
 
+/** How long counted frames are kept after their window, in seconds: longer than SILENCE_SECONDS, for which they are looked at. */
+const FRAMES_KEPT_SECONDS = 600;
+
 interface Joined {
   readonly room_id: string;
   readonly connection_id: string;
   readonly user_id: string;
 }
 
+/** The frames of one user in one window. */
+interface FramesItem extends Key {
+  /** Over all connections. */
+  readonly frames: number;
+  /** In epoch seconds. */
+  readonly expires_at: number;
+}
+
+/** The attribute of a FramesItem that counts the frames of one connection. */
+const countOf = (connection_id: string): string => `of ${connection_id}`;
+
+const windowAt = (now: Timestamp): number => Math.floor(epochSeconds(now) / FRAME_WINDOW_SECONDS);
+
+const maxUserFrames = (): number => Number(process.env.USER_FRAME_LIMIT ?? MAX_USER_FRAMES_PER_WINDOW);
+
 /**
- * Counts a frame of a connection. Throws `too_many_requests` for one too many in the window at hand.
- * The counter is an item of its own: in the connection's, frames that arrive together would conflict.
+ * Counts a frame, of its connection and of its user, and so records that the connection is alive: one write for all three. The counter is
+ * an item of its own: in the connection's, frames that arrive together would conflict. A refused frame is not counted.
+ *
+ * @throws `too_many_requests`, with the seconds until the window ends
  */
-export async function admitFrame(connection_id: string, now: Timestamp): Promise<void> {
-  const window = Math.floor(epochSeconds(now) / FRAME_WINDOW_SECONDS);
-  const { Attributes } = await dynamodb.send(
-    new UpdateCommand({
-      TableName: tableName(),
-      Key: framesKey(connection_id, window),
-      UpdateExpression: 'ADD frames :one SET expires_at = :expiry',
-      ExpressionAttributeValues: { ':one': 1, ':expiry': (window + 2) * FRAME_WINDOW_SECONDS },
-      ReturnValues: 'UPDATED_NEW',
-    }),
+export async function admitFrame({
+  connection_id,
+  user_id,
+  now,
+}: Omit<Joined, 'room_id'> & { now: Timestamp }): Promise<void> {
+  const window = windowAt(now);
+  const ends = (window + 1) * FRAME_WINDOW_SECONDS;
+  const max = maxUserFrames();
+  const { done } = await update<FramesItem>(framesKey(user_id, window), {
+    UpdateExpression: 'ADD frames :one, #connection :one SET expires_at = :expiry',
+    ConditionExpression:
+      '(attribute_not_exists(frames) OR frames < :user_max) AND ' +
+      '(attribute_not_exists(#connection) OR #connection < :max)',
+    ExpressionAttributeNames: { '#connection': countOf(connection_id) },
+    ExpressionAttributeValues: {
+      ':one': 1,
+      ':max': MAX_FRAMES_PER_WINDOW,
+      ':user_max': max,
+      ':expiry': ends + FRAMES_KEPT_SECONDS,
+    },
+  });
+  if (done) return;
+  const retryAfter = Math.max(1, Math.ceil(ends - Date.parse(now) / 1_000));
+  throw new RoomsError(
+    'too_many_requests',
+    [
+      {
+        message:
+          `At most ${MAX_FRAMES_PER_WINDOW} frames of one connection, and ${max} of all your connections, ` +
+          `in ${FRAME_WINDOW_SECONDS} seconds. Try again in ${retryAfter} seconds.`,
+      },
+    ],
+    { retryAfter },
   );
-  if (Attributes?.frames > MAX_FRAMES_PER_WINDOW)
-    throw new RoomsError('too_many_requests', [
-      { message: `At most ${MAX_FRAMES_PER_WINDOW} frames in ${FRAME_WINDOW_SECONDS} seconds. Wait, then try again.` },
-    ]);
 }
 
 /**

@@ -11,7 +11,8 @@
  *   was this message sent already?            PK CHAT#<room_id>   SK SENT#<user_id>#<client_message_id>
  *   the connections that joined a room        PK ROOM#<room_id>   SK begins with CONNECTION#
  *   the rooms that a connection joined        GSI1PK CONNECTION#<connection_id>   GSI1SK ROOM#<room_id>
- *   how much does this connection send?       PK CONNECTION#<connection_id>   SK FRAMES#<window>
+ *   how much does this user send, and when
+ *   was each of their connections heard?      PK USER#<user_id>   SK FRAMES#<window>
  *   was this room created already?            PK USER#<user_id>   SK IDEMPOTENCY#<key>
  *
  * Messages have a partition of their own, so that a busy chat does not slow the room it belongs to.
@@ -26,6 +27,7 @@ export const PARTICIPANT = 'PARTICIPANT#';
 export const MESSAGE = 'MESSAGE#';
 export const CONNECTION = 'CONNECTION#';
 export const ROOM = 'ROOM';
+export const FRAMES = 'FRAMES#';
 /** The one index; what its keys mean depends on the kind of item. */
 export const INDEX = 'GSI1';
 
@@ -79,9 +81,10 @@ export const connectionRoomKey = (room_id: string, connection_id: string): { GSI
   GSI1SK: roomPartition(room_id),
 });
 
-export const framesKey = (connection_id: string, window: number): Key => ({
-  PK: connectionPartition(connection_id),
-  SK: `FRAMES#${window}`,
+/** Windows of a time have as many digits for centuries, so they sort as numbers. */
+export const framesKey = (user_id: string, window: number): Key => ({
+  PK: userPartition(user_id),
+  SK: `${FRAMES}${window}`,
 });
 
 /** The room id in a key that `roomPartition` made. */

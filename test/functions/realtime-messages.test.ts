@@ -1,6 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { beforeAll, describe, expect, test } from 'vitest';
-import { MAX_FRAME_BYTES, MAX_FRAMES_PER_WINDOW, MAX_MESSAGE_LENGTH } from '../../core/contract/limits.ts';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
+import {
+  MAX_FRAME_BYTES,
+  MAX_FRAMES_PER_WINDOW,
+  MAX_MESSAGE_LENGTH,
+  MAX_USER_FRAMES_PER_WINDOW,
+} from '../../core/contract/limits.ts';
 import { actions } from '../../core/contract/realtime.ts';
 import { epochSeconds } from '../../core/rules/time.ts';
 import { getOwnFile } from '../../core/store/files.ts';
@@ -545,13 +550,73 @@ describe('the rate of a connection', () => {
     await at(NOW + 10_000, () => reply('ping', socket, {}));
   });
 
+  test('is one of a user as well: all connections together, to the exact frame, and others are not concerned', async () => {
+    const user = newUser();
+    await at(NOW, async () => {
+      const sockets = Array.from({ length: 4 }, () => newSocket(user, soon));
+      const codes: (string | undefined)[] = [];
+      for (let n = 0; n < MAX_USER_FRAMES_PER_WINDOW + 4; n++) {
+        const answer = await act('ping', sockets[n % 4] ?? newSocket(user), {});
+        codes.push(answer.ok ? undefined : answer.code);
+      }
+      expect(codes).toEqual([
+        ...Array(MAX_USER_FRAMES_PER_WINDOW).fill(undefined),
+        ...Array(4).fill('too_many_requests'),
+      ]);
+      // Not even on a new connection.
+      expect(await refusedWith('ping', newSocket(user, soon), {})).toBe('too_many_requests');
+      await reply('ping', newSocket(newUser(), soon), {});
+    });
+    await at(NOW + 9_000, () => reply('ping', newSocket(user, soon), {}));
+  });
+
+  test.each([
+    [0, 9],
+    [1, 9],
+    [999, 9],
+    [8_000, 1],
+    [8_999, 1],
+  ])('%i ms after NOW, a refusal says to wait %i s', async (ms, retry_after) => {
+    const socket = newSocket(newUser(), soon);
+    await at(NOW, async () => {
+      for (let n = 0; n < MAX_FRAMES_PER_WINDOW; n++) await reply('ping', socket, {});
+    });
+    const answer = await at(NOW + ms, () => act('ping', socket, {}));
+    expect(answer).toMatchObject({ ok: false, code: 'too_many_requests', retry_after });
+    if (!answer.ok) expect(answer.message).toContain(`Try again in ${retry_after} seconds.`);
+    await at(NOW + ms + retry_after * 1_000, () => reply('ping', socket, {}));
+  });
+
+  test('of a user can be another in an environment', async () => {
+    vi.stubEnv('USER_FRAME_LIMIT', '2');
+    try {
+      await at(NOW, async () => {
+        const user = newUser();
+        for (let n = 0; n < 2; n++) await reply('ping', newSocket(user, soon), {});
+        expect(await refusedWith('ping', newSocket(user, soon), {})).toBe('too_many_requests');
+      });
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+
+  test('costs one write a frame, whichever connection it is of, and no more when it is refused', async () => {
+    const socket = newSocket(newUser(), soon);
+    await at(NOW, async () => {
+      for (let n = 0; n <= MAX_FRAMES_PER_WINDOW; n++) {
+        const { trace } = await act('ping', socket, {});
+        expect(trace.requests).toEqual(['UpdateItem']);
+      }
+    });
+  });
+
   test('is counted in items that DynamoDB deletes by itself', async () => {
     const socket = newSocket(newUser());
     await reply('ping', socket, {});
     const [counter] = (await snapshot()).filter((item) => item.includes(socket.connection_id));
     const { expires_at } = JSON.parse(counter ?? '{}');
     expect(expires_at).toBeGreaterThan(Date.now() / 1_000);
-    expect(expires_at).toBeLessThan(Date.now() / 1_000 + 60);
+    expect(expires_at).toBeLessThan(Date.now() / 1_000 + 660);
     await disconnect(socket);
   });
 });

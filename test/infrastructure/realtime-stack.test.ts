@@ -104,15 +104,15 @@ const expected: Readonly<Record<string, Expected>> = {
     variables: { TABLE_NAME },
     allowed: [...items(['ROOM'], 'UpdateItem', 'DeleteItem'), ['dynamodb:Query', index, within(['CONNECTION'])]],
   },
-  default: { variables: { TABLE_NAME }, allowed: items(['CONNECTION'], 'UpdateItem') },
-  ping: { variables: { TABLE_NAME }, allowed: items(['CONNECTION'], 'UpdateItem') },
+  default: { variables: { TABLE_NAME }, allowed: items(['USER'], 'UpdateItem') },
+  ping: { variables: { TABLE_NAME }, allowed: items(['USER'], 'UpdateItem') },
   join: {
     variables: { TABLE_NAME },
-    allowed: [...items(['ROOM'], 'BatchGetItem', 'PutItem'), ...items(['ROOM', 'CONNECTION'], 'UpdateItem')],
+    allowed: [...items(['ROOM'], 'BatchGetItem', 'PutItem'), ...items(['ROOM', 'USER'], 'UpdateItem')],
   },
   leave: {
     variables: { TABLE_NAME },
-    allowed: [...items(['ROOM', 'CONNECTION'], 'UpdateItem'), ...items(['ROOM'], 'DeleteItem')],
+    allowed: [...items(['ROOM', 'USER'], 'UpdateItem'), ...items(['ROOM'], 'DeleteItem')],
   },
   message: {
     variables: { TABLE_NAME, BUCKET_NAME: { Ref: 'FilesBucket' } },
@@ -120,7 +120,7 @@ const expected: Readonly<Record<string, Expected>> = {
       ...items(['ROOM'], 'BatchGetItem'),
       ...items(['ROOM', 'CHAT'], 'GetItem'),
       ...items(['CHAT'], 'PutItem'),
-      ...items(['CONNECTION'], 'UpdateItem'),
+      ...items(['USER'], 'UpdateItem'),
       ...on('s3', objects, 'GetObject'),
     ],
   },

@@ -43,7 +43,12 @@ export type DataOf<Name extends ActionName> = v.InferOutput<(typeof actions)[Nam
 export type SocketReply<Data> = Common &
   (
     | { readonly ok: true; readonly data: Data }
-    | { readonly ok: false; readonly code: ErrorCode; readonly message: string }
+    | {
+        readonly ok: false;
+        readonly code: ErrorCode;
+        readonly message: string;
+        readonly retry_after?: number | undefined;
+      }
   );
 
 const replySchema = v.variant('ok', [
@@ -55,6 +60,7 @@ const replySchema = v.variant('ok', [
     error: v.strictObject({
       code: v.picklist(Object.keys(ERRORS) as ErrorCode[]),
       message: v.pipe(v.string(), v.minLength(1)),
+      retry_after: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
     }),
   }),
 ]);
