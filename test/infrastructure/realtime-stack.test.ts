@@ -119,7 +119,7 @@ const expected: Readonly<Record<string, Expected>> = {
     allowed: [
       ...items(['ROOM'], 'BatchGetItem'),
       ...items(['ROOM', 'CHAT'], 'GetItem'),
-      ...items(['CHAT'], 'PutItem'),
+      ...items(['CHAT', 'ROOM'], 'PutItem'),
       ...items(['USER'], 'UpdateItem'),
       ...on('s3', objects, 'GetObject'),
     ],
@@ -145,6 +145,7 @@ const expected: Readonly<Record<string, Expected>> = {
     },
     allowed: [
       ...broadcasting,
+      ...items(['ROOM'], 'BatchGetItem', 'GetItem'),
       ...reading,
       ...on('sqs', arnOf(asideOf('room-changes')), 'SendMessage'),
       ...on('sqs', arnOf(presenceQueue), 'SendMessage'),
