@@ -11,13 +11,15 @@ import type {
   ListRoomsQuery,
   Message,
   MyRoom,
+  OperationName,
+  Operations,
   Participant,
   Profile,
   RemovedParticipant,
   Room,
   UpdateProfileBody,
 } from './contract.ts';
-import { codeOf } from './errors.ts';
+import { codeOf, type RoomsErrorCode } from './errors.ts';
 import {
   type DownloadedFile,
   download,
@@ -27,7 +29,8 @@ import {
   type UploadOptions,
   upload,
 } from './files.ts';
-import { type Call, type CallOptions, caller, type Page, type Tokens, tokens } from './http.ts';
+import { type Call, type CallOptions, caller, type Input, type Page, type Tokens, tokens } from './http.ts';
+import { tokenFacts } from './jwt.ts';
 import { type RoomsClientOptions, type Settings, settingsOf } from './options.ts';
 import { randomId } from './random.ts';
 import type { JoinOptions, LiveRoom } from './room-types.ts';
@@ -88,22 +91,34 @@ export class RoomsClient {
 
   /** Ends a room, at once or in `time_left_in_seconds`. Admins only. */
   async endRoom(roomId: string, body: EndRoomBody = {}, options?: CallOptions): Promise<Room> {
-    let tries = 0;
+    const input = { params: { room_id: roomId }, body };
+    const isDone = (code: RoomsErrorCode | undefined) => code === 'room_ended';
+    return this.#once('endRoom', input, isDone, options, () => this.getRoom(roomId, options));
+  }
+
+  /**
+   * Makes a change that takes away what the caller needs for it, so that the service refuses a repetition. Where `isDone` is true of the
+   * refusal of a retry, an earlier attempt has made the change and its answer was lost: the result is `done()`.
+   */
+  async #once<Name extends OperationName>(
+    name: Name,
+    input: Input<Name>,
+    isDone: (code: RoomsErrorCode | undefined) => boolean | Promise<boolean>,
+    options: CallOptions | undefined,
+    done: () => Promise<Operations[Name]['data']>,
+  ): Promise<Operations[Name]['data']> {
+    let attempts = 0;
     try {
-      const answer = await this.#call(
-        'endRoom',
-        { params: { room_id: roomId }, body },
-        {
-          ...options,
-          onTry: () => tries++,
-        },
-      );
-      return answer.data;
+      return (await this.#call(name, input, { ...options, onTry: () => attempts++ })).data;
     } catch (error) {
-      // An earlier try has ended it, and its answer was lost.
-      if (codeOf(error) === 'room_ended' && tries > 1) return this.getRoom(roomId, options);
+      if (attempts > 1 && (await isDone(codeOf(error)))) return done();
       throw error;
     }
+  }
+
+  /** The user, as far as the access token tells; else an empty text. */
+  async #userId(): Promise<string> {
+    return tokenFacts(await this.#token(false)).userId ?? '';
   }
 
   /** A page of the rooms that the user was added to, newest first. `status` filters a page, which may be short then. */
@@ -141,7 +156,11 @@ export class RoomsClient {
     options?: CallOptions,
   ): Promise<readonly RemovedParticipant[]> {
     const input = { params: { room_id: roomId }, body: { participant_ids: participantIds } };
-    return (await this.#call('removeParticipants', input, options)).data;
+    const isDone = async (code: RoomsErrorCode | undefined) =>
+      code === 'not_a_participant' && participantIds.includes(await this.#userId());
+    return this.#once('removeParticipants', input, isDone, options, async () =>
+      participantIds.map((participant_id) => ({ participant_id })),
+    );
   }
 
   /** Makes a participant an admin. Admins only. */
@@ -153,7 +172,12 @@ export class RoomsClient {
   /** Takes the admin right from a participant. Admins only. A room keeps at least one: `last_admin`. */
   async revokeAdmin(roomId: string, participantId: string, options?: CallOptions): Promise<Participant> {
     const params = { room_id: roomId, participant_id: participantId };
-    return (await this.#call('revokeAdmin', { params }, options)).data;
+    const isDone = async (code: RoomsErrorCode | undefined) =>
+      code === 'not_an_admin' && participantId === (await this.#userId());
+    return this.#once('revokeAdmin', { params }, isDone, options, async () => {
+      const { username, archive_room } = await this.getRoom(roomId, options);
+      return { participant_id: participantId, username, archive_room, is_admin: false };
+    });
   }
 
   /** A page of the participants of a room, each with profile, right and presence. */

@@ -112,8 +112,9 @@ export function openConnection(host: ConnectionHost): {
   }
 
   async function open(refresh: boolean, hasty: boolean): Promise<Opened> {
+    const before = token;
     token = undefined;
-    token = await abortable(host.token(refresh), closing.signal);
+    token = await abortable(host.token(refresh, before), closing.signal);
     const facts = tokenFacts(token);
     userId = facts.userId;
     const onEvent = (event: RoomEvent) => rooms.get(event.room_id)?.onEvent(event);

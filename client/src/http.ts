@@ -15,7 +15,7 @@ export interface Page<Item> {
   readonly next_cursor: string | null;
 }
 
-interface Input<Name extends OperationName> {
+export interface Input<Name extends OperationName> {
   readonly params?: Operations[Name]['params'];
   readonly query?: Operations[Name]['query'];
   readonly body?: Operations[Name]['body'];
@@ -134,7 +134,12 @@ function requireToken(token: unknown): string {
   throw new RoomsApiError('invalid_token', `The result of the option token ${what} that no access token has.`);
 }
 
-/** Gets access tokens. Where several requests need a new one at the same time, the callback is called once for all. */
+/** How long a new token stands for a refused one without another call of the callback, in milliseconds: as long as answers may be apart. */
+const RECENT_MS = 5_000;
+
+/**
+ * Gets access tokens. Where several requests need a new one in place of the same `refused` token, the callback is called once for all.
+ */
 export function tokens({ token: source, tokenMs }: Pick<Settings, 'token' | 'tokenMs'>) {
   const ask = (refresh: boolean): Promise<string> =>
     within(
@@ -144,9 +149,18 @@ export function tokens({ token: source, tokenMs }: Pick<Settings, 'token' | 'tok
       async () => requireToken(await source({ refresh })),
     );
   let refreshing: Promise<string> | undefined;
-  return (refresh: boolean): Promise<string> => {
+  let refreshed: { readonly token: string; readonly at: number } | undefined;
+  const renew = async () => {
+    const token = await ask(true);
+    refreshed = { token, at: Date.now() };
+    return token;
+  };
+  return async (refresh: boolean, refused?: string): Promise<string> => {
     if (!refresh) return refreshing ?? ask(false);
-    refreshing ??= ask(true).finally(() => {
+    // Another request, refused a little earlier, has got a new one meanwhile.
+    const isNewer = refused && refreshed && refreshed.token !== refused && Date.now() - refreshed.at < RECENT_MS;
+    if (!refreshing && refreshed && isNewer) return refreshed.token;
+    refreshing ??= renew().finally(() => {
       refreshing = undefined;
     });
     return refreshing;
@@ -201,9 +215,11 @@ export function caller(settings: Settings, token: Tokens): Call {
     const { method, path } = OPERATIONS[name];
     const url = settings.url + pathOf(path, { ...params }) + queryOf(query);
     let refresh = false;
+    let used: string | undefined;
     const once = async (): Promise<Answer<unknown>> => {
       signal?.throwIfAborted();
-      const authorization = `Bearer ${await abortable(token(refresh), signal)}`;
+      used = await abortable(token(refresh, used), signal);
+      const authorization = `Bearer ${used}`;
       const init: RequestInit = {
         method,
         headers: { authorization, ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },

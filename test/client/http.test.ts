@@ -13,6 +13,7 @@ import {
   success,
 } from './scripted-server.ts';
 import { collect, until } from './until.ts';
+import { unsignedToken } from './wire-server.ts';
 
 let server: ScriptedServer;
 beforeEach(async () => {
@@ -316,7 +317,57 @@ describe('retries', () => {
   });
 });
 
+describe('a change that takes away what the caller needs for it', () => {
+  const alice = () => unsignedToken('alice');
+
+  test('is done where its answer was lost: revoking the own right', async () => {
+    server.play(hangUp, failure('not_an_admin'), success({ ...myRoom, username: 'Al', is_admin: false }));
+    const revoked = await clientOf({ token: alice }).revokeAdmin(ROOM, 'alice');
+    expect(revoked).toEqual({ participant_id: 'alice', username: 'Al', archive_room: false, is_admin: false });
+  });
+
+  test('is done where its answer was lost: removing oneself', async () => {
+    server.play(hangUp, failure('not_a_participant'));
+    const removed = await clientOf({ token: alice }).removeParticipants(ROOM, ['bob', 'alice']);
+    expect(removed).toEqual([{ participant_id: 'bob' }, { participant_id: 'alice' }]);
+  });
+
+  test.each<[string, 'not_an_admin' | 'not_a_participant', (client: RoomsClient) => Promise<unknown>]>([
+    ['the right of another', 'not_an_admin', (client) => client.revokeAdmin(ROOM, 'bob')],
+    ['another', 'not_a_participant', (client) => client.removeParticipants(ROOM, ['bob'])],
+    ['oneself, without the right to', 'not_an_admin', (client) => client.removeParticipants(ROOM, ['alice'])],
+  ])('is refused where it is about %s', async (_, code, call) => {
+    server.play(hangUp, failure(code));
+    expect(await failed(call(clientOf({ token: alice })))).toMatchObject({ code });
+  });
+
+  test('is refused at the first attempt', async () => {
+    server.play(failure('not_an_admin'));
+    expect(await failed(clientOf({ token: alice }).revokeAdmin(ROOM, 'alice'))).toMatchObject({ code: 'not_an_admin' });
+    server.play(failure('not_a_participant'));
+    const removing = clientOf({ token: alice }).removeParticipants(ROOM, ['alice']);
+    expect(await failed(removing)).toMatchObject({ code: 'not_a_participant' });
+  });
+});
+
 describe('tokens', () => {
+  test('a new token is not kept: the callback is asked before each request, and for another where it is refused later', async () => {
+    const token = vi.fn(({ refresh }: TokenRequest) => (refresh ? `new-${token.mock.calls.length}` : 'old'));
+    const client = clientOf({ token });
+    server.play(gateway(401, 'Unauthorized'), success(myRoom));
+    await client.getRoom(ROOM);
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 5_001 });
+    server.play(gateway(401, 'Unauthorized'), success(myRoom));
+    await client.getRoom(ROOM);
+    vi.useRealTimers();
+    expect(server.received.map(({ headers }) => headers.authorization)).toEqual([
+      'Bearer old',
+      'Bearer new-2',
+      'Bearer old',
+      'Bearer new-4',
+    ]);
+  });
+
   test('a 401 asks for a new token, once', async () => {
     const token = vi.fn(({ refresh }: TokenRequest) => (refresh ? 'new' : 'old'));
     server.play(gateway(401, 'Unauthorized'), success(myRoom));

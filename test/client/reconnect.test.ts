@@ -1,0 +1,451 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test, vi } from 'vitest';
+import { type RoomsApiError, RoomsClient, type TokenRequest } from '../../client/src/index.ts';
+import { isHasty, nextAttempt, type Outcome, renewAfter, type TokenState } from '../../client/src/reconnect.ts';
+import { codeOf, wireServers } from './meeting.ts';
+import { gateway, startScriptedServer } from './scripted-server.ts';
+import { until } from './until.ts';
+import { unsignedToken } from './wire-server.ts';
+
+const WAITS = { reconnectInitialMs: 500, reconnectMaxMs: 30_000 };
+
+describe('nextAttempt', () => {
+  const lost = (change: Partial<Outcome & { kind: 'lost' }> = {}): Outcome => ({
+    kind: 'lost',
+    lastedMs: 60_000,
+    planned: false,
+    renew: false,
+    ...change,
+  });
+  const failed = (token: TokenState): Outcome => ({ kind: 'failed', token });
+
+  test('starts the backoff anew after a socket that lasted 10 seconds, and not after a shorter one', () => {
+    expect(nextAttempt(7, false, lost({ lastedMs: 10_000 }), WAITS)).toEqual({
+      failures: 1,
+      refresh: false,
+      longestMs: 500,
+    });
+    expect(nextAttempt(7, false, lost({ lastedMs: 9_999 }), WAITS)).toEqual({
+      failures: 8,
+      refresh: false,
+      longestMs: 30_000,
+    });
+  });
+
+  test('counts no failure for a planned close, however short the socket was', () => {
+    let failures = 0;
+    for (let n = 0; n < 14; n++) {
+      const next = nextAttempt(failures, false, lost({ planned: true, lastedMs: 100 }), WAITS);
+      expect(next).toEqual({ failures: 0, refresh: false, longestMs: 500 });
+      failures = next.failures;
+    }
+  });
+
+  test('renews a token at once, but not again and again where each new one is refused', () => {
+    const renew = lost({ renew: true, lastedMs: 5 });
+    const first = nextAttempt(0, false, renew, WAITS);
+    expect(first).toEqual({ failures: 1, refresh: true, longestMs: 0 });
+    expect(nextAttempt(first.failures, true, renew, WAITS)).toEqual({ failures: 2, refresh: true, longestMs: 1_000 });
+    expect(nextAttempt(9, true, lost({ renew: true }), WAITS)).toEqual({ failures: 0, refresh: true, longestMs: 0 });
+  });
+
+  test('gets a new token at once where the service refuses the one at hand', () => {
+    expect(nextAttempt(6, false, failed('refused'), WAITS)).toEqual({ failures: 7, refresh: true, longestMs: 0 });
+    expect(nextAttempt(6, true, failed('refused'), WAITS)).toEqual({ failures: 7, refresh: true, longestMs: 30_000 });
+  });
+
+  test('waits at most 4 seconds while nothing answers, and longer where the service answers', () => {
+    for (const failures of [3, 10, 1_000]) {
+      expect(nextAttempt(failures, false, failed('unreachable'), WAITS).longestMs).toBe(4_000);
+      expect(nextAttempt(failures + 10, false, failed('busy'), WAITS).longestMs).toBe(30_000);
+    }
+    expect(nextAttempt(10, false, failed('unreachable'), { ...WAITS, reconnectMaxMs: 100 }).longestMs).toBe(100);
+  });
+
+  test('tries a new token in every fourth attempt where nobody says what is wrong', () => {
+    const refreshes = [0, 1, 2, 3, 4].map((failures) => nextAttempt(failures, false, failed('unknown'), WAITS).refresh);
+    expect(refreshes).toEqual([true, false, false, false, true]);
+    expect(nextAttempt(4, false, failed('good'), WAITS).refresh).toBe(false);
+  });
+});
+
+describe('renewAfter', () => {
+  test('is 30 seconds before the token expires, or half of its life', () => {
+    expect(renewAfter(3_600_000, false)).toBe(3_570_000);
+    expect(renewAfter(20_000, false)).toBe(10_000);
+  });
+
+  test('is nothing for a token that has expired by our clock, or whose end is unknown', () => {
+    for (const life of [0, -5, Number.NaN]) expect(renewAfter(life, false)).toBeUndefined();
+  });
+
+  test('has a floor of 30 seconds after a renewal that came too soon', () => {
+    expect(renewAfter(1_000, true)).toBe(30_000);
+    expect([isHasty(29_999), isHasty(30_000)]).toEqual([true, false]);
+  });
+});
+
+const wire = wireServers();
+
+describe('a token callback that never settles', () => {
+  const never = () => new Promise<string>(() => {});
+
+  test('bounds HTTP calls and connect by tokenMs, without retries', async () => {
+    const client = wire.clientOf('alice', { token: never, tokenMs: 50 });
+    const why = { code: 'timeout', retryable: false, message: expect.stringContaining('tokenMs') };
+    await expect(client.listRooms()).rejects.toMatchObject(why);
+    await expect(client.connect()).rejects.toMatchObject(why);
+    expect(wire.server.requests).toEqual([]);
+  });
+
+  test('once, hangs neither later calls nor the connection', async () => {
+    let hangs = false;
+    const token = vi.fn(({ refresh }: TokenRequest) => (hangs && refresh ? never() : unsignedToken('alice')));
+    const { alice, connection, room_id } = await wire.meeting({ token, tokenMs: 100 });
+    const room = await connection.join(room_id);
+    hangs = true;
+    wire.server.refusals.push({ action: 'message', code: 'token_expired' });
+    const sending = room.send({ text: 'through it' });
+    await until('a new token is asked for', () => token.mock.calls.some(([{ refresh }]) => refresh));
+    hangs = false;
+    expect(await sending).toMatchObject({ text: 'through it' });
+    expect(await alice.getRoom(room_id)).toMatchObject({ room_id });
+  });
+});
+
+test('a new token is asked for once for requests that need it together, and again for the next', async () => {
+  let generation = 1;
+  const asked: boolean[] = [];
+  const token = async ({ refresh }: TokenRequest) => {
+    asked.push(refresh);
+    if (refresh) {
+      await sleep(20);
+      generation = served;
+    }
+    return unsignedToken(`alice${generation}`);
+  };
+  let served = 1;
+  wire.server.refusesToken = (text) =>
+    !text.includes(unsignedToken(`alice${served}`).split('.')[1]?.slice(0, 20) ?? '');
+  const client = wire.clientOf('alice', { token, retries: 0 });
+  for (served = 2; served <= 3; served++) {
+    const before = asked.filter(Boolean).length;
+    await Promise.all([1, 2, 3].map(() => client.listRooms().catch(() => {})));
+    expect(asked.filter(Boolean).length).toBe(before + 1);
+  }
+});
+
+describe('a service that comes back with new keys', () => {
+  test('is found at the first attempt: a new token is asked for at once', async () => {
+    let served = 'old';
+    let own = 'old';
+    const tokens = { old: unsignedToken('alice', 3_600), new: unsignedToken('alice', 3_601) };
+    wire.server.refusesToken = (text) => Object.values(tokens).includes(text) && text !== tokens[served as 'old'];
+    const token = ({ refresh }: TokenRequest) => {
+      if (refresh) own = served;
+      return tokens[own as 'old'];
+    };
+    const { connection, room_id } = await wire.meeting({ token });
+    const room = await connection.join(room_id);
+    const attempts: { attempt: number; delayMs: number; code: string }[] = [];
+    connection.on('reconnecting', ({ attempt, delayMs, error }) =>
+      attempts.push({ attempt, delayMs, code: (error as RoomsApiError).code }),
+    );
+    const again = new Promise((resolve) => room.on('rejoined', resolve));
+    served = 'new';
+    wire.way.cut();
+    await again;
+    // The loss; then the refusal, after which the next attempt comes without a wait.
+    expect(attempts.map(({ code }) => code)).toEqual(['connection_lost', 'invalid_token']);
+    expect(attempts[1]?.delayMs).toBe(0);
+    expect(wire.server.requests.filter((line) => line.includes('limit=1'))).toHaveLength(1);
+  });
+
+  test('is asked once about a token that is good, not at each attempt', async () => {
+    const { connection, room_id } = await wire.meeting();
+    await connection.join(room_id);
+    wire.way.refusing = true;
+    wire.way.cut();
+    let attempts = 0;
+    await new Promise<void>((resolve) => connection.on('reconnecting', () => ++attempts === 9 && resolve()));
+    const probes = wire.server.requests.filter((line) => line === 'GET /participant/room?limit=1');
+    expect(probes.length).toBeLessThanOrEqual(3);
+  });
+});
+
+test('rooms that end one after the other cost no backoff: the last room is back each time', async () => {
+  const { alice, connection } = await wire.meeting({ reconnectInitialMs: 20, reconnectMaxMs: 30_000 });
+  const staying = await connection.join((await alice.createRoom({ name: 'Staying' })).room_id);
+  const attempts: number[] = [];
+  connection.on('reconnecting', ({ attempt, delayMs }) => {
+    attempts.push(attempt);
+    expect(delayMs).toBeLessThanOrEqual(20);
+  });
+  for (let n = 0; n < 14; n++) {
+    const { room_id } = await alice.createRoom({ name: `Room ${n}` });
+    await connection.join(room_id);
+    const again = new Promise((resolve) => staying.once('rejoined', resolve));
+    await alice.endRoom(room_id);
+    await again;
+  }
+  expect(attempts).toEqual(Array(14).fill(1));
+});
+
+test('a clock that is ahead by nearly the life of a token does not renew again and again', async () => {
+  const asked = vi.fn();
+  const token = ({ refresh }: TokenRequest) => {
+    if (refresh) asked();
+    return unsignedToken('alice', 1);
+  };
+  // The wire server takes the token for good as long as this clock says so.
+  const { connection, room_id } = await wire.meeting({ token });
+  await connection.join(room_id);
+  await until('it is renewed', () => asked.mock.calls.length === 1);
+  const before = wire.server.tokens.length;
+  // Without the floor: every half second.
+  await sleep(700);
+  expect(wire.server.tokens.length - before).toBeLessThanOrEqual(1);
+});
+
+describe('a join', () => {
+  test('that is refused for too long rejects with the reason, within joinMs', async () => {
+    const { connection, room_id } = await wire.meeting({ joinMs: 200 });
+    wire.server.refuseFrames = 'too_many_requests';
+    const error: unknown = await connection.join(room_id).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'too_many_requests' });
+    wire.server.refuseFrames = undefined;
+    expect((await connection.join(room_id)).id).toBe(room_id);
+  });
+
+  test('that waits for a connection rejects within joinMs', async () => {
+    const { connection, room_id } = await wire.meeting({ joinMs: 100 });
+    wire.way.refusing = true;
+    wire.way.cut();
+    await expect(connection.join(room_id)).rejects.toMatchObject({
+      code: 'timeout',
+      message: expect.stringContaining('joinMs'),
+    });
+  });
+
+  test('takes any spelling of the id, and all spellings are one room', async () => {
+    const { connection, bobs, room_id } = await wire.meeting();
+    const [upper, lower] = await Promise.all([connection.join(room_id.toUpperCase()), connection.join(room_id)]);
+    expect(upper).toBe(lower);
+    expect(upper.id).toBe(room_id);
+    const heard: (string | null)[] = [];
+    upper.on('message', ({ text }) => heard.push(text));
+    await (await bobs.join(room_id.toUpperCase())).send({ text: 'hello' });
+    await until('it is heard', () => heard.length === 1);
+  });
+
+  test('without an id is a TypeError', async () => {
+    const { connection } = await wire.meeting();
+    const none = undefined as unknown as string;
+    await expect(connection.join(none)).rejects.toThrow(new TypeError('roomId must be the id of a room'));
+  });
+});
+
+describe('a running room that is booked for later', () => {
+  test('is joined again when it starts, and delivers what was missed', async () => {
+    const { connection, bob, room_id } = await wire.meeting();
+    const room = await connection.join(room_id);
+    const heard: (string | null)[] = [];
+    room.on('message', ({ text }) => heard.push(text));
+    const waiting = new Promise((resolve) => room.once('waiting', resolve));
+    const start_time = new Date(Date.now() + 300).toISOString();
+    wire.server.set(room_id, { status: 'booked', start_time });
+    wire.way.cut();
+    expect(await waiting).toMatchObject({ status: 'booked', start_time });
+    expect(room.closed).toBeUndefined();
+    expect(room.info.status).toBe('booked');
+    const again = new Promise((resolve) => room.once('rejoined', resolve));
+    const sending = room.send({ text: 'when it starts' });
+    wire.server.set(room_id, { status: 'started' });
+    await again;
+    expect(await sending).toMatchObject({ text: 'when it starts' });
+    await until('it is heard', () => heard.length === 1);
+    (await bob.connect()).close();
+  });
+
+  test('is closed where the user is removed, or the room ends, meanwhile', async () => {
+    const { alice, connection, room_id } = await wire.meeting();
+    const room = await connection.join(room_id);
+    wire.server.set(room_id, { status: 'booked', start_time: new Date(Date.now() + 100).toISOString() });
+    const waiting = new Promise((resolve) => room.once('waiting', resolve));
+    const closed = new Promise((resolve) => room.once('closed', resolve));
+    wire.way.cut();
+    await waiting;
+    await alice.endRoom(room_id);
+    expect(await closed).toMatchObject({ reason: 'room_ended' });
+    expect(room.info.status).toBe('ended');
+  });
+});
+
+test('room.info says that a room has ended which ended in an outage', async () => {
+  const { alice, connection, room_id } = await wire.meeting();
+  const room = await connection.join(room_id);
+  const closed = new Promise((resolve) => room.on('closed', resolve));
+  wire.way.refusing = true;
+  wire.way.cut();
+  const { end_time } = await alice.endRoom(room_id);
+  wire.way.refusing = false;
+  expect(await closed).toMatchObject({ reason: 'room_ended' });
+  expect(room.info).toMatchObject({ status: 'ended', end_time });
+});
+
+describe('wrong arguments say what to check', () => {
+  test.each<[string, () => unknown, string]>([
+    ['no options', () => new RoomsClient(undefined as never), 'RoomsClient needs options'],
+    ['no url', () => new RoomsClient({ token: () => 'x' } as never), 'url must be a URL'],
+    ['no token', () => new RoomsClient({ url: 'http://localhost' } as never), 'token must be a function'],
+  ])('%s', (_, make, message) => {
+    expect(make).toThrow(TypeError);
+    expect(make).toThrow(message);
+  });
+
+  test('an event that does not exist', async () => {
+    const { connection, room_id } = await wire.meeting();
+    const room = await connection.join(room_id);
+    for (const listen of ['on', 'once', 'off'] as const) {
+      expect(() => room[listen]('massage' as 'message', () => {})).toThrow(
+        'There is no event "massage". The events are: message',
+      );
+      expect(() => connection[listen]('open' as 'idle', () => {})).toThrow('There is no event "open"');
+    }
+    expect(() => room.on('message', undefined as never)).toThrow('must be a function');
+  });
+
+  test.each(['a b', 'line\nbreak', '', 5])('a token that cannot be sent: %j', async (token) => {
+    const client = wire.clientOf('alice', { token: () => token as string });
+    const why = { code: 'invalid_token', message: expect.stringContaining('token') };
+    await expect(client.listRooms()).rejects.toMatchObject(why);
+    await expect(client.connect()).rejects.toMatchObject(why);
+  });
+
+  test('a token that no sub-protocol can carry', async () => {
+    const client = wire.clientOf('alice', { token: () => 'a,b' });
+    await expect(client.connect()).rejects.toMatchObject({ code: 'invalid_token', message: /Check wsUrl.*JWT/ });
+  });
+
+  test('a url that is another service’s', async () => {
+    const other = await startScriptedServer();
+    other.play(gateway(404, 'Not Found'));
+    const client = new RoomsClient({ url: other.url, token: () => unsignedToken('alice'), retries: 0 });
+    await expect(client.listRooms()).rejects.toMatchObject({
+      code: 'unexpected_answer',
+      status: 404,
+      message: 'The answer is not one of the Rooms service: status 404 "Not Found". Check the option url.',
+    });
+    await other.close();
+  });
+
+  test('ids that a URL would drop, or that are none', async () => {
+    const client = wire.clientOf('alice');
+    for (const id of ['.', '..'])
+      await expect(client.grantAdmin('room', id)).rejects.toMatchObject({
+        code: 'invalid_request',
+        errors: [{ path: 'participant_id' }],
+      });
+    await expect(client.getRoom(undefined as never)).rejects.toThrow(
+      new TypeError('room_id must be a string that is not empty'),
+    );
+    await expect(client.uploadFile('room', 'text' as never)).rejects.toThrow(
+      'file must be a File, a Blob or a Uint8Array',
+    );
+    expect(wire.server.requests).toEqual([]);
+  });
+});
+
+describe('once and off', () => {
+  test('once calls a listener once, and off takes it away', async () => {
+    const { connection, room_id } = await wire.meeting();
+    const room = await connection.join(room_id);
+    const [once, off, twice, stopped] = [vi.fn(), vi.fn(), vi.fn(), vi.fn()];
+    room.once('message', once);
+    room.on('message', off);
+    room.off('message', off);
+    room.on('message', twice);
+    room.on('message', twice);
+    room.once('message', stopped)();
+    room.off('message', () => {});
+    await room.send({ text: '1' });
+    await until('it is heard', () => twice.mock.calls.length === 2);
+    room.off('message', twice);
+    await room.send({ text: '2' });
+    await until('it is heard', () => twice.mock.calls.length === 3);
+    expect([once, off, stopped].map((listener) => listener.mock.calls.length)).toEqual([1, 0, 0]);
+  });
+});
+
+describe('the browser', () => {
+  /** Node has no such events: as much of a window as the client uses. */
+  function fakeWindow() {
+    const events = new EventTarget();
+    vi.stubGlobal('addEventListener', events.addEventListener.bind(events));
+    vi.stubGlobal('removeEventListener', events.removeEventListener.bind(events));
+    return { fire: (name: string) => events.dispatchEvent(new Event(name)) };
+  }
+
+  test('being online again ends the wait for the next attempt', async () => {
+    const window = fakeWindow();
+    const { connection, room_id } = await wire.meeting({ reconnectInitialMs: 1_000_000, reconnectMaxMs: 1_000_000 });
+    const room = await connection.join(room_id);
+    const again = new Promise((resolve) => room.once('rejoined', resolve));
+    wire.way.cut();
+    await until('it is waiting', () => connection.state === 'reconnecting');
+    window.fire('online');
+    await again;
+    vi.unstubAllGlobals();
+  });
+
+  test('being offline has the socket checked at once, and a living one is kept', async () => {
+    const window = fakeWindow();
+    const { connection, room_id } = await wire.meeting({ pingMs: 1_000_000, replyMs: 200 });
+    const room = await connection.join(room_id);
+    window.fire('offline');
+    await until('a ping is answered', () => wire.server.handled.includes('ping'));
+    expect(connection.state).toBe('connected');
+    const again = new Promise((resolve) => room.once('rejoined', resolve));
+    wire.way.freeze();
+    window.fire('offline');
+    await again;
+    vi.unstubAllGlobals();
+  });
+
+  test('gets all its listeners back when the connection is closed', async () => {
+    const added: string[] = [];
+    vi.stubGlobal('addEventListener', (name: string) => added.push(name));
+    vi.stubGlobal('removeEventListener', (name: string) => added.splice(added.indexOf(name), 1));
+    const { connection, bobs } = await wire.meeting();
+    expect(added).toEqual(['online', 'offline', 'online', 'offline']);
+    connection.close();
+    bobs.close();
+    expect(added).toEqual([]);
+    vi.unstubAllGlobals();
+  });
+});
+
+test('retry opens the next socket at once', async () => {
+  const { connection, room_id } = await wire.meeting({ reconnectInitialMs: 1_000_000, reconnectMaxMs: 1_000_000 });
+  const room = await connection.join(room_id);
+  const again = new Promise((resolve) => room.once('rejoined', resolve));
+  wire.way.cut();
+  await until('it is waiting', () => connection.state === 'reconnecting');
+  connection.retry();
+  await again;
+});
+
+test('nothing keeps the process alive after a connection is closed: no timer is left', async () => {
+  const { connection, room_id } = await wire.meeting();
+  const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+  const room = await connection.join(room_id);
+  wire.server.lagMs = 1_000_000;
+  const sending = codeOf(room.send({ text: 'stored' }));
+  await sending;
+  connection.close();
+  await until('its timers are gone', () => {
+    const now = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    // That of the wire server's broadcast is not the client's.
+    return now <= before + 1;
+  });
+});

@@ -1,0 +1,205 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test, vi } from 'vitest';
+import type { LiveRoom, PendingMessage } from '../../client/src/index.ts';
+import { MAX_FRAME_BYTES } from '../../core/contract/limits.ts';
+import { lossyWebSocket } from './faults.ts';
+import { codeOf, wireServers } from './meeting.ts';
+import { until } from './until.ts';
+
+const wire = wireServers();
+
+const textsOf = (room: LiveRoom) => {
+  const texts: (string | null)[] = [];
+  room.on('message', ({ text }) => texts.push(text));
+  return texts;
+};
+
+describe('a message that the service would refuse', () => {
+  test.each([
+    ['text above the limit', { text: 'x'.repeat(33_000) }, 'text'],
+    ['text that is no string', { text: 5 as unknown as string }, 'text'],
+    ['neither text nor attachment', {}, 'text'],
+    ['empty text', { text: '' }, 'text'],
+    ['an attachment that is no file', { attachment: 'x' as unknown as Blob }, 'attachment'],
+    ['an id of other characters', { text: 'x', client_message_id: 'no spaces' }, 'client_message_id'],
+  ])('is refused before it is sent: %s', async (_, message, path) => {
+    const { connection, room_id } = await wire.meeting();
+    const room = await connection.join(room_id);
+    const error: unknown = await room.send(message).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'invalid_request', errors: [{ path }] });
+    expect(room.pending).toEqual([]);
+    expect(wire.server.frames).not.toContain('message');
+    expect(await room.send({ text: 'next' })).toMatchObject({ text: 'next' });
+  });
+
+  test('is refused before it is sent where its frame is too large, although its text is not', async () => {
+    const { connection, room_id } = await wire.meeting();
+    const room = await connection.join(room_id);
+    // Each half of a surrogate pair takes 6 bytes in JSON.
+    const text = '\ud800'.repeat(8_000);
+    expect(Buffer.byteLength(JSON.stringify(text))).toBeGreaterThan(MAX_FRAME_BYTES);
+    expect(await codeOf(room.send({ text }))).toBe('payload_too_large');
+    expect(wire.server.frames).not.toContain('message');
+  });
+
+  test('rejects where a gateway closes the socket over it, and the next one is sent', async () => {
+    const { connection, room_id } = await wire.meeting();
+    const room = await connection.join(room_id);
+    wire.server.maxFrameBytes = 5_000;
+    const [large, small] = await Promise.allSettled([
+      room.send({ text: 'x'.repeat(6_000) }),
+      room.send({ text: 'ok' }),
+    ]);
+    expect(large).toMatchObject({ reason: { code: 'payload_too_large', retryable: false } });
+    expect(small).toMatchObject({ value: { text: 'ok' } });
+  });
+});
+
+test('send rejects after sendMs, and the next message is sent', async () => {
+  const { connection, room_id } = await wire.meeting({ sendMs: 300 });
+  const room = await connection.join(room_id);
+  wire.server.refuseFrames = 'try_again';
+  const first: unknown = await room.send({ text: 'first' }).catch((reason: unknown) => reason);
+  expect(first).toMatchObject({ code: 'timeout', message: expect.stringContaining('sendMs') });
+  expect(room.pending).toEqual([]);
+  wire.server.refuseFrames = undefined;
+  expect(await room.send({ text: 'second' })).toMatchObject({ text: 'second' });
+});
+
+test('send is bounded where there is no connection, and for each message in the queue', async () => {
+  const { connection, room_id } = await wire.meeting({ sendMs: 200 });
+  const room = await connection.join(room_id);
+  wire.way.refusing = true;
+  wire.way.cut();
+  const codes = await Promise.all(['1', '2', '3'].map((text) => codeOf(room.send({ text }))));
+  expect(codes).toEqual(['timeout', 'timeout', 'timeout']);
+});
+
+describe('a frame that API Gateway refuses, without a request_id', () => {
+  test.each([['Limit exceeded'], ['Internal server error'], ['Forbidden']])(
+    'is sent again at once: %s',
+    async (message) => {
+      // A reply that is waited for would fail the test by its own time-out.
+      const { connection, room_id } = await wire.meeting({ replyMs: 60_000 });
+      const room = await connection.join(room_id);
+      wire.server.gatewayMessages.push(message, message);
+      expect(await room.send({ text: 'hello' })).toMatchObject({ text: 'hello' });
+      expect(wire.server.frames.filter((action) => action === 'message')).toHaveLength(3);
+    },
+  );
+});
+
+describe('own messages', () => {
+  test('are delivered after earlier ones of others, however far the stream is behind', async () => {
+    const { connection, bobs, room_id } = await wire.meeting({ lagMs: 60_000 });
+    const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
+    const heard = textsOf(room);
+    wire.server.lagMs = 300;
+    await bobsRoom.send({ text: 'earlier' });
+    await room.send({ text: 'mine' });
+    expect(heard).toEqual([]);
+    expect(room.pending).toMatchObject([{ text: 'mine', state: 'stored' }]);
+    await until('both are delivered', () => heard.length >= 2);
+    expect(heard).toEqual(['earlier', 'mine']);
+    expect(room.pending).toEqual([]);
+  });
+
+  test('do not move the point from which history is read: messages before them are not missed', async () => {
+    // No overlap that could hide it.
+    const { connection, bobs, room_id } = await wire.meeting({ overlapMs: 0, lagMs: 60_000 });
+    const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
+    const heard = textsOf(room);
+    wire.server.lagMs = 1_000_000;
+    await bobsRoom.send({ text: 'earlier' });
+    await sleep(5);
+    await room.send({ text: 'mine' });
+    wire.way.cut();
+    await until('both are delivered', () => heard.length >= 2);
+    expect(heard).toEqual(['earlier', 'mine']);
+  });
+
+  test('are read from history where the stream is further behind than lagMs, and come once', async () => {
+    const { connection, bobs, room_id } = await wire.meeting({ lagMs: 50 });
+    const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
+    const heard = textsOf(room);
+    const rejoined = vi.fn();
+    room.on('rejoined', rejoined);
+    wire.server.lagMs = 700;
+    await bobsRoom.send({ text: 'earlier' });
+    await room.send({ text: 'mine' });
+    await until('both are delivered', () => heard.length >= 2);
+    await sleep(800);
+    await bobsRoom.send({ text: 'later' });
+    await until('the later one is there', () => heard.length >= 3);
+    expect(heard).toEqual(['earlier', 'mine', 'later']);
+    expect(rejoined).not.toHaveBeenCalled();
+  });
+
+  test('are pending from the call of send to their delivery', async () => {
+    const { connection, room_id } = await wire.meeting();
+    const room = await connection.join(room_id);
+    const states: string[] = [];
+    room.on('pending', (pending) => states.push(pending.map(({ text, state }) => `${text} ${state}`).join(', ')));
+    const onSending = vi.fn<(pending: PendingMessage) => void>();
+    wire.server.lagMs = 30;
+    const sent = await Promise.all([
+      room.send({ text: 'a', client_message_id: 'own-id' }, { onSending }),
+      room.send({ text: 'b' }),
+    ]);
+    await until('both are delivered', () => room.pending.length === 0);
+    expect(onSending).toHaveBeenCalledTimes(1);
+    expect(onSending.mock.calls[0]?.[0]).toMatchObject({ client_message_id: 'own-id', text: 'a', state: 'queued' });
+    expect(sent[0]).toMatchObject({ client_message_id: 'own-id' });
+    expect(states.slice(0, 3)).toEqual(['a queued', 'a queued, b queued', 'a stored, b queued']);
+    expect(states.at(-1)).toBe('');
+  });
+
+  test('are not pending any more where the room is closed or the message is refused', async () => {
+    const { connection, room_id } = await wire.meeting();
+    const room = await connection.join(room_id);
+    wire.server.refusals.push({ action: 'message', code: 'file_not_found' });
+    await codeOf(room.send({ attachment: { file_id: 'x' } }));
+    expect(room.pending).toEqual([]);
+    wire.server.lagMs = 1_000_000;
+    await room.send({ text: 'stored' });
+    expect(room.pending).toHaveLength(1);
+    await room.leave();
+    expect(room.pending).toEqual([]);
+  });
+
+  test('of another user under the same client_message_id do not end the pending state', async () => {
+    const { connection, bobs, room_id } = await wire.meeting();
+    const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
+    const heard = textsOf(room);
+    wire.server.delays.message = 200;
+    const sending = room.send({ text: 'mine', client_message_id: '1' });
+    await until('it is on its way', () => wire.server.frames.includes('message'));
+    wire.server.delays.message = 0;
+    await bobsRoom.send({ text: 'bob', client_message_id: '1' });
+    await until('bob is heard', () => heard.includes('bob'));
+    expect(room.pending).toHaveLength(1);
+    await sending;
+  });
+});
+
+test('a message that is sent again under its id, after it was delivered, is not pending for ever', async () => {
+  const { connection, room_id } = await wire.meeting();
+  const room = await connection.join(room_id);
+  const heard = textsOf(room);
+  const message = { text: 'once', client_message_id: 'again' };
+  const first = await room.send(message);
+  await until('it is delivered', () => heard.length === 1);
+  expect(await room.send(message)).toEqual(first);
+  expect(room.pending).toEqual([]);
+  await sleep(20);
+  expect(heard).toEqual(['once']);
+});
+
+test('replies that are lost do not deliver a message twice', async () => {
+  const WebSocket = lossyWebSocket((frame) => frame.includes('"type":"reply"') && frame.includes('sender_id'));
+  const { connection, room_id } = await wire.meeting({ WebSocket, replyMs: 50, sendMs: 400 });
+  const room = await connection.join(room_id);
+  const heard = textsOf(room);
+  expect(await codeOf(room.send({ text: 'once' }))).toBe('timeout');
+  expect(heard).toEqual(['once']);
+});
