@@ -1,19 +1,24 @@
 import { defineConfig } from 'vitest/config';
+import { slowestFiles } from './test/support/slowest.ts';
 import { tally } from './test/support/tally.ts';
 
 /** Time-outs only end what hangs: no test is about speed, and the machine may be busy. */
 const PATIENT = { testTimeout: 120_000, hookTimeout: 120_000 };
 
-/** One project a kind of test: run one with `npm test -- --project unit`, one file with `npm test -- <part of its name>`. */
+/**
+ * One project a kind of test: run one with `npm test -- --project unit`, one file with `npm test -- <part of its name>`, and what your
+ * uncommitted changes concern with `npm test -- --changed`.
+ */
 export default defineConfig({
   test: {
-    reporters: ['default', tally()],
-    maxWorkers: 2,
+    reporters: ['default', slowestFiles(), tally()],
+    // Twice the cores of the smallest machine: tests of whole stacks wait for other processes most of the time.
+    maxWorkers: 4,
     silent: 'passed-only',
     projects: [
       {
-        // Whatever needs nothing but the code.
-        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], ...PATIENT },
+        // Whatever needs nothing but the code. Files share their modules, and leave them as they found them.
+        test: { name: 'unit', isolate: false, include: ['test/unit/**/*.test.ts'], ...PATIENT },
       },
       {
         // Handlers, invoked with real events against DynamoDB Local and S3.
@@ -26,8 +31,8 @@ export default defineConfig({
         },
       },
       {
-        // The synthesized templates and the bundles.
-        test: { name: 'infrastructure', include: ['test/infrastructure/**/*.test.ts'], ...PATIENT },
+        // The synthesized templates and the bundles. Files share the CDK and what was synthesized.
+        test: { name: 'infrastructure', isolate: false, include: ['test/infrastructure/**/*.test.ts'], ...PATIENT },
       },
       {
         // The client SDK, over real HTTP and real WebSockets.

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,14 +14,14 @@ import { UsageError } from '../../lib/usage-error.ts';
  * The size of a bundle is start-up time (see lib/bundle.ts). In bytes, minified: for a function that talks to the table and
  * to nothing else but its callers, and for those that take more, with the clients they cannot do without.
  */
-const BUDGET = 225_000;
+const BUDGET = 226_500;
 const BUDGETS: Readonly<Record<string, number>> = {
   message: 383_000,
   'deliver-messages': 295_000,
   'room-changes': 382_000,
   announce: 335_000,
   authorizer: 41_500,
-  connect: 19_000,
+  connect: 19_500,
 };
 
 /** The SDK clients in a bundle; the table's is in all that know the table. */
@@ -147,11 +147,37 @@ describe('the bundles', () => {
 
     const entry = { name: 'ping', file: 'functions/realtime/ping.ts' };
     const root = copyOf(entry.file);
-    const built = (answer: string): string => {
-      writeFileSync(join(root, entry.file), `export const handler = () => '${answer}';`);
-      return readFileSync(join(bundle([entry], root).get(entry.name) ?? '', 'index.js'), 'utf8');
+    const imported = join(root, 'functions/realtime/answer.ts');
+    const minuteAgo = Date.now() / 1_000 - 60;
+    /** As a file that was saved some time before the build. */
+    const save = (path: string, text: string): void => {
+      writeFileSync(path, text);
+      utimesSync(path, minuteAgo, minuteAgo);
     };
-    expect(built('one')).toContain('one');
-    expect(built('two')).toContain('two');
+    const output = () => join(bundle([entry], root).get(entry.name) ?? '', 'index.js');
+    const built = (): string => readFileSync(output(), 'utf8');
+    save(imported, "export const answer = 'one';");
+    save(join(root, entry.file), "import { answer } from './answer.ts'; export const handler = () => answer;");
+    expect(built()).toContain('one');
+    const { mtimeMs: first } = statSync(join(root, '.build/stamp.json'));
+    expect(built()).toContain('one');
+    expect(statSync(join(root, '.build/stamp.json')).mtimeMs).toBe(first);
+
+    save(imported, "export const answer = 'two';");
+    expect(built()).toContain('two');
+    save(join(root, entry.file), "export const handler = () => 'three';");
+    expect(built()).toContain('three');
+    writeFileSync(output(), 'damaged');
+    expect(built()).toContain('three');
+    rmSync(output());
+    expect(built()).toContain('three');
+    const other = { ...entry, name: 'pong' };
+    expect(readFileSync(join(bundle([other], root).get('pong') ?? '', 'index.js'), 'utf8')).toContain('three');
+    // What is saved while esbuild runs (here: later than now) may not be what it read: nothing is remembered of that build.
+    const stamp = readFileSync(join(root, '.build/stamp.json'), 'utf8');
+    writeFileSync(join(root, entry.file), "export const handler = () => 'four';");
+    utimesSync(join(root, entry.file), minuteAgo + 3_600, minuteAgo + 3_600);
+    expect(built()).toContain('four');
+    expect(readFileSync(join(root, '.build/stamp.json'), 'utf8')).toBe(stamp);
   });
 });

@@ -15,8 +15,20 @@ const { context } = JSON.parse(readFileSync(new URL('../../cdk.json', import.met
 export const ISSUER = 'https://iams.test.example/realms/rooms';
 export const AUDIENCE = ['rooms', 'rooms-cli'];
 
-/** Synthesizes the stacks of an environment, with the issuer and audience above and the settings given. */
-export function synthesize(env: EnvironmentName, settings: Partial<Settings> = {}) {
+const synthesized = new Map<string, ReturnType<typeof synthesizeAnew>>();
+
+/**
+ * Synthesizes the stacks of an environment, with the issuer and audience above and the settings given. What was synthesized before, also
+ * for another test file, is returned again.
+ */
+export function synthesize(env: EnvironmentName, settings: Partial<Settings> = {}): ReturnType<typeof synthesizeAnew> {
+  const key = JSON.stringify([env, settings]);
+  const stacks = synthesized.get(key) ?? synthesizeAnew(env, settings);
+  synthesized.set(key, stacks);
+  return stacks;
+}
+
+function synthesizeAnew(env: EnvironmentName, settings: Partial<Settings>) {
   const outdir = mkdtempSync(join(tmpdir(), 'rooms-synth-'));
   const app = new App({ outdir, context: { ...context, 'aws:cdk:version-reporting': false } });
   const given = {

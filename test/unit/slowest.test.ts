@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest';
+import { slowest } from '../support/slowest.ts';
+
+const file = (relativeModuleId: string, duration: number, collectDuration = 0) => ({
+  relativeModuleId,
+  diagnostic: () => ({
+    environmentSetupDuration: 0,
+    prepareDuration: 0,
+    setupDuration: 0,
+    collectDuration,
+    duration,
+    heap: undefined,
+    importDurations: {},
+    concurrencyId: 1,
+    workerId: 1,
+  }),
+});
+
+test('names the slowest files first, with what loading them took', () => {
+  expect(slowest([file('a.test.ts', 500), file('b.test.ts', 1_000, 11_000), file('c.test.ts', 2_000)])).toEqual([
+    '  12.0 s  b.test.ts',
+    '   2.0 s  c.test.ts',
+    '   0.5 s  a.test.ts',
+  ]);
+});
+
+test('names no more than ten', () => {
+  expect(slowest(Array.from({ length: 30 }, (_, n) => file(`${n}.test.ts`, n)))).toHaveLength(10);
+});
