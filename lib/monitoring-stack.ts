@@ -168,8 +168,8 @@ export class MonitoringStack extends Stack {
       metric: new MathExpression({
         expression: 'FILL(errors, 0) + FILL(dropped, 0)',
         usingMetrics: {
-          errors: announcements.group.metricTargetErrors({ period: FIVE_MINUTES }),
-          dropped: announcements.group.metricDropped({ period: FIVE_MINUTES }),
+          errors: data.schedules.metricTargetErrors({ period: FIVE_MINUTES }),
+          dropped: data.schedules.metricDropped({ period: FIVE_MINUTES }),
         },
         label: 'Failures',
         period: FIVE_MINUTES,

@@ -96,6 +96,9 @@ export class RealtimeStack extends Stack {
     this.fanOut = fanOut;
     this.presence = presence;
     this.announcements = announcements;
+    // For `npm run reschedule`.
+    new CfnOutput(this, 'AnnounceFunctionArn', { value: announcements.handler.functionArn });
+    new CfnOutput(this, 'ScheduleRoleArn', { value: announcements.role.roleArn });
     new CfnOutput(this, 'WebSocketUrl', { value: sockets.url });
     new CfnOutput(this, 'EventBusName', { value: bus.eventBusName });
     // For `npm run redrive`.

@@ -17,6 +17,9 @@ const endpointsFile = v.object({
   issuer: v.string(),
   /** False where tokens come from an identity provider of the user's own. */
   issuerIsLocal: v.boolean(),
+  dynamodb: v.optional(v.string()),
+  /** Of SQS, EventBridge, EventBridge Scheduler and Lambda. */
+  aws: v.optional(v.string()),
   pid: v.number(),
 });
 

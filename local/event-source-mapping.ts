@@ -19,6 +19,8 @@ export interface EventSourceMapping {
   /** ARN of the queue that takes what could not be worked on. */
   readonly onFailure: string | undefined;
   readonly maxConcurrency: number;
+  /** Of a stream: whether what is in it already is delivered, too. */
+  readonly startingPosition: 'LATEST' | 'TRIM_HORIZON';
 }
 
 const DEFAULT_BATCH_SIZE = { stream: 100, queue: 10 };
@@ -49,8 +51,7 @@ const properties = v.object({
     {},
   ),
   DestinationConfig: v.optional(v.object({ OnFailure: v.optional(v.object({ Destination: v.string() })) }), {}),
-  // There is nothing in a stream before the stack has started.
-  StartingPosition: v.optional(v.picklist(['LATEST', 'TRIM_HORIZON'])),
+  StartingPosition: v.optional(v.picklist(['LATEST', 'TRIM_HORIZON']), 'LATEST'),
   ScalingConfig: v.optional(v.object({ MaximumConcurrency: v.optional(v.number()) }), {}),
 });
 
@@ -73,6 +74,7 @@ export function readEventSourceMappings(resolver: Resolver): EventSourceMapping[
       parallelizationFactor: mapping.ParallelizationFactor,
       reportsItemFailures: mapping.FunctionResponseTypes.length > 0,
       onFailure: mapping.DestinationConfig.OnFailure?.Destination,
+      startingPosition: mapping.StartingPosition,
       maxConcurrency: mapping.ScalingConfig.MaximumConcurrency ?? QUEUE_CONCURRENCY,
     };
   });

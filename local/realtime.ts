@@ -1,3 +1,4 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DescribeTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
@@ -117,29 +118,40 @@ export async function openRealtime(options: {
         if (!fn) throw new Error(`An event source is mapped to ${functionName}, which is not in the templates.`);
         return fn;
       };
-      const byStream = new Map<string, { mapping: EventSourceMapping; part: StreamMapping }[]>();
+      const made = await madeMappings(dataDirectory);
+      const readers = new Map<
+        string,
+        { from: EventSourceMapping['startingPosition']; sourceArn: string; parts: StreamMapping[] }
+      >();
       for (const mapping of readEventSourceMappings(resolver)) {
         const fn = functionOf(mapping);
-        if (mapping.sourceArn.startsWith('arn:aws:sqs:')) {
-          const queue = queueOf(mapping.sourceArn);
+        const { sourceArn } = mapping;
+        if (sourceArn.startsWith('arn:aws:sqs:')) {
+          const queue = queueOf(sourceArn);
           closeLater(startQueueMapping({ mapping, fn, region: REGION, queue, client, log }));
           continue;
         }
         const part = closeLater(createStreamMapping({ mapping, fn, region: REGION, giveUp, log }));
-        byStream.set(mapping.sourceArn, [...(byStream.get(mapping.sourceArn) ?? []), { mapping, part }]);
+        // The starting position is that of a mapping that is made. One that was there in an earlier run has had what came before.
+        const from = made.has(fn.config.name) ? 'LATEST' : mapping.startingPosition;
+        const { parts } = readers.get(`${sourceArn} ${from}`) ?? { parts: [] };
+        readers.set(`${sourceArn} ${from}`, { from, sourceArn, parts: [...parts, part] });
+        made.add(fn.config.name);
       }
-      // Each stream is read once, for all who want to know.
-      for (const [sourceArn, mappings] of byStream)
+      // Each stream is read once, for all who want to know from the same position on.
+      for (const { from, sourceArn, parts } of readers.values())
         closeLater(
           await readStream({
             endpoint: dynamodbUrl,
             streamArn: await streamOf(sourceArn, dynamodbUrl),
+            startingPosition: from,
             take: (records, shardId) => {
-              for (const { part } of mappings) part.take(records, shardId);
+              for (const part of parts) part.take(records, shardId);
             },
             log,
           }),
         );
+      await keepMappings(dataDirectory, made);
       gateway = closeLater(createWebSocketGateway(api, { functions, log }));
     }
 
@@ -195,6 +207,19 @@ function readQueues(resolver: Resolver, url: string): Queue[] {
     (a, b) => Number(Boolean(a.properties.RedrivePolicy)) - Number(Boolean(b.properties.RedrivePolicy)),
   );
 }
+
+/** The functions whose event source mappings were made in an earlier run on the same data. */
+async function madeMappings(dataDirectory: string | undefined): Promise<Set<string>> {
+  if (dataDirectory === undefined) return new Set();
+  const text = await readFile(join(dataDirectory, MAPPINGS), 'utf8').catch(() => '[]');
+  return new Set(v.parse(v.array(v.string()), JSON.parse(text)));
+}
+
+async function keepMappings(dataDirectory: string | undefined, made: ReadonlySet<string>): Promise<void> {
+  if (dataDirectory !== undefined) await writeFile(join(dataDirectory, MAPPINGS), JSON.stringify([...made]));
+}
+
+const MAPPINGS = 'event-source-mappings.json';
 
 /** The ARN of a template's stream in DynamoDB Local, which gives it one of its own. */
 async function streamOf(arn: string, endpoint: string): Promise<string> {

@@ -134,7 +134,8 @@ export async function startScheduler(options: {
 
   if (file !== undefined) {
     const text = await readFile(file, 'utf8').catch(() => '[]');
-    for (const kept of v.parse(v.array(schedule), JSON.parse(text))) put(kept);
+    // A group that is no longer there has taken its schedules along.
+    for (const kept of v.parse(v.array(schedule), JSON.parse(text))) if (groups.has(kept.GroupName)) put(kept);
   }
 
   return {

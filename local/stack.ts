@@ -57,6 +57,8 @@ export interface LocalStack {
   readonly issuer: string;
   readonly s3: string;
   readonly dynamodb: string;
+  /** Of SQS, EventBridge, EventBridge Scheduler and Lambda. */
+  readonly aws: string;
   /** Ends everything the stack is made of. */
   close(): Promise<void>;
 }
@@ -180,7 +182,7 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
       });
     handler = createHttpGateway(onlyApi(resolver), { functions, localRoutes, log });
 
-    return { ...places, dynamodb: dynamodb.url, close };
+    return { ...places, dynamodb: dynamodb.url, aws: `http://127.0.0.1:${realtime.ports.aws}`, close };
   } catch (error) {
     await close();
     throw error;

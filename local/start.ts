@@ -78,8 +78,8 @@ async function main(): Promise<void> {
         abort();
       },
     });
-    const { http, ws, issuer } = stack;
-    await writeEndpoints({ http, ws, issuer, issuerIsLocal: true, pid: process.pid }, stateDirectory);
+    const { http, ws, issuer, dynamodb, aws } = stack;
+    await writeEndpoints({ http, ws, issuer, issuerIsLocal: true, dynamodb, aws, pid: process.pid }, stateDirectory);
     progress('Ready');
     console.log(await welcome(stack, dataDirectory, logPath));
     await aborted(signal);

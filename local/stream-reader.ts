@@ -30,16 +30,17 @@ const DESCRIBE_MS = 10_000;
 const RETRY_MS = 500;
 
 /**
- * Reads a stream of DynamoDB Local from now on: what is written once this has resolved is seen. A shard is read after its
- * parent, so that the changes of an item keep their order.
+ * Reads a stream of DynamoDB Local: what is written once this has resolved is seen, and with `TRIM_HORIZON` all that is in the stream
+ * already. A shard is read after its parent, so that the changes of an item keep their order.
  */
 export async function readStream(options: {
   endpoint: string;
   streamArn: string;
+  startingPosition: 'LATEST' | 'TRIM_HORIZON';
   take: TakeRecords;
   log: Log;
 }): Promise<StreamReader> {
-  const { endpoint, streamArn, take, log } = options;
+  const { endpoint, streamArn, startingPosition, take, log } = options;
   const client = new DynamoDBStreamsClient({ endpoint, region: REGION, credentials: CREDENTIALS });
   const controller = new AbortController();
   const { signal } = controller;
@@ -137,7 +138,7 @@ export async function readStream(options: {
     }
   }
 
-  await start('LATEST');
+  await start(startingPosition);
   const watching = watch();
   return {
     async close() {

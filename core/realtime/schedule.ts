@@ -41,60 +41,98 @@ const scheduler = (): SchedulerClient => {
  */
 const LEAD_MS = 5_000;
 
+/** Where schedules are, and what they invoke. */
+export interface ScheduleSettings {
+  readonly group: string;
+  readonly functionArn: string;
+  /** Of the role with which they invoke the function. */
+  readonly roleArn: string;
+}
+
+const settingsOfFunction = (): ScheduleSettings => ({
+  group: env('SCHEDULE_GROUP'),
+  functionArn: env('ANNOUNCE_FUNCTION_ARN'),
+  roleArn: env('SCHEDULE_ROLE_ARN'),
+});
+
 /** A schedule has whole seconds: the next one, so that the time has come when it fires. */
 function expression(time: Timestamp): string {
   const earliest = Math.max(Date.parse(time), Date.now() + LEAD_MS);
   return `at(${new Date(Math.ceil(earliest / 1_000) * 1_000).toISOString().slice(0, 19)})`;
 }
 
-async function put(announcement: Announcement): Promise<void> {
-  const input: CreateScheduleCommandInput = {
-    ...nameOf(announcement),
+const nameOf = ({ room_id, moment }: Pick<Announcement, 'room_id' | 'moment'>, { group }: ScheduleSettings) => ({
+  GroupName: group,
+  Name: `${room_id}-${moment}`,
+});
+
+/** The schedule of an announcement, as it is to be. */
+export const scheduleOf = (announcement: Announcement, settings: ScheduleSettings) =>
+  ({
+    ...nameOf(announcement, settings),
     ScheduleExpression: expression(announcement.time),
     ScheduleExpressionTimezone: 'UTC',
     FlexibleTimeWindow: { Mode: 'OFF' },
     ActionAfterCompletion: 'DELETE',
     Target: {
-      Arn: env('ANNOUNCE_FUNCTION_ARN'),
-      RoleArn: env('SCHEDULE_ROLE_ARN'),
+      Arn: settings.functionArn,
+      RoleArn: settings.roleArn,
       Input: JSON.stringify(announcement),
       RetryPolicy: { MaximumRetryAttempts: 5, MaximumEventAgeInSeconds: 3_600 },
     },
-  };
+  }) satisfies CreateScheduleCommandInput;
+
+async function put(client: SchedulerClient, input: CreateScheduleCommandInput): Promise<void> {
   try {
-    await scheduler().send(new CreateScheduleCommand(input));
+    await client.send(new CreateScheduleCommand(input));
   } catch (error) {
     if (!(error instanceof ConflictException)) throw error;
-    await scheduler().send(new UpdateScheduleCommand(input));
+    await client.send(new UpdateScheduleCommand(input));
   }
 }
 
-async function cancel(of: Pick<Announcement, 'room_id' | 'moment'>): Promise<void> {
+async function cancel(client: SchedulerClient, name: ReturnType<typeof nameOf>): Promise<void> {
   try {
-    await scheduler().send(new DeleteScheduleCommand(nameOf(of)));
+    await client.send(new DeleteScheduleCommand(name));
   } catch (error) {
     if (!(error instanceof ResourceNotFoundException)) throw error;
   }
 }
 
-const nameOf = ({ room_id, moment }: Pick<Announcement, 'room_id' | 'moment'>) => ({
-  GroupName: env('SCHEDULE_GROUP'),
-  Name: `${room_id}-${moment}`,
-});
+type Times = Pick<RoomItem, 'room_id' | 'start_time'> & { readonly end_time?: Timestamp | undefined };
+
+const ALL: readonly Moment[] = ['start', 'end'];
+const timeOf = ({ start_time, end_time }: Times, moment: Moment): Timestamp | undefined =>
+  moment === 'start' ? start_time : end_time;
+
+/** Returns what is still to be announced of a room: its start and its end, where they are to come. */
+export const announcementsOf = (room: Times, now: Timestamp, moments: readonly Moment[] = ALL): Announcement[] =>
+  moments.flatMap((moment) => {
+    const time = timeOf(room, moment);
+    return time && time > now ? [{ room_id: room.room_id, moment, time }] : [];
+  });
 
 /**
  * Brings the schedules of the given moments of a room in step with its times: a future time has a schedule, one that is past or
  * gone has none.
+ *
+ * @param settings default: those in the function's environment
+ * @param client default: that of the process
  */
 export async function keepInStep(
-  { room_id, start_time, end_time }: RoomItem,
+  room: Times,
   now: Timestamp,
-  moments: readonly Moment[] = ['start', 'end'],
+  moments: readonly Moment[] = ALL,
+  settings: ScheduleSettings = settingsOfFunction(),
+  client: SchedulerClient = scheduler(),
 ): Promise<void> {
+  const pending = announcementsOf(room, now, moments);
   await Promise.all(
     moments.map((moment) => {
-      const time = moment === 'start' ? start_time : end_time;
-      return time && time > now ? put({ room_id, moment, time }) : cancel({ room_id, moment });
+      const announcement = pending.find((each) => each.moment === moment);
+      return announcement
+        ? put(client, scheduleOf(announcement, settings))
+        : cancel(client, nameOf({ room_id: room.room_id, moment }, settings));
     }),
   );
 }

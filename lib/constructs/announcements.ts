@@ -1,7 +1,6 @@
-import { RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as lambda from 'aws-cdk-lib/aws-lambda';
-import { ScheduleGroup } from 'aws-cdk-lib/aws-scheduler';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { folderOf } from '../bundle.ts';
@@ -16,7 +15,12 @@ export interface AnnouncementsProps extends RealtimeProps {
   readonly permissions: readonly Permission[];
 }
 
-/** What it takes to tell everybody that a room starts or ends: schedules, and the function that they invoke. */
+/**
+ * Announces that rooms start and end: the function that schedules invoke, and the role that they invoke it with.
+ *
+ * Schedules are in the table's stack and may be ten years ahead. Each holds the ARN of the function and of the role, so both have names that
+ * stay: schedules outlive this stack, and work again when it is put up again.
+ */
 export class Announcements extends Construct {
   /** What the function needs to know that keeps the schedules in step with the rooms. */
   readonly variables: {
@@ -29,13 +33,18 @@ export class Announcements extends Construct {
 
   readonly handler: lambda.Function;
   readonly deadLetters: sqs.Queue;
-  readonly group: ScheduleGroup;
+  readonly role: iam.Role;
 
-  constructor(scope: Construct, id: string, { environment, bundles, variables, permissions }: AnnouncementsProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { environment, data, bundles, variables, permissions }: AnnouncementsProps,
+  ) {
     super(scope, id);
     this.deadLetters = deadLetterQueue(this, 'DeadLetters', 'AnnounceDeadLetters');
     const { handler } = new RoomsFunction(this, 'Announce', {
       name: 'announce',
+      functionName: `rooms-${environment.name}-announce`,
       description: 'Invoked by schedules: tells everybody that a room has started or ended.',
       code: folderOf(bundles, 'announce'),
       environment,
@@ -47,14 +56,11 @@ export class Announcements extends Construct {
       deadLetters: this.deadLetters,
     });
     this.handler = handler;
-    const group = new ScheduleGroup(this, 'Schedules', {
-      scheduleGroupName: `rooms-${environment.name}`,
-      // Its schedules invoke a function that goes with the stack.
-      removalPolicy: RemovalPolicy.DESTROY,
-    });
-    pinLogicalId(group, 'Schedules');
-    this.group = group;
+    pinLogicalId(handler, 'AnnounceFunction');
+    const { scheduleGroupName } = data.schedules;
     const role = new iam.Role(this, 'ScheduleRole', {
+      // With the region, as roles are the same in all regions of an account.
+      roleName: `rooms-${environment.name}-schedules-${Stack.of(this).region}`,
       description: 'With which schedules invoke the function that announces',
       // Only for schedules of this group: the Scheduler must not lend the role to those of somebody else.
       assumedBy: new iam.ServicePrincipal('scheduler.amazonaws.com', {
@@ -64,15 +70,17 @@ export class Announcements extends Construct {
             'aws:SourceArn': Stack.of(this).formatArn({
               service: 'scheduler',
               resource: 'schedule-group',
-              resourceName: group.scheduleGroupName,
+              resourceName: scheduleGroupName,
             }),
           },
         },
       }),
       inlinePolicies: { access: policy([{ actions: ['lambda:InvokeFunction'], resources: [handler.functionArn] }]) },
     });
+    pinLogicalId(role, 'ScheduleRole');
+    this.role = role;
     this.variables = {
-      SCHEDULE_GROUP: group.scheduleGroupName,
+      SCHEDULE_GROUP: scheduleGroupName,
       SCHEDULE_ROLE_ARN: role.roleArn,
       ANNOUNCE_FUNCTION_ARN: handler.functionArn,
     };
@@ -83,7 +91,7 @@ export class Announcements extends Construct {
           Stack.of(this).formatArn({
             service: 'scheduler',
             resource: 'schedule',
-            resourceName: `${group.scheduleGroupName}/*`,
+            resourceName: `${scheduleGroupName}/*`,
           }),
         ],
         wildcard: 'A schedule is called after its room, which is made while the system runs.',

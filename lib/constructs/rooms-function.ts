@@ -22,6 +22,8 @@ export interface RoomsFunctionProps {
   /** Of its entry: the key of its reserved concurrency. */
   readonly name: string;
   readonly description: string;
+  /** Default: CloudFormation gives it one. A function whose ARN is stored outside the stacks needs one that stays. */
+  readonly functionName?: string;
   /** The folder of the bundle. */
   readonly code: string;
   readonly environment: Environment;
@@ -45,7 +47,7 @@ export class RoomsFunction extends Construct {
 
   constructor(scope: Construct, id: string, props: RoomsFunctionProps) {
     super(scope, id);
-    const { name, environment, variables = {}, memory = 512, timeout = 10, deadLetters } = props;
+    const { name, functionName, environment, variables = {}, memory = 512, timeout = 10, deadLetters } = props;
     const log = logGroup(this, 'Logs', `${pascal(name)}Logs`, environment);
     const permissions: Permission[] = [
       { actions: ['logs:CreateLogStream', 'logs:PutLogEvents'], resources: [log.logGroupArn] },
@@ -60,6 +62,7 @@ export class RoomsFunction extends Construct {
     acknowledgeWildcards(role, permissions);
     const reserved = environment.reservedConcurrency[name];
     this.handler = new NodejsFunction(this, 'Function', {
+      ...(functionName !== undefined && { functionName }),
       description: props.description,
       code: lambda.Code.fromAsset(props.code),
       handler: 'index.handler',

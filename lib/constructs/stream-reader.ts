@@ -49,7 +49,9 @@ export class StreamReader extends RoomsFunction {
     new EventSourceMapping(this, 'Stream', {
       target: this.handler,
       eventSourceArn: stream,
-      startingPosition: StartingPosition.LATEST,
+      // Lambda takes up to minutes to make a mapping, and one that is made anew knows nothing of the one before: with LATEST, whatever changes
+      // meanwhile would be lost. What is delivered twice does no harm.
+      startingPosition: StartingPosition.TRIM_HORIZON,
       filters: filters.map((filter) => FilterCriteria.filter({ ...filter })),
       batchSize: 100,
       // One batch of a shard at a time; the rooms in it do not wait for each other. With more, Lambda would keep only the records of

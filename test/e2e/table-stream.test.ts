@@ -58,6 +58,7 @@ const usual: EventSourceMapping = {
   retryAttempts: 1,
   maxRecordAgeSeconds: Number.POSITIVE_INFINITY,
   parallelizationFactor: 1,
+  startingPosition: 'LATEST',
   reportsItemFailures: true,
   onFailure: 'arn:aws:sqs:us-east-1:000000000000:dead',
   maxConcurrency: 5,
@@ -65,9 +66,13 @@ const usual: EventSourceMapping = {
 
 let tables = 0;
 
-/** A new table whose stream is handed to functions. `put` writes an item, PK and SK as given: `CHAT#1/MESSAGE#1`. */
+/** A new table with the items `before`, whose stream is handed to functions. `put` writes an item, PK and SK as given: `CHAT#1/MESSAGE#1`. */
 async function stream(
   mappings: readonly { mapping?: Partial<EventSourceMapping>; act: (records: Records) => unknown }[],
+  {
+    before = [],
+    startingPosition = 'LATEST',
+  }: { before?: readonly string[]; startingPosition?: 'LATEST' | 'TRIM_HORIZON' } = {},
 ) {
   const TableName = `stream-${++tables}`;
   const { TableDescription } = await client.send(
@@ -118,19 +123,21 @@ async function stream(
       log,
     });
   });
+  const keyOf = (path: string) => {
+    const [PK = '', SK = ''] = path.split('/');
+    return { PK: { S: PK }, SK: { S: SK } };
+  };
+  for (const path of before) await client.send(new PutItemCommand({ TableName, Item: keyOf(path) }));
   const reader = await readStream({
     endpoint: dynamodb.url,
     streamArn: TableDescription?.LatestStreamArn ?? '',
+    startingPosition,
     take: (records, shardId) => {
       for (const part of parts) part.take(records, shardId);
     },
     log,
   });
   closers.push(...parts.map((part) => part.close), reader.close);
-  const keyOf = (path: string) => {
-    const [PK = '', SK = ''] = path.split('/');
-    return { PK: { S: PK }, SK: { S: SK } };
-  };
   return {
     givenUp,
     put: (path: string, fields: object = {}) =>
@@ -275,5 +282,19 @@ describe('the stream of a table', () => {
     ]);
     await put('CHAT#1/a');
     await expect.poll(() => givenUp).toMatchObject([{ body: { requestContext: { condition: 'RecordAgeExceeded' } } }]);
+  });
+
+  it.each([
+    ['TRIM_HORIZON', ['CHAT#1/before', 'CHAT#1/after']],
+    ['LATEST', ['CHAT#1/after']],
+  ] as const)('is read from %s on', async (startingPosition, expected) => {
+    const seen: string[] = [];
+    const { put } = await stream([{ act: (records) => void seen.push(...records.map(pathOf)) }], {
+      before: ['CHAT#1/before'],
+      startingPosition,
+    });
+    await put('CHAT#1/after');
+    await expect.poll(() => seen.at(-1)).toBe('CHAT#1/after');
+    expect(seen).toEqual(expected);
   });
 });

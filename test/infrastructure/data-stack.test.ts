@@ -6,9 +6,14 @@ const dev = synthesize('dev', { allowedOrigins: ['https://a.example', 'https://b
 const prod = synthesize('prod');
 
 describe('the data stack', () => {
-  const held = { 'AWS::DynamoDB::Table': 1, 'AWS::S3::Bucket': 1, 'AWS::S3::BucketPolicy': 1 };
+  const held = {
+    'AWS::DynamoDB::Table': 1,
+    'AWS::S3::Bucket': 1,
+    'AWS::S3::BucketPolicy': 1,
+    'AWS::Scheduler::ScheduleGroup': 1,
+  };
 
-  it('holds a table, a bucket and its policy, and nothing else', () => {
+  it('holds a table, a bucket and its policy, a group of schedules, and nothing else', () => {
     expect(countByType(prod.data)).toEqual(held);
   });
 

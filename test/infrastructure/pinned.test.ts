@@ -8,12 +8,15 @@ import { synthesize } from './synthesize.ts';
  * changes. So what stands here never changes. What is new is added; what goes is moved to another id by nobody.
  */
 
-const DATA = { RoomsTable: 'AWS::DynamoDB::Table', FilesBucket: 'AWS::S3::Bucket' };
+const DATA = {
+  RoomsTable: 'AWS::DynamoDB::Table',
+  FilesBucket: 'AWS::S3::Bucket',
+  Schedules: 'AWS::Scheduler::ScheduleGroup',
+};
 const HTTP = { HttpApi: 'AWS::ApiGatewayV2::Api' };
 const REALTIME = {
   WebSocketApi: 'AWS::ApiGatewayV2::Api',
   Bus: 'AWS::Events::EventBus',
-  Schedules: 'AWS::Scheduler::ScheduleGroup',
   PresenceQueue: 'AWS::SQS::Queue',
   PresenceDeadLetters: 'AWS::SQS::Queue',
   DeliverMessagesDeadLetters: 'AWS::SQS::Queue',
@@ -65,8 +68,8 @@ const stateful = (template: Template): Record<string, string> =>
   );
 const logGroups = (ids: readonly string[]) => Object.fromEntries(ids.map((id) => [id, 'AWS::Logs::LogGroup']));
 
-describe.each(environmentNames.map((name) => [name, synthesize(name)] as const))('in %s', (_, stacks) => {
-  it('table and bucket keep their logical ids', () => {
+describe.each(environmentNames.map((name) => [name, synthesize(name)] as const))('in %s', (name, stacks) => {
+  it('table, bucket and schedules keep their logical ids', () => {
     const thrownAway = !stacks.protected[0];
     expect(stateful(stacks.data)).toEqual({ ...DATA, ...logGroups(thrownAway ? ['EmptyBucketLogs'] : []) });
   });
@@ -75,7 +78,24 @@ describe.each(environmentNames.map((name) => [name, synthesize(name)] as const))
     expect(stateful(stacks.http)).toEqual({ ...HTTP, ...logGroups(HTTP_LOGS) });
   });
 
-  it('the WebSocket API, bus, schedules, queues and the logs behind them keep theirs', () => {
+  it('the WebSocket API, bus, queues and the logs behind them keep theirs', () => {
     expect(stateful(stacks.realtime)).toEqual({ ...REALTIME, ...logGroups(REALTIME_LOGS) });
+  });
+
+  // Schedules hold these ARNs for up to ten years. A name that changes leaves them with an ARN that is dead; a logical id that changes has
+  // CloudFormation make a second one under the same name, which fails.
+  it('the function and the role that schedules know keep their names and logical ids', () => {
+    expect(stacks.realtime.toJSON().Resources).toMatchObject({
+      AnnounceFunction: { Type: 'AWS::Lambda::Function', Properties: { FunctionName: `rooms-${name}-announce` } },
+      ScheduleRole: {
+        Type: 'AWS::IAM::Role',
+        Properties: {
+          RoleName: { 'Fn::Join': ['', [`rooms-${name}-schedules-`, { Ref: 'AWS::Region' }]] },
+        },
+      },
+    });
+    expect(stacks.data.toJSON().Resources).toMatchObject({
+      Schedules: { Properties: { Name: `rooms-${name}-schedules` } },
+    });
   });
 });

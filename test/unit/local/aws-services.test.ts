@@ -325,6 +325,7 @@ describe('SQS', () => {
     ...{ sourceArn: '', functionName: 'target', batchSize: 10, passes: () => true, bisect: false, retryAttempts: 0 },
     ...{ maxRecordAgeSeconds: 0, parallelizationFactor: 1, reportsItemFailures: true, onFailure: undefined },
     maxConcurrency: 2,
+    startingPosition: 'LATEST',
   };
   const records = v.object({ Records: v.array(v.object({ messageId: v.string(), body: v.string() })) });
 

@@ -1,0 +1,199 @@
+import { GetScheduleCommand, ResourceNotFoundException, type SchedulerClient } from '@aws-sdk/client-scheduler';
+import { type DynamoDBDocumentClient, GetCommand, ScanCommand, type ScanCommandOutput } from '@aws-sdk/lib-dynamodb';
+import * as v from 'valibot';
+import {
+  type Announcement,
+  announcementsOf,
+  keepInStep,
+  type ScheduleSettings,
+  scheduleOf,
+} from '../../core/realtime/schedule.ts';
+import { ROOM, roomKey } from '../../core/store/keys.ts';
+import { UsageError } from '../../lib/usage-error.ts';
+
+/*
+ * Makes the schedules of all rooms again from the table. Messages and files are in the same table, and no index knows which rooms are still
+ * to start or end, so it reads the whole table: a scan, page by page, at a bounded rate. One scan at a time keeps its place in one cursor.
+ */
+
+/** Where schedules and rooms are. */
+export interface Place {
+  readonly dynamodb: DynamoDBDocumentClient;
+  readonly scheduler: SchedulerClient;
+  readonly table: string;
+  readonly settings: ScheduleSettings;
+}
+
+export interface Options {
+  /** Whether schedules are written. Otherwise they are only looked at. */
+  readonly apply: boolean;
+  /** Read units of the table that are used in a second, at most. A page of 1 MB takes 128. */
+  readonly readUnits: number;
+  /** Rooms whose schedules are looked at or written at the same time. */
+  readonly concurrency: number;
+  /** Where to go on: the `cursor` of an earlier run. */
+  readonly from?: string | undefined;
+  /** Aborting ends the run after the page that is at hand. */
+  readonly signal: AbortSignal;
+  /** Told after each page. */
+  readonly onProgress: (progress: Progress) => void;
+  /** Told of each room whose schedules could not be looked at or written. */
+  readonly onFailure: (room_id: string, error: unknown) => void;
+}
+
+export interface Progress {
+  /** Items read, of all kinds. */
+  items: number;
+  /** Rooms that are still to start or end. */
+  rooms: number;
+  /** Schedules that are as they are to be. */
+  current: number;
+  /** Schedules that are missing. */
+  missing: number;
+  /** Schedules with another time, function or role than they are to have. */
+  outdated: number;
+  /** Rooms whose schedules could not be looked at or written. */
+  failed: number;
+  /** Where another run can go on. Undefined: at the start of the table. */
+  cursor: string | undefined;
+  /** Whether the end of the table was reached. */
+  finished: boolean;
+}
+
+/** With this many failures, the cause is none that passes: the run ends, and can go on from its cursor. */
+export const MAX_FAILURES = 10;
+/** How often a room whose times change at that very moment is tried. */
+const ATTEMPTS = 5;
+
+const key = v.strictObject({ PK: v.string(), SK: v.string() });
+const times = v.object({ room_id: v.string(), start_time: v.string(), end_time: v.optional(v.string()) });
+type Times = v.InferOutput<typeof times>;
+
+const encode = (last: ScanCommandOutput['LastEvaluatedKey']): string | undefined =>
+  last && Buffer.from(JSON.stringify(last)).toString('base64url');
+
+function decode(cursor: string): v.InferOutput<typeof key> {
+  try {
+    return v.parse(key, JSON.parse(Buffer.from(cursor, 'base64url').toString()));
+  } catch {
+    throw new UsageError(`${JSON.stringify(cursor)} is no cursor of an earlier run.`);
+  }
+}
+
+type Finding = 'current' | 'missing' | 'outdated';
+
+/** Compares what a schedule is with what it is to be. */
+async function findingOf({ scheduler, settings }: Place, announcement: Announcement): Promise<Finding> {
+  const wanted = scheduleOf(announcement, settings);
+  try {
+    const { GroupName, Name } = wanted;
+    const found = await scheduler.send(new GetScheduleCommand({ GroupName, Name }));
+    const same =
+      found.ScheduleExpression === wanted.ScheduleExpression &&
+      found.State !== 'DISABLED' &&
+      found.Target?.Arn === wanted.Target.Arn &&
+      found.Target.RoleArn === wanted.Target.RoleArn &&
+      found.Target.Input === wanted.Target.Input;
+    return same ? 'current' : 'outdated';
+  } catch (error) {
+    if (error instanceof ResourceNotFoundException) return 'missing';
+    throw error;
+  }
+}
+
+/**
+ * Writes the schedules of a room as it is now. The function `room-changes` may do the same at that moment, for a change that the scan has
+ * not seen: the room is read once more afterwards, and whoever writes last has read the last change.
+ */
+async function write({ dynamodb, scheduler, table, settings }: Place, room_id: string): Promise<void> {
+  const read = async (): Promise<Times | undefined> => {
+    const { Item } = await dynamodb.send(
+      new GetCommand({ TableName: table, Key: roomKey(room_id), ConsistentRead: true }),
+    );
+    return Item && v.parse(times, Item);
+  };
+  let room = await read();
+  for (let attempt = 1; room; attempt++) {
+    await keepInStep(room, new Date().toISOString(), undefined, settings, scheduler);
+    const after = await read();
+    if (after?.start_time === room.start_time && after.end_time === room.end_time) return;
+    if (attempt === ATTEMPTS) throw new Error('Its times keep changing.');
+    room = after;
+  }
+}
+
+/**
+ * Looks at the schedules of all rooms that are still to start or end and, with `apply`, writes those that are missing or outdated. Doing it
+ * again changes nothing.
+ *
+ * @returns how far it came
+ * @throws UsageError for a cursor that is none
+ */
+export async function reschedule(place: Place, options: Options): Promise<Progress> {
+  const { apply, readUnits, concurrency, from, signal, onProgress, onFailure } = options;
+  const progress: Progress = {
+    items: 0,
+    rooms: 0,
+    current: 0,
+    missing: 0,
+    outdated: 0,
+    failed: 0,
+    cursor: from,
+    finished: false,
+  };
+  let start: ScanCommandOutput['LastEvaluatedKey'] = from === undefined ? undefined : decode(from);
+
+  async function settle(room: Times): Promise<void> {
+    try {
+      const announcements = announcementsOf(room, new Date().toISOString());
+      const findings = await Promise.all(announcements.map((announcement) => findingOf(place, announcement)));
+      if (apply && findings.some((finding) => finding !== 'current')) await write(place, room.room_id);
+      for (const finding of findings) progress[finding]++;
+    } catch (error) {
+      progress.failed++;
+      onFailure(room.room_id, error);
+    }
+  }
+
+  do {
+    const began = performance.now();
+    const page = await place.dynamodb.send(
+      new ScanCommand({
+        TableName: place.table,
+        FilterExpression: 'SK = :room AND (start_time > :now OR end_time > :now)',
+        ProjectionExpression: 'room_id, start_time, end_time',
+        ExpressionAttributeValues: { ':room': ROOM, ':now': new Date().toISOString() },
+        ReturnConsumedCapacity: 'TOTAL',
+        ...(start && { ExclusiveStartKey: start }),
+      }),
+    );
+    const rooms = v.parse(v.array(times), page.Items ?? []);
+    progress.items += page.ScannedCount ?? 0;
+    progress.rooms += rooms.length;
+    for (let n = 0; n < rooms.length && progress.failed < MAX_FAILURES; n += concurrency)
+      await Promise.all(rooms.slice(n, n + concurrency).map(settle));
+    start = page.LastEvaluatedKey;
+    progress.finished = start === undefined && progress.failed < MAX_FAILURES;
+    // After a failure it goes on from the page in which that was.
+    if (progress.failed === 0) progress.cursor = encode(start);
+    onProgress(progress);
+    if (signal.aborted || progress.failed >= MAX_FAILURES) return progress;
+    const due = (1_000 * (page.ConsumedCapacity?.CapacityUnits ?? 0)) / readUnits;
+    if (start) await pauseFor(due - (performance.now() - began), signal);
+  } while (start && !signal.aborted);
+  return progress;
+}
+
+/** Waits, unless there is nothing to wait for; ends early, and without an error, when the signal is aborted. */
+function pauseFor(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (milliseconds <= 0 || signal.aborted) return resolve();
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    signal.addEventListener('abort', done);
+  });
+}

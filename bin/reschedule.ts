@@ -1,0 +1,158 @@
+import { parseArgs } from 'node:util';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { SchedulerClient } from '@aws-sdk/client-scheduler';
+import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import { timeLimits } from '../core/aws/client-settings.ts';
+import { UsageError } from '../lib/usage-error.ts';
+import { chooseStack, StackChoiceError } from '../local/endpoints.ts';
+import { CREDENTIALS } from '../local/s3.ts';
+import { ACCOUNT, REGION } from '../local/template.ts';
+import { MAX_FAILURES, type Place, type Progress, reschedule } from './operations/schedules.ts';
+import { outputsOf } from './operations/stack.ts';
+
+const HELP = `Usage: npm run reschedule -- --env <name> [--apply] [options]
+
+Makes the schedules that announce starts and ends of rooms again, from the table. Without --apply it only says which are missing or
+outdated. It may be run at any time, and again: it writes nothing that is as it should be.
+
+  --env           the environment, such as prod; local is the local stack that is running
+  --apply         create and update schedules
+  --from          where to go on: the cursor that an earlier run has printed
+  --read-units    read units of the table to use in a second, at most (default: 1000, which is 8 MB)
+  --concurrency   rooms to work on at the same time (default: 10)
+  --port          of the local stack, where several are running
+  --help          print this
+
+It reads the whole table: 50 GB take about 2 hours with the default, and 6.5 million read request units. Ctrl-C ends it after the page at
+hand and prints a cursor. Exits with 1 where it did not get to the end of the table, or the schedules of a room could not be written.`;
+
+/** A page of the table has up to 1 MB. */
+const dynamodbLimits = timeLimits(10_000);
+const schedulerLimits = timeLimits(3_000);
+
+async function placeOf(env: string, port: number | undefined): Promise<Place> {
+  if (env === 'local') return localPlace(port);
+  const [data, realtime] = [await outputsOf(`rooms-${env}-data`), await outputsOf(`rooms-${env}-realtime`)];
+  return {
+    dynamodb: DynamoDBDocumentClient.from(new DynamoDBClient(dynamodbLimits)),
+    scheduler: new SchedulerClient(schedulerLimits),
+    table: data('TableName'),
+    settings: {
+      group: data('ScheduleGroupName'),
+      functionArn: realtime('AnnounceFunctionArn'),
+      roleArn: realtime('ScheduleRoleArn'),
+    },
+  };
+}
+
+/** The local stack has no CloudFormation to ask; what it calls things follows from the templates. */
+async function localPlace(port: number | undefined): Promise<Place> {
+  const stack = await chooseStack(undefined, port);
+  if (!stack) throw new UsageError('No local stack is running: start one with "npm start".');
+  if (!stack.dynamodb || !stack.aws)
+    throw new UsageError('The local stack was started by an earlier release: start it again.');
+  const common = { region: REGION, credentials: CREDENTIALS };
+  return {
+    dynamodb: DynamoDBDocumentClient.from(
+      new DynamoDBClient({ ...dynamodbLimits, ...common, endpoint: stack.dynamodb }),
+    ),
+    scheduler: new SchedulerClient({ ...schedulerLimits, ...common, endpoint: stack.aws }),
+    table: 'rooms-local-data-RoomsTable',
+    settings: {
+      group: 'rooms-local-schedules',
+      functionArn: `arn:aws:lambda:${REGION}:${ACCOUNT}:function:rooms-local-announce`,
+      roleArn: `arn:aws:iam::${ACCOUNT}:role/rooms-local-schedules-${REGION}`,
+    },
+  };
+}
+
+function numberOption(name: string, text: string): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 1)
+    throw new UsageError(`--${name} must be a whole number of 1 or more, not ${JSON.stringify(text)}.`);
+  return number;
+}
+
+const numbers = new Intl.NumberFormat('en-US');
+const summary = ({ items, rooms, current, missing, outdated, failed }: Progress, apply: boolean): string =>
+  [
+    `${numbers.format(items)} items read`,
+    `${numbers.format(rooms)} rooms to start or end`,
+    `schedules: ${numbers.format(current)} right`,
+    `${numbers.format(missing)} ${apply ? 'created' : 'missing'}`,
+    `${numbers.format(outdated)} ${apply ? 'updated' : 'outdated'}`,
+    `${numbers.format(failed)} rooms failed`,
+  ].join(', ');
+
+/** How often progress is printed, in milliseconds. */
+const PROGRESS_MS = 2_000;
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      env: { type: 'string' },
+      apply: { type: 'boolean', default: false },
+      from: { type: 'string' },
+      'read-units': { type: 'string', default: '1000' },
+      concurrency: { type: 'string', default: '10' },
+      port: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const { env, apply, from, port } = values;
+  if (env === undefined) throw new UsageError('Say which environment: --env <name>.');
+  const readUnits = numberOption('read-units', values['read-units']);
+  const concurrency = numberOption('concurrency', values.concurrency);
+  const place = await placeOf(env, port === undefined ? undefined : numberOption('port', port));
+
+  const interrupted = new AbortController();
+  process.once('SIGINT', () => interrupted.abort());
+  process.once('SIGTERM', () => interrupted.abort());
+  let cursor = from;
+  let printed = performance.now();
+  const goOn = () =>
+    `Go on with: npm run reschedule -- --env ${env}${apply ? ' --apply' : ''}${cursor ? ` --from ${cursor}` : ''}`;
+  try {
+    const progress = await reschedule(place, {
+      apply,
+      readUnits,
+      concurrency,
+      from,
+      signal: interrupted.signal,
+      onProgress(now) {
+        cursor = now.cursor;
+        if (performance.now() - printed < PROGRESS_MS) return;
+        printed = performance.now();
+        console.error(summary(now, apply));
+      },
+      onFailure(room_id, error) {
+        console.error(`${room_id}: ${error instanceof Error ? `${error.name}: ${error.message}` : error}`);
+      },
+    });
+    console.log(`${summary(progress, apply)}.`);
+    if (progress.failed >= MAX_FAILURES) console.error('Too many rooms failed. Mend the cause first.');
+    if (!progress.finished || progress.failed > 0) {
+      console.error(goOn());
+      return 1;
+    }
+    if (!apply && progress.missing + progress.outdated > 0) console.log('Nothing was written: add --apply.');
+    return 0;
+  } catch (error) {
+    if (!(error instanceof UsageError)) console.error(goOn());
+    throw error;
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  const isUsage =
+    error instanceof UsageError || error instanceof StackChoiceError || (error instanceof TypeError && 'code' in error);
+  console.error(error instanceof Error ? error.message : error);
+  if (isUsage) console.error('"npm run reschedule -- --help" says more.');
+  process.exitCode = isUsage ? 2 : 1;
+}

@@ -1,0 +1,227 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { GetScheduleCommand, ResourceNotFoundException, SchedulerClient } from '@aws-sdk/client-scheduler';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { MAX_FAILURES, type Options, type Place, type Progress, reschedule } from '../../bin/operations/schedules.ts';
+import { keepInStep } from '../../core/realtime/schedule.ts';
+import { dynamodb, tableName } from '../../core/store/client.ts';
+import type { RoomItem } from '../../core/store/items.ts';
+import { roomKey } from '../../core/store/keys.ts';
+import { get } from '../../core/store/read.ts';
+import { AwsError, answerError } from '../../local/aws-request.ts';
+import { startScheduler } from '../../local/scheduler.ts';
+import { data } from '../support/invoke.ts';
+import { newRoom, newUser } from '../support/world.ts';
+
+/*
+ * `npm run reschedule`, with the real table and the Scheduler of the local stack.
+ */
+
+const HOUR = 3_600_000;
+const inFuture = (milliseconds: number) => new Date(Date.now() + milliseconds).toISOString();
+const settings = {
+  group: 'rooms-test-schedules',
+  functionArn: 'arn:aws:lambda:us-east-1:000000000000:function:rooms-test-announce',
+  roleArn: 'arn:aws:iam::000000000000:role/rooms-test-schedules',
+};
+const dead = { ...settings, functionArn: 'arn:aws:lambda:us-east-1:000000000000:function:rooms-test-Announce1234' };
+
+/** The rooms that have something to announce, with what. */
+const rooms: Record<'booked' | 'open' | 'running', { room_id: string; times: Record<string, string> }> = {
+  booked: { room_id: '', times: { start: inFuture(HOUR), end: inFuture(2 * HOUR) } },
+  open: { room_id: '', times: { start: inFuture(HOUR) } },
+  running: { room_id: '', times: { end: inFuture(24 * HOUR) } },
+};
+const names = Object.values(rooms).flatMap(({ times }) => Object.keys(times));
+
+let place: Place;
+const writes: string[] = [];
+/** Called with each request to the Scheduler; what it throws is the answer. */
+let onRequest: ((request: { method: string; name: string }) => void | Promise<void>) | undefined;
+let peak = 0;
+const closing: (() => Promise<unknown>)[] = [];
+beforeAll(async () => {
+  for (const room of Object.values(rooms)) {
+    const { start, end } = room.times;
+    const body = { ...(start && { start_time: start }), ...(end && { end_time: end }) };
+    room.room_id = (await newRoom({ body })).room_id;
+  }
+  const over = await newRoom({ body: { end_time: inFuture(HOUR) } });
+  await data('endRoom', { as: over.admin, params: { room_id: over.room_id } });
+  await newRoom();
+
+  const scheduler = await startScheduler({
+    groups: [settings.group],
+    invoke: async () => {},
+    file: undefined,
+    log: () => {},
+  });
+  let under = 0;
+  const server = createServer(async (request, response) => {
+    const { method = '', url = '' } = request;
+    peak = Math.max(peak, ++under);
+    response.once('close', () => under--);
+    const name = url.split('/').at(-1)?.split('?')[0] ?? '';
+    if (method !== 'GET') writes.push(`${method} ${name}`);
+    try {
+      await onRequest?.({ method, name });
+      await scheduler.handle(request, response);
+    } catch (error) {
+      answerError(response, error);
+    }
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  place = { dynamodb, scheduler: new SchedulerClient({ endpoint, maxAttempts: 1 }), table: tableName(), settings };
+  closing.push(scheduler.close, async () => {
+    server.close();
+    server.closeAllConnections();
+  });
+});
+beforeEach(() => {
+  onRequest = undefined;
+  writes.length = 0;
+  peak = 0;
+});
+afterAll(() => Promise.all(closing.map((close) => close())));
+
+const failures: string[] = [];
+const run = (options: Partial<Options> = {}): Promise<Progress> => {
+  failures.length = 0;
+  return reschedule(place, {
+    apply: false,
+    readUnits: 1_000_000,
+    concurrency: 10,
+    signal: new AbortController().signal,
+    onProgress: () => {},
+    onFailure: (room_id) => failures.push(room_id),
+    ...options,
+  });
+};
+const find = async (room_id: string, moment: string) =>
+  place.scheduler
+    .send(new GetScheduleCommand({ GroupName: settings.group, Name: `${room_id}-${moment}` }))
+    .catch((error: unknown) => {
+      if (error instanceof ResourceNotFoundException) return undefined;
+      throw error;
+    });
+async function expectAllRight() {
+  for (const { room_id, times } of Object.values(rooms))
+    for (const moment of ['start', 'end']) {
+      const found = await find(room_id, moment);
+      const time = times[moment];
+      if (time === undefined) expect(found, moment).toBeUndefined();
+      else
+        expect(found).toMatchObject({
+          ScheduleExpression: `at(${new Date(Math.ceil(Date.parse(time) / 1_000) * 1_000).toISOString().slice(0, 19)})`,
+          Target: {
+            Arn: settings.functionArn,
+            RoleArn: settings.roleArn,
+            Input: JSON.stringify({ room_id, moment, time }),
+          },
+        });
+    }
+}
+
+test('without --apply, says what is missing and writes nothing', async () => {
+  expect(await run()).toMatchObject({ rooms: 3, current: 0, missing: names.length, outdated: 0, finished: true });
+  expect(writes).toEqual([]);
+});
+
+test('with --apply, makes a schedule for each start and end to come; once more, it changes nothing', async () => {
+  expect(await run({ apply: true })).toMatchObject({ rooms: 3, missing: names.length, failed: 0, finished: true });
+  await expectAllRight();
+  writes.length = 0;
+  expect(await run({ apply: true })).toMatchObject({ current: names.length, missing: 0, outdated: 0 });
+  expect(writes).toEqual([]);
+});
+
+test('repairs schedules that invoke a function that is gone', async () => {
+  await run({ apply: true });
+  const room = await get<RoomItem>(roomKey(rooms.booked.room_id));
+  if (!room) throw new Error('It was created.');
+  await keepInStep(room, new Date().toISOString(), undefined, dead, place.scheduler);
+  expect(await run()).toMatchObject({ outdated: 2, current: names.length - 2 });
+  expect(await run({ apply: true })).toMatchObject({ outdated: 2 });
+  await expectAllRight();
+});
+
+test('a room whose end moves meanwhile gets the schedule of its new end', async () => {
+  const { room_id, admin } = await newRoom({ body: { end_time: inFuture(HOUR) } });
+  const end_time = inFuture(3 * HOUR);
+  let moved = false;
+  onRequest = async ({ method, name }) => {
+    if (moved || method !== 'POST' || name !== `${room_id}-end`) return;
+    moved = true;
+    await data('changeRoom', { as: admin, params: { room_id }, body: { end_time } });
+  };
+  await run({ apply: true });
+  expect(moved).toBe(true);
+  expect((await find(room_id, 'end'))?.Target?.Input).toBe(JSON.stringify({ room_id, moment: 'end', time: end_time }));
+  await data('endRoom', { as: admin, params: { room_id } });
+});
+
+describe('a run that does not get to the end', () => {
+  /** Enough messages' worth of bytes that the table has several pages. */
+  beforeAll(async () => {
+    const as = newUser();
+    const { room_id } = await data('createRoom', { as, body: { name: 'large' } });
+    const { writeItems } = await import('../support/fill.ts');
+    const text = 'x'.repeat(300_000);
+    await writeItems(Array.from({ length: 12 }, () => ({ PK: `CHAT#${room_id}`, SK: randomUUID(), text })));
+  });
+
+  test('as it is interrupted, goes on from its cursor', async () => {
+    const controller = new AbortController();
+    const first = await run({ signal: controller.signal, onProgress: () => controller.abort() });
+    expect(first).toMatchObject({ finished: false, cursor: expect.any(String) });
+    const second = await run({ from: first.cursor });
+    expect(second.finished).toBe(true);
+    const whole = await run();
+    expect(first.rooms + second.rooms).toBe(whole.rooms);
+    expect(first.items + second.items).toBe(whole.items);
+    expect(whole.rooms).toBe(3);
+  });
+
+  test('reads no faster than it may', async () => {
+    const progress: number[] = [];
+    const began = performance.now();
+    // A page is 128 units.
+    const { items } = await run({ readUnits: 500, onProgress: () => progress.push(performance.now() - began) });
+    expect(items).toBeGreaterThan(12);
+    expect(progress.length).toBeGreaterThan(3);
+    // The last page has no wait behind it; each of the others has 256 ms.
+    expect(progress.at(-1)).toBeGreaterThan((progress.length - 2) * 200);
+  });
+});
+
+test('a room whose schedules cannot be written is named, and the others are done', async () => {
+  const { room_id } = rooms.open;
+  onRequest = ({ name }) => {
+    if (name.startsWith(room_id)) throw new AwsError(500, 'InternalServerException', 'injected');
+  };
+  expect(await run({ apply: true })).toMatchObject({
+    rooms: 3,
+    failed: 1,
+    current: names.length - 1,
+    cursor: undefined,
+  });
+  expect(failures).toEqual([room_id]);
+});
+
+test('has no more rooms under way than it may, and ends where one after the other fails', async () => {
+  for (let n = 0; n < MAX_FAILURES + 5; n++) await newRoom({ body: { end_time: inFuture(HOUR) } });
+  await run({ concurrency: 2 });
+  // Two rooms, of which each has a start and an end at most.
+  expect(peak).toBeLessThanOrEqual(4);
+  onRequest = () => {
+    throw new AwsError(403, 'AccessDeniedException', 'injected');
+  };
+  expect(await run({ apply: true, concurrency: 1 })).toMatchObject({ failed: MAX_FAILURES, finished: false });
+});
+
+test('what is no cursor is refused', async () => {
+  await expect(run({ from: 'nonsense' })).rejects.toThrow('"nonsense" is no cursor of an earlier run.');
+});
