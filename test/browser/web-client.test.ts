@@ -255,6 +255,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     cut = true;
     for (const line of lines) await line.close();
     await shown(alice.page.getByRole('status').getByText('Connection lost. Reconnecting'));
+    await shown(alice.page.getByText('Participants (2)'));
     await say(alice, 'Into the void');
     await say(bob, 'Meanwhile');
     await shown(messages(bob, 'Meanwhile').filter({ hasText: 'Sent' }));
@@ -316,6 +317,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     // By itself: nothing has to be clicked.
     await say(bob, 'Here again');
     await shown(messages(alice, 'Here again'));
+    await shown(bob.page.locator('.notice').getByText('You were added.'));
     expect((await clientOf('bob').getRoom(room_id)).is_admin).toBe(false);
   });
 

@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { RoomsPane } from './list/rooms-pane.tsx';
 import { RoomView } from './room/room-view.tsx';
+import { useConnectionLost } from './session/connection-lost.ts';
 import { useSession } from './session/user-session.ts';
 import { useStore } from './store.ts';
 import { CloseIcon } from './ui/icons.tsx';
@@ -47,20 +48,9 @@ export function Workspace({ onSignOut }: { onSignOut: () => void }) {
   );
 }
 
-/** Shorter losses, as when the access token is renewed, are not shown, in milliseconds. */
-const SHOWN_AFTER_MS = 700;
-
 function ConnectionBanner() {
-  const { online, retryNow } = useSession();
-  const state = useStore(online);
-  const [late, setLate] = useState(false);
-  const lost = state === 'reconnecting' || state === 'failed' || state === 'closed';
-  useEffect(() => {
-    if (!lost) return setLate(false);
-    const timer = setTimeout(() => setLate(true), SHOWN_AFTER_MS);
-    return () => clearTimeout(timer);
-  }, [lost]);
-  const shown = lost && late;
+  const { retryNow } = useSession();
+  const shown = useConnectionLost();
   return (
     <div class={shown ? 'banner' : ''}>
       <p role="status">

@@ -13,18 +13,19 @@ export function People({
   room,
   people,
   standing,
+  knowsPresence,
   onClose,
 }: {
   room: MyRoom;
   people: readonly ListedParticipant[];
   standing: Standing;
+  /** False where nothing can be said about who is online. */
+  knowsPresence: boolean;
   onClose: () => void;
 }) {
   const [inviting, setInviting] = useState(false);
   const [removing, setRemoving] = useState<ListedParticipant>();
   const mayChange = room.is_admin && room.status !== 'ended' && standing.is !== 'removed';
-  // Presence is known while the user is in the room. In rooms that are booked, ended or left, nobody is present.
-  const isLive = standing.is === 'joined';
   const online = people.filter((person) => person.online);
   const offline = people.filter((person) => !person.online);
   // One list: who comes or goes moves in it, and a menu that is open for them stays so.
@@ -42,7 +43,7 @@ export function People({
               key={`id-${person.participant_id}`}
               room={room}
               person={person}
-              isOnline={isLive && person.online}
+              isOnline={knowsPresence && person.online}
               mayChange={mayChange}
               onRemove={() => setRemoving(person)}
             />
@@ -63,7 +64,9 @@ export function People({
         </button>
       </header>
       <About room={room} />
-      <ul>{isLive ? [...group('Online', online), ...group('Offline', offline)] : group('Participants', people)}</ul>
+      <ul>
+        {knowsPresence ? [...group('Online', online), ...group('Offline', offline)] : group('Participants', people)}
+      </ul>
       {inviting && <InviteDialog room={room} people={people} onClose={() => setInviting(false)} />}
       {removing && <RemoveDialog room={room} person={removing} onClose={() => setRemoving(undefined)} />}
     </aside>

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useConnectionLost } from '../session/connection-lost.ts';
 import { useSession } from '../session/user-session.ts';
 import { useStore } from '../store.ts';
 import { Blank, Spinner } from '../ui/small.tsx';
@@ -41,6 +42,9 @@ function OpenRoom({ session }: { session: RoomSession }) {
   const composer = useRef<ComposerHandle | null>(null);
   const peopleButton = useRef<HTMLButtonElement | null>(null);
   const { standing, room, people = [] } = state;
+  // Presence is known while the user is in the room and connected. In rooms that are booked, ended or left, nobody is present.
+  const lost = useConnectionLost();
+  const knowsPresence = standing.is === 'joined' && !lost;
   const hidePeople = (): void => {
     setShowPeople(false);
     peopleButton.current?.focus();
@@ -102,7 +106,7 @@ function OpenRoom({ session }: { session: RoomSession }) {
       <RoomHeader
         room={room}
         standing={standing}
-        onlineCount={standing.is === 'joined' ? people.filter((person) => person.online).length : undefined}
+        onlineCount={knowsPresence ? people.filter((person) => person.online).length : undefined}
         peopleCount={people.length}
         peopleShown={showPeople}
         peopleButton={peopleButton}
@@ -113,7 +117,7 @@ function OpenRoom({ session }: { session: RoomSession }) {
           <Chat session={session} state={state} />
           <Composer handle={composer} session={session} state={state} listed={listed !== undefined} />
         </DropTarget>
-        <People room={room} people={people} standing={standing} onClose={hidePeople} />
+        <People room={room} people={people} standing={standing} knowsPresence={knowsPresence} onClose={hidePeople} />
       </div>
       <Announcer session={session} state={state} />
     </div>

@@ -189,6 +189,7 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
   const fail = (error: unknown): void => stand({ is: 'failed', why: sayError(error) });
 
   async function enter(): Promise<void> {
+    const wasOut = store.get().standing.is === 'removed';
     stand({ is: 'joining' });
     try {
       const room = await client.getRoom(roomId);
@@ -205,6 +206,7 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
       }
       await readPeople();
       stand({ is: room.status === 'started' ? 'joined' : room.status });
+      if (wasOut) update((state) => change.withNotices(state, [['You were added.']], new Date().toISOString()));
       if (room.status === 'started') sendWaiting();
     } catch (error) {
       if (leaving.signal.aborted) return;

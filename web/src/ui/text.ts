@@ -67,7 +67,7 @@ export function userIdsProblem(ids: readonly string[]): string | undefined {
   const wrong = ids.find((id) => !USER_ID.test(id));
   if (wrong !== undefined && wrong.length > 128) return 'User IDs have at most 128 characters.';
   if (wrong !== undefined)
-    return `“${wrong}” is not a user ID. User IDs may contain only letters, digits and . _ : @ | -`;
+    return `“${wrong}” is not a user ID. Use letters, digits and the characters . _ : @ | - only.`;
   if (ids.length > MAX_PARTICIPANTS_PER_CALL)
     return `Add at most ${MAX_PARTICIPANTS_PER_CALL} users at a time; these are ${ids.length}.`;
   return undefined;
