@@ -39,9 +39,9 @@ const RUNS: Readonly<Record<Benchmark, Readonly<Record<Mode, readonly string[]>>
   warm: { quick: ['--quick'], default: ['--rounds', '120'], full: ['--rounds', '1000'] },
   cost: { quick: ['--quick'], default: [], full: ['--messages', '1000000'] },
   fanout: {
-    quick: ['--sizes', '10,100', '--bounds', '100', '--rounds', '3'],
-    default: ['--sizes', '10,100,500,1000,10000', '--bounds', '100', '--rounds', '3'],
-    full: ['--sizes', '10,100,500,1000,5000,10000', '--bounds', '25,50,100,200', '--rounds', '9'],
+    quick: ['--sizes', '10,100', '--rounds', '3'],
+    default: ['--sizes', '10,100,500,1000,10000', '--rounds', '3'],
+    full: ['--sizes', '10,100,500,1000,5000,10000', '--rounds', '9'],
   },
   throughput: { quick: ['--quick'], default: [], full: ['--seconds', '60'] },
   price: { quick: [], default: [], full: [] },

@@ -1,17 +1,19 @@
 import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { resolve } from 'node:path';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { monotonicFactory } from 'ulid';
 import * as v from 'valibot';
 import type { RoomEvent } from '../core/contract/realtime.ts';
-import { sliceSize } from '../core/realtime/slices.ts';
-import { parseCommandLine } from '../local/command-line.ts';
+import { parseCommandLine, UsageError } from '../local/command-line.ts';
 import { createTable, startDynamoDb } from '../local/dynamodb.ts';
 import { dataTemplate } from '../test/support/data-template.ts';
 import { main, number, numbers, say } from './common/command.ts';
 import { ascending, median, quantile, rounded } from './common/numbers.ts';
 import { textTable } from './common/table.ts';
 import { environment, TABLE } from './common/world.ts';
+import { type Batch, type BatchLine, measureBatches } from './fanout/batches.ts';
+import { LAMBDA_PROCESSORS } from './fanout/cpu-quota.ts';
 import { type Ended, type Invocations, startInvocations } from './fanout/invocations.ts';
 import { message, start } from './fanout/processes.ts';
 
@@ -24,26 +26,26 @@ and to the last. Real WebSockets, the local stack's gateway, the real SDK client
 Local; gateway, receivers and each invocation are a process each. Milliseconds, medians of all
 rounds.
 
-A room that is large enough is measured twice: told by one invocation, and in slices by several. On
-one machine they share its processors, which they would not on AWS. So there is also what the
-busiest of them took: milliseconds of a processor, and the most memory it had, in MB.
+A large room is delivered to by several invocations. On one machine they share its processors, which
+they would not on AWS. So there is also what the busiest of them took: milliseconds of a processor,
+and the most memory it had, in MB.
 
   --sizes <a,b>    connections in the room (default: 10,100,500,1000); growth is told against the
                    first
-  --bounds <a,b>   connections that one invocation posts to at the same time (default:
-                   25,50,100,200); those in slices are posted to as they are on AWS
   --rooms <n>      rooms that the connections are spread over, and that all get a message at the
                    same time (default: 1)
   --latency <ms>   what the gateway waits before it takes a post, in place of the network and
                    API Gateway (default: 15)
   --rounds <n>     messages for each line, after one that does not count (default: 7)
+  --batches <a,b>  measures batches of the stream instead, as <rooms>x<connections>: the deployed
+                   bundle with the CPU quota it has on Lambda, its own limits, TLS, 20 ms a post
+  --bundle <file>  another bundle of deliver-messages, to compare with
   --json           print JSON in place of the table
   --help           print this text
 `;
 
 interface Settings {
   readonly sizes: readonly number[];
-  readonly bounds: readonly number[];
   readonly rooms: number;
   readonly latency: number;
   readonly rounds: number;
@@ -51,8 +53,6 @@ interface Settings {
 
 interface Line {
   readonly connections: number;
-  /** Connections that an invocation posts to at the same time. */
-  readonly bound: number;
   readonly invocations: number;
   /** Milliseconds, as are the next three. */
   readonly first: number;
@@ -97,10 +97,7 @@ interface Parts {
 
 async function measureSize(size: number, settings: Settings, { gateway, url, invocations }: Parts): Promise<Line[]> {
   // Loaded only now: the clients read their endpoints from the environment.
-  const [{ haveJoined }, { CONNECTIONS_AT_ONCE }] = await Promise.all([
-    import('../test/support/fill.ts'),
-    import('../core/realtime/deliver.ts'),
-  ]);
+  const { haveJoined } = await import('../test/support/fill.ts');
   const ids: string[] = [];
   const collect = (data: unknown) => {
     if (v.is(v.object({ connection_id: v.string() }), data)) ids.push(data.connection_id);
@@ -118,12 +115,9 @@ async function measureSize(size: number, settings: Settings, { gateway, url, inv
         ids.filter((_, m) => m % rooms.length === n),
       );
 
-    const lines: Line[] = [];
-    for (const bound of settings.bounds) lines.push(await line(bound, true));
-    if (size / rooms.length >= 2 * sliceSize(1)) lines.push(await line(CONNECTIONS_AT_ONCE, false));
-    return lines;
+    return [await line()];
 
-    async function line(bound: number, alone: boolean): Promise<Line> {
+    async function line(): Promise<Line> {
       const all: { times: number[]; took: Ended[] }[] = [];
       for (let round = 0; round <= settings.rounds; round++) {
         const received = message(listeners, v.object({ times: v.array(v.number()) }));
@@ -132,19 +126,17 @@ async function measureSize(size: number, settings: Settings, { gateway, url, inv
         const told = await invocations.run({
           kind: 'broadcast',
           events: rooms.map(chatMessage),
-          options: { atOnce: bound, alone },
         });
         const { sent } = v.parse(v.object({ sent: v.number() }), told.result);
         if (sent < size) throw new Error(`${size - sent} of ${size} did not take a message.`);
         const times = ascending((await received).times.map((time) => time - told.begin));
-        const took = [told, ...invocations.slices()];
+        const took = [told, ...invocations.fanOuts()];
         // The first warms up: processes, sockets to the gateway, compiled code.
         if (round > 0) all.push({ times, took });
       }
       const over = (pick: (round: (typeof all)[number]) => number) => median(all.map(pick));
       return {
         connections: size,
-        bound,
         invocations: over(({ took }) => took.length),
         first: over(({ times }) => times[0] ?? 0),
         p50: over(({ times }) => quantile(times, 0.5)),
@@ -179,16 +171,15 @@ function chatMessage(room_id: string): RoomEvent {
   };
 }
 
-const HEAD = ['connections', 'bound', 'invocations', 'first', 'p50', 'p99', 'last', 'last, against the first size'];
+const HEAD = ['connections', 'invocations', 'first', 'p50', 'p99', 'last', 'last, against the first size'];
 const table = (lines: readonly Line[]): string =>
   textTable(
     [...HEAD, 'busiest: CPU', 'MB'],
     lines.map((line) => {
-      const { connections, bound, invocations, first, p50, p99, last, cpu, memory } = line;
-      const base = lines.find((each) => each.bound === bound)?.last ?? last;
+      const { connections, invocations, first, p50, p99, last, cpu, memory } = line;
+      const base = lines[0]?.last ?? last;
       return [
         connections,
-        bound,
         invocations,
         ...[first, p50, p99, last].map((ms) => rounded(ms)),
         `× ${(last / base).toFixed(1)}`,
@@ -198,15 +189,47 @@ const table = (lines: readonly Line[]): string =>
     }),
   );
 
+/** What a post takes in a batch, in milliseconds: the gateway's time to answer. */
+const BATCH_LATENCY_MS = 20;
+
+const batchesOf = (value: string): Batch[] =>
+  value.split(',').map((each) => {
+    const [, rooms, connections] = /^(\d{1,3})x(\d{1,4})$/.exec(each.trim()) ?? [];
+    // A batch of the stream has 100 records at most.
+    if (!rooms || !connections || Number(rooms) > 100)
+      throw new UsageError(
+        `--batches takes rooms x connections such as 100x30, with at most 100 rooms, not "${each}".`,
+      );
+    return { rooms: Number(rooms), connections: Number(connections) };
+  });
+
+const batchTable = (lines: readonly BatchLine[]): string =>
+  textTable(
+    ['rooms x connections', 'delivered', 'closed', 'marked', 'neither', 'twice', 'success', 'at once', 'ms', 'CPU, ms'],
+    lines.map(({ rooms, connections, delivered, closed, marked, lost, twice, ok, peak, ms, cpu }) => [
+      `${rooms} x ${connections}`,
+      `${((100 * delivered) / (rooms * connections)).toFixed(1)} %`,
+      closed,
+      marked,
+      lost,
+      twice,
+      ok ? 'yes' : 'no',
+      peak,
+      rounded(ms),
+      rounded(cpu),
+    ]),
+  );
+
 await main(async () => {
   const { values } = parseCommandLine(
     {
       options: {
         sizes: { type: 'string', default: '10,100,500,1000' },
-        bounds: { type: 'string', default: '25,50,100,200' },
         rooms: { type: 'string', default: '1' },
         latency: { type: 'string', default: '15' },
         rounds: { type: 'string', default: '7' },
+        batches: { type: 'string' },
+        bundle: { type: 'string' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -214,9 +237,17 @@ await main(async () => {
     `${SCRIPT} --help`,
   );
   if (values.help) return HELP;
+  if (values.batches !== undefined) {
+    const lines = await measureBatches({
+      batches: batchesOf(values.batches),
+      latency: BATCH_LATENCY_MS,
+      processors: LAMBDA_PROCESSORS,
+      ...(values.bundle !== undefined && { file: resolve(values.bundle) }),
+    });
+    return values.json ? JSON.stringify(lines, null, 2) : batchTable(lines);
+  }
   const lines = await measure({
     sizes: numbers('sizes', values.sizes, 1, 10_000),
-    bounds: numbers('bounds', values.bounds, 1, 1_000),
     rooms: number('rooms', values.rooms, 1, 10_000),
     latency: number('latency', values.latency, 0, 1_000),
     rounds: number('rounds', values.rounds, 1, 1_000),

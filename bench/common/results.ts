@@ -34,7 +34,6 @@ const cost = v.object({
 });
 const fanout = v.object({
   connections: v.number(),
-  bound: v.number(),
   invocations: v.number(),
   first: v.number(),
   p50: v.number(),

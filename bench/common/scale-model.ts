@@ -1,4 +1,4 @@
-import { INVOCATIONS_AT_ONCE, sliceSize } from '../../core/realtime/slices.ts';
+import { batchSize, INVOCATIONS_AT_ONCE } from '../../core/realtime/batches.ts';
 import { unitsOf } from './budget.ts';
 import { ascending, quantile, sum } from './numbers.ts';
 import { randomFrom } from './random.ts';
@@ -95,7 +95,7 @@ const INVOKE_SECONDS = 0.02;
 
 /** How the connections of a room are shared out where each is sent `frames` (core/realtime/broadcast.ts). */
 export function shares(participants: number, frames: number): { slice: number; handedOn: number; own: number } {
-  const slice = sliceSize(frames);
+  const slice = batchSize(frames);
   const handedOn = Math.max(0, Math.floor(participants / slice) - 1);
   return { slice, handedOn, own: participants - handedOn * slice };
 }

@@ -44,15 +44,13 @@ const starts = (found: Results, kind: 'reference' | 'step'): Cell[][] =>
 const START_HEAD = ['variant', 'KB', 'load, ms', 'first invoke, ms', 'CPU, ms', 'CPU ratio'];
 
 const fanout = (found: Results): Cell[][] =>
-  found.fanout.map(({ connections, bound, invocations, first, p50, p99, last, cpu, memory }) => [
+  found.fanout.map(({ connections, invocations, first, p50, p99, last, cpu, memory }) => [
     connections,
-    bound,
     invocations,
     ...[first, p50, p99, last, cpu, memory].map((value) => rounded(value)),
   ]);
 const FANOUT_HEAD = [
   'connections',
-  'bound',
   'invocations',
   'first, ms',
   'p50',

@@ -1,9 +1,7 @@
 import type { RoomEvent } from '../../core/contract/realtime.ts';
-import { type BroadcastOptions, broadcast } from '../../core/realtime/broadcast.ts';
-import { type Slice, workOn } from '../../core/realtime/deliver.ts';
-import { gateway } from '../../core/realtime/gateway.ts';
-import { dynamodb } from '../../core/store/client.ts';
-import { patient } from '../../test/support/patient.ts';
+import { broadcast } from '../../core/realtime/broadcast.ts';
+import { deadlineIn } from '../../core/realtime/deadline.ts';
+import { type Batch, deliverBatch } from '../../core/realtime/deliver.ts';
 
 /*
  * An execution environment, in a process of its own: does what it is told, as deliver-messages or fan-out would, and says what that
@@ -12,15 +10,16 @@ import { patient } from '../../test/support/patient.ts';
 
 export type Job =
   /** Each event is sent to its room, all at the same time, as with a batch of the stream. */
-  | { readonly kind: 'broadcast'; readonly events: readonly RoomEvent[]; readonly options: BroadcastOptions }
-  | { readonly kind: 'slice'; readonly slice: Slice };
+  | { readonly kind: 'broadcast'; readonly events: readonly RoomEvent[] }
+  | { readonly kind: 'batch'; readonly batch: Batch };
 
-// A machine that does all of this by itself, and other things too, is slower than AWS: no connection is to be given up for that.
-for (const client of [gateway(), dynamodb]) patient(client);
+/** What stream readers have of their 60 s. */
+const DEADLINE_MS = 50_000;
 
 async function work(job: Job): Promise<object> {
-  if (job.kind === 'slice') return workOn(job.slice);
-  const counts = await Promise.all(job.events.map((event) => broadcast(event.room_id, [event], job.options)));
+  const deadline = deadlineIn(DEADLINE_MS);
+  if (job.kind === 'batch') return deliverBatch(job.batch, deadline);
+  const counts = await Promise.all(job.events.map((event) => broadcast(event.room_id, [event], deadline)));
   return { sent: counts.reduce((sum, { sent }) => sum + sent, 0) };
 }
 

@@ -12,7 +12,7 @@ import type { Job } from './invocation.ts';
 import { message } from './processes.ts';
 
 /*
- * Invocations, each in a process of its own: that of the function that delivers, and those that it hands slices to.
+ * Invocations, each in a process of its own: that of the function that delivers, and those of the fan-out function.
  */
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -27,8 +27,8 @@ export interface Invocations {
   readonly environment: Readonly<Record<string, string>>;
   /** Has a new environment work, or one that has nothing to do. */
   run(job: Job): Promise<Ended>;
-  /** What those took that slices were handed to since this was last asked. */
-  slices(): Ended[];
+  /** What the fan-out invocations took since this was last asked. */
+  fanOuts(): Ended[];
   close(): Promise<void>;
 }
 
@@ -42,7 +42,7 @@ export async function startInvocations(): Promise<Invocations> {
 
   const all: ChildProcess[] = [];
   const idle: ChildProcess[] = [];
-  const slices: Ended[] = [];
+  const fanOuts: Ended[] = [];
   async function run(job: Job): Promise<Ended> {
     const child = idle.pop() ?? fork(join(outdir, 'index.js'), { execArgv: ['--max-old-space-size=1024'] });
     if (!all.includes(child)) all.push(child);
@@ -65,8 +65,8 @@ export async function startInvocations(): Promise<Invocations> {
       logGroup: 'fan-out',
     },
     async invoke(event: string) {
-      const took = await run({ kind: 'slice', slice: JSON.parse(event) });
-      slices.push(took);
+      const took = await run({ kind: 'batch', batch: JSON.parse(event) });
+      fanOuts.push(took);
       return { ok: true, payload: JSON.stringify(took.result) };
     },
     close: async () => {},
@@ -79,7 +79,7 @@ export async function startInvocations(): Promise<Invocations> {
   return {
     environment: { AWS_ENDPOINT_URL_LAMBDA: server.url, FAN_OUT_FUNCTION_ARN: ARN },
     run,
-    slices: () => slices.splice(0),
+    fanOuts: () => fanOuts.splice(0),
     async close() {
       for (const child of all) child.disconnect();
       await server.close();

@@ -1,0 +1,24 @@
+import { createRequire } from 'node:module';
+
+/*
+ * An execution environment of deliver-messages, in a process of its own: the bundle as it is deployed, called as Lambda calls it.
+ * Its argument is the file of the bundle. Ends, as Lambda has it, when the time of an invocation is up.
+ */
+
+type Handler = (event: unknown, context: { getRemainingTimeInMillis(): number }) => Promise<unknown>;
+const { handler }: { handler: Handler } = createRequire(import.meta.url)(process.argv[2] ?? '');
+
+process.on('message', async ({ event, timeoutMs }: { event: unknown; timeoutMs: number }) => {
+  const begin = performance.now();
+  const cpu = process.cpuUsage();
+  const timer = setTimeout(() => {
+    process.send?.({ result: 'timed out', ms: timeoutMs, cpu: 0 });
+    process.exit();
+  }, timeoutMs);
+  const result = await handler(event, { getRemainingTimeInMillis: () => timeoutMs - (performance.now() - begin) });
+  clearTimeout(timer);
+  const { user, system } = process.cpuUsage(cpu);
+  process.send?.({ result, ms: performance.now() - begin, cpu: (user + system) / 1_000 });
+});
+process.once('disconnect', () => process.exit());
+process.send?.({ ready: true });

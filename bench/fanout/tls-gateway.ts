@@ -1,0 +1,61 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/*
+ * The connection management endpoint of a WebSocket API behind TLS, in a process of its own. Every connection exists, takes what is
+ * posted, and can be closed. Its argument is how long it takes to answer, in milliseconds. Says where it is and with which
+ * certificate; when it is asked, says what the connections have had since it was last asked.
+ */
+
+const latency = Number(process.argv[2]);
+
+/** A key and a certificate for 127.0.0.1. Both are gone when this process ends. */
+function certificate(): { key: string; cert: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'rooms-bench-'));
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
+  try {
+    const args = ['req', '-x509', ...ec, '-nodes', '-days', '1', ...subject, '-keyout', key, '-out', cert];
+    execFileSync('openssl', args, { stdio: 'ignore' });
+    return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** What each connection has been posted. */
+const posts = new Map<string, number>();
+const closed = new Set<string>();
+let [under, peak] = [0, 0];
+
+const { key, cert } = certificate();
+const server = createServer({ key, cert, keepAlive: true }, (request, response) => {
+  const id = decodeURIComponent(/\/@connections\/([^/?]+)/.exec(request.url ?? '')?.[1] ?? '');
+  peak = Math.max(peak, ++under);
+  response.once('close', () => under--);
+  request.resume().once('end', () =>
+    setTimeout(() => {
+      // The caller has not waited for it.
+      if (response.destroyed) return;
+      if (request.method === 'DELETE') closed.add(id);
+      else posts.set(id, (posts.get(id) ?? 0) + 1);
+      response.writeHead(request.method === 'DELETE' ? 204 : 200).end();
+    }, latency),
+  );
+});
+server.keepAliveTimeout = 65_000;
+server.listen(0, '127.0.0.1', 2_048, () => {
+  process.send?.({ url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`, cert });
+});
+process.on('message', () => {
+  process.send?.({ posts: [...posts], closed: [...closed], peak });
+  posts.clear();
+  closed.clear();
+  peak = 0;
+});
+process.once('disconnect', () => process.exit());
