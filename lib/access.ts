@@ -2,8 +2,10 @@ import type { Access } from '../core/contract/route.ts';
 
 /** To take connections out of a room that are gone. */
 const dropping = { UpdateItem: ['ROOM'], DeleteItem: ['ROOM'] } as const;
+/** To mark those that cannot be closed besides. */
+const disconnecting = { ...dropping, PutItem: ['ROOM'] } as const;
 /** To find the connections of a room besides. */
-const broadcasting = { ...dropping, Query: ['ROOM'] } as const;
+const broadcasting = { ...disconnecting, Query: ['ROOM'] } as const;
 
 /** What functions may do with the table that are no row of the contract, by the name of their entry. */
 export const accessOfOthers = {
@@ -12,7 +14,7 @@ export const accessOfOthers = {
   disconnect: { table: dropping, index: ['CONNECTION'] },
   'deliver-messages': { table: broadcasting },
   'room-changes': { table: { ...broadcasting, BatchGetItem: ['ROOM'], GetItem: ['ROOM'] } },
-  'fan-out': { table: dropping },
-  presence: { table: { UpdateItem: ['ROOM'] } },
+  'fan-out': { table: disconnecting },
+  presence: { table: { ...dropping, Query: ['ROOM'] } },
   announce: { table: { ...broadcasting, GetItem: ['ROOM'] } },
 } as const satisfies Record<string, Access>;

@@ -1,7 +1,7 @@
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import { EventBus } from 'aws-cdk-lib/aws-events';
 import type { Construct } from 'constructs';
-import { CONNECTION, MESSAGE, PARTICIPANT, ROOM } from '../core/store/keys.ts';
+import { CONNECTION, DISCONNECTING, MESSAGE, PARTICIPANT, ROOM } from '../core/store/keys.ts';
 import { accessOfOthers } from './access.ts';
 import { folderOf } from './bundle.ts';
 import { Announcements } from './constructs/announcements.ts';
@@ -30,7 +30,7 @@ export class RealtimeStack extends Stack {
     super(scope, id, props);
     const parts: RealtimeProps = { environment, data, bundles };
     const sockets = new SocketApi(this, 'Sockets', parts);
-    const presence = new Presence(this, 'Presence', parts);
+    const presence = new Presence(this, 'Presence', { ...parts, sockets });
     // Without an archive: that would cost for every event, and what has happened can be read from the API.
     const bus = new EventBus(this, 'Bus', {
       eventBusName: `rooms-${environment.name}`,
@@ -67,6 +67,8 @@ export class RealtimeStack extends Stack {
       data,
       filters: [
         { dynamodb: { Keys: { SK: { S: [ROOM, { prefix: PARTICIPANT }] } } } },
+        // Connections that could not be closed.
+        { eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: DISCONNECTING }] } } } },
         // Connections that have expired. Those that go in other ways have been dealt with by whoever deleted them.
         {
           eventName: ['REMOVE'],

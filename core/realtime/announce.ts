@@ -7,6 +7,7 @@ import { roomKey } from '../store/keys.ts';
 import { get } from '../store/read.ts';
 import { broadcast, closeRoom } from './broadcast.ts';
 import { publish } from './bus.ts';
+import type { Deadline } from './deadline.ts';
 import { countRooms } from './rooms.ts';
 import type { Announcement } from './schedule.ts';
 
@@ -25,7 +26,7 @@ const TIMER_MS = 10;
  *
  * @throws when it fires more than five seconds early, so that Lambda invokes the function again later
  */
-export async function announce({ room_id, moment, time }: Announcement): Promise<void> {
+export async function announce({ room_id, moment, time }: Announcement, deadline: Deadline): Promise<void> {
   const early = Date.parse(time) - Date.now();
   if (early > 0 && early <= MAX_LAG_MS) await pause(early + TIMER_MS);
 
@@ -47,8 +48,8 @@ export async function announce({ room_id, moment, time }: Announcement): Promise
     sent_at: now,
   };
   const onSockets = async () => {
-    await broadcast(room_id, [event]);
-    if (moment === 'end') await closeRoom(room_id);
+    await broadcast(room_id, [event], deadline);
+    if (moment === 'end') await closeRoom(room_id, deadline);
   };
   await inOrder([onSockets(), publish([event])]);
   countRooms([event]);

@@ -1,92 +1,85 @@
 import type { RoomEvent } from '../contract/realtime.ts';
 import { count } from '../metrics/emf.ts';
-import { connectionsOf, type Recipient } from '../store/connections.ts';
+import { connectionsOf } from '../store/connections.ts';
+import { inOrder } from '../store/in-order.ts';
+import { batchesOf, batchSize } from './batches.ts';
+import type { Deadline } from './deadline.ts';
 import {
   add,
-  CONNECTIONS_AT_ONCE,
+  type Batch,
   type Counts,
-  giveUpAll,
+  deliverBatch,
+  disconnectAll,
+  disconnectMarked,
   noCounts,
-  type Slice,
+  onTable,
+  roomPool,
   type Task,
-  workOn,
 } from './deliver.ts';
-import { handOn } from './hand-on.ts';
-import { pool } from './pool.ts';
-import { sliceSize, slicesOf } from './slices.ts';
+import { invokeFanOut } from './fan-out-invoke.ts';
 
 export interface Broadcast extends Counts {
-  /** Slices of the connections that other invocations have worked on. */
-  slices: number;
-}
-
-/** For benchmarks. */
-export interface BroadcastOptions {
-  /** Connections that are posted to at the same time. */
-  readonly atOnce?: number;
-  /** Whether this invocation does it all. */
-  readonly alone?: boolean;
+  /** Batches of the connections that other invocations have delivered. */
+  batches: number;
 }
 
 /**
- * Does something to every connection of a room. The first slice of them is done here while the others are read; so is what does
- * not fill a slice, so that a room that is not large takes no other invocation. Each further slice is handed to one of its
- * own, and all are waited for: what comes next for the room finds nobody who has not had this. Its order is that of storage, then,
- * for every connection, whoever posted to it.
+ * Carries out a task for every connection of a room, and disconnects the connections that are marked.
  *
- * A slice that nobody else would begin is done here. One that may have been begun, and came to no end, is given up: who knows
- * what its clients have had? To send all of it again, in this invocation or by having the batch tried again, would be to send
- * it to everybody twice, for a failure that concerns a few.
+ * Rooms below two batches are handled in this invocation. In larger ones, the first batch and the rest that does not fill one are
+ * handled here, and each other batch in a `fan-out` invocation of its own. The function returns when all have finished, which
+ * preserves the order of messages for every connection, whichever invocation posts to it.
  *
- * Fails only where the connections cannot be read, after what has been started has ended.
+ * A batch that no invocation has started is handled here. The connections of one that may have started, and did not end, are
+ * disconnected: to send all of it again would be to send it twice. So are those for which the time does not suffice.
+ * See docs/decisions/0001-one-pool-and-marked-connections.md.
+ *
+ * @throws if the connections cannot be read, before anything has been sent, or if some that may be open cannot be marked.
  */
-async function spread(
-  room_id: string,
-  task: Task,
-  { atOnce = CONNECTIONS_AT_ONCE, alone = false }: BroadcastOptions = {},
-): Promise<Broadcast> {
-  const counts: Broadcast = { ...noCounts(), slices: 0 };
-  const run = pool(atOnce);
-  const size = sliceSize(task.kind === 'tell' ? task.events.length : 1);
+async function fanOut(room_id: string, task: Task, deadline: Deadline): Promise<Broadcast> {
+  const counts: Broadcast = { ...noCounts(), batches: 0 };
+  const run = roomPool();
+  const size = batchSize(task.kind === 'send' ? task.events.length : 1);
+  const { live, disconnecting } = await onTable(() => connectionsOf(room_id));
 
-  async function byAnother(slice: Slice): Promise<Counts> {
-    const outcome = await handOn(slice);
-    if (outcome === 'refused') return workOn(slice, run);
-    if (outcome === 'lost') return giveUpAll(slice, run);
-    counts.slices++;
-    return outcome;
+  async function byInvocation(batch: Batch): Promise<Counts> {
+    const outcome = await invokeFanOut(batch, deadline);
+    if (outcome === 'refused') return deliverBatch(batch, deadline, run);
+    if (outcome !== 'lost') {
+      counts.batches++;
+      return outcome;
+    }
+    const marked = await disconnectAll(room_id, batch.recipients, deadline, { run });
+    return { ...noCounts(), failed: batch.recipients.length, marked };
   }
 
-  const started: Promise<void>[] = [];
-  const start = (recipients: readonly Recipient[]) => {
-    const slice: Slice = { room_id, recipients, task };
-    const here = alone || started.length === 0 || recipients.length < size;
-    started.push((here ? workOn(slice, run) : byAnother(slice)).then((more) => add(counts, more)));
-  };
-  try {
-    for await (const recipients of slicesOf(connectionsOf(room_id), size)) start(recipients);
-  } finally {
-    await Promise.all(started);
-  }
+  const work = batchesOf(live, size).map(async (recipients, n) => {
+    const batch: Batch = { room_id, recipients, task };
+    const here = n === 0 || recipients.length < size;
+    add(counts, await (here ? deliverBatch(batch, deadline, run) : byInvocation(batch)));
+  });
+  await inOrder([...work, disconnectMarked(room_id, disconnecting, deadline, run)]);
   return counts;
 }
 
 /**
  * Sends events to every connection that has joined a room: to each in the given order, to all in parallel, within a bound.
  * A connection that is slow, gone, or whose token has expired costs the others nothing.
+ *
+ * @throws as `fanOut` does.
  */
-export async function broadcast(
-  room_id: string,
-  events: readonly RoomEvent[],
-  options?: BroadcastOptions,
-): Promise<Broadcast> {
-  if (events.length === 0) return { ...noCounts(), slices: 0 };
-  const counts = await spread(room_id, { kind: 'tell', events }, options);
+export async function broadcast(room_id: string, events: readonly RoomEvent[], deadline: Deadline): Promise<Broadcast> {
+  if (events.length === 0) return { ...noCounts(), batches: 0 };
+  const counts = await fanOut(room_id, { kind: 'send', events }, deadline);
   count('events', { ConnectionsGone: counts.gone, DeliveriesFailed: counts.failed });
   return counts;
 }
 
-/** Closes every connection that has joined a room. What is known of them goes when they disconnect. */
-export async function closeRoom(room_id: string): Promise<void> {
-  await spread(room_id, { kind: 'close' });
+/**
+ * Closes every connection that has joined a room. `$disconnect` removes what is stored of each.
+ *
+ * @throws as `fanOut` does.
+ */
+export async function closeRoom(room_id: string, deadline: Deadline): Promise<void> {
+  await fanOut(room_id, { kind: 'close' }, deadline);
 }

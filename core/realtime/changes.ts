@@ -30,6 +30,8 @@ export type Effect =
       readonly participant_id: string;
       readonly connection_id: string;
     }
+  /** Connections of the room could not be closed, and were marked: another attempt follows. */
+  | { readonly kind: 'disconnect' }
   /** A participant has lost the last connection: check after the grace period whether they have come back. */
   | {
       readonly kind: 'absence';
@@ -48,7 +50,9 @@ export type RoomChange =
   | { readonly of: 'room'; readonly change: Change<RoomItem> }
   | { readonly of: 'participant'; readonly participant_id: string; readonly change: Change<ParticipantItem> }
   /** The item of a connection, deleted by DynamoDB's time to live. */
-  | { readonly of: 'expired_connection'; readonly connection: ConnectionItem };
+  | { readonly of: 'expired_connection'; readonly connection: ConnectionItem }
+  /** A mark of connections that could not be closed, which has been stored. */
+  | { readonly of: 'mark' };
 
 /** What the table holds now of the items that changes are about. */
 export interface Present {
@@ -68,6 +72,7 @@ export function effectsOf(changes: readonly RoomChange[], present: Present, now:
     if (each.of === 'room') return roomChanged(each.change, present.room, now);
     if (each.of === 'participant')
       return participantChanged(each.change, present.participants.get(each.participant_id), now);
+    if (each.of === 'mark') return [{ kind: 'disconnect' as const }];
     return connectionExpired(each.connection, present.connections);
   });
   return [...new Map(effects.map((effect) => [JSON.stringify(effect), effect])).values()];

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { RoomEvent } from '../contract/realtime.ts';
 import type { Timestamp } from '../rules/time.ts';
 import { dropConnection } from '../store/connections.ts';
@@ -9,8 +8,9 @@ import { get } from '../store/read.ts';
 import { broadcast, closeRoom } from './broadcast.ts';
 import { publish } from './bus.ts';
 import type { Effect } from './changes.ts';
-import { close, post } from './gateway.ts';
-import { queueAbsenceCheck } from './presence.ts';
+import { type Deadline, wait } from './deadline.ts';
+import { disconnectAll } from './deliver.ts';
+import { queueAbsenceCheck, queueDisconnect } from './presence.ts';
 import { countRooms } from './rooms.ts';
 import { keepInStep, type Moment } from './schedule.ts';
 
@@ -25,14 +25,16 @@ export async function applyEffects(
   room: RoomItem | undefined,
   effects: readonly Effect[],
   now: Timestamp,
+  deadline: Deadline,
 ): Promise<void> {
   const events: RoomEvent[] = effects.flatMap((effect) => (effect.kind === 'event' ? [effect.event] : []));
   const moments = effects.flatMap((effect) => (effect.kind === 'schedule' ? [effect.moment] : []));
   await inOrder([
-    onSockets(room_id, events, effects, now),
+    onSockets(room_id, events, effects, now, deadline),
     publish(events),
     room && moments.length > 0 && syncSchedules(room, moments),
     ...effects.map((effect) => (effect.kind === 'absence' ? queueAbsenceCheck(effect) : undefined)),
+    effects.some(({ kind }) => kind === 'disconnect') ? queueDisconnect(room_id) : undefined,
   ]);
   countRooms(events);
 }
@@ -67,10 +69,11 @@ async function onSockets(
   events: readonly RoomEvent[],
   effects: readonly Effect[],
   now: Timestamp,
+  deadline: Deadline,
 ): Promise<void> {
   const closings = inOrder(effects.map((effect) => (effect.kind === 'close' ? farewell(effect) : undefined)));
   // A failure is thrown below, when all else has been done.
-  await Promise.race([closings.catch(() => undefined), sleep(FAREWELL_MS, undefined, { ref: false })]);
+  await Promise.race([closings.catch(() => undefined), wait(FAREWELL_MS, deadline.signal)]);
   await inOrder([
     toAll(),
     closings,
@@ -80,17 +83,13 @@ async function onSockets(
   ]);
 
   async function toAll(): Promise<void> {
-    await broadcast(room_id, events);
-    if (effects.some(({ kind }) => kind === 'close_room')) await closeRoom(room_id);
+    await broadcast(room_id, events, deadline);
+    if (effects.some(({ kind }) => kind === 'close_room')) await closeRoom(room_id, deadline);
   }
 
   async function farewell({ connections, participant_id, event }: Effect & { kind: 'close' }): Promise<void> {
-    await inOrder(
-      connections.map(async (connection_id) => {
-        if (event) await post(connection_id, JSON.stringify(event));
-        await inOrder([drop(participant_id, connection_id), close(connection_id)]);
-      }),
-    );
+    const recipients = connections.map((connection_id) => ({ connection_id, participant_id }));
+    await disconnectAll(room_id, recipients, deadline, { farewell: event });
   }
 
   function drop(user_id: string, connection_id: string): Promise<void> {

@@ -1,94 +1,129 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   ApiGatewayManagementApiClient,
   DeleteConnectionCommand,
-  GoneException,
   PostToConnectionCommand,
 } from '@aws-sdk/client-apigatewaymanagementapi';
 import { statusOf } from '../aws/status-of.ts';
 import { env } from '../env.ts';
 import { backoffMs } from '../store/backoff.ts';
+import { wait } from './deadline.ts';
+import { sharedPool } from './pool.ts';
 
 /*
  * The connection management endpoint of the WebSocket API: how a function reaches a client.
  */
 
 /**
- * A connection that has not taken a frame by then is given up, in milliseconds. It holds nobody up while others are posted
- * to, but the next batch waits for it, this once.
+ * Requests that a process has under way at the same time, over all rooms of a batch. The time-outs below run from the moment in
+ * which the SDK takes a request, so none may wait within the SDK: see docs/decisions/0001-one-pool-and-marked-connections.md.
  */
+export const REQUESTS_AT_ONCE = 200;
+/**
+ * As many as that at first, and one more for each that has ended: the first requests of a process open sockets and run code that is not
+ * compiled yet, about 10 ms of a processor each. 200 of them together would not be answered within the time-outs.
+ */
+const FIRST_REQUESTS_AT_ONCE = 25;
+
+/** A connection that has not taken a frame by then is disconnected, in milliseconds. */
 const POST_TIMEOUT_MS = 3_000;
 const CLOSE_TIMEOUT_MS = 1_000;
-const POST_ATTEMPTS = 4;
+const CONNECTION_TIMEOUT_MS = 1_000;
+const ATTEMPTS = 4;
 /**
- * Being throttled is no fault of the connection: all posts of an account share a quota, which a few large rooms can use up for a
- * second or two. These tries wait two seconds, as a rule.
+ * Being throttled says nothing about the connection: all posts of an account share a quota, which a few large rooms can use up for
+ * a second or two. The waits between these attempts add up to two seconds on average.
  */
 const THROTTLED_ATTEMPTS = 12;
-/** What the SDK's `requestTimeout` fails with; `connectionTimeout` and closed sockets have other codes, or none. */
+/** The code of the SDK's `requestTimeout`; `connectionTimeout` and closed sockets have other codes, or none. */
 const NO_ANSWER = 'ETIMEDOUT';
-/** Sockets to the gateway: more than are ever posted to at the same time, so that none waits for another. */
-const MAX_SOCKETS = 256;
 
 let client: ApiGatewayManagementApiClient | undefined;
 
-/** The one client of a process, made when it is first needed. */
-export const gateway = (): ApiGatewayManagementApiClient => {
+/** Returns the one client of a process, and makes it when it is first needed. */
+const gateway = (): ApiGatewayManagementApiClient => {
   client ??= new ApiGatewayManagementApiClient({
     endpoint: env('CALLBACK_URL'),
-    // We try again ourselves: the SDK would slow all connections down together when one is throttled.
+    // We retry ourselves: the SDK would slow all connections down together when one is throttled.
     maxAttempts: 1,
     requestHandler: {
-      connectionTimeout: 1_000,
+      connectionTimeout: CONNECTION_TIMEOUT_MS,
       requestTimeout: POST_TIMEOUT_MS,
+      // For an answer whose body breaks off.
+      socketTimeout: POST_TIMEOUT_MS,
       throwOnRequestTimeout: true,
-      httpAgent: { keepAlive: true, maxSockets: MAX_SOCKETS },
-      httpsAgent: { keepAlive: true, maxSockets: MAX_SOCKETS },
+      httpAgent: { keepAlive: true, maxSockets: REQUESTS_AT_ONCE },
+      httpsAgent: { keepAlive: true, maxSockets: REQUESTS_AT_ONCE },
     },
   });
   return client;
 };
 
-/** `gone`: there is no such connection any more. `failed`: it, or the gateway, did not take the frame in time. */
-export type Delivery = 'sent' | 'gone' | 'failed';
+/** The pool of all requests to the gateway, and of what follows from their answers. Each room has a group of its own in it. */
+export const requestPool = sharedPool(REQUESTS_AT_ONCE, FIRST_REQUESTS_AT_ONCE);
+
+/** `gone`: there is no such connection any more (410). `failed`: all attempts failed, or the time was up. */
+export type Outcome = 'done' | 'gone' | 'failed';
+
+const isTimeout = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === NO_ANSWER;
 
 /**
- * Whether another try may fare better. Without a status, it is the network that failed: where a function has been asleep, it
- * finds the sockets that it had to the gateway closed; where it has just started, making a hundred takes its time. But who
- * had the frame, and let us wait for an answer, gets no second chance to.
+ * Returns whether another attempt may succeed. Without a status, it is the network that failed: a function that has been frozen
+ * finds its sockets closed, and one that has just started needs a while to open a hundred.
  */
-function isPassing(error: unknown): boolean {
-  if (error instanceof Error && 'code' in error && error.code === NO_ANSWER) return false;
+function isTransient(error: unknown): boolean {
   const status = statusOf(error);
   return status === undefined || status === 429 || status >= 500;
 }
 
-/** Posts one frame, again where the gateway is throttled or failing. Never throws. */
-export async function post(connection_id: string, frame: string): Promise<Delivery> {
+/** Sends a request until it succeeds, cannot succeed, or `signal` aborts. Never throws. */
+async function attempt(
+  about: { readonly action: 'post' | 'close'; readonly connection_id: string },
+  request: () => Promise<unknown>,
+  mayRetry: (error: unknown) => boolean,
+  signal: AbortSignal,
+): Promise<Outcome> {
   for (let attempt = 1; ; attempt++) {
     try {
-      await gateway().send(new PostToConnectionCommand({ ConnectionId: connection_id, Data: Buffer.from(frame) }));
-      return 'sent';
+      await request();
+      return 'done';
     } catch (error) {
-      if (error instanceof GoneException) return 'gone';
-      const attempts = statusOf(error) === 429 ? THROTTLED_ATTEMPTS : POST_ATTEMPTS;
-      if (!isPassing(error) || attempt >= attempts) {
-        console.error({
-          action: 'post',
-          connection_id,
-          attempt,
-          error: error instanceof Error ? error.message : error,
-        });
+      const status = statusOf(error);
+      if (status === 410) return 'gone';
+      const attempts = status === 429 ? THROTTLED_ATTEMPTS : ATTEMPTS;
+      if (signal.aborted || !mayRetry(error) || attempt >= attempts) {
+        console.error({ ...about, attempt, error: error instanceof Error ? error.message : error });
         return 'failed';
       }
-      await sleep(backoffMs(attempt));
+      await wait(backoffMs(attempt), signal);
+      if (signal.aborted) return 'failed';
     }
   }
 }
 
-/** Closes a connection. Never throws: one that cannot be closed is gone, or will be when its token expires. */
-export async function close(connection_id: string): Promise<void> {
-  await gateway()
-    .send(new DeleteConnectionCommand({ ConnectionId: connection_id }), { requestTimeout: CLOSE_TIMEOUT_MS })
-    .catch(() => undefined);
-}
+/**
+ * Posts one frame. Retries while the gateway is throttled or failing, but not after a time-out: the connection may have had the
+ * frame. Never throws.
+ */
+export const postToConnection = (connection_id: string, frame: string, signal: AbortSignal): Promise<Outcome> =>
+  attempt(
+    { action: 'post', connection_id },
+    () =>
+      gateway().send(new PostToConnectionCommand({ ConnectionId: connection_id, Data: Buffer.from(frame) }), {
+        abortSignal: signal,
+      }),
+    (error) => isTransient(error) && !isTimeout(error),
+    signal,
+  );
+
+/** Closes a connection. Retries as a post does, and after time-outs too: closing twice is harmless. Never throws. */
+export const deleteConnection = (connection_id: string, signal: AbortSignal): Promise<Outcome> =>
+  attempt(
+    { action: 'close', connection_id },
+    () =>
+      gateway().send(new DeleteConnectionCommand({ ConnectionId: connection_id }), {
+        abortSignal: signal,
+        requestTimeout: CLOSE_TIMEOUT_MS,
+      }),
+    isTransient,
+    signal,
+  );

@@ -12,16 +12,31 @@ export interface Absence {
   readonly left_at: Timestamp;
 }
 
+/** Connections of a room could not be closed. A message on the queue without a `kind` is an absence. */
+export interface DisconnectRetry {
+  readonly kind: 'disconnect';
+  readonly room_id: string;
+}
+
+/** A throttled gateway has had time to recover by then, in seconds. */
+const DISCONNECT_DELAY_SECONDS = 5;
+
 let client: SQSClient | undefined;
 
-/** Queues a check, for when the grace period is over, whether the participant has come back. */
-export async function queueAbsenceCheck(absence: Absence): Promise<void> {
+async function queue(message: Absence | DisconnectRetry, DelaySeconds: number): Promise<void> {
   client ??= abortable(new SQSClient(CLIENT_OPTIONS));
   await client.send(
     new SendMessageCommand({
       QueueUrl: env('PRESENCE_QUEUE_URL'),
-      MessageBody: JSON.stringify(absence),
-      DelaySeconds: PRESENCE_GRACE_SECONDS,
+      MessageBody: JSON.stringify(message),
+      DelaySeconds,
     }),
   );
 }
+
+/** Queues a check, for when the grace period is over, whether the participant has come back. */
+export const queueAbsenceCheck = (absence: Absence): Promise<void> => queue(absence, PRESENCE_GRACE_SECONDS);
+
+/** Queues another attempt, a few seconds from now, to close the connections of a room that are marked. */
+export const queueDisconnect = (room_id: string): Promise<void> =>
+  queue({ kind: 'disconnect', room_id }, DISCONNECT_DELAY_SECONDS);

@@ -1,3 +1,4 @@
+import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { MyRoom } from '../contract/answers.ts';
 import { RoomsError } from '../contract/errors.ts';
 import {
@@ -9,13 +10,16 @@ import {
 } from '../contract/limits.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { liveMembership } from './access.ts';
+import { dynamodb, tableName } from './client.ts';
 import { inOrder } from './in-order.ts';
-import { type ConnectionItem, type ParticipantItem, toMyRoom } from './items.ts';
+import { type ConnectionItem, type DisconnectingItem, type ParticipantItem, toMyRoom } from './items.ts';
 import {
   CONNECTION,
   connectionKey,
   connectionPartition,
   connectionRoomKey,
+  DISCONNECTING,
+  disconnectingKey,
   framesKey,
   INDEX,
   type Key,
@@ -196,15 +200,69 @@ export async function markAbsent(room_id: string, participant_id: string, left_a
 /** What has to be known of a connection to send it something, or to disconnect it. */
 export type Recipient = Pick<ConnectionItem, 'connection_id' | 'participant_id' | 'token_expires_at'>;
 
-/** The connections that have joined a room, page by page: consistent, so that who has just joined misses nothing. */
-export const connectionsOf = (room_id: string): AsyncGenerator<Recipient[]> =>
-  queryAll<Recipient>({
+export interface RoomConnections {
+  /** The connections that events are sent to. */
+  readonly live: readonly Recipient[];
+  /** The connections that are to be closed, and to which nothing more is sent: see `markDisconnecting`. */
+  readonly disconnecting: readonly Recipient[];
+  /** The marks that `disconnecting` comes from. */
+  readonly marks: readonly string[];
+}
+
+/**
+ * Returns the connections that have joined a room: consistent, so that a client that has just joined misses nothing. Marks sort
+ * before connections, so that one query reads both.
+ */
+export async function connectionsOf(room_id: string): Promise<RoomConnections> {
+  const marks: string[] = [];
+  const marked = new Set<string>();
+  const [live, disconnecting]: [Recipient[], Recipient[]] = [[], []];
+  const pages = queryAll<Recipient | Pick<DisconnectingItem, 'mark_id' | 'connections'>>({
     // It costs as much as all of the item, but of a large room it is megabytes less to read and to hold.
-    ProjectionExpression: 'connection_id, participant_id, token_expires_at',
-    KeyConditionExpression: 'PK = :room AND begins_with(SK, :connection)',
-    ExpressionAttributeValues: { ':room': roomPartition(room_id), ':connection': CONNECTION },
+    ProjectionExpression: 'connection_id, participant_id, token_expires_at, mark_id, connections',
+    KeyConditionExpression: 'PK = :room AND SK BETWEEN :first AND :last',
+    ExpressionAttributeValues: {
+      ':room': roomPartition(room_id),
+      ':first': DISCONNECTING,
+      ':last': `${CONNECTION}\uffff`,
+    },
     ConsistentRead: true,
   });
+  for await (const page of pages)
+    for (const item of page) {
+      if ('mark_id' in item) {
+        marks.push(item.mark_id);
+        for (const connection_id of item.connections) marked.add(connection_id);
+      } else (marked.has(item.connection_id) ? disconnecting : live).push(item);
+    }
+  return { live, disconnecting, marks };
+}
+
+/**
+ * Marks connections of a room that have missed something, or may no longer listen, and could not be closed. Nothing more is sent
+ * to them. One write for all of them, because a partition takes 1,000 writes a second. The mark outlives the longest connection.
+ */
+export async function markDisconnecting(
+  room_id: string,
+  connection_ids: readonly string[],
+  now: Timestamp,
+): Promise<void> {
+  const mark_id = crypto.randomUUID();
+  const item: DisconnectingItem = {
+    ...disconnectingKey(room_id, mark_id),
+    room_id,
+    mark_id,
+    connections: new Set(connection_ids),
+    disconnecting_since: now,
+    expires_at: epochSeconds(now) + CONNECTION_TTL_SECONDS,
+  };
+  await dynamodb.send(new PutCommand({ TableName: tableName(), Item: item }));
+}
+
+/** Removes marks of a room whose connections have all been closed. */
+export async function removeMarks(room_id: string, marks: readonly string[]): Promise<void> {
+  await Promise.all(marks.map((mark_id) => remove(disconnectingKey(room_id, mark_id))));
+}
 
 /** The rooms that a connection has joined. Eventually consistent: one that was joined this very second may be missing. */
 export async function roomsOfConnection(connection_id: string): Promise<string[]> {

@@ -54,6 +54,17 @@ export interface ConnectionItem extends Key {
   expires_at: number;
 }
 
+/** Marks connections of a room that are to be closed, and to which nothing more is sent. */
+export interface DisconnectingItem extends Key {
+  room_id: string;
+  mark_id: string;
+  /** Ids of connections. */
+  connections: Set<string>;
+  disconnecting_since: Timestamp;
+  /** In epoch seconds. */
+  expires_at: number;
+}
+
 export interface FileItem extends Key, Attachment {
   room_id: string;
   uploader_id: string;

@@ -10,6 +10,7 @@
  *   the messages of a room, by time           PK CHAT#<room_id>   SK begins with MESSAGE# (a ULID sorts by time)
  *   was this message sent already?            PK CHAT#<room_id>   SK SENT#<user_id>#<client_message_id>
  *   the connections that joined a room        PK ROOM#<room_id>   SK begins with CONNECTION#
+ *   those of them that are to be closed       PK ROOM#<room_id>   SK CONNECTION!<uuid> (sorts before CONNECTION#)
  *   the rooms that a connection joined        GSI1PK CONNECTION#<connection_id>   GSI1SK ROOM#<room_id>
  *   how much does this user send, and when
  *   was each of their connections heard?      PK USER#<user_id>   SK FRAMES#<window>
@@ -26,6 +27,8 @@ export interface Key {
 export const PARTICIPANT = 'PARTICIPANT#';
 export const MESSAGE = 'MESSAGE#';
 export const CONNECTION = 'CONNECTION#';
+/** Sorts right before CONNECTION, so that one query reads both, marks first. */
+export const DISCONNECTING = 'CONNECTION!';
 export const ROOM = 'ROOM';
 export const FRAMES = 'FRAMES#';
 /** The one index; what its keys mean depends on the kind of item. */
@@ -73,6 +76,11 @@ export const connectionPartition = (connection_id: string): string => `${CONNECT
 export const connectionKey = (room_id: string, connection_id: string): Key => ({
   PK: roomPartition(room_id),
   SK: connectionPartition(connection_id),
+});
+
+export const disconnectingKey = (room_id: string, mark_id: string): Key => ({
+  PK: roomPartition(room_id),
+  SK: `${DISCONNECTING}${mark_id}`,
 });
 
 /** Where the index finds the rooms that a connection joined. */

@@ -2,11 +2,13 @@ import type { DynamoDBBatchResponse, DynamoDBRecord, DynamoDBStreamEvent } from 
 import type { RoomEvent } from '../../core/contract/realtime.ts';
 import { count } from '../../core/metrics/emf.ts';
 import { broadcast } from '../../core/realtime/broadcast.ts';
+import { deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
 import { imageOf, perPartition } from '../../core/realtime/stream.ts';
 import { type MessageItem, toMessage } from '../../core/store/items.ts';
 
-/** Sends each new message to all who have joined its room, in the order in which they were stored. */
-export const handler = ({ Records }: DynamoDBStreamEvent): Promise<DynamoDBBatchResponse> => {
+/** Sends each new message to every connection that has joined its room, in stored order. */
+export const handler = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Promise<DynamoDBBatchResponse> => {
+  const deadline = deadlineOf(context);
   const sent_at = new Date().toISOString();
   return perPartition(
     Records,
@@ -15,7 +17,7 @@ export const handler = ({ Records }: DynamoDBStreamEvent): Promise<DynamoDBBatch
       const [first] = messages;
       if (!first) return;
       const started = performance.now();
-      const counts = await broadcast(first.room_id, messages);
+      const counts = await broadcast(first.room_id, messages, deadline);
       const duration_ms = Math.round(performance.now() - started);
       count('events', { MessagesSent: messages.length, FanOutTime: duration_ms, Receivers: counts.receivers });
       console.info({

@@ -1,13 +1,16 @@
-import { type Counts, type Slice, workOn } from '../../core/realtime/deliver.ts';
+import { deadlineIn, deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
+import { type Counts, deliverBatch, type FanOutRequest } from '../../core/realtime/deliver.ts';
 
-/** Invoked by whoever tells a large room something: does it to a slice of the room's connections. */
-export const handler = async (slice: Slice): Promise<Counts> => {
+/** Delivers a batch of a large room's connections. The invoker waits for it, and says how long. */
+export const handler = async ({ time_left_ms, ...batch }: FanOutRequest, context: TimeLeft): Promise<Counts> => {
   const started = performance.now();
-  const counts = await workOn(slice);
+  const own = deadlineOf(context);
+  const deadline = time_left_ms < own.leftMs() ? deadlineIn(time_left_ms) : own;
+  const counts = await deliverBatch(batch, deadline);
   console.info({
     action: 'fan_out',
-    room_id: slice.room_id,
-    connections: slice.recipients.length,
+    room_id: batch.room_id,
+    connections: batch.recipients.length,
     ...counts,
     duration_ms: Math.round(performance.now() - started),
   });

@@ -1,18 +1,34 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import * as v from 'valibot';
 import { chain } from '../../core/http/request-log.ts';
+import { type Deadline, deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
+import { retryDisconnect } from '../../core/realtime/deliver.ts';
+import { queueDisconnect } from '../../core/realtime/presence.ts';
 import { markAbsent } from '../../core/store/connections.ts';
 
+const disconnect = v.object({ kind: v.literal('disconnect'), room_id: v.string() });
 const absence = v.object({ room_id: v.string(), participant_id: v.string(), left_at: v.string() });
+const queued = v.union([disconnect, absence]);
 
-/** Looks, when the grace is over, whether those who lost their last connection have come back. */
-export const handler = async ({ Records }: SQSEvent): Promise<SQSBatchResponse> => {
+/** Kept for what follows the deadline, in milliseconds: one message to the queue. */
+const RESERVE_MS = 4_000;
+
+/**
+ * Marks participants absent who lost their last connection and have not come back, and disconnects the connections of rooms that
+ * could not be closed before.
+ */
+export const handler = async ({ Records }: SQSEvent, context: TimeLeft): Promise<SQSBatchResponse> => {
+  const deadline = deadlineOf(context, RESERVE_MS);
   const failures = await Promise.all(
     Records.map(async ({ messageId, body }) => {
       try {
-        const { room_id, participant_id, left_at } = v.parse(absence, JSON.parse(body));
-        const left = await markAbsent(room_id, participant_id, left_at);
-        console.info({ action: 'presence', message_id: messageId, room_id, user: participant_id, left });
+        const message = v.parse(queued, JSON.parse(body));
+        if ('kind' in message) await closeMarked(message.room_id, messageId, deadline);
+        else {
+          const { room_id, participant_id, left_at } = message;
+          const left = await markAbsent(room_id, participant_id, left_at);
+          console.info({ action: 'presence', message_id: messageId, room_id, user: participant_id, left });
+        }
         return [];
       } catch (error) {
         console.error({ action: 'presence', message_id: messageId, error: chain(error) });
@@ -22,3 +38,12 @@ export const handler = async ({ Records }: SQSEvent): Promise<SQSBatchResponse> 
   );
   return { batchItemFailures: failures.flat() };
 };
+
+/** Fails, for the queue to retry, where it has not closed a single one. Where it has closed some, it queues the rest. */
+async function closeMarked(room_id: string, message_id: string, deadline: Deadline): Promise<void> {
+  const { closed, open } = await retryDisconnect(room_id, deadline);
+  console.info({ action: 'retry_disconnect', message_id, room_id, closed, open });
+  if (open === 0) return;
+  if (closed === 0) throw new Error(`${open} connections of room ${room_id} could not be closed.`);
+  await queueDisconnect(room_id);
+}

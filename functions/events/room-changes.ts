@@ -1,11 +1,13 @@
 import type { DynamoDBBatchResponse, DynamoDBRecord, DynamoDBStreamEvent } from 'aws-lambda';
 import { effectsOf, type Present, type RoomChange } from '../../core/realtime/changes.ts';
+import { deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
 import { applyEffects } from '../../core/realtime/effects.ts';
 import { imageOf, keyOf, perPartition } from '../../core/realtime/stream.ts';
 import type { ConnectionItem, ParticipantItem, RoomItem } from '../../core/store/items.ts';
 import {
   CONNECTION,
   connectionKey,
+  DISCONNECTING,
   type Key,
   PARTICIPANT,
   participantKey,
@@ -16,8 +18,9 @@ import {
 import { getMany } from '../../core/store/read.ts';
 
 /** Tells clients and back ends what has changed in rooms, whoever changed it. */
-export const handler = ({ Records }: DynamoDBStreamEvent): Promise<DynamoDBBatchResponse> =>
-  perPartition(
+export const handler = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Promise<DynamoDBBatchResponse> => {
+  const deadline = deadlineOf(context);
+  return perPartition(
     Records,
     (record) => ({ room_id: roomIdOf(keyOf(record).PK), change: changeOf(record) }),
     async (records) => {
@@ -29,7 +32,7 @@ export const handler = ({ Records }: DynamoDBStreamEvent): Promise<DynamoDBBatch
       const present = await presentOf(room_id, changes);
       const now = new Date().toISOString();
       const effects = effectsOf(changes, present, now);
-      await applyEffects(room_id, present.room, effects, now);
+      await applyEffects(room_id, present.room, effects, now, deadline);
       console.info({
         action: 'room_changes',
         room_id,
@@ -39,6 +42,7 @@ export const handler = ({ Records }: DynamoDBStreamEvent): Promise<DynamoDBBatch
       });
     },
   );
+};
 
 function changeOf(record: DynamoDBRecord): RoomChange | undefined {
   const { SK } = keyOf(record);
@@ -51,6 +55,7 @@ function changeOf(record: DynamoDBRecord): RoomChange | undefined {
       participant_id: SK.slice(PARTICIPANT.length),
       change: { old: imageOf<ParticipantItem>(OldImage), new: imageOf<ParticipantItem>(NewImage) },
     };
+  if (SK.startsWith(DISCONNECTING)) return { of: 'mark' };
   const connection = SK.startsWith(CONNECTION) && isTimeToLive(record) && imageOf<ConnectionItem>(OldImage);
   return connection ? { of: 'expired_connection', connection } : undefined;
 }
@@ -61,7 +66,8 @@ const isTimeToLive = ({ eventName, userIdentity }: DynamoDBRecord): boolean =>
 
 /** Reads, consistently and together, the items that the changes are about. */
 async function presentOf(room_id: string, changes: readonly RoomChange[]): Promise<Present> {
-  const keys = changes.map((change) => {
+  const keys = changes.flatMap((change) => {
+    if (change.of === 'mark') return [];
     if (change.of === 'room') return roomKey(room_id);
     if (change.of === 'participant') return participantKey(room_id, change.participant_id);
     return connectionKey(room_id, change.connection.connection_id);

@@ -10,27 +10,27 @@ export interface FanOutProps extends RealtimeProps {
   readonly sockets: SocketApi;
 }
 
-/** The function that those who tell a large room something hand slices of its connections to. */
+/** The function that delivers batches of a large room's connections, and what its invokers need. */
 export class FanOut extends Construct {
   readonly handler: lambda.Function;
-  /** What they need to know. */
+  /** What its invokers need to know. */
   readonly variables: { readonly FAN_OUT_FUNCTION_ARN: string };
-  /** What they must be allowed. */
+  /** What its invokers must be allowed. */
   readonly permission: Permission;
 
   constructor(scope: Construct, id: string, { environment, data, bundles, sockets }: FanOutProps) {
     super(scope, id);
     const { handler } = new RoomsFunction(this, 'FanOut', {
       name: 'fan-out',
-      description: 'Invoked by functions that tell a large room something: does it to a slice of its connections.',
+      description: 'Invoked by functions that send to a large room: delivers a batch of its connections.',
       code: folderOf(bundles, 'fan-out'),
       environment,
       variables: { TABLE_NAME: data.table.tableName, CALLBACK_URL: sockets.callbackUrl },
       permissions: [...accessTo(data, accessOfOthers['fan-out']), sockets.manageConnections],
-      // As for those that invoke it, which deliver a slice themselves.
+      // As for its invokers, which deliver a batch themselves.
       memory: 1_024,
-      // Were none of 500 connections to answer, a hundred at a time and three seconds each, and one to be closed, that would
-      // take twenty. Those who invoke it wait a little longer (core/realtime/hand-on.ts), and may take sixty themselves.
+      // Of these, 10 are kept for marking what is left (core/realtime/deadline.ts). If none of 500 connections answers, 100 at a time
+      // and 3 s each, the batch takes 15 s. Its invokers wait a little longer (core/realtime/fan-out-invoke.ts).
       timeout: 30,
     });
     this.handler = handler;

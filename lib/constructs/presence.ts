@@ -7,18 +7,25 @@ import { folderOf } from '../bundle.ts';
 import { accessTo } from './permission.ts';
 import { deadLetterQueue, queue } from './queue.ts';
 import { RoomsFunction } from './rooms-function.ts';
-import type { RealtimeProps } from './socket-api.ts';
+import type { RealtimeProps, SocketApi } from './socket-api.ts';
 
-/** Seconds. A batch is ten conditional writes that go out together. */
+/** Seconds. A batch is ten conditional writes that go out together; what is left of it closes connections. */
 const TIMEOUT = 10;
 
-/** Whoever has lost their last connection waits in a queue until it is time to see whether they have come back. */
+export interface PresenceProps extends RealtimeProps {
+  readonly sockets: SocketApi;
+}
+
+/**
+ * The queue of what is looked at later: participants who have lost their last connection, and rooms with connections that could
+ * not be closed.
+ */
 export class Presence extends Construct {
   readonly queue: sqs.Queue;
   readonly deadLetters: sqs.Queue;
   readonly handler: LambdaFunction;
 
-  constructor(scope: Construct, id: string, { environment, data, bundles }: RealtimeProps) {
+  constructor(scope: Construct, id: string, { environment, data, bundles, sockets }: PresenceProps) {
     super(scope, id);
     this.deadLetters = deadLetterQueue(this, 'DeadLetters', 'PresenceDeadLetters');
     this.queue = queue(this, 'Queue', 'PresenceQueue', {
@@ -28,14 +35,21 @@ export class Presence extends Construct {
     });
     const { handler } = new RoomsFunction(this, 'Presence', {
       name: 'presence',
-      description: 'Presence queue: lets others see those leave who have not come back.',
+      description: 'Presence queue: marks participants absent, and closes connections that could not be closed.',
       code: folderOf(bundles, 'presence'),
       environment,
-      variables: { TABLE_NAME: data.table.tableName },
+      variables: {
+        TABLE_NAME: data.table.tableName,
+        CALLBACK_URL: sockets.callbackUrl,
+        PRESENCE_QUEUE_URL: this.queue.queueUrl,
+      },
       permissions: [
         ...accessTo(data, accessOfOthers.presence),
+        sockets.closeConnections,
         {
-          actions: ['ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'].map((each) => `sqs:${each}`),
+          actions: ['SendMessage', 'ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'].map(
+            (each) => `sqs:${each}`,
+          ),
           resources: [this.queue.queueArn],
         },
       ],

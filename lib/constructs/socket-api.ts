@@ -47,6 +47,8 @@ export class SocketApi extends Construct {
   readonly callbackUrl: string;
   /** To post to connections, and to close them. */
   readonly manageConnections: Permission;
+  /** To close connections, and no more. */
+  readonly closeConnections: Permission;
 
   constructor(scope: Construct, id: string, props: RealtimeProps) {
     super(scope, id);
@@ -77,9 +79,9 @@ export class SocketApi extends Construct {
     this.stage = stage;
     this.url = domain ? `wss://${domain.name}` : stage.url;
     this.callbackUrl = stage.callbackUrl;
-    this.manageConnections = {
+    const connections = (...methods: readonly ('POST' | 'DELETE')[]): Permission => ({
       actions: ['execute-api:ManageConnections'],
-      resources: ['POST', 'DELETE'].map((method) =>
+      resources: methods.map((method) =>
         Stack.of(this).formatArn({
           service: 'execute-api',
           resource: api.apiId,
@@ -87,7 +89,9 @@ export class SocketApi extends Construct {
         }),
       ),
       wildcard: 'Connections come and go: what they are called cannot be known when this is deployed.',
-    };
+    });
+    this.manageConnections = connections('POST', 'DELETE');
+    this.closeConnections = connections('DELETE');
 
     const table = { TABLE_NAME: data.table.tableName };
     const make = (id: string, name: string, of: Omit<RoomsFunctionProps, 'name' | 'code' | 'environment'>) =>

@@ -30,8 +30,8 @@ export class StreamReader extends RoomsFunction {
       // Posting to a thousand connections is TLS and JSON: CPU, which comes with memory. This is a little more than half a
       // CPU; 1,769 MB would be a whole one.
       memory: 1_024,
-      // Were none of a thousand connections to answer, a hundred at a time and three seconds each, that would take thirty. What is
-      // more of them is handed on (core/realtime/broadcast.ts), and waited for for thirty-five.
+      // Of these, 10 are kept for marking what is left (core/realtime/deadline.ts). Two rounds of slow fan-out invocations, 35 s each, do
+      // not fit: the connections of the second are disconnected or marked when the time is up.
       timeout: 60,
       permissions: [
         ...permissions,

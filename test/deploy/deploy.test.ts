@@ -15,7 +15,7 @@ import { CreateQueueCommand, DeleteQueueCommand, ReceiveMessageCommand } from '@
 import * as v from 'valibot';
 import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { allRoutes } from '../../core/contract/index.ts';
-import { sliceSize } from '../../core/realtime/slices.ts';
+import { batchSize } from '../../core/realtime/batches.ts';
 import { requestToken } from '../../local/iams.ts';
 import { type Client, connect, hangUp, Refused } from '../e2e/socket-client.ts';
 import {
@@ -251,13 +251,13 @@ describe.skipIf(outOfReach !== undefined)(
           TABLE_NAME: outputs['rooms-dev-data'].TableName,
         });
         const { haveJoined } = await import('../support/fill.ts');
-        const gone = (first: string) => Array.from({ length: sliceSize(1) }, (_, n) => `${first}${n}=`);
+        const gone = (first: string) => Array.from({ length: batchSize(1) }, (_, n) => `${first}${n}=`);
         await haveJoined(room_id, [...gone('!'), ...gone('~')]);
         const reply = await sender.data('message', { room_id, client_message_id: randomUUID(), text: 'To all' });
         expect(await client.waitFor(room_id, 'message')).toMatchObject([{ data: reply }]);
         // Emulator: it logs as Node prints, a line at a time.
         const told = new RegExp(
-          `action: 'fan_out',\\s+room_id: '${room_id}',\\s+connections: ${sliceSize(1)},\\s+sent: [12],`,
+          `action: 'fan_out',\\s+room_id: '${room_id}',\\s+connections: ${batchSize(1)},\\s+sent: [12],`,
         );
         const lines = async () => (await logged(reached().target, 'FanOut')).join('\n');
         await expect.poll(lines, { timeout: 60_000, interval: 500 }).toMatch(told);

@@ -22,6 +22,7 @@ import { handler as deliverMessages } from '../../functions/events/deliver-messa
 import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
 import { createSqs } from '../../local/sqs.ts';
+import { context } from '../support/event.ts';
 import { data } from '../support/invoke.ts';
 import { startLambdaApi } from '../support/lambda-api.ts';
 import { type Management, startManagement } from '../support/management.ts';
@@ -189,7 +190,7 @@ describe('redriven,', () => {
     const records = await recorded(async () => {
       await disconnect(await joined(room_id, member));
     });
-    await roomChanges(changesIn(records));
+    await roomChanges(changesIn(records), context);
     const place = await lettersFor('presence', services.messages.at(-1)?.MessageBody);
     expect(await online()).toBe(true);
     expect(await redriveAll(place)).toEqual(['taken']);

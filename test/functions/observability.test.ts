@@ -116,7 +116,7 @@ describe('metrics', () => {
       await newRoom();
       await ended();
     });
-    const found = await counted(() => behind('room-changes', () => roomChanges(changesIn(records))));
+    const found = await counted(() => behind('room-changes', (context) => roomChanges(changesIn(records), context)));
     const total = (name: string) => found.reduce((sum, each) => sum + Number(Reflect.get(each, name) ?? 0), 0);
     expect([total('RoomsCreated'), total('RoomsEnded')]).toEqual([2, 1]);
     for (const { service } of found) expect(service).toBe('events');
@@ -126,7 +126,7 @@ describe('metrics', () => {
     const { room_id, admin } = await newRoom();
     const { end_time } = await data('endRoom', { as: admin, params: { room_id } });
     const announcement = { room_id, moment: 'end', time: end_time ?? '' } as const;
-    expect(await counted(() => behind('announce', () => announce(announcement)))).toEqual([
+    expect(await counted(() => behind('announce', (context) => announce(announcement, context)))).toEqual([
       { service: 'events', RoomsEnded: 1 },
     ]);
   });
@@ -134,9 +134,11 @@ describe('metrics', () => {
   test('rooms: counted once that all have been told, not when it failed and is tried again', async () => {
     const records = await recorded(() => newRoom());
     services.broken.events = true;
-    expect(await counted(() => behind('room-changes', () => roomChanges(changesIn(records))))).toEqual([]);
+    expect(await counted(() => behind('room-changes', (context) => roomChanges(changesIn(records), context)))).toEqual(
+      [],
+    );
     services.reset();
-    expect(await counted(() => behind('room-changes', () => roomChanges(changesIn(records))))).toEqual([
+    expect(await counted(() => behind('room-changes', (context) => roomChanges(changesIn(records), context)))).toEqual([
       { service: 'events', RoomsCreated: 1 },
     ]);
   });
@@ -151,7 +153,9 @@ describe('metrics', () => {
       for (const text of ['one', 'two'])
         await act('message', sender, { room_id, client_message_id: randomUUID(), text });
     });
-    const found = await counted(() => behind('deliver-messages', () => deliverMessages(messagesIn(records))));
+    const found = await counted(() =>
+      behind('deliver-messages', (context) => deliverMessages(messagesIn(records), context)),
+    );
     expect(found).toEqual([
       { service: 'events', ConnectionsGone: 1, DeliveriesFailed: 1 },
       { service: 'events', MessagesSent: 2, Receivers: 1, FanOutTime: expect.any(Number) },

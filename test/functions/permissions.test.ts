@@ -3,7 +3,8 @@ import type { DynamoDBRecord } from 'aws-lambda';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { allRoutes, kebab } from '../../core/contract/index.ts';
 import type { ActionName } from '../../core/contract/realtime.ts';
-import { sliceSize } from '../../core/realtime/slices.ts';
+import { batchSize } from '../../core/realtime/batches.ts';
+import { markDisconnecting } from '../../core/store/connections.ts';
 import { handler as announce } from '../../functions/events/announce.ts';
 import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
 import { handler as fanOut } from '../../functions/events/fan-out.ts';
@@ -104,18 +105,27 @@ async function everyAction(): Promise<void> {
 
 async function everyEvent(): Promise<void> {
   const changes = async (records: readonly DynamoDBRecord[]) =>
-    note('room-changes', (await behind('room-changes', () => roomChanges(changesIn(records)))).trace.used);
-  /** A room with a connection that listens, one that is gone, and one that does not take what it is sent. */
+    note(
+      'room-changes',
+      (await behind('room-changes', (context) => roomChanges(changesIn(records), context))).trace.used,
+    );
+  /** A room with a connection that listens, one that is gone, one that takes nothing, and one that cannot be closed either. */
   const listening = async () => {
     const world = await newRoom({ body: { end_time: new Date(Date.now() + 3_600_000).toISOString() } });
     const { room_id, admin, member } = world;
-    const [, gone, deaf] = [await joined(room_id, admin), await joined(room_id, admin), await joined(room_id, member)];
+    await joined(room_id, admin);
+    const [gone, unresponsive, stuck] = [
+      await joined(room_id, admin),
+      await joined(room_id, member),
+      await joined(room_id, admin),
+    ];
     management.fate(gone.connection_id, 410);
-    management.fate(deaf.connection_id, 500);
+    for (const { connection_id } of [unresponsive, stuck]) management.fate(connection_id, 500);
+    management.fateOfClose(stuck.connection_id, 500);
     // So many that not all are told by the same invocation; those above are read first.
     await haveJoined(
       room_id,
-      Array.from({ length: 2 * sliceSize(1) }, () => `~${randomUUID()}=`),
+      Array.from({ length: 2 * batchSize(1) }, () => `~${randomUUID()}=`),
       admin,
     );
     return world;
@@ -123,16 +133,20 @@ async function everyEvent(): Promise<void> {
 
   const world = await listening();
   const messages = await recorded(() => sent(world.room_id, world.admin));
-  note('deliver-messages', (await behind('deliver-messages', () => deliverMessages(messagesIn(messages)))).trace.used);
+  note(
+    'deliver-messages',
+    (await behind('deliver-messages', (context) => deliverMessages(messagesIn(messages), context))).trace.used,
+  );
 
-  const slices = largeRooms.slices();
-  expect(slices.length).toBeGreaterThan(0);
-  for (const slice of slices) {
-    // Some of it is gone, and some does not listen.
-    const [gone, deaf] = slice.recipients;
-    management.fate(gone?.connection_id ?? '', 410);
-    management.fate(deaf?.connection_id ?? '', 500);
-    note('fan-out', (await behind('fan-out', () => fanOut(slice))).trace.used);
+  const batches = largeRooms.batches();
+  expect(batches.length).toBeGreaterThan(0);
+  for (const batch of batches) {
+    // One connection is gone, one takes nothing, and one cannot be closed either.
+    const [gone, unresponsive, stuck] = batch.recipients.map(({ connection_id }) => connection_id);
+    management.fate(gone ?? '', 410);
+    for (const id of [unresponsive, stuck]) management.fate(id ?? '', 500);
+    management.fateOfClose(stuck ?? '', 500);
+    note('fan-out', (await behind('fan-out', (context) => fanOut(batch, context))).trace.used);
   }
 
   // Its end gets a schedule, then another one, then none; its connections are told, and closed.
@@ -151,17 +165,30 @@ async function everyEvent(): Promise<void> {
   const [absence] = services.messages;
   note(
     'presence',
-    (await behind('presence', () => presence(queueEvent(absence?.MessageBody ?? 'nobody is absent')))).trace.used,
+    (await behind('presence', (context) => presence(queueEvent(absence?.MessageBody ?? 'nobody is absent'), context)))
+      .trace.used,
   );
   await joined(room_id, member);
   const removal = { as: admin, params: { room_id }, body: { participant_ids: [member] } };
   await changes(await recorded(() => data('removeParticipants', removal)));
+
+  // Two connections could not be closed. One of them can be by now; the other is queued again.
+  const [closable, stuck] = [await joined(room_id, admin), await joined(room_id, admin)];
+  const ids = [closable, stuck].map(({ connection_id }) => connection_id);
+  management.fateOfClose(stuck.connection_id, 500);
+  await changes(await recorded(() => markDisconnecting(room_id, ids, new Date().toISOString())));
+  const retry = services.messages.at(-1)?.MessageBody ?? '';
+  expect(JSON.parse(retry)).toEqual({ kind: 'disconnect', room_id });
+  for (const fate of [500, 200] as const) {
+    management.fateOfClose(stuck.connection_id, fate);
+    note('presence', (await behind('presence', (context) => presence(queueEvent(retry), context))).trace.used);
+  }
   await changes(await change({}));
 
   const ended = await listening();
   const { end_time } = await data('endRoom', { as: ended.admin, params: { room_id: ended.room_id } });
   const announcement = { room_id: ended.room_id, moment: 'end', time: end_time ?? '' } as const;
-  note('announce', (await behind('announce', () => announce(announcement))).trace.used);
+  note('announce', (await behind('announce', (context) => announce(announcement, context))).trace.used);
 }
 
 describe('the role of each function allows all that its code asks for, and nothing else:', () => {

@@ -35,7 +35,7 @@ afterAll(() => Promise.all([management.close(), services.close()]));
 
 /** Has the function work on records. Answers with the numbers of those that failed. */
 async function handle(records: readonly DynamoDBRecord[]): Promise<string[]> {
-  const { result } = await behind('room-changes', () => roomChanges(changesIn(records)));
+  const { result } = await behind('room-changes', (context) => roomChanges(changesIn(records), context));
   return result.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
 }
 /** Does something, and has the function work on all that it changed. */
@@ -366,7 +366,7 @@ describe('presence', () => {
   const graceIsOver = async () => {
     const bodies = services.messages.splice(0).map(({ MessageBody }) => MessageBody);
     const event = { Records: bodies.map((body, n) => ({ messageId: `m${n}`, body })) };
-    const { result } = await behind('presence', () => presence(event as never));
+    const { result } = await behind('presence', (context) => presence(event as never, context));
     expect(result.batchItemFailures).toEqual([]);
   };
 
@@ -407,7 +407,7 @@ describe('presence', () => {
       ...each,
       userIdentity: { type: 'Service', principalId: 'dynamodb.amazonaws.com' },
     }));
-    const run = (Records: DynamoDBRecord[]) => behind('room-changes', () => roomChanges({ Records }));
+    const run = (Records: DynamoDBRecord[]) => behind('room-changes', (context) => roomChanges({ Records }, context));
     // Deleted by ourselves, it says nothing: whoever does that has seen to the participant.
     await run(deletion);
     expect((await get<ParticipantItem>(participantKey(room_id, member)))?.connections?.size).toBe(1);
@@ -499,7 +499,8 @@ describe('records that are redriven, or late,', () => {
     expect(toldTo(world.ear).at(-1)).toMatchObject({ type: 'room_updated', data: { end_time: E2 } });
 
     // When E1 comes, the room goes on; when E2 comes, it is announced, and the sockets are closed.
-    const fire = (time: string) => at(time, () => behind('announce', () => announce({ room_id, moment: 'end', time })));
+    const fire = (time: string) =>
+      at(time, () => behind('announce', (context) => announce({ room_id, moment: 'end', time }, context)));
     await at(E1, () => handle(redriven));
     expect(management.closed).toEqual([]);
     await fire(E1);
@@ -591,7 +592,7 @@ describe('records that are redriven, or late,', () => {
       }),
     );
     expect(records.Records).toHaveLength(41);
-    const { trace } = await behind('room-changes', () => roomChanges(records));
+    const { trace } = await behind('room-changes', (context) => roomChanges(records, context));
     expect(trace.requests).toEqual(['BatchGetItem', 'Query']);
     expect(trace.inputs).toMatchObject([
       { RequestItems: { rooms: { ConsistentRead: true } } },
@@ -602,7 +603,7 @@ describe('records that are redriven, or late,', () => {
 
 describe('a schedule fires', () => {
   const fire = async (announcement: Parameters<typeof announce>[0]) => {
-    const { lines } = await behind('announce', () => announce(announcement));
+    const { lines } = await behind('announce', (context) => announce(announcement, context));
     return lines;
   };
   /** A room with a listener, and with times that `moment` says. */

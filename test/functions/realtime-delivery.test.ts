@@ -134,17 +134,6 @@ describe('a connection', () => {
     },
   );
 
-  test('that neither takes a post nor can be closed is given up all the same', async () => {
-    const { room_id, admin, sockets } = await roomOf(2);
-    const [bad, good] = sockets;
-    if (!bad || !good) throw new Error('there are two');
-    management.fate(bad.connection_id, 'hold');
-    management.fateOfClose(bad.connection_id, 'hold');
-    expect(await deliver(await send(room_id, admin, first))).toMatchObject({ failures: [] });
-    expect(textsAt(good)).toEqual([first]);
-    expect(await isJoined(room_id, bad)).toBe(false);
-  });
-
   test('whose token has expired gets nothing, and is closed', async () => {
     const { room_id, admin, members } = await roomOf(1);
     const soon = Math.floor(Date.now() / 1_000) + 1;

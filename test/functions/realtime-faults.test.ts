@@ -84,7 +84,7 @@ test('a function that dies between storing and answering: the sender sends again
   });
   const again = await reply('message', newSocket(member), frame);
   expect(await data('listMessages', { as: member, params: { room_id } })).toEqual([again]);
-  await behind('deliver-messages', () => deliverMessages(messagesIn(records)));
+  await behind('deliver-messages', (context) => deliverMessages(messagesIn(records), context));
   expect(management.received(ear.connection_id).map((event) => event.data)).toEqual([again]);
 });
 
@@ -94,7 +94,7 @@ describe('deliver-messages', () => {
       for (const text of texts) await reply('message', newSocket(world.admin), { ...message(), text });
     });
   const deliver = async (records: Awaited<ReturnType<typeof send>>) => {
-    const { result } = await behind('deliver-messages', () => deliverMessages(messagesIn(records)));
+    const { result } = await behind('deliver-messages', (context) => deliverMessages(messagesIn(records), context));
     return result.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
   };
 

@@ -106,7 +106,7 @@ async function play({ steps, booked, ends, order }: History): Promise<void> {
     if (records.length === 0) return;
     // Each time as if by a function that has just started.
     const events = records.map((record) => ({ ...record, eventID: `${record.eventID}/${deliveries++}` }));
-    const { result } = await behind('room-changes', () => roomChanges({ Records: events }));
+    const { result } = await behind('room-changes', (context) => roomChanges({ Records: events }, context));
     expect(result.batchItemFailures).toEqual([]);
   };
 
@@ -178,8 +178,8 @@ async function play({ steps, booked, ends, order }: History): Promise<void> {
 
   // Sockets: one that the table knows is open, unless the room has ended; one of a user who is no participant is closed.
   const known = new Map<string, string>();
-  for await (const page of connectionsOf(room_id))
-    for (const { connection_id, participant_id } of page) known.set(connection_id, participant_id);
+  for (const { connection_id, participant_id } of (await connectionsOf(room_id)).live)
+    known.set(connection_id, participant_id);
   for (const user of users) {
     const participant = await get<ParticipantItem>(participantKey(room_id, user));
     const own = sockets.filter(({ user_id }) => user_id === user);

@@ -23,7 +23,7 @@ async function online(room_id: string, user_id: string, as: string): Promise<boo
 /** Lets the grace be over for those who lost their connection at `left_at`. */
 async function settle(room_id: string, participant_id: string, left_at: string | undefined): Promise<void> {
   const body = JSON.stringify({ room_id, participant_id, left_at });
-  const { result } = await behind('presence', () => presence(queueEvent(body)));
+  const { result } = await behind('presence', (context) => presence(queueEvent(body), context));
   expect(result).toEqual({ batchItemFailures: [] });
 }
 
@@ -296,8 +296,8 @@ describe('when the grace is over', () => {
     const { room_id, admin, member } = await newRoom();
     await disconnect(await joined(room_id, member));
     const absence = { room_id, participant_id: member, left_at: (await participant(room_id, member))?.left_at };
-    const { result, lines } = await behind('presence', () =>
-      presence(queueEvent('no JSON', '{}', JSON.stringify(absence))),
+    const { result, lines } = await behind('presence', (context) =>
+      presence(queueEvent('no JSON', '{}', JSON.stringify(absence)), context),
     );
     expect(result).toEqual({ batchItemFailures: [{ itemIdentifier: 'm0' }, { itemIdentifier: 'm1' }] });
     expect(lines.map(({ level }) => level).sort()).toEqual(['error', 'error', 'info']);

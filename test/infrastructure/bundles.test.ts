@@ -19,7 +19,8 @@ const BUDGETS: Readonly<Record<string, number>> = {
   message: 383_000,
   'deliver-messages': 295_000,
   'room-changes': 382_000,
-  announce: 335_000,
+  announce: 337_000,
+  presence: 250_000,
   authorizer: 41_500,
   connect: 19_500,
 };
@@ -32,6 +33,7 @@ const CLIENTS: Readonly<Record<string, readonly string[]>> = {
   'deliver-messages': ['apigatewaymanagementapi', 'dynamodb', 'lambda'],
   'fan-out': ['apigatewaymanagementapi', 'dynamodb'],
   'room-changes': ['apigatewaymanagementapi', 'dynamodb', 'eventbridge', 'lambda', 'scheduler', 'sqs'],
+  presence: ['apigatewaymanagementapi', 'dynamodb', 'sqs'],
   announce: ['apigatewaymanagementapi', 'dynamodb', 'eventbridge', 'lambda'],
 };
 

@@ -70,7 +70,7 @@ const manageConnections: Allowed[] = ['POST', 'DELETE'].flatMap((method) =>
   on('execute-api', connections(method), 'ManageConnections'),
 );
 const broadcasting: Allowed[] = [
-  ...items(['ROOM'], 'Query', 'UpdateItem', 'DeleteItem'),
+  ...items(['ROOM'], 'Query', 'UpdateItem', 'DeleteItem', 'PutItem'),
   ...manageConnections,
   ...on('lambda', arnOf(functionOf('fan-out').id), 'InvokeFunction'),
 ];
@@ -163,13 +163,14 @@ const expected: Readonly<Record<string, Expected>> = {
     memory: 1_024,
     timeout: 30,
     variables: { TABLE_NAME, CALLBACK_URL },
-    allowed: [...items(['ROOM'], 'UpdateItem', 'DeleteItem'), ...manageConnections],
+    allowed: [...items(['ROOM'], 'UpdateItem', 'DeleteItem', 'PutItem'), ...manageConnections],
   },
   presence: {
-    variables: { TABLE_NAME },
+    variables: { TABLE_NAME, CALLBACK_URL, PRESENCE_QUEUE_URL: { Ref: presenceQueue } },
     allowed: [
-      ...items(['ROOM'], 'UpdateItem'),
-      ...on('sqs', arnOf(presenceQueue), 'ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'),
+      ...items(['ROOM'], 'Query', 'UpdateItem', 'DeleteItem'),
+      ...on('execute-api', connections('DELETE'), 'ManageConnections'),
+      ...on('sqs', arnOf(presenceQueue), 'SendMessage', 'ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'),
     ],
   },
   announce: {
@@ -322,6 +323,7 @@ describe('readers of the table’s stream', () => {
     'deliver-messages': [{ eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: 'MESSAGE#' }] } } } }],
     'room-changes': [
       { dynamodb: { Keys: { SK: { S: ['ROOM', { prefix: 'PARTICIPANT#' }] } } } },
+      { eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: 'CONNECTION!' }] } } } },
       {
         eventName: ['REMOVE'],
         userIdentity: { principalId: ['dynamodb.amazonaws.com'] },

@@ -13,6 +13,8 @@ export const send = (room_id: string, as: string, ...texts: string[]) =>
 
 /** What Lambda would get back for these records, and what was logged. */
 export async function deliver(records: readonly DynamoDBRecord[]) {
-  const { result, lines } = await behind('deliver-messages', () => deliverMessages(messagesIn(records)));
+  const { result, lines } = await behind('deliver-messages', (context) =>
+    deliverMessages(messagesIn(records), context),
+  );
   return { failures: result.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier), lines };
 }

@@ -2,10 +2,12 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import type { Context } from 'aws-lambda';
+import { context } from './event.ts';
 
 /** A function as the API of Lambda knows it: what it does with an event, and the filters of its event source mapping. */
 export interface ApiFunction {
-  readonly handler: (event: never) => Promise<unknown>;
+  readonly handler: (event: never, context: Context) => Promise<unknown>;
   readonly patterns?: readonly object[];
 }
 
@@ -48,7 +50,7 @@ export async function startLambdaApi(functions: Readonly<Record<string, ApiFunct
     if (fate === 'hold') return;
     if (fate !== 'run') return refuse(fate, ERRORS[fate]);
     try {
-      res.end(JSON.stringify((await fn.handler(JSON.parse(body) as never)) ?? null));
+      res.end(JSON.stringify((await fn.handler(JSON.parse(body) as never, context)) ?? null));
     } catch (error) {
       const { name: errorType, message: errorMessage } = error instanceof Error ? error : new Error(String(error));
       res.writeHead(200, { 'x-amz-function-error': 'Unhandled' }).end(JSON.stringify({ errorType, errorMessage }));

@@ -26,6 +26,10 @@ export interface Management {
   /** The connections that a post was tried to, once for each try. */
   readonly attempts: string[];
   readonly closed: string[];
+  /** The connections that closing was tried of, once for each attempt. */
+  readonly closeAttempts: string[];
+  /** The connections that were said to be gone (410). */
+  readonly gone: Set<string>;
   /** The most posts that were under way at the same time. */
   peak(): number;
   /** How many posts are held at this moment. */
@@ -48,6 +52,8 @@ export async function startManagement({ answerAfter = 0 } = {}): Promise<Managem
   const delivered: Management['delivered'] = [];
   const attempts: string[] = [];
   const closed: string[] = [];
+  const closeAttempts: string[] = [];
+  const gone = new Set<string>();
   let under = 0;
   let most = 0;
 
@@ -64,6 +70,8 @@ export async function startManagement({ answerAfter = 0 } = {}): Promise<Managem
     management.onRequest?.(connection_id);
     if (req.method === 'DELETE') {
       const fate = closeFates.get(connection_id) ?? 200;
+      closeAttempts.push(connection_id);
+      if (fate === 410) gone.add(connection_id);
       if (fate === 200) closed.push(connection_id);
       if (fate !== 'hold') answer(res, fate);
       return;
@@ -77,6 +85,7 @@ export async function startManagement({ answerAfter = 0 } = {}): Promise<Managem
     const fate = (queue.length > 1 ? queue.shift() : queue[0]) ?? 200;
     const go = () => {
       if (fate === 200 || fate === 'hold') delivered.push({ connection_id, frame });
+      if (fate === 410) gone.add(connection_id);
       answer(res, fate === 'hold' ? 200 : fate);
     };
     if (fate === 'hold') {
@@ -103,6 +112,8 @@ export async function startManagement({ answerAfter = 0 } = {}): Promise<Managem
       delivered.flatMap(({ connection_id, frame }) => (connection_id === wanted ? [JSON.parse(frame)] : [])),
     attempts,
     closed,
+    closeAttempts,
+    gone,
     peak: () => most,
     held: () => waiting.size,
     release() {
@@ -114,6 +125,8 @@ export async function startManagement({ answerAfter = 0 } = {}): Promise<Managem
       delivered.length = 0;
       attempts.length = 0;
       closed.length = 0;
+      closeAttempts.length = 0;
+      gone.clear();
       most = 0;
       management.onRequest = undefined;
     },

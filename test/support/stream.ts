@@ -110,5 +110,10 @@ export const messagesIn = (records: readonly DynamoDBRecord[]): DynamoDBStreamEv
 
 /** What the filter of room-changes lets through. */
 export const changesIn = (records: readonly DynamoDBRecord[]): DynamoDBStreamEvent => ({
-  Records: records.filter((record) => sortKey(record) === 'ROOM' || sortKey(record).startsWith('PARTICIPANT#')),
+  Records: records.filter(
+    (record) =>
+      sortKey(record) === 'ROOM' ||
+      sortKey(record).startsWith('PARTICIPANT#') ||
+      (record.eventName === 'INSERT' && sortKey(record).startsWith('CONNECTION!')),
+  ),
 });

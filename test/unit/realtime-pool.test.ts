@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { pool } from '../../core/realtime/pool.ts';
-import { slicesOf } from '../../core/realtime/slices.ts';
+import { batchesOf } from '../../core/realtime/batches.ts';
+import { pool, sharedPool } from '../../core/realtime/pool.ts';
 
 /** Work that ends when it is told to. */
 function controlled() {
@@ -22,12 +22,6 @@ function controlled() {
       return promise.finally(() => under--);
     },
   };
-}
-async function* pages(...all: (number[] | Error)[]) {
-  for (const page of all) {
-    if (page instanceof Error) throw page;
-    yield page;
-  }
 }
 /** Lets everything happen that waits for nothing but its turn. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
@@ -67,25 +61,86 @@ describe('work in a pool', () => {
   });
 });
 
-describe('slices of pages', () => {
-  async function all(slices: AsyncIterable<number[]>): Promise<number[][]> {
-    const found: number[][] = [];
-    for await (const slice of slices) found.push(slice);
-    return found;
-  }
-
-  test('have a size, whatever that of the pages, and the last has what is left', async () => {
-    expect(await all(slicesOf(pages([1, 2], [], [3, 4, 5, 6, 7]), 3))).toEqual([[1, 2, 3], [4, 5, 6], [7]]);
-    expect(await all(slicesOf(pages([1, 2], [3, 4]), 2))).toEqual([
-      [1, 2],
-      [3, 4],
-    ]);
-    expect(await all(slicesOf(pages([]), 2))).toEqual([]);
+describe('a shared pool', () => {
+  test('runs no more in all than its bound, and no more of a group than that group may', async () => {
+    const { work, started, end, peak } = controlled();
+    const share = sharedPool(5);
+    const [large, small] = [share(3), share(3)];
+    const all = [1, 2, 3, 4, 5, 6].map((n) => large(() => work(n)));
+    await settled();
+    // Two places are free, but not for this group.
+    expect(started).toEqual([1, 2, 3]);
+    all.push(...[11, 12, 13, 14].map((n) => small(() => work(n))));
+    await settled();
+    expect(started).toEqual([1, 2, 3, 11, 12]);
+    end(1);
+    await settled();
+    expect(started).toHaveLength(6);
+    for (let n = 0; n < 14; n++) {
+      for (const each of [...started]) end(each);
+      await settled();
+    }
+    await Promise.all(all);
+    expect(started.toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 11, 12, 13, 14]);
+    expect(peak()).toBe(5);
   });
 
-  test('are had as soon as they are full, though the next page cannot be', async () => {
-    const slices = slicesOf(pages([1, 2, 3], new Error('no page')), 2);
-    expect(await slices.next()).toEqual({ done: false, value: [1, 2] });
-    await expect(slices.next()).rejects.toThrow('no page');
+  test('starts with few places, and makes one more for each piece of work that ends', async () => {
+    const { work, started, end } = controlled();
+    const run = sharedPool(4, 2)(4);
+    const all = Array.from({ length: 20 }, (_, n) => run(() => work(n)));
+    await settled();
+    expect(started).toHaveLength(2);
+    end(0);
+    await settled();
+    expect(started).toHaveLength(4);
+    end(1);
+    await settled();
+    expect(started).toHaveLength(6);
+    // There are as many places as there may be.
+    end(2);
+    await settled();
+    expect(started).toHaveLength(7);
+    while (started.length < 20) {
+      for (const each of [...started]) end(each);
+      await settled();
+    }
+    for (const each of started) end(each);
+    await Promise.all(all);
   });
+
+  test('lets groups take turns: a small one does not wait for all of a large one', async () => {
+    const { work, started, end } = controlled();
+    const share = sharedPool(2);
+    const [large, small] = [share(2), share(2)];
+    const all = [
+      ...Array.from({ length: 100 }, (_, n) => large(() => work(n))),
+      ...[200, 201].map((n) => small(() => work(n))),
+    ];
+    await settled();
+    expect(started).toEqual([0, 1]);
+    for (const n of [0, 1, 2, 200]) {
+      end(n);
+      await settled();
+    }
+    expect(started.slice(0, 6)).toContain(200);
+    expect(started.slice(0, 6)).toContain(201);
+    while (started.length < 102) {
+      for (const each of [...started]) end(each);
+      await settled();
+    }
+    for (const each of started) end(each);
+    await Promise.all(all);
+    // Each group has kept its own order.
+    expect(started.filter((n) => n < 200)).toEqual(Array.from({ length: 100 }, (_, n) => n));
+  });
+});
+
+test('batches have a size, and the last has what is left', () => {
+  expect(batchesOf([1, 2, 3, 4, 5, 6, 7], 3)).toEqual([[1, 2, 3], [4, 5, 6], [7]]);
+  expect(batchesOf([1, 2, 3, 4], 2)).toEqual([
+    [1, 2],
+    [3, 4],
+  ]);
+  expect(batchesOf([], 2)).toEqual([]);
 });

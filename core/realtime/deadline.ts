@@ -1,0 +1,41 @@
+import type { Context } from 'aws-lambda';
+
+/** Until when a function may work. What it then writes down about the rest needs time, too: see `RESERVE_MS`. */
+export interface Deadline {
+  /** Aborts at the deadline: give it to every request and every wait. */
+  readonly signal: AbortSignal;
+  /** Returns the milliseconds that are left, negative after the deadline. */
+  leftMs(): number;
+}
+
+/**
+ * The part of a function's time that is kept for what follows its deadline, in milliseconds: one write that marks the connections
+ * that have not been served, with all attempts of the DynamoDB client (three of two seconds), and the answer.
+ */
+export const RESERVE_MS = 10_000;
+
+/** What a handler needs to know of its invocation. */
+export type TimeLeft = Pick<Context, 'getRemainingTimeInMillis'>;
+
+/** Waits, at most until `signal` aborts. Never throws. */
+export const wait = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end);
+  });
+
+/** Returns the deadline that is `ms` milliseconds from now. */
+export function deadlineIn(ms: number): Deadline {
+  const at = performance.now() + ms;
+  return { signal: AbortSignal.timeout(Math.max(0, Math.floor(ms))), leftMs: () => at - performance.now() };
+}
+
+/** Returns the deadline of an invocation: `reserveMs` before Lambda ends it. */
+export const deadlineOf = (context: TimeLeft, reserveMs = RESERVE_MS): Deadline =>
+  deadlineIn(context.getRemainingTimeInMillis() - reserveMs);
