@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { allRoutes, kebab } from '../../core/contract/index.ts';
 import type { ActionName } from '../../core/contract/realtime.ts';
 import { batchSize } from '../../core/realtime/batches.ts';
+import { noCounts } from '../../core/realtime/deliver.ts';
 import { markDisconnecting } from '../../core/store/connections.ts';
 import { handler as announce } from '../../functions/events/announce.ts';
 import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
@@ -41,6 +42,8 @@ let largeRooms: FanOut;
 beforeAll(async () => {
   [management, services, largeRooms] = await Promise.all([startManagement(), startServices(), startFanOut()]);
   process.env.CALLBACK_URL = management.url;
+  // What it does with a batch is looked at by itself, below.
+  largeRooms.work = async ({ recipients }) => ({ ...noCounts(), sent: recipients.length });
   await everyEndpoint();
   await everyAction();
   await everyEvent();
@@ -140,7 +143,8 @@ async function everyEvent(): Promise<void> {
 
   const batches = largeRooms.batches();
   expect(batches.length).toBeGreaterThan(0);
-  for (const batch of batches) {
+  for (const { recipients, ...rest } of batches) {
+    const batch = { ...rest, recipients: recipients.slice(0, 4) };
     // One connection is gone, one takes nothing, and one cannot be closed either.
     const [gone, unresponsive, stuck] = batch.recipients.map(({ connection_id }) => connection_id);
     management.fate(gone ?? '', 410);

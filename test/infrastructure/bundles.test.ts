@@ -18,7 +18,7 @@ const BUDGET = 226_500;
 const BUDGETS: Readonly<Record<string, number>> = {
   message: 383_000,
   'deliver-messages': 295_000,
-  'room-changes': 382_000,
+  'room-changes': 386_000,
   announce: 337_000,
   presence: 250_000,
   authorizer: 41_500,
