@@ -92,13 +92,16 @@ export interface Plan {
 
 const HOUR = 3_600;
 
+/** When a crowd sends much at once, as parts of the round; the stream is held up then. */
+const FLOODS = [0.4, 0.7];
+
 function clientsOf(random: Random, room: string, crowd: boolean): ClientPlan[] {
   const clients: ClientPlan[] = [];
   const users = crowd ? 6 : random.int(3, 4);
   for (let index = 0; index < users; index += 1) {
     const user = `${room}-u${index}`;
     // Users have several devices, now and then; in a crowd, so many that their connections are worked on in batches.
-    const devices = crowd ? 5 : random.chance(0.25) ? 2 : 1;
+    const devices = crowd ? 10 : random.chance(0.25) ? 2 : 1;
     for (let device = 0; device < devices; device += 1)
       clients.push({
         name: `${user}-${device}`,
@@ -155,6 +158,10 @@ function roomOf(random: Random, name: string, length: number, crowd: boolean): R
       step(at + random.between(300, 4_000), who, { do: 'join' });
     } else step(at, who, { do: what });
   }
+  // So many messages in one batch that the connections of the crowd are split among invocations.
+  if (crowd)
+    for (const at of FLOODS)
+      for (let n = 0; n < 3; n += 1) step(length * at + 100, anyClient(), { do: 'send', count: 12 });
   const ends = random.chance(0.35);
   if (ends) step(random.between(length * 0.6, length * 0.95), 0, { do: 'end', in: random.pick([0, 0, 1, 3]) });
   return {
@@ -193,7 +200,7 @@ const WINDOWS: Readonly<
   'lost-disconnect': { probability: [0.5, 1], ms: [1_000, 8_000] },
 };
 
-function faultsOf(random: Random, length: number): FaultWindow[] {
+function faultsOf(random: Random, length: number, crowd: boolean): FaultWindow[] {
   const windows: FaultWindow[] = [];
   const [from, last] = [1_000, length - 500];
   for (const fault of faultNames) {
@@ -215,6 +222,9 @@ function faultsOf(random: Random, length: number): FaultWindow[] {
       windows.push({ fault, from: at, to: at, probability: 1 });
     }
   };
+  if (crowd)
+    for (const at of FLOODS)
+      windows.push({ fault: 'stream-late', from: length * at, to: length * at + 2_500, probability: 1 });
   moments('redrive', random.int(2, 8));
   if (random.chance(0.25)) moments('restart', 1);
   return windows.toSorted((a, b) => a.from - b.from);
@@ -229,13 +239,14 @@ export const ROUND_MS = 40_000;
  */
 export function planOf(seed: number, round: number, { faults = true, rooms = 4, length = ROUND_MS } = {}): Plan {
   const random = randomOf(seed).fork(`round ${round}`);
+  const crowd = round % 3 === 2;
   const names = Array.from({ length: rooms }, (_, index) => `s${seed}r${round}-room${index}`);
   return {
     seed,
     round,
     length,
     skew: faults ? 4_000 : 0,
-    rooms: names.map((name, index) => roomOf(random.fork(name), name, length, index === 0 && round % 3 === 2)),
-    faults: faults ? faultsOf(random.fork('faults'), length) : [],
+    rooms: names.map((name, index) => roomOf(random.fork(name), name, length, crowd && index === 0)),
+    faults: faults ? faultsOf(random.fork('faults'), length, crowd) : [],
   };
 }
