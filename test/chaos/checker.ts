@@ -38,6 +38,11 @@ export const BOUNDS = {
   announced: 45_000,
   /** For how long a socket may be open while the table does not know it: it is being closed. */
   unknown: 10_000,
+  /**
+   * From a connection that was lost without a word until its user is seen offline, in a room that nobody sends anything to. Where
+   * somebody does, the loss is found at once.
+   */
+  presence: 330_000,
   /** From a room's start or end until its schedule is gone. */
   schedule: 20_000,
 } as const;
@@ -492,11 +497,15 @@ function* converges(view: View): ReturnType<Check> {
     if (expected && expected !== state.status) yield { room, text: `is ${state.status}, but should be ${expected}` };
 
     const here = beliefs.filter((each) => each.room === room && isOpen(each));
-    if (closedFrom(view, room, state) !== undefined)
-      for (const { stream } of here) yield { room, text: `has ended, and ${stream} does not know` };
+    const over = closedFrom(view, room, state) !== undefined;
+    /** Whether it may not have been noticed yet that these connections are gone. */
+    const mayLinger = (lost: readonly Belief[]): boolean =>
+      over && state.read - Math.max(0, ...lost.map(({ to }) => to)) < BOUNDS.presence;
+    if (over) for (const { stream } of here) yield { room, text: `has ended, and ${stream} does not know` };
     for (const { user, online } of state.participants) {
       const joined = here.some((each) => each.user === user);
-      if (joined !== online)
+      const lingers = online && mayLinger(beliefs.filter((each) => each.room === room && each.user === user));
+      if (joined !== online && !lingers)
         yield { room, text: `${user} is seen ${online ? 'online' : 'offline'}, but has ${joined ? '' : 'not '}joined` };
     }
     const believed = new Set(here.flatMap(({ socket }) => socket ?? []));
@@ -504,7 +513,8 @@ function* converges(view: View): ReturnType<Check> {
     for (const socket of believed.difference(known))
       yield { room, text: `${socket} believes that it has joined, and the table does not know it` };
     for (const socket of known.difference(believed))
-      yield { room, text: `the table has ${socket} as joined, which is not` };
+      if (!mayLinger(beliefs.filter((each) => each.room === room && each.socket === socket)))
+        yield { room, text: `the table has ${socket} as joined, which is not` };
 
     for (const [moment, time] of [
       ['start', state.starts],

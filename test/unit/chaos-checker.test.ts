@@ -402,6 +402,34 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'converges',
+    'a room that has ended may take longer to forget',
+    {
+      operations: [end],
+      observations: [joined('bob', 0), { type: 'lost', at: 51_000 }],
+      final: {
+        ...ended,
+        sockets: ['bob/1'],
+        participants: [
+          { user: 'alice', admin: true, online: false },
+          { user: 'bob', admin: false, online: true },
+        ],
+      },
+    },
+    {
+      operations: [end],
+      observations: [joined('bob', 0), { type: 'lost', at: 51_000 }],
+      final: {
+        ...ended,
+        read: 51_000 + BOUNDS.presence,
+        participants: [
+          { user: 'alice', admin: true, online: false },
+          { user: 'bob', admin: false, online: true },
+        ],
+      },
+    },
+  ],
+  [
+    'converges',
     'the schedules are those of the times',
     { final: { ends: END + 3_600_000, schedules: { end: END + 3_600_000 } } },
     { final: { ends: END + 3_600_000, schedules: { end: END + 60_000 } } },
