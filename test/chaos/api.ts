@@ -8,7 +8,7 @@ import type { Tokens } from './tokens.ts';
  */
 
 /** API Gateway answers within 30 seconds, whatever the function does. */
-export const HTTP_LIMIT_MS = 31_000;
+export const HTTP_LIMIT_MS = 35_000;
 
 export interface Call {
   readonly params?: Readonly<Record<string, string>>;

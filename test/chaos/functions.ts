@@ -52,6 +52,11 @@ const LAST_AWAIT = 2_000;
  */
 const CONCURRENCY = 3;
 
+/** How long API Gateway waits for a function, in milliseconds; then it answers by itself. */
+const INTEGRATION_MS = 29_000;
+
+const fromGateway = v.object({ requestContext: v.looseObject({}) });
+
 /** @param directory a folder for the modules that wrap the bundles */
 export function faultyFunctions(
   directory: string,
@@ -118,7 +123,11 @@ export function faultyFunctions(
         }
         if (v.is(disconnectEvent, parsed) && faults.hits('lost-disconnect', config.name))
           return { ok: true, payload: '{"statusCode":200}' };
-        return invoke(event);
+        if (!v.is(fromGateway, parsed)) return invoke(event);
+        const waiting = new AbortController();
+        const timedOut = sleep(INTEGRATION_MS, failed('Endpoint request timed out.'), { signal: waiting.signal });
+        timedOut.catch(() => {});
+        return Promise.race([invoke(event), timedOut]).finally(() => waiting.abort());
       },
       close: () => current.close(),
     };

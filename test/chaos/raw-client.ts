@@ -13,8 +13,8 @@ import type { Tokens } from './tokens.ts';
  * same client message id, what may not have been stored. It records every frame.
  */
 
-/** A function may take ten seconds, and as long again to start; then there is a reply, or a refusal by the gateway. */
-export const FRAME_LIMIT_MS = 30_000;
+/** API Gateway waits 29 seconds for a function, and what it says may be held up on a slow connection. */
+export const FRAME_LIMIT_MS = 35_000;
 const OPEN_MS = 25_000;
 const PING_MS = 5_000;
 /** A socket on which nothing has come for so long after a ping is taken for dead. */
