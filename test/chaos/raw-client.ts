@@ -18,7 +18,7 @@ export const FRAME_LIMIT_MS = 35_000;
 const OPEN_MS = 25_000;
 const PING_MS = 5_000;
 /** A socket on which nothing has come for so long after a ping is taken for dead. */
-const SILENT_MS = 15_000;
+const SILENT_MS = 30_000;
 
 const frameSchema = v.pipe(
   v.string(),

@@ -32,6 +32,8 @@ export interface RoundResult {
 
 /** How often the table is looked at, in milliseconds. */
 const SAMPLE_MS = 1_000;
+/** How often rooms are sent something after the faults, in milliseconds: a client may be lost at any time, also without faults. */
+const TOUCH_MS = 20_000;
 /**
  * For how long after the faults things may go on being wrong, in milliseconds: a message of the presence queue that a killed
  * function had is hidden for a minute, and then comes the grace.
@@ -333,11 +335,11 @@ export async function runRound(
   }
 
   /** Sends a message to a room that is on, from a socket that has not joined: whatever is left of lost connections is found by it. */
-  async function touch({ id, plan: { name, clients } }: Room): Promise<void> {
+  async function touch({ id, plan: { name, clients } }: Room, time: number): Promise<void> {
     const [user] = (await world.table.room(id))?.admins ?? [];
     const plan = clients.find((each) => each.user === user);
     if (user === undefined || !plan) return;
-    const key = `${name}-touch`;
+    const key = `${name}-touch${time}`;
     for (let tried = 0; tried < 3; tried += 1) {
       const token = await ofTest(user).get();
       const operation = recorder.begin({
@@ -381,10 +383,14 @@ export async function runRound(
   async function converge(): Promise<number | undefined> {
     const isPending = ({ outcome }: Operation): boolean => outcome === 'pending';
     const deadline = recorder.now() + CONVERGE_MS;
-    await sleep(500);
-    await Promise.all(rooms.map(touch));
-    while (recorder.now() < deadline) {
+    let touched = Number.NEGATIVE_INFINITY;
+    for (let time = 0; recorder.now() < deadline; ) {
       await sleep(1_000);
+      if (recorder.now() - touched > TOUCH_MS) {
+        touched = recorder.now();
+        time += 1;
+        await Promise.all(rooms.map((room) => touch(room, time)));
+      }
       if (history.operations.some(isPending)) continue;
       try {
         history.final = await finalState();
