@@ -1,7 +1,7 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as v from 'valibot';
 import { createFunction, type FunctionConfig, type InvocationResult, type LocalFunction } from '../../local/lambda.ts';
 import type { Envelope } from './environment.ts';
@@ -72,12 +72,18 @@ export function faultyFunctions(
   function wrapped(config: FunctionConfig): FunctionConfig {
     const folder = join(directory, config.name);
     mkdirSync(folder, { recursive: true });
+    // `Handler` is a file, without its extension, and a name that the file exports.
+    const [name = '', exported = ''] = config.handler.split('.');
+    const file = ['.js', '.mjs', '.cjs'].map((end) => join(config.directory, name + end)).find(existsSync);
+    if (!file) throw new Error(`${config.directory} has no ${name}.`);
     const quoted = JSON.stringify;
     writeFileSync(
-      join(folder, 'index.mjs'),
-      `import bundle from ${quoted(join(config.directory, 'index.js'))};\n` +
-        `import { underFaults } from ${quoted(WRAPPER)};\n` +
-        'export const handler = underFaults(bundle.handler);\n',
+      join(folder, `${name}.mjs`),
+      `import * as bundle from ${quoted(pathToFileURL(file).href)};\n` +
+        `import { underFaults } from ${quoted(pathToFileURL(WRAPPER).href)};\n` +
+        `const given = bundle[${quoted(exported)}] ?? bundle.default[${quoted(exported)}];\n` +
+        `export { wrapped as ${exported} };\n` +
+        'const wrapped = underFaults(given);\n',
     );
     return { ...config, directory: folder, variables: redirect(config.variables) };
   }
