@@ -182,7 +182,7 @@ export class MonitoringStack extends Stack {
     // What all share.
     alarms.add('throttles', {
       says: 'Lambda refuses to run functions of this account and region, because too many run already.',
-      // Without a dimension: all functions of the account, for they share one limit. Announcements and slices of large rooms
+      // Without a dimension: all functions of the account, for they share one limit. Announcements and batches of large rooms
       // that are held back by their reserved concurrency count too, but for a moment.
       metric: new Metric({ namespace: 'AWS/Lambda', metricName: 'Throttles', statistic: 'Sum', period: FIVE_MINUTES }),
       from: 10,

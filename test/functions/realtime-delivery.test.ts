@@ -1,10 +1,11 @@
 import type { DynamoDBRecord } from 'aws-lambda';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ParticipantItem } from '../../core/store/items.ts';
 import { connectionKey, participantKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { deliver, send } from '../support/delivery.ts';
 import { data } from '../support/invoke.ts';
+import { watchSockets } from '../support/known-sockets.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { joined, reply, type Socket } from '../support/socket.ts';
 import { messagesIn } from '../support/stream.ts';
@@ -16,6 +17,8 @@ beforeAll(async () => {
   process.env.CALLBACK_URL = management.url;
 });
 beforeEach(() => management.reset());
+const known = watchSockets(() => management);
+afterEach(() => known.check());
 afterAll(() => management.close());
 
 /** A room with an admin who sends, and a member for each of `count` connections. */
@@ -43,6 +46,7 @@ describe('messages', () => {
     const tab = await joined(room_id, sockets[0]?.user_id ?? '');
     const elsewhere = await roomOf(2);
     const gone = await joined(room_id, admin);
+    known.left(gone.connection_id);
     await reply('leave', gone, { room_id });
     expect(await deliver(await send(room_id, admin, ...ALL))).toMatchObject({ failures: [] });
 

@@ -6,6 +6,7 @@ import { handler as deliverMessages } from '../../functions/events/deliver-messa
 import { behind } from '../support/behind.ts';
 import { canceled, exception, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
 import { data } from '../support/invoke.ts';
+import { watchSockets } from '../support/known-sockets.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { act, joined, newSocket, refusedWith, reply } from '../support/socket.ts';
 import { messagesIn, recorded } from '../support/stream.ts';
@@ -22,7 +23,9 @@ beforeAll(async () => {
   process.env.CALLBACK_URL = management.url;
   world = await newRoom();
 });
+const known = watchSockets(() => management);
 afterEach(() => {
+  known.check();
   faults.reset();
   management.reset();
 });
@@ -34,6 +37,7 @@ const message = () => ({ room_id: world.room_id, client_message_id: crypto.rando
 describe('a conflict with another transaction', () => {
   test('is tried again, by message, join and leave', async () => {
     const socket = newSocket(world.member);
+    known.left(socket.connection_id);
     faults.next('TransactWriteItems', conflict, conflict, conflict);
     await reply('message', socket, message());
     faults.next('TransactWriteItems', conflict, conflict);
@@ -59,6 +63,7 @@ test.each<[string, string, 'try_again' | 'internal']>([
   const fault = exception(name, {}, name === 'InternalServerError' ? 500 : 400);
   for (const action of ['BatchGetItem', 'GetItem', 'UpdateItem', 'TransactWriteItems']) faults.always(action, fault);
   const socket = newSocket(world.member);
+  known.left(socket.connection_id);
   for (const [action, frame] of [
     ['join', { room_id: world.room_id }],
     ['leave', { room_id: world.room_id }],
