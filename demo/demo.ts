@@ -35,6 +35,10 @@ async function main(): Promise<void> {
     return;
   }
   const running = await chooseStack(values['state-dir'], portOption(values.port));
+  if (running && !running.issuerIsLocal)
+    throw new Error(
+      `The demo needs two users, and the stack at ${running.http} accepts the tokens of ${running.issuer}. Start one without --issuer.`,
+    );
   if (running) {
     say(`On the local stack at ${running.http}.`);
     await scenario(running, story({ pauseMs: values.slow ? 1_200 : 0 }));

@@ -13,6 +13,7 @@ import { claimFolder } from './folder.ts';
 import { type HttpApi, readHttpApis } from './http-api.ts';
 import { createHttpGateway } from './http-gateway.ts';
 import { startIams } from './iams.ts';
+import { type IdentityProvider, tokenOriginsOf } from './identity-provider.ts';
 import { createFunction, functionProperties, type LocalFunction } from './lambda.ts';
 import { listen } from './listen.ts';
 import { type LocalUrls, withLocalUrls } from './local-urls.ts';
@@ -38,6 +39,8 @@ export interface StackOptions {
   readonly dataDirectory?: string | undefined;
   /** Called with the port of the HTTP API as soon as it is known, before anything is logged. */
   readonly onPort?: (port: number) => Promise<void>;
+  /** Whose tokens are accepted. Default: an issuer of the stack's own. */
+  readonly identityProvider?: IdentityProvider | undefined;
   readonly log: Log;
   /** Told what is being done. */
   readonly progress?: (step: string) => void;
@@ -67,7 +70,7 @@ export interface LocalStack {
  * Starts everything: synthesizes the CDK app for the environment `local`, and serves its templates on real parts. When this
  * fails, nothing is left running.
  *
- * @throws PortError, JavaError, FolderError: to be shown to the user as they are
+ * @throws PortError, JavaError, FolderError, ProviderError: to be shown to the user as they are
  */
 export async function startStack(options: StackOptions): Promise<LocalStack> {
   const { log, progress = () => {}, onFailure = () => {}, signal = new AbortController().signal } = options;
@@ -105,16 +108,23 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
     );
     closeLater(http);
     await options.onPort?.(http.port);
-    const issuer = closeLater(
-      await startIams({
-        port: ports.issuer,
-        audience: AUDIENCE,
-        keysFile: dataDirectory && join(dataDirectory, 'issuer-keys.json'),
-      }),
-    );
+    const { identityProvider } = options;
+    const issuer = identityProvider
+      ? {
+          url: identityProvider.issuer,
+          port: ports.issuer,
+          tokenOrigins: await tokenOriginsOf(identityProvider.issuer),
+        }
+      : closeLater(
+          await startIams({
+            port: ports.issuer,
+            audience: AUDIENCE,
+            keysFile: dataDirectory && join(dataDirectory, 'issuer-keys.json'),
+          }),
+        );
 
     progress('Synthesizing the CDK app and starting DynamoDB Local');
-    const context = { issuer: issuer.url, audience: AUDIENCE };
+    const context = { issuer: issuer.url, audience: identityProvider?.audience ?? AUDIENCE };
     const withoutJava = new AbortController();
     const parts = both(
       startDynamoDb({
@@ -166,7 +176,14 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
     });
     for (const fn of functions.values()) closeLater(fn);
     await realtime.start(functions);
-    const places = { http: http.url, ws: realtime.ws, issuer: issuer.url, s3: s3.url };
+    const places = {
+      http: http.url,
+      ws: realtime.ws,
+      issuer: issuer.url,
+      clientId: identityProvider?.clientId,
+      tokenOrigins: 'tokenOrigins' in issuer ? issuer.tokenOrigins : [issuer.url],
+      s3: s3.url,
+    };
     const localRoutes = {
       ...webRoutes(webClient, places),
       ...docsRoutes(),

@@ -35,6 +35,8 @@ async function main(): Promise<void> {
 
   const endpoints = await chooseStack(values['state-dir'], portOption(values.port));
   if (!endpoints) throw new Error('No local stack is running; start one with "npm start" in another terminal.');
+  if (!endpoints.issuerIsLocal)
+    throw new Error(`The stack at ${endpoints.http} accepts the tokens of ${endpoints.issuer}: get one there.`);
   const token = await requestToken(endpoints.issuer, parsed.output).catch((cause: unknown) => {
     throw new Error(`The local stack's IAMS, ${endpoints.issuer}, gave no token; start the stack again.`, { cause });
   });

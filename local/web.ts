@@ -15,6 +15,10 @@ export interface Places {
   readonly http: string;
   readonly ws: string;
   readonly issuer: string;
+  /** The page's client ID at an identity provider of the user's own; undefined where the stack has its own issuer. */
+  readonly clientId?: string | undefined;
+  /** Origins that the page asks for tokens. */
+  readonly tokenOrigins: readonly string[];
   /** Where presigned URLs lead. */
   readonly s3: string;
 }
@@ -40,6 +44,9 @@ export async function bundleWebClient(): Promise<WebClient> {
       bundle: true,
       write: false,
       format: 'esm',
+      // What the page loads only when it needs it, such as the client of identity providers.
+      splitting: true,
+      chunkNames: 'js/[name]-[hash]',
       target: ['chrome123', 'firefox125', 'safari17.5'],
       jsx: 'automatic',
       jsxImportSource: 'preact',
@@ -66,13 +73,13 @@ export async function bundleWebClient(): Promise<WebClient> {
  * What the page may do: run its own script, talk to the parts of this stack, and show pictures that are in the bucket or on
  * this machine. Markup can be written into it by no text at all (Trusted Types).
  */
-function contentSecurityPolicy({ http, ws, issuer, s3 }: Places): string {
+function contentSecurityPolicy({ http, ws, tokenOrigins, s3 }: Places): string {
   const directives: Readonly<Record<string, readonly string[]>> = {
     'default-src': ["'none'"],
     'script-src': ["'self'"],
     'style-src': ["'self'"],
     'img-src': ["'self'", 'blob:', s3],
-    'connect-src': ["'self'", http, new URL(ws).origin, issuer, s3],
+    'connect-src': ["'self'", http, new URL(ws).origin, ...tokenOrigins, s3],
     'base-uri': ["'none'"],
     'form-action': ["'none'"],
     'frame-ancestors': ["'none'"],
@@ -87,10 +94,10 @@ function contentSecurityPolicy({ http, ws, issuer, s3 }: Places): string {
 /** What answers at `/`, below `/web/`, and at `/_local/config.json`. */
 export function webRoutes(client: WebClient, places: Places): Readonly<Record<string, Handler>> {
   const policy = contentSecurityPolicy(places);
-  const { http, ws, issuer } = places;
+  const { http, ws, issuer, clientId } = places;
   const files = new Map(client).set('/_local/config.json', {
     contentType: 'application/json',
-    body: JSON.stringify({ http, ws, issuer }),
+    body: JSON.stringify({ http, ws, issuer, clientId }),
   });
   return Object.fromEntries(
     [...files].map(([path, { contentType, body }]) => [

@@ -84,6 +84,8 @@ describe('npm start', () => {
     [['--port', '65531'], '--port must be a number'],
     [['--port', '-1'], "Option '--port' argument is ambiguous; "],
     [['extra'], 'Unexpected argument'],
+    [['--issuer', 'keycloak:8180'], '--issuer must be an http or https URL'],
+    [['--audience', 'rooms'], '--audience and --client-id need --issuer'],
   ])('refuses the options %j in one sentence', async (options, sentence) => {
     const { code, stderr } = await npm('run', '-s', 'start', '--', ...options).ended;
     expect(code).toBe(2);

@@ -1,5 +1,8 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { ProviderSignIn } from './provider-sign-in.tsx';
 import { type Config, isSameConfig, loadConfig } from './session/config.ts';
+import { sayError } from './session/errors.ts';
+import { openProvider, type Provider, type ProviderUser } from './session/provider.ts';
 import { SessionProvider, startSession, type UserSession } from './session/user-session.ts';
 import { rememberUser, SignIn, signedInUser } from './sign-in.tsx';
 import { Blank, Spinner } from './ui/small.tsx';
@@ -12,14 +15,30 @@ export function App() {
   const [config, setConfig] = useState<Config>();
   const [failed, setFailed] = useState(false);
   const [session, setSession] = useState<UserSession>();
+  const [provider, setProvider] = useState<Provider>();
+  const [providerFailure, setProviderFailure] = useState('');
+  const providerUser = useRef<ProviderUser | undefined>(undefined);
 
   const signIn = (where: Config, userId: string): void => {
     rememberUser(userId);
     setSession(startSession(where, userId));
   };
+  const signInAtProvider = async (where: Config, clientId: string): Promise<void> => {
+    try {
+      const opened = await openProvider(where.issuer, clientId);
+      const user = await opened.user();
+      providerUser.current = user;
+      if (user) setSession(startSession(where, user.userId, user.tokens));
+      setProvider(opened);
+    } catch (error) {
+      setProviderFailure(sayError(error));
+      setProvider(await openProvider(where.issuer, clientId).catch(() => undefined));
+    }
+  };
   const signOut = (): void => {
     rememberUser(undefined);
     session?.close();
+    void providerUser.current?.signOut().catch((error: unknown) => setProviderFailure(sayError(error)));
     setSession(undefined);
     location.hash = '';
   };
@@ -29,7 +48,9 @@ export function App() {
     loading.current = true;
     try {
       const loaded = await loadConfig();
+      if (loaded.clientId !== undefined) await signInAtProvider(loaded, loaded.clientId);
       setConfig(loaded);
+      if (loaded.clientId !== undefined) return;
       const user = signedInUser();
       if (user) signIn(loaded, user);
     } catch {
@@ -71,6 +92,8 @@ export function App() {
         <Spinner label="Loading" />
       </main>
     );
+  if (!session && config.clientId !== undefined)
+    return <ProviderSignIn issuer={config.issuer} provider={provider} failure={providerFailure} />;
   if (!session)
     return <SignIn issuer={config.issuer} onSignIn={(userId) => signIn(config, userId)} onFailure={reloadIfMoved} />;
   return (

@@ -3,6 +3,8 @@ export interface Config {
   readonly http: string;
   readonly ws: string;
   readonly issuer: string;
+  /** Of this page at an identity provider of the user's own; absent where the stack has its own issuer. */
+  readonly clientId?: string;
 }
 
 const isConfig = (value: unknown): value is Config =>
@@ -24,4 +26,4 @@ export async function loadConfig(): Promise<Config> {
 }
 
 export const isSameConfig = (a: Config, b: Config): boolean =>
-  a.http === b.http && a.ws === b.ws && a.issuer === b.issuer;
+  a.http === b.http && a.ws === b.ws && a.issuer === b.issuer && a.clientId === b.clientId;

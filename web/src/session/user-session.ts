@@ -35,9 +35,8 @@ export interface UserSession {
   close(): void;
 }
 
-export function startSession(config: Config, userId: string): UserSession {
-  const { http, ws, issuer } = config;
-  const tokens = tokenSource(issuer, userId);
+export function startSession(config: Config, userId: string, tokens = tokenSource(config.issuer, userId)): UserSession {
+  const { http, ws } = config;
   const storage = browserStorage();
   const client = new RoomsClient({ url: http, wsUrl: ws, token: tokens.get });
   const online = createStore<Online>('connecting');

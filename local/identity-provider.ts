@@ -1,0 +1,49 @@
+import * as v from 'valibot';
+
+/** An identity provider of the user's own, whose tokens the stack accepts. */
+export interface IdentityProvider {
+  /** As in the `iss` claim of its tokens. */
+  readonly issuer: string;
+  /** Accepted `aud` values, comma-separated. */
+  readonly audience: string;
+  /** Of the web client. */
+  readonly clientId: string;
+}
+
+/** Thrown where an identity provider cannot be used. Its message is meant for the user. */
+export class ProviderError extends Error {}
+
+const TIMEOUT_MS = 10_000;
+
+const discovery = v.object({
+  issuer: v.string(),
+  jwks_uri: v.pipe(v.string(), v.url()),
+  authorization_endpoint: v.pipe(v.string(), v.url()),
+  token_endpoint: v.pipe(v.string(), v.url()),
+});
+
+/**
+ * Reads the discovery document of an identity provider, and returns the origins that a page asks for tokens.
+ *
+ * @throws ProviderError where it cannot be read, or is that of another issuer
+ */
+export async function tokenOriginsOf(issuer: string): Promise<string[]> {
+  const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
+  let document: unknown;
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    document = await response.json();
+  } catch (error) {
+    const { message, cause } = error instanceof Error ? error : new Error(String(error));
+    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : message;
+    throw new ProviderError(`The identity provider cannot be asked at ${url} (${reason}).`, { cause: error });
+  }
+  const found = v.safeParse(discovery, document);
+  if (!found.success) throw new ProviderError(`${url} is no discovery document of OpenID Connect.`);
+  if (found.output.issuer !== issuer)
+    throw new ProviderError(
+      `The identity provider calls itself ${found.output.issuer}, and so do its tokens: give exactly that as --issuer.`,
+    );
+  return [...new Set([issuer, found.output.jwks_uri, found.output.token_endpoint].map((each) => new URL(each).origin))];
+}

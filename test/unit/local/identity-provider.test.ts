@@ -1,0 +1,63 @@
+import { afterEach, expect, test } from 'vitest';
+import { ProviderError, tokenOriginsOf } from '../../../local/identity-provider.ts';
+import { type Listening, listen } from '../../../local/listen.ts';
+
+const open: Listening[] = [];
+afterEach(async () => {
+  for (const server of open.splice(0)) await server.close();
+});
+
+/** A provider whose discovery document is this one, given its own URL. */
+async function provider(document: (url: string) => unknown, status = 200): Promise<string> {
+  const server = await listen((request, response) => {
+    response.statusCode = request.url === '/.well-known/openid-configuration' ? status : 404;
+    response.end(JSON.stringify(document(server.url)));
+  }, 0);
+  open.push(server);
+  return server.url;
+}
+
+const good = (url: string) => ({
+  issuer: url,
+  jwks_uri: `${url}/keys`,
+  authorization_endpoint: `${url}/authorize`,
+  token_endpoint: 'https://tokens.example.com/token',
+});
+
+test('returns the origins that a page asks for tokens', async () => {
+  const url = await provider(good);
+  expect(await tokenOriginsOf(url)).toEqual([url, 'https://tokens.example.com']);
+});
+
+test.each<[string, (url: string) => unknown, number, (url: string) => string]>([
+  [
+    'another issuer',
+    (url) => ({ ...good(url), issuer: 'https://iams.example.com' }),
+    200,
+    () =>
+      'The identity provider calls itself https://iams.example.com, and so do its tokens: give exactly that as --issuer.',
+  ],
+  [
+    'something else',
+    () => ({ hello: 'world' }),
+    200,
+    (url) => `${url}/.well-known/openid-configuration is no discovery document of OpenID Connect.`,
+  ],
+  [
+    'an error',
+    good,
+    503,
+    (url) => `The identity provider cannot be asked at ${url}/.well-known/openid-configuration (status 503).`,
+  ],
+])('is refused where the discovery document is that of %s', async (_, document, status, message) => {
+  const url = await provider(document, status);
+  await expect(tokenOriginsOf(url)).rejects.toThrow(new ProviderError(message(url)));
+});
+
+test('is refused where nobody answers', async () => {
+  const url = await provider(good);
+  for (const server of open.splice(0)) await server.close();
+  await expect(tokenOriginsOf(url)).rejects.toThrow(
+    `The identity provider cannot be asked at ${url}/.well-known/openid-configuration (ECONNREFUSED).`,
+  );
+});
