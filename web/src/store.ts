@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 
-/** A value that changes, and those who want to know. */
+/** A value that changes, and its subscribers. */
 export interface Store<State> {
   get(): State;
   /** Replaces the value by what `change` makes of it; nobody is told where that is the same value. */

@@ -28,7 +28,7 @@ export function People({
   const mayChange = room.is_admin && room.status !== 'ended' && standing.is !== 'removed';
   const online = people.filter((person) => person.online);
   const offline = people.filter((person) => !person.online);
-  // One list: who comes or goes moves in it, and a menu that is open for them stays so.
+  // One list: a participant who comes or goes moves within it, and an open menu stays open.
   const group = (title: string, list: readonly ListedParticipant[]) =>
     list.length === 0
       ? []

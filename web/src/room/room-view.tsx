@@ -64,7 +64,7 @@ function OpenRoom({ session }: { session: RoomSession }) {
   useEffect(() => {
     if (itsTime) void session.enter();
   }, [itsTime, session]);
-  // Nobody tells a user who is not in a room that they were added to it again: the list does.
+  // No event reaches a user outside the room. The list of rooms shows that they were added again.
   const isOut = standing.is === 'removed';
   const outSince = useRef(0);
   useEffect(() => {
