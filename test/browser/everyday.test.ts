@@ -67,7 +67,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     expect(await messageField(bob).inputValue()).toBe('Half a sentence');
 
     await clientOf('alice').endRoom(room_id);
-    await shown(bob.page.getByText('This room has ended.'));
+    await shown(bob.page.getByText('This room has ended.').first());
     await shown(bob.page.locator('.unsent').getByText('Half a sentence'));
     await bob.page.getByRole('button', { name: 'Discard' }).click();
     await gone(bob.page.locator('.unsent'));
