@@ -4,6 +4,7 @@ export type Variable =
   | 'BUCKET_NAME'
   | 'MAX_UPLOAD_BYTES'
   | 'USER_FRAME_LIMIT'
+  | 'USER_LIMITS'
   | 'CURSOR_KEY'
   | 'ISSUER'
   | 'AUDIENCE'

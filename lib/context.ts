@@ -72,6 +72,21 @@ export function numbersByName(context: Context, key: string): Readonly<Record<st
   return entries && Object.fromEntries(entries);
 }
 
+/** Reads throttles by name: `<name>:<requests per second>:<burst>,…`, such as `createRoom:50:100`, or `none`. */
+export function throttlesByName(
+  context: Context,
+  key: string,
+): Readonly<Record<string, { rate: number; burst: number }>> | undefined {
+  const entries = list(context, key, { empty: true })?.map((part) => {
+    const [name = '', rate, burst, ...more] = part.split(':');
+    const throttle = { rate: numberOf(rate), burst: numberOf(burst) };
+    if (more.length > 0 || !Number.isFinite(throttle.rate) || !Number.isFinite(throttle.burst))
+      return refuse(key, 'names with a rate and a burst, such as createRoom:50:100', own(context, key));
+    return [name.trim(), throttle] as const;
+  });
+  return entries && Object.fromEntries(entries);
+}
+
 /** Keys without a colon or a slash that the CDK CLI itself writes to its context. */
 const KEYS_OF_THE_CDK = new Set(['acknowledged-issue-numbers', 'cli-telemetry']);
 

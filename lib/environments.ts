@@ -1,6 +1,18 @@
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
-import { DEFAULT_MAX_UPLOAD_BYTES } from '../core/contract/limits.ts';
-import { type Context, flag, list, number, numbersByName, refuseUnknownKeys, text, throttle } from './context.ts';
+import { allRoutes } from '../core/contract/index.ts';
+import { DEFAULT_MAX_UPLOAD_BYTES, MAX_PARTICIPANTS_PER_CALL } from '../core/contract/limits.ts';
+import { DEFAULT_USER_LIMITS, type UserLimits, userLimitNames } from '../core/contract/user-limits.ts';
+import {
+  type Context,
+  flag,
+  list,
+  number,
+  numbersByName,
+  refuseUnknownKeys,
+  text,
+  throttle,
+  throttlesByName,
+} from './context.ts';
 import { allEntries } from './entries.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -56,6 +68,23 @@ export interface Settings {
    */
   readonly throttling: { readonly rate: number; readonly burst: number };
   /**
+   * The same for single routes of the HTTP API, by operation: each has requests of its own, so that a flood of one route leaves the
+   * others alone. Default: 50 and 100 for the routes that cost most, `createRoom` and `addParticipants`, 100 and 200 for
+   * `createUpload`.
+   */
+  readonly routeThrottling: Readonly<Record<string, { readonly rate: number; readonly burst: number }>>;
+  /**
+   * What one user may do in a minute, an hour or a day; more is a 429 `too_many_requests` with `Retry-After`. Default: 120 rooms a
+   * minute and 2,000 a day, 3,000 participants added and 600 uploads an hour, 60 profile changes a minute. Limits that are not named
+   * keep their default.
+   */
+  readonly userLimits: Readonly<Record<string, number>>;
+  /**
+   * Budget for the whole AWS account, in US dollars a month. The alarm target hears of it when 80 % and 100 % are spent, and when
+   * AWS forecasts more. Needs `monitoring` and an `alarmTarget`. Default: none.
+   */
+  readonly monthlyBudget?: number;
+  /**
    * Frames that the WebSocket API takes, in total, where opening a connection counts as one; as `throttling`. What is above
    * is refused. Default: 1000 and 2000, so that a thousand can come back at once, connect, and join.
    */
@@ -93,6 +122,12 @@ const defaults: Settings = {
   maxUploadBytes: DEFAULT_MAX_UPLOAD_BYTES,
   logRetentionDays: 30,
   throttling: { rate: 500, burst: 1_000 },
+  routeThrottling: {
+    createRoom: { rate: 50, burst: 100 },
+    addParticipants: { rate: 50, burst: 100 },
+    createUpload: { rate: 100, burst: 200 },
+  },
+  userLimits: {},
   webSocketThrottling: { rate: 1_000, burst: 2_000 },
   apiGatewayLogRole: true,
   monitoring: true,
@@ -118,6 +153,11 @@ const environments: { readonly [Name in EnvironmentName]: Partial<Settings> } = 
     allowedOrigins: ['http://localhost:3000', 'http://localhost:5173'],
     logRetentionDays: 7,
     throttling: { rate: 50, burst: 100 },
+    routeThrottling: {
+      createRoom: { rate: 10, burst: 20 },
+      addParticipants: { rate: 10, burst: 20 },
+      createUpload: { rate: 20, burst: 40 },
+    },
     webSocketThrottling: { rate: 100, burst: 200 },
     retainData: false,
   },
@@ -125,6 +165,11 @@ const environments: { readonly [Name in EnvironmentName]: Partial<Settings> } = 
   prod: {
     logRetentionDays: 365,
     throttling: { rate: 1_000, burst: 2_000 },
+    routeThrottling: {
+      createRoom: { rate: 100, burst: 200 },
+      addParticipants: { rate: 100, burst: 200 },
+      createUpload: { rate: 200, burst: 400 },
+    },
     webSocketThrottling: { rate: 2_000, burst: 4_000 },
     reservedConcurrency: {
       // One batch of each shard at a time. What is above waits in the stream, in order, and loses nothing.
@@ -145,6 +190,7 @@ export interface Environment extends Settings {
   readonly name: EnvironmentName;
   readonly issuer: string;
   readonly allowedOrigins: readonly string[];
+  readonly userLimits: UserLimits;
 }
 
 const or = new Intl.ListFormat('en', { type: 'disjunction' });
@@ -189,9 +235,12 @@ const readers: { readonly [Key in keyof Required<Settings>]: (context: Context) 
   webSocketDomain: (context) => domain(context, 'webSocketDomain'),
   alarmTarget: (context) => text(context, 'alarmTarget'),
   monitoring: (context) => flag(context, 'monitoring'),
+  monthlyBudget: (context) => number(context, 'monthlyBudget'),
   maxUploadBytes: (context) => number(context, 'maxUploadBytes'),
   logRetentionDays: (context) => number(context, 'logRetentionDays'),
   throttling: (context) => throttle(context, 'throttling'),
+  routeThrottling: (context) => throttlesByName(context, 'routeThrottling'),
+  userLimits: (context) => numbersByName(context, 'userLimits'),
   webSocketThrottling: (context) => throttle(context, 'webSocketThrottling'),
   apiGatewayLogRole: (context) => flag(context, 'apiGatewayLogRole'),
   reservedConcurrency: (context) => numbersByName(context, 'reservedConcurrency'),
@@ -238,7 +287,8 @@ export function chosenEnvironment(context: Context, names: readonly EnvironmentN
       `The environment "${name}" does not say which origins browsers may call it from: give -c allowedOrigins=<origin,…>, or ` +
         '"none", or set allowedOrigins in lib/environments.ts.',
     );
-  const environment: Environment = { ...settings, name, issuer, allowedOrigins };
+  const userLimits = { ...DEFAULT_USER_LIMITS, ...settings.userLimits };
+  const environment: Environment = { ...settings, name, issuer, allowedOrigins, userLimits };
   check(environment);
   return environment;
 }
@@ -255,7 +305,7 @@ const isWhole = (value: number, min: number, max: number): boolean =>
 
 /** The part of `check` that is about numbers. */
 export function checkNumbers(settings: Omit<Settings, 'issuer' | 'allowedOrigins'>): void {
-  const { maxUploadBytes, logRetentionDays, throttling, webSocketThrottling, reservedConcurrency } = settings;
+  const { maxUploadBytes, logRetentionDays, reservedConcurrency } = settings;
   if (!isWhole(maxUploadBytes, 1, MAX_PUT_BYTES))
     fail(`maxUploadBytes must be a whole number from 1 to ${MAX_PUT_BYTES}, but is ${quoted(maxUploadBytes)}.`);
   const periods = Object.values(RetentionDays).filter(
@@ -263,9 +313,22 @@ export function checkNumbers(settings: Omit<Settings, 'issuer' | 'allowedOrigins
   );
   if (!periods.includes(logRetentionDays))
     fail(`logRetentionDays must be one of ${periods.join(', ')}, but is ${quoted(logRetentionDays)}.`);
-  for (const [name, { rate, burst }] of Object.entries({ throttling, webSocketThrottling }))
+  const { throttling, webSocketThrottling, routeThrottling, userLimits } = settings;
+  const operations = allRoutes.map(({ operation }) => operation);
+  for (const operation of Object.keys(routeThrottling))
+    if (!operations.includes(operation))
+      fail(`routeThrottling is for operations, and there is no ${quoted(operation)}: ${operations.join(', ')}.`);
+  for (const [name, { rate, burst }] of Object.entries({ throttling, webSocketThrottling, ...routeThrottling }))
     if (!(rate > 0) || !isWhole(burst, 1, Number.MAX_SAFE_INTEGER))
       fail(`${name} must have a rate above 0 and a whole burst, but is ${quoted({ rate, burst })}.`);
+  for (const [name, max] of Object.entries(userLimits)) {
+    if (!userLimitNames.some((limit) => limit === name))
+      fail(`There is no user limit ${quoted(name)}: ${userLimitNames.join(', ')}.`);
+    // A call that names as many participants as it may must be possible.
+    const least = name === 'participantsPerHour' ? MAX_PARTICIPANTS_PER_CALL : 1;
+    if (!isWhole(max, least, 1_000_000_000))
+      fail(`The user limit ${name} must be a whole number from ${least} to 1000000000, but is ${quoted(max)}.`);
+  }
   const names = allEntries.map((entry) => entry.name);
   for (const [name, share] of Object.entries(reservedConcurrency)) {
     if (!names.includes(name))
@@ -301,6 +364,12 @@ function check({ name, ...settings }: Environment): void {
     fail(`The HTTP API and the WebSocket API cannot share a domain: both are ${httpDomain.name}.`);
   if (alarmTarget !== undefined && !E_MAIL.test(alarmTarget))
     inRegion(alarmTarget, TOPIC, 'The alarm target must be an e-mail address or the ARN of an SNS topic');
+  if (settings.monthlyBudget !== undefined) {
+    if (!(settings.monthlyBudget >= 1 && settings.monthlyBudget <= 1_000_000_000))
+      fail(`The monthly budget must be 1 to 1000000000 US dollars, but is ${quoted(settings.monthlyBudget)}.`);
+    if (!settings.monitoring || alarmTarget === undefined)
+      fail('A monthly budget needs monitoring and an alarm target, or nobody would hear of it.');
+  }
   checkNumbers(settings);
 
   function inRegion(arn: string, pattern: RegExp, rule: string): void {

@@ -1,6 +1,7 @@
 import { Annotations, CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway';
 import {
+  CfnStage,
   CorsHttpMethod,
   type CorsPreflightOptions,
   HttpApi,
@@ -11,6 +12,7 @@ import { HttpJwtAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import type { Construct } from 'constructs';
 import { allRoutes } from '../core/contract/index.ts';
 import { capital } from '../core/contract/names.ts';
+import type { Route } from '../core/contract/route.ts';
 import type { Bundles } from './bundle.ts';
 import { HttpEndpoint } from './constructs/http-endpoint.ts';
 import { logGroup } from './constructs/log-group.ts';
@@ -59,10 +61,35 @@ export class HttpStack extends Stack {
     });
     const authorizer = new HttpJwtAuthorizer('Iams', environment.issuer, { jwtAudience: [...environment.audience] });
     for (const route of allRoutes) {
-      new HttpEndpoint(this, capital(route.operation), { route, bundles, api, authorizer, data, environment });
+      const endpoint = new HttpEndpoint(this, capital(route.operation), {
+        route,
+        bundles,
+        api,
+        authorizer,
+        data,
+        environment,
+      });
+      const throttle = environment.routeThrottling[route.operation];
+      if (throttle) throttleRoute(stage, endpoint, route, throttle);
     }
     new CfnOutput(this, 'HttpApiUrl', { value: domain ? `https://${domain.name}` : stage.url });
   }
+}
+
+/** Gives a route requests of its own. API Gateway knows settings only of routes that are there already. */
+function throttleRoute(
+  stage: HttpStage,
+  endpoint: HttpEndpoint,
+  { method, path }: Route,
+  { rate, burst }: Environment['throttling'],
+): void {
+  const { defaultChild } = stage.node;
+  if (!(defaultChild instanceof CfnStage)) throw new Error('The stage is no CloudFormation resource.');
+  defaultChild.addPropertyOverride(`RouteSettings.${method} ${path}`, {
+    ThrottlingRateLimit: rate,
+    ThrottlingBurstLimit: burst,
+  });
+  defaultChild.node.addDependency(endpoint.route);
 }
 
 const cors = (origins: readonly string[]): CorsPreflightOptions => ({

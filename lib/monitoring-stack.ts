@@ -18,6 +18,7 @@ import type { Construct } from 'constructs';
 import { type MetricName, NAMESPACE, type Service } from '../core/contract/metrics.ts';
 import { INDEX } from '../core/store/keys.ts';
 import { Alarms, closeToTimeout, percent } from './constructs/alarms.ts';
+import { MonthlyBudget } from './constructs/monthly-budget.ts';
 import type { DataStack } from './data-stack.ts';
 import { type Environment, isTopic } from './environments.ts';
 import type { HttpStack } from './http-stack.ts';
@@ -53,6 +54,9 @@ export class MonitoringStack extends Stack {
   constructor(scope: Construct, id: string, { environment, data, http, realtime, ...props }: MonitoringStackProps) {
     super(scope, id, props);
     const topic = alarmTopic(this, environment.alarmTarget);
+    const { alarmTarget, monthlyBudget } = environment;
+    if (monthlyBudget !== undefined && alarmTarget !== undefined)
+      new MonthlyBudget(this, 'MonthlyBudget', { name: `${id}-budget`, limit: monthlyBudget, target: alarmTarget });
     const alarms = new Alarms(this, 'Alarms', environment.name, topic && new SnsAction(topic));
     const own = (metricName: MetricName, service: Service, options: { statistic?: string; code?: string } = {}) =>
       new Metric({

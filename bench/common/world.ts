@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { allRoutes, routes } from '../../core/contract/index.ts';
 import type { ActionName } from '../../core/contract/realtime.ts';
+import { DEFAULT_USER_LIMITS } from '../../core/contract/user-limits.ts';
 import type { Variable } from '../../core/env.ts';
 import type { SocketHandler } from '../../core/realtime/action.ts';
 import { createTable, startDynamoDb } from '../../local/dynamodb.ts';
@@ -26,6 +27,7 @@ export const environment = (dynamodbUrl: string): Record<string, string> =>
     TABLE_NAME: TABLE,
     BUCKET_NAME: TABLE,
     MAX_UPLOAD_BYTES: '1000000',
+    USER_LIMITS: JSON.stringify(DEFAULT_USER_LIMITS),
     CURSOR_KEY: randomUUID(),
   }) satisfies Partial<Record<Variable, string>> & Record<string, string>;
 

@@ -52,7 +52,7 @@ body is 409 \`idempotency_conflict\`. Other requests can be repeated as they are
 twice is no error (but an admin who has given up their own right, or has left, gets a 403 the second time), a room that has ended answers 409
 \`room_ended\`, and a repeated upload request merely gets another \`file_id\`.
 
-After a 503 wait as many seconds as \`Retry-After\` says, then send the request again.
+After a 429 or a 503 wait as many seconds as \`Retry-After\` says, then send the request again.
 
 ### Status
 

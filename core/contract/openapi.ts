@@ -342,7 +342,7 @@ function failure(status: number, codes: readonly ErrorCode[]): Json {
   const gatewaySaid = `When API Gateway answers itself: \`{"message": "${gateway}"}\`, without \`errors\`.`;
   return {
     description: [...said, ...(gateway ? [gatewaySaid] : [])].join('\n\n'),
-    ...(status === 503 && { headers: { 'Retry-After': ref('headers', 'RetryAfter') } }),
+    ...((status === 429 || status === 503) && { headers: { 'Retry-After': ref('headers', 'RetryAfter') } }),
     content: {
       'application/json': {
         schema: gateway ? { anyOf: [own, ref('schemas', 'GatewayError')] } : own,

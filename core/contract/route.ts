@@ -1,6 +1,7 @@
 import type * as v from 'valibot';
 import type { Page } from './answers.ts';
 import type { ErrorCode } from './errors.ts';
+import type { UserLimit } from './user-limits.ts';
 
 /** Which of the three sets of APIs a route belongs to: the folder its handler is in, and what its callers must be. */
 export type ApiSet = 'unrestricted' | 'admin' | 'participant';
@@ -57,6 +58,8 @@ export interface Route {
   /** What can go wrong beside what can go wrong everywhere (see COMMON_ERRORS). */
   readonly errors: readonly ErrorCode[];
   readonly access: Access;
+  /** The limits per user that it counts towards. */
+  readonly counts?: readonly UserLimit[];
   /** A request that works, for the documents. */
   readonly example: {
     readonly params?: object;

@@ -53,7 +53,8 @@ export const createRoom = {
   status: 201,
   data: answers.room,
   errors: ['idempotency_conflict', 'payload_too_large'],
-  access: { table: { PutItem: ['ROOM', 'USER'], GetItem: ['USER'] } },
+  access: { table: { PutItem: ['ROOM', 'USER'], UpdateItem: ['ROOM', 'USER'], GetItem: ['USER'] } },
+  counts: ['roomsPerMinute', 'roomsPerDay', 'participantsPerHour'],
   example: {
     headers: { 'idempotency-key': '5a1f6d0e-standup-2026-03-02' },
     body: { name: 'Stand-up', description: 'Every morning', participant_ids: [BOB] },
@@ -120,7 +121,15 @@ export const addParticipants = {
   data: answers.participant,
   list: true,
   errors: ['not_a_participant', 'not_an_admin', 'room_not_found', 'room_ended', 'payload_too_large'],
-  access: { table: { ConditionCheckItem: ['ROOM'], UpdateItem: ['ROOM'], GetItem: ['ROOM'], BatchGetItem: ['ROOM'] } },
+  access: {
+    table: {
+      ConditionCheckItem: ['ROOM', 'USER'],
+      UpdateItem: ['ROOM', 'USER'],
+      GetItem: ['ROOM'],
+      BatchGetItem: ['ROOM'],
+    },
+  },
+  counts: ['participantsPerHour'],
   example: { params: { room_id: ROOM_ID }, body: { participant_ids: [ALICE, BOB] } },
 } as const satisfies Route;
 
@@ -265,7 +274,8 @@ export const updateProfile = {
   status: 200,
   data: answers.profile,
   errors: ['not_a_participant', 'room_not_found', 'payload_too_large'],
-  access: { table: { UpdateItem: ['ROOM'], GetItem: ['ROOM'] } },
+  access: { table: { UpdateItem: ['ROOM', 'USER'], GetItem: ['ROOM'] } },
+  counts: ['profileChangesPerMinute'],
   example: { params: { room_id: ROOM_ID }, body: { username: 'Alice', archive_room: false } },
 } as const satisfies Route;
 
@@ -305,7 +315,11 @@ export const createUpload = {
   status: 200,
   data: answers.upload,
   errors: ['not_a_participant', 'room_not_found', 'room_ended'],
-  access: { table: { BatchGetItem: ['ROOM'], ConditionCheckItem: ['ROOM'], PutItem: ['ROOM'] }, bucket: ['PutObject'] },
+  access: {
+    table: { BatchGetItem: ['ROOM'], UpdateItem: ['USER'], ConditionCheckItem: ['ROOM'], PutItem: ['ROOM'] },
+    bucket: ['PutObject'],
+  },
+  counts: ['uploadsPerHour'],
   example: { params: { room_id: ROOM_ID }, query: { name: 'plan.pdf', size: 48213, content_type: 'application/pdf' } },
 } as const satisfies Route;
 

@@ -19,11 +19,15 @@ const json = (
 export const success = (statusCode: number, body: { data: unknown; page?: object }) => json(statusCode, body);
 
 /** The envelope of what did not: one entry a fault. A 500 says nothing but the id under which the logs say the rest. */
-export function failure({ code, message, faults }: RoomsError, requestId: string): APIGatewayProxyStructuredResultV2 {
+export function failure(
+  { code, message, faults, retryAfter }: RoomsError,
+  requestId: string,
+): APIGatewayProxyStructuredResultV2 {
   const { status } = ERRORS[code];
   const errors =
     code === 'internal'
       ? [{ code, message: `${message} Quote request id ${requestId} when you report it.` }]
       : faults.map((fault) => ({ code, ...fault }));
-  return json(status, { message, errors }, status === 503 ? { 'retry-after': String(RETRY_AFTER_SECONDS) } : {});
+  const seconds = retryAfter ?? (status === 503 ? RETRY_AFTER_SECONDS : undefined);
+  return json(status, { message, errors }, seconds === undefined ? {} : { 'retry-after': String(seconds) });
 }

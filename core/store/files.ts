@@ -5,16 +5,19 @@ import { UNUSED_FILE_SECONDS } from '../contract/limits.ts';
 import { roomStatus } from '../rules/room.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { membership } from './access.ts';
+import { inOrder } from './in-order.ts';
 import type { FileItem, MessageItem } from './items.ts';
 import { fileKey, messageKey, participantKey } from './keys.ts';
 import { get } from './read.ts';
+import { countUsage } from './user-limits.ts';
 import { transact, type Write } from './write.ts';
 
 /**
  * Records a file that a participant is about to upload; a room that has not started yet takes files too.
  * That the caller is a participant is part of the write: the read before it says what else is amiss, and costs no conflict
  * with others who upload. The file expires after a day, unless a message has it by then.
- * Throws `room_ended`, and as `membership` does.
+ * Counted beside the read, and so also where the room then refuses it: parallel uploads of one user do not conflict there.
+ * Throws `room_ended`, `too_many_requests`, and as `membership` does.
  */
 export async function addFile({
   room_id,
@@ -24,7 +27,10 @@ export async function addFile({
   caller,
   now,
 }: Omit<Attachment, 'file_id'> & { room_id: string; caller: string; now: Timestamp }): Promise<Attachment> {
-  const { room } = await membership(room_id, caller);
+  const [{ room }] = await inOrder([
+    membership(room_id, caller),
+    countUsage({ caller, now, uses: { uploadsPerHour: 1 } }),
+  ]);
   if (roomStatus(room, now) === 'ended') throw new RoomsError('room_ended');
   const file: Attachment = { file_id: uuidv7({ msecs: Date.parse(now) }), name, size, content_type };
   const item: FileItem = {

@@ -14,6 +14,7 @@
  *   the rooms that a connection joined        GSI1PK CONNECTION#<connection_id>   GSI1SK ROOM#<room_id>
  *   how much does this user send, and when
  *   was each of their connections heard?      PK USER#<user_id>   SK FRAMES#<window>
+ *   how much has this user done?              PK USER#<user_id>   SK LIMIT#<limit>#<window>
  *   was this room created already?            PK USER#<user_id>   SK IDEMPOTENCY#<key>
  *
  * Messages have a partition of their own, so that a busy chat does not slow the room it belongs to.
@@ -69,6 +70,11 @@ export const sentKey = (room_id: string, sender_id: string, client_message_id: s
 export const idempotencyKey = (user_id: string, key: string): Key => ({
   PK: userPartition(user_id),
   SK: `IDEMPOTENCY#${key}`,
+});
+
+export const limitKey = (user_id: string, limit: string, window: number): Key => ({
+  PK: userPartition(user_id),
+  SK: `LIMIT#${limit}#${window}`,
 });
 
 export const connectionPartition = (connection_id: string): string => `${CONNECTION}${connection_id}`;

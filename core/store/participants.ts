@@ -7,7 +7,8 @@ import { decodeCursor, encodeCursor } from './cursor.ts';
 import { type ParticipantItem, type RoomItem, toParticipant, toProfile } from './items.ts';
 import { PARTICIPANT, participantKey, roomKey, roomPartition, userRoomKey } from './keys.ts';
 import { get, getMany, queryPage } from './read.ts';
-import { transact, update } from './write.ts';
+import { transactCounted } from './user-limits.ts';
+import { transact, update, type Write } from './write.ts';
 
 interface Act {
   readonly room_id: string;
@@ -18,7 +19,7 @@ interface Act {
 /**
  * Adds users to a room; one who is there already stays as they are. Answers with all of them.
  * The profiles are read while the write is under way: whether the read sees an item just before or just after that, the
- * profile is the same. Throws as `adminRefusal` says.
+ * profile is the same. Throws `too_many_requests`, and as `adminRefusal` says.
  */
 export async function addParticipants({
   room_id,
@@ -27,34 +28,35 @@ export async function addParticipants({
   now,
 }: Act & { participant_ids: readonly string[] }): Promise<Page<Participant>> {
   const ids = [...new Set(participant_ids)];
-  const [outcome, known] = await Promise.all([
-    transact([
-      {
-        ConditionCheck: {
-          Key: roomKey(room_id),
-          ConditionExpression: ADMIN_OF_LIVE_ROOM,
-          ExpressionAttributeValues: adminValues(caller, now),
-        },
+  const writes: readonly Write[] = [
+    {
+      ConditionCheck: {
+        Key: roomKey(room_id),
+        ConditionExpression: ADMIN_OF_LIVE_ROOM,
+        ExpressionAttributeValues: adminValues(caller, now),
       },
-      ...ids.map((id) => {
-        const { GSI1PK, GSI1SK } = userRoomKey(room_id, id);
-        return {
-          Update: {
-            Key: participantKey(room_id, id),
-            UpdateExpression:
-              'SET room_id = :room, participant_id = :id, GSI1PK = :gsi1pk, GSI1SK = :gsi1sk, ' +
-              'added_by = if_not_exists(added_by, :caller), added_at = if_not_exists(added_at, :now)',
-            ExpressionAttributeValues: {
-              ...adminValues(caller, now),
-              ':room': room_id,
-              ':id': id,
-              ':gsi1pk': GSI1PK,
-              ':gsi1sk': GSI1SK,
-            },
+    },
+    ...ids.map((id) => {
+      const { GSI1PK, GSI1SK } = userRoomKey(room_id, id);
+      return {
+        Update: {
+          Key: participantKey(room_id, id),
+          UpdateExpression:
+            'SET room_id = :room, participant_id = :id, GSI1PK = :gsi1pk, GSI1SK = :gsi1sk, ' +
+            'added_by = if_not_exists(added_by, :caller), added_at = if_not_exists(added_at, :now)',
+          ExpressionAttributeValues: {
+            ...adminValues(caller, now),
+            ':room': room_id,
+            ':id': id,
+            ':gsi1pk': GSI1PK,
+            ':gsi1sk': GSI1SK,
           },
-        };
-      }),
-    ]),
+        },
+      };
+    }),
+  ];
+  const [outcome, known] = await Promise.all([
+    transactCounted(writes, { caller, now, uses: { participantsPerHour: ids.length } }),
     getMany<RoomItem | ParticipantItem>([roomKey(room_id), ...ids.map((id) => participantKey(room_id, id))], {
       consistent: true,
     }),
@@ -220,14 +222,16 @@ export async function listParticipants({
 
 /**
  * Changes the caller's own profile in a room, also in one that has ended. null clears the user name.
- * Throws `room_not_found` or `not_a_participant`.
+ * The rest of the profile is read while the write is under way, which does not touch it.
+ * Throws `room_not_found`, `not_a_participant` and `too_many_requests`.
  */
 export async function updateProfile({
   room_id,
   username,
   archive_room,
   caller,
-}: Omit<Act, 'now'> & {
+  now,
+}: Act & {
   username?: string | null | undefined;
   archive_room?: boolean | undefined;
 }): Promise<Profile> {
@@ -235,19 +239,31 @@ export async function updateProfile({
     ...(username ? ['username = :username'] : []),
     ...(archive_room === undefined ? [] : ['archive_room = :archive_room']),
   ];
-  const outcome = await update<ParticipantItem>(participantKey(room_id, caller), {
-    UpdateExpression: [
-      ...(sets.length > 0 ? [`SET ${sets.join(', ')}`] : []),
-      ...(username === null ? ['REMOVE username'] : []),
-    ].join(' '),
-    ConditionExpression: 'attribute_exists(PK)',
-    ...(sets.length > 0 && {
-      ExpressionAttributeValues: {
-        ...(username && { ':username': username }),
-        ...(archive_room !== undefined && { ':archive_room': archive_room }),
-      },
-    }),
-  });
-  if (outcome.done) return toProfile(caller, outcome.item);
-  throw new RoomsError((await get(roomKey(room_id))) ? 'not_a_participant' : 'room_not_found');
+  const write: Write = {
+    Update: {
+      Key: participantKey(room_id, caller),
+      UpdateExpression: [
+        ...(sets.length > 0 ? [`SET ${sets.join(', ')}`] : []),
+        ...(username === null ? ['REMOVE username'] : []),
+      ].join(' '),
+      ConditionExpression: 'attribute_exists(PK)',
+      ...(sets.length > 0 && {
+        ExpressionAttributeValues: {
+          ...(username && { ':username': username }),
+          ...(archive_room !== undefined && { ':archive_room': archive_room }),
+        },
+      }),
+    },
+  };
+  const [outcome, known] = await Promise.all([
+    transactCounted([write], { caller, now, uses: { profileChangesPerMinute: 1 } }),
+    get<ParticipantItem>(participantKey(room_id, caller)),
+  ]);
+  if (!outcome.done) throw new RoomsError((await get(roomKey(room_id))) ? 'not_a_participant' : 'room_not_found');
+  const before = toProfile(caller, known);
+  return {
+    ...before,
+    ...(username !== undefined && { username }),
+    ...(archive_room !== undefined && { archive_room }),
+  };
 }

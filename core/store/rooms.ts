@@ -26,7 +26,8 @@ import {
   userRoomKey,
 } from './keys.ts';
 import { get, getMany, queryPage } from './read.ts';
-import { transact, update } from './write.ts';
+import { transactCounted } from './user-limits.ts';
+import { update, type Write } from './write.ts';
 
 interface Act {
   readonly caller: string;
@@ -58,7 +59,8 @@ const nullAsAbsent = (_key: string, value: unknown): unknown => value ?? undefin
 /**
  * Creates a room with its participants; the caller is its first admin.
  * With an idempotency key, the same request again gets the room of the first time, also when its times have passed since.
- * Throws `invalid_request` for times that make no sense, and `idempotency_conflict` for a key that another request has used.
+ * Throws `invalid_request` for times that make no sense, and `idempotency_conflict` for a key that another request has used,
+ * and `too_many_requests`; a repeated request is not counted.
  */
 export async function createRoom(act: Act & { room: NewRoom; idempotency_key?: string | undefined }): Promise<Room> {
   const { caller, now, room: wanted, idempotency_key } = act;
@@ -101,7 +103,7 @@ export async function createRoom(act: Act & { room: NewRoom; idempotency_key?: s
     expires_at: epochSeconds(now) + IDEMPOTENCY_TTL_SECONDS,
   };
 
-  const outcome = await transact([
+  const writes: readonly Write[] = [
     { Put: { Item: room, ConditionExpression: 'attribute_not_exists(PK)' } },
     ...participants.map((id) => ({ Put: { Item: newParticipant(room_id, id, act) } })),
     ...(memory
@@ -116,7 +118,11 @@ export async function createRoom(act: Act & { room: NewRoom; idempotency_key?: s
           },
         ]
       : []),
-  ]);
+  ];
+  // Without the caller, who need not be named.
+  const others = participants.length - 1;
+  const uses = { roomsPerMinute: 1, roomsPerDay: 1, participantsPerHour: others };
+  const outcome = await transactCounted(writes, { caller, now, uses });
   if (outcome.done) return toRoom(room, now);
 
   const first = outcome.refusals.at(-1)?.old as IdempotencyItem | undefined;

@@ -25,18 +25,20 @@ import type { Key } from './keys.ts';
 /** Two admins who act at the same moment conflict once or twice; more tries than this mean trouble of another kind. */
 const CONFLICT_ATTEMPTS = 8;
 
+const CONFLICT = 'TransactionConflict';
+
 const isConflict = (error: unknown): boolean =>
   error instanceof TransactionConflictException ||
   (error instanceof TransactionCanceledException &&
-    error.CancellationReasons?.some(({ Code }) => Code === 'TransactionConflict') === true);
+    error.CancellationReasons?.some(({ Code }) => Code === CONFLICT) === true);
 
 /** Sends a write again while another transaction holds one of its items. Throws `try_again` when that does not end. */
-async function whileConflicting<T>(write: () => Promise<T>): Promise<T> {
+async function whileConflicting<T>(write: () => Promise<T>, isRetried = isConflict): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await write();
     } catch (error) {
-      if (!isConflict(error)) throw error;
+      if (!isRetried(error)) throw error;
       if (attempt === CONFLICT_ATTEMPTS) throw new RoomsError('try_again', [], { cause: error });
       await pause(backoffMs(attempt));
     }
@@ -109,10 +111,34 @@ const onTable = (write: Write): Action =>
  * All of the writes or none. DynamoDB takes at most 100. The SDK gives each call a token of its own, so that sending it
  * again after a lost answer does nothing twice.
  */
-export async function transact(writes: readonly Write[]): Promise<TransactionOutcome> {
+export const transact = (writes: readonly Write[]): Promise<TransactionOutcome> => outcomeOf(writes, isConflict);
+
+/**
+ * As `transact`, but undefined where another transaction holds one of the items from index `contended` on: that is not retried, as
+ * many that compete for one item would wear out each other's attempts.
+ */
+export async function transactUnlessContended(
+  writes: readonly Write[],
+  contended: number,
+): Promise<TransactionOutcome | undefined> {
+  const isContended = (error: unknown): boolean =>
+    error instanceof TransactionCanceledException &&
+    error.CancellationReasons?.slice(contended).some(({ Code }) => Code === CONFLICT) === true;
+  try {
+    return await outcomeOf(writes, (error) => isConflict(error) && !isContended(error));
+  } catch (error) {
+    if (isContended(error)) return undefined;
+    throw error;
+  }
+}
+
+async function outcomeOf(
+  writes: readonly Write[],
+  isRetried: (error: unknown) => boolean,
+): Promise<TransactionOutcome> {
   const input = { TransactItems: writes.map(onTable) };
   try {
-    await whileConflicting(() => dynamodb.send(new TransactWriteCommand(input)));
+    await whileConflicting(() => dynamodb.send(new TransactWriteCommand(input)), isRetried);
     return { done: true };
   } catch (error) {
     if (!(error instanceof TransactionCanceledException)) throw error;

@@ -27,6 +27,8 @@ export interface HttpEndpointProps {
 
 /** One row of the contract in the cloud: a function, the role and log group it has to itself, and the route that leads to it. */
 export class HttpEndpoint extends RoomsFunction {
+  readonly route: HttpRoute;
+
   constructor(scope: Construct, id: string, { route, bundles, api, authorizer, data, environment }: HttpEndpointProps) {
     const { name } = httpEntry(route);
     super(scope, id, {
@@ -37,7 +39,7 @@ export class HttpEndpoint extends RoomsFunction {
       variables: variables(route, data, environment),
       permissions: accessTo(data, route.access),
     });
-    new HttpRoute(this, 'Route', {
+    this.route = new HttpRoute(this, 'Route', {
       httpApi: api,
       routeKey: HttpRouteKey.with(route.path, HttpMethod[route.method]),
       integration: new HttpLambdaIntegration('Integration', this.handler),
@@ -49,11 +51,18 @@ export class HttpEndpoint extends RoomsFunction {
 type Variables = NonNullable<RoomsFunctionProps['variables']>;
 
 /** A function gets only the variables that its row calls for. */
-function variables({ access, query }: Route, data: DataStack, { maxUploadBytes }: Environment): Variables {
+function variables(
+  { access, query, counts }: Route,
+  data: DataStack,
+  { maxUploadBytes, userLimits }: Environment,
+): Variables {
   return {
     TABLE_NAME: data.table.tableName,
     ...(access.bucket && { BUCKET_NAME: data.bucket.bucketName }),
     ...(access.bucket?.includes('PutObject') && { MAX_UPLOAD_BYTES: String(maxUploadBytes) }),
+    ...(counts && {
+      USER_LIMITS: JSON.stringify(Object.fromEntries(counts.map((limit) => [limit, userLimits[limit]]))),
+    }),
     ...(query && 'cursor' in query.entries && { CURSOR_KEY: cursorKey }),
   };
 }

@@ -457,11 +457,7 @@ describe('the query', () => {
   test.each([
     ['listRooms', 'status', ['', 'ENDED', 'over', 'ended,booked', 'ended ', '%00', long]],
     ['listMessages', 'order', ['', 'ASC', 'up', 'asc,desc', '%00', long]],
-    [
-      'createUpload',
-      'size',
-      ['', '0', '-1', '1.5', '1e3', 'NaN', 'Infinity', '0x10', '9'.repeat(20), '9'.repeat(30), '1 '],
-    ],
+    ['createUpload', 'size', ['', '-1', '1.5', '1e3', 'NaN', 'Infinity', '0x10', '9'.repeat(20), '9'.repeat(30), '1 ']],
     [
       'createUpload',
       'content_type',

@@ -63,12 +63,12 @@ describe('DynamoDB that has too much to do', () => {
     ['ServiceUnavailable', 503],
   ])('%s is asked again by the SDK, and then becomes try_again', async (name, status) => {
     const read = { as: world.member, params: { room_id: world.room_id } };
-    const update = { ...read, body: { username: 'x' } };
+    const update = { as: world.admin, params: { room_id: world.room_id }, body: { name: 'x' } };
     faults.next('UpdateItem', exception(name, {}, status));
-    await data('updateProfile', update);
+    await data('changeRoom', update);
 
     faults.always('UpdateItem', exception(name, {}, status));
-    expect(await refused('updateProfile', update)).toMatchObject({
+    expect(await refused('changeRoom', update)).toMatchObject({
       status: 503,
       code: 'try_again',
       headers: { 'retry-after': '2' },
@@ -139,7 +139,13 @@ describe('an answer of DynamoDB that gets lost', () => {
       ({ params, member }) => ({ params: { ...params, participant_id: member } }),
       { is_admin: false },
     ],
-    ['updateProfile', 'UpdateItem', ({ params }) => ({ params, body: { username: 'x' } }), { username: 'x' }],
+    ['updateProfile', 'TransactWriteItems', ({ params }) => ({ params, body: { username: 'x' } }), { username: 'x' }],
+    [
+      'createUpload',
+      'UpdateItem',
+      ({ params }) => ({ params, query: { size: 1, content_type: 'a/b' } }),
+      { method: 'PUT' },
+    ],
     [
       'createUpload',
       'TransactWriteItems',
@@ -202,7 +208,7 @@ describe('what nobody thought of', () => {
       'ValidationException',
     ],
   ])('%s is a 500 with the id of the request and nothing of the inside', async (_, fault, name) => {
-    faults.always('UpdateItem', fault);
+    faults.always('TransactWriteItems', fault);
     const secret = 'SECRET-OF-THE-BODY';
     const request = { as: world.member, params: { room_id: world.room_id }, body: { username: secret } };
     const reply = await refused('updateProfile', request);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { DeleteTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { afterAll, inject } from 'vitest';
+import { DEFAULT_USER_LIMITS } from '../../core/contract/user-limits.ts';
 import { createTable } from '../../local/dynamodb.ts';
 import { CREDENTIALS } from '../../local/s3.ts';
 
@@ -22,6 +23,7 @@ Object.assign(process.env, {
   TABLE_NAME: TableName,
   BUCKET_NAME: inject('bucketName'),
   MAX_UPLOAD_BYTES: '1000000',
+  USER_LIMITS: JSON.stringify(DEFAULT_USER_LIMITS),
   CURSOR_KEY: randomUUID(),
 });
 

@@ -29,6 +29,10 @@ export interface Trace {
 
 const WRITES: ReadonlySet<string> = new Set(['PutItem', 'UpdateItem', 'DeleteItem', 'TransactWriteItems']);
 
+/** Whether a request only counts towards a limit per user. */
+const isCount = (input: object): boolean =>
+  v.is(v.object({ Key: v.object({ SK: v.pipe(v.string(), v.startsWith('LIMIT#')) }) }), input);
+
 interface Running extends Trace {
   /** The longest chain that has come to its end already. */
   finished: number;
@@ -75,9 +79,7 @@ function dynamodbPermissions(command: string, input: object): string[] {
       .map(([kind, PK]) => ({ action: PARTS[kind] ?? kind, partition: partitionOf(PK) }));
     const [actions, partitions] = [new Set(items.map((i) => i.action)), new Set(items.map((i) => i.partition))];
     // IAM may well compare all the keys of a transaction with the condition on each of its actions.
-    if (actions.size > 1 && partitions.size > 1)
-      throw new Error(`A transaction of ${[...actions]} on ${[...partitions]}: no policy is known to allow that.`);
-    return items.map(({ action, partition }) => `${action} ${partition}`);
+    return [...actions].flatMap((action) => [...partitions].map((partition) => `${action} ${partition}`));
   }
   if (command === 'BatchGetItem')
     return Object.values(v.parse(batch, input).RequestItems).flatMap(({ Keys }) =>
@@ -104,7 +106,7 @@ dynamodb.middlewareStack.add(
     trace.trips = Math.max(trace.trips, depth);
     try {
       const answer = await next(args);
-      if (WRITES.has(command)) trace.writes++;
+      if (WRITES.has(command) && !isCount(args.input)) trace.writes++;
       return answer;
     } finally {
       trace.finished = Math.max(trace.finished, depth);

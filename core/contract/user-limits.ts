@@ -1,0 +1,38 @@
+/*
+ * What one user may do in a window of time. Windows are fixed: each begins at a multiple of its length since the epoch (UTC).
+ */
+
+interface Limit {
+  /** Length of the window. */
+  readonly seconds: number;
+  /** Uses in a window, unless the environment sets another number. */
+  readonly max: number;
+  /** What a user can do, to follow "You can". */
+  readonly allowance: (max: number) => string;
+}
+
+export const USER_LIMITS = {
+  roomsPerMinute: { seconds: 60, max: 120, allowance: (max) => `create ${max} rooms per minute` },
+  roomsPerDay: { seconds: 86_400, max: 2_000, allowance: (max) => `create ${max} rooms per day` },
+  /** Counts every participant that a request names, also one who is in the room already. */
+  participantsPerHour: { seconds: 3_600, max: 3_000, allowance: (max) => `add ${max} participants per hour` },
+  uploadsPerHour: { seconds: 3_600, max: 600, allowance: (max) => `request ${max} uploads per hour` },
+  profileChangesPerMinute: { seconds: 60, max: 60, allowance: (max) => `change profiles ${max} times per minute` },
+} as const satisfies Readonly<Record<string, Limit>>;
+
+export type UserLimit = keyof typeof USER_LIMITS;
+
+export const userLimitNames = Object.keys(USER_LIMITS) as readonly UserLimit[];
+
+/** The most that a user may do in each window. */
+export type UserLimits = Readonly<Record<UserLimit, number>>;
+
+const { roomsPerMinute, roomsPerDay, participantsPerHour, uploadsPerHour, profileChangesPerMinute } = USER_LIMITS;
+
+export const DEFAULT_USER_LIMITS: UserLimits = {
+  roomsPerMinute: roomsPerMinute.max,
+  roomsPerDay: roomsPerDay.max,
+  participantsPerHour: participantsPerHour.max,
+  uploadsPerHour: uploadsPerHour.max,
+  profileChangesPerMinute: profileChangesPerMinute.max,
+};

@@ -1,0 +1,36 @@
+import { CfnBudget } from 'aws-cdk-lib/aws-budgets';
+import { Construct } from 'constructs';
+import { isTopic } from '../environments.ts';
+
+export interface MonthlyBudgetProps {
+  readonly name: string;
+  /** In US dollars. */
+  readonly limit: number;
+  /** The ARN of an SNS topic that lets `budgets.amazonaws.com` publish, or an e-mail address. */
+  readonly target: string;
+}
+
+/**
+ * A budget for the whole account: costs of single stacks can be told apart only where the account's cost allocation tags are
+ * active, and a budget that filters by a tag that is not would never be exceeded. AWS updates costs up to three times a day.
+ * @see https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-best-practices.html
+ */
+export class MonthlyBudget extends Construct {
+  constructor(scope: Construct, id: string, { name, limit, target }: MonthlyBudgetProps) {
+    super(scope, id);
+    const subscribers = [{ subscriptionType: isTopic(target) ? 'SNS' : 'EMAIL', address: target }];
+    const above = (notificationType: 'ACTUAL' | 'FORECASTED', threshold: number) => ({
+      notification: { notificationType, comparisonOperator: 'GREATER_THAN', threshold, thresholdType: 'PERCENTAGE' },
+      subscribers,
+    });
+    new CfnBudget(this, 'Budget', {
+      budget: {
+        budgetName: name,
+        budgetType: 'COST',
+        timeUnit: 'MONTHLY',
+        budgetLimit: { amount: limit, unit: 'USD' },
+      },
+      notificationsWithSubscribers: [above('ACTUAL', 80), above('ACTUAL', 100), above('FORECASTED', 100)],
+    });
+  }
+}
