@@ -4,6 +4,7 @@ import type { ErrorCode } from './errors.ts';
 import * as limits from './limits.ts';
 import type { ApiSet } from './route.ts';
 import type * as table from './routes.ts';
+import { DEFAULT_USER_LIMITS } from './user-limits.ts';
 
 /*
  * What the OpenAPI document says beside what the route table says already. It is kept apart from the table because the
@@ -69,7 +70,14 @@ participants can still change their own profile in it; every other change is 409
 | Uploaded file | ${limits.DEFAULT_MAX_UPLOAD_BYTES / 1024 / 1024} MiB, unless the environment sets another |
 | Room name, description, reason | ${count(limits.MAX_ROOM_NAME_LENGTH)}, ${count(limits.MAX_DESCRIPTION_LENGTH)}, ${count(limits.MAX_REASON_LENGTH)} characters |
 | User name, file name, message | ${count(limits.MAX_USERNAME_LENGTH)}, ${count(limits.MAX_FILE_NAME_LENGTH)}, ${count(limits.MAX_MESSAGE_LENGTH)} characters |
+| Rooms that one user creates | ${count(DEFAULT_USER_LIMITS.roomsPerMinute)} per minute, ${count(DEFAULT_USER_LIMITS.roomsPerDay)} per day |
+| Participants that one user adds, by creating rooms or later | ${count(DEFAULT_USER_LIMITS.participantsPerHour)} per hour; each one named counts, also one who is in the room already |
+| Uploads that one user requests | ${count(DEFAULT_USER_LIMITS.uploadsPerHour)} per hour |
+| Profile changes of one user | ${count(DEFAULT_USER_LIMITS.profileChangesPerMinute)} per minute |
 | Start and end of a room | within ten years from now; a start at most ${limits.CLOCK_SKEW_MS / 60_000} minutes in the past |
+
+More than a user may do is 429 \`too_many_requests\`; \`Retry-After\` says in how many seconds the minute, hour or day (UTC) ends. An environment may
+set other numbers. A request that is repeated with its \`Idempotency-Key\` is not counted again.
 
 Lengths are counted in UTF-16 code units, as by JavaScript's \`length\`: most emoji count as two. Unknown fields and parameters are a 400.
 `.trim();

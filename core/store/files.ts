@@ -10,7 +10,7 @@ import type { FileItem, MessageItem } from './items.ts';
 import { fileKey, messageKey, participantKey } from './keys.ts';
 import { get } from './read.ts';
 import { countUsage } from './user-limits.ts';
-import { transact, type Write } from './write.ts';
+import { transact, transactUnlessContended, type Write } from './write.ts';
 
 /**
  * Records a file that a participant is about to upload; a room that has not started yet takes files too.
@@ -27,11 +27,11 @@ export async function addFile({
   caller,
   now,
 }: Omit<Attachment, 'file_id'> & { room_id: string; caller: string; now: Timestamp }): Promise<Attachment> {
-  const [{ room }] = await inOrder([
-    membership(room_id, caller),
-    countUsage({ caller, now, uses: { uploadsPerHour: 1 } }),
-  ]);
-  if (roomStatus(room, now) === 'ended') throw new RoomsError('room_ended');
+  const requireRoom = async (): Promise<void> => {
+    const { room } = await membership(room_id, caller);
+    if (roomStatus(room, now) === 'ended') throw new RoomsError('room_ended');
+  };
+  await inOrder([requireRoom(), countUsage({ caller, now, uses: { uploadsPerHour: 1 } })]);
   const file: Attachment = { file_id: uuidv7({ msecs: Date.parse(now) }), name, size, content_type };
   const item: FileItem = {
     ...fileKey(room_id, file.file_id),
@@ -41,11 +41,17 @@ export async function addFile({
     created_at: now,
     expires_at: epochSeconds(now) + UNUSED_FILE_SECONDS,
   };
-  const outcome = await transact([
-    { ConditionCheck: { Key: participantKey(room_id, caller), ConditionExpression: 'attribute_exists(PK)' } },
-    { Put: { Item: item } },
-  ]);
-  if (!outcome.done) throw new RoomsError('not_a_participant');
+  const put: Write = { Put: { Item: item } };
+  const outcome = await transactUnlessContended(
+    [put, { ConditionCheck: { Key: participantKey(room_id, caller), ConditionExpression: 'attribute_exists(PK)' } }],
+    1,
+  );
+  if (!outcome) {
+    // Parallel uploads of one user to one room would refuse each other. The participant is read once more after the write
+    // instead; the file of a user who was removed meanwhile expires, and nobody knows its id.
+    await transact([put]);
+    await membership(room_id, caller);
+  } else if (!outcome.done) throw new RoomsError('not_a_participant');
   return file;
 }
 

@@ -1,4 +1,6 @@
+import * as v from 'valibot';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { addFile } from '../../core/store/files.ts';
 import { canceled, exception, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
 import { data, invoke, type Operation, type Request, refused, succeed } from '../support/invoke.ts';
 import { newRoom, newUser, snapshot, type World } from '../support/world.ts';
@@ -51,6 +53,33 @@ describe('a conflict with another transaction', () => {
     expect([status, code, headers['retry-after']]).toEqual([503, 'try_again', '2']);
     expect(log).toMatchObject({ level: 'error', entry: { operation, status: 503, code: 'try_again' } });
     expect(faults.reset()[action]).toBe(8);
+  });
+});
+
+describe('an upload beside others of the same user', () => {
+  const file = () => ({ room_id: world.room_id, name: 'a', size: 1, content_type: 'a/b', caller: world.member });
+  /** As if the user had been removed meanwhile. */
+  const withoutParticipant = (answer: object) => {
+    const { Responses } = v.parse(
+      v.object({ Responses: v.record(v.string(), v.array(v.looseObject({ SK: v.object({ S: v.string() }) }))) }),
+      answer,
+    );
+    const rooms = Object.entries(Responses).map(([table, items]) => [table, items.filter(({ SK }) => SK.S === 'ROOM')]);
+    return { ...answer, Responses: Object.fromEntries(rooms) };
+  };
+
+  test('is recorded without waiting for them', async () => {
+    faults.next('TransactWriteItems', canceledByConflict);
+    const { file_id } = await addFile({ ...file(), now: new Date().toISOString() });
+    await data('createDownload', { as: world.member, params: { room_id: world.room_id }, query: { file_id } });
+  });
+
+  test('is refused where the user is removed before it is recorded', async () => {
+    faults.next('TransactWriteItems', canceledByConflict);
+    faults.next('BatchGetItem', undefined, withoutParticipant);
+    await expect(addFile({ ...file(), now: new Date().toISOString() })).rejects.toMatchObject({
+      code: 'not_a_participant',
+    });
   });
 });
 

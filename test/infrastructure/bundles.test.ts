@@ -16,6 +16,8 @@ import { UsageError } from '../../lib/usage-error.ts';
  */
 const BUDGET = 226_500;
 const BUDGETS: Readonly<Record<string, number>> = {
+  // Signs with code of S3's, beside what the table takes.
+  'create-upload': 230_000,
   message: 383_000,
   'deliver-messages': 295_000,
   'room-changes': 386_000,

@@ -1,5 +1,6 @@
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { describe, expect, it } from 'vitest';
+import { DEFAULT_USER_LIMITS } from '../../core/contract/user-limits.ts';
 import { allEntries } from '../../lib/entries.ts';
 import { checkNumbers, chosenEnvironment, deployableNames, environmentNames } from '../../lib/environments.ts';
 import { UsageError } from '../../lib/usage-error.ts';
@@ -61,6 +62,24 @@ describe('an environment that cannot be chosen', () => {
     [
       { ...dev, reservedConcurrency: 'anounce:5' },
       'reservedConcurrency is for functions, and there is no "anounce": create-room, ',
+    ],
+    [
+      { ...dev, routeThrottling: 'createRoom:5' },
+      '-c routeThrottling=… needs names with a rate and a burst, such as createRoom:50:100, but got "createRoom:5".',
+    ],
+    [{ ...dev, userLimits: 'roomsPerDay' }, '-c userLimits=… needs names with numbers'],
+    [{ ...dev, monthlyBudget: 'ten' }, '-c monthlyBudget=… needs a number, but got "ten".'],
+    [
+      { ...dev, alarmTarget: 'on-call@test.example', monthlyBudget: '0' },
+      'The monthly budget must be 1 to 1000000000 US dollars, but is 0.',
+    ],
+    [
+      { ...dev, monthlyBudget: '50' },
+      'A monthly budget needs monitoring and an alarm target, or nobody would hear of it.',
+    ],
+    [
+      { ...dev, alarmTarget: 'on-call@test.example', monitoring: 'false', monthlyBudget: '50' },
+      'A monthly budget needs monitoring and an alarm target, or nobody would hear of it.',
     ],
     [{ ...dev, account: '123' }, 'The account must be the 12 digits of an AWS account, but is "123".'],
     [{ ...dev, account: 123456789012 }, '-c account=… needs a value, but got 123456789012.'],
@@ -143,6 +162,26 @@ describe('a number in the file that AWS would not take, or do harm with,', () =>
       { reservedConcurrency: { announce: 0 } },
       'The reserved concurrency of announce must be a whole number of 1 or more, but is 0.',
     ],
+    [
+      { routeThrottling: { upload: { rate: 1, burst: 1 } } },
+      'routeThrottling is for operations, and there is no "upload": ',
+    ],
+    [
+      { routeThrottling: { createRoom: { rate: 0, burst: 1 } } },
+      'createRoom must have a rate above 0 and a whole burst',
+    ],
+    [
+      { userLimits: { rooms: 5 } },
+      'There is no user limit "rooms": roomsPerMinute, roomsPerDay, participantsPerHour, ',
+    ],
+    [
+      { userLimits: { roomsPerDay: 0 } },
+      'The user limit roomsPerDay must be a whole number from 1 to 1000000000, but is 0.',
+    ],
+    [
+      { userLimits: { participantsPerHour: 49 } },
+      'The user limit participantsPerHour must be a whole number from 50 to 1000000000, but is 49.',
+    ],
   ])('%j, is said', (wrong, message) => {
     expect(() => checkNumbers(prod)).not.toThrow();
     expect(() => checkNumbers({ ...prod, ...wrong })).toThrow(UsageError);
@@ -197,6 +236,8 @@ describe('a chosen environment', () => {
         apiGatewayLogRole: 'false',
         reservedConcurrency: 'announce:50, fan-out:100',
         retainData: 'true',
+        routeThrottling: 'createRoom:5:10, endRoom:0.5:1',
+        userLimits: 'roomsPerMinute:240,participantsPerHour:50',
       }),
     ).toMatchObject({
       monitoring: false,
@@ -207,7 +248,10 @@ describe('a chosen environment', () => {
       apiGatewayLogRole: false,
       reservedConcurrency: { announce: 50, 'fan-out': 100 },
       retainData: true,
+      routeThrottling: { createRoom: { rate: 5, burst: 10 }, endRoom: { rate: 0.5, burst: 1 } },
+      userLimits: { ...DEFAULT_USER_LIMITS, roomsPerMinute: 240, participantsPerHour: 50 },
     });
+    expect(choose({ ...dev, alarmTarget: 'on-call@test.example', monthlyBudget: '250' }).monthlyBudget).toBe(250);
     const domain = { httpDomain: 'a.example.com', httpDomainCertificate: CERTIFICATE };
     expect(choose({ ...dev, ...domain }).httpDomain).toEqual({ name: 'a.example.com', certificateArn: CERTIFICATE });
   });

@@ -3,15 +3,19 @@ import { describe, expect, it } from 'vitest';
 import { allRoutes, kebab } from '../../core/contract/index.ts';
 import { capital } from '../../core/contract/names.ts';
 import type { Route } from '../../core/contract/route.ts';
+import { DEFAULT_USER_LIMITS } from '../../core/contract/user-limits.ts';
 import { permissions, sorted, tracing, within } from './permissions.ts';
 import { AUDIENCE, at, countByType, ISSUER, ofType, onlyOne, synthesize, withImports } from './synthesize.ts';
 
 const MAX_UPLOAD_BYTES = 7_000_000;
+const userLimits = { ...DEFAULT_USER_LIMITS, roomsPerDay: 7 };
 const { data, http, codeOf } = synthesize('dev', {
   allowedOrigins: ['https://a.example'],
   maxUploadBytes: MAX_UPLOAD_BYTES,
   logRetentionDays: 5,
   throttling: { rate: 12, burst: 34 },
+  routeThrottling: { createUpload: { rate: 5, burst: 6 }, endRoom: { rate: 7, burst: 8 } },
+  userLimits,
 });
 const prod = synthesize('prod', { allowedOrigins: [] });
 
@@ -116,6 +120,9 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
       TABLE_NAME: { Ref: 'RoomsTable' },
       ...(route.access.bucket && { BUCKET_NAME: { Ref: 'FilesBucket' } }),
       ...(route.operation === 'createUpload' && { MAX_UPLOAD_BYTES: String(MAX_UPLOAD_BYTES) }),
+      ...(route.counts && {
+        USER_LIMITS: JSON.stringify(Object.fromEntries(route.counts.map((limit) => [limit, userLimits[limit]]))),
+      }),
       METRICS_ENVIRONMENT: 'dev',
       ...(route.query &&
         'cursor' in route.query.entries && {
@@ -194,6 +201,21 @@ describe('the API', () => {
     expect(onlyOne(prod.data, 'AWS::S3::Bucket').properties).not.toHaveProperty('CorsConfiguration');
   });
 
+  it('throttles a route only once it is there, which API Gateway requires', () => {
+    const [stage] = Object.values(http.findResources('AWS::ApiGatewayV2::Stage'));
+    const keys = [stage?.DependsOn].flat().map((id) => at(routes.get(String(id)), 'RouteKey'));
+    expect(keys.sort()).toEqual(['DELETE /admin/room/{room_id}', 'GET /participant/room/{room_id}/upload']);
+  });
+
+  it('throttles the routes that cost most in each environment, below the rest', () => {
+    const settings = at(onlyOne(prod.http, 'AWS::ApiGatewayV2::Stage').properties, 'RouteSettings');
+    expect(settings).toEqual({
+      'POST /room': { ThrottlingRateLimit: 100, ThrottlingBurstLimit: 200 },
+      'POST /admin/room/{room_id}/participant': { ThrottlingRateLimit: 100, ThrottlingBurstLimit: 200 },
+      'GET /participant/room/{room_id}/upload': { ThrottlingRateLimit: 200, ThrottlingBurstLimit: 400 },
+    });
+  });
+
   it('is throttled, and writes each request to the access log as JSON', () => {
     const stage = onlyOne(http, 'AWS::ApiGatewayV2::Stage').properties;
     expect(stage).toMatchObject({
@@ -201,6 +223,10 @@ describe('the API', () => {
       StageName: '$default',
       AutoDeploy: true,
       DefaultRouteSettings: { ThrottlingRateLimit: 12, ThrottlingBurstLimit: 34 },
+      RouteSettings: {
+        'GET /participant/room/{room_id}/upload': { ThrottlingRateLimit: 5, ThrottlingBurstLimit: 6 },
+        'DELETE /admin/room/{room_id}': { ThrottlingRateLimit: 7, ThrottlingBurstLimit: 8 },
+      },
     });
     const logId = at(stage, 'AccessLogSettings', 'DestinationArn', 'Fn::GetAtt', 0);
     expect(logGroups.has(String(logId))).toBe(true);

@@ -2,13 +2,13 @@ import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { metrics, NAMESPACE } from '../../core/contract/metrics.ts';
-import type { Settings } from '../../lib/environments.ts';
+import type { Environment } from '../../lib/environments.ts';
 import { at, countByType, ofType, onlyOne, synthesize } from './synthesize.ts';
 
 const runbook = readFileSync(resolve(import.meta.dirname, '../../docs/runbook.md'), 'utf8');
 const E_MAIL = 'on-call@test.example';
 const TOPIC = 'arn:aws:sns:eu-central-1:123456789012:on-call';
-function monitoring(settings: Partial<Settings> = {}) {
+function monitoring(settings: Partial<Environment> = {}) {
   const stacks = synthesize('prod', settings);
   if (!stacks.monitoring) throw new Error('prod has no monitoring.');
   return { ...stacks, monitoring: stacks.monitoring };
@@ -359,5 +359,36 @@ describe('the dashboard', () => {
     for (const name of Object.keys(metrics)) expect(text, name).toContain(name);
     expect(text).toContain(`"${NAMESPACE}"`);
     for (const id of alarms.keys()) expect(text, id).toContain(id);
+  });
+});
+
+describe('a monthly budget', () => {
+  const budgetOf = (alarmTarget: string) => {
+    const { monitoring: template } = monitoring({ alarmTarget, monthlyBudget: 250 });
+    return onlyOne(template, 'AWS::Budgets::Budget').properties;
+  };
+
+  it('is not there unless it is asked for', () => {
+    stacks.monitoring.resourceCountIs('AWS::Budgets::Budget', 0);
+  });
+
+  it.each([
+    [E_MAIL, 'EMAIL'],
+    [TOPIC, 'SNS'],
+  ])('tells %s of what is spent, and of what will be', (address, SubscriptionType) => {
+    const subscribers = [{ SubscriptionType, Address: address }];
+    const above = (NotificationType: string, Threshold: number) => ({
+      Notification: { NotificationType, ComparisonOperator: 'GREATER_THAN', Threshold, ThresholdType: 'PERCENTAGE' },
+      Subscribers: subscribers,
+    });
+    expect(budgetOf(address)).toEqual({
+      Budget: {
+        BudgetName: 'rooms-prod-monitoring-budget',
+        BudgetType: 'COST',
+        TimeUnit: 'MONTHLY',
+        BudgetLimit: { Amount: 250, Unit: 'USD' },
+      },
+      NotificationsWithSubscribers: [above('ACTUAL', 80), above('ACTUAL', 100), above('FORECASTED', 100)],
+    });
   });
 });

@@ -6,7 +6,7 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { expect } from 'vitest';
 import { bundle } from '../../lib/bundle.ts';
 import { allEntries } from '../../lib/entries.ts';
-import { chosenEnvironment, type EnvironmentName, environmentNames, type Settings } from '../../lib/environments.ts';
+import { chosenEnvironment, type Environment, type EnvironmentName, environmentNames } from '../../lib/environments.ts';
 import { addStacks } from '../../lib/rooms-app.ts';
 
 /** The feature flags that the CLI would pass on. */
@@ -21,14 +21,14 @@ const synthesized = new Map<string, ReturnType<typeof synthesizeAnew>>();
  * Synthesizes the stacks of an environment, with the issuer and audience above and the settings given. What was synthesized before, also
  * for another test file, is returned again.
  */
-export function synthesize(env: EnvironmentName, settings: Partial<Settings> = {}): ReturnType<typeof synthesizeAnew> {
+export function synthesize(env: EnvironmentName, settings: Partial<Environment> = {}): ReturnType<typeof synthesizeAnew> {
   const key = JSON.stringify([env, settings]);
   const stacks = synthesized.get(key) ?? synthesizeAnew(env, settings);
   synthesized.set(key, stacks);
   return stacks;
 }
 
-function synthesizeAnew(env: EnvironmentName, settings: Partial<Settings>) {
+function synthesizeAnew(env: EnvironmentName, settings: Partial<Environment>) {
   const outdir = mkdtempSync(join(tmpdir(), 'rooms-synth-'));
   const app = new App({ outdir, context: { ...context, 'aws:cdk:version-reporting': false } });
   const given = {
