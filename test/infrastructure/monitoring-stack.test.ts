@@ -381,7 +381,7 @@ describe('a monthly budget', () => {
       Notification: { NotificationType, ComparisonOperator: 'GREATER_THAN', Threshold, ThresholdType: 'PERCENTAGE' },
       Subscribers: subscribers,
     });
-    expect(budgetOf(address)).toEqual({
+    expect(budgetOf(address)).toMatchObject({
       Budget: {
         BudgetName: 'rooms-prod-monitoring-budget',
         BudgetType: 'COST',

@@ -21,7 +21,10 @@ const synthesized = new Map<string, ReturnType<typeof synthesizeAnew>>();
  * Synthesizes the stacks of an environment, with the issuer and audience above and the settings given. What was synthesized before, also
  * for another test file, is returned again.
  */
-export function synthesize(env: EnvironmentName, settings: Partial<Environment> = {}): ReturnType<typeof synthesizeAnew> {
+export function synthesize(
+  env: EnvironmentName,
+  settings: Partial<Environment> = {},
+): ReturnType<typeof synthesizeAnew> {
   const key = JSON.stringify([env, settings]);
   const stacks = synthesized.get(key) ?? synthesizeAnew(env, settings);
   synthesized.set(key, stacks);
