@@ -113,8 +113,7 @@ test('every client of the SDK and every wait ends with its invocation', () => {
   expect(clients.length).toBeGreaterThan(3);
   expect(clients.filter((text) => !text.startsWith('abortable('))).toEqual([]);
   const waiting = core.filter((file) => /from 'node:timers/.test(textOf(file)) || /\bsetTimeout\(/.test(textOf(file)));
-  // The second one ends work when the time of an event function is over.
-  expect(waiting).toEqual(['core/aws/abort.ts', 'core/realtime/deadline.ts']);
+  expect(waiting).toEqual(['core/aws/abort.ts']);
 });
 
 test('keys are written down in core/store/keys.ts and nowhere else', () => {
