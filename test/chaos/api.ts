@@ -8,7 +8,9 @@ import type { Tokens } from './tokens.ts';
  */
 
 /** API Gateway answers within 30 seconds, whatever the function does. */
-export const HTTP_LIMIT_MS = 35_000;
+const ANSWER_MS = 34_000;
+/** Before that, a token may have to be had, for which ten seconds are allowed. */
+export const HTTP_LIMIT_MS = ANSWER_MS + 11_000;
 
 export interface Call {
   readonly params?: Readonly<Record<string, string>>;
@@ -40,11 +42,14 @@ export async function call(
   const { method, path } = OPERATIONS[name];
   const filled = path.replace(/\{(\w+)\}/g, (_, key: string) => encodeURIComponent(params[key] ?? ''));
   const search = new URLSearchParams(query).toString();
+  const unknown = (code: string): CallResult => ({ outcome: 'unknown', code, data: undefined, cursor: undefined });
+  const token = await tokens.get().catch(() => undefined);
+  if (token === undefined) return unknown('no_token');
   try {
     const response = await fetch(`${url}${filled}${search && `?${search}`}`, {
       method,
-      headers: { authorization: `Bearer ${await tokens.get()}`, 'content-type': 'application/json', ...headers },
-      signal: AbortSignal.timeout(HTTP_LIMIT_MS - 1_000),
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', ...headers },
+      signal: AbortSignal.timeout(ANSWER_MS),
       ...(body && { body: JSON.stringify(body) }),
     });
     const json: unknown = await response.json().catch(() => undefined);
@@ -57,6 +62,6 @@ export async function call(
     return { outcome: response.status < 500 ? 'fail' : 'unknown', code, data: undefined, cursor: undefined };
   } catch (error) {
     const timedOut = error instanceof Error && error.name === 'TimeoutError';
-    return { outcome: 'unknown', code: timedOut ? 'no_reply' : 'network_error', data: undefined, cursor: undefined };
+    return unknown(timedOut ? 'no_reply' : 'network_error');
   }
 }

@@ -43,6 +43,13 @@ export const breaks: Readonly<Record<string, Break>> = {
     instead: 'return { batchItemFailures: [] };',
     seenBy: ['complete', 'converges'],
   },
+  'forgotten-open': {
+    what: 'a connection that could not be closed is dropped from the table all the same',
+    file: 'core/realtime/deliver.ts',
+    text: 'if (!(await close(recipient, deadline))) return false;',
+    instead: 'await close(recipient, deadline);',
+    seenBy: ['known', 'complete'],
+  },
   'removed-stay': {
     what: 'the connections of a removed user stay open, and in the table',
     file: 'core/realtime/changes.ts',

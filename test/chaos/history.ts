@@ -136,6 +136,8 @@ export const historySchema = v.object({
   calm: v.number(),
   /** How far clocks may be apart, in milliseconds. */
   skew: v.number(),
+  /** The longest time for which the test's own process did nothing, in milliseconds: timers and answers were late by it. */
+  stall: v.optional(v.number(), 0),
   operations: v.array(operation),
   observations: v.array(observation),
   samples: v.array(sample),
@@ -160,6 +162,7 @@ export function recorder(about: Pick<History, 'seed' | 'round' | 'skew'>): Recor
   const now = (): number => Math.round((performance.now() - started) * 10) / 10;
   const history: History = {
     ...about,
+    stall: 0,
     epoch: Date.now(),
     calm: Number.MAX_SAFE_INTEGER,
     operations: [],

@@ -185,7 +185,7 @@ const WINDOWS: Readonly<
   'dynamodb-throttle': { probability: [0.05, 0.5], ms: [500, 4_000] },
   'dynamodb-conflict': { probability: [0.1, 0.6], ms: [500, 5_000] },
   'dynamodb-slow': { probability: [0.05, 0.3], ms: [500, 4_000] },
-  'post-throttle': { probability: [0.3, 1], ms: [300, 4_000] },
+  'post-throttle': { probability: [0.5, 1], ms: [300, 5_000] },
   'close-throttle': { probability: [0.5, 1], ms: [300, 6_000] },
   'post-5xx': { probability: [0.1, 0.8], ms: [300, 3_000] },
   'post-lose-answer': { probability: [0.05, 0.3], ms: [500, 4_000] },
@@ -208,12 +208,15 @@ function faultsOf(random: Random, length: number, crowd: boolean): FaultWindow[]
     if (!shape) continue;
     for (let count = random.int(0, 3); count > 0; count -= 1) {
       const start = random.between(from, last);
-      windows.push({
+      const window: FaultWindow = {
         fault,
         from: Math.round(start),
         to: Math.round(Math.min(last, start + random.between(...shape.ms))),
         probability: random.between(...shape.probability),
-      });
+      };
+      windows.push(window);
+      // Posts and closes use up one quota of the account, and those that are refused are closed after that.
+      if (fault === 'post-throttle') windows.push({ ...window, fault: 'close-throttle', to: window.to + 2_000 });
     }
   }
   const moments = (fault: Fault, count: number): void => {

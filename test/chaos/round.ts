@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as v from 'valibot';
 import { WebSocket } from 'ws';
@@ -68,6 +69,8 @@ export async function runRound(
   random: Random,
 ): Promise<RoundResult> {
   const { history } = recorder;
+  const delays = monitorEventLoopDelay();
+  delays.enable();
   const tokens = new Map<string, Tokens>();
   const tokensFor = (user: string, seconds: number): Tokens => {
     const key = `${user} ${seconds}`;
@@ -408,6 +411,8 @@ export async function runRound(
   for (const { clients } of rooms) for (const client of clients) client.thaw();
   const convergedAfter = await converge();
   await sample();
+  delays.disable();
+  history.stall = Math.round(delays.max / 1e6);
   // What the clients see of their own end is no part of the history.
   const kept = structuredClone(history);
   stopping.abort();

@@ -44,6 +44,7 @@ function history({ operations = [], observations = [], samples = [], final = {},
     seed: 1,
     round: 0,
     epoch: 0,
+    stall: 0,
     calm: 100_000,
     skew,
     operations: operations.map((each, id): Operation => {
