@@ -78,6 +78,13 @@ export const bundling = (root: string = repository) =>
 /** Beside each bundle: it would be taken for an ES module where a folder above it, such as the repository, says so. */
 const PACKAGE = Buffer.from('{ "type": "commonjs" }\n');
 
+/** Where Lambda starts: an ES module can wait until the handler is primed (core/aws/prime.ts), which CommonJS cannot. */
+const START = Buffer.from(
+  "import { createRequire } from 'node:module';\n" +
+    "export const { handler } = createRequire(import.meta.url)('./index.js');\n" +
+    'await handler.ready;\n',
+);
+
 /** What a set of bundles was built from, and what it consists of: the hash of each file, by its path from the root. */
 interface Stamp {
   /** Of everything else that decides what esbuild writes: its options and version, and the entries. */
@@ -116,7 +123,7 @@ export function bundle(entries: readonly Entry[], root: string = repository): Bu
   const stampFile = join(folder, 'stamp.json');
   const bundles = new Map(entries.map(({ name }) => [name, join(folder, 'functions', name)]));
   const options = bundling(root);
-  const build = hash(JSON.stringify([version, options, entries]));
+  const build = hash(JSON.stringify([version, options, entries, String(START)]));
   if (isFresh(stampFile, build, root)) return bundles;
   const began = Date.now();
   const { outputFiles, metafile } = buildSync({
@@ -128,10 +135,14 @@ export function bundle(entries: readonly Entry[], root: string = repository): Bu
   });
   const outputs: string[] = [join(folder, 'meta.json')];
   for (const { path, contents } of outputFiles) {
-    const description = join(dirname(path), 'package.json');
+    const beside = { 'package.json': PACKAGE, 'start.mjs': START };
     writeWhole(folder, path, contents);
-    writeWhole(folder, description, PACKAGE);
-    outputs.push(path, description);
+    outputs.push(path);
+    for (const [name, text] of Object.entries(beside)) {
+      const file = join(dirname(path), name);
+      writeWhole(folder, file, text);
+      outputs.push(file);
+    }
   }
   writeWhole(folder, join(folder, 'meta.json'), Buffer.from(JSON.stringify(metafile)));
   const inputs = [...RESOLUTION, ...Object.keys(metafile.inputs)];

@@ -1,13 +1,14 @@
-import { writeSync } from 'node:fs';
+import { writeFileSync, writeSync } from 'node:fs';
 import { createRequire, enableCompileCache } from 'node:module';
 
 /*
- * A fresh execution environment: loads a function as Lambda does, invokes it once, and writes to file descriptor 3 what that
- * took. Not in TypeScript, so that Node has loaded nothing before that the function would have to load.
- * Arguments: bundle, event as JSON, and the folder of a compile cache, if any.
+ * A fresh execution environment: loads a function as Lambda does (INIT, at full speed), joins the control group that has the
+ * function's share of a processor, invokes it once, and writes to file descriptor 3 what that took. Not in TypeScript, so that Node has
+ * loaded nothing before that the function would have to load.
+ * Arguments: bundle, event as JSON, the control group's file (or nothing), and the folder of a compile cache (or nothing).
  */
 
-const [file = '', event = '{}', cache] = process.argv.slice(2);
+const [file = '', event = '{}', procs, cache] = process.argv.slice(2);
 const require = createRequire(import.meta.url);
 const context = { functionName: 'bench', awsRequestId: 'bench', getRemainingTimeInMillis: () => 10_000 };
 const milliseconds = ({ user, system }) => (user + system) / 1_000;
@@ -22,11 +23,13 @@ if (cache) enableCompileCache(cache);
 const { handler } = file.endsWith('.mjs') ? await import(file) : require(file);
 const loaded = performance.now();
 const loadedCpu = milliseconds(process.cpuUsage(cpu));
+if (procs) writeFileSync(procs, String(process.pid));
+const invoked = performance.now();
 const result = await handler(parsed, context);
 const end = performance.now();
 const times = {
   load: loaded - start,
-  invoke: end - loaded,
+  invoke: end - invoked,
   cpu: milliseconds(process.cpuUsage(cpu)),
   loadCpu: loadedCpu,
 };

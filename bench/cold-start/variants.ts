@@ -73,7 +73,7 @@ export function deployed(): { readonly references: readonly Variant[]; readonly 
     ],
     functions: allRoutes.map((route) => ({
       name: route.operation,
-      file: join(folderOf(bundles, httpEntry(route).name), 'index.js'),
+      file: join(folderOf(bundles, httpEntry(route).name), 'start.mjs'),
     })),
   };
 }

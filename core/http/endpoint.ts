@@ -1,11 +1,13 @@
 import middy from '@middy/core';
 import type { APIGatewayProxyEventV2WithJWTAuthorizer, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
 import { abortOn } from '../aws/abort.ts';
+import { primed } from '../aws/prime.ts';
 import type { Page } from '../contract/answers.ts';
 import type { Answer, Call, Route } from '../contract/route.ts';
 import { EARLY_TIMEOUT } from './early-timeout.ts';
 import { errorResponse } from './error-response.ts';
 import { parseRequest } from './parse.ts';
+import { rehearsalEvent } from './rehearsal.ts';
 import { requestLog } from './request-log.ts';
 import { success } from './response.ts';
 
@@ -21,7 +23,7 @@ const isPage = (answer: unknown): answer is Page<unknown> =>
  * `act` is called with nothing that is not valid, and may throw any RoomsError.
  */
 export function endpoint<R extends Route>(route: R, act: (call: Call<R>) => Promise<Answer<R>>): HttpHandler {
-  return middy<HttpEvent, HttpResult>(EARLY_TIMEOUT)
+  const handler = middy<HttpEvent, HttpResult>(EARLY_TIMEOUT)
     .use(requestLog(route))
     .use(errorResponse())
     .handler(async (event: HttpEvent, _context, { signal }): Promise<HttpResult> => {
@@ -33,4 +35,5 @@ export function endpoint<R extends Route>(route: R, act: (call: Call<R>) => Prom
           })
         : success(route.status, { data: answer });
     });
+  return primed(handler, () => rehearsalEvent(route));
 }

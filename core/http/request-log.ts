@@ -1,4 +1,5 @@
 import type { MiddlewareObj } from '@middy/core';
+import { isRehearsal } from '../aws/prime.ts';
 import { RoomsError } from '../contract/errors.ts';
 import type { Route } from '../contract/route.ts';
 import { count } from '../metrics/emf.ts';
@@ -24,6 +25,7 @@ export const requestLog = ({ operation }: Route): MiddlewareObj<HttpEvent, HttpR
     error?: Error | null | undefined;
     response?: HttpResult | null | undefined;
   }) => {
+    if (isRehearsal()) return;
     const { event, error, response } = request;
     const { requestId, authorizer } = event.requestContext;
     const status = response?.statusCode ?? 500;

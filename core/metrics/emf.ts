@@ -1,3 +1,4 @@
+import { isRehearsal } from '../aws/prime.ts';
 import type { ErrorCode } from '../contract/errors.ts';
 import { type MetricName, metrics, NAMESPACE, type Service } from '../contract/metrics.ts';
 import type { Variable } from '../env.ts';
@@ -45,7 +46,7 @@ export function metricsLine(
  */
 export function count(service: Service, values: Values, code?: ErrorCode): void {
   const environment = process.env[ENVIRONMENT];
-  if (!environment) return;
+  if (!environment || isRehearsal()) return;
   const line = metricsLine({ environment, service, ...(code && { code }) }, values, Date.now());
   if (line) process.stdout.write(`${line}\n`);
 }

@@ -2,11 +2,14 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { abortable } from '../aws/abort.ts';
 import { CLIENT_SETTINGS, timeLimits, withEndpoint } from '../aws/client-settings.ts';
+import { rehearsable } from '../aws/prime.ts';
 import { env } from '../env.ts';
+import { rehearsedAnswer } from './rehearsal.ts';
 
 /** The DynamoDB client of the process: its connections outlive an invocation. DynamoDB answers in single-digit milliseconds. */
 export const dynamodb = DynamoDBDocumentClient.from(
   withEndpoint(
+    rehearsable(
     abortable(
       new DynamoDBClient({
         ...CLIENT_SETTINGS,
@@ -15,6 +18,7 @@ export const dynamodb = DynamoDBDocumentClient.from(
         accountIdEndpointMode: 'disabled',
         endpointDiscoveryEnabled: false,
       }),
+      rehearsedAnswer,
     ),
     'AWS_ENDPOINT_URL_DYNAMODB',
   ),

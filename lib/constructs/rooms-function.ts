@@ -65,7 +65,7 @@ export class RoomsFunction extends Construct {
       ...(functionName !== undefined && { functionName }),
       description: props.description,
       code: lambda.Code.fromAsset(props.code),
-      handler: 'index.handler',
+      handler: 'start.handler',
       runtime: lambda.Runtime.NODEJS_24_X,
       architecture: lambda.Architecture.ARM_64,
       memorySize: memory,

@@ -1,0 +1,137 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import type { Context } from 'aws-lambda';
+
+/*
+ * Moves the work of a function's first request into its INIT phase: see docs/decisions/0010-prime-in-init.md.
+ *
+ * While Lambda loads the function, the handler is run once with a made-up request. Its requests to the table are signed and serialized
+ * like any other, but answered here; only connections are opened. So it reads and writes nothing and needs no permission.
+ */
+
+/** How long INIT waits for connections, in milliseconds. A function without them works; its first request opens its own. */
+const MAX_WAIT_MS = 300;
+
+interface Rehearsal {
+  readonly signal: AbortSignal;
+  /** Requests that are waiting for an answer. */
+  pending: number;
+  /** As many as there were requests at the same time. */
+  readonly connections: Promise<void>[];
+}
+
+const rehearsal = new AsyncLocalStorage<Rehearsal>();
+
+/** Returns whether the code runs for a made-up request, which is neither logged nor counted. */
+export const isRehearsal = (): boolean => rehearsal.getStore() !== undefined;
+
+interface HttpRequest {
+  readonly protocol: string;
+  readonly hostname: string;
+  readonly port?: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+}
+
+interface HttpAnswer {
+  readonly response: {
+    readonly statusCode: number;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body?: unknown;
+  };
+}
+
+const textOf = (body: unknown): string => (body instanceof Uint8Array ? Buffer.from(body).toString() : String(body));
+
+interface Handler {
+  handle(request: HttpRequest, options?: { abortSignal?: AbortSignal }): Promise<HttpAnswer>;
+}
+
+/** What fails in INIT fails again in the first request, which tells its caller: here it is only worth a line. */
+const report = (error: unknown): void =>
+  console.warn({ action: 'prime', error: error instanceof Error ? error.message : error });
+
+/** Opens a connection, which the client keeps for its next request: asks for the service's health page, which anyone may read. */
+async function connect(handler: Handler, { protocol, hostname, port }: HttpRequest, signal: AbortSignal) {
+  const request = { protocol, hostname, ...(port && { port }), method: 'GET', path: '/', headers: {}, query: {} };
+  const { response } = await handler.handle(request, { abortSignal: signal });
+  const { body } = response;
+  if (typeof body === 'object' && body !== null && Symbol.asyncIterator in body)
+    for await (const _ of body as AsyncIterable<unknown>);
+}
+
+/**
+ * Lets a client of the SDK take part in rehearsals.
+ *
+ * @param answer the answer of the service to an operation, such as `GetItem`, and its input, both as JSON text
+ * @returns the client
+ */
+export function rehearsable<C extends { readonly config: { readonly requestHandler: object } }>(
+  client: C,
+  answer: (operation: string, input: string) => string,
+): C {
+  const handler = client.config.requestHandler as Handler;
+  const real: Handler = { handle: handler.handle.bind(handler) };
+  handler.handle = async (request, options) => {
+    const current = rehearsal.getStore();
+    if (!current) return real.handle(request, options);
+    current.pending++;
+    if (current.pending > current.connections.length)
+      current.connections.push(connect(real, request, current.signal).catch(report));
+    // Requests that are sent together are counted together.
+    await setImmediate();
+    current.pending--;
+    const operation = request.headers['x-amz-target']?.split('.').at(-1) ?? '';
+    const body = Buffer.from(answer(operation, textOf(request.body)));
+    return { response: { statusCode: 200, headers: {}, body } };
+  };
+  return client;
+}
+
+const context: Context = {
+  awsRequestId: 'rehearsal',
+  callbackWaitsForEmptyEventLoop: false,
+  functionName: process.env.AWS_LAMBDA_FUNCTION_NAME ?? '',
+  functionVersion: '',
+  invokedFunctionArn: '',
+  memoryLimitInMB: '',
+  logGroupName: '',
+  logStreamName: '',
+  getRemainingTimeInMillis: () => 10_000,
+  done() {},
+  fail() {},
+  succeed() {},
+};
+
+/**
+ * Runs a handler once with a made-up event.
+ *
+ * @returns what the handler answered, and how many connections were opened
+ * @throws as the handler does
+ */
+export async function rehearse<Event, Result>(
+  handler: (event: Event, context: Context) => Promise<Result>,
+  event: Event,
+): Promise<{ result: Result; connections: number }> {
+  const current: Rehearsal = { signal: AbortSignal.timeout(MAX_WAIT_MS), pending: 0, connections: [] };
+  const result = await rehearsal.run(current, () => handler(event, context));
+  await Promise.all(current.connections);
+  return { result, connections: current.connections.length };
+}
+
+/**
+ * Primes a handler while Lambda loads it. Elsewhere, nothing happens.
+ *
+ * @param handler the handler of the function
+ * @param event a valid event that names nothing that exists
+ * @returns the handler, with `ready`, which settles when the function may take its first request: after 300 ms at most, and never
+ * with a failure
+ */
+export function primed<Event, Result, H extends (event: Event, context: Context) => Promise<Result>>(
+  handler: H,
+  event: () => Event,
+): H & { ready?: Promise<void> } {
+  if (!process.env.AWS_LAMBDA_INITIALIZATION_TYPE) return handler;
+  const done = rehearse<Event, Result>(handler, event()).then(() => undefined, report);
+  return Object.assign(handler, { ready: Promise.race([done, sleep(MAX_WAIT_MS)]) });
+}

@@ -1,0 +1,53 @@
+import { marshall } from '@aws-sdk/util-dynamodb';
+import * as v from 'valibot';
+import { PARTICIPANT, ROOM, roomIdOf, roomPartition } from './keys.ts';
+
+/*
+ * What the table answers in a rehearsal (core/aws/prime.ts): every room exists, is live, and has the caller as its admin, so that a
+ * made-up request gets as far as a good one.
+ */
+
+/** The user that made-up requests are from. */
+export const REHEARSING_USER = 'rehearsal';
+
+const LONG_AGO = '2020-01-01T00:00:00.000Z';
+const FAR_AHEAD = 4_102_444_800;
+
+const key = v.object({ PK: v.object({ S: v.string() }), SK: v.object({ S: v.string() }) });
+const input = v.object({
+  Key: v.optional(key),
+  RequestItems: v.optional(v.record(v.string(), v.object({ Keys: v.optional(v.array(key), []) })), {}),
+});
+
+/** An item with that key and every attribute that handlers look at. */
+function itemAt({ PK: { S: PK }, SK: { S: SK } }: v.InferOutput<typeof key>) {
+  const room_id = roomIdOf(PK);
+  const participant_id = SK.slice(PARTICIPANT.length);
+  return marshall({
+    PK,
+    SK,
+    room_id,
+    ...(SK === ROOM
+      ? { name: 'x', start_time: LONG_AGO, admins: new Set([REHEARSING_USER]), created_by: 'x' }
+      : { participant_id, uploader_id: REHEARSING_USER, file_id: 'x', name: 'x', size: 1, content_type: 'text/plain' }),
+    created_at: LONG_AGO,
+    updated_at: LONG_AGO,
+    expires_at: FAR_AHEAD,
+    frames: 1,
+  });
+}
+
+/** Returns the answer of a rehearsal to an operation of DynamoDB. Operation and input, and the answer, are JSON text. */
+export function rehearsedAnswer(operation: string, json: string): string {
+  const { Key, RequestItems } = v.parse(input, JSON.parse(json));
+  const item = Key && itemAt(Key);
+  const answers: Readonly<Record<string, () => object>> = {
+    GetItem: () => ({ Item: item }),
+    UpdateItem: () => ({ Attributes: item }),
+    BatchGetItem: () => ({
+      Responses: Object.fromEntries(Object.entries(RequestItems).map(([table, { Keys }]) => [table, Keys.map(itemAt)])),
+    }),
+    Query: () => ({ Items: [itemAt({ PK: { S: roomPartition('x') }, SK: { S: `${PARTICIPANT}x` } })], Count: 1 }),
+  };
+  return JSON.stringify(answers[operation]?.() ?? {});
+}
