@@ -3,7 +3,7 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'aws-lambda';
 
 /*
- * Moves the work of a function's first request into its INIT phase: see docs/decisions/0010-prime-in-init.md.
+ * Moves the work of a function's first request into its INIT phase: see docs/decisions/0011-prime-in-init.md.
  *
  * While Lambda loads the function, the handler is run once with a made-up request. Its requests to the table are signed and serialized
  * like any other, but answered here; only connections are opened. So it reads and writes nothing and needs no permission.
@@ -41,7 +41,7 @@ interface HttpAnswer {
   };
 }
 
-const textOf = (body: unknown): string => (body instanceof Uint8Array ? Buffer.from(body).toString() : String(body));
+const textOf = (body: unknown): string => (body instanceof Uint8Array ? new TextDecoder().decode(body) : String(body));
 
 interface Handler {
   handle(request: HttpRequest, options?: { abortSignal?: AbortSignal }): Promise<HttpAnswer>;
@@ -120,18 +120,26 @@ export async function rehearse<Event, Result>(
 }
 
 /**
- * Primes a handler while Lambda loads it. Elsewhere, nothing happens.
+ * Does work while Lambda loads the function. Elsewhere, nothing happens.
+ *
+ * @returns when the function may take its first request: after 300 ms at most, and never with a failure
+ */
+export const inInit = (work: () => Promise<unknown>): Promise<void> | undefined =>
+  process.env.AWS_LAMBDA_INITIALIZATION_TYPE
+    ? Promise.race([work().then(() => undefined, report), sleep(MAX_WAIT_MS)])
+    : undefined;
+
+/** A handler, and when the function may take its first request: see start.mjs in lib/bundle.ts. */
+export type Primed<H> = H & { readonly ready: Promise<void> | undefined };
+
+/**
+ * Primes a handler while Lambda loads it.
  *
  * @param handler the handler of the function
- * @param event a valid event that names nothing that exists
- * @returns the handler, with `ready`, which settles when the function may take its first request: after 300 ms at most, and never
- * with a failure
+ * @param event makes a valid event that names nothing that exists
+ * @returns the handler
  */
-export function primed<Event, Result, H extends (event: Event, context: Context) => Promise<Result>>(
+export const primed = <Event, H extends (event: Event, context: Context) => Promise<unknown>>(
   handler: H,
   event: () => Event,
-): H & { ready?: Promise<void> } {
-  if (!process.env.AWS_LAMBDA_INITIALIZATION_TYPE) return handler;
-  const done = rehearse<Event, Result>(handler, event()).then(() => undefined, report);
-  return Object.assign(handler, { ready: Promise.race([done, sleep(MAX_WAIT_MS)]) });
-}
+): Primed<H> => Object.assign(handler, { ready: inInit(() => rehearse(handler, event())) });

@@ -2,6 +2,7 @@ import middy from '@middy/core';
 import type { APIGatewayProxyStructuredResultV2, APIGatewayProxyWebsocketEventV2, Context } from 'aws-lambda';
 import * as v from 'valibot';
 import { abortOn } from '../aws/abort.ts';
+import { isRehearsal, primed } from '../aws/prime.ts';
 import { type ErrorCode, invalid, RoomsError } from '../contract/errors.ts';
 import { requestId as requestIdField, roomId } from '../contract/fields.ts';
 import { MAX_FRAME_BYTES } from '../contract/limits.ts';
@@ -14,6 +15,7 @@ import { chain } from '../http/request-log.ts';
 import { count } from '../metrics/emf.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { admitFrame } from '../store/connections.ts';
+import { rehearsalEvent } from './rehearsal.ts';
 
 /** What the authorizer hands on with every frame of a connection. API Gateway makes text of all of it. */
 export interface Identity {
@@ -105,16 +107,19 @@ export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => P
     room_id: roomOf(event.body),
     duration_ms: Math.round(performance.now() - (starts.get(event) ?? performance.now())),
   });
-  return middy<SocketEvent, SocketResult>(EARLY_TIMEOUT)
+  const handler = middy<SocketEvent, SocketResult>(EARLY_TIMEOUT)
     .use({
       before: ({ event }) => {
         starts.set(event, performance.now());
       },
-      after: ({ event }) => console.info(lineOf(event, 'ok')),
+      after: ({ event }) => {
+        if (!isRehearsal()) console.info(lineOf(event, 'ok'));
+      },
       onError(request) {
         const { body, requestContext } = request.event;
         const error = toRoomsError(request.error);
         request.response = failed(requestIdOf(body), error, requestContext.requestId);
+        if (isRehearsal()) return;
         count('websocket', { Refused: 1 }, error.code);
         const line = lineOf(request.event, error.code);
         if (error.code === 'internal' || error.code === 'try_again') console.error({ ...line, error: chain(error) });
@@ -122,6 +127,7 @@ export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => P
       },
     })
     .handler((event: SocketEvent, _context, { signal }) => abortOn(signal, () => replyTo(event)));
+  return primed(handler, () => rehearsalEvent(row));
 
   async function replyTo(event: SocketEvent): Promise<SocketResult> {
     const { body, requestContext } = event;

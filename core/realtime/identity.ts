@@ -1,4 +1,4 @@
-import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose';
 import * as v from 'valibot';
 import { userId } from '../contract/fields.ts';
 import { BEARER_SUB_PROTOCOL } from '../contract/realtime.ts';
@@ -23,9 +23,10 @@ const FETCH_TIMEOUT_MS = 3_000;
  */
 const ISSUER_AHEAD_SECONDS = 10;
 
-let keys: Promise<JWTVerifyGetKey> | undefined;
+let keys: Promise<RemoteKeys> | undefined;
+type RemoteKeys = ReturnType<typeof createRemoteJWKSet>;
 
-async function discover(): Promise<JWTVerifyGetKey> {
+async function discover(): Promise<RemoteKeys> {
   const issuer = env('ISSUER');
   const response = await fetch(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, {
     signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
@@ -40,13 +41,16 @@ async function discover(): Promise<JWTVerifyGetKey> {
 }
 
 /** The issuer's keys, found once for as long as this process lives. */
-function issuerKeys(): Promise<JWTVerifyGetKey> {
+function issuerKeys(): Promise<RemoteKeys> {
   keys ??= discover().catch((error: unknown) => {
     keys = undefined;
     throw error;
   });
   return keys;
 }
+
+/** Fetches the issuer's keys, so that the first handshake need not. */
+export const fetchKeys = async (): Promise<void> => (await issuerKeys()).reload();
 
 /** The token in the headers of a WebSocket handshake: in Authorization, or among the sub-protocols, as browsers have to. */
 export function tokenOf(headers: Readonly<Record<string, string | undefined>>): string | undefined {

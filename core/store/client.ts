@@ -10,14 +10,15 @@ import { rehearsedAnswer } from './rehearsal.ts';
 export const dynamodb = DynamoDBDocumentClient.from(
   withEndpoint(
     rehearsable(
-    abortable(
-      new DynamoDBClient({
-        ...CLIENT_SETTINGS,
-        ...timeLimits(2_000),
-        // Our credentials do not say which account they are of, and no table of ours needs endpoint discovery.
-        accountIdEndpointMode: 'disabled',
-        endpointDiscoveryEnabled: false,
-      }),
+      abortable(
+        new DynamoDBClient({
+          ...CLIENT_SETTINGS,
+          ...timeLimits(2_000),
+          // Our credentials do not say which account they are of, and no table of ours needs endpoint discovery.
+          accountIdEndpointMode: 'disabled',
+          endpointDiscoveryEnabled: false,
+        }),
+      ),
       rehearsedAnswer,
     ),
     'AWS_ENDPOINT_URL_DYNAMODB',

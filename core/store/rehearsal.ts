@@ -26,6 +26,7 @@ function itemAt({ PK: { S: PK }, SK: { S: SK } }: v.InferOutput<typeof key>) {
   return marshall({
     PK,
     SK,
+    GSI1SK: PK,
     room_id,
     ...(SK === ROOM
       ? { name: 'x', start_time: LONG_AGO, admins: new Set([REHEARSING_USER]), created_by: 'x' }

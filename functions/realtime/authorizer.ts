@@ -1,9 +1,10 @@
 import type { APIGatewayRequestAuthorizerEvent } from 'aws-lambda';
+import { inInit } from '../../core/aws/prime.ts';
 import { count } from '../../core/metrics/emf.ts';
-import { identify, tokenOf } from '../../core/realtime/identity.ts';
+import { fetchKeys, identify, tokenOf } from '../../core/realtime/identity.ts';
 
 /** Lets a client connect whose access token is valid; everything else is a 401. */
-export const handler = async (event: APIGatewayRequestAuthorizerEvent) => {
+async function authorize(event: APIGatewayRequestAuthorizerEvent) {
   const identity = await identify(tokenOf(event.headers ?? {})).catch((error: unknown) => {
     // The issuer cannot be asked. A token that is refused is no error of ours, but in Lambda's count it is one as well.
     count('websocket', { Refused: 1 }, 'internal');
@@ -25,4 +26,6 @@ export const handler = async (event: APIGatewayRequestAuthorizerEvent) => {
     },
     context: identity,
   };
-};
+}
+
+export const handler = Object.assign(authorize, { ready: inInit(fetchKeys) });

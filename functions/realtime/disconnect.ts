@@ -1,8 +1,10 @@
+import { isRehearsal, primed } from '../../core/aws/prime.ts';
 import { count } from '../../core/metrics/emf.ts';
 import type { SocketEvent, SocketResult } from '../../core/realtime/action.ts';
+import { CONNECTION } from '../../core/realtime/rehearsal.ts';
 import { dropConnection, roomsOfConnection } from '../../core/store/connections.ts';
 
-export const handler = async ({ requestContext }: SocketEvent): Promise<SocketResult> => {
+async function disconnect({ requestContext }: Pick<SocketEvent, 'requestContext'>): Promise<SocketResult> {
   const { connectionId: connection_id, authorizer } = requestContext;
   const now = new Date().toISOString();
   const rooms = await roomsOfConnection(connection_id);
@@ -10,12 +12,15 @@ export const handler = async ({ requestContext }: SocketEvent): Promise<SocketRe
     rooms.map((room_id) => dropConnection({ room_id, connection_id, user_id: authorizer.user_id, now })),
   );
   count('websocket', { ConnectionsClosed: 1 });
-  console.info({
-    action: 'disconnect',
-    api_request_id: requestContext.requestId,
-    connection_id,
-    user: authorizer.user_id,
-    rooms: rooms.length,
-  });
+  if (!isRehearsal())
+    console.info({
+      action: 'disconnect',
+      api_request_id: requestContext.requestId,
+      connection_id,
+      user: authorizer.user_id,
+      rooms: rooms.length,
+    });
   return { statusCode: 200 };
-};
+}
+
+export const handler = primed(disconnect, () => CONNECTION);

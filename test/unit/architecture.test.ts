@@ -113,7 +113,8 @@ test('every client of the SDK and every wait ends with its invocation', () => {
   expect(clients.length).toBeGreaterThan(3);
   expect(clients.filter((text) => !text.startsWith('abortable('))).toEqual([]);
   const waiting = core.filter((file) => /from 'node:timers/.test(textOf(file)) || /\bsetTimeout\(/.test(textOf(file)));
-  expect(waiting).toEqual(['core/aws/abort.ts']);
+  // INIT is no invocation: nobody waits for it but Lambda, and it has a limit of its own.
+  expect(waiting).toEqual(['core/aws/abort.ts', 'core/aws/prime.ts']);
 });
 
 test('keys are written down in core/store/keys.ts and nowhere else', () => {

@@ -3,7 +3,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { primed, rehearse } from '../../core/aws/prime.ts';
 import { allRoutes } from '../../core/contract/index.ts';
+import { actions } from '../../core/contract/realtime.ts';
 import { rehearsalEvent } from '../../core/http/rehearsal.ts';
+import type { SocketHandler } from '../../core/realtime/action.ts';
+import { rehearsalEvent as socketRehearsal } from '../../core/realtime/rehearsal.ts';
 import { context, handlerOf, httpEvent } from '../support/event.ts';
 
 /*
@@ -45,12 +48,20 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
+/** What a handler could write to, and must not in a rehearsal. */
+const silence = () => [
+  vi.spyOn(console, 'info'),
+  vi.spyOn(console, 'error'),
+  vi.spyOn(console, 'warn'),
+  vi.spyOn(process.stdout, 'write'),
+];
+
 describe('a rehearsal', () => {
   test.each(allRoutes)(
     'of $operation succeeds, opens at most two connections, and neither reads, writes, logs, nor counts',
     async (route) => {
       answer = healthy;
-      const lines = [vi.spyOn(console, 'info'), vi.spyOn(console, 'error'), vi.spyOn(process.stdout, 'write')];
+      const lines = silence();
       const { result, connections } = await rehearse(await handlerOf(route), rehearsalEvent(route));
       expect(result.statusCode, result.body).toBe(route.status);
       expect(connections).toBeGreaterThanOrEqual(1);
@@ -59,6 +70,32 @@ describe('a rehearsal', () => {
       for (const line of lines) expect(line).not.toHaveBeenCalled();
     },
   );
+
+  test.each(Object.values(actions))(
+    'of the action $action succeeds, opens at most two connections, and neither reads, writes, logs, nor counts',
+    async (row) => {
+      answer = healthy;
+      const { handler }: { handler: SocketHandler } = await import(`../../functions/realtime/${row.action}.ts`);
+      const lines = silence();
+      const { result, connections } = await rehearse(handler, socketRehearsal(row));
+      expect(JSON.parse(result.body ?? '')).toMatchObject({ ok: true });
+      expect(connections).toBeGreaterThanOrEqual(1);
+      expect(connections).toBeLessThanOrEqual(2);
+      expect(asked).toEqual(Array(connections).fill('GET /'));
+      for (const line of lines) expect(line).not.toHaveBeenCalled();
+    },
+  );
+
+  test('of $disconnect opens one connection, and neither reads, writes, logs, nor counts', async () => {
+    answer = healthy;
+    const lines = silence();
+    vi.stubEnv('AWS_LAMBDA_INITIALIZATION_TYPE', 'on-demand');
+    const { handler } = await import('../../functions/realtime/disconnect.ts');
+    await handler.ready;
+    expect(lines[2]?.mock.calls).toEqual([]);
+    expect(asked).toEqual(['GET /']);
+    for (const line of lines) expect(line).not.toHaveBeenCalled();
+  });
 
   test('leaves real requests alone that are sent meanwhile', async () => {
     const [route] = allRoutes.filter(({ operation }) => operation === 'getRoom');
@@ -117,6 +154,19 @@ describe('a handler that Lambda loads', () => {
     expect(performance.now() - start).toBeGreaterThanOrEqual(295);
     // The request for a connection ends, too, so that nothing of INIT is left for the first request to wait for.
     await vi.waitFor(() => expect(warned).toHaveBeenCalledWith({ action: 'prime', error: expect.any(String) }));
+  });
+
+  test('has the keys of the issuer before the first handshake', async () => {
+    answer = (request, response) => {
+      const jwks_uri = `http://${request.headers.host}/keys`;
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify(request.url === '/keys' ? { keys: [] } : { jwks_uri }));
+    };
+    lambda();
+    vi.stubEnv('ISSUER', process.env.AWS_ENDPOINT_URL_DYNAMODB);
+    const { handler } = await import('../../functions/realtime/authorizer.ts');
+    await handler.ready;
+    expect(asked).toEqual(['GET /.well-known/openid-configuration', 'GET /keys']);
   });
 
   test('is not run before its first request anywhere else', () => {
