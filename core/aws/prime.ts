@@ -12,6 +12,9 @@ import type { Context } from 'aws-lambda';
 /** How long INIT waits for connections, in milliseconds. A function without them works; its first request opens its own. */
 const MAX_WAIT_MS = 300;
 
+/** The user that made-up requests are from. */
+export const REHEARSING_USER = 'rehearsal';
+
 interface Rehearsal {
   readonly signal: AbortSignal;
   /** Requests that are waiting for an answer. */

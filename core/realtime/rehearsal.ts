@@ -1,5 +1,5 @@
+import { REHEARSING_USER } from '../aws/prime.ts';
 import type { Action } from '../contract/realtime.ts';
-import { REHEARSING_USER } from '../store/rehearsal.ts';
 import type { SocketEvent } from './action.ts';
 
 /** A value for every field that a frame must have. */

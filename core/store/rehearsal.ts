@@ -1,14 +1,12 @@
 import { marshall } from '@aws-sdk/util-dynamodb';
 import * as v from 'valibot';
+import { REHEARSING_USER } from '../aws/prime.ts';
 import { PARTICIPANT, ROOM, roomIdOf, roomPartition } from './keys.ts';
 
 /*
  * What the table answers in a rehearsal (core/aws/prime.ts): every room exists, is live, and has the caller as its admin, so that a
  * made-up request gets as far as a good one.
  */
-
-/** The user that made-up requests are from. */
-export const REHEARSING_USER = 'rehearsal';
 
 const LONG_AGO = '2020-01-01T00:00:00.000Z';
 const FAR_AHEAD = 4_102_444_800;
