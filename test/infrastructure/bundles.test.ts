@@ -14,17 +14,17 @@ import { UsageError } from '../../lib/usage-error.ts';
  * The size of a bundle is start-up time (see lib/bundle.ts). In bytes, minified: for a function that talks to the table and
  * to nothing else but its callers, and for those that take more, with the clients they cannot do without.
  */
-const BUDGET = 226_500;
+const BUDGET = 232_000;
 const BUDGETS: Readonly<Record<string, number>> = {
   // Signs with code of S3's, beside what the table takes.
   'create-upload': 230_000,
   message: 383_000,
-  'deliver-messages': 295_000,
-  'room-changes': 386_000,
+  'deliver-messages': 305_000,
+  'room-changes': 395_000,
   announce: 337_000,
-  presence: 250_000,
-  authorizer: 41_500,
-  connect: 19_500,
+  presence: 258_000,
+  authorizer: 42_500,
+  connect: 20_500,
 };
 
 /** The SDK clients in a bundle; the table's is in all that know the table. */

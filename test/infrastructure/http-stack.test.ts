@@ -107,7 +107,7 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
     expect(behind(route).handler).toMatchObject({
       Runtime: 'nodejs24.x',
       Architectures: ['arm64'],
-      Handler: 'index.handler',
+      Handler: 'start.handler',
       MemorySize: 512,
       Timeout: 10,
       LoggingConfig: { LogFormat: 'JSON' },

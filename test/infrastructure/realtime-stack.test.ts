@@ -232,7 +232,7 @@ describe.each(names.map((name) => [name, expected[name] ?? fail(name)] as const)
     expect(functionOf(name).properties).toMatchObject({
       Runtime: 'nodejs24.x',
       Architectures: ['arm64'],
-      Handler: 'index.handler',
+      Handler: 'start.handler',
       MemorySize: wanted.memory ?? 512,
       Timeout: wanted.timeout ?? 10,
       LoggingConfig: { LogFormat: 'JSON' },
