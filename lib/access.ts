@@ -11,9 +11,18 @@ const broadcasting = { ...disconnecting, Query: ['ROOM'] } as const;
 export const accessOfOthers = {
   authorizer: { table: {} },
   connect: { table: {} },
-  disconnect: { table: dropping, index: ['CONNECTION'] },
+  disconnect: { table: { ...dropping, DeleteItem: ['ROOM', 'USER'] }, index: ['CONNECTION'] },
   'deliver-messages': { table: broadcasting },
-  'room-changes': { table: { ...broadcasting, BatchGetItem: ['ROOM'], GetItem: ['ROOM'] } },
+  'room-changes': {
+    table: {
+      ...broadcasting,
+      BatchGetItem: ['ROOM'],
+      GetItem: ['ROOM'],
+      // Connections that subscribed to their user.
+      Query: ['ROOM', 'USER'],
+      DeleteItem: ['ROOM', 'USER'],
+    },
+  },
   'fan-out': { table: disconnecting },
   presence: { table: { ...dropping, Query: ['ROOM'] } },
   announce: { table: { ...broadcasting, GetItem: ['ROOM'] } },

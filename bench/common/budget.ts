@@ -26,6 +26,7 @@ export const CAPACITY = {
   join: [2, 6],
   message: [2, 5],
   leave: [0, 4],
+  subscribe: [0, 3],
 } as const satisfies Readonly<Record<string, Budget>>;
 
 export type Counted = keyof typeof CAPACITY;

@@ -1,5 +1,5 @@
 import type { Attachment, Message, MyRoom } from './contract.ts';
-import { codeOf, RoomsApiError } from './errors.ts';
+import { codeOf, isRetryable, RoomsApiError } from './errors.ts';
 import { emitter, type Listening } from './events.ts';
 import type { UploadOptions } from './files.ts';
 import { type CallOptions, type Page, probeToken, type Tokens } from './http.ts';
@@ -9,7 +9,7 @@ import { isHasty, nextAttempt, type Outcome, renewAfter, type TokenState } from 
 import { type RoomActor, roomActor } from './room.ts';
 import type { JoinOptions, LiveRoom } from './room-types.ts';
 import { openSocket, type RoomEvent, type Socket } from './socket.ts';
-import { abortable, shared, sleep, timeoutError } from './timing.ts';
+import { abortable, backoff, shared, sleep, timeoutError, within } from './timing.ts';
 
 /** `idle`: no room is joined, and the service has closed the socket. The next join opens one. */
 export type ConnectionState = 'connecting' | 'connected' | 'reconnecting' | 'idle' | 'closed';
@@ -24,6 +24,12 @@ export type ConnectionListeners = {
   ];
   readonly idle: readonly [];
   readonly closed: readonly [];
+  /** Subscribed, for the first time or on a new socket: changes from before are not delivered, so list the rooms now. */
+  readonly subscribed: readonly [];
+  /** The user was added to a room. Comes only after `subscribe`. */
+  readonly added: readonly [room: { readonly room_id: string }, event: RoomEvent<'participant_added'>];
+  /** The user was removed from a room. Comes only after `subscribe`. */
+  readonly removed: readonly [room: { readonly room_id: string }, event: RoomEvent<'participant_removed'>];
 };
 
 /** A connection to the service, kept up through outages until it is closed. */
@@ -33,6 +39,13 @@ export interface Connection extends Listening<ConnectionListeners> {
   readonly userId: string | undefined;
   /** Joins a room. A room that is joined already is returned as it is, and options are ignored. */
   join(roomId: string, options?: JoinOptions): Promise<LiveRoom>;
+  /**
+   * Delivers `added` and `removed` from now on, whenever the user is added to or removed from any room. Keeps the socket open although no
+   * room is joined. Bounded by `joinMs`.
+   *
+   * @throws RoomsApiError `invalid_request` where the service is too old for it.
+   */
+  subscribe(options?: CallOptions): Promise<void>;
   /** Opens the next socket now, where the connection is waiting for its next attempt. */
   retry(): void;
   /** Closes the socket and all rooms, for good. */
@@ -68,7 +81,16 @@ export function openConnection(host: ConnectionHost): {
   readonly opened: (signal?: AbortSignal) => Promise<Connection>;
 } {
   const { settings } = host;
-  const listeners = emitter<ConnectionListeners>(['connecting', 'connected', 'reconnecting', 'idle', 'closed']);
+  const listeners = emitter<ConnectionListeners>([
+    'connecting',
+    'connected',
+    'reconnecting',
+    'idle',
+    'closed',
+    'subscribed',
+    'added',
+    'removed',
+  ]);
   const rooms = new Map<string, RoomActor>();
   /** Rooms that the service is being asked to leave. */
   const leaving = new Map<string, Promise<unknown>>();
@@ -85,6 +107,11 @@ export function openConnection(host: ConnectionHost): {
   let goodToken: string | undefined;
   /** The service is about to close the socket, because a room has ended or the user was removed from one. */
   let isClosing = false;
+  let wantsSubscription = false;
+  /** By socket: whether the subscription on it has worked before it was lost. */
+  const subscriptions = new WeakMap<Socket, Promise<boolean>>();
+  /** What the user has heard last about each room, since they subscribed: events may come twice. */
+  const participation = new Map<string, RoomEvent['type']>();
   /** Ends the wait that is going on: a reconnect's, or that of an idle connection. */
   let hurry: () => void = () => {};
 
@@ -117,7 +144,6 @@ export function openConnection(host: ConnectionHost): {
     token = await abortable(host.token(refresh, before), closing.signal);
     const facts = tokenFacts(token);
     userId = facts.userId;
-    const onEvent = (event: RoomEvent) => rooms.get(event.room_id)?.onEvent(event);
     const opened = await openSocket(settings, token, onEvent, closing.signal);
     if (closing.signal.aborted) {
       opened.close();
@@ -142,6 +168,7 @@ export function openConnection(host: ConnectionHost): {
     isClosing = false;
     enterState('connected');
     for (const room of [...rooms.values()]) room.enter(current);
+    if (wantsSubscription) subscribeOn(current).catch(() => {});
     for (const give of wanting) give(current);
     wanting.clear();
     const reason = await current.closed;
@@ -183,7 +210,7 @@ export function openConnection(host: ConnectionHost): {
         if (outcome.token !== 'refused' || refresh) onFailure(lastError);
       }
       if (closing.signal.aborted) return;
-      if (outcome.kind === 'lost' && rooms.size === 0 && wanting.size === 0) {
+      if (outcome.kind === 'lost' && rooms.size === 0 && wanting.size === 0 && !wantsSubscription) {
         failures = 0;
         refresh = outcome.renew;
         const wanted = idle();
@@ -248,6 +275,64 @@ export function openConnection(host: ConnectionHost): {
     }
   }
 
+  function onEvent(event: RoomEvent): void {
+    rooms.get(event.room_id)?.onEvent(event);
+    const { type, room_id, data } = event;
+    if (type !== 'participant_added' && type !== 'participant_removed') return;
+    if (!wantsSubscription || data.participant_id !== userId || participation.get(room_id) === type) return;
+    participation.set(room_id, type);
+    if (event.type === 'participant_added') listeners.emit('added', { room_id }, event);
+    else if (event.type === 'participant_removed') listeners.emit('removed', { room_id }, event);
+  }
+
+  /** Resolves with false where the socket is lost before. */
+  function subscribeOn(current: Socket): Promise<boolean> {
+    const known = subscriptions.get(current);
+    if (known) return known;
+    const attempt = async (): Promise<boolean> => {
+      for (let tried = 0; ; tried++) {
+        try {
+          await current.request('subscribe', {});
+          participation.clear();
+          listeners.emit('subscribed');
+          return true;
+        } catch (error) {
+          if (codeOf(error) === 'connection_lost') return false;
+          if (!isRetryable(error)) throw error;
+          const ms = backoff(tried, settings.reconnectInitialMs, settings.reconnectMaxMs);
+          await Promise.race([sleep(ms), current.closed]);
+        }
+      }
+    };
+    const subscribed = attempt();
+    subscriptions.set(current, subscribed);
+    return subscribed;
+  }
+
+  async function subscribe({ signal }: CallOptions = {}): Promise<void> {
+    const before = wantsSubscription;
+    wantsSubscription = true;
+    const { joinMs } = settings;
+    try {
+      await within(
+        joinMs,
+        () => timeoutError('Subscribing', joinMs, 'joinMs'),
+        signal,
+        async (bounded) => {
+          for (;;) {
+            const current = await anySocket(bounded);
+            if (await subscribeOn(current)) return;
+            await current.closed;
+            await sleep(0, bounded);
+          }
+        },
+      );
+    } catch (error) {
+      wantsSubscription = before;
+      throw error;
+    }
+  }
+
   async function join(id: string, options: JoinOptions = {}): Promise<LiveRoom> {
     if (typeof id !== 'string' || !id) throw new TypeError('roomId must be the id of a room');
     // The service writes ids in lower case, whatever the spelling they are given in.
@@ -293,6 +378,7 @@ export function openConnection(host: ConnectionHost): {
     once: listeners.once,
     off: listeners.off,
     join,
+    subscribe,
     retry,
     close,
   };

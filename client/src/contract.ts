@@ -493,6 +493,14 @@ export interface Actions {
       readonly time: string;
     };
   };
+  /** Receive `participant_added` and `participant_removed` of your own user, in whichever room, on this connection. Subscribing again is no error. What happened before is not sent: list your rooms after the reply. */
+  readonly subscribe: {
+    readonly frame: NoFields;
+    readonly data: {
+      /** User ID of the participant: the `sub` claim of their access token. */
+      readonly participant_id: string;
+    };
+  };
 }
 
 export type ActionName = keyof Actions;

@@ -87,6 +87,9 @@ export const invalidRequest = (path: string, message: string): RoomsApiError =>
 
 export const isRetryable = (error: unknown): boolean => error instanceof RoomsApiError && error.retryable;
 
+/** How long the service asked to wait before a retry, in milliseconds. */
+export const retryAfterOf = (error: unknown): number => (error instanceof RoomsApiError && error.retryAfter) || 0;
+
 export const codeOf = (error: unknown): RoomsErrorCode | undefined =>
   error instanceof RoomsApiError ? error.code : undefined;
 

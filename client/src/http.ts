@@ -1,5 +1,13 @@
 import { ERROR_STATUS, OPERATIONS, type OperationName, type Operations } from './contract.ts';
-import { type Fault, invalidRequest, isRetryable, messageOf, RoomsApiError, type RoomsErrorCode } from './errors.ts';
+import {
+  type Fault,
+  invalidRequest,
+  isRetryable,
+  messageOf,
+  RoomsApiError,
+  type RoomsErrorCode,
+  retryAfterOf,
+} from './errors.ts';
 import type { Settings } from './options.ts';
 import { abortable, backoff, deadline, sleep, timeoutError, within } from './timing.ts';
 
@@ -64,7 +72,7 @@ export function faultsOf(body: unknown): Fault[] {
 }
 
 /** Seconds or a date, as HTTP has it; in milliseconds. */
-function retryAfterOf(header: string | null): number | undefined {
+function retryAfterIn(header: string | null): number | undefined {
   if (!header) return undefined;
   const ms = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now();
   return Number.isNaN(ms) ? undefined : Math.max(0, ms);
@@ -82,7 +90,7 @@ async function failureOf(response: Response): Promise<RoomsApiError> {
     status,
     ...(errors.length > 0 && { errors }),
     requestId: headers.get('apigw-requestid') ?? undefined,
-    retryAfter: retryAfterOf(headers.get('retry-after')),
+    retryAfter: retryAfterIn(headers.get('retry-after')),
   });
 }
 
@@ -181,7 +189,7 @@ export async function persist<T>(
     } catch (error) {
       signal?.throwIfAborted();
       if (!isRetryable(error) || tried >= retries) throw error;
-      const asked = (error instanceof RoomsApiError && error.retryAfter) || 0;
+      const asked = retryAfterOf(error);
       if (asked > retryMaxMs) throw error;
       await sleep(asked + backoff(tried, retryInitialMs, retryMaxMs), signal);
     }

@@ -1,5 +1,5 @@
 import { EVENT_NAMES, MAX_PAGE_SIZE, type Message, type MyRoom } from './contract.ts';
-import { codeOf, isRetryable, RoomsApiError, type RoomsErrorCode } from './errors.ts';
+import { codeOf, isRetryable, RoomsApiError, type RoomsErrorCode, retryAfterOf } from './errors.ts';
 import { emitter, type Feed, feed } from './events.ts';
 import { type ReadPage, readFirst, readMissed } from './history.ts';
 import { messageLog } from './message-log.ts';
@@ -239,7 +239,8 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
         signal.throwIfAborted();
         if (FINAL.has(codeOf(error)) || (!isAdmitted && !isRetryable(error))) throw error;
         if (error instanceof RoomsApiError && error.code !== 'connection_lost') joinError = error;
-        await sleep(backoff(tried, settings.reconnectInitialMs, settings.reconnectMaxMs), signal);
+        const ms = backoff(tried, settings.reconnectInitialMs, settings.reconnectMaxMs);
+        await sleep(retryAfterOf(error) + ms, signal);
       }
     }
   }

@@ -1,5 +1,5 @@
 import { type Actions, MAX_MESSAGE_LENGTH, type Message } from './contract.ts';
-import { codeOf, invalidRequest, isRetryable } from './errors.ts';
+import { codeOf, invalidRequest, isRetryable, retryAfterOf } from './errors.ts';
 import { isFile } from './files.ts';
 import type { Settings } from './options.ts';
 import { randomId } from './random.ts';
@@ -93,7 +93,7 @@ export function sender(host: SenderHost): Sender {
         if (!isRetryable(error)) throw error;
         // The room learns of the loss a moment later; the next socket is waited for.
         if (codeOf(error) === 'connection_lost') await sleep(0, signal);
-        else await sleep(backoff(tried, settings.retryInitialMs, settings.retryMaxMs), signal);
+        else await sleep(retryAfterOf(error) + backoff(tried, settings.retryInitialMs, settings.retryMaxMs), signal);
       }
     }
   }

@@ -46,15 +46,14 @@ interface Pending {
 const REFUSED_FRAME: ReadonlySet<number | undefined> = new Set([1003, 1007, 1009]);
 
 function replyError(error: unknown): RoomsApiError {
-  const { code, message } = isObject(error) ? error : {};
+  const { code, message, retry_after } = isObject(error) ? error : {};
   const known = typeof code === 'string' && code in ERROR_STATUS;
   const errors = faultsOf(error);
   // A code that is newer than this client.
-  return new RoomsApiError(
-    known ? (code as RoomsErrorCode) : 'unexpected_answer',
-    String(message ?? code),
-    errors.length > 0 ? { errors } : {},
-  );
+  return new RoomsApiError(known ? (code as RoomsErrorCode) : 'unexpected_answer', String(message ?? code), {
+    ...(errors.length > 0 && { errors }),
+    ...(typeof retry_after === 'number' && { retryAfter: retry_after * 1_000 }),
+  });
 }
 
 /** What API Gateway itself says about a frame that did not reach the service. */

@@ -122,6 +122,8 @@ function frameSchema(name: ActionName): JsonSchema {
   return { ...rest, properties: { ...properties, action: { ...Object(properties.action), const: name } } };
 }
 
+const ISSUES = 'One entry for each field that is wrong; only where some are.';
+
 /**
  * JSON Schema of the WebSocket API, message by message: `frame.` are those that clients send, `reply.` and `refusal.` the two
  * answers to each, `event.` what rooms tell.
@@ -140,9 +142,12 @@ export function socketSchema(): JsonSchema {
   );
   const refusal = sent.map((name) => {
     const { errors }: Action = actions[name];
-    const known = object({ code: { enum: [...COMMON_ACTION_ERRORS, ...errors] }, message: { type: 'string' } });
+    const code: JsonSchema = { enum: [...COMMON_ACTION_ERRORS, ...errors] };
+    const known = object({ code, message: { type: 'string' } });
+    const issue: JsonSchema = { ...known, properties: { ...known.properties, path: { type: 'string' } } };
+    const issues: JsonSchema = { type: 'array', items: issue, description: ISSUES };
     const retry_after: JsonSchema = { type: 'integer', description: RETRY_AFTER };
-    const error: JsonSchema = { ...known, properties: { ...known.properties, retry_after } };
+    const error: JsonSchema = { ...known, properties: { ...known.properties, errors: issues, retry_after } };
     const request_id: JsonSchema = { type: ['string', 'null'] };
     return object({ type: { const: 'reply' }, request_id, ok: { const: false }, error });
   });

@@ -21,6 +21,7 @@ export const REALTIME_FIELDS: Readonly<Record<string, string>> = {
   'message.text': 'What the message says. Text, attachment, or both.',
   'message.attachment': 'A file that you have uploaded to this room.',
   'ping.time': 'The time, by our clock.',
+  'subscribe.participant_id': 'Your own user ID.',
 };
 
 export const FRAME_EXAMPLES: Readonly<Record<ActionName, object>> = {
@@ -35,6 +36,7 @@ export const FRAME_EXAMPLES: Readonly<Record<ActionName, object>> = {
     attachment: { file_id: message.attachment?.file_id },
   },
   ping: { action: 'ping', request_id: '3' },
+  subscribe: { action: 'subscribe', request_id: '5' },
 };
 
 export const REPLY_EXAMPLES: Readonly<Record<ActionName, unknown>> = {
@@ -42,6 +44,7 @@ export const REPLY_EXAMPLES: Readonly<Record<ActionName, unknown>> = {
   leave: { room_id },
   message,
   ping: { time: SENT_AT },
+  subscribe: { participant_id: profile.participant_id },
 };
 
 /** `data` of each event. */
@@ -113,7 +116,8 @@ one of two places, and never in the address:
 const socket = new WebSocket(url, ['__SUB_PROTOCOL__', \`__BEARER__\${token}\`]);
 \`\`\`
 
-Without a valid token the handshake fails with 401. There is no list of origins that may connect: no cookie is involved, and the token is
+Without a valid token the handshake fails with 401. Where sub-protocols of this API are offered and \`__SUB_PROTOCOL__\` is not among them, it
+fails with 400. There is no list of origins that may connect: no cookie is involved, and the token is
 only with the page that has it.
 
 A connection ends after two hours at most, after ten minutes without a frame in either direction (send \`ping\`), with the next event
@@ -128,6 +132,8 @@ __FRAMES__ of a connection and __USER_FRAMES__ of all connections of a user in _
 \`\`\`json
 { "type": "reply", "request_id": "1", "ok": true, "data": {} }
 { "type": "reply", "request_id": "2", "ok": false, "error": { "code": "room_ended", "message": "This room has ended." } }
+{ "type": "reply", "request_id": "3", "ok": false, "error": { "code": "invalid_request", "message": "room_id must be a UUID",
+  "errors": [{ "code": "invalid_request", "message": "must be a UUID", "path": "room_id" }] } }
 \`\`\`
 
 \`request_id\` is yours, or \`null\` where the frame had none that could be read. A frame that is refused costs nobody the connection.

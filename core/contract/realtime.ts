@@ -84,6 +84,17 @@ export const ping = {
   access: { table: { UpdateItem: ['USER'] } },
 } as const satisfies Action;
 
+export const subscribe = {
+  action: 'subscribe',
+  summary:
+    'Receive `participant_added` and `participant_removed` of your own user, in whichever room, on this connection. Subscribing again ' +
+    'is no error. What happened before is not sent: list your rooms after the reply.',
+  frame: v.strictObject(envelope),
+  data: v.object({ participant_id: v.string() }),
+  errors: [],
+  access: { table: { UpdateItem: ['USER'] } },
+} as const satisfies Action;
+
 /** What answers a frame whose action is none of these, and one that is no JSON object at all. */
 export const unknownAction = {
   action: '$default',
@@ -94,7 +105,7 @@ export const unknownAction = {
   access: { table: { UpdateItem: ['USER'] } },
 } as const satisfies Action;
 
-export const actions = { join, leave, message, ping } as const satisfies Record<string, Action>;
+export const actions = { join, leave, message, ping, subscribe } as const satisfies Record<string, Action>;
 
 /** Failures that any action can be answered with. */
 export const COMMON_ACTION_ERRORS = [
@@ -177,5 +188,7 @@ export type Reply =
         readonly message: string;
         /** In how many seconds to try again; only where that is known. */
         readonly retry_after?: number;
+        /** One entry for each field that is wrong; only where some are. */
+        readonly errors?: readonly { readonly code: ErrorCode; readonly message: string; readonly path?: string }[];
       };
     };

@@ -50,6 +50,9 @@ const failed = (request_id: string | null, error: RoomsError, apiRequestId: stri
     error.code === 'internal'
       ? `${error.message} Quote request id ${apiRequestId} when you report it.`
       : error.faults.map(({ path, message }) => (path ? `${path} ${message}` : message)).join('; ');
+  // As HTTP has them, where they say which field is wrong.
+  const errors = error.faults.map((issue) => ({ code: error.code, ...issue }));
+  const isAboutFields = error.faults.some(({ path }) => path !== undefined);
   return reply({
     type: 'reply',
     request_id,
@@ -57,6 +60,7 @@ const failed = (request_id: string | null, error: RoomsError, apiRequestId: stri
     error: {
       code: error.code,
       message,
+      ...(isAboutFields && { errors }),
       ...(error.retryAfter !== undefined && { retry_after: error.retryAfter }),
     },
   });

@@ -19,6 +19,13 @@ export type Effect =
       readonly connections: readonly string[];
       readonly event: RoomEvent | undefined;
     }
+  /** What has happened to a user's own participation: sent to the connections that subscribed to their user, but for those that hear it anyway. */
+  | {
+      readonly kind: 'notify';
+      readonly participant_id: string;
+      readonly event: RoomEvent;
+      readonly except: readonly string[];
+    }
   /** The room has ended: all of its connections are closed. */
   | { readonly kind: 'close_room'; readonly room_id: string }
   /** One of the room's times has changed: its schedule follows it. */
@@ -165,7 +172,9 @@ export function participantChanged(
     const connections = [...(old?.connections ?? new Set<string>()).difference(item?.connections ?? new Set())];
     return [
       ...presence,
-      ...(item ? [] : [eventEffect(removed)]),
+      ...(item
+        ? []
+        : [eventEffect(removed), { kind: 'notify' as const, participant_id, event: removed, except: connections }]),
       ...(connections.length > 0
         ? [{ kind: 'close' as const, room_id, participant_id, connections, event: item ? undefined : removed }]
         : []),
@@ -174,7 +183,8 @@ export function participantChanged(
   if (!item) return presence;
 
   const profile = toProfile(participant_id, item);
-  const added = old ? [] : [eventEffect({ type: 'participant_added', ...about, data: profile })];
+  const event: RoomEvent = { type: 'participant_added', ...about, data: profile };
+  const added: Effect[] = old ? [] : [eventEffect(event), { kind: 'notify', participant_id, event, except: [] }];
   const username = old?.username !== changed.username;
   const archived = (old?.archive_room ?? false) !== (changed.archive_room ?? false);
   const updated =

@@ -10,6 +10,7 @@ import { publish } from './bus.ts';
 import type { Effect } from './changes.ts';
 import { type Deadline, wait } from './deadline.ts';
 import { disconnectAll } from './deliver.ts';
+import { notifyUser } from './notify.ts';
 import { queueAbsenceCheck, queueDisconnect } from './presence.ts';
 import { countRooms } from './rooms.ts';
 import { keepInStep, type Moment } from './schedule.ts';
@@ -35,6 +36,7 @@ export async function applyEffects(
     room && moments.length > 0 && syncSchedules(room, moments),
     ...effects.map((effect) => (effect.kind === 'absence' ? queueAbsenceCheck(effect) : undefined)),
     effects.some(({ kind }) => kind === 'disconnect') ? queueDisconnect(room_id) : undefined,
+    ...effects.map((effect) => (effect.kind === 'notify' ? notifyUser(effect, now, deadline) : undefined)),
   ]);
   countRooms(events);
 }

@@ -22,6 +22,7 @@ import {
   disconnectingKey,
   framesKey,
   INDEX,
+  isRoomPartition,
   type Key,
   participantKey,
   roomIdOf,
@@ -264,14 +265,23 @@ export async function removeMarks(room_id: string, marks: readonly string[]): Pr
   await Promise.all(marks.map((mark_id) => remove(disconnectingKey(room_id, mark_id))));
 }
 
-/** The rooms that a connection has joined. Eventually consistent: one that was joined this very second may be missing. */
-export async function roomsOfConnection(connection_id: string): Promise<string[]> {
-  const rooms: string[] = [];
+/** Where a connection is known. */
+export interface PlacesOfConnection {
+  /** The rooms that it has joined. */
+  readonly rooms: readonly string[];
+  /** Whether it receives the events about its user. */
+  readonly isSubscribed: boolean;
+}
+
+/** Returns where a connection is known. Eventually consistent: what was written this very second may be missing. */
+export async function placesOfConnection(connection_id: string): Promise<PlacesOfConnection> {
+  const places: string[] = [];
   const pages = queryAll<Key & { GSI1SK: string }>({
     IndexName: INDEX,
     KeyConditionExpression: 'GSI1PK = :connection',
     ExpressionAttributeValues: { ':connection': connectionPartition(connection_id) },
   });
-  for await (const page of pages) rooms.push(...page.map(({ GSI1SK }) => roomIdOf(GSI1SK)));
-  return rooms;
+  for await (const page of pages) places.push(...page.map(({ GSI1SK }) => GSI1SK));
+  const rooms = places.filter(isRoomPartition).map(roomIdOf);
+  return { rooms, isSubscribed: rooms.length < places.length };
 }

@@ -65,6 +65,17 @@ export interface DisconnectingItem extends Key {
   expires_at: number;
 }
 
+/** A connection that receives the events about its user. */
+export interface SubscriptionItem extends Key {
+  GSI1PK: string;
+  GSI1SK: string;
+  connection_id: string;
+  /** In epoch seconds: nothing is sent to the connection after its token has expired. */
+  token_expires_at: number;
+  /** In epoch seconds. */
+  expires_at: number;
+}
+
 export interface FileItem extends Key, Attachment {
   room_id: string;
   uploader_id: string;

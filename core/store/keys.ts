@@ -15,6 +15,8 @@
  *   how much does this user send, and when
  *   was each of their connections heard?      PK USER#<user_id>   SK FRAMES#<window>
  *   how much has this user done?              PK USER#<user_id>   SK LIMIT#<limit>#<window>
+ *   the connections that a user subscribed    PK USER#<user_id>   SK begins with CONNECTION#
+ *   … and whether this one has                GSI1PK CONNECTION#<connection_id>   GSI1SK USER#<user_id>
  *   was this room created already?            PK USER#<user_id>   SK IDEMPOTENCY#<key>
  *
  * Messages have a partition of their own, so that a busy chat does not slow the room it belongs to.
@@ -100,6 +102,14 @@ export const framesKey = (user_id: string, window: number): Key => ({
   PK: userPartition(user_id),
   SK: `${FRAMES}${window}`,
 });
+
+export const userConnectionKey = (user_id: string, connection_id: string): Key => ({
+  PK: userPartition(user_id),
+  SK: connectionPartition(connection_id),
+});
+
+/** Whether a key is one that `roomPartition` made. */
+export const isRoomPartition = (partition: string): boolean => partition.startsWith(roomPartition(''));
 
 /** The room id in a key that `roomPartition` made. */
 export const roomIdOf = (partition: string): string => partition.slice(roomPartition('').length);

@@ -7,12 +7,26 @@ interface ConnectEvent {
   readonly requestContext: SocketEvent['requestContext'];
 }
 
+/** Whether a client that offers sub-protocols speaks another version of this API, and not this one. */
+function speaksOther(offered: string): boolean {
+  const protocols = offered.split(',').map((protocol) => protocol.trim());
+  return !protocols.includes(SUB_PROTOCOL) && protocols.some((protocol) => protocol.startsWith(API_NAME));
+}
+
+/** What the sub-protocols of all versions begin with. */
+const API_NAME = 'rooms.';
+
 /** Nothing is stored yet: a connection counts from its first join. A browser insists on one of the sub-protocols it offered. */
 export const handler = async ({ headers = {}, requestContext }: ConnectEvent): Promise<SocketResult> => {
   const { connectionId: connection_id, requestId: api_request_id, authorizer } = requestContext;
   const offered = Object.entries(headers).find(([name]) => name.toLowerCase() === 'sec-websocket-protocol')?.[1];
+  const line = { action: 'connect', api_request_id, connection_id, user: authorizer.user_id };
+  if (offered !== undefined && speaksOther(offered)) {
+    console.info({ ...line, refused: 'sub-protocol' });
+    return { statusCode: 400, body: JSON.stringify({ message: `The sub-protocol must be ${SUB_PROTOCOL}.` }) };
+  }
   count('websocket', { ConnectionsOpened: 1 });
-  console.info({ action: 'connect', api_request_id, connection_id, user: authorizer.user_id });
+  console.info(line);
   return {
     statusCode: 200,
     ...(offered !== undefined && { headers: { 'Sec-WebSocket-Protocol': SUB_PROTOCOL } }),

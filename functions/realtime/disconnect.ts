@@ -2,15 +2,18 @@ import { isRehearsal, primed } from '../../core/aws/prime.ts';
 import { count } from '../../core/metrics/emf.ts';
 import type { SocketEvent, SocketResult } from '../../core/realtime/action.ts';
 import { CONNECTION } from '../../core/realtime/rehearsal.ts';
-import { dropConnection, roomsOfConnection } from '../../core/store/connections.ts';
+import { dropConnection, placesOfConnection } from '../../core/store/connections.ts';
+import { dropSubscription } from '../../core/store/subscriptions.ts';
 
 async function disconnect({ requestContext }: Pick<SocketEvent, 'requestContext'>): Promise<SocketResult> {
   const { connectionId: connection_id, authorizer } = requestContext;
   const now = new Date().toISOString();
-  const rooms = await roomsOfConnection(connection_id);
-  await Promise.all(
-    rooms.map((room_id) => dropConnection({ room_id, connection_id, user_id: authorizer.user_id, now })),
-  );
+  const { user_id } = authorizer;
+  const { rooms, isSubscribed } = await placesOfConnection(connection_id);
+  await Promise.all([
+    ...rooms.map((room_id) => dropConnection({ room_id, connection_id, user_id, now })),
+    isSubscribed && dropSubscription({ user_id, connection_id }),
+  ]);
   count('websocket', { ConnectionsClosed: 1 });
   if (!isRehearsal())
     console.info({

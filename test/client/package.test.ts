@@ -16,12 +16,12 @@ const ROOT = resolve(CLIENT, '..');
 const TSC = resolve(ROOT, 'node_modules/typescript/bin/tsc');
 
 /**
- * The client without its optional parts, minified, in bytes. The exact catch-up (message-log.ts), bounds for all waits, pending messages and
- * the reconnect policy raised it from 9.5 KB.
+ * The client without its optional parts, minified, in bytes. The exact catch-up (message-log.ts), bounds for all waits, pending messages,
+ * subscriptions and the reconnect policy raised it from 9.5 KB.
  */
-const MAX_GZIP_BYTES = 12_800;
+const MAX_GZIP_BYTES = 13_300;
 /** With live lists and the send queue, which bundlers leave out where nobody imports them. */
-const MAX_WHOLE_GZIP_BYTES = 14_500;
+const MAX_WHOLE_GZIP_BYTES = 15_000;
 
 const packageFile = v.object({
   exports: v.looseObject({ '.': v.object({ types: v.string(), default: v.string() }) }),

@@ -449,3 +449,60 @@ test('nothing keeps the process alive after a connection is closed: no timer is 
     return now <= before + 1;
   });
 });
+
+describe('subscribe', () => {
+  const ROOM = '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01';
+
+  test('delivers that the user was added to or removed from a room, once each, and again on the next socket', async () => {
+    const connection = await wire.connect(wire.clientOf('alice'));
+    const events: string[] = [];
+    connection.on('added', ({ room_id }) => void events.push(`added ${room_id}`));
+    connection.on('removed', ({ room_id }) => void events.push(`removed ${room_id}`));
+    connection.on('subscribed', () => void events.push('subscribed'));
+    await connection.subscribe();
+    await connection.subscribe();
+    wire.server.notify('alice', ROOM, 'participant_added');
+    wire.server.notify('alice', ROOM, 'participant_added');
+    wire.server.notify('alice', ROOM, 'participant_removed');
+    wire.server.notify('bob', ROOM, 'participant_added');
+    await until('both are there', () => events.length >= 3);
+    // No room is joined: without a subscription, the connection would be idle.
+    wire.way.cut();
+    await until('it is subscribed again', () => events.length >= 4);
+    wire.server.notify('alice', ROOM, 'participant_removed');
+    await until('the last one is there', () => events.length >= 5);
+    expect(events).toEqual(['subscribed', `added ${ROOM}`, `removed ${ROOM}`, 'subscribed', `removed ${ROOM}`]);
+  });
+
+  test('delivers an own removal from a joined room once', async () => {
+    const { alice, bobs, room_id } = await wire.meeting();
+    const removed = vi.fn();
+    bobs.on('removed', removed);
+    await bobs.subscribe();
+    const room = await bobs.join(room_id);
+    const closed = new Promise((resolve) => room.once('closed', resolve));
+    await alice.removeParticipants(room_id, ['bob']);
+    expect(await closed).toEqual({ reason: 'removed' });
+    expect(removed).toHaveBeenCalledTimes(1);
+  });
+
+  test('rejects where the service is too old, and the connection rests again', async () => {
+    const connection = await wire.connect(wire.clientOf('alice'));
+    wire.server.refusals.push({ action: 'subscribe', code: 'invalid_request' });
+    expect(await codeOf(connection.subscribe())).toBe('invalid_request');
+    wire.way.cut();
+    await until('the connection rests', () => connection.state === 'idle');
+    await connection.subscribe();
+    expect(connection.state).toBe('connected');
+  });
+
+  test('retries what may pass, and is bounded by joinMs', async () => {
+    const connection = await wire.connect(wire.clientOf('alice', { joinMs: 300 }));
+    wire.server.refusals.push({ action: 'subscribe', code: 'try_again' });
+    await connection.subscribe();
+    wire.way.refusing = true;
+    wire.way.cut();
+    await until('it is offline', () => connection.state === 'reconnecting');
+    await expect(connection.subscribe()).rejects.toMatchObject({ code: 'timeout', message: /joinMs/ });
+  });
+});

@@ -55,7 +55,10 @@ function userOf(token: string | undefined): string | undefined {
   }
 }
 
-const Frame = v.looseObject({ action: v.picklist(['join', 'leave', 'message', 'ping']), request_id: v.string() });
+const Frame = v.looseObject({
+  action: v.picklist(['join', 'leave', 'message', 'ping', 'subscribe']),
+  request_id: v.string(),
+});
 const MessageFrame = v.object({
   client_message_id: v.string(),
   text: v.optional(v.string()),
@@ -77,6 +80,10 @@ export interface WireServer extends Backend {
   maxFrameBytes: number;
   /** Requests of the HTTP API, as method and path. */
   readonly requests: string[];
+  /** The sockets that receive the events about their own user, and whose they are. */
+  readonly subscribed: Map<WebSocket, string>;
+  /** Sends an event about a user to the sockets that have subscribed. */
+  notify(user: string, room_id: string, type: string): void;
   /** Broadcasts an event. */
   emit(room_id: string, type: string, data: object): void;
   /** Changes a room without an event. */
@@ -254,6 +261,10 @@ export async function startWireServer(): Promise<WireServer> {
     if (refusal >= 0) throw new Refusal(wire.refusals.splice(refusal, 1)[0]?.code ?? 'internal');
     if (wire.refuseFrames) throw new Refusal(wire.refuseFrames);
     if (frame.action === 'ping') return { time: new Date().toISOString() };
+    if (frame.action === 'subscribe') {
+      wire.subscribed.set(socket, user);
+      return { participant_id: user };
+    }
     if (frame.action === 'leave') {
       rooms.get(String(frame.room_id))?.joined.delete(socket);
       return { room_id: frame.room_id };
@@ -295,6 +306,7 @@ export async function startWireServer(): Promise<WireServer> {
       }
     });
     socket.on('close', () => {
+      wire.subscribed.delete(socket);
       for (const { joined } of rooms.values()) joined.delete(socket);
     });
     socket.on('error', () => socket.terminate());
@@ -324,6 +336,11 @@ export async function startWireServer(): Promise<WireServer> {
     gatewayMessages: [],
     maxFrameBytes: 128 * 1024,
     requests: [],
+    subscribed: new Map(),
+    notify(user, room_id, type) {
+      const frame = { type, room_id, data: { participant_id: user }, sent_at: new Date().toISOString() };
+      for (const [socket, owner] of wire.subscribed) if (owner === user) socket.send(JSON.stringify(frame));
+    },
     emit(room_id, type, data) {
       const state = rooms.get(room_id);
       if (state) broadcast(state, type, data);

@@ -259,9 +259,10 @@ describe('the log', () => {
       [outsider, 'not_a_participant'],
     ] as const) {
       const socket = newSocket(user);
-      for (const action of ['join', 'message', 'leave', 'ping'] as const) {
+      for (const action of ['join', 'message', 'leave', 'ping', 'subscribe'] as const) {
+        const isInRoom = action !== 'ping' && action !== 'subscribe';
         const frame = { room_id, ...(action === 'message' && { client_message_id: randomUUID(), text: 'SECRET' }) };
-        const { log } = await act(action, socket, action === 'ping' ? {} : frame);
+        const { log } = await act(action, socket, isInRoom ? frame : {});
         const isAbout = action === 'join' || action === 'message';
         expect(log).toEqual({
           level: 'info',
@@ -271,14 +272,14 @@ describe('the log', () => {
             api_request_id: expect.any(String),
             connection_id: socket.connection_id,
             user,
-            room_id: action === 'ping' ? undefined : room_id,
+            room_id: isInRoom ? room_id : undefined,
             duration_ms: expect.any(Number),
           },
         });
         expect(JSON.stringify(log)).not.toMatch(/SECRET/);
       }
     }
-    expect(Object.keys(actions)).toHaveLength(4);
+    expect(Object.keys(actions)).toHaveLength(5);
     const { log } = await actUnknown(newSocket(member), '{"action":"SECRET"}');
     expect(log).toMatchObject({ level: 'info', entry: { action: '$default', code: 'invalid_request', user: member } });
     expect(JSON.stringify(log)).not.toMatch(/SECRET/);

@@ -102,6 +102,7 @@ async function everyAction(): Promise<void> {
   const socket = newSocket(member);
   for (const action of ['join', 'leave', 'join'] as const) await doing(action, socket, { room_id });
   await doing('ping', socket, {});
+  await doing('subscribe', socket, {});
   note('default', (await actUnknown(socket, '{}')).trace.used);
   note('disconnect', (await disconnect(socket)).used);
 }
@@ -161,6 +162,9 @@ async function everyEvent(): Promise<void> {
     }),
   );
   const { room_id, admin, member } = timed;
+  const subscribed = newSocket(member);
+  await act('subscribe', subscribed, {});
+  management.fate(subscribed.connection_id, 410);
   const later = new Date(Date.now() + 7_200_000).toISOString();
   const change = (body: object) => recorded(() => data('changeRoom', { as: admin, params: { room_id }, body }));
   await changes(await change({ end_time: later }));

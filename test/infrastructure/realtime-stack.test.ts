@@ -101,10 +101,15 @@ const expected: Readonly<Record<string, Expected>> = {
   disconnect: {
     timeout: 29,
     variables: { TABLE_NAME },
-    allowed: [...items(['ROOM'], 'UpdateItem', 'DeleteItem'), ['dynamodb:Query', index, within(['CONNECTION'])]],
+    allowed: [
+      ...items(['ROOM'], 'UpdateItem'),
+      ...items(['ROOM', 'USER'], 'DeleteItem'),
+      ['dynamodb:Query', index, within(['CONNECTION'])],
+    ],
   },
   default: { variables: { TABLE_NAME }, allowed: items(['USER'], 'UpdateItem') },
   ping: { variables: { TABLE_NAME }, allowed: items(['USER'], 'UpdateItem') },
+  subscribe: { variables: { TABLE_NAME }, allowed: items(['USER'], 'UpdateItem') },
   join: {
     variables: { TABLE_NAME },
     allowed: [...items(['ROOM'], 'BatchGetItem', 'PutItem'), ...items(['ROOM', 'USER'], 'UpdateItem')],
@@ -143,8 +148,10 @@ const expected: Readonly<Record<string, Expected>> = {
       ANNOUNCE_FUNCTION_ARN: arnOf(functionOf('announce').id),
     },
     allowed: [
-      ...broadcasting,
-      ...items(['ROOM'], 'BatchGetItem', 'GetItem'),
+      // As the other functions that broadcast, and the subscribed connections of users.
+      ...broadcasting.slice(3),
+      ...items(['ROOM'], 'UpdateItem', 'BatchGetItem', 'GetItem'),
+      ...items(['ROOM', 'USER'], 'Query', 'DeleteItem'),
       ...reading,
       ...on('sqs', arnOf(asideOf('room-changes')), 'SendMessage'),
       ...on('sqs', arnOf(presenceQueue), 'SendMessage'),
@@ -204,11 +211,11 @@ describe('the real-time stack', () => {
       'AWS::ApiGatewayV2::Api': 1,
       'AWS::ApiGatewayV2::Stage': 1,
       'AWS::ApiGatewayV2::Authorizer': 1,
-      'AWS::ApiGatewayV2::Route': 7,
-      'AWS::ApiGatewayV2::RouteResponse': 5,
-      'AWS::ApiGatewayV2::Integration': 7,
+      'AWS::ApiGatewayV2::Route': 8,
+      'AWS::ApiGatewayV2::RouteResponse': 6,
+      'AWS::ApiGatewayV2::Integration': 8,
       'AWS::ApiGateway::Account': 1,
-      'AWS::Lambda::Permission': 8,
+      'AWS::Lambda::Permission': 9,
       'AWS::Lambda::Function': each,
       'AWS::Lambda::EventSourceMapping': 3,
       // And those of API Gateway and of the schedules.

@@ -47,6 +47,13 @@ export type SocketReply<Data> = Common &
         readonly ok: false;
         readonly code: ErrorCode;
         readonly message: string;
+        readonly errors?:
+          | readonly {
+              readonly code: ErrorCode;
+              readonly message: string;
+              readonly path?: string | undefined;
+            }[]
+          | undefined;
         readonly retry_after?: number | undefined;
       }
   );
@@ -60,6 +67,15 @@ const replySchema = v.variant('ok', [
     error: v.strictObject({
       code: v.picklist(Object.keys(ERRORS) as ErrorCode[]),
       message: v.pipe(v.string(), v.minLength(1)),
+      errors: v.optional(
+        v.array(
+          v.strictObject({
+            code: v.picklist(Object.keys(ERRORS) as ErrorCode[]),
+            message: v.pipe(v.string(), v.minLength(1)),
+            path: v.optional(v.string()),
+          }),
+        ),
+      ),
       retry_after: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
     }),
   }),

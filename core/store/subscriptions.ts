@@ -1,0 +1,53 @@
+import { CONNECTION_TTL_SECONDS, MAX_CONNECTIONS_PER_PARTICIPANT } from '../contract/limits.ts';
+import { epochSeconds, type Timestamp } from '../rules/time.ts';
+import type { SubscriptionItem } from './items.ts';
+import { CONNECTION, connectionPartition, userConnectionKey, userPartition } from './keys.ts';
+import { queryPage } from './read.ts';
+import { remove, update } from './write.ts';
+
+/*
+ * Connections that receive the events about their own user. A connection that does not subscribe has no item here and costs
+ * nothing; one that does costs one write of an item and of its index entry, and another when it disconnects.
+ */
+
+interface Subscribed {
+  readonly user_id: string;
+  readonly connection_id: string;
+}
+
+/** Lets a connection receive the events about its user. */
+export async function subscribeConnection({
+  user_id,
+  connection_id,
+  token_expires_at,
+  now,
+}: Subscribed & { token_expires_at: number; now: Timestamp }): Promise<void> {
+  await update<SubscriptionItem>(userConnectionKey(user_id, connection_id), {
+    UpdateExpression:
+      'SET GSI1PK = :index, GSI1SK = :user, connection_id = :connection, token_expires_at = :token, expires_at = :expiry',
+    ExpressionAttributeValues: {
+      ':index': connectionPartition(connection_id),
+      ':user': userPartition(user_id),
+      ':connection': connection_id,
+      ':token': token_expires_at,
+      ':expiry': epochSeconds(now) + CONNECTION_TTL_SECONDS,
+    },
+  });
+}
+
+/** Returns the connections that receive the events about a user: consistent, at most 100. */
+export async function subscriptionsOf(user_id: string): Promise<readonly SubscriptionItem[]> {
+  const { items } = await queryPage<SubscriptionItem>(
+    {
+      KeyConditionExpression: 'PK = :user AND begins_with(SK, :connection)',
+      ExpressionAttributeValues: { ':user': userPartition(user_id), ':connection': CONNECTION },
+      ConsistentRead: true,
+    },
+    MAX_CONNECTIONS_PER_PARTICIPANT,
+  );
+  return items;
+}
+
+/** Takes a connection that is gone from its user. */
+export const dropSubscription = ({ user_id, connection_id }: Subscribed): Promise<void> =>
+  remove(userConnectionKey(user_id, connection_id));

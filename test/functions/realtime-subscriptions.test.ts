@@ -1,0 +1,150 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { userConnectionKey } from '../../core/store/keys.ts';
+import { get } from '../../core/store/read.ts';
+import { handler as roomChanges } from '../../functions/events/room-changes.ts';
+import { handler as connect } from '../../functions/realtime/connect.ts';
+import { behind } from '../support/behind.ts';
+import { data } from '../support/invoke.ts';
+import { type Management, startManagement } from '../support/management.ts';
+import { type Services, startServices } from '../support/services.ts';
+import { act, disconnect, joined, newSocket, reply, type Socket, socketEvent } from '../support/socket.ts';
+import { changesIn, recorded } from '../support/stream.ts';
+import { newRoom, newUser } from '../support/world.ts';
+
+let management: Management;
+let services: Services;
+beforeAll(async () => {
+  [management, services] = await Promise.all([startManagement(), startServices()]);
+  process.env.CALLBACK_URL = management.url;
+});
+beforeEach(() => {
+  management.reset();
+  services.reset();
+});
+afterAll(() => Promise.all([management.close(), services.close()]));
+
+/** Does something, and has room-changes process the records of it. */
+async function processed(work: () => Promise<unknown>): Promise<void> {
+  const records = await recorded(work);
+  const { result } = await behind('room-changes', () => roomChanges(changesIn(records)));
+  expect(result.batchItemFailures).toEqual([]);
+}
+
+const received = ({ connection_id }: Socket) =>
+  management.received(connection_id).map(({ type, room_id, data }) => ({ type, room_id, data }));
+
+async function subscribed(user: string, token_expires_at?: number): Promise<Socket> {
+  const socket = newSocket(user, token_expires_at);
+  expect(await reply('subscribe', socket, {})).toEqual({ participant_id: user });
+  return socket;
+}
+const isKnown = async ({ user_id, connection_id }: Socket) =>
+  (await get(userConnectionKey(user_id, connection_id))) !== undefined;
+
+const add = (room_id: string, as: string, ...participant_ids: string[]) =>
+  data('addParticipants', { as, params: { room_id }, body: { participant_ids } });
+const remove = (room_id: string, as: string, ...participant_ids: string[]) =>
+  data('removeParticipants', { as, params: { room_id }, body: { participant_ids } });
+
+describe('a connection that has subscribed', () => {
+  test('receives that its user was added and removed, without having joined, on each connection', async () => {
+    const { room_id, admin } = await newRoom();
+    const user = newUser('added');
+    const tabs = [await subscribed(user), await subscribed(user)];
+    const [other, silent] = [await subscribed(newUser('other')), newSocket(user)];
+    await processed(() => add(room_id, admin, user));
+    await processed(() => remove(room_id, admin, user));
+    const profile = { participant_id: user, username: null, archive_room: false };
+    for (const tab of tabs)
+      expect(received(tab)).toEqual([
+        { type: 'participant_added', room_id, data: profile },
+        { type: 'participant_removed', room_id, data: { participant_id: user } },
+      ]);
+    expect([received(other), received(silent)]).toEqual([[], []]);
+  });
+
+  test('receives that a room was created with its user, also where it is the creator', async () => {
+    const [admin, user] = [newUser('admin'), newUser('user')];
+    const sockets = [await subscribed(admin), await subscribed(user)];
+    let room_id = '';
+    await processed(async () => {
+      ({ room_id } = await data('createRoom', { as: admin, body: { name: 'R', participant_ids: [user] } }));
+    });
+    for (const socket of sockets)
+      expect(received(socket)).toMatchObject([
+        { type: 'participant_added', room_id, data: { participant_id: socket.user_id } },
+      ]);
+  });
+
+  test('receives its removal once, although it had joined the room', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const socket = await joined(room_id, member);
+    await reply('subscribe', socket, {});
+    await processed(() => remove(room_id, admin, member));
+    expect(received(socket).filter(({ type }) => type === 'participant_removed')).toHaveLength(1);
+  });
+
+  test('may subscribe again, and is forgotten when it disconnects', async () => {
+    const socket = await subscribed(newUser('user'));
+    await reply('subscribe', socket, {});
+    expect(await isKnown(socket)).toBe(true);
+    await disconnect(socket);
+    expect(await isKnown(socket)).toBe(false);
+  });
+
+  test('is forgotten where it is gone, and closed where it takes nothing or its token has expired', async () => {
+    const { room_id, admin } = await newRoom();
+    const user = newUser('user');
+    const [gone, unresponsive] = [await subscribed(user), await subscribed(user)];
+    const expired = await subscribed(user, Math.floor(Date.now() / 1_000) + 1);
+    management.fate(gone.connection_id, 410);
+    management.fate(unresponsive.connection_id, 500);
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    await processed(() => add(room_id, admin, user));
+    expect(await isKnown(gone)).toBe(false);
+    expect(management.closed.toSorted()).toEqual([unresponsive, expired].map((socket) => socket.connection_id).sort());
+    expect(received(expired)).toEqual([]);
+  });
+});
+
+test('a connection that does not subscribe costs nothing when it ends', async () => {
+  const { room_id, member } = await newRoom();
+  const trace = await disconnect(await joined(room_id, member));
+  expect([...trace.used].filter((permission) => permission.endsWith(' USER'))).toEqual([]);
+});
+
+test('a frame that is not valid names its fields, as HTTP does', async () => {
+  const refused = await act('message', newSocket(newUser('user')), {
+    room_id: 'x',
+    client_message_id: 'no spaces',
+    text: '',
+  });
+  expect(refused).toMatchObject({ ok: false, code: 'invalid_request' });
+  const paths = refused.ok ? [] : refused.errors?.map(({ code, path }) => `${code} ${path}`);
+  expect(paths).toEqual(expect.arrayContaining(['invalid_request room_id', 'invalid_request client_message_id']));
+  const { room_id } = await newRoom();
+  const stranger = await act('join', newSocket(newUser('stranger')), { room_id });
+  expect(stranger).toMatchObject({ ok: false, code: 'not_a_participant' });
+  expect(stranger).not.toHaveProperty('errors');
+});
+
+describe('a handshake that offers sub-protocols', () => {
+  const offering = (protocols: string) => {
+    const { requestContext } = socketEvent('$connect', newSocket(newUser('user')));
+    return connect({ headers: { 'Sec-WebSocket-Protocol': protocols }, requestContext });
+  };
+
+  test.each(['rooms.v1, bearer.x', 'rooms.v2, rooms.v1, bearer.x', 'bearer.x'])(
+    'is accepted: %s',
+    async (protocols) => {
+      expect(await offering(protocols)).toEqual({ statusCode: 200, headers: { 'Sec-WebSocket-Protocol': 'rooms.v1' } });
+    },
+  );
+
+  test('is refused where it offers only another version of this API, with the one to offer', async () => {
+    expect(await offering('rooms.v2, bearer.x')).toEqual({
+      statusCode: 400,
+      body: JSON.stringify({ message: 'The sub-protocol must be rooms.v1.' }),
+    });
+  });
+});
