@@ -144,6 +144,7 @@ export function frames({ room_id, member }: Room): readonly Frame[] {
     { action: 'join', connection, fields: { room_id } },
     { action: 'message', connection, fields: { room_id, client_message_id: randomUUID(), text: 'x'.repeat(100) } },
     { action: 'leave', connection, fields: { room_id } },
+    { action: 'subscribe', connection, fields: {} },
   ];
 }
 
