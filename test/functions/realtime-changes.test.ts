@@ -2,6 +2,7 @@ import type { DynamoDBRecord } from 'aws-lambda';
 import * as v from 'valibot';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type EventName, events } from '../../core/contract/realtime.ts';
+import { tableName } from '../../core/store/client.ts';
 import type { ConnectionItem, ParticipantItem } from '../../core/store/items.ts';
 import { connectionKey, participantKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
@@ -596,7 +597,7 @@ describe('records that are redriven, or late,', () => {
     // The room's connections, and those that each of the 40 users has subscribed.
     expect(trace.requests).toEqual(['BatchGetItem', ...Array(41).fill('Query')]);
     expect(trace.inputs).toMatchObject([
-      { RequestItems: { rooms: { ConsistentRead: true } } },
+      { RequestItems: { [tableName()]: { ConsistentRead: true } } },
       ...Array(41).fill({ ConsistentRead: true }),
     ]);
   });

@@ -26,7 +26,7 @@ afterAll(() => Promise.all([management.close(), services.close()]));
 /** Does something, and has room-changes process the records of it. */
 async function processed(work: () => Promise<unknown>): Promise<void> {
   const records = await recorded(work);
-  const { result } = await behind('room-changes', () => roomChanges(changesIn(records)));
+  const { result } = await behind('room-changes', (context) => roomChanges(changesIn(records), context));
   expect(result.batchItemFailures).toEqual([]);
 }
 

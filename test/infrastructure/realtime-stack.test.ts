@@ -149,8 +149,8 @@ const expected: Readonly<Record<string, Expected>> = {
     },
     allowed: [
       // As the other functions that broadcast, and the subscribed connections of users.
-      ...broadcasting.slice(3),
-      ...items(['ROOM'], 'UpdateItem', 'BatchGetItem', 'GetItem'),
+      ...broadcasting.filter(([action]) => action !== 'dynamodb:Query' && action !== 'dynamodb:DeleteItem'),
+      ...items(['ROOM'], 'BatchGetItem', 'GetItem'),
       ...items(['ROOM', 'USER'], 'Query', 'DeleteItem'),
       ...reading,
       ...on('sqs', arnOf(asideOf('room-changes')), 'SendMessage'),

@@ -153,7 +153,7 @@ describe('a participant', () => {
 
   test('is added', () => {
     const effects = fresh({ new: participant() });
-    expect(kinds(effects)).toEqual(['participant_added']);
+    expect(kinds(effects)).toEqual(['participant_added', 'notify']);
     expect(dataOf(effects, 'participant_added')).toEqual({
       participant_id: 'bob',
       username: null,
@@ -209,10 +209,10 @@ describe('a participant', () => {
 
   test('is removed', () => {
     const removed = (before: Partial<ParticipantItem>) => fresh({ old: participant(before) });
-    expect(kinds(removed({}))).toEqual(['participant_removed']);
-    expect(kinds(removed({ present: true, left_at: T(9) }))).toEqual(['peer_left', 'participant_removed']);
+    expect(kinds(removed({}))).toEqual(['participant_removed', 'notify']);
+    expect(kinds(removed({ present: true, left_at: T(9) }))).toEqual(['peer_left', 'participant_removed', 'notify']);
     const effects = removed({ present: true, connections: two });
-    expect(kinds(effects)).toEqual(['peer_left', 'participant_removed', 'close']);
+    expect(kinds(effects)).toEqual(['peer_left', 'participant_removed', 'notify', 'close']);
     const event = { type: 'participant_removed', room_id, data: { participant_id: 'bob' }, sent_at: now };
     expect(effects.at(-1)).toEqual({
       kind: 'close',
@@ -221,6 +221,8 @@ describe('a participant', () => {
       connections: ['c1', 'c2'],
       event,
     });
+    // Those that are closed get the event with that.
+    expect(effects.at(-2)).toEqual({ kind: 'notify', participant_id: 'bob', event, except: ['c1', 'c2'] });
   });
 });
 
@@ -373,7 +375,7 @@ describe('changes that arrive together', () => {
       present({ bob: after }),
       now,
     );
-    expect(kinds(effects)).toEqual(['close', 'participant_added', 'peer_joined']);
+    expect(kinds(effects)).toEqual(['close', 'participant_added', 'notify', 'peer_joined']);
     expect(effects[0]).toMatchObject({ connections: ['c1'], event: undefined });
   });
 
