@@ -24,6 +24,6 @@ export const accessOfOthers = {
     },
   },
   'fan-out': { table: disconnecting },
-  presence: { table: { ...dropping, Query: ['ROOM'] } },
+  presence: { table: { ...dropping, BatchGetItem: ['ROOM'], GetItem: ['ROOM'], Query: ['ROOM', 'USER'] } },
   announce: { table: { ...broadcasting, GetItem: ['ROOM'] } },
 } as const satisfies Record<string, Access>;

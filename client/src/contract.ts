@@ -453,6 +453,7 @@ export interface Actions {
     readonly frame: {
       /** ID of the room, a UUIDv7. */
       readonly room_id: string;
+      readonly ping_interval_seconds?: number | undefined;
     };
     readonly data: MyRoom;
   };

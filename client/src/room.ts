@@ -69,6 +69,15 @@ function closedError({ reason, error }: RoomClosed): RoomsApiError {
   return new RoomsApiError('room_closed', 'You have left this room.');
 }
 
+/** The longest interval that the service takes a promise for. */
+const MAX_PING_INTERVAL_SECONDS = 90;
+
+/** Promises pings at half their rate, so that the service notices when this client is gone. Rarer pings are not promised. */
+function promisedPings({ pingMs }: Settings): { ping_interval_seconds?: number } {
+  const ping_interval_seconds = Math.ceil((2 * pingMs) / 1_000);
+  return ping_interval_seconds <= MAX_PING_INTERVAL_SECONDS ? { ping_interval_seconds } : {};
+}
+
 export function roomActor(room_id: string, { history = 0, known }: JoinOptions, host: RoomHost): RoomActor {
   if (known && history) throw new TypeError('Give history or known, not both');
   const { settings } = host;
@@ -258,7 +267,7 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
       isSkipped = true;
     }
     info = await insist(signal, () => {
-      const asked = current.request('join', { room_id });
+      const asked = current.request('join', { room_id, ...promisedPings(settings) });
       entering = asked;
       return asked;
     });

@@ -105,6 +105,7 @@ const integer = (min: number, max: number) =>
     v.minValue(min, `must be at least ${min}`),
     v.maxValue(max, `must be at most ${max}`),
   );
+export const pingInterval = integer(1, limits.MAX_PING_INTERVAL_SECONDS);
 export const timeLeft = integer(0, limits.MAX_TIME_LEFT_SECONDS);
 /** `MAX_UPLOAD_BYTES`, which an environment may change, bounds it further. */
 export const fileSize = integer(0, Number.MAX_SAFE_INTEGER);

@@ -54,5 +54,12 @@ export const FRAME_WINDOW_SECONDS = 10;
 export const MAX_CONNECTIONS_PER_PARTICIPANT = 100;
 /** How long a participant may be without a connection before others see them leave, in seconds. */
 export const PRESENCE_GRACE_SECONDS = 10;
+/**
+ * How long a present participant's connection may be silent before API Gateway is asked about it, in seconds. With the window of counted
+ * frames, the grace period, a retried check and the lag of queue and stream, presence is right within five minutes.
+ */
+export const SILENCE_SECONDS = 200;
+/** The longest ping interval that a client can promise, in seconds: of two pings, one may be late. */
+export const MAX_PING_INTERVAL_SECONDS = 90;
 /** API Gateway closes every WebSocket after two hours; what is known of a connection is kept a little longer, in seconds. */
 export const CONNECTION_TTL_SECONDS = 2 * 3_600 + 300;

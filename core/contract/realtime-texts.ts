@@ -16,6 +16,9 @@ export const REALTIME_FIELDS: Readonly<Record<string, string>> = {
   request_id: 'Any text of yours, of 1 to 128 characters. The reply carries it.',
   sent_at: 'When the event was made, by our clock.',
   data: 'What the event is about.',
+  ping_interval_seconds:
+    'A promise to send a frame, such as a ping, at least this often while connected: 1 to 90 seconds. If nothing arrives for 200 ' +
+    'seconds, the service closes the connection, and others see the participant leave. Without it, a client may be silent.',
   'message.client_message_id':
     'Your own ID of the message: 1 to 128 letters, digits or `.` `_` `:` `-`. Send the same again when you have got no reply.',
   'message.text': 'What the message says. Text, attachment, or both.',
@@ -25,7 +28,7 @@ export const REALTIME_FIELDS: Readonly<Record<string, string>> = {
 };
 
 export const FRAME_EXAMPLES: Readonly<Record<ActionName, object>> = {
-  join: { action: 'join', request_id: '1', room_id },
+  join: { action: 'join', request_id: '1', room_id, ping_interval_seconds: 60 },
   leave: { action: 'leave', request_id: '4', room_id },
   message: {
     action: 'message',

@@ -31,7 +31,7 @@ const inRoom = { ...envelope, room_id: fields.roomId };
 export const join = {
   action: 'join',
   summary: 'Receive the events of a room, and be seen in it. Joining again is no error.',
-  frame: v.strictObject(inRoom),
+  frame: v.strictObject({ ...inRoom, ping_interval_seconds: v.optional(fields.pingInterval) }),
   data: answers.myRoom,
   errors: ['not_a_participant', 'room_not_found', 'room_not_started', 'room_ended'],
   access: { table: { BatchGetItem: ['ROOM'], UpdateItem: ['ROOM', 'USER'], PutItem: ['ROOM'] } },

@@ -45,7 +45,9 @@ export type Effect =
       readonly room_id: string;
       readonly participant_id: string;
       readonly left_at: Timestamp;
-    };
+    }
+  /** A participant has a new connection: see to it that their connections are checked. */
+  | { readonly kind: 'liveness'; readonly room_id: string; readonly participant_id: string };
 
 export interface Change<Item> {
   readonly old?: Item | undefined;
@@ -206,7 +208,10 @@ export function participantChanged(
     lostLast && item.present && !item.connections?.size && item.left_at
       ? [{ kind: 'absence', room_id, participant_id, left_at: item.left_at }]
       : [];
-  return [...added, ...updated, ...presence, ...absence];
+  const gained = (changed.connections ?? new Set<string>()).difference(old?.connections ?? new Set()).size > 0;
+  const liveness: Effect[] =
+    gained && item.present && item.connections?.size ? [{ kind: 'liveness', room_id, participant_id }] : [];
+  return [...added, ...updated, ...presence, ...absence, ...liveness];
 }
 
 /**

@@ -10,6 +10,7 @@ import { publish } from './bus.ts';
 import type { Effect } from './changes.ts';
 import { type Deadline, wait } from './deadline.ts';
 import { disconnectAll } from './deliver.ts';
+import { ensureChecked } from './liveness.ts';
 import { notifyUser } from './notify.ts';
 import { queueAbsenceCheck, queueDisconnect } from './presence.ts';
 import { countRooms } from './rooms.ts';
@@ -34,9 +35,12 @@ export async function applyEffects(
     onSockets(room_id, events, effects, now, deadline),
     publish(events),
     room && moments.length > 0 && syncSchedules(room, moments),
-    ...effects.map((effect) => (effect.kind === 'absence' ? queueAbsenceCheck(effect) : undefined)),
     effects.some(({ kind }) => kind === 'disconnect') ? queueDisconnect(room_id) : undefined,
     ...effects.map((effect) => (effect.kind === 'notify' ? notifyUser(effect, now, deadline) : undefined)),
+    ...effects.map((effect) => {
+      if (effect.kind === 'absence') return queueAbsenceCheck(effect);
+      return effect.kind === 'liveness' ? ensureChecked({ room_id, participant_id: effect.participant_id }) : undefined;
+    }),
   ]);
   countRooms(events);
 }

@@ -18,12 +18,20 @@ export interface DisconnectRetry {
   readonly room_id: string;
 }
 
+/** A check of the connections of a present participant. `due` is its name as well: only the one that the table names counts. */
+export interface LivenessCheck {
+  readonly kind: 'liveness';
+  readonly room_id: string;
+  readonly participant_id: string;
+  readonly due: Timestamp;
+}
+
 /** A throttled gateway has had time to recover by then, in seconds. */
 const DISCONNECT_DELAY_SECONDS = 5;
 
 let client: SQSClient | undefined;
 
-async function queue(message: Absence | DisconnectRetry, DelaySeconds: number): Promise<void> {
+async function queue(message: Absence | DisconnectRetry | LivenessCheck, DelaySeconds: number): Promise<void> {
   client ??= abortable(new SQSClient(CLIENT_OPTIONS));
   await client.send(
     new SendMessageCommand({
@@ -35,8 +43,12 @@ async function queue(message: Absence | DisconnectRetry, DelaySeconds: number): 
 }
 
 /** Queues a check, for when the grace period is over, whether the participant has come back. */
-export const queueAbsenceCheck = (absence: Absence): Promise<void> => queue(absence, PRESENCE_GRACE_SECONDS);
+export const queueAbsenceCheck = ({ room_id, participant_id, left_at }: Absence): Promise<void> =>
+  queue({ room_id, participant_id, left_at }, PRESENCE_GRACE_SECONDS);
 
 /** Queues another attempt, a few seconds from now, to close the connections of a room that are marked. */
 export const queueDisconnect = (room_id: string): Promise<void> =>
   queue({ kind: 'disconnect', room_id }, DISCONNECT_DELAY_SECONDS);
+
+/** Queues a check of a participant's connections, so many whole seconds from now. */
+export const queueLivenessCheck = (check: LivenessCheck, seconds: number): Promise<void> => queue(check, seconds);

@@ -48,10 +48,11 @@ interface FramesItem extends Key {
   readonly expires_at: number;
 }
 
-/** The attribute of a FramesItem that counts the frames of one connection. */
-const countOf = (connection_id: string): string => `of ${connection_id}`;
+/** What the attributes of a FramesItem begin with that count the frames of one connection. */
+export const COUNT_OF = 'of ';
 
-const windowAt = (now: Timestamp): number => Math.floor(epochSeconds(now) / FRAME_WINDOW_SECONDS);
+/** Returns the number of the window that a time is in. */
+export const windowAt = (now: Timestamp): number => Math.floor(epochSeconds(now) / FRAME_WINDOW_SECONDS);
 
 const maxUserFrames = (): number => Number(process.env.USER_FRAME_LIMIT ?? MAX_USER_FRAMES_PER_WINDOW);
 
@@ -74,7 +75,7 @@ export async function admitFrame({
     ConditionExpression:
       '(attribute_not_exists(frames) OR frames < :user_max) AND ' +
       '(attribute_not_exists(#connection) OR #connection < :max)',
-    ExpressionAttributeNames: { '#connection': countOf(connection_id) },
+    ExpressionAttributeNames: { '#connection': `${COUNT_OF}${connection_id}` },
     ExpressionAttributeValues: {
       ':one': 1,
       ':max': MAX_FRAMES_PER_WINDOW,
@@ -107,9 +108,15 @@ export async function joinRoom({
   connection_id,
   user_id,
   token_expires_at,
+  ping_interval_seconds,
   now,
   admitted,
-}: Joined & { token_expires_at: number; now: Timestamp; admitted: Promise<void> }): Promise<MyRoom> {
+}: Joined & {
+  token_expires_at: number;
+  ping_interval_seconds?: number | undefined;
+  now: Timestamp;
+  admitted: Promise<void>;
+}): Promise<MyRoom> {
   const [, { room, participant }] = await inOrder([admitted, liveMembership(room_id, user_id, now)]);
   const item: ConnectionItem = {
     ...connectionKey(room_id, connection_id),
@@ -118,6 +125,7 @@ export async function joinRoom({
     connection_id,
     participant_id: user_id,
     token_expires_at,
+    ...(ping_interval_seconds !== undefined && { ping_interval_seconds }),
     expires_at: epochSeconds(now) + CONNECTION_TTL_SECONDS,
   };
   const outcome = await transact([

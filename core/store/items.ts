@@ -50,6 +50,8 @@ export interface ConnectionItem extends Key {
   participant_id: string;
   /** In epoch seconds: nothing is sent to the connection after its token has expired. */
   token_expires_at: number;
+  /** How often the client has promised to send a frame; absent where it has promised nothing. */
+  ping_interval_seconds?: number;
   /** In epoch seconds. */
   expires_at: number;
 }

@@ -17,6 +17,8 @@
  *   how much has this user done?              PK USER#<user_id>   SK LIMIT#<limit>#<window>
  *   the connections that a user subscribed    PK USER#<user_id>   SK begins with CONNECTION#
  *   … and whether this one has                GSI1PK CONNECTION#<connection_id>   GSI1SK USER#<user_id>
+ *   when is this participant's presence
+ *   checked next?                             PK ROOM#<room_id>   SK LIVENESS#<user_id>
  *   was this room created already?            PK USER#<user_id>   SK IDEMPOTENCY#<key>
  *
  * Messages have a partition of their own, so that a busy chat does not slow the room it belongs to.
@@ -46,6 +48,11 @@ export const roomKey = (room_id: string): Key => ({ PK: roomPartition(room_id), 
 export const participantKey = (room_id: string, user_id: string): Key => ({
   PK: roomPartition(room_id),
   SK: `${PARTICIPANT}${user_id}`,
+});
+
+export const livenessKey = (room_id: string, user_id: string): Key => ({
+  PK: roomPartition(room_id),
+  SK: `LIVENESS#${user_id}`,
 });
 
 /** Where the index finds a participant's room. */

@@ -3,19 +3,22 @@ import * as v from 'valibot';
 import { chain } from '../../core/http/request-log.ts';
 import { type Deadline, deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
 import { retryDisconnect } from '../../core/realtime/deliver.ts';
+import { checkLiveness } from '../../core/realtime/liveness.ts';
 import { queueDisconnect } from '../../core/realtime/presence.ts';
 import { markAbsent } from '../../core/store/connections.ts';
 
+const of = { room_id: v.string(), participant_id: v.string() };
 const disconnect = v.object({ kind: v.literal('disconnect'), room_id: v.string() });
-const absence = v.object({ room_id: v.string(), participant_id: v.string(), left_at: v.string() });
-const queued = v.union([disconnect, absence]);
+const liveness = v.object({ ...of, kind: v.literal('liveness'), due: v.string() });
+const absence = v.object({ ...of, kind: v.optional(v.undefined()), left_at: v.string() });
+const queued = v.union([disconnect, liveness, absence]);
 
 /** Kept for what follows the deadline, in milliseconds: one message to the queue. */
 const RESERVE_MS = 4_000;
 
 /**
- * Marks participants absent who lost their last connection and have not come back, and disconnects the connections of rooms that
- * could not be closed before.
+ * Marks participants absent who lost their last connection and have not come back, checks whether the connections of others are
+ * alive, and disconnects the connections of rooms that could not be closed before.
  */
 export const handler = async ({ Records }: SQSEvent, context: TimeLeft): Promise<SQSBatchResponse> => {
   const deadline = deadlineOf(context, RESERVE_MS);
@@ -23,11 +26,14 @@ export const handler = async ({ Records }: SQSEvent, context: TimeLeft): Promise
     Records.map(async ({ messageId, body }) => {
       try {
         const message = v.parse(queued, JSON.parse(body));
-        if ('kind' in message) await closeMarked(message.room_id, messageId, deadline);
+        if (message.kind === 'disconnect') await closeMarked(message.room_id, messageId, deadline);
         else {
-          const { room_id, participant_id, left_at } = message;
-          const left = await markAbsent(room_id, participant_id, left_at);
-          console.info({ action: 'presence', message_id: messageId, room_id, user: participant_id, left });
+          const { room_id, participant_id } = message;
+          const outcome =
+            message.kind === 'liveness'
+              ? { liveness: await checkLiveness(message) }
+              : { left: await markAbsent(room_id, participant_id, message.left_at) };
+          console.info({ action: 'presence', message_id: messageId, room_id, user: participant_id, ...outcome });
         }
         return [];
       } catch (error) {

@@ -2,6 +2,6 @@ import { join as row } from '../../core/contract/realtime.ts';
 import { action } from '../../core/realtime/action.ts';
 import { joinRoom } from '../../core/store/connections.ts';
 
-export const handler = action(row, ({ caller, frame: { room_id }, ...connection }) =>
-  joinRoom({ ...connection, room_id, user_id: caller }),
+export const handler = action(row, ({ caller, frame: { room_id, ping_interval_seconds }, ...connection }) =>
+  joinRoom({ ...connection, room_id, ping_interval_seconds, user_id: caller }),
 );

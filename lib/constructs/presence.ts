@@ -17,8 +17,8 @@ export interface PresenceProps extends RealtimeProps {
 }
 
 /**
- * The queue of what is looked at later: participants who have lost their last connection, and rooms with connections that could
- * not be closed.
+ * The queue of what is checked later: participants who have lost their last connection, the connections of those who are present,
+ * and rooms with connections that could not be closed.
  */
 export class Presence extends Construct {
   readonly queue: sqs.Queue;
@@ -35,7 +35,8 @@ export class Presence extends Construct {
     });
     const { handler } = new RoomsFunction(this, 'Presence', {
       name: 'presence',
-      description: 'Presence queue: marks participants absent, and closes connections that could not be closed.',
+      description:
+        'Presence queue: marks participants absent, checks connections, and closes those that were not closed.',
       code: folderOf(bundles, 'presence'),
       environment,
       variables: {
@@ -45,7 +46,7 @@ export class Presence extends Construct {
       },
       permissions: [
         ...accessTo(data, accessOfOthers.presence),
-        sockets.closeConnections,
+        sockets.checkConnections,
         {
           actions: ['SendMessage', 'ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'].map(
             (each) => `sqs:${each}`,

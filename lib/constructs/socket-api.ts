@@ -47,8 +47,8 @@ export class SocketApi extends Construct {
   readonly callbackUrl: string;
   /** To post to connections, and to close them. */
   readonly manageConnections: Permission;
-  /** To close connections, and no more. */
-  readonly closeConnections: Permission;
+  /** To ask whether connections are there, and to close them. */
+  readonly checkConnections: Permission;
 
   constructor(scope: Construct, id: string, props: RealtimeProps) {
     super(scope, id);
@@ -79,7 +79,7 @@ export class SocketApi extends Construct {
     this.stage = stage;
     this.url = domain ? `wss://${domain.name}` : stage.url;
     this.callbackUrl = stage.callbackUrl;
-    const connections = (...methods: readonly ('POST' | 'DELETE')[]): Permission => ({
+    const connections = (...methods: readonly ('GET' | 'POST' | 'DELETE')[]): Permission => ({
       actions: ['execute-api:ManageConnections'],
       resources: methods.map((method) =>
         Stack.of(this).formatArn({
@@ -91,7 +91,7 @@ export class SocketApi extends Construct {
       wildcard: 'Connections come and go: what they are called cannot be known when this is deployed.',
     });
     this.manageConnections = connections('POST', 'DELETE');
-    this.closeConnections = connections('DELETE');
+    this.checkConnections = connections('GET', 'DELETE');
 
     const table = { TABLE_NAME: data.table.tableName };
     const make = (id: string, name: string, of: Omit<RoomsFunctionProps, 'name' | 'code' | 'environment'>) =>

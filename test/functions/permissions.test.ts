@@ -21,9 +21,9 @@ import { type Management, startManagement } from '../support/management.ts';
 import { queueEvent } from '../support/queue-event.ts';
 import { requests, roomOf } from '../support/requests.ts';
 import { type Services, startServices } from '../support/services.ts';
-import { act, actUnknown, disconnect, joined, newSocket, type Socket } from '../support/socket.ts';
+import { act, actUnknown, disconnect, joined, newSocket, reply, type Socket } from '../support/socket.ts';
 import { changesIn, messagesIn, recorded } from '../support/stream.ts';
-import { newRoom } from '../support/world.ts';
+import { at, newRoom } from '../support/world.ts';
 
 /*
  * Each function as it is deployed, against what its code asks of AWS when it does all that it can do: the role allows neither
@@ -170,12 +170,20 @@ async function everyEvent(): Promise<void> {
   await changes(await change({ end_time: later }));
   const tab = await joined(room_id, member);
   await changes(await recorded(() => disconnect(tab)));
-  const [absence] = services.messages;
-  note(
-    'presence',
-    (await behind('presence', (context) => presence(queueEvent(absence?.MessageBody ?? 'nobody is absent'), context)))
-      .trace.used,
-  );
+  const queued = (of: string) =>
+    services.messages.find(({ MessageBody }) => MessageBody.includes(of))?.MessageBody ?? `nothing of ${of}`;
+  const look = async (body: string) =>
+    note('presence', (await behind('presence', (context) => presence(queueEvent(body), context))).trace.used);
+  await look(queued('left_at'));
+  // Of two connections that have been silent, one has promised to ping. Then their user is not there any more.
+  const silent = await newRoom();
+  const [dead, quiet] = [newSocket(silent.member), newSocket(silent.member)];
+  await changes(await recorded(() => reply('join', dead, { room_id: silent.room_id, ping_interval_seconds: 60 })));
+  await reply('join', quiet, { room_id: silent.room_id });
+  await at(Date.now() + 300_000, () => look(queued(silent.member)));
+  await reply('leave', quiet, { room_id: silent.room_id });
+  const next = services.messages.findLast(({ MessageBody }) => MessageBody.includes(silent.member));
+  await look(next?.MessageBody ?? 'there is one');
   await joined(room_id, member);
   const removal = { as: admin, params: { room_id }, body: { participant_ids: [member] } };
   await changes(await recorded(() => data('removeParticipants', removal)));

@@ -22,7 +22,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
   'deliver-messages': 305_000,
   'room-changes': 395_000,
   announce: 337_000,
-  presence: 258_000,
+  presence: 268_000,
   authorizer: 42_500,
   connect: 21_000,
 };

@@ -69,6 +69,9 @@ const items = (partitions: readonly string[], ...actions: string[]): Allowed[] =
 const manageConnections: Allowed[] = ['POST', 'DELETE'].flatMap((method) =>
   on('execute-api', connections(method), 'ManageConnections'),
 );
+const checkConnections: Allowed[] = ['GET', 'DELETE'].flatMap((method) =>
+  on('execute-api', connections(method), 'ManageConnections'),
+);
 const broadcasting: Allowed[] = [
   ...items(['ROOM'], 'Query', 'UpdateItem', 'DeleteItem', 'PutItem'),
   ...manageConnections,
@@ -175,8 +178,9 @@ const expected: Readonly<Record<string, Expected>> = {
   presence: {
     variables: { TABLE_NAME, CALLBACK_URL, PRESENCE_QUEUE_URL: { Ref: presenceQueue } },
     allowed: [
-      ...items(['ROOM'], 'Query', 'UpdateItem', 'DeleteItem'),
-      ...on('execute-api', connections('DELETE'), 'ManageConnections'),
+      ...items(['ROOM'], 'UpdateItem', 'DeleteItem', 'BatchGetItem', 'GetItem'),
+      ...items(['ROOM', 'USER'], 'Query'),
+      ...checkConnections,
       ...on('sqs', arnOf(presenceQueue), 'SendMessage', 'ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'),
     ],
   },

@@ -17,6 +17,10 @@ export interface Management {
   fate(connection_id: string, ...fates: readonly [Fate, ...Fate[]]): void;
   /** What becomes of attempts to close a connection. Default: 200. */
   fateOfClose(connection_id: string, fate: Fate): void;
+  /** What is answered to the question whether a connection is there. Default: 200. */
+  fateOfGet(connection_id: string, fate: Fate): void;
+  /** The connections that were asked about, in order. */
+  readonly asked: string[];
   /** Called with every request as it comes in. */
   onRequest: ((connection_id: string) => void) | undefined;
   /** The frames that connections have been given, in order. */
@@ -48,6 +52,8 @@ const ERRORS = { 410: 'GoneException', 429: 'LimitExceededException', 500: 'Inte
 export async function startManagement({ answerAfter = 0 } = {}): Promise<Management> {
   const fates = new Map<string, Fate[]>();
   const closeFates = new Map<string, Fate>();
+  const getFates = new Map<string, Fate>();
+  const asked: string[] = [];
   const waiting = new Set<() => void>();
   const delivered: Management['delivered'] = [];
   const attempts: string[] = [];
@@ -74,6 +80,13 @@ export async function startManagement({ answerAfter = 0 } = {}): Promise<Managem
       if (fate === 410) gone.add(connection_id);
       if (fate === 200) closed.push(connection_id);
       if (fate !== 'hold') answer(res, fate);
+      return;
+    }
+    if (req.method === 'GET') {
+      asked.push(connection_id);
+      const fate = getFates.get(connection_id) ?? 200;
+      if (fate === 200) res.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+      else if (fate !== 'hold') answer(res, fate);
       return;
     }
     under++;
@@ -106,6 +119,8 @@ export async function startManagement({ answerAfter = 0 } = {}): Promise<Managem
     url: `http://127.0.0.1:${port}/v1`,
     fate: (connection_id, ...all) => void fates.set(connection_id, [...all]),
     fateOfClose: (connection_id, fate) => void closeFates.set(connection_id, fate),
+    fateOfGet: (connection_id, fate) => void getFates.set(connection_id, fate),
+    asked,
     onRequest: undefined,
     delivered,
     received: (wanted) =>
@@ -122,6 +137,8 @@ export async function startManagement({ answerAfter = 0 } = {}): Promise<Managem
     reset() {
       fates.clear();
       closeFates.clear();
+      getFates.clear();
+      asked.length = 0;
       delivered.length = 0;
       attempts.length = 0;
       closed.length = 0;

@@ -125,6 +125,7 @@ const PERMISSIONS: Readonly<Record<string, readonly string[]>> = {
   DeleteScheduleCommand: ['scheduler:DeleteSchedule'],
   PostToConnectionCommand: ['execute-api:ManageConnections POST'],
   DeleteConnectionCommand: ['execute-api:ManageConnections DELETE'],
+  GetConnectionCommand: ['execute-api:ManageConnections GET'],
   InvokeCommand: ['lambda:InvokeFunction'],
 };
 

@@ -162,8 +162,8 @@ describe('a participant', () => {
   });
 
   test.each<[string, Partial<ParticipantItem>, Partial<ParticipantItem>, string[]]>([
-    ['joins', {}, { connections: one, present: true }, ['peer_joined']],
-    ['joins once more', { connections: one, present: true }, { connections: two }, []],
+    ['joins', {}, { connections: one, present: true }, ['peer_joined', 'liveness']],
+    ['joins once more', { connections: one, present: true }, { connections: two }, ['liveness']],
     ['leaves', { connections: one, present: true }, { connections: none, present: none }, ['peer_left']],
     ['leaves with one connection of two', { connections: two, present: true }, { connections: one }, []],
     ['loses one connection of two', { connections: two, present: true }, { connections: one, left_at: T(9) }, []],
@@ -179,7 +179,7 @@ describe('a participant', () => {
       { connections: none, left_at: T(9) },
       ['absence'],
     ],
-    ['comes back in time', { present: true, left_at: T(9) }, { connections: one, left_at: none }, []],
+    ['comes back in time', { present: true, left_at: T(9) }, { connections: one, left_at: none }, ['liveness']],
     ['does not come back', { present: true, left_at: T(9) }, { present: none, left_at: none }, ['peer_left']],
     ['gets a name', {}, { username: 'Bob' }, ['participant_updated']],
     ['loses the name', { username: 'Bob' }, { username: none }, ['participant_updated']],
@@ -375,7 +375,7 @@ describe('changes that arrive together', () => {
       present({ bob: after }),
       now,
     );
-    expect(kinds(effects)).toEqual(['close', 'participant_added', 'notify', 'peer_joined']);
+    expect(kinds(effects)).toEqual(['close', 'participant_added', 'notify', 'peer_joined', 'liveness']);
     expect(effects[0]).toMatchObject({ connections: ['c1'], event: undefined });
   });
 

@@ -1,0 +1,101 @@
+import { PRESENCE_GRACE_SECONDS, SILENCE_SECONDS } from '../contract/limits.ts';
+import { epochSeconds, plus, type Timestamp } from '../rules/time.ts';
+import { dropConnection, markAbsent } from '../store/connections.ts';
+import { inOrder } from '../store/in-order.ts';
+import type { ConnectionItem, ParticipantItem } from '../store/items.ts';
+import { connectionKey, participantKey } from '../store/keys.ts';
+import { endChecks, isCheckQueued, lastHeard, presenceOf, recordCheck } from '../store/liveness.ts';
+import { get } from '../store/read.ts';
+import { closeSilent, connectionStatus } from './connection-status.ts';
+import { type LivenessCheck, queueLivenessCheck } from './presence.ts';
+
+/*
+ * Presence that is right although API Gateway did not report a disconnection: while a participant is present, a check of their
+ * connections is queued. Each check queues the next. See docs/decisions/0011-presence-within-five-minutes.md.
+ */
+
+type Participation = Pick<LivenessCheck, 'room_id' | 'participant_id'>;
+
+/** When to look again at a connection of which API Gateway could not say whether it is there, or could not close it, in seconds. */
+const RETRY_SECONDS = 30;
+/** A check is at least so far ahead, in seconds. */
+const LEAST_DELAY_SECONDS = 5;
+
+/**
+ * Queues a check of a participant, and records it. First the one, then the other: after a failure in between, the message that was
+ * queued does not count, and the retry queues another.
+ */
+async function queueNext(of: Participation, seconds: number, now: Timestamp, previous?: Timestamp): Promise<void> {
+  const due = plus(now, seconds * 1_000);
+  await queueLivenessCheck({ kind: 'liveness', ...of, due }, seconds);
+  await recordCheck(of, due, previous);
+}
+
+/** Has the connections of a present participant checked from now on, unless they are checked already. */
+export async function ensureChecked(of: Participation): Promise<void> {
+  const now = new Date().toISOString();
+  if (await isCheckQueued(of, now)) return;
+  await queueNext(of, SILENCE_SECONDS, now);
+}
+
+/** `outdated`: another check counts. `ended`: the participant is not present any more. */
+export type CheckOutcome = 'outdated' | 'ended' | 'present';
+
+/**
+ * Checks the connections of a participant. A connection that was heard lately is there. Of a silent one, API Gateway is asked: one that is
+ * gone is dropped; one that has promised to send pings is closed; any other may be silent, and stays.
+ *
+ * @throws where the table or the queue fails; the message is then retried
+ */
+export async function checkLiveness({
+  room_id,
+  participant_id,
+  due,
+}: Omit<LivenessCheck, 'kind'>): Promise<CheckOutcome> {
+  const of = { room_id, participant_id };
+  const now = new Date().toISOString();
+  const [{ participant, due: counts }, heard] = await inOrder([presenceOf(of), lastHeard(participant_id, now)]);
+  if (counts !== due) return 'outdated';
+  if (!participant?.present) {
+    await endChecks(of, due);
+    // A user who joined a moment ago found this check queued, and relies on it.
+    if ((await get<ParticipantItem>(participantKey(room_id, participant_id)))?.present) await ensureChecked(of);
+    return 'ended';
+  }
+  const connections = [...(participant.connections ?? [])];
+  if (connections.length === 0) await endAbsence(participant, now);
+  const next = await inOrder(
+    connections.map((connection_id) => checkConnection(of, connection_id, heard.get(connection_id), now)),
+  );
+  const at = Math.min(epochSeconds(now) + SILENCE_SECONDS, ...next);
+  await queueNext(of, Math.max(LEAST_DELAY_SECONDS, at - epochSeconds(now)), now, due);
+  return 'present';
+}
+
+/** Makes up for an absence check that was lost. */
+async function endAbsence({ room_id, participant_id, left_at }: ParticipantItem, now: Timestamp): Promise<void> {
+  if (left_at !== undefined && plus(left_at, 2 * PRESENCE_GRACE_SECONDS * 1_000) < now)
+    await markAbsent(room_id, participant_id, left_at);
+}
+
+/** Checks one connection. Returns when to look at it again, in epoch seconds: Infinity for one that is gone. */
+async function checkConnection(
+  { room_id, participant_id }: Participation,
+  connection_id: string,
+  heard: number | undefined,
+  now: Timestamp,
+): Promise<number> {
+  const time = epochSeconds(now);
+  if (heard !== undefined && heard + SILENCE_SECONDS > time) return heard + SILENCE_SECONDS;
+  const status = await connectionStatus(connection_id);
+  if (status === 'unknown') return time + RETRY_SECONDS;
+  if (status === 'open') {
+    const item = await get<ConnectionItem>(connectionKey(room_id, connection_id));
+    // Contract 1.1 lets a client be silent as long as API Gateway does. Its item is missing only where its time to live is over.
+    if (item && item.ping_interval_seconds === undefined) return time + SILENCE_SECONDS;
+    if (!(await closeSilent(connection_id))) return time + RETRY_SECONDS;
+  }
+  console.info({ action: 'liveness', room_id, connection_id, user: participant_id, status, dropped: true });
+  await dropConnection({ room_id, connection_id, user_id: participant_id, now });
+  return Number.POSITIVE_INFINITY;
+}

@@ -1,0 +1,108 @@
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
+import { DeleteCommand } from '@aws-sdk/lib-dynamodb';
+import { FRAME_WINDOW_SECONDS, SILENCE_SECONDS } from '../contract/limits.ts';
+import { epochSeconds, type Timestamp } from '../rules/time.ts';
+import { dynamodb, tableName } from './client.ts';
+import { COUNT_OF, windowAt } from './connections.ts';
+import type { ParticipantItem } from './items.ts';
+import { FRAMES, framesKey, type Key, livenessKey, participantKey, userPartition } from './keys.ts';
+import { get, getTogether, queryAll } from './read.ts';
+import { update } from './write.ts';
+
+/*
+ * When the connections of a present participant were last heard, and when they are checked next. See
+ * docs/decisions/0011-presence-within-five-minutes.md.
+ */
+
+/** Names the one queued check of a participant that counts. */
+interface LivenessItem extends Key {
+  readonly due: Timestamp;
+  /** In epoch seconds. */
+  readonly expires_at: number;
+}
+
+interface Participation {
+  readonly room_id: string;
+  readonly participant_id: string;
+}
+
+/** How long after it was due a check counts as lost, in seconds. */
+const OVERDUE_SECONDS = 60;
+
+/** Returns the participant, and when the next check is due. */
+export async function presenceOf({ room_id, participant_id }: Participation) {
+  const [participant, liveness] = await getTogether<[ParticipantItem, LivenessItem]>(
+    participantKey(room_id, participant_id),
+    livenessKey(room_id, participant_id),
+  );
+  return { participant, due: liveness?.due };
+}
+
+/** Returns whether a check of the participant is queued that has not been lost. */
+export async function isCheckQueued({ room_id, participant_id }: Participation, now: Timestamp): Promise<boolean> {
+  const liveness = await get<LivenessItem>(livenessKey(room_id, participant_id));
+  return liveness !== undefined && epochSeconds(liveness.due) + OVERDUE_SECONDS > epochSeconds(now);
+}
+
+/**
+ * Records that the check that is due at `due` counts from now on, and no other one of the participant.
+ *
+ * @param previous the check that it follows; does nothing where another check has taken that one's place
+ */
+export async function recordCheck(
+  { room_id, participant_id }: Participation,
+  due: Timestamp,
+  previous?: Timestamp,
+): Promise<void> {
+  await update<LivenessItem>(livenessKey(room_id, participant_id), {
+    UpdateExpression: 'SET due = :due, expires_at = :expiry',
+    ...(previous !== undefined && { ConditionExpression: 'due = :previous' }),
+    ExpressionAttributeValues: {
+      ':due': due,
+      ':expiry': epochSeconds(due) + 24 * 3_600,
+      ...(previous !== undefined && { ':previous': previous }),
+    },
+  });
+}
+
+/** Records that no check follows the one that was due at `due`. */
+export async function endChecks({ room_id, participant_id }: Participation, due: Timestamp): Promise<void> {
+  try {
+    await dynamodb.send(
+      new DeleteCommand({
+        TableName: tableName(),
+        Key: livenessKey(room_id, participant_id),
+        ConditionExpression: 'due = :due',
+        ExpressionAttributeValues: { ':due': due },
+      }),
+    );
+  } catch (error) {
+    // Another check has taken its place, or ended it already.
+    if (!(error instanceof ConditionalCheckFailedException)) throw error;
+  }
+}
+
+/**
+ * Returns when each connection of a user was last heard: the end of the window in which it sent a frame, in epoch seconds.
+ * Connections that have been silent for SILENCE_SECONDS may be missing.
+ */
+export async function lastHeard(user_id: string, now: Timestamp): Promise<ReadonlyMap<string, number>> {
+  const heard = new Map<string, number>();
+  const last = windowAt(now) + 1;
+  const first = last - Math.ceil(SILENCE_SECONDS / FRAME_WINDOW_SECONDS) - 1;
+  const pages = queryAll<Key & Record<string, unknown>>({
+    KeyConditionExpression: 'PK = :user AND SK BETWEEN :first AND :last',
+    ExpressionAttributeValues: {
+      ':user': userPartition(user_id),
+      ':first': framesKey(user_id, first).SK,
+      ':last': framesKey(user_id, last).SK,
+    },
+    ConsistentRead: true,
+  });
+  for await (const page of pages)
+    for (const { SK, ...counts } of page)
+      for (const name of Object.keys(counts))
+        if (name.startsWith(COUNT_OF))
+          heard.set(name.slice(COUNT_OF.length), (Number(SK.slice(FRAMES.length)) + 1) * FRAME_WINDOW_SECONDS);
+  return heard;
+}

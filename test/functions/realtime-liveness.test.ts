@@ -1,0 +1,345 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { FRAME_WINDOW_SECONDS, PRESENCE_GRACE_SECONDS, SILENCE_SECONDS } from '../../core/contract/limits.ts';
+import { tableName } from '../../core/store/client.ts';
+import type { ParticipantItem } from '../../core/store/items.ts';
+import { livenessKey, participantKey } from '../../core/store/keys.ts';
+import { get } from '../../core/store/read.ts';
+import { remove } from '../../core/store/write.ts';
+import { handler as presence } from '../../functions/events/presence.ts';
+import { handler as roomChanges } from '../../functions/events/room-changes.ts';
+import { behind } from '../support/behind.ts';
+import { data } from '../support/invoke.ts';
+import { type Management, startManagement } from '../support/management.ts';
+import { queueEvent } from '../support/queue-event.ts';
+import { type Services, startServices } from '../support/services.ts';
+import { disconnect, newSocket, reply, type Socket } from '../support/socket.ts';
+import { changesIn, recorded } from '../support/stream.ts';
+import { at, newRoom, type World } from '../support/world.ts';
+
+/*
+ * Presence where $disconnect was lost: the stream and the queue are played in virtual time, which jumps from one due message
+ * to the next.
+ */
+
+let management: Management;
+let services: Services;
+beforeAll(async () => {
+  [management, services] = await Promise.all([startManagement(), startServices()]);
+  process.env.CALLBACK_URL = management.url;
+});
+beforeEach(() => {
+  management.reset();
+  services.reset();
+});
+afterAll(() => Promise.all([management.close(), services.close()]));
+
+const PINGING = { ping_interval_seconds: 60 };
+/** In the middle of a window of counted frames, so that rounding shows. */
+const START = Math.ceil(Date.now() / 10_000) * 10_000 + 4_000;
+const SECOND = 1_000;
+
+interface Queued {
+  readonly body: string;
+  readonly due: number;
+}
+
+/** The stream and the queue of one test: what is due is done when its time comes. */
+function machinery() {
+  let now = START;
+  const queue: Queued[] = [];
+  let checks = 0;
+  const takeMessages = () => {
+    for (const { MessageBody, DelaySeconds } of services.messages.splice(0))
+      queue.push({ body: MessageBody, due: now + DelaySeconds * SECOND });
+  };
+
+  /** Does something now, and has the stream's reader work on what it changed. */
+  async function happens(work: () => Promise<unknown>): Promise<void> {
+    await at(now, async () => {
+      const records = changesIn(await recorded(work));
+      if (records.Records.length > 0) {
+        const { result } = await behind('room-changes', (context) => roomChanges(records, context));
+        expect(result.batchItemFailures).toEqual([]);
+      }
+      takeMessages();
+    });
+  }
+
+  /** Delivers queue messages now. Returns how many failed. */
+  async function deliver(...bodies: string[]): Promise<number> {
+    let failed = 0;
+    await happens(async () => {
+      const { result } = await behind('presence', (context) => presence(queueEvent(...bodies), context));
+      failed = result.batchItemFailures.length;
+    });
+    checks += bodies.filter((body) => body.includes('liveness')).length;
+    return failed;
+  }
+
+  return {
+    happens,
+    deliver,
+    queue,
+    now: () => now,
+    checks: () => checks,
+    /** Lets time pass; `meanwhile`, which changes no room, is done every ten seconds. */
+    async pass(seconds: number, meanwhile: () => Promise<unknown> = async () => undefined): Promise<void> {
+      for (const end = now + seconds * SECOND; now < end; ) {
+        now += 10 * SECOND;
+        await at(now, meanwhile);
+        for (const message of queue.filter(({ due }) => due <= now)) {
+          queue.splice(queue.indexOf(message), 1);
+          expect(await deliver(message.body)).toBe(0);
+        }
+      }
+    },
+  };
+}
+
+type Machinery = ReturnType<typeof machinery>;
+
+const soon = START / SECOND + 7_200;
+const join = (socket: Socket, { room_id }: World, promise: object = {}) =>
+  reply('join', socket, { room_id, ...promise });
+const participant = ({ room_id }: World, user_id: string) => get<ParticipantItem>(participantKey(room_id, user_id));
+const online = async (world: World, user_id: string) => (await participant(world, user_id))?.present ?? false;
+const told = (socket: Socket) => management.received(socket.connection_id).map(({ type }) => type);
+
+/** A room in which the admin is present and pings. */
+async function quietRoom(machine: Machinery) {
+  const world = await at(START, () => newRoom());
+  const watcher = newSocket(world.admin, soon);
+  await machine.happens(() => join(watcher, world, PINGING));
+  return { world, watcher, ping: () => reply('ping', watcher, {}) };
+}
+
+/** API Gateway has lost the connection, and nobody was told. */
+const lose = ({ connection_id }: Socket) => {
+  management.fate(connection_id, 410);
+  management.fateOfGet(connection_id, 410);
+  management.fateOfClose(connection_id, 410);
+};
+
+describe('a disconnection that is not reported, in a quiet room,', () => {
+  test.each([
+    ['a client that pings', PINGING],
+    ['a client that says nothing', {}],
+  ])('of %s is seen within five minutes', async (_, promise) => {
+    const machine = machinery();
+    const { world, watcher, ping } = await quietRoom(machine);
+    const tab = newSocket(world.member, soon);
+    await machine.happens(() => join(tab, world, promise));
+    for (let n = 0; n < 7; n++)
+      await machine.pass(60, () =>
+        Promise.all([ping(), ...('ping_interval_seconds' in promise ? [reply('ping', tab, {})] : [])]),
+      );
+    expect(await online(world, world.member)).toBe(true);
+    expect(management.closed).toEqual([]);
+
+    lose(tab);
+    const lost = machine.now();
+    while (await online(world, world.member)) await machine.pass(10, ping);
+    const seconds = (machine.now() - lost) / SECOND;
+    expect(seconds).toBeLessThanOrEqual(SILENCE_SECONDS + FRAME_WINDOW_SECONDS + PRESENCE_GRACE_SECONDS + 20);
+    expect(seconds).toBeLessThan(300 - 60);
+    // The first is of the admin's own joining.
+    expect(told(watcher)).toEqual(['peer_joined', 'peer_joined', 'peer_left']);
+    expect(await online(world, world.admin)).toBe(true);
+  });
+
+  test('nor noticed by API Gateway: a client that has promised to ping is closed', async () => {
+    const machine = machinery();
+    const { world, ping } = await quietRoom(machine);
+    const tab = newSocket(world.member, soon);
+    await machine.happens(() => join(tab, world, PINGING));
+    await machine.pass(SILENCE_SECONDS - 10, ping);
+    expect(management.closed).toEqual([]);
+    await machine.pass(50, ping);
+    expect(management.closed).toEqual([tab.connection_id]);
+    expect(await online(world, world.member)).toBe(false);
+  });
+
+  test('and a gateway that cannot say: the connection is asked about again, and dropped when that is certain', async () => {
+    const machine = machinery();
+    const { world, ping } = await quietRoom(machine);
+    const tab = newSocket(world.member, soon);
+    await machine.happens(() => join(tab, world, PINGING));
+    management.fateOfGet(tab.connection_id, 500);
+    await machine.pass(SILENCE_SECONDS + 40, ping);
+    expect(await online(world, world.member)).toBe(true);
+    management.fateOfGet(tab.connection_id, 200);
+    management.fateOfClose(tab.connection_id, 500);
+    await machine.pass(40, ping);
+    // It may still be open: the table goes on knowing it.
+    expect((await participant(world, world.member))?.connections).toEqual(new Set([tab.connection_id]));
+    management.fateOfClose(tab.connection_id, 200);
+    await machine.pass(60, ping);
+    expect(await online(world, world.member)).toBe(false);
+  });
+});
+
+describe('a client that is there', () => {
+  test('and says nothing stays present, as contract 1.1 has it', async () => {
+    const machine = machinery();
+    const { world, watcher, ping } = await quietRoom(machine);
+    const tab = newSocket(world.member, soon);
+    await machine.happens(() => join(tab, world));
+    await machine.pass(1_800, ping);
+    expect(await online(world, world.member)).toBe(true);
+    expect(management.closed).toEqual([]);
+    expect(told(watcher)).toEqual(['peer_joined', 'peer_joined']);
+    expect(new Set(management.asked)).toEqual(new Set([tab.connection_id]));
+  });
+
+  test('and sends frames is not asked about, and costs a check every three minutes or so', async () => {
+    const machine = machinery();
+    const { ping } = await quietRoom(machine);
+    await machine.pass(1_800, ping);
+    expect(management.asked).toEqual([]);
+    expect(machine.checks()).toBeGreaterThan(1_800 / (SILENCE_SECONDS + 30));
+    expect(machine.checks()).toBeLessThan(1_800 / (SILENCE_SECONDS - 30));
+    expect(machine.queue).toHaveLength(1);
+  });
+
+  test('on one connection of two keeps the participant present; the dead one is dropped', async () => {
+    const machine = machinery();
+    const { world, ping } = await quietRoom(machine);
+    const [dead, alive] = [newSocket(world.member, soon), newSocket(world.member, soon)];
+    await machine.happens(() => join(dead, world, PINGING));
+    await machine.happens(() => join(alive, world, PINGING));
+    lose(dead);
+    await machine.pass(300, () => Promise.all([ping(), reply('ping', alive, {})]));
+    expect((await participant(world, world.member))?.connections).toEqual(new Set([alive.connection_id]));
+    expect(await online(world, world.member)).toBe(true);
+  });
+
+  test('again, after a reconnect that nobody saw, stays present, and has one check', async () => {
+    const machine = machinery();
+    const { world, watcher, ping } = await quietRoom(machine);
+    let tab = newSocket(world.member, soon);
+    await machine.happens(() => join(tab, world, PINGING));
+    for (let n = 0; n < 6; n++) {
+      lose(tab);
+      tab = newSocket(world.member, soon);
+      await machine.happens(() => join(tab, world, PINGING));
+      await machine.pass(100, () => Promise.all([ping(), reply('ping', tab, {})]));
+    }
+    await machine.pass(240, () => Promise.all([ping(), reply('ping', tab, {})]));
+    expect((await participant(world, world.member))?.connections).toEqual(new Set([tab.connection_id]));
+    expect(told(watcher)).toEqual(['peer_joined', 'peer_joined']);
+    expect(machine.queue).toHaveLength(2);
+  });
+});
+
+describe('checks', () => {
+  test('that are doubled, at once or late, become one again', async () => {
+    const machine = machinery();
+    const { ping } = await quietRoom(machine);
+    const [first] = machine.queue;
+    if (!first) throw new Error('there is one');
+    await machine.pass(SILENCE_SECONDS - 10, ping);
+    await machine.deliver(first.body, first.body, first.body);
+    await machine.pass(600, ping);
+    expect(machine.queue).toHaveLength(1);
+    await machine.deliver(first.body);
+    expect(machine.queue).toHaveLength(1);
+  });
+
+  test('of a stream record that is read twice are one', async () => {
+    const machine = machinery();
+    const world = await at(START, () => newRoom());
+    const socket = newSocket(world.admin, soon);
+    const records = await at(START, async () => changesIn(await recorded(() => join(socket, world, PINGING))));
+    for (let n = 0; n < 3; n++)
+      await machine.happens(() => behind('room-changes', (context) => roomChanges(records, context)));
+    expect(machine.queue).toHaveLength(1);
+  });
+
+  test('end with presence, and begin again with the next', async () => {
+    const machine = machinery();
+    const { world, watcher } = await quietRoom(machine);
+    await machine.happens(() => disconnect(watcher));
+    await machine.pass(2 * SILENCE_SECONDS);
+    expect(machine.queue).toEqual([]);
+    expect(await get(livenessKey(world.room_id, world.admin))).toBeUndefined();
+    await machine.happens(() => join(newSocket(world.admin, soon), world, PINGING));
+    expect(machine.queue).toHaveLength(1);
+  });
+
+  test('that the queue could not take, or the table could not record, are retried', async () => {
+    const machine = machinery();
+    const { world, ping } = await quietRoom(machine);
+    const [first] = machine.queue.splice(0);
+    await machine.pass(SILENCE_SECONDS, ping);
+    services.broken.sqs = true;
+    expect(await machine.deliver(first?.body ?? '')).toBe(1);
+    services.broken.sqs = false;
+    expect(await machine.deliver(first?.body ?? '')).toBe(0);
+    expect(machine.queue).toHaveLength(1);
+    expect(await get(livenessKey(world.room_id, world.admin))).toMatchObject({
+      due: JSON.parse(machine.queue[0]?.body ?? '{}').due,
+    });
+  });
+
+  test('that are lost begin again with the next connection', async () => {
+    const machine = machinery();
+    const { world, ping } = await quietRoom(machine);
+    machine.queue.length = 0;
+    await machine.pass(SILENCE_SECONDS + 40, ping);
+    await machine.happens(() => join(newSocket(world.admin, soon), world, PINGING));
+    expect(machine.queue).toEqual([]);
+    await machine.pass(30, ping);
+    await machine.happens(() => join(newSocket(world.admin, soon), world, PINGING));
+    expect(machine.queue).toHaveLength(1);
+  });
+
+  test('of a participant whose absence check was lost end the presence themselves', async () => {
+    const machine = machinery();
+    const { world, watcher } = await quietRoom(machine);
+    await machine.happens(() => disconnect(watcher));
+    machine.queue.splice(
+      machine.queue.findIndex(({ body }) => body.includes('left_at')),
+      1,
+    );
+    await machine.pass(SILENCE_SECONDS + 20);
+    expect(await online(world, world.admin)).toBe(false);
+  });
+
+  test('of who was removed do nothing', async () => {
+    const machine = machinery();
+    const { world, ping } = await quietRoom(machine);
+    const tab = newSocket(world.member, soon);
+    await machine.happens(() => join(tab, world, PINGING));
+    const removal = { as: world.admin, params: { room_id: world.room_id }, body: { participant_ids: [world.member] } };
+    await machine.happens(() => data('removeParticipants', removal));
+    await machine.pass(300, ping);
+    expect(await participant(world, world.member)).toBeUndefined();
+    expect(machine.queue).toHaveLength(1);
+  });
+
+  test('read everything consistently, and write once', async () => {
+    const machine = machinery();
+    await quietRoom(machine);
+    const [first] = machine.queue;
+    const { trace } = await at(START + 100 * SECOND, () =>
+      behind('presence', (context) => presence(queueEvent(first?.body ?? ''), context)),
+    );
+    expect(trace.requests.toSorted()).toEqual(['BatchGetItem', 'Query', 'UpdateItem']);
+    expect(trace.trips).toBe(2);
+    for (const [n, request] of trace.requests.entries())
+      if (request === 'Query') expect(trace.inputs[n]).toMatchObject({ ConsistentRead: true });
+      else if (request === 'BatchGetItem')
+        expect(trace.inputs[n]).toMatchObject({ RequestItems: { [tableName()]: { ConsistentRead: true } } });
+  });
+
+  test('of a check that the table does not name any more cost one trip, and write nothing', async () => {
+    const machine = machinery();
+    const { world } = await quietRoom(machine);
+    const [first] = machine.queue;
+    await remove(livenessKey(world.room_id, world.admin));
+    const { trace } = await at(START, () =>
+      behind('presence', (context) => presence(queueEvent(first?.body ?? ''), context)),
+    );
+    expect([trace.trips, trace.writes]).toEqual([1, 0]);
+  });
+});
