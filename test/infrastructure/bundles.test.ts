@@ -14,7 +14,7 @@ import { UsageError } from '../../lib/usage-error.ts';
  * The size of a bundle is start-up time (see lib/bundle.ts). In bytes, minified: for a function that talks to the table and
  * to nothing else but its callers, and for those that take more, with the clients they cannot do without.
  */
-const BUDGET = 232_000;
+const BUDGET = 236_000;
 const BUDGETS: Readonly<Record<string, number>> = {
   // Signs with code of S3's, beside what the table takes.
   'create-upload': 230_000,
