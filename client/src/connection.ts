@@ -182,7 +182,9 @@ export function openConnection(host: ConnectionHost): {
 
   /** Finds out why no socket was opened: the handshake does not say. */
   async function explain(error: unknown, failures: number): Promise<TokenState> {
-    if (codeOf(error) !== 'network_error' || !token || closing.signal.aborted) return 'unknown';
+    // The token callback has failed: the identity provider is most likely down with the service.
+    if (!token) return 'unreachable';
+    if (codeOf(error) !== 'network_error' || closing.signal.aborted) return 'unknown';
     if (token === goodToken && failures % PROBE_AGAIN !== 0) return 'good';
     const state = await probeToken(settings, token, closing.signal);
     goodToken = state === 'good' ? token : undefined;
