@@ -185,7 +185,7 @@ const WINDOWS: Readonly<
   'dynamodb-throttle': { probability: [0.05, 0.5], ms: [500, 4_000] },
   'dynamodb-conflict': { probability: [0.1, 0.6], ms: [500, 5_000] },
   'dynamodb-slow': { probability: [0.05, 0.3], ms: [500, 4_000] },
-  'post-throttle': { probability: [0.5, 1], ms: [300, 5_000] },
+  'post-throttle': { probability: [0.6, 1.1], ms: [300, 6_000] },
   'close-throttle': { probability: [0.5, 1], ms: [300, 6_000] },
   'post-5xx': { probability: [0.1, 0.8], ms: [300, 3_000] },
   'post-lose-answer': { probability: [0.05, 0.3], ms: [500, 4_000] },
@@ -216,7 +216,7 @@ function faultsOf(random: Random, length: number, crowd: boolean): FaultWindow[]
       };
       windows.push(window);
       // Posts and closes use up one quota of the account, and those that are refused are closed after that.
-      if (fault === 'post-throttle') windows.push({ ...window, fault: 'close-throttle', to: window.to + 2_000 });
+      if (fault === 'post-throttle') windows.push({ ...window, fault: 'close-throttle', to: window.to + 6_000, probability: 1 });
     }
   }
   const moments = (fault: Fault, count: number): void => {
