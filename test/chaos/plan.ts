@@ -216,7 +216,8 @@ function faultsOf(random: Random, length: number, crowd: boolean): FaultWindow[]
       };
       windows.push(window);
       // Posts and closes use up one quota of the account, and those that are refused are closed after that.
-      if (fault === 'post-throttle') windows.push({ ...window, fault: 'close-throttle', to: window.to + 6_000, probability: 1 });
+      if (fault === 'post-throttle')
+        windows.push({ ...window, fault: 'close-throttle', to: window.to + 6_000, probability: 1 });
     }
   }
   const moments = (fault: Fault, count: number): void => {
