@@ -29,7 +29,7 @@ import {
   roomPartition,
 } from './keys.ts';
 import { queryAll } from './read.ts';
-import { remove, transact, update } from './write.ts';
+import { CONFLICT_ATTEMPTS, remove, transact, update } from './write.ts';
 
 /** How long counted frames are kept after their window, in seconds: longer than SILENCE_SECONDS, for which they are looked at. */
 const FRAMES_KEPT_SECONDS = 600;
@@ -160,25 +160,32 @@ export async function joinRoom({
  * Takes a connection out of a room at its own wish: when it was the participant's last, others see them leave at once.
  * The participant's item is changed first, here and below: a function that dies in between leaves an item of the connection,
  * which its disconnection or the next broadcast finds.
+ *
+ * @throws `try_again` where the user's other connections join and leave with each attempt
  */
 export async function leaveRoom({ room_id, connection_id, user_id }: Joined): Promise<void> {
+  await leaveParticipant({ room_id, connection_id, user_id });
+  await remove(connectionKey(room_id, connection_id));
+}
+
+async function leaveParticipant({ room_id, connection_id, user_id }: Joined): Promise<void> {
   const only = new Set([connection_id]);
   // Two connections of a user that leave together each find the other there at first, and one of them then finds itself the last.
-  for (let known = true; known; ) {
+  for (let attempt = 1; attempt <= CONFLICT_ATTEMPTS; attempt++) {
     const last = await update<ParticipantItem>(participantKey(room_id, user_id), {
       UpdateExpression: 'REMOVE connections, present, left_at',
       ConditionExpression: 'connections = :only',
       ExpressionAttributeValues: { ':only': only },
     });
-    if (last.done || !last.old?.connections?.has(connection_id)) break;
+    if (last.done || !last.old?.connections?.has(connection_id)) return;
     const one = await update<ParticipantItem>(participantKey(room_id, user_id), {
       UpdateExpression: 'DELETE connections :only',
       ConditionExpression: 'contains(connections, :id) AND connections <> :only',
       ExpressionAttributeValues: { ':only': only, ':id': connection_id },
     });
-    known = !one.done;
+    if (one.done) return;
   }
-  await remove(connectionKey(room_id, connection_id));
+  throw new RoomsError('try_again');
 }
 
 /** Takes a connection that is gone out of a room. Others see its user leave only if they do not come back soon. */

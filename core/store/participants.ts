@@ -8,7 +8,7 @@ import { type ParticipantItem, type RoomItem, toParticipant, toProfile } from '.
 import { PARTICIPANT, participantKey, roomKey, roomPartition, userRoomKey } from './keys.ts';
 import { get, getMany, queryPage } from './read.ts';
 import { transactCounted } from './user-limits.ts';
-import { transact, update, type Write } from './write.ts';
+import { CONFLICT_ATTEMPTS, transact, update, type Write } from './write.ts';
 
 interface Act {
   readonly room_id: string;
@@ -77,7 +77,8 @@ export async function addParticipants({
 /**
  * Removes users from a room, and their admin rights in the same write. Answers with all that were named: none of them is a
  * participant any longer, whether they were or not.
- * Throws `last_admin` where no admin would be left, and as `adminRefusal` says.
+ * Throws `last_admin` where no admin would be left, `try_again` where the admins change with each attempt, and as `adminRefusal`
+ * says.
  */
 export async function removeParticipants({
   room_id,
@@ -104,12 +105,13 @@ export async function removeParticipants({
   let outcome = await (ids.includes(caller)
     ? remove(' AND size(admins) > :count', { ':count': ids.length })
     : remove('', {}));
-  while (!outcome.done) {
+  for (let attempt = 1; !outcome.done; attempt++) {
     const room = outcome.refusals[0]?.old as RoomItem | undefined;
     const refusal = await adminRefusal(room, caller, now);
     if (refusal || !room) throw refusal;
     const heir = [...room.admins].find((admin) => !ids.includes(admin));
     if (heir === undefined) throw new RoomsError('last_admin');
+    if (attempt === CONFLICT_ATTEMPTS) throw new RoomsError('try_again');
     outcome = await remove(' AND contains(admins, :heir)', { ':heir': heir });
   }
   return { items: ids.map((participant_id) => ({ participant_id })), next_cursor: null };

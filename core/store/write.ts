@@ -22,8 +22,8 @@ import type { Key } from './keys.ts';
  * stood at that moment, from which the caller says why it was refused.
  */
 
-/** Two admins who act at the same moment conflict once or twice; more tries than this mean trouble of another kind. */
-const CONFLICT_ATTEMPTS = 8;
+/** Attempts at a write that others get in the way of. Two admins who act at the same moment conflict once or twice. */
+export const CONFLICT_ATTEMPTS = 8;
 
 const CONFLICT = 'TransactionConflict';
 

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { addFile } from '../../core/store/files.ts';
-import { canceled, exception, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
+import { canceled, exception, type FaultyDynamoDb, refusedBy, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
 import { data, invoke, type Operation, type Request, refused, succeed } from '../support/invoke.ts';
 import { newRoom, newUser, snapshot, type World } from '../support/world.ts';
 
@@ -54,6 +54,17 @@ describe('a conflict with another transaction', () => {
     expect(log).toMatchObject({ level: 'error', entry: { operation, status: 503, code: 'try_again' } });
     expect(faults.reset()[action]).toBe(8);
   });
+});
+
+test('an admin who leaves while another stands in for them and goes, again and again, gets try_again', async () => {
+  const { room_id, admin } = world;
+  const start = { S: '2026-03-01T09:30:00.000Z' };
+  const item = { room_id: { S: room_id }, start_time: start, admins: { SS: [admin, newUser('admin')] } };
+  const request = { as: admin, params: { room_id }, body: { participant_ids: [admin] } };
+  faults.reset();
+  faults.next('TransactWriteItems', ...Array(20).fill(refusedBy(item)));
+  expect(await refused('removeParticipants', request)).toMatchObject({ status: 503, code: 'try_again' });
+  expect(faults.reset()).toMatchObject({ TransactWriteItems: 8 });
 });
 
 describe('an upload beside others of the same user', () => {

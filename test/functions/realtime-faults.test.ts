@@ -49,6 +49,19 @@ describe('a conflict with another transaction', () => {
     expect(await get<ParticipantItem>(participantKey(world.room_id, world.member))).not.toHaveProperty('connections');
   });
 
+  test('of a leave with other connections of the user, which does not end, becomes try_again', async () => {
+    const { room_id, member } = await newRoom();
+    const socket = await joined(room_id, member);
+    const others = { connections: { SS: [socket.connection_id, 'another='] } };
+    const refused = exception('ConditionalCheckFailedException', { Item: others });
+    faults.reset();
+    // The first update counts the frame. Each attempt has two: as the last connection, and as one of several.
+    faults.next('UpdateItem', undefined, ...Array(40).fill(refused));
+    expect(await refusedWith('leave', socket, { room_id })).toBe('try_again');
+    expect(faults.reset()).toMatchObject({ UpdateItem: 1 + 2 * 8 });
+    await known.expectKnown(room_id, [socket.connection_id]);
+  });
+
   test('that does not end becomes try_again', async () => {
     faults.always('TransactWriteItems', conflict);
     expect(await refusedWith('message', newSocket(world.member), message())).toBe('try_again');

@@ -46,6 +46,12 @@ export const canceled = (...codes: readonly string[]): Fault =>
     CancellationReasons: codes.map((Code) => ({ Code })),
   });
 
+/** A transaction whose first condition does not hold for the item as it stands, in DynamoDB's own JSON. */
+export const refusedBy = (item: object): Fault =>
+  exception('TransactionCanceledException', {
+    CancellationReasons: [{ Code: 'ConditionalCheckFailed', Item: item }, { Code: 'None' }],
+  });
+
 export async function startFaultyDynamoDb(upstream: string): Promise<FaultyDynamoDb> {
   const queues = new Map<string, (Fault | undefined)[]>();
   const standing = new Map<string, Fault>();
