@@ -23,8 +23,8 @@ async function history(world: World, query: { limit: number; order?: 'asc' | 'de
   return { ids, pages };
 }
 
-describe('a chat of 3,000 messages', () => {
-  const COUNT = 3_000;
+describe('a chat of 600 messages', () => {
+  const COUNT = 600;
   let world: World;
   /** In the order in which they were sent. */
   const sent: string[] = [];
@@ -33,9 +33,9 @@ describe('a chat of 3,000 messages', () => {
     world = await newRoom();
     const { room_id, admin, member } = world;
     const start = Date.now() - 3_600_000;
-    for (let n = 0; n < COUNT; n += 50) {
+    for (let n = 0; n < COUNT; n += 10) {
       const batch = await Promise.all(
-        Array.from({ length: 50 }, (_, k) =>
+        Array.from({ length: 10 }, (_, k) =>
           appendMessage({
             room_id,
             sender_id: k % 2 ? admin : member,
@@ -71,8 +71,8 @@ describe('a chat of 3,000 messages', () => {
       message_id: sent.at(-1),
       room_id: world.room_id,
       sender_id: world.admin,
-      client_message_id: 'm2999',
-      text: 'Message 2999',
+      client_message_id: `m${COUNT - 1}`,
+      text: `Message ${COUNT - 1}`,
       attachment: null,
       sent_at: expect.any(String),
     });
@@ -131,11 +131,11 @@ test('pages that DynamoDB cuts at 1 MB still join without a gap', async () => {
 });
 
 describe('sending again', () => {
-  test('a hundred times at once stores one message', async () => {
+  test('ten times at once stores one message', async () => {
     const world = await newRoom();
     const { room_id, member } = world;
     const message = { room_id, sender_id: member, client_message_id: 'same', text: 'once', now: now() };
-    const answers = await Promise.all(Array.from({ length: 100 }, () => appendMessage(message)));
+    const answers = await Promise.all(Array.from({ length: 10 }, () => appendMessage(message)));
     expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
     expect((await history(world, { limit: 200 })).ids).toEqual([answers[0]?.message_id]);
   });

@@ -173,7 +173,7 @@ test('without a key, the same request again creates another room', async () => {
 test('many that are sent at once with one key create one room', async () => {
   const alice = newUser();
   const request = { as: alice, body: { name: 'x' }, headers: { 'Idempotency-Key': 'k' } };
-  const rooms = await Promise.all(Array.from({ length: 50 }, () => data('createRoom', request)));
+  const rooms = await Promise.all(Array.from({ length: 10 }, () => data('createRoom', request)));
   expect(new Set(rooms.map(({ room_id }) => room_id)).size).toBe(1);
   expect(await allRoomsOf(alice)).toHaveLength(1);
 });

@@ -1,7 +1,13 @@
 import * as v from 'valibot';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { addFile } from '../../core/store/files.ts';
-import { canceled, exception, type FaultyDynamoDb, refusedBy, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
+import {
+  canceled,
+  exception,
+  type FaultyDynamoDb,
+  refusedBy,
+  startFaultyDynamoDb,
+} from '../support/faulty-dynamodb.ts';
 import { data, invoke, type Operation, type Request, refused, succeed } from '../support/invoke.ts';
 import { newRoom, newUser, snapshot, type World } from '../support/world.ts';
 

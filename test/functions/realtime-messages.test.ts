@@ -295,13 +295,13 @@ describe('message', () => {
 });
 
 describe('the same client_message_id', () => {
-  test('a hundred times at once is one message, and all replies are the same', async () => {
+  test('12 times at once is one message, and all replies are the same', async () => {
     const { room_id, member } = await newRoom();
     const frame = text('once', { room_id });
-    // Over several connections, as after a reconnect: one would be above the rate.
+    // Over several connections, as after a reconnect.
     const sockets = Array.from({ length: 4 }, () => newSocket(member));
     const replies = await Promise.all(
-      Array.from({ length: 100 }, (_, n) => reply('message', sockets[n % 4] ?? newSocket(member), frame)),
+      Array.from({ length: 12 }, (_, n) => reply('message', sockets[n % 4] ?? newSocket(member), frame)),
     );
     expect(new Set(replies.map((each) => JSON.stringify(each))).size).toBe(1);
     expect(await history(room_id, member)).toEqual([replies[0]]);
@@ -428,14 +428,14 @@ test('two senders at full speed meet no conflict, and the history has all they s
   const burst = async (user: string) => {
     const socket = newSocket(user);
     const all = await Promise.all(
-      Array.from({ length: 40 }, (_, n) => act('message', socket, text(`${n}`, { room_id }))),
+      Array.from({ length: 10 }, (_, n) => act('message', socket, text(`${n}`, { room_id }))),
     );
     return all.map((answer) => (answer.ok ? answer.data.message_id : answer.code));
   };
   const [first, second] = await Promise.all([burst(admin), burst(member)]);
   const stored = await history(room_id, admin);
   expect(stored.map(({ message_id }) => message_id)).toEqual([...first, ...second].sort());
-  expect(new Set(stored.map(({ message_id }) => message_id)).size).toBe(80);
+  expect(new Set(stored.map(({ message_id }) => message_id)).size).toBe(20);
 });
 
 describe('every frame', () => {
@@ -523,9 +523,11 @@ describe('the rate of a connection', () => {
     await at(NOW, async () => {
       const { room_id, member, admin } = await newRoom();
       const socket = newSocket(member, soon);
-      const answers = await Promise.all(
-        Array.from({ length: MAX_FRAMES_PER_WINDOW + 20 }, () => act('message', socket, text('x', { room_id }))),
-      );
+      const answers: Awaited<ReturnType<typeof act<'message'>>>[] = [];
+      while (answers.length < MAX_FRAMES_PER_WINDOW + 20)
+        answers.push(
+          ...(await Promise.all(Array.from({ length: 10 }, () => act('message', socket, text('x', { room_id }))))),
+        );
       const refused = answers.flatMap((answer) => (answer.ok ? [] : [answer.code]));
       expect(refused).toEqual(Array(20).fill('too_many_requests'));
       expect(await history(room_id, admin)).toHaveLength(MAX_FRAMES_PER_WINDOW);

@@ -11,7 +11,7 @@ import { connectionKey, connectionRoomKey } from '../../core/store/keys.ts';
 /** DynamoDB's limit for one BatchWriteItem. */
 const BATCH = 25;
 /** Batches that are under way together: more do not make DynamoDB Local faster. */
-const AT_ONCE = 4;
+const AT_ONCE = 2;
 
 export async function writeItems(items: Iterable<object>): Promise<void> {
   const source = items[Symbol.iterator]();

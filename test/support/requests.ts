@@ -22,8 +22,8 @@ export async function roomOf(size: number): Promise<Sized> {
     as: `creator-${Math.floor(n / 100)}-of-${room_id}`,
     body: { name: 'x', participant_ids: [admin] },
   }));
-  for (let n = 0; n < rooms.length; n += 20)
-    await Promise.all(rooms.slice(n, n + 20).map((request) => data('createRoom', request)));
+  for (let n = 0; n < rooms.length; n += 5)
+    await Promise.all(rooms.slice(n, n + 5).map((request) => data('createRoom', request)));
   const now = new Date().toISOString();
   for (let n = 0; n < size; n++)
     await appendMessage({ room_id, sender_id: admin, client_message_id: `m${n}`, text: 'x', now });

@@ -4,7 +4,6 @@ import * as v from 'valibot';
 import { expect } from 'vitest';
 import type { Access } from '../../core/contract/route.ts';
 import { dynamodb } from '../../core/store/client.ts';
-import { patient } from './patient.ts';
 
 /*
  * Watches what a piece of code asks of AWS, without changing it: which permissions it takes, and how many of its requests to
@@ -90,8 +89,6 @@ function dynamodbPermissions(command: string, input: object): string[] {
   const [, value = ''] = /= (:\w+)/.exec(KeyConditionExpression) ?? [];
   return [`${command} ${IndexName ? 'index ' : ''}${partitionOf(String(ExpressionAttributeValues[value]))}`];
 }
-
-patient(dynamodb);
 
 dynamodb.middlewareStack.add(
   (next, context) => async (args) => {
