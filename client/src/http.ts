@@ -259,7 +259,7 @@ export function caller(settings: Settings, token: Tokens): Call {
 /**
  * Asks the HTTP API once whether an access token is good: the handshake of a WebSocket does not say why it failed.
  *
- * `refused`: 401. `good`: any other answer below 500. `busy`: 429 or 5xx. `unreachable`: no answer.
+ * `refused`: 401. `good`: any other answer below 500. `busy`: 429. `unreachable`: no answer, or 5xx.
  */
 export async function probeToken(
   { url, fetch, openMs }: Settings,
@@ -272,6 +272,8 @@ export async function probeToken(
   return fetching(fetch, probe, { headers }, time, async ({ status, body }) => {
     await body?.cancel();
     if (status === 401) return 'refused';
-    return status === 429 || status >= 500 ? 'busy' : 'good';
+    if (status === 429) return 'busy';
+    // A service that is starting answers so.
+    return status >= 500 ? 'unreachable' : 'good';
   }).catch(() => 'unreachable' as const);
 }
