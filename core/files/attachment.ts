@@ -30,7 +30,7 @@ async function requireObject(room_id: string, file_id: string): Promise<void> {
     await s3.send(new HeadObjectCommand({ Bucket: env('BUCKET_NAME'), Key: objectKey(room_id, file_id) }));
   } catch (error) {
     const status = statusOf(error);
-    if (status === 404 || status === 403) throw new RoomsError('file_not_uploaded', [], { cause: error });
+    if (status === 404 || status === 403) throw new RoomsError('file_not_uploaded');
     throw error;
   }
 }

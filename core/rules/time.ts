@@ -34,7 +34,6 @@ export const epochSeconds = (time: Timestamp): number => Math.floor(Date.parse(t
 /** False for the 30th of February, which `Date` reads as a day in March, and for text that is no time. */
 export function isRealTime(text: string): boolean {
   if (Number.isNaN(Date.parse(canonical(text)))) return false;
-  const [year = 0, month = 0, day = 0] = text.slice(0, 10).split('-').map(Number);
-  const midnight = new Date(Date.UTC(year, month - 1, day));
-  return midnight.getUTCFullYear() === year && midnight.getUTCMonth() === month - 1 && midnight.getUTCDate() === day;
+  const date = text.slice(0, 10);
+  return new Date(`${date}T00:00:00.000Z`).toISOString().startsWith(date);
 }

@@ -64,3 +64,14 @@ test('what was pushed before a feed ended is still given out', async () => {
   expect(await collect(numbers.iterator)).toEqual([1, 2]);
   expect(await numbers.iterator.next()).toEqual({ value: undefined, done: true });
 });
+
+test('a reader that stops early is told that the feed is done, and what was not read yet is dropped', async () => {
+  const onReturn = vi.fn();
+  const numbers = feed<number>(onReturn);
+  numbers.push(1);
+  numbers.push(2);
+  expect(await numbers.iterator.next()).toEqual({ value: 1, done: false });
+  expect(await numbers.iterator.return?.()).toEqual({ value: undefined, done: true });
+  expect(onReturn).toHaveBeenCalledOnce();
+  expect(await numbers.iterator.next()).toEqual({ value: undefined, done: true });
+});

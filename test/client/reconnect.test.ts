@@ -507,3 +507,16 @@ describe('subscribe', () => {
     await expect(connection.subscribe()).rejects.toMatchObject({ code: 'timeout', message: /joinMs/ });
   });
 });
+
+test('nothing keeps the process alive after a first connect that failed: no timer is left', async () => {
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+  const before = timers();
+  // Longer than the test waits.
+  const long = { connectMs: 1_000_000, openMs: 1_000_000, timeoutMs: 1_000_000, tokenMs: 1_000_000 };
+  const refused = () => Promise.reject(new Error('No token today.'));
+  await expect(wire.clientOf('alice', { ...long, token: refused }).connect()).rejects.toThrow('No token today.');
+  wire.way.refusing = true;
+  const unreachable = wire.clientOf('alice', { ...long, connectMs: 300 });
+  expect(await codeOf(unreachable.connect())).toBe('network_error');
+  await until('their timers are gone', () => timers() <= before);
+});

@@ -221,6 +221,14 @@ describe.each(['changeRoom', 'endRoom'] as const)('ending by %s', (operation) =>
   });
 });
 
+test('ending a room in the millisecond in which it was ended is refused, whoever asks', async () => {
+  const { room_id, admin, member } = await newRoom();
+  const now = Date.now();
+  await at(now, () => data('endRoom', { as: admin, params: { room_id } }));
+  for (const as of [admin, member])
+    await at(now, async () => expect(await refusal('endRoom', { as, params: { room_id } })).not.toBe('try_again'));
+});
+
 test('DELETE takes no update fields', async () => {
   const { room_id, admin } = await newRoom();
   expect(await refused('endRoom', { as: admin, params: { room_id }, body: { name: 'x' } })).toMatchObject({

@@ -222,6 +222,19 @@ describe('GET …/participant', () => {
     }
   });
 
+  test('gives an empty last page when everybody after the cursor was removed', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const query = { limit: 1 };
+    const { page } = await succeed('listParticipants', { as: admin, params: { room_id }, query });
+    await data('removeParticipants', { as: admin, params: { room_id }, body: { participant_ids: [member] } });
+    const rest = { ...query, cursor: page?.next_cursor ?? '' };
+    // `admin…` sorts before `member…`.
+    expect(await succeed('listParticipants', { as: admin, params: { room_id }, query: rest })).toMatchObject({
+      data: [],
+      page: { size: 0, next_cursor: null },
+    });
+  });
+
   test('shows profile, right and presence of each', async () => {
     const { room_id, admin, member } = await newRoom();
     await data('updateProfile', { as: member, params: { room_id }, body: { username: 'Bob' } });

@@ -212,6 +212,24 @@ describe('where closing fails, a connection stays known, and is sent nothing mor
 });
 
 describe('faults of the table', () => {
+  test('a mark of a removed user that cannot be stored: the others hear of the removal, and the batch is retried', async () => {
+    const { room_id, admin, good, stuck } = await roomWithStuck(403);
+    const removal = { as: admin, params: { room_id }, body: { participant_ids: [stuck.user_id] } };
+    const records = changesIn(await recorded(() => data('removeParticipants', removal)));
+    const work = () => behind('room-changes', (invocation) => roomChanges(records, invocation));
+    faults.always('PutItem', exception('AccessDeniedException'));
+    expect((await work()).result.batchItemFailures).toHaveLength(1);
+    const typesAt = ({ connection_id }: Socket) => management.received(connection_id).map(({ type }) => type);
+    expect(typesAt(good)).toContain('participant_removed');
+    expect(management.closed).toEqual([]);
+
+    faults.reset();
+    management.fateOfClose(stuck.connection_id, 200);
+    expect((await work()).result).toEqual(DONE);
+    expect(management.closed).toEqual([stuck.connection_id]);
+    expect(await isJoined(room_id, stuck)).toBe(false);
+  });
+
   test('a page of connections that cannot be read: nothing is sent, and all of it once when Lambda retries', async () => {
     const { room_id, admin } = await newRoom();
     const ids = Array.from({ length: 6 }, (_, n) => `c${n}=`);

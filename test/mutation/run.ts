@@ -10,13 +10,14 @@ import { installMutators, keyOf } from './mutators.ts';
 
 const FOLDERS = ['core/rules', 'core/store', 'core/realtime', 'core/http', 'core/files', 'client/src'];
 
-const HELP = `Usage: npm run test:mutation -- [--seed <n>] [--count <n>] [--folder <path> …]
+const HELP = `Usage: npm run test:mutation -- [--seed <n>] [--count <n>] [--folder <path> …] [--tests <part of a path> …]
 
 Makes small faults in the code, one at a time, and sees whether a test notices.
 
   --seed    chooses the faults: the same seed, the same faults in the same sources (1)
   --count   how many faults in all, spread over the folders (120)
   --folder  a folder to mutate, repeatable (${FOLDERS.join(', ')})
+  --tests   run only the test files whose path has this part, repeatable (all of unit, functions and client)
   --least   percentage of faults that must be noticed in each folder (90)
   --list    only list the faults that would be made
   --help    print this
@@ -112,6 +113,7 @@ async function run(): Promise<string> {
         count: { type: 'string', default: '120' },
         least: { type: 'string', default: '90' },
         folder: { type: 'string', multiple: true, default: FOLDERS },
+        tests: { type: 'string', multiple: true, default: [] },
         list: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -129,6 +131,8 @@ async function run(): Promise<string> {
   say(`${all.length} faults can be made, ${chosen.length} are chosen by seed ${seed}.`);
   if (values.list) return chosen.map(({ file, key }) => `${file} ${key}`).join('\n');
 
+  // Stryker's workers inherit it, and load the configuration of Vitest.
+  process.env.MUTATION_TESTS = values.tests.join(',');
   kept = new Set(chosen.map(({ key }) => key));
   const results = await new Stryker({
     testRunner: 'vitest',

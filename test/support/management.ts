@@ -9,7 +9,7 @@ import { text } from 'node:stream/consumers';
  */
 
 /** What is answered to a post. `reset` hangs up; `hold` waits for `release`, or for the caller to give up. */
-export type Fate = 200 | 410 | 429 | 500 | 'reset' | 'hold';
+export type Fate = 200 | 403 | 410 | 429 | 500 | 'reset' | 'hold';
 
 export interface Management {
   readonly url: string;
@@ -44,7 +44,12 @@ export interface Management {
   close(): Promise<void>;
 }
 
-const ERRORS = { 410: 'GoneException', 429: 'LimitExceededException', 500: 'InternalServerError' } as const;
+const ERRORS = {
+  403: 'ForbiddenException',
+  410: 'GoneException',
+  429: 'LimitExceededException',
+  500: 'InternalServerError',
+} as const;
 
 /**
  * @param answerAfter milliseconds until a post is answered: without any, posts are never seen to be under way together

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { batchesOf } from '../../core/realtime/batches.ts';
 import { pool, sharedPool } from '../../core/realtime/pool.ts';
 
@@ -134,6 +134,23 @@ describe('a shared pool', () => {
     // Each group has kept its own order.
     expect(started.filter((n) => n < 200)).toEqual(Array.from({ length: 100 }, (_, n) => n));
   });
+});
+
+test('a process has 25 requests to the gateway under way at first, and 200 later', async () => {
+  // As in a process that has just started: the pool remembers how much it has done.
+  vi.resetModules();
+  const { requestPool } = await import('../../core/realtime/gateway.ts');
+  const { work, started, end, peak } = controlled();
+  const run = requestPool(1_000);
+  const all = Array.from({ length: 600 }, (_, n) => run(() => work(n)));
+  await settled();
+  expect(started).toHaveLength(25);
+  for (let ended = 0; ended < all.length; ) {
+    for (const stop = started.length; ended < stop; ended++) end(ended);
+    await settled();
+  }
+  await Promise.all(all);
+  expect(peak()).toBe(200);
 });
 
 test('batches have a size, and the last has what is left', () => {

@@ -67,6 +67,7 @@ describe('what is wrong with times', () => {
 
   test('one fault is enough to refuse, and all are told', () => {
     expect(() => refuse([])).not.toThrow();
+    expect(() => refuse([{ message: 'a' }])).toThrow(RoomsError);
     const faults = [{ message: 'a' }, { path: 'b', message: 'c' }];
     expect(() => refuse(faults)).toThrow(expect.objectContaining({ code: 'invalid_request', faults }));
     expect(() => refuse(faults)).toThrow(RoomsError);
@@ -90,6 +91,11 @@ describe('times', () => {
   test.each([
     ['2026-02-28T00:00:00Z', true],
     ['2028-02-29T23:59:59.999+14:00', true],
+    ['2026-01-31T00:00Z', true],
+    ['2026-12-31T23:59Z', true],
+    ['2026-13-01T00:00Z', false],
+    ['2026-01-00T00:00Z', false],
+    ['2026-01-32T00:00Z', false],
     ['2026-02-29T00:00:00Z', false],
     ['2026-04-31T00:00:00Z', false],
     ['2026-02-30T12:00:00-05:00', false],
