@@ -22,6 +22,7 @@ export const accessOfOthers = {
       Query: ['ROOM', 'USER'],
       DeleteItem: ['ROOM', 'USER'],
     },
+    bucket: ['DeleteObject'],
   },
   'fan-out': { table: disconnecting },
   presence: { table: { ...dropping, BatchGetItem: ['ROOM'], GetItem: ['ROOM'], Query: ['ROOM', 'USER'] } },

@@ -1,7 +1,7 @@
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import { EventBus } from 'aws-cdk-lib/aws-events';
 import type { Construct } from 'constructs';
-import { CONNECTION, DISCONNECTING, MESSAGE, PARTICIPANT, ROOM } from '../core/store/keys.ts';
+import { CONNECTION, DISCONNECTING, FILE, MESSAGE, PARTICIPANT, ROOM } from '../core/store/keys.ts';
 import { accessOfOthers } from './access.ts';
 import { folderOf } from './bundle.ts';
 import { Announcements } from './constructs/announcements.ts';
@@ -69,16 +69,17 @@ export class RealtimeStack extends Stack {
         { dynamodb: { Keys: { SK: { S: [ROOM, { prefix: PARTICIPANT }] } } } },
         // Connections that could not be closed.
         { eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: DISCONNECTING }] } } } },
-        // Connections that have expired. Those that go in other ways have been dealt with by whoever deleted them.
+        // Connections, and uploads that no message has, that have expired. Those that go in other ways have been dealt with by whoever deleted them.
         {
           eventName: ['REMOVE'],
           userIdentity: { principalId: ['dynamodb.amazonaws.com'] },
-          dynamodb: { Keys: { SK: { S: [{ prefix: CONNECTION }] } } },
+          dynamodb: { Keys: { SK: { S: [{ prefix: CONNECTION }, { prefix: FILE }] } } },
         },
       ],
       variables: {
         ...broadcasting.variables,
         ...announcements.variables,
+        BUCKET_NAME: data.bucket.bucketName,
         PRESENCE_QUEUE_URL: presence.queue.queueUrl,
         EVENT_BUS_NAME: bus.eventBusName,
       },

@@ -27,7 +27,7 @@ export interface Access {
   /** The partitions of the table's index that it may query. */
   readonly index?: readonly Partition[];
   /** S3 actions on the objects of rooms. */
-  readonly bucket?: readonly ('GetObject' | 'PutObject')[];
+  readonly bucket?: readonly ('GetObject' | 'PutObject' | 'DeleteObject')[];
 }
 
 type ObjectSchema = v.StrictObjectSchema<v.ObjectEntries, undefined>;

@@ -35,8 +35,8 @@ const encoded = (text: string): string =>
   encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 
 /** The signed URL of a request for an object: all `headers` that are given are part of the signature. */
-async function signed(
-  method: 'GET' | 'PUT',
+export async function signed(
+  method: 'GET' | 'PUT' | 'DELETE',
   key: string,
   seconds: number,
   now: Timestamp,

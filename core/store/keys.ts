@@ -31,6 +31,7 @@ export interface Key {
 
 export const PARTICIPANT = 'PARTICIPANT#';
 export const MESSAGE = 'MESSAGE#';
+export const FILE = 'FILE#';
 export const CONNECTION = 'CONNECTION#';
 /** Sorts right before CONNECTION, so that one query reads both, marks first. */
 export const DISCONNECTING = 'CONNECTION!';
@@ -63,7 +64,7 @@ export const userRoomKey = (room_id: string, user_id: string): { GSI1PK: string;
 
 export const fileKey = (room_id: string, file_id: string): Key => ({
   PK: roomPartition(room_id),
-  SK: `FILE#${file_id}`,
+  SK: `${FILE}${file_id}`,
 });
 
 export const messageKey = (room_id: string, message_id: string): Key => ({

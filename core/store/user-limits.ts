@@ -7,7 +7,7 @@ import { type TransactionOutcome, transact, transactUnlessContended, update, typ
 
 /*
  * Limits per user (core/contract/user-limits.ts), each counted in an item of its window. An exceeded limit is `too_many_requests`
- * with the seconds until the window ends. See docs/decisions/0001-limits-per-user.md.
+ * with the seconds until the window ends. See docs/decisions/0020-limits-per-user.md.
  */
 
 /** What a request uses up. */

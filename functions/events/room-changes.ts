@@ -1,13 +1,16 @@
 import type { DynamoDBBatchResponse, DynamoDBRecord, DynamoDBStreamEvent } from 'aws-lambda';
-import { effectsOf, type Present, type RoomChange } from '../../core/realtime/changes.ts';
+import { deleteUnusedObject } from '../../core/files/unused.ts';
+import { type Effect, effectsOf, type Present, type RoomChange } from '../../core/realtime/changes.ts';
 import { deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
 import { applyEffects } from '../../core/realtime/effects.ts';
 import { imageOf, keyOf, perPartition } from '../../core/realtime/stream.ts';
+import { inOrder } from '../../core/store/in-order.ts';
 import type { ConnectionItem, ParticipantItem, RoomItem } from '../../core/store/items.ts';
 import {
   CONNECTION,
   connectionKey,
   DISCONNECTING,
+  FILE,
   type Key,
   PARTICIPANT,
   participantKey,
@@ -22,27 +25,43 @@ export const handler = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Pr
   const deadline = deadlineOf(context);
   return perPartition(
     Records,
-    (record) => ({ room_id: roomIdOf(keyOf(record).PK), change: changeOf(record) }),
+    (record) => ({ room_id: roomIdOf(keyOf(record).PK), change: changeOf(record), file_id: expiredFileOf(record) }),
     async (records) => {
       const [first] = records;
       if (!first) return;
       const { room_id } = first;
       const changes = records.flatMap(({ change }) => (change ? [change] : []));
       const started = performance.now();
-      const present = await presentOf(room_id, changes);
-      const now = new Date().toISOString();
-      const effects = effectsOf(changes, present, now);
-      await applyEffects(room_id, present.room, effects, now, deadline);
+      const files = records.flatMap(({ file_id }) => file_id ?? []);
+      const [effects] = await inOrder([
+        changes.length > 0 ? applyChanges() : [],
+        ...files.map((file_id) => deleteUnusedObject(room_id, file_id, new Date().toISOString())),
+      ]);
       console.info({
         action: 'room_changes',
         room_id,
         changes: records.length,
         effects: effects.map((effect) => (effect.kind === 'event' ? effect.event.type : effect.kind)),
+        ...(files.length > 0 && { expired_files: files.length }),
         duration_ms: Math.round(performance.now() - started),
       });
+
+      async function applyChanges(): Promise<Effect[]> {
+        const present = await presentOf(room_id, changes);
+        const now = new Date().toISOString();
+        const applied = effectsOf(changes, present, now);
+        await applyEffects(room_id, present.room, applied, now, deadline);
+        return applied;
+      }
     },
   );
 };
+
+/** The id of a file that no message had, and that DynamoDB deleted because it had expired. */
+function expiredFileOf(record: DynamoDBRecord): string | undefined {
+  const { SK } = keyOf(record);
+  return SK.startsWith(FILE) && isTimeToLive(record) ? SK.slice(FILE.length) : undefined;
+}
 
 function changeOf(record: DynamoDBRecord): RoomChange | undefined {
   const { SK } = keyOf(record);

@@ -144,6 +144,7 @@ const expected: Readonly<Record<string, Expected>> = {
       TABLE_NAME,
       CALLBACK_URL,
       FAN_OUT_FUNCTION_ARN,
+      BUCKET_NAME: { Ref: 'FilesBucket' },
       PRESENCE_QUEUE_URL: { Ref: presenceQueue },
       EVENT_BUS_NAME,
       SCHEDULE_GROUP: 'rooms-dev-schedules',
@@ -155,6 +156,7 @@ const expected: Readonly<Record<string, Expected>> = {
       ...broadcasting.filter(([action]) => action !== 'dynamodb:Query' && action !== 'dynamodb:DeleteItem'),
       ...items(['ROOM'], 'BatchGetItem', 'GetItem'),
       ...items(['ROOM', 'USER'], 'Query', 'DeleteItem'),
+      ...on('s3', objects, 'DeleteObject'),
       ...reading,
       ...on('sqs', arnOf(asideOf('room-changes')), 'SendMessage'),
       ...on('sqs', arnOf(presenceQueue), 'SendMessage'),
@@ -338,7 +340,7 @@ describe('readers of the table’s stream', () => {
       {
         eventName: ['REMOVE'],
         userIdentity: { principalId: ['dynamodb.amazonaws.com'] },
-        dynamodb: { Keys: { SK: { S: [{ prefix: 'CONNECTION#' }] } } },
+        dynamodb: { Keys: { SK: { S: [{ prefix: 'CONNECTION#' }, { prefix: 'FILE#' }] } } },
       },
     ],
   };

@@ -1,0 +1,72 @@
+import type { DynamoDBRecord } from 'aws-lambda';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { fileKey } from '../../core/store/keys.ts';
+import { remove } from '../../core/store/write.ts';
+import { handler as roomChanges } from '../../functions/events/room-changes.ts';
+import { behind } from '../support/behind.ts';
+import { data } from '../support/invoke.ts';
+import { type Services, startServices } from '../support/services.ts';
+import { recorded } from '../support/stream.ts';
+import { newRoom } from '../support/world.ts';
+
+let services: Services;
+beforeAll(async () => {
+  services = await startServices();
+});
+afterAll(() => services.close());
+
+/** A file that was uploaded, and a URL that tells whether it is in the bucket. */
+async function uploaded() {
+  const { room_id, member } = await newRoom();
+  const asked = { as: member, params: { room_id } };
+  const query = { size: 1, content_type: 'text/plain' };
+  const { file_id, upload_url, headers } = await data('createUpload', { ...asked, query });
+  expect((await fetch(upload_url, { method: 'PUT', body: 'x', headers })).status).toBe(200);
+  const { download_url } = await data('createDownload', { ...asked, query: { file_id } });
+  return { room_id, file_id, status: async () => (await fetch(download_url)).status };
+}
+const byTimeToLive = (record: DynamoDBRecord): DynamoDBRecord => ({
+  ...record,
+  userIdentity: { type: 'Service', principalId: 'dynamodb.amazonaws.com' },
+});
+const handle = async (Records: DynamoDBRecord[]): Promise<number> =>
+  (await behind('room-changes', (context) => roomChanges({ Records }, context))).result.batchItemFailures.length;
+
+test('a file whose item has expired is deleted from the bucket, and the same record again does nothing', async () => {
+  const { room_id, file_id, status } = await uploaded();
+  const records = (await recorded(() => remove(fileKey(room_id, file_id)))).map(byTimeToLive);
+  expect(await status()).toBe(200);
+  expect(await handle(records)).toBe(0);
+  expect(await status()).toBe(404);
+  expect(await handle(records.map((record) => ({ ...record, eventID: 'again' })))).toBe(0);
+});
+
+test('a file whose item is there stays, whatever the record says', async () => {
+  const { room_id, file_id, status } = await uploaded();
+  const other = await uploaded();
+  const [record] = await recorded(() => remove(fileKey(other.room_id, other.file_id)));
+  const { PK, SK } = fileKey(room_id, file_id);
+  const wrong = { ...record, dynamodb: { ...record?.dynamodb, Keys: { PK: { S: PK }, SK: { S: SK } } } };
+  expect(await handle([byTimeToLive(wrong)])).toBe(0);
+  expect(await status()).toBe(200);
+});
+
+test('a file that the service itself removed is left to it', async () => {
+  const { room_id, file_id, status } = await uploaded();
+  expect(await handle(await recorded(() => remove(fileKey(room_id, file_id))))).toBe(0);
+  expect(await status()).toBe(200);
+});
+
+test('where S3 cannot be reached, the record is tried again', async () => {
+  const { room_id, file_id, status } = await uploaded();
+  const records = (await recorded(() => remove(fileKey(room_id, file_id)))).map(byTimeToLive);
+  const { AWS_ENDPOINT_URL_S3 } = process.env;
+  process.env.AWS_ENDPOINT_URL_S3 = 'http://127.0.0.1:1';
+  try {
+    expect(await handle(records)).toBe(1);
+  } finally {
+    process.env.AWS_ENDPOINT_URL_S3 = AWS_ENDPOINT_URL_S3;
+  }
+  expect(await handle(records)).toBe(0);
+  expect(await status()).toBe(404);
+});
