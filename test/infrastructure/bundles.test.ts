@@ -20,7 +20,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
   'create-upload': 230_000,
   message: 383_000,
   'deliver-messages': 305_000,
-  'room-changes': 395_000,
+  'room-changes': 398_000,
   announce: 337_000,
   presence: 268_000,
   authorizer: 42_500,
