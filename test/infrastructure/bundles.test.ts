@@ -17,7 +17,7 @@ import { UsageError } from '../../lib/usage-error.ts';
 const BUDGET = 236_000;
 const BUDGETS: Readonly<Record<string, number>> = {
   // Signs with code of S3's, beside what the table takes.
-  'create-upload': 230_000,
+  'create-upload': 234_000,
   message: 383_000,
   'deliver-messages': 305_000,
   'room-changes': 398_000,
