@@ -42,6 +42,8 @@ const OPERATIONS = [
   Operation.DELETE_ITEM,
   Operation.TRANSACT_WRITE_ITEMS,
 ];
+/** The id of an operation's metric in metric math. */
+const idOf = (operation: Operation): string => operation.toLowerCase();
 
 /**
  * One dashboard, and the alarms. Why each threshold is what it is stands beside it; what to do, in docs/runbook.md.
@@ -219,7 +221,22 @@ export class MonitoringStack extends Stack {
     });
     alarms.add('table-errors', {
       says: 'DynamoDB itself fails.',
-      metric: data.table.metricSystemErrorsForOperations({ operations: OPERATIONS, period: FIVE_MINUTES }),
+      // CDK's metricSystemErrorsForOperations adds them up without FILL: the sum has no data unless all operations fail.
+      metric: new MathExpression({
+        expression: OPERATIONS.map((operation) => `FILL(${idOf(operation)}, 0)`).join(' + '),
+        usingMetrics: Object.fromEntries(
+          OPERATIONS.map((operation) => [
+            idOf(operation),
+            data.table.metric('SystemErrors', {
+              statistic: 'Sum',
+              period: FIVE_MINUTES,
+              dimensionsMap: { TableName: data.table.tableName, Operation: operation },
+            }),
+          ]),
+        ),
+        label: 'System errors',
+        period: FIVE_MINUTES,
+      }),
       from: 5,
       bad: [2, 3],
     });

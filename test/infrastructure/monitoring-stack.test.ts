@@ -25,6 +25,12 @@ function alarm(key: string): unknown {
   return found;
 }
 
+/** The parts of an alarm's metric math. */
+const partsOf = (properties: unknown): { Id?: unknown; Expression?: unknown; MetricStat?: unknown }[] => {
+  const parts: unknown = Object(properties).Metrics;
+  return Array.isArray(parts) ? parts.map(Object) : [];
+};
+
 /** All metrics that an alarm looks at: namespace, name, statistic, seconds a data point, and what of. */
 function metricsOf(properties: unknown): { name: string; statistic: string; period: number; dimensions: unknown }[] {
   const one = Object(properties);
@@ -129,6 +135,27 @@ describe('every alarm', () => {
       if (key === 'table-errors') continue;
       expect(metricsOf(properties).length, key).toBeGreaterThan(0);
       expect(metricsOf(properties).length, key).toBeLessThanOrEqual(4);
+    }
+  });
+
+  it('that adds metrics counts one without data as 0: without FILL, the sum has no data either', () => {
+    const sums = [...byKey].flatMap(([key, properties]) =>
+      partsOf(properties).flatMap(({ Expression }) =>
+        typeof Expression === 'string' && Expression.includes(' + ') ? [{ key, Expression, properties }] : [],
+      ),
+    );
+    expect(sums.map(({ key }) => key).sort()).toEqual([
+      'schedules',
+      'table-errors',
+      'table-throttles',
+      'websocket-errors',
+    ]);
+    for (const { key, Expression, properties } of sums) {
+      const ids = partsOf(properties).flatMap(({ Id, MetricStat }) => (MetricStat === undefined ? [] : [Id]));
+      expect({ key, terms: Expression.split(' + ').sort() }).toEqual({
+        key,
+        terms: ids.map((id) => `FILL(${id}, 0)`).sort(),
+      });
     }
   });
 
