@@ -29,6 +29,8 @@ const done = new Set<string>();
 /** Far more than the batches that a process can be in the middle of; each id is some 40 bytes. */
 const MAX_DONE = 10_000;
 
+const sequenceOf = (record: DynamoDBRecord | undefined): string => record?.dynamodb?.SequenceNumber ?? '';
+
 const idOf = ({ eventID, dynamodb }: DynamoDBRecord): string => eventID ?? dynamodb?.SequenceNumber ?? '';
 
 /**
@@ -49,22 +51,23 @@ export async function perPartition<Read>(
   const failures = await Promise.all(
     [...partitions].map(async ([partition, group]) => {
       const readable: Read[] = [];
-      let failed: { readonly at: number; readonly error: unknown } | undefined;
+      let failedAt: number | undefined;
+      const fail = (at: number, error: unknown): void => {
+        failedAt = at;
+        console.error({ partition, records: group.length, failed_at: sequenceOf(group[at]), error: describe(error) });
+      };
       try {
         for (const record of group) readable.push(read(record));
       } catch (error) {
-        failed = { at: readable.length, error };
+        fail(readable.length, error);
       }
       try {
         if (readable.length > 0) await work(readable);
         finished.push(...group.slice(0, readable.length).map(idOf));
       } catch (error) {
-        failed = { at: 0, error };
+        fail(0, error);
       }
-      if (!failed) return [];
-      const itemIdentifier = group[failed.at]?.dynamodb?.SequenceNumber ?? '';
-      console.error({ partition, records: group.length, failed_at: itemIdentifier, error: describe(failed.error) });
-      return [{ itemIdentifier }];
+      return failedAt === undefined ? [] : [{ itemIdentifier: sequenceOf(group[failedAt]) }];
     }),
   );
   const batchItemFailures = failures.flat();
