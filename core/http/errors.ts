@@ -1,3 +1,4 @@
+import { statusOf } from '../aws/status-of.ts';
 import { RoomsError } from '../contract/errors.ts';
 
 /** What DynamoDB calls having too much to do, and what a request is called that got no answer in time or was aborted. */
@@ -27,6 +28,8 @@ function reasonsOf(error: unknown): string[] {
 /** The failure that a caller is told about: what is ours to name as it is, what will pass as `try_again`, the rest as `internal`. */
 export function toRoomsError(error: unknown): RoomsError {
   if (error instanceof RoomsError) return error;
-  const busy = BUSY.has(nameOf(error)) || reasonsOf(error).some((reason) => BUSY_REASONS.has(reason));
+  // S3's answer to a HEAD has no body, and so no name.
+  const failed = (statusOf(error) ?? 0) >= 500;
+  const busy = failed || BUSY.has(nameOf(error)) || reasonsOf(error).some((reason) => BUSY_REASONS.has(reason));
   return new RoomsError(busy ? 'try_again' : 'internal', [], { cause: error });
 }

@@ -1,0 +1,177 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import * as v from 'valibot';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { connectionsOf, markDisconnecting } from '../../core/store/connections.ts';
+import { connectionKey } from '../../core/store/keys.ts';
+import { get } from '../../core/store/read.ts';
+import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
+import { handler as roomChanges } from '../../functions/events/room-changes.ts';
+import { behind } from '../support/behind.ts';
+import { type Fault, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
+import { writeItems } from '../support/fill.ts';
+import { data, succeed } from '../support/invoke.ts';
+import { type Management, startManagement } from '../support/management.ts';
+import { requests, roomOf } from '../support/requests.ts';
+import { type Services, startServices } from '../support/services.ts';
+import { act, disconnect, joined, newSocket, refusedWith, reply } from '../support/socket.ts';
+import { changesIn, messagesIn, recorded } from '../support/stream.ts';
+import { type Trace, traced } from '../support/trace.ts';
+import { newRoom } from '../support/world.ts';
+
+/*
+ * What AWS does and the emulators do not: pages of 1 MB where an item is small, reads that lag behind, and S3's answer for a missing object.
+ */
+
+let faults: FaultyDynamoDb;
+let management: Management;
+let services: Services;
+let s3: Server;
+/** What S3 answers to a HEAD. */
+let s3Status = 403;
+beforeAll(async () => {
+  s3 = createServer((_, res) => void res.writeHead(s3Status).end()).listen(0, '127.0.0.1');
+  await once(s3, 'listening');
+  faults = await startFaultyDynamoDb(process.env.AWS_ENDPOINT_URL_DYNAMODB ?? '');
+  [management, services] = await Promise.all([startManagement(), startServices()]);
+  // Before the clients' first requests, which is when they read these.
+  process.env.AWS_ENDPOINT_URL_DYNAMODB = faults.url;
+  process.env.AWS_ENDPOINT_URL_S3 = `http://127.0.0.1:${(s3.address() as AddressInfo).port}`;
+  process.env.CALLBACK_URL = management.url;
+});
+afterEach(() => {
+  faults.reset();
+  management.reset();
+});
+afterAll(() => {
+  s3.close();
+  return Promise.all([faults.close(), management.close(), services.close()]);
+});
+
+describe('a query of more than 1 MB', () => {
+  /** 2.4 MB of connections: DynamoDB counts the whole items, however little of them is asked for. */
+  async function roomOfConnections() {
+    const world = await newRoom();
+    const { room_id, member } = world;
+    const ids = Array.from({ length: 60 }, (_, n) => `connection-${String(n).padStart(2, '0')}=`);
+    await writeItems(
+      ids.map((connection_id) => ({
+        ...connectionKey(room_id, connection_id),
+        room_id,
+        connection_id,
+        participant_id: member,
+        token_expires_at: 4_000_000_000,
+        padding: 'x'.repeat(40_000),
+      })),
+    );
+    return { ...world, ids };
+  }
+
+  test('finds all connections of a room, and which of them are marked', async () => {
+    const { room_id, ids } = await roomOfConnections();
+    const marked = [ids[0] ?? '', ids.at(-1) ?? ''];
+    await markDisconnecting(room_id, marked, new Date().toISOString());
+    faults.reset();
+    const { live, disconnecting } = await connectionsOf(room_id);
+    expect(faults.reset().Query).toBeGreaterThan(2);
+    expect(live.map(({ connection_id }) => connection_id)).toEqual(ids.slice(1, -1));
+    expect(disconnecting.map(({ connection_id }) => connection_id)).toEqual(marked);
+  });
+
+  test('delivers a message to all of them', async () => {
+    const { room_id, admin, ids } = await roomOfConnections();
+    const frame = { room_id, client_message_id: 'a', text: 'x' };
+    const records = await recorded(() => reply('message', newSocket(admin), frame));
+    await behind('deliver-messages', (context) => deliverMessages(messagesIn(records), context));
+    expect(management.attempts.toSorted()).toEqual(ids);
+  });
+
+  test('removes a disconnected connection from all of its rooms', async () => {
+    const world = await newRoom();
+    const rooms = [world, await newRoom({ members: [world.member] }), await newRoom({ members: [world.member] })];
+    const socket = newSocket(world.member);
+    for (const { room_id } of rooms) await reply('join', socket, { room_id });
+    const answer = v.object({ Items: v.array(v.record(v.string(), v.unknown())) });
+    /** The first item only, and where it goes on: as if it filled a page. */
+    const cut: Fault = (whole) => {
+      const [first] = v.parse(answer, whole).Items;
+      return { Items: [first], Count: 1, LastEvaluatedKey: keyIn(first) };
+    };
+    const keyIn = (item: object = {}) =>
+      Object.fromEntries(Object.entries(item).filter(([name]) => ['PK', 'SK', 'GSI1PK', 'GSI1SK'].includes(name)));
+    faults.next('Query', cut, cut);
+    await disconnect(socket);
+    for (const { room_id } of rooms) expect(await get(connectionKey(room_id, socket.connection_id))).toBeUndefined();
+  });
+});
+
+describe('a read that lags behind', () => {
+  const one = v.looseObject({ ConsistentRead: v.literal(true) });
+  const several = v.object({ RequestItems: v.record(v.string(), one) });
+  const inconsistent = ({ requests: commands, inputs }: Trace): string[] =>
+    commands.filter((command, n) => {
+      const input = inputs[n];
+      if (command === 'BatchGetItem') return !v.is(several, input);
+      // An index knows no other.
+      return ['GetItem', 'Query'].includes(command) && !v.is(one, input) && !Object(input).IndexName;
+    });
+
+  test('is used by no request but the list of rooms', async () => {
+    for (const [operation, request] of requests(await roomOf(2))) {
+      const { trace } = await succeed(operation, request);
+      expect({ operation, inconsistent: inconsistent(trace) }).toEqual({
+        operation,
+        inconsistent: operation === 'listRooms' ? ['BatchGetItem'] : [],
+      });
+    }
+  });
+
+  test('is used by no action, and by nothing that delivers', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const socket = newSocket(member);
+    const message = { room_id, client_message_id: 'a', text: 'x' };
+    const traces: Trace[] = [];
+    const records = await recorded(async () => {
+      traces.push((await act('join', socket, { room_id })).trace);
+      // The second time, it reads the first.
+      for (let n = 0; n < 2; n++) traces.push((await act('message', socket, message)).trace);
+      await data('endRoom', { as: admin, params: { room_id } });
+    });
+    traces.push((await behind('deliver-messages', (within) => deliverMessages(messagesIn(records), within))).trace);
+    traces.push((await behind('room-changes', (within) => roomChanges(changesIn(records), within))).trace);
+    traces.push((await traced(() => connectionsOf(room_id))).trace);
+    traces.push((await act('leave', socket, { room_id })).trace);
+    expect(traces.flatMap(inconsistent)).toEqual([]);
+    expect(traces.flatMap(({ requests: commands }) => commands)).toContain('Query');
+  });
+});
+
+describe('S3 answers for an attachment’s object with', () => {
+  const attachmentMessage = async () => {
+    const { room_id, member } = await newRoom();
+    const query = { size: 1, content_type: 'text/plain' };
+    const { file_id } = await data('createUpload', { as: member, params: { room_id }, query });
+    return {
+      socket: await joined(room_id, member),
+      frame: { room_id, client_message_id: 'a', attachment: { file_id } },
+    };
+  };
+
+  test.each([
+    // Whoever may not list a bucket does not learn whether the object exists.
+    [403, 'file_not_uploaded'],
+    [404, 'file_not_uploaded'],
+    [503, 'try_again'],
+  ])('%i: the message is refused with %s', async (status, code) => {
+    s3Status = status;
+    const { socket, frame } = await attachmentMessage();
+    expect(await refusedWith('message', socket, frame)).toBe(code);
+  });
+
+  test('200: the message is stored', async () => {
+    s3Status = 200;
+    const { socket, frame } = await attachmentMessage();
+    expect(await reply('message', socket, frame)).toMatchObject({ attachment: frame.attachment });
+  });
+});
