@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Browser } from 'playwright-core';
 import * as v from 'valibot';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -104,7 +105,7 @@ inBrowser('in a browser: a recording goes up under the type that its recorder gi
     const { searchParams } = new URL(route.request().url());
     // As the service does: what is no media type is refused.
     const type = v.parse(contentType, searchParams.get('content_type'));
-    await route.fulfill(json(await storage.upload(FILE, Number(searchParams.get('size')), type)));
+    await route.fulfill(json(await storage.upload(randomUUID(), Number(searchParams.get('size')), type)));
   });
   await page.goto(`${server.url}/page`);
   await page.addScriptTag({ content: Buffer.from(await browserBundle('Rooms')).toString() });
