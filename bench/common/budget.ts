@@ -11,7 +11,7 @@ export const CAPACITY = {
   'createRoom, with 10 others and a key': [0, 43],
   changeRoom: [0, 1],
   'addParticipants, 10': [11, 34],
-  'removeParticipants, 10': [0, 32],
+  'removeParticipants, 10': [0, 34],
   grantAdmin: [1, 4],
   revokeAdmin: [1, 1],
   'listRooms, page of 50': [26.5, 0],

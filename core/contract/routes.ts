@@ -151,7 +151,7 @@ export const removeParticipants = {
   data: answers.removedParticipant,
   list: true,
   errors: ['not_a_participant', 'not_an_admin', 'room_not_found', 'last_admin', 'room_ended', 'payload_too_large'],
-  access: { table: { UpdateItem: ['ROOM'], DeleteItem: ['ROOM'], GetItem: ['ROOM'] } },
+  access: { table: { UpdateItem: ['ROOM'], DeleteItem: ['ROOM'], GetItem: ['ROOM'], PutItem: ['ROOM'] } },
   example: { params: { room_id: ROOM_ID }, body: { participant_ids: [BOB] } },
 } as const satisfies Route;
 

@@ -125,6 +125,7 @@ export async function joinRoom({
     connection_id,
     participant_id: user_id,
     token_expires_at,
+    joined_at: now,
     ...(ping_interval_seconds !== undefined && { ping_interval_seconds }),
     expires_at: epochSeconds(now) + CONNECTION_TTL_SECONDS,
   };
@@ -232,10 +233,20 @@ export interface RoomConnections {
 export async function connectionsOf(room_id: string): Promise<RoomConnections> {
   const marks: string[] = [];
   const marked = new Set<string>();
+  const removed = new Map<string, Timestamp>();
+  const isMarked = ({
+    connection_id,
+    participant_id,
+    joined_at = '',
+  }: Recipient & Pick<ConnectionItem, 'joined_at'>) => {
+    const removed_at = removed.get(participant_id);
+    return marked.has(connection_id) || (removed_at !== undefined && joined_at <= removed_at);
+  };
   const [live, disconnecting]: [Recipient[], Recipient[]] = [[], []];
-  const pages = queryAll<Recipient | Pick<DisconnectingItem, 'mark_id' | 'connections'>>({
+  const pages = queryAll<(Recipient & Pick<ConnectionItem, 'joined_at'>) | DisconnectingItem>({
     // It costs as much as all of the item, but of a large room it is megabytes less to read and to hold.
-    ProjectionExpression: 'connection_id, participant_id, token_expires_at, mark_id, connections',
+    ProjectionExpression:
+      'connection_id, participant_id, token_expires_at, joined_at, mark_id, connections, participants, disconnecting_since',
     KeyConditionExpression: 'PK = :room AND SK BETWEEN :first AND :last',
     ExpressionAttributeValues: {
       ':room': roomPartition(room_id),
@@ -248,11 +259,40 @@ export async function connectionsOf(room_id: string): Promise<RoomConnections> {
     for (const item of page) {
       if ('mark_id' in item) {
         marks.push(item.mark_id);
-        for (const connection_id of item.connections) marked.add(connection_id);
-      } else (marked.has(item.connection_id) ? disconnecting : live).push(item);
+        for (const connection_id of item.connections ?? []) marked.add(connection_id);
+        for (const user_id of item.participants ?? [])
+          if (item.disconnecting_since > (removed.get(user_id) ?? '')) removed.set(user_id, item.disconnecting_since);
+      } else {
+        const { connection_id, participant_id, token_expires_at } = item;
+        (isMarked(item) ? disconnecting : live).push({ connection_id, participant_id, token_expires_at });
+      }
     }
   return { live, disconnecting, marks };
 }
+
+function newMark(room_id: string, now: Timestamp): DisconnectingItem {
+  const mark_id = crypto.randomUUID();
+  return {
+    ...disconnectingKey(room_id, mark_id),
+    room_id,
+    mark_id,
+    disconnecting_since: now,
+    expires_at: epochSeconds(now) + CONNECTION_TTL_SECONDS,
+  };
+}
+
+/**
+ * Returns the mark that goes with a removal of participants, in the same transaction: from then on, nothing is sent to connections that
+ * they joined with before. One write, and no need to know the connections.
+ */
+export const removalMark = (
+  room_id: string,
+  participant_ids: readonly string[],
+  now: Timestamp,
+): DisconnectingItem => ({
+  ...newMark(room_id, now),
+  participants: new Set(participant_ids),
+});
 
 /**
  * Marks connections of a room that have missed something, or may no longer listen, and could not be closed. Nothing more is sent
@@ -263,15 +303,7 @@ export async function markDisconnecting(
   connection_ids: readonly string[],
   now: Timestamp,
 ): Promise<void> {
-  const mark_id = crypto.randomUUID();
-  const item: DisconnectingItem = {
-    ...disconnectingKey(room_id, mark_id),
-    room_id,
-    mark_id,
-    connections: new Set(connection_ids),
-    disconnecting_since: now,
-    expires_at: epochSeconds(now) + CONNECTION_TTL_SECONDS,
-  };
+  const item: DisconnectingItem = { ...newMark(room_id, now), connections: new Set(connection_ids) };
   await dynamodb.send(new PutCommand({ TableName: tableName(), Item: item }));
 }
 

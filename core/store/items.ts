@@ -50,6 +50,8 @@ export interface ConnectionItem extends Key {
   participant_id: string;
   /** In epoch seconds: nothing is sent to the connection after its token has expired. */
   token_expires_at: number;
+  /** Absent on items of earlier versions. */
+  joined_at?: Timestamp;
   /** How often the client has promised to send a frame; absent where it has promised nothing. */
   ping_interval_seconds?: number;
   /** In epoch seconds. */
@@ -61,7 +63,9 @@ export interface DisconnectingItem extends Key {
   room_id: string;
   mark_id: string;
   /** Ids of connections. */
-  connections: Set<string>;
+  connections?: Set<string>;
+  /** Users who were removed: all of their connections that joined before `disconnecting_since`. */
+  participants?: Set<string>;
   disconnecting_since: Timestamp;
   /** In epoch seconds. */
   expires_at: number;

@@ -3,6 +3,7 @@ import { RoomsError } from '../contract/errors.ts';
 import { MAX_ADMINS } from '../contract/limits.ts';
 import type { Timestamp } from '../rules/time.ts';
 import { ADMIN_OF_LIVE_ROOM, adminRefusal, adminValues, membership } from './access.ts';
+import { removalMark } from './connections.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import { type ParticipantItem, type RoomItem, toParticipant, toProfile } from './items.ts';
 import { PARTICIPANT, participantKey, roomKey, roomPartition, userRoomKey } from './keys.ts';
@@ -76,7 +77,8 @@ export async function addParticipants({
 
 /**
  * Removes users from a room, and their admin rights in the same write. Answers with all that were named: none of them is a
- * participant any longer, whether they were or not.
+ * participant any longer, whether they were or not. From the answer on, their connections are sent nothing more; the stream's
+ * reader closes them.
  * Throws `last_admin` where no admin would be left, `try_again` where the admins change with each attempt, and as `adminRefusal`
  * says.
  */
@@ -98,6 +100,7 @@ export async function removeParticipants({
         },
       },
       ...ids.map((id) => ({ Delete: { Key: participantKey(room_id, id) } })),
+      { Put: { Item: removalMark(room_id, ids, now) } },
     ]);
 
   // An admin who removes others stays one. One who goes needs an admin who stays: more admins than are removed are proof of

@@ -180,7 +180,40 @@ describe('participants', () => {
     expect([await isJoined(room_id, ear), await isJoined(elsewhere.room_id, untouched)]).toEqual([true, true]);
     // Presence is for those who see each other.
     expect(toldBus()).toEqual(expected.slice(1));
-    expect(services.messages).toEqual([]);
+    // Whatever of their connections is still open then is closed in five seconds.
+    expect(services.messages.map(({ MessageBody }) => JSON.parse(MessageBody))).toEqual([
+      { kind: 'disconnect', room_id },
+    ]);
+  });
+
+  test('are removed: from the answer on, their connections are sent nothing more, before the stream is read', async () => {
+    const world = await listening();
+    const { room_id, member, ear } = world;
+    const tabs = [await joined(room_id, member), await joined(room_id, member)];
+    const change = await recorded(() => data('changeRoom', asAdmin(world, { name: 'B' })));
+    const removal = await recorded(() => data('removeParticipants', asAdmin(world, { participant_ids: [member] })));
+    // The reader is behind: it comes to a change of before the removal only now.
+    expect(await handle(change)).toEqual([]);
+    expect(toldTo(ear).map(({ type }) => type)).toEqual(['room_updated']);
+    for (const tab of tabs) expect(toldTo(tab)).toEqual([]);
+    // And their sockets are not left open.
+    expect(await handle(removal)).toEqual([]);
+    expect(new Set(management.closed)).toEqual(new Set(tabs.map(({ connection_id }) => connection_id)));
+    for (const tab of tabs) expect(await isJoined(room_id, tab)).toBe(false);
+  });
+
+  test('are removed and added again: what they join with then is sent events', async () => {
+    const world = await listening();
+    const { room_id, member } = world;
+    const before = await joined(room_id, member);
+    await data('removeParticipants', asAdmin(world, { participant_ids: [member] }));
+    await data('addParticipants', asAdmin(world, { participant_ids: [member] }));
+    const again = await joined(room_id, member);
+    const change = await recorded(() => data('changeRoom', asAdmin(world, { name: 'B' })));
+    expect(await handle(change)).toEqual([]);
+    expect(toldTo(again).map(({ type }) => type)).toEqual(['room_updated']);
+    expect(toldTo(before)).toEqual([]);
+    expect(management.closed).toEqual([before.connection_id]);
   });
 
   test('are removed while they join: in the end they are neither in the room nor do they hear of it', async () => {
@@ -531,14 +564,13 @@ describe('records that are redriven, or late,', () => {
     let again = newSocket(member);
     await worked(async () => {
       again = await joined(room_id, member);
-      // A client whose socket had not been closed yet joins with it again.
-      await reply('join', before, { room_id });
     });
     management.reset();
     services.reset();
     expect(await handle(removal.map((record) => ({ ...record, eventID: `redriven-${record.eventID}` })))).toEqual([]);
-    expect([management.closed, toldTo(ear), toldTo(again), toldTo(before), toldBus()]).toEqual([[], [], [], [], []]);
-    expect([await isJoined(room_id, before), await isJoined(room_id, again)]).toEqual([true, true]);
+    expect([toldTo(ear), toldTo(again), toldTo(before), toldBus()]).toEqual([[], [], [], []]);
+    expect(management.closed).not.toContain(again.connection_id);
+    expect([await isJoined(room_id, before), await isJoined(room_id, again)]).toEqual([false, true]);
   });
 
   test('of a removal, read after the user has been added again, close what was joined before it', async () => {
