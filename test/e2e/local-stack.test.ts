@@ -154,7 +154,8 @@ describe('README.md', () => {
       .join('\n')
       .replaceAll('http://127.0.0.1:4000', stack.http)
       .replaceAll(/npm run -s token -- (\w+)/g, `npm run -s token -- $1 --state-dir ${stack.stateDirectory}`);
-    const { stdout, stderr } = await promisify(execFile)('bash', ['-eu', '-o', 'pipefail', '-c', script], {
+    // Without --norc, a bash whose standard input is a socket, as Node makes it, reads the startup files of interactive shells.
+    const { stdout, stderr } = await promisify(execFile)('bash', ['--norc', '-eu', '-o', 'pipefail', '-c', script], {
       cwd: ROOT,
     });
     expect(stderr).toBe('');

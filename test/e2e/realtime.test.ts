@@ -319,10 +319,18 @@ describe('frames that will not do', () => {
     expect(await client.sendRaw(Buffer.from([0xff, 0x00, 0x7b]))).toMatchObject(
       invalid('A frame must be a JSON object.'),
     );
-    expect(await client.sendRaw('{}')).toMatchObject(invalid('action must be one of join, leave, message, ping'));
-    expect(await client.ask('shout')).toMatchObject(invalid('action must be one of join, leave, message, ping'));
-    expect(await client.ask('$disconnect')).toMatchObject(invalid('action must be one of join, leave, message, ping'));
-    expect(await client.ask('__proto__')).toMatchObject(invalid('action must be one of join, leave, message, ping'));
+    expect(await client.sendRaw('{}')).toMatchObject(
+      invalid('action must be one of join, leave, message, ping, subscribe'),
+    );
+    expect(await client.ask('shout')).toMatchObject(
+      invalid('action must be one of join, leave, message, ping, subscribe'),
+    );
+    expect(await client.ask('$disconnect')).toMatchObject(
+      invalid('action must be one of join, leave, message, ping, subscribe'),
+    );
+    expect(await client.ask('__proto__')).toMatchObject(
+      invalid('action must be one of join, leave, message, ping, subscribe'),
+    );
     expect(await client.ask('ping', { padding: 'x'.repeat(MAX_FRAME_BYTES) })).toMatchObject({
       error: { code: 'payload_too_large' },
     });
