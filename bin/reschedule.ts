@@ -21,6 +21,7 @@ outdated. It may be run at any time, and again: it writes nothing that is as it 
   --read-units    read units of the table to use in a second, at most (default: 1000, which is 8 MB)
   --concurrency   rooms to work on at the same time (default: 10)
   --port          of the local stack, where several are running
+  --state-dir     of the local stack, if it was started with one
   --help          print this
 
 It reads the whole table: 50 GB take about 2 hours with the default, and 6.5 million read request units. Ctrl-C ends it after the page at
@@ -30,8 +31,8 @@ hand and prints a cursor. Exits with 1 where it did not get to the end of the ta
 const dynamodbLimits = timeLimits(10_000);
 const schedulerLimits = timeLimits(3_000);
 
-async function placeOf(env: string, port: number | undefined): Promise<Place> {
-  if (env === 'local') return localPlace(port);
+async function placeOf(env: string, port: number | undefined, stateDirectory: string | undefined): Promise<Place> {
+  if (env === 'local') return localPlace(port, stateDirectory);
   const [data, realtime] = [await outputsOf(`rooms-${env}-data`), await outputsOf(`rooms-${env}-realtime`)];
   return {
     dynamodb: DynamoDBDocumentClient.from(new DynamoDBClient(dynamodbLimits)),
@@ -46,8 +47,8 @@ async function placeOf(env: string, port: number | undefined): Promise<Place> {
 }
 
 /** The local stack has no CloudFormation to ask; what it calls things follows from the templates. */
-async function localPlace(port: number | undefined): Promise<Place> {
-  const stack = await chooseStack(undefined, port);
+async function localPlace(port: number | undefined, stateDirectory: string | undefined): Promise<Place> {
+  const stack = await chooseStack(stateDirectory, port);
   if (!stack) throw new UsageError('No local stack is running: start one with "npm start".');
   if (!stack.dynamodb || !stack.aws)
     throw new UsageError('The local stack was started by an earlier release: start it again.');
@@ -96,6 +97,7 @@ async function main(): Promise<number> {
       'read-units': { type: 'string', default: '1000' },
       concurrency: { type: 'string', default: '10' },
       port: { type: 'string' },
+      'state-dir': { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
@@ -107,7 +109,7 @@ async function main(): Promise<number> {
   if (env === undefined) throw new UsageError('Say which environment: --env <name>.');
   const readUnits = numberOption('read-units', values['read-units']);
   const concurrency = numberOption('concurrency', values.concurrency);
-  const place = await placeOf(env, port === undefined ? undefined : numberOption('port', port));
+  const place = await placeOf(env, port === undefined ? undefined : numberOption('port', port), values['state-dir']);
 
   const interrupted = new AbortController();
   process.once('SIGINT', () => interrupted.abort());

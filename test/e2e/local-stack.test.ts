@@ -1,12 +1,15 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { DeleteScheduleCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { decodeJwt } from 'jose';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RoomsClient } from '../../client/src/index.ts';
 import { requestToken } from '../../local/iams.ts';
 import { listen } from '../../local/listen.ts';
+import { CREDENTIALS } from '../../local/s3.ts';
+import { REGION } from '../../local/template.ts';
 import {
   ALICE,
   BOB,
@@ -31,6 +34,33 @@ afterAll(async () => {
 
 const callers = callersOf(() => stack);
 const { call, tokenOf } = callers;
+
+describe('npm run reschedule', () => {
+  it('makes the schedules of a room again that are missing', async () => {
+    const reschedule = async (...args: string[]) => {
+      const options = ['--env', 'local', '--state-dir', stack.stateDirectory, ...args];
+      const { code, stdout, stderr } = await npm('run', '-s', 'reschedule', '--', ...options).ended;
+      expect(code, stderr).toBe(0);
+      return stdout;
+    };
+    const inHours = (hours: number) => new Date(Date.now() + hours * 3_600_000).toISOString();
+    const body = { name: 'Later', start_time: inHours(1), end_time: inHours(2) };
+    const { data } = await call(ALICE, 'POST', '/room', body);
+    const { room_id } = v.parse(v.object({ room_id: v.string() }), data);
+    await expect
+      .poll(() => reschedule(), { timeout: 60_000, interval: 1_000 })
+      .toMatch(/schedules: 2 right, 0 missing/);
+
+    const scheduler = new SchedulerClient({ endpoint: stack.aws ?? '', region: REGION, credentials: CREDENTIALS });
+    for (const moment of ['start', 'end'])
+      await scheduler.send(
+        new DeleteScheduleCommand({ GroupName: 'rooms-local-schedules', Name: `${room_id}-${moment}` }),
+      );
+    expect(await reschedule()).toMatch(/0 right, 2 missing.*\nNothing was written: add --apply\./);
+    expect(await reschedule('--apply')).toMatch(/0 right, 2 created/);
+    expect(await reschedule()).toMatch(/2 right, 0 missing/);
+  });
+});
 
 describe('npm start', () => {
   it('says where the stack is', async () => {
