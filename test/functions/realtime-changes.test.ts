@@ -1,6 +1,6 @@
 import type { DynamoDBRecord } from 'aws-lambda';
 import * as v from 'valibot';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type EventName, events } from '../../core/contract/realtime.ts';
 import { tableName } from '../../core/store/client.ts';
 import type { ConnectionItem, ParticipantItem } from '../../core/store/items.ts';
@@ -13,6 +13,7 @@ import { handler as roomChanges } from '../../functions/events/room-changes.ts';
 import { behind } from '../support/behind.ts';
 import { haveJoined } from '../support/fill.ts';
 import { type Data, data } from '../support/invoke.ts';
+import { watchSockets } from '../support/known-sockets.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { act, disconnect, joined, newSocket, reply, type Socket } from '../support/socket.ts';
@@ -28,6 +29,8 @@ beforeAll(async () => {
   [management, services] = await Promise.all([startManagement(), startServices()]);
   process.env.CALLBACK_URL = management.url;
 });
+const known = watchSockets(() => management);
+afterEach(() => known.check());
 beforeEach(() => {
   management.reset();
   services.reset();
@@ -434,6 +437,7 @@ describe('presence', () => {
     const { room_id, member } = world;
     const tab = await joined(room_id, member);
     const item = await get<ConnectionItem>(connectionKey(room_id, tab.connection_id));
+    known.left(tab.connection_id);
     const deletion = await recorded(() => remove(connectionKey(room_id, tab.connection_id)));
     const [record] = deletion;
     expect(record?.dynamodb?.OldImage).toMatchObject({ connection_id: { S: item?.connection_id } });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { batchSize } from '../../core/realtime/batches.ts';
 import { noCounts } from '../../core/realtime/deliver.ts';
 import { connectionKey } from '../../core/store/keys.ts';
@@ -9,6 +9,7 @@ import { deliver, send } from '../support/delivery.ts';
 import { type FanOut, startFanOut } from '../support/fan-out.ts';
 import { haveJoined } from '../support/fill.ts';
 import { data } from '../support/invoke.ts';
+import { watchSockets } from '../support/known-sockets.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { leavePlaces, type Occupied } from '../support/places.ts';
 import { type Services, startServices } from '../support/services.ts';
@@ -24,6 +25,8 @@ beforeAll(async () => {
   // Batches of 500 connections, but few of them at a time.
   places = await leavePlaces(20);
 });
+const known = watchSockets(() => management);
+afterEach(() => known.check());
 beforeEach(() => {
   management.reset();
   services.reset();

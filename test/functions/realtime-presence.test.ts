@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { MAX_CONNECTIONS_PER_PARTICIPANT } from '../../core/contract/limits.ts';
 import type { ParticipantItem } from '../../core/store/items.ts';
 import { connectionKey, participantKey } from '../../core/store/keys.ts';
@@ -6,11 +6,16 @@ import { get } from '../../core/store/read.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
 import { behind } from '../support/behind.ts';
 import { data } from '../support/invoke.ts';
+import { watchSockets } from '../support/known-sockets.ts';
 import { queueEvent } from '../support/queue-event.ts';
 import { act, disconnect, joined, newSocket, refusedWith, reply, type Socket } from '../support/socket.ts';
 import { at, newRoom, newUser, snapshot } from '../support/world.ts';
 
 const HOUR = 3_600_000;
+
+/** Nobody closes a connection here: each ends by its own wish. */
+const known = watchSockets(() => ({ closed: [], gone: new Set() }));
+afterEach(() => known.check());
 
 const participant = (room_id: string, user_id: string) => get<ParticipantItem>(participantKey(room_id, user_id));
 const isJoined = async (room_id: string, { connection_id }: Socket) =>

@@ -4,6 +4,7 @@ import { dynamodb } from '../../core/store/client.ts';
 import { CONNECTION, connectionKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import type { Management } from './management.ts';
+import { departed } from './socket.ts';
 
 /*
  * The invariant of all tests with faults: at no time is a socket open, its client believing that it has joined, while the table does
@@ -11,7 +12,7 @@ import type { Management } from './management.ts';
  */
 
 export interface KnownSockets {
-  /** The connection leaves by its own wish, or has ended by itself: what is stored of it may go. */
+  /** The connection has ended by itself: what is stored of it may go. One that leaves or disconnects is known to. */
   left(connection_id: string): void;
   /** Fails the test where an item was deleted while its connection was open. Forgets what has happened. */
   check(): void;
@@ -22,11 +23,11 @@ export interface KnownSockets {
 const deletion = v.object({ Key: v.object({ PK: v.string(), SK: v.pipe(v.string(), v.startsWith(CONNECTION)) }) });
 
 /** Watches, from now on, every request of this process that deletes the item of a connection. */
-export function watchSockets(management: () => Management): KnownSockets {
+export function watchSockets(management: () => Pick<Management, 'closed' | 'gone'>): KnownSockets {
   const left = new Set<string>();
   const violations: string[] = [];
   const isOpen = (id: string): boolean =>
-    !left.has(id) && !management().closed.includes(id) && !management().gone.has(id);
+    !left.has(id) && !departed.has(id) && !management().closed.includes(id) && !management().gone.has(id);
   dynamodb.middlewareStack.add(
     (next, context) => async (args) => {
       if (context.commandName === 'DeleteItemCommand' || context.commandName === 'DeleteCommand') {

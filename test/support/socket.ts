@@ -26,6 +26,9 @@ export { newSocket, type Socket, socketEvent } from './socket-event.ts';
  * of the action: shape, codes, and the permissions it takes.
  */
 
+/** The connections that have left a room, or ended, by their own wish. */
+export const departed = new Set<string>();
+
 /** The handler in a file of functions/realtime. */
 async function handlerOf(name: string): Promise<SocketHandler> {
   const loaded: { handler: SocketHandler } = await import(
@@ -91,6 +94,8 @@ async function exchange(
 ): Promise<SocketReply<unknown>> {
   const handler = await handlerOf(file);
   const event = socketEvent(row.action as RouteKey, socket, body);
+  if (row.action === 'join') departed.delete(socket.connection_id);
+  if (row.action === 'leave') departed.add(socket.connection_id);
   const {
     result: { result, trace },
     lines,
@@ -158,6 +163,7 @@ export async function joined(room_id: string, user_id: string, token_expires_at?
 /** Ends a connection, as when a browser tab is closed. Answers with what it asked of DynamoDB. */
 export async function disconnect(socket: Socket): Promise<Trace> {
   const handler = await handlerOf('disconnect');
+  departed.add(socket.connection_id);
   const { result } = await logged(() => traced(() => handler(socketEvent('$disconnect', socket), context)));
   expect(result.result).toEqual({ statusCode: 200 });
   expectWithin('$disconnect', accessOfOthers.disconnect, result.trace);
