@@ -89,15 +89,15 @@ export function priceOf(assumed: Assumptions): { roomHour: Bill; message: Bill }
   // A frame and its reply.
   const frame = (call: Counted): Bill =>
     plus([gateway(2 * PRICES.socketMessage.dollars), invocation(assumed.functionMs, MEMORY_GB), table(call)]);
-  const { slice, handedOn, own } = shares(participants, 1);
+  const { batch, invoked, own } = shares(participants, 1);
   const tellingMs = (connections: number): number =>
     assumed.fanOutMs + (assumed.fanOutMsPerHundred * connections) / 100;
-  // Who has handed slices on is paid for waiting.
-  const waitingMs = handedOn > 0 ? 1_000 * roomSeconds(participants, 1) : 0;
+  // The invoker is paid for while it waits.
+  const waitingMs = invoked > 0 ? 1_000 * roomSeconds(participants, 1) : 0;
   /** One event to everybody: the connections are read, 0.4 KB each, and posted to. */
   const fanOut: Bill = plus([
     invocation(Math.max(tellingMs(own), waitingMs), FAN_OUT_GB),
-    times(handedOn, invocation(tellingMs(slice), FAN_OUT_GB)),
+    times(invoked, invocation(tellingMs(batch), FAN_OUT_GB)),
     { ...NOTHING, DynamoDB: Math.ceil((participants * 0.4) / 4) * PRICES.readUnit.dollars },
     gateway(participants * PRICES.socketMessage.dollars),
     { ...NOTHING, traffic: ((participants * assumed.messageBytes) / GB) * PRICES.egressGb.dollars },

@@ -90,14 +90,14 @@ const POST_SECONDS = 0.02;
 const START_SECONDS = 0.02;
 /** For each connection that is read. */
 const READ_SECONDS = 0.00001;
-/** From handing on a slice to its being begun: a warm environment, 60 KB. */
+/** From the invocation with a batch until it begins: a warm environment, 60 KB. */
 const INVOKE_SECONDS = 0.02;
 
 /** How the connections of a room are shared out where each is sent `frames` (core/realtime/broadcast.ts). */
-export function shares(participants: number, frames: number): { slice: number; handedOn: number; own: number } {
-  const slice = batchSize(frames);
-  const handedOn = Math.max(0, Math.floor(participants / slice) - 1);
-  return { slice, handedOn, own: participants - handedOn * slice };
+export function shares(participants: number, frames: number): { batch: number; invoked: number; own: number } {
+  const batch = batchSize(frames);
+  const invoked = Math.max(0, Math.floor(participants / batch) - 1);
+  return { batch, invoked, own: participants - invoked * batch };
 }
 
 /** Seconds in which an invocation sends each of its connections so many frames: a connection takes one after the other. */
@@ -108,10 +108,10 @@ const tellSeconds = (connections: number, frames: number): number =>
 export const aloneSeconds = (participants: number, frames: number): number =>
   START_SECONDS + participants * READ_SECONDS + tellSeconds(participants, frames);
 
-/** Seconds in which a room is sent so many frames, in slices where it is large. The account posts nothing else meanwhile. */
+/** Seconds in which a room is sent so many frames, in batches where it is large. The account posts nothing else meanwhile. */
 export function roomSeconds(participants: number, frames: number): number {
-  const { slice, handedOn, own } = shares(participants, frames);
-  const others = Math.ceil(handedOn / INVOCATIONS_AT_ONCE) * (INVOKE_SECONDS + tellSeconds(slice, frames));
+  const { batch, invoked, own } = shares(participants, frames);
+  const others = Math.ceil(invoked / INVOCATIONS_AT_ONCE) * (INVOKE_SECONDS + tellSeconds(batch, frames));
   const posts = (participants * frames) / LIMITS.gatewayRequests.value;
   return START_SECONDS + participants * READ_SECONDS + Math.max(tellSeconds(own, frames), others, posts);
 }

@@ -53,15 +53,15 @@ function delays(): string {
 
 function largeRooms(): string {
   return markdownTable(
-    ['participants', 'by one invocation', 'in slices', 'invocations', 'posts of the busiest'],
+    ['participants', 'by one invocation', 'in batches', 'invocations', 'posts of the busiest'],
     [100, 999, 1_000, 2_000, 5_000, 10_000, 50_000].map((participants) => {
-      const { slice, handedOn, own } = shares(participants, 1);
+      const { batch, invoked, own } = shares(participants, 1);
       return [
         whole(participants),
         seconds(aloneSeconds(participants, 1)),
-        handedOn > 0 ? seconds(roomSeconds(participants, 1)) : '',
-        1 + handedOn,
-        whole(handedOn > 0 ? Math.max(slice, own) : own),
+        invoked > 0 ? seconds(roomSeconds(participants, 1)) : '',
+        1 + invoked,
+        whole(invoked > 0 ? Math.max(batch, own) : own),
       ];
     }),
   );
@@ -95,7 +95,7 @@ export function scaleText(): string {
       'to more than 1,000 rooms in a second would heat it, and nobody is.',
     '### What a large room takes',
     `One message to all, from its being taken from the stream: by an invocation that makes ${whole(POSTS_A_SECOND)} posts a ` +
-      'second, and in slices of 500 by several, twelve at a time. Where there are many, it is the default quota of ' +
+      'second, and in batches of 500 by several, twelve at a time. Where there are many, it is the default quota of ' +
       `${whole(LIMITS.gatewayRequests.value)} posts a second that is waited for.`,
     largeRooms(),
     '### How late a message is',

@@ -4,9 +4,9 @@ import * as v from 'valibot';
 import {
   type Announcement,
   announcementsOf,
-  keepInStep,
   type ScheduleSettings,
   scheduleOf,
+  syncSchedules,
 } from '../../core/realtime/schedule.ts';
 import { ROOM, roomKey } from '../../core/store/keys.ts';
 import { UsageError } from '../../lib/usage-error.ts';
@@ -114,7 +114,7 @@ async function write({ dynamodb, scheduler, table, settings }: Place, room_id: s
   };
   let room = await read();
   for (let attempt = 1; room; attempt++) {
-    await keepInStep(room, new Date().toISOString(), undefined, settings, scheduler);
+    await syncSchedules(room, new Date().toISOString(), undefined, settings, scheduler);
     const after = await read();
     if (after?.start_time === room.start_time && after.end_time === room.end_time) return;
     if (attempt === ATTEMPTS) throw new Error('Its times keep changing.');

@@ -1,10 +1,10 @@
 import { pause } from '../aws/abort.ts';
 import type { RoomEvent } from '../contract/realtime.ts';
 import { roomStatus } from '../rules/room.ts';
-import { inOrder } from '../store/in-order.ts';
 import { type RoomItem, toRoom } from '../store/items.ts';
 import { roomKey } from '../store/keys.ts';
 import { get } from '../store/read.ts';
+import { settleAll } from '../store/settle-all.ts';
 import { broadcast, closeRoom } from './broadcast.ts';
 import { publish } from './bus.ts';
 import type { Deadline } from './deadline.ts';
@@ -51,7 +51,7 @@ export async function announce({ room_id, moment, time }: Announcement, deadline
     await broadcast(room_id, [event], deadline);
     if (moment === 'end') await closeRoom(room_id, deadline);
   };
-  await inOrder([onSockets(), publish([event])]);
+  await settleAll([onSockets(), publish([event])]);
   countRooms([event]);
   console.info({ action: 'announce', room_id, moment, time });
 }

@@ -1,7 +1,7 @@
 import type { RoomEvent } from '../contract/realtime.ts';
 import { count } from '../metrics/emf.ts';
 import { connectionsOf } from '../store/connections.ts';
-import { inOrder } from '../store/in-order.ts';
+import { settleAll } from '../store/settle-all.ts';
 import { batchesOf, batchSize } from './batches.ts';
 import type { Deadline } from './deadline.ts';
 import {
@@ -58,7 +58,7 @@ async function fanOut(room_id: string, task: Task, deadline: Deadline): Promise<
     const here = n === 0 || recipients.length < size;
     add(counts, await (here ? deliverBatch(batch, deadline, run) : byInvocation(batch)));
   });
-  await inOrder([...work, disconnectMarked(room_id, disconnecting, deadline, run)]);
+  await settleAll([...work, disconnectMarked(room_id, disconnecting, deadline, run)]);
   return counts;
 }
 

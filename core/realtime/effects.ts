@@ -1,10 +1,10 @@
 import type { RoomEvent } from '../contract/realtime.ts';
 import type { Timestamp } from '../rules/time.ts';
 import { dropConnection } from '../store/connections.ts';
-import { inOrder } from '../store/in-order.ts';
 import type { RoomItem } from '../store/items.ts';
 import { roomKey } from '../store/keys.ts';
 import { get } from '../store/read.ts';
+import { settleAll } from '../store/settle-all.ts';
 import { broadcast, closeRoom } from './broadcast.ts';
 import { publish } from './bus.ts';
 import type { Effect } from './changes.ts';
@@ -14,7 +14,7 @@ import { ensureChecked } from './liveness.ts';
 import { notifyUser } from './notify.ts';
 import { queueAbsenceCheck, queueDisconnect } from './presence.ts';
 import { countRooms } from './rooms.ts';
-import { keepInStep, type Moment } from './schedule.ts';
+import { type Moment, syncSchedules } from './schedule.ts';
 
 /**
  * Applies the effects of changes of one room, where `room` is its item now. Sockets, bus, schedules and presence are independent: a
@@ -31,10 +31,10 @@ export async function applyEffects(
 ): Promise<void> {
   const events: RoomEvent[] = effects.flatMap((effect) => (effect.kind === 'event' ? [effect.event] : []));
   const moments = effects.flatMap((effect) => (effect.kind === 'schedule' ? [effect.moment] : []));
-  await inOrder([
+  await settleAll([
     onSockets(room_id, events, effects, now, deadline),
     publish(events),
-    room && moments.length > 0 && syncSchedules(room, moments),
+    room && moments.length > 0 && syncWithLatest(room, moments),
     effects.some(({ kind }) => kind === 'disconnect') ? queueDisconnect(room_id) : undefined,
     ...effects.map((effect) => (effect.kind === 'notify' ? notifyUser(effect, now, deadline) : undefined)),
     ...effects.map((effect) => {
@@ -52,10 +52,10 @@ const SYNC_ATTEMPTS = 5;
  * Brings schedules in step with the room's times, and reads these again afterwards: of two invocations at work at the same
  * time, a redriven record's and a new one's, the one that writes last has then seen the later times.
  */
-async function syncSchedules(room: RoomItem, moments: readonly Moment[]): Promise<void> {
+async function syncWithLatest(room: RoomItem, moments: readonly Moment[]): Promise<void> {
   let known = room;
   for (let attempt = 0; attempt < SYNC_ATTEMPTS; attempt++) {
-    await keepInStep(known, new Date().toISOString(), moments);
+    await syncSchedules(known, new Date().toISOString(), moments);
     const after = await get<RoomItem>(roomKey(room.room_id));
     if (!after || (after.start_time === known.start_time && after.end_time === known.end_time)) return;
     known = after;
@@ -77,10 +77,10 @@ async function onSockets(
   now: Timestamp,
   deadline: Deadline,
 ): Promise<void> {
-  const closings = inOrder(effects.map((effect) => (effect.kind === 'close' ? farewell(effect) : undefined)));
+  const closings = settleAll(effects.map((effect) => (effect.kind === 'close' ? farewell(effect) : undefined)));
   // A failure is thrown below, when all else has been done.
   await Promise.race([closings.catch(() => undefined), wait(FAREWELL_MS, deadline.signal)]);
-  await inOrder([
+  await settleAll([
     toAll(),
     closings,
     ...effects.map((effect) =>

@@ -1,11 +1,11 @@
 import { PRESENCE_GRACE_SECONDS, SILENCE_SECONDS } from '../contract/limits.ts';
 import { epochSeconds, plus, type Timestamp } from '../rules/time.ts';
 import { dropConnection, markAbsent } from '../store/connections.ts';
-import { inOrder } from '../store/in-order.ts';
 import type { ConnectionItem, ParticipantItem } from '../store/items.ts';
 import { connectionKey, participantKey } from '../store/keys.ts';
 import { endChecks, isCheckQueued, lastHeard, presenceOf, recordCheck } from '../store/liveness.ts';
 import { get } from '../store/read.ts';
+import { settleAll } from '../store/settle-all.ts';
 import { closeSilent, connectionStatus } from './connection-status.ts';
 import { type LivenessCheck, queueLivenessCheck } from './presence.ts';
 
@@ -54,7 +54,7 @@ export async function checkLiveness({
 }: Omit<LivenessCheck, 'kind'>): Promise<CheckOutcome> {
   const of = { room_id, participant_id };
   const now = new Date().toISOString();
-  const [{ participant, due: counts }, heard] = await inOrder([presenceOf(of), lastHeard(participant_id, now)]);
+  const [{ participant, due: counts }, heard] = await settleAll([presenceOf(of), lastHeard(participant_id, now)]);
   if (counts !== due) return 'outdated';
   if (!participant?.present) {
     await endChecks(of, due);
@@ -64,7 +64,7 @@ export async function checkLiveness({
   }
   const connections = [...(participant.connections ?? [])];
   if (connections.length === 0) await endAbsence(participant, now);
-  const next = await inOrder(
+  const next = await settleAll(
     connections.map((connection_id) => checkConnection(of, connection_id, heard.get(connection_id), now)),
   );
   const at = Math.min(epochSeconds(now) + SILENCE_SECONDS, ...next);

@@ -119,7 +119,7 @@ export const announcementsOf = (room: Times, now: Timestamp, moments: readonly M
  * @param settings default: those in the function's environment
  * @param client default: that of the process
  */
-export async function keepInStep(
+export async function syncSchedules(
   room: Times,
   now: Timestamp,
   moments: readonly Moment[] = ALL,

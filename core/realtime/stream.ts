@@ -40,7 +40,7 @@ const idOf = ({ eventID, dynamodb }: DynamoDBRecord): string => eventID ?? dynam
  * Where either fails, Lambda tries again from there, with ever smaller batches, and in the end puts the record aside that
  * cannot be worked on.
  */
-export async function perPartition<Read>(
+export async function processByPartition<Read>(
   records: readonly DynamoDBRecord[],
   read: (record: DynamoDBRecord) => Read,
   work: (all: readonly Read[]) => Promise<void>,

@@ -11,7 +11,6 @@ import {
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { liveMembership } from './access.ts';
 import { dynamodb, tableName } from './client.ts';
-import { inOrder } from './in-order.ts';
 import { type ConnectionItem, type DisconnectingItem, type ParticipantItem, toMyRoom } from './items.ts';
 import {
   CONNECTION,
@@ -29,6 +28,7 @@ import {
   roomPartition,
 } from './keys.ts';
 import { queryAll } from './read.ts';
+import { settleAll } from './settle-all.ts';
 import { CONFLICT_ATTEMPTS, remove, transact, update } from './write.ts';
 
 /** How long counted frames are kept after their window, in seconds: longer than SILENCE_SECONDS, for which they are looked at. */
@@ -117,7 +117,7 @@ export async function joinRoom({
   now: Timestamp;
   admitted: Promise<void>;
 }): Promise<MyRoom> {
-  const [, { room, participant }] = await inOrder([admitted, liveMembership(room_id, user_id, now)]);
+  const [, { room, participant }] = await settleAll([admitted, liveMembership(room_id, user_id, now)]);
   const item: ConnectionItem = {
     ...connectionKey(room_id, connection_id),
     ...connectionRoomKey(room_id, connection_id),

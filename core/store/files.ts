@@ -5,10 +5,10 @@ import { UNUSED_FILE_SECONDS } from '../contract/limits.ts';
 import { roomStatus } from '../rules/room.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { membership } from './access.ts';
-import { inOrder } from './in-order.ts';
 import type { FileItem, MessageItem } from './items.ts';
 import { fileKey, messageKey, participantKey } from './keys.ts';
 import { get } from './read.ts';
+import { settleAll } from './settle-all.ts';
 import { countUsage } from './user-limits.ts';
 import { transact, transactUnlessContended, type Write } from './write.ts';
 
@@ -31,7 +31,7 @@ export async function addFile({
     const { room } = await membership(room_id, caller);
     if (roomStatus(room, now) === 'ended') throw new RoomsError('room_ended');
   };
-  await inOrder([requireRoom(), countUsage({ caller, now, uses: { uploadsPerHour: 1 } })]);
+  await settleAll([requireRoom(), countUsage({ caller, now, uses: { uploadsPerHour: 1 } })]);
   const file: Attachment = { file_id: uuidv7({ msecs: Date.parse(now) }), name, size, content_type };
   const item: FileItem = {
     ...fileKey(room_id, file.file_id),

@@ -6,10 +6,10 @@ import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { liveMembership, membership } from './access.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import type { OwnFile } from './files.ts';
-import { inOrder } from './in-order.ts';
 import { type MessageItem, type SentItem, toMessage } from './items.ts';
 import { chatPartition, MESSAGE, messageKey, sentKey } from './keys.ts';
 import { get, queryPage } from './read.ts';
+import { settleAll } from './settle-all.ts';
 import { transact, type Write } from './write.ts';
 
 /** Within a process, ids that are made in the same millisecond still sort in the order in which they were made. */
@@ -108,7 +108,7 @@ export async function sendMessage({
   admitted: Promise<void>;
 }): Promise<Message> {
   try {
-    const [, , file] = await inOrder([admitted, liveMembership(room_id, caller, now), attachment?.()]);
+    const [, , file] = await settleAll([admitted, liveMembership(room_id, caller, now), attachment?.()]);
     return await appendMessage({ room_id, sender_id: caller, client_message_id, text, ...file, now });
   } catch (error) {
     if (!(error instanceof RoomsError && SINCE_THEN.has(error.code))) throw error;

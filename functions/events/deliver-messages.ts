@@ -3,14 +3,14 @@ import type { RoomEvent } from '../../core/contract/realtime.ts';
 import { count } from '../../core/metrics/emf.ts';
 import { broadcast } from '../../core/realtime/broadcast.ts';
 import { deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
-import { imageOf, perPartition } from '../../core/realtime/stream.ts';
+import { imageOf, processByPartition } from '../../core/realtime/stream.ts';
 import { type MessageItem, toMessage } from '../../core/store/items.ts';
 
 /** Sends each new message to every connection that has joined its room, in stored order. */
 export const handler = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Promise<DynamoDBBatchResponse> => {
   const deadline = deadlineOf(context);
   const sent_at = new Date().toISOString();
-  return perPartition(
+  return processByPartition(
     Records,
     (record) => eventOf(record, sent_at),
     async (messages) => {

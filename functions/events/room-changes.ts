@@ -3,8 +3,7 @@ import { deleteUnusedObject } from '../../core/files/unused.ts';
 import { type Effect, effectsOf, type Present, type RoomChange } from '../../core/realtime/changes.ts';
 import { deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
 import { applyEffects } from '../../core/realtime/effects.ts';
-import { imageOf, keyOf, perPartition } from '../../core/realtime/stream.ts';
-import { inOrder } from '../../core/store/in-order.ts';
+import { imageOf, keyOf, processByPartition } from '../../core/realtime/stream.ts';
 import type { ConnectionItem, ParticipantItem, RoomItem } from '../../core/store/items.ts';
 import {
   CONNECTION,
@@ -19,11 +18,12 @@ import {
   roomKey,
 } from '../../core/store/keys.ts';
 import { getMany } from '../../core/store/read.ts';
+import { settleAll } from '../../core/store/settle-all.ts';
 
 /** Tells clients and back ends what has changed in rooms, whoever changed it. */
 export const handler = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Promise<DynamoDBBatchResponse> => {
   const deadline = deadlineOf(context);
-  return perPartition(
+  return processByPartition(
     Records,
     (record) => ({ room_id: roomIdOf(keyOf(record).PK), change: changeOf(record), file_id: expiredFileOf(record) }),
     async (records) => {
@@ -33,7 +33,7 @@ export const handler = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Pr
       const changes = records.flatMap(({ change }) => (change ? [change] : []));
       const started = performance.now();
       const files = records.flatMap(({ file_id }) => file_id ?? []);
-      const [effects] = await inOrder([
+      const [effects] = await settleAll([
         changes.length > 0 ? applyChanges() : [],
         ...files.map((file_id) => deleteUnusedObject(room_id, file_id, new Date().toISOString())),
       ]);

@@ -242,7 +242,7 @@ describe.skipIf(outOfReach !== undefined)(
         const [sender, client] = [await joined(ALICE, room_id), await joined(BOB, room_id)];
         await client.waitFor(room_id, 'peer_joined');
         await sender.waitFor(room_id, 'peer_joined', 2);
-        // Many who are gone, before and after those who are there: these are in the slice that is handed on.
+        // Many who are gone, before and after those who are there: these are in the batch of another invocation.
         Object.assign(process.env, {
           AWS_REGION: REGION,
           AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,

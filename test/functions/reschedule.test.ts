@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { GetScheduleCommand, ResourceNotFoundException, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { MAX_FAILURES, type Options, type Place, type Progress, reschedule } from '../../bin/operations/schedules.ts';
-import { keepInStep } from '../../core/realtime/schedule.ts';
+import { syncSchedules } from '../../core/realtime/schedule.ts';
 import { dynamodb, tableName } from '../../core/store/client.ts';
 import type { RoomItem } from '../../core/store/items.ts';
 import { roomKey } from '../../core/store/keys.ts';
@@ -142,7 +142,7 @@ test('repairs schedules that invoke a function that is gone', async () => {
   await run({ apply: true });
   const room = await get<RoomItem>(roomKey(rooms.booked.room_id));
   if (!room) throw new Error('It was created.');
-  await keepInStep(room, new Date().toISOString(), undefined, dead, place.scheduler);
+  await syncSchedules(room, new Date().toISOString(), undefined, dead, place.scheduler);
   expect(await run()).toMatchObject({ outdated: 2, current: names.length - 2 });
   expect(await run({ apply: true })).toMatchObject({ outdated: 2 });
   await expectAllRight();

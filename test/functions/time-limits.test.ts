@@ -94,9 +94,9 @@ const clients: Readonly<Record<string, Client>> = {
   Scheduler: {
     endpoint: 'AWS_ENDPOINT_URL_SCHEDULER',
     load: async () => {
-      const { keepInStep } = await import('../../core/realtime/schedule.ts');
+      const { syncSchedules } = await import('../../core/realtime/schedule.ts');
       // It creates the schedule of the start, and deletes that of the end.
-      return () => keepInStep(room, new Date().toISOString());
+      return () => syncSchedules(room, new Date().toISOString());
     },
     together: 2,
     attempts: 3,

@@ -202,7 +202,7 @@ describe('the runbook', () => {
       .filter((text) => text.includes('console.'))
       .join('\n');
     // Counts of a broadcast are spread into its line.
-    const counts = ['sent', 'gone', 'failed', 'receivers', 'slices'];
+    const counts = ['sent', 'gone', 'failed', 'receivers', 'batches'];
     for (const field of asked)
       if (!counts.includes(field)) expect(code, field).toMatch(new RegExp(`[{\\s]${field}(:|,| })`));
   });

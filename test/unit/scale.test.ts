@@ -73,15 +73,15 @@ describe('the delay of a message', () => {
 });
 
 describe('a large room', () => {
-  test('is shared out among invocations: no connection is left out, and the first invocation has less than two slices', () => {
+  test('is shared out among invocations: no connection is left out, and the first invocation has less than two batches', () => {
     for (const participants of [0, 1, 49, 50, 499, 999, 1_000, 1_499, 10_000])
       for (const frames of [1, 3, 20, 100]) {
-        const { slice, handedOn, own } = shares(participants, frames);
-        expect(own + handedOn * slice).toBe(participants);
-        expect(own).toBeLessThan(2 * slice);
+        const { batch, invoked, own } = shares(participants, frames);
+        expect(own + invoked * batch).toBe(participants);
+        expect(own).toBeLessThan(2 * batch);
       }
-    expect(shares(999, 1).handedOn).toBe(0);
-    expect(shares(10_000, 1)).toEqual({ slice: 500, handedOn: 19, own: 500 });
+    expect(shares(999, 1).invoked).toBe(0);
+    expect(shares(10_000, 1)).toEqual({ batch: 500, invoked: 19, own: 500 });
   });
 
   test('has a message in two seconds, which one invocation could not, and no sooner than the account may post', () => {

@@ -1,6 +1,6 @@
 import type { DynamoDBRecord } from 'aws-lambda';
 import { describe, expect, test } from 'vitest';
-import { perPartition } from '../../core/realtime/stream.ts';
+import { processByPartition } from '../../core/realtime/stream.ts';
 import { logged } from '../support/logs.ts';
 
 const record = (PK: string, id: string): DynamoDBRecord => ({
@@ -17,7 +17,7 @@ async function work(records: readonly DynamoDBRecord[], unreadable?: string) {
     return each;
   };
   const { result, lines } = await logged(() =>
-    perPartition(records, read, async (all) => {
+    processByPartition(records, read, async (all) => {
       worked.push(...all.map(idOf));
       if (all.some(({ dynamodb }) => dynamodb?.Keys?.PK?.S === 'failing')) throw new Error('work fails');
     }),
