@@ -142,7 +142,9 @@ async function run(): Promise<string> {
     concurrency: 2,
     // TypeScript 7 has no JavaScript API, with which Stryker would rewrite the configuration.
     tsconfigFile: 'none',
-    reporters: ['progress-append-only'],
+    // One file a mutant, as soon as it was tried: what a run has found is not lost when it is stopped.
+    reporters: ['progress-append-only', 'event-recorder'],
+    eventReporter: { baseDir: 'reports/mutation' },
     tempDirName: 'reports/stryker',
     allowConsoleColors: false,
     // Waits of the product, such as retries with backoff, can take this long without being endless.
