@@ -111,7 +111,11 @@ describe('a room is created', () => {
       GroupName: 'rooms-test',
       // A millisecond after the full second is the next second.
       ScheduleExpression: `at(${new Date(Date.parse(start_time) + 999).toISOString().slice(0, 19)})`,
-      Target: { Arn: process.env.ANNOUNCE_FUNCTION_ARN, RoleArn: process.env.SCHEDULE_ROLE_ARN },
+      Target: {
+        Arn: process.env.ANNOUNCE_FUNCTION_ARN,
+        RoleArn: process.env.SCHEDULE_ROLE_ARN,
+        RetryPolicy: { MaximumRetryAttempts: 5, MaximumEventAgeInSeconds: 3_600 },
+      },
     });
     expect(JSON.parse(start?.Target.Input ?? '')).toEqual({ room_id, moment: 'start', time: start_time });
     const end = services.schedules.get(`${room_id}-end`);

@@ -159,6 +159,17 @@ describe('a disconnection that is not reported, in a quiet room,', () => {
     expect(await online(world, world.member)).toBe(false);
   });
 
+  test('nor by API Gateway until the silent connection is to be closed: it is dropped', async () => {
+    const machine = machinery();
+    const { world, ping } = await quietRoom(machine);
+    const tab = newSocket(world.member, soon);
+    await machine.happens(() => join(tab, world, PINGING));
+    management.fateOfClose(tab.connection_id, 410);
+    await machine.pass(SILENCE_SECONDS + 40, ping);
+    expect(management.closeAttempts).toEqual([tab.connection_id]);
+    expect(await online(world, world.member)).toBe(false);
+  });
+
   test('and a gateway that cannot say: the connection is asked about again, and dropped when that is certain', async () => {
     const machine = machinery();
     const { world, ping } = await quietRoom(machine);

@@ -34,7 +34,10 @@ const schedule = v.object({
     Arn: v.string(),
     RoleArn: v.string(),
     Input: v.string(),
-    RetryPolicy: v.object({ MaximumRetryAttempts: v.number(), MaximumEventAgeInSeconds: v.number() }),
+    RetryPolicy: v.strictObject({
+      MaximumRetryAttempts: v.pipe(v.number(), v.minValue(0), v.maxValue(185)),
+      MaximumEventAgeInSeconds: v.pipe(v.number(), v.minValue(60), v.maxValue(86_400)),
+    }),
   }),
 });
 
