@@ -8,6 +8,7 @@ import { settleAll } from '../store/settle-all.ts';
 import { broadcast, closeRoom } from './broadcast.ts';
 import { publish } from './bus.ts';
 import type { Deadline } from './deadline.ts';
+import { furtherFailure } from './further-failure.ts';
 import { countRooms } from './rooms.ts';
 import type { Announcement } from './schedule.ts';
 
@@ -51,7 +52,7 @@ export async function announce({ room_id, moment, time }: Announcement, deadline
     await broadcast(room_id, [event], deadline);
     if (moment === 'end') await closeRoom(room_id, deadline);
   };
-  await settleAll([onSockets(), publish([event])]);
+  await settleAll([onSockets(), publish([event])], furtherFailure(room_id));
   countRooms([event]);
   console.info({ action: 'announce', room_id, moment, time });
 }

@@ -17,6 +17,7 @@ import {
   type Task,
 } from './deliver.ts';
 import { invokeFanOut } from './fan-out-invoke.ts';
+import { furtherFailure } from './further-failure.ts';
 
 export interface Broadcast extends Counts {
   /** Batches of the connections that other invocations have delivered. */
@@ -58,7 +59,7 @@ async function fanOut(room_id: string, task: Task, deadline: Deadline): Promise<
     const here = n === 0 || recipients.length < size;
     add(counts, await (here ? deliverBatch(batch, deadline, run) : byInvocation(batch)));
   });
-  await settleAll([...work, disconnectMarked(room_id, disconnecting, deadline, run)]);
+  await settleAll([...work, disconnectMarked(room_id, disconnecting, deadline, run)], furtherFailure(room_id));
   return counts;
 }
 

@@ -10,6 +10,7 @@ import { publish } from './bus.ts';
 import type { Effect } from './changes.ts';
 import { type Deadline, wait } from './deadline.ts';
 import { disconnectAll } from './deliver.ts';
+import { furtherFailure } from './further-failure.ts';
 import { ensureChecked } from './liveness.ts';
 import { notifyUser } from './notify.ts';
 import { queueAbsenceCheck, queueDisconnect } from './presence.ts';
@@ -31,7 +32,7 @@ export async function applyEffects(
 ): Promise<void> {
   const events: RoomEvent[] = effects.flatMap((effect) => (effect.kind === 'event' ? [effect.event] : []));
   const moments = effects.flatMap((effect) => (effect.kind === 'schedule' ? [effect.moment] : []));
-  await settleAll([
+  const work = [
     onSockets(room_id, events, effects, now, deadline),
     publish(events),
     room && moments.length > 0 && syncWithLatest(room, moments),
@@ -41,7 +42,8 @@ export async function applyEffects(
       if (effect.kind === 'absence') return queueAbsenceCheck(effect);
       return effect.kind === 'liveness' ? ensureChecked({ room_id, participant_id: effect.participant_id }) : undefined;
     }),
-  ]);
+  ];
+  await settleAll(work, furtherFailure(room_id));
   countRooms(events);
 }
 
@@ -77,16 +79,20 @@ async function onSockets(
   now: Timestamp,
   deadline: Deadline,
 ): Promise<void> {
-  const closings = settleAll(effects.map((effect) => (effect.kind === 'close' ? farewell(effect) : undefined)));
+  const closings = settleAll(
+    effects.map((effect) => (effect.kind === 'close' ? farewell(effect) : undefined)),
+    furtherFailure(room_id),
+  );
   // A failure is thrown below, when all else has been done.
   await Promise.race([closings.catch(() => undefined), wait(FAREWELL_MS, deadline.signal)]);
-  await settleAll([
+  const work = [
     toAll(),
     closings,
     ...effects.map((effect) =>
       effect.kind === 'expired' ? drop(effect.participant_id, effect.connection_id) : undefined,
     ),
-  ]);
+  ];
+  await settleAll(work, furtherFailure(room_id));
 
   async function toAll(): Promise<void> {
     await broadcast(room_id, events, deadline);

@@ -480,6 +480,23 @@ describe('where something is out of order,', () => {
     expect(toldBus().map(({ type }) => type)).toEqual(['room_ended']);
   });
 
+  test('the bus and the scheduler: the batch is retried, and both failures are logged', async () => {
+    const world = await listening();
+    const end_time = inFuture(HOUR);
+    const records = await recorded(() => data('changeRoom', asAdmin(world, { end_time })));
+    Object.assign(services.broken, { events: true, scheduler: true });
+    const { result, lines } = await behind('room-changes', (context) => roomChanges(changesIn(records), context));
+    expect(result.batchItemFailures).toHaveLength(1);
+    const errors = lines.filter(({ level }) => level === 'error').map(({ entry }) => entry);
+    expect(errors).toEqual([
+      { action: 'further_failure', room_id: world.room_id, error: expect.any(String) },
+      expect.objectContaining({ partition: `ROOM#${world.room_id}` }),
+    ]);
+    Object.assign(services.broken, { events: false, scheduler: false });
+    expect(await handle(records)).toEqual([]);
+    expect(services.schedules.has(`${world.room_id}-end`)).toBe(true);
+  });
+
   test('the presence queue: the batch is tried again', async () => {
     const world = await listening();
     const tab = await joined(world.room_id, world.member);

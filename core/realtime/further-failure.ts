@@ -1,0 +1,9 @@
+/** Returns what logs a failure about a room that is not thrown, because another one is. */
+export const furtherFailure =
+  (room_id: string) =>
+  (error: unknown): void =>
+    console.error({
+      action: 'further_failure',
+      room_id,
+      error: error instanceof Error ? `${error.name}: ${error.message}` : error,
+    });
