@@ -436,6 +436,18 @@ test('retry opens the next socket at once', async () => {
   await again;
 });
 
+test('retry leaves an idle connection idle', async () => {
+  const connection = await wire.connect(wire.clientOf('alice'));
+  wire.way.cut();
+  await until('the connection rests', () => connection.state === 'idle');
+  const onConnecting = vi.fn();
+  connection.on('connecting', onConnecting);
+  connection.retry();
+  await new Promise(setImmediate);
+  expect(onConnecting).not.toHaveBeenCalled();
+  expect(connection.state).toBe('idle');
+});
+
 test('nothing keeps the process alive after a connection is closed: no timer is left', async () => {
   const { connection, room_id } = await wire.meeting();
   const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
