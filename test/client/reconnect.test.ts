@@ -436,6 +436,15 @@ test('retry opens the next socket at once', async () => {
   await again;
 });
 
+test('a socket that has opened stays open after openMs', async () => {
+  const { connection, room_id } = await wire.meeting({ openMs: 500 });
+  await connection.join(room_id);
+  const onReconnecting = vi.fn();
+  connection.on('reconnecting', onReconnecting);
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  expect(onReconnecting).not.toHaveBeenCalled();
+});
+
 test('retry leaves an idle connection idle', async () => {
   const connection = await wire.connect(wire.clientOf('alice'));
   wire.way.cut();

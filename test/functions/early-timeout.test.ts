@@ -4,7 +4,7 @@ import timers from 'node:timers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ActionName } from '../../core/contract/realtime.ts';
-import { exception, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
+import { canceled, exception, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
 import { data, type Operation, type Request, refused, runningOut, succeed } from '../support/invoke.ts';
 import { act, joined, newSocket, type Socket } from '../support/socket.ts';
 import { newRoom, newUser, snapshot, type World } from '../support/world.ts';
@@ -75,7 +75,11 @@ describe('a write that was answered with try_again is not made later', () => {
       'UpdateItem',
       (world) => ({ as: world.admin, params: of(world, { participant_id: world.member }) }),
     ],
-    ['updateProfile', 'UpdateItem', (world) => ({ as: world.member, params: of(world), body: { username: 'late' } })],
+    [
+      'updateProfile',
+      'TransactWriteItems',
+      (world) => ({ as: world.member, params: of(world), body: { username: 'late' } }),
+    ],
     [
       'createUpload',
       'TransactWriteItems',
@@ -110,7 +114,7 @@ describe('a write that was answered with try_again is not made later', () => {
 });
 
 describe('of two writes, the one that was acknowledged stays', () => {
-  const conflict = exception('TransactionConflictException');
+  const conflict = canceled('TransactionConflict', 'None');
   test.each([
     ['waits for another attempt after a conflict', conflict],
     ['is repeated by the SDK after a server error', exception('InternalServerError', {}, 500)],
@@ -121,7 +125,7 @@ describe('of two writes, the one that was acknowledged stays', () => {
     // The longest waits.
     vi.spyOn(Math, 'random').mockReturnValue(0.999);
     faults.reset();
-    faults.always('UpdateItem', fault);
+    faults.always('TransactWriteItems', fault);
     const answer = await refused('updateProfile', rename('A'), runningOut(560));
     expect(answer).toMatchObject({ status: 503, code: 'try_again' });
     faults.reset();
@@ -182,7 +186,7 @@ test('an invocation that starts with less than that is answered at once', async 
 
 test('the end of one invocation does not touch another that runs in the same process', async () => {
   const { room_id, admin, member } = await newRoom();
-  faults.next('UpdateItem', 'hold', 'hold');
+  faults.next('TransactWriteItems', 'hold', 'hold');
   const [short, long] = [
     refused('updateProfile', { as: admin, params: { room_id }, body: { username: 'short' } }, soonOver()),
     succeed('updateProfile', { as: member, params: { room_id }, body: { username: 'long' } }),
