@@ -3,7 +3,7 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'aws-lambda';
 
 /*
- * Moves the work of a function's first request into its INIT phase: see docs/decisions/0011-prime-in-init.md.
+ * Moves the work of a function's first request into its INIT phase: see docs/decisions/0013-prime-in-init.md.
  *
  * While Lambda loads the function, the handler is run once with a made-up request. Its requests to the table are signed and serialized
  * like any other, but answered here; only connections are opened. So it reads and writes nothing and needs no permission.
