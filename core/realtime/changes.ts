@@ -11,7 +11,7 @@ import type { Moment } from './schedule.ts';
 
 export type Effect =
   | { readonly kind: 'event'; readonly event: RoomEvent }
-  /** A removed participant's connections: each is sent the event, if any, and closed. */
+  /** Connections of a removed participant, or in an ended room: each is sent the event, if any, and closed. */
   | {
       readonly kind: 'close';
       readonly room_id: string;
@@ -79,8 +79,10 @@ export interface Present {
 export function effectsOf(changes: readonly RoomChange[], present: Present, now: Timestamp): Effect[] {
   const effects = changes.flatMap((each) => {
     if (each.of === 'room') return roomChanged(each.change, present.room, now);
-    if (each.of === 'participant')
-      return participantChanged(each.change, present.participants.get(each.participant_id), now);
+    if (each.of === 'participant') {
+      const item = present.participants.get(each.participant_id);
+      return [...participantChanged(each.change, item, now), ...joinedTooLate(each.change, item, present.room, now)];
+    }
     if (each.of === 'mark') return [{ kind: 'disconnect' as const }];
     return connectionExpired(each.connection, present.connections);
   });
@@ -212,6 +214,27 @@ export function participantChanged(
   const liveness: Effect[] =
     gained && item.present && item.connections?.size ? [{ kind: 'liveness', room_id, participant_id }] : [];
   return [...added, ...updated, ...presence, ...absence, ...liveness];
+}
+
+const NO_CONNECTIONS: ReadonlySet<string> = new Set();
+
+/**
+ * Returns the effects of a join that was stored after the room had ended, where `item` and `room` are present. The join had read the room
+ * before that, or on a clock that is behind, and whoever closed the room did not find its connection.
+ */
+function joinedTooLate(
+  { old, new: changed }: Change<ParticipantItem>,
+  item: ParticipantItem | undefined,
+  room: RoomItem | undefined,
+  now: Timestamp,
+): Effect[] {
+  if (!item || !room || roomStatus(room, now) !== 'ended') return [];
+  const joined = (changed?.connections ?? new Set<string>()).difference(old?.connections ?? NO_CONNECTIONS);
+  const connections = [...joined.intersection(item.connections ?? NO_CONNECTIONS)];
+  if (connections.length === 0) return [];
+  const { room_id, participant_id } = item;
+  const event: RoomEvent = { type: 'room_ended', room_id, sent_at: now, data: toRoom(room, now) };
+  return [{ kind: 'close', room_id, participant_id, connections, event }];
 }
 
 /**

@@ -41,7 +41,7 @@ export async function connectionStatus(connection_id: string): Promise<Connectio
 }
 
 /** Closes a connection. Returns false where it may still be open. Never throws. */
-export async function closeSilent(connection_id: string): Promise<boolean> {
+export async function closeConnection(connection_id: string): Promise<boolean> {
   try {
     await run(() => gateway().send(new DeleteConnectionCommand({ ConnectionId: connection_id })));
     return true;

@@ -1,4 +1,5 @@
 import { PRESENCE_GRACE_SECONDS, SILENCE_SECONDS } from '../contract/limits.ts';
+import { roomStatus } from '../rules/room.ts';
 import { epochSeconds, plus, type Timestamp } from '../rules/time.ts';
 import { dropConnection, markAbsent } from '../store/connections.ts';
 import type { ConnectionItem, ParticipantItem } from '../store/items.ts';
@@ -6,7 +7,7 @@ import { connectionKey, participantKey } from '../store/keys.ts';
 import { endChecks, isCheckQueued, lastHeard, presenceOf, recordCheck } from '../store/liveness.ts';
 import { get } from '../store/read.ts';
 import { settleAll } from '../store/settle-all.ts';
-import { closeSilent, connectionStatus } from './connection-status.ts';
+import { closeConnection, connectionStatus } from './connection-status.ts';
 import { type LivenessCheck, queueLivenessCheck } from './presence.ts';
 
 /*
@@ -43,7 +44,7 @@ export type CheckOutcome = 'outdated' | 'ended' | 'present';
 
 /**
  * Checks the connections of a participant. A connection that was heard lately is there. Of a silent one, API Gateway is asked: one that is
- * gone is dropped; one that has promised to send pings is closed; any other may be silent, and stays.
+ * gone is dropped; one that has promised to send pings is closed; any other may be silent, and stays. In an ended room, all are closed.
  *
  * @throws where the table or the queue fails; the message is then retried
  */
@@ -54,7 +55,7 @@ export async function checkLiveness({
 }: Omit<LivenessCheck, 'kind'>): Promise<CheckOutcome> {
   const of = { room_id, participant_id };
   const now = new Date().toISOString();
-  const [{ participant, due: counts }, heard] = await settleAll([presenceOf(of), lastHeard(participant_id, now)]);
+  const [{ room, participant, due: counts }, heard] = await settleAll([presenceOf(of), lastHeard(participant_id, now)]);
   if (counts !== due) return 'outdated';
   if (!participant?.present) {
     await endChecks(of, due);
@@ -65,7 +66,10 @@ export async function checkLiveness({
   const connections = [...(participant.connections ?? [])];
   if (connections.length === 0) await endAbsence(participant, now);
   const next = await settleAll(
-    connections.map((connection_id) => checkConnection(of, connection_id, heard.get(connection_id), now)),
+    connections.map((connection_id) => {
+      const ended = room !== undefined && roomStatus(room, now) === 'ended';
+      return ended ? close(of, connection_id, now) : checkConnection(of, connection_id, heard.get(connection_id), now);
+    }),
   );
   const at = Math.min(epochSeconds(now) + SILENCE_SECONDS, ...next);
   await queueNext(of, Math.max(LEAST_DELAY_SECONDS, at - epochSeconds(now)), now, due);
@@ -93,9 +97,20 @@ async function checkConnection(
     const item = await get<ConnectionItem>(connectionKey(room_id, connection_id));
     // Contract 1.1 lets a client be silent as long as API Gateway does. Its item is missing only where its time to live is over.
     if (item && item.ping_interval_seconds === undefined) return time + SILENCE_SECONDS;
-    if (!(await closeSilent(connection_id))) return time + RETRY_SECONDS;
+    return close({ room_id, participant_id }, connection_id, now);
   }
-  console.info({ action: 'liveness', room_id, connection_id, user: participant_id, status, dropped: true });
-  await dropConnection({ room_id, connection_id, user_id: participant_id, now });
+  await drop({ room_id, participant_id }, connection_id, now);
   return Number.POSITIVE_INFINITY;
+}
+
+/** Closes one connection and drops it. Returns when to look at it again, as `checkConnection` does. */
+async function close(of: Participation, connection_id: string, now: Timestamp): Promise<number> {
+  if (!(await closeConnection(connection_id))) return epochSeconds(now) + RETRY_SECONDS;
+  await drop(of, connection_id, now);
+  return Number.POSITIVE_INFINITY;
+}
+
+async function drop({ room_id, participant_id }: Participation, connection_id: string, now: Timestamp): Promise<void> {
+  console.info({ action: 'liveness', room_id, connection_id, user: participant_id, dropped: true });
+  await dropConnection({ room_id, connection_id, user_id: participant_id, now });
 }

@@ -4,8 +4,8 @@ import { FRAME_WINDOW_SECONDS, SILENCE_SECONDS } from '../contract/limits.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { dynamodb, tableName } from './client.ts';
 import { COUNT_OF, windowAt } from './connections.ts';
-import type { ParticipantItem } from './items.ts';
-import { FRAMES, framesKey, type Key, livenessKey, participantKey, userPartition } from './keys.ts';
+import type { ParticipantItem, RoomItem } from './items.ts';
+import { FRAMES, framesKey, type Key, livenessKey, participantKey, roomKey, userPartition } from './keys.ts';
 import { get, getTogether, queryAll } from './read.ts';
 import { update } from './write.ts';
 
@@ -29,13 +29,14 @@ interface Participation {
 /** How long after it was due a check counts as lost, in seconds. */
 const OVERDUE_SECONDS = 60;
 
-/** Returns the participant, and when the next check is due. */
+/** Returns the room, the participant, and when the next check is due. */
 export async function presenceOf({ room_id, participant_id }: Participation) {
-  const [participant, liveness] = await getTogether<[ParticipantItem, LivenessItem]>(
+  const [room, participant, liveness] = await getTogether<[RoomItem, ParticipantItem, LivenessItem]>(
+    roomKey(room_id),
     participantKey(room_id, participant_id),
     livenessKey(room_id, participant_id),
   );
-  return { participant, due: liveness?.due };
+  return { room, participant, due: liveness?.due };
 }
 
 /** Returns whether a check of the participant is queued that has not been lost. */

@@ -88,7 +88,7 @@ async function presentOf(room_id: string, changes: readonly RoomChange[]): Promi
   const keys = changes.flatMap((change) => {
     if (change.of === 'mark') return [];
     if (change.of === 'room') return roomKey(room_id);
-    if (change.of === 'participant') return participantKey(room_id, change.participant_id);
+    if (change.of === 'participant') return [roomKey(room_id), participantKey(room_id, change.participant_id)];
     return connectionKey(room_id, change.connection.connection_id);
   });
   const items = await getMany<Key>([...new Map(keys.map((key) => [key.SK, key])).values()], { consistent: true });

@@ -147,6 +147,16 @@ describe('a disconnection that is not reported, in a quiet room,', () => {
     expect(await online(world, world.admin)).toBe(true);
   });
 
+  test('a connection that nobody closed when the room ended is closed by its next check', async () => {
+    const machine = machinery();
+    const { world, watcher } = await quietRoom(machine);
+    // Not told to the stream's reader, as if it had looked for connections before this one joined.
+    await at(machine.now(), () => data('endRoom', { as: world.admin, params: { room_id: world.room_id } }));
+    await machine.pass(SILENCE_SECONDS + PRESENCE_GRACE_SECONDS + 20);
+    expect(management.closed).toEqual([watcher.connection_id]);
+    expect(await online(world, world.admin)).toBe(false);
+  });
+
   test('nor noticed by API Gateway: a client that has promised to ping is closed', async () => {
     const machine = machinery();
     const { world, ping } = await quietRoom(machine);

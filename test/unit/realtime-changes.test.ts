@@ -379,6 +379,22 @@ describe('changes that arrive together', () => {
     expect(effects[0]).toMatchObject({ connections: ['c1'], event: undefined });
   });
 
+  test('such as a join that was stored after the end of the room close the connection', () => {
+    const before = participant({ connections: new Set(['c1']), present: true });
+    const after = participant({ connections: new Set(['c1', 'c2']), present: true });
+    const join = ofBob({ old: before, new: after });
+    const live = present({ room: room(), bob: after });
+    expect(kinds(effectsOf([join], live, now))).toEqual(['liveness']);
+    const ended = present({ room: room({ end_time: T(9) }), bob: after });
+    const effects = effectsOf([join], ended, now);
+    expect(kinds(effects)).toEqual(['liveness', 'close']);
+    expect(effects[1]).toMatchObject({ connections: ['c2'], event: { type: 'room_ended', data: { status: 'ended' } } });
+    // It has left by itself.
+    expect(kinds(effectsOf([join], present({ room: room({ end_time: T(9) }), bob: before }), now))).not.toContain(
+      'close',
+    );
+  });
+
   test('such as an expiry of a connection that has joined again leave it alone', () => {
     const connection = { room_id, connection_id: 'c1', participant_id: 'bob' } as ConnectionItem;
     const expired = { of: 'expired_connection', connection } as const;
