@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { FRAME_WINDOW_SECONDS, PRESENCE_GRACE_SECONDS, SILENCE_SECONDS } from '../../core/contract/limits.ts';
 import { tableName } from '../../core/store/client.ts';
 import type { ParticipantItem } from '../../core/store/items.ts';
-import { livenessKey, participantKey } from '../../core/store/keys.ts';
+import { type Key, livenessKey, participantKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { remove } from '../../core/store/write.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
@@ -336,6 +336,12 @@ describe('checks', () => {
     await machine.pass(300, ping);
     expect(await participant(world, world.member)).toBeUndefined();
     expect(machine.queue).toHaveLength(1);
+  });
+
+  test('are recorded in an item that DynamoDB deletes a day after the check was due', async () => {
+    const { world } = await quietRoom(machinery());
+    const item = await get<Key & { due: string; expires_at: number }>(livenessKey(world.room_id, world.admin));
+    expect(item?.expires_at).toBe(Math.floor(Date.parse(item?.due ?? '') / 1_000) + 86_400);
   });
 
   test('read everything consistently, and write once', async () => {
