@@ -75,7 +75,7 @@ export interface Settings {
   readonly routeThrottling: Readonly<Record<string, { readonly rate: number; readonly burst: number }>>;
   /**
    * What one user may do in a minute, an hour or a day; more is a 429 `too_many_requests` with `Retry-After`. Default: 120 rooms a
-   * minute and 2,000 a day, 3,000 participants added and 600 uploads an hour, 60 profile changes a minute. Limits that are not named
+   * minute and 2,000 a day, 3,000 participants added and 600 uploads an hour, 60 profile changes a minute, 300 WebSocket frames in 10 seconds. Limits that are not named
    * keep their default.
    */
   readonly userLimits: Readonly<Record<string, number>>;

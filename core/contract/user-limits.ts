@@ -1,3 +1,5 @@
+import { FRAME_WINDOW_SECONDS, MAX_USER_FRAMES_PER_WINDOW } from './limits.ts';
+
 /*
  * What one user may do in a window of time. Windows are fixed: each begins at a multiple of its length since the epoch (UTC).
  */
@@ -18,6 +20,12 @@ export const USER_LIMITS = {
   participantsPerHour: { seconds: 3_600, max: 3_000, allowance: (max) => `add ${max} participants per hour` },
   uploadsPerHour: { seconds: 3_600, max: 600, allowance: (max) => `request ${max} uploads per hour` },
   profileChangesPerMinute: { seconds: 60, max: 60, allowance: (max) => `change profiles ${max} times per minute` },
+  /** Over all WebSocket connections of the user. */
+  framesPer10Seconds: {
+    seconds: FRAME_WINDOW_SECONDS,
+    max: MAX_USER_FRAMES_PER_WINDOW,
+    allowance: (max) => `send ${max} frames in 10 seconds`,
+  },
 } as const satisfies Readonly<Record<string, Limit>>;
 
 export type UserLimit = keyof typeof USER_LIMITS;
@@ -27,7 +35,14 @@ export const userLimitNames = Object.keys(USER_LIMITS) as readonly UserLimit[];
 /** The most that a user may do in each window. */
 export type UserLimits = Readonly<Record<UserLimit, number>>;
 
-const { roomsPerMinute, roomsPerDay, participantsPerHour, uploadsPerHour, profileChangesPerMinute } = USER_LIMITS;
+const {
+  roomsPerMinute,
+  roomsPerDay,
+  participantsPerHour,
+  uploadsPerHour,
+  profileChangesPerMinute,
+  framesPer10Seconds,
+} = USER_LIMITS;
 
 export const DEFAULT_USER_LIMITS: UserLimits = {
   roomsPerMinute: roomsPerMinute.max,
@@ -35,4 +50,5 @@ export const DEFAULT_USER_LIMITS: UserLimits = {
   participantsPerHour: participantsPerHour.max,
   uploadsPerHour: uploadsPerHour.max,
   profileChangesPerMinute: profileChangesPerMinute.max,
+  framesPer10Seconds: framesPer10Seconds.max,
 };

@@ -136,7 +136,11 @@ export class SocketApi extends Construct {
       const name = socketFunction(action);
       const answering = make(`${capital(name)}Action`, name, {
         description: `WebSocket ${action}: ${summary}`,
-        variables: { ...table, ...(access.bucket && { BUCKET_NAME: data.bucket.bucketName }) },
+        variables: {
+          ...table,
+          USER_FRAME_LIMIT: String(environment.userLimits.framesPer10Seconds),
+          ...(access.bucket && { BUCKET_NAME: data.bucket.bucketName }),
+        },
         permissions: accessTo(data, access),
       });
       route(action, answering, { returnResponse: true });

@@ -80,6 +80,8 @@ const broadcasting: Allowed[] = [
 const reading: Allowed[] = on('dynamodb', stream, 'DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams');
 
 const TABLE_NAME = { Ref: 'RoomsTable' };
+/** The default of the user limit `framesPer10Seconds`. */
+const USER_FRAME_LIMIT = '300';
 const CALLBACK_URL = {
   'Fn::Join': [
     '',
@@ -110,19 +112,19 @@ const expected: Readonly<Record<string, Expected>> = {
       ['dynamodb:Query', index, within(['CONNECTION'])],
     ],
   },
-  default: { variables: { TABLE_NAME }, allowed: items(['USER'], 'UpdateItem') },
-  ping: { variables: { TABLE_NAME }, allowed: items(['USER'], 'UpdateItem') },
-  subscribe: { variables: { TABLE_NAME }, allowed: items(['USER'], 'UpdateItem') },
+  default: { variables: { TABLE_NAME, USER_FRAME_LIMIT }, allowed: items(['USER'], 'UpdateItem') },
+  ping: { variables: { TABLE_NAME, USER_FRAME_LIMIT }, allowed: items(['USER'], 'UpdateItem') },
+  subscribe: { variables: { TABLE_NAME, USER_FRAME_LIMIT }, allowed: items(['USER'], 'UpdateItem') },
   join: {
-    variables: { TABLE_NAME },
+    variables: { TABLE_NAME, USER_FRAME_LIMIT },
     allowed: [...items(['ROOM'], 'BatchGetItem', 'PutItem'), ...items(['ROOM', 'USER'], 'UpdateItem')],
   },
   leave: {
-    variables: { TABLE_NAME },
+    variables: { TABLE_NAME, USER_FRAME_LIMIT },
     allowed: [...items(['ROOM', 'USER'], 'UpdateItem'), ...items(['ROOM'], 'DeleteItem')],
   },
   message: {
-    variables: { TABLE_NAME, BUCKET_NAME: { Ref: 'FilesBucket' } },
+    variables: { TABLE_NAME, USER_FRAME_LIMIT, BUCKET_NAME: { Ref: 'FilesBucket' } },
     allowed: [
       ...items(['ROOM'], 'BatchGetItem'),
       ...items(['ROOM', 'CHAT'], 'GetItem'),
