@@ -128,6 +128,8 @@ describe('of two writes, the one that was acknowledged stays', () => {
     faults.always('TransactWriteItems', fault);
     const answer = await refused('updateProfile', rename('A'), runningOut(560));
     expect(answer).toMatchObject({ status: 503, code: 'try_again' });
+    // It was answered half a second before the function's end, so after 60 ms.
+    expect(Object(answer.log.entry).duration_ms).toBeGreaterThanOrEqual(50);
     faults.reset();
     await data('updateProfile', rename('B'));
     faults.release();
