@@ -54,6 +54,7 @@ const REALTIME_LOGS = [
   'PingLogs',
   'PresenceLogs',
   'RoomChangesLogs',
+  'SubscribeLogs',
   'WebSocketAccessLogs',
 ];
 
