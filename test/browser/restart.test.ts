@@ -5,7 +5,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RoomsClient } from '../../client/src/index.ts';
 import { requestToken } from '../../local/iams.ts';
-import { npmStart, type RunningStack } from '../e2e/npm-start.ts';
+import { npmStart, type RunningStack, restartablePort } from '../e2e/npm-start.ts';
 import { findChromium, NO_CHROMIUM, sayNoChromium, startChromium } from './chromium.ts';
 import { gone, shown } from './stage.ts';
 import { enter, messageField, messages, say, signIn, visit } from './visitor.ts';
@@ -32,7 +32,7 @@ describe.skipIf(!chromium)(chromium ? 'a restart of the service' : `a restart (s
     new RoomsClient({ url: http, wsUrl: ws, token: () => requestToken(issuer, user) });
 
   it('open tabs come back by themselves, with what was written meanwhile', async () => {
-    const first = await npmStart({ args: ['--data', data] });
+    const first = await npmStart({ port: restartablePort(), args: ['--data', data] });
     stack = first;
     const { room_id } = await clientOf(first, 'alice').createRoom({ name: 'Night shift', participant_ids: ['bob'] });
     const [alice, bob] = await Promise.all([signIn(browser, first.http, 'alice'), signIn(browser, first.http, 'bob')]);

@@ -20,7 +20,16 @@ import {
   transfer,
   UNACCEPTABLE_CLAIMS,
 } from '../support/scenario.ts';
-import { npm, npmStart, npmWith, processTree, ROOT, type RunningStack, stillRunning } from './npm-start.ts';
+import {
+  npm,
+  npmStart,
+  npmWith,
+  processTree,
+  ROOT,
+  type RunningStack,
+  restartablePort,
+  stillRunning,
+} from './npm-start.ts';
 
 const START_MS = 120_000;
 
@@ -404,7 +413,7 @@ describe('the end', () => {
     timeout: 2 * START_MS,
   }, async () => {
     const data = `${stack.stateDirectory}/data`;
-    const first = await npmStart({ args: ['--data', data] });
+    const first = await npmStart({ port: restartablePort(), args: ['--data', data] });
     const { stateDirectory } = stack;
     let second: RunningStack | undefined;
     try {

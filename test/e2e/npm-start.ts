@@ -57,6 +57,12 @@ export interface StartOptions {
   readonly stateDirectory?: string;
 }
 
+/**
+ * A port for a stack that is stopped and started again at the same addresses. It is below the range from which systems take the ports of
+ * outgoing connections, so that none of these has it meanwhile.
+ */
+export const restartablePort = (): number => 20_000 + 10 * Math.floor(Math.random() * 1_000);
+
 /** `npm start` on free ports and with its own state directory, so that it is in nobody's way. Waits until it is ready. */
 export async function npmStart(options: StartOptions = {}): Promise<RunningStack> {
   const { detached = false, args = [], port = 0 } = options;

@@ -18,7 +18,9 @@ export function filterRooms(rooms: readonly MyRoom[], { text, status }: RoomFilt
   const words = plain(text).split(/\s+/).filter(Boolean);
   return rooms.filter((room) => {
     if (status !== 'any' && room.status !== status) return false;
-    const searched = plain(`${room.name} ${room.description ?? ''} ${room.room_id}`);
+    if (room.room_id === plain(text).trim()) return true;
+    // A part of an ID would match by chance: short numbers are in many of them.
+    const searched = plain(`${room.name} ${room.description ?? ''}`);
     return words.every((word) => searched.includes(word));
   });
 }
