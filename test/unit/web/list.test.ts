@@ -35,7 +35,8 @@ describe('the search', () => {
     expect(found('night')).toEqual([2, 3]);
     expect(found('  ')).toEqual([1, 2, 3]);
     expect(found('nothing')).toEqual([]);
-    expect(found('000000000002')).toEqual([2]);
+    expect(found(room(2).room_id)).toEqual([2]);
+    expect(found('000000000002')).toEqual([]);
   });
 
   test('filters by status, too', () => {
