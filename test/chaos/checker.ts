@@ -238,6 +238,20 @@ function knownMessages({ sends, sendOf, history }: View, room: string): Map<stri
   return known;
 }
 
+/**
+ * When a connection began to be joined for good. A user who was removed in between was not joined throughout: a connection that joins
+ * again before it is closed reads what it has missed, as after any join.
+ */
+function joinedForGood({ history: { operations } }: View, { room, user, stream, from }: Belief): number {
+  const here = operations.filter((each) => each.room === room && each.invoked > from && each.outcome !== 'fail');
+  const removed = here.find((each) => each.kind === 'remove' && each.target === user);
+  if (!removed) return from;
+  const joins = here.filter(
+    (each) => each.kind === 'join' && stream.startsWith(`${each.client}/`) && each.invoked > removed.invoked,
+  );
+  return Math.max(from, ...joins.map(settledAt).filter(Number.isFinite));
+}
+
 function* complete(view: View): ReturnType<Check> {
   const { history, beliefs, streams } = view;
   const rooms = new Map([...new Set(beliefs.map(({ room }) => room))].map((room) => [room, knownMessages(view, room)]));
@@ -249,7 +263,8 @@ function* complete(view: View): ReturnType<Check> {
     const known = rooms.get(belief.room) ?? new Map<string, Operation>();
     const got = streams.get(streamKey(belief)) ?? [];
     const has = new Set(got.map(({ message_id }) => message_id));
-    const wanted = [...known].filter(([id, send]) => send.invoked > belief.from && !has.has(id));
+    const from = joinedForGood(view, belief);
+    const wanted = [...known].filter(([id, send]) => send.invoked > from && !has.has(id));
     if (wanted.length === 0) continue;
     const newest = Math.max(0, ...got.map(({ message_id }) => known.get(message_id)?.invoked ?? 0));
     const before = new Set<string>();

@@ -206,6 +206,32 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'complete',
+    'a connection that joins again after its user was removed was not joined throughout',
+    {
+      operations: [
+        send(1, 10),
+        { kind: 'remove', target: 'bob', invoked: 12 },
+        { kind: 'add', target: 'bob', invoked: 20 },
+        { kind: 'join', user: 'bob', client: 'bob', invoked: 25 },
+        send(2, 50),
+      ],
+      observations: [joined('bob', 0), got('bob', 2, 60)],
+      final: { messages: stored(1, 2) },
+    },
+    {
+      operations: [
+        send(1, 10),
+        { kind: 'remove', target: 'carol', invoked: 12 },
+        { kind: 'add', target: 'carol', invoked: 20 },
+        { kind: 'join', user: 'bob', client: 'bob', invoked: 25 },
+        send(2, 50),
+      ],
+      observations: [joined('bob', 0), got('bob', 2, 60)],
+      final: { messages: stored(1, 2) },
+    },
+  ],
+  [
+    'complete',
     'the order of another connection tells of a gap',
     {
       operations: [send(1, 10), send(2, 15)],
