@@ -15,7 +15,7 @@ import { PROGRAM, performanceText, summary } from './common/summary.ts';
 const HELP = `Usage: ${PROGRAM} -- [options]
 
 Runs the benchmarks one after the other, prints one table, and writes what they found to
-docs/performance: results.json, the figures of README.md, and pictures. Five to nine minutes; on a
+docs/operate/performance: results.json, the figures of README.md, and pictures. Five to nine minutes; on a
 machine that does other things too, ratios of CPU time are all that can be trusted.
 
   --quick     fewer rounds and smaller rooms: a minute or two
@@ -54,9 +54,9 @@ function benchmark(name: string): Benchmark {
   throw new UsageError(`--only takes one of ${Object.keys(RUNS).join(', ')}, not "${name}".`);
 }
 
-const at = (file: string): string => fileURLToPath(new URL(`../docs/performance/${file}`, import.meta.url));
+const at = (file: string): string => fileURLToPath(new URL(`../docs/operate/performance/${file}`, import.meta.url));
 
-/** The benchmarks that draw a flame graph, and its name in docs/performance. */
+/** The benchmarks that draw a flame graph, and its name in docs/operate/performance. */
 const FLAMES: Partial<Record<Benchmark, string>> = { warm: 'functions.svg', throughput: 'gateway.svg' };
 
 /** Runs a benchmark in a process of its own, and answers with what it prints. Its flame graph is written where `draw` says so. */
@@ -75,7 +75,7 @@ async function run<Name extends Benchmark>(
   return v.parse(outputs[name], JSON.parse(printed));
 }
 
-/** Writes the parts of docs/performance that come from results. */
+/** Writes the parts of docs/operate/performance that come from results. */
 function write(found: Results): void {
   writeFileSync(at('results.json'), `${JSON.stringify(found, null, 2)}\n`);
   writeFileSync(at('start.svg'), startPicture(found));

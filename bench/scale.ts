@@ -12,12 +12,12 @@ What a million rooms, a hundred million users, and a room with a hundred thousan
 do to AWS's documented limits: which is met first. A calculation from counted capacity units, and a
 simulation where chance matters; it takes a second and needs nothing.
 
-  --write   write the figures into docs/scale.md
+  --write   write the figures into docs/operate/scale.md
   --json    print loads and limits as JSON
   --help    print this text
 `;
 
-const DOCUMENT = fileURLToPath(new URL('../docs/scale.md', import.meta.url));
+const DOCUMENT = fileURLToPath(new URL('../docs/operate/scale.md', import.meta.url));
 
 await main(async () => {
   const { values } = parseCommandLine(

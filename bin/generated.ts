@@ -1,5 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { relative, resolve } from 'node:path';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 export interface Generated {
@@ -50,7 +50,9 @@ ${about}
       const found = await textOf(file);
       if (found === wanted) continue;
       stale.push(`${relative(process.cwd(), file)}${found === undefined && values.check ? ' (missing)' : ''}`);
-      if (!values.check) await writeFile(file, wanted);
+      if (values.check) continue;
+      await mkdir(dirname(file), { recursive: true });
+      await writeFile(file, wanted);
     }
     if (stale.length === 0) return 'Up to date.';
     if (!values.check) return `Wrote ${stale.join(', ')}.`;

@@ -49,7 +49,7 @@ function check(entries: readonly Entry[], root: string): void {
 }
 
 /**
- * How functions are bundled. The size of a bundle is start-up time; what each of these brings is in docs/performance.
+ * How functions are bundled. The size of a bundle is start-up time; what each of these brings is in docs/operate/performance.
  * - `mainFields`: packages are taken in their ES module form, of which esbuild leaves out what is not used.
  * - `format`, `supported`: what is bundled is CommonJS all the same. To import `node:http` as an ES module, be it by `import()`,
  *   is to evaluate all its exports, one of which loads undici.

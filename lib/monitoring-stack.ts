@@ -46,7 +46,7 @@ const OPERATIONS = [
 const idOf = (operation: Operation): string => operation.toLowerCase();
 
 /**
- * One dashboard, and the alarms. Why each threshold is what it is stands beside it; what to do, in docs/runbook.md.
+ * One dashboard, and the alarms. Why each threshold is what it is stands beside it; what to do, in docs/operate/runbook.md.
  *
  * An alarm costs for every metric it looks at. So the functions behind the HTTP API are not watched one by one: whatever goes
  * wrong in one of them, callers get as a 5xx or wait for. It also means that no stack refers to them, and an endpoint can go
@@ -247,7 +247,7 @@ export class MonitoringStack extends Stack {
       widgets: [
         [
           new TextWidget({
-            markdown: `# Rooms, ${environment.name}\nWhat each alarm means, and what to do: \`docs/runbook.md\``,
+            markdown: `# Rooms, ${environment.name}\nWhat each alarm means, and what to do: \`docs/operate/runbook.md\``,
             width: 24,
             height: 2,
           }),

@@ -21,7 +21,7 @@ Options:
   --data DIR       keep rooms, files, the issuer's keys and the ports in DIR, for one stack at a time
                    (default: in memory; gone when the stack ends)
   --issuer URL     accept the tokens of an identity provider of your own, such as http://127.0.0.1:8180/realms/ucs,
-                   and sign in there (docs/keycloak.md; default: an issuer that believes everyone)
+                   and sign in there (docs/guides/keycloak.md; default: an issuer that believes everyone)
   --audience NAME  with --issuer: accepted "aud" values, comma-separated (default: rooms)
   --client-id ID   with --issuer: the web client's client there (default: rooms-web)
   --state-dir DIR  where to write PORT/endpoints.json and PORT/log (default: .local)

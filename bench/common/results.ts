@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 
 /*
- * What the benchmarks find, as `npm run bench` writes it to docs/performance/results.json.
+ * What the benchmarks find, as `npm run bench` writes it to docs/operate/performance/results.json.
  */
 
 const start = v.object({

@@ -77,7 +77,7 @@ function shards(workload: Workload, partitions: number): string {
   );
 }
 
-/** The figures of docs/scale.md. */
+/** The figures of docs/operate/scale.md. */
 export function scaleText(): string {
   const [many, users] = WORKLOADS;
   if (!many || !users) throw new Error('There are no workloads.');

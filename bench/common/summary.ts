@@ -2,7 +2,7 @@ import { rounded } from './numbers.ts';
 import type { Results } from './results.ts';
 import { type Cell, markdownTable, textTable } from './table.ts';
 
-/** The program that writes the figures of docs/performance/README.md. */
+/** The program that writes the figures of docs/operate/performance/README.md. */
 export const PROGRAM = 'npm run bench';
 
 const REFERENCES = 'reference';
@@ -104,7 +104,7 @@ export const summary = (found: Results): string =>
     prices(found).replaceAll('`', '"'),
   ].join('\n\n');
 
-/** The same for docs/performance/README.md, with the variants that were compared. */
+/** The same for docs/operate/performance/README.md, with the variants that were compared. */
 export const performanceText = (found: Results): string =>
   [
     `Measured ${machine(found.measured)}`,

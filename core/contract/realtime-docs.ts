@@ -232,7 +232,7 @@ const page = (...parts: readonly string[]): string =>
     .join('\n\n')
     .concat('\n');
 
-/** docs/events.md */
+/** docs/reference/events.md */
 export const busPage = (): string =>
   page(
     BUS_INTRODUCTION,
@@ -272,7 +272,7 @@ function eventSection(name: EventName): string[] {
   ];
 }
 
-/** docs/websocket.md */
+/** docs/reference/websocket.md */
 export const socketPage = (): string =>
   page(
     SOCKET_INTRODUCTION.replaceAll('__SUB_PROTOCOL__', SUB_PROTOCOL)
@@ -294,8 +294,8 @@ export const socketPage = (): string =>
 
 /** The files by name. */
 export const realtimeDocs = (): Readonly<Record<string, string>> => ({
-  'events.md': busPage(),
+  'reference/events.md': busPage(),
   'events.schema.json': `${JSON.stringify(busSchema(), null, 2)}\n`,
-  'websocket.md': socketPage(),
+  'reference/websocket.md': socketPage(),
   'websocket.schema.json': `${JSON.stringify(socketSchema(), null, 2)}\n`,
 });

@@ -76,12 +76,12 @@ rule, and the rule a target: a queue, a function, another bus.
   than things happened, as always with EventBridge; of two about the same room, the later \`data.updated_at\` or \`sent_at\` is right.
 - An event has the data of the moment it is sent, not of the change that led to it. Changes that are processed together may be one
   event. An event about something that is no longer so is not sent: a user who was removed and added again at once is only added.
-- Chat messages and presence are not on the bus: they go to WebSocket clients only (see websocket.md).
+- Chat messages and presence are not on the bus: they go to WebSocket clients only (see [the WebSocket API](websocket.md)).
 - There is no \`room_started\` for a room that has started when it is created: \`room_created\` says so (\`data.status\`).
 - Announced starts and ends (\`room_started\`, \`room_ended\`) come within a minute; a room that an admin ends is told of at once.
 - Later versions may add fields and types of events: ignore those you do not know.
 
-The schemas below are also in [events.schema.json](events.schema.json), as JSON Schema.
+The schemas below are also in [events.schema.json](../events.schema.json), as JSON Schema.
 
 ## A rule
 
@@ -144,5 +144,5 @@ What API Gateway refuses itself has no \`type\`: \`{"message", "connectionId", "
 
 Everything else that you receive is an event: \`{"type", "room_id", "data", "sent_at"}\`. Ignore types and fields that you do not know.
 
-All messages are also in [websocket.schema.json](websocket.schema.json), as JSON Schema.
+All messages are also in [websocket.schema.json](../websocket.schema.json), as JSON Schema.
 `.trim();

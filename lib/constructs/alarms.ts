@@ -11,7 +11,7 @@ import { pascal } from '../../core/contract/names.ts';
 import { pinLogicalId } from './logical-id.ts';
 
 /** Where each alarm has its section, headed by its key. */
-const RUNBOOK = 'docs/runbook.md';
+const RUNBOOK = 'docs/operate/runbook.md';
 
 export interface AlarmProps {
   /** One sentence. */

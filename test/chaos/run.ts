@@ -21,7 +21,7 @@ import { tableView } from './table.ts';
 const HELP = `Usage: npm run test:chaos -- [options]
 
 Runs the whole system on this machine under faults, records what many clients did and saw, and proves over the whole history
-that the service has kept its promises. See docs/reliability.md.
+that the service has kept its promises. See docs/operate/reliability.md.
 
 Operations and faults follow from the seed. Their interleaving does not: a failing seed fails again as a rule, not always. So a
 round that fails leaves its whole history, and the faults that hit, in a folder; check a history again with --check.

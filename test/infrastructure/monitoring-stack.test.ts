@@ -5,7 +5,7 @@ import { metrics, NAMESPACE } from '../../core/contract/metrics.ts';
 import type { Environment } from '../../lib/environments.ts';
 import { at, countByType, ofType, onlyOne, synthesize } from './synthesize.ts';
 
-const runbook = readFileSync(resolve(import.meta.dirname, '../../docs/runbook.md'), 'utf8');
+const runbook = readFileSync(resolve(import.meta.dirname, '../../docs/operate/runbook.md'), 'utf8');
 const E_MAIL = 'on-call@test.example';
 const TOPIC = 'arn:aws:sns:eu-central-1:123456789012:on-call';
 function monitoring(settings: Partial<Environment> = {}) {
@@ -113,7 +113,9 @@ describe('the monitoring stack', () => {
 describe('every alarm', () => {
   it('says in a sentence what is wrong, and where it stands what to do', () => {
     for (const [key, properties] of byKey)
-      expect(at(properties, 'AlarmDescription')).toMatch(new RegExp(`^\\S.*\\. What to do: docs/runbook\\.md#${key}$`));
+      expect(at(properties, 'AlarmDescription')).toMatch(
+        new RegExp(`^\\S.*\\. What to do: docs/operate/runbook\\.md#${key}$`),
+      );
   });
 
   it('counts silence as well-being: a system that nobody uses has nothing to report', () => {

@@ -10,7 +10,7 @@ import { npm, npmStart, type RunningStack } from '../e2e/npm-start.ts';
 import { type Keycloak, OutOfReach, startKeycloak } from './server.ts';
 
 /*
- * A real Keycloak, set up with what docs/keycloak.md shows, and the local stack with its tokens. Each test goes on where the one before
+ * A real Keycloak, set up with what docs/guides/keycloak.md shows, and the local stack with its tokens. Each test goes on where the one before
  * it ended.
  */
 
@@ -35,7 +35,7 @@ async function startUnlessOutOfReach(): Promise<Keycloak | undefined> {
 
 /** The documents to import that the page shows, with the origin of this front end. */
 const documented = (origin: string): unknown[] => {
-  const page = readFileSync(new URL('../../docs/keycloak.md', import.meta.url), 'utf8').replaceAll(
+  const page = readFileSync(new URL('../../docs/guides/keycloak.md', import.meta.url), 'utf8').replaceAll(
     DOCUMENTED_ORIGIN,
     origin,
   );
@@ -83,7 +83,7 @@ describe.skipIf(!keycloak)('a Keycloak realm', () => {
     (await client.connect()).close();
   };
 
-  test('imports the client scope and the client that docs/keycloak.md shows', async () => {
+  test('imports the client scope and the client that docs/guides/keycloak.md shows', async () => {
     const [scope, client] = documented(stack.http).map((each) => v.parse(v.looseObject({}), each));
     await server.admin('POST', `/realms/${REALM}/client-scopes`, scope);
     await server.admin('POST', `/realms/${REALM}/clients`, client);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
 /*
- * The claims of Keycloak's tokens, as a realm issues them that has been set up as docs/keycloak.md says. `iss`, `iat` and `exp` are
+ * The claims of Keycloak's tokens, as a realm issues them that has been set up as docs/guides/keycloak.md says. `iss`, `iat` and `exp` are
  * the issuer's.
  */
 

@@ -163,8 +163,8 @@ test('a realm that signs with anything but RSA is of no use: API Gateway takes n
   }
 });
 
-describe('what docs/keycloak.md has to be imported', () => {
-  const text = readFileSync(resolve(import.meta.dirname, '../../docs/keycloak.md'), 'utf8');
+describe('what docs/guides/keycloak.md has to be imported', () => {
+  const text = readFileSync(resolve(import.meta.dirname, '../../docs/guides/keycloak.md'), 'utf8');
   const blocks = [...text.matchAll(/^```json\n([\s\S]*?)^```$/gm)].map(([, json = '']): unknown => JSON.parse(json));
 
   test('is a client scope whose mapper writes the audience that the environments take by default', () => {

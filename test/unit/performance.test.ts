@@ -8,10 +8,11 @@ import { sectionOf, withSection } from '../../bench/common/section.ts';
 import { PROGRAM, performanceText, summary } from '../../bench/common/summary.ts';
 import { allRoutes } from '../../core/contract/index.ts';
 
-const read = (file: string): string => readFileSync(new URL(`../../docs/performance/${file}`, import.meta.url), 'utf8');
+const read = (file: string): string =>
+  readFileSync(new URL(`../../docs/operate/performance/${file}`, import.meta.url), 'utf8');
 const found = v.parse(results, JSON.parse(read('results.json')));
 
-describe('docs/performance is written by npm run bench:', () => {
+describe('docs/operate/performance is written by npm run bench:', () => {
   test('the figures of README.md are those of results.json', () => {
     expect(sectionOf(read('README.md'), PROGRAM)).toBe(performanceText(found).trim());
   });

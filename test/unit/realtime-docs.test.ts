@@ -40,8 +40,8 @@ describe('the pages on events and the WebSocket API', () => {
     expect(await run('--check')).toBe(`1: Not what the contract says: ${missing}. ${advice}`);
     expect(await run()).toBe(`Wrote ${all.join(', ')}.`);
     expect(await run('--check')).toBe('Up to date.');
-    await writeFile(join(folder, 'events.md'), 'Something else');
-    expect(await run('--check')).toBe(`1: Not what the contract says: events.md. ${advice}`);
+    await writeFile(join(folder, 'reference/events.md'), 'Something else');
+    expect(await run('--check')).toBe(`1: Not what the contract says: reference/events.md. ${advice}`);
     expect(await run('--chekc')).toMatch(/^2: .*--chekc.*Usage: npm run events:docs/s);
   });
 });
@@ -52,15 +52,15 @@ describe('events on the bus', () => {
     expect(wanted.length).toBeGreaterThan(0);
     expect(busEvents).toEqual(wanted);
     expect(Object.keys(busSchema().$defs ?? {})).toEqual(wanted);
-    expect([...pageOf('events.md').matchAll(/^## `(.*)`$/gm)].map(([, name]) => name)).toEqual(wanted);
+    expect([...pageOf('reference/events.md').matchAll(/^## `(.*)`$/gm)].map(([, name]) => name)).toEqual(wanted);
   });
 
   test.each(busEvents)('%s has an example that its schema describes, and no other', (name) => {
     const example = busExample(name);
     expect(validate(example), ajv.errorsText(validate.errors)).toBe(true);
     expect(example.source).toBe(EVENT_SOURCE);
-    expect(pageOf('events.md')).toContain(JSON.stringify(example, null, 2));
-    expect(pageOf('events.md')).toContain(`{"source":["rooms"],"detail-type":["${name}"]}`);
+    expect(pageOf('reference/events.md')).toContain(JSON.stringify(example, null, 2));
+    expect(pageOf('reference/events.md')).toContain(`{"source":["rooms"],"detail-type":["${name}"]}`);
     expect(validate({ ...example, source: 'aws.s3' })).toBe(false);
     expect(validate({ ...example, 'detail-type': 'message' })).toBe(false);
     expect(validate({ ...example, detail: { ...example.detail, data: {} } })).toBe(false);
@@ -107,7 +107,7 @@ describe('the schema of the WebSocket API', () => {
 });
 
 describe('the page on the WebSocket API', () => {
-  const page = pageOf('websocket.md');
+  const page = pageOf('reference/websocket.md');
 
   test('has every action and every event of the contract, in its order', () => {
     const names = [...Object.keys(actions), ...Object.keys(events)];

@@ -19,8 +19,8 @@ import { sectionOf } from '../../bench/common/section.ts';
 const [many, , chatty, crowd] = WORKLOADS;
 if (!many || !chatty || !crowd) throw new Error('There are no workloads.');
 
-test('docs/scale.md has the figures of today: npm run bench:scale -- --write', () => {
-  const document = readFileSync(new URL('../../docs/scale.md', import.meta.url), 'utf8');
+test('docs/operate/scale.md has the figures of today: npm run bench:scale -- --write', () => {
+  const document = readFileSync(new URL('../../docs/operate/scale.md', import.meta.url), 'utf8');
   expect(sectionOf(document, PROGRAM)).toBe(scaleText().trim());
 });
 
