@@ -58,7 +58,7 @@ export const MAX_FRAME_BYTES = 32768;
 export const SUB_PROTOCOL = 'rooms.v1';
 export const BEARER_SUB_PROTOCOL = 'bearer.';
 
-/** A file as the messages it is attached to show it. */
+/** A file that is attached to a message. */
 export interface Attachment {
   /** ID of the file, a UUIDv7. */
   readonly file_id: string;
@@ -70,7 +70,7 @@ export interface Attachment {
   readonly content_type: string;
 }
 
-/** Where to download a file from. */
+/** A presigned URL that returns one file. */
 export interface Download {
   /** GET the file here. The URL is a secret: it works without an access token until `expires_at`. */
   readonly download_url: string;
@@ -84,7 +84,7 @@ export interface Download {
   readonly content_type: string;
 }
 
-/** A participant as the list shows them: with their presence. */
+/** A participant of a room, with their presence. */
 export interface ListedParticipant {
   /** User ID of the participant: the `sub` claim of their access token. */
   readonly participant_id: string;
@@ -116,7 +116,7 @@ export interface Message {
   readonly sent_at: string;
 }
 
-/** A room as one of its participants sees it: with their own profile and right. */
+/** A room, with the caller's own profile and admin right in it. */
 export interface MyRoom {
   /** ID of the room, a UUIDv7. */
   readonly room_id: string;
@@ -158,7 +158,7 @@ export interface Participant {
   readonly is_admin: boolean;
 }
 
-/** What a participant sets for themselves, in one room. */
+/** A participant's own settings in one room. */
 export interface Profile {
   /** User ID of the participant: the `sub` claim of their access token. */
   readonly participant_id: string;
@@ -168,7 +168,7 @@ export interface Profile {
   readonly archive_room: boolean;
 }
 
-/** Who was removed. */
+/** A user who is no longer a participant. */
 export interface RemovedParticipant {
   /** User ID of the participant: the `sub` claim of their access token. */
   readonly participant_id: string;
@@ -198,7 +198,7 @@ export interface Room {
   readonly updated_at: string;
 }
 
-/** Where to upload a file to. */
+/** A presigned URL that stores one file. */
 export interface Upload {
   /** ID of the file, a UUIDv7. */
   readonly file_id: string;

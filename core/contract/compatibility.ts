@@ -17,6 +17,15 @@ export interface WiderPattern {
 
 type Json = Readonly<Record<string, unknown>>;
 
+/**
+ * A field of failures that the document no longer requires although every response of the service has it. Whoever loosens the document
+ * says so, and names the check that shows that responses are as before.
+ */
+export interface LooserField {
+  readonly field: string;
+  readonly because: string;
+}
+
 const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
 const json = (value: unknown): Json => (isJson(value) ? value : {});
 const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
@@ -78,7 +87,7 @@ function bounds<Name extends string>(schema: Json, of: readonly Name[]): Bounds<
  */
 function read(document: Json, value: unknown): readonly Schema[] {
   const schema = resolve(document, value);
-  const unknown = Object.keys(schema).filter((keyword) => !KNOWN.has(keyword));
+  const unknown = Object.keys(schema).filter((keyword) => !KNOWN.has(keyword) && !keyword.startsWith('x-'));
   if (unknown.length > 0) throw new Error(`The comparison of contracts knows nothing of "${unknown.join('", "')}".`);
   const { type, pattern } = schema;
   const own: Schema = {
@@ -131,6 +140,7 @@ interface Comparison {
   /** `request`: what was taken must still be. `answer`: what is said must have been possible. `failure`: codes may be new. */
   readonly kind: 'request' | 'answer' | 'failure';
   readonly wider: readonly WiderPattern[];
+  readonly looser: readonly LooserField[];
 }
 
 /** What breaks callers where a schema of `released` has become another; each with the field that it is about. */
@@ -205,7 +215,10 @@ function fieldBreaks(how: Comparison, before: Schema, after: Schema, where: stri
   const at = (name: string) => `${where}.${name}`;
   const isNewly = (name: string) => after.required.includes(name) && !before.required.includes(name);
   const isNoLonger = (name: string) =>
-    before.required.includes(name) && !after.required.includes(name) && name in after.properties;
+    before.required.includes(name) &&
+    !after.required.includes(name) &&
+    name in after.properties &&
+    !(how.kind === 'failure' && how.looser.some(({ field }) => field === name));
   return [
     ...Object.entries(before.properties).flatMap(([name, was]) => {
       const is = after.properties[name];
@@ -259,6 +272,23 @@ function requestBodyBreaks(how: Comparison, released: Json, now: Json, where: st
   return [...required, ...schemaBreaks(how, was, is, `${where}: body`)];
 }
 
+/** The error codes of a response: from its `x-error-codes`, or in older documents from its schema. */
+function errorCodes(document: Json, response: Json): readonly string[] {
+  if (response['x-error-codes'] !== undefined) return names(response['x-error-codes']);
+  return read(document, bodyOf(document, response) ?? {})
+    .flatMap(({ properties }) => read(document, properties.errors ?? {}))
+    .flatMap(({ items }) => read(document, items ?? {}))
+    .flatMap(({ properties }) => read(document, properties.code ?? {}))
+    .flatMap(({ values }) => names(values));
+}
+
+function codeBreaks({ released, now }: Comparison, before: Json, after: Json, where: string): string[] {
+  const left = errorCodes(now, after);
+  return errorCodes(released, before)
+    .filter((code) => !left.includes(code))
+    .map((code) => `${where}.errors[].code: is never ${shown(code)} any more`);
+}
+
 function answerBreaks(how: Comparison, before: Json, after: Json, where: string): string[] {
   const { released, now } = how;
   const isGood = (status: string) => status.startsWith('2');
@@ -277,6 +307,9 @@ function answerBreaks(how: Comparison, before: Json, after: Json, where: string)
       const left = json(resolve(now, is).headers);
       return [
         ...headers.filter((name) => !(name in left)).map((name) => `${where}: ${status}: header ${name} is gone`),
+        ...(isGood(status)
+          ? []
+          : codeBreaks(how, resolve(released, response), resolve(now, is), `${where}: ${status}`)),
         ...schemaBreaks(
           { ...how, kind },
           bodyOf(released, response) ?? {},
@@ -320,9 +353,14 @@ function messageBreaks(how: Comparison): string[] {
  * What breaks callers of a released document in another one: one sentence each, none where they get along. Both are OpenAPI
  * documents, or JSON Schemas of messages.
  */
-export function breaks(released: unknown, now: unknown, wider: readonly WiderPattern[] = []): string[] {
+export function breaks(
+  released: unknown,
+  now: unknown,
+  wider: readonly WiderPattern[] = [],
+  looser: readonly LooserField[] = [],
+): string[] {
   const [before, after] = [json(released), json(now)];
-  const how: Comparison = { released: before, now: after, kind: 'request', wider };
+  const how: Comparison = { released: before, now: after, kind: 'request', wider, looser };
   if (before.paths === undefined) return messageBreaks(how);
   const operations = Object.entries(json(before.paths)).flatMap(([path, methods]) =>
     Object.entries(json(methods)).map(([method, operation]) => ({ path, method, operation: json(operation) })),
@@ -356,7 +394,8 @@ export function requiredStep(
   released: unknown,
   now: unknown,
   wider: readonly WiderPattern[] = [],
+  looser: readonly LooserField[] = [],
 ): 'major' | 'minor' | 'none' {
-  if (breaks(released, now, wider).length > 0) return 'major';
+  if (breaks(released, now, wider, looser).length > 0) return 'major';
   return breaks(now, released).length > 0 ? 'minor' : 'none';
 }

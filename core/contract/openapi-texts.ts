@@ -200,6 +200,20 @@ export const FIELDS: Readonly<Record<string, FieldText>> = {
   },
 };
 
+/** What each kind of answer is. */
+export const ANSWER_TEXTS: Readonly<Record<string, string>> = {
+  Room: 'A room.',
+  Profile: "A participant's own settings in one room.",
+  MyRoom: "A room, with the caller's own profile and admin right in it.",
+  Participant: 'A participant of a room.',
+  ListedParticipant: 'A participant of a room, with their presence.',
+  RemovedParticipant: 'A user who is no longer a participant.',
+  Attachment: 'A file that is attached to a message.',
+  Message: 'A chat message.',
+  Upload: 'A presigned URL that stores one file.',
+  Download: 'A presigned URL that returns one file.',
+};
+
 const UUID = { format: 'uuid' };
 const URL = { format: 'uri' };
 

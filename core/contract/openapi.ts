@@ -3,10 +3,12 @@ import type * as v from 'valibot';
 import { isIsoTime } from '../rules/time.ts';
 import * as answers from './answers.ts';
 import { ERRORS, type ErrorCode } from './errors.ts';
-import { capital, pascal } from './names.ts';
+import { capital } from './names.ts';
+import { openapi30 } from './openapi-30.ts';
 import {
   ANSWER_EXAMPLES,
   ANSWER_FORMATS,
+  ANSWER_TEXTS,
   BODY_EXAMPLES,
   DATA_EXAMPLES,
   FAULT_EXAMPLES,
@@ -34,7 +36,7 @@ export interface OpenApiDocument {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components: {
     readonly schemas: Readonly<Record<string, JsonSchema>>;
-    readonly responses: Readonly<Record<string, Json>>;
+    readonly examples: Readonly<Record<string, Json>>;
     readonly headers: Json;
     readonly securitySchemes: Json;
   };
@@ -50,7 +52,8 @@ export interface Operation {
   readonly responses: Readonly<Record<string, Json>>;
 }
 
-const ref = (kind: 'headers' | 'responses' | 'schemas', name: string) => ({ $ref: `#/components/${kind}/${name}` });
+const ref = (kind: 'examples' | 'headers' | 'schemas', name: string) => ({ $ref: `#/components/${kind}/${name}` });
+const keysOf = <Key extends string>(table: Readonly<Record<Key, unknown>>): Key[] => Object.keys(table) as Key[];
 /** By code units, so that no locale has a say in the document. */
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
@@ -101,9 +104,35 @@ const described = (owner: string, schema: JsonSchema, extra: Readonly<Record<str
   }),
 });
 
+/** Enums that occur in several places and get one name, so that generated clients have one type for each. */
+const NAMED_ENUMS: Readonly<Record<string, JsonSchema>> = {
+  RoomStatus: {
+    type: 'string',
+    enum: ['booked', 'started', 'ended'],
+    description: 'Status of a room: follows from `start_time`, `end_time` and the current time.',
+  },
+};
+
+function namedEnum({ enum: values, type: _, ...rest }: JsonSchema): JsonSchema | undefined {
+  const found = Object.entries(NAMED_ENUMS).find(([, named]) => String(named.enum) === String(values));
+  return found && values ? { ...ref('schemas', found[0]), ...rest } : undefined;
+}
+
+const withNamedEnums = (schema: JsonSchema): JsonSchema => ({
+  ...schema,
+  ...(schema.properties && {
+    properties: Object.fromEntries(
+      Object.entries(schema.properties).map(([field, property]) => [
+        field,
+        typeof property === 'boolean' ? property : (namedEnum(property) ?? property),
+      ]),
+    ),
+  }),
+});
+
 function requestSchema(owner: string, schema: AnySchema): JsonSchema {
   const { $schema: _, ...rest } = toJsonSchema(schema, { ...CONVERSION, typeMode: 'input' });
-  return described(owner, rest.required?.length === 0 ? omit(rest, 'required') : rest);
+  return described(owner, withNamedEnums(rest.required?.length === 0 ? omit(rest, 'required') : rest));
 }
 
 function omit<T extends object, K extends keyof T>(object: T, key: K): Omit<T, K> {
@@ -119,55 +148,62 @@ function answerSchemas(): Record<string, JsonSchema> {
   const named = Object.fromEntries(byName.sort(([a], [b]) => compare(a, b)));
   const schemas = toJsonSchemaDefs(named, { ...CONVERSION, typeMode: 'output' });
   return Object.fromEntries(
-    Object.entries(schemas).map(([name, schema]) => [name, described(name, schema, ANSWER_FORMATS)]),
+    Object.entries(schemas).map(([name, schema]) => [
+      name,
+      described(name, { description: ANSWER_TEXTS[name], ...withNamedEnums(schema) }, ANSWER_FORMATS),
+    ]),
   );
 }
 
-const ENVELOPE_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
-  SentAt: { type: 'string', format: 'date-time', description: 'When the answer was made, by our clock.' },
+const SENT_AT_SCHEMA: JsonSchema = {
+  type: 'string',
+  format: 'date-time',
+  description: 'When the service sent the response.',
+};
+
+const ENVELOPE_SCHEMAS: Readonly<Record<string, JsonSchema & Json>> = {
   Page: {
     type: 'object',
+    description: 'Position of a page in its list.',
     required: ['size', 'next_cursor'],
     properties: {
-      size: { type: 'integer', minimum: 0, description: 'The number of items in this page.' },
+      size: { type: 'integer', minimum: 0, description: 'Number of items in this page.' },
       next_cursor: {
         type: ['string', 'null'],
-        description: 'Send it as `cursor` for the next page; `null` on the last one.',
+        description: 'Send it as `cursor` to get the next page. `null` on the last page.',
       },
     },
   },
   ErrorCode: {
     type: 'string',
-    enum: Object.keys(ERRORS),
-    description: 'What went wrong. Codes are stable.',
+    // No `enum`: generated clients would reject the codes that later versions add.
+    'x-extensible-enum': Object.keys(ERRORS),
+    description: 'Stable, machine-readable reason. Later versions may add codes.',
   },
-  Fault: {
+  Issue: {
     type: 'object',
+    description: 'One problem with a request.',
     required: ['code', 'message'],
     properties: {
       code: ref('schemas', 'ErrorCode'),
-      message: { type: 'string', description: 'What is wrong, for people.' },
+      message: { type: 'string', description: 'Explanation for people. It may change.' },
       path: {
         type: 'string',
-        description: 'The field, parameter or header that is at fault, where it is one: `participant_ids.3`.',
+        description: 'The field, parameter or header that is invalid, such as `participant_ids.3`.',
       },
     },
   },
   Error: {
     type: 'object',
-    required: ['message', 'errors', 'sent_at'],
-    properties: {
-      message: { type: 'string', description: 'What went wrong, for people.' },
-      errors: { type: 'array', minItems: 1, items: ref('schemas', 'Fault'), description: 'One entry a fault.' },
-      sent_at: ref('schemas', 'SentAt'),
-    },
-  },
-  GatewayError: {
-    type: 'object',
-    description: 'What API Gateway answers when it refuses a request itself, before the service sees it.',
+    description:
+      'A failure. The service always sends `errors` and `sent_at`. Responses that API Gateway makes itself, such as the 401 for an ' +
+      'expired token, have only `message`.',
     required: ['message'],
-    properties: { message: { type: 'string', description: 'What went wrong, for people.' } },
-    additionalProperties: false,
+    properties: {
+      message: { type: 'string', description: 'Explanation for people. It may change.' },
+      errors: { type: 'array', minItems: 1, items: ref('schemas', 'Issue'), description: 'One entry per problem.' },
+      sent_at: SENT_AT_SCHEMA,
+    },
   },
 };
 
@@ -260,13 +296,31 @@ function requestBody(route: Route): Json | undefined {
 
 /* Answers */
 
-/** A kind of answer goes by its name; a schema that only one route has stands where it is used. */
-const dataSchema = (schema: AnySchema): JsonSchema => {
-  const name = answerNames.get(schema);
-  if (name) return ref('schemas', capital(name));
-  const { $schema: _, ...inline } = toJsonSchema(schema, { ...CONVERSION, typeMode: 'output' });
-  return inline;
-};
+function dataName({ operation, data }: Route): string {
+  const name = answerNames.get(data);
+  if (name === undefined) throw new Error(`${operation}: name its data in answers.ts.`);
+  return capital(name);
+}
+
+const envelopeName = (route: Route): string => `${dataName(route)}${route.list ? 'List' : 'Result'}`;
+
+function envelope(route: Route): JsonSchema {
+  const one = ref('schemas', dataName(route));
+  return {
+    type: 'object',
+    required: route.list ? ['data', 'page', 'sent_at'] : ['data', 'sent_at'],
+    properties: {
+      data: route.list ? { type: 'array', items: one, description: 'The items of this page.' } : one,
+      ...(route.list && { page: ref('schemas', 'Page') }),
+      sent_at: SENT_AT_SCHEMA,
+    },
+  };
+}
+
+function envelopes(routes: readonly Route[]): Record<string, JsonSchema> {
+  const named = routes.map((route) => [envelopeName(route), envelope(route)] as const);
+  return Object.fromEntries(named.toSorted(([a], [b]) => compare(a, b)));
+}
 
 function dataExample(route: Route): unknown {
   const own = lookUp<unknown>(DATA_EXAMPLES, route.operation);
@@ -277,22 +331,13 @@ function dataExample(route: Route): unknown {
 }
 
 function success(route: Route): Json {
-  const one = dataSchema(route.data);
   const data = dataExample(route);
   const size = Array.isArray(data) ? data.length : 0;
   return {
-    description: route.status === 201 ? 'Created.' : 'Done.',
+    description: route.status === 201 ? 'Created.' : 'Success.',
     content: {
       'application/json': {
-        schema: {
-          type: 'object',
-          required: route.list ? ['data', 'page', 'sent_at'] : ['data', 'sent_at'],
-          properties: {
-            data: route.list ? { type: 'array', items: one } : one,
-            ...(route.list && { page: ref('schemas', 'Page') }),
-            sent_at: ref('schemas', 'SentAt'),
-          },
-        },
+        schema: ref('schemas', envelopeName(route)),
         example: { data, ...(route.list && { page: { size, next_cursor: null } }), sent_at: SENT_AT },
       },
     },
@@ -313,56 +358,50 @@ const GATEWAY_MESSAGES: Readonly<Record<number, string>> = {
 /** The codes a route can answer with, by status, in the order in which ERRORS has them. */
 function codesByStatus(route: Route): Map<number, ErrorCode[]> {
   const possible = new Set<string>([...route.errors, ...COMMON_ERRORS]);
-  const codes = (Object.keys(ERRORS) as ErrorCode[]).filter((code) => possible.has(code));
+  const codes = keysOf(ERRORS).filter((code) => possible.has(code));
   return Map.groupBy(codes, (code) => ERRORS[code].status);
 }
 
-const responseName = (codes: readonly ErrorCode[]): string => codes.map(pascal).join('Or');
-
 function failureExample(code: ErrorCode): Json {
   const { message } = ERRORS[code];
-  const faults = FAULT_EXAMPLES[code] ?? [{ message }];
-  return { message, errors: faults.map((fault) => ({ code, ...fault })), sent_at: SENT_AT };
+  const issues = FAULT_EXAMPLES[code] ?? [{ message }];
+  return { message, errors: issues.map((issue) => ({ code, ...issue })), sent_at: SENT_AT };
 }
 
+const gatewayExample = (status: number): string => `gateway_${status}`;
+
+/** An example of each failure: of the service by its code, of API Gateway by its status. */
+const failureExamples = (): Record<string, Json> => ({
+  ...Object.fromEntries(
+    keysOf(ERRORS).map((code) => [code, { summary: ERRORS[code].message, value: failureExample(code) }]),
+  ),
+  ...Object.fromEntries(
+    Object.entries(GATEWAY_MESSAGES).map(([status, message]) => [
+      gatewayExample(Number(status)),
+      { summary: 'From API Gateway itself', value: { message } },
+    ]),
+  ),
+});
+
+/** One schema for every failure; which codes a route responds with is said in the description and in `x-error-codes`. */
 function failure(status: number, codes: readonly ErrorCode[]): Json {
   const gateway = GATEWAY_MESSAGES[status];
-  const own = {
-    allOf: [
-      ref('schemas', 'Error'),
-      {
-        type: 'object',
-        properties: {
-          errors: { type: 'array', items: { type: 'object', properties: { code: { enum: [...codes] } } } },
-        },
-      },
-    ],
-  };
   const said = codes.map((code) => `\`${code}\`: ${ERRORS[code].message}`);
-  const gatewaySaid = `When API Gateway answers itself: \`{"message": "${gateway}"}\`, without \`errors\`.`;
+  const gatewaySaid = `API Gateway itself responds with \`{"message": "${gateway}"}\`.`;
   return {
     description: [...said, ...(gateway ? [gatewaySaid] : [])].join('\n\n'),
+    'x-error-codes': codes,
     ...((status === 429 || status === 503) && { headers: { 'Retry-After': ref('headers', 'RetryAfter') } }),
     content: {
       'application/json': {
-        schema: gateway ? { anyOf: [own, ref('schemas', 'GatewayError')] } : own,
+        schema: ref('schemas', 'Error'),
         examples: {
-          ...Object.fromEntries(
-            codes.map((code) => [code, { summary: ERRORS[code].message, value: failureExample(code) }]),
-          ),
-          ...(gateway && { gateway: { summary: 'From API Gateway itself', value: { message: gateway } } }),
+          ...Object.fromEntries(codes.map((code) => [code, ref('examples', code)])),
+          ...(gateway && { gateway: ref('examples', gatewayExample(status)) }),
         },
       },
     },
   };
-}
-
-function failureResponses(routes: readonly Route[]): Record<string, Json> {
-  const groups = routes.flatMap((route) =>
-    [...codesByStatus(route)].map(([status, codes]) => ({ status, codes, name: responseName(codes) })),
-  );
-  const sorted = groups.sort((a, b) => a.status - b.status || compare(a.name, b.name));
-  return Object.fromEntries(sorted.map(({ status, codes, name }) => [name, failure(status, codes)]));
 }
 
 /* The document */
@@ -371,7 +410,7 @@ function operation(route: Route): Operation {
   const params = parameters(route);
   const body = requestBody(route);
   const failures = [...codesByStatus(route)].map(
-    ([status, codes]) => [String(status), ref('responses', responseName(codes))] as const,
+    ([status, codes]) => [String(status), failure(status, codes)] as const,
   );
   return {
     operationId: route.operation,
@@ -426,11 +465,17 @@ export function openapi(table: readonly Route[]): OpenApiDocument {
     security: [{ iams: [] }],
     paths: paths(routes),
     components: {
-      schemas: { ...answerSchemas(), ...bodySchemas(routes), ...ENVELOPE_SCHEMAS },
-      responses: failureResponses(routes),
+      schemas: {
+        ...answerSchemas(),
+        ...envelopes(routes),
+        ...bodySchemas(routes),
+        ...NAMED_ENUMS,
+        ...ENVELOPE_SCHEMAS,
+      },
+      examples: failureExamples(),
       headers: {
         RetryAfter: {
-          description: 'In how many seconds to try again. API Gateway itself does not send it.',
+          description: 'Seconds to wait before the next attempt. API Gateway itself does not send this header.',
           schema: { type: 'integer', minimum: 1 },
           example: 2,
         },
@@ -440,5 +485,9 @@ export function openapi(table: readonly Route[]): OpenApiDocument {
   };
 }
 
-/** The document as the text of a file. */
+/** Returns the OpenAPI 3.0 document as the text of a file. */
+export const openapi30Text = (routes: readonly Route[]): string =>
+  `${JSON.stringify(openapi30(openapi(routes)), null, 2)}\n`;
+
+/** Returns the document as the text of a file. */
 export const openapiText = (routes: readonly Route[]): string => `${JSON.stringify(openapi(routes), null, 2)}\n`;

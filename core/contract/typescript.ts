@@ -5,7 +5,7 @@ import { ERRORS } from './errors.ts';
 import { allRoutes } from './index.ts';
 import * as limits from './limits.ts';
 import { capital } from './names.ts';
-import { FIELDS } from './openapi-texts.ts';
+import { ANSWER_TEXTS, FIELDS } from './openapi-texts.ts';
 import { actions, BEARER_SUB_PROTOCOL, events, SUB_PROTOCOL } from './realtime.ts';
 import type { Route } from './route.ts';
 
@@ -86,26 +86,13 @@ const hasFields = (schema: JsonSchema): boolean => Object.keys(schema.properties
 const declared = (name: string, schema: JsonSchema, doc: string | undefined, owner = name): string =>
   `${comment(doc)}export interface ${name} {\n${fields(schema, owner)}}\n`;
 
-const ANSWER_DOCS: Readonly<Record<string, string>> = {
-  Room: 'A room.',
-  Profile: 'What a participant sets for themselves, in one room.',
-  MyRoom: 'A room as one of its participants sees it: with their own profile and right.',
-  Participant: 'A participant of a room.',
-  ListedParticipant: 'A participant as the list shows them: with their presence.',
-  RemovedParticipant: 'Who was removed.',
-  Attachment: 'A file as the messages it is attached to show it.',
-  Message: 'A chat message.',
-  Upload: 'Where to upload a file to.',
-  Download: 'Where to download a file from.',
-};
-
 const answerTypes = (): string =>
   Object.entries(definitions)
     .map(([name, schema]) => {
       // Its own definition would make it a mere reference to itself.
       const { [name]: _, ...others } = definitions;
       const json = toJsonSchema(schema, { ...CONVERSION, typeMode: 'output', definitions: others });
-      return declared(name, json, ANSWER_DOCS[name]);
+      return declared(name, json, ANSWER_TEXTS[name]);
     })
     .join('\n');
 

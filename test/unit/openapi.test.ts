@@ -12,7 +12,8 @@ import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ERRORS } from '../../core/contract/errors.ts';
 import { allRoutes, routes } from '../../core/contract/index.ts';
-import { CONTRACT_VERSION, openapi, openapiText } from '../../core/contract/openapi.ts';
+import { CONTRACT_VERSION, openapi, openapi30Text, openapiText } from '../../core/contract/openapi.ts';
+import { openapi30 } from '../../core/contract/openapi-30.ts';
 import { COMMON_ERRORS, type Route } from '../../core/contract/route.ts';
 import { docsRoutes } from '../../local/docs.ts';
 
@@ -50,7 +51,7 @@ function* walk(value: unknown, pointer = ''): Generator<[string, Node]> {
 const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, allErrors: true });
 addFormats.default(ajv);
 // The document is no schema itself, but the schemas are in it.
-ajv.addVocabulary(Object.keys(document));
+ajv.addVocabulary([...Object.keys(document), 'x-extensible-enum']);
 ajv.addSchema(document, 'document', undefined, false);
 /** What the schema at the pointer says against the value; undefined when nothing. */
 function faultsAt(pointer: string, value: unknown): string | undefined {
@@ -101,7 +102,7 @@ describe('the OpenAPI document', () => {
   });
 
   test('lists every error code with its status and meaning', () => {
-    expect(at('/components/schemas/ErrorCode/enum')).toEqual(Object.keys(ERRORS));
+    expect(at('/components/schemas/ErrorCode/x-extensible-enum')).toEqual(Object.keys(ERRORS));
     for (const [code, { status, message }] of Object.entries(ERRORS))
       expect(node(document.info).description).toContain(`| ${status} | \`${code}\` | ${message} |`);
   });
@@ -116,7 +117,7 @@ describe('the OpenAPI document', () => {
     for (const [status, response] of Object.entries(responses)) {
       if (Number(status) === route.status) continue;
       for (const [name, example] of Object.entries(node(jsonOf(response).examples))) {
-        const value = node(node(example).value);
+        const value = node(resolved(example).value);
         if (name === 'gateway') {
           expect(Object.keys(value)).toEqual(['message']);
           continue;
@@ -126,10 +127,10 @@ describe('the OpenAPI document', () => {
           (value.errors as Node[]).map(() => expect.objectContaining({ code: name, message: expect.any(String) })),
         );
         expect(resolved(response).description).toContain(`\`${name}\``);
-        const swapped = codes.find((code) => !(code in node(jsonOf(response).examples)));
-        const pointer = `${String(node(response).$ref).slice(1)}/content/application~1json/schema`;
-        expect(faultsAt(pointer, { ...value, errors: [{ code: swapped, message: 'x' }] })).toContain('allowed values');
       }
+      const own = Object.keys(node(jsonOf(response).examples)).filter((name) => name !== 'gateway');
+      expect(resolved(response)['x-error-codes']).toEqual(own);
+      expect(jsonOf(response).schema).toEqual({ $ref: '#/components/schemas/Error' });
     }
     expect(found.sort()).toEqual(codes.sort());
   });
@@ -144,7 +145,7 @@ describe('the OpenAPI document', () => {
       500: 'Internal Server Error',
       503: 'Service Unavailable',
     };
-    expect(node(json.examples).gateway).toMatchObject({ value: { message: messages[status] } });
+    expect(resolved(node(json.examples).gateway)).toMatchObject({ value: { message: messages[status] } });
   });
 
   test('has Retry-After with 503', () => {
@@ -167,7 +168,7 @@ describe('the OpenAPI document', () => {
       if (schema && isNode(examples)) {
         for (const one of Object.values(examples)) {
           seen.named++;
-          check(`${pointer}/schema`, node(one).value);
+          check(`${pointer}/schema`, resolved(one).value);
         }
       }
       if (Array.isArray(examples)) {
@@ -188,9 +189,8 @@ describe('the OpenAPI document', () => {
     (_, route) => {
       const { example, schema } = jsonOf(responsesOf(route)[route.status]);
       const { data, page } = node(example);
-      const of = resolved(
-        route.list ? node(node(node(schema).properties).data).items : node(node(schema).properties).data,
-      );
+      const described = node(resolved(schema).properties).data;
+      const of = resolved(route.list ? node(described).items : described);
       const items = route.list ? data : [data];
       expect(items).not.toEqual([]);
       for (const item of items as Node[])
@@ -210,7 +210,7 @@ describe('the OpenAPI document', () => {
     expect(parameters.map((p) => `${p.in} ${String(p.name).toLowerCase()}`)).toEqual(expected);
     for (const { name, description, schema, example } of parameters) {
       expect(description, `describe ${name} in FIELDS of core/contract/openapi-texts.ts`).toMatch(/^\S.*\.$/);
-      const { examples, enum: choices } = node(schema);
+      const { examples, enum: choices } = resolved(schema);
       const has = example !== undefined || examples !== undefined || choices !== undefined;
       const isOptionalNumber = node(schema).default !== undefined;
       expect(has || isOptionalNumber, `give an example of ${name} in FIELDS of core/contract/openapi-texts.ts`).toBe(
@@ -328,12 +328,52 @@ describe('the OpenAPI document', () => {
   });
 });
 
-describe('docs/openapi.json', () => {
-  test('is what the contract says', async () => {
-    const text = await readFile(join(ROOT, 'docs/openapi.json'), 'utf8');
-    expect(text === openapiText(allRoutes), 'docs/openapi.json is stale: run "npm run openapi" and commit it').toBe(
-      true,
-    );
+describe('the OpenAPI 3.0 document', () => {
+  const old = node(JSON.parse(openapi30Text(allRoutes)));
+
+  test('is valid OpenAPI 3.0', async () => {
+    const validator = new Validator();
+    expect(await validator.validate(structuredClone(old))).toEqual({ valid: true });
+    expect(validator.version).toBe('3.0');
+  });
+
+  test('has the same operations, parameters and schemas', () => {
+    const shapeOf = (value: Node) =>
+      [...walk(value.paths)].flatMap(([, { operationId, name, in: where }]) => operationId ?? (where ? [name] : []));
+    expect(shapeOf(old)).toEqual(shapeOf(document));
+    expect(Object.keys(node(node(old.components).schemas))).toEqual(Object.keys(node(at('/components/schemas'))));
+  });
+
+  test('allows null where the 3.1 document does', () => {
+    const nullable = (schema: Node): boolean =>
+      schema.nullable === true ||
+      (Array.isArray(schema.type) && schema.type.includes('null')) ||
+      (Array.isArray(schema.anyOf) && schema.anyOf.some((choice) => node(choice).type === 'null'));
+    const nullableFields = (schemas: unknown) =>
+      Object.entries(node(schemas)).flatMap(([name, schema]) =>
+        Object.entries(node(node(schema).properties))
+          .filter(([, property]) => nullable(node(property)))
+          .map(([field]) => `${name}.${field}`),
+      );
+    const found = nullableFields(node(old.components).schemas);
+    expect(found).toContain('Message.attachment');
+    expect(found).toEqual(nullableFields(at('/components/schemas')));
+  });
+
+  test('refuses a schema that it could not translate', () => {
+    const odd = structuredClone(openapi(allRoutes));
+    Object.assign(Object(odd.components.schemas.Room), { contains: {} });
+    expect(() => openapi30(odd)).toThrow('"contains" has no translation to OpenAPI 3.0.');
+  });
+});
+
+describe('the files in docs', () => {
+  test.each([
+    ['openapi.json', openapiText],
+    ['openapi-3.0.json', openapi30Text],
+  ])('%s is what the contract says', async (file, text) => {
+    const found = await readFile(join(ROOT, 'docs', file), 'utf8');
+    expect(found === text(allRoutes), `docs/${file} is stale: run "npm run openapi" and commit it`).toBe(true);
   });
 });
 
@@ -359,9 +399,10 @@ describe('npm run openapi', () => {
   test('writes the document, and tells a missing and a stale one from a good one', async () => {
     expect(await run('--check', 'api.json')).toEqual({
       code: 1,
-      output: 'Not what the contract says: api.json (missing). Run "npm run openapi" and commit what it writes.\n',
+      output:
+        'Not what the contract says: api.json (missing), api-3.0.json (missing). Run "npm run openapi" and commit what it writes.\n',
     });
-    expect(await run('api.json')).toEqual({ code: 0, output: 'Wrote api.json.\n' });
+    expect(await run('api.json')).toEqual({ code: 0, output: 'Wrote api.json, api-3.0.json.\n' });
     expect(await readFile(join(dir, 'api.json'), 'utf8')).toBe(openapiText(allRoutes));
     expect(await run('--check', 'api.json')).toEqual({ code: 0, output: 'Up to date.\n' });
     await writeFile(join(dir, 'api.json'), '{}');
