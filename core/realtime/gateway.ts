@@ -1,6 +1,7 @@
 import {
   ApiGatewayManagementApiClient,
   DeleteConnectionCommand,
+  GetConnectionCommand,
   PostToConnectionCommand,
 } from '@aws-sdk/client-apigatewaymanagementapi';
 import { statusOf } from '../aws/status-of.ts';
@@ -27,6 +28,7 @@ const FIRST_REQUESTS_AT_ONCE = 25;
 /** A connection that has not taken a frame by then is disconnected, in milliseconds. */
 const POST_TIMEOUT_MS = 3_000;
 const CLOSE_TIMEOUT_MS = 1_000;
+const STATUS_TIMEOUT_MS = 1_000;
 const CONNECTION_TIMEOUT_MS = 1_000;
 const ATTEMPTS = 4;
 /**
@@ -77,7 +79,7 @@ function isTransient(error: unknown): boolean {
 
 /** Sends a request until it succeeds, cannot succeed, or `signal` aborts. Never throws. */
 async function attempt(
-  about: { readonly action: 'post' | 'close'; readonly connection_id: string },
+  about: { readonly action: 'post' | 'close' | 'status'; readonly connection_id: string },
   request: () => Promise<unknown>,
   mayRetry: (error: unknown) => boolean,
   signal: AbortSignal,
@@ -127,3 +129,23 @@ export const deleteConnection = (connection_id: string, signal: AbortSignal): Pr
     isTransient,
     signal,
   );
+
+/** `unknown`: API Gateway could not say. */
+export type ConnectionStatus = 'open' | 'gone' | 'unknown';
+
+const STATUS_OF = { done: 'open', gone: 'gone', failed: 'unknown' } as const;
+
+/** Asks API Gateway whether it has a connection. Retries as a close does. Never throws. */
+export const connectionStatus = async (connection_id: string, signal: AbortSignal): Promise<ConnectionStatus> =>
+  STATUS_OF[
+    await attempt(
+      { action: 'status', connection_id },
+      () =>
+        gateway().send(new GetConnectionCommand({ ConnectionId: connection_id }), {
+          abortSignal: signal,
+          requestTimeout: STATUS_TIMEOUT_MS,
+        }),
+      isTransient,
+      signal,
+    )
+  ];

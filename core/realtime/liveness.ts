@@ -7,7 +7,10 @@ import { connectionKey, participantKey } from '../store/keys.ts';
 import { endChecks, isCheckQueued, lastHeard, presenceOf, recordCheck } from '../store/liveness.ts';
 import { get } from '../store/read.ts';
 import { settleAll } from '../store/settle-all.ts';
-import { closeConnection, connectionStatus } from './connection-status.ts';
+import type { Deadline } from './deadline.ts';
+import { roomPool } from './deliver.ts';
+import { type ConnectionStatus, connectionStatus, deleteConnection } from './gateway.ts';
+import type { Run } from './pool.ts';
 import { type LivenessCheck, queueLivenessCheck } from './presence.ts';
 
 /*
@@ -16,6 +19,14 @@ import { type LivenessCheck, queueLivenessCheck } from './presence.ts';
  */
 
 type Participation = Pick<LivenessCheck, 'room_id' | 'participant_id'>;
+
+/** One check: whose connections it is about, when it runs, and how it reaches API Gateway. */
+interface Check {
+  readonly of: Participation;
+  readonly now: Timestamp;
+  readonly deadline: Deadline;
+  readonly run: Run;
+}
 
 /** When to look again at a connection of which API Gateway could not say whether it is there, or could not close it, in seconds. */
 const RETRY_SECONDS = 30;
@@ -48,11 +59,10 @@ export type CheckOutcome = 'outdated' | 'ended' | 'present';
  *
  * @throws where the table or the queue fails; the message is then retried
  */
-export async function checkLiveness({
-  room_id,
-  participant_id,
-  due,
-}: Omit<LivenessCheck, 'kind'>): Promise<CheckOutcome> {
+export async function checkLiveness(
+  { room_id, participant_id, due }: Omit<LivenessCheck, 'kind'>,
+  deadline: Deadline,
+): Promise<CheckOutcome> {
   const of = { room_id, participant_id };
   const now = new Date().toISOString();
   const [{ room, participant, due: counts }, heard] = await settleAll([presenceOf(of), lastHeard(participant_id, now)]);
@@ -65,11 +75,12 @@ export async function checkLiveness({
   }
   const connections = [...(participant.connections ?? [])];
   if (connections.length === 0) await endAbsence(participant, now);
+  const check = { of, now, deadline, run: roomPool() };
+  const ended = room !== undefined && roomStatus(room, now) === 'ended';
   const next = await settleAll(
-    connections.map((connection_id) => {
-      const ended = room !== undefined && roomStatus(room, now) === 'ended';
-      return ended ? close(of, connection_id, now) : checkConnection(of, connection_id, heard.get(connection_id), now);
-    }),
+    connections.map((connection_id) =>
+      ended ? close(check, connection_id) : checkConnection(check, connection_id, heard.get(connection_id)),
+    ),
   );
   const at = Math.min(epochSeconds(now) + SILENCE_SECONDS, ...next);
   await queueNext(of, Math.max(LEAST_DELAY_SECONDS, at - epochSeconds(now)), now, due);
@@ -83,34 +94,34 @@ async function endAbsence({ room_id, participant_id, left_at }: ParticipantItem,
 }
 
 /** Checks one connection. Returns when to look at it again, in epoch seconds: Infinity for one that is gone. */
-async function checkConnection(
-  { room_id, participant_id }: Participation,
-  connection_id: string,
-  heard: number | undefined,
-  now: Timestamp,
-): Promise<number> {
+async function checkConnection(check: Check, connection_id: string, heard: number | undefined): Promise<number> {
+  const { of, now, deadline, run } = check;
   const time = epochSeconds(now);
   if (heard !== undefined && heard + SILENCE_SECONDS > time) return heard + SILENCE_SECONDS;
-  const status = await connectionStatus(connection_id);
+  const status = await run(() => connectionStatus(connection_id, deadline.signal));
   if (status === 'unknown') return time + RETRY_SECONDS;
   if (status === 'open') {
-    const item = await get<ConnectionItem>(connectionKey(room_id, connection_id));
+    const item = await get<ConnectionItem>(connectionKey(of.room_id, connection_id));
     // Contract 1.1 lets a client be silent as long as API Gateway does. Its item is missing only where its time to live is over.
     if (item && item.ping_interval_seconds === undefined) return time + SILENCE_SECONDS;
-    return close({ room_id, participant_id }, connection_id, now);
+    return close(check, connection_id);
   }
-  await drop({ room_id, participant_id }, connection_id, now);
+  await drop(check, connection_id, status);
   return Number.POSITIVE_INFINITY;
 }
 
 /** Closes one connection and drops it. Returns when to look at it again, as `checkConnection` does. */
-async function close(of: Participation, connection_id: string, now: Timestamp): Promise<number> {
-  if (!(await closeConnection(connection_id))) return epochSeconds(now) + RETRY_SECONDS;
-  await drop(of, connection_id, now);
+async function close(check: Check, connection_id: string): Promise<number> {
+  const { now, deadline, run } = check;
+  const outcome = await run(() => deleteConnection(connection_id, deadline.signal));
+  if (outcome === 'failed') return epochSeconds(now) + RETRY_SECONDS;
+  await drop(check, connection_id, outcome === 'gone' ? 'gone' : 'open');
   return Number.POSITIVE_INFINITY;
 }
 
-async function drop({ room_id, participant_id }: Participation, connection_id: string, now: Timestamp): Promise<void> {
-  console.info({ action: 'liveness', room_id, connection_id, user: participant_id, dropped: true });
+/** @param status what API Gateway said about the connection; an open one has been closed */
+async function drop({ of, now }: Check, connection_id: string, status: ConnectionStatus): Promise<void> {
+  const { room_id, participant_id } = of;
+  console.info({ action: 'liveness', room_id, connection_id, user: participant_id, status, dropped: true });
   await dropConnection({ room_id, connection_id, user_id: participant_id, now });
 }

@@ -31,7 +31,7 @@ export const handler = async ({ Records }: SQSEvent, context: TimeLeft): Promise
           const { room_id, participant_id } = message;
           const outcome =
             message.kind === 'liveness'
-              ? { liveness: await checkLiveness(message) }
+              ? { liveness: await checkLiveness(message, deadline) }
               : { left: await markAbsent(room_id, participant_id, message.left_at) };
           console.info({ action: 'presence', message_id: messageId, room_id, user: participant_id, ...outcome });
         }

@@ -55,6 +55,8 @@ export class Presence extends Construct {
         },
       ],
       timeout: TIMEOUT,
+      // Each check of a participant queues the next, for as long as they are present: see docs/decisions/0011.
+      recursive: true,
     });
     this.handler = handler;
     new EventSourceMapping(this, 'Mapping', {

@@ -39,6 +39,8 @@ export interface RoomsFunctionProps {
   readonly timeout?: number;
   /** Where events end that were handed over without waiting for an answer, and failed three times. */
   readonly deadLetters?: sqs.IQueue;
+  /** Whether the function may cause its own invocations without end. Otherwise Lambda stops such a chain after about 16. Default: false. */
+  readonly recursive?: boolean;
 }
 
 /** A function, and the role and log group that it has to itself. */
@@ -47,7 +49,16 @@ export class RoomsFunction extends Construct {
 
   constructor(scope: Construct, id: string, props: RoomsFunctionProps) {
     super(scope, id);
-    const { name, functionName, environment, variables = {}, memory = 512, timeout = 10, deadLetters } = props;
+    const {
+      name,
+      functionName,
+      environment,
+      variables = {},
+      memory = 512,
+      timeout = 10,
+      deadLetters,
+      recursive = false,
+    } = props;
     const log = logGroup(this, 'Logs', `${pascal(name)}Logs`, environment);
     const permissions: Permission[] = [
       { actions: ['logs:CreateLogStream', 'logs:PutLogEvents'], resources: [log.logGroupArn] },
@@ -78,6 +89,7 @@ export class RoomsFunction extends Construct {
       logGroup: log,
       loggingFormat: lambda.LoggingFormat.JSON,
       ...(deadLetters && { deadLetterQueue: deadLetters }),
+      ...(recursive && { recursiveLoop: lambda.RecursiveLoop.ALLOW }),
     });
   }
 }

@@ -1,3 +1,4 @@
+import * as v from 'valibot';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { FRAME_WINDOW_SECONDS, PRESENCE_GRACE_SECONDS, SILENCE_SECONDS } from '../../core/contract/limits.ts';
 import { tableName } from '../../core/store/client.ts';
@@ -43,11 +44,15 @@ interface Queued {
   readonly due: number;
 }
 
+const droppedLine = v.object({ connection_id: v.string(), status: v.string(), dropped: v.literal(true) });
+
 /** The stream and the queue of one test: what is due is done when its time comes. */
 function machinery() {
   let now = START;
   const queue: Queued[] = [];
   let checks = 0;
+  /** Connections that checks have dropped, each with what API Gateway said about it. */
+  const dropped: unknown[] = [];
   const takeMessages = () => {
     for (const { MessageBody, DelaySeconds } of services.messages.splice(0))
       queue.push({ body: MessageBody, due: now + DelaySeconds * SECOND });
@@ -69,8 +74,12 @@ function machinery() {
   async function deliver(...bodies: string[]): Promise<number> {
     let failed = 0;
     await happens(async () => {
-      const { result } = await behind('presence', (context) => presence(queueEvent(...bodies), context));
+      const { result, lines } = await behind('presence', (context) => presence(queueEvent(...bodies), context));
       failed = result.batchItemFailures.length;
+      for (const { entry } of lines) {
+        const line = v.safeParse(droppedLine, entry);
+        if (line.success) dropped.push([line.output.connection_id, line.output.status]);
+      }
     });
     checks += bodies.filter((body) => body.includes('liveness')).length;
     return failed;
@@ -80,6 +89,7 @@ function machinery() {
     happens,
     deliver,
     queue,
+    dropped,
     now: () => now,
     checks: () => checks,
     /** Lets time pass; `meanwhile`, which changes no room, is done every ten seconds. */
@@ -166,6 +176,7 @@ describe('a disconnection that is not reported, in a quiet room,', () => {
     expect(management.closed).toEqual([]);
     await machine.pass(50, ping);
     expect(management.closed).toEqual([tab.connection_id]);
+    expect(machine.dropped).toEqual([[tab.connection_id, 'open']]);
     expect(await online(world, world.member)).toBe(false);
   });
 
@@ -177,6 +188,7 @@ describe('a disconnection that is not reported, in a quiet room,', () => {
     management.fateOfClose(tab.connection_id, 410);
     await machine.pass(SILENCE_SECONDS + 40, ping);
     expect(management.closeAttempts).toEqual([tab.connection_id]);
+    expect(machine.dropped).toEqual([[tab.connection_id, 'gone']]);
     expect(await online(world, world.member)).toBe(false);
   });
 
@@ -231,6 +243,7 @@ describe('a client that is there', () => {
     lose(dead);
     await machine.pass(300, () => Promise.all([ping(), reply('ping', alive, {})]));
     expect((await participant(world, world.member))?.connections).toEqual(new Set([alive.connection_id]));
+    expect(machine.dropped).toEqual([[dead.connection_id, 'gone']]);
     expect(await online(world, world.member)).toBe(true);
   });
 

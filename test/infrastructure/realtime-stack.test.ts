@@ -237,6 +237,13 @@ describe('the real-time stack', () => {
     });
   });
 
+  it('lets only the presence function cause its own invocations: Lambda stops such chains of others', () => {
+    const allowed = [...functions].filter(([, { properties }]) => 'RecursiveLoop' in Object(properties));
+    expect(allowed.map(([name, { properties }]) => [name, at(properties, 'RecursiveLoop')])).toEqual([
+      ['presence', 'Allow'],
+    ]);
+  });
+
   it('is protected from deletion in no environment, for it holds no data', () => {
     expect(JSON.stringify(prod.realtime.toJSON())).not.toContain('DeletionProtection');
   });
