@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import type { DynamoDBRecord } from 'aws-lambda';
+import * as v from 'valibot';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fileKey } from '../../core/store/keys.ts';
 import { remove } from '../../core/store/write.ts';
@@ -6,6 +9,7 @@ import { handler as roomChanges } from '../../functions/events/room-changes.ts';
 import { behind } from '../support/behind.ts';
 import { data } from '../support/invoke.ts';
 import { type Services, startServices } from '../support/services.ts';
+import { startSilentServer } from '../support/silent-server.ts';
 import { recorded } from '../support/stream.ts';
 import { newRoom } from '../support/world.ts';
 
@@ -57,16 +61,58 @@ test('a file that the service itself removed is left to it', async () => {
   expect(await status()).toBe(200);
 });
 
-test('where S3 cannot be reached, the record is tried again', async () => {
-  const { room_id, file_id, status } = await uploaded();
-  const records = (await recorded(() => remove(fileKey(room_id, file_id)))).map(byTimeToLive);
+/** Does something while S3 is elsewhere. */
+async function withS3At<T>(url: string, work: () => Promise<T>): Promise<T> {
   const { AWS_ENDPOINT_URL_S3 } = process.env;
-  process.env.AWS_ENDPOINT_URL_S3 = 'http://127.0.0.1:1';
+  process.env.AWS_ENDPOINT_URL_S3 = url;
   try {
-    expect(await handle(records)).toBe(1);
+    return await work();
   } finally {
     process.env.AWS_ENDPOINT_URL_S3 = AWS_ENDPOINT_URL_S3;
   }
+}
+
+test('where S3 cannot be reached, the record is tried again', async () => {
+  const { room_id, file_id, status } = await uploaded();
+  const records = (await recorded(() => remove(fileKey(room_id, file_id)))).map(byTimeToLive);
+  expect(await withS3At('http://127.0.0.1:1', () => handle(records))).toBe(1);
   expect(await handle(records)).toBe(0);
   expect(await status()).toBe(404);
+});
+
+test.each([
+  [204, 0],
+  [404, 0],
+  [200, 1],
+  [403, 1],
+  [500, 1],
+  [503, 1],
+])('an answer %i of S3 makes %i records retry', async (answer, failures) => {
+  const { room_id, file_id } = await uploaded();
+  const records = (await recorded(() => remove(fileKey(room_id, file_id)))).map(byTimeToLive);
+  const s3 = createServer((_, response) => void response.writeHead(answer).end()).listen(0, '127.0.0.1');
+  await once(s3, 'listening');
+  try {
+    const { port } = v.parse(v.object({ port: v.number() }), s3.address());
+    expect(await withS3At(`http://127.0.0.1:${port}`, () => handle(records))).toBe(failures);
+  } finally {
+    s3.close();
+    s3.closeAllConnections();
+  }
+});
+
+test('where S3 does not answer, the record is tried again after 5 s', async () => {
+  const { room_id, file_id } = await uploaded();
+  const records = (await recorded(() => remove(fileKey(room_id, file_id)))).map(byTimeToLive);
+  const silent = await startSilentServer();
+  try {
+    const started = performance.now();
+    expect(await withS3At(silent.url, () => handle(records))).toBe(1);
+    const elapsed = performance.now() - started;
+    expect(silent.requests).toHaveLength(1);
+    expect(elapsed).toBeGreaterThan(4_900);
+    expect(elapsed).toBeLessThan(8_000);
+  } finally {
+    await silent.close();
+  }
 });

@@ -1,0 +1,80 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import * as v from 'valibot';
+import { describe, expect, test } from 'vitest';
+import { routes } from '../../core/contract/index.ts';
+import { MAX_BODY_BYTES } from '../../core/contract/limits.ts';
+import type { Route } from '../../core/contract/route.ts';
+import { endpoint, type HttpEvent } from '../../core/http/endpoint.ts';
+import { toRoomsError } from '../../core/http/errors.ts';
+import { faultsOf } from '../../core/http/faults.ts';
+import { parseRequest } from '../../core/http/parse.ts';
+import { rehearsalEvent } from '../../core/http/rehearsal.ts';
+import { runningOut } from '../support/event.ts';
+
+const NOW = '2026-01-02T03:04:05.006Z';
+
+const eventOf = (route: Route, more: Partial<HttpEvent>): HttpEvent => ({ ...rehearsalEvent(route), ...more });
+
+describe('a body', () => {
+  const { createRoom, getRoom, endRoom } = routes;
+  /** A body of exactly so many bytes. */
+  const padded = (bytes: number): string => '{"name":"R"}'.padStart(bytes);
+  const parsed = (route: Route, body: string | undefined, isBase64Encoded = false) => {
+    const { body: _, ...event } = eventOf(route, { isBase64Encoded });
+    return parseRequest(route, body === undefined ? event : { ...event, body }, NOW);
+  };
+
+  test.each([
+    ['text', (text: string) => ({ body: text, encoded: false })],
+    ['base64', (text: string) => ({ body: Buffer.from(text).toString('base64'), encoded: true })],
+  ])('of MAX_BODY_BYTES is accepted, and of one byte more is not (as %s)', (_, form) => {
+    const most = form(padded(MAX_BODY_BYTES));
+    expect(parsed(createRoom, most.body, most.encoded)).toMatchObject({ body: { name: 'R' } });
+    const more = form(padded(MAX_BODY_BYTES + 1));
+    expect(() => parsed(createRoom, more.body, more.encoded)).toThrow(
+      expect.objectContaining({ code: 'payload_too_large' }),
+    );
+  });
+
+  test('that is missing, empty or white space is none', () => {
+    for (const body of [undefined, '', ' \r\n\t']) {
+      expect(parsed(getRoom, body)).toMatchObject({ body: {} });
+      expect(parsed(endRoom, body)).toMatchObject({ body: {} });
+    }
+  });
+
+  test('is refused by a route that takes none', () => {
+    for (const body of ['{}', ' {} '])
+      expect(() => parsed(getRoom, body)).toThrow(expect.objectContaining({ code: 'invalid_request' }));
+  });
+});
+
+describe('the error of an HTTP answer of AWS without a name', () => {
+  const answered = (httpStatusCode: number) => Object.assign(new Error('m'), { $metadata: { httpStatusCode } });
+
+  test.each([
+    [499, 'internal'],
+    [500, 'try_again'],
+    [503, 'try_again'],
+    [599, 'try_again'],
+  ])('of status %i becomes %s', (status, code) => {
+    expect(toRoomsError(answered(status))).toMatchObject({ code });
+  });
+});
+
+test('an unknown field in a schema that has no fields of its own: the message says that it takes none', () => {
+  const schema = v.array(v.strictObject({}));
+  const { issues = [] } = v.safeParse(schema, [{ x: 1 }]);
+  expect(faultsOf(issues, schema)).toEqual([{ path: '0.x', message: 'is not a field of this request; it takes none' }]);
+});
+
+test('a request that does not end is answered with try_again 500 ms before the function is', async () => {
+  const started = performance.now();
+  const hanging = endpoint(routes.getRoom, () => new Promise(() => {}));
+  const answer = await Promise.race([
+    hanging(eventOf(routes.getRoom, {}), runningOut(1_200)).then(({ statusCode }) => statusCode),
+    sleep(1_200, 'none'),
+  ]);
+  expect(answer).toBe(503);
+  expect(performance.now() - started).toBeGreaterThan(600);
+});
