@@ -8,9 +8,9 @@ import { randomFrom } from '../../bench/common/random.ts';
 import { parseCommandLine } from '../../local/command-line.ts';
 import { installMutators, keyOf } from './mutators.ts';
 
-const FOLDERS = ['core/rules', 'core/store', 'core/realtime', 'core/http', 'core/files', 'client/src'];
+const FOLDERS = ['core/rules', 'core/store', 'core/realtime', 'core/http', 'core/files', 'functions', 'client/src'];
 
-const HELP = `Usage: npm run test:mutation -- [--seed <n>] [--count <n>] [--folder <path> …] [--tests <part of a path> …]
+const HELP = `Usage: npm run test:mutation -- [--seed <n>] [--count <n>] [--folder <path> …] [--tests <part of a path> …] [--workers <n>]
 
 Makes small faults in the code, one at a time, and sees whether a test notices.
 
@@ -18,11 +18,12 @@ Makes small faults in the code, one at a time, and sees whether a test notices.
   --count   how many faults in all, spread over the folders (120)
   --folder  a folder to mutate, repeatable (${FOLDERS.join(', ')})
   --tests   run only the test files whose path has this part, repeatable (all of unit, functions and client)
+  --workers how many test processes run at a time (2)
   --least   percentage of faults that must be noticed in each folder (90)
   --list    only list the faults that would be made
   --help    print this
 
-Each fault is tried by the tests that reach it (unit, functions and client). Prints the survivors and a table, writes them to
+Each fault is tried by the tests that reach it (unit, functions and client; with --folder lib, infrastructure as well). Prints the survivors and a table, writes them to
 reports/mutation.json, and exits with 1 where a folder is below the percentage. Takes about an hour on two cores.`;
 
 /** One fault that can be made. Lines and columns are Babel's: lines from 1, columns from 0. */
@@ -111,6 +112,7 @@ async function run(): Promise<string> {
       options: {
         seed: { type: 'string', default: '1' },
         count: { type: 'string', default: '120' },
+        workers: { type: 'string', default: '2' },
         least: { type: 'string', default: '90' },
         folder: { type: 'string', multiple: true, default: FOLDERS },
         tests: { type: 'string', multiple: true, default: [] },
@@ -123,6 +125,7 @@ async function run(): Promise<string> {
   if (values.help) return HELP;
   const count = number('count', values.count, 1, 10_000);
   const seed = number('seed', values.seed, 0, 2 ** 32 - 1);
+  const workers = number('workers', values.workers, 1, 64);
   const least = number('least', values.least, 0, 100);
 
   await installMutators(() => kept);
@@ -133,13 +136,14 @@ async function run(): Promise<string> {
 
   // Stryker's workers inherit it, and load the configuration of Vitest.
   process.env.MUTATION_TESTS = values.tests.join(',');
+  process.env.MUTATION_LIB = String(values.folder.some((folder) => folder.startsWith('lib')));
   kept = new Set(chosen.map(({ key }) => key));
   const results = await new Stryker({
     testRunner: 'vitest',
     plugins: ['@stryker-mutator/vitest-runner'],
     mutate: [...new Set(chosen.map(({ range }) => range))],
     coverageAnalysis: 'perTest',
-    concurrency: 2,
+    concurrency: workers,
     // TypeScript 7 has no JavaScript API, with which Stryker would rewrite the configuration.
     tsconfigFile: 'none',
     // One file a mutant, as soon as it was tried: what a run has found is not lost when it is stopped.

@@ -41,6 +41,19 @@ export default defineConfig({
           ...STEADY,
         },
       },
+      // Only for faults in lib: these tests synthesize the stacks as they are loaded, so every one of them runs for each fault.
+      ...(process.env.MUTATION_LIB === 'true'
+        ? [
+            {
+              test: {
+                name: 'infrastructure',
+                isolate: false,
+                include: testFiles('infrastructure', []),
+                ...STEADY,
+              },
+            },
+          ]
+        : []),
       { test: { name: 'client', include: testFiles('client', BLIND_CLIENT), ...STEADY } },
     ],
   },
