@@ -50,6 +50,8 @@ export interface StackOptions {
   readonly signal?: AbortSignal;
   /** Makes each function of the templates; tests put faults around it. Default: `createFunction`. */
   readonly createFunction?: typeof createFunction | undefined;
+  /** Starts DynamoDB Local; tests restart it. Default: `startDynamoDb`. */
+  readonly startDynamoDb?: typeof startDynamoDb | undefined;
 }
 
 export interface LocalStack {
@@ -75,6 +77,7 @@ export interface LocalStack {
 export async function startStack(options: StackOptions): Promise<LocalStack> {
   const { log, progress = () => {}, onFailure = () => {}, signal = new AbortController().signal } = options;
   const create = options.createFunction ?? createFunction;
+  const startDatabase = options.startDynamoDb ?? startDynamoDb;
   const closers: (() => Promise<unknown>)[] = [];
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
@@ -127,7 +130,7 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
     const context = { issuer: issuer.url, audience: identityProvider?.audience ?? AUDIENCE };
     const withoutJava = new AbortController();
     const parts = both(
-      startDynamoDb({
+      startDatabase({
         port: ports.dynamodb,
         directory: dataDirectory && join(dataDirectory, 'dynamodb'),
         onExit: onFailure,

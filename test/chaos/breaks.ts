@@ -57,6 +57,20 @@ export const breaks: Readonly<Record<string, Break>> = {
     instead: '...(connections.length > 1_000',
     seenBy: ['removal', 'converges'],
   },
+  overwritable: {
+    what: 'the URL of an upload can be used again, for other bytes',
+    file: 'core/files/transfer.ts',
+    text: "const headers = { 'content-type': asked.content_type, 'if-none-match': '*' };",
+    instead: "const headers = { 'content-type': asked.content_type };",
+    seenBy: ['files'],
+  },
+  'gone-stay': {
+    what: 'a connection that API Gateway no longer has stays in the table',
+    file: 'core/realtime/deliver.ts',
+    text: "if (outcome === 'gone') {\n        await drop(room_id, recipient, deadline);",
+    instead: "if (outcome === 'gone') {",
+    seenBy: ['converges'],
+  },
   'end-not-announced': {
     what: 'nobody is told that a room was ended, and its connections stay',
     file: 'core/realtime/changes.ts',

@@ -11,6 +11,7 @@ export const PROPERTIES = {
   once: 'the client SDK delivers a message once',
   complete: 'every message reaches every client that was joined throughout, and no connection misses one in between',
   order: 'all connections get the messages of a room in one order',
+  files: 'a file is what its sender uploaded, to everyone and for good',
   removal: 'a removed user hears nothing, and sends nothing, after the removal was answered',
   end: 'no message is acknowledged that was sent after the end of its room',
   announced: 'every client that has joined a room learns of its end',
@@ -405,6 +406,52 @@ function cycleIn(next: ReadonlyMap<string, ReadonlyMap<string, unknown>>): strin
   return undefined;
 }
 
+/** Says that there is no such file; a participant who was removed is told something else. */
+const NO_FILE = new Set(['file_not_found', 'no_object']);
+
+function* files({ operations, history, rooms, sendOf }: View): ReturnType<Check> {
+  const uploads = new Map(
+    operations.flatMap((each) =>
+      each.kind === 'upload' && each.file !== undefined && each.outcome === 'ok' ? [[each.file, each] as const] : [],
+    ),
+  );
+  const attached = new Set(history.observations.flatMap(({ file }) => file ?? []));
+  for (const { kind, room, user, file = '', digest, outcome, code, invoked } of operations) {
+    const upload = uploads.get(file);
+    if (kind === 'download' && outcome === 'ok' && digest !== upload?.digest)
+      yield {
+        room,
+        text: `${user} was given other bytes for ${file} at ${seconds(invoked)} than ${upload ? `${upload.user} had uploaded` : 'anybody has uploaded'}`,
+      };
+    if (kind === 'download' && outcome === 'fail' && NO_FILE.has(code ?? '') && attached.has(file))
+      yield {
+        room,
+        text: `${user} was refused ${file} at ${seconds(invoked)} with ${code}, although it was delivered`,
+      };
+    if (kind === 'overwrite' && outcome === 'ok' && upload && settledAt(upload) < invoked)
+      yield {
+        room,
+        text: `${user} could store ${file} again at ${seconds(invoked)}, after its upload was acknowledged`,
+      };
+  }
+  for (const [room, { messages, files: stored }] of rooms) {
+    for (const { message_id, file, key } of [
+      ...messages,
+      ...history.observations.filter((each) => each.room === room).filter(isMessage),
+    ]) {
+      const send = sendOf.get(message_id);
+      if (send && send.file !== file)
+        yield { room, text: `${message_id} (${key}) has the file ${file}, but was sent with ${send.file}` };
+    }
+    for (const [file, digest] of Object.entries(stored))
+      if (digest !== uploads.get(file)?.digest)
+        yield {
+          room,
+          text: `${file} ${digest === '' ? 'is not there any more' : 'has other bytes than were uploaded'}`,
+        };
+  }
+}
+
 const HEARS_NOTHING = new Set(['lost', 'closed', 'participant_removed']);
 
 function* removal({ history, operations, sends }: View): ReturnType<Check> {
@@ -615,6 +662,7 @@ const CHECKS: Readonly<Record<Property, Check>> = {
   once,
   complete,
   order,
+  files,
   removal,
   end,
   announced,

@@ -18,6 +18,9 @@ const operationKinds = [
   'end',
   'profile',
   'read',
+  'upload',
+  'overwrite',
+  'download',
 ] as const;
 export type OperationKind = (typeof operationKinds)[number];
 
@@ -48,6 +51,10 @@ const operation = v.object({
   code: v.optional(v.string()),
   /** Of send: the id that the service gave the message. */
   message_id: v.optional(v.string()),
+  /** Of upload, overwrite and download, and of the send of a message with a file: the id of the file. */
+  file: v.optional(v.string()),
+  /** Of upload, overwrite and download: tells which bytes were sent or received. */
+  digest: v.optional(v.string()),
   /** Of update and end, in milliseconds of the round: the end time that the service answered with. */
   ends: v.optional(v.nullable(v.number())),
 });
@@ -76,6 +83,7 @@ const observation = v.object({
   message_id: v.optional(v.string()),
   key: v.optional(v.string()),
   sender: v.optional(v.string()),
+  file: v.optional(v.string()),
   /** Of an event about a participant. */
   participant: v.optional(v.string()),
   /** Of `closed`: why. */
@@ -103,6 +111,7 @@ const message = v.object({
   message_id: v.string(),
   sender: v.string(),
   key: v.string(),
+  file: v.optional(v.string()),
   /** `sent_at`, in milliseconds of the round. */
   sent: v.number(),
 });
@@ -120,6 +129,8 @@ const finalRoom = v.object({
   schedules: v.object({ start: v.optional(v.number()), end: v.optional(v.number()) }),
   /** Names of the WebSockets that the table knows to have joined. */
   sockets: v.array(v.string()),
+  /** Which bytes the files of the messages have, by id; an empty text where there is no such file. */
+  files: v.optional(v.record(v.string(), v.string()), {}),
 });
 export type FinalRoom = v.InferOutput<typeof finalRoom>;
 
@@ -151,8 +162,13 @@ export interface Recorder {
   /** Milliseconds since the round began. */
   now(): number;
   /** Notes the start of a call. `settle` notes its outcome. */
-  begin(call: Pick<Operation, 'kind' | 'user' | 'client' | 'room' | 'target' | 'key' | 'limit'>): Operation;
-  settle(operation: Operation, result: Pick<Operation, 'outcome' | 'code' | 'message_id' | 'ends'>): void;
+  begin(
+    call: Pick<Operation, 'kind' | 'user' | 'client' | 'room' | 'target' | 'key' | 'file' | 'digest' | 'limit'>,
+  ): Operation;
+  settle(
+    operation: Operation,
+    result: Pick<Operation, 'outcome' | 'code' | 'message_id' | 'file' | 'digest' | 'ends'>,
+  ): void;
   saw(observation: Omit<Observation, 'at'>): void;
 }
 

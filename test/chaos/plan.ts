@@ -19,6 +19,10 @@ export const FAULTS = {
   'services-5xx': 'SQS, EventBridge, Scheduler or Lambda answer with a 5xx, or hang up',
   'services-lose-answer': 'SQS, EventBridge, Scheduler or Lambda do it, and their answer is lost',
   'http-5xx': 'the HTTP gateway answers with a 502, 503 or 504, before or after the function has run',
+  's3-refuse': 'S3 hangs up before it has done anything',
+  's3-lose-answer': 'S3 stores the file, and its answer is lost; a download breaks off',
+  's3-5xx': 'S3 asks for fewer requests (503)',
+  's3-slow': 'S3 answers late',
   kill: 'a function is killed at one of its awaits',
   'stream-late': 'a batch of the stream is held up',
   'stream-fail': 'a batch of the stream fails, and is bisected',
@@ -29,6 +33,9 @@ export const FAULTS = {
   slow: 'a client reads nothing for a while',
   'lost-disconnect': 'API Gateway does not say that a connection is gone',
   restart: 'all execution environments end at once, and all connections break',
+  'gateway-restart':
+    'both gateways restart: requests and connections break, new ones are refused for a while, and nobody is told',
+  'dynamodb-restart': 'DynamoDB restarts: it answers nothing until it is back, with all of its data',
 } as const;
 export type Fault = keyof typeof FAULTS;
 export const faultNames = Object.keys(FAULTS) as Fault[];
@@ -44,6 +51,10 @@ export interface FaultWindow {
 export type Action =
   | { readonly do: 'join' | 'leave' | 'cut' | 'freeze' | 'slow' }
   | { readonly do: 'send'; readonly count: number }
+  /** Uploads a file of so many bytes, and sends a message with it. */
+  | { readonly do: 'upload'; readonly size: number }
+  /** `overwrite`: uses the URL of the own last upload again, for other bytes. `download`: reads again the last file that was received. */
+  | { readonly do: 'overwrite' | 'download' }
   | { readonly do: 'add' | 'remove' | 'grant' | 'revoke'; readonly target: string }
   | { readonly do: 'rename' | 'profile' | 'read' }
   /** Moves the end: so many milliseconds from then, or to never. */
@@ -162,6 +173,24 @@ function roomOf(random: Random, name: string, length: number, crowd: boolean): R
   if (crowd)
     for (const at of FLOODS)
       for (let n = 0; n < 3; n += 1) step(length * at + 100, anyClient(), { do: 'send', count: 12 });
+  if (!crowd) for (let count = random.int(1, 3); count > 0; count -= 1) shareFile();
+  function shareFile(): void {
+    const [at, index] = [random.between(ready + 2_500, until * 0.75), anyClient()];
+    step(at, index, { do: 'upload', size: random.pick([0, 1, random.int(2, 2_000), random.int(10_000, 200_000)]) });
+    const again = at + random.between(1_500, 6_000);
+    const user = clients[index]?.user ?? '';
+    // Who was removed may still have the URL.
+    if (user !== users[0] && random.chance(0.5)) {
+      step(again - 200, 0, { do: 'remove', target: user });
+      const back = again + random.between(2_000, 6_000);
+      step(back, 0, { do: 'add', target: user });
+      for (const [other, client] of clients.entries())
+        if (client.user === user) step(back + random.between(200, 2_000), other, { do: 'join' });
+    }
+    step(again, index, { do: 'overwrite' });
+    step(again + random.between(0, 3_000), index, { do: 'overwrite' });
+    for (let n = 0; n < 2; n += 1) step(again + random.between(500, 4_000), anyClient(), { do: 'download' });
+  }
   const ends = random.chance(0.35);
   if (ends) step(random.between(length * 0.6, length * 0.95), 0, { do: 'end', in: random.pick([0, 0, 1, 3]) });
   return {
@@ -193,6 +222,10 @@ const WINDOWS: Readonly<
   'services-5xx': { probability: [0.1, 0.8], ms: [500, 4_000] },
   'services-lose-answer': { probability: [0.1, 0.5], ms: [500, 4_000] },
   'http-5xx': { probability: [0.1, 0.5], ms: [300, 3_000] },
+  's3-refuse': { probability: [0.1, 0.6], ms: [1_000, 6_000] },
+  's3-lose-answer': { probability: [0.2, 0.8], ms: [1_000, 8_000] },
+  's3-5xx': { probability: [0.1, 0.6], ms: [1_000, 6_000] },
+  's3-slow': { probability: [0.1, 0.5], ms: [1_000, 6_000] },
   kill: { probability: [0.02, 0.2], ms: [1_000, 6_000] },
   'stream-late': { probability: [0.3, 0.8], ms: [1_000, 6_000] },
   'stream-fail': { probability: [0.1, 0.5], ms: [1_000, 5_000] },
@@ -231,6 +264,13 @@ function faultsOf(random: Random, length: number, crowd: boolean): FaultWindow[]
       windows.push({ fault: 'stream-late', from: length * at, to: length * at + 2_500, probability: 1 });
   moments('redrive', random.int(2, 8));
   if (random.chance(0.25)) moments('restart', 1);
+  if (random.chance(0.4)) {
+    const at = Math.round(random.between(from, last - 4_000));
+    const down = { from: at, to: at + random.int(200, 3_000), probability: 1 };
+    // A gateway that has ended sends no `$disconnect`.
+    windows.push({ fault: 'gateway-restart', ...down }, { ...down, fault: 'lost-disconnect', to: down.to + 1_000 });
+  }
+  if (random.chance(0.4)) moments('dynamodb-restart', 1);
   return windows.toSorted((a, b) => a.from - b.from);
 }
 

@@ -18,10 +18,14 @@ export interface Reply {
   readonly body?: string;
 }
 
-/** What becomes of a request. `answer` instead of passing it on; `lose` passes it on, and hangs up or answers otherwise. */
+/**
+ * What becomes of a request. `answer` instead of passing it on; `lose` passes it on, and hangs up or answers otherwise; `break off` passes
+ * it on, and hangs up in the middle of the answer's body.
+ */
 export type Verdict =
   | { readonly kind: 'pass'; readonly afterMs?: number; readonly answerAfterMs?: number }
   | { readonly kind: 'hang up' }
+  | { readonly kind: 'break off' }
   | { readonly kind: 'answer'; readonly reply: Reply }
   | { readonly kind: 'lose'; readonly reply?: Reply };
 
@@ -29,6 +33,8 @@ export const PASS: Verdict = { kind: 'pass' };
 
 export interface Proxy {
   readonly url: string;
+  /** Breaks all connections, and refuses new ones for so many milliseconds. */
+  restart(downMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -56,6 +62,11 @@ export async function startProxy(upstream: () => string, decide: (request: Passi
     const [reply]: [IncomingMessage] = (await once(passed, 'response')) as [IncomingMessage];
     const bytes = await buffer(reply);
     if (verdict.kind === 'lose') return verdict.reply ? answer(verdict.reply) : void request.socket.destroy();
+    if (verdict.kind === 'break off') {
+      response.writeHead(reply.statusCode ?? 502, reply.headers).write(bytes.subarray(0, bytes.length / 2));
+      await sleep(10);
+      return void request.socket.destroy();
+    }
     if (verdict.answerAfterMs) await sleep(verdict.answerAfterMs);
     response.writeHead(reply.statusCode ?? 502, reply.headers).end(bytes);
   }
@@ -65,10 +76,22 @@ export async function startProxy(upstream: () => string, decide: (request: Passi
     serve(request, response).catch(() => request.socket.destroy());
   });
   server.keepAliveTimeout = 65_000;
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const open = async (on: number): Promise<number> => {
+    server.listen(on, '127.0.0.1');
+    await once(server, 'listening');
+    return (server.address() as AddressInfo).port;
+  };
+  const port = await open(0);
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${port}`,
+    async restart(downMs) {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+      await sleep(downMs);
+      await open(port);
+    },
     async close() {
       server.close();
       server.closeAllConnections();

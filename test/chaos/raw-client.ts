@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import * as v from 'valibot';
 import { WebSocket } from 'ws';
 import type { Way } from '../client/faults.ts';
+import { contentOf, digestOf, download, FILE_LIMIT_MS, overwrite, type SignedPut, upload } from './files.ts';
 import { SOCKET_HEADER } from './functions.ts';
 import type { Operation, Recorder } from './history.ts';
 import type { ClientPlan } from './plan.ts';
@@ -33,14 +34,27 @@ const frameSchema = v.pipe(
   }),
 );
 type Frame = v.InferOutput<typeof frameSchema>;
-const messageSchema = v.object({ message_id: v.string(), client_message_id: v.string(), sender_id: v.string() });
+const messageSchema = v.object({
+  message_id: v.string(),
+  client_message_id: v.string(),
+  sender_id: v.string(),
+  attachment: v.optional(v.nullable(v.object({ file_id: v.string() }))),
+});
 const aboutParticipant = v.object({ participant_id: v.string() });
 
 export interface RoomClient {
   join(): void;
   leave(): void;
   send(count: number): void;
+  /** Uploads a file of so many bytes, and sends a message with it. */
+  upload(size: number): void;
+  /** Uses the URL of the last upload again, for other bytes. */
+  overwrite(): void;
+  /** Downloads again the last file that it has received. */
+  download(): void;
   cut(): void;
+  /** Whether new connections are refused. */
+  refuse(refusing: boolean): void;
   freeze(): void;
   slow(ms: number): void;
   /** Brings back what was frozen. */
@@ -54,10 +68,19 @@ export interface ClientContext {
   /** The name of the room in the history, and its id. */
   readonly room: string;
   readonly roomId: string;
+  /** URL of the HTTP API. */
+  readonly url: string;
   readonly recorder: Recorder;
   readonly way: Way;
   readonly tokens: Tokens;
   readonly random: Random;
+}
+
+/** The last file that a client has uploaded. */
+export interface Uploaded {
+  readonly file: string;
+  readonly size: number;
+  readonly signed: SignedPut;
 }
 
 const UNKNOWN = new Set(['internal', 'try_again', 'gateway', 'no_reply', 'lost']);
@@ -70,7 +93,8 @@ interface Answer {
   readonly data?: unknown;
 }
 
-export function rawClient({ plan, room, roomId, recorder, way, tokens, random }: ClientContext): RoomClient {
+export function rawClient(context: ClientContext): RoomClient {
+  const { plan, room, roomId, recorder, way, random, tokens } = context;
   const { name: client, user } = plan;
   const about = { client, user, via: 'raw', room } as const;
   let wanted = false;
@@ -79,6 +103,11 @@ export function rawClient({ plan, room, roomId, recorder, way, tokens, random }:
   let sockets = 0;
   let requests = 0;
   let messages = 0;
+  let files = 0;
+  let uploaded: Uploaded | undefined;
+  let received: string | undefined;
+  /** The files that messages are sent with, by client message id. */
+  const fileOf = new Map<string, string>();
   let current: { readonly socket: WebSocket; readonly name: string; joined: boolean } | undefined;
   let running: Promise<void> | undefined;
   const pending = new Map<string, (answer: Answer) => void>();
@@ -101,8 +130,20 @@ export function rawClient({ plan, room, roomId, recorder, way, tokens, random }:
     });
   }
 
-  const begin = (kind: Operation['kind'], key?: string): Operation =>
-    recorder.begin({ kind, user, client, room, limit: FRAME_LIMIT_MS, ...(key !== undefined && { key }) });
+  const begin = (kind: Operation['kind'], key?: string): Operation => {
+    const file = fileOf.get(key ?? '');
+    return recorder.begin({
+      kind,
+      user,
+      client,
+      room,
+      limit: FRAME_LIMIT_MS,
+      ...(key !== undefined && { key }),
+      ...(file !== undefined && { file }),
+    });
+  };
+  const beginFile = (kind: 'upload' | 'overwrite' | 'download', more: Pick<Operation, 'file' | 'digest'>): Operation =>
+    recorder.begin({ kind, user, client, room, limit: FILE_LIMIT_MS, ...more });
 
   function settle(operation: Operation, { ok, code, data }: Answer): void {
     const message = v.safeParse(messageSchema, data);
@@ -123,6 +164,7 @@ export function rawClient({ plan, room, roomId, recorder, way, tokens, random }:
   function onEvent({ type = '', data }: Frame, name: string): void {
     const message = v.safeParse(messageSchema, data);
     const participant = v.safeParse(aboutParticipant, data);
+    const file = type === 'message' && message.success ? message.output.attachment?.file_id : undefined;
     recorder.saw({
       ...about,
       type,
@@ -134,8 +176,13 @@ export function rawClient({ plan, room, roomId, recorder, way, tokens, random }:
           key: message.output.client_message_id,
           sender: message.output.sender_id,
         }),
+      ...(file !== undefined && { file }),
       ...(participant.success && { participant: participant.output.participant_id }),
     });
+    if (file !== undefined) {
+      received = file;
+      void downloadOne(file);
+    }
     const removed = type === 'participant_removed' && participant.success && participant.output.participant_id === user;
     if (removed || type === 'room_ended') {
       wanted = false;
@@ -198,9 +245,35 @@ export function rawClient({ plan, room, roomId, recorder, way, tokens, random }:
 
   async function sendOne(key: string): Promise<void> {
     const operation = begin('send', key);
-    const answer = await request('message', { room_id: roomId, client_message_id: key, text: key });
+    const file = fileOf.get(key);
+    const answer = await request('message', {
+      room_id: roomId,
+      client_message_id: key,
+      text: key,
+      ...(file !== undefined && { attachment: { file_id: file } }),
+    });
     settle(operation, answer);
     if (operation.outcome === 'unknown' && unsure.length < 5) unsure.push(key);
+  }
+
+  async function downloadOne(file: string): Promise<void> {
+    const operation = beginFile('download', { file });
+    recorder.settle(operation, await download(context, file));
+  }
+
+  async function uploadOne(size: number): Promise<void> {
+    files += 1;
+    const name = `${client}-f${files}`;
+    const bytes = contentOf(name, size);
+    const operation = beginFile('upload', { digest: digestOf(bytes) });
+    const { signed, ...result } = await upload(context, name, bytes);
+    recorder.settle(operation, result);
+    if (signed === undefined || result.file === undefined) return;
+    uploaded = { file: result.file, size, signed };
+    messages += 1;
+    const key = `${client}-m${messages}`;
+    fileOf.set(key, result.file);
+    if (current?.joined) void sendOne(key);
   }
 
   async function beOnline(): Promise<void> {
@@ -213,13 +286,13 @@ export function rawClient({ plan, room, roomId, recorder, way, tokens, random }:
       const { socket, name, closed } = opened;
       if (stopped) return socket.terminate();
       current = { socket, name, joined: false };
-      let received = recorder.now();
+      let heard = recorder.now();
       socket.on('message', (data) => {
-        received = recorder.now();
+        heard = recorder.now();
         onFrame(String(data), name);
       });
       const pinger = setInterval(() => {
-        if (recorder.now() - received > SILENT_MS) socket.terminate();
+        if (recorder.now() - heard > SILENT_MS) socket.terminate();
         else if (!frozen) void request('ping', {});
       }, PING_MS);
       void closed.then(() => {
@@ -265,7 +338,21 @@ export function rawClient({ plan, room, roomId, recorder, way, tokens, random }:
         void sendOne(`${client}-m${messages}`);
       }
     },
+    upload: (size) => void uploadOne(size),
+    overwrite() {
+      if (!uploaded) return;
+      const { file, size, signed } = uploaded;
+      const bytes = contentOf(`${file} again`, size);
+      const operation = beginFile('overwrite', { file, digest: digestOf(bytes) });
+      void overwrite(signed, bytes).then((result) => recorder.settle(operation, result));
+    },
+    download() {
+      if (received !== undefined) void downloadOne(received);
+    },
     cut: () => way.cut(),
+    refuse(refusing) {
+      way.refusing = refusing;
+    },
     freeze() {
       if (!current) return;
       frozen = true;

@@ -6,8 +6,9 @@ import { breakableWay } from '../client/faults.ts';
 import { call, HTTP_LIMIT_MS } from './api.ts';
 import { check } from './checker.ts';
 import type { Faults } from './faults.ts';
+import { download } from './files.ts';
 import type { FinalRoom, FinalState, History, Operation, Recorder } from './history.ts';
-import type { Action, ClientPlan, Plan, RoomPlan } from './plan.ts';
+import type { Action, ClientPlan, Fault, Plan, RoomPlan } from './plan.ts';
 import type { Random } from './random.ts';
 import { FRAME_LIMIT_MS, type RoomClient, rawClient } from './raw-client.ts';
 import { outcomeOf, SDK_HTTP_LIMIT_MS, sdkClient } from './sdk-client.ts';
@@ -23,6 +24,9 @@ export interface World {
   readonly socketOf: ReadonlyMap<string, string>;
   redrive(): Promise<void>;
   restart(): Promise<void>;
+  /** Breaks all requests to both APIs, and refuses new ones for so many milliseconds. */
+  restartGateways(downMs: number): Promise<void>;
+  restartDynamoDb(): Promise<void>;
 }
 
 export interface RoundResult {
@@ -51,8 +55,17 @@ const participantsSchema = v.array(
   v.object({ participant_id: v.string(), is_admin: v.boolean(), online: v.boolean() }),
 );
 const messagesSchema = v.array(
-  v.object({ message_id: v.string(), client_message_id: v.string(), sender_id: v.string(), sent_at: v.string() }),
+  v.object({
+    message_id: v.string(),
+    client_message_id: v.string(),
+    sender_id: v.string(),
+    sent_at: v.string(),
+    attachment: v.nullable(v.object({ file_id: v.string() })),
+  }),
 );
+
+/** Faults that hit at a moment of the plan; the others hit what happens while they are on. */
+const MOMENTS: ReadonlySet<Fault> = new Set(['redrive', 'restart', 'gateway-restart', 'dynamodb-restart']);
 
 interface Room {
   readonly plan: RoomPlan;
@@ -202,13 +215,14 @@ export async function runRound(
           plan: client,
           room: room.name,
           roomId: id,
+          url: world.http,
           recorder,
           way: await breakableWay(world.ws),
           tokens: tokensFor(client.user, client.tokenSeconds),
           random: random.fork(client.name),
         };
         if (client.via === 'raw') return rawClient(context);
-        const made = sdkClient(context, world.http);
+        const made = sdkClient(context);
         apis.set(made, made.api);
         return made;
       }),
@@ -223,6 +237,9 @@ export async function runRound(
       if (action.do === 'join') client.join();
       else if (action.do === 'leave') client.leave();
       else if (action.do === 'send') client.send(action.count);
+      else if (action.do === 'upload') client.upload(action.size);
+      else if (action.do === 'overwrite') client.overwrite();
+      else if (action.do === 'download') client.download();
       else if (action.do === 'cut' || action.do === 'freeze' || action.do === 'slow') {
         if (plan.faults.length === 0) continue;
         faults.hit(action.do, who.name);
@@ -236,14 +253,26 @@ export async function runRound(
 
   async function playFaults(): Promise<void> {
     const work: Promise<void>[] = [];
-    for (const { fault, from } of plan.faults) {
-      if (fault !== 'redrive' && fault !== 'restart') continue;
+    const all = (): RoomClient[] => rooms.flatMap(({ clients }) => clients);
+    const restartGateways = async (downMs: number): Promise<void> => {
+      const clients = all();
+      for (const client of clients) {
+        client.refuse(true);
+        client.cut();
+      }
+      await world.restartGateways(downMs);
+      for (const client of clients) client.refuse(false);
+    };
+    for (const { fault, from, to } of plan.faults) {
+      if (!MOMENTS.has(fault)) continue;
       await until(from);
       faults.hit(fault, fault);
       if (fault === 'redrive') work.push(world.redrive());
+      else if (fault === 'gateway-restart') work.push(restartGateways(to - from));
+      else if (fault === 'dynamodb-restart') work.push(world.restartDynamoDb());
       else {
         work.push(world.restart());
-        for (const { clients } of rooms) for (const client of clients) client.cut();
+        for (const client of all()) client.cut();
       }
     }
     await Promise.all(work);
@@ -267,7 +296,8 @@ export async function runRound(
   const nameOf = (connection: string): string => world.socketOf.get(connection) ?? `connection ${connection}`;
   const sampling = (async () => {
     while (!signal.aborted) {
-      await sample();
+      // DynamoDB may be restarting.
+      await sample().catch(() => {});
       await sleep(SAMPLE_MS, undefined, { signal });
     }
   })().catch(() => {});
@@ -305,6 +335,14 @@ export async function runRound(
       world.table.scheduled(id, 'end'),
       world.table.room(id),
     ]);
+    const attached = new Set(messages.flatMap(({ attachment }) => attachment?.file_id ?? []));
+    const files = await Promise.all(
+      [...attached].map(async (file) => {
+        const { outcome, digest = '' } = await download({ url: world.http, tokens: ofTest(user), roomId: id }, file);
+        if (outcome === 'unknown') throw new Error(`${file} could not be read.`);
+        return [file, digest] as const;
+      }),
+    );
     return [
       name,
       {
@@ -321,6 +359,7 @@ export async function runRound(
           message_id: each.message_id,
           sender: each.sender_id,
           key: each.client_message_id,
+          ...(each.attachment && { file: each.attachment.file_id }),
           sent: timeOf(each.sent_at),
         })),
         schedules: {
@@ -328,6 +367,7 @@ export async function runRound(
           ...(end !== undefined && { end: timeOf(end) }),
         },
         sockets: inTable?.connections.map(nameOf) ?? [],
+        files: Object.fromEntries(files),
       },
     ];
   }

@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as v from 'valibot';
+import { type DynamoDbLocal, startDynamoDb } from '../../local/dynamodb.ts';
 import { openLog } from '../../local/log.ts';
 import { startStack } from '../../local/stack.ts';
 import { breaks, isBreak, runBroken } from './breaks.ts';
@@ -15,7 +17,7 @@ import { planOf, ROUND_MS } from './plan.ts';
 import { startProxy } from './proxy.ts';
 import { randomOf } from './random.ts';
 import { runRound, type World } from './round.ts';
-import { onDynamoDb, onHttpApi, onManagement, onServices } from './services.ts';
+import { onDynamoDb, onHttpApi, onManagement, onS3, onServices } from './services.ts';
 import { tableView } from './table.ts';
 
 const HELP = `Usage: npm run test:chaos -- [options]
@@ -145,6 +147,28 @@ const LONGEST_OVERRUN = 1.5;
 const isStarved = ({ stall, calm }: History, length: number): boolean =>
   stall > LONGEST_STALL_MS || calm > LONGEST_OVERRUN * length + 10_000;
 
+/** A folder in memory where there is one: DynamoDB Local waits for the disk with each write. */
+const memoryDirectory = (): string => (existsSync('/dev/shm') ? '/dev/shm' : tmpdir());
+
+/** DynamoDB Local with its data in a folder, so that it can be restarted. */
+function restartableDynamoDb(directory: string) {
+  let running: DynamoDbLocal | undefined;
+  const start: typeof startDynamoDb = async (options) => {
+    running = await startDynamoDb({ ...options, directory });
+    return { ...running, close: async () => running?.close() };
+  };
+  return {
+    directory,
+    start,
+    async restart(): Promise<void> {
+      if (!running) return;
+      const { port } = running;
+      await running.close();
+      running = await startDynamoDb({ port, directory });
+    },
+  };
+}
+
 async function checkFile(file: string): Promise<boolean> {
   const history = v.parse(historySchema, JSON.parse(await readFile(file, 'utf8')));
   const violations = check(history);
@@ -161,7 +185,7 @@ async function run({ seed, minutes, rounds, round: only, failFast, quiet, keep, 
   const directory = await mkdtemp(join(tmpdir(), 'rooms-chaos-'));
   const random = randomOf(seed).fork('run');
   let faults = noFaults(random);
-  const upstream = { dynamodb: '', management: '', services: '', http: '' };
+  const upstream = { dynamodb: '', management: '', services: '', http: '', s3: '' };
   const proxies = {
     dynamodb: await startProxy(
       () => upstream.dynamodb,
@@ -179,16 +203,22 @@ async function run({ seed, minutes, rounds, round: only, failFast, quiet, keep, 
       () => upstream.http,
       (request) => onHttpApi(faults, request),
     ),
+    s3: await startProxy(
+      () => upstream.s3,
+      (request) => onS3(faults, request),
+    ),
   };
   const functions = faultyFunctions(
     directory,
     (variables) => {
       upstream.dynamodb = variables.AWS_ENDPOINT_URL_DYNAMODB ?? '';
+      upstream.s3 = variables.AWS_ENDPOINT_URL_S3 ?? '';
       upstream.services = variables.AWS_ENDPOINT_URL_SQS ?? '';
       if (variables.CALLBACK_URL) upstream.management = new URL(variables.CALLBACK_URL).origin;
       const ways = new Map([
         [upstream.dynamodb, proxies.dynamodb.url],
         [upstream.services, proxies.services.url],
+        [upstream.s3, proxies.s3.url],
         [upstream.management, proxies.management.url],
       ]);
       const through = (value: string): string => {
@@ -199,7 +229,14 @@ async function run({ seed, minutes, rounds, round: only, failFast, quiet, keep, 
     },
     faults,
   );
-  const stack = await startStack({ port: 0, log: logFile.log, createFunction: functions.create, progress });
+  const database = restartableDynamoDb(await mkdtemp(join(memoryDirectory(), 'rooms-chaos-dynamodb-')));
+  const stack = await startStack({
+    port: 0,
+    log: logFile.log,
+    createFunction: functions.create,
+    startDynamoDb: database.start,
+    progress,
+  });
   upstream.http = stack.http;
   const table = tableView(functions.variable);
   const world: World = {
@@ -210,6 +247,10 @@ async function run({ seed, minutes, rounds, round: only, failFast, quiet, keep, 
     socketOf: functions.socketOf,
     redrive: functions.redrive,
     restart: functions.restart,
+    async restartGateways(downMs) {
+      await Promise.all([proxies.http.restart(downMs), proxies.management.restart(downMs)]);
+    },
+    restartDynamoDb: database.restart,
   };
 
   const broken = new Set<Property>();
@@ -280,6 +321,7 @@ async function run({ seed, minutes, rounds, round: only, failFast, quiet, keep, 
     await Promise.all(Object.values(proxies).map((proxy) => proxy.close()));
     await logFile.close();
     await rm(directory, { recursive: true, force: true });
+    await rm(database.directory, { recursive: true, force: true });
   }
   console.log(
     `${totals.rounds} rounds of ${ROUND_MS / 1_000} s: ${totals.operations} operations, ${totals.observations} observations, ${totals.faults} faults`,

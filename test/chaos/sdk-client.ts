@@ -1,11 +1,14 @@
 import { WebSocket } from 'ws';
 import { type Connection, type LiveRoom, type Message, RoomsApiError, RoomsClient } from '../../client/src/index.ts';
+import { contentOf, digestOf, overwrite, type SignedPut } from './files.ts';
 import { SOCKET_HEADER } from './functions.ts';
 import type { Operation } from './history.ts';
-import type { ClientContext, RoomClient } from './raw-client.ts';
+import type { ClientContext, RoomClient, Uploaded } from './raw-client.ts';
 
 /** The client SDK with its own time limits: an HTTP call takes four tries of 15 seconds, and up to 20 seconds between them. */
 export const SDK_HTTP_LIMIT_MS = 4 * 15_000 + 3 * 20_000 + 5_000;
+/** A file takes two calls: one to have a URL signed, and the transfer, which may have another one signed. */
+const SDK_FILE_LIMIT_MS = 4 * SDK_HTTP_LIMIT_MS;
 /** What waits for an outage to end goes on as long as the faults do. */
 export const SDK_LIVE_LIMIT_MS = 150_000;
 
@@ -19,6 +22,7 @@ const REFUSALS = new Set([
   'participant_not_found',
   'last_admin',
   'invalid_request',
+  'file_not_found',
 ]);
 
 /** What a failure of the SDK says about the call. */
@@ -28,15 +32,25 @@ export function outcomeOf(error: unknown): Pick<Operation, 'outcome' | 'code'> {
 }
 
 /** A client of the SDK, in one room. */
-export function sdkClient(
-  { plan, room, roomId, recorder, way, tokens }: ClientContext,
-  url: string,
-): RoomClient & { readonly api: RoomsClient } {
+export function sdkClient({
+  plan,
+  room,
+  roomId,
+  url,
+  recorder,
+  way,
+  tokens,
+}: ClientContext): RoomClient & { readonly api: RoomsClient } {
   const { name: client, user } = plan;
   const facts = { client, user, via: 'sdk', room } as const;
   let sockets = 0;
   let streams = 0;
   let messages = 0;
+  let files = 0;
+  let uploaded: Uploaded | undefined;
+  let received: string | undefined;
+  /** The presigned PUTs of the SDK, by file. */
+  const signed = new Map<string, SignedPut>();
   let socket = '';
   let connection: Connection | undefined;
   let live: LiveRoom | undefined;
@@ -60,6 +74,12 @@ export function sdkClient(
     url,
     wsUrl: way.url,
     token: ({ refresh }) => tokens.get(refresh),
+    fetch(input, init) {
+      const put = init?.method === 'PUT' && typeof input === 'string' ? new URL(input) : undefined;
+      const headers = Object.fromEntries([...new Headers(init?.headers)].filter(([name]) => name !== 'content-length'));
+      if (put) signed.set(put.pathname.split('/').at(-1) ?? '', { url: put.href, headers });
+      return fetch(input, init);
+    },
     WebSocket: NamedWebSocket,
   });
 
@@ -76,7 +96,8 @@ export function sdkClient(
   }
 
   function watch(watched: LiveRoom): void {
-    const onMessage = ({ message_id, client_message_id: key, sender_id: sender }: Message): void =>
+    const onMessage = ({ message_id, client_message_id: key, sender_id: sender, attachment }: Message): void => {
+      const file = attachment?.file_id;
       recorder.saw({
         ...facts,
         type: 'message',
@@ -84,8 +105,13 @@ export function sdkClient(
         key,
         sender,
         socket,
+        ...(file !== undefined && { file }),
         ...(streaming && stream !== undefined && { stream }),
       });
+      if (file === undefined) return;
+      received = file;
+      void download(file);
+    };
     watched.on('message', onMessage);
     const about = (type: string, participant?: string): void =>
       recorder.saw({ ...facts, type, socket, ...(participant !== undefined && { participant }) });
@@ -135,21 +161,74 @@ export function sdkClient(
     }
   }
 
-  async function send(): Promise<void> {
+  async function send(file?: string): Promise<void> {
     if (!live) return;
     messages += 1;
     const key = `${client}-m${messages}`;
-    const operation = recorder.begin({ kind: 'send', user, client, room, key, limit: SDK_LIVE_LIMIT_MS });
+    const operation = recorder.begin({
+      kind: 'send',
+      user,
+      client,
+      room,
+      key,
+      limit: SDK_LIVE_LIMIT_MS,
+      ...(file !== undefined && { file }),
+    });
     try {
-      const { message_id } = await live.send({ text: key, client_message_id: key });
+      const attachment = file === undefined ? undefined : { file_id: file };
+      const { message_id } = await live.send({ text: key, client_message_id: key, attachment });
       recorder.settle(operation, { outcome: 'ok', message_id });
     } catch (error) {
       recorder.settle(operation, outcomeOf(error));
     }
   }
 
+  const beginFile = (kind: 'upload' | 'overwrite' | 'download', more: Pick<Operation, 'file' | 'digest'>): Operation =>
+    recorder.begin({ kind, user, client, room, limit: SDK_FILE_LIMIT_MS, ...more });
+
+  async function upload(size: number): Promise<void> {
+    files += 1;
+    const name = `${client}-f${files}`;
+    const bytes = contentOf(name, size);
+    const operation = beginFile('upload', { digest: digestOf(bytes) });
+    try {
+      const { file_id: file } = await api.uploadFile(roomId, bytes, { name });
+      recorder.settle(operation, { outcome: 'ok', file });
+      const put = signed.get(file);
+      if (put) uploaded = { file, size, signed: put };
+      await send(file);
+    } catch (error) {
+      recorder.settle(operation, outcomeOf(error));
+    }
+  }
+
+  async function download(file: string): Promise<void> {
+    const operation = beginFile('download', { file });
+    try {
+      const { blob } = await api.downloadFile(roomId, { file_id: file });
+      recorder.settle(operation, { outcome: 'ok', digest: digestOf(new Uint8Array(await blob.arrayBuffer())) });
+    } catch (error) {
+      const isGone = error instanceof RoomsApiError && error.code === 'download_refused' && error.status === 404;
+      recorder.settle(operation, isGone ? { outcome: 'fail', code: 'no_object' } : outcomeOf(error));
+    }
+  }
+
   return {
     api,
+    upload: (size) => void upload(size),
+    overwrite() {
+      if (!uploaded) return;
+      const { file, size, signed: put } = uploaded;
+      const bytes = contentOf(`${file} again`, size);
+      const operation = beginFile('overwrite', { file, digest: digestOf(bytes) });
+      void overwrite(put, bytes).then((result) => recorder.settle(operation, result));
+    },
+    download() {
+      if (received !== undefined) void download(received);
+    },
+    refuse(refusing) {
+      way.refusing = refusing;
+    },
     join: () => void join(),
     leave() {
       if (!live) return;

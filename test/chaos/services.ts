@@ -84,6 +84,23 @@ export function onServices(faults: Faults, { method, path, headers }: Passing): 
   return faults.hits('services-lose-answer', what) ? { kind: 'lose' } : PASS;
 }
 
+/** What becomes of a request to S3: a PUT or GET of a client with a presigned URL, or a HEAD of a function. */
+export function onS3(faults: Faults, { method }: Passing): Verdict {
+  if (faults.hits('s3-refuse', method)) return { kind: 'hang up' };
+  if (faults.hits('s3-lose-answer', method)) return { kind: method === 'GET' ? 'break off' : 'lose' };
+  if (faults.hits('s3-5xx', method))
+    return {
+      kind: 'answer',
+      reply: {
+        status: 503,
+        headers: { 'content-type': 'application/xml' },
+        body: '<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>',
+      },
+    };
+  if (faults.hits('s3-slow', method)) return { kind: 'pass', answerAfterMs: faults.random.between(50, 2_600) };
+  return PASS;
+}
+
 /** What becomes of a request of a client to the HTTP API. */
 export function onHttpApi(faults: Faults, { method, path }: Passing): Verdict {
   if (!faults.hits('http-5xx', `${method} ${path}`)) return PASS;

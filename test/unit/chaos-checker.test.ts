@@ -76,6 +76,7 @@ function history({ operations = [], observations = [], samples = [], final = {},
           messages: [],
           schedules: {},
           sockets: here.map((user) => `${user}/1`),
+          files: {},
           ...final,
         },
       },
@@ -118,8 +119,71 @@ const withoutBob = ['alice', 'carol'].map((user) => ({ user, admin: user === 'al
 const samplesOf = (sockets: readonly string[]): Sample[] =>
   Array.from({ length: 30 }, (_, n) => sample(1_000 + n * 1_000, sockets));
 
+/** Alice uploads a file, sends a message with it, and bob receives it. */
+const upload: Partial<Operation> = { kind: 'upload', file: 'f1', digest: 'A', invoked: 100 };
+const sendsFile = [upload, send(1, 200, { file: 'f1' })];
+const gotFile = got('bob', 1, 300, { file: 'f1' });
+const download = (digest: string | undefined, more: Partial<Operation> = {}): Partial<Operation> => ({
+  kind: 'download',
+  user: 'bob',
+  file: 'f1',
+  invoked: 400,
+  ...(digest !== undefined && { digest }),
+  ...more,
+});
+const overwrite: Partial<Operation> = { kind: 'overwrite', file: 'f1', digest: 'B', invoked: 1_000 };
+const storedFile = (digest: string): Partial<FinalRoom> => ({
+  messages: [{ message_id: 'm1', sender: 'alice', key: 'k1', sent: 0, file: 'f1' }],
+  files: { f1: digest },
+});
+/** A history of a file; what is not given is as it should be. */
+const ofFile = (operations: readonly Partial<Operation>[], final = storedFile('A'), seen = gotFile): Parts => ({
+  operations: [...sendsFile, ...operations],
+  observations: [joined('bob', 0), seen],
+  final,
+});
+
 /** A history that keeps the promise, and one that breaks it. */
 const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
+  ['files', 'who downloads a file gets what was uploaded', ofFile([download('A')]), ofFile([download('B')])],
+  [
+    'files',
+    'a file that nobody has uploaded is not downloaded',
+    ofFile([download(undefined, { outcome: 'unknown' })]),
+    ofFile([download('A', { file: 'f2' })]),
+  ],
+  [
+    'files',
+    'a file that was delivered can be downloaded, except by a removed user',
+    ofFile([download(undefined, { outcome: 'fail', code: 'not_a_participant' })]),
+    ofFile([download(undefined, { outcome: 'fail', code: 'no_object' })]),
+  ],
+  [
+    'files',
+    'the URL of an upload that was acknowledged stores nothing more',
+    ofFile([{ ...overwrite, outcome: 'fail', code: '412' }]),
+    ofFile([overwrite]),
+  ],
+  [
+    'files',
+    'an upload whose outcome is not known may be repeated',
+    { operations: [{ ...upload, outcome: 'unknown' }, overwrite] },
+    { operations: [upload, overwrite] },
+  ],
+  ['files', 'a file has the uploaded bytes in the end', ofFile([]), ofFile([], storedFile('B'))],
+  ['files', 'a file is there in the end', ofFile([]), ofFile([], storedFile(''))],
+  [
+    'files',
+    'a message is delivered with the file it was sent with',
+    ofFile([]),
+    ofFile([], storedFile('A'), got('bob', 1, 300)),
+  ],
+  [
+    'files',
+    'a message is stored with the file it was sent with',
+    ofFile([]),
+    ofFile([], { messages: stored(1), files: {} }),
+  ],
   [
     'stored',
     'an acknowledged message is stored',
