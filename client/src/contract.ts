@@ -54,8 +54,9 @@ export const MAX_MESSAGE_LENGTH = 8000;
 /** UTF-8 bytes that a WebSocket frame can have. */
 export const MAX_FRAME_BYTES = 32768;
 
-/** Sub-protocol of the WebSocket, and what stands before the access token in the second one. */
+/** Sub-protocols of the WebSocket, one for each version, and what stands before the access token in another one. */
 export const SUB_PROTOCOL = 'rooms.v1';
+export const SUB_PROTOCOL_V2 = 'rooms.v2';
 export const BEARER_SUB_PROTOCOL = 'bearer.';
 
 /** A file that is attached to a message. */
@@ -210,6 +211,12 @@ export interface Upload {
   readonly headers: Readonly<Record<string, string>>;
   /** When `upload_url` stops working, 15 minutes from now. */
   readonly expires_at: string;
+}
+
+/** The last number that was given to an event of each feed of a room. Only with `rooms.v2`. */
+export interface RoomSeq {
+  readonly messages: number;
+  readonly changes: number;
 }
 
 /** Add participants: body. */
@@ -446,6 +453,11 @@ export const OPERATIONS: { readonly [Name in OperationName]: { readonly method: 
   updateProfile: { method: 'PATCH', path: '/participant/room/{room_id}/userprofile' },
 };
 
+/** A joined room. It has `seq` exactly if the connection speaks `rooms.v2`. */
+export interface JoinedRoom extends MyRoom {
+  readonly seq?: RoomSeq | undefined;
+}
+
 /** What each frame of a client holds, beside `action` and `request_id`, and what its reply does. */
 export interface Actions {
   /** Receive the events of a room, and be seen in it. Joining again is no error. */
@@ -455,7 +467,7 @@ export interface Actions {
       readonly room_id: string;
       readonly ping_interval_seconds?: number | undefined;
     };
-    readonly data: MyRoom;
+    readonly data: JoinedRoom;
   };
   /** Receive no more events of a room. Leaving a room that was not joined is no error. */
   readonly leave: {
@@ -487,11 +499,16 @@ export interface Actions {
     };
     readonly data: Message;
   };
-  /** Keep the connection alive (API Gateway closes one that is silent for ten minutes) and see that it is. */
+  /** Keep the connection alive (API Gateway closes one that is silent for ten minutes) and see that it is. With `rooms` or `subscribed`, also see whether the connection has missed events. */
   readonly ping: {
-    readonly frame: NoFields;
+    readonly frame: {
+      readonly rooms?: readonly string[] | undefined;
+      readonly subscribed?: boolean | undefined;
+    };
     readonly data: {
       readonly time: string;
+      readonly rooms?: Readonly<Record<string, RoomSeq>> | undefined;
+      readonly user?: number | undefined;
     };
   };
   /** Receive `participant_added` and `participant_removed` of your own user, in whichever room, on this connection. Subscribing again is no error. What happened before is not sent: list your rooms after the reply. */
@@ -500,6 +517,7 @@ export interface Actions {
     readonly data: {
       /** User ID of the participant: the `sub` claim of their access token. */
       readonly participant_id: string;
+      readonly seq?: number | undefined;
     };
   };
 }
@@ -545,11 +563,58 @@ export interface EventData {
   readonly room_updated: Room;
   /** The start time of the room has come. */
   readonly room_started: Room;
-  /** The room has ended; its connections are closed. */
+  /** The room has ended. Its `rooms.v1` connections are closed, its `rooms.v2` connections are detached from it. */
   readonly room_ended: Room;
+  /** Only `rooms.v2`: how many participants are online. Sent in place of `peer_joined` and `peer_left` while more than 100 are, at most once a second; up to 1,000 with who came and went since the last one. */
+  readonly presence: {
+    readonly count: number;
+    readonly joined?:
+      | readonly {
+          /** User ID of the participant: the `sub` claim of their access token. */
+          readonly participant_id: string;
+          /** The participant's name in this room; `null` means none. */
+          readonly username: string | null;
+        }[]
+      | undefined;
+    readonly left?:
+      | readonly {
+          /** User ID of the participant: the `sub` claim of their access token. */
+          readonly participant_id: string;
+          /** The participant's name in this room; `null` means none. */
+          readonly username: string | null;
+        }[]
+      | undefined;
+  };
 }
 
 export type EventName = keyof EventData;
+
+/** The sequences that events are numbered in. */
+export type Feed = 'messages' | 'changes' | 'user';
+
+/** An event within a frame of `rooms.v2`. */
+export type PackedEvent = {
+  readonly [Name in EventName]: { readonly type: Name; readonly data: EventData[Name] };
+}[EventName];
+
+/** Events of one feed: `events[i]` has the number `seq + i`. */
+export interface EventsFrame {
+  readonly type: 'events';
+  readonly room_id: string;
+  readonly feed: Feed;
+  readonly seq: number;
+  readonly sent_at: string;
+  readonly events: readonly PackedEvent[];
+}
+
+/** The last frame about a room: the connection is no longer in it. */
+export interface DetachedFrame {
+  readonly type: 'detached';
+  readonly room_id: string;
+  readonly reason: 'room_ended' | 'removed';
+  readonly sent_at: string;
+  readonly events: readonly PackedEvent[];
+}
 
 /** The names of all events. */
 export const EVENT_NAMES = [
@@ -563,4 +628,5 @@ export const EVENT_NAMES = [
   'room_updated',
   'room_started',
   'room_ended',
+  'presence',
 ] as const satisfies readonly EventName[];

@@ -42,6 +42,13 @@ export const DEFAULT_MAX_UPLOAD_BYTES = 100 * 1024 * 1024;
 
 /** Frames above this are refused, in bytes: API Gateway itself takes no larger one. */
 export const MAX_FRAME_BYTES = 32 * 1024;
+/**
+ * The events of a `rooms.v2` frame are packed up to this, in bytes: API Gateway bills each post in steps of 32 KB. A single larger event goes alone, up to
+ * MAX_FRAME_BYTES.
+ */
+export const MAX_PACKED_BYTES = 30 * 1024;
+/** Rooms that one `ping` may ask about: two items of each, and DynamoDB reads a hundred in one request. */
+export const MAX_PING_ROOMS = 50;
 /** Frames that one connection may send within FRAME_WINDOW_SECONDS; more get `too_many_requests`. */
 export const MAX_FRAMES_PER_WINDOW = 100;
 /** Frames that one user may send within FRAME_WINDOW_SECONDS, over all connections. Default of `USER_FRAME_LIMIT`. */

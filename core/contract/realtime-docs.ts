@@ -18,18 +18,26 @@ import {
   actions,
   BEARER_SUB_PROTOCOL,
   COMMON_ACTION_ERRORS,
+  DETACH_REASONS,
   type EventName,
   type EventType,
   events,
+  FEEDS,
+  joinedRoom,
   SUB_PROTOCOL,
+  SUB_PROTOCOL_V2,
+  SUB_PROTOCOLS,
 } from './realtime.ts';
 import {
   BUS_INTRODUCTION,
+  DETACHED_FRAME_EXAMPLE,
   EVENT_EXAMPLES,
+  EVENTS_FRAME_EXAMPLE,
   FRAME_EXAMPLES,
   REALTIME_FIELDS,
   REPLY_EXAMPLES,
   SOCKET_INTRODUCTION,
+  V2_INTRODUCTION,
 } from './realtime-texts.ts';
 
 /*
@@ -40,9 +48,10 @@ type AnySchema = v.GenericSchema<unknown, unknown>;
 
 const keysOf = <Key extends string>(table: Readonly<Record<Key, unknown>>): Key[] => Object.keys(table) as Key[];
 
-const answerNames = new Map<AnySchema, string>(
-  Object.entries(answers).map(([name, schema]) => [schema, capital(name)]),
-);
+const answerNames = new Map<AnySchema, string>([
+  ...Object.entries(answers).map(([name, schema]): [AnySchema, string] => [schema, capital(name)]),
+  [joinedRoom, 'MyRoom'],
+]);
 
 /* Schemas */
 
@@ -122,6 +131,41 @@ function frameSchema(name: ActionName): JsonSchema {
   return { ...rest, properties: { ...properties, action: { ...Object(properties.action), const: name } } };
 }
 
+/** The events that a frame of `rooms.v2` can hold, without what the frame says once for all of them. */
+const packedEvents = (): JsonSchema => ({
+  type: 'array',
+  description: REALTIME_FIELDS.events,
+  items: {
+    anyOf: keysOf(events).map((name) =>
+      object({ type: { const: name }, data: schemaOf(name, events[name].data, 'output') }),
+    ),
+  },
+});
+
+const inRoom = (): Record<string, JsonSchema> => ({
+  room_id: { type: 'string', format: 'uuid', description: FIELDS.room_id?.description },
+});
+const sentAt = (): JsonSchema => ({ type: 'string', format: 'date-time', description: REALTIME_FIELDS.sent_at });
+
+const eventsFrameSchema = (): JsonSchema =>
+  object({
+    type: { const: 'events', description: 'Which frame.' },
+    ...inRoom(),
+    feed: { enum: [...FEEDS], description: REALTIME_FIELDS.feed },
+    seq: { type: 'integer', minimum: 1, description: REALTIME_FIELDS.seq },
+    sent_at: sentAt(),
+    events: packedEvents(),
+  });
+
+const detachedFrameSchema = (): JsonSchema =>
+  object({
+    type: { const: 'detached', description: 'Which frame.' },
+    ...inRoom(),
+    reason: { enum: [...DETACH_REASONS], description: REALTIME_FIELDS.reason },
+    sent_at: sentAt(),
+    events: packedEvents(),
+  });
+
 const ISSUES = 'One entry for each field that is wrong; only where some are.';
 
 /**
@@ -163,13 +207,15 @@ export function socketSchema(): JsonSchema {
     ...SCHEMA,
     title: 'Messages of the WebSocket API of rooms',
     $defs: {
-      subprotocol: { const: SUB_PROTOCOL },
+      subprotocol: { enum: [...SUB_PROTOCOLS].reverse() },
       ...Object.fromEntries([
         ...each('frame', sent, sent.map(frameSchema)),
         ...each('reply', sent, reply),
         ...each('refusal', sent, refusal),
         ...each('event', told, event),
       ]),
+      'v2.events': eventsFrameSchema(),
+      'v2.detached': detachedFrameSchema(),
     },
   };
 }
@@ -276,6 +322,7 @@ function eventSection(name: EventName): string[] {
 export const socketPage = (): string =>
   page(
     SOCKET_INTRODUCTION.replaceAll('__SUB_PROTOCOL__', SUB_PROTOCOL)
+      .replaceAll('__SUB_PROTOCOL_V2__', SUB_PROTOCOL_V2)
       .replaceAll('__BEARER__', BEARER_SUB_PROTOCOL)
       .replaceAll('__FRAME_BYTES__', MAX_FRAME_BYTES.toLocaleString('en'))
       .replaceAll('__FRAMES__', String(MAX_FRAMES_PER_WINDOW))
@@ -290,6 +337,15 @@ export const socketPage = (): string =>
     'Those who have joined a room receive its events: chat messages in the order in which they were stored, and all ' +
       'others in the order of the changes; messages and others may overtake each other. After a failure on our side an event may come twice. A message is known by its `message_id`; the others say what is, not what to add.',
     ...keysOf(events).flatMap(eventSection),
+    V2_INTRODUCTION,
+    '### The frame `events`',
+    'New events of one feed of a room, or of the feed `user`.',
+    fieldTable(eventsFrameSchema()),
+    json(EVENTS_FRAME_EXAMPLE),
+    '### The frame `detached`',
+    'The connection is no longer in the room. It is the last frame about it; join again if you may.',
+    fieldTable(detachedFrameSchema()),
+    json(DETACHED_FRAME_EXAMPLE),
   );
 
 /** The files by name. */

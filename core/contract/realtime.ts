@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import * as answers from './answers.ts';
 import type { ErrorCode } from './errors.ts';
 import * as fields from './fields.ts';
+import { MAX_PING_ROOMS } from './limits.ts';
 import type { Access } from './route.ts';
 
 /*
@@ -9,9 +10,24 @@ import type { Access } from './route.ts';
  * API's route table, this is the only place where either is declared.
  */
 
-/** Sub-protocols: the first is the API's version, the second carries the token where no header can be set (browsers). */
+/** The version of the API that a client speaks if it offers no sub-protocol. */
 export const SUB_PROTOCOL = 'rooms.v1';
+/** See docs/decisions/0030-rooms-v2.md. */
+export const SUB_PROTOCOL_V2 = 'rooms.v2';
+/** The versions of the API, the newest first. A connection speaks the first of these that its client offers. */
+export const SUB_PROTOCOLS = [SUB_PROTOCOL_V2, SUB_PROTOCOL] as const;
+export type SubProtocol = (typeof SUB_PROTOCOLS)[number];
+/** Carries the token among the sub-protocols where no header can be set (browsers). */
 export const BEARER_SUB_PROTOCOL = 'bearer.';
+
+const seqNumber = v.pipe(v.number(), v.integer(), v.minValue(0));
+/** The last number that was given to an event of each feed of a room. */
+export const roomSeq = v.object({ messages: seqNumber, changes: seqNumber });
+export type RoomSeq = v.InferOutput<typeof roomSeq>;
+
+/** `seq` is there exactly if the connection speaks `rooms.v2`. */
+export const joinedRoom = v.object({ ...answers.myRoom.entries, seq: v.optional(roomSeq) });
+export type JoinedRoom = v.InferOutput<typeof joinedRoom>;
 
 export interface Action {
   readonly action: string;
@@ -32,9 +48,11 @@ export const join = {
   action: 'join',
   summary: 'Receive the events of a room, and be seen in it. Joining again is no error.',
   frame: v.strictObject({ ...inRoom, ping_interval_seconds: v.optional(fields.pingInterval) }),
-  data: answers.myRoom,
+  data: joinedRoom,
   errors: ['not_a_participant', 'room_not_found', 'room_not_started', 'room_ended'],
-  access: { table: { BatchGetItem: ['ROOM'], UpdateItem: ['ROOM', 'USER'], PutItem: ['ROOM'] } },
+  access: {
+    table: { BatchGetItem: ['ROOM'], GetItem: ['ROOM'], UpdateItem: ['ROOM', 'USER'], PutItem: ['ROOM'] },
+  },
 } as const satisfies Action;
 
 export const leave = {
@@ -77,11 +95,23 @@ export const message = {
 
 export const ping = {
   action: 'ping',
-  summary: 'Keep the connection alive (API Gateway closes one that is silent for ten minutes) and see that it is.',
-  frame: v.strictObject(envelope),
-  data: v.object({ time: v.string() }),
+  summary:
+    'Keep the connection alive (API Gateway closes one that is silent for ten minutes) and see that it is. With `rooms` or `subscribed`, ' +
+    'also see whether the connection has missed events.',
+  frame: v.strictObject({
+    ...envelope,
+    rooms: v.optional(
+      v.pipe(v.array(fields.roomId), v.maxLength(MAX_PING_ROOMS, `must name at most ${MAX_PING_ROOMS} rooms`)),
+    ),
+    subscribed: v.optional(v.boolean()),
+  }),
+  data: v.object({
+    time: v.string(),
+    rooms: v.optional(v.record(v.string(), roomSeq)),
+    user: v.optional(seqNumber),
+  }),
   errors: [],
-  access: { table: { UpdateItem: ['USER'] } },
+  access: { table: { UpdateItem: ['USER'], BatchGetItem: ['ROOM', 'USER'] } },
 } as const satisfies Action;
 
 export const subscribe = {
@@ -90,9 +120,9 @@ export const subscribe = {
     'Receive `participant_added` and `participant_removed` of your own user, in whichever room, on this connection. Subscribing again ' +
     'is no error. What happened before is not sent: list your rooms after the reply.',
   frame: v.strictObject(envelope),
-  data: v.object({ participant_id: v.string() }),
+  data: v.object({ participant_id: v.string(), seq: v.optional(seqNumber) }),
   errors: [],
-  access: { table: { UpdateItem: ['USER'] } },
+  access: { table: { UpdateItem: ['USER'], GetItem: ['USER'] } },
 } as const satisfies Action;
 
 /** What answers a frame whose action is none of these, and one that is no JSON object at all. */
@@ -162,7 +192,22 @@ export const events = {
   },
   room_updated: { summary: 'An admin changed the room.', data: answers.room, bus: true },
   room_started: { summary: 'The start time of the room has come.', data: answers.room, bus: true },
-  room_ended: { summary: 'The room has ended; its connections are closed.', data: answers.room, bus: true },
+  room_ended: {
+    summary:
+      'The room has ended. Its `rooms.v1` connections are closed, its `rooms.v2` connections are detached from it.',
+    data: answers.room,
+    bus: true,
+  },
+  presence: {
+    summary:
+      'Only `rooms.v2`: how many participants are online. Sent in place of `peer_joined` and `peer_left` while more than 100 are, at most ' +
+      'once a second; up to 1,000 with who came and went since the last one.',
+    data: v.object({
+      count: v.pipe(v.number(), v.integer(), v.minValue(0)),
+      joined: v.optional(v.array(peer)),
+      left: v.optional(v.array(peer)),
+    }),
+  },
 } as const satisfies Record<string, EventType>;
 
 export type EventName = keyof typeof events;
@@ -175,6 +220,36 @@ export type RoomEventOf<Name extends EventName> = {
   readonly sent_at: string;
 };
 export type RoomEvent = { [Name in EventName]: RoomEventOf<Name> }[EventName];
+
+/** The sequences that events are numbered in: of a room's messages, of everything else in a room, and of a subscribed user. */
+export const FEEDS = ['messages', 'changes', 'user'] as const;
+export type Feed = (typeof FEEDS)[number];
+
+/** Why a connection was taken out of a room. */
+export const DETACH_REASONS = ['room_ended', 'removed'] as const;
+export type DetachReason = (typeof DETACH_REASONS)[number];
+
+/** An event within a frame of `rooms.v2`, which says the room and the time once for all of its events. */
+export type PackedEvent = { [Name in EventName]: Pick<RoomEventOf<Name>, 'type' | 'data'> }[EventName];
+
+/** A post to a connection that speaks `rooms.v2`: `events[i]` has the number `seq + i` in the feed. */
+export interface EventsFrame {
+  readonly type: 'events';
+  readonly room_id: string;
+  readonly feed: Feed;
+  readonly seq: number;
+  readonly sent_at: string;
+  readonly events: readonly PackedEvent[];
+}
+
+/** The last post about a room: the connection is no longer in it. Its events are outside of the sequence. */
+export interface DetachedFrame {
+  readonly type: 'detached';
+  readonly room_id: string;
+  readonly reason: DetachReason;
+  readonly sent_at: string;
+  readonly events: readonly PackedEvent[];
+}
 
 /** The one answer to each frame. `request_id` is null where the frame had none that could be read. */
 export type Reply =

@@ -6,7 +6,17 @@ import { allRoutes } from './index.ts';
 import * as limits from './limits.ts';
 import { capital } from './names.ts';
 import { ANSWER_TEXTS, FIELDS } from './openapi-texts.ts';
-import { actions, BEARER_SUB_PROTOCOL, events, SUB_PROTOCOL } from './realtime.ts';
+import {
+  actions,
+  BEARER_SUB_PROTOCOL,
+  DETACH_REASONS,
+  events,
+  FEEDS,
+  joinedRoom,
+  roomSeq,
+  SUB_PROTOCOL,
+  SUB_PROTOCOL_V2,
+} from './realtime.ts';
 import type { Route } from './route.ts';
 
 /*
@@ -20,10 +30,14 @@ const quote = (text: string): string => `'${text.replaceAll('\\', '\\\\').replac
 const key = (name: string): string => (/^[a-z_]\w*$/i.test(name) ? name : quote(name));
 const comment = (text: string | undefined): string => (text ? `/** ${text.replaceAll('*/', '*\\/')} */\n` : '');
 
-const definitions: Readonly<Record<string, AnySchema>> = Object.fromEntries(
-  Object.entries(answers).map(([name, schema]) => [capital(name), schema]),
-);
-const answerNames = new Map<AnySchema, string>(Object.entries(definitions).map(([name, schema]) => [schema, name]));
+const definitions: Readonly<Record<string, AnySchema>> = {
+  ...Object.fromEntries(Object.entries(answers).map(([name, schema]) => [capital(name), schema])),
+  RoomSeq: roomSeq,
+};
+const answerNames = new Map<AnySchema, string>([
+  ...Object.entries(definitions).map(([name, schema]): [AnySchema, string] => [schema, name]),
+  [joinedRoom, 'JoinedRoom'],
+]);
 
 /** What a type cannot say (lengths, patterns, checks) is left out: the service checks it. */
 const CONVERSION: ConversionConfig = {
@@ -86,13 +100,15 @@ const hasFields = (schema: JsonSchema): boolean => Object.keys(schema.properties
 const declared = (name: string, schema: JsonSchema, doc: string | undefined, owner = name): string =>
   `${comment(doc)}export interface ${name} {\n${fields(schema, owner)}}\n`;
 
+const ROOM_SEQ = 'The last number that was given to an event of each feed of a room. Only with `rooms.v2`.';
+
 const answerTypes = (): string =>
   Object.entries(definitions)
     .map(([name, schema]) => {
       // Its own definition would make it a mere reference to itself.
       const { [name]: _, ...others } = definitions;
       const json = toJsonSchema(schema, { ...CONVERSION, typeMode: 'output', definitions: others });
-      return declared(name, json, ANSWER_TEXTS[name]);
+      return declared(name, json, name === 'RoomSeq' ? ROOM_SEQ : ANSWER_TEXTS[name]);
     })
     .join('\n');
 
@@ -175,8 +191,9 @@ export const MAX_MESSAGE_LENGTH = ${limits.MAX_MESSAGE_LENGTH};
 /** UTF-8 bytes that a WebSocket frame can have. */
 export const MAX_FRAME_BYTES = ${limits.MAX_FRAME_BYTES};
 
-/** Sub-protocol of the WebSocket, and what stands before the access token in the second one. */
+/** Sub-protocols of the WebSocket, one for each version, and what stands before the access token in another one. */
 export const SUB_PROTOCOL = ${quote(SUB_PROTOCOL)};
+export const SUB_PROTOCOL_V2 = ${quote(SUB_PROTOCOL_V2)};
 export const BEARER_SUB_PROTOCOL = ${quote(BEARER_SUB_PROTOCOL)};
 
 ${answerTypes()}
@@ -193,6 +210,11 @@ export type OperationName = keyof Operations;
 export const OPERATIONS: { readonly [Name in OperationName]: { readonly method: string; readonly path: string } } = {
 ${allRoutes.map(operationRow).join('')}};
 
+/** A joined room. It has \`seq\` exactly if the connection speaks \`rooms.v2\`. */
+export interface JoinedRoom extends MyRoom {
+  readonly seq?: RoomSeq | undefined;
+}
+
 /** What each frame of a client holds, beside \`action\` and \`request_id\`, and what its reply does. */
 export interface Actions {
 ${actionTypes()}}
@@ -204,6 +226,31 @@ export interface EventData {
 ${eventTypes()}}
 
 export type EventName = keyof EventData;
+
+/** The sequences that events are numbered in. */
+export type Feed = ${union(FEEDS.map(quote))};
+
+/** An event within a frame of \`rooms.v2\`. */
+export type PackedEvent = { readonly [Name in EventName]: { readonly type: Name; readonly data: EventData[Name] } }[EventName];
+
+/** Events of one feed: \`events[i]\` has the number \`seq + i\`. */
+export interface EventsFrame {
+  readonly type: 'events';
+  readonly room_id: string;
+  readonly feed: Feed;
+  readonly seq: number;
+  readonly sent_at: string;
+  readonly events: readonly PackedEvent[];
+}
+
+/** The last frame about a room: the connection is no longer in it. */
+export interface DetachedFrame {
+  readonly type: 'detached';
+  readonly room_id: string;
+  readonly reason: ${union(DETACH_REASONS.map(quote))};
+  readonly sent_at: string;
+  readonly events: readonly PackedEvent[];
+}
 
 /** The names of all events. */
 export const EVENT_NAMES = [${Object.keys(events).map(quote).join(', ')}] as const satisfies readonly EventName[];
