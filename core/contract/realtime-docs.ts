@@ -26,7 +26,6 @@ import {
   joinedRoom,
   SUB_PROTOCOL,
   SUB_PROTOCOL_V2,
-  SUB_PROTOCOLS,
 } from './realtime.ts';
 import {
   BUS_INTRODUCTION,
@@ -207,13 +206,14 @@ export function socketSchema(): JsonSchema {
     ...SCHEMA,
     title: 'Messages of the WebSocket API of rooms',
     $defs: {
-      subprotocol: { enum: [...SUB_PROTOCOLS].reverse() },
+      subprotocol: { const: SUB_PROTOCOL },
       ...Object.fromEntries([
         ...each('frame', sent, sent.map(frameSchema)),
         ...each('reply', sent, reply),
         ...each('refusal', sent, refusal),
         ...each('event', told, event),
       ]),
+      'v2.subprotocol': { const: SUB_PROTOCOL_V2 },
       'v2.events': eventsFrameSchema(),
       'v2.detached': detachedFrameSchema(),
     },

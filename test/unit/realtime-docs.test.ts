@@ -7,9 +7,21 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import * as v from 'valibot';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { actions, COMMON_ACTION_ERRORS, type EventType, events, SUB_PROTOCOL } from '../../core/contract/realtime.ts';
+import {
+  actions,
+  COMMON_ACTION_ERRORS,
+  type EventType,
+  events,
+  SUB_PROTOCOL,
+  SUB_PROTOCOL_V2,
+} from '../../core/contract/realtime.ts';
 import { busEvents, busExample, busSchema, eventExample, realtimeDocs } from '../../core/contract/realtime-docs.ts';
-import { FRAME_EXAMPLES, REPLY_EXAMPLES } from '../../core/contract/realtime-texts.ts';
+import {
+  DETACHED_FRAME_EXAMPLE,
+  EVENTS_FRAME_EXAMPLE,
+  FRAME_EXAMPLES,
+  REPLY_EXAMPLES,
+} from '../../core/contract/realtime-texts.ts';
 import { EVENT_SOURCE } from '../../core/realtime/bus.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -82,8 +94,22 @@ describe('the schema of the WebSocket API', () => {
       Object.keys(actions).map((name) => `${kind}.${name}`),
     );
     const wanted = ['subprotocol', ...kinds, ...Object.keys(events).map((name) => `event.${name}`)];
-    expect(Object.keys(schema.$defs)).toEqual(wanted);
+    expect(Object.keys(schema.$defs)).toEqual([...wanted, 'v2.subprotocol', 'v2.events', 'v2.detached']);
     expect(valid('subprotocol', SUB_PROTOCOL)).toBe(true);
+    expect(valid('v2.subprotocol', SUB_PROTOCOL_V2)).toBe(true);
+  });
+
+  test('describes the frames of rooms.v2, with each event, and takes nothing else for them', () => {
+    expect(valid('v2.events', EVENTS_FRAME_EXAMPLE)).toBe(true);
+    expect(valid('v2.detached', DETACHED_FRAME_EXAMPLE)).toBe(true);
+    for (const name of Object.keys(events)) {
+      const { type, data } = eventExample(name as keyof typeof events);
+      expect(valid('v2.events', { ...EVENTS_FRAME_EXAMPLE, events: [{ type, data }] }), name).toBe(true);
+      expect(valid('v2.events', { ...EVENTS_FRAME_EXAMPLE, events: [{ type, data: {} }] }), name).toBe(false);
+    }
+    for (const wrong of [{ feed: 'other' }, { seq: 0 }, { seq: 1.5 }, { room_id: 'x' }, { events: undefined }])
+      expect(valid('v2.events', JSON.parse(JSON.stringify({ ...EVENTS_FRAME_EXAMPLE, ...wrong })))).toBe(false);
+    expect(valid('v2.detached', { ...DETACHED_FRAME_EXAMPLE, reason: 'other' })).toBe(false);
   });
 
   test.each(Object.values(actions))('describes the frames of $action and what answers them', ({ action, errors }) => {
