@@ -50,9 +50,7 @@ export const join = {
   frame: v.strictObject({ ...inRoom, ping_interval_seconds: v.optional(fields.pingInterval) }),
   data: joinedRoom,
   errors: ['not_a_participant', 'room_not_found', 'room_not_started', 'room_ended'],
-  access: {
-    table: { BatchGetItem: ['ROOM'], GetItem: ['ROOM'], UpdateItem: ['ROOM', 'USER'], PutItem: ['ROOM'] },
-  },
+  access: { table: { BatchGetItem: ['ROOM'], UpdateItem: ['ROOM', 'USER'], PutItem: ['ROOM'] } },
 } as const satisfies Action;
 
 export const leave = {
@@ -111,7 +109,7 @@ export const ping = {
     user: v.optional(seqNumber),
   }),
   errors: [],
-  access: { table: { UpdateItem: ['USER'], BatchGetItem: ['ROOM', 'USER'] } },
+  access: { table: { UpdateItem: ['USER'] } },
 } as const satisfies Action;
 
 export const subscribe = {
@@ -122,7 +120,7 @@ export const subscribe = {
   frame: v.strictObject(envelope),
   data: v.object({ participant_id: v.string(), seq: v.optional(seqNumber) }),
   errors: [],
-  access: { table: { UpdateItem: ['USER'], GetItem: ['USER'] } },
+  access: { table: { UpdateItem: ['USER'] } },
 } as const satisfies Action;
 
 /** What answers a frame whose action is none of these, and one that is no JSON object at all. */
