@@ -556,6 +556,12 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'settles',
+    'a call that began after the last look has until the end of its limit',
+    { operations: [{ kind: 'read', outcome: 'pending', invoked: END + 100 }], samples: [sample(END + 30_100, [])] },
+    { operations: [{ kind: 'read', outcome: 'pending', invoked: END + 100 }], samples: [sample(END + 30_101, [])] },
+  ],
+  [
+    'settles',
     'a call settles within its limit',
     { operations: [{ kind: 'read', invoked: 0, settled: 30_000 }] },
     { operations: [{ kind: 'read', invoked: 0, settled: 30_001 }] },
