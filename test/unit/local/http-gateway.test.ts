@@ -1,0 +1,124 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, describe, expect, test } from 'vitest';
+import { RoomsClient } from '../../../client/src/index.ts';
+import { RoomsError } from '../../../core/contract/errors.ts';
+import { failure, success } from '../../../core/http/response.ts';
+import { createHttpGateway } from '../../../local/http-gateway.ts';
+import type { LocalFunction } from '../../../local/lambda.ts';
+import { listen } from '../../../local/listen.ts';
+import type { Throttle } from '../../../local/throttle.ts';
+
+const ROOM = '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01';
+const ORIGIN = 'https://ops.test.example';
+const UPLOAD = 'GET /participant/room/{room_id}/upload';
+const GET = 'GET /participant/room/{room_id}';
+
+const closers: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+/** A gateway with two routes, each with a function that answers as given, and counts its invocations. */
+async function serve(
+  throttles: Readonly<Record<string, Throttle>>,
+  answer: () => object = () => success(200, { data: {} }),
+) {
+  const invoked: string[] = [];
+  const functionOf = (name: string): LocalFunction => ({
+    config: {
+      name,
+      arn: name,
+      directory: '/',
+      handler: 'index.handler',
+      variables: {},
+      timeoutSeconds: 3,
+      memoryMegabytes: 128,
+      logFormat: 'JSON',
+      logGroup: '/logs',
+    },
+    async invoke() {
+      invoked.push(name);
+      return { ok: true, payload: JSON.stringify(answer()) };
+    },
+    close: async () => {},
+  });
+  const routes = [UPLOAD, GET].map((routeKey) => ({
+    routeKey,
+    target: { functionArn: routeKey, authorize: undefined, scopes: [] },
+  }));
+  const handler = createHttpGateway(
+    {
+      id: 'api',
+      stage: '$default',
+      cors: {
+        AllowOrigins: [ORIGIN],
+        AllowMethods: ['*'],
+        AllowHeaders: [],
+        AllowCredentials: false,
+        ExposeHeaders: ['retry-after'],
+      },
+      routes,
+      throttles: new Map(Object.entries(throttles)),
+    },
+    { functions: new Map([UPLOAD, GET].map((name) => [name, functionOf(name)])), localRoutes: {}, log: () => {} },
+  );
+  const server = await listen(handler, 0);
+  closers.push(server.close);
+  const request = (path: string) =>
+    fetch(`${server.url}/participant/room/${ROOM}${path}`, { headers: { origin: ORIGIN } });
+  return { url: server.url, invoked, request };
+}
+
+describe('a route above its throttle', () => {
+  test('answers 429 as API Gateway does, and does not invoke its function; other routes go on', async () => {
+    const { request, invoked } = await serve({ $default: { rate: 100, burst: 100 }, [UPLOAD]: { rate: 0, burst: 3 } });
+    const answers = await Promise.all(Array.from({ length: 8 }, () => request('/upload')));
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 200, 200, 429, 429, 429, 429, 429]);
+    for (const answer of answers.filter(({ status }) => status === 429)) {
+      expect(await answer.json()).toEqual({ message: 'Too Many Requests' });
+      // API Gateway does not say when: clients wait longer after each attempt.
+      expect(answer.headers.get('retry-after')).toBeNull();
+      // Without it, a browser would not show the status to the client.
+      expect(answer.headers.get('access-control-allow-origin')).toBe(ORIGIN);
+    }
+    const others = await Promise.all(Array.from({ length: 5 }, () => request('')));
+    expect(others.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+    expect(invoked.filter((name) => name === UPLOAD)).toHaveLength(3);
+  });
+
+  test('answers again as fast as its rate allows', async () => {
+    const { request } = await serve({ [UPLOAD]: { rate: 10, burst: 1 } });
+    expect((await request('/upload')).status).toBe(200);
+    expect((await request('/upload')).status).toBe(429);
+    await sleep(120);
+    expect((await request('/upload')).status).toBe(200);
+  });
+
+  test('is asked again by the client SDK, which fails with too_many_requests in the end', async () => {
+    const { url, invoked } = await serve({ [GET]: { rate: 10, burst: 1 } });
+    const client = new RoomsClient({ url, token: () => 'token', retryInitialMs: 400 });
+    await client.getRoom(ROOM);
+    await client.getRoom(ROOM);
+    expect(invoked).toEqual([GET, GET]);
+
+    const closed = await serve({ [GET]: { rate: 0, burst: 0 } });
+    const refused = new RoomsClient({ url: closed.url, token: () => 'token', retryInitialMs: 1, retries: 2 });
+    await expect(refused.getRoom(ROOM)).rejects.toMatchObject({ code: 'too_many_requests', status: 429 });
+    expect(closed.invoked).toEqual([]);
+  });
+});
+
+test('the 429 of a limit per user keeps its body and its Retry-After on the way through the gateway', async () => {
+  const error = new RoomsError('too_many_requests', [{ message: 'You can request 600 uploads per hour.' }], {
+    retryAfter: 1_234,
+  });
+  const { request } = await serve({}, () => failure(error, 'r'));
+  const answer = await request('/upload');
+  expect(answer.status).toBe(429);
+  expect(answer.headers.get('retry-after')).toBe('1234');
+  expect(answer.headers.get('access-control-expose-headers')).toBe('retry-after');
+  expect(await answer.json()).toMatchObject({
+    message: 'Too many requests. Wait, then try again.',
+    errors: [{ code: 'too_many_requests', message: 'You can request 600 uploads per hour.' }],
+  });
+});
