@@ -4,12 +4,12 @@ import { emitter, type Listening } from './events.ts';
 import type { UploadOptions } from './files.ts';
 import { type CallOptions, type Page, probeToken, type Tokens } from './http.ts';
 import { tokenFacts } from './jwt.ts';
-import { MAX_TIMER_MS, type Settings } from './options.ts';
+import type { Settings } from './options.ts';
 import { isHasty, nextAttempt, type Outcome, renewAfter, type TokenState } from './reconnect.ts';
 import { type RoomActor, roomActor } from './room.ts';
 import type { JoinOptions, LiveRoom } from './room-types.ts';
 import { openSocket, type RoomEvent, type Socket } from './socket.ts';
-import { abortable, backoff, shared, sleep, timeoutError, within } from './timing.ts';
+import { abortable, backoff, MAX_TIMER_MS, shared, sleep, timeoutError, within } from './timing.ts';
 
 /** `idle`: no room is joined, and the service has closed the socket. The next join opens one. */
 export type ConnectionState = 'connecting' | 'connected' | 'reconnecting' | 'idle' | 'closed';

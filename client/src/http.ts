@@ -165,8 +165,9 @@ export function tokens({ token: source, tokenMs }: Pick<Settings, 'token' | 'tok
   };
   return async (refresh: boolean, refused?: string): Promise<string> => {
     if (!refresh) return refreshing ?? ask(false);
-    // Another request, refused a little earlier, has got a new one meanwhile.
-    const isNewer = refused && refreshed && refreshed.token !== refused && Date.now() - refreshed.at < RECENT_MS;
+    // Another request, refused a little earlier, has got a new one meanwhile. The clock may have been set back since.
+    const isNewer =
+      refused && refreshed && refreshed.token !== refused && Math.abs(Date.now() - refreshed.at) < RECENT_MS;
     if (!refreshing && refreshed && isNewer) return refreshed.token;
     refreshing ??= renew().finally(() => {
       refreshing = undefined;

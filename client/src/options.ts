@@ -1,3 +1,5 @@
+import { MAX_TIMER_MS } from './timing.ts';
+
 /** What the token callback is asked. */
 export interface TokenRequest {
   /** True when the token that was given last has been refused or is about to expire: get a new one from IAMS. */
@@ -102,8 +104,6 @@ const requireUrl = (name: string, text: unknown, protocols: readonly string[]): 
   return text.replace(/\/+$/, '');
 };
 
-/** What timers can count to, in milliseconds: more, and Infinity, would be no time at all. */
-export const MAX_TIMER_MS = 2 ** 31 - 1;
 /** The service remembers a message for a day: sent again later than that, it would be stored twice. */
 export const MAX_SEND_MS = 23 * 3_600_000;
 

@@ -217,11 +217,12 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     held = [...held, ...events];
     endError = error;
     detach(events.length > 0);
-    const deadline = Date.now() + settings.connectMs;
+    // Not by the wall clock, which users and the network set.
+    const deadline = performance.now() + settings.connectMs;
     let read: readonly Message[] | undefined;
     for (let tried = 0; !read && !signal.aborted; tried++)
       read = await readHistory(host.readPage).catch(async (cause: unknown) => {
-        if (!isRetryable(cause) || Date.now() >= deadline) {
+        if (!isRetryable(cause) || performance.now() >= deadline) {
           if (cause instanceof RoomsApiError) endError = cause;
           return [];
         }

@@ -8,7 +8,10 @@ export const longestWait = (attempt: number, initial: number, max: number): numb
 export const backoff = (attempt: number, initial: number, max: number): number =>
   Math.random() * longestWait(attempt, initial, max);
 
-/** Resolves after `ms` milliseconds; rejects with the signal's reason when that aborts first. */
+/** What timers can count to, in milliseconds: more, and Infinity, would be no time at all. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Resolves after `ms` milliseconds, or MAX_TIMER_MS where that is less; rejects with the signal's reason when that aborts first. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
@@ -16,10 +19,13 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
       clearTimeout(timer);
       reject(signal?.reason);
     };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort);
-      resolve();
-    }, ms);
+    const timer = setTimeout(
+      () => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve();
+      },
+      Math.min(ms, MAX_TIMER_MS),
+    );
     signal?.addEventListener('abort', onAbort, { once: true });
   });
 }
