@@ -63,9 +63,9 @@ export const BEARER_SUB_PROTOCOL = 'bearer.';
 export interface Attachment {
   /** ID of the file, a UUIDv7. */
   readonly file_id: string;
-  /** File name, as the uploader gave it. */
+  /** File name given by the uploader. */
   readonly name: string;
-  /** Length of the file in bytes. */
+  /** Size of the file in bytes. */
   readonly size: number;
   /** Media type of the file. */
   readonly content_type: string;
@@ -73,13 +73,13 @@ export interface Attachment {
 
 /** A presigned URL that returns one file. */
 export interface Download {
-  /** GET the file here. The URL is a secret: it works without an access token until `expires_at`. */
+  /** Get the file here. Keep the URL secret: until `expires_at`, it works without an access token. */
   readonly download_url: string;
-  /** When `download_url` stops working, 15 minutes from now. */
+  /** When `download_url` expires, 15 minutes after the response. */
   readonly expires_at: string;
-  /** File name, as the uploader gave it. */
+  /** File name given by the uploader. */
   readonly name: string;
-  /** Length of the file in bytes. */
+  /** Size of the file in bytes. */
   readonly size: number;
   /** Media type of the file. */
   readonly content_type: string;
@@ -89,29 +89,29 @@ export interface Download {
 export interface ListedParticipant {
   /** User ID of the participant: the `sub` claim of their access token. */
   readonly participant_id: string;
-  /** The participant's name in this room; `null` means none. */
+  /** The participant's name in this room. `null`: no name. */
   readonly username: string | null;
-  /** True when the participant has archived the room, so that a front end hides it. */
+  /** Whether the participant has archived the room. Front ends hide archived rooms. */
   readonly archive_room: boolean;
-  /** True when the participant may use the admin API of this room. */
+  /** Whether the participant is an admin of this room. */
   readonly is_admin: boolean;
-  /** True when others see the participant in the room: connected, or without a connection for less than 10 seconds. */
+  /** Whether the participant is online in the room: connected, or disconnected for less than 10 seconds. */
   readonly online: boolean;
 }
 
 /** A chat message. */
 export interface Message {
-  /** ID of the message, a ULID: messages sort by it as they were sent. */
+  /** ID of the message, a ULID. IDs sort by the time of sending. */
   readonly message_id: string;
   /** ID of the room, a UUIDv7. */
   readonly room_id: string;
   /** User ID of the sender. */
   readonly sender_id: string;
-  /** The sender's own ID of the message, by which a repeated message is told from a new one. */
+  /** The sender's ID of the message. The service stores a message with the same ID only once. */
   readonly client_message_id: string;
-  /** What the message says; `null` when it is only an attachment. */
+  /** Text of the message. `null` if it has only an attachment. */
   readonly text: string | null;
-  /** The file that came with the message; `null` when there is none. */
+  /** File attached to the message, or `null`. */
   readonly attachment: Attachment | null;
   /** When the message was sent. */
   readonly sent_at: string;
@@ -121,29 +121,29 @@ export interface Message {
 export interface MyRoom {
   /** ID of the room, a UUIDv7. */
   readonly room_id: string;
-  /** Name of the room: one line with at least one visible character, and without bidirectional control characters. */
+  /** Name of the room: one line with at least one visible character, without bidirectional control characters. */
   readonly name: string;
-  /** What the room is for. Several lines are fine; `null` means none. */
+  /** Purpose of the room. May have several lines. `null`: no description. */
   readonly description: string | null;
   /** When the room starts. */
   readonly start_time: string;
-  /** When the room ends; `null` means not until it is ended. */
+  /** When the room ends. `null`: when an admin ends it. */
   readonly end_time: string | null;
-  /** What the room is at this moment: a function of `start_time`, `end_time` and the clock. */
+  /** Current status. It follows from `start_time`, `end_time` and the current time. */
   readonly status: 'booked' | 'started' | 'ended';
-  /** Why the room was ended, where somebody said so. */
+  /** Reason that the admin gave when ending the room, or `null`. */
   readonly end_reason: string | null;
-  /** User ID of who created the room. */
+  /** ID of the user who created the room. */
   readonly created_by: string;
   /** When the room was created. */
   readonly created_at: string;
-  /** When the room was last changed. */
+  /** When the room was last updated. */
   readonly updated_at: string;
-  /** True when the participant may use the admin API of this room. */
+  /** Whether the participant is an admin of this room. */
   readonly is_admin: boolean;
-  /** The participant's name in this room; `null` means none. */
+  /** The participant's name in this room. `null`: no name. */
   readonly username: string | null;
-  /** True when the participant has archived the room, so that a front end hides it. */
+  /** Whether the participant has archived the room. Front ends hide archived rooms. */
   readonly archive_room: boolean;
 }
 
@@ -151,11 +151,11 @@ export interface MyRoom {
 export interface Participant {
   /** User ID of the participant: the `sub` claim of their access token. */
   readonly participant_id: string;
-  /** The participant's name in this room; `null` means none. */
+  /** The participant's name in this room. `null`: no name. */
   readonly username: string | null;
-  /** True when the participant has archived the room, so that a front end hides it. */
+  /** Whether the participant has archived the room. Front ends hide archived rooms. */
   readonly archive_room: boolean;
-  /** True when the participant may use the admin API of this room. */
+  /** Whether the participant is an admin of this room. */
   readonly is_admin: boolean;
 }
 
@@ -163,9 +163,9 @@ export interface Participant {
 export interface Profile {
   /** User ID of the participant: the `sub` claim of their access token. */
   readonly participant_id: string;
-  /** The participant's name in this room; `null` means none. */
+  /** The participant's name in this room. `null`: no name. */
   readonly username: string | null;
-  /** True when the participant has archived the room, so that a front end hides it. */
+  /** Whether the participant has archived the room. Front ends hide archived rooms. */
   readonly archive_room: boolean;
 }
 
@@ -179,23 +179,23 @@ export interface RemovedParticipant {
 export interface Room {
   /** ID of the room, a UUIDv7. */
   readonly room_id: string;
-  /** Name of the room: one line with at least one visible character, and without bidirectional control characters. */
+  /** Name of the room: one line with at least one visible character, without bidirectional control characters. */
   readonly name: string;
-  /** What the room is for. Several lines are fine; `null` means none. */
+  /** Purpose of the room. May have several lines. `null`: no description. */
   readonly description: string | null;
   /** When the room starts. */
   readonly start_time: string;
-  /** When the room ends; `null` means not until it is ended. */
+  /** When the room ends. `null`: when an admin ends it. */
   readonly end_time: string | null;
-  /** What the room is at this moment: a function of `start_time`, `end_time` and the clock. */
+  /** Current status. It follows from `start_time`, `end_time` and the current time. */
   readonly status: 'booked' | 'started' | 'ended';
-  /** Why the room was ended, where somebody said so. */
+  /** Reason that the admin gave when ending the room, or `null`. */
   readonly end_reason: string | null;
-  /** User ID of who created the room. */
+  /** ID of the user who created the room. */
   readonly created_by: string;
   /** When the room was created. */
   readonly created_at: string;
-  /** When the room was last changed. */
+  /** When the room was last updated. */
   readonly updated_at: string;
 }
 
@@ -203,13 +203,13 @@ export interface Room {
 export interface Upload {
   /** ID of the file, a UUIDv7. */
   readonly file_id: string;
-  /** PUT the file here. The URL is a secret: it works without an access token until `expires_at`. */
+  /** Send the file here with PUT. Keep the URL secret: until `expires_at`, it works without an access token. */
   readonly upload_url: string;
-  /** The HTTP method to use with `upload_url`. */
+  /** HTTP method to use with `upload_url`. */
   readonly method: 'PUT';
-  /** Send these headers with the PUT, exactly as they are. */
+  /** Headers to send with the PUT, unchanged. */
   readonly headers: Readonly<Record<string, string>>;
-  /** When `upload_url` stops working, 15 minutes from now. */
+  /** When `upload_url` expires, 15 minutes after the response. */
   readonly expires_at: string;
 }
 
@@ -221,71 +221,71 @@ export interface RoomSeq {
 
 /** Add participants: body. */
 export interface AddParticipantsBody {
-  /** User IDs: the `sub` claims of their access tokens. One that is named twice counts once. */
+  /** User IDs: the `sub` claims of their access tokens. Duplicates count once. */
   readonly participant_ids: readonly string[];
 }
 
 /** Update or end a room: body. */
 export interface ChangeRoomBody {
-  /** Name of the room: one line with at least one visible character, and without bidirectional control characters. */
+  /** Name of the room: one line with at least one visible character, without bidirectional control characters. */
   readonly name?: string | undefined;
-  /** What the room is for. Several lines are fine; `null` means none. */
+  /** Purpose of the room. May have several lines. `null`: no description. */
   readonly description?: string | null | undefined;
-  /** When the room starts. Must not be in the past, unless it is the one the room has. */
+  /** When the room starts. Must not be in the past, unless it is the current start of the room. */
   readonly start_time?: string | undefined;
-  /** When the room ends, after `start_time`; `null` means not until it is ended. */
+  /** When the room ends, after `start_time`. `null`: when an admin ends it. */
   readonly end_time?: string | null | undefined;
-  /** In how many seconds the room ends; at once when it is not given. */
+  /** Seconds until the room ends. Default: 0. */
   readonly time_left_in_seconds?: number | undefined;
-  /** Why the room ends. Participants can read it as `end_reason`. */
+  /** Why the room ends. Participants see it as `end_reason`. */
   readonly reason?: string | undefined;
 }
 
-/** Get a URL to download a file from: query parameters. */
+/** Get a URL to download a file: query parameters. */
 export interface CreateDownloadQuery {
-  /** ID of the file. Either this or `message_id`. */
+  /** ID of the file. Give either `file_id` or `message_id`. */
   readonly file_id?: string | undefined;
-  /** ID of the message that the file is attached to. Either this or `file_id`. */
+  /** ID of the message that the file is attached to. Give either `file_id` or `message_id`. */
   readonly message_id?: string | undefined;
 }
 
 /** Create a room: body. */
 export interface CreateRoomBody {
-  /** Name of the room: one line with at least one visible character, and without bidirectional control characters. */
+  /** Name of the room: one line with at least one visible character, without bidirectional control characters. */
   readonly name: string;
-  /** What the room is for. Several lines are fine; `null` means none. */
+  /** Purpose of the room. May have several lines. `null`: no description. */
   readonly description?: string | null | undefined;
-  /** When the room starts; now when it is not given. Must not be in the past. */
+  /** When the room starts. Default: now. Must not be in the past. */
   readonly start_time?: string | null | undefined;
-  /** When the room ends, after `start_time`; `null` means not until it is ended. */
+  /** When the room ends, after `start_time`. `null`: when an admin ends it. */
   readonly end_time?: string | null | undefined;
-  /** Users to add at once, beside the caller, who is always added. */
+  /** Users to add in addition to the caller, who is always added. */
   readonly participant_ids?: readonly string[] | undefined;
 }
 
-/** Get a URL to upload a file to: query parameters. */
+/** Get a URL to upload a file: query parameters. */
 export interface CreateUploadQuery {
-  /** File name, stored as given: one line with at least one visible character, and without bidirectional control characters. Downloads get this name. */
+  /** File name: one line with at least one visible character, without bidirectional control characters. It is stored unchanged, and downloads use it. */
   readonly name?: string | undefined;
-  /** Length of the file in bytes, at most 104,857,600 unless the environment sets another limit. S3 refuses a body of another length. */
+  /** Size of the file in bytes: at most 104,857,600, unless the environment sets another limit. S3 rejects a body of another size. */
   readonly size: number;
-  /** Media type of the file, as a browser gives it: `text/plain; charset=utf-8`, `video/webm;codecs=vp9,opus`. S3 refuses a body of another type: send the one in `headers`, in which several spaces have become one. */
+  /** Media type of the file, such as `text/plain; charset=utf-8` or `video/webm;codecs=vp9,opus`. S3 rejects a body of another type, so send the type in `headers`: consecutive spaces are merged there. */
   readonly content_type: string;
 }
 
 /** End a room: body. */
 export interface EndRoomBody {
-  /** In how many seconds the room ends; at once when it is not given. */
+  /** Seconds until the room ends. Default: 0. */
   readonly time_left_in_seconds?: number | undefined;
-  /** Why the room ends. Participants can read it as `end_reason`. */
+  /** Why the room ends. Participants see it as `end_reason`. */
   readonly reason?: string | undefined;
 }
 
 /** Read the chat history of a room: query parameters. */
 export interface ListMessagesQuery {
-  /** Items in a page at most. */
+  /** Maximum number of items in the page. */
   readonly limit?: number | undefined;
-  /** `next_cursor` of the page before. Leave it out for the first page. */
+  /** `next_cursor` of the previous page. Omit it for the first page. */
   readonly cursor?: string | undefined;
   /** `desc`: newest first. `asc`: oldest first. */
   readonly order?: 'asc' | 'desc' | undefined;
@@ -293,39 +293,39 @@ export interface ListMessagesQuery {
 
 /** List the participants of a room: query parameters. */
 export interface ListParticipantsQuery {
-  /** Items in a page at most. */
+  /** Maximum number of items in the page. */
   readonly limit?: number | undefined;
-  /** `next_cursor` of the page before. Leave it out for the first page. */
+  /** `next_cursor` of the previous page. Omit it for the first page. */
   readonly cursor?: string | undefined;
 }
 
 /** List your rooms: query parameters. */
 export interface ListRoomsQuery {
-  /** Only rooms that have this status now. */
+  /** Returns only rooms that currently have this status. */
   readonly status?: 'booked' | 'started' | 'ended' | undefined;
-  /** Items in a page at most. */
+  /** Maximum number of items in the page. */
   readonly limit?: number | undefined;
-  /** `next_cursor` of the page before. Leave it out for the first page. */
+  /** `next_cursor` of the previous page. Omit it for the first page. */
   readonly cursor?: string | undefined;
 }
 
 /** Remove participants: query parameters. */
 export interface RemoveParticipantsQuery {
-  /** User to remove; repeat it to remove up to 50. Not together with a body. */
+  /** User to remove. Repeat the parameter to remove up to 50 users. Cannot be combined with a body. */
   readonly participant_id?: readonly string[] | undefined;
 }
 
 /** Remove participants: body. */
 export interface RemoveParticipantsBody {
-  /** User IDs: the `sub` claims of their access tokens. One that is named twice counts once. */
+  /** User IDs: the `sub` claims of their access tokens. Duplicates count once. */
   readonly participant_ids?: readonly string[] | undefined;
 }
 
 /** Set your profile in a room: body. */
 export interface UpdateProfileBody {
-  /** The caller's name in this room: one line with at least one visible character, and without bidirectional control characters. `null` removes it. */
+  /** The caller's name in this room: one line with at least one visible character, without bidirectional control characters. `null` removes it. */
   readonly username?: string | null | undefined;
-  /** True when the participant has archived the room, so that a front end hides it. */
+  /** Whether the participant has archived the room. Front ends hide archived rooms. */
   readonly archive_room?: boolean | undefined;
 }
 
@@ -347,7 +347,7 @@ export interface Operations {
     readonly body: ChangeRoomBody;
     readonly data: Room;
   };
-  /** Get a URL to download a file from */
+  /** Get a URL to download a file */
   readonly createDownload: {
     readonly params: { readonly room_id: string };
     readonly query: CreateDownloadQuery;
@@ -361,7 +361,7 @@ export interface Operations {
     readonly body: CreateRoomBody;
     readonly data: Room;
   };
-  /** Get a URL to upload a file to */
+  /** Get a URL to upload a file */
   readonly createUpload: {
     readonly params: { readonly room_id: string };
     readonly query: CreateUploadQuery;
@@ -460,7 +460,7 @@ export interface JoinedRoom extends MyRoom {
 
 /** What each frame of a client holds, beside `action` and `request_id`, and what its reply does. */
 export interface Actions {
-  /** Receive the events of a room, and be seen in it. Joining again is no error. */
+  /** Joins a room: the connection receives its events, and the user is online in it. Joining again has no further effect. */
   readonly join: {
     readonly frame: {
       /** ID of the room, a UUIDv7. */
@@ -469,7 +469,7 @@ export interface Actions {
     };
     readonly data: JoinedRoom;
   };
-  /** Receive no more events of a room. Leaving a room that was not joined is no error. */
+  /** Leaves a room: the connection receives no more events of it. Leaving a room that was not joined has no effect. */
   readonly leave: {
     readonly frame: {
       /** ID of the room, a UUIDv7. */
@@ -480,16 +480,16 @@ export interface Actions {
       readonly room_id: string;
     };
   };
-  /** Send a chat message: text, an uploaded file, or both. The same client_message_id again, within a day, gets the first answer and sends nothing new, also when the room has ended or the sender was removed since. */
+  /** Sends a chat message: text, an uploaded file, or both. A retry with the same `client_message_id` within 24 hours gets the first reply and stores nothing, even if the room has ended or the sender was removed in the meantime. */
   readonly message: {
     readonly frame: {
       /** ID of the room, a UUIDv7. */
       readonly room_id: string;
-      /** The sender's own ID of the message, by which a repeated message is told from a new one. */
+      /** The sender's ID of the message. The service stores a message with the same ID only once. */
       readonly client_message_id: string;
-      /** What the message says; `null` when it is only an attachment. */
+      /** Text of the message. `null` if it has only an attachment. */
       readonly text?: string | undefined;
-      /** The file that came with the message; `null` when there is none. */
+      /** File attached to the message, or `null`. */
       readonly attachment?:
         | {
             /** ID of the file, a UUIDv7. */
@@ -499,7 +499,7 @@ export interface Actions {
     };
     readonly data: Message;
   };
-  /** Keep the connection alive (API Gateway closes one that is silent for ten minutes) and see that it is. With `rooms` or `subscribed`, also see whether the connection has missed events. */
+  /** Keeps the connection open and checks that it works. API Gateway closes a connection after 10 minutes without frames. With `rooms` or `subscribed`, the reply also shows whether the connection has missed events. */
   readonly ping: {
     readonly frame: {
       readonly rooms?: readonly string[] | undefined;
@@ -511,7 +511,7 @@ export interface Actions {
       readonly user?: number | undefined;
     };
   };
-  /** Receive `participant_added` and `participant_removed` of your own user, in whichever room, on this connection. Subscribing again is no error. What happened before is not sent: list your rooms after the reply. */
+  /** Subscribes the connection to `participant_added` and `participant_removed` of your own user in all rooms. Subscribing again has no further effect. Earlier events are not sent: list your rooms after the reply. */
   readonly subscribe: {
     readonly frame: NoFields;
     readonly data: {
@@ -526,42 +526,42 @@ export type ActionName = keyof Actions;
 
 /** What each event of a room says. */
 export interface EventData {
-  /** Somebody sent a chat message. */
+  /** A participant sent a chat message. */
   readonly message: Message;
   /** A participant came online in the room. */
   readonly peer_joined: {
     /** User ID of the participant: the `sub` claim of their access token. */
     readonly participant_id: string;
-    /** The participant's name in this room; `null` means none. */
+    /** The participant's name in this room. `null`: no name. */
     readonly username: string | null;
   };
-  /** A participant has been offline for ten seconds, has left, or was removed. */
+  /** A participant has been offline for 10 seconds, has left, or was removed. */
   readonly peer_left: {
     /** User ID of the participant: the `sub` claim of their access token. */
     readonly participant_id: string;
-    /** The participant's name in this room; `null` means none. */
+    /** The participant's name in this room. `null`: no name. */
     readonly username: string | null;
   };
-  /** Somebody created the room. Of clients, only those hear it who join at that very moment. */
+  /** A user created the room. WebSocket clients rarely receive it, because they cannot join before the room exists. */
   readonly room_created: Room;
-  /** An admin added a participant, or created the room with them; who created it is told of in this way, too. */
+  /** A user became a participant: an admin added them, or the room was created with them. Also sent for the creator. */
   readonly participant_added: Profile;
-  /** An admin removed a participant, whose own connections in the room are closed. */
+  /** An admin removed a participant. The `rooms.v1` connections of the user in the room are closed, the `rooms.v2` connections are detached from it. */
   readonly participant_removed: RemovedParticipant;
-  /** A participant changed their profile, or was granted or revoked admin: only what changed is given. */
+  /** A participant changed their profile, or their admin right was granted or revoked. Has only the fields that changed. */
   readonly participant_updated: {
     /** User ID of the participant: the `sub` claim of their access token. */
     readonly participant_id: string;
-    /** The participant's name in this room; `null` means none. */
+    /** The participant's name in this room. `null`: no name. */
     readonly username?: string | null | undefined;
-    /** True when the participant has archived the room, so that a front end hides it. */
+    /** Whether the participant has archived the room. Front ends hide archived rooms. */
     readonly archive_room?: boolean | undefined;
-    /** True when the participant may use the admin API of this room. */
+    /** Whether the participant is an admin of this room. */
     readonly is_admin?: boolean | undefined;
   };
-  /** An admin changed the room. */
+  /** An admin updated the room. */
   readonly room_updated: Room;
-  /** The start time of the room has come. */
+  /** The room has started. */
   readonly room_started: Room;
   /** The room has ended. Its `rooms.v1` connections are closed, its `rooms.v2` connections are detached from it. */
   readonly room_ended: Room;
@@ -572,7 +572,7 @@ export interface EventData {
       | readonly {
           /** User ID of the participant: the `sub` claim of their access token. */
           readonly participant_id: string;
-          /** The participant's name in this room; `null` means none. */
+          /** The participant's name in this room. `null`: no name. */
           readonly username: string | null;
         }[]
       | undefined;
@@ -580,7 +580,7 @@ export interface EventData {
       | readonly {
           /** User ID of the participant: the `sub` claim of their access token. */
           readonly participant_id: string;
-          /** The participant's name in this room; `null` means none. */
+          /** The participant's name in this room. `null`: no name. */
           readonly username: string | null;
         }[]
       | undefined;

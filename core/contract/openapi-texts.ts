@@ -7,196 +7,203 @@ import type * as table from './routes.ts';
 import { DEFAULT_USER_LIMITS } from './user-limits.ts';
 
 /*
- * What the OpenAPI document says beside what the route table says already. It is kept apart from the table because the
- * table ships with every function, and no function needs these texts.
+ * Texts and examples of the OpenAPI document. They are separate from the route table because the table is part of every function's bundle,
+ * and no function needs the texts.
  */
 
 const minutes = (seconds: number): string => `${seconds / 60} minutes`;
 const count = (n: number): string => n.toLocaleString('en');
 
 export const INTRODUCTION = `
-Rooms for real-time collaboration: create a room, manage its participants, chat and exchange files.
+Rooms for real-time collaboration: create a room, manage its participants, chat, and exchange files.
 
-### Access
+### Authentication
 
-Every request carries \`Authorization: Bearer <access token>\`, issued by IAMS. The user is the token's \`sub\` claim.
-Anyone with a token can create a room and becomes its admin. The admin API is for the admins of a room, the participant API for
-all who were added to it. For a room you are not in, the answer is 403 \`not_a_participant\`; for one that does not exist, 404.
+Send \`Authorization: Bearer <access token>\` with every request. The identity provider of the environment issues the token, and its \`sub\` claim identifies the
+user. Every user can create rooms and becomes the admin of the rooms they create. The admin API is for the admins of a room. The participant API is for
+its participants. If you are not a participant of a room, the response is 403 \`not_a_participant\`. If the room does not exist, it is 404 \`room_not_found\`.
 
-### Answers
+### Responses
 
-Success is \`{"data": …, "sent_at": …}\`. A list has \`page\` beside it: \`size\` is the number of items in this page, \`next_cursor\` leads to
-the next one. Field names are snake_case, times are ISO 8601 in UTC with milliseconds (in requests, any zone). An absent value is \`null\`, never a missing field. Answers may
-gain fields: ignore those you do not know. Every answer carries \`Cache-Control: no-store\`.
+A successful response is \`{"data": …, "sent_at": …}\`. A list also has \`page\`: \`size\` is the number of items, and \`next_cursor\` leads to the next page.
+Field names are snake_case. Times are ISO 8601 in UTC with milliseconds; requests may use any time zone. An absent value is \`null\`, never a missing field. Later versions
+may add fields: ignore fields that you do not know. Every response has \`Cache-Control: no-store\`.
 
-### Failures
+### Errors
 
-\`{"message": …, "errors": [{"code", "message", "path"}], "sent_at": …}\`, one entry for each thing that is wrong. Decide by \`code\`: codes are stable, messages
-are for people. \`path\` names the field, parameter or header that is at fault, as in \`participant_ids.3\`.
+A failure is \`{"message": …, "errors": [{"code", "message", "path"}], "sent_at": …}\`, with one entry in \`errors\` per problem. Make decisions by \`code\`, which is stable. Messages
+are for people and may change. \`path\` names the invalid field, parameter or header, such as \`participant_ids.3\`.
 
-What API Gateway refuses before the service sees it has only a message, such as \`{"message": "Unauthorized"}\` for a missing or
-expired token. So decide by the HTTP status first, and by \`code\` where there is one.
+API Gateway rejects some requests before the service receives them. Its responses have only \`message\`, such as \`{"message": "Unauthorized"}\` for a missing or expired
+token. Check the HTTP status first, then \`code\` if there is one.
 
 __ERROR_TABLE__
 
-Each operation below lists the codes that it can answer with; codes that none of them lists belong to the WebSocket API.
+Each operation lists its error codes, also in the extension \`x-error-codes\`. Codes that no operation lists belong to the WebSocket API.
 
-### Lists
+### Pagination
 
-\`limit\` is 1 to ${limits.MAX_PAGE_SIZE}, ${limits.DEFAULT_PAGE_SIZE} when it is not given. Send \`next_cursor\` as \`cursor\` for the next page; \`null\` means that there is none. A
-cursor is opaque and good only for the room or user it was issued for: any other use is a 400.
+\`limit\` is 1 to ${limits.MAX_PAGE_SIZE}, by default ${limits.DEFAULT_PAGE_SIZE}. To get the next page, send \`next_cursor\` as \`cursor\`. \`next_cursor\` is \`null\` on the last page. A
+cursor is opaque and valid only for the room or user that it was issued for.
 
-### Repeating requests
+### Retries
 
-Send an \`Idempotency-Key\` with \`POST /room\`: a repeated request gets the first answer for ${limits.IDEMPOTENCY_TTL_SECONDS / 3_600} hours and creates nothing. The same key with another
-body is 409 \`idempotency_conflict\`. Other requests can be repeated as they are: adding, removing, granting and revoking
-twice is no error (but an admin who has given up their own right, or has left, gets a 403 the second time), a room that has ended answers 409
-\`room_ended\`, and a repeated upload request merely gets another \`file_id\`.
+Send an \`Idempotency-Key\` with \`POST /room\`. For ${limits.IDEMPOTENCY_TTL_SECONDS / 3_600} hours, a retry with the same key returns the first room and creates nothing. The same key with another
+body is 409 \`idempotency_conflict\`.
 
-After a 429 or a 503 wait as many seconds as \`Retry-After\` says, then send the request again.
+All other requests are safe to retry. Adding, removing, granting or revoking twice has no further effect. There are three visible differences:
 
-### Status
+- An admin who has revoked their own right, or was removed, gets 403 for the retry.
+- Ending a room that has ended is 409 \`room_ended\`.
+- Each upload request returns a new \`file_id\`.
 
-A room is \`booked\` until its \`start_time\`, \`started\` until its \`end_time\` (for ever without one), then \`ended\`. An ended room can be read, and
-participants can still change their own profile in it; every other change is 409 \`room_ended\`.
+After a 429 or 503, wait for the seconds in \`Retry-After\`, then send the request again.
+
+### Room status
+
+A room is \`booked\` before its \`start_time\`, \`started\` until its \`end_time\`, and then \`ended\`. Without an \`end_time\`, it stays \`started\` until an admin ends it. An ended room
+can be read, and participants can change their own profile in it. Every other change is 409 \`room_ended\`.
 
 ### Limits
 
 | What | Limit |
 |---|---|
-| Participants named in one request | ${limits.MAX_PARTICIPANTS_PER_CALL} |
-| Admins of a room | ${limits.MAX_ADMINS} |
+| Participants in one request | ${limits.MAX_PARTICIPANTS_PER_CALL} |
+| Admins in a room | ${limits.MAX_ADMINS} |
 | Request body | ${limits.MAX_BODY_BYTES / 1024} KiB |
-| Uploaded file | ${limits.DEFAULT_MAX_UPLOAD_BYTES / 1024 / 1024} MiB, unless the environment sets another |
+| Uploaded file | ${limits.DEFAULT_MAX_UPLOAD_BYTES / 1024 / 1024} MiB, unless the environment sets another limit |
 | Room name, description, reason | ${count(limits.MAX_ROOM_NAME_LENGTH)}, ${count(limits.MAX_DESCRIPTION_LENGTH)}, ${count(limits.MAX_REASON_LENGTH)} characters |
-| User name, file name, message | ${count(limits.MAX_USERNAME_LENGTH)}, ${count(limits.MAX_FILE_NAME_LENGTH)}, ${count(limits.MAX_MESSAGE_LENGTH)} characters |
-| Rooms that one user creates | ${count(DEFAULT_USER_LIMITS.roomsPerMinute)} per minute, ${count(DEFAULT_USER_LIMITS.roomsPerDay)} per day |
-| Participants that one user adds, by creating rooms or later | ${count(DEFAULT_USER_LIMITS.participantsPerHour)} per hour; each one named counts, also one who is in the room already |
-| Uploads that one user requests | ${count(DEFAULT_USER_LIMITS.uploadsPerHour)} per hour |
-| Profile changes of one user | ${count(DEFAULT_USER_LIMITS.profileChangesPerMinute)} per minute |
-| Start and end of a room | within ten years from now; a start at most ${limits.CLOCK_SKEW_MS / 60_000} minutes in the past |
+| Username, file name, message text | ${count(limits.MAX_USERNAME_LENGTH)}, ${count(limits.MAX_FILE_NAME_LENGTH)}, ${count(limits.MAX_MESSAGE_LENGTH)} characters |
+| Rooms created by one user | ${count(DEFAULT_USER_LIMITS.roomsPerMinute)} per minute, ${count(DEFAULT_USER_LIMITS.roomsPerDay)} per day |
+| Participants added by one user, when creating a room or later | ${count(DEFAULT_USER_LIMITS.participantsPerHour)} per hour; users who already are participants count |
+| Uploads requested by one user | ${count(DEFAULT_USER_LIMITS.uploadsPerHour)} per hour |
+| Profile changes by one user | ${count(DEFAULT_USER_LIMITS.profileChangesPerMinute)} per minute |
+| Start and end of a room | at most 10 years ahead; the start at most ${limits.CLOCK_SKEW_MS / 60_000} minutes in the past |
 
-More than a user may do is 429 \`too_many_requests\`; \`Retry-After\` says in how many seconds the minute, hour or day (UTC) ends. An environment may
-set other numbers. A request that is repeated with its \`Idempotency-Key\` is not counted again.
+A request above a user limit is 429 \`too_many_requests\`. \`Retry-After\` is the number of seconds until the current minute, hour or day (UTC) ends. An environment may
+set other user limits. A retry with the same \`Idempotency-Key\` does not count.
 
-Lengths are counted in UTF-16 code units, as by JavaScript's \`length\`: most emoji count as two. Unknown fields and parameters are a 400.
+Lengths are UTF-16 code units, like JavaScript's \`length\`: most emoji count as 2. Unknown fields and parameters are 400 \`invalid_request\`.
 `.trim();
 
-export const SECURITY = `An access token of IAMS (a JWT), in the header \`Authorization: Bearer <access token>\`. API Gateway checks signature, issuer, audience
-and expiry. With the local stack, \`npm run token -- alice\` prints one.`;
+export const SECURITY = `A JWT access token of the identity provider, in the header \`Authorization: Bearer <access token>\`. API Gateway verifies signature, issuer, audience
+and expiry. For the local stack, \`npm run token -- alice\` prints a token.`;
 
 export const TAGS: Readonly<Record<ApiSet, { readonly name: string; readonly description: string }>> = {
-  unrestricted: { name: 'Unrestricted', description: 'For anyone with a valid access token.' },
+  unrestricted: { name: 'Unrestricted', description: 'For every user with a valid access token.' },
   admin: { name: 'Admin', description: 'For the admins of a room.' },
-  participant: { name: 'Participant', description: 'For all who were added to a room.' },
+  participant: { name: 'Participant', description: 'For the participants of a room.' },
 };
 
 const MADE_UP_CURSOR = 'AXRlc3Q.Y3Vyc29yLWV4YW1wbGU';
 
 interface FieldText {
   readonly description: string;
-  /** Shown where the route's own example does not name the field. */
+  /** Shown if the route's own example does not have the field. */
   readonly example?: unknown;
 }
 
-/** Fields, parameters and headers by name; `operation.name` or `Component.name` goes before plain `name`. */
+/** Fields, parameters and headers by name. `operation.name` or `Component.name` takes precedence over plain `name`. */
 export const FIELDS: Readonly<Record<string, FieldText>> = {
   room_id: { description: 'ID of the room, a UUIDv7.' },
   participant_id: { description: 'User ID of the participant: the `sub` claim of their access token.' },
   'removeParticipants.participant_id': {
-    description: `User to remove; repeat it to remove up to ${limits.MAX_PARTICIPANTS_PER_CALL}. Not together with a body.`,
+    description: `User to remove. Repeat the parameter to remove up to ${limits.MAX_PARTICIPANTS_PER_CALL} users. Cannot be combined with a body.`,
     example: ['c1b6c1ab-3f5e-4f0e-9d55-2b9d3c6a7e10'],
   },
   participant_ids: {
-    description: 'User IDs: the `sub` claims of their access tokens. One that is named twice counts once.',
+    description: 'User IDs: the `sub` claims of their access tokens. Duplicates count once.',
   },
   'createRoom.participant_ids': {
-    description: 'Users to add at once, beside the caller, who is always added.',
+    description: 'Users to add in addition to the caller, who is always added.',
   },
   name: {
     description:
-      'Name of the room: one line with at least one visible character, and without bidirectional control characters.',
+      'Name of the room: one line with at least one visible character, without bidirectional control characters.',
   },
   'createUpload.name': {
     description:
-      'File name, stored as given: one line with at least one visible character, and without bidirectional control characters. ' +
-      'Downloads get this name.',
+      'File name: one line with at least one visible character, without bidirectional control characters. It is stored unchanged, and ' +
+      'downloads use it.',
   },
-  'Attachment.name': { description: 'File name, as the uploader gave it.' },
-  'Download.name': { description: 'File name, as the uploader gave it.' },
-  description: { description: 'What the room is for. Several lines are fine; `null` means none.' },
+  'Attachment.name': { description: 'File name given by the uploader.' },
+  'Download.name': { description: 'File name given by the uploader.' },
+  description: { description: 'Purpose of the room. May have several lines. `null`: no description.' },
   start_time: { description: 'When the room starts.' },
-  'createRoom.start_time': { description: 'When the room starts; now when it is not given. Must not be in the past.' },
+  'createRoom.start_time': { description: 'When the room starts. Default: now. Must not be in the past.' },
   'changeRoom.start_time': {
-    description: 'When the room starts. Must not be in the past, unless it is the one the room has.',
+    description: 'When the room starts. Must not be in the past, unless it is the current start of the room.',
   },
-  end_time: { description: 'When the room ends; `null` means not until it is ended.' },
-  'createRoom.end_time': { description: 'When the room ends, after `start_time`; `null` means not until it is ended.' },
-  'changeRoom.end_time': { description: 'When the room ends, after `start_time`; `null` means not until it is ended.' },
-  time_left_in_seconds: { description: 'In how many seconds the room ends; at once when it is not given.' },
-  reason: { description: 'Why the room ends. Participants can read it as `end_reason`.' },
-  'idempotency-key': { description: 'Any text that names this one attempt to create a room, such as a UUID.' },
-  limit: { description: 'Items in a page at most.' },
+  end_time: { description: 'When the room ends. `null`: when an admin ends it.' },
+  'createRoom.end_time': { description: 'When the room ends, after `start_time`. `null`: when an admin ends it.' },
+  'changeRoom.end_time': { description: 'When the room ends, after `start_time`. `null`: when an admin ends it.' },
+  time_left_in_seconds: { description: 'Seconds until the room ends. Default: 0.' },
+  reason: { description: 'Why the room ends. Participants see it as `end_reason`.' },
+  'idempotency-key': {
+    description: 'Identifies this attempt to create a room, for example a UUID. Reuse it for retries.',
+  },
+  limit: { description: 'Maximum number of items in the page.' },
   cursor: {
-    description: '`next_cursor` of the page before. Leave it out for the first page.',
+    description: '`next_cursor` of the previous page. Omit it for the first page.',
     example: MADE_UP_CURSOR,
   },
-  'listRooms.status': { description: 'Only rooms that have this status now.' },
+  'listRooms.status': { description: 'Returns only rooms that currently have this status.' },
   order: { description: '`desc`: newest first. `asc`: oldest first.' },
-  username: { description: "The participant's name in this room; `null` means none." },
+  username: { description: "The participant's name in this room. `null`: no name." },
   'updateProfile.username': {
     description:
-      "The caller's name in this room: one line with at least one visible character, and without bidirectional control characters. " +
+      "The caller's name in this room: one line with at least one visible character, without bidirectional control characters. " +
       '`null` removes it.',
   },
-  archive_room: { description: 'True when the participant has archived the room, so that a front end hides it.' },
+  archive_room: { description: 'Whether the participant has archived the room. Front ends hide archived rooms.' },
   file_id: { description: 'ID of the file, a UUIDv7.' },
-  message_id: { description: 'ID of the message, a ULID: messages sort by it as they were sent.' },
-  'createDownload.file_id': { description: 'ID of the file. Either this or `message_id`.' },
+  message_id: { description: 'ID of the message, a ULID. IDs sort by the time of sending.' },
+  'createDownload.file_id': { description: 'ID of the file. Give either `file_id` or `message_id`.' },
   'createDownload.message_id': {
-    description: 'ID of the message that the file is attached to. Either this or `file_id`.',
+    description: 'ID of the message that the file is attached to. Give either `file_id` or `message_id`.',
     example: '01KJPWMX60DN4XCMTN3FJRJPH3',
   },
-  size: { description: 'Length of the file in bytes.' },
+  size: { description: 'Size of the file in bytes.' },
   'createUpload.size': {
-    description: `Length of the file in bytes, at most ${count(limits.DEFAULT_MAX_UPLOAD_BYTES)} unless the environment sets another limit. S3 refuses a body of another length.`,
+    description: `Size of the file in bytes: at most ${count(limits.DEFAULT_MAX_UPLOAD_BYTES)}, unless the environment sets another limit. S3 rejects a body of another size.`,
   },
   content_type: { description: 'Media type of the file.' },
   'createUpload.content_type': {
     description:
-      'Media type of the file, as a browser gives it: `text/plain; charset=utf-8`, `video/webm;codecs=vp9,opus`. S3 refuses a body ' +
-      'of another type: send the one in `headers`, in which several spaces have become one.',
+      'Media type of the file, such as `text/plain; charset=utf-8` or `video/webm;codecs=vp9,opus`. S3 rejects a body of another type, so ' +
+      'send the type in `headers`: consecutive spaces are merged there.',
   },
 
-  status: { description: 'What the room is at this moment: a function of `start_time`, `end_time` and the clock.' },
-  end_reason: { description: 'Why the room was ended, where somebody said so.' },
-  created_by: { description: 'User ID of who created the room.' },
+  status: { description: 'Current status. It follows from `start_time`, `end_time` and the current time.' },
+  end_reason: { description: 'Reason that the admin gave when ending the room, or `null`.' },
+  created_by: { description: 'ID of the user who created the room.' },
   created_at: { description: 'When the room was created.' },
-  updated_at: { description: 'When the room was last changed.' },
-  is_admin: { description: 'True when the participant may use the admin API of this room.' },
+  updated_at: { description: 'When the room was last updated.' },
+  is_admin: { description: 'Whether the participant is an admin of this room.' },
   online: {
-    description: `True when others see the participant in the room: connected, or without a connection for less than ${limits.PRESENCE_GRACE_SECONDS} seconds.`,
+    description: `Whether the participant is online in the room: connected, or disconnected for less than ${limits.PRESENCE_GRACE_SECONDS} seconds.`,
   },
   sender_id: { description: 'User ID of the sender.' },
   client_message_id: {
-    description: "The sender's own ID of the message, by which a repeated message is told from a new one.",
+    description: "The sender's ID of the message. The service stores a message with the same ID only once.",
   },
-  text: { description: 'What the message says; `null` when it is only an attachment.' },
-  attachment: { description: 'The file that came with the message; `null` when there is none.' },
+  text: { description: 'Text of the message. `null` if it has only an attachment.' },
+  attachment: { description: 'File attached to the message, or `null`.' },
   'Message.sent_at': { description: 'When the message was sent.' },
   upload_url: {
-    description: 'PUT the file here. The URL is a secret: it works without an access token until `expires_at`.',
+    description:
+      'Send the file here with PUT. Keep the URL secret: until `expires_at`, it works without an access token.',
   },
-  method: { description: 'The HTTP method to use with `upload_url`.' },
-  headers: { description: 'Send these headers with the PUT, exactly as they are.' },
+  method: { description: 'HTTP method to use with `upload_url`.' },
+  headers: { description: 'Headers to send with the PUT, unchanged.' },
   download_url: {
-    description: 'GET the file here. The URL is a secret: it works without an access token until `expires_at`.',
+    description: 'Get the file here. Keep the URL secret: until `expires_at`, it works without an access token.',
   },
   'Upload.expires_at': {
-    description: `When \`upload_url\` stops working, ${minutes(limits.UPLOAD_URL_SECONDS)} from now.`,
+    description: `When \`upload_url\` expires, ${minutes(limits.UPLOAD_URL_SECONDS)} after the response.`,
   },
   'Download.expires_at': {
-    description: `When \`download_url\` stops working, ${minutes(limits.DOWNLOAD_URL_SECONDS)} from now.`,
+    description: `When \`download_url\` expires, ${minutes(limits.DOWNLOAD_URL_SECONDS)} after the response.`,
   },
 };
 
@@ -217,7 +224,7 @@ export const ANSWER_TEXTS: Readonly<Record<string, string>> = {
 const UUID = { format: 'uuid' };
 const URL = { format: 'uri' };
 
-/** What is known of a field of an answer beside its type: nothing checks answers at run time, so the table leaves it out. */
+/** Formats of response fields. They are here, and not in the schemas, because nothing validates responses at run time. */
 export const ANSWER_FORMATS: Readonly<Record<string, object>> = {
   room_id: UUID,
   file_id: UUID,
@@ -298,7 +305,7 @@ type DataExample<O extends Operation> = (typeof table)[O] extends { readonly lis
 
 const bob = { participant_id: BOB, username: null, archive_room: false };
 
-/** `data` of the answer to the route's example, where the kind's own example would not be what that request leads to. */
+/** `data` of the response to the route's example, for routes whose response differs from the example of its kind. */
 export const DATA_EXAMPLES: { readonly [O in Operation]?: DataExample<O> } = {
   changeRoom: { ...room, name: 'Stand-up, team Blue', updated_at: SENT_AT },
   endRoom: { ...room, end_time: '2026-03-02T09:10:00.000Z', end_reason: 'Shift is over', updated_at: SENT_AT },
@@ -331,11 +338,11 @@ interface NamedExample {
   readonly value: object;
 }
 
-/** Request bodies beside the route's own example. */
+/** Request bodies in addition to the route's own example. */
 export const BODY_EXAMPLES: { readonly [O in Operation]?: Readonly<Record<string, NamedExample>> } = {
   createRoom: {
     booked: {
-      summary: 'A room that is booked ahead',
+      summary: 'Book a room in advance',
       value: {
         name: 'Shift handover',
         start_time: '2026-03-02T14:00:00.000Z',
@@ -346,14 +353,14 @@ export const BODY_EXAMPLES: { readonly [O in Operation]?: Readonly<Record<string
   },
   changeRoom: {
     end_soon: {
-      summary: 'End the room in five minutes',
+      summary: 'End the room in 5 minutes',
       value: { time_left_in_seconds: 300, reason: 'Shift is over' },
     },
     end_now: { summary: 'End the room now', value: {} },
   },
 };
 
-/** One fault as the failure with this code shows it, where the code's own message is not what an answer would say. */
+/** Issues of the example of a failure, for codes whose issues differ from the message of the code. */
 export const FAULT_EXAMPLES: { readonly [Code in ErrorCode]?: readonly { message: string; path?: string }[] } = {
   invalid_request: [
     { message: 'must be a UUID', path: 'room_id' },

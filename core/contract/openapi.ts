@@ -286,7 +286,9 @@ function requestBody(route: Route): Json | undefined {
       'application/json': {
         schema: ref('schemas', bodyName(route.operation)),
         examples: {
-          ...(route.example.body && { example: { summary: 'Leads to the answer below', value: route.example.body } }),
+          ...(route.example.body && {
+            example: { summary: 'Request of the example response', value: route.example.body },
+          }),
           ...lookUp(BODY_EXAMPLES, route.operation),
         },
       },

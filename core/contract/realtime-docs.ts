@@ -285,7 +285,7 @@ export const busPage = (): string =>
     ...busEvents.flatMap((name) => [
       `## \`${name}\``,
       events[name].summary,
-      `Pattern of a rule: \`${JSON.stringify({ source: ['rooms'], 'detail-type': [name] })}\``,
+      `Event pattern: \`${JSON.stringify({ source: ['rooms'], 'detail-type': [name] })}\``,
       fieldTable(detailSchema(name), 'detail.'),
       json(busExample(name)),
     ]),
@@ -301,10 +301,10 @@ function actionSection(name: ActionName): string[] {
     summary,
     fieldTable(frameSchema(name)),
     json(FRAME_EXAMPLES[name]),
-    'The reply’s `data`:',
+    '`data` of the reply:',
     fieldTable(schemaOf(name, data, 'output')),
     json({ type: 'reply', request_id: Object(FRAME_EXAMPLES[name]).request_id, ok: true, data: REPLY_EXAMPLES[name] }),
-    ...(errors.length > 0 ? ['Errors, beside those of every action:', errorTable(errors)] : []),
+    ...(errors.length > 0 ? ['Errors, in addition to those of every action:', errorTable(errors)] : []),
   ];
 }
 
@@ -330,12 +330,13 @@ export const socketPage = (): string =>
       .replaceAll('__CONNECTIONS__', String(MAX_CONNECTIONS_PER_PARTICIPANT))
       .replaceAll('__WINDOW__', String(FRAME_WINDOW_SECONDS)),
     '## Actions',
-    'Every action can be answered with these errors. A frame with an action that is none of these gets `invalid_request`.',
+    'Every action can fail with these errors. A frame with an unknown action gets `invalid_request`.',
     errorTable(COMMON_ACTION_ERRORS),
     ...keysOf(actions).flatMap(actionSection),
     '## Events',
-    'Those who have joined a room receive its events: chat messages in the order in which they were stored, and all ' +
-      'others in the order of the changes; messages and others may overtake each other. After a failure on our side an event may come twice. A message is known by its `message_id`; the others say what is, not what to add.',
+    'Joined connections receive the events of the room. Chat messages arrive in stored order, and other events in the order of the changes. There is ' +
+      'no order between messages and other events. After an internal failure, an event can arrive twice: identify messages by `message_id`. Other ' +
+      'events describe the current state, so processing them twice is harmless.',
     ...keysOf(events).flatMap(eventSection),
     V2_INTRODUCTION,
     '### The frame `events`',

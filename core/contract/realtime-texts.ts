@@ -2,28 +2,28 @@ import { ANSWER_EXAMPLES, SENT_AT } from './openapi-texts.ts';
 import type { ActionName, DetachedFrame, EventName, EventsFrame, RoomEventOf } from './realtime.ts';
 
 /*
- * What the pages on the WebSocket API and the event bus say beside what core/contract/realtime.ts says already. Apart from it,
- * because it ships with functions, and no function needs these texts.
+ * Texts and examples of the pages on the WebSocket API and the event bus. They are separate from core/contract/realtime.ts because that
+ * is part of bundles, and no function needs the texts.
  */
 
 const { room, myRoom, profile, removedParticipant, message } = ANSWER_EXAMPLES;
 const peer = { participant_id: profile.participant_id, username: profile.username };
 const { room_id } = room;
 
-/** Fields by name, before those of the HTTP API; `owner.field` goes before plain `field`. */
+/** Fields by name. They take precedence over the fields of the HTTP API, and `owner.field` over plain `field`. */
 export const REALTIME_FIELDS: Readonly<Record<string, string>> = {
-  action: 'Which action.',
-  request_id: 'Any text of yours, of 1 to 128 characters. The reply carries it.',
-  sent_at: 'When the event was made, by our clock.',
-  data: 'What the event is about.',
+  action: 'Name of the action.',
+  request_id: 'Chosen by the client, 1 to 128 characters. The reply has the same `request_id`.',
+  sent_at: 'When the service created the event.',
+  data: 'Data of the event.',
   ping_interval_seconds:
-    'A promise to send a frame, such as a ping, at least this often while connected: 1 to 90 seconds. If nothing arrives for 200 ' +
-    'seconds, the service closes the connection, and others see the participant leave. Without it, a client may be silent.',
+    'Interval, 1 to 90 seconds, within which the client promises to send a frame, for example `ping`. If no frame arrives for 200 seconds, ' +
+    'the service closes the connection and the participant goes offline. Without this field, the client may be silent.',
   'message.client_message_id':
-    'Your own ID of the message: 1 to 128 letters, digits or `.` `_` `:` `-`. Send the same again when you have got no reply.',
-  'message.text': 'What the message says. Text, attachment, or both.',
-  'message.attachment': 'A file that you have uploaded to this room.',
-  'ping.time': 'The time, by our clock.',
+    'Your ID of the message: 1 to 128 letters, digits or `.` `_` `:` `-`. Use the same ID when you retry.',
+  'message.text': 'Text of the message. Required if there is no attachment.',
+  'message.attachment': 'File that was uploaded to this room.',
+  'ping.time': 'Current time of the service.',
   'ping.rooms':
     'In the frame: at most 50 rooms that this connection has joined. In the reply: by room ID, the last numbers of its feeds. A room ' +
     'that the connection is not in (any more) is missing.',
@@ -102,85 +102,78 @@ export const DETACHED_FRAME_EXAMPLE: DetachedFrame = {
 };
 
 export const BUS_INTRODUCTION = `
-# Events of rooms on EventBridge
+# Event reference
 
-A back end can react to what happens in rooms without asking again and again: every event below is put on an event bus of
-EventBridge, named by the output \`EventBusName\` of the stack \`rooms-<environment>-realtime\` (\`rooms-prod\`). Give the bus a
-rule, and the rule a target: a queue, a function, another bus.
+For developers of back ends that receive events of rooms from Amazon EventBridge. [Receive events](../guides/receive-events.md) shows how to set up a rule.
 
-- \`source\` is \`rooms\`, \`detail-type\` is the type of the event, \`detail\` is \`{"room_id", "data", "sent_at"}\`.
-- An event says what is now, not what to add: taking one in twice is harmless. It may come twice, and events may come in another order
-  than things happened, as always with EventBridge; of two about the same room, the later \`data.updated_at\` or \`sent_at\` is right.
-- An event has the data of the moment it is sent, not of the change that led to it. Changes that are processed together may be one
-  event. An event about something that is no longer so is not sent: a user who was removed and added again at once is only added.
-- Chat messages and presence are not on the bus: they go to WebSocket clients only (see [the WebSocket API](websocket.md)).
-- There is no \`room_started\` for a room that has started when it is created: \`room_created\` says so (\`data.status\`).
-- Announced starts and ends (\`room_started\`, \`room_ended\`) come within a minute; a room that an admin ends is told of at once.
-- Later versions may add fields and types of events: ignore those you do not know.
+The event bus is named by the output \`EventBusName\` of the stack \`rooms-<environment>-realtime\`, such as \`rooms-prod\`.
 
-The schemas below are also in [events.schema.json](../events.schema.json), as JSON Schema.
+- \`source\` is \`rooms\`, \`detail-type\` is the event type, and \`detail\` is \`{"room_id", "data", "sent_at"}\`.
+- \`data\` describes the current state, not the change, so processing an event twice is harmless. It is the state at the time of sending.
+- Delivery is at least once and unordered. Of two events about the same room, the one with the later \`data.updated_at\` or \`sent_at\` is current.
+- Several changes that are processed together can produce one event. A change that was undone in the meantime produces none: a user who is removed and
+  immediately added again produces only \`participant_added\`.
+- Chat messages and presence are not on the bus. The service sends them only to WebSocket clients (see [the WebSocket API](websocket.md)).
+- A room that starts when it is created produces no \`room_started\`. \`data.status\` of its \`room_created\` is \`started\`.
+- Scheduled starts and ends (\`room_started\`, \`room_ended\`) are sent within a minute. If an admin ends a room, \`room_ended\` is sent immediately.
+- Later versions may add event types and fields: ignore those that you do not know.
 
-## A rule
-
-Rooms that have ended, into a queue of yours (CloudFormation). The queue's policy must let \`events.amazonaws.com\` send to it.
-
-\`\`\`yaml
-RoomEnded:
-  Type: AWS::Events::Rule
-  Properties:
-    EventBusName: rooms-prod
-    EventPattern:
-      source: [rooms]
-      detail-type: [room_ended]
-    Targets:
-      - Id: queue
-        Arn: !GetAtt Queue.Arn
-\`\`\`
+The same schemas are in [events.schema.json](../events.schema.json) as JSON Schema.
 `.trim();
 
 export const SOCKET_INTRODUCTION = `
-# The WebSocket API
+# WebSocket API reference
 
-Chat, presence, and what happens in rooms, as it happens. The client SDK does all of this for you; this page is for those who
-write their own.
+For developers who write their own WebSocket client. The [client SDK](../../client/README.md) implements everything on this page.
 
-## Connecting
+## Connect
 
-The address is the output \`WebSocketUrl\` of the stack \`rooms-<environment>-realtime\`: \`wss://…/v1\`. An access token of IAMS is needed, in
-one of two places, and never in the address:
+The URL is the output \`WebSocketUrl\` of the stack \`rooms-<environment>-realtime\`: \`wss://…/v1\`. Send an access token in one of two places, never in the URL:
 
-- Outside browsers, in the header \`Authorization: Bearer <access token>\`.
-- In browsers, which cannot set headers, among the sub-protocols.
+- Outside browsers, send the header \`Authorization: Bearer <access token>\`.
+- In browsers, which cannot set headers, send the token as a sub-protocol:
 
 \`\`\`js
 const socket = new WebSocket(url, ['__SUB_PROTOCOL_V2__', '__SUB_PROTOCOL__', \`__BEARER__\${token}\`]);
 \`\`\`
 
-Without a valid token, the handshake fails with 401. If it offers sub-protocols of this API and the server knows none of them, it
-fails with 400. There is no list of origins that may connect: no cookie is involved, and the token is
-only with the page that has it.
+Without a valid token, the handshake fails with 401. If the client offers only sub-protocols that the service does not know, it fails with 400. Every origin may
+connect: the API uses no cookies, so a page needs the token.
 
-## Versions of the protocol
+## Protocol versions
 
-The server chooses the newest version that the client offers: \`__SUB_PROTOCOL_V2__\`, then \`__SUB_PROTOCOL__\`. A client that offers none, for example because it
-authenticates with the header, speaks \`__SUB_PROTOCOL__\`. It can offer \`__SUB_PROTOCOL_V2__\` beside the header. The reply to \`join\` and \`subscribe\` has \`seq\` exactly if the connection speaks
-\`__SUB_PROTOCOL_V2__\`.
+The service chooses the newest version that the client offers: \`__SUB_PROTOCOL_V2__\`, then \`__SUB_PROTOCOL__\`. A client that offers none, for example because it
+authenticates with the header, gets \`__SUB_PROTOCOL__\`. It can offer \`__SUB_PROTOCOL_V2__\` in addition to the header. The replies to \`join\` and \`subscribe\` have \`seq\` only on a
+\`__SUB_PROTOCOL_V2__\` connection.
 
 | | \`__SUB_PROTOCOL__\` | \`__SUB_PROTOCOL_V2__\` |
 |---|---|---|
-| events | one frame each | packed: one frame for all events that are ready for a room |
-| missed events | not visible: read history after each reconnect | visible as a gap in numbers: read only after a gap |
-| an event that cannot be delivered | the connection is closed | the event is skipped; the connection stays |
-| a room ends, or the user is removed | the connection is closed | a \`detached\` frame; the connection stays |
+| Events | one frame per event | one frame for all events that are ready for a room |
+| Missed events | not visible: read history after each reconnect | visible as a gap in the numbers: read history only after a gap |
+| An event that cannot be delivered | the connection is closed | the event is skipped, the connection stays open |
+| The room ends, or the user is removed | the connection is closed | the service sends a \`detached\` frame, the connection stays open |
 
-With either version, a connection ends after two hours at most, after ten minutes without a frame in either direction (send \`ping\`), with the next event
-after its token has expired (frames get \`token_expired\` at once), and when it does not take frames. Then connect again, join again, and read what you have missed from
-\`GET /participant/room/{room_id}/chat\`: what was delivered is exactly what is there.
+With both versions, a connection ends in these cases:
+
+- after 2 hours
+- after 10 minutes without a frame in either direction: send \`ping\`
+- after the token has expired: frames get \`token_expired\`, and the next event closes the connection
+- when the client does not read its frames
+
+Then connect again, join again, and read missed messages from \`GET /participant/room/{room_id}/chat\`. History has exactly the messages that were delivered.
 
 ## Frames
 
-A frame is a JSON object, as text: at most __FRAME_BYTES__ bytes (API Gateway itself closes a connection that sends a larger one), and at most
-__FRAMES__ of a connection and __USER_FRAMES__ of all connections of a user in __WINDOW__ seconds: more get \`too_many_requests\`, with the seconds to wait in \`error.retry_after\`. Of one user, __CONNECTIONS__ connections may have joined a room at the same time. Each frame you send names an \`action\` and gets exactly one reply:
+A frame is a JSON object, sent as text.
+
+| Limit | Value | Above the limit |
+|---|---|---|
+| Size of a frame | __FRAME_BYTES__ bytes | API Gateway closes the connection |
+| Frames of one connection | __FRAMES__ in __WINDOW__ seconds | \`too_many_requests\` |
+| Frames of one user, over all connections | __USER_FRAMES__ in __WINDOW__ seconds | \`too_many_requests\` |
+| Connections of one user in a room | __CONNECTIONS__ | \`too_many_requests\` |
+
+For \`too_many_requests\`, \`error.retry_after\` is the number of seconds to wait. Each frame that you send has an \`action\` and gets exactly one reply:
 
 \`\`\`json
 { "type": "reply", "request_id": "1", "ok": true, "data": {} }
@@ -189,13 +182,13 @@ __FRAMES__ of a connection and __USER_FRAMES__ of all connections of a user in _
   "errors": [{ "code": "invalid_request", "message": "must be a UUID", "path": "room_id" }] } }
 \`\`\`
 
-\`request_id\` is yours, or \`null\` where the frame had none that could be read. A frame that is refused costs nobody the connection.
-What API Gateway refuses itself has no \`type\`: \`{"message", "connectionId", "requestId"}\`.
+The reply has the \`request_id\` of the frame, or \`null\` if the frame had no valid one. A rejected frame does not close the connection.
+Errors of API Gateway itself have no \`type\`: \`{"message", "connectionId", "requestId"}\`.
 
-With \`__SUB_PROTOCOL__\`, everything else that you receive is an event: \`{"type", "room_id", "data", "sent_at"}\`. With \`__SUB_PROTOCOL_V2__\`, it is one of the [frames of
-\`__SUB_PROTOCOL_V2__\`](#frames-of-roomsv2). Ignore types, feeds and fields that you do not know.
+On a \`__SUB_PROTOCOL__\` connection, everything else that you receive is an event: \`{"type", "room_id", "data", "sent_at"}\`. On a \`__SUB_PROTOCOL_V2__\` connection, it is one of
+the [frames of \`__SUB_PROTOCOL_V2__\`](#frames-of-roomsv2). Ignore types, feeds and fields that you do not know.
 
-All messages are also in [websocket.schema.json](../websocket.schema.json), as JSON Schema.
+All frames are also in [websocket.schema.json](../websocket.schema.json) as JSON Schema.
 `.trim();
 
 export const V2_INTRODUCTION = `

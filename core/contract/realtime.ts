@@ -46,7 +46,8 @@ const inRoom = { ...envelope, room_id: fields.roomId };
 
 export const join = {
   action: 'join',
-  summary: 'Receive the events of a room, and be seen in it. Joining again is no error.',
+  summary:
+    'Joins a room: the connection receives its events, and the user is online in it. Joining again has no further effect.',
   frame: v.strictObject({ ...inRoom, ping_interval_seconds: v.optional(fields.pingInterval) }),
   data: joinedRoom,
   errors: ['not_a_participant', 'room_not_found', 'room_not_started', 'room_ended'],
@@ -55,7 +56,8 @@ export const join = {
 
 export const leave = {
   action: 'leave',
-  summary: 'Receive no more events of a room. Leaving a room that was not joined is no error.',
+  summary:
+    'Leaves a room: the connection receives no more events of it. Leaving a room that was not joined has no effect.',
   frame: v.strictObject(inRoom),
   data: v.object({ room_id: v.string() }),
   errors: [],
@@ -65,8 +67,8 @@ export const leave = {
 export const message = {
   action: 'message',
   summary:
-    'Send a chat message: text, an uploaded file, or both. The same client_message_id again, within a day, gets the first ' +
-    'answer and sends nothing new, also when the room has ended or the sender was removed since.',
+    'Sends a chat message: text, an uploaded file, or both. A retry with the same `client_message_id` within 24 hours gets the first ' +
+    'reply and stores nothing, even if the room has ended or the sender was removed in the meantime.',
   frame: v.pipe(
     v.strictObject({
       ...inRoom,
@@ -94,8 +96,8 @@ export const message = {
 export const ping = {
   action: 'ping',
   summary:
-    'Keep the connection alive (API Gateway closes one that is silent for ten minutes) and see that it is. With `rooms` or `subscribed`, ' +
-    'also see whether the connection has missed events.',
+    'Keeps the connection open and checks that it works. API Gateway closes a connection after 10 minutes without frames. With `rooms` ' +
+    'or `subscribed`, the reply also shows whether the connection has missed events.',
   frame: v.strictObject({
     ...envelope,
     rooms: v.optional(
@@ -115,8 +117,8 @@ export const ping = {
 export const subscribe = {
   action: 'subscribe',
   summary:
-    'Receive `participant_added` and `participant_removed` of your own user, in whichever room, on this connection. Subscribing again ' +
-    'is no error. What happened before is not sent: list your rooms after the reply.',
+    'Subscribes the connection to `participant_added` and `participant_removed` of your own user in all rooms. Subscribing again has no ' +
+    'further effect. Earlier events are not sent: list your rooms after the reply.',
   frame: v.strictObject(envelope),
   data: v.object({ participant_id: v.string(), seq: v.optional(seqNumber) }),
   errors: [],
@@ -160,26 +162,31 @@ export interface EventType {
 
 /** Every event is `{type, room_id, data, sent_at}`. */
 export const events = {
-  message: { summary: 'Somebody sent a chat message.', data: answers.message },
+  message: { summary: 'A participant sent a chat message.', data: answers.message },
   peer_joined: { summary: 'A participant came online in the room.', data: peer },
-  peer_left: { summary: 'A participant has been offline for ten seconds, has left, or was removed.', data: peer },
+  peer_left: { summary: 'A participant has been offline for 10 seconds, has left, or was removed.', data: peer },
   room_created: {
-    summary: 'Somebody created the room. Of clients, only those hear it who join at that very moment.',
+    summary:
+      'A user created the room. WebSocket clients rarely receive it, because they cannot join before the room exists.',
     data: answers.room,
     bus: true,
   },
   participant_added: {
-    summary: 'An admin added a participant, or created the room with them; who created it is told of in this way, too.',
+    summary:
+      'A user became a participant: an admin added them, or the room was created with them. Also sent for the creator.',
     data: answers.profile,
     bus: true,
   },
   participant_removed: {
-    summary: 'An admin removed a participant, whose own connections in the room are closed.',
+    summary:
+      'An admin removed a participant. The `rooms.v1` connections of the user in the room are closed, the `rooms.v2` connections are detached ' +
+      'from it.',
     data: answers.removedParticipant,
     bus: true,
   },
   participant_updated: {
-    summary: 'A participant changed their profile, or was granted or revoked admin: only what changed is given.',
+    summary:
+      'A participant changed their profile, or their admin right was granted or revoked. Has only the fields that changed.',
     data: v.object({
       participant_id: v.string(),
       username: v.optional(v.nullable(v.string())),
@@ -188,8 +195,8 @@ export const events = {
     }),
     bus: true,
   },
-  room_updated: { summary: 'An admin changed the room.', data: answers.room, bus: true },
-  room_started: { summary: 'The start time of the room has come.', data: answers.room, bus: true },
+  room_updated: { summary: 'An admin updated the room.', data: answers.room, bus: true },
+  room_started: { summary: 'The room has started.', data: answers.room, bus: true },
   room_ended: {
     summary:
       'The room has ended. Its `rooms.v1` connections are closed, its `rooms.v2` connections are detached from it.',

@@ -39,9 +39,8 @@ export const createRoom = {
   path: '/room',
   summary: 'Create a room',
   description:
-    'Anyone with a valid access token can create a room, and becomes its admin. Without `start_time` the room starts now; ' +
-    'without `end_time` it goes on until it is ended. With an `Idempotency-Key`, a repeated request within a day gets the ' +
-    'first answer and creates nothing.',
+    'Creates a room. The caller becomes its admin. Without `start_time`, the room starts now. Without `end_time`, it lasts until an ' +
+    'admin ends it. With an `Idempotency-Key`, a retry within 24 hours returns the first room and creates nothing.',
   headers: v.strictObject({ 'idempotency-key': v.optional(fields.idempotencyKey) }),
   body: v.strictObject({
     name: fields.roomName,
@@ -68,10 +67,9 @@ export const changeRoom = {
   path: '/admin/room/{room_id}',
   summary: 'Update or end a room',
   description:
-    'The body tells which. Any of `name`, `description`, `start_time`, `end_time`: the room is updated; null clears ' +
-    '`description` or `end_time`. `time_left_in_seconds`, `reason`, or no body at all: the room ends in that many seconds, ' +
-    'at once when they are not given. A room that is about to end can be told to end sooner or later until it has ended. ' +
-    'Fields of both kinds, or unknown ones, are refused and nothing happens.',
+    'Updates the room if the body has any of `name`, `description`, `start_time`, `end_time`; `null` clears `description` or ' +
+    '`end_time`. Ends the room if the body has `time_left_in_seconds` or `reason`, or is `{}` or missing. The end of a room can be ' +
+    'moved until it has ended. A body with fields of both kinds, or with unknown fields, is rejected without any effect.',
   params: inRoom,
   body: v.pipe(
     v.strictObject({ ...update, ...end.entries }),
@@ -95,8 +93,8 @@ export const endRoom = {
   path: '/admin/room/{room_id}',
   summary: 'End a room',
   description:
-    'The room ends in `time_left_in_seconds`, at once when they are not given. Does what ending by POST does, and cannot be ' +
-    'mistaken for an update.',
+    'Ends the room in `time_left_in_seconds`, by default immediately. Has the same effect as ending with POST, but is never parsed as ' +
+    'an update.',
   params: inRoom,
   body: end,
   bodyOptional: true,
@@ -114,7 +112,7 @@ export const addParticipants = {
   path: '/admin/room/{room_id}/participant',
   summary: 'Add participants',
   description:
-    'Adds up to 50 users. One who is in the room already stays as they are. Answers with all that were named.',
+    'Adds up to 50 users. Users who already are participants stay unchanged. Returns all users in the request.',
   params: inRoom,
   body: participantList,
   status: 200,
@@ -140,9 +138,8 @@ export const removeParticipants = {
   path: '/admin/room/{room_id}/participant',
   summary: 'Remove participants',
   description:
-    'Removes up to 50 users, and their admin rights with them. One who is not in the room is no error. Answers with all that ' +
-    'were named: none of them is in the room any longer. Name them in the body, or in the query where a client cannot send a ' +
-    'body with DELETE; not in both.',
+    'Removes up to 50 users and their admin rights. Users who are not participants are ignored. Returns all users in the request. ' +
+    'Send the IDs in the body, or in the query if your client cannot send a body with DELETE, but not in both.',
   params: inRoom,
   query: v.strictObject({ participant_id: v.optional(fields.participantIds) }),
   body: v.strictObject({ participant_ids: v.optional(fields.participantIds) }),
@@ -161,7 +158,7 @@ export const grantAdmin = {
   method: 'POST',
   path: '/admin/room/{room_id}/participant/{participant_id}/admin',
   summary: 'Grant admin to a participant',
-  description: 'The participant can use the admin API from now on. Granting twice is no error.',
+  description: 'Makes the participant an admin. Has no effect on a participant who already is one.',
   params: ofParticipant,
   body: nothing,
   bodyOptional: true,
@@ -187,8 +184,8 @@ export const revokeAdmin = {
   path: '/admin/room/{room_id}/participant/{participant_id}/admin',
   summary: 'Revoke admin from a participant',
   description:
-    'The participant stays in the room and can no longer use the admin API. Revoking twice is no error. A room keeps at ' +
-    'least one admin, however many revoke at once.',
+    'Makes an admin a normal participant. Has no effect on a participant who is not an admin. A room always keeps at least one ' +
+    'admin, even if several admins revoke at the same time.',
   params: ofParticipant,
   body: nothing,
   bodyOptional: true,
@@ -214,8 +211,9 @@ export const listRooms = {
   path: '/participant/room',
   summary: 'List your rooms',
   description:
-    'The rooms you were added to, newest first. `status` filters the page that was read: a page may be short, or even empty, ' +
-    'while `next_cursor` says that there is more. A room you were added to this very second may be missing.',
+    'Returns the rooms of the caller, newest first. `status` filters each page after it was read, so a page can be short or empty ' +
+    'although there are more: continue until `next_cursor` is `null`. A room that the caller was added to within the last second may ' +
+    'be missing.',
   query: v.strictObject({ status: v.optional(fields.status), ...page }),
   status: 200,
   data: answers.myRoom,
@@ -231,7 +229,7 @@ export const getRoom = {
   method: 'GET',
   path: '/participant/room/{room_id}',
   summary: 'Get a room',
-  description: 'The room, its status at this moment, and your own profile and right in it.',
+  description: "Returns the room with its current status, and the caller's own profile and admin right.",
   params: inRoom,
   status: 200,
   data: answers.myRoom,
@@ -246,7 +244,7 @@ export const listParticipants = {
   method: 'GET',
   path: '/participant/room/{room_id}/participant',
   summary: 'List the participants of a room',
-  description: 'In the order of their IDs, each with profile, right and presence.',
+  description: 'Returns the participants with profile, admin right and presence, sorted by ID.',
   params: inRoom,
   query: v.strictObject(page),
   status: 200,
@@ -264,8 +262,8 @@ export const updateProfile = {
   path: '/participant/room/{room_id}/userprofile',
   summary: 'Set your profile in a room',
   description:
-    'Call it when a user first joins, to set the `username`; null clears it. `archive_room` is the flag by which a front end ' +
-    'hides a room for this user; a room that has ended can be archived too.',
+    'Sets `username`, `archive_room`, or both. Set `username` when a user first joins the room; `null` clears it. Front ends use ' +
+    '`archive_room` to hide a room for this user. It can also be set after the room has ended.',
   params: inRoom,
   body: v.pipe(
     v.strictObject({ username: v.nullish(fields.username), archive_room: v.optional(v.boolean()) }),
@@ -285,7 +283,8 @@ export const listMessages = {
   method: 'GET',
   path: '/participant/room/{room_id}/chat',
   summary: 'Read the chat history of a room',
-  description: 'Newest first unless `order=asc`. A cursor works in both orders: it marks the message to go on from.',
+  description:
+    'Returns messages, newest first unless `order` is `asc`. A cursor marks a message and works in both orders.',
   params: inRoom,
   query: v.strictObject({ ...page, order: v.optional(fields.order, 'desc') }),
   status: 200,
@@ -301,11 +300,11 @@ export const createUpload = {
   set: 'participant',
   method: 'GET',
   path: '/participant/room/{room_id}/upload',
-  summary: 'Get a URL to upload a file to',
+  summary: 'Get a URL to upload a file',
   description:
-    'PUT the file to `upload_url` with exactly the `headers` given, within 15 minutes. S3 refuses a body of another length or ' +
-    'type (403) and a second upload to the same URL (412). Then send the `file_id` with a chat message, so that others can ' +
-    'download it: a file that no message has is deleted after a day.',
+    'Returns a presigned URL. Send the file to `upload_url` with PUT and exactly the given `headers`, within 15 minutes. S3 rejects ' +
+    'a body of another size or type with 403, and a second upload to the same URL with 412. Then send the `file_id` in a chat ' +
+    'message. A file that is in no message is deleted after 24 hours.',
   params: inRoom,
   query: v.strictObject({
     name: v.optional(fields.fileName, 'file'),
@@ -328,10 +327,10 @@ export const createDownload = {
   set: 'participant',
   method: 'GET',
   path: '/participant/room/{room_id}/download',
-  summary: 'Get a URL to download a file from',
+  summary: 'Get a URL to download a file',
   description:
-    'Name the file by its own ID, or by that of the message it is attached to. The URL is good for 15 minutes; S3 ' +
-    'refuses it when the upload was never finished.',
+    'Returns a presigned URL that is valid for 15 minutes. Identify the file by its own ID, or by the ID of the message that it is ' +
+    'attached to. If the upload was never finished, S3 rejects the download.',
   params: inRoom,
   query: v.pipe(
     v.strictObject({ file_id: v.optional(fields.fileId), message_id: v.optional(fields.messageId) }),
