@@ -40,7 +40,9 @@ export async function applyEffects(
     ...effects.map((effect) => (effect.kind === 'notify' ? notifyUser(effect, now, deadline) : undefined)),
     ...effects.map((effect) => {
       if (effect.kind === 'absence') return queueAbsenceCheck(effect);
-      return effect.kind === 'liveness' ? ensureChecked({ room_id, participant_id: effect.participant_id }) : undefined;
+      return effect.kind === 'liveness'
+        ? ensureChecked({ room_id, participant_id: effect.participant_id }, room)
+        : undefined;
     }),
   ];
   await settleAll(work, furtherFailure(room_id));

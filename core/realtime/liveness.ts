@@ -2,7 +2,7 @@ import { PRESENCE_GRACE_SECONDS, SILENCE_SECONDS } from '../contract/limits.ts';
 import { roomStatus } from '../rules/room.ts';
 import { epochSeconds, plus, type Timestamp } from '../rules/time.ts';
 import { dropConnection, markAbsent } from '../store/connections.ts';
-import type { ConnectionItem, ParticipantItem } from '../store/items.ts';
+import type { ConnectionItem, ParticipantItem, RoomItem } from '../store/items.ts';
 import { connectionKey, participantKey } from '../store/keys.ts';
 import { endChecks, isCheckQueued, lastHeard, presenceOf, recordCheck } from '../store/liveness.ts';
 import { get } from '../store/read.ts';
@@ -30,6 +30,8 @@ interface Check {
 
 /** When to look again at a connection of which API Gateway could not say whether it is there, or could not close it, in seconds. */
 const RETRY_SECONDS = 30;
+/** How far apart the clocks of functions may be, in seconds: as in announce.ts. */
+const CLOCKS_APART_SECONDS = 5;
 /** A check is at least so far ahead, in seconds. */
 const LEAST_DELAY_SECONDS = 5;
 
@@ -43,9 +45,16 @@ async function queueNext(of: Participation, seconds: number, now: Timestamp, pre
   await recordCheck(of, due, previous);
 }
 
-/** Has the connections of a present participant checked from now on, unless they are checked already. */
-export async function ensureChecked(of: Participation): Promise<void> {
+/**
+ * Has the connections of a present participant checked from now on, unless they are checked already.
+ *
+ * One who joins just before the room ends is checked soon after the end: on a clock that is behind, the room may not have ended although the
+ * end was announced, and whoever announced it did not find the connection.
+ */
+export async function ensureChecked(of: Participation, room: Pick<RoomItem, 'end_time'> | undefined): Promise<void> {
   const now = new Date().toISOString();
+  const toEnd = room?.end_time ? epochSeconds(room.end_time) - epochSeconds(now) : Number.POSITIVE_INFINITY;
+  if (toEnd <= CLOCKS_APART_SECONDS) return queueNext(of, Math.max(0, toEnd) + 2 * CLOCKS_APART_SECONDS, now);
   if (await isCheckQueued(of, now)) return;
   await queueNext(of, SILENCE_SECONDS, now);
 }
@@ -70,7 +79,7 @@ export async function checkLiveness(
   if (!participant?.present) {
     await endChecks(of, due);
     // A user who joined a moment ago found this check queued, and relies on it.
-    if ((await get<ParticipantItem>(participantKey(room_id, participant_id)))?.present) await ensureChecked(of);
+    if ((await get<ParticipantItem>(participantKey(room_id, participant_id)))?.present) await ensureChecked(of, room);
     return 'ended';
   }
   const connections = [...(participant.connections ?? [])];

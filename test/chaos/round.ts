@@ -434,6 +434,7 @@ export async function runRound(
         time += 1;
         await Promise.all(rooms.map((room) => touch(room, time)));
       }
+      await sample().catch(() => {});
       if (history.operations.some(isPending)) continue;
       try {
         history.final = await finalState();
@@ -450,11 +451,10 @@ export async function runRound(
   history.calm = recorder.now();
   for (const { clients } of rooms) for (const client of clients) client.thaw();
   const convergedAfter = await converge();
-  await sample();
-  delays.disable();
-  history.stall = Math.round(delays.max / 1e6);
-  // What the clients see of their own end is no part of the history.
+  // What happens after the last look is no part of the history, nor is what clients see of their own end.
   const kept = structuredClone(history);
+  delays.disable();
+  kept.stall = Math.round(delays.max / 1e6);
   stopping.abort();
   await sampling;
   await Promise.all(rooms.flatMap(({ clients }) => clients.map((client) => client.stop())));

@@ -167,6 +167,20 @@ describe('a disconnection that is not reported, in a quiet room,', () => {
     expect(await online(world, world.admin)).toBe(false);
   });
 
+  test('a connection that joined seconds before the end is closed soon after it, also where another check is queued', async () => {
+    const machine = machinery();
+    const { world, watcher } = await quietRoom(machine);
+    const ending = { as: world.admin, params: { room_id: world.room_id }, body: { time_left_in_seconds: 4 } };
+    await at(machine.now(), () => data('endRoom', ending));
+    const tab = newSocket(world.admin, soon);
+    // As if the end had been announced before that, by a clock that is ahead.
+    await machine.happens(() => join(tab, world, PINGING));
+    await machine.pass(20);
+    expect(management.closed.toSorted()).toEqual([watcher.connection_id, tab.connection_id].toSorted());
+    await machine.pass(PRESENCE_GRACE_SECONDS + 20);
+    expect(await online(world, world.admin)).toBe(false);
+  });
+
   test('nor noticed by API Gateway: a client that has promised to ping is closed', async () => {
     const machine = machinery();
     const { world, ping } = await quietRoom(machine);

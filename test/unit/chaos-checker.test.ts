@@ -114,6 +114,7 @@ const sample = (at: number, sockets: readonly string[], admins: readonly string[
 });
 const ended = { ends: 50_000, status: 'ended' as const };
 const end: Partial<Operation> = { kind: 'end', invoked: 50_000, ends: 50_000 };
+const closedByEnd: Partial<Observation> = { type: 'closed', via: 'sdk', at: 50_050, reason: 'room_ended' };
 const remove: Partial<Operation> = { kind: 'remove', target: 'bob', invoked: 1_000 };
 const withoutBob = ['alice', 'carol'].map((user) => ({ user, admin: user === 'alice', online: false }));
 const samplesOf = (sockets: readonly string[]): Sample[] =>
@@ -343,6 +344,22 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
         joined('bob', 101, { via: 'sdk', stream: 'bob#2' }),
       ],
       final: { messages: stored(1) },
+    },
+  ],
+  [
+    'complete',
+    'the SDK gives out what was acknowledged before the end, as far as clocks agree about it',
+    {
+      operations: [end, send(1, 30_000, { settled: 50_100 })],
+      observations: [joined('bob', 0, { via: 'sdk' }), closedByEnd],
+      final: { ...ended, messages: stored(1) },
+      skew: 4_000,
+    },
+    {
+      operations: [end, send(1, 30_000, { settled: 45_000 })],
+      observations: [joined('bob', 0, { via: 'sdk' }), closedByEnd],
+      final: { ...ended, messages: stored(1) },
+      skew: 4_000,
     },
   ],
   [
