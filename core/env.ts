@@ -15,7 +15,9 @@ export type Variable =
   | 'SCHEDULE_ROLE_ARN'
   | 'ANNOUNCE_FUNCTION_ARN'
   | 'FAN_OUT_FUNCTION_ARN'
-  | 'METRICS_ENVIRONMENT';
+  | 'METRICS_ENVIRONMENT'
+  /** Lambda sets it. */
+  | 'AWS_REGION';
 
 /** The value of an environment variable; throws where it is missing. */
 export function env(name: Variable): string {

@@ -79,7 +79,7 @@ export const bundling = (root: string = repository) =>
 const PACKAGE = Buffer.from('{ "type": "commonjs" }\n');
 
 /** Where Lambda starts: an ES module can wait until the handler is primed (core/aws/prime.ts), which CommonJS cannot. */
-const START = Buffer.from(
+export const START = Buffer.from(
   "import { createRequire } from 'node:module';\n" +
     "export const { handler } = createRequire(import.meta.url)('./index.js');\n" +
     'await handler.ready;\n',

@@ -12,6 +12,9 @@ const invocation = new AsyncLocalStorage<AbortSignal>();
 /** Runs `work`. Aborting the signal ends all requests of {@link abortable} clients and all {@link pause}s in it. */
 export const abortOn = <T>(signal: AbortSignal, work: () => T): T => invocation.run(signal, work);
 
+/** Returns the signal that aborts when the invocation is over. Undefined outside an invocation that has one. */
+export const invocationSignal = (): AbortSignal | undefined => invocation.getStore();
+
 /**
  * Waits before the next attempt.
  *

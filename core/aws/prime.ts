@@ -15,12 +15,16 @@ const MAX_WAIT_MS = 300;
 /** The user that made-up requests are from. */
 export const REHEARSING_USER = 'rehearsal';
 
-interface Rehearsal {
-  readonly signal: AbortSignal;
+/** The connections of one client that a rehearsal opens: as many as it has requests at the same time. */
+interface Connections {
   /** Requests that are waiting for an answer. */
   pending: number;
-  /** As many as there were requests at the same time. */
-  readonly connections: Promise<void>[];
+  readonly opened: Promise<void>[];
+}
+
+interface Rehearsal {
+  readonly signal: AbortSignal;
+  readonly clients: Map<object, Connections>;
 }
 
 const rehearsal = new AsyncLocalStorage<Rehearsal>();
@@ -54,7 +58,28 @@ interface Handler {
 const report = (error: unknown): void =>
   console.warn({ action: 'prime', error: error instanceof Error ? error.message : error });
 
-/** Opens a connection, which the client keeps for its next request: asks for the service's health page, which anyone may read. */
+/**
+ * Lets a request of a client take part in a rehearsal, which does not send it. A connection is opened in its place, unless the client has
+ * opened one that is not used by another request.
+ *
+ * @param connect opens a connection, which the client keeps for its next request
+ * @returns false where there is no rehearsal: then the request is to be sent
+ */
+export async function rehearsed(client: object, connect: (signal: AbortSignal) => Promise<unknown>): Promise<boolean> {
+  const current = rehearsal.getStore();
+  if (!current) return false;
+  const connections = current.clients.get(client) ?? { pending: 0, opened: [] };
+  current.clients.set(client, connections);
+  connections.pending++;
+  if (connections.pending > connections.opened.length)
+    connections.opened.push(connect(current.signal).then(() => undefined, report));
+  // Requests that are sent together are counted together.
+  await setImmediate();
+  connections.pending--;
+  return true;
+}
+
+/** Opens a connection of a client of the SDK: asks for the service's health page, which anyone may read. */
 async function connect(handler: Handler, { protocol, hostname, port }: HttpRequest, signal: AbortSignal) {
   const request = { protocol, hostname, ...(port && { port }), method: 'GET', path: '/', headers: {}, query: {} };
   const { response } = await handler.handle(request, { abortSignal: signal });
@@ -76,14 +101,7 @@ export function rehearsable<C extends { readonly config: { readonly requestHandl
   const handler = client.config.requestHandler as Handler;
   const real: Handler = { handle: handler.handle.bind(handler) };
   handler.handle = async (request, options) => {
-    const current = rehearsal.getStore();
-    if (!current) return real.handle(request, options);
-    current.pending++;
-    if (current.pending > current.connections.length)
-      current.connections.push(connect(real, request, current.signal).catch(report));
-    // Requests that are sent together are counted together.
-    await setImmediate();
-    current.pending--;
+    if (!(await rehearsed(client, (signal) => connect(real, request, signal)))) return real.handle(request, options);
     const operation = request.headers['x-amz-target']?.split('.').at(-1) ?? '';
     const body = Buffer.from(answer(operation, textOf(request.body)));
     return { response: { statusCode: 200, headers: {}, body } };
@@ -100,7 +118,7 @@ const context: Context = {
   memoryLimitInMB: '',
   logGroupName: '',
   logStreamName: '',
-  getRemainingTimeInMillis: () => 10_000,
+  getRemainingTimeInMillis: () => 60_000,
   done() {},
   fail() {},
   succeed() {},
@@ -116,10 +134,11 @@ export async function rehearse<Event, Result>(
   handler: (event: Event, context: Context) => Promise<Result>,
   event: Event,
 ): Promise<{ result: Result; connections: number }> {
-  const current: Rehearsal = { signal: AbortSignal.timeout(MAX_WAIT_MS), pending: 0, connections: [] };
+  const current: Rehearsal = { signal: AbortSignal.timeout(MAX_WAIT_MS), clients: new Map() };
   const result = await rehearsal.run(current, () => handler(event, context));
-  await Promise.all(current.connections);
-  return { result, connections: current.connections.length };
+  const opened = [...current.clients.values()].flatMap((connections) => connections.opened);
+  await Promise.all(opened);
+  return { result, connections: opened.length };
 }
 
 /**
@@ -139,10 +158,10 @@ export type Primed<H> = H & { readonly ready: Promise<void> | undefined };
  * Primes a handler while Lambda loads it.
  *
  * @param handler the handler of the function
- * @param event makes a valid event that names nothing that exists
+ * @param event makes a valid event
  * @returns the handler
  */
 export const primed = <Event, H extends (event: Event, context: Context) => Promise<unknown>>(
   handler: H,
   event: () => Event,
-): Primed<H> => Object.assign(handler, { ready: inInit(() => rehearse(handler, event())) });
+): Primed<H> => Object.assign(handler, { ready: inInit(async () => rehearse(handler, event())) });

@@ -1,14 +1,20 @@
-import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { abortable } from '../aws/abort.ts';
-import { CLIENT_SETTINGS, timeLimits, withEndpoint } from '../aws/client-settings.ts';
+import { invocationSignal } from '../aws/abort.ts';
+import { retried, sender } from '../aws/send.ts';
 import { statusOf } from '../aws/status-of.ts';
 import { RoomsError } from '../contract/errors.ts';
-import { env } from '../env.ts';
 import type { Timestamp } from '../rules/time.ts';
+import { backoffMs } from '../store/backoff.ts';
 import { getOwnFile, type OwnFile } from '../store/files.ts';
 import { objectKey } from './object-key.ts';
+import { signed } from './transfer.ts';
 
-const s3 = withEndpoint(abortable(new S3Client({ ...CLIENT_SETTINGS, ...timeLimits(2_000) })), 'AWS_ENDPOINT_URL_S3');
+/** As the SDK's clients have it: see core/aws/client-settings.ts. */
+const ATTEMPTS = 3;
+const TIMEOUT_MS = 2_000;
+/** How long the signature of a request is valid, in seconds: longer than all attempts take. */
+const SIGNED_SECONDS = 60;
+
+const send = retried(sender({ maxSockets: 50, connectionTimeoutMs: 1_000 }), { attempts: ATTEMPTS, waitMs: backoffMs });
 
 /**
  * What a message is to say about a file: the stored facts of one that the sender uploaded to the room, and whose upload has
@@ -26,8 +32,9 @@ export async function attachmentOf(
 
 /** Throws `file_not_uploaded` where S3 has no such object. Without the right to list the bucket, S3 calls that a 403. */
 async function requireObject(room_id: string, file_id: string): Promise<void> {
+  const url = await signed('HEAD', objectKey(room_id, file_id), SIGNED_SECONDS, new Date().toISOString(), {});
   try {
-    await s3.send(new HeadObjectCommand({ Bucket: env('BUCKET_NAME'), Key: objectKey(room_id, file_id) }));
+    await send({ method: 'HEAD', url: new URL(url), signal: invocationSignal(), timeoutMs: TIMEOUT_MS });
   } catch (error) {
     const status = statusOf(error);
     if (status === 404 || status === 403) throw new RoomsError('file_not_uploaded');

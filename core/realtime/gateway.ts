@@ -1,9 +1,6 @@
-import {
-  ApiGatewayManagementApiClient,
-  DeleteConnectionCommand,
-  GetConnectionCommand,
-  PostToConnectionCommand,
-} from '@aws-sdk/client-apigatewaymanagementapi';
+import { defaultProvider } from '../aws/environment-credentials.ts';
+import { NoAnswerError, type Sent, sender } from '../aws/send.ts';
+import { signedHeaders } from '../aws/sigv4.ts';
 import { statusOf } from '../aws/status-of.ts';
 import { env } from '../env.ts';
 import { backoffMs } from '../store/backoff.ts';
@@ -16,7 +13,7 @@ import { sharedPool } from './pool.ts';
 
 /**
  * Requests that a process has under way at the same time, over all rooms of a batch. The time-outs below run from the moment in
- * which the SDK takes a request, so none may wait within the SDK: see docs/decisions/0001-one-pool-and-marked-connections.md.
+ * which a request is sent, so none may wait for a connection: see docs/decisions/0001-one-pool-and-marked-connections.md.
  */
 export const REQUESTS_AT_ONCE = 200;
 /**
@@ -36,37 +33,35 @@ const ATTEMPTS = 4;
  * a second or two. The waits between these attempts add up to two seconds on average.
  */
 const THROTTLED_ATTEMPTS = 12;
-/** The code of the SDK's `requestTimeout`; `connectionTimeout` and closed sockets have other codes, or none. */
-const NO_ANSWER = 'ETIMEDOUT';
 
-let client: ApiGatewayManagementApiClient | undefined;
+const credentials = defaultProvider();
+const send = sender({ maxSockets: REQUESTS_AT_ONCE, connectionTimeoutMs: CONNECTION_TIMEOUT_MS });
 
-/** Returns the one client of a process, and makes it when it is first needed. */
-const gateway = (): ApiGatewayManagementApiClient => {
-  client ??= new ApiGatewayManagementApiClient({
-    endpoint: env('CALLBACK_URL'),
-    // We retry ourselves: the SDK would slow all connections down together when one is throttled.
-    maxAttempts: 1,
-    requestHandler: {
-      connectionTimeout: CONNECTION_TIMEOUT_MS,
-      requestTimeout: POST_TIMEOUT_MS,
-      // For an answer whose body breaks off.
-      socketTimeout: POST_TIMEOUT_MS,
-      throwOnRequestTimeout: true,
-      httpAgent: { keepAlive: true, maxSockets: REQUESTS_AT_ONCE },
-      httpsAgent: { keepAlive: true, maxSockets: REQUESTS_AT_ONCE },
+/** Signs and sends a request about a connection. */
+async function request(
+  connection_id: string,
+  { body = Buffer.alloc(0), ...rest }: Omit<Sent, 'url' | 'headers'>,
+): Promise<void> {
+  const url = new URL(`${env('CALLBACK_URL')}/@connections/${encodeURIComponent(connection_id)}`);
+  const headers = signedHeaders(
+    {
+      method: rest.method,
+      host: url.host,
+      path: url.pathname,
+      headers: { 'content-length': String(body.length) },
+      body,
     },
-  });
-  return client;
-};
+    await credentials(),
+    { service: 'execute-api', region: env('AWS_REGION'), time: new Date().toISOString() },
+  );
+  return send({ ...rest, url, headers, body });
+}
 
 /** The pool of all requests to the gateway, and of what follows from their answers. Each room has a group of its own in it. */
 export const requestPool = sharedPool(REQUESTS_AT_ONCE, FIRST_REQUESTS_AT_ONCE);
 
 /** `gone`: there is no such connection any more (410). `failed`: all attempts failed, or the time was up. */
 export type Outcome = 'done' | 'gone' | 'failed';
-
-const isTimeout = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === NO_ANSWER;
 
 /**
  * Returns whether another attempt may succeed. Without a status, it is the network that failed: a function that has been frozen
@@ -109,11 +104,8 @@ async function attempt(
 export const postToConnection = (connection_id: string, frame: string, signal: AbortSignal): Promise<Outcome> =>
   attempt(
     { action: 'post', connection_id },
-    () =>
-      gateway().send(new PostToConnectionCommand({ ConnectionId: connection_id, Data: Buffer.from(frame) }), {
-        abortSignal: signal,
-      }),
-    (error) => isTransient(error) && !isTimeout(error),
+    () => request(connection_id, { method: 'POST', body: Buffer.from(frame), signal, timeoutMs: POST_TIMEOUT_MS }),
+    (error) => isTransient(error) && !(error instanceof NoAnswerError),
     signal,
   );
 
@@ -121,11 +113,7 @@ export const postToConnection = (connection_id: string, frame: string, signal: A
 export const deleteConnection = (connection_id: string, signal: AbortSignal): Promise<Outcome> =>
   attempt(
     { action: 'close', connection_id },
-    () =>
-      gateway().send(new DeleteConnectionCommand({ ConnectionId: connection_id }), {
-        abortSignal: signal,
-        requestTimeout: CLOSE_TIMEOUT_MS,
-      }),
+    () => request(connection_id, { method: 'DELETE', signal, timeoutMs: CLOSE_TIMEOUT_MS }),
     isTransient,
     signal,
   );
@@ -140,11 +128,7 @@ export const connectionStatus = async (connection_id: string, signal: AbortSigna
   STATUS_OF[
     await attempt(
       { action: 'status', connection_id },
-      () =>
-        gateway().send(new GetConnectionCommand({ ConnectionId: connection_id }), {
-          abortSignal: signal,
-          requestTimeout: STATUS_TIMEOUT_MS,
-        }),
+      () => request(connection_id, { method: 'GET', signal, timeoutMs: STATUS_TIMEOUT_MS }),
       isTransient,
       signal,
     )

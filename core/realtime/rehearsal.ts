@@ -1,6 +1,10 @@
+import { marshall } from '@aws-sdk/util-dynamodb';
+import type { DynamoDBStreamEvent } from 'aws-lambda';
 import { REHEARSING_USER } from '../aws/prime.ts';
-import type { Action } from '../contract/realtime.ts';
+import type { Action, RoomEvent } from '../contract/realtime.ts';
+import { messageKey } from '../store/keys.ts';
 import type { SocketEvent } from './action.ts';
+import type { FanOutRequest } from './deliver.ts';
 
 /** A value for every field that a frame must have. */
 const FIELDS: Readonly<Record<string, string>> = {
@@ -36,4 +40,38 @@ export function rehearsalEvent({ action, frame }: Action): SocketEvent {
   const fields = 'entries' in frame ? Object.keys(Object(frame.entries)) : [];
   const values = fields.flatMap((field) => (field in FIELDS ? [[field, FIELDS[field]]] : []));
   return { ...CONNECTION, body: JSON.stringify({ ...Object.fromEntries(values), action }) };
+}
+
+const MESSAGE = {
+  room_id: FIELDS.room_id ?? '',
+  message_id: '01J8ZQ4W3N7K2M5P9R1T6V8X0Y',
+  sender_id: REHEARSING_USER,
+  client_message_id: 'rehearsal',
+  text: 'x',
+  sent_at: '2020-01-01T00:00:00.000Z',
+};
+
+/** Returns a batch of the table's stream with a message. */
+export function streamRehearsal(): DynamoDBStreamEvent {
+  const key = messageKey(MESSAGE.room_id, MESSAGE.message_id);
+  // The types of stream and SDK differ only in how they spell bytes, and no item has any.
+  const image = (item: object) =>
+    marshall(item) as NonNullable<DynamoDBStreamEvent['Records'][0]['dynamodb']>['NewImage'];
+  const dynamodb = { Keys: image({ ...key }), NewImage: image({ ...key, ...MESSAGE }), SequenceNumber: 'rehearsal' };
+  return { Records: [{ eventID: 'rehearsal', eventName: 'INSERT', dynamodb }] };
+}
+
+/** Connections of a batch: fan-out opens as many of its own. */
+const LISTENERS = 8;
+
+/** Returns a batch of connections that are sent a message. */
+export function fanOutRehearsal(): FanOutRequest {
+  const { room_id, sent_at } = MESSAGE;
+  const event: RoomEvent = { type: 'message', room_id, data: { ...MESSAGE, attachment: null }, sent_at };
+  const recipients = Array.from({ length: LISTENERS }, (_, n) => ({
+    connection_id: `rehearsal-${n}`,
+    participant_id: REHEARSING_USER,
+    token_expires_at: 4_102_444_800,
+  }));
+  return { room_id, recipients, task: { kind: 'send', events: [event] }, time_left_ms: 20_000 };
 }

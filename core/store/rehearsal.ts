@@ -1,7 +1,7 @@
 import { marshall } from '@aws-sdk/util-dynamodb';
 import * as v from 'valibot';
 import { REHEARSING_USER } from '../aws/prime.ts';
-import { PARTICIPANT, ROOM, roomIdOf, roomPartition } from './keys.ts';
+import { DISCONNECTING, PARTICIPANT, ROOM, roomIdOf, roomPartition } from './keys.ts';
 
 /*
  * What the table answers in a rehearsal (core/aws/prime.ts): every room exists, is live, and has the caller as its admin, so that a
@@ -14,6 +14,7 @@ const FAR_AHEAD = 4_102_444_800;
 const key = v.object({ PK: v.object({ S: v.string() }), SK: v.object({ S: v.string() }) });
 const input = v.object({
   Key: v.optional(key),
+  ExpressionAttributeValues: v.optional(v.record(v.string(), v.unknown()), {}),
   RequestItems: v.optional(v.record(v.string(), v.object({ Keys: v.optional(v.array(key), []) })), {}),
 });
 
@@ -36,9 +37,23 @@ function itemAt({ PK: { S: PK }, SK: { S: SK } }: v.InferOutput<typeof key>) {
   });
 }
 
+/** Connections of a room in which everybody listens: a function that sends to them opens as many of its own. */
+const LISTENERS = 8;
+
+const connection = (n: number) =>
+  marshall({ connection_id: `rehearsal-${n}`, participant_id: REHEARSING_USER, token_expires_at: FAR_AHEAD });
+
+/** What a query finds: the connections of a room, where it asks for these, and otherwise a participant. */
+function found(values: Readonly<Record<string, unknown>>) {
+  const { ':first': first } = values;
+  if (v.is(v.object({ S: v.literal(DISCONNECTING) }), first))
+    return Array.from({ length: LISTENERS }, (_, n) => connection(n));
+  return [itemAt({ PK: { S: roomPartition('x') }, SK: { S: `${PARTICIPANT}x` } })];
+}
+
 /** Returns the answer of a rehearsal to an operation of DynamoDB. Operation and input, and the answer, are JSON text. */
 export function rehearsedAnswer(operation: string, json: string): string {
-  const { Key, RequestItems } = v.parse(input, JSON.parse(json));
+  const { Key, RequestItems, ExpressionAttributeValues } = v.parse(input, JSON.parse(json));
   const item = Key && itemAt(Key);
   const answers: Readonly<Record<string, () => object>> = {
     GetItem: () => ({ Item: item }),
@@ -46,7 +61,7 @@ export function rehearsedAnswer(operation: string, json: string): string {
     BatchGetItem: () => ({
       Responses: Object.fromEntries(Object.entries(RequestItems).map(([table, { Keys }]) => [table, Keys.map(itemAt)])),
     }),
-    Query: () => ({ Items: [itemAt({ PK: { S: roomPartition('x') }, SK: { S: `${PARTICIPANT}x` } })], Count: 1 }),
+    Query: () => ({ Items: found(ExpressionAttributeValues) }),
   };
   return JSON.stringify(answers[operation]?.() ?? {});
 }

@@ -1,18 +1,23 @@
+import { isRehearsal, primed } from '../../core/aws/prime.ts';
 import { deadlineIn, deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
 import { type Counts, deliverBatch, type FanOutRequest } from '../../core/realtime/deliver.ts';
+import { fanOutRehearsal } from '../../core/realtime/rehearsal.ts';
 
 /** Delivers a batch of a large room's connections. The invoker waits for it, and says how long. */
-export const handler = async ({ time_left_ms, ...batch }: FanOutRequest, context: TimeLeft): Promise<Counts> => {
+async function fanOut({ time_left_ms, ...batch }: FanOutRequest, context: TimeLeft): Promise<Counts> {
   const started = performance.now();
   const own = deadlineOf(context);
   const deadline = time_left_ms < own.leftMs() ? deadlineIn(time_left_ms) : own;
   const counts = await deliverBatch(batch, deadline);
-  console.info({
-    action: 'fan_out',
-    room_id: batch.room_id,
-    connections: batch.recipients.length,
-    ...counts,
-    duration_ms: Math.round(performance.now() - started),
-  });
+  if (!isRehearsal())
+    console.info({
+      action: 'fan_out',
+      room_id: batch.room_id,
+      connections: batch.recipients.length,
+      ...counts,
+      duration_ms: Math.round(performance.now() - started),
+    });
   return counts;
-};
+}
+
+export const handler = primed(fanOut, fanOutRehearsal);

@@ -50,8 +50,6 @@ export class Announcements extends Construct {
       environment,
       variables,
       permissions,
-      // As for those that read the stream: it may post to a thousand connections.
-      memory: 1_024,
       timeout: 60,
       deadLetters: this.deadLetters,
     });

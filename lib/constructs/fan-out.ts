@@ -27,8 +27,6 @@ export class FanOut extends Construct {
       environment,
       variables: { TABLE_NAME: data.table.tableName, CALLBACK_URL: sockets.callbackUrl },
       permissions: [...accessTo(data, accessOfOthers['fan-out']), sockets.manageConnections],
-      // As for its invokers, which deliver a batch themselves.
-      memory: 1_024,
       // Of these, 10 are kept for marking what is left (core/realtime/deadline.ts). If none of 500 connections answers, 100 at a time
       // and 3 s each, the batch takes 15 s. Its invokers wait a little longer (core/realtime/fan-out-invoke.ts).
       timeout: 30,

@@ -7,6 +7,7 @@ import { Construct } from 'constructs';
 import { pascal } from '../../core/contract/names.ts';
 import type { Variable } from '../../core/env.ts';
 import type { Environment } from '../environments.ts';
+import { memoryOf } from '../memory.ts';
 import { logGroup } from './log-group.ts';
 import { acknowledgeWildcards, type Permission, policy } from './permission.ts';
 
@@ -30,11 +31,6 @@ export interface RoomsFunctionProps {
   readonly variables?: { readonly [Name in Variable]?: string };
   /** All that the function may do, beside writing its own log. */
   readonly permissions?: readonly Permission[];
-  /**
-   * Megabytes. CPU comes with memory. Most functions need little of either once they run, but loading their code is all CPU:
-   * with 128 MB a start would take about four times as long and cost as much. Default: 512.
-   */
-  readonly memory?: number;
   /** Seconds. Default: 10, what a caller still waits for; the store's own retries end well before it. */
   readonly timeout?: number;
   /** Where events end that were handed over without waiting for an answer, and failed three times. */
@@ -49,16 +45,7 @@ export class RoomsFunction extends Construct {
 
   constructor(scope: Construct, id: string, props: RoomsFunctionProps) {
     super(scope, id);
-    const {
-      name,
-      functionName,
-      environment,
-      variables = {},
-      memory = 512,
-      timeout = 10,
-      deadLetters,
-      recursive = false,
-    } = props;
+    const { name, functionName, environment, variables = {}, timeout = 10, deadLetters, recursive = false } = props;
     const log = logGroup(this, 'Logs', `${pascal(name)}Logs`, environment);
     const permissions: Permission[] = [
       { actions: ['logs:CreateLogStream', 'logs:PutLogEvents'], resources: [log.logGroupArn] },
@@ -79,7 +66,7 @@ export class RoomsFunction extends Construct {
       handler: 'start.handler',
       runtime: lambda.Runtime.NODEJS_24_X,
       architecture: lambda.Architecture.ARM_64,
-      memorySize: memory,
+      memorySize: memoryOf(name),
       timeout: Duration.seconds(timeout),
       environment: { ...variables, ...(environment.monitoring && { METRICS_ENVIRONMENT: environment.name }) },
       tracing: environment.monitoring ? lambda.Tracing.ACTIVE : lambda.Tracing.DISABLED,

@@ -6,7 +6,7 @@ import type { DataStack } from '../data-stack.ts';
 import { deadLetterQueue } from './queue.ts';
 import { RoomsFunction, type RoomsFunctionProps } from './rooms-function.ts';
 
-export interface StreamReaderProps extends Omit<RoomsFunctionProps, 'memory' | 'timeout' | 'deadLetters'> {
+export interface StreamReaderProps extends Omit<RoomsFunctionProps, 'timeout' | 'deadLetters'> {
   readonly data: DataStack;
   /** Which records it is woken for, as Lambda event filters of which one must match. */
   readonly filters: readonly Readonly<Record<string, unknown>>[];
@@ -27,9 +27,6 @@ export class StreamReader extends RoomsFunction {
     const deadLetters = deadLetterQueue(scope, `${id}Aside`, `${id}DeadLetters`);
     super(scope, id, {
       ...props,
-      // Posting to a thousand connections is TLS and JSON: CPU, which comes with memory. This is a little more than half a
-      // CPU; 1,769 MB would be a whole one.
-      memory: 1_024,
       // Of these, 10 are kept for marking what is left (core/realtime/deadline.ts). Two rounds of slow fan-out invocations, 35 s each, do
       // not fit: the connections of the second are disconnected or marked when the time is up.
       timeout: 60,

@@ -1,12 +1,14 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { primed, rehearse } from '../../core/aws/prime.ts';
-import { allRoutes } from '../../core/contract/index.ts';
+import * as v from 'valibot';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { type Primed, primed, rehearse } from '../../core/aws/prime.ts';
+import { allRoutes, routes } from '../../core/contract/index.ts';
 import { actions } from '../../core/contract/realtime.ts';
+import type { HttpHandler } from '../../core/http/endpoint.ts';
 import { rehearsalEvent } from '../../core/http/rehearsal.ts';
 import type { SocketHandler } from '../../core/realtime/action.ts';
-import { rehearsalEvent as socketRehearsal } from '../../core/realtime/rehearsal.ts';
+import { fanOutRehearsal, rehearsalEvent as socketRehearsal, streamRehearsal } from '../../core/realtime/rehearsal.ts';
 import { context, handlerOf, httpEvent } from '../support/event.ts';
 
 /*
@@ -56,31 +58,44 @@ const silence = () => [
   vi.spyOn(process.stdout, 'write'),
 ];
 
+/** Functions that ask the table for two things at a time, and so open two connections in INIT. */
+const TWO_AT_A_TIME = new Set([
+  ...[
+    'addParticipants',
+    'grantAdmin',
+    'revokeAdmin',
+    'listParticipants',
+    'updateProfile',
+    'listMessages',
+    'createUpload',
+  ],
+  ...['join', 'message'],
+]);
+const connectionsOf = (name: string): number => (TWO_AT_A_TIME.has(name) ? 2 : 1);
+
 describe('a rehearsal', () => {
   test.each(allRoutes)(
-    'of $operation succeeds, opens at most two connections, and neither reads, writes, logs, nor counts',
+    'of $operation succeeds, opens as many connections as it has requests at a time, and neither reads, writes, logs, nor counts',
     async (route) => {
       answer = healthy;
       const lines = silence();
       const { result, connections } = await rehearse(await handlerOf(route), rehearsalEvent(route));
       expect(result.statusCode, result.body).toBe(route.status);
-      expect(connections).toBeGreaterThanOrEqual(1);
-      expect(connections).toBeLessThanOrEqual(2);
+      expect(connections).toBe(connectionsOf(route.operation));
       expect(asked).toEqual(Array(connections).fill('GET /'));
       for (const line of lines) expect(line).not.toHaveBeenCalled();
     },
   );
 
   test.each(Object.values(actions))(
-    'of the action $action succeeds, opens at most two connections, and neither reads, writes, logs, nor counts',
+    'of the action $action succeeds, opens as many connections as it has requests at a time, and neither reads, writes, logs, nor counts',
     async (row) => {
       answer = healthy;
       const { handler }: { handler: SocketHandler } = await import(`../../functions/realtime/${row.action}.ts`);
       const lines = silence();
       const { result, connections } = await rehearse(handler, socketRehearsal(row));
       expect(JSON.parse(result.body ?? '')).toMatchObject({ ok: true });
-      expect(connections).toBeGreaterThanOrEqual(1);
-      expect(connections).toBeLessThanOrEqual(2);
+      expect(connections).toBe(connectionsOf(row.action));
       expect(asked).toEqual(Array(connections).fill('GET /'));
       for (const line of lines) expect(line).not.toHaveBeenCalled();
     },
@@ -96,6 +111,26 @@ describe('a rehearsal', () => {
     expect(asked).toEqual(['GET /']);
     for (const line of lines) expect(line).not.toHaveBeenCalled();
   });
+
+  test.each([
+    ['deliver-messages', streamRehearsal, 9],
+    ['fan-out', fanOutRehearsal, 8],
+  ] as const)(
+    'of %s opens connections to the gateway, and neither posts, reads, logs, nor counts',
+    async (name, event, most) => {
+      answer = healthy;
+      vi.stubEnv('CALLBACK_URL', `${process.env.AWS_ENDPOINT_URL_DYNAMODB}/v1`);
+      const lines = silence();
+      const { handler } = await import(`../../functions/events/${name}.ts`);
+      const { result, connections } = await rehearse<unknown, unknown>(handler, event());
+      expect(result).toEqual(
+        name === 'fan-out' ? expect.objectContaining({ sent: 8, failed: 0 }) : { batchItemFailures: [] },
+      );
+      expect(connections).toBe(most);
+      expect(asked).toEqual(Array(most).fill('GET /'));
+      for (const line of lines) expect(line).not.toHaveBeenCalled();
+    },
+  );
 
   test('leaves real requests alone that are sent meanwhile', async () => {
     const [route] = allRoutes.filter(({ operation }) => operation === 'getRoom');
@@ -141,19 +176,77 @@ describe('a handler that Lambda loads', () => {
     await expect(handler('real')).resolves.toBe('real');
   });
 
-  test('is ready after 300 ms if the table says nothing', async () => {
-    const [route] = allRoutes;
-    if (!route) throw new Error('There are no routes.');
-    answer = () => {};
+  test('is loaded, and works, if its made-up event cannot be made', async () => {
     lambda();
     const warned = vi.spyOn(console, 'warn').mockReturnValue();
-    const handler = await handlerOf(route);
+    const handler = primed(
+      async (event: string) => event,
+      () => {
+        throw new Error('no event');
+      },
+    );
+    await handler.ready;
+    expect(warned).toHaveBeenCalledExactlyOnceWith({ action: 'prime', error: 'no event' });
+    await expect(handler('real')).resolves.toBe('real');
+  });
+
+  /** Loads getRoom anew, with connections of its own, as Lambda does. */
+  async function loadGetRoom() {
+    const route = routes.getRoom;
+    vi.resetModules();
+    vi.spyOn(console, 'info').mockReturnValue();
+    const warned = vi.spyOn(console, 'warn').mockReturnValue();
+    lambda();
+    const file = new URL('../../functions/http/participant/get-room.ts', import.meta.url).href;
+    const { handler }: { handler: Primed<HttpHandler> } = await import(file);
+    const params = { room_id: '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01' };
+    return { warned, handler, request: () => handler(httpEvent(route, { as: 'alice', params }), context) };
+  }
+
+  /** A table without rooms that opens no connection in INIT, as `inInit` says. */
+  const withoutRooms =
+    (inInit: typeof answer): typeof answer =>
+    (request, response) =>
+      request.method === 'GET' ? inInit(request, response) : response.end(JSON.stringify({ Responses: {} }));
+
+  test('is ready after 300 ms, and works, if the table does not answer in INIT', async () => {
+    answer = withoutRooms(() => {});
     const start = performance.now();
-    await primed(handler, () => rehearsalEvent(route)).ready;
-    expect(asked).not.toEqual([]);
+    const { handler, request, warned } = await loadGetRoom();
+    await handler.ready;
+    expect(asked).toEqual(['GET /']);
     expect(performance.now() - start).toBeGreaterThanOrEqual(295);
     // The request for a connection ends, too, so that nothing of INIT is left for the first request to wait for.
     await vi.waitFor(() => expect(warned).toHaveBeenCalledWith({ action: 'prime', error: expect.any(String) }));
+    expect(await request()).toMatchObject({ statusCode: 404 });
+    expect(asked).toEqual(['GET /', 'POST / DynamoDB_20120810.BatchGetItem']);
+  });
+
+  test('works if the table breaks the connection off in INIT', async () => {
+    answer = withoutRooms((request) => request.socket.destroy());
+    const { handler, request, warned } = await loadGetRoom();
+    await handler.ready;
+    expect(warned).toHaveBeenCalledExactlyOnceWith({ action: 'prime', error: expect.any(String) });
+    expect(await request()).toMatchObject({ statusCode: 404 });
+  });
+
+  test('works if nothing listens at the table in INIT', async () => {
+    const later = createServer((_, response) => response.end(JSON.stringify({ Responses: {} })));
+    later.listen(0, '127.0.0.1');
+    await once(later, 'listening');
+    const { port } = v.parse(v.object({ port: v.number() }), later.address());
+    await new Promise((resolve) => later.close(resolve));
+    vi.stubEnv('AWS_ENDPOINT_URL_DYNAMODB', `http://127.0.0.1:${port}`);
+    const { handler, request, warned } = await loadGetRoom();
+    await handler.ready;
+    expect(warned).toHaveBeenCalledExactlyOnceWith({ action: 'prime', error: expect.stringContaining('ECONNREFUSED') });
+    later.listen(port, '127.0.0.1');
+    await once(later, 'listening');
+    onTestFinished(() => {
+      later.closeAllConnections();
+      later.close();
+    });
+    expect(await request()).toMatchObject({ statusCode: 404 });
   });
 
   test('has the keys of the issuer before the first handshake', async () => {

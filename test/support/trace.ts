@@ -1,4 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { subscribe } from 'node:diagnostics_channel';
+import { ClientRequest } from 'node:http';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import * as v from 'valibot';
 import { expect } from 'vitest';
@@ -114,15 +116,11 @@ dynamodb.middlewareStack.add(
 
 /** What the commands for other services take. */
 const PERMISSIONS: Readonly<Record<string, readonly string[]>> = {
-  HeadObjectCommand: ['s3:GetObject'],
   SendMessageCommand: ['sqs:SendMessage'],
   PutEventsCommand: ['events:PutEvents'],
   CreateScheduleCommand: ['scheduler:CreateSchedule', 'iam:PassRole'],
   UpdateScheduleCommand: ['scheduler:UpdateSchedule', 'iam:PassRole'],
   DeleteScheduleCommand: ['scheduler:DeleteSchedule'],
-  PostToConnectionCommand: ['execute-api:ManageConnections POST'],
-  DeleteConnectionCommand: ['execute-api:ManageConnections DELETE'],
-  GetConnectionCommand: ['execute-api:ManageConnections GET'],
   InvokeCommand: ['lambda:InvokeFunction'],
 };
 
@@ -136,6 +134,18 @@ client.send = function (command, ...more) {
   if (trace && this !== dynamodb) for (const each of PERMISSIONS[name] ?? [`unknown:${name}`]) trace.used.add(each);
   return send.call(this, command, ...more);
 };
+
+/** What requests that are sent without the SDK (core/aws/send.ts) need, by method and path. */
+function permissionOf(method: string, path: string): string | undefined {
+  if (path.includes('/@connections/')) return `execute-api:ManageConnections ${method}`;
+  return method === 'HEAD' && path.includes('X-Amz-Signature') ? 's3:GetObject' : undefined;
+}
+
+subscribe('http.client.request.start', (message) => {
+  const { request } = v.parse(v.object({ request: v.instance(ClientRequest) }), message);
+  const permission = permissionOf(request.method, request.path);
+  if (permission) running.getStore()?.used.add(permission);
+});
 
 /** Does `work` and tells what it asked of AWS. */
 export async function traced<T>(work: () => Promise<T>): Promise<{ result: T; trace: Trace }> {
