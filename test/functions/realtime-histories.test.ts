@@ -1,6 +1,6 @@
 import type { DynamoDBRecord } from 'aws-lambda';
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { connectionsOf } from '../../core/store/connections.ts';
 import type { ParticipantItem } from '../../core/store/items.ts';
 import { participantKey } from '../../core/store/keys.ts';
@@ -8,8 +8,7 @@ import { get } from '../../core/store/read.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
 import { behind } from '../support/behind.ts';
 import { data, invoke } from '../support/invoke.ts';
-import { type Management, startManagement } from '../support/management.ts';
-import { type Services, startServices } from '../support/services.ts';
+import { startRealtimeServices } from '../support/realtime-services.ts';
 import { act, newSocket, reply, type Socket } from '../support/socket.ts';
 import { changesIn, recorded } from '../support/stream.ts';
 import { newRoom } from '../support/world.ts';
@@ -19,17 +18,7 @@ import { newRoom } from '../support/world.ts';
  * once every record has been read, schedules, presence and sockets are as the table says.
  */
 
-let management: Management;
-let services: Services;
-beforeAll(async () => {
-  [management, services] = await Promise.all([startManagement(), startServices()]);
-  process.env.CALLBACK_URL = management.url;
-});
-beforeEach(() => {
-  management.reset();
-  services.reset();
-});
-afterAll(() => Promise.all([management.close(), services.close()]));
+const { management, services } = await startRealtimeServices();
 
 const MINUTE = 60_000;
 

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { FRAME_WINDOW_SECONDS, PRESENCE_GRACE_SECONDS, SILENCE_SECONDS } from '../../core/contract/limits.ts';
 import { tableName } from '../../core/store/client.ts';
 import type { ParticipantItem } from '../../core/store/items.ts';
@@ -10,9 +10,8 @@ import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
 import { behind } from '../support/behind.ts';
 import { data } from '../support/invoke.ts';
-import { type Management, startManagement } from '../support/management.ts';
 import { queueEvent } from '../support/queue-event.ts';
-import { type Services, startServices } from '../support/services.ts';
+import { startRealtimeServices } from '../support/realtime-services.ts';
 import { disconnect, newSocket, reply, type Socket } from '../support/socket.ts';
 import { changesIn, recorded } from '../support/stream.ts';
 import { at, newRoom, type World } from '../support/world.ts';
@@ -22,17 +21,7 @@ import { at, newRoom, type World } from '../support/world.ts';
  * to the next.
  */
 
-let management: Management;
-let services: Services;
-beforeAll(async () => {
-  [management, services] = await Promise.all([startManagement(), startServices()]);
-  process.env.CALLBACK_URL = management.url;
-});
-beforeEach(() => {
-  management.reset();
-  services.reset();
-});
-afterAll(() => Promise.all([management.close(), services.close()]));
+const { management, services } = await startRealtimeServices();
 
 const PINGING = { ping_interval_seconds: 60 };
 /** In the middle of a window of counted frames, so that rounding shows. */

@@ -1,27 +1,16 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { userConnectionKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
 import { handler as connect } from '../../functions/realtime/connect.ts';
 import { behind } from '../support/behind.ts';
 import { data } from '../support/invoke.ts';
-import { type Management, startManagement } from '../support/management.ts';
-import { type Services, startServices } from '../support/services.ts';
+import { startRealtimeServices } from '../support/realtime-services.ts';
 import { act, disconnect, joined, newSocket, reply, type Socket, socketEvent } from '../support/socket.ts';
 import { changesIn, recorded } from '../support/stream.ts';
 import { newRoom, newUser } from '../support/world.ts';
 
-let management: Management;
-let services: Services;
-beforeAll(async () => {
-  [management, services] = await Promise.all([startManagement(), startServices()]);
-  process.env.CALLBACK_URL = management.url;
-});
-beforeEach(() => {
-  management.reset();
-  services.reset();
-});
-afterAll(() => Promise.all([management.close(), services.close()]));
+const { management } = await startRealtimeServices();
 
 /** Does something, and has room-changes process the records of it. */
 async function processed(work: () => Promise<unknown>): Promise<void> {

@@ -1,0 +1,18 @@
+import { afterAll, beforeEach } from 'vitest';
+import { type Management, startManagement } from './management.ts';
+import { type Services, startServices } from './services.ts';
+
+/**
+ * Starts what real-time functions reach beside the table, for all tests of a file: the connection management endpoint, and SQS, EventBridge,
+ * Scheduler and Lambda. Before each test they forget the tests before it.
+ */
+export async function startRealtimeServices(): Promise<{ management: Management; services: Services }> {
+  const [management, services] = await Promise.all([startManagement(), startServices()]);
+  process.env.CALLBACK_URL = management.url;
+  beforeEach(() => {
+    management.reset();
+    services.reset();
+  });
+  afterAll(() => Promise.all([management.close(), services.close()]));
+  return { management, services };
+}
