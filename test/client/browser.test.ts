@@ -11,6 +11,7 @@ import { startWireServer, unsignedToken, type WireServer } from './wire-server.t
 
 const FILE = '0199d3f4-8a10-7c44-b1de-5a7c0e9f3b02';
 const SIZE = 6 * 1024 * 1024;
+const SMALL = 2 * 1024 * 1024;
 
 const chromium = await findChromium();
 if (!chromium) sayNoChromium('The client is not tested in a browser.');
@@ -33,6 +34,8 @@ afterAll(async () => {
 });
 
 declare const Rooms: typeof Client;
+declare const freeze: () => Promise<void>;
+declare const cut: () => Promise<void>;
 /** As much of a page as is used here to record something. */
 declare const document: {
   createElement(name: 'canvas'): {
@@ -146,4 +149,54 @@ inBrowser('in a browser: a recording goes up under the type that its recorder gi
   );
   expect(uploaded).toEqual(types);
   expect(types).toContain('video/webm;codecs=vp9,opus');
+});
+
+inBrowser('in a browser: an upload that is aborted ends, and one that stalls is sent again', async () => {
+  const page = await browser.newPage();
+  const json = (data: object) => ({ contentType: 'application/json', body: JSON.stringify({ data }) });
+  await page.route(/\/upload\?/, async (route) =>
+    route.fulfill(json(await storage.upload(randomUUID(), SMALL, 'application/x-thing'))),
+  );
+  const failures: (string | undefined)[] = [];
+  page.on('requestfailed', (request) => {
+    if (request.method() === 'PUT') failures.push(request.failure()?.errorText);
+  });
+  await page.exposeFunction('freeze', () => storage.way.freeze());
+  await page.exposeFunction('cut', () => storage.way.cut());
+  await page.goto(`${server.url}/page`);
+  await page.addScriptTag({ content: Buffer.from(await browserBundle('Rooms')).toString() });
+  const result = await page.evaluate(
+    async ({ url, token, size }) => {
+      const rooms = new Rooms.RoomsClient({ url, token: () => token, stallMs: 1_500, retries: 6, retryInitialMs: 1 });
+      const { room_id } = await rooms.createRoom({ name: 'Uploads' });
+      const file = new File([new Uint8Array(size)], 'big.bin', { type: 'application/x-thing' });
+      const aborting = new AbortController();
+      const aborted = await rooms
+        .uploadFile(room_id, file, {
+          onProgress: ({ loaded }) => loaded > 0 && aborting.abort(new Error('changed my mind')),
+          signal: aborting.signal,
+        })
+        .catch((error: unknown) => String(error));
+      // From the first progress of the first attempt on, nothing gets through.
+      let attempts = 0;
+      let frozen = false;
+      const { size: uploaded } = await rooms.uploadFile(room_id, file, {
+        onProgress({ loaded }) {
+          if (loaded === 0) {
+            attempts++;
+            // Idle connections are frozen as well, and the browser would use them again.
+            if (frozen) void cut();
+          } else if (!frozen) {
+            frozen = true;
+            void freeze();
+          }
+        },
+      });
+      return { aborted, attempts, uploaded };
+    },
+    { url: server.url, token: unsignedToken('alice'), size: SMALL },
+  );
+  expect(result).toMatchObject({ aborted: 'Error: changed my mind', uploaded: SMALL });
+  expect(result.attempts).toBeGreaterThan(1);
+  expect(failures.slice(0, 2)).toEqual(['net::ERR_ABORTED', 'net::ERR_ABORTED']);
 });
