@@ -186,6 +186,9 @@ const environments: { readonly [Name in EnvironmentName]: Partial<Settings> } = 
   },
 };
 
+/** Returns the settings of an environment before any is given with `-c`. */
+export const settingsOf = (name: EnvironmentName): Settings => ({ ...defaults, ...environments[name] });
+
 export interface Environment extends Settings {
   readonly name: EnvironmentName;
   readonly issuer: string;
@@ -276,7 +279,7 @@ export function chosenEnvironment(context: Context, names: readonly EnvironmentN
         : `There is no environment ${JSON.stringify(wanted)}: ${choose(names)}.`,
     );
 
-  const settings: Settings = { ...defaults, ...environments[name], ...fromContext(context) };
+  const settings: Settings = { ...settingsOf(name), ...fromContext(context) };
   const { issuer, allowedOrigins } = settings;
   if (issuer === undefined)
     throw new UsageError(

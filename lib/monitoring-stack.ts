@@ -74,7 +74,7 @@ export class MonitoringStack extends Stack {
       http.api.metric(metricName, { statistic, period: FIVE_MINUTES });
     const requests = ofHttp('Count', 'SampleCount');
     alarms.add('http-5xx', {
-      says: 'One in a hundred HTTP requests is answered with a 5xx.',
+      says: 'At least 1 % of HTTP requests, and 3 in 5 minutes, fail with a 5xx.',
       // Three failures at least, so that it is not chance where few call; and not for one bad period alone.
       metric: new MathExpression({
         expression: percent('errors', 'requests', 3),
@@ -86,7 +86,7 @@ export class MonitoringStack extends Stack {
       bad: [2, 3],
     });
     alarms.add('http-latency', {
-      says: 'One in a hundred HTTP requests takes half of the ten seconds that its function may.',
+      says: 'The p99 latency of HTTP requests is 5 s or more, half of the time-out.',
       // In good times it is tens of milliseconds, a second for a cold start.
       metric: ofHttp('IntegrationLatency', 'p99'),
       from: 5_000,
@@ -104,7 +104,7 @@ export class MonitoringStack extends Stack {
         period: FIVE_MINUTES,
       });
     alarms.add('websocket-errors', {
-      says: 'WebSocket connects or frames fail through a fault of ours.',
+      says: 'At least 5 WebSocket connects or frames in 5 minutes fail with an internal error.',
       // API Gateway knows of functions that crash; those that answer with an error of ours say so themselves.
       metric: new MathExpression({
         expression: 'FILL(crashes, 0) + FILL(failures, 0) + FILL(internal, 0)',
@@ -120,7 +120,7 @@ export class MonitoringStack extends Stack {
       bad: [2, 3],
     });
     alarms.add('websocket-latency', {
-      says: 'One in a hundred WebSocket frames takes half of the ten seconds that its function may.',
+      says: 'The p99 latency of WebSocket frames is 5 s or more, half of the time-out.',
       metric: ofSockets('IntegrationLatency', 'p99'),
       from: 5_000,
       bad: [3, 3],
@@ -133,7 +133,7 @@ export class MonitoringStack extends Stack {
     const behind = { ...putAside, 'fan-out': fanOut };
     for (const [name, { handler: fn }] of Object.entries(behind)) {
       alarms.add(`${name}-errors`, {
-        says: `The function ${name} crashes or runs out of time.`,
+        says: `The function ${name} crashes or times out at least 3 times in 5 minutes.`,
         // Lambda tries again, so one may pass unnoticed; of fan-out nobody does, and some clients connect anew. What is
         // reported of single records is no error in this count.
         metric: fn.metricErrors({ period: FIVE_MINUTES }),
@@ -141,7 +141,7 @@ export class MonitoringStack extends Stack {
         bad: [2, 3],
       });
       alarms.add(`${name}-duration`, {
-        says: `One in a hundred runs of ${name} takes four fifths of the time that it may.`,
+        says: `The p99 duration of ${name} is 80 % of its time-out or more.`,
         metric: fn.metricDuration({ statistic: 'p99', period: FIVE_MINUTES }),
         from: closeToTimeout(fn.timeout),
         bad: [2, 3],
@@ -149,28 +149,28 @@ export class MonitoringStack extends Stack {
     }
     for (const [name, { deadLetters }] of Object.entries(putAside))
       alarms.add(`${name}-dead-letters`, {
-        says: `There is something that ${name} could not work on, after all tries.`,
+        says: `The dead-letter queue of ${name} is not empty: all attempts to process an event failed.`,
         // Each is an event that somebody has not heard of.
         metric: deadLetters.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum', period: FIVE_MINUTES }),
         from: 1,
       });
     for (const [name, { handler: fn }] of Object.entries(readers))
       alarms.add(`${name}-behind`, {
-        says: `${name} is a minute behind the table's stream: clients hear of what happens that late.`,
+        says: `${name} is at least 1 minute behind the table's stream: clients receive events that late.`,
         // Well below a second in good times. After an hour, records are put aside.
         metric: fn.metric('IteratorAge', { statistic: 'Maximum', period: Duration.minutes(1) }),
         from: 60_000,
         bad: [3, 5],
       });
     alarms.add('presence-behind', {
-      says: 'Absences wait in their queue: others see those in the room who have left it.',
+      says: 'Absence checks wait at least 2 minutes in their queue: offline participants are still shown as online.',
       // Ten seconds of grace, and one time-out of the queue (60 s) where a batch was lost, are none.
       metric: presence.queue.metricApproximateAgeOfOldestMessage({ statistic: 'Maximum', period: Duration.minutes(1) }),
       from: 120,
       bad: [3, 5],
     });
     alarms.add('schedules', {
-      says: 'Schedules do not reach the function that announces that rooms start and end.',
+      says: 'At least 3 schedules in 5 minutes failed to invoke the function announce.',
       metric: new MathExpression({
         expression: 'FILL(errors, 0) + FILL(dropped, 0)',
         usingMetrics: {
@@ -187,7 +187,7 @@ export class MonitoringStack extends Stack {
 
     // What all share.
     alarms.add('throttles', {
-      says: 'Lambda refuses to run functions of this account and region, because too many run already.',
+      says: 'Lambda throttled at least 10 invocations in 5 minutes in this account and region.',
       // Without a dimension: all functions of the account, for they share one limit. Announcements and batches of large rooms
       // that are held back by their reserved concurrency count too, but for a moment.
       metric: new Metric({ namespace: 'AWS/Lambda', metricName: 'Throttles', statistic: 'Sum', period: FIVE_MINUTES }),
@@ -203,7 +203,7 @@ export class MonitoringStack extends Stack {
         dimensionsMap: { TableName: data.table.tableName, GlobalSecondaryIndexName: INDEX },
       });
     alarms.add('table-throttles', {
-      says: 'DynamoDB throttles requests to the table or its index.',
+      says: 'DynamoDB throttled at least 10 requests to the table or its index in 5 minutes.',
       // An on-demand table may while it grows to a new load, and the SDK tries again: not for a moment's doing.
       metric: new MathExpression({
         expression: 'FILL(reads, 0) + FILL(writes, 0) + FILL(indexReads, 0) + FILL(indexWrites, 0)',
@@ -220,7 +220,7 @@ export class MonitoringStack extends Stack {
       bad: [2, 3],
     });
     alarms.add('table-errors', {
-      says: 'DynamoDB itself fails.',
+      says: 'At least 5 requests to DynamoDB in 5 minutes failed with a system error.',
       // CDK's metricSystemErrorsForOperations adds them up without FILL: the sum has no data unless all operations fail.
       metric: new MathExpression({
         expression: OPERATIONS.map((operation) => `FILL(${idOf(operation)}, 0)`).join(' + '),
@@ -247,7 +247,7 @@ export class MonitoringStack extends Stack {
       widgets: [
         [
           new TextWidget({
-            markdown: `# Rooms, ${environment.name}\nWhat each alarm means, and what to do: \`docs/operate/runbook.md\``,
+            markdown: `# Rooms, ${environment.name}\nWhat each alarm means and what to do: \`docs/operate/runbook.md\``,
             width: 24,
             height: 2,
           }),
