@@ -41,6 +41,7 @@ export interface DynamoDbLocal {
  *
  * @param port 0 for any free port
  * @param directory where the data is kept; without one it is in memory
+ * @param databasePerRegion whether each region has a database of its own; without, there is one for all regions
  * @param onExit called when it ends without having been told to
  * @throws JavaError where Java is missing or too old
  * @throws PortError where the port cannot be had
@@ -48,6 +49,7 @@ export interface DynamoDbLocal {
 export async function startDynamoDb(options: {
   port: number;
   directory?: string | undefined;
+  databasePerRegion?: boolean;
   onExit?: (reason: string) => void;
 }): Promise<DynamoDbLocal> {
   const port = await freePort(options.port);
@@ -70,6 +72,7 @@ export async function startDynamoDb(options: {
       ...['-Dorg.eclipse.jetty.util.log.announce=false', '-Dorg.eclipse.jetty.LEVEL=WARN'],
       ...['-cp', 'DynamoDBLocal.jar', 'org.eclipse.jetty.xml.XmlConfiguration', CONFIGURATION],
       ...[`host=${HOST}`, `port=${port}`, `cors=${origin}`],
+      `sharedDb=${!options.databasePerRegion}`,
       ...(directory ? ['inMemory=false', `dbPath=${directory}`] : ['inMemory=true']),
     ],
     // A process group of its own: Ctrl-C is for this process, which then ends that one in its turn.

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { delimiter, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { atEnd } from './at-end.ts';
@@ -16,9 +15,10 @@ export interface Assembly {
 }
 
 /**
- * Runs `cdk synth` for the environment `local` and reads what it wrote.
+ * Synthesizes the environment `local` as `cdk synth` does, and reads what it wrote. The CDK's command line itself is not run, and CDK's
+ * validation of the templates is off: together they take 6 of 7 seconds. Tests validate the templates of every environment.
  *
- * @param context for `-c`: the app's context values, such as the issuer
+ * @param context the app's context values, such as the issuer
  * @param directory where the assembly is written to
  * @throws Error with what the CDK said, where it fails
  */
@@ -27,12 +27,22 @@ export async function synthesize(
   directory: string,
   signal: AbortSignal,
 ): Promise<Assembly> {
-  const cdk = createRequire(import.meta.url).resolve('aws-cdk/bin/cdk');
-  const settings = Object.entries({ env: 'local', ...context }).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
-  const options = ['--quiet', '--no-notices', '--no-version-reporting', '--no-lookups', '--output', directory];
-  await run(process.execPath, [cdk, 'synth', '--app', 'node bin/rooms-local.ts', ...options, ...settings], signal);
+  const settings = v.parse(cdkJson, JSON.parse(await readFile(join(ROOT, 'cdk.json'), 'utf8')));
+  const variables = {
+    CDK_OUTDIR: directory,
+    CDK_CONTEXT_JSON: JSON.stringify({
+      ...settings.context,
+      'aws:cdk:version-reporting': false,
+      env: 'local',
+      ...context,
+    }),
+    CDK_VALIDATION: 'false',
+  };
+  await run(process.execPath, ['bin/rooms-local.ts'], variables, signal);
   return readAssembly(directory);
 }
+
+const cdkJson = v.object({ context: v.record(v.string(), v.unknown()) });
 
 const manifestFile = v.object({
   artifacts: v.record(
@@ -79,20 +89,19 @@ export async function readAssembly(directory: string): Promise<Assembly> {
   return { stacks, assets };
 }
 
-function run(command: string, args: readonly string[], signal: AbortSignal): Promise<void> {
+function run(
+  command: string,
+  args: readonly string[],
+  variables: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd: ROOT,
-      // A process group of its own, because the CDK has processes of its own that must end with it.
+      // A process group of its own, so that esbuild ends with it.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        ...process.env,
-        // The app runs on this very Node, which understands TypeScript, whatever else is installed.
-        PATH: [join(ROOT, 'node_modules', '.bin'), process.env.PATH].join(delimiter),
-        CDK_DISABLE_CLI_TELEMETRY: 'true',
-        CDK_DISABLE_VERSION_CHECK: '1',
-      },
+      env: { ...process.env, ...variables },
     });
     let output = '';
     for (const stream of [child.stdout, child.stderr])
@@ -111,7 +120,7 @@ function run(command: string, args: readonly string[], signal: AbortSignal): Pro
       signal.removeEventListener('abort', kill);
       if (signal.aborted) reject(signal.reason);
       else if (code === 0) resolve();
-      else reject(new Error(`cdk synth failed (exit code ${code}):\n${output.trim()}`));
+      else reject(new Error(`The CDK app failed (exit code ${code}):\n${output.trim()}`));
     });
   });
 }

@@ -400,7 +400,7 @@ describe('on AWS', () => {
     try {
       const { upload_url, file_id } = await askUpload();
       const { origin, pathname } = new URL(upload_url);
-      expect(origin).toBe(`https://${BUCKET_NAME}.s3.us-east-1.amazonaws.com`);
+      expect(origin).toBe(`https://${BUCKET_NAME}.s3.${process.env.AWS_REGION}.amazonaws.com`);
       expect(pathname).toBe(`/rooms/${world.room_id}/${file_id}`);
     } finally {
       process.env.AWS_ENDPOINT_URL_S3 = AWS_ENDPOINT_URL_S3;

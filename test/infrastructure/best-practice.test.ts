@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App, Stack } from 'aws-cdk-lib';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Bucket } from 'aws-cdk-lib/aws-s3';
+import { Bucket, CfnBucket } from 'aws-cdk-lib/aws-s3';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import type { IConstruct } from 'constructs';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -27,10 +27,13 @@ const everything = {
   alarmTarget: 'on-call@test.example',
 };
 
-function app(): App {
+/** The feature flags that the CLI would pass on. One of them turns findings of the validation into errors. */
+const { context: flags } = JSON.parse(readFileSync(new URL('../../cdk.json', import.meta.url), 'utf8'));
+
+function app(context: Readonly<Record<string, unknown>> = {}): App {
   const outdir = mkdtempSync(join(tmpdir(), 'rooms-nag-'));
   onTestFinished(() => rmSync(outdir, { recursive: true, force: true }));
-  return new App({ outdir });
+  return new App({ outdir, context });
 }
 
 /** What AWS's own rules for solutions find fault with, beside what is acknowledged where it is made. */
@@ -69,5 +72,19 @@ describe('the AWS Solutions rules', () => {
     });
     acknowledgeWildcards(role, [reasoned, careless]);
     expect(faults(stack)).toEqual(['AwsSolutions-IAM5[Resource::arn:aws:s3:::a/*]: careless/Role/Resource']);
+  });
+});
+
+describe("CDK's validation of the templates", () => {
+  it.each(environmentNames)('finds no fault with %s', (env) => {
+    const all = app(flags);
+    addStacks(all, chosenEnvironment({ env, ...everything }, environmentNames));
+    expect(() => all.synth()).not.toThrow();
+  });
+
+  it('finds a property that does not exist', () => {
+    const all = app(flags);
+    new CfnBucket(new Stack(all, 'careless'), 'Bucket').addPropertyOverride('BucketNaem', 'x');
+    expect(() => all.synth()).toThrow("'BucketNaem' was unexpected");
   });
 });
