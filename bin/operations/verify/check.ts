@@ -1,0 +1,43 @@
+import type { Session } from './session.ts';
+
+/** One row of `npm run verify`. */
+export interface Check {
+  readonly name: string;
+  /** What holds for the deployment if the check passes. */
+  readonly proves: string;
+  /** What the check does. */
+  readonly how: string;
+  /** Why an emulated AWS cannot show it. Default: it can. */
+  readonly emulator?: string;
+  /** Longest run, in seconds. */
+  readonly seconds: number;
+  /** Whether it mostly waits. Such checks run beside the others. Default: false. */
+  readonly waits?: boolean;
+  /**
+   * Returns what was measured.
+   *
+   * @throws NotShown if the target or the given credentials do not allow the check.
+   */
+  readonly run: (session: Session, signal: AbortSignal) => Promise<string>;
+}
+
+/** Thrown by a check that cannot be made here. The message is the reason. */
+export class NotShown extends Error {}
+
+/** Thrown by a check whose target does not behave as it should. The message says what it did. */
+export class CheckFailed extends Error {}
+
+/** Throws CheckFailed unless `holds`. */
+export function must(holds: boolean, otherwise: string): asserts holds {
+  if (!holds) throw new CheckFailed(otherwise);
+}
+
+/** Value below which the share `q` of the samples lies (nearest rank). */
+export function quantile(samples: readonly number[], q: number): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? Number.NaN;
+}
+
+/** `p50 41 ms, p99 80 ms` */
+export const percentiles = (samples: readonly number[]): string =>
+  `p50 ${Math.round(quantile(samples, 0.5))} ms, p99 ${Math.round(quantile(samples, 0.99))} ms`;

@@ -1,0 +1,189 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { v7 as uuid } from 'uuid';
+import { allRoutes } from '../../../core/contract/index.ts';
+import type { Route } from '../../../core/contract/route.ts';
+import { eventOf } from '../../../local/payload.ts';
+import { type Check, CheckFailed, must, NotShown, percentiles, quantile } from './check.ts';
+import { madeUpUser, upload } from './service-checks.ts';
+import type { Session } from './session.ts';
+
+/*
+ * How fast each route answers, warm and after a cold start.
+ */
+
+interface Sample {
+  readonly path: string;
+  readonly body?: unknown;
+}
+
+/** What sample requests are about. It is made once, for all routes. */
+interface World {
+  readonly room_id: string;
+  /** A participant without rights. Nobody is behind it. */
+  readonly participant: string;
+  readonly file_id: string;
+  readonly session: Session;
+}
+
+/** Returns the n-th request to a route. It may prepare something first, which is not measured. */
+type Sampler = (world: World, n: number) => Sample | Promise<Sample>;
+
+const inRoom = (path: string, body?: unknown): Sampler => {
+  return ({ room_id }) => ({ path: path.replace('ROOM', room_id), ...(body !== undefined && { body }) });
+};
+const admin: Sampler = ({ room_id, participant }) => ({
+  path: `/admin/room/${room_id}/participant/${participant}/admin`,
+});
+
+/** By operation: a request that succeeds however often it is sent. */
+export const samplers: Readonly<Record<string, Sampler>> = {
+  createRoom: ({ session }) => ({ path: '/room', body: session.newRoom() }),
+  changeRoom: ({ room_id }, n) => ({ path: `/admin/room/${room_id}`, body: { description: `change ${n}` } }),
+  endRoom: async ({ session }) => {
+    const [spare] = [...session.spareRooms];
+    const room_id = spare ?? (await session.createRoom());
+    session.spareRooms.delete(room_id);
+    return { path: `/admin/room/${room_id}` };
+  },
+  addParticipants: ({ room_id, participant }) => ({
+    path: `/admin/room/${room_id}/participant`,
+    body: { participant_ids: [participant] },
+  }),
+  removeParticipants: async ({ session, room_id }) => {
+    const participant_ids = [madeUpUser()];
+    await session.data('POST', `/admin/room/${room_id}/participant`, { body: { participant_ids } });
+    return { path: `/admin/room/${room_id}/participant?participant_id=${participant_ids[0]}` };
+  },
+  grantAdmin: admin,
+  revokeAdmin: admin,
+  listRooms: () => ({ path: '/participant/room' }),
+  getRoom: inRoom('/participant/room/ROOM'),
+  listParticipants: inRoom('/participant/room/ROOM/participant'),
+  updateProfile: ({ room_id }, n) => ({
+    path: `/participant/room/${room_id}/userprofile`,
+    body: { username: `verify ${n}` },
+  }),
+  listMessages: inRoom('/participant/room/ROOM/chat'),
+  createUpload: inRoom('/participant/room/ROOM/upload?name=verify.txt&size=6&content_type=text/plain'),
+  createDownload: ({ room_id, file_id }) => ({ path: `/participant/room/${room_id}/download?file_id=${file_id}` }),
+};
+
+const worlds = new WeakMap<Session, Promise<World>>();
+
+function worldOf(session: Session): Promise<World> {
+  const make = async (): Promise<World> => {
+    const participant = madeUpUser();
+    const room_id = await session.createRoom({ participant_ids: [participant] });
+    const { file_id, put } = await upload(session, room_id);
+    must((await put()) === 200, 'the file could not be uploaded');
+    return { session, room_id, participant, file_id };
+  };
+  const world = worlds.get(session) ?? make();
+  worlds.set(session, world);
+  return world;
+}
+
+/** Between the starts of two requests, in milliseconds: below the throttle of every route of `dev`. */
+const INTERVAL_MS = 125;
+
+const latencyOf = (route: Route): Check => ({
+  name: `latency-${route.operation}`,
+  proves: `${route.method} ${route.path} succeeds, and how fast, from here.`,
+  how: 'sequential requests over a kept connection; the first, which may find no warm function, is not counted',
+  seconds: 180,
+  async run(session, signal) {
+    const sampler = samplers[route.operation];
+    if (!sampler) throw new CheckFailed('there is no sample request for this route');
+    const world = await worldOf(session);
+    const samples: number[] = [];
+    for (let n = 0; n <= session.target.requests; n++) {
+      const { path, body } = await sampler(world, n);
+      const started = performance.now();
+      const { status, codes, data, ms } = await session.call(route.method, path, { body, signal });
+      must(status === route.status, `request ${n + 1} was answered with ${status} ${codes.join(', ')}`);
+      if (route.operation === 'createRoom') session.spareRooms.add(session.noteRoom(data));
+      if (n > 0) samples.push(ms);
+      await sleep(Math.max(0, started + INTERVAL_MS - performance.now()), undefined, { signal });
+    }
+    const slowest = quantile(samples, 0.99);
+    must(slowest <= session.target.maxP99, `p99 is ${Math.round(slowest)} ms, above ${session.target.maxP99}`);
+    return `${percentiles(samples)} of ${samples.length}`;
+  },
+});
+
+/** Invocations of each function at once: those that find no warm environment start a new one. */
+const PARALLEL = 5;
+
+/** Of Lambda's report, as text or as JSON. */
+const INIT_DURATION = /Init Duration: ([\d.]+) ms|"initDurationMs":\s*([\d.]+)/;
+
+const coldStart: Check = {
+  name: 'cold-start',
+  proves: 'How long Lambda takes to load a function of the HTTP API (INIT).',
+  how: `invokes each function ${PARALLEL} times at once, with a request about a room that does not exist, and reads Lambda's report`,
+  emulator: 'ministack writes no report of an invocation',
+  seconds: 180,
+  async run(session, signal) {
+    const { deployed } = session.target;
+    if (!deployed) throw new NotShown('it needs to invoke functions: give --env');
+    if (!deployed.functionsOf) throw new NotShown('the functions are not on Lambda');
+    const lambda = new LambdaClient();
+    const functions = await deployed.functionsOf(allRoutes.map(({ operation }) => operation));
+    must(functions.size === allRoutes.length, `the stack has ${functions.size} of ${allRoutes.length} functions`);
+    const starts: number[] = [];
+    let without = 0;
+    for (const route of allRoutes) {
+      const invoke = () =>
+        lambda.send(
+          new InvokeCommand({
+            FunctionName: functions.get(route.operation),
+            LogType: 'Tail',
+            Payload: Buffer.from(harmless(route, session.user.id)),
+          }),
+          { abortSignal: signal },
+        );
+      const results = await Promise.all(Array.from({ length: PARALLEL }, invoke));
+      const found = results.flatMap(({ FunctionError, LogResult = '' }) => {
+        must(FunctionError === undefined, `${route.operation} failed: ${FunctionError}`);
+        const match = INIT_DURATION.exec(Buffer.from(LogResult, 'base64').toString());
+        return match ? [Number(match[1] ?? match[2])] : [];
+      });
+      if (found.length === 0) without++;
+      starts.push(...found);
+    }
+    must(starts.length > 0, `none of ${PARALLEL * functions.size} invocations reported a cold start`);
+    return `INIT ${percentiles(starts)} of ${starts.length} cold starts${without > 0 ? `; none of ${without} functions` : ''}`;
+  },
+};
+
+/** An event of API Gateway that changes nothing: its room does not exist, and a room cannot be created without a name. */
+function harmless({ method, path }: Route, user: string): string {
+  const room_id = uuid();
+  const pathParameters = { room_id, participant_id: user };
+  const filled = path.replace('{room_id}', room_id).replace('{participant_id}', user);
+  const now = new Date();
+  return eventOf(
+    {
+      method,
+      path: filled,
+      rawQuery: '',
+      headers: { host: ['verify'], 'content-type': ['application/json'] },
+      body: Buffer.from(''),
+      protocol: 'HTTP/1.1',
+      sourceIp: '127.0.0.1',
+    },
+    {
+      routeKey: `${method} ${path}`,
+      pathParameters: path.includes('{') ? pathParameters : {},
+      apiId: 'verify',
+      stage: '$default',
+      requestId: uuid(),
+      identity: { claims: { sub: user }, scopes: null },
+    },
+    now,
+  );
+}
+
+export const coldStartChecks: readonly Check[] = [coldStart];
+export const routeChecks: readonly Check[] = allRoutes.map(latencyOf);

@@ -1,0 +1,90 @@
+import { type Check, CheckFailed, NotShown } from './check.ts';
+import { gatewayChecks, throttleChecks } from './gateway-checks.ts';
+import { coldStartChecks, routeChecks } from './route-checks.ts';
+import { serviceChecks } from './service-checks.ts';
+import type { Session } from './session.ts';
+
+/** All checks, in the order in which they run: cold starts before anything is warm, throttles when nothing else follows. */
+export const allChecks: readonly Check[] = [
+  ...coldStartChecks,
+  ...gatewayChecks,
+  ...serviceChecks,
+  ...routeChecks,
+  ...throttleChecks,
+];
+
+export type Outcome = 'passed' | 'failed' | 'not_shown';
+
+export interface Result {
+  readonly name: string;
+  readonly outcome: Outcome;
+  /** What was measured; why it failed; why it was not shown. */
+  readonly detail: string;
+  readonly ms: number;
+}
+
+/** Limits a check to its time. */
+async function within(check: Check, session: Session, signal: AbortSignal): Promise<string> {
+  const limit = AbortSignal.timeout(check.seconds * 1_000);
+  const ended = AbortSignal.any([limit, signal]);
+  const stopped = new Promise<never>((_, reject) => {
+    const stop = () =>
+      reject(new CheckFailed(signal.aborted ? 'it was interrupted' : `it took longer than ${check.seconds} s`));
+    if (ended.aborted) stop();
+    else ended.addEventListener('abort', stop, { once: true });
+  });
+  return Promise.race([check.run(session, ended), stopped]);
+}
+
+const messageOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : '';
+  return `${error.message}${cause}`;
+};
+
+/**
+ * Runs one check.
+ *
+ * @param emulated whether the target is an emulated AWS. A check that the emulator is said to lack must fail there: if it passes, the
+ * note is wrong, and that is a failure.
+ */
+export async function runCheck(
+  check: Check,
+  session: Session,
+  { emulated, signal }: { emulated: boolean; signal: AbortSignal },
+): Promise<Result> {
+  const started = performance.now();
+  const result = (outcome: Outcome, detail: string): Result => ({
+    name: check.name,
+    outcome,
+    detail,
+    ms: Math.round(performance.now() - started),
+  });
+  const lack = emulated ? check.emulator : undefined;
+  try {
+    const measured = await within(check, session, signal);
+    if (lack === undefined) return result('passed', measured);
+    return result('failed', `the emulator is said to lack this ("${lack}"), but shows it: ${measured}`);
+  } catch (error) {
+    if (error instanceof NotShown) return result('not_shown', error.message);
+    if (lack !== undefined && !signal.aborted) return result('not_shown', `${lack} (here: ${messageOf(error)})`);
+    return result('failed', messageOf(error));
+  }
+}
+
+/** Runs the checks, those that mostly wait beside the others, and reports each as it ends. */
+export async function runChecks(
+  checks: readonly Check[],
+  session: Session,
+  options: { emulated: boolean; signal: AbortSignal; onResult(result: Result): void },
+): Promise<Result[]> {
+  const run = async (check: Check): Promise<Result> => {
+    const result = await runCheck(check, session, options);
+    options.onResult(result);
+    return result;
+  };
+  const waiting = checks.filter(({ waits }) => waits).map(run);
+  const results: Result[] = [];
+  for (const check of checks) if (!check.waits && !options.signal.aborted) results.push(await run(check));
+  return [...results, ...(await Promise.all(waiting))];
+}
