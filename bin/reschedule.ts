@@ -1,8 +1,11 @@
 import { parseArgs } from 'node:util';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { GetFunctionConfigurationCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { SchedulerClient } from '@aws-sdk/client-scheduler';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import * as v from 'valibot';
 import { timeLimits } from '../core/aws/client-settings.ts';
+import type { ScheduleSettings } from '../core/realtime/schedule.ts';
 import { UsageError } from '../lib/usage-error.ts';
 import { chooseStack, StackChoiceError } from '../local/endpoints.ts';
 import { CREDENTIALS } from '../local/s3.ts';
@@ -17,6 +20,8 @@ outdated. It may be run at any time, and again: it writes nothing that is as it 
 
   --env           the environment, such as prod; local is the local stack that is running
   --apply         create and update schedules
+  --missed        also announce, at once, the starts and ends of so many minutes before now: for those that had no schedule when
+                  their time came. Announcing again what was announced does no harm (default: 0)
   --from          where to go on: the cursor that an earlier run has printed
   --read-units    read units of the table to use in a second, at most (default: 1000, which is 8 MB)
   --concurrency   rooms to work on at the same time (default: 10)
@@ -38,12 +43,32 @@ async function placeOf(env: string, port: number | undefined, stateDirectory: st
     dynamodb: DynamoDBDocumentClient.from(new DynamoDBClient(dynamodbLimits)),
     scheduler: new SchedulerClient(schedulerLimits),
     table: data('TableName'),
-    settings: {
-      group: data('ScheduleGroupName'),
-      functionArn: realtime('AnnounceFunctionArn'),
-      roleArn: realtime('ScheduleRoleArn'),
-    },
+    settings: realtime.has('AnnounceFunctionArn')
+      ? {
+          group: data('ScheduleGroupName'),
+          functionArn: realtime('AnnounceFunctionArn'),
+          roleArn: realtime('ScheduleRoleArn'),
+        }
+      : await settingsOf(realtime('RoomChangesFunctionName')),
   };
+}
+
+const scheduleVariables = v.object({
+  SCHEDULE_GROUP: v.string(),
+  ANNOUNCE_FUNCTION_ARN: v.string(),
+  SCHEDULE_ROLE_ARN: v.string(),
+});
+
+/** Reads the settings of a deployed function. The stacks of 0.1.0, to which a rollback may lead, do not say them. */
+async function settingsOf(functionName: string): Promise<ScheduleSettings> {
+  const { Environment } = await new LambdaClient().send(
+    new GetFunctionConfigurationCommand({ FunctionName: functionName }),
+  );
+  const { SCHEDULE_GROUP, ANNOUNCE_FUNCTION_ARN, SCHEDULE_ROLE_ARN } = v.parse(
+    scheduleVariables,
+    Environment?.Variables,
+  );
+  return { group: SCHEDULE_GROUP, functionArn: ANNOUNCE_FUNCTION_ARN, roleArn: SCHEDULE_ROLE_ARN };
 }
 
 /** The local stack has no CloudFormation to ask; what it calls things follows from the templates. */
@@ -94,6 +119,7 @@ async function main(): Promise<number> {
       env: { type: 'string' },
       apply: { type: 'boolean', default: false },
       from: { type: 'string' },
+      missed: { type: 'string', default: '0' },
       'read-units': { type: 'string', default: '1000' },
       concurrency: { type: 'string', default: '10' },
       port: { type: 'string' },
@@ -108,6 +134,7 @@ async function main(): Promise<number> {
   const { env, apply, from, port } = values;
   if (env === undefined) throw new UsageError('Say which environment: --env <name>.');
   const readUnits = numberOption('read-units', values['read-units']);
+  const missedMinutes = values.missed === '0' ? 0 : numberOption('missed', values.missed);
   const concurrency = numberOption('concurrency', values.concurrency);
   const place = await placeOf(env, port === undefined ? undefined : numberOption('port', port), values['state-dir']);
 
@@ -117,13 +144,14 @@ async function main(): Promise<number> {
   let cursor = from;
   let printed = performance.now();
   const goOn = () =>
-    `Go on with: npm run reschedule -- --env ${env}${apply ? ' --apply' : ''}${cursor ? ` --from ${cursor}` : ''}`;
+    `Go on with: npm run reschedule -- --env ${env}${apply ? ' --apply' : ''}${missedMinutes > 0 ? ` --missed ${missedMinutes}` : ''}${cursor ? ` --from ${cursor}` : ''}`;
   try {
     const progress = await reschedule(place, {
       apply,
       readUnits,
       concurrency,
       from,
+      missedMinutes,
       signal: interrupted.signal,
       onProgress(now) {
         cursor = now.cursor;

@@ -151,8 +151,10 @@ async function main(): Promise<number> {
   const { env, json, emulated, origin } = values;
   const checks = chosen(values.only);
   if (values.list) {
-    for (const { name, proves, how, emulator } of checks)
-      console.log(`${name}\n  ${proves}\n  How: ${how}.${emulator ? `\n  Not on an emulator: ${emulator}.` : ''}`);
+    for (const { name, proves, how, lacks = {} } of checks) {
+      const reasons = Object.values(lacks).map((reason) => `\n  Not shown without AWS: ${reason}.`);
+      console.log(`${name}\n  ${proves}\n  How: ${how}.${reasons.join('')}`);
+    }
     return 0;
   }
   const url = urlOption('url', values.url, ['https:', 'http:']);
@@ -192,7 +194,7 @@ async function main(): Promise<number> {
   let left = 0;
   try {
     results = await runChecks(checks, session, {
-      emulated,
+      imitation: here ? 'local' : emulated ? 'ministack' : undefined,
       signal: interrupted.signal,
       onResult: (result) => {
         if (!json) console.log(line(result));

@@ -1,4 +1,4 @@
-import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import { CfnOutput, CrossStackReferences, Duration, ReferenceStrength, Stack, type StackProps } from 'aws-cdk-lib';
 import {
   AlarmStatusWidget,
   Dashboard,
@@ -55,6 +55,8 @@ const idOf = (operation: Operation): string => operation.toLowerCase();
 export class MonitoringStack extends Stack {
   constructor(scope: Construct, id: string, { environment, data, http, realtime, ...props }: MonitoringStackProps) {
     super(scope, id, props);
+    // An export that an alarm uses would keep the other stacks from dropping or replacing a function, in an upgrade or a rollback.
+    CrossStackReferences.of(this).consume(ReferenceStrength.WEAK);
     const topic = alarmTopic(this, environment.alarmTarget);
     const { alarmTarget, monthlyBudget } = environment;
     if (monthlyBudget !== undefined && alarmTarget !== undefined)

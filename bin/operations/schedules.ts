@@ -27,6 +27,8 @@ export interface Place {
 export interface Options {
   /** Whether schedules are written. Otherwise they are only looked at. */
   readonly apply: boolean;
+  /** For how long, in minutes, starts and ends may have been missed: they are announced as well. Default: 0. */
+  readonly missedMinutes?: number;
   /** Read units of the table that are used in a second, at most. A page of 1 MB takes 128. */
   readonly readUnits: number;
   /** Rooms whose schedules are looked at or written at the same time. */
@@ -105,7 +107,11 @@ async function findingOf({ scheduler, settings }: Place, announcement: Announcem
  * Writes the schedules of a room as it is now. The function `room-changes` may do the same at that moment, for a change that the scan has
  * not seen: the room is read once more afterwards, and whoever writes last has read the last change.
  */
-async function write({ dynamodb, scheduler, table, settings }: Place, room_id: string): Promise<void> {
+async function write(
+  { dynamodb, scheduler, table, settings }: Place,
+  room_id: string,
+  since: () => string,
+): Promise<void> {
   const read = async (): Promise<Times | undefined> => {
     const { Item } = await dynamodb.send(
       new GetCommand({ TableName: table, Key: roomKey(room_id), ConsistentRead: true }),
@@ -114,7 +120,7 @@ async function write({ dynamodb, scheduler, table, settings }: Place, room_id: s
   };
   let room = await read();
   for (let attempt = 1; room; attempt++) {
-    await syncSchedules(room, new Date().toISOString(), undefined, settings, scheduler);
+    await syncSchedules(room, since(), undefined, settings, scheduler);
     const after = await read();
     if (after?.start_time === room.start_time && after.end_time === room.end_time) return;
     if (attempt === ATTEMPTS) throw new Error('Its times keep changing.');
@@ -130,7 +136,9 @@ async function write({ dynamodb, scheduler, table, settings }: Place, room_id: s
  * @throws UsageError for a cursor that is none
  */
 export async function reschedule(place: Place, options: Options): Promise<Progress> {
-  const { apply, readUnits, concurrency, from, signal, onProgress, onFailure } = options;
+  const { apply, readUnits, concurrency, from, missedMinutes = 0, signal, onProgress, onFailure } = options;
+  /** What is later than this is to be announced. */
+  const since = (): string => new Date(Date.now() - missedMinutes * 60_000).toISOString();
   const progress: Progress = {
     items: 0,
     rooms: 0,
@@ -145,9 +153,9 @@ export async function reschedule(place: Place, options: Options): Promise<Progre
 
   async function settle(room: Times): Promise<void> {
     try {
-      const announcements = announcementsOf(room, new Date().toISOString());
+      const announcements = announcementsOf(room, since());
       const findings = await Promise.all(announcements.map((announcement) => findingOf(place, announcement)));
-      if (apply && findings.some((finding) => finding !== 'current')) await write(place, room.room_id);
+      if (apply && findings.some((finding) => finding !== 'current')) await write(place, room.room_id, since);
       for (const finding of findings) progress[finding]++;
     } catch (error) {
       progress.failed++;
@@ -160,9 +168,9 @@ export async function reschedule(place: Place, options: Options): Promise<Progre
     const page = await place.dynamodb.send(
       new ScanCommand({
         TableName: place.table,
-        FilterExpression: 'SK = :room AND (start_time > :now OR end_time > :now)',
+        FilterExpression: 'SK = :room AND (start_time > :since OR end_time > :since)',
         ProjectionExpression: 'room_id, start_time, end_time',
-        ExpressionAttributeValues: { ':room': ROOM, ':now': new Date().toISOString() },
+        ExpressionAttributeValues: { ':room': ROOM, ':since': since() },
         ReturnConsumedCapacity: 'TOTAL',
         ...(start && { ExclusiveStartKey: start }),
       }),

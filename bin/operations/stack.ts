@@ -6,11 +6,18 @@ const nameOf = (error: unknown): string => (error instanceof Error ? error.name 
 /** What the SDK says where it has not been told whom to ask as, or where. */
 const NOT_TOLD = /^(Region is missing|Could not load credentials)/;
 
+/** What a stack says under a name. */
+export interface Outputs {
+  /** @throws UsageError if it says nothing. */
+  (name: string): string;
+  has(name: string): boolean;
+}
+
 /**
  * Gives what a deployed stack says under a name. Throws UsageError where there is no account or region to look in, no such stack
  * in them, or where it says nothing: it was deployed by an earlier release.
  */
-export async function outputsOf(stack: string): Promise<(name: string) => string> {
+export async function outputsOf(stack: string): Promise<Outputs> {
   const { Stacks: [found] = [] } = await new CloudFormationClient()
     .send(new DescribeStacksCommand({ StackName: stack }))
     .catch((error: unknown) => {
@@ -22,9 +29,10 @@ export async function outputsOf(stack: string): Promise<(name: string) => string
       throw new UsageError(`There is no stack ${stack} in this account and region.`);
     });
   const outputs = new Map(found?.Outputs?.map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]));
-  return (name) => {
+  const output = (name: string): string => {
     const value = outputs.get(name);
     if (value === undefined) throw new UsageError(`${stack} has no output ${name}: deploy this release first.`);
     return value;
   };
+  return Object.assign(output, { has: (name: string) => outputs.get(name) !== undefined });
 }

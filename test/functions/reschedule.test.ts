@@ -227,3 +227,18 @@ test('has no more rooms under way than it may, and ends where one after the othe
 test('what is no cursor is refused', async () => {
   await expect(run({ from: 'nonsense' })).rejects.toThrow('"nonsense" is no cursor of an earlier run.');
 });
+
+test('with missed minutes, announces at once what has passed within them', async () => {
+  const { room_id, admin } = await newRoom({ body: { end_time: inFuture(HOUR) } });
+  const ended = (await data('endRoom', { as: admin, params: { room_id } })).end_time;
+  await run({ apply: true });
+  expect(await find(room_id, 'end')).toBeUndefined();
+  expect(await run({ missedMinutes: 5 })).toMatchObject({ failed: 0 });
+  expect(await find(room_id, 'end')).toBeUndefined();
+  await run({ apply: true, missedMinutes: 5 });
+  const found = await find(room_id, 'end');
+  expect(found?.Target?.Input).toBe(JSON.stringify({ room_id, moment: 'end', time: ended }));
+  const due = Date.parse(`${found?.ScheduleExpression?.slice(3, -1)}Z`);
+  expect(due).toBeGreaterThan(Date.now());
+  expect(due).toBeLessThan(Date.now() + 10_000);
+});

@@ -1,5 +1,8 @@
 import type { Session } from './session.ts';
 
+/** What a check may run against in place of AWS: the emulated AWS of test/deploy, or the local stack. */
+export type Imitation = 'ministack' | 'local';
+
 /** One row of `npm run verify`. */
 export interface Check {
   readonly name: string;
@@ -7,8 +10,8 @@ export interface Check {
   readonly proves: string;
   /** What the check does. */
   readonly how: string;
-  /** Why an emulated AWS cannot show it. Default: it can. */
-  readonly emulator?: string;
+  /** Why an imitation of AWS cannot show it. Default: it can. */
+  readonly lacks?: { readonly [Name in Imitation]?: string };
   /** Longest run, in seconds. */
   readonly seconds: number;
   /** Whether it mostly waits. Such checks run beside the others. Default: false. */

@@ -13,6 +13,7 @@ export const SUB_PROTOCOLS: readonly string[] = [SUB_PROTOCOL];
 
 /** Requests that are sent at once to see a throttle at work. A throttle that takes more is left alone. */
 const MAX_BURST = 100;
+const ROUNDS = 5;
 
 /** Largest message of a WebSocket API, in frames of the largest size. */
 const MESSAGE_FRAMES = 4;
@@ -27,7 +28,7 @@ const corsOn401: Check = {
   name: 'cors-401',
   proves: 'A page can read the status of a 401 that API Gateway answers by itself.',
   how: 'GET /participant/room with an Origin and without a token',
-  emulator: 'ministack adds CORS headers only to what a function has answered',
+  lacks: { ministack: 'ministack adds CORS headers only to what a function has answered' },
   seconds: 30,
   async run(session, signal) {
     const { origin } = session;
@@ -41,8 +42,8 @@ const corsOn401: Check = {
 const corsOn429: Check = {
   name: 'cors-429',
   proves: 'A page can read the status of a 429 that API Gateway answers by itself, and routes are throttled as set.',
-  how: `POST /room with a body that is refused, up to ${2 * MAX_BURST} at once; not where the route takes more than ${MAX_BURST} at once`,
-  emulator: 'ministack does not throttle',
+  how: `POST /room with a body that is refused, up to ${2 * MAX_BURST} at once, until one is throttled; not where the route takes more than ${MAX_BURST} at once`,
+  lacks: { ministack: 'ministack does not throttle' },
   seconds: 60,
   async run(session, signal) {
     const { origin, target } = session;
@@ -62,13 +63,15 @@ const corsOn429: Check = {
       await response.text();
       return response;
     };
-    // Of those that a function answers, none creates anything.
-    const responses = await Promise.all(Array.from({ length: 2 * burst }, one));
-    const throttled = responses.filter(({ status }) => status === 429);
-    const [first] = throttled;
-    if (!first)
-      throw new CheckFailed(`none of ${responses.length} requests at once was throttled, with burst ${burst}`);
-    return `${throttled.length} of ${responses.length} throttled; ${sameOrigin(first.headers, origin, 429)}`;
+    // Of those that a function answers, none creates anything. A slow gateway gets new tokens while it answers: hence some rounds.
+    for (let round = 1; round <= ROUNDS; round++) {
+      const responses = await Promise.all(Array.from({ length: 2 * burst }, one));
+      const throttled = responses.filter(({ status }) => status === 429);
+      const [first] = throttled;
+      if (first)
+        return `${throttled.length} of ${responses.length} throttled; ${sameOrigin(first.headers, origin, 429)}`;
+    }
+    throw new CheckFailed(`none of ${ROUNDS} floods was throttled, ${2 * burst} at once, with burst ${burst}`);
   },
 };
 
@@ -76,7 +79,7 @@ const tokenAsSubProtocol: Check = {
   name: 'websocket-authorizer',
   proves: 'The WebSocket authorizer has no identity source: it is asked although there is no Authorization header.',
   how: 'a handshake with the token as a sub-protocol alone, as browsers send it',
-  emulator: 'ministack gives an authorizer without an identity source the Authorization header as one',
+  lacks: { ministack: 'ministack gives an authorizer without an identity source the Authorization header as one' },
   seconds: 60,
   async run(session) {
     const { status } = await session.handshake({
@@ -91,7 +94,7 @@ const refusedHandshakes: Check = {
   name: 'websocket-401',
   proves: 'A handshake without a good token is refused with 401, which clients take as a reason to get a new token.',
   how: 'three handshakes: no token, a changed token in Authorization, and the same as a sub-protocol',
-  emulator: 'ministack answers with 500 where an authorizer refuses',
+  lacks: { ministack: 'ministack answers with 500 where an authorizer refuses' },
   seconds: 90,
   async run(session) {
     const [head, payload] = (await session.user.token()).split('.');
@@ -115,7 +118,7 @@ const subProtocolEcho: Check = {
   name: 'sub-protocol-echo',
   proves: 'The sub-protocol that a function agrees on is named in the answer. Browsers hang up without it.',
   how: `a handshake for each version of the protocol: ${SUB_PROTOCOLS.join(', ')}`,
-  emulator: 'ministack refuses the token as a sub-protocol, and names no sub-protocol',
+  lacks: { ministack: 'ministack refuses the token as a sub-protocol, and names no sub-protocol' },
   seconds: 90,
   async run(session) {
     const token = await session.user.token();
@@ -181,7 +184,7 @@ const frameRefused: Check = {
   name: 'frame-over-32-kb',
   proves: 'API Gateway closes a connection that sends a larger frame, with the code 1009.',
   how: `one frame of ${FRAME + 4_096} bytes`,
-  emulator: 'ministack has no frame limit',
+  lacks: { ministack: 'ministack has no frame limit', local: 'the local gateway sees messages, not frames' },
   seconds: 60,
   async run(session) {
     const code = await withFrames(session, [FRAME + 4_096], closeCode);
@@ -206,7 +209,7 @@ const messageRefused: Check = {
   name: 'message-over-128-kb',
   proves: 'API Gateway closes a connection that sends a larger message, with the code 1009.',
   how: `${MESSAGE_FRAMES + 1} frames of ${FRAME} bytes`,
-  emulator: 'ministack has no message limit',
+  lacks: { ministack: 'ministack has no message limit' },
   seconds: 60,
   async run(session) {
     const code = await withFrames(session, Array(MESSAGE_FRAMES + 1).fill(FRAME), closeCode);

@@ -122,7 +122,7 @@ const coldStart: Check = {
   name: 'cold-start',
   proves: 'How long Lambda takes to load a function of the HTTP API (INIT).',
   how: `invokes each function ${PARALLEL} times at once, with a request about a room that does not exist, and reads Lambda's report`,
-  emulator: 'ministack writes no report of an invocation',
+  lacks: { ministack: 'ministack writes no report of an invocation', local: 'the functions are not on Lambda' },
   seconds: 180,
   async run(session, signal) {
     const { deployed } = session.target;

@@ -1,4 +1,4 @@
-import { type Check, CheckFailed, NotShown } from './check.ts';
+import { type Check, CheckFailed, type Imitation, NotShown } from './check.ts';
 import { gatewayChecks, throttleChecks } from './gateway-checks.ts';
 import { coldStartChecks, routeChecks } from './route-checks.ts';
 import { serviceChecks } from './service-checks.ts';
@@ -45,13 +45,13 @@ const messageOf = (error: unknown): string => {
 /**
  * Runs one check.
  *
- * @param emulated whether the target is an emulated AWS. A check that the emulator is said to lack must fail there: if it passes, the
- * note is wrong, and that is a failure.
+ * @param imitation what the target is in place of AWS. A check that it is said to lack must fail there: if it passes, the note is wrong, and
+ * that is a failure.
  */
 export async function runCheck(
   check: Check,
   session: Session,
-  { emulated, signal }: { emulated: boolean; signal: AbortSignal },
+  { imitation, signal }: { imitation: Imitation | undefined; signal: AbortSignal },
 ): Promise<Result> {
   const started = performance.now();
   const result = (outcome: Outcome, detail: string): Result => ({
@@ -60,11 +60,11 @@ export async function runCheck(
     detail,
     ms: Math.round(performance.now() - started),
   });
-  const lack = emulated ? check.emulator : undefined;
+  const lack = imitation && check.lacks?.[imitation];
   try {
     const measured = await within(check, session, signal);
     if (lack === undefined) return result('passed', measured);
-    return result('failed', `the emulator is said to lack this ("${lack}"), but shows it: ${measured}`);
+    return result('failed', `${imitation} is said to lack this ("${lack}"), but shows it: ${measured}`);
   } catch (error) {
     if (error instanceof NotShown) return result('not_shown', error.message);
     if (lack !== undefined && !signal.aborted) return result('not_shown', `${lack} (here: ${messageOf(error)})`);
@@ -76,7 +76,7 @@ export async function runCheck(
 export async function runChecks(
   checks: readonly Check[],
   session: Session,
-  options: { emulated: boolean; signal: AbortSignal; onResult(result: Result): void },
+  options: { imitation: Imitation | undefined; signal: AbortSignal; onResult(result: Result): void },
 ): Promise<Result[]> {
   const run = async (check: Check): Promise<Result> => {
     const result = await runCheck(check, session, options);

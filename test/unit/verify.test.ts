@@ -1,0 +1,110 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import {
+  type Check,
+  CheckFailed,
+  type Imitation,
+  NotShown,
+  percentiles,
+  quantile,
+} from '../../bin/operations/verify/check.ts';
+import { samplers } from '../../bin/operations/verify/route-checks.ts';
+import { allChecks, runCheck } from '../../bin/operations/verify/run.ts';
+import { Session, type Target } from '../../bin/operations/verify/session.ts';
+import { allRoutes } from '../../core/contract/index.ts';
+
+const page = readFileSync(new URL('../../docs/operate/verify.md', import.meta.url), 'utf8');
+
+describe('the table of checks', () => {
+  test('has no name twice', () => {
+    const names = allChecks.map(({ name }) => name);
+    expect([...new Set(names)]).toEqual(names);
+  });
+
+  test('is documented, and says for each check whether an emulator shows it', () => {
+    const rows = new Map([...page.matchAll(/^\| `([^`]+)` \| .* \| ([a-z ]+) \|$/gm)].map((row) => [row[1], row[2]]));
+    const documented = new Set(
+      allChecks.map(({ name }) => (name.startsWith('latency-') ? 'latency-<operation>' : name)),
+    );
+    expect([...rows.keys()].sort()).toEqual([...documented].sort());
+    for (const { name, lacks = {} } of allChecks) {
+      if (name.startsWith('latency-')) continue;
+      const shown = { both: [], 'local stack': ['ministack'], neither: ['ministack', 'local'] }[rows.get(name) ?? ''];
+      expect([name, Object.keys(lacks)]).toEqual([name, shown]);
+    }
+  });
+
+  test('has a sample request for every route', () => {
+    expect(Object.keys(samplers).sort()).toEqual(allRoutes.map(({ operation }) => operation).sort());
+  });
+});
+
+describe('running a check', () => {
+  const target: Target = {
+    http: 'http://127.0.0.1:1',
+    webSocket: 'ws://127.0.0.1:1',
+    user: { id: 'alice', token: async () => 'token' },
+    other: undefined,
+    deployed: undefined,
+    origin: undefined,
+    requests: 1,
+    maxP99: 1_000,
+  };
+  const checked = (run: Check['run'], { imitation, lacks }: { imitation?: Imitation; lacks?: Check['lacks'] } = {}) => {
+    const check: Check = { name: 'x', proves: '', how: '', seconds: 0.2, run, ...(lacks && { lacks }) };
+    return runCheck(check, new Session(target), { imitation, signal: new AbortController().signal });
+  };
+  const fails = () => Promise.reject(new CheckFailed('it is red'));
+
+  test('reports what was measured', async () => {
+    expect(await checked(async () => '12 ms')).toMatchObject({ outcome: 'passed', detail: '12 ms' });
+  });
+
+  test('reports why a check failed, also where only an imitation lacks it', async () => {
+    expect(await checked(fails)).toMatchObject({ outcome: 'failed', detail: 'it is red' });
+    expect(await checked(fails, { lacks: { ministack: 'no' } })).toMatchObject({
+      outcome: 'failed',
+      detail: 'it is red',
+    });
+  });
+
+  test('reports a check that cannot be made, with the reason', async () => {
+    const cannot = () => Promise.reject(new NotShown('no second user'));
+    expect(await checked(cannot)).toMatchObject({ outcome: 'not_shown', detail: 'no second user' });
+  });
+
+  test('reports the failure of a check that the imitation lacks as not shown', async () => {
+    const lacking = { imitation: 'ministack', lacks: { ministack: 'it does not throttle' } } as const;
+    expect(await checked(fails, lacking)).toMatchObject({
+      outcome: 'not_shown',
+      detail: 'it does not throttle (here: it is red)',
+    });
+  });
+
+  test('fails a check that passes although the imitation is said to lack it', async () => {
+    const lacking = { imitation: 'ministack', lacks: { ministack: 'it does not throttle' } } as const;
+    expect(await checked(async () => '429', lacking)).toMatchObject({
+      outcome: 'failed',
+      detail: expect.stringContaining('but shows it: 429'),
+    });
+  });
+
+  test('stops a check that takes too long', async () => {
+    const result = await checked(() => new Promise(() => {}));
+    expect(result).toMatchObject({ outcome: 'failed', detail: 'it took longer than 0.2 s' });
+  });
+
+  test('needs a second user, or an origin, only where a check asks for one', () => {
+    const session = new Session(target);
+    expect(() => session.other).toThrow(NotShown);
+    expect(() => session.origin).toThrow(NotShown);
+    expect(new Session({ ...target, origin: 'https://a.example' }).origin).toBe('https://a.example');
+  });
+});
+
+test('percentiles are by nearest rank', () => {
+  const samples = Array.from({ length: 100 }, (_, n) => 100 - n);
+  expect(quantile(samples, 0.5)).toBe(50);
+  expect(quantile(samples, 0.99)).toBe(99);
+  expect(percentiles([3])).toBe('p50 3 ms, p99 3 ms');
+});
