@@ -135,7 +135,7 @@ const finalRoom = v.object({
 export type FinalRoom = v.InferOutput<typeof finalRoom>;
 
 /** How things are at the end, after the faults have stopped. */
-const finalState = v.object({ at: v.number(), rooms: v.record(v.string(), finalRoom) });
+export const finalState = v.object({ at: v.number(), rooms: v.record(v.string(), finalRoom) });
 export type FinalState = v.InferOutput<typeof finalState>;
 
 export const historySchema = v.object({

@@ -15,6 +15,8 @@ export interface Target {
   readonly python: string;
   /** Where the assembly goes, and notes of what runs. */
   readonly directory: string;
+  /** The code that is deployed. Default: this repository. */
+  readonly root?: string;
 }
 
 /** The variables that have every AWS client of a process talk to the emulator, and nothing else. */
@@ -50,7 +52,7 @@ export async function cdk(
 ): Promise<string> {
   const options = Object.entries({ env: 'dev', ...context }).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
   const child = spawn('cdk', [...args, ...options, '--output', join(target.directory, 'cdk.out'), '--no-notices'], {
-    cwd: ROOT,
+    cwd: target.root ?? ROOT,
     env: environment(target),
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,

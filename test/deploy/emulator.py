@@ -86,8 +86,8 @@ tempfile.tempdir = None
 
 from ministack import app  # noqa: E402 (reads the environment as it is loaded)
 from ministack.core import iam_actions, iam_evaluator  # noqa: E402
-from ministack.services import apigateway, eventbridge, s3  # noqa: E402
-from ministack.services.cloudformation import provisioners  # noqa: E402
+from ministack.services import apigateway, cloudformation, eventbridge, s3  # noqa: E402
+from ministack.services.cloudformation import handlers, provisioners, stacks  # noqa: E402
 
 # Emulator: of dynamodb:LeadingKeys, a condition key of IAM, ministack knows nothing, and lets everything through that is
 # conditioned on it. These are the partition keys that a request names; of a query of an index, the index's; of an action in a
@@ -171,6 +171,35 @@ provisioners._RESOURCE_HANDLERS["AWS::ApiGatewayV2::RouteResponse"] = {
     "create": create_route_response,
     "delete": delete_route_response,
 }
+
+# Emulator: CloudFormation in ministack lets an update drop or change an export that another stack imports. AWS refuses it, and
+# rolls the update back.
+resolve_any_outputs = stacks._resolve_stack_outputs
+
+
+def importers(export, stack_name):
+    return [
+        name
+        for name, stack in cloudformation._stacks.items()
+        if name != stack_name
+        and not stack.get("StackStatus", "").startswith("DELETE")
+        and export in handlers._imported_export_names(stack, name)
+    ]
+
+
+def resolve_stack_outputs(outputs, conditions, resources, params, mappings, stack_name, stack_id):
+    resolved, exports = resolve_any_outputs(outputs, conditions, resources, params, mappings, stack_name, stack_id)
+    for name, export in list(cloudformation._exports.items()):
+        if export["StackId"] != stack_id or exports.get(name, {}).get("Value") == export["Value"]:
+            continue
+        verb = "update" if name in exports else "delete"
+        if users := importers(name, stack_name):
+            raise ValueError(f"Cannot {verb} export {name} as it is in use by {', '.join(users)}")
+        del cloudformation._exports[name]
+    return resolved, exports
+
+
+stacks._resolve_stack_outputs = resolve_stack_outputs
 
 # Emulator: of an API made by CloudFormation, ministack does not find what it says about other origins: it looks for
 # `allowOrigins`, and is given `AllowOrigins`.

@@ -1,0 +1,218 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import * as v from 'valibot';
+import type { History, Observation, Operation, OperationKind } from '../chaos/history.ts';
+import { environment, type Target } from '../deploy/cdk.ts';
+
+/** What a user is told. */
+export interface Settings {
+  readonly user: string;
+  readonly room: string;
+  readonly url: string;
+  readonly wsUrl: string;
+  readonly token: string;
+  /** Whether it leaves now and then, and joins again. */
+  readonly leaves: boolean;
+}
+
+const line = v.variant('kind', [
+  v.object({
+    kind: v.literal('began'),
+    at: v.number(),
+    id: v.number(),
+    operation: v.picklist(['join', 'leave', 'send', 'upload', 'profile', 'read']),
+    key: v.optional(v.string()),
+  }),
+  v.object({
+    kind: v.literal('settled'),
+    at: v.number(),
+    id: v.number(),
+    outcome: v.picklist(['ok', 'unknown']),
+    code: v.optional(v.string()),
+    message: v.optional(v.string()),
+    message_id: v.optional(v.string()),
+    file_id: v.optional(v.string()),
+    sha256: v.optional(v.string()),
+  }),
+  v.object({
+    kind: v.literal('saw'),
+    at: v.number(),
+    type: v.string(),
+    stream: v.optional(v.string()),
+    message_id: v.optional(v.string()),
+    key: v.optional(v.string()),
+    sender: v.optional(v.string()),
+    reason: v.optional(v.string()),
+  }),
+  v.object({ kind: v.literal('connection'), at: v.number(), state: v.string() }),
+  v.object({ kind: v.picklist(['stopped', 'end']), at: v.number() }),
+]);
+type Line = v.InferOutput<typeof line>;
+
+export interface File {
+  readonly file_id: string;
+  readonly sha256: string;
+}
+
+/** For how long, in milliseconds, the SDK tries before it gives a call up. */
+const LIMIT_MS = 150_000;
+const KINDS: Readonly<Record<string, OperationKind>> = { upload: 'send' };
+
+/** Users in processes of their own, who meet in rooms. */
+export class Crowd {
+  readonly #users: { settings: Settings; child: ChildProcess; lines: Line[]; closed: Promise<unknown> }[] = [];
+  readonly #epoch = Date.now();
+  readonly #target: Target;
+
+  constructor(target: Target) {
+    this.#target = target;
+  }
+
+  /** Starts a user of the SDK in a folder with a release. */
+  start(folder: string, settings: Settings): void {
+    const child = spawn('node', [join(folder, 'test/upgrade/user.ts')], {
+      cwd: folder,
+      env: { ...environment(this.#target), USER_SETTINGS: JSON.stringify(settings) },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const lines: Line[] = [];
+    const reader = createInterface(child.stdout).on('line', (text) => {
+      lines.push(v.parse(v.pipe(v.string(), v.parseJson(), line), text));
+    });
+    this.#users.push({ settings, child, lines, closed: Promise.all([once(child, 'close'), once(reader, 'close')]) });
+  }
+
+  /** How many messages have been acknowledged so far, by user. */
+  acknowledged(): Readonly<Record<string, number>> {
+    return Object.fromEntries(
+      this.#users.map(({ settings, lines }) => [
+        settings.user,
+        lines.filter((each) => each.kind === 'settled' && each.message_id !== undefined).length,
+      ]),
+    );
+  }
+
+  /** Lets all users finish what they are about, and waits for that. Ends those that do not. */
+  async stop(): Promise<void> {
+    const timer = setTimeout(() => this.kill(), LIMIT_MS);
+    for (const { child } of this.#users) child.stdin?.end();
+    await Promise.all(this.#users.map(({ closed }) => closed));
+    clearTimeout(timer);
+  }
+
+  kill(): void {
+    for (const { child } of this.#users) child.kill('SIGKILL');
+  }
+
+  /** Calls that did not succeed, as text. */
+  failures(): string[] {
+    return this.#users.flatMap(({ settings, lines }) => {
+      const began = new Map(lines.flatMap((each) => (each.kind === 'began' ? [[each.id, each] as const] : [])));
+      return lines.flatMap((each) =>
+        each.kind === 'settled' && each.outcome !== 'ok'
+          ? [`${settings.user}: ${began.get(each.id)?.operation} ${each.code}: ${each.message}`]
+          : [],
+      );
+    });
+  }
+
+  /** The files that were acknowledged, by room. */
+  files(): Map<string, File[]> {
+    const files = new Map<string, File[]>();
+    for (const { settings, lines } of this.#users)
+      for (const each of lines)
+        if (each.kind === 'settled' && each.file_id !== undefined && each.sha256 !== undefined)
+          files.set(settings.room, [
+            ...(files.get(settings.room) ?? []),
+            { file_id: each.file_id, sha256: each.sha256 },
+          ]);
+    return files;
+  }
+
+  /** The longest time, in milliseconds, that a user was without a connection; by user. */
+  longestOutages(): Readonly<Record<string, number>> {
+    return Object.fromEntries(
+      this.#users.map(({ settings, lines }) => {
+        let [longest, since]: [number, number | undefined] = [0, undefined];
+        for (const each of lines) {
+          if (each.kind === 'end' && since !== undefined) longest = Math.max(longest, each.at - since);
+          if (each.kind !== 'connection') continue;
+          if (each.state === 'connected' && since !== undefined) {
+            longest = Math.max(longest, each.at - since);
+            since = undefined;
+          } else if (each.state === 'reconnecting') since ??= each.at;
+        }
+        return [settings.user, longest];
+      }),
+    );
+  }
+
+  /** The longest time, in milliseconds, that a call took; by user. */
+  slowestCalls(): Readonly<Record<string, number>> {
+    const { operations } = this.history();
+    const ofUser = Map.groupBy(operations, ({ user }) => user);
+    return Object.fromEntries(
+      [...ofUser].map(([user, calls]) => [
+        user,
+        Math.max(...calls.map(({ invoked, settled }) => (settled ?? Number.POSITIVE_INFINITY) - invoked)),
+      ]),
+    );
+  }
+
+  /** What all of them did and saw, as the checker of the chaos test takes it. */
+  history(final?: History['final']): History {
+    const since = (at: number): number => at - this.#epoch;
+    const operations: Operation[] = [];
+    const observations: Observation[] = [];
+    for (const { settings, lines } of this.#users) {
+      const { user, room } = settings;
+      const about = { user, client: user, room };
+      const own = new Map<number, Operation>();
+      for (const each of lines) {
+        if (each.kind === 'began') {
+          const kind =
+            KINDS[each.operation] ?? v.parse(v.picklist(['join', 'leave', 'send', 'profile', 'read']), each.operation);
+          const operation: Operation = {
+            ...about,
+            id: operations.length,
+            kind,
+            invoked: since(each.at),
+            limit: LIMIT_MS,
+            outcome: 'pending',
+            ...(each.key !== undefined && { key: each.key }),
+          };
+          operations.push(operation);
+          own.set(each.id, operation);
+        }
+        if (each.kind === 'settled') {
+          const { outcome, code, message_id, at } = each;
+          Object.assign(own.get(each.id) ?? {}, {
+            outcome,
+            settled: since(at),
+            ...(code !== undefined && { code }),
+            ...(message_id !== undefined && { message_id }),
+          });
+        }
+        if (each.kind === 'saw') {
+          const { kind: _, at, ...facts } = each;
+          observations.push({ ...about, via: 'sdk', at: since(at), ...facts });
+        }
+      }
+    }
+    observations.sort((a, b) => a.at - b.at);
+    return {
+      seed: 0,
+      round: 0,
+      epoch: this.#epoch,
+      calm: 0,
+      skew: 0,
+      stall: 0,
+      operations,
+      observations,
+      samples: [],
+      final,
+    };
+  }
+}
