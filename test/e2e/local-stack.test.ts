@@ -71,6 +71,34 @@ describe('npm run reschedule', () => {
   });
 });
 
+describe('npm run verify', () => {
+  it('shows on the local stack what the emulated AWS lacks', async () => {
+    const report = v.object({
+      results: v.array(v.object({ name: v.string(), outcome: v.string(), detail: v.string() })),
+      rooms: v.object({ created: v.number(), ended: v.number() }),
+    });
+    const only = 'cors-*,websocket-*,sub-protocol-echo,frame-*,message-*,upload-once';
+    const options = ['--env', 'local', '--state-dir', stack.stateDirectory, '--json', '--only', only];
+    const { code, stdout, stderr } = await npm('run', '-s', 'verify', '--', ...options).ended;
+    expect(stderr).toBe('');
+    const { results, rooms } = v.parse(v.pipe(v.string(), v.parseJson(), report), stdout);
+    expect(Object.fromEntries(results.map(({ name, outcome }) => [name, outcome]))).toEqual({
+      'cors-401': 'passed',
+      'cors-429': 'passed',
+      'websocket-authorizer': 'passed',
+      'websocket-401': 'passed',
+      'sub-protocol-echo': 'passed',
+      'frame-32-kb': 'passed',
+      'frame-over-32-kb': 'not_shown',
+      'message-128-kb': 'passed',
+      'message-over-128-kb': 'passed',
+      'upload-once': 'passed',
+    });
+    expect(code).toBe(0);
+    expect(rooms).toEqual({ created: 1, ended: 1 });
+  });
+});
+
 describe('npm start', () => {
   it('says where the stack is', async () => {
     expect(stack.http).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);

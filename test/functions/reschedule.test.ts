@@ -191,7 +191,8 @@ describe('a run that does not get to the end', () => {
     // A page is 128 units.
     const { items } = await run({ readUnits: 500, onProgress: () => progress.push(performance.now() - began) });
     expect(items).toBeGreaterThan(12);
-    expect(progress.length).toBeGreaterThan(3);
+    // Four items to a page; what else is in the table may come before or after them.
+    expect(progress.length).toBeGreaterThanOrEqual(3);
     // The last page has no wait behind it; each of the others has 256 ms.
     expect(progress.at(-1)).toBeGreaterThan((progress.length - 2) * 200);
   });

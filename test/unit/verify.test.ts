@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
   type Check,
@@ -99,6 +101,40 @@ describe('running a check', () => {
     expect(() => session.other).toThrow(NotShown);
     expect(() => session.origin).toThrow(NotShown);
     expect(new Session({ ...target, origin: 'https://a.example' }).origin).toBe('https://a.example');
+  });
+});
+
+describe('the command', () => {
+  const run = (args: readonly string[]) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['bin/verify.ts', ...args], {
+      cwd: resolve(import.meta.dirname, '../..'),
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH, HOME: '/nowhere', AWS_CONFIG_FILE: '/nowhere', AWS_EC2_METADATA_DISABLED: 'true' },
+    });
+    return { status, stdout, stderr };
+  };
+  const urls = ['--url', 'https://127.0.0.1:1', '--websocket-url', 'wss://127.0.0.1:1'];
+
+  test('explains itself', () => {
+    expect(run(['--help'])).toMatchObject({ status: 0, stdout: expect.stringMatching(/^Usage: npm run verify /) });
+    expect(run(['--list', '--only', 'cors-401'])).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/^cors-401\n.*\n {2}How: .*\n {2}Not shown without AWS: ministack/),
+    });
+  });
+
+  test.each([
+    [[], 'Say what to verify'],
+    [urls.slice(0, 2), 'Say what to verify'],
+    [urls, 'Say who calls'],
+    [[...urls, '--only', 'cors-402'], 'There is no check "cors-402"'],
+    [[...urls, '--requests', '0'], '--requests must be a whole number of 1 or more.'],
+    [['--url', 'ftp://a', '--websocket-url', 'wss://b'], '--url must be a URL that begins with https: or http:'],
+  ])('called with %j, says what is missing or wrong', (args, sentence) => {
+    const { status, stdout, stderr } = run(args);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain(sentence);
+    expect(stderr.trim().split('\n').at(-1)).toBe('"npm run verify -- --help" says more.');
   });
 });
 

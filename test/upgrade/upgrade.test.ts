@@ -14,6 +14,7 @@ import { cdk, environment } from '../deploy/cdk.ts';
 import { progress } from '../deploy/progress.ts';
 import { type Client, connect, hangUp } from '../e2e/socket-client.ts';
 import { ALICE, BOB, callersOf, createRoom } from '../support/scenario.ts';
+import { MAX_CALL_MS, MAX_OUTAGE_MS } from './bounds.ts';
 import { Crowd } from './crowd.ts';
 import { checkOut, lastRelease, whyOutOfReach } from './release.ts';
 
@@ -21,11 +22,6 @@ import { checkOut, lastRelease, whyOutOfReach } from './release.ts';
  * The last release is deployed to an emulated AWS and upgraded to the present code while people talk; then it is rolled back. The steps are
  * those of docs/operate/upgrade.md. The users are processes that run the SDK of the last release and, from the upgrade on, the present one.
  */
-
-/** For how long nobody may be without a connection, in milliseconds: docs/operate/upgrade.md states it. */
-const MAX_OUTAGE_MS = 10_000;
-/** How long a call may take, retries of the SDK included, in milliseconds: stated there, too. */
-const MAX_CALL_MS = 30_000;
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const run = promisify(execFile);
@@ -110,7 +106,7 @@ describe.skipIf(outOfReach !== undefined)(
       crowd.start(code, { user, room, url: urls.http, wsUrl: urls.webSocket, token, leaves });
     }
 
-    beforeAll(async () => {
+    test('serves the clients of the last release', async () => {
       const { target, issuer } = reached();
       setDefaultCACertificates([...getCACertificates('default'), readFileSync(target.certificate, 'utf8')]);
       oldCode = join(target.directory, 'last-release');
@@ -169,7 +165,7 @@ describe.skipIf(outOfReach !== undefined)(
     });
 
     describe('through all of it', () => {
-      beforeAll(() => crowd.stop());
+      beforeAll(() => crowd.stop(), 200_000);
 
       test('no message is lost, doubled, reordered or made up', async () => {
         const history = crowd.history(await finalStateOf());
