@@ -25,7 +25,7 @@ const share = (value: number): string => (value >= 10 ? `${whole(value)} ×` : `
 
 function loads(workload: Workload): string {
   return markdownTable(
-    ['limit, a second', 'load', 'limit', 'share'],
+    ['limit, per second', 'load', 'limit', 'share'],
     loadsOf(workload)
       .filter(({ load }) => load > 0)
       .map(({ limit, load, share: of }) => [
@@ -46,7 +46,7 @@ function delays(): string {
   const sizes = [2, 10, 50, 100, 300, 1_000, 10_000];
   const rates = [60, 1_000, 10_000, 100_000];
   return markdownTable(
-    ['participants', ...rates.map((rate) => `${whole(rate)} messages an hour`)],
+    ['participants', ...rates.map((rate) => `${whole(rate)} messages per hour`)],
     sizes.map((size) => [whole(size), ...rates.map((rate) => delayed(deliveryDelay(size, rate)))]),
   );
 }
@@ -69,7 +69,7 @@ function largeRooms(): string {
 
 function shards(workload: Workload, partitions: number): string {
   return markdownTable(
-    ['partitions', 'posts a second, each', 'of what one invocation makes', 'delay: median; 99 in a hundred'],
+    ['partitions', 'posts per second, each', 'share of one invocation', 'latency: p50; p99'],
     [partitions, 1.5 * partitions, 2 * partitions, 4 * partitions].map((count) => {
       const { posts, delay } = shardDelay(workload, count);
       return [whole(count), whole(posts), `${whole((100 * posts) / POSTS_A_SECOND)} %`, delayed(delay)];
@@ -85,29 +85,29 @@ export function scaleText(): string {
   const stored = storage(users);
   return [
     ...WORKLOADS.flatMap((workload) => [`### ${workload.name}`, loads(workload)]),
-    '### How evenly rooms lie',
-    `The chats of 1,000,000 rooms make ${whole(heat.partitions * heat.mean)} write units a second. Spread by the hash of their ` +
-      `keys over ${heat.partitions} partitions, which is twice as many as must be there, the average partition has ` +
-      `${whole(heat.mean)} of 1,000, and the busiest in the busiest of sixty seconds ${whole(heat.hottest)}.`,
-    '### What users take',
-    `100,000,000 users with ${users.roomsAUser} rooms each are ${whole(stored.gigabytes)} GB of participants, in the table and ` +
-      `its index: at least ${stored.partitions} partitions by size. A user's rooms are one key of the index: a user who is added ` +
-      'to more than 1,000 rooms in a second would heat it, and nobody is.',
-    '### What a large room takes',
-    `One message to all, from its being taken from the stream: by an invocation that makes ${whole(POSTS_A_SECOND)} posts a ` +
-      'second, and in batches of 500 by several, twelve at a time. Where there are many, it is the default quota of ' +
-      `${whole(LIMITS.gatewayRequests.value)} posts a second that is waited for.`,
+    '### Distribution of rooms over partitions',
+    `The chats of 1,000,000 rooms need ${whole(heat.partitions * heat.mean)} write units per second, distributed by the hash of their ` +
+      `keys over ${heat.partitions} partitions, twice the minimum. A partition can take 1,000 units. The average partition takes ` +
+      `${whole(heat.mean)}, and the busiest partition in the busiest of 60 seconds ${whole(heat.hottest)}.`,
+    '### Storage of users',
+    `100,000,000 users with ${users.roomsAUser} rooms each need ${whole(stored.gigabytes)} GB for participants in the table and ` +
+      `its index: at least ${stored.partitions} partitions by size. The rooms of a user are one key of the index, which can take 1,000 ` +
+      'additions of this user per second.',
+    '### Duration of a message in a large room',
+    `From reading the message in the stream to the last post. One invocation makes ${whole(POSTS_A_SECOND)} posts per second. Batches ` +
+      'have 500 connections, and 12 run at the same time. In the largest rooms, the default quota of ' +
+      `${whole(LIMITS.gatewayRequests.value)} posts per second decides.`,
     largeRooms(),
-    '### How late a message is',
-    'From its being stored to the last receiver: median, and 99 in a hundred. One room that has a shard of the stream to ' +
-      'itself, and the quota of posts as well; its order lets only one batch be delivered at a time.',
+    '### Latency of a message in one room',
+    'From storing the message to the last receiver: p50; p99. The room has a shard of the stream and the quota of posts to itself. ' +
+      'Because of the order of messages, only one batch is delivered at a time.',
     delays(),
-    '### How late a message is with a million rooms',
-    'They share the shards, one a partition, each of which gives one batch at a time to its reader, of a hundred messages at most.',
+    '### Latency of a message with 1,000,000 rooms',
+    'The rooms share the shards, one per partition. Each shard gives one batch of at most 100 messages at a time to its reader.',
     shards(many, heat.partitions),
-    '### Who comes and goes',
-    `That somebody has come is told to all who are there. When 10,000 join one room, that is ${whole(joinPosts(10_000))} posts, ` +
-      `${whole(joinPosts(10_000) / LIMITS.gatewayRequests.value / 60)} minutes of the account's default quota; for 1,000 it is ` +
-      `${whole(joinPosts(1_000) / LIMITS.gatewayRequests.value)} seconds.`,
+    '### Posts for joins',
+    `With \`rooms.v1\`, each join is sent to all connected participants. When 10,000 users join one room, that is ` +
+      `${whole(joinPosts(10_000))} posts, ${whole(joinPosts(10_000) / LIMITS.gatewayRequests.value / 60)} minutes of the account's default ` +
+      `quota. For 1,000 users it is ${whole(joinPosts(1_000) / LIMITS.gatewayRequests.value)} seconds.`,
   ].join('\n\n');
 }
