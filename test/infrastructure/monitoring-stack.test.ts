@@ -174,13 +174,13 @@ describe('the runbook', () => {
   const [, alarmSections = ''] = runbook.split(/^## Alarms$/m);
   const sections = alarmSections.split(/^### /m).slice(1);
 
-  it('says in each section what it means, what users notice, where to look, and what to do', () => {
+  it('has in each section the meaning, the impact, the diagnosis and the resolution', () => {
     for (const section of sections)
       expect([...section.matchAll(/^\*\*(.+?)\.\*\*/gm)].map(([, part]) => part)).toEqual([
-        'Means',
-        'Users notice',
-        'Look',
-        'Do',
+        'Meaning',
+        'Impact',
+        'Diagnose',
+        'Resolve',
       ]);
   });
 
