@@ -15,9 +15,7 @@ export type Variable =
   | 'SCHEDULE_ROLE_ARN'
   | 'ANNOUNCE_FUNCTION_ARN'
   | 'FAN_OUT_FUNCTION_ARN'
-  | 'METRICS_ENVIRONMENT'
-  /** Lambda sets it. */
-  | 'AWS_REGION';
+  | 'METRICS_ENVIRONMENT';
 
 /** The value of an environment variable; throws where it is missing. */
 export function env(name: Variable): string {

@@ -1,11 +1,13 @@
-import { type ClientRequest, Agent as HttpAgent, request as httpRequest } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import type { Readable } from 'node:stream';
+import { HttpRequest } from '@smithy/core/protocols';
+import { NodeHttpHandler, type NodeHttpHandlerOptions } from '@smithy/node-http-handler';
+import type { HttpRequest as SentRequest } from '@smithy/types';
+import { CLIENT_SETTINGS } from './client-settings.ts';
 import { rehearsed } from './prime.ts';
-import { statusOf } from './status-of.ts';
 
 /*
- * Requests to AWS without the SDK: for posts to connections, which are sent by the thousand and of whose processor time the SDK takes 60 %,
- * and for S3, whose client would double the size of a bundle. See docs/decisions/0015-requests-without-the-sdk.md.
+ * Requests to AWS by the SDK's HTTP handler without a client of the SDK around it, for posts to connections, which are sent by the thousand, and
+ * for S3, whose client would double the size of a bundle. Nothing is retried here: callers do. See docs/decisions/0015-requests-without-clients.md.
  */
 
 /** The service answered with an error. */
@@ -13,141 +15,58 @@ export class ServiceError extends Error {
   override readonly name = 'ServiceError';
   /** As errors of the SDK have it. */
   readonly $metadata: { readonly httpStatusCode: number };
-  constructor(status: number, text: string) {
-    super(`${status} ${text.slice(0, 200)}`.trim());
+  constructor(status: number, body: string) {
+    super(`${status} ${body.slice(0, 200)}`.trim());
     this.$metadata = { httpStatusCode: status };
   }
 }
 
-/** The service has not answered in time. It may have done what it was asked. */
-export class NoAnswerError extends Error {
-  /** As the SDK calls it. */
+/** The answer broke off after its headers. The service may have done what it was asked. */
+export class BrokenAnswerError extends Error {
+  /** As the SDK calls an answer that does not come in time. */
   override readonly name = 'TimeoutError';
 }
 
-export interface Sent {
-  readonly method: 'GET' | 'HEAD' | 'POST' | 'DELETE';
-  readonly url: URL;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array;
-  readonly signal: AbortSignal | undefined;
-  /** How long the whole answer may take, in milliseconds. */
-  readonly timeoutMs: number;
+/** Returns the request of a URL, with the headers that it needs. */
+export function requestTo(method: string, url: string, body: Uint8Array = new Uint8Array()): SentRequest {
+  const { protocol, host, hostname, port, pathname: path, searchParams } = new URL(url);
+  const headers = { host, 'content-length': String(body.length) };
+  const query = Object.fromEntries(searchParams);
+  return { method, protocol, hostname, path, query, headers, body, ...(port && { port: Number(port) }) };
 }
 
-export interface SenderOptions {
-  /** Requests that are under way at the same time. One more waits for a connection, and its time-outs run. */
-  readonly maxSockets: number;
-  readonly connectionTimeoutMs: number;
+export interface SendOptions {
+  readonly abortSignal?: AbortSignal;
+  /** In milliseconds. Default: that of the sender. */
+  readonly requestTimeout?: number;
 }
 
-const NOTHING = new Uint8Array();
+type Send = (request: SentRequest, options?: SendOptions) => Promise<void>;
 
 /**
  * Returns a function that sends a request and resolves once it has been answered with success. In a rehearsal, it opens a connection instead.
+ * It throws {@link ServiceError}, {@link BrokenAnswerError}, or what the handler fails with: a `TimeoutError`, an `AbortError`, or an error of the network.
  */
-export function sender({ maxSockets, connectionTimeoutMs }: SenderOptions): (request: Sent) => Promise<void> {
-  const agents = {
-    'http:': new HttpAgent({ keepAlive: true, maxSockets }),
-    'https:': new HttpsAgent({ keepAlive: true, maxSockets }),
+export function sender(settings: NodeHttpHandlerOptions): Send {
+  const handler = new NodeHttpHandler(settings);
+  const send: Send = async (request, options = {}) => {
+    const { response } = await handler.handle(new HttpRequest(request), options);
+    const { statusCode }: { statusCode: number } = response;
+    const body = await CLIENT_SETTINGS.streamCollector(response.body as Readable).catch((cause: unknown) => {
+      throw new BrokenAnswerError('The answer broke off.', { cause });
+    });
+    if (statusCode >= 300) throw new ServiceError(statusCode, Buffer.from(body).toString());
   };
-
-  async function send({ method, url, headers = {}, body = NOTHING, signal, timeoutMs }: Sent): Promise<void> {
-    const { protocol, hostname, port, pathname, search } = url;
-    const options = { method, hostname, port, path: pathname + search, headers, ...(signal && { signal }) };
-    const request =
-      protocol === 'http:'
-        ? httpRequest({ ...options, agent: agents['http:'] })
-        : httpsRequest({ ...options, agent: agents['https:'] });
-    const endConnecting = limitConnecting(request, connectionTimeoutMs);
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      request.destroy();
-    }, timeoutMs);
-    try {
-      await answerTo(request, body);
-    } catch (error) {
-      throw late ? new NoAnswerError(`No answer in ${timeoutMs} ms.`) : error;
-    } finally {
-      clearTimeout(timer);
-      endConnecting();
-    }
-  }
-
   /** Opens a connection, which is kept whatever the service answers. */
-  const connect = async ({ url, timeoutMs }: Sent, signal: AbortSignal): Promise<void> => {
+  const connect = async ({ protocol, hostname, port }: SentRequest, abortSignal: AbortSignal): Promise<void> => {
     try {
-      await send({ method: 'GET', url: new URL('/', url), signal, timeoutMs });
+      const address = { protocol, hostname, ...(port !== undefined && { port }) };
+      await send(new HttpRequest({ ...address, method: 'GET', path: '/' }), { abortSignal });
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
     }
   };
-
-  /** @throws {@link ServiceError}, {@link NoAnswerError}, or what the network fails with */
-  return async (request) => {
-    if (!(await rehearsed(agents, (signal) => connect(request, signal)))) await send(request);
-  };
-}
-
-/** Ends a request that gets no connection in time. Returns a function that ends this limit. */
-function limitConnecting(request: ClientRequest, milliseconds: number): () => void {
-  const timer = setTimeout(() => request.destroy(new Error(`No connection in ${milliseconds} ms.`)), milliseconds);
-  const end = () => clearTimeout(timer);
-  request.once('socket', (socket) => {
-    if (socket.connecting) socket.once('connect', end);
-    else end();
-  });
-  return end;
-}
-
-/** Sends the body, and waits for the whole answer. */
-const answerTo = (request: ClientRequest, body: Uint8Array): Promise<void> =>
-  new Promise((resolve, reject) => {
-    request.once('error', reject);
-    request.once('response', (response) => {
-      const { statusCode = 0 } = response;
-      const parts: Buffer[] = [];
-      response.on('data', (part: Buffer) => parts.push(part));
-      response.once('error', reject);
-      response.once('end', () => {
-        if (statusCode >= 200 && statusCode < 300) resolve();
-        else reject(new ServiceError(statusCode, Buffer.concat(parts).toString()));
-      });
-    });
-    request.end(body);
-  });
-
-/** Waits. Ends early when the signal aborts: then the next attempt fails at once. */
-const wait = (milliseconds: number, signal: AbortSignal | undefined): Promise<void> =>
-  new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, milliseconds);
-    signal?.addEventListener('abort', end);
-  });
-
-/**
- * Makes several attempts at each request, unless it was refused (4xx, but not 429) or its signal has aborted.
- *
- * @param waitMs how long to wait after an attempt, by its number from 1 on
- */
-export function retried(
-  send: (request: Sent) => Promise<void>,
-  { attempts, waitMs }: { readonly attempts: number; readonly waitMs: (attempt: number) => number },
-): (request: Sent) => Promise<void> {
-  return async (request) => {
-    for (let attempt = 1; ; attempt++)
-      try {
-        return await send(request);
-      } catch (error) {
-        const status = statusOf(error) ?? 500;
-        const isRefused = status < 500 && status !== 429;
-        if (isRefused || request.signal?.aborted || attempt === attempts) throw error;
-        await wait(waitMs(attempt), request.signal);
-      }
+  return async (request, options) => {
+    if (!(await rehearsed(handler, (signal) => connect(request, signal)))) await send(request, options);
   };
 }

@@ -1,5 +1,6 @@
-import { invocationSignal } from '../aws/abort.ts';
-import { retried, sender } from '../aws/send.ts';
+import { invocationSignal, pause } from '../aws/abort.ts';
+import { timeLimits } from '../aws/client-settings.ts';
+import { requestTo, sender } from '../aws/send.ts';
 import { statusOf } from '../aws/status-of.ts';
 import { RoomsError } from '../contract/errors.ts';
 import type { Timestamp } from '../rules/time.ts';
@@ -8,13 +9,11 @@ import { getOwnFile, type OwnFile } from '../store/files.ts';
 import { objectKey } from './object-key.ts';
 import { signed } from './transfer.ts';
 
-/** As the SDK's clients have it: see core/aws/client-settings.ts. */
-const ATTEMPTS = 3;
-const TIMEOUT_MS = 2_000;
 /** How long the signature of a request is valid, in seconds: longer than all attempts take. */
 const SIGNED_SECONDS = 60;
 
-const send = retried(sender({ maxSockets: 50, connectionTimeoutMs: 1_000 }), { attempts: ATTEMPTS, waitMs: backoffMs });
+const { maxAttempts, requestHandler } = timeLimits(2_000);
+const send = sender(requestHandler);
 
 /**
  * What a message is to say about a file: the stored facts of one that the sender uploaded to the room, and whose upload has
@@ -33,11 +32,15 @@ export async function attachmentOf(
 /** Throws `file_not_uploaded` where S3 has no such object. Without the right to list the bucket, S3 calls that a 403. */
 async function requireObject(room_id: string, file_id: string): Promise<void> {
   const url = await signed('HEAD', objectKey(room_id, file_id), SIGNED_SECONDS, new Date().toISOString(), {});
-  try {
-    await send({ method: 'HEAD', url: new URL(url), signal: invocationSignal(), timeoutMs: TIMEOUT_MS });
-  } catch (error) {
-    const status = statusOf(error);
-    if (status === 404 || status === 403) throw new RoomsError('file_not_uploaded');
-    throw error;
-  }
+  const abortSignal = invocationSignal();
+  for (let attempt = 1; ; attempt++)
+    try {
+      return await send(requestTo('HEAD', url), abortSignal && { abortSignal });
+    } catch (error) {
+      const status = statusOf(error);
+      if (status === 404 || status === 403) throw new RoomsError('file_not_uploaded');
+      const isRefused = status !== undefined && status < 500 && status !== 429;
+      if (isRefused || abortSignal?.aborted || attempt === maxAttempts) throw error;
+      await pause(backoffMs(attempt));
+    }
 }

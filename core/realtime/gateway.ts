@@ -1,9 +1,9 @@
-import { defaultProvider } from '../aws/environment-credentials.ts';
-import { NoAnswerError, type Sent, sender } from '../aws/send.ts';
-import { signedHeaders } from '../aws/sigv4.ts';
+import { SignatureV4 } from '@smithy/signature-v4';
+import { BrokenAnswerError, requestTo, type SendOptions, sender } from '../aws/send.ts';
 import { statusOf } from '../aws/status-of.ts';
 import { env } from '../env.ts';
 import { backoffMs } from '../store/backoff.ts';
+import { dynamodb } from '../store/client.ts';
 import { wait } from './deadline.ts';
 import { sharedPool } from './pool.ts';
 
@@ -34,27 +34,27 @@ const ATTEMPTS = 4;
  */
 const THROTTLED_ATTEMPTS = 12;
 
-const credentials = defaultProvider();
-const send = sender({ maxSockets: REQUESTS_AT_ONCE, connectionTimeoutMs: CONNECTION_TIMEOUT_MS });
+/** The code of the handler's `requestTimeout`; `connectionTimeout` and closed sockets have other codes, or none. */
+const NO_ANSWER = 'ETIMEDOUT';
+
+const send = sender({
+  connectionTimeout: CONNECTION_TIMEOUT_MS,
+  requestTimeout: POST_TIMEOUT_MS,
+  // For an answer whose body breaks off.
+  socketTimeout: POST_TIMEOUT_MS,
+  throwOnRequestTimeout: true,
+  httpAgent: { keepAlive: true, maxSockets: REQUESTS_AT_ONCE },
+  httpsAgent: { keepAlive: true, maxSockets: REQUESTS_AT_ONCE },
+});
+
+// Credentials, region and hash are those that the DynamoDB client has already.
+const { credentials, region, sha256 } = dynamodb.config;
+const signer = new SignatureV4({ service: 'execute-api', credentials, region, sha256 });
 
 /** Signs and sends a request about a connection. */
-async function request(
-  connection_id: string,
-  { body = Buffer.alloc(0), ...rest }: Omit<Sent, 'url' | 'headers'>,
-): Promise<void> {
-  const url = new URL(`${env('CALLBACK_URL')}/@connections/${encodeURIComponent(connection_id)}`);
-  const headers = signedHeaders(
-    {
-      method: rest.method,
-      host: url.host,
-      path: url.pathname,
-      headers: { 'content-length': String(body.length) },
-      body,
-    },
-    await credentials(),
-    { service: 'execute-api', region: env('AWS_REGION'), time: new Date().toISOString() },
-  );
-  return send({ ...rest, url, headers, body });
+async function request(method: 'GET' | 'POST' | 'DELETE', connection_id: string, options: SendOptions, frame = '') {
+  const url = `${env('CALLBACK_URL')}/@connections/${encodeURIComponent(connection_id)}`;
+  return send(await signer.sign(requestTo(method, url, Buffer.from(frame))), options);
 }
 
 /** The pool of all requests to the gateway, and of what follows from their answers. Each room has a group of its own in it. */
@@ -62,6 +62,10 @@ export const requestPool = sharedPool(REQUESTS_AT_ONCE, FIRST_REQUESTS_AT_ONCE);
 
 /** `gone`: there is no such connection any more (410). `failed`: all attempts failed, or the time was up. */
 export type Outcome = 'done' | 'gone' | 'failed';
+
+/** Returns whether the gateway may have taken the request although it failed. */
+const mayBeDone = (error: unknown): boolean =>
+  error instanceof BrokenAnswerError || (error instanceof Error && 'code' in error && error.code === NO_ANSWER);
 
 /**
  * Returns whether another attempt may succeed. Without a status, it is the network that failed: a function that has been frozen
@@ -104,8 +108,8 @@ async function attempt(
 export const postToConnection = (connection_id: string, frame: string, signal: AbortSignal): Promise<Outcome> =>
   attempt(
     { action: 'post', connection_id },
-    () => request(connection_id, { method: 'POST', body: Buffer.from(frame), signal, timeoutMs: POST_TIMEOUT_MS }),
-    (error) => isTransient(error) && !(error instanceof NoAnswerError),
+    () => request('POST', connection_id, { abortSignal: signal }, frame),
+    (error) => isTransient(error) && !mayBeDone(error),
     signal,
   );
 
@@ -113,7 +117,7 @@ export const postToConnection = (connection_id: string, frame: string, signal: A
 export const deleteConnection = (connection_id: string, signal: AbortSignal): Promise<Outcome> =>
   attempt(
     { action: 'close', connection_id },
-    () => request(connection_id, { method: 'DELETE', signal, timeoutMs: CLOSE_TIMEOUT_MS }),
+    () => request('DELETE', connection_id, { abortSignal: signal, requestTimeout: CLOSE_TIMEOUT_MS }),
     isTransient,
     signal,
   );
@@ -128,7 +132,7 @@ export const connectionStatus = async (connection_id: string, signal: AbortSigna
   STATUS_OF[
     await attempt(
       { action: 'status', connection_id },
-      () => request(connection_id, { method: 'GET', signal, timeoutMs: STATUS_TIMEOUT_MS }),
+      () => request('GET', connection_id, { abortSignal: signal, requestTimeout: STATUS_TIMEOUT_MS }),
       isTransient,
       signal,
     )

@@ -4,6 +4,7 @@ import { allRoutes, kebab } from '../../core/contract/index.ts';
 import { capital } from '../../core/contract/names.ts';
 import type { Route } from '../../core/contract/route.ts';
 import { DEFAULT_USER_LIMITS } from '../../core/contract/user-limits.ts';
+import { memoryOf } from '../../lib/memory.ts';
 import { permissions, sorted, tracing, within } from './permissions.ts';
 import { AUDIENCE, at, countByType, ISSUER, ofType, onlyOne, synthesize, withImports } from './synthesize.ts';
 
@@ -108,7 +109,7 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
       Runtime: 'nodejs24.x',
       Architectures: ['arm64'],
       Handler: 'start.handler',
-      MemorySize: 512,
+      MemorySize: memoryOf(kebab(operation)),
       Timeout: 10,
       LoggingConfig: { LogFormat: 'JSON' },
       TracingConfig: { Mode: 'Active' },

@@ -2,6 +2,7 @@ import { Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import { FUNCTIONS } from '../../bin/operations/dead-letters.ts';
 import { allEntries } from '../../lib/entries.ts';
+import { memoryOf } from '../../lib/memory.ts';
 import { type Allowed, permissions, sorted, tracing, within } from './permissions.ts';
 import { AUDIENCE, at, countByType, ISSUER, ofType, onlyOne, synthesize, withImports } from './synthesize.ts';
 
@@ -92,7 +93,6 @@ const FAN_OUT_FUNCTION_ARN = arnOf(functionOf('fan-out').id);
 const EVENT_BUS_NAME = { Ref: bus.id };
 
 interface Expected {
-  readonly memory?: number;
   readonly timeout?: number;
   readonly variables: Readonly<Record<string, unknown>>;
   /** Beside writing its log. */
@@ -134,13 +134,11 @@ const expected: Readonly<Record<string, Expected>> = {
     ],
   },
   'deliver-messages': {
-    memory: 1_024,
     timeout: 60,
     variables: { TABLE_NAME, CALLBACK_URL, FAN_OUT_FUNCTION_ARN },
     allowed: [...broadcasting, ...reading, ...on('sqs', arnOf(asideOf('deliver-messages')), 'SendMessage')],
   },
   'room-changes': {
-    memory: 1_024,
     timeout: 60,
     variables: {
       TABLE_NAME,
@@ -174,7 +172,6 @@ const expected: Readonly<Record<string, Expected>> = {
     ],
   },
   'fan-out': {
-    memory: 1_024,
     timeout: 30,
     variables: { TABLE_NAME, CALLBACK_URL },
     allowed: [...items(['ROOM'], 'UpdateItem', 'DeleteItem', 'PutItem'), ...manageConnections],
@@ -189,7 +186,6 @@ const expected: Readonly<Record<string, Expected>> = {
     ],
   },
   announce: {
-    memory: 1_024,
     timeout: 60,
     variables: { TABLE_NAME, CALLBACK_URL, FAN_OUT_FUNCTION_ARN, EVENT_BUS_NAME },
     allowed: [
@@ -255,7 +251,7 @@ describe.each(names.map((name) => [name, expected[name] ?? fail(name)] as const)
       Runtime: 'nodejs24.x',
       Architectures: ['arm64'],
       Handler: 'start.handler',
-      MemorySize: wanted.memory ?? 512,
+      MemorySize: memoryOf(name),
       Timeout: wanted.timeout ?? 10,
       LoggingConfig: { LogFormat: 'JSON' },
       TracingConfig: { Mode: 'Active' },

@@ -113,9 +113,9 @@ test('every client of the SDK and every wait ends with its invocation', () => {
   expect(clients.length).toBeGreaterThan(3);
   expect(clients.filter((text) => !text.startsWith('abortable('))).toEqual([]);
   const waiting = core.filter((file) => /from 'node:timers/.test(textOf(file)) || /\bsetTimeout\(/.test(textOf(file)));
-  // INIT is no invocation: nobody waits for it but Lambda, and it has a limit of its own. In send.ts, it is time limits that wait.
-  expect(waiting).toEqual(['core/aws/abort.ts', 'core/aws/prime.ts', 'core/aws/send.ts']);
-  expect(textOf('core/files/attachment.ts')).toContain('signal: invocationSignal()');
+  // INIT is no invocation: nobody waits for it but Lambda, and it has a limit of its own.
+  expect(waiting).toEqual(['core/aws/abort.ts', 'core/aws/prime.ts']);
+  expect(textOf('core/files/attachment.ts')).toContain('invocationSignal()');
 });
 
 test('keys are written down in core/store/keys.ts and nowhere else', () => {
