@@ -100,6 +100,8 @@ export function rawClient(context: ClientContext): RoomClient {
   let wanted = false;
   let stopped = false;
   let frozen = false;
+  /** Whether a connection was frozen, also one that this client has given up since: its other end is open until it is cut. */
+  let isHalfOpen = false;
   let sockets = 0;
   let requests = 0;
   let messages = 0;
@@ -356,12 +358,14 @@ export function rawClient(context: ClientContext): RoomClient {
     freeze() {
       if (!current) return;
       frozen = true;
+      isHalfOpen = true;
       outOfRoom('lost', 'frozen');
       way.freeze();
     },
     slow: (ms) => way.stall(ms),
     thaw() {
-      if (frozen) way.cut();
+      if (isHalfOpen) way.cut();
+      isHalfOpen = false;
     },
     async stop() {
       stopped = true;
