@@ -10,13 +10,18 @@ import type { Property } from './checker.ts';
  * Known ways to break the product. The checker is worth something only where it sees each of them.
  */
 
-export interface Break {
-  /** What the product no longer does. */
-  readonly what: string;
+/** Text that is in a file exactly once, and what takes its place. */
+export interface Edit {
   readonly file: string;
-  /** Text that is in the file exactly once, and what takes its place. */
   readonly text: string;
   readonly instead: string;
+}
+
+export interface Break extends Edit {
+  /** What the broken product does. */
+  readonly what: string;
+  /** For what two parts of the product see to, each by itself. */
+  readonly also?: Edit;
   /** Properties of which at least one must be found broken. */
   readonly seenBy: readonly Property[];
 }
@@ -55,6 +60,11 @@ export const breaks: Readonly<Record<string, Break>> = {
     file: 'core/realtime/changes.ts',
     text: '...(connections.length > 0',
     instead: '...(connections.length > 1_000',
+    also: {
+      file: 'core/store/connections.ts',
+      text: 'return marked.has(connection_id) || (removed_at !== undefined && joined_at <= removed_at);',
+      instead: 'return marked.has(connection_id);',
+    },
     seenBy: ['removal', 'converges'],
   },
   overwritable: {
@@ -86,8 +96,10 @@ const LEFT_OUT = new Set(['node_modules', '.git', '.build', '.local', 'cdk.out']
 
 export const isBreak = (name: string): boolean => Object.hasOwn(breaks, name);
 
+export const editsOf = (chosen: Break): readonly Edit[] => (chosen.also ? [chosen, chosen.also] : [chosen]);
+
 /** The text of a file with a break in it. Throws where the text that it replaces is not there exactly once. */
-export function broken(source: string, { file, text, instead }: Break): string {
+export function broken(source: string, { file, text, instead }: Edit): string {
   const parts = source.split(text);
   if (parts.length !== 2)
     throw new Error(`${file} has ${parts.length - 1} times what this break replaces: ${JSON.stringify(text)}`);
@@ -112,8 +124,10 @@ export async function runBroken(name: string, args: readonly string[]): Promise<
           .some((part) => LEFT_OUT.has(part)),
     });
     await symlink(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
-    const file = join(copy, chosen.file);
-    await writeFile(file, broken(await readFile(file, 'utf8'), chosen));
+    for (const edit of editsOf(chosen)) {
+      const file = join(copy, edit.file);
+      await writeFile(file, broken(await readFile(file, 'utf8'), edit));
+    }
     const child = spawn(process.execPath, [join(copy, 'test/chaos/run.ts'), ...args], {
       cwd: copy,
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -104,7 +104,8 @@ function choose(faults: readonly Fault[], count: number, random: () => number): 
   return chosen;
 }
 
-const isNoticed = ({ status }: MutantResult): boolean => status === 'Killed' || status === 'Timeout';
+/** `RuntimeError`: a test file could not be loaded, which is as red as a test that fails. Without any fault, all of them can. */
+const isNoticed = ({ status }: MutantResult): boolean => ['Killed', 'Timeout', 'RuntimeError'].includes(status);
 
 async function run(): Promise<string> {
   const { values } = parseCommandLine(
