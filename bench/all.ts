@@ -15,7 +15,7 @@ import { PROGRAM, performanceText, summary } from './common/summary.ts';
 const HELP = `Usage: ${PROGRAM} -- [options]
 
 Runs the benchmarks one after the other, prints one table, and writes what they found to
-docs/operate/performance: results.json, the figures of README.md, and pictures. Five to nine minutes; on a
+docs/operate/performance: results.json, the figures of README.md, and pictures. Some 20 minutes; on a
 machine that does other things too, ratios of CPU time are all that can be trusted.
 
   --quick     fewer rounds and smaller rooms: a minute or two
@@ -24,8 +24,8 @@ machine that does other things too, ratios of CPU time are all that can be trust
   --dry-run   write nothing
   --help      print this text
 
-Each can be run by itself: bench:cold-start, bench:warm, bench:cost, bench:fanout, bench:throughput,
-bench:price, bench:scale; they have a --help of their own.
+Each can be run by itself: bench:cold-start, bench:memory, bench:warm, bench:latency, bench:deploy, bench:cost,
+bench:fanout, bench:throughput, bench:price, bench:scale; they have a --help of their own.
 `;
 
 type Mode = Results['measured']['mode'];
@@ -33,9 +33,16 @@ type Mode = Results['measured']['mode'];
 const RUNS: Readonly<Record<Benchmark, Readonly<Record<Mode, readonly string[]>>>> = {
   'cold-start': {
     quick: ['--steps', '--rounds', '5'],
-    default: ['--steps', '--rounds', '15'],
+    default: ['--steps', '--rounds', '9'],
     full: ['--steps', '--rounds', '60'],
   },
+  memory: {
+    quick: ['--rounds', '1', '--more', '3'],
+    default: ['--rounds', '2', '--more', '5'],
+    full: ['--rounds', '15'],
+  },
+  latency: { quick: ['--receivers', '10,100', '--rounds', '10'], default: [], full: ['--rounds', '300'] },
+  deploy: { quick: [], default: [], full: [] },
   warm: { quick: ['--quick'], default: ['--rounds', '120'], full: ['--rounds', '1000'] },
   cost: { quick: ['--quick'], default: [], full: ['--messages', '1000000'] },
   fanout: {
@@ -108,7 +115,10 @@ async function measure(mode: Mode, draw: boolean): Promise<Results> {
   return v.parse(results, {
     measured,
     'cold-start': await next('cold-start'),
+    memory: await next('memory'),
     warm: await next('warm'),
+    latency: await next('latency'),
+    deploy: await next('deploy'),
     cost: await next('cost'),
     fanout: await next('fanout'),
     throughput: await next('throughput'),

@@ -1,20 +1,12 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { buffer } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
-import * as v from 'valibot';
-import { routes } from '../core/contract/index.ts';
+import { existsSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { parseCommandLine } from '../local/command-line.ts';
-import { httpEvent, type Operation, type Request } from '../test/support/event.ts';
-import { deployed, steps, type Variant } from './cold-start/variants.ts';
+import { type Report, type Variant, withLambda } from './cold-start/starts.ts';
+import type { Kind } from './cold-start/targets.ts';
+import { deployed, references, steps } from './cold-start/variants.ts';
 import { main, number, say } from './common/command.ts';
-import { cpuShare, shareOf } from './common/cpu-share.ts';
 import { median, rounded, shuffled } from './common/numbers.ts';
 import { textTable } from './common/table.ts';
-import { startTlsProxy } from './common/tls-proxy.ts';
-import { calls, newRoom, quietly, withTable } from './common/world.ts';
 
 const SCRIPT = 'npm run bench:cold-start --';
 const HELP = `Usage: ${SCRIPT} [options]
@@ -22,8 +14,8 @@ const HELP = `Usage: ${SCRIPT} [options]
 How long a function takes to start: to load its bundle and to answer its first request, in a fresh
 process, against DynamoDB Local behind TLS (1 ms each way). As on Lambda, it loads at full speed (INIT),
 and answers with the share of a processor that its memory buys, by a control group of Linux. Where the
-machine allows none, the share is calculated from CPU times, and the output says so. Every function of
-the HTTP API as it is deployed, beside
+machine allows none, the share is calculated from CPU times, and the output says so. Every function that
+users wait for as it is deployed, beside
 
   empty handler         what Node itself takes to load a file
   bare DocumentClient   one GetItem and nothing else, bundled by CDK's NodejsFunction as it does
@@ -37,7 +29,8 @@ request together, "CPU" is the processor time of both. Ratios are against the ba
   --rounds <n>   starts of each (default: 15)
   --quick        5 rounds
   --memory <n>   megabytes of the functions; 1,769 MB are a whole processor (default: 512)
-  --steps        also getRoom bundled otherwise: what each setting brings
+  --only <text>  only what has this text in its name, beside the bare DocumentClient
+  --steps        also functions that are started or bundled otherwise: what each step brings
   --json         print JSON in place of the table
   --help         print this text
 `;
@@ -45,7 +38,7 @@ request together, "CPU" is the processor time of both. Ratios are against the ba
 /** A function started many times: medians, in milliseconds. */
 export interface Start {
   readonly name: string;
-  readonly kind: 'reference' | 'function' | 'step';
+  readonly kind: 'reference' | Kind | 'step';
   readonly bytes: number;
   readonly load: number;
   readonly invoke: number;
@@ -59,92 +52,40 @@ export interface Start {
 }
 
 const REFERENCE = 'bare DocumentClient';
-/** Of each way to DynamoDB, in milliseconds: a function and its table are in the same region. */
-const DELAY_MS = 1;
-const child = fileURLToPath(new URL('cold-start/process.mjs', import.meta.url));
-const report = v.object({
-  load: v.number(),
-  invoke: v.number(),
-  cpu: v.number(),
-  loadCpu: v.number(),
-  status: v.number(),
-});
-type Report = v.InferOutput<typeof report>;
 
-/** One start. Throws where the function does not answer with a success. */
-async function start(
-  { name, file, cache }: Variant,
-  event: object,
-  procs: string | undefined,
-  environment: Readonly<Record<string, string>>,
-): Promise<Report> {
-  const args = [child, file, JSON.stringify(event), procs ?? '', ...(cache ? [cache] : [])];
-  const started = spawn(process.execPath, args, {
-    cwd: tmpdir(),
-    env: { ...environment, AWS_LAMBDA_FUNCTION_NAME: 'bench', AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand' },
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-  });
-  const [, , stderr, result] = started.stdio;
-  if (!stderr || !result || !('readable' in result)) throw new Error('The process has no pipes.');
-  const [complaints, text] = await Promise.all([buffer(stderr), buffer(result), once(started, 'close')]);
-  if (text.length === 0) throw new Error(`${name} did not start: ${complaints}`);
-  const times = v.parse(report, JSON.parse(text.toString()));
-  if (times.status >= 300 || times.status === 0) throw new Error(`${name} answered ${times.status}. ${complaints}`);
-  return times;
-}
+const size = (file: string): number => (existsSync(file) ? statSync(file).size : 0);
+/** Of the code of a function, without its package.json. */
+const bytesOf = (file: string): number =>
+  size(file) +
+  (file.endsWith('start.mjs') ? size(join(dirname(file), 'index.js')) + size(join(dirname(file), 'index.mjs')) : 0);
 
-/** The first invoke with less of a processor than it had: each of its milliseconds of CPU takes as much longer. */
-const slowed = ({ invoke, cpu, loadCpu }: Report, share: number): number => invoke + (cpu - loadCpu) * (1 / share - 1);
-
-async function measure(rounds: number, withSteps: boolean, memory: number): Promise<Start[]> {
-  const share = shareOf(memory);
-  const group = cpuShare(share);
-  if (!group) say('This machine allows no control groups: the share of a processor is calculated from CPU times.');
+async function measure(rounds: number, withSteps: boolean, memory: number, only: string): Promise<Start[]> {
   say('Bundling …');
-  const { references, functions } = deployed();
   const variants = [
-    ...references.map((variant) => ({ ...variant, kind: 'reference' as const })),
-    ...functions.map((variant) => ({ ...variant, kind: 'function' as const })),
+    ...references().map((variant) => ({ ...variant, kind: 'reference' as const })),
+    ...deployed(),
     ...(withSteps ? steps().map((variant) => ({ ...variant, kind: 'step' as const })) : []),
-  ];
-  say('Starting DynamoDB Local …');
-  return withTable(async (plain) => {
-    const proxy = await startTlsProxy(plain.AWS_ENDPOINT_URL_DYNAMODB ?? '', DELAY_MS);
-    const environment = {
-      ...plain,
-      AWS_ENDPOINT_URL_DYNAMODB: proxy.url,
-      NODE_EXTRA_CA_CERTS: proxy.certificate,
-    };
-    const room = await quietly(newRoom);
-    const requests = new Map<string, { operation: Operation; request: Request }>();
-    for (const call of calls(room)) if (!call.note?.includes('key')) requests.set(call.operation, call);
-    const eventFor = (name: string): object => {
-      const { operation, request } = requests.get(name) ?? { operation: 'getRoom', request: { as: room.member } };
-      return httpEvent(routes[operation], { params: { room_id: room.room_id }, ...request });
-    };
-
-    const taken = new Map<string, Report[]>(variants.map(({ name }) => [name, []]));
-    // The first round does not count: the files come from the disk, and the compile cache is written.
+  ].filter(({ name }) => name === REFERENCE || name.includes(only));
+  return withLambda(async (lambda) => {
+    const taken = new Map<Variant, Report[]>(variants.map((variant) => [variant, []]));
+    // The first round does not count: files come from the disk, and the compile cache is written.
     for (let round = 0; round <= rounds; round++) {
       say(`Round ${round} of ${rounds} …`);
+      await lambda.newRoom();
       for (const variant of shuffled(variants)) {
-        const times = await start(variant, eventFor(variant.name), group?.procs, environment);
-        if (round > 0) taken.get(variant.name)?.push(times);
+        const times = await lambda.start(variant, { memory });
+        if (round > 0) taken.get(variant)?.push(times);
       }
     }
-    await proxy.close();
-    group?.remove();
-    const medians = variants.map(({ name, kind, file }) => {
-      const all = taken.get(name) ?? [];
-      const invokeOf = (times: Report): number => (group ? times.invoke : slowed(times, share));
+    const medians = [...taken].map(([{ name, file }, all], n) => {
       const of = (pick: (times: Report) => number): number => rounded(median(all.map(pick)), 1);
       return {
         name,
-        kind,
-        bytes: statSync(file).size,
+        kind: variants[n]?.kind ?? 'step',
+        bytes: bytesOf(file),
         load: of(({ load }) => load),
-        invoke: of(invokeOf),
-        total: of((times) => times.load + invokeOf(times)),
+        invoke: of(({ invoke }) => invoke),
+        total: of(({ load, invoke }) => load + invoke),
         cpu: of(({ cpu }) => cpu),
       };
     });
@@ -183,6 +124,7 @@ await main(async () => {
         quick: { type: 'boolean', default: false },
         steps: { type: 'boolean', default: false },
         memory: { type: 'string', default: '512' },
+        only: { type: 'string', default: '' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -191,6 +133,7 @@ await main(async () => {
   );
   if (values.help) return HELP;
   const rounds = values.quick ? 5 : number('rounds', values.rounds, 1, 1_000);
-  const starts = await measure(rounds, values.steps, number('memory', values.memory, 128, 10_240));
+  const memory = number('memory', values.memory, 128, 10_240);
+  const starts = await measure(rounds, values.steps, memory, values.only);
   return values.json ? JSON.stringify(starts, null, 2) : table(starts);
 });

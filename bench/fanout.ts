@@ -9,12 +9,13 @@ import { parseCommandLine, UsageError } from '../local/command-line.ts';
 import { createTable, startDynamoDb } from '../local/dynamodb.ts';
 import { dataTemplate } from '../test/support/data-template.ts';
 import { main, number, numbers, say } from './common/command.ts';
+import { shareOf } from './common/cpu-share.ts';
 import { ascending, median, quantile, rounded } from './common/numbers.ts';
 import { textTable } from './common/table.ts';
 import { environment, TABLE } from './common/world.ts';
 import { type Batch, type BatchLine, measureBatches } from './fanout/batches.ts';
-import { LAMBDA_PROCESSORS } from './fanout/cpu-quota.ts';
 import { type Ended, type Invocations, startInvocations } from './fanout/invocations.ts';
+import { measurePosts } from './fanout/posts.ts';
 import { message, start } from './fanout/processes.ts';
 
 const SCRIPT = 'npm run bench:fanout --';
@@ -39,6 +40,7 @@ and the most memory it had, in MB.
   --rounds <n>     messages for each line, after one that does not count (default: 7)
   --batches <a,b>  measures batches of the stream instead, as <rooms>x<connections>: the deployed
                    bundle with the CPU quota it has on Lambda, its own limits, TLS, 20 ms a post
+  --posts          measures what one post takes of a processor instead: a warm process, TLS
   --bundle <file>  another bundle of deliver-messages, to compare with
   --json           print JSON in place of the table
   --help           print this text
@@ -191,6 +193,8 @@ const table = (lines: readonly Line[]): string =>
 
 /** What a post takes in a batch, in milliseconds: the gateway's time to answer. */
 const BATCH_LATENCY_MS = 20;
+/** Of the functions that deliver: lib/constructs. */
+const MEMORY_MB = 1_024;
 
 const batchesOf = (value: string): Batch[] =>
   value.split(',').map((each) => {
@@ -229,6 +233,7 @@ await main(async () => {
         latency: { type: 'string', default: '15' },
         rounds: { type: 'string', default: '7' },
         batches: { type: 'string' },
+        posts: { type: 'boolean', default: false },
         bundle: { type: 'string' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -237,11 +242,15 @@ await main(async () => {
     `${SCRIPT} --help`,
   );
   if (values.help) return HELP;
+  if (values.posts) {
+    const posts = await measurePosts(BATCH_LATENCY_MS);
+    return values.json ? JSON.stringify(posts) : textTable(['a post', 'ms'], Object.entries(posts));
+  }
   if (values.batches !== undefined) {
     const lines = await measureBatches({
       batches: batchesOf(values.batches),
       latency: BATCH_LATENCY_MS,
-      processors: LAMBDA_PROCESSORS,
+      processors: shareOf(MEMORY_MB),
       ...(values.bundle !== undefined && { file: resolve(values.bundle) }),
     });
     return values.json ? JSON.stringify(lines, null, 2) : batchTable(lines);

@@ -75,7 +75,10 @@ async function startStack(state: string, profiles: string) {
 
 const created = v.object({ data: v.object({ room_id: v.string() }) });
 
-/** What users do in a room, and how often each in a round. */
+/** Users that share the load, so that none of them meets a limit per user. */
+const USERS = 20;
+
+/** What a new user does in a room, and how often each in a round. */
 async function requestsOf(http: string, issuer: string): Promise<(readonly [times: number, autocannon.Request])[]> {
   const token = await requestToken(issuer, `bench-${randomUUID()}`);
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
@@ -183,14 +186,14 @@ async function measure(
   const { child, endpoints } = await startStack(join(directory, 'state'), profiles);
   const ended = once(child, 'exit');
   try {
-    const requests = await requestsOf(endpoints.http, endpoints.issuer);
     // Each function until it has all the execution environments that the load will ask of it: to start them is not what is measured.
-    for (const [, request] of requests) {
+    for (const [, request] of await requestsOf(endpoints.http, endpoints.issuer)) {
       say(`Warming up ${request.method} ${request.path?.split('?')[0]} …`);
       await autocannon({ url: endpoints.http, connections, amount: connections * 10, requests: [request] });
     }
     say(`Loading for ${seconds} s …`);
-    const mix = requests.flatMap(([times, request]) => Array.from({ length: times }, () => request));
+    const users = await Promise.all(Array.from({ length: USERS }, () => requestsOf(endpoints.http, endpoints.issuer)));
+    const mix = users.flat().flatMap(([times, request]) => Array.from({ length: times }, () => request));
     const result = await autocannon({ url: endpoints.http, connections, duration: seconds, requests: mix });
     const pid = child.pid ?? 0;
     const [database, gateway, stack] = [

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { App, Stack } from 'aws-cdk-lib';
@@ -6,20 +6,15 @@ import { Runtime } from 'aws-cdk-lib/aws-lambda';
 import { type BundlingOptions, NodejsFunction } from 'aws-cdk-lib/aws-lambda-nodejs';
 import { type BuildOptions, buildSync } from 'esbuild';
 import * as v from 'valibot';
-import { allRoutes, handlerFile, routes } from '../../core/contract/index.ts';
-import { bundle, bundling, folderOf } from '../../lib/bundle.ts';
-import { allEntries, httpEntry } from '../../lib/entries.ts';
+import { handlerFile, routes } from '../../core/contract/index.ts';
+import { bundle, bundling, folderOf, START } from '../../lib/bundle.ts';
+import { allEntries } from '../../lib/entries.ts';
+import type { Variant } from './starts.ts';
+import { GET_ROOM, type Kind, targets } from './targets.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** In the repository: what a bundle leaves to the runtime, the SDK, is found in node_modules. */
 const directory = join(root, '.build/bench');
-
-/** A file to start, and whether it starts with a compile cache. */
-export interface Variant {
-  readonly name: string;
-  readonly file: string;
-  readonly cache?: string;
-}
 
 const functionTemplate = v.object({
   Type: v.literal('AWS::Lambda::Function'),
@@ -48,8 +43,25 @@ function withCdk(entries: Readonly<Record<string, { readonly entry: string; read
   };
 }
 
-/** The least, the alternatives, and every function of the HTTP API as it is deployed. */
-export function deployed(): { readonly references: readonly Variant[]; readonly functions: readonly Variant[] } {
+export interface TargetVariant extends Variant {
+  readonly kind: Kind;
+  /** The name of its entry: see lib/entries.ts. */
+  readonly entry: string;
+}
+
+/** Returns every function as it is deployed. */
+export function deployed(): readonly TargetVariant[] {
+  const bundles = bundle(allEntries);
+  return targets.map(({ name, kind, entry }) => ({
+    name,
+    kind,
+    entry,
+    file: join(folderOf(bundles, entry), 'start.mjs'),
+  }));
+}
+
+/** Returns what functions are compared with: the least that can be written, and the common way. */
+export function references(): readonly Variant[] {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
   // CDK writes CommonJS, which the repository's own package.json denies.
@@ -62,43 +74,70 @@ export function deployed(): { readonly references: readonly Variant[]; readonly 
     bareMinified: { entry: 'bare.ts', bundling: { ...sdk, minify: true } },
     commonBundled: { entry: 'common.ts', bundling: sdk },
   });
-  const bundles = bundle(allEntries);
-  return {
-    references: [
-      { name: 'empty handler', file: file('empty') },
-      { name: 'bare DocumentClient', file: file('bareBundled') },
-      { name: 'bare DocumentClient, minified', file: file('bareMinified') },
-      { name: 'bare DocumentClient, the SDK of the runtime', file: file('bareRuntime') },
-      { name: 'getRoom the common way', file: file('commonBundled') },
-    ],
-    functions: allRoutes.map((route) => ({
-      name: route.operation,
-      file: join(folderOf(bundles, httpEntry(route).name), 'start.mjs'),
-    })),
-  };
+  return [
+    { name: 'empty handler', file: file('empty') },
+    { name: 'bare DocumentClient', file: file('bareBundled') },
+    { name: 'bare DocumentClient, minified', file: file('bareMinified') },
+    { name: 'bare DocumentClient, the SDK of the runtime', file: file('bareRuntime') },
+    { name: 'getRoom the common way', file: file('commonBundled') },
+  ];
 }
 
-/** getRoom bundled with one thing changed: what it brings is seen where it is missing. */
+/** Functions whose start is also measured with each step of priming taken back. */
+const WITHOUT_STEPS = [GET_ROOM, 'addParticipants', 'message'];
+const ESM_START = "export const { handler } = await import('./index.mjs');\nawait handler.ready;\n";
+/** Reads and writes V8's cache of compiled code beside the bundle: see "A compile cache" in docs/operate/performance. */
+const withCache = (folder: string): string =>
+  `import module from 'node:module';\nmodule.enableCompileCache(${JSON.stringify(folder)});\n${START}`;
+
+/** Returns functions with one thing changed: what it brings is seen where it is missing. */
 export function steps(): readonly Variant[] {
+  const bundles = bundle(allEntries);
+  const chosen = targets.filter(({ name }) => WITHOUT_STEPS.includes(name));
+  return [...chosen.flatMap(({ name, entry }) => priming(name, folderOf(bundles, entry))), ...bundled()];
+}
+
+/** A function started in other ways. */
+function priming(event: string, folder: string): Variant[] {
+  const cached = join(directory, 'steps', `${event}-cached`);
+  cpSync(folder, cached, { recursive: true });
+  writeFileSync(join(cached, 'start.mjs'), withCache(join(cached, 'cache')));
+  const elsewhere = join(directory, 'steps', `${event}-cached-elsewhere`);
+  cpSync(folder, elsewhere, { recursive: true });
+  // No process can make a folder there, as on Lambda none can beside the bundle.
+  writeFileSync(join(elsewhere, 'start.mjs'), withCache('/sys/none'));
+  return [
+    { name: `${event}, not primed`, event, file: join(folder, 'start.mjs'), primed: false },
+    { name: `${event}, primed, but not awaited`, event, file: join(folder, 'index.js') },
+    { name: `${event}, with a compile cache that fits`, event, file: join(cached, 'start.mjs') },
+    { name: `${event}, with a compile cache that does not fit`, event, file: join(elsewhere, 'start.mjs') },
+  ];
+}
+
+/** getRoom bundled with one setting changed. */
+function bundled(): Variant[] {
   const entry = join(root, handlerFile(routes.getRoom));
   const settings = bundling();
   const { mainFields: _, ...withoutMainFields } = settings;
   const { '@aws-sdk/credential-provider-node': __, ...otherAliases } = settings.alias;
   const { '@smithy/core/event-streams': ___, ...withEventStreams } = settings.alias;
-  const build = (name: string, options: BuildOptions, file = 'index.js'): Variant => {
-    const outfile = join(directory, 'steps', name.replaceAll(' ', '-'), file);
-    buildSync({ ...options, entryPoints: [entry], outfile });
-    return { name, file: outfile };
+  const build = (
+    name: string,
+    options: BuildOptions,
+    file = 'index.js',
+    start: string | Uint8Array = START,
+  ): Variant => {
+    const folder = join(directory, 'steps', name.replaceAll(' ', '-'));
+    buildSync({ ...options, entryPoints: [entry], outfile: join(folder, file) });
+    writeFileSync(join(folder, 'start.mjs'), start);
+    return { name: `${GET_ROOM}, ${name}`, event: GET_ROOM, file: join(folder, 'start.mjs') };
   };
-  const asIs = build('as it is', settings);
   return [
-    asIs,
-    build('as an ES module', { ...settings, format: 'esm', supported: {} }, 'index.mjs'),
+    build('as an ES module', { ...settings, format: 'esm', supported: {} }, 'index.mjs', ESM_START),
     build('with all credential providers', { ...settings, alias: otherAliases }),
     build('with event streams', { ...settings, alias: withEventStreams }),
     build('without mainFields', withoutMainFields),
     build('not minified', { ...settings, minify: false }),
     build('with names kept', { ...settings, keepNames: true }),
-    { ...asIs, name: 'with a compile cache that fits', cache: join(directory, 'cache') },
   ];
 }

@@ -1,3 +1,4 @@
+import { memoryOf } from '../../lib/memory.ts';
 import { KUBERNETES, PRICES } from '../prices.ts';
 import { type Counted, unitsOf } from './budget.ts';
 import { sum } from './numbers.ts';
@@ -34,7 +35,7 @@ export const ASSUMPTIONS: Assumptions = {
   pingSeconds: 30,
   functionMs: 25,
   fanOutMs: 40,
-  fanOutMsPerHundred: 60,
+  fanOutMsPerHundred: 50,
   coldShare: 0.01,
   coldMs: 400,
   messageBytes: 500,
@@ -42,9 +43,9 @@ export const ASSUMPTIONS: Assumptions = {
   logBytes: 1_000,
 };
 
-/** Gigabytes of a function's memory: lib/constructs. */
-const MEMORY_GB = 0.5;
-const FAN_OUT_GB = 1;
+/** Gigabytes of the memory of most functions, and of those that post. */
+const MEMORY_GB = memoryOf('get-room') / 1_024;
+const FAN_OUT_GB = memoryOf('deliver-messages') / 1_024;
 const GB = 1e9;
 
 /** Dollars by what they are paid for. */

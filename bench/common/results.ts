@@ -6,14 +6,55 @@ import * as v from 'valibot';
 
 const start = v.object({
   name: v.string(),
-  kind: v.picklist(['reference', 'function', 'step']),
+  kind: v.picklist(['reference', 'http', 'websocket', 'event', 'step']),
   bytes: v.number(),
   load: v.number(),
   invoke: v.number(),
   total: v.number(),
   cpu: v.number(),
+  invokeRatio: v.number(),
   ratio: v.number(),
   cpuRatio: v.number(),
+});
+const setting = v.object({
+  memory: v.number(),
+  init: v.number(),
+  first: v.number(),
+  start: v.number(),
+  warm: v.number(),
+  warmP95: v.number(),
+  used: v.number(),
+  dollars: v.number(),
+});
+const memory = v.object({
+  name: v.string(),
+  entry: v.string(),
+  settings: v.array(setting),
+  chosen: v.number(),
+});
+const split = v.object({
+  request: v.number(),
+  write: v.number(),
+  stream: v.number(),
+  'fan-out': v.number(),
+  post: v.number(),
+});
+const latency = v.object({
+  receivers: v.number(),
+  p50: v.number(),
+  p99: v.number(),
+  parts: split,
+  model: v.object({ p50: v.number(), p99: v.number(), parts: split }),
+});
+const deploy = v.object({
+  functions: v.number(),
+  bytes: v.number(),
+  uploadBytes: v.number(),
+  bundleMs: v.number(),
+  bundleAgainMs: v.number(),
+  synthMs: v.number(),
+  synthAgainMs: v.number(),
+  readyMs: v.number(),
 });
 const warm = v.object({
   operation: v.string(),
@@ -21,6 +62,8 @@ const warm = v.object({
   handler: v.number(),
   bare: v.number(),
   ratio: v.number(),
+  low: v.number(),
+  high: v.number(),
 });
 const cost = v.object({
   operation: v.string(),
@@ -61,7 +104,10 @@ const price = v.object({
 /** What each benchmark prints with `--json`. */
 export const outputs = {
   'cold-start': v.array(start),
+  memory: v.array(memory),
   warm: v.array(warm),
+  latency: v.array(latency),
+  deploy,
   cost: v.array(cost),
   fanout: v.array(fanout),
   throughput,
@@ -83,7 +129,10 @@ export const results = v.object({
   /** Of benchmarks that were run by themselves since. */
   again: v.optional(v.record(v.string(), measured), {}),
   'cold-start': outputs['cold-start'],
+  memory: outputs.memory,
   warm: outputs.warm,
+  latency: outputs.latency,
+  deploy: v.optional(outputs.deploy),
   cost: outputs.cost,
   fanout: outputs.fanout,
   throughput: outputs.throughput,

@@ -1,5 +1,7 @@
 import { batchSize, INVOCATIONS_AT_ONCE } from '../../core/realtime/batches.ts';
+import { memoryOf } from '../../lib/memory.ts';
 import { unitsOf } from './budget.ts';
+import { shareOf } from './cpu-share.ts';
 import { ascending, quantile, sum } from './numbers.ts';
 import { randomFrom } from './random.ts';
 
@@ -78,10 +80,10 @@ const PEAK = 3;
 const PARTITION_GB = 10;
 /** Seconds that a function takes. */
 const FUNCTION_SECONDS = 0.025;
-/** What a post takes of a processor, in seconds: `npm run bench:fanout`, rooms of 10,000 and of 10. */
-const POST_CPU_SECONDS = 0.00042;
-/** What a function with 1,024 MB has of a processor (https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html). */
-const PROCESSORS = 1_024 / 1_769;
+/** What a post takes of a processor, in seconds: `npm run bench:fanout -- --posts`. */
+export const POST_CPU_SECONDS = 0.0003;
+/** What the functions that post have of a processor. */
+const PROCESSORS = shareOf(memoryOf('deliver-messages'));
 /** Posts that one invocation makes in a second. */
 export const POSTS_A_SECOND = Math.round(PROCESSORS / POST_CPU_SECONDS / 100) * 100;
 /** What a post takes until it is answered, in seconds, however little else there is to do. */

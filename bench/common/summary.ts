@@ -1,4 +1,5 @@
-import { rounded } from './numbers.ts';
+import { PARTS } from './latency-model.ts';
+import { median, rounded } from './numbers.ts';
 import type { Results } from './results.ts';
 import { type Cell, markdownTable, textTable } from './table.ts';
 
@@ -7,22 +8,25 @@ export const PROGRAM = 'npm run bench';
 
 const REFERENCES = 'reference';
 
-const HEAD = ['endpoint', 'KB', 'start: CPU', 'start: wall', 'warm', 'trips', 'RCU', 'WCU'];
+const HEAD = ['function', 'KB', 'first request', 'start', 'start: CPU', 'warm', '95 %', 'trips', 'RCU', 'WCU'];
+
+/** Kinds of functions, as opposed to references and steps. */
+const KINDS: readonly string[] = ['http', 'websocket', 'event'];
 
 /** One line an endpoint: what it weighs, how it starts and runs, and what it costs in the largest room. */
 function endpoints(found: Results): Cell[][] {
   const largest = Math.max(...found.cost.map(({ scale }) => scale.participants));
   return found['cold-start']
-    .filter(({ kind }) => kind === 'function')
-    .map(({ name, bytes, ratio, cpuRatio }) => {
+    .filter(({ kind }) => KINDS.includes(kind))
+    .map(({ name, bytes, invokeRatio, ratio, cpuRatio }) => {
       const warm = found.warm.find(({ operation }) => operation === name);
       const cost = found.cost.find(({ operation, scale }) => operation === name && scale.participants === largest);
       return [
         name,
         rounded(bytes / 1_000),
-        cpuRatio.toFixed(2),
-        ratio.toFixed(2),
+        ...[invokeRatio, ratio, cpuRatio].map((each) => each.toFixed(2)),
         warm ? warm.ratio.toFixed(2) : '',
+        warm ? `${warm.low.toFixed(2)} to ${warm.high.toFixed(2)}` : '',
         cost?.trips ?? '',
         cost ? rounded(cost.rcu, 1) : '',
         cost ? rounded(cost.wcu, 1) : '',
@@ -33,15 +37,88 @@ function endpoints(found: Results): Cell[][] {
 const starts = (found: Results, kind: 'reference' | 'step'): Cell[][] =>
   found['cold-start']
     .filter((each) => each.kind === kind)
-    .map(({ name, bytes, load, invoke, cpu, cpuRatio }) => [
+    .map(({ name, bytes, load, invoke, invokeRatio, total, ratio, cpu, cpuRatio }) => [
       name,
       rounded(bytes / 1_000),
       load.toFixed(1),
       invoke.toFixed(1),
+      invokeRatio.toFixed(2),
+      total.toFixed(1),
+      ratio.toFixed(2),
       cpu.toFixed(1),
       cpuRatio.toFixed(2),
     ]);
-const START_HEAD = ['variant', 'KB', 'load, ms', 'first invoke, ms', 'CPU, ms', 'CPU ratio'];
+const START_HEAD = [
+  'variant',
+  'KB',
+  'INIT, ms',
+  'first request, ms',
+  'ratio',
+  'start, ms',
+  'ratio',
+  'CPU, ms',
+  'ratio',
+];
+
+/** The ratios of the first requests of all functions: the median, and the largest. */
+function firstRequests(found: Results): string {
+  const functions = found['cold-start'].filter(({ kind }) => KINDS.includes(kind));
+  const worst = functions.reduce((a, b) => (b.invokeRatio > a.invokeRatio ? b : a));
+  const middle = median(functions.map(({ invokeRatio }) => invokeRatio));
+  return (
+    `The first request takes ${middle.toFixed(2)} of the bare function's with the median function, and ` +
+    `${worst.invokeRatio.toFixed(2)} with the slowest, ${worst.name}.`
+  );
+}
+
+const memory = (found: Results): Cell[][] =>
+  found.memory.map(({ name, settings, chosen }) => {
+    const [of, fastest] = [
+      settings.find((setting) => setting.memory === chosen),
+      Math.min(...settings.map(({ start }) => start)),
+    ];
+    return [
+      name,
+      chosen,
+      of?.init ?? '',
+      of?.start ?? '',
+      fastest,
+      of?.warm ?? '',
+      Math.min(...settings.map(({ warm }) => warm)),
+      of?.dollars.toFixed(2) ?? '',
+      ...settings.map(({ dollars }) => dollars.toFixed(2)),
+    ];
+  });
+const memoryHead = (found: Results): string[] => [
+  'function',
+  'MB',
+  'INIT, ms',
+  'start, ms',
+  'fastest',
+  'warm, ms',
+  'fastest',
+  '$ per million',
+  ...(found.memory[0]?.settings.map((setting) => `${setting.memory} MB`) ?? []),
+];
+
+const latency = (found: Results): Cell[][] =>
+  found.latency.flatMap(({ receivers, p50, p99, parts, model }) => [
+    [`${receivers}, local stack`, p50, p99, ...PARTS.map((part) => parts[part])],
+    [`${receivers}, AWS (model)`, model.p50, model.p99, ...PARTS.map((part) => model.parts[part])],
+  ]);
+const LATENCY_HEAD = ['receivers', 'p50, ms', 'p99', ...PARTS];
+
+/** A heading and its text, where there are results. */
+const section = (heading: string, results: readonly unknown[] | object | undefined, text: () => string): string[] =>
+  results === undefined || (Array.isArray(results) && results.length === 0) ? [] : [heading, text()].filter(Boolean);
+
+const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
+const deployment = ({ deploy }: Results): string =>
+  deploy === undefined
+    ? ''
+    : `${deploy.functions} functions, ${(deploy.bytes / 1e6).toFixed(2)} MB, of which ${(deploy.uploadBytes / 1e6).toFixed(2)} MB are uploaded (compressed). ` +
+      `Bundling takes ${seconds(deploy.bundleMs)}, or ${seconds(deploy.bundleAgainMs)} if nothing has changed; \`cdk synth\` ${seconds(deploy.synthMs)}, ` +
+      `or ${seconds(deploy.synthAgainMs)}; \`npm start\` until it is ready, ${seconds(deploy.readyMs)}.`;
 
 const fanout = (found: Results): Cell[][] =>
   found.fanout.map(({ connections, invocations, first, p50, p99, last, cpu, memory }) => [
@@ -92,8 +169,11 @@ export const summary = (found: Results): string =>
   [
     machine(found.measured),
     textTable(HEAD, endpoints(found)),
-    'Start and warm are ratios: against a bare DocumentClient function, and against the bare requests to DynamoDB.',
+    'First request, start and warm are ratios: against a bare DocumentClient function, and against the bare requests to DynamoDB.',
+    firstRequests(found),
     flat(found),
+    ...section('', found.latency, () => textTable(LATENCY_HEAD, latency(found))),
+    ...section('', found.deploy, () => deployment(found).replaceAll('`', '"')),
     `Fan-out: ${found.fanout
       .map(({ connections, invocations, p99, cpu }) => {
         const by = invocations > 1 ? ` by ${invocations}` : '';
@@ -109,14 +189,18 @@ export const performanceText = (found: Results): string =>
   [
     `Measured ${machine(found.measured)}`,
     ...Object.entries(found.again).map(([name, measured]) => `Measured again since, ${name}: ${machine(measured)}`),
-    '### Endpoints',
+    '### Functions',
     markdownTable(HEAD, endpoints(found)),
+    firstRequests(found),
     flat(found),
     '### What they are compared with',
     markdownTable(START_HEAD, starts(found, REFERENCES)),
     '### What each step brings',
-    'getRoom, bundled as it is and with one thing changed.',
+    'Functions as they are deployed, but for one thing.',
     markdownTable(START_HEAD, starts(found, 'step')),
+    ...section('### Memory', found.memory, () => markdownTable(memoryHead(found), memory(found))),
+    ...section('### Latency of messages', found.latency, () => markdownTable(LATENCY_HEAD, latency(found))),
+    ...section('### Deployment', found.deploy, () => deployment(found)),
     '### Fan-out',
     markdownTable(FANOUT_HEAD, fanout(found)),
     '### Throughput of the local stack',

@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Transform, type TransformCallback } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createServer } from 'node:tls';
+import { createServer, type TLSSocket } from 'node:tls';
 import { generate } from 'selfsigned';
 
-export interface TlsProxy {
-  /** `https://localhost:<port>` */
-  readonly url: string;
+export interface TlsProxies {
   /** A file with the certificate, for NODE_EXTRA_CA_CERTS. */
   readonly certificate: string;
+  /** Puts TLS in front of the server at a URL. Returns `https://localhost:<port>`. */
+  inFrontOf(target: string): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -25,13 +25,11 @@ const delayed = (milliseconds: number): Transform =>
   });
 
 /**
- * Puts TLS in front of a local server, as AWS has it: a real handshake with a certificate of its own.
+ * Makes proxies that put TLS in front of local servers, as AWS has it: a real handshake with a certificate of its own.
  *
- * @param target URL of the server
  * @param delay how long each way takes, in milliseconds
  */
-export async function startTlsProxy(target: string, delay: number): Promise<TlsProxy> {
-  const { hostname, port } = new URL(target);
+export async function tlsProxies(delay: number): Promise<TlsProxies> {
   const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], {
     keyType: 'ec',
     extensions: [
@@ -42,21 +40,31 @@ export async function startTlsProxy(target: string, delay: number): Promise<TlsP
   const directory = await mkdtemp(join(tmpdir(), 'rooms-tls-'));
   const certificate = join(directory, 'certificate.pem');
   await writeFile(certificate, cert);
-  const server = createServer({ key, cert }, (client) => {
-    const upstream = connect(Number(port), hostname);
-    // A client that ends its process breaks off, which is no fault.
-    pipeline(client, delayed(delay), upstream).catch(() => client.destroy());
-    pipeline(upstream, delayed(delay), client).catch(() => upstream.destroy());
-  });
-  server.listen(0, 'localhost');
-  await once(server, 'listening');
-  const address = server.address();
-  if (typeof address !== 'object' || address === null) throw new Error('The proxy has no port.');
+  const open = new Set<TLSSocket>();
+  const servers: ReturnType<typeof createServer>[] = [];
   return {
-    url: `https://localhost:${address.port}`,
     certificate,
+    async inFrontOf(target) {
+      const { hostname, port } = new URL(target);
+      const server = createServer({ key, cert }, (client) => {
+        client.setMaxListeners(20);
+        open.add(client);
+        client.once('close', () => open.delete(client));
+        const upstream = connect(Number(port), hostname);
+        // A client that ends its process breaks off, which is no error.
+        pipeline(client, delayed(delay), upstream).catch(() => client.destroy());
+        pipeline(upstream, delayed(delay), client).catch(() => upstream.destroy());
+      });
+      servers.push(server);
+      server.listen(0, 'localhost');
+      await once(server, 'listening');
+      const address = server.address();
+      if (typeof address !== 'object' || address === null) throw new Error('The proxy has no port.');
+      return `https://localhost:${address.port}`;
+    },
     async close() {
-      server.close();
+      for (const server of servers) server.close();
+      for (const socket of open) socket.destroy();
       await rm(directory, { recursive: true });
     },
   };

@@ -10,8 +10,8 @@ import { messageKey } from '../../core/store/keys.ts';
 import { bundle, folderOf } from '../../lib/bundle.ts';
 import { allEntries } from '../../lib/entries.ts';
 import { say } from '../common/command.ts';
+import { type CpuShare, cpuShare } from '../common/cpu-share.ts';
 import { withTable } from '../common/world.ts';
-import { type CpuQuota, cpuQuota } from './cpu-quota.ts';
 import { message, start } from './processes.ts';
 
 /*
@@ -72,7 +72,7 @@ export async function measureBatches({ batches, latency, processors, file }: Bat
   const index = file ?? join(folderOf(bundle(allEntries.filter(({ name }) => name === READER)), READER), 'index.js');
   const gateway = start('tls-gateway.ts', latency);
   const folder = mkdtempSync(join(tmpdir(), 'rooms-bench-'));
-  const quota = cpuQuota(processors);
+  const quota = cpuShare(processors);
   if (!quota) say('This machine or user has no control groups: the function runs without a CPU quota.');
   try {
     const { url, cert } = await message(gateway, v.object({ url: v.string(), cert: v.string() }));
@@ -89,7 +89,7 @@ export async function measureBatches({ batches, latency, processors, file }: Bat
     });
   } finally {
     gateway.disconnect();
-    quota?.close();
+    await quota?.remove();
     rmSync(folder, { recursive: true });
   }
 }
@@ -98,7 +98,7 @@ interface Parts {
   readonly gateway: ChildProcess;
   readonly index: string;
   readonly environment: Readonly<Record<string, string>>;
-  readonly quota: CpuQuota | undefined;
+  readonly quota: CpuShare | undefined;
 }
 
 /** The first invocation of a new environment: the dearest, for it has no socket to the gateway yet. */

@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
+import { cheapestOf } from '../../bench/common/memory-choice.ts';
 import { quantile, shuffled } from '../../bench/common/numbers.ts';
 import { startPicture } from '../../bench/common/picture.ts';
 import { results } from '../../bench/common/results.ts';
 import { sectionOf, withSection } from '../../bench/common/section.ts';
 import { PROGRAM, performanceText, summary } from '../../bench/common/summary.ts';
 import { allRoutes } from '../../core/contract/index.ts';
+import { memoryOf } from '../../lib/memory.ts';
 
 const read = (file: string): string =>
   readFileSync(new URL(`../../docs/operate/performance/${file}`, import.meta.url), 'utf8');
@@ -23,6 +25,27 @@ describe('docs/operate/performance is written by npm run bench:', () => {
 
   test('every endpoint is in the table', () => {
     for (const { operation } of allRoutes) expect(summary(found)).toContain(operation);
+  });
+});
+
+test('each function has the memory that the benchmark chose', () => {
+  expect(Object.fromEntries(found.memory.map(({ entry }) => [entry, memoryOf(entry)]))).toEqual(
+    Object.fromEntries(found.memory.map(({ entry, chosen }) => [entry, chosen])),
+  );
+});
+
+describe('the choice of memory', () => {
+  const setting = (memory: number, start: number, warm: number, dollars: number) => ({
+    ...{ memory, start, warm, dollars },
+    ...{ init: 0, first: 0, warmP95: 0, used: 0 },
+  });
+  test('is the cheapest setting that is not slower than the fastest by more than 10 %', () => {
+    const settings = [setting(256, 130, 10, 1), setting(512, 109, 10.4, 2), setting(1_024, 100, 10, 3)];
+    expect(cheapestOf(settings).memory).toBe(512);
+  });
+  test('regards starts and warm requests', () => {
+    const settings = [setting(256, 100, 20, 1), setting(512, 120, 10, 2), setting(1_024, 100, 10, 3)];
+    expect(cheapestOf(settings).memory).toBe(1_024);
   });
 });
 

@@ -1,0 +1,169 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { buffer } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { OAuth2Issuer, OAuth2Service } from 'oauth2-mock-server';
+import * as v from 'valibot';
+import { listen } from '../../local/listen.ts';
+import { say } from '../common/command.ts';
+import { type CpuShare, cpuShare, shareOf } from '../common/cpu-share.ts';
+import { tlsProxies } from '../common/tls-proxy.ts';
+import { quietly, withTable } from '../common/world.ts';
+import { DEFAULT, GET_ROOM, newEvents } from './targets.ts';
+
+/*
+ * Starts of functions as on Lambda: INIT at full speed, the first request with the function's share of a processor, and TLS in front of
+ * everything that the function talks to.
+ */
+
+/** Of each way to a service, in milliseconds: a function and its table are in the same region. */
+const DELAY_MS = 1;
+/** What API Gateway takes to answer a post, in milliseconds. */
+const POST_MS = 15;
+/** Only ends what hangs, in milliseconds. */
+const PATIENCE_MS = 60_000;
+const AUDIENCE = 'rooms';
+const child = fileURLToPath(new URL('process.mjs', import.meta.url));
+
+const report = v.object({
+  load: v.number(),
+  invoke: v.number(),
+  cpu: v.number(),
+  loadCpu: v.number(),
+  warm: v.array(v.number()),
+  memory: v.number(),
+  results: v.array(v.unknown()),
+});
+
+/** Times in milliseconds, memory in megabytes. */
+export interface Report {
+  readonly load: number;
+  /** The first request. */
+  readonly invoke: number;
+  /** Of a processor, to load and to answer the first request. */
+  readonly cpu: number;
+  /** Of a processor, to answer the first request. */
+  readonly invokeCpu: number;
+  readonly warm: readonly number[];
+  /** The most that the process has had. */
+  readonly memory: number;
+}
+
+/** A file to start. */
+export interface Variant {
+  readonly name: string;
+  readonly file: string;
+  /** The target whose event it gets. Default: getRoom. */
+  readonly event?: string;
+  /** Whether it is started as Lambda does, which primes it. Default: true. */
+  readonly primed?: boolean;
+}
+
+export interface StartOptions {
+  /** Default: 512. */
+  readonly memory?: number;
+  /** How often it is invoked after the first request. Default: 0. */
+  readonly more?: number;
+}
+
+export interface Lambda {
+  /** Starts a variant once, with an event of its own. @throws if it does not answer with a success */
+  start(variant: Variant, options?: StartOptions): Promise<Report>;
+  /** Makes a new room that the events of the next starts are about: limits per user are counted anew. */
+  newRoom(): Promise<void>;
+}
+
+const httpAnswer = v.looseObject({ statusCode: v.number(), body: v.optional(v.string(), '') });
+const batchAnswer = v.object({ batchItemFailures: v.tuple([]) });
+const counts = v.looseObject({ sent: v.number(), failed: v.literal(0) });
+const policy = v.looseObject({ principalId: v.string() });
+
+/** Returns whether a function has answered as it should. */
+function succeeded(result: unknown, name: string): boolean {
+  if (v.is(httpAnswer, result))
+    return result.statusCode < 300 && (name === DEFAULT || !result.body?.includes('"ok":false'));
+  return [batchAnswer, counts, policy].some((schema) => v.is(schema, result));
+}
+
+/** A first request with less of a processor than it had: each of its milliseconds of CPU takes as much longer. */
+const slowed = (invoke: number, invokeCpu: number, share: number): number => invoke + invokeCpu * (1 / share - 1);
+
+/** Does work with DynamoDB Local, an issuer, and a gateway, all behind TLS. */
+export async function withLambda<T>(work: (lambda: Lambda) => Promise<T>): Promise<T> {
+  const groups = new Map<number, CpuShare | undefined>();
+  const groupOf = (memory: number): CpuShare | undefined => {
+    if (!groups.has(memory)) groups.set(memory, cpuShare(shareOf(memory)));
+    return groups.get(memory);
+  };
+  if (!groupOf(512))
+    say('This machine allows no control groups: the share of a processor is calculated from CPU times.');
+  const proxies = await tlsProxies(DELAY_MS);
+  const gateway = await listen((request, response) => {
+    request.resume().once('end', () => setTimeout(() => response.end(), POST_MS));
+  }, 0);
+  const issuer = new OAuth2Issuer();
+  await issuer.keys.generate('RS256');
+  const issuerServer = await listen(new OAuth2Service(issuer).requestHandler, 0);
+  try {
+    say('Starting DynamoDB Local …');
+    return await withTable(async (plain) => {
+      issuer.url = await proxies.inFrontOf(issuerServer.url);
+      const environment = {
+        ...plain,
+        AWS_ENDPOINT_URL_DYNAMODB: await proxies.inFrontOf(plain.AWS_ENDPOINT_URL_DYNAMODB ?? ''),
+        CALLBACK_URL: await proxies.inFrontOf(gateway.url),
+        ISSUER: issuer.url,
+        AUDIENCE,
+        NODE_EXTRA_CA_CERTS: proxies.certificate,
+        AWS_LAMBDA_FUNCTION_NAME: 'bench',
+      };
+      const token = await issuer.buildToken({
+        scopesOrTransform: (_, payload) => Object.assign(payload, { sub: 'bench', aud: AUDIENCE }),
+      });
+      let events = await quietly(() => newEvents(token));
+      return work({
+        async start(variant, { memory = 512, more = 0 } = {}) {
+          const event = events.get(variant.event ?? variant.name) ?? events.get(GET_ROOM) ?? {};
+          const group = groupOf(memory);
+          const times = await startOnce(variant, event, group?.procs ?? '', more, environment);
+          return group ? times : { ...times, invoke: slowed(times.invoke, times.invokeCpu, shareOf(memory)) };
+        },
+        async newRoom() {
+          events = await quietly(() => newEvents(token));
+        },
+      });
+    });
+  } finally {
+    await Promise.all([proxies.close(), gateway.close(), issuerServer.close()]);
+    for (const group of groups.values()) await group?.remove();
+  }
+}
+
+async function startOnce(
+  { name, file, event: eventName = name, primed = true }: Variant,
+  event: object,
+  procs: string,
+  more: number,
+  environment: Readonly<Record<string, string>>,
+): Promise<Report> {
+  const started = spawn(process.execPath, [child, file, JSON.stringify(event), procs, String(more)], {
+    cwd: tmpdir(),
+    env: { ...environment, ...(primed && { AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand' }) },
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    timeout: PATIENCE_MS,
+  });
+  const [, stdout, stderr, result] = started.stdio;
+  if (!stdout || !stderr || !result || !('readable' in result)) throw new Error('The process has no pipes.');
+  const [lines, complaints, text] = await Promise.all([
+    buffer(stdout),
+    buffer(stderr),
+    buffer(result),
+    once(started, 'close'),
+  ]);
+  if (text.length === 0) throw new Error(`${name} did not start: ${complaints}${lines}`);
+  const { results, loadCpu, ...times } = v.parse(report, JSON.parse(text.toString()));
+  const wrong = results.find((each) => !succeeded(each, eventName));
+  if (wrong !== undefined) throw new Error(`${name} answered ${JSON.stringify(wrong)}. ${complaints}${lines}`);
+  return { ...times, invokeCpu: times.cpu - loadCpu };
+}

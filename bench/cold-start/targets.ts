@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto';
+import { marshall } from '@aws-sdk/util-dynamodb';
+import { monotonicFactory } from 'ulid';
+import { allRoutes, routes } from '../../core/contract/index.ts';
+import { actions, SUB_PROTOCOL, unknownAction } from '../../core/contract/realtime.ts';
+import type { FanOutRequest } from '../../core/realtime/deliver.ts';
+import type { MessageItem } from '../../core/store/items.ts';
+import { messageKey } from '../../core/store/keys.ts';
+import { httpEntry, socketFunction } from '../../lib/entries.ts';
+import { httpEvent } from '../../test/support/event.ts';
+import { newSocket, type RouteKey, socketEvent } from '../../test/support/socket-event.ts';
+import { calls, frames, newRoom } from '../common/world.ts';
+
+/*
+ * The functions whose starts are measured, and for each an event that it answers with a success.
+ */
+
+export type Kind = 'http' | 'websocket' | 'event';
+
+export interface Target {
+  /** The operation, the action, or the entry. */
+  readonly name: string;
+  readonly kind: Kind;
+  /** The name of its entry: see lib/entries.ts. */
+  readonly entry: string;
+}
+
+/** The function of frames with an action that does not exist. */
+export const DEFAULT = socketFunction(unknownAction.action);
+const WEBSOCKET = ['authorizer', 'connect', 'disconnect', DEFAULT, ...Object.keys(actions)];
+/** Functions that users wait for: the others, such as `presence`, run in the background. */
+const EVENT = ['deliver-messages', 'fan-out'];
+
+export const targets: readonly Target[] = [
+  ...allRoutes.map((route): Target => ({ name: route.operation, kind: 'http', entry: httpEntry(route).name })),
+  ...WEBSOCKET.map((name): Target => ({ name, kind: 'websocket', entry: name })),
+  ...EVENT.map((name): Target => ({ name, kind: 'event', entry: name })),
+];
+
+/** Connections of the room that `deliver-messages` and `fan-out` send to. */
+const LISTENERS = 10;
+
+/** The name of the event for functions that only read a room. */
+export const GET_ROOM = 'getRoom';
+
+const ulid = monotonicFactory();
+
+/**
+ * Makes a room, and returns an event about it for each target. `%N%` in an event stands for the number of the invocation.
+ *
+ * @param token an access token, for the authorizer
+ */
+export async function newEvents(token: string): Promise<ReadonlyMap<string, object>> {
+  // Loaded only now: the client reads its endpoint from the environment.
+  const { haveJoined } = await import('../../test/support/fill.ts');
+  const room = await newRoom();
+  const { room_id } = room;
+  const events = new Map<string, object>();
+  for (const { operation, note, request } of calls(room))
+    if (!note?.includes('key'))
+      events.set(operation, httpEvent(routes[operation], { params: { room_id }, ...request }));
+
+  const frameEvent = (key: RouteKey, fields: object) =>
+    socketEvent(key, newSocket(room.member), JSON.stringify({ request_id: 'bench', ...fields }));
+  for (const { action, fields } of frames(room)) events.set(action, frameEvent(action, { action, ...fields }));
+  events.set(
+    'message',
+    frameEvent('message', { action: 'message', room_id, client_message_id: 'bench-%N%', text: 'x' }),
+  );
+  events.set(DEFAULT, frameEvent('$default', { action: 'unknown' }));
+  const sockets = { disconnect: newSocket(room.member), leave: newSocket(room.member) };
+  await haveJoined(
+    room_id,
+    Object.values(sockets).map((socket) => socket.connection_id),
+    room.member,
+  );
+  events.set('disconnect', socketEvent('$disconnect', sockets.disconnect));
+  events.set(
+    'leave',
+    socketEvent('leave', sockets.leave, JSON.stringify({ action: 'leave', request_id: 'bench', room_id })),
+  );
+  events.set('connect', {
+    ...socketEvent('$connect', newSocket(room.member)),
+    headers: { 'Sec-WebSocket-Protocol': SUB_PROTOCOL },
+  });
+  events.set('authorizer', {
+    type: 'REQUEST',
+    methodArn: 'arn:aws:execute-api:us-east-1:000000000000:bench/v1/$connect',
+    headers: { Authorization: `Bearer ${token}` },
+    requestContext: { requestId: 'bench', connectionId: 'bench' },
+  });
+
+  const audience = randomUUID();
+  const listeners = Array.from({ length: LISTENERS }, () => newSocket(randomUUID()));
+  await haveJoined(
+    audience,
+    listeners.map(({ connection_id }) => connection_id),
+  );
+  const message_id = ulid();
+  const sent_at = new Date().toISOString();
+  const message = {
+    room_id: audience,
+    message_id,
+    sender_id: room.member,
+    client_message_id: 'bench',
+    text: 'x',
+    sent_at,
+  };
+  const item: MessageItem = { ...messageKey(audience, message_id), ...message };
+  const { PK, SK } = item;
+  const change = { Keys: marshall({ PK, SK }), NewImage: marshall(item), SequenceNumber: '1' };
+  events.set('deliver-messages', { Records: [{ eventID: 'bench-%N%', eventName: 'INSERT', dynamodb: change }] });
+  const request: FanOutRequest = {
+    room_id: audience,
+    recipients: listeners.map(({ connection_id, user_id, token_expires_at }) => ({
+      connection_id,
+      participant_id: user_id,
+      token_expires_at,
+    })),
+    task: {
+      kind: 'send',
+      events: [{ type: 'message', room_id: audience, data: { ...message, attachment: null }, sent_at }],
+    },
+    time_left_ms: 20_000,
+  };
+  events.set('fan-out', request);
+  return events;
+}

@@ -1,0 +1,99 @@
+import { parseCommandLine } from '../local/command-line.ts';
+import { type Report, withLambda } from './cold-start/starts.ts';
+import { deployed } from './cold-start/variants.ts';
+import { main, number, numbers, say } from './common/command.ts';
+import { cheapestOf, lowerQuartile, type Setting, settingOf } from './common/memory-choice.ts';
+import { shuffled } from './common/numbers.ts';
+import { textTable } from './common/table.ts';
+
+const SCRIPT = 'npm run bench:memory --';
+const HELP = `Usage: ${SCRIPT} [options]
+
+How much memory each function should have: what a start and a warm request take with each setting, and what a
+million requests cost. Starts are those of bench:cold-start. The choice is the cheapest setting with which
+neither a start nor a warm request takes more than 10 % longer than with the fastest. Milliseconds: lower quartiles.
+
+  --sizes <a,b>  megabytes (default: 256,512,1024,1769)
+  --rounds <n>   starts of each, after one that does not count (default: 5)
+  --more <n>     warm requests after each start (default: 10)
+  --only <text>  only functions that have this text in their name
+  --json         print JSON in place of the table
+  --help         print this text
+`;
+
+export interface MemoryLine {
+  readonly name: string;
+  /** The name of its entry: see lib/entries.ts. */
+  readonly entry: string;
+  readonly settings: readonly Setting[];
+  /** Megabytes. */
+  readonly chosen: number;
+}
+
+interface Options {
+  readonly sizes: readonly number[];
+  readonly rounds: number;
+  readonly more: number;
+  readonly only: string;
+}
+
+async function measure({ sizes, rounds, more, only }: Options): Promise<MemoryLine[]> {
+  const runs = deployed()
+    .filter(({ name }) => name.includes(only))
+    .flatMap((variant) => sizes.map((memory) => ({ variant, memory, reports: [] as Report[] })));
+  return withLambda(async (lambda) => {
+    for (let round = 0; round <= rounds; round++) {
+      say(`Round ${round} of ${rounds} …`);
+      for (const { variant, memory, reports } of shuffled(runs)) {
+        // Warm requests must not meet limits per user.
+        await lambda.newRoom();
+        const report = await lambda.start(variant, { memory, more });
+        if (round > 0) reports.push(report);
+      }
+    }
+    return [...Map.groupBy(runs, ({ variant }) => variant)].map(([{ name, entry }, all]) => {
+      const init = lowerQuartile(all.flatMap(({ reports }) => reports.map(({ load }) => load)));
+      const settings = all.map(({ memory, reports }) => settingOf(memory, init, reports));
+      return { name, entry, settings, chosen: cheapestOf(settings).memory };
+    });
+  });
+}
+
+const table = (lines: readonly MemoryLine[]): string =>
+  textTable(
+    ['function', 'MB', 'INIT, ms', 'first, ms', 'start, ms', 'warm, ms', 'warm p95', 'used, MB', '$ per million', ''],
+    lines.flatMap(({ name, settings, chosen }) =>
+      settings.map(({ memory, init, first, start, warm, warmP95, used, dollars }) => [
+        name,
+        memory,
+        ...[init, first, start, warm, warmP95].map((ms) => ms.toFixed(1)),
+        used.toFixed(0),
+        dollars.toFixed(3),
+        memory === chosen ? '<' : '',
+      ]),
+    ),
+  );
+
+await main(async () => {
+  const { values } = parseCommandLine(
+    {
+      options: {
+        sizes: { type: 'string', default: '256,512,1024,1769' },
+        rounds: { type: 'string', default: '5' },
+        more: { type: 'string', default: '10' },
+        only: { type: 'string', default: '' },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    },
+    `${SCRIPT} --help`,
+  );
+  if (values.help) return HELP;
+  const lines = await measure({
+    sizes: numbers('sizes', values.sizes, 128, 10_240),
+    rounds: number('rounds', values.rounds, 1, 1_000),
+    more: number('more', values.more, 1, 20),
+    only: values.only,
+  });
+  return values.json ? JSON.stringify(lines, null, 2) : table(lines);
+});
