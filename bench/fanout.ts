@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { monotonicFactory } from 'ulid';
 import * as v from 'valibot';
-import type { RoomEvent } from '../core/contract/realtime.ts';
+import { type RoomEvent, SUB_PROTOCOLS, type SubProtocol } from '../core/contract/realtime.ts';
 import { parseCommandLine, UsageError } from '../local/command-line.ts';
 import { createTable, startDynamoDb } from '../local/dynamodb.ts';
 import { dataTemplate } from '../test/support/data-template.ts';
@@ -38,8 +38,11 @@ and the most memory it had, in MB.
   --latency <ms>   what the gateway waits before it takes a post, in place of the network and
                    API Gateway (default: 15)
   --rounds <n>     messages for each line, after one that does not count (default: 7)
-  --batches <a,b>  measures batches of the stream instead, as <rooms>x<connections>: the deployed
-                   bundle with the CPU quota it has on Lambda, its own limits, TLS, 20 ms a post
+  --batches <a,b>  measures batches of the stream instead, as <rooms>x<connections>, or
+                   <rooms>x<connections>x<messages of each room>: the deployed bundle with the CPU
+                   quota it has on Lambda, its own limits, TLS, 20 ms a post
+  --protocols <a>  measures each of these batches with connections of each of these versions of
+                   the protocol (default: rooms.v1,rooms.v2)
   --posts          measures what one post takes of a processor instead: a warm process, TLS
   --bundle <file>  another bundle of deliver-messages, to compare with
   --json           print JSON in place of the table
@@ -198,30 +201,58 @@ const MEMORY_MB = 1_024;
 
 const batchesOf = (value: string): Batch[] =>
   value.split(',').map((each) => {
-    const [, rooms, connections] = /^(\d{1,3})x(\d{1,4})$/.exec(each.trim()) ?? [];
+    const [, rooms, connections, messages = '1'] = /^(\d{1,3})x(\d{1,4})(?:x(\d{1,3}))?$/.exec(each.trim()) ?? [];
     // A batch of the stream has 100 records at most.
-    if (!rooms || !connections || Number(rooms) > 100)
+    if (!rooms || !connections || Number(messages) < 1 || Number(rooms) * Number(messages) > 100)
       throw new UsageError(
-        `--batches takes rooms x connections such as 100x30, with at most 100 rooms, not "${each}".`,
+        `--batches takes rooms x connections x messages such as 100x30 or 5x200x20, with at most 100 messages in all, not "${each}".`,
       );
-    return { rooms: Number(rooms), connections: Number(connections) };
+    return { rooms: Number(rooms), connections: Number(connections), messages: Number(messages) };
   });
+
+function protocolsOf(value: string): SubProtocol[] {
+  return value.split(',').map((each) => {
+    const known = SUB_PROTOCOLS.find((protocol) => protocol === each.trim());
+    if (!known) throw new UsageError(`--protocols takes ${SUB_PROTOCOLS.join(' and ')}, not "${each}".`);
+    return known;
+  });
+}
 
 const batchTable = (lines: readonly BatchLine[]): string =>
   textTable(
-    ['rooms x connections', 'delivered', 'closed', 'marked', 'neither', 'twice', 'success', 'at once', 'ms', 'CPU, ms'],
-    lines.map(({ rooms, connections, delivered, closed, marked, lost, twice, ok, peak, ms, cpu }) => [
-      `${rooms} x ${connections}`,
-      `${((100 * delivered) / (rooms * connections)).toFixed(1)} %`,
-      closed,
-      marked,
-      lost,
-      twice,
-      ok ? 'yes' : 'no',
-      peak,
-      rounded(ms),
-      rounded(cpu),
-    ]),
+    [
+      'rooms x connections x messages',
+      'protocol',
+      'delivered',
+      'closed',
+      'marked',
+      'neither',
+      'twice',
+      'success',
+      'posts',
+      'at once',
+      'p99, ms',
+      'ms',
+      'CPU, ms',
+    ],
+    lines.map(({ rooms, connections, messages, protocol, ...line }) => {
+      const { delivered, closed, marked, lost, twice, ok, posts, peak, p99, ms, cpu } = line;
+      return [
+        `${rooms} x ${connections} x ${messages}`,
+        protocol,
+        `${((100 * delivered) / (rooms * connections)).toFixed(1)} %`,
+        closed,
+        marked,
+        lost,
+        twice,
+        ok ? 'yes' : 'no',
+        posts,
+        peak,
+        rounded(p99),
+        rounded(ms),
+        rounded(cpu),
+      ];
+    }),
   );
 
 await main(async () => {
@@ -234,6 +265,7 @@ await main(async () => {
         rounds: { type: 'string', default: '7' },
         batches: { type: 'string' },
         posts: { type: 'boolean', default: false },
+        protocols: { type: 'string', default: SUB_PROTOCOLS.toReversed().join(',') },
         bundle: { type: 'string' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -249,6 +281,7 @@ await main(async () => {
   if (values.batches !== undefined) {
     const lines = await measureBatches({
       batches: batchesOf(values.batches),
+      protocols: protocolsOf(values.protocols),
       latency: BATCH_LATENCY_MS,
       processors: shareOf(MEMORY_MB),
       ...(values.bundle !== undefined && { file: resolve(values.bundle) }),

@@ -21,6 +21,8 @@ export const accessOfOthers = {
       // Connections that subscribed to their user.
       Query: ['ROOM', 'USER'],
       DeleteItem: ['ROOM', 'USER'],
+      // The numbers of what is sent to them.
+      UpdateItem: ['ROOM', 'USER'],
     },
     bucket: ['DeleteObject'],
   },

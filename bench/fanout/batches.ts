@@ -6,21 +6,25 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { monotonicFactory } from 'ulid';
 import * as v from 'valibot';
+import type { SubProtocol } from '../../core/contract/realtime.ts';
 import { messageKey } from '../../core/store/keys.ts';
 import { bundle, folderOf } from '../../lib/bundle.ts';
 import { allEntries } from '../../lib/entries.ts';
 import { say } from '../common/command.ts';
 import { type CpuShare, cpuShare } from '../common/cpu-share.ts';
+import { ascending, quantile } from '../common/numbers.ts';
 import { withTable } from '../common/world.ts';
 import { message, start } from './processes.ts';
 
 /*
- * One batch of the table's stream with a message in each of many rooms: the deployed bundle of deliver-messages, with the share of a
- * processor that it has on Lambda, its own limits, and TLS in front of the gateway.
+ * One batch of the table's stream with messages in each of many rooms: the deployed bundle of deliver-messages, with the share of a
+ * processor that it has on Lambda, its own limits, and TLS in front of the gateway. With connections of each version of the protocol.
  */
 
 export interface BatchSettings {
   readonly batches: readonly Batch[];
+  /** Each batch is measured once with connections of each. */
+  readonly protocols: readonly SubProtocol[];
   /** What the gateway takes for a request, in milliseconds. */
   readonly latency: number;
   /** Processors that the function has. */
@@ -33,18 +37,24 @@ export interface Batch {
   readonly rooms: number;
   /** In each of the rooms. */
   readonly connections: number;
+  /** In each of the rooms. */
+  readonly messages: number;
 }
 
 export interface BatchLine extends Batch {
-  /** Connections that have had their message, once. */
+  readonly protocol: SubProtocol;
+  readonly posts: number;
+  /** Milliseconds from the start until 99 of 100 connections had everything. */
+  readonly p99: number;
+  /** Connections that have had their messages, once. */
   readonly delivered: number;
-  /** Connections that have had it more than once. */
+  /** Connections that have had more than that. */
   readonly twice: number;
-  /** Connections that have not had it, and were closed. */
+  /** Connections that have not had all, and were closed. */
   readonly closed: number;
-  /** Connections that have not had it, and are marked in the table: no message follows, and they are closed later. */
+  /** Connections that have not had all, and are marked in the table: no message follows, and they are closed later. */
   readonly marked: number;
-  /** Connections that have not had it, and do not know. */
+  /** Connections that have not had all, and do not know. With rooms.v2, the next frame shows them the gap. */
   readonly lost: number;
   /** Whether the function reported success. */
   readonly ok: boolean;
@@ -61,14 +71,21 @@ const READER = 'deliver-messages';
 /** The function's time-out on Lambda: lib/constructs/stream-reader.ts. */
 const TIMEOUT_MS = 60_000;
 
-const outcome = v.object({ result: v.unknown(), ms: v.number(), cpu: v.number() });
+const outcome = v.object({ result: v.unknown(), began: v.number(), ms: v.number(), cpu: v.number() });
 const report = v.object({
-  posts: v.array(v.tuple([v.string(), v.number()])),
+  connections: v.array(v.tuple([v.string(), v.number(), v.number()])),
+  posts: v.number(),
   closed: v.array(v.string()),
   peak: v.number(),
 });
 
-export async function measureBatches({ batches, latency, processors, file }: BatchSettings): Promise<BatchLine[]> {
+export async function measureBatches({
+  batches,
+  protocols,
+  latency,
+  processors,
+  file,
+}: BatchSettings): Promise<BatchLine[]> {
   const index = file ?? join(folderOf(bundle(allEntries.filter(({ name }) => name === READER)), READER), 'index.js');
   const gateway = start('tls-gateway.ts', latency);
   const folder = mkdtempSync(join(tmpdir(), 'rooms-bench-'));
@@ -81,10 +98,11 @@ export async function measureBatches({ batches, latency, processors, file }: Bat
     return await withTable(async (variables) => {
       const environment = { ...variables, CALLBACK_URL: `${url}/v1`, NODE_EXTRA_CA_CERTS: authority };
       const lines: BatchLine[] = [];
-      for (const batch of batches) {
-        say(`${batch.rooms} rooms of ${batch.connections} …`);
-        lines.push(await measureBatch(batch, { gateway, index, environment, quota }));
-      }
+      for (const batch of batches)
+        for (const protocol of protocols) {
+          say(`${protocol}: ${batch.rooms} rooms of ${batch.connections}, ${batch.messages} messages each …`);
+          lines.push(await measureBatch(batch, protocol, { gateway, index, environment, quota }));
+        }
       return lines;
     });
   } finally {
@@ -102,14 +120,18 @@ interface Parts {
 }
 
 /** The first invocation of a new environment: the dearest, for it has no socket to the gateway yet. */
-async function measureBatch(batch: Batch, { gateway, index, environment, quota }: Parts): Promise<BatchLine> {
+async function measureBatch(
+  batch: Batch,
+  protocol: SubProtocol,
+  { gateway, index, environment, quota }: Parts,
+): Promise<BatchLine> {
   const { haveJoined } = await import('../../test/support/fill.ts');
   const ids = new Set<string>();
   const rooms = Array.from({ length: batch.rooms }, () => randomUUID());
   for (const room_id of rooms) {
     const own = Array.from({ length: batch.connections }, () => `${randomUUID().replaceAll('-', '').slice(0, 15)}=`);
     for (const id of own) ids.add(id);
-    await haveJoined(room_id, own);
+    await haveJoined(room_id, own, undefined, { protocol });
   }
   const reader = fork(fileURLToPath(new URL('reader.ts', import.meta.url)), [index], {
     env: { ...process.env, ...environment },
@@ -118,20 +140,25 @@ async function measureBatch(batch: Batch, { gateway, index, environment, quota }
   try {
     await message(reader, v.object({ ready: v.literal(true) }));
     quota?.add(reader.pid);
-    reader.send({ event: { Records: rooms.map(recordOf) }, timeoutMs: TIMEOUT_MS });
-    const { result, ms, cpu } = await message(reader, outcome);
+    // In the stream, the messages of rooms that are busy at the same time alternate.
+    const Records = Array.from({ length: batch.messages }, () => rooms.map(recordOf)).flat();
+    reader.send({ event: { Records }, timeoutMs: TIMEOUT_MS });
+    const { result, began, ms, cpu } = await message(reader, outcome);
     gateway.send('report');
-    const { posts, closed, peak } = await message(gateway, report);
-    const had = new Map(posts);
-    const left = [...ids].filter((id) => !had.has(id));
+    const { connections, posts, closed, peak } = await message(gateway, report);
+    const had = new Map(connections.map(([id, events]) => [id, events]));
+    const left = [...ids].filter((id) => (had.get(id) ?? 0) < batch.messages);
     const gone = left.filter((id) => closed.includes(id));
     const { connectionsOf } = await import('../../core/store/connections.ts');
     const rests = await Promise.all(rooms.map((room_id) => connectionsOf(room_id)));
     const marked = new Set(rests.flatMap(({ disconnecting }) => disconnecting.map((each) => each.connection_id)));
     return {
       ...batch,
-      delivered: [...ids].filter((id) => had.get(id) === 1).length,
-      twice: posts.filter(([, times]) => times > 1).length,
+      protocol,
+      posts,
+      p99: quantile(ascending(connections.map(([, , last]) => last - began)), 0.99),
+      delivered: [...ids].filter((id) => had.get(id) === batch.messages).length,
+      twice: connections.filter(([, events]) => events > batch.messages).length,
       closed: gone.length,
       marked: left.filter((id) => marked.has(id)).length,
       lost: left.filter((id) => !closed.includes(id) && !marked.has(id)).length,

@@ -19,7 +19,9 @@ const DEADLINE_MS = 50_000;
 async function work(job: Job): Promise<object> {
   const deadline = deadlineIn(DEADLINE_MS);
   if (job.kind === 'batch') return deliverBatch(job.batch, deadline);
-  const counts = await Promise.all(job.events.map((event) => broadcast(event.room_id, [event], deadline)));
+  const counts = await Promise.all(
+    job.events.map((event) => broadcast(event.room_id, [event], { feed: 'messages', source: '' }, deadline)),
+  );
   return { sent: counts.reduce((sum, { sent }) => sum + sent, 0) };
 }
 

@@ -10,15 +10,16 @@ const { handler }: { handler: Handler } = createRequire(import.meta.url)(process
 
 process.on('message', async ({ event, timeoutMs }: { event: unknown; timeoutMs: number }) => {
   const begin = performance.now();
+  const began = Date.now();
   const cpu = process.cpuUsage();
   const timer = setTimeout(() => {
-    process.send?.({ result: 'timed out', ms: timeoutMs, cpu: 0 });
+    process.send?.({ result: 'timed out', began, ms: timeoutMs, cpu: 0 });
     process.exit();
   }, timeoutMs);
   const result = await handler(event, { getRemainingTimeInMillis: () => timeoutMs - (performance.now() - begin) });
   clearTimeout(timer);
   const { user, system } = process.cpuUsage(cpu);
-  process.send?.({ result, ms: performance.now() - begin, cpu: (user + system) / 1_000 });
+  process.send?.({ result, began, ms: performance.now() - begin, cpu: (user + system) / 1_000 });
 });
 process.once('disconnect', () => process.exit());
 process.send?.({ ready: true });

@@ -4,6 +4,8 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
+import * as v from 'valibot';
 
 /*
  * The connection management endpoint of a WebSocket API behind TLS, in a process of its own. Every connection exists, takes what is
@@ -28,34 +30,44 @@ function certificate(): { key: string; cert: string } {
   }
 }
 
-/** What each connection has been posted. */
-const posts = new Map<string, number>();
+/** What each connection has been posted, and when it had the last of it, in epoch milliseconds. */
+const had = new Map<string, { events: number; last: number }>();
 const closed = new Set<string>();
-let [under, peak] = [0, 0];
+let [posts, under, peak] = [0, 0, 0];
+
+/** A frame of rooms.v2; one of rooms.v1 is one event. */
+const packed = v.object({ events: v.array(v.unknown()) });
+const eventsIn = (frame: unknown): number => (v.is(packed, frame) ? frame.events.length : 1);
 
 const { key, cert } = certificate();
 const server = createServer({ key, cert, keepAlive: true }, (request, response) => {
   const id = decodeURIComponent(/\/@connections\/([^/?]+)/.exec(request.url ?? '')?.[1] ?? '');
   peak = Math.max(peak, ++under);
   response.once('close', () => under--);
-  request.resume().once('end', () =>
+  const arrived = request.method === 'DELETE' ? Promise.resolve(undefined) : json(request);
+  const take = (frame: unknown) =>
     setTimeout(() => {
       // The caller has not waited for it.
       if (response.destroyed) return;
       if (request.method === 'DELETE') closed.add(id);
-      else posts.set(id, (posts.get(id) ?? 0) + 1);
+      else {
+        posts++;
+        had.set(id, { events: (had.get(id)?.events ?? 0) + eventsIn(frame), last: Date.now() });
+      }
       response.writeHead(request.method === 'DELETE' ? 204 : 200).end();
-    }, latency),
-  );
+    }, latency);
+  // A caller that hangs up in the middle is done with.
+  arrived.then(take, () => {});
 });
 server.keepAliveTimeout = 65_000;
 server.listen(0, '127.0.0.1', 2_048, () => {
   process.send?.({ url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`, cert });
 });
 process.on('message', () => {
-  process.send?.({ posts: [...posts], closed: [...closed], peak });
-  posts.clear();
+  const connections = [...had].map(([id, { events, last }]) => [id, events, last]);
+  process.send?.({ connections, posts, closed: [...closed], peak });
+  had.clear();
   closed.clear();
-  peak = 0;
+  [posts, peak] = [0, 0];
 });
 process.once('disconnect', () => process.exit());

@@ -453,9 +453,11 @@ export const OPERATIONS: { readonly [Name in OperationName]: { readonly method: 
   updateProfile: { method: 'PATCH', path: '/participant/room/{room_id}/userprofile' },
 };
 
-/** A joined room. It has `seq` exactly if the connection speaks `rooms.v2`. */
+/** A joined room. It has `seq` and `joined_at` exactly if the connection speaks `rooms.v2`. */
 export interface JoinedRoom extends MyRoom {
   readonly seq?: RoomSeq | undefined;
+  /** When this connection joined: a detached frame says which join has ended. */
+  readonly joined_at?: string | undefined;
 }
 
 /** What each frame of a client holds, beside `action` and `request_id`, and what its reply does. */
@@ -565,7 +567,7 @@ export interface EventData {
   readonly room_started: Room;
   /** The room has ended. Its `rooms.v1` connections are closed, its `rooms.v2` connections are detached from it. */
   readonly room_ended: Room;
-  /** Only `rooms.v2`: how many participants are online. Sent in place of `peer_joined` and `peer_left` while more than 100 are, at most once a second; up to 1,000 with who came and went since the last one. */
+  /** Only `rooms.v2`, and not sent yet: how many participants are online, for rooms in which too many come and go to send `peer_joined` and `peer_left` to each of them. */
   readonly presence: {
     readonly count: number;
     readonly joined?:
@@ -612,6 +614,8 @@ export interface DetachedFrame {
   readonly type: 'detached';
   readonly room_id: string;
   readonly reason: 'room_ended' | 'removed';
+  /** As in the reply to the join that has ended. */
+  readonly joined_at?: string | undefined;
   readonly sent_at: string;
   readonly events: readonly PackedEvent[];
 }

@@ -26,6 +26,8 @@ export const metrics = {
   ConnectionsGone: 'Count',
   /** Frames that a connection, or the gateway, did not take in time; the connection was closed. */
   DeliveriesFailed: 'Count',
+  /** Connections of `rooms.v2` that a frame was skipped for, because they or the gateway did not take it in time; their clients see the gap. */
+  DeliveriesSkipped: 'Count',
   /** Requests and frames that were answered with an error. They have a third dimension, `code`: that of the error. */
   Refused: 'Count',
 } as const satisfies Record<string, 'Count' | 'Milliseconds'>;

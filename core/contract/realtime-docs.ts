@@ -161,6 +161,7 @@ const detachedFrameSchema = (): JsonSchema =>
     type: { const: 'detached', description: 'Which frame.' },
     ...inRoom(),
     reason: { enum: [...DETACH_REASONS], description: REALTIME_FIELDS.reason },
+    joined_at: { type: 'string', format: 'date-time', description: REALTIME_FIELDS.joined_at },
     sent_at: sentAt(),
     events: packedEvents(),
   });

@@ -31,15 +31,18 @@ export const REALTIME_FIELDS: Readonly<Record<string, string>> = {
   'ping.user': 'The last number of the feed `user`; missing where the connection has not subscribed.',
   'subscribe.participant_id': 'Your own user ID.',
   'subscribe.seq': 'The last number of the feed `user`. Given exactly if the connection speaks `rooms.v2`.',
+  'MyRoom.joined_at':
+    'When this connection joined. A `detached` frame says which join has ended. Given exactly if the connection speaks `rooms.v2`.',
   'MyRoom.seq': 'The last numbers of the room’s feeds. Given exactly if the connection speaks `rooms.v2`.',
   'Seq.messages': 'The number of the last message.',
   'Seq.changes': 'The number of the last other event.',
   'presence.count': 'How many participants are online.',
-  'presence.joined': 'Who came since the last one, while at most 1,000 are online.',
-  'presence.left': 'Who left since the last one, while at most 1,000 are online.',
+  'presence.joined': 'Who came since the last one; missing in the largest rooms.',
+  'presence.left': 'Who left since the last one; missing in the largest rooms.',
   feed: 'Which sequence the numbers are from.',
   seq: 'The number of the first event. Each further event has the next one. In a frame without events, all lower numbers have been given.',
   events: 'Events, each with its `type` and its `data`.',
+  joined_at: 'As in the reply to the `join` that has ended. Ignore the frame if the connection has joined again since.',
   reason: 'Why. Treat reasons that you do not know like `removed`.',
 };
 
@@ -59,7 +62,7 @@ export const FRAME_EXAMPLES: Readonly<Record<ActionName, object>> = {
 };
 
 export const REPLY_EXAMPLES: Readonly<Record<ActionName, unknown>> = {
-  join: { ...myRoom, seq: { messages: 40, changes: 12 } },
+  join: { ...myRoom, seq: { messages: 40, changes: 12 }, joined_at: SENT_AT },
   leave: { room_id },
   message,
   ping: { time: SENT_AT, rooms: { [room_id]: { messages: 41, changes: 12 } }, user: 3 },
@@ -97,6 +100,7 @@ export const DETACHED_FRAME_EXAMPLE: DetachedFrame = {
   type: 'detached',
   room_id,
   reason: 'removed',
+  joined_at: SENT_AT,
   sent_at: SENT_AT,
   events: [{ type: 'participant_removed', data: removedParticipant }],
 };

@@ -25,8 +25,12 @@ const seqNumber = v.pipe(v.number(), v.integer(), v.minValue(0));
 export const roomSeq = v.object({ messages: seqNumber, changes: seqNumber });
 export type RoomSeq = v.InferOutput<typeof roomSeq>;
 
-/** `seq` is there exactly if the connection speaks `rooms.v2`. */
-export const joinedRoom = v.object({ ...answers.myRoom.entries, seq: v.optional(roomSeq) });
+/** `seq` and `joined_at` are there exactly if the connection speaks `rooms.v2`. */
+export const joinedRoom = v.object({
+  ...answers.myRoom.entries,
+  seq: v.optional(roomSeq),
+  joined_at: v.optional(v.pipe(v.string(), v.isoTimestamp())),
+});
 export type JoinedRoom = v.InferOutput<typeof joinedRoom>;
 
 export interface Action {
@@ -51,7 +55,9 @@ export const join = {
   frame: v.strictObject({ ...inRoom, ping_interval_seconds: v.optional(fields.pingInterval) }),
   data: joinedRoom,
   errors: ['not_a_participant', 'room_not_found', 'room_not_started', 'room_ended'],
-  access: { table: { BatchGetItem: ['ROOM'], UpdateItem: ['ROOM', 'USER'], PutItem: ['ROOM'] } },
+  access: {
+    table: { BatchGetItem: ['ROOM'], GetItem: ['ROOM'], UpdateItem: ['ROOM', 'USER'], PutItem: ['ROOM'] },
+  },
 } as const satisfies Action;
 
 export const leave = {
@@ -111,7 +117,7 @@ export const ping = {
     user: v.optional(seqNumber),
   }),
   errors: [],
-  access: { table: { UpdateItem: ['USER'] } },
+  access: { table: { UpdateItem: ['USER'], BatchGetItem: ['ROOM', 'USER'] } },
 } as const satisfies Action;
 
 export const subscribe = {
@@ -122,7 +128,7 @@ export const subscribe = {
   frame: v.strictObject(envelope),
   data: v.object({ participant_id: v.string(), seq: v.optional(seqNumber) }),
   errors: [],
-  access: { table: { UpdateItem: ['USER'] } },
+  access: { table: { UpdateItem: ['USER'], GetItem: ['USER'] } },
 } as const satisfies Action;
 
 /** What answers a frame whose action is none of these, and one that is no JSON object at all. */
@@ -205,8 +211,8 @@ export const events = {
   },
   presence: {
     summary:
-      'Only `rooms.v2`: how many participants are online. Sent in place of `peer_joined` and `peer_left` while more than 100 are, at most ' +
-      'once a second; up to 1,000 with who came and went since the last one.',
+      'Only `rooms.v2`, and not sent yet: how many participants are online, for rooms in which too many come and go to send ' +
+      '`peer_joined` and `peer_left` to each of them.',
     data: v.object({
       count: v.pipe(v.number(), v.integer(), v.minValue(0)),
       joined: v.optional(v.array(peer)),
@@ -252,6 +258,8 @@ export interface DetachedFrame {
   readonly type: 'detached';
   readonly room_id: string;
   readonly reason: DetachReason;
+  /** As in the reply to the join that has ended. Missing where the connection joined before there was `rooms.v2`. */
+  readonly joined_at?: string;
   readonly sent_at: string;
   readonly events: readonly PackedEvent[];
 }

@@ -210,9 +210,11 @@ export type OperationName = keyof Operations;
 export const OPERATIONS: { readonly [Name in OperationName]: { readonly method: string; readonly path: string } } = {
 ${allRoutes.map(operationRow).join('')}};
 
-/** A joined room. It has \`seq\` exactly if the connection speaks \`rooms.v2\`. */
+/** A joined room. It has \`seq\` and \`joined_at\` exactly if the connection speaks \`rooms.v2\`. */
 export interface JoinedRoom extends MyRoom {
   readonly seq?: RoomSeq | undefined;
+  /** When this connection joined: a detached frame says which join has ended. */
+  readonly joined_at?: string | undefined;
 }
 
 /** What each frame of a client holds, beside \`action\` and \`request_id\`, and what its reply does. */
@@ -248,6 +250,8 @@ export interface DetachedFrame {
   readonly type: 'detached';
   readonly room_id: string;
   readonly reason: ${union(DETACH_REASONS.map(quote))};
+  /** As in the reply to the join that has ended. */
+  readonly joined_at?: string | undefined;
   readonly sent_at: string;
   readonly events: readonly PackedEvent[];
 }

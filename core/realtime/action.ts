@@ -6,13 +6,14 @@ import { isRehearsal, primed } from '../aws/prime.ts';
 import { type ErrorCode, invalid, RoomsError } from '../contract/errors.ts';
 import { requestId as requestIdField, roomId } from '../contract/fields.ts';
 import { MAX_FRAME_BYTES } from '../contract/limits.ts';
-import type { Action, Reply } from '../contract/realtime.ts';
+import type { Action, Reply, SubProtocol } from '../contract/realtime.ts';
 import { EARLY_TIMEOUT } from '../http/early-timeout.ts';
 import { toRoomsError } from '../http/errors.ts';
 import { faultsOf } from '../http/faults.ts';
 import { jsonObject } from '../http/parse.ts';
 import { chain } from '../http/request-log.ts';
 import { count } from '../metrics/emf.ts';
+import { spoken } from '../rules/protocol.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { admitFrame } from '../store/connections.ts';
 import { rehearsalEvent } from './rehearsal.ts';
@@ -22,6 +23,8 @@ export interface Identity {
   readonly user_id: string;
   /** When the token expires, in epoch seconds. */
   readonly token_expires_at: string;
+  /** Missing on connections that were authorized before there was more than one. */
+  readonly protocol?: string;
 }
 
 export type SocketEvent = APIGatewayProxyWebsocketEventV2 & {
@@ -37,6 +40,7 @@ export interface ActionCall<A extends Action> {
   readonly caller: string;
   readonly connection_id: string;
   readonly token_expires_at: number;
+  readonly protocol: SubProtocol;
   readonly now: Timestamp;
   readonly frame: OutputOf<A['frame']>;
   /** Settles when this frame has been counted: await it with the first read, before anything is written. */
@@ -150,6 +154,7 @@ export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => P
       caller,
       connection_id,
       token_expires_at,
+      protocol: spoken(authorizer),
       now,
       // The schema that has just been satisfied is the one that ActionCall is inferred from.
       frame: parsed.output as OutputOf<A['frame']>,

@@ -49,8 +49,8 @@ export async function announce({ room_id, moment, time }: Announcement, deadline
     sent_at: now,
   };
   const onSockets = async () => {
-    await broadcast(room_id, [event], deadline);
-    if (moment === 'end') await closeRoom(room_id, deadline);
+    await broadcast(room_id, [event], { feed: 'changes', source: `${moment} ${time}` }, deadline);
+    if (moment === 'end') await closeRoom(room_id, event, deadline);
   };
   await settleAll([onSockets(), publish([event])], furtherFailure(room_id));
   countRooms([event]);

@@ -1,6 +1,8 @@
-import type { RoomEvent } from '../contract/realtime.ts';
+import type { Feed, RoomEvent } from '../contract/realtime.ts';
 import { count } from '../metrics/emf.ts';
+import { speaksV2 } from '../rules/protocol.ts';
 import { connectionsOf } from '../store/connections.ts';
+import { numberEvents } from '../store/sequence.ts';
 import { settleAll } from '../store/settle-all.ts';
 import { batchesOf, batchSize } from './batches.ts';
 import type { Deadline } from './deadline.ts';
@@ -13,11 +15,13 @@ import {
   disconnectMarked,
   noCounts,
   onTable,
+  postsEach,
   roomPool,
   type Task,
 } from './deliver.ts';
 import { invokeFanOut } from './fan-out-invoke.ts';
 import { furtherFailure } from './further-failure.ts';
+import { batchIdentity, isNumbered } from './pack.ts';
 
 export interface Broadcast extends Counts {
   /** Batches of the connections that other invocations have delivered. */
@@ -31,8 +35,8 @@ export interface Broadcast extends Counts {
  * handled here, and each other batch in a `fan-out` invocation of its own. The function returns when all have finished, which
  * preserves the order of messages for every connection, whichever invocation posts to it.
  *
- * A batch that no invocation has started is handled here. The connections of one that may have started, and did not end, are
- * disconnected: to send all of it again would be to send it twice. So are those for which the time does not suffice.
+ * A batch that no invocation has started is handled here. The rooms.v1 connections of one that may have started, and did not end, are
+ * disconnected: to send all of it again would be to send it twice. So are those for which the time does not suffice. Those of rooms.v2 see a gap.
  * See docs/decisions/0001-one-pool-and-marked-connections.md.
  *
  * @throws if the connections cannot be read, before anything has been sent, or if some that may be open cannot be marked.
@@ -40,8 +44,8 @@ export interface Broadcast extends Counts {
 async function fanOut(room_id: string, task: Task, deadline: Deadline): Promise<Broadcast> {
   const counts: Broadcast = { ...noCounts(), batches: 0 };
   const run = roomPool();
-  const size = batchSize(task.kind === 'send' ? task.events.length : 1);
   const { live, disconnecting } = await onTable(() => connectionsOf(room_id));
+  const size = batchSize(postsEach(room_id, task, live));
 
   async function byInvocation(batch: Batch): Promise<Counts> {
     const outcome = await invokeFanOut(batch, deadline);
@@ -50,8 +54,11 @@ async function fanOut(room_id: string, task: Task, deadline: Deadline): Promise<
       counts.batches++;
       return outcome;
     }
-    const marked = await disconnectAll(room_id, batch.recipients, deadline, { run });
-    return { ...noCounts(), failed: batch.recipients.length, marked };
+    // A room that is to be closed must not stay open for any of them.
+    const isAboutAll = task.kind === 'close';
+    const failed = batch.recipients.filter((recipient) => isAboutAll || !speaksV2(recipient));
+    const marked = await disconnectAll(room_id, failed, deadline, run);
+    return { ...noCounts(), failed: failed.length, skipped: batch.recipients.length - failed.length, marked };
   }
 
   const work = batchesOf(live, size).map(async (recipients, n) => {
@@ -63,24 +70,48 @@ async function fanOut(room_id: string, task: Task, deadline: Deadline): Promise<
   return counts;
 }
 
+/** Where the events of a broadcast come from. */
+export interface Origin {
+  readonly feed: Exclude<Feed, 'user'>;
+  /** Such as the ID of the first stream record: a batch that is delivered again has the same. */
+  readonly source: string;
+}
+
 /**
  * Sends events to every connection that has joined a room: to each in the given order, to all in parallel, within a bound.
  * A connection that is slow, gone, or whose token has expired costs the others nothing.
  *
- * @throws as `fanOut` does.
+ * The events get their numbers before the connections are read: see docs/decisions/0030-rooms-v2.md.
+ *
+ * @throws as `fanOut` does, and if the events cannot be numbered.
  */
-export async function broadcast(room_id: string, events: readonly RoomEvent[], deadline: Deadline): Promise<Broadcast> {
+export async function broadcast(
+  room_id: string,
+  events: readonly RoomEvent[],
+  { feed, source }: Origin,
+  deadline: Deadline,
+): Promise<Broadcast> {
   if (events.length === 0) return { ...noCounts(), batches: 0 };
-  const counts = await fanOut(room_id, { kind: 'send', events }, deadline);
-  count('events', { ConnectionsGone: counts.gone, DeliveriesFailed: counts.failed });
+  const numbered = events.filter(isNumbered);
+  const first =
+    numbered.length > 0
+      ? await onTable(() => numberEvents({ feed, room_id }, numbered.length, batchIdentity(source, numbered)))
+      : 0;
+  const counts = await fanOut(room_id, { kind: 'send', events, numbers: { feed, first } }, deadline);
+  count('events', {
+    ConnectionsGone: counts.gone,
+    DeliveriesFailed: counts.failed,
+    DeliveriesSkipped: counts.skipped,
+  });
   return counts;
 }
 
 /**
- * Closes every connection that has joined a room. `$disconnect` removes what is stored of each.
+ * Takes every connection out of a room that has ended. Those of rooms.v1 are closed, and `$disconnect` removes what is stored of each. The others
+ * are detached with the event.
  *
  * @throws as `fanOut` does.
  */
-export async function closeRoom(room_id: string, deadline: Deadline): Promise<void> {
-  await fanOut(room_id, { kind: 'close' }, deadline);
+export async function closeRoom(room_id: string, event: RoomEvent | undefined, deadline: Deadline): Promise<void> {
+  await fanOut(room_id, { kind: 'close', ...(event && { event }) }, deadline);
 }

@@ -1,13 +1,24 @@
 import type { RoomEvent } from '../contract/realtime.ts';
+import { speaksV2 } from '../rules/protocol.ts';
 import { epochSeconds } from '../rules/time.ts';
-import { connectionsOf, dropConnection, markDisconnecting, type Recipient, removeMarks } from '../store/connections.ts';
+import {
+  connectionsOf,
+  detachConnection,
+  detachFromEnded,
+  dropConnection,
+  type Marked,
+  markDisconnecting,
+  type Recipient,
+  removeMarks,
+} from '../store/connections.ts';
 import type { Deadline } from './deadline.ts';
-import { deleteConnection, type Outcome, postToConnection, requestPool } from './gateway.ts';
+import { deleteConnection, type PostOutcome, postToConnection, requestPool } from './gateway.ts';
+import { detachedFrame, isNumbered, type Numbers, pack } from './pack.ts';
 import { pool, type Run } from './pool.ts';
 
 /*
- * Delivers to a batch of a room's connections, and disconnects those that cannot be delivered to. The same code runs in every
- * function that does it: see broadcast.ts.
+ * Delivers to a batch of a room's connections. Those of rooms.v1 that cannot be delivered to are disconnected; those of rooms.v2 see a
+ * gap (docs/decisions/0030-rooms-v2.md). The same code runs in every function that does it: see broadcast.ts.
  */
 
 /** Connections of one room that are posted to at the same time: the knee of the curve that `npm run bench:fanout` draws. */
@@ -23,8 +34,18 @@ export const onTable: Run = pool(TABLE_REQUESTS_AT_ONCE);
 /** Returns a room's share of the pool of all requests to the gateway. */
 export const roomPool = (): Run => requestPool(CONNECTIONS_AT_ONCE);
 
-/** `send`: sends the events to each connection, in this order. `close`: closes each; `$disconnect` removes what is stored of it. */
-export type Task = { readonly kind: 'send'; readonly events: readonly RoomEvent[] } | { readonly kind: 'close' };
+export interface SendTask {
+  readonly kind: 'send';
+  readonly events: readonly RoomEvent[];
+  /** Of those that have one. Missing from invokers of an earlier version. */
+  readonly numbers?: Numbers;
+}
+
+/**
+ * `send`: sends the events to each connection, in this order. `close`: closes the connections that speak rooms.v1, for which `$disconnect` removes what
+ * is stored of them, and detaches the others with the event.
+ */
+export type Task = SendTask | { readonly kind: 'close'; readonly event?: RoomEvent };
 
 /** Some connections of a room, and what to do to each. */
 export interface Batch {
@@ -46,18 +67,25 @@ export interface Counts {
   gone: number;
   /** Connections that did not take a frame, or for which there was no time: each is disconnected, or marked. */
   failed: number;
+  /** Connections of rooms.v2 that were not sent all frames, and see a gap. */
+  skipped: number;
   /** Connections that took at least one frame. */
   receivers: number;
   /** Connections that could not be closed, and were marked. */
   marked: number;
 }
 
-export const noCounts = (): Counts => ({ sent: 0, gone: 0, failed: 0, receivers: 0, marked: 0 });
+export const noCounts = (): Counts => ({ sent: 0, gone: 0, failed: 0, skipped: 0, receivers: 0, marked: 0 });
 
-export function add(to: Counts, { sent, gone, failed, receivers, marked }: Counts): void {
+/** `skipped` is missing in answers of an earlier version of the fan-out function. */
+export function add(
+  to: Counts,
+  { sent, gone, failed, skipped = 0, receivers, marked }: Omit<Counts, 'skipped'> & { skipped?: number },
+): void {
   to.sent += sent;
   to.gone += gone;
   to.failed += failed;
+  to.skipped += skipped;
   to.receivers += receivers;
   to.marked += marked;
 }
@@ -97,6 +125,26 @@ async function disconnect(room_id: string, recipient: Disconnected, deadline: De
   return true;
 }
 
+/** Takes a connection out of a room, with the event that says why, if there is one, and leaves it open. Returns false where the time is up. */
+async function detach(
+  room_id: string,
+  { connection_id, participant_id, joined_at }: Recipient,
+  event: RoomEvent | undefined,
+  { signal }: Deadline,
+): Promise<boolean> {
+  if (signal.aborted) return false;
+  const now = new Date().toISOString();
+  // A frame that is lost is noticed with the client's next ping.
+  await postToConnection(connection_id, detachedFrame(room_id, event, event?.sent_at ?? now, joined_at), signal);
+  if (signal.aborted) return false;
+  const about = { room_id, connection_id, user_id: participant_id, joined_at, now };
+  const leave = event?.type === 'room_ended' ? detachFromEnded : detachConnection;
+  await onTable(() => leave(about)).catch((error: unknown) =>
+    console.error({ action: 'detach', room_id, connection_id, error: error instanceof Error ? error.message : error }),
+  );
+  return true;
+}
+
 /**
  * Calls `work` for each recipient within the pool, and returns those for which it returned false: connections that may still be
  * open, and must not be sent anything more.
@@ -117,18 +165,23 @@ async function stillOpen<R extends Disconnected>(
   return open;
 }
 
-/** Marks connections in one write. Returns their number. @throws if that fails: then nothing would keep the next message from them. */
-async function mark(room_id: string, open: readonly Disconnected[]): Promise<number> {
+/**
+ * Marks connections in one write. Returns their number.
+ *
+ * @param detach whether those of rooms.v2 need only leave the room
+ * @throws if that fails: then nothing would keep the next message from them.
+ */
+async function mark(room_id: string, open: readonly Disconnected[], detach = false): Promise<number> {
   if (open.length === 0) return 0;
   const ids = open.map(({ connection_id }) => connection_id);
-  await onTable(() => markDisconnecting(room_id, ids, new Date().toISOString()));
+  await onTable(() => markDisconnecting(room_id, ids, new Date().toISOString(), detach));
   console.error({ action: 'mark_disconnecting', room_id, connections: ids.length });
   return ids.length;
 }
 
 /**
  * Carries out a batch's task for all its connections in parallel, within the bound of `run`. One that is slow, gone, or whose token
- * has expired costs the others nothing. When it returns, each connection has had everything, is disconnected, or is marked.
+ * has expired costs the others nothing. When it returns, each connection has had everything, will see a gap, is disconnected, or is marked.
  *
  * @throws if connections that may be open cannot be marked.
  */
@@ -139,83 +192,150 @@ export async function deliverBatch(
 ): Promise<Counts> {
   const counts = noCounts();
   const work = workOf({ room_id, task }, deadline, counts);
-  counts.marked = await mark(room_id, await stillOpen(recipients, run, work));
+  counts.marked = await mark(room_id, await stillOpen(recipients, run, work), task.kind === 'close');
   return counts;
 }
 
 function workOf({ room_id, task }: Omit<Batch, 'recipients'>, deadline: Deadline, counts: Counts) {
   switch (task.kind) {
     case 'send':
-      return sender(room_id, task.events, deadline, counts);
+      return sender(room_id, task, deadline, counts);
     case 'close':
-      return (recipient: Recipient) => close(recipient, deadline);
+      return (recipient: Recipient) =>
+        speaksV2(recipient) ? detach(room_id, recipient, task.event, deadline) : close(recipient, deadline);
     default:
       // From an invoker of another version, while one is being deployed.
       throw new Error(`There is no task ${JSON.stringify(task)}.`);
   }
 }
 
+/** The frames of a task, as each version of the protocol has them: made when the first connection needs them. */
+interface Frames {
+  v1?: readonly string[];
+  v2?: readonly string[];
+}
+
+/** A batch is delivered in parts: its frames are made once. */
+const framesOfTasks = new WeakMap<SendTask, Frames>();
+
+function framesFor(room_id: string, task: SendTask, isV2: boolean): readonly string[] {
+  const frames = framesOfTasks.get(task) ?? {};
+  framesOfTasks.set(task, frames);
+  const { events, numbers } = task;
+  if (!isV2) {
+    frames.v1 ??= events.map((event) => JSON.stringify(event));
+    return frames.v1;
+  }
+  frames.v2 ??= numbers ? pack(room_id, numbers, events.filter(isNumbered)) : [];
+  return frames.v2;
+}
+
+/** Returns the number of posts that a task takes for each of the connections, on average. */
+export function postsEach(room_id: string, task: Task, recipients: readonly Recipient[]): number {
+  if (task.kind !== 'send' || recipients.length === 0) return 1;
+  const ofV2 = recipients.filter(speaksV2).length;
+  const packed = ofV2 > 0 ? framesFor(room_id, task, true).length : 0;
+  return (ofV2 * packed + (recipients.length - ofV2) * task.events.length) / recipients.length;
+}
+
+/**
+ * Connections of rooms.v2 that did not answer the last post in time. One such post may be the gateway's doing; a connection that does not answer the next one
+ * either is disconnected, because every batch of its room waits for it.
+ */
+const unanswered = new Set<string>();
+/** Far more than a process meets; each ID is some 40 bytes. */
+const MAX_UNANSWERED = 10_000;
+
+/** Notes an outcome. Returns whether it is the second post in a row that was not answered. */
+function isUnresponsive({ connection_id }: Recipient, outcome: PostOutcome): boolean {
+  if (outcome !== 'unanswered') {
+    if (outcome !== 'failed') unanswered.delete(connection_id);
+    return false;
+  }
+  if (unanswered.delete(connection_id)) return true;
+  if (unanswered.size >= MAX_UNANSWERED) unanswered.clear();
+  unanswered.add(connection_id);
+  return false;
+}
+
 /** Returns what sends events to a connection, counts the outcome, and returns whether the connection is done with. */
-function sender(room_id: string, events: readonly RoomEvent[], deadline: Deadline, counts: Counts) {
-  const frames = events.map((event) => JSON.stringify(event));
+function sender(room_id: string, task: SendTask, deadline: Deadline, counts: Counts) {
   const { signal } = deadline;
   return async (recipient: Recipient): Promise<boolean> => {
     if (recipient.token_expires_at <= epochSeconds(new Date().toISOString()))
       return disconnect(room_id, recipient, deadline);
-    for (const [n, frame] of frames.entries()) {
-      const outcome: Outcome = signal.aborted
+    const isV2 = speaksV2(recipient);
+    for (const [n, frame] of framesFor(room_id, task, isV2).entries()) {
+      const outcome: PostOutcome = signal.aborted
         ? 'failed'
         : await postToConnection(recipient.connection_id, frame, signal);
+      const mustClose = !isV2 || isUnresponsive(recipient, outcome);
       if (outcome === 'done') {
         counts.sent++;
         if (n === 0) counts.receivers++;
-      } else counts[outcome]++;
+        continue;
+      }
       if (outcome === 'gone') {
+        counts.gone++;
         await drop(room_id, recipient, deadline);
         return true;
       }
-      // A frame that is lost must not be followed by others: the client sees the closed socket, reconnects, and catches up.
-      if (outcome === 'failed') return disconnect(room_id, recipient, deadline);
+      // After a lost frame, a client of rooms.v1 must not get others: it sees the closed socket, reconnects, and catches up.
+      counts[mustClose ? 'failed' : 'skipped']++;
+      return mustClose ? disconnect(room_id, recipient, deadline) : true;
     }
     return true;
   };
 }
 
-export interface DisconnectOptions {
-  /** Sent to each connection before it is closed. Default: nothing. */
-  readonly farewell?: RoomEvent | undefined;
-  /** Default: a share of the pool of its own. */
-  readonly run?: Run;
-}
-
 /**
- * Disconnects connections: those that may no longer listen, or of which nobody knows what they have had. Each client sees the
- * closed socket, reconnects, and catches up. Those that cannot be closed are marked. Returns how many were marked.
+ * Disconnects connections of rooms.v1 of which nobody knows what they have had. Each client sees the closed socket, reconnects, and
+ * catches up. Those that cannot be closed are marked. Returns how many were marked.
  *
  * @throws if connections that may be open cannot be marked.
  */
-export async function disconnectAll(
+export const disconnectAll = async (
   room_id: string,
   recipients: readonly Disconnected[],
   deadline: Deadline,
-  { farewell, run = roomPool() }: DisconnectOptions = {},
+  run: Run,
+): Promise<number> => mark(room_id, await stillOpen(recipients, run, (each) => disconnect(room_id, each, deadline)));
+
+/**
+ * Takes connections out of a room that may no longer listen, after the event that says why, if there is one: those of rooms.v1 are
+ * closed, the others detached. Those for which that fails are marked. Returns how many were marked.
+ *
+ * @throws if connections that may be open cannot be marked.
+ */
+export async function expel(
+  room_id: string,
+  recipients: readonly Recipient[],
+  event: RoomEvent | undefined,
+  deadline: Deadline,
 ): Promise<number> {
-  const frame = farewell && JSON.stringify(farewell);
-  const open = await stillOpen(recipients, run, async (recipient) => {
-    if (frame && !deadline.signal.aborted) await postToConnection(recipient.connection_id, frame, deadline.signal);
+  const v1 = event && JSON.stringify(event);
+  const { signal } = deadline;
+  const open = await stillOpen(recipients, roomPool(), async (recipient) => {
+    if (speaksV2(recipient)) return detach(room_id, recipient, event, deadline);
+    if (v1 && !signal.aborted) await postToConnection(recipient.connection_id, v1, signal);
     return disconnect(room_id, recipient, deadline);
   });
-  return mark(room_id, open);
+  return mark(room_id, open, true);
 }
 
-/** Tries once more to disconnect connections that are marked. Returns how many may still be open. */
+/** Tries once more to disconnect, or detach, connections that are marked. Returns how many may still be open. */
 export async function disconnectMarked(
   room_id: string,
-  marked: readonly Disconnected[],
+  marked: readonly Marked[],
   deadline: Deadline,
   run: Run = roomPool(),
 ): Promise<number> {
-  return (await stillOpen(marked, run, (recipient) => disconnect(room_id, recipient, deadline))).length;
+  const open = await stillOpen(marked, run, (recipient) =>
+    recipient.detach && speaksV2(recipient)
+      ? detach(room_id, recipient, undefined, deadline)
+      : disconnect(room_id, recipient, deadline),
+  );
+  return open.length;
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { RoomEvent } from '../contract/realtime.ts';
 import type { Timestamp } from '../rules/time.ts';
-import { dropConnection } from '../store/connections.ts';
+import { dropConnection, recipientsOf } from '../store/connections.ts';
 import type { RoomItem } from '../store/items.ts';
 import { roomKey } from '../store/keys.ts';
 import { get } from '../store/read.ts';
@@ -9,13 +9,20 @@ import { broadcast, closeRoom } from './broadcast.ts';
 import { publish } from './bus.ts';
 import type { Effect } from './changes.ts';
 import { type Deadline, wait } from './deadline.ts';
-import { disconnectAll } from './deliver.ts';
+import { expel, onTable } from './deliver.ts';
 import { furtherFailure } from './further-failure.ts';
 import { ensureChecked } from './liveness.ts';
 import { notifyUser } from './notify.ts';
 import { queueAbsenceCheck, queueDisconnect } from './presence.ts';
 import { countRooms } from './rooms.ts';
 import { type Moment, syncSchedules } from './schedule.ts';
+
+export interface Circumstances {
+  readonly now: Timestamp;
+  /** The ID of the first record of the changes: the same when they are delivered again. */
+  readonly source: string;
+  readonly deadline: Deadline;
+}
 
 /**
  * Applies the effects of changes of one room, where `room` is its item now. Sockets, bus, schedules and presence are independent: a
@@ -27,17 +34,16 @@ export async function applyEffects(
   room_id: string,
   room: RoomItem | undefined,
   effects: readonly Effect[],
-  now: Timestamp,
-  deadline: Deadline,
+  { now, source, deadline }: Circumstances,
 ): Promise<void> {
   const events: RoomEvent[] = effects.flatMap((effect) => (effect.kind === 'event' ? [effect.event] : []));
   const moments = effects.flatMap((effect) => (effect.kind === 'schedule' ? [effect.moment] : []));
   const work = [
-    onSockets(room_id, events, effects, now, deadline),
+    onSockets(room_id, events, effects, { now, source, deadline }),
     publish(events),
     room && moments.length > 0 && syncWithLatest(room, moments),
     effects.some(({ kind }) => kind === 'disconnect') ? queueDisconnect(room_id) : undefined,
-    ...effects.map((effect) => (effect.kind === 'notify' ? notifyUser(effect, now, deadline) : undefined)),
+    ...effects.map((effect) => (effect.kind === 'notify' ? notifyUser(effect, source, now, deadline) : undefined)),
     ...effects.map((effect) => {
       if (effect.kind === 'absence') return queueAbsenceCheck(effect);
       return effect.kind === 'liveness'
@@ -71,15 +77,14 @@ async function syncWithLatest(room: RoomItem, moments: readonly Moment[]): Promi
 const FAREWELL_MS = 1_000;
 
 /**
- * Closes the connections of removed participants, which are sent nothing but a farewell, then sends the events to all connections, and
- * then closes these if the room has ended.
+ * Takes the connections of removed participants out of the room, which are sent nothing but a farewell, then sends the events to all
+ * connections, and then takes these out if the room has ended.
  */
 async function onSockets(
   room_id: string,
   events: readonly RoomEvent[],
   effects: readonly Effect[],
-  now: Timestamp,
-  deadline: Deadline,
+  { now, source, deadline }: Circumstances,
 ): Promise<void> {
   const closings = settleAll(
     effects.map((effect) => (effect.kind === 'close' ? farewell(effect) : undefined)),
@@ -97,13 +102,16 @@ async function onSockets(
   await settleAll(work, furtherFailure(room_id));
 
   async function toAll(): Promise<void> {
-    await broadcast(room_id, events, deadline);
-    if (effects.some(({ kind }) => kind === 'close_room')) await closeRoom(room_id, deadline);
+    await broadcast(room_id, events, { feed: 'changes', source }, deadline);
+    if (!effects.some(({ kind }) => kind === 'close_room')) return;
+    const ended = events.find(({ type }) => type === 'room_ended');
+    await closeRoom(room_id, ended, deadline);
   }
 
-  async function farewell({ connections, participant_id, event }: Effect & { kind: 'close' }): Promise<void> {
-    const recipients = connections.map((connection_id) => ({ connection_id, participant_id }));
-    await disconnectAll(room_id, recipients, deadline, { farewell: event });
+  async function farewell({ connections, event }: Effect & { kind: 'close' }): Promise<void> {
+    // Those without an item have left the room, or have been taken out of it by a broadcast that saw the removal's mark.
+    const recipients = await onTable(() => recipientsOf(room_id, connections));
+    await expel(room_id, recipients, event, deadline);
   }
 
   function drop(user_id: string, connection_id: string): Promise<void> {

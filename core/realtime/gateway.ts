@@ -60,8 +60,10 @@ async function request(method: 'GET' | 'POST' | 'DELETE', connection_id: string,
 /** The pool of all requests to the gateway, and of what follows from their answers. Each room has a group of its own in it. */
 export const requestPool = sharedPool(REQUESTS_AT_ONCE, FIRST_REQUESTS_AT_ONCE);
 
-/** `gone`: there is no such connection any more (410). `failed`: all attempts failed, or the time was up. */
+/** `gone`: there is no such connection any more (410). `failed`: all attempts failed, or the caller's time was up. */
 export type Outcome = 'done' | 'gone' | 'failed';
+/** `unanswered`: the post was not answered in time. */
+export type PostOutcome = Outcome | 'unanswered';
 
 /** Returns whether the gateway may have taken the request although it failed. */
 const mayBeDone = (error: unknown): boolean =>
@@ -79,13 +81,13 @@ function isTransient(error: unknown): boolean {
 /** Sends a request until it succeeds, cannot succeed, or `signal` aborts. Never throws. */
 async function attempt(
   about: { readonly action: 'post' | 'close' | 'status'; readonly connection_id: string },
-  request: () => Promise<unknown>,
+  send: () => Promise<unknown>,
   mayRetry: (error: unknown) => boolean,
   signal: AbortSignal,
-): Promise<Outcome> {
+): Promise<PostOutcome> {
   for (let attempt = 1; ; attempt++) {
     try {
-      await request();
+      await send();
       return 'done';
     } catch (error) {
       const status = statusOf(error);
@@ -93,7 +95,7 @@ async function attempt(
       const attempts = status === 429 ? THROTTLED_ATTEMPTS : ATTEMPTS;
       if (signal.aborted || !mayRetry(error) || attempt >= attempts) {
         console.error({ ...about, attempt, error: error instanceof Error ? error.message : error });
-        return 'failed';
+        return mayBeDone(error) ? 'unanswered' : 'failed';
       }
       await wait(backoffMs(attempt), signal);
       if (signal.aborted) return 'failed';
@@ -101,11 +103,17 @@ async function attempt(
   }
 }
 
+/** As `attempt`, for what may be repeated although it was not answered. */
+async function attemptSafely(...args: Parameters<typeof attempt>): Promise<Outcome> {
+  const outcome = await attempt(...args);
+  return outcome === 'unanswered' ? 'failed' : outcome;
+}
+
 /**
  * Posts one frame. Retries while the gateway is throttled or failing, but not after a time-out: the connection may have had the
  * frame. Never throws.
  */
-export const postToConnection = (connection_id: string, frame: string, signal: AbortSignal): Promise<Outcome> =>
+export const postToConnection = (connection_id: string, frame: string, signal: AbortSignal): Promise<PostOutcome> =>
   attempt(
     { action: 'post', connection_id },
     () => request('POST', connection_id, { abortSignal: signal }, frame),
@@ -115,7 +123,7 @@ export const postToConnection = (connection_id: string, frame: string, signal: A
 
 /** Closes a connection. Retries as a post does, and after time-outs too: closing twice is harmless. Never throws. */
 export const deleteConnection = (connection_id: string, signal: AbortSignal): Promise<Outcome> =>
-  attempt(
+  attemptSafely(
     { action: 'close', connection_id },
     () => request('DELETE', connection_id, { abortSignal: signal, requestTimeout: CLOSE_TIMEOUT_MS }),
     isTransient,
@@ -130,7 +138,7 @@ const STATUS_OF = { done: 'open', gone: 'gone', failed: 'unknown' } as const;
 /** Asks API Gateway whether it has a connection. Retries as a close does. Never throws. */
 export const connectionStatus = async (connection_id: string, signal: AbortSignal): Promise<ConnectionStatus> =>
   STATUS_OF[
-    await attempt(
+    await attemptSafely(
       { action: 'status', connection_id },
       () => request('GET', connection_id, { abortSignal: signal, requestTimeout: STATUS_TIMEOUT_MS }),
       isTransient,

@@ -1,7 +1,7 @@
 import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose';
 import * as v from 'valibot';
 import { userId } from '../contract/fields.ts';
-import { BEARER_SUB_PROTOCOL } from '../contract/realtime.ts';
+import { BEARER_SUB_PROTOCOL, SUB_PROTOCOL, SUB_PROTOCOLS, type SubProtocol } from '../contract/realtime.ts';
 import { env } from '../env.ts';
 import type { Identity } from './action.ts';
 
@@ -52,12 +52,30 @@ function issuerKeys(): Promise<RemoteKeys> {
 /** Fetches the issuer's keys, so that the first handshake need not. */
 export const fetchKeys = async (): Promise<void> => (await issuerKeys()).reload();
 
+/** The headers of a WebSocket handshake. */
+type Headers = Readonly<Record<string, string | undefined>>;
+
+const find = (headers: Headers, wanted: string): string | undefined =>
+  Object.entries(headers).find(([name]) => name.toLowerCase() === wanted)?.[1];
+
+const offeredIn = (headers: Headers): string[] =>
+  (find(headers, 'sec-websocket-protocol') ?? '').split(',').map((protocol) => protocol.trim());
+
 /** The token in the headers of a WebSocket handshake: in Authorization, or among the sub-protocols, as browsers have to. */
-export function tokenOf(headers: Readonly<Record<string, string | undefined>>): string | undefined {
-  const find = (wanted: string) => Object.entries(headers).find(([name]) => name.toLowerCase() === wanted)?.[1];
-  const bearer = /^Bearer +(\S+)$/i.exec(find('authorization') ?? '')?.[1];
-  const protocols = (find('sec-websocket-protocol') ?? '').split(',').map((protocol) => protocol.trim());
-  return bearer ?? protocols.find((p) => p.startsWith(BEARER_SUB_PROTOCOL))?.slice(BEARER_SUB_PROTOCOL.length);
+export function tokenOf(headers: Headers): string | undefined {
+  const bearer = /^Bearer +(\S+)$/i.exec(find(headers, 'authorization') ?? '')?.[1];
+  return (
+    bearer ??
+    offeredIn(headers)
+      .find((protocol) => protocol.startsWith(BEARER_SUB_PROTOCOL))
+      ?.slice(BEARER_SUB_PROTOCOL.length)
+  );
+}
+
+/** Returns the version of the API that a connection speaks: the newest one that its client offers. */
+export function protocolOf(headers: Headers): SubProtocol {
+  const offered = offeredIn(headers);
+  return SUB_PROTOCOLS.find((protocol) => offered.includes(protocol)) ?? SUB_PROTOCOL;
 }
 
 /** Whether a token was made for us. `client_id` counts only where there is no `aud`, as with the HTTP API. */
@@ -88,7 +106,7 @@ export interface Refused {
 }
 
 /** Who a token speaks for. Throws where the issuer cannot be asked: that is no fault of the token. */
-export async function identify(token: string | undefined): Promise<Identity | Refused> {
+export async function identify(token: string | undefined): Promise<Omit<Identity, 'protocol'> | Refused> {
   const refused = (reason: string): Refused => ({ refused: reason });
   if (!token) return refused('no token');
   const find = await issuerKeys();

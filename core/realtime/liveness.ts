@@ -1,4 +1,5 @@
 import { PRESENCE_GRACE_SECONDS, SILENCE_SECONDS } from '../contract/limits.ts';
+import { speaksV2 } from '../rules/protocol.ts';
 import { roomStatus } from '../rules/room.ts';
 import { epochSeconds, plus, type Timestamp } from '../rules/time.ts';
 import { dropConnection, markAbsent } from '../store/connections.ts';
@@ -64,7 +65,8 @@ export type CheckOutcome = 'outdated' | 'ended' | 'present';
 
 /**
  * Checks the connections of a participant. A connection that was heard lately is there. Of a silent one, API Gateway is asked: one that is
- * gone is dropped; one that has promised to send pings is closed; any other may be silent, and stays. In an ended room, all are closed.
+ * gone is dropped; one that has promised to send pings is closed; any other may be silent, and stays. In an ended room, all are
+ * closed, but for those of rooms.v2, which only leave it.
  *
  * @throws where the table or the queue fails; the message is then retried
  */
@@ -88,7 +90,7 @@ export async function checkLiveness(
   const ended = room !== undefined && roomStatus(room, now) === 'ended';
   const next = await settleAll(
     connections.map((connection_id) =>
-      ended ? close(check, connection_id) : checkConnection(check, connection_id, heard.get(connection_id)),
+      ended ? leaveEnded(check, connection_id) : checkConnection(check, connection_id, heard.get(connection_id)),
     ),
   );
   const at = Math.min(epochSeconds(now) + SILENCE_SECONDS, ...next);
@@ -119,6 +121,15 @@ async function checkConnection(check: Check, connection_id: string, heard: numbe
   return Number.POSITIVE_INFINITY;
 }
 
+/** Takes one connection out of a room that has ended. Returns when to look at it again, as `checkConnection` does. */
+async function leaveEnded(check: Check, connection_id: string): Promise<number> {
+  const item = await get<ConnectionItem>(connectionKey(check.of.room_id, connection_id));
+  if (item && !speaksV2(item)) return close(check, connection_id);
+  // It has been detached already, or its client learns that it is no longer in the room with its next ping.
+  await drop(check, connection_id, 'unknown');
+  return Number.POSITIVE_INFINITY;
+}
+
 /** Closes one connection and drops it. Returns when to look at it again, as `checkConnection` does. */
 async function close(check: Check, connection_id: string): Promise<number> {
   const { now, deadline, run } = check;
@@ -128,7 +139,7 @@ async function close(check: Check, connection_id: string): Promise<number> {
   return Number.POSITIVE_INFINITY;
 }
 
-/** @param status what API Gateway said about the connection; an open one has been closed */
+/** @param status what API Gateway said about the connection, if it was asked; an open one has been closed */
 async function drop({ of, now }: Check, connection_id: string, status: ConnectionStatus): Promise<void> {
   const { room_id, participant_id } = of;
   console.info({ action: 'liveness', room_id, connection_id, user: participant_id, status, dropped: true });

@@ -1,34 +1,47 @@
+import { speaksV2 } from '../rules/protocol.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
+import type { SubscriptionItem } from '../store/items.ts';
+import { numberEvents } from '../store/sequence.ts';
 import { dropSubscription, subscriptionsOf } from '../store/subscriptions.ts';
 import type { Effect } from './changes.ts';
 import type { Deadline } from './deadline.ts';
 import { onTable, roomPool } from './deliver.ts';
 import { deleteConnection, postToConnection } from './gateway.ts';
+import { batchIdentity, pack } from './pack.ts';
 
 /**
- * Sends an event about a user to the connections that have subscribed. One that does not take it is closed, so that its client
- * reconnects, subscribes again, and lists its rooms. Costs one query where no connection has subscribed.
+ * Sends an event about a user to the connections that have subscribed. One of rooms.v1 that does not take it is closed, so that its client
+ * reconnects, subscribes again, and lists its rooms. One of rooms.v2 sees a gap. Costs one query where no connection has subscribed.
  *
- * @throws if the connections cannot be read.
+ * @param source the ID of the record that led to the event
+ * @throws if the connections cannot be read, or the event cannot be numbered.
  */
 export async function notifyUser(
   { participant_id, event, except }: Omit<Effect & { kind: 'notify' }, 'kind'>,
+  source: string,
   now: Timestamp,
   { signal }: Deadline,
 ): Promise<void> {
-  const frame = JSON.stringify(event);
-  const subscriptions = await onTable(() => subscriptionsOf(participant_id));
-  const run = roomPool();
-  const notify = async (connection_id: string, isExpired: boolean): Promise<void> => {
-    const outcome = isExpired ? 'failed' : await postToConnection(connection_id, frame, signal);
-    if (outcome === 'failed') await deleteConnection(connection_id, signal);
-    if (outcome === 'gone') await onTable(() => dropSubscription({ user_id: participant_id, connection_id }));
-  };
-  await Promise.all(
-    subscriptions
-      .filter(({ connection_id }) => !except.includes(connection_id))
-      .map(({ connection_id, token_expires_at }) =>
-        run(() => notify(connection_id, token_expires_at <= epochSeconds(now))),
-      ),
+  // Those of rooms.v2 get every number of the feed: one that is left out would be a gap.
+  const subscriptions = (await onTable(() => subscriptionsOf(participant_id))).filter(
+    ({ connection_id, protocol }) => speaksV2({ protocol }) || !except.includes(connection_id),
   );
+  const v1 = JSON.stringify(event);
+  const [v2 = v1] = subscriptions.some(speaksV2) ? await packed() : [];
+  const run = roomPool();
+  await Promise.all(subscriptions.map((subscription) => run(() => notify(subscription))));
+
+  async function packed(): Promise<string[]> {
+    const of = { feed: 'user', user_id: participant_id } as const;
+    const first = await onTable(() => numberEvents(of, 1, batchIdentity(source, [event])));
+    return pack(event.room_id, { feed: 'user', first }, [event]);
+  }
+
+  async function notify({ connection_id, token_expires_at, protocol }: SubscriptionItem): Promise<void> {
+    const isV2 = speaksV2({ protocol });
+    const isExpired = token_expires_at <= epochSeconds(now);
+    const outcome = isExpired ? 'failed' : await postToConnection(connection_id, isV2 ? v2 : v1, signal);
+    if (outcome === 'gone') await onTable(() => dropSubscription({ user_id: participant_id, connection_id }));
+    else if (outcome !== 'done' && (isExpired || !isV2)) await deleteConnection(connection_id, signal);
+  }
 }

@@ -8,6 +8,8 @@ import {
   MAX_FRAMES_PER_WINDOW,
   MAX_USER_FRAMES_PER_WINDOW,
 } from '../contract/limits.ts';
+import type { SubProtocol } from '../contract/realtime.ts';
+import { speaksV2 } from '../rules/protocol.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { liveMembership } from './access.ts';
 import { dynamodb, tableName } from './client.ts';
@@ -27,9 +29,9 @@ import {
   roomIdOf,
   roomPartition,
 } from './keys.ts';
-import { queryAll } from './read.ts';
+import { getMany, queryAll } from './read.ts';
 import { settleAll } from './settle-all.ts';
-import { CONFLICT_ATTEMPTS, remove, transact, update } from './write.ts';
+import { CONFLICT_ATTEMPTS, remove, removeIf, transact, update } from './write.ts';
 
 /** How long counted frames are kept after their window, in seconds: longer than SILENCE_SECONDS, for which they are looked at. */
 const FRAMES_KEPT_SECONDS = 600;
@@ -109,11 +111,13 @@ export async function joinRoom({
   user_id,
   token_expires_at,
   ping_interval_seconds,
+  protocol,
   now,
   admitted,
 }: Joined & {
   token_expires_at: number;
   ping_interval_seconds?: number | undefined;
+  protocol?: SubProtocol;
   now: Timestamp;
   admitted: Promise<void>;
 }): Promise<MyRoom> {
@@ -127,6 +131,7 @@ export async function joinRoom({
     token_expires_at,
     joined_at: now,
     ...(ping_interval_seconds !== undefined && { ping_interval_seconds }),
+    ...(speaksV2({ protocol }) && { protocol }),
     expires_at: epochSeconds(now) + CONNECTION_TTL_SECONDS,
   };
   const outcome = await transact([
@@ -204,6 +209,39 @@ export async function dropConnection({
   await remove(connectionKey(room_id, connection_id));
 }
 
+interface Detached extends Joined {
+  /** Of the connection's item: one that has joined again since is left alone. */
+  readonly joined_at: Timestamp | undefined;
+}
+
+const sameJoin = ({ joined_at }: Detached) =>
+  joined_at === undefined
+    ? { ConditionExpression: 'attribute_exists(PK) AND attribute_not_exists(joined_at)' }
+    : { ConditionExpression: 'joined_at = :joined', ExpressionAttributeValues: { ':joined': joined_at } };
+
+/** Takes a connection that stays open out of a room that has ended. The checks of its participant end their presence. */
+export const detachFromEnded = async (detached: Detached): Promise<void> => {
+  await removeIf(connectionKey(detached.room_id, detached.connection_id), sameJoin(detached));
+};
+
+/** Takes a connection that stays open out of a room. Others see its user leave only if they do not come back soon. */
+export async function detachConnection(detached: Detached & { now: Timestamp }): Promise<void> {
+  const { room_id, connection_id, user_id, now } = detached;
+  const outcome = await transact([
+    { Delete: { Key: connectionKey(room_id, connection_id), ...sameJoin(detached) } },
+    {
+      Update: {
+        Key: participantKey(room_id, user_id),
+        UpdateExpression: 'DELETE connections :connection SET left_at = :now',
+        ConditionExpression: 'contains(connections, :id)',
+        ExpressionAttributeValues: { ':connection': new Set([connection_id]), ':id': connection_id, ':now': now },
+      },
+    },
+  ]);
+  // Of a user who was removed, there is no participant.
+  if (!outcome.done && !outcome.refusals[0]?.refused) await detachFromEnded(detached);
+}
+
 /** Ends a participant's presence, unless they have joined again, or left once more, since `left_at`. Returns whether it did. */
 export async function markAbsent(room_id: string, participant_id: string, left_at: Timestamp): Promise<boolean> {
   const { done } = await update<ParticipantItem>(participantKey(room_id, participant_id), {
@@ -215,13 +253,41 @@ export async function markAbsent(room_id: string, participant_id: string, left_a
 }
 
 /** What has to be known of a connection to send it something, or to disconnect it. */
-export type Recipient = Pick<ConnectionItem, 'connection_id' | 'participant_id' | 'token_expires_at'>;
+/** `joined_at` is given only of connections that speak rooms.v2. */
+export type Recipient = Pick<
+  ConnectionItem,
+  'connection_id' | 'participant_id' | 'token_expires_at' | 'protocol' | 'joined_at'
+>;
+
+const toRecipient = ({
+  connection_id,
+  participant_id,
+  token_expires_at,
+  protocol,
+  joined_at,
+}: Recipient): Recipient => ({
+  connection_id,
+  participant_id,
+  token_expires_at,
+  ...(protocol && { protocol, ...(joined_at !== undefined && { joined_at }) }),
+});
+
+/** Returns what is known of some connections of a room. Those that are no longer in it are missing. */
+export async function recipientsOf(room_id: string, connection_ids: readonly string[]): Promise<Recipient[]> {
+  const keys = connection_ids.map((connection_id) => connectionKey(room_id, connection_id));
+  return (await getMany<ConnectionItem>(keys, { consistent: true })).map(toRecipient);
+}
+
+/** A connection that is to be closed, and to which nothing more is sent: see `markDisconnecting`. */
+export interface Marked extends Recipient {
+  /** Whether it need only leave the room if it speaks rooms.v2. */
+  readonly detach: boolean;
+}
 
 export interface RoomConnections {
   /** The connections that events are sent to. */
   readonly live: readonly Recipient[];
-  /** The connections that are to be closed, and to which nothing more is sent: see `markDisconnecting`. */
-  readonly disconnecting: readonly Recipient[];
+  readonly disconnecting: readonly Marked[];
   /** The marks that `disconnecting` comes from. */
   readonly marks: readonly string[];
 }
@@ -232,21 +298,19 @@ export interface RoomConnections {
  */
 export async function connectionsOf(room_id: string): Promise<RoomConnections> {
   const marks: string[] = [];
-  const marked = new Set<string>();
+  /** By connection: whether it need only leave the room. */
+  const marked = new Map<string, boolean>();
   const removed = new Map<string, Timestamp>();
-  const isMarked = ({
-    connection_id,
-    participant_id,
-    joined_at = '',
-  }: Recipient & Pick<ConnectionItem, 'joined_at'>) => {
+  const isRemoved = ({ participant_id, joined_at = '' }: Recipient & Pick<ConnectionItem, 'joined_at'>) => {
     const removed_at = removed.get(participant_id);
-    return marked.has(connection_id) || (removed_at !== undefined && joined_at <= removed_at);
+    return removed_at !== undefined && joined_at <= removed_at;
   };
-  const [live, disconnecting]: [Recipient[], Recipient[]] = [[], []];
+  const live: Recipient[] = [];
+  const disconnecting: Marked[] = [];
   const pages = queryAll<(Recipient & Pick<ConnectionItem, 'joined_at'>) | DisconnectingItem>({
     // It costs as much as all of the item, but of a large room it is megabytes less to read and to hold.
     ProjectionExpression:
-      'connection_id, participant_id, token_expires_at, joined_at, mark_id, connections, participants, disconnecting_since',
+      'connection_id, participant_id, token_expires_at, protocol, joined_at, mark_id, connections, participants, detach_only, disconnecting_since',
     KeyConditionExpression: 'PK = :room AND SK BETWEEN :first AND :last',
     ExpressionAttributeValues: {
       ':room': roomPartition(room_id),
@@ -259,12 +323,15 @@ export async function connectionsOf(room_id: string): Promise<RoomConnections> {
     for (const item of page) {
       if ('mark_id' in item) {
         marks.push(item.mark_id);
-        for (const connection_id of item.connections ?? []) marked.add(connection_id);
+        for (const connection_id of item.connections ?? [])
+          marked.set(connection_id, (marked.get(connection_id) ?? true) && (item.detach_only ?? false));
         for (const user_id of item.participants ?? [])
           if (item.disconnecting_since > (removed.get(user_id) ?? '')) removed.set(user_id, item.disconnecting_since);
       } else {
-        const { connection_id, participant_id, token_expires_at } = item;
-        (isMarked(item) ? disconnecting : live).push({ connection_id, participant_id, token_expires_at });
+        // A mark of the connection itself goes first: it may ask for more than a removal does.
+        const detach = marked.get(item.connection_id) ?? (isRemoved(item) || undefined);
+        if (detach === undefined) live.push(toRecipient(item));
+        else disconnecting.push({ ...toRecipient(item), detach });
       }
     }
   return { live, disconnecting, marks };
@@ -297,13 +364,20 @@ export const removalMark = (
 /**
  * Marks connections of a room that have missed something, or may no longer listen, and could not be closed. Nothing more is sent
  * to them. One write for all of them, because a partition takes 1,000 writes a second. The mark outlives the longest connection.
+ *
+ * @param detach whether those of rooms.v2 need only leave the room
  */
 export async function markDisconnecting(
   room_id: string,
   connection_ids: readonly string[],
   now: Timestamp,
+  detach = false,
 ): Promise<void> {
-  const item: DisconnectingItem = { ...newMark(room_id, now), connections: new Set(connection_ids) };
+  const item: DisconnectingItem = {
+    ...newMark(room_id, now),
+    connections: new Set(connection_ids),
+    ...(detach && { detach_only: true }),
+  };
   await dynamodb.send(new PutCommand({ TableName: tableName(), Item: item }));
 }
 

@@ -1,4 +1,5 @@
 import type { Attachment, Message, MyRoom, Participant, Profile, Room } from '../contract/answers.ts';
+import type { SubProtocol } from '../contract/realtime.ts';
 import { roomStatus } from '../rules/room.ts';
 import type { Timestamp } from '../rules/time.ts';
 import type { Key } from './keys.ts';
@@ -54,6 +55,8 @@ export interface ConnectionItem extends Key {
   joined_at?: Timestamp;
   /** How often the client has promised to send a frame; absent where it has promised nothing. */
   ping_interval_seconds?: number;
+  /** Absent where it is `rooms.v1`. */
+  protocol?: SubProtocol;
   /** In epoch seconds. */
   expires_at: number;
 }
@@ -66,6 +69,8 @@ export interface DisconnectingItem extends Key {
   connections?: Set<string>;
   /** Users who were removed: all of their connections that joined before `disconnecting_since`. */
   participants?: Set<string>;
+  /** Whether connections of rooms.v2 need only leave the room, as those of `participants` do. */
+  detach_only?: boolean;
   disconnecting_since: Timestamp;
   /** In epoch seconds. */
   expires_at: number;
@@ -78,6 +83,8 @@ export interface SubscriptionItem extends Key {
   connection_id: string;
   /** In epoch seconds: nothing is sent to the connection after its token has expired. */
   token_expires_at: number;
+  /** Absent where it is `rooms.v1`. */
+  protocol?: SubProtocol;
   /** In epoch seconds. */
   expires_at: number;
 }

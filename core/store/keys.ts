@@ -19,6 +19,8 @@
  *   … and whether this one has                GSI1PK CONNECTION#<connection_id>   GSI1SK USER#<user_id>
  *   when is this participant's presence
  *   checked next?                             PK ROOM#<room_id>   SK LIVENESS#<user_id>
+ *   the last numbers of a room's feeds        PK ROOM#<room_id>   SK SEQUENCE
+ *   … and of a subscribed user's              PK USER#<user_id>   SK SEQUENCE
  *   was this room created already?            PK USER#<user_id>   SK IDEMPOTENCY#<key>
  *
  * Messages have a partition of their own, so that a busy chat does not slow the room it belongs to.
@@ -37,6 +39,7 @@ export const CONNECTION = 'CONNECTION#';
 export const DISCONNECTING = 'CONNECTION!';
 export const ROOM = 'ROOM';
 export const FRAMES = 'FRAMES#';
+export const SEQUENCE = 'SEQUENCE';
 /** The one index; what its keys mean depends on the kind of item. */
 export const INDEX = 'GSI1';
 
@@ -55,6 +58,9 @@ export const livenessKey = (room_id: string, user_id: string): Key => ({
   PK: roomPartition(room_id),
   SK: `LIVENESS#${user_id}`,
 });
+
+export const roomSequenceKey = (room_id: string): Key => ({ PK: roomPartition(room_id), SK: SEQUENCE });
+export const userSequenceKey = (user_id: string): Key => ({ PK: userPartition(user_id), SK: SEQUENCE });
 
 /** Where the index finds a participant's room. */
 export const userRoomKey = (room_id: string, user_id: string): { GSI1PK: string; GSI1SK: string } => ({

@@ -1,4 +1,6 @@
 import { CONNECTION_TTL_SECONDS, MAX_CONNECTIONS_PER_PARTICIPANT } from '../contract/limits.ts';
+import type { SubProtocol } from '../contract/realtime.ts';
+import { speaksV2 } from '../rules/protocol.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import type { SubscriptionItem } from './items.ts';
 import { CONNECTION, connectionPartition, userConnectionKey, userPartition } from './keys.ts';
@@ -20,17 +22,21 @@ export async function subscribeConnection({
   user_id,
   connection_id,
   token_expires_at,
+  protocol,
   now,
-}: Subscribed & { token_expires_at: number; now: Timestamp }): Promise<void> {
+}: Subscribed & { token_expires_at: number; protocol?: SubProtocol; now: Timestamp }): Promise<void> {
+  const isV2 = speaksV2({ protocol });
   await update<SubscriptionItem>(userConnectionKey(user_id, connection_id), {
     UpdateExpression:
-      'SET GSI1PK = :index, GSI1SK = :user, connection_id = :connection, token_expires_at = :token, expires_at = :expiry',
+      'SET GSI1PK = :index, GSI1SK = :user, connection_id = :connection, token_expires_at = :token, expires_at = :expiry' +
+      (isV2 ? ', protocol = :protocol' : ''),
     ExpressionAttributeValues: {
       ':index': connectionPartition(connection_id),
       ':user': userPartition(user_id),
       ':connection': connection_id,
       ':token': token_expires_at,
       ':expiry': epochSeconds(now) + CONNECTION_TTL_SECONDS,
+      ...(isV2 && { ':protocol': protocol }),
     },
   });
 }

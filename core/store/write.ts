@@ -83,6 +83,19 @@ export async function remove({ PK, SK }: Key): Promise<void> {
   await whileConflicting(() => dynamodb.send(new DeleteCommand({ TableName: tableName(), Key: { PK, SK } })));
 }
 
+/** Deletes an item if the condition holds. */
+export async function removeIf(
+  { PK, SK }: Key,
+  condition: Pick<UpdateCommandInput, 'ConditionExpression' | 'ExpressionAttributeValues'>,
+): Promise<void> {
+  const command = new DeleteCommand({ ...condition, TableName: tableName(), Key: { PK, SK } });
+  try {
+    await whileConflicting(() => dynamodb.send(command));
+  } catch (error) {
+    if (!(error instanceof ConditionalCheckFailedException)) throw error;
+  }
+}
+
 type Action = NonNullable<TransactWriteCommandInput['TransactItems']>[number];
 type WithoutTable<T> = T extends object ? Omit<T, 'TableName' | 'ReturnValuesOnConditionCheckFailure'> : never;
 /** One action of a transaction; the table and what a failed condition brings back go without saying. */

@@ -19,7 +19,7 @@ const deliver = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Promise<D
       const [first] = messages;
       if (!first) return;
       const started = performance.now();
-      const counts = await broadcast(first.room_id, messages, deadline);
+      const counts = await broadcast(first.room_id, messages, { feed: 'messages', source: '' }, deadline);
       const duration_ms = Math.round(performance.now() - started);
       count('events', { MessagesSent: messages.length, FanOutTime: duration_ms, Receivers: counts.receivers });
       if (isRehearsal()) return;

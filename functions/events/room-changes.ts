@@ -25,7 +25,12 @@ export const handler = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Pr
   const deadline = deadlineOf(context);
   return processByPartition(
     Records,
-    (record) => ({ room_id: roomIdOf(keyOf(record).PK), change: changeOf(record), file_id: expiredFileOf(record) }),
+    (record) => ({
+      id: record.eventID ?? '',
+      room_id: roomIdOf(keyOf(record).PK),
+      change: changeOf(record),
+      file_id: expiredFileOf(record),
+    }),
     async (records) => {
       const [first] = records;
       if (!first) return;
@@ -50,7 +55,7 @@ export const handler = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Pr
         const present = await presentOf(room_id, changes);
         const now = new Date().toISOString();
         const applied = effectsOf(changes, present, now);
-        await applyEffects(room_id, present.room, applied, now, deadline);
+        await applyEffects(room_id, present.room, applied, { now, source: first?.id ?? '', deadline });
         return applied;
       }
     },

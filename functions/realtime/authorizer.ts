@@ -1,7 +1,7 @@
 import type { APIGatewayRequestAuthorizerEvent } from 'aws-lambda';
 import { inInit } from '../../core/aws/prime.ts';
 import { count } from '../../core/metrics/emf.ts';
-import { fetchKeys, identify, tokenOf } from '../../core/realtime/identity.ts';
+import { fetchKeys, identify, protocolOf, tokenOf } from '../../core/realtime/identity.ts';
 
 /** Lets a client connect whose access token is valid; everything else is a 401. */
 async function authorize(event: APIGatewayRequestAuthorizerEvent) {
@@ -24,7 +24,8 @@ async function authorize(event: APIGatewayRequestAuthorizerEvent) {
       Version: '2012-10-17',
       Statement: [{ Action: 'execute-api:Invoke', Effect: 'Allow', Resource: event.methodArn }],
     },
-    context: identity,
+    // Every later invocation of the connection has it: see docs/decisions/0030-rooms-v2.md.
+    context: { ...identity, protocol: protocolOf(event.headers ?? {}) },
   };
 }
 

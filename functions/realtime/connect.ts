@@ -1,16 +1,20 @@
-import { SUB_PROTOCOL } from '../../core/contract/realtime.ts';
+import { SUB_PROTOCOLS } from '../../core/contract/realtime.ts';
 import { count } from '../../core/metrics/emf.ts';
 import type { SocketEvent, SocketResult } from '../../core/realtime/action.ts';
+import { spoken } from '../../core/rules/protocol.ts';
 
 interface ConnectEvent {
   readonly headers?: Readonly<Record<string, string | undefined>>;
   readonly requestContext: SocketEvent['requestContext'];
 }
 
-/** Whether a client that offers sub-protocols speaks another version of this API, and not this one. */
+/** Whether a client that offers sub-protocols speaks other versions of this API, and none of these. */
 function speaksOther(offered: string): boolean {
   const protocols = offered.split(',').map((protocol) => protocol.trim());
-  return !protocols.includes(SUB_PROTOCOL) && protocols.some((protocol) => protocol.startsWith(API_NAME));
+  return (
+    !SUB_PROTOCOLS.some((known) => protocols.includes(known)) &&
+    protocols.some((protocol) => protocol.startsWith(API_NAME))
+  );
 }
 
 /** What the sub-protocols of all versions begin with. */
@@ -23,12 +27,15 @@ export const handler = async ({ headers = {}, requestContext }: ConnectEvent): P
   const line = { action: 'connect', api_request_id, connection_id, user: authorizer.user_id };
   if (offered !== undefined && speaksOther(offered)) {
     console.info({ ...line, refused: 'sub-protocol' });
-    return { statusCode: 400, body: JSON.stringify({ message: `The sub-protocol must be ${SUB_PROTOCOL}.` }) };
+    return {
+      statusCode: 400,
+      body: JSON.stringify({ message: `The sub-protocol must be ${SUB_PROTOCOLS.join(' or ')}.` }),
+    };
   }
   count('websocket', { ConnectionsOpened: 1 });
   console.info(line);
   return {
     statusCode: 200,
-    ...(offered !== undefined && { headers: { 'Sec-WebSocket-Protocol': SUB_PROTOCOL } }),
+    ...(offered !== undefined && { headers: { 'Sec-WebSocket-Protocol': spoken(authorizer) } }),
   };
 };

@@ -1,7 +1,10 @@
 import { ping as row } from '../../core/contract/realtime.ts';
 import { action } from '../../core/realtime/action.ts';
+import { seqFor } from '../../core/store/sequence.ts';
 
-export const handler = action(row, async ({ now, admitted }) => {
+export const handler = action(row, async ({ caller, connection_id, now, admitted, frame: { rooms, subscribed } }) => {
   await admitted;
-  return { time: now };
+  if (rooms === undefined && !subscribed) return { time: now };
+  const known = await seqFor({ connection_id, user_id: caller, rooms, subscribed });
+  return { time: now, ...known };
 });

@@ -47,7 +47,7 @@ export class SocketApi extends Construct {
   readonly callbackUrl: string;
   /** To post to connections, and to close them. */
   readonly manageConnections: Permission;
-  /** To ask whether connections are there, and to close them. */
+  /** To ask whether connections are there, to post to them, and to close them. */
   readonly checkConnections: Permission;
 
   constructor(scope: Construct, id: string, props: RealtimeProps) {
@@ -64,7 +64,7 @@ export class SocketApi extends Construct {
     const domain = environment.webSocketDomain;
     const stage = new WebSocketStage(this, 'Stage', {
       webSocketApi: api,
-      // As in the sub-protocol `rooms.v1`: clients of another version would have another stage.
+      // Of its address. The version that a client speaks is its sub-protocol, not this.
       stageName: 'v1',
       autoDeploy: true,
       throttle: { rateLimit, burstLimit },
@@ -91,7 +91,7 @@ export class SocketApi extends Construct {
       wildcard: 'Connections come and go: what they are called cannot be known when this is deployed.',
     });
     this.manageConnections = connections('POST', 'DELETE');
-    this.checkConnections = connections('GET', 'DELETE');
+    this.checkConnections = connections('GET', 'POST', 'DELETE');
 
     const table = { TABLE_NAME: data.table.tableName };
     const make = (id: string, name: string, of: Omit<RoomsFunctionProps, 'name' | 'code' | 'environment'>) =>

@@ -23,6 +23,7 @@ import { requests, roomOf } from '../support/requests.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { act, actUnknown, disconnect, joined, newSocket, reply, type Socket } from '../support/socket.ts';
 import { changesIn, messagesIn, recorded } from '../support/stream.ts';
+import { joinedV2, newV2Socket } from '../support/v2-client.ts';
 import { at, newRoom } from '../support/world.ts';
 
 /*
@@ -103,6 +104,10 @@ async function everyAction(): Promise<void> {
   for (const action of ['join', 'leave', 'join'] as const) await doing(action, socket, { room_id });
   await doing('ping', socket, {});
   await doing('subscribe', socket, {});
+  const v2 = newV2Socket(member);
+  await doing('join', v2, { room_id });
+  await doing('subscribe', v2, {});
+  await doing('ping', v2, { rooms: [room_id], subscribed: true });
   note('default', (await actUnknown(socket, '{}')).trace.used);
   note('disconnect', (await disconnect(socket)).used);
 }
@@ -165,6 +170,7 @@ async function everyEvent(): Promise<void> {
   const subscribed = newSocket(member);
   await act('subscribe', subscribed, {});
   management.fate(subscribed.connection_id, 410);
+  await act('subscribe', newV2Socket(member), {});
   const later = new Date(Date.now() + 7_200_000).toISOString();
   const change = (body: object) => recorded(() => data('changeRoom', { as: admin, params: { room_id }, body }));
   await changes(await change({ end_time: later }));
@@ -190,10 +196,12 @@ async function everyEvent(): Promise<void> {
   const removal = { as: admin, params: { room_id }, body: { participant_ids: [member] } };
   await changes(await recorded(() => data('removeParticipants', removal)));
 
-  // Two connections could not be closed. One of them can be by now; the other is queued again.
+  // Two connections could not be closed. One of them can be by now; the other is queued again. A third one need only leave the room.
   const [closable, stuck] = [await joined(room_id, admin), await joined(room_id, admin)];
   const ids = [closable, stuck].map(({ connection_id }) => connection_id);
   management.fateOfClose(stuck.connection_id, 500);
+  const { socket: detachable } = await joinedV2(room_id, admin);
+  await markDisconnecting(room_id, [detachable.connection_id], new Date().toISOString(), true);
   await changes(await recorded(() => markDisconnecting(room_id, ids, new Date().toISOString())));
   const retry = services.messages.at(-1)?.MessageBody ?? '';
   expect(JSON.parse(retry)).toEqual({ kind: 'disconnect', room_id });

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { ParticipantItem } from '../../core/store/items.ts';
-import { participantKey } from '../../core/store/keys.ts';
+import { connectionKey, participantKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
 import { behind } from '../support/behind.ts';
@@ -120,13 +120,14 @@ describe('deliver-messages', () => {
     const [dead, alive] = [await joined(world.room_id, world.member), await joined(world.room_id, world.admin)];
     management.fate(dead.connection_id, 410);
     const records = await send('one');
-    faults.always('UpdateItem', exception('AccessDeniedException'));
+    faults.always('DeleteItem', exception('AccessDeniedException'));
     expect(await deliver(records)).toEqual([]);
     expect(management.received(alive.connection_id)).toHaveLength(1);
     faults.reset();
     // The next one finds what is left.
     expect(await deliver(await send('two'))).toEqual([]);
     expect((await get<ParticipantItem>(participantKey(world.room_id, world.member)))?.connections).toBeUndefined();
+    expect(await get(connectionKey(world.room_id, dead.connection_id))).toBeUndefined();
   });
 
   test('that cannot read the connections is tried again from the first record of the room', async () => {

@@ -130,10 +130,10 @@ describe('a handshake that offers sub-protocols', () => {
     },
   );
 
-  test('is refused where it offers only another version of this API, with the one to offer', async () => {
-    expect(await offering('rooms.v2, bearer.x')).toEqual({
+  test('is refused where it offers only other versions of this API, with those to offer', async () => {
+    expect(await offering('rooms.v3, bearer.x')).toEqual({
       statusCode: 400,
-      body: JSON.stringify({ message: 'The sub-protocol must be rooms.v1.' }),
+      body: JSON.stringify({ message: 'The sub-protocol must be rooms.v2 or rooms.v1.' }),
     });
   });
 });

@@ -19,11 +19,12 @@ const BUDGET = 236_000;
 const BUDGETS: Readonly<Record<string, number>> = {
   // Signs with code of S3's, beside what the table takes.
   'create-upload': 234_000,
-  'deliver-messages': 305_000,
+  'deliver-messages': 317_000,
+  presence: 255_000,
   'room-changes': 398_000,
   announce: 337_000,
   authorizer: 43_500,
-  connect: 21_000,
+  connect: 21_500,
 };
 
 /** Of all bundles, compressed, in bytes. */

@@ -70,7 +70,7 @@ const items = (partitions: readonly string[], ...actions: string[]): Allowed[] =
 const manageConnections: Allowed[] = ['POST', 'DELETE'].flatMap((method) =>
   on('execute-api', connections(method), 'ManageConnections'),
 );
-const checkConnections: Allowed[] = ['GET', 'DELETE'].flatMap((method) =>
+const checkConnections: Allowed[] = ['GET', 'POST', 'DELETE'].flatMap((method) =>
   on('execute-api', connections(method), 'ManageConnections'),
 );
 const broadcasting: Allowed[] = [
@@ -113,11 +113,14 @@ const expected: Readonly<Record<string, Expected>> = {
     ],
   },
   default: { variables: { TABLE_NAME, USER_FRAME_LIMIT }, allowed: items(['USER'], 'UpdateItem') },
-  ping: { variables: { TABLE_NAME, USER_FRAME_LIMIT }, allowed: items(['USER'], 'UpdateItem') },
-  subscribe: { variables: { TABLE_NAME, USER_FRAME_LIMIT }, allowed: items(['USER'], 'UpdateItem') },
+  ping: {
+    variables: { TABLE_NAME, USER_FRAME_LIMIT },
+    allowed: [...items(['USER'], 'UpdateItem'), ...items(['ROOM', 'USER'], 'BatchGetItem')],
+  },
+  subscribe: { variables: { TABLE_NAME, USER_FRAME_LIMIT }, allowed: items(['USER'], 'UpdateItem', 'GetItem') },
   join: {
     variables: { TABLE_NAME, USER_FRAME_LIMIT },
-    allowed: [...items(['ROOM'], 'BatchGetItem', 'PutItem'), ...items(['ROOM', 'USER'], 'UpdateItem')],
+    allowed: [...items(['ROOM'], 'BatchGetItem', 'GetItem', 'PutItem'), ...items(['ROOM', 'USER'], 'UpdateItem')],
   },
   leave: {
     variables: { TABLE_NAME, USER_FRAME_LIMIT },
@@ -153,9 +156,11 @@ const expected: Readonly<Record<string, Expected>> = {
     },
     allowed: [
       // As the other functions that broadcast, and the subscribed connections of users.
-      ...broadcasting.filter(([action]) => action !== 'dynamodb:Query' && action !== 'dynamodb:DeleteItem'),
+      ...broadcasting.filter(
+        ([action]) => !['Query', 'DeleteItem', 'UpdateItem'].some((each) => action === `dynamodb:${each}`),
+      ),
       ...items(['ROOM'], 'BatchGetItem', 'GetItem'),
-      ...items(['ROOM', 'USER'], 'Query', 'DeleteItem'),
+      ...items(['ROOM', 'USER'], 'Query', 'DeleteItem', 'UpdateItem'),
       ...on('s3', objects, 'DeleteObject'),
       ...reading,
       ...on('sqs', arnOf(asideOf('room-changes')), 'SendMessage'),

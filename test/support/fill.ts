@@ -32,7 +32,12 @@ export async function writeItems(items: Iterable<object>): Promise<void> {
 }
 
 /** Lets these connections have joined a room, as users who are nobody, unless it is said who. */
-export const haveJoined = (room_id: string, connection_ids: readonly string[], participant_id?: string) =>
+export const haveJoined = (
+  room_id: string,
+  connection_ids: readonly string[],
+  participant_id?: string,
+  more: Partial<ConnectionItem> = {},
+) =>
   writeItems(
     connection_ids.map(
       (connection_id): ConnectionItem => ({
@@ -43,6 +48,7 @@ export const haveJoined = (room_id: string, connection_ids: readonly string[], p
         participant_id: participant_id ?? randomUUID(),
         token_expires_at: 4_000_000_000,
         expires_at: 4_000_000_000,
+        ...more,
       }),
     ),
   );

@@ -15,6 +15,8 @@ export interface Management {
   readonly url: string;
   /** What becomes of the posts to a connection: the given fates one after the other, then the last one for ever. */
   fate(connection_id: string, ...fates: readonly [Fate, ...Fate[]]): void;
+  /** What becomes of the posts to all connections without a fate of their own. Default: 200. */
+  fateOfAll: Fate;
   /** What becomes of attempts to close a connection. Default: 200. */
   fateOfClose(connection_id: string, fate: Fate): void;
   /** What is answered to the question whether a connection is there. Default: 200. */
@@ -100,7 +102,7 @@ export async function startManagement({ answerAfter = 0 } = {}): Promise<Managem
     attempts.push(connection_id);
     const frame = await text(req);
     const queue = fates.get(connection_id) ?? [];
-    const fate = (queue.length > 1 ? queue.shift() : queue[0]) ?? 200;
+    const fate = (queue.length > 1 ? queue.shift() : queue[0]) ?? management.fateOfAll;
     const go = () => {
       if (fate === 200 || fate === 'hold') delivered.push({ connection_id, frame });
       if (fate === 410) gone.add(connection_id);
@@ -123,6 +125,7 @@ export async function startManagement({ answerAfter = 0 } = {}): Promise<Managem
   const management: Management = {
     url: `http://127.0.0.1:${port}/v1`,
     fate: (connection_id, ...all) => void fates.set(connection_id, [...all]),
+    fateOfAll: 200,
     fateOfClose: (connection_id, fate) => void closeFates.set(connection_id, fate),
     fateOfGet: (connection_id, fate) => void getFates.set(connection_id, fate),
     asked,
@@ -151,6 +154,7 @@ export async function startManagement({ answerAfter = 0 } = {}): Promise<Managem
       gone.clear();
       most = 0;
       management.onRequest = undefined;
+      management.fateOfAll = 200;
     },
     async close() {
       server.close();

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { ActionName } from '../../core/contract/realtime.ts';
+import type { ActionName, SubProtocol } from '../../core/contract/realtime.ts';
 import type { SocketEvent } from '../../core/realtime/action.ts';
 
 /* The events of a WebSocket API, as API Gateway calls functions with them. */
@@ -10,13 +10,20 @@ export interface Socket {
   readonly user_id: string;
   /** In epoch seconds. */
   readonly token_expires_at: number;
+  /** Default: none, as of connections from before there was more than one. */
+  readonly protocol?: SubProtocol;
 }
 
-export const newSocket = (user_id: string, token_expires_at = Math.floor(Date.now() / 1_000) + 3_600): Socket => ({
+export const newSocket = (
+  user_id: string,
+  token_expires_at = Math.floor(Date.now() / 1_000) + 3_600,
+  protocol?: SubProtocol,
+): Socket => ({
   // As API Gateway's own: base64 that ends in one "=".
   connection_id: `${randomUUID().replaceAll('-', '').slice(0, 15)}=`,
   user_id,
   token_expires_at,
+  ...(protocol && { protocol }),
 });
 
 export type RouteKey = ActionName | '$default' | '$connect' | '$disconnect';
@@ -44,6 +51,7 @@ export function socketEvent(routeKey: RouteKey, socket: Socket, body?: string): 
         integrationLatency: 12,
         user_id: socket.user_id,
         token_expires_at: String(socket.token_expires_at),
+        ...(socket.protocol && { protocol: socket.protocol }),
       },
     } as SocketEvent['requestContext'],
     ...(body !== undefined && { body }),

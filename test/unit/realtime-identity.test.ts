@@ -53,8 +53,23 @@ describe('a valid token', () => {
         Version: '2012-10-17',
         Statement: [{ Action: 'execute-api:Invoke', Effect: 'Allow', Resource: ARN }],
       },
-      context: { user_id: 'bob', token_expires_at: String(exp) },
+      context: { user_id: 'bob', token_expires_at: String(exp), protocol: 'rooms.v1' },
     });
+  });
+
+  test.each([
+    ['the newest that is offered', 'rooms.v1, rooms.v2, bearer.x', 'rooms.v2'],
+    ['the only one that is offered', 'rooms.v2', 'rooms.v2'],
+    ['the older one, where only that is offered', 'bearer.x,rooms.v1', 'rooms.v1'],
+    ['the older one, beside one that is not known', 'rooms.v3, rooms.v1', 'rooms.v1'],
+    ['the oldest, where none of ours is offered', 'chat', 'rooms.v1'],
+    ['the oldest, where none is offered', undefined, 'rooms.v1'],
+  ])('speaks the version of the protocol that is %s', async (_, offered, protocol) => {
+    const headers = {
+      Authorization: `Bearer ${await issuer.token()}`,
+      ...(offered !== undefined && { 'Sec-WebSocket-Protocol': offered }),
+    };
+    expect(await authorize(headers)).toMatchObject({ context: { protocol } });
   });
 
   test.each<[string, (token: string) => Record<string, string>]>([

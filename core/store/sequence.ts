@@ -1,0 +1,89 @@
+import type { Feed, RoomSeq } from '../contract/realtime.ts';
+import type { ConnectionItem, SubscriptionItem } from './items.ts';
+import { connectionKey, type Key, roomSequenceKey, userConnectionKey, userSequenceKey } from './keys.ts';
+import { get, getMany } from './read.ts';
+import { update } from './write.ts';
+
+/*
+ * The numbers of events. Only what delivers events writes them: one write for each batch and feed. See docs/decisions/0030-rooms-v2.md.
+ */
+
+/** The last number of each feed, and which batch got the last ones. Never expires. */
+type SequenceItem = Key & { readonly [F in Feed]?: number } & { readonly [B in `${Feed}_batch`]?: string };
+
+/** Whose events are numbered. */
+export type Numbered =
+  | { readonly feed: 'messages' | 'changes'; readonly room_id: string }
+  | { readonly feed: 'user'; readonly user_id: string };
+
+const keyOf = (of: Numbered): Key => (of.feed === 'user' ? userSequenceKey(of.user_id) : roomSequenceKey(of.room_id));
+
+/**
+ * Gives numbers to `count` events, and returns the first of them. The batch that got the last numbers gets the same ones again, so
+ * neither a retry nor a lost answer makes a gap.
+ *
+ * @param batch says which events these are: equal for the same ones, and different for all others
+ */
+export async function numberEvents(of: Numbered, count: number, batch: string): Promise<number> {
+  const { feed } = of;
+  const outcome = await update<SequenceItem>(keyOf(of), {
+    UpdateExpression: 'ADD #feed :count SET #batch = :batch',
+    ConditionExpression: 'attribute_not_exists(#batch) OR #batch <> :batch',
+    ExpressionAttributeNames: { '#feed': feed, '#batch': `${feed}_batch` },
+    ExpressionAttributeValues: { ':count': count, ':batch': batch },
+  });
+  const last = (outcome.done ? outcome.item : outcome.old)?.[feed] ?? 0;
+  return last - count + 1;
+}
+
+const toRoomSeq = (item: SequenceItem | undefined): RoomSeq => ({
+  messages: item?.messages ?? 0,
+  changes: item?.changes ?? 0,
+});
+
+/** Returns the last numbers of a room's feeds, as they are now. */
+export const roomSeq = async (room_id: string): Promise<RoomSeq> =>
+  toRoomSeq(await get<SequenceItem>(roomSequenceKey(room_id)));
+
+/** Returns the last number of a user's feed, as it is now. */
+export const userSeq = async (user_id: string): Promise<number> =>
+  (await get<SequenceItem>(userSequenceKey(user_id)))?.user ?? 0;
+
+export interface ConnectionSeq {
+  /** By room. Rooms that the connection has not joined are missing. */
+  readonly rooms?: Readonly<Record<string, RoomSeq>>;
+  /** Missing where the connection has not subscribed. */
+  readonly user?: number;
+}
+
+/** Returns, as they are now, the last numbers of those of the rooms that a connection has joined, and of its user if it has subscribed. */
+export async function seqFor({
+  connection_id,
+  user_id,
+  rooms,
+  subscribed = false,
+}: {
+  connection_id: string;
+  user_id: string;
+  rooms: readonly string[] | undefined;
+  subscribed: boolean | undefined;
+}): Promise<ConnectionSeq> {
+  const ids = [...new Set(rooms)];
+  const keys = [
+    ...ids.flatMap((room_id) => [connectionKey(room_id, connection_id), roomSequenceKey(room_id)]),
+    ...(subscribed ? [userConnectionKey(user_id, connection_id), userSequenceKey(user_id)] : []),
+  ];
+  const items = keys.length > 0 ? await getMany<Key>(keys, { consistent: true }) : [];
+  const at = <Item extends Key>({ PK, SK }: Key) =>
+    items.find((item) => item.PK === PK && item.SK === SK) as Item | undefined;
+  const isJoined = (room_id: string) => at<ConnectionItem>(connectionKey(room_id, connection_id)) !== undefined;
+  const isSubscribed = subscribed && at<SubscriptionItem>(userConnectionKey(user_id, connection_id)) !== undefined;
+  return {
+    ...(rooms && {
+      rooms: Object.fromEntries(
+        ids.filter(isJoined).map((room_id) => [room_id, toRoomSeq(at<SequenceItem>(roomSequenceKey(room_id)))]),
+      ),
+    }),
+    ...(isSubscribed && { user: at<SequenceItem>(userSequenceKey(user_id))?.user ?? 0 }),
+  };
+}

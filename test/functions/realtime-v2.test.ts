@@ -1,0 +1,555 @@
+import type { DynamoDBRecord } from 'aws-lambda';
+import fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import type { Message } from '../../core/contract/answers.ts';
+import type { SubProtocol } from '../../core/contract/realtime.ts';
+import { dynamodb } from '../../core/store/client.ts';
+import type { ParticipantItem } from '../../core/store/items.ts';
+import { connectionKey, participantKey, roomSequenceKey, userConnectionKey } from '../../core/store/keys.ts';
+import { get } from '../../core/store/read.ts';
+import { numberEvents, roomSeq } from '../../core/store/sequence.ts';
+import { handler as announce } from '../../functions/events/announce.ts';
+import { handler as presence } from '../../functions/events/presence.ts';
+import { handler as roomChanges } from '../../functions/events/room-changes.ts';
+import { handler as connect } from '../../functions/realtime/connect.ts';
+import { behind } from '../support/behind.ts';
+import { deliver, send } from '../support/delivery.ts';
+import { type FanOut, startFanOut } from '../support/fan-out.ts';
+import { haveJoined } from '../support/fill.ts';
+import { data } from '../support/invoke.ts';
+import { type Management, startManagement } from '../support/management.ts';
+import { type Services, startServices } from '../support/services.ts';
+import { act, joined, newSocket, reply, type Socket, socketEvent } from '../support/socket.ts';
+import { changesIn, recorded } from '../support/stream.ts';
+import { type Frame, joinedV2, newV2Socket, v2Room } from '../support/v2-client.ts';
+import { newRoom, newUser } from '../support/world.ts';
+
+let management: Management;
+let services: Services;
+let fanOut: FanOut;
+beforeAll(async () => {
+  [management, services, fanOut] = await Promise.all([startManagement(), startServices(), startFanOut()]);
+  process.env.CALLBACK_URL = management.url;
+});
+beforeEach(() => {
+  management.reset();
+  services.reset();
+  fanOut.reset();
+});
+afterAll(() => Promise.all([management.close(), services.close(), fanOut.close()]));
+
+const framesAt = ({ connection_id }: Pick<Socket, 'connection_id'>): Frame[] =>
+  management.delivered.flatMap((post) => (post.connection_id === connection_id ? [JSON.parse(post.frame)] : []));
+const eventsAt = (socket: Pick<Socket, 'connection_id'>) => framesAt(socket).flatMap(({ events }) => events);
+const textsIn = (frames: readonly Frame[]) =>
+  frames.flatMap(({ events }) => events.flatMap((event) => (event.type === 'message' ? [event.data.text] : [])));
+const isJoined = async (room_id: string, { connection_id }: Socket) =>
+  (await get(connectionKey(room_id, connection_id))) !== undefined;
+
+/** Does something, and has room-changes process the records of it. Returns these. */
+async function processed(work: () => Promise<unknown>): Promise<DynamoDBRecord[]> {
+  const records = await recorded(work);
+  expect(await handle(records)).toEqual([]);
+  return records;
+}
+async function handle(records: readonly DynamoDBRecord[]): Promise<string[]> {
+  const { result } = await behind('room-changes', (context) => roomChanges(changesIn(records), context));
+  return result.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
+}
+const rename = (room_id: string, as: string, username: string) =>
+  data('updateProfile', { as, params: { room_id }, body: { username } });
+const end = (room_id: string, as: string) => data('endRoom', { as, params: { room_id } });
+const remove = (room_id: string, as: string, ...participant_ids: string[]) =>
+  data('removeParticipants', { as, params: { room_id }, body: { participant_ids } });
+const history = (room_id: string, as: string): Promise<Message[]> =>
+  data('listMessages', { as, params: { room_id }, query: { limit: 200, order: 'asc' } });
+
+/** A client that has joined a room, and receives what its connection is sent. */
+async function client(room_id: string, user: string) {
+  const { socket, reply: joinedAs } = await joinedV2(room_id, user);
+  let taken = 0;
+  const room = v2Room({
+    messages: () => history(room_id, user),
+    changes: () => data('getRoom', { as: user, params: { room_id } }),
+  });
+  room.join(joinedAs);
+  const receive = () => {
+    const frames = framesAt(socket);
+    for (const frame of frames.slice(taken)) room.receive(frame);
+    taken = frames.length;
+  };
+  return {
+    socket,
+    room,
+    receive,
+    /** Takes what has arrived, asks for the numbers, and reads what is missing. */
+    async settle() {
+      receive();
+      const { rooms = {} } = await reply('ping', socket, { rooms: [room_id] });
+      const seq = rooms[room_id];
+      if (seq) room.ping(seq);
+      await room.fillGaps();
+    },
+  };
+}
+
+describe('the handshake', () => {
+  const answer = (protocol: SubProtocol | undefined, offered?: string) => {
+    const { requestContext } = socketEvent('$connect', newSocket(newUser(), undefined, protocol));
+    return connect({
+      requestContext,
+      ...(offered !== undefined && { headers: { 'Sec-WebSocket-Protocol': offered } }),
+    });
+  };
+
+  test('is answered with the version that the authorizer has chosen', async () => {
+    const chosen = { 'Sec-WebSocket-Protocol': 'rooms.v2' };
+    expect(await answer('rooms.v2', 'rooms.v2, rooms.v1, bearer.x')).toEqual({ statusCode: 200, headers: chosen });
+    // An authorizer of an earlier version, while one is being deployed.
+    const v1 = { 'Sec-WebSocket-Protocol': 'rooms.v1' };
+    expect(await answer(undefined, 'rooms.v2, rooms.v1')).toEqual({ statusCode: 200, headers: v1 });
+    expect(await answer('rooms.v1')).toEqual({ statusCode: 200 });
+    expect(await answer('rooms.v1', 'rooms.v3')).toMatchObject({ statusCode: 400 });
+  });
+});
+
+describe('join, subscribe and ping', () => {
+  test('say the numbers exactly to connections that speak rooms.v2', async () => {
+    const { room_id, admin, member } = await newRoom();
+    await deliver(await send(room_id, admin, 'one', 'two'));
+    await processed(() => rename(room_id, member, 'M'));
+    const { reply: v2 } = await joinedV2(room_id, member);
+    expect(v2).toMatchObject({ room_id, seq: { messages: 2, changes: 1 } });
+    expect(await get(connectionKey(room_id, (await joined(room_id, member)).connection_id))).not.toHaveProperty(
+      'protocol',
+    );
+    const { seq, joined_at, ...v1 } = await reply('join', newV2Socket(member), { room_id });
+    expect([seq, joined_at]).not.toContain(undefined);
+    const { connection_id, ...old } = newV2Socket(member);
+    expect(await reply('join', { ...old, connection_id, protocol: 'rooms.v1' }, { room_id })).toEqual(v1);
+    expect(await reply('subscribe', newV2Socket(member), {})).toEqual({ participant_id: member, seq: 0 });
+  });
+
+  test('a ping has the numbers of the rooms that its connection is in, and of no others', async () => {
+    const [one, other] = [await newRoom(), await newRoom()];
+    const { socket } = await joinedV2(one.room_id, one.member);
+    await deliver(await send(one.room_id, one.admin, 'x'));
+    expect(await reply('ping', socket, {})).toEqual({ time: expect.any(String) });
+    expect(await reply('ping', socket, { rooms: [one.room_id, other.room_id, one.room_id], subscribed: true })).toEqual(
+      {
+        time: expect.any(String),
+        rooms: { [one.room_id]: { messages: 1, changes: 0 } },
+      },
+    );
+    await reply('subscribe', socket, {});
+    expect(await reply('ping', socket, { subscribed: true })).toEqual({ time: expect.any(String), user: 0 });
+    await reply('leave', socket, { room_id: one.room_id });
+    expect(await reply('ping', socket, { rooms: [one.room_id] })).toMatchObject({ rooms: {} });
+    const many = Array.from({ length: 51 }, () => crypto.randomUUID());
+    expect(await act('ping', socket, { rooms: many })).toMatchObject({ ok: false, code: 'invalid_request' });
+    expect(await act('ping', socket, { rooms: many.slice(1) })).toMatchObject({ ok: true, data: { rooms: {} } });
+  });
+});
+
+describe('a batch', () => {
+  test('of 90 messages is one post to each connection, numbered in the order of history', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const [a, b] = [await client(room_id, member), await client(room_id, admin)];
+    const old = await joined(room_id, member);
+    // Of 30 KB: a short message is about 320 bytes.
+    const texts = Array.from({ length: 90 }, (_, n) => `message ${n}`);
+    await deliver(await send(room_id, admin, ...texts));
+    for (const { socket } of [a, b]) {
+      const [frame, ...more] = framesAt(socket);
+      expect(more).toEqual([]);
+      expect(frame).toMatchObject({ type: 'events', room_id, feed: 'messages', seq: 1 });
+      expect(textsIn([frame as Frame])).toEqual(texts);
+    }
+    // One of rooms.v1 in the same room has each by itself.
+    expect(management.received(old.connection_id).map((event) => event.data.text)).toEqual(texts);
+    a.receive();
+    expect([...a.room.messages.values()]).toEqual(await history(room_id, member));
+    expect(await roomSeq(room_id)).toEqual({ messages: 90, changes: 0 });
+  });
+
+  test('of 100 changes is one post to each connection', async () => {
+    const { room_id, member } = await newRoom();
+    const a = await client(room_id, member);
+    const users = Array.from({ length: 50 }, (_, n) => newUser(`u${n}`));
+    const { admin } = await newRoom();
+    await processed(async () => {
+      const [first] = (await data('listParticipants', { as: member, params: { room_id } })).filter(
+        ({ is_admin }) => is_admin,
+      );
+      const as = first?.participant_id ?? admin;
+      await data('addParticipants', { as, params: { room_id }, body: { participant_ids: users } });
+      for (const user of users) await rename(room_id, user, user.slice(0, 8));
+    });
+    const frames = framesAt(a.socket);
+    expect(frames).toHaveLength(1);
+    expect(frames.flatMap(({ events }) => events).length).toBeGreaterThanOrEqual(100);
+    expect(frames[0]).toMatchObject({ feed: 'changes', seq: 1 });
+  });
+
+  test('gets the same numbers when it is delivered again, and new ones when it is another', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const a = await client(room_id, member);
+    const first = await send(room_id, admin, 'one', 'two');
+    await deliver(first);
+    await deliver(first);
+    expect(framesAt(a.socket)).toMatchObject([{ seq: 1 }, { seq: 1 }]);
+    a.receive();
+    expect(a.room.messages.size).toBe(2);
+    // Bisected.
+    await deliver(first.filter((record) => record.dynamodb?.Keys?.SK?.S?.startsWith('MESSAGE#')).slice(0, 1));
+    expect(framesAt(a.socket).at(-1)).toMatchObject({ seq: 3, events: [{ data: { text: 'one' } }] });
+    // Late: another one was in between.
+    await deliver(first);
+    expect(framesAt(a.socket).at(-1)).toMatchObject({ seq: 4 });
+    await a.settle();
+    expect(a.room.messages.size).toBe(2);
+    expect(a.room.reads).toEqual({ messages: 0, changes: 0 });
+  });
+
+  test('that fails after it has numbers keeps them, and leaves no gap', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const a = await client(room_id, member);
+    const records = await send(room_id, admin, 'one');
+    const failing = { step: 'initialize', name: 'failing', override: true } as const;
+    dynamodb.middlewareStack.add(
+      (next, { commandName }) =>
+        (args) =>
+          commandName === 'QueryCommand' ? Promise.reject(new Error('Throttled')) : next(args),
+      failing,
+    );
+    onTestFinished(() => void dynamodb.middlewareStack.remove('failing'));
+    expect((await deliver(records)).failures).toHaveLength(1);
+    dynamodb.middlewareStack.remove('failing');
+    expect((await deliver(records)).failures).toEqual([]);
+    await deliver(await send(room_id, admin, 'two'));
+    a.receive();
+    expect(framesAt(a.socket).at(-1)).toMatchObject({ seq: 2 });
+    expect([...a.room.messages.values()].map(({ text }) => text)).toEqual(['one', 'two']);
+    await a.settle();
+    expect(a.room.reads.messages).toBe(0);
+  });
+});
+
+test('numbers are given once for each batch, by however many at the same time', async () => {
+  const room_id = crypto.randomUUID();
+  const of = { feed: 'messages', room_id } as const;
+  const firsts = await Promise.all(
+    Array.from({ length: 30 }, (_, n) => numberEvents(of, n % 3 === 0 ? 2 : 1, `batch ${n}`)),
+  );
+  expect(new Set(firsts).size).toBe(30);
+  expect(await roomSeq(room_id)).toEqual({ messages: 40, changes: 0 });
+  const again = await numberEvents(of, 1, 'last');
+  expect(await Promise.all(Array.from({ length: 5 }, () => numberEvents(of, 1, 'last')))).toEqual(
+    Array.from({ length: 5 }, () => again),
+  );
+  expect(await numberEvents({ feed: 'changes', room_id }, 3, 'last')).toBe(1);
+  expect(await get(roomSequenceKey(room_id))).not.toHaveProperty('expires_at');
+});
+
+describe('overload', () => {
+  test('of five seconds closes no socket, and all clients have everything afterwards', {
+    timeout: 60_000,
+  }, async () => {
+    const { room_id, admin, member } = await newRoom();
+    const clients = await Promise.all([client(room_id, admin), client(room_id, member), client(room_id, member)]);
+    const subscriber = newV2Socket(member);
+    await reply('subscribe', subscriber, {});
+    await deliver(await send(room_id, admin, 'before'));
+
+    management.fateOfAll = 429;
+    const storm = Date.now() + 5_000;
+    let sent = 0;
+    while (Date.now() < storm) {
+      await deliver(await send(room_id, admin, `in the storm ${sent++}`));
+      await processed(() => rename(room_id, member, `M${sent}`));
+    }
+    await processed(() =>
+      data('addParticipants', { as: admin, params: { room_id: room_id }, body: { participant_ids: [newUser()] } }),
+    );
+    management.fateOfAll = 200;
+
+    expect(sent).toBeGreaterThan(0);
+    // One client hears of the gap with the next message, the others with their next ping.
+    const [first] = clients;
+    await deliver(await send(room_id, admin, 'after'));
+    first?.receive();
+    expect(first?.room.messages.size).toBe(1);
+    await first?.room.fillGaps();
+    for (const each of clients) await each.settle();
+    const wanted = (await history(room_id, admin)).map(({ text }) => text);
+    expect(wanted).toHaveLength(sent + 2);
+    for (const { room, socket } of clients) {
+      expect([...room.messages.values()].map(({ text }) => text).sort()).toEqual([...wanted].sort());
+      expect(room.reads.changes).toBe(1);
+      expect(room.reads.messages).toBeLessThanOrEqual(1);
+      expect(await isJoined(room_id, socket)).toBe(true);
+    }
+    expect(management.closeAttempts).toEqual([]);
+  });
+
+  test.each([429, 500, 'reset'] as const)(
+    'a post that fails (%s) is skipped, and costs neither the socket nor others',
+    async (fate) => {
+      const { room_id, admin, member } = await newRoom();
+      const [bad, good] = [await client(room_id, member), await client(room_id, admin)];
+      management.fate(bad.socket.connection_id, fate);
+      const { lines } = await deliver(await send(room_id, admin, 'one'));
+      expect(lines.map(({ entry }) => entry)).toContainEqual(
+        expect.objectContaining({ action: 'deliver', sent: 1, skipped: 1, failed: 0 }),
+      );
+      management.fate(bad.socket.connection_id, 200);
+      await deliver(await send(room_id, admin, 'two'));
+      for (const each of [bad, good]) {
+        await each.settle();
+        expect([...each.room.messages.values()].map(({ text }) => text).sort()).toEqual(['one', 'two']);
+      }
+      expect([bad.room.reads.messages, good.room.reads.messages]).toEqual([1, 0]);
+      expect(management.closeAttempts).toEqual([]);
+      expect(await isJoined(room_id, bad.socket)).toBe(true);
+    },
+  );
+
+  test('a connection that does not answer two posts in a row in time is closed', { timeout: 60_000 }, async () => {
+    const { room_id, admin, member } = await newRoom();
+    const { socket } = await client(room_id, member);
+    const { socket: slow } = await client(room_id, member);
+    management.fate(socket.connection_id, 'hold');
+    management.fate(slow.connection_id, 'hold', 200, 'hold', 200);
+    await deliver(await send(room_id, admin, 'one'));
+    expect(management.closeAttempts).toEqual([]);
+    await deliver(await send(room_id, admin, 'two'));
+    expect(management.closed).toEqual([socket.connection_id]);
+    expect(await isJoined(room_id, socket)).toBe(false);
+    await deliver(await send(room_id, admin, 'three'));
+    expect(management.closed).toEqual([socket.connection_id]);
+    expect(await isJoined(room_id, slow)).toBe(true);
+  });
+
+  test('a fan-out invocation that is lost costs connections of rooms.v2 a gap, and nothing else', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const own = await client(room_id, member);
+    const ids = Array.from({ length: 1_100 }, (_, n) => `v2-${String(n).padStart(5, '0')}=`);
+    await haveJoined(room_id, ids, member, { protocol: 'rooms.v2' });
+    fanOut.work = () => Promise.reject(new Error('Out of memory'));
+    const { lines } = await deliver(await send(room_id, admin, 'one'));
+    expect(lines.map(({ entry }) => entry)).toContainEqual(
+      expect.objectContaining({ action: 'deliver', sent: 601, skipped: 500, failed: 0 }),
+    );
+    expect(management.closeAttempts).toEqual([]);
+    await own.settle();
+    expect(own.room.messages.size).toBe(1);
+  });
+
+  test('whose token has expired, a connection gets nothing and is closed', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const soon = Math.floor(Date.now() / 1_000) + 1;
+    const { socket } = await joinedV2(room_id, member, soon);
+    const records = await send(room_id, admin, 'x');
+    while (Date.now() / 1_000 <= soon) await new Promise((resolve) => setTimeout(resolve, 50));
+    await deliver(records);
+    expect(framesAt(socket)).toEqual([]);
+    expect(management.closed).toEqual([socket.connection_id]);
+  });
+});
+
+describe('the end of a room', () => {
+  test('detaches its connections with one last frame; their other rooms go on', async () => {
+    const [one, other] = [await newRoom(), await newRoom()];
+    const { socket } = await joinedV2(one.room_id, one.member);
+    await data('addParticipants', {
+      as: other.admin,
+      params: { room_id: other.room_id },
+      body: { participant_ids: [one.member] },
+    });
+    await reply('join', socket, { room_id: other.room_id });
+    const old = await joined(one.room_id, one.admin);
+    await processed(() => end(one.room_id, one.admin));
+    expect(framesAt(socket)).toEqual([
+      {
+        type: 'detached',
+        room_id: one.room_id,
+        reason: 'room_ended',
+        joined_at: expect.any(String),
+        sent_at: expect.any(String),
+        events: [{ type: 'room_ended', data: expect.objectContaining({ status: 'ended' }) }],
+      },
+    ]);
+    expect(management.received(old.connection_id).map(({ type }) => type)).toEqual(['room_ended']);
+    expect(management.closed).toEqual([old.connection_id]);
+    expect(await isJoined(one.room_id, socket)).toBe(false);
+    expect(await reply('ping', socket, { rooms: [one.room_id, other.room_id] })).toMatchObject({
+      rooms: { [other.room_id]: {} },
+    });
+    await deliver(await send(other.room_id, other.admin, 'still here'));
+    expect(textsIn(framesAt(socket))).toEqual(['still here']);
+  });
+
+  test('by its schedule does the same', async () => {
+    const end_time = new Date(Date.now() + 1_500).toISOString();
+    const { room_id, member } = await newRoom({ body: { end_time } });
+    const { socket } = await joinedV2(room_id, member);
+    await behind('announce', (context) => announce({ room_id, moment: 'end', time: end_time }, context));
+    expect(framesAt(socket)).toMatchObject([
+      { type: 'detached', reason: 'room_ended', events: [{ type: 'room_ended' }] },
+    ]);
+    expect(management.closeAttempts).toEqual([]);
+    expect(await isJoined(room_id, socket)).toBe(false);
+  });
+
+  test('that does not reach a client is noticed with its next ping', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const { socket } = await joinedV2(room_id, member);
+    management.fate(socket.connection_id, 429);
+    await processed(() => end(room_id, admin));
+    expect(management.closeAttempts).toEqual([]);
+    expect(await reply('ping', socket, { rooms: [room_id] })).toMatchObject({ rooms: {} });
+    expect(await act('join', socket, { room_id })).toMatchObject({ ok: false, code: 'room_ended' });
+  });
+});
+
+describe('a removal', () => {
+  test('detaches the connections of the removed, whoever sees it first; the others see a change', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const [gone, stays] = [await joinedV2(room_id, member), await joinedV2(room_id, admin)];
+    const records = await recorded(() => remove(room_id, admin, member));
+    expect(await handle(records)).toEqual([]);
+    expect(framesAt(gone.socket)).toEqual([
+      {
+        type: 'detached',
+        room_id,
+        reason: 'removed',
+        joined_at: gone.reply.joined_at,
+        sent_at: expect.any(String),
+        events: [{ type: 'participant_removed', data: { participant_id: member } }],
+      },
+    ]);
+    expect(eventsAt(stays.socket)).toContainEqual({ type: 'participant_removed', data: { participant_id: member } });
+    expect(management.closeAttempts).toEqual([]);
+    expect(await isJoined(room_id, gone.socket)).toBe(false);
+    // Delivered again.
+    management.reset();
+    expect(await handle(records)).toEqual([]);
+    expect(management.closeAttempts).toEqual([]);
+    expect(framesAt(gone.socket)).toEqual([]);
+  });
+
+  test('does not take a connection out of the room that has joined again meanwhile', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const { socket } = await joinedV2(room_id, member);
+    const removal = await recorded(() => remove(room_id, admin, member));
+    management.onRequest = undefined;
+    // While the last frame is on its way, they are added and join again.
+    management.fate(socket.connection_id, 'hold');
+    const handled = handle(removal);
+    await expect.poll(() => management.held()).toBe(1);
+    await data('addParticipants', { as: admin, params: { room_id }, body: { participant_ids: [member] } });
+    const again = await reply('join', socket, { room_id });
+    management.release();
+    expect(await handled).toEqual([]);
+    expect(framesAt(socket)[0]).toMatchObject({ type: 'detached' });
+    expect(framesAt(socket)[0]).not.toMatchObject({ joined_at: again.joined_at });
+    expect(await isJoined(room_id, socket)).toBe(true);
+    const connections = (await get<ParticipantItem>(participantKey(room_id, member)))?.connections;
+    expect([...(connections ?? [])]).toEqual([socket.connection_id]);
+  });
+
+  test('is seen by a message that comes before its record: nothing more reaches the removed', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const { socket } = await joinedV2(room_id, member);
+    const removal = await recorded(() => remove(room_id, admin, member));
+    await deliver(await send(room_id, admin, 'secret'));
+    expect(framesAt(socket)).toMatchObject([{ type: 'detached', reason: 'removed', events: [] }]);
+    expect(await handle(removal)).toEqual([]);
+    expect(framesAt(socket)).toHaveLength(1);
+    expect(management.closeAttempts).toEqual([]);
+    const body = JSON.stringify({ kind: 'disconnect', room_id });
+    const { result } = await behind('presence', (context) =>
+      presence({ Records: [{ messageId: '1', body }] } as Parameters<typeof presence>[0], context),
+    );
+    expect(result.batchItemFailures).toEqual([]);
+    expect(management.closeAttempts).toEqual([]);
+  });
+});
+
+describe('a subscription', () => {
+  test('has numbers of its own, and a failed post is a gap in them', async () => {
+    const user = newUser('u');
+    const [socket, old] = [newV2Socket(user), newV2Socket(user)];
+    await reply('subscribe', socket, {});
+    await reply('subscribe', { ...old, protocol: 'rooms.v1' }, {});
+    const { room_id, admin } = await newRoom();
+    const add = () => data('addParticipants', { as: admin, params: { room_id }, body: { participant_ids: [user] } });
+    management.fate(socket.connection_id, 429);
+    await processed(add);
+    expect(management.closeAttempts).toEqual([]);
+    expect(await get(userConnectionKey(user, socket.connection_id))).toBeDefined();
+    management.fate(socket.connection_id, 200);
+    expect(await reply('ping', socket, { subscribed: true })).toMatchObject({ user: 1 });
+    await processed(() => remove(room_id, admin, user));
+    expect(framesAt(socket)).toEqual([
+      {
+        type: 'events',
+        room_id,
+        feed: 'user',
+        seq: 2,
+        sent_at: expect.any(String),
+        events: [{ type: 'participant_removed', data: { participant_id: user } }],
+      },
+    ]);
+    expect(management.received(old.connection_id).map(({ type }) => type)).toEqual([
+      'participant_added',
+      'participant_removed',
+    ]);
+  });
+});
+
+/* Random deliveries. */
+
+interface Delivery {
+  readonly from: number;
+  readonly count: number;
+  /** What becomes of the posts to each client. */
+  readonly fates: readonly boolean[];
+}
+
+test('random batches that are delivered twice, in parts and out of step, with posts that fail: all clients converge', {
+  timeout: 120_000,
+}, async () => {
+  const delivery: fc.Arbitrary<Delivery> = fc.record({
+    from: fc.nat(11),
+    count: fc.integer({ min: 1, max: 6 }),
+    fates: fc.array(fc.boolean(), { minLength: 3, maxLength: 3 }),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(delivery, { minLength: 2, maxLength: 8 }), async (deliveries) => {
+      management.reset();
+      const { room_id, admin, member } = await newRoom();
+      const clients = [await client(room_id, admin), await client(room_id, member), await client(room_id, member)];
+      const records = (await send(room_id, admin, ...Array.from({ length: 12 }, (_, n) => `${n}`))).filter(
+        (record) => record.eventName === 'INSERT' && record.dynamodb?.Keys?.SK?.S?.startsWith('MESSAGE#'),
+      );
+      for (const { from, count, fates } of deliveries) {
+        // 403 is not retried, so that the test is quick.
+        for (const [n, { socket }] of clients.entries()) management.fate(socket.connection_id, fates[n] ? 200 : 403);
+        await deliver(records.slice(from, from + count));
+        if (from % 2 === 0) for (const each of clients) each.receive();
+        if (from % 3 === 0) await clients[0]?.settle();
+      }
+      // In the end, each record has been delivered, though not to everybody.
+      await deliver(records);
+      for (const each of clients) await each.settle();
+      const wanted = await history(room_id, admin);
+      for (const { room, socket } of clients) {
+        expect([...room.messages.values()].sort((a, b) => (a.message_id < b.message_id ? -1 : 1))).toEqual(wanted);
+        expect(await isJoined(room_id, socket)).toBe(true);
+      }
+      expect(management.closeAttempts).toEqual([]);
+    }),
+    { numRuns: 15 },
+  );
+});
