@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { DynamoDBClient, UpdateTableCommand } from '@aws-sdk/client-dynamodb';
 import {
   DescribeStreamCommand,
   DynamoDBStreamsClient,
@@ -10,6 +11,7 @@ import {
 } from '@aws-sdk/client-dynamodb-streams';
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { DynamoDBRecord, DynamoDBStreamEvent } from 'aws-lambda';
+import { inject } from 'vitest';
 import { dynamodb, tableName } from '../../core/store/client.ts';
 
 /*
@@ -22,10 +24,23 @@ const streams = () => {
   return client;
 };
 
+let enabled: Promise<string> | undefined;
+/** The ARN of the table's stream, which is enabled the first time. */
+const streamArn = (): Promise<string> => {
+  enabled ??= (async () => {
+    const StreamSpecification = { StreamEnabled: true, ...inject('table').StreamSpecification };
+    const client = new DynamoDBClient({ endpoint: process.env.AWS_ENDPOINT_URL_DYNAMODB ?? '' });
+    await client.send(new UpdateTableCommand({ TableName: tableName(), StreamSpecification }));
+    client.destroy();
+    const { Streams = [] } = await streams().send(new ListStreamsCommand({ TableName: tableName() }));
+    return Streams[0]?.StreamArn ?? '';
+  })();
+  return enabled;
+};
+
 /** Iterators of each shard. */
 async function iteratorsAt(ShardIteratorType: 'LATEST' | 'TRIM_HORIZON'): Promise<string[]> {
-  const { Streams = [] } = await streams().send(new ListStreamsCommand({ TableName: tableName() }));
-  const StreamArn = Streams[0]?.StreamArn;
+  const StreamArn = await streamArn();
   const { StreamDescription } = await streams().send(new DescribeStreamCommand({ StreamArn }));
   return Promise.all(
     (StreamDescription?.Shards ?? []).map(async ({ ShardId }) => {
@@ -39,13 +54,12 @@ async function iteratorsAt(ShardIteratorType: 'LATEST' | 'TRIM_HORIZON'): Promis
 
 /** Where a record is in the stream, as Lambda says it where it puts the record aside. */
 export async function placeOf(record: DynamoDBRecord | undefined) {
-  const { Streams = [] } = await streams().send(new ListStreamsCommand({ TableName: tableName() }));
-  const StreamArn = Streams[0]?.StreamArn;
+  const StreamArn = await streamArn();
   const { StreamDescription } = await streams().send(new DescribeStreamCommand({ StreamArn }));
   const SequenceNumber = record?.dynamodb?.SequenceNumber ?? '';
   for (const { ShardId, SequenceNumberRange } of StreamDescription?.Shards ?? [])
     if (BigInt(SequenceNumberRange?.StartingSequenceNumber ?? 0) <= BigInt(SequenceNumber))
-      return { streamArn: StreamArn ?? '', shardId: ShardId ?? '', sequenceNumber: SequenceNumber };
+      return { streamArn: StreamArn, shardId: ShardId ?? '', sequenceNumber: SequenceNumber };
   throw new Error(`No shard has ${SequenceNumber}.`);
 }
 
