@@ -147,6 +147,28 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     expect(await messages(alice, 'My notes').count()).toBe(1);
   });
 
+  it('files that go together arrive in the order in which they were chosen', async () => {
+    const { alice, bob } = await meeting();
+    let uploads = 0;
+    await alice.page.route(
+      (url) => url.searchParams.has('X-Amz-Signature'),
+      async (route) => {
+        // The first upload takes longest.
+        if (route.request().method() === 'PUT')
+          await new Promise((resolve) => setTimeout(resolve, uploads++ ? 0 : 1_500));
+        await route.continue();
+      },
+    );
+    const names = ['1.txt', '2.txt', '3.txt'];
+    await alice.page
+      .locator('input[type=file]')
+      .setInputFiles(names.map((name) => ({ name, mimeType: 'text/plain', buffer: Buffer.from(name) })));
+    await say(alice, 'Three files');
+    for (const name of names) await shown(messages(bob, name));
+    const seen = await bob.page.getByRole('article').allTextContents();
+    expect(seen.map((text) => /\d\.txt/.exec(text)?.[0])).toEqual(names);
+  });
+
   it('a room that could be opened only in part is opened by another try, and tells everything once', async () => {
     const room = await newRoom();
     const bob = await joinAs('bob', room.room_id);
@@ -310,6 +332,8 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await gone(person(alice, 'bob'));
     await shown(bob.page.getByRole('button', { name: 'Back to your rooms' }).last());
 
+    // A hidden page does not poll: it is the WebSocket API that says that Bob was added.
+    await evaluate(bob, `Object.defineProperty(document, 'hidden', { get: () => true })`);
     await alice.page.getByRole('button', { name: 'Add', exact: true }).click();
     await alice.page.getByLabel('User IDs').fill('bob');
     await alice.page.getByRole('dialog').getByRole('button', { name: 'Add', exact: true }).click();

@@ -78,9 +78,7 @@ export function Composer({
 
   function send(): void {
     if (!ready || empty) return;
-    const [first, ...others] = files;
-    session.send(text.trim(), first);
-    for (const file of others) session.send('', file);
+    session.send(text.trim(), files);
     change({ text: '', files: [] });
     setProblems([]);
     setTooLong(undefined);

@@ -29,7 +29,8 @@ export interface RoomSession {
   /** Enters the room, where that has not worked yet. */
   enter(): Promise<void>;
   loadEarlier(): Promise<void>;
-  send(text: string, file?: File): void;
+  /** Sends a text and files. The first file goes with the text, each other one in a message of its own, and they arrive in this order. */
+  send(text: string, files: readonly File[]): void;
   retry(id: string): void;
   /** Takes back a message that is not sent: an upload under way is broken off. */
   discard(id: string): void;
@@ -220,11 +221,18 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
 
   /** Sends what waited while the room was not open: from before a reload, or from before the user left the room's page. */
   function sendWaiting(): void {
-    for (const outgoing of store.get().outbox)
-      if (!outgoing.failure && !sending.has(outgoing.client_message_id)) void deliver(outgoing);
+    deliverInOrder(
+      store.get().outbox.filter(({ failure, client_message_id }) => !failure && !sending.has(client_message_id)),
+    );
   }
 
-  async function deliver(outgoing: Outgoing): Promise<void> {
+  /** Uploads the files side by side, and sends each message when the one before has been sent or has failed. */
+  function deliverInOrder(all: readonly Outgoing[]): void {
+    let before = Promise.resolve();
+    for (const outgoing of all) before = deliver(outgoing, before);
+  }
+
+  async function deliver(outgoing: Outgoing, before = Promise.resolve()): Promise<void> {
     const id = outgoing.client_message_id;
     const set = (changed: Partial<Outgoing>): void => update((state) => change.changeOutgoing(state, id, changed));
     const controller = new AbortController();
@@ -241,6 +249,7 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
         set({ file_id });
         uploading.delete(controller);
       }
+      await before;
       if (!live) throw new Error(NOT_IN_ROOM);
       const sent = await live.send(
         {
@@ -276,19 +285,21 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
     async loadEarlier() {
       if (['more', 'failed'].includes(store.get().earlier)) await readMessages().catch(() => {});
     },
-    send(text, file) {
-      const outgoing: Outgoing = {
-        client_message_id: randomId(),
-        text,
-        file,
-        fileName: file?.name,
-        file_id: undefined,
-        loaded: 0,
-        failure: undefined,
-        at: new Date().toISOString(),
-      };
-      update((state) => change.withOutgoing(state, outgoing));
-      void deliver(outgoing);
+    send(text, files) {
+      const [first, ...others] = files;
+      const all = [{ text, file: first }, ...others.map((file) => ({ text: '', file }))].map(
+        (message): Outgoing => ({
+          ...message,
+          client_message_id: randomId(),
+          fileName: message.file?.name,
+          file_id: undefined,
+          loaded: 0,
+          failure: undefined,
+          at: new Date().toISOString(),
+        }),
+      );
+      for (const outgoing of all) update((state) => change.withOutgoing(state, outgoing));
+      deliverInOrder(all);
     },
     retry(id) {
       const outgoing = store.get().outbox.find(({ client_message_id }) => client_message_id === id);

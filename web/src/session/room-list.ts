@@ -2,7 +2,7 @@ import { MAX_PAGE_SIZE, type MyRoom, type RoomsClient } from '../../../client/sr
 import { createStore, type Store } from '../store.ts';
 import { sayError } from './errors.ts';
 
-/** How often the list is read again, in milliseconds: no event says that a user was added to a room they have not joined. */
+/** How often the list is read again, in milliseconds: no event says that a room that the user has not joined was renamed or ended. */
 const EVERY_MS = 5_000;
 /** Pages that a search reads: it covers the newest 2,000 rooms. */
 const MAX_PAGES = 10;
