@@ -64,7 +64,7 @@ function OpenRoom({ session }: { session: RoomSession }) {
   useEffect(() => {
     if (itsTime) void session.enter();
   }, [itsTime, session]);
-  // No event reaches a user outside the room. The list of rooms shows that they were added again.
+  // Where no event said that the user was added again, the list of rooms shows it.
   const isOut = standing.is === 'removed';
   const outSince = useRef(0);
   useEffect(() => {

@@ -6,6 +6,8 @@ export interface OpenRooms {
   view(roomId: string): { readonly session: RoomSession; readonly release: () => void };
   /** Enters the rooms that could not be entered before. */
   retryFailed(): void;
+  /** Enters a room again that the user was removed from and is in now. */
+  enterAgain(roomId: string): void;
   close(): void;
 }
 
@@ -38,6 +40,10 @@ export function openRooms(open: (roomId: string, onIdle: () => void) => RoomSess
     },
     retryFailed() {
       for (const { session } of rooms.values()) if (session.store.get().standing.is === 'failed') void session.enter();
+    },
+    enterAgain(roomId) {
+      const session = rooms.get(roomId)?.session;
+      if (session?.store.get().standing.is === 'removed') void session.enter();
     },
     close() {
       for (const { session } of rooms.values()) session.leave();

@@ -53,6 +53,7 @@ export function startSession(config: Config, userId: string, tokens = tokenSourc
       online.update(() => connection.state);
       for (const state of ['connected', 'connecting', 'reconnecting', 'idle', 'closed'] as const)
         connection.on(state, () => online.update(() => state));
+      connection.on('added', ({ room_id }) => opened.enterAgain(room_id));
       for (const change of ['subscribed', 'added', 'removed'] as const)
         connection.on(change, () => void rooms.refresh());
       // Without it, the list is read every few seconds all the same.
