@@ -266,6 +266,7 @@ export class MonitoringStack extends Stack {
             own('ConnectionsClosed', 'websocket'),
             own('ConnectionsGone', 'events'),
             own('DeliveriesFailed', 'events'),
+            own('DeliveriesSkipped', 'events'),
           ]),
           graph(
             'Fan-out: milliseconds',
