@@ -62,8 +62,8 @@ export const breaks: Readonly<Record<string, Break>> = {
     instead: '...(connections.length > 1_000',
     also: {
       file: 'core/store/connections.ts',
-      text: 'return marked.has(connection_id) || (removed_at !== undefined && joined_at <= removed_at);',
-      instead: 'return marked.has(connection_id);',
+      text: 'return removed_at !== undefined && joined_at <= removed_at;',
+      instead: "return removed_at !== undefined && joined_at === '';",
     },
     seenBy: ['removal', 'converges'],
   },
@@ -77,8 +77,8 @@ export const breaks: Readonly<Record<string, Break>> = {
   'gone-stay': {
     what: 'a connection that API Gateway no longer has stays in the table',
     file: 'core/realtime/deliver.ts',
-    text: "if (outcome === 'gone') {\n        await drop(room_id, recipient, deadline);",
-    instead: "if (outcome === 'gone') {",
+    text: 'counts.gone++;\n        await drop(room_id, recipient, deadline);',
+    instead: 'counts.gone++;',
     seenBy: ['converges'],
   },
   'end-not-announced': {
