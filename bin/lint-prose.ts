@@ -1,0 +1,77 @@
+import { globSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { TextlintKernel, type TextlintMessage } from '@textlint/kernel';
+import markdown from '@textlint/textlint-plugin-markdown';
+import { MAX_WORDS, sentenceLength, wording } from './prose/rules.ts';
+
+const HELP = `Usage: npm run lint:prose -- [--comments]
+
+Checks the prose of all Markdown documents: sentences of at most ${MAX_WORDS} words, and words that have a better alternative
+(bin/prose/words.ts). Exits with 1 if there are findings. Then counts the findings in doc comments, which do not fail the check.
+
+  --comments  List the findings in doc comments, too
+  --help      Print this
+`;
+
+const ROOT = resolve(import.meta.dirname, '..');
+const DOCUMENTS = ['*.md', 'docs/**/*.md', 'client/*.md', 'examples/*/*.md', '.github/**/*.md', '.changeset/*.md'];
+const SOURCES = '{bench,bin,client/src,core,demo,functions,lib,local,web/src}/**/*.ts';
+const ignored = (path: string): boolean => /(^|\/)(node_modules|dist)(\/|$)/.test(path);
+
+const kernel = new TextlintKernel();
+
+async function findingsIn(text: string): Promise<readonly TextlintMessage[]> {
+  const { messages } = await kernel.lintText(text, {
+    ext: '.md',
+    plugins: [{ pluginId: 'markdown', plugin: markdown.default ?? markdown }],
+    rules: [
+      { ruleId: 'sentence-length', rule: sentenceLength },
+      { ruleId: 'wording', rule: wording },
+    ],
+  });
+  return messages;
+}
+
+/** Doc comments as Markdown, in which every other line is blank, so that lines stay where they are. */
+function commentsOf(source: string): string {
+  const kept = source.split('\n').map(() => '');
+  for (const { index, 0: comment } of source.matchAll(/\/\*\*[\s\S]*?\*\//g)) {
+    const first = source.slice(0, index).split('\n').length - 1;
+    for (const [n, line] of comment.split('\n').entries())
+      kept[first + n] = line
+        .replace(/^\s*\/?\*+\/?\s?/, '')
+        .replace(/\*\/$/, '')
+        // A tag and its operand are no prose.
+        .replace(/^@\w+( [\w.$]+)?/, '');
+  }
+  return kept.join('\n');
+}
+
+async function main(): Promise<string> {
+  const { values } = parseArgs({
+    options: { comments: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } },
+  });
+  if (values.help) return HELP;
+
+  let found = 0;
+  const documents = globSync(DOCUMENTS, { cwd: ROOT, exclude: ignored }).sort();
+  for (const file of documents)
+    for (const { line, column, message } of await findingsIn(readFileSync(resolve(ROOT, file), 'utf8'))) {
+      found += 1;
+      console.error(`${file}:${line}:${column} ${message}`);
+    }
+
+  const sources = globSync(SOURCES, { cwd: ROOT, exclude: ignored }).sort();
+  let inComments = 0;
+  for (const file of sources)
+    for (const { line, message } of await findingsIn(commentsOf(readFileSync(resolve(ROOT, file), 'utf8')))) {
+      inComments += 1;
+      if (values.comments) console.error(`${file}:${line} ${message}`);
+    }
+
+  if (found > 0) process.exitCode = 1;
+  return `${found} findings in ${documents.length} documents; ${inComments} in the doc comments of ${sources.length} files (counted only).`;
+}
+
+console.log(await main());
