@@ -16,7 +16,10 @@ const AFTER_NUMBER = /(?<=\d\.)\s+(?=[A-Z])/;
 const masked = (source: string): string =>
   source
     .replaceAll(/`[^`]*`/g, (code) => 'x'.repeat(code.length))
-    .replaceAll(/\]\([^)]*\)/g, (target) => ' '.repeat(target.length));
+    // A bracket that is left open would hide the ends of all sentences behind it.
+    .replaceAll(/\[([^\]]*)\]\(([^)]*)\)/g, (_, text: string, url: string) => `x${text}${'x'.repeat(url.length + 3)}`)
+    // The splitter sees no end of a sentence in a full stop before emphasis ends.
+    .replaceAll(/\.(\*+)/g, '$1.');
 
 /** Reports sentences that are too long. Table cells and list items are blocks of their own. */
 export const sentenceLength: TextlintRuleReporter = ({ Syntax, RuleError, report, getSource, locator }) => {
