@@ -21,9 +21,10 @@ const ignored = (path: string): boolean => /(^|\/)(node_modules|dist)(\/|$)/.tes
 
 const kernel = new TextlintKernel();
 
-async function findingsIn(text: string): Promise<readonly TextlintMessage[]> {
+async function findingsIn(text: string, filePath: string): Promise<readonly TextlintMessage[]> {
   const { messages } = await kernel.lintText(text, {
     ext: '.md',
+    filePath,
     plugins: [{ pluginId: 'markdown', plugin: markdown.default ?? markdown }],
     rules: [
       { ruleId: 'sentence-length', rule: sentenceLength },
@@ -57,7 +58,7 @@ async function main(): Promise<string> {
   let found = 0;
   const documents = globSync(DOCUMENTS, { cwd: ROOT, exclude: ignored }).sort();
   for (const file of documents)
-    for (const { line, column, message } of await findingsIn(readFileSync(resolve(ROOT, file), 'utf8'))) {
+    for (const { line, column, message } of await findingsIn(readFileSync(resolve(ROOT, file), 'utf8'), file)) {
       found += 1;
       console.error(`${file}:${line}:${column} ${message}`);
     }
@@ -65,7 +66,7 @@ async function main(): Promise<string> {
   const sources = globSync(SOURCES, { cwd: ROOT, exclude: ignored }).sort();
   let inComments = 0;
   for (const file of sources)
-    for (const { line, message } of await findingsIn(commentsOf(readFileSync(resolve(ROOT, file), 'utf8')))) {
+    for (const { line, message } of await findingsIn(commentsOf(readFileSync(resolve(ROOT, file), 'utf8')), file)) {
       inComments += 1;
       if (values.comments) console.error(`${file}:${line} ${message}`);
     }

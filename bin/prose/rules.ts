@@ -37,11 +37,13 @@ export const sentenceLength: TextlintRuleReporter = ({ Syntax, RuleError, report
 };
 
 /** Reports words that have a better alternative. Code is not checked. */
-export const wording: TextlintRuleReporter = ({ Syntax, RuleError, report, getSource, locator }) => ({
+export const wording: TextlintRuleReporter = ({ Syntax, RuleError, report, getSource, getFilePath, locator }) => ({
   [Syntax.Str](node) {
     const text = getSource(node);
-    for (const { not, say } of WORDS)
+    for (const { not, say, except } of WORDS) {
+      if (except?.test(getFilePath() ?? '')) continue;
       for (const { index, 0: found } of text.matchAll(new RegExp(not.source, 'gi')))
         report(node, new RuleError(`"${found}": say "${say}".`, { padding: locator.at(index) }));
+    }
   },
 });

@@ -26,7 +26,7 @@ export const REALTIME_FIELDS: Readonly<Record<string, string>> = {
   'ping.time': 'Current time of the service.',
   'ping.rooms':
     'In the frame: at most 50 rooms that this connection has joined. In the reply: by room ID, the last numbers of its feeds. A room ' +
-    'that the connection is not in (any more) is missing.',
+    'that the connection is not in, or no longer in, is missing.',
   'ping.subscribed': 'True asks for the last number of the feed `user`.',
   'ping.user': 'The last number of the feed `user`; missing where the connection has not subscribed.',
   'subscribe.participant_id': 'Your own user ID.',
