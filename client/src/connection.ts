@@ -1,14 +1,16 @@
-import type { Attachment, Message, MyRoom } from './contract.ts';
-import { codeOf, isRetryable, RoomsApiError } from './errors.ts';
+import type { Attachment, DetachedFrame, EventsFrame, Message, MyRoom } from './contract.ts';
+import { codeOf, isRetryable, RoomsApiError, retryAfterOf } from './errors.ts';
 import { emitter, type Listening } from './events.ts';
 import type { UploadOptions } from './files.ts';
+import { followFeed } from './follow.ts';
 import { type CallOptions, type Page, probeToken, type Tokens } from './http.ts';
 import { tokenFacts } from './jwt.ts';
 import type { Settings } from './options.ts';
 import { isHasty, nextAttempt, type Outcome, renewAfter, type TokenState } from './reconnect.ts';
 import { type RoomActor, roomActor } from './room.ts';
+import { unpack } from './room-feeds.ts';
 import type { JoinOptions, LiveRoom } from './room-types.ts';
-import { openSocket, type RoomEvent, type Socket } from './socket.ts';
+import { openSocket, type Ping, type RoomEvent, type Socket } from './socket.ts';
 import { abortable, backoff, MAX_TIMER_MS, shared, sleep, timeoutError, within } from './timing.ts';
 
 /** `idle`: no room is joined, and the service has closed the socket. The next join opens one. */
@@ -24,7 +26,7 @@ export type ConnectionListeners = {
   ];
   readonly idle: readonly [];
   readonly closed: readonly [];
-  /** Subscribed, for the first time or on a new socket: changes from before are not delivered, so list the rooms now. */
+  /** Subscribed, or changes may have been missed since: they are not delivered, so list the rooms now. */
   readonly subscribed: readonly [];
   /** The user was added to a room. Comes only after `subscribe`. */
   readonly added: readonly [room: { readonly room_id: string }, event: RoomEvent<'participant_added'>];
@@ -67,10 +69,19 @@ export interface ConnectionHost {
 
 /** How long a socket may be silent after the browser has said that it is offline, in milliseconds. */
 const OFFLINE_CHECK_MS = 3_000;
+/** Rooms that one ping can ask about. */
+const MAX_PING_ROOMS = 50;
 /** Every so many failures, a token that was found good is asked about again. */
 const PROBE_AGAIN = 4;
 
-type BrowserListening = (name: string, listener: () => void) => void;
+/** As much of a window and a document as is used here. */
+interface Listened {
+  addEventListener(name: string, listener: () => void): void;
+  removeEventListener(name: string, listener: () => void): void;
+}
+interface VisiblePage extends Listened {
+  readonly visibilityState: string;
+}
 
 /**
  * Opens a connection. `opened` rejects where that does not work within `connectMs`, and the connection is closed then. It is also
@@ -144,7 +155,7 @@ export function openConnection(host: ConnectionHost): {
     token = await abortable(host.token(refresh, before), closing.signal);
     const facts = tokenFacts(token);
     userId = facts.userId;
-    const opened = await openSocket(settings, token, onEvent, closing.signal);
+    const opened = await openSocket(settings, token, { onFrame, pings, isNumbered }, closing.signal);
     if (closing.signal.aborted) {
       opened.close();
       throw closing.signal.reason;
@@ -176,6 +187,7 @@ export function openConnection(host: ConnectionHost): {
     socket = undefined;
     lastError = reason;
     for (const room of [...rooms.values()]) room.suspend();
+    userFeed.lost();
     renew ||= codeOf(reason) === 'token_expired';
     return { kind: 'lost', lastedMs: Date.now() - since, planned: isClosing && !renew, renew };
   }
@@ -242,18 +254,22 @@ export function openConnection(host: ConnectionHost): {
   };
   /** The network of the browser is gone, but perhaps not the way to the service. */
   const onOffline = () => socket?.check(Math.min(OFFLINE_CHECK_MS, settings.replyMs));
-  const { addEventListener, removeEventListener } = globalThis as {
-    readonly addEventListener?: BrowserListening;
-    readonly removeEventListener?: BrowserListening;
+  /** The page is looked at again, perhaps after the machine has slept. */
+  const onVisible = () => {
+    if (page?.visibilityState === 'visible') onOnline();
   };
-  addEventListener?.call(globalThis, 'online', onOnline);
-  addEventListener?.call(globalThis, 'offline', onOffline);
+  const browser = globalThis as Partial<Listened> & { readonly document?: VisiblePage };
+  const { document: page } = browser;
+  browser.addEventListener?.('online', onOnline);
+  browser.addEventListener?.('offline', onOffline);
+  page?.addEventListener('visibilitychange', onVisible);
 
   function close(): void {
     if (closing.signal.aborted) return;
     closing.abort(new RoomsApiError('connection_closed', 'The connection was closed.'));
-    removeEventListener?.call(globalThis, 'online', onOnline);
-    removeEventListener?.call(globalThis, 'offline', onOffline);
+    browser.removeEventListener?.('online', onOnline);
+    browser.removeEventListener?.('offline', onOffline);
+    page?.removeEventListener('visibilitychange', onVisible);
     for (const room of [...rooms.values()]) room.close({ reason: 'connection_closed' });
     socket?.close();
     hurry();
@@ -277,8 +293,18 @@ export function openConnection(host: ConnectionHost): {
     }
   }
 
-  function onEvent(event: RoomEvent): void {
-    rooms.get(event.room_id)?.onEvent(event);
+  function onFrame(frame: RoomEvent | EventsFrame | DetachedFrame): void {
+    const room = rooms.get(frame.room_id);
+    if (frame.type === 'detached') room?.onDetached(frame);
+    else if (frame.type !== 'events') {
+      room?.onEvent(frame);
+      notify(frame);
+    } else if (frame.feed === 'user') userFeed.take(frame.seq, unpack(frame));
+    else room?.onEvents(frame);
+  }
+
+  /** Tells the application that the user was added to or removed from a room. */
+  function notify(event: RoomEvent): void {
     const { type, room_id, data } = event;
     if (type !== 'participant_added' && type !== 'participant_removed') return;
     if (!wantsSubscription || data.participant_id !== userId || participation.get(room_id) === type) return;
@@ -287,6 +313,58 @@ export function openConnection(host: ConnectionHost): {
     else if (event.type === 'participant_removed') listeners.emit('removed', { room_id }, event);
   }
 
+  /** Changes from before are not delivered. */
+  function startSubscription(): void {
+    participation.clear();
+    listeners.emit('subscribed');
+  }
+
+  /** What is sent to subscribers. Only with `rooms.v2`. */
+  const userFeed = followFeed<RoomEvent>({
+    deliver: (events) => events.forEach(notify),
+    read: async () => (covered) => {
+      startSubscription();
+      covered.forEach(notify);
+    },
+    onFailure: () => {},
+  });
+
+  /** Asks for the last numbers of everything that has numbers. */
+  function pings(): readonly Ping[] {
+    const asked = [...rooms].flatMap(([id, room]) => {
+      const take = room.ask();
+      return take ? [{ id, take }] : [];
+    });
+    const current = socket;
+    const subscribed = userFeed.isFollowing;
+    const { position } = userFeed;
+    const all: Ping[] = [];
+    do {
+      const some = asked.splice(0, MAX_PING_ROOMS);
+      const isFirst = all.length === 0;
+      all.push({
+        frame: {
+          ...(some.length > 0 && { rooms: some.map(({ id }) => id) }),
+          ...(isFirst && subscribed && { subscribed }),
+        },
+        onReply(data) {
+          if (socket !== current) return;
+          for (const { id, take } of some) take(data.rooms?.[id]);
+          if (!isFirst || !subscribed || !current) return;
+          if (data.user !== undefined && data.user >= position) return userFeed.told(data.user);
+          userFeed.lost();
+          subscriptions.delete(current);
+          subscribeOn(current).catch(() => {});
+        },
+      });
+    } while (asked.length > 0);
+    return all;
+  }
+
+  /** Whether nothing can be missed on the socket without a gap in numbers. */
+  const isNumbered = (): boolean =>
+    (!wantsSubscription || userFeed.isFollowing) && [...rooms.values()].every((room) => room.isNumbered !== false);
+
   /** Resolves with false where the socket is lost before. */
   function subscribeOn(current: Socket): Promise<boolean> {
     const known = subscriptions.get(current);
@@ -294,14 +372,14 @@ export function openConnection(host: ConnectionHost): {
     const attempt = async (): Promise<boolean> => {
       for (let tried = 0; ; tried++) {
         try {
-          await current.request('subscribe', {});
-          participation.clear();
-          listeners.emit('subscribed');
+          const { seq } = await current.request('subscribe', {});
+          if (seq === undefined || seq !== userFeed.position) startSubscription();
+          if (seq !== undefined && socket === current) userFeed.start(seq).forEach(notify);
           return true;
         } catch (error) {
           if (codeOf(error) === 'connection_lost') return false;
           if (!isRetryable(error)) throw error;
-          const ms = backoff(tried, settings.reconnectInitialMs, settings.reconnectMaxMs);
+          const ms = retryAfterOf(error) + backoff(tried, settings.reconnectInitialMs, settings.reconnectMaxMs);
           await Promise.race([sleep(ms), current.closed]);
         }
       }

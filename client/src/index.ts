@@ -7,6 +7,7 @@ export type { Listener, Listening } from './events.ts';
 export type { DownloadedFile, FileSelector, Progress, TransferOptions, UploadOptions } from './files.ts';
 export type { CallOptions, Page } from './http.ts';
 export {
+  insertMessages,
   type LiveMessages,
   type LiveState,
   liveMessages,

@@ -71,8 +71,12 @@ export interface LiveMessages extends LiveState<MessageListState> {
   loadEarlier(): Promise<void>;
 }
 
-/** Returns `sorted` with these messages too, once each. */
-function withMessages(sorted: readonly Message[], added: readonly Message[]): readonly Message[] {
+/**
+ * Returns messages in the order of their ids, which is the order of history, with further ones inserted, once each.
+ *
+ * @param sorted Messages in this order already. The array is not changed.
+ */
+export function insertMessages(sorted: readonly Message[], added: readonly Message[]): readonly Message[] {
   const last = sorted.at(-1);
   const [first] = added;
   if (added.length === 1 && first && (!last || first.message_id > last.message_id)) return [...sorted, first];
@@ -95,7 +99,7 @@ export function liveMessages(
   let cursor: string | undefined;
   let loading: Promise<void> | undefined;
 
-  const add = (messages: readonly Message[]) => list.set({ messages: withMessages(list.state.messages, messages) });
+  const add = (messages: readonly Message[]) => list.set({ messages: insertMessages(list.state.messages, messages) });
   list.onClose(room.on('message', (message) => add([message])));
   list.onClose(room.on('pending', (pending) => list.set({ pending })));
   list.onClose(() => closing.abort());
@@ -125,8 +129,10 @@ export function liveMessages(
 }
 
 export interface ParticipantListState {
-  /** In the order of their ids. After the room is closed, nobody is online. */
+  /** In the order of their ids. After the room is closed, nobody is online. While more than 1,000 are online, only `onlineCount` is kept up to date. */
   readonly participants: readonly ListedParticipant[];
+  /** How many participants are online. */
+  readonly onlineCount: number;
   /** `loading` until the list was read for the first time; `failed` where the service refuses it. */
   readonly status: 'loading' | 'ready' | 'failed';
 }
@@ -142,16 +148,18 @@ export function liveParticipants(
   rooms: Pick<RoomsClient, 'allParticipants'>,
   room: LiveRoom,
 ): LiveState<ParticipantListState> {
-  const list = store<ParticipantListState>({ participants: [], status: 'loading' });
+  const list = store<ParticipantListState>({ participants: [], onlineCount: 0, status: 'loading' });
   let people: People = new Map();
   /** Aborts the reading that is going on. */
   let reading = new AbortController();
+  /** How many are online as the service said last; undefined while it names each who comes and goes. */
+  let counted: number | undefined;
   /** What has changed since the list is being read. */
   let since: Change[] = [];
 
   function show(): void {
     const sorted = [...people.values()].sort((a, b) => (a.participant_id < b.participant_id ? -1 : 1));
-    list.set({ participants: sorted });
+    list.set({ participants: sorted, onlineCount: counted ?? sorted.filter(({ online }) => online).length });
   }
 
   function change(by: Change): void {
@@ -184,6 +192,7 @@ export function liveParticipants(
         if (signal.aborted) return;
         people = since.reduce<People>((all, by) => by(all), found);
         since = [];
+        counted = undefined;
         list.set({ status: 'ready' });
         return show();
       } catch (error) {
@@ -201,9 +210,24 @@ export function liveParticipants(
   }
 
   list.onClose(() => reading.abort());
-  list.onClose(room.on('rejoined', readAgain));
-  list.onClose(room.on('peer_joined', (peer) => change(set({ ...peer, online: true }))));
-  list.onClose(room.on('peer_left', ({ participant_id }) => change(set({ participant_id, online: false }, false))));
+  type Peer = Pick<ListedParticipant, 'participant_id' | 'username'>;
+  const come = (peer: Peer) => change(set({ ...peer, online: true }));
+  const go = ({ participant_id }: Peer) => change(set({ participant_id, online: false }, false));
+  list.onClose(room.on('missed', readAgain));
+  const named = (by: (peer: Peer) => void) => (peer: Peer) => {
+    counted = undefined;
+    by(peer);
+  };
+  list.onClose(room.on('peer_joined', named(come)));
+  list.onClose(room.on('peer_left', named(go)));
+  list.onClose(
+    room.on('presence', ({ count, joined = [], left = [] }) => {
+      joined.forEach(come);
+      left.forEach(go);
+      counted = count;
+      show();
+    }),
+  );
   list.onClose(room.on('participant_added', (profile) => change(set(profile))));
   list.onClose(room.on('participant_removed', ({ participant_id }) => change(without(participant_id))));
   list.onClose(
@@ -219,9 +243,10 @@ export function liveParticipants(
     ),
   );
   list.onClose(
-    room.on('closed', () =>
-      change((before) => new Map([...before].map(([id, person]) => [id, { ...person, online: false }]))),
-    ),
+    room.on('closed', () => {
+      counted = undefined;
+      change((before) => new Map([...before].map(([id, person]) => [id, { ...person, online: false }])));
+    }),
   );
   readAgain();
   return list;

@@ -7,7 +7,8 @@ import { byId, messageDedup, timeOf } from './message-dedup.ts';
  * What it relies on:
  * 1. A page of history holds every message that was stored before it was requested.
  * 2. A socket that has joined receives every message that is delivered after the join, in the order of storage, however late
- *    (the stream may lag), and possibly twice. A message that cannot be delivered closes the socket.
+ *    (the stream may lag), and possibly twice. A message that cannot be delivered closes the socket (`rooms.v1`) or leaves a gap in the
+ *    numbers (`rooms.v2`, see sequence.ts), and history is read.
  * 3. A message is stored at most `overlapMs` after the time in its id.
  *
  * So, once a socket has joined and history has been read on it, everything up to the newest message of either is complete: the
@@ -32,10 +33,10 @@ export interface MessageLog<Message extends Identified> {
   /** Marks messages that history has, and that are not wanted. With `andOlder`, also everything up to that id. */
   skip(messages: readonly Identified[], andOlder?: string): void;
   /**
-   * Takes history that was read from the newest message back to a complete one, after the join. Returns the messages to deliver:
-   * those of history and the held ones, once each, in the order of their ids. Ends holding.
+   * Takes history that was read from the newest message back to a complete one, after the join, and messages of the stream that history covers. Returns
+   * the messages to deliver: those and the held ones, once each, in the order of their ids. Ends holding.
    */
-  catchUp(history: readonly Message[]): readonly Message[];
+  catchUp(history: readonly Message[], streamed?: readonly Message[]): readonly Message[];
 }
 
 /** Returns a log that holds messages back until the first `catchUp`. */
@@ -77,8 +78,8 @@ export function messageLog<Message extends Identified>(overlapMs: number): Messa
       }
       if (andOlder) dedup.raiseFloor(andOlder);
     },
-    catchUp(history) {
-      const found = [...history, ...(held ?? [])].sort(byId);
+    catchUp(history, streamed = []) {
+      const found = [...history, ...(held ?? []), ...streamed].sort(byId);
       held = undefined;
       const newest = found.at(-1);
       if (newest) advance(newest.message_id);

@@ -12,6 +12,8 @@ export type TokenSource = (request: TokenRequest) => Promise<string> | string;
 /** As much of a WebSocket as this package uses: that of browsers and Node is one, and so is that of the package `ws`. */
 export interface WebSocketLike {
   readonly readyState: number;
+  /** The sub-protocol that the service has chosen. */
+  readonly protocol?: string;
   send(data: string): void;
   close(code?: number, reason?: string): void;
   onopen: ((event: never) => void) | null;
@@ -60,7 +62,10 @@ export interface RoomsClientOptions {
   readonly sendMs?: number | undefined;
   /** How long after its acknowledgement an own message may stay undelivered before history is read, in milliseconds. Default: 5,000. */
   readonly lagMs?: number | undefined;
-  /** How often an open WebSocket is seen to be alive, in milliseconds. Default: 30,000. */
+  /**
+   * How often an open WebSocket is seen to be alive, in milliseconds. Where the service speaks `rooms.v2`: after a silence of this to 4 times this, depending on
+   * how much is said. Default: 30,000.
+   */
   readonly pingMs?: number | undefined;
   /** Longest wait before the first reconnect, in milliseconds; it doubles each time, and chance picks a part of it. Default: 500. */
   readonly reconnectInitialMs?: number | undefined;

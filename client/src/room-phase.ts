@@ -24,6 +24,8 @@ export type Input =
   | 'caught_up'
   /** A message that is known to be stored was not delivered. */
   | 'gap_found'
+  /** The service does not know of the join any more, or has forgotten events. Only with `rooms.v2`. */
+  | 'join_lost'
   | 'room_booked'
   | 'room_started'
   | 'room_ended'
@@ -40,7 +42,7 @@ const TRANSITIONS: Readonly<Record<Phase, Readonly<Partial<Record<Input, Phase>>
   away: OPEN,
   joining: { ...OPEN, join_accepted: 'catching_up', room_booked: 'booked' },
   catching_up: { ...OPEN, caught_up: 'live' },
-  live: { ...OPEN, gap_found: 'catching_up' },
+  live: { ...OPEN, gap_found: 'catching_up', join_lost: 'joining' },
   booked: { ...OPEN, room_started: 'joining' },
   ending: { closed: 'closed' },
   closed: {},

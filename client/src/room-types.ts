@@ -36,7 +36,9 @@ export type RoomListeners = {
 } & {
   /** Own messages that are on their way, in the order of the calls of `send`. Comes with every change. */
   readonly pending: readonly [pending: readonly PendingMessage[]];
-  /** Joined again after an outage. Messages that were missed have been delivered; presence may have changed. */
+  /** Events other than messages were missed, and `info` is up to date again: read what you show of participants and their presence. */
+  readonly missed: readonly [room: MyRoom];
+  /** Up to date again, after an outage or after `missed`. Messages that were missed have been delivered; presence may have changed. */
   readonly rejoined: readonly [room: MyRoom];
   /** The room was booked for later, and cannot be joined again now. It is joined when it starts. */
   readonly waiting: readonly [room: MyRoom];

@@ -1,9 +1,19 @@
-import { EVENT_NAMES, MAX_PAGE_SIZE, type Message, type MyRoom } from './contract.ts';
+import {
+  type DetachedFrame,
+  EVENT_NAMES,
+  type EventsFrame,
+  MAX_PAGE_SIZE,
+  type Message,
+  type MyRoom,
+  type RoomSeq,
+} from './contract.ts';
 import { codeOf, isRetryable, RoomsApiError, type RoomsErrorCode, retryAfterOf } from './errors.ts';
 import { emitter, type Feed, feed } from './events.ts';
 import { type ReadPage, readFirst, readMissed } from './history.ts';
 import { messageLog } from './message-log.ts';
 import type { Settings } from './options.ts';
+import { LONGEST_UNSENT } from './ping-schedule.ts';
+import { roomFeeds, unpack } from './room-feeds.ts';
 import { withEvent } from './room-info.ts';
 import { type Input, isJoined, nextPhase, type Phase } from './room-phase.ts';
 import type { JoinOptions, LiveRoom, RoomClosed, RoomListeners, SendOptions } from './room-types.ts';
@@ -38,7 +48,13 @@ export interface RoomActor {
   enter(socket: Socket): void;
   /** The socket is lost. */
   suspend(): void;
+  /** Whether the room was joined with `rooms.v2`; undefined before that is known. */
+  readonly isNumbered: boolean | undefined;
   onEvent(event: RoomEvent): void;
+  onEvents(frame: EventsFrame): void;
+  onDetached(frame: DetachedFrame): void;
+  /** Returns what takes the room's numbers in the reply to a ping that is sent now; undefined where there is nothing to ask. */
+  ask(): ((seq: RoomSeq | undefined) => void) | undefined;
   close(closed: RoomClosed): void;
 }
 
@@ -69,12 +85,21 @@ function closedError({ reason, error }: RoomClosed): RoomsApiError {
   return new RoomsApiError('room_closed', 'You have left this room.');
 }
 
-/** The longest interval that the service takes a promise for. */
+/** The longest interval that the service takes a promise for, in seconds. */
 const MAX_PING_INTERVAL_SECONDS = 90;
 
-/** Promises pings at half their rate, so that the service notices when this client is gone. Rarer pings are not promised. */
-function promisedPings({ pingMs }: Settings): { ping_interval_seconds?: number } {
-  const ping_interval_seconds = Math.ceil((2 * pingMs) / 1_000);
+/**
+ * After an outage of this long, in milliseconds, equal numbers do not say that nothing was missed: meanwhile, the table may have been restored and have
+ * counted up to the same number again.
+ */
+const LONG_OUTAGE_MS = 300_000;
+
+/** Own messages that stay undelivered for this many times `lagMs` are read from history, although no number is missing. */
+const LATE_LAGS = 6;
+
+/** Promises pings, so that the service notices when this client is gone: at half their rate with `rooms.v1`. Rarer pings are not promised. */
+function promisedPings({ pingMs }: Settings, speaksV2: boolean): { ping_interval_seconds?: number } {
+  const ping_interval_seconds = Math.ceil(((speaksV2 ? LONGEST_UNSENT : 2) * pingMs) / 1_000);
   return ping_interval_seconds <= MAX_PING_INTERVAL_SECONDS ? { ping_interval_seconds } : {};
 }
 
@@ -82,7 +107,7 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
   if (known && history) throw new TypeError('Give history or known, not both');
   const { settings } = host;
   const log = messageLog<Message>(settings.overlapMs);
-  const listeners = emitter<RoomListeners>([...EVENT_NAMES, 'pending', 'rejoined', 'waiting', 'closed']);
+  const listeners = emitter<RoomListeners>([...EVENT_NAMES, 'pending', 'missed', 'rejoined', 'waiting', 'closed']);
   const feeds = new Set<Feed<RoomEvent>>();
   let phase: Phase = 'away';
   /** Aborts when the phase ends. */
@@ -102,6 +127,15 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
   /** The service has let the user join once. */
   let isAdmitted = false;
   let isRejoining = false;
+  /** The numbers in the reply to the last join; undefined with `rooms.v1`. */
+  let joinedSeq: RoomSeq | undefined;
+  /** Names the last join in the frame that ends it. */
+  let joinedAt: string | undefined;
+  /** The frame that ends the first join, where it has come before its history was read. */
+  let early: DetachedFrame | undefined;
+  let isNumbered: boolean | undefined;
+  /** When the socket was lost last, by the clock of this machine. */
+  let lostAt = 0;
   let closed: RoomClosed | undefined;
   /** Goes with the end of the room: how it was heard of, or why the last messages may be missing. */
   let endError: RoomsApiError | undefined;
@@ -131,6 +165,7 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     scope = new AbortController();
     phase = next;
     if (next === 'away' || next === 'joining') log.hold();
+    if (!isJoined(next)) numbered.lost();
     for (const resume of waiting.splice(0)) resume();
     if (next === 'joining' || next === 'catching_up' || next === 'booked') run(next, scope.signal);
     return true;
@@ -171,16 +206,17 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     for (const { push } of feeds) push(event);
     if (event.type === 'message' && [undefined, event.data.sender_id].includes(host.userId()))
       messages.delivered(event.data);
-    if (event.type === 'room_ended') closeEnded(true);
+    // With rooms.v2, the socket stays open.
+    if (event.type === 'room_ended') closeEnded(!isNumbered);
     if (event.type === 'participant_removed' && event.data.participant_id === host.userId())
-      close({ reason: 'removed' }, true);
+      close({ reason: 'removed' }, !isNumbered);
   }
 
   /** Delivers history and held messages in their order, then the other events. */
-  function release(read: readonly Message[]): void {
+  function release(read: readonly Message[], streamed: readonly Message[] = []): void {
     const events = held;
     held = [];
-    for (const message of log.catchUp(read)) deliver(messageEvent(message));
+    for (const message of log.catchUp(read, streamed)) deliver(messageEvent(message));
     for (const event of events) deliver(event);
   }
 
@@ -193,6 +229,42 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     } else if (log.holding) held.push(event);
     else deliver(event);
   }
+
+  /** The last frame about the room: the service has taken it off the socket. */
+  function onDetached(frame: DetachedFrame): void {
+    if (closed) return;
+    if (!isAdmitted) {
+      early = frame;
+      return;
+    }
+    // A frame that is late: the user was added again and has joined again since.
+    if (frame.joined_at !== joinedAt) return;
+    const events = unpack(frame);
+    if (frame.reason !== 'room_ended') {
+      for (const event of events) deliver(event);
+      close({ reason: 'removed' });
+    } else if (go('room_ended')) void readLastMessages(events, undefined, scope.signal);
+  }
+
+  /** Events other than messages were missed: the application reads what it shows of them. */
+  function onMissed(room: MyRoom): void {
+    listeners.emit('missed', room);
+    listeners.emit('rejoined', room);
+  }
+
+  const numbered = roomFeeds({
+    deliver: onEvent,
+    readMessages: (signal) => readHistory(insistentReadPage(signal)),
+    release,
+    readRoom: (signal) => insist(signal, () => host.readRoom(signal)),
+    onRoom(room) {
+      if (closed) return;
+      info = room;
+      if (room.status !== 'ended') onMissed(room);
+      else if (go('room_ended')) void readLastMessages([], undefined, scope.signal);
+    },
+    onFailure: onRefused,
+  });
 
   const readHistory = (readPage: ReadPage): Promise<readonly Message[]> =>
     isStarted || isSkipped
@@ -216,7 +288,7 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     log.hold();
     held = [...held, ...events];
     endError = error;
-    detach(events.length > 0);
+    detach(events.length > 0 && !isNumbered);
     // Not by the wall clock, which users and the network set.
     const deadline = performance.now() + settings.connectMs;
     let read: readonly Message[] | undefined;
@@ -267,17 +339,32 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
       await readHistory(insistentReadPage(signal));
       isSkipped = true;
     }
-    info = await insist(signal, () => {
-      const asked = current.request('join', { room_id, ...promisedPings(settings) });
+    let promised = promisedPings(settings, current.speaksV2);
+    const { seq, joined_at, ...joinedRoom } = await insist(signal, () => {
+      const ask = () => current.request('join', { room_id, ...promised });
+      const asked = ask().catch((error: unknown) => {
+        // While the service is being deployed, its handshake can be newer than what takes the promise.
+        if (codeOf(error) !== 'invalid_request' || !('ping_interval_seconds' in promised)) throw error;
+        promised = {};
+        return ask();
+      });
       entering = asked;
       return asked;
     });
+    info = joinedRoom;
+    joinedSeq = seq;
+    joinedAt = joined_at;
+    isNumbered = seq !== undefined;
     isRejoining = isAdmitted;
     go('join_accepted');
   }
 
   async function catchUp(signal: AbortSignal): Promise<void> {
-    const read = await readHistory(insistentReadPage(signal));
+    const seq = joinedSeq;
+    const isLong = Math.abs(Date.now() - lostAt) > LONG_OUTAGE_MS;
+    const hasAll = isStarted && seq && !isLong && !numbered.hasMissed('messages', seq);
+    const hasMissed = !seq || isLong || numbered.hasMissed('changes', seq);
+    const read = hasAll ? [] : await readHistory(insistentReadPage(signal));
     const isFirst = !isAdmitted;
     isAdmitted = true;
     resolveJoined(room);
@@ -287,9 +374,19 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     if (signal.aborted) return;
     isStarted = true;
     release(read);
-    if (!go('caught_up') || !isRejoining || !info) return;
+    if (seq) numbered.start(seq);
+    if (!go('caught_up')) return;
+    if (early) onDetached(early);
+    if (!isRejoining || !info) return;
     isRejoining = false;
-    listeners.emit('rejoined', info);
+    if (hasMissed) onMissed(info);
+    else listeners.emit('rejoined', info);
+  }
+
+  /** Reads history although no number is missing: numbers are given late, or the service has given up on a message. */
+  async function readLate(signal: AbortSignal): Promise<void> {
+    const read = await readHistory(insistentReadPage(signal));
+    if (!signal.aborted) release(read);
   }
 
   /** Waits until the room has started. Its times may change, which nobody tells a user who has not joined. */
@@ -341,8 +438,14 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
       }
     },
     onChange: (pending) => listeners.emit('pending', pending),
-    onLag: () => {
+    onLag: (lags) => {
       if (phase !== 'live') return;
+      if (isNumbered) {
+        // The reply says whether a number is missing.
+        socket?.check();
+        if (lags % LATE_LAGS === 0) readLate(scope.signal).catch(() => {});
+        return;
+      }
       log.hold();
       go('gap_found');
     },
@@ -411,9 +514,25 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     },
     suspend() {
       socket = undefined;
+      lostAt = Date.now();
       go('socket_lost');
     },
+    get isNumbered() {
+      return isNumbered;
+    },
     onEvent,
+    onEvents(frame) {
+      if (!closed) numbered.take(frame);
+    },
+    onDetached,
+    ask() {
+      if (!isNumbered || phase !== 'live') return undefined;
+      const asked = entering;
+      const take = numbered.ask();
+      return (seq) => {
+        if (entering === asked && phase === 'live' && !take(seq)) go('join_lost');
+      };
+    },
     close,
   };
 }

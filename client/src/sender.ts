@@ -22,8 +22,8 @@ export interface SenderHost {
   readonly socketFor: (sentBefore: boolean, signal: AbortSignal) => Promise<Socket>;
   readonly isDelivered: (message_id: string) => boolean;
   readonly onChange: (pending: readonly PendingMessage[]) => void;
-  /** A message was stored `lagMs` ago, and has not been delivered. */
-  readonly onLag: () => void;
+  /** A message was stored `lags` times `lagMs` ago, and has not been delivered. */
+  readonly onLag: (lags: number) => void;
 }
 
 export interface Sender {
@@ -76,10 +76,10 @@ export function sender(host: SenderHost): Sender {
     if (entries.includes(entry)) changed();
   }
 
-  function watchLag(entry: Entry): void {
+  function watchLag(entry: Entry, lags = 1): void {
     entry.lag = setTimeout(() => {
-      watchLag(entry);
-      host.onLag();
+      watchLag(entry, lags + 1);
+      host.onLag(lags);
     }, settings.lagMs);
   }
 

@@ -2,15 +2,19 @@ import {
   type ActionName,
   type Actions,
   BEARER_SUB_PROTOCOL,
+  type DetachedFrame,
   ERROR_STATUS,
   type EventData,
   type EventName,
+  type EventsFrame,
   MAX_FRAME_BYTES,
   SUB_PROTOCOL,
+  SUB_PROTOCOL_V2,
 } from './contract.ts';
 import { messageOf, RoomsApiError, type RoomsErrorCode } from './errors.ts';
 import { faultsOf, isObject, type Json } from './http.ts';
 import type { Settings, WebSocketConstructor, WebSocketLike } from './options.ts';
+import { pingSchedule } from './ping-schedule.ts';
 import { timeoutError } from './timing.ts';
 
 /** An event of a room, as the service sends it. */
@@ -24,11 +28,29 @@ export type RoomEvent<Name extends EventName = EventName> = {
   };
 }[Name];
 
+/** A ping to send, and what its reply is for. */
+export interface Ping {
+  readonly frame: Actions['ping']['frame'];
+  readonly onReply: (data: Actions['ping']['data']) => void;
+}
+
+/** What a socket needs of its connection. */
+export interface SocketHost {
+  /** An event of `rooms.v1`, or a frame of `rooms.v2`. */
+  onFrame(frame: RoomEvent | EventsFrame | DetachedFrame): void;
+  /** Returns the pings that are due: at least one. */
+  pings(): readonly Ping[];
+  /** Whether silence alone makes a ping due: nothing can be missed without a gap in numbers. */
+  isNumbered(): boolean;
+}
+
 /** One open WebSocket. */
 export interface Socket {
+  /** Whether the handshake chose `rooms.v2`. Only a hint: while the service is being deployed, it can be wrong. */
+  readonly speaksV2: boolean;
   /** Sends a frame and returns the data of its reply. Rejects with the reply's error, `payload_too_large`, `timeout`, or `connection_lost`. */
   request<Name extends ActionName>(action: Name, frame: Actions[Name]['frame']): Promise<Actions[Name]['data']>;
-  /** Sends a ping. Closes the socket where no frame comes within `ms` milliseconds. Default: the option `replyMs`. */
+  /** Sends pings. Closes the socket where no frame comes within `ms` milliseconds. Default: the option `replyMs`. */
   check(ms?: number): void;
   close(): void;
   /** Resolves when the socket is closed or dead, with the reason: `connection_lost` or `token_expired`. */
@@ -93,19 +115,18 @@ function construct({ wsUrl, WebSocket }: Pick<Settings, 'wsUrl' | 'WebSocket'>, 
   }
 }
 
+/** How often the clock is looked at for pings, in milliseconds. Timers stand still while a machine sleeps; the clock does not. */
+const TICK_MS = 10_000;
+
 /** Opens a WebSocket, unless `signal` aborts before it is open. */
-export function openSocket(
-  settings: Settings,
-  token: string,
-  onEvent: (event: RoomEvent) => void,
-  signal: AbortSignal,
-): Promise<Socket> {
+export function openSocket(settings: Settings, token: string, host: SocketHost, signal: AbortSignal): Promise<Socket> {
   const { openMs, replyMs, pingMs } = settings;
   const ws = construct(settings, token);
   const pending = new Map<string, Pending>();
   let sent = 0;
   let received = 0;
-  let pinger: ReturnType<typeof setTimeout> | undefined;
+  let ticker: ReturnType<typeof setTimeout> | undefined;
+  let schedule = pingSchedule(pingMs, Date.now());
   let end: (reason: RoomsApiError) => void = () => {};
   const closed = new Promise<RoomsApiError>((resolve) => {
     end = resolve;
@@ -127,7 +148,7 @@ export function openSocket(
     ws.onopen = ws.onmessage = ws.onclose = null;
     // The package `ws` throws an error that has no listener.
     ws.onerror = () => {};
-    clearTimeout(pinger);
+    clearTimeout(ticker);
     ws.close();
     rejectAll(lost);
     end(code === 'connection_lost' ? lost : new RoomsApiError(code, message));
@@ -167,14 +188,31 @@ export function openSocket(
       });
       // Throws only while connecting. A frame that is sent into a closed socket is lost, which `drop` reports.
       ws.send(text);
+      schedule.sent(Date.now());
     });
   }
 
   function check(ms = replyMs): void {
-    clearTimeout(pinger);
-    pinger = setTimeout(check, pingMs);
+    if (dead) return;
+    schedule.pinged(Date.now());
     // `send` deals with a lost reply.
-    send('ping', {}, ms, 'replyMs').catch(() => {});
+    for (const { frame, onReply } of host.pings()) send('ping', frame, ms, 'replyMs').then(onReply, () => {});
+    waitForPing();
+  }
+
+  function waitForPing(): void {
+    clearTimeout(ticker);
+    const since = Date.now();
+    const dueAt = () => schedule.dueAt(host.isNumbered());
+    ticker = setTimeout(
+      () => {
+        const now = Date.now();
+        // A clock that was set back says nothing.
+        if (now >= dueAt() || now < since) check();
+        else waitForPing();
+      },
+      Math.min(dueAt() - since, TICK_MS),
+    );
   }
 
   function onReply(frame: Json): void {
@@ -192,10 +230,12 @@ export function openSocket(
   function onFrame(data: unknown): void {
     received++;
     const frame = parse(data);
-    if (frame.type === 'reply') onReply(frame);
+    const isReply = frame.type === 'reply';
+    schedule.heard(Date.now(), !isReply);
+    if (isReply) onReply(frame);
     else if (typeof frame.type === 'string' && typeof frame.room_id === 'string')
       // The service sends what the contract says; a check here would only refuse newer services.
-      onEvent(frame as unknown as RoomEvent);
+      host.onFrame(frame as unknown as RoomEvent);
     else if (typeof frame.message === 'string')
       // API Gateway does not say which frame it refused. All can be sent again without harm.
       rejectAll(gatewayError(frame.message));
@@ -235,8 +275,10 @@ export function openSocket(
       settle();
       ws.onerror = () => {};
       ws.onclose = onClose;
-      pinger = setTimeout(check, pingMs);
+      schedule = pingSchedule(pingMs, Date.now());
+      waitForPing();
       resolve({
+        speaksV2: ws.protocol === SUB_PROTOCOL_V2,
         request: (action, frame) => send(action, frame, replyMs, 'replyMs'),
         check,
         close: () => drop('The connection was closed.'),

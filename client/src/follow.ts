@@ -1,0 +1,94 @@
+import { sequence } from './sequence.ts';
+import { sleep } from './timing.ts';
+
+/*
+ * Keeps one feed of `rooms.v2` complete: waits for missing events, and has them read where they do not come. sequence.ts decides.
+ */
+
+/** Clients that miss the same events read at different times: each waits a random time up to this, in milliseconds. */
+export const GAP_JITTER_MS = 2_000;
+/** The reply to a ping can overtake a frame by this, in milliseconds. */
+export const PING_LEAD_MS = 3_000;
+
+export interface FeedHost<Event> {
+  deliver(events: readonly Event[]): void;
+  /**
+   * Reads what is missing, and retries until that works or the signal aborts. Returns what delivers it, together with the events that were
+   * held back and that the reading covers.
+   */
+  read(signal: AbortSignal): Promise<(covered: readonly Event[]) => void>;
+  /** Reading has failed for good. */
+  onFailure(error: unknown): void;
+}
+
+export interface FollowedFeed<Event> {
+  /** The number up to which nothing is missing; NaN before the first start. */
+  readonly position: number;
+  /** True between `start` and `lost`. */
+  readonly isFollowing: boolean;
+  /** Starts from the position in the reply to a join. Returns the held events that follow it, which the caller delivers. */
+  start(position: number): readonly Event[];
+  /** Takes a frame whose first event has the number `seq`. */
+  take(seq: number, events: readonly Event[]): void;
+  /** Takes the last number of the feed, from the reply to a ping. */
+  told(seq: number): void;
+  /** The socket or the join is lost. */
+  lost(): void;
+}
+
+export function followFeed<Event>(host: FeedHost<Event>): FollowedFeed<Event> {
+  const numbers = sequence<Event>();
+  /** Fills the gap that there is. */
+  let filling: AbortController | undefined;
+
+  async function fill(waitMs: number, signal: AbortSignal): Promise<void> {
+    await sleep(waitMs + Math.random() * GAP_JITTER_MS, signal);
+    numbers.waited();
+    const deliverRead = await host.read(signal);
+    signal.throwIfAborted();
+    const { covered, next } = numbers.filled();
+    filling = undefined;
+    deliverRead(covered);
+    host.deliver(next);
+    watch();
+  }
+
+  /** Begins or ends the filling, as the numbers say. */
+  function watch(waitMs = 0): void {
+    const isMissing = numbers.phase === 'gap' || numbers.phase === 'reading';
+    if (isMissing === Boolean(filling)) return;
+    filling?.abort();
+    filling = isMissing ? new AbortController() : undefined;
+    if (!filling) return;
+    const { signal } = filling;
+    fill(waitMs, signal).catch((error: unknown) => {
+      if (!signal.aborted) host.onFailure(error);
+    });
+  }
+
+  return {
+    get position() {
+      return numbers.position;
+    },
+    get isFollowing() {
+      return numbers.phase !== 'away';
+    },
+    start(position) {
+      const next = numbers.start(position);
+      watch();
+      return next;
+    },
+    take(seq, events) {
+      host.deliver(numbers.take(seq, events));
+      watch();
+    },
+    told(seq) {
+      numbers.told(seq);
+      watch(PING_LEAD_MS);
+    },
+    lost() {
+      numbers.lost();
+      watch();
+    },
+  };
+}
