@@ -5,7 +5,7 @@ import { isHasty, nextAttempt, type Outcome, renewAfter, type TokenState } from 
 import { codeOf, wireServers } from './meeting.ts';
 import { gateway, startScriptedServer } from './scripted-server.ts';
 import { until } from './until.ts';
-import { unsignedToken } from './wire-server.ts';
+import { isV1, unsignedToken } from './wire-server.ts';
 
 const WAITS = { reconnectInitialMs: 500, reconnectMaxMs: 30_000 };
 
@@ -114,6 +114,8 @@ describe('a token callback that never settles', () => {
 });
 
 test('a new token is asked for once for requests that need it together, and again for the next', async () => {
+  // Made once: a token of another second would be another one.
+  const tokens = [0, 1, 2, 3].map((n) => unsignedToken(`alice${n}`));
   let generation = 1;
   const asked: boolean[] = [];
   const token = async ({ refresh }: TokenRequest) => {
@@ -122,11 +124,10 @@ test('a new token is asked for once for requests that need it together, and agai
       await sleep(20);
       generation = served;
     }
-    return unsignedToken(`alice${generation}`);
+    return tokens[generation] ?? '';
   };
   let served = 1;
-  wire.server.refusesToken = (text) =>
-    !text.includes(unsignedToken(`alice${served}`).split('.')[1]?.slice(0, 20) ?? '');
+  wire.server.refusesToken = (text) => text !== tokens[served];
   const client = wire.clientOf('alice', { token, retries: 0 });
   for (served = 2; served <= 3; served++) {
     const before = asked.filter(Boolean).length;
@@ -174,7 +175,7 @@ describe('a service that comes back with new keys', () => {
   });
 });
 
-test('rooms that end one after the other cost no backoff: the last room is back each time', async () => {
+test.skipIf(!isV1)('rooms that end one after the other cost no backoff: the last room is back each time', async () => {
   const { alice, connection } = await wire.meeting({ reconnectInitialMs: 20, reconnectMaxMs: 30_000 });
   const staying = await connection.join((await alice.createRoom({ name: 'Staying' })).room_id);
   const attempts: number[] = [];
@@ -190,6 +191,25 @@ test('rooms that end one after the other cost no backoff: the last room is back 
     await again;
   }
   expect(attempts).toEqual(Array(14).fill(1));
+});
+
+test.skipIf(isV1)('rooms that end one after the other close no socket: the last room does not notice', async () => {
+  const { alice, connection } = await wire.meeting();
+  const staying = await connection.join((await alice.createRoom({ name: 'Staying' })).room_id);
+  const [onReconnecting, onRejoined] = [vi.fn(), vi.fn()];
+  connection.on('reconnecting', onReconnecting);
+  staying.on('rejoined', onRejoined);
+  for (let n = 0; n < 14; n++) {
+    const { room_id } = await alice.createRoom({ name: `Room ${n}` });
+    const room = await connection.join(room_id);
+    const closed = new Promise((resolve) => room.once('closed', resolve));
+    await alice.endRoom(room_id);
+    expect(await closed).toEqual({ reason: 'room_ended' });
+    expect(room.info.status).toBe('ended');
+  }
+  expect(onReconnecting).not.toHaveBeenCalled();
+  expect(onRejoined).not.toHaveBeenCalled();
+  expect(connection.state).toBe('connected');
 });
 
 test('a clock that is ahead by nearly the life of a token does not renew again and again', async () => {
@@ -489,7 +509,11 @@ describe('subscribe', () => {
     wire.server.notify('bob', ROOM, 'participant_added');
     await until('both are there', () => events.length >= 3);
     // No room is joined: without a subscription, the connection would be idle.
+    wire.way.refusing = true;
     wire.way.cut();
+    await until('it is offline', () => connection.state === 'reconnecting');
+    wire.server.notify('alice', ROOM, 'participant_added');
+    wire.way.refusing = false;
     await until('it is subscribed again', () => events.length >= 4);
     wire.server.notify('alice', ROOM, 'participant_removed');
     await until('the last one is there', () => events.length >= 5);

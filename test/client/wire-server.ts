@@ -1,19 +1,32 @@
+import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { resolve } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
 import { monotonicFactory } from 'ulid';
 import { v7 } from 'uuid';
 import * as v from 'valibot';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Message, Room } from '../../core/contract/answers.ts';
 import { ERRORS, type ErrorCode } from '../../core/contract/errors.ts';
-import { type ActionName, BEARER_SUB_PROTOCOL, SUB_PROTOCOL } from '../../core/contract/realtime.ts';
+import {
+  type ActionName,
+  BEARER_SUB_PROTOCOL,
+  type PackedEvent,
+  type RoomSeq,
+  SUB_PROTOCOL,
+  SUB_PROTOCOL_V2,
+  type SubProtocol,
+} from '../../core/contract/realtime.ts';
 import type { Backend } from './backend.ts';
 
 /*
  * A server that speaks the contract over real HTTP and a real WebSocket, and keeps everything in memory. It stands in for
- * the stack where a test is about what the client does when the network fails, and has a few faults of its own to offer.
+ * the stack where a test is about what the client does when the network fails, and has a few faults of its own to offer. Every frame that it sends is
+ * held against docs/websocket.schema.json.
  */
 
 const OPEN = 1;
@@ -27,13 +40,33 @@ interface RoomState {
   readonly sent: Map<string, Message>;
   /** The sockets that have joined, and whose they are. */
   readonly joined: Map<WebSocket, string>;
+  /** When each socket has joined last. */
+  readonly joinedAt: WeakMap<WebSocket, string>;
+  /** Messages that were given numbers, as often as they were. */
+  readonly numbered: Message[];
+  /** The last number of each feed. */
+  readonly seq: { -readonly [Feed in keyof RoomSeq]: number };
+}
+
+const ajv = new Ajv2020({ strict: true, allowUnionTypes: true });
+addFormats.default(ajv);
+const SCHEMA_FILE = resolve(import.meta.dirname, '../../docs/websocket.schema.json');
+ajv.addSchema(JSON.parse(await readFile(SCHEMA_FILE, 'utf8')), 'websocket');
+
+/** Throws where a frame is not what the schema says. `name`: its name among the definitions. */
+function requireValid(name: string, frame: unknown): void {
+  const validate = ajv.getSchema(`websocket#/$defs/${name}`);
+  if (!validate) throw new Error(`docs/websocket.schema.json has no ${name}.`);
+  if (!validate(frame)) throw new Error(`${name}: ${ajv.errorsText(validate.errors)}: ${JSON.stringify(frame)}`);
 }
 
 class Refusal extends Error {
   readonly code: ErrorCode;
-  constructor(code: ErrorCode) {
+  readonly retry_after: number | undefined;
+  constructor(code: ErrorCode, retry_after?: number) {
     super(ERRORS[code].message);
     this.code = code;
+    this.retry_after = retry_after;
   }
 }
 
@@ -59,6 +92,7 @@ const Frame = v.looseObject({
   action: v.picklist(['join', 'leave', 'message', 'ping', 'subscribe']),
   request_id: v.string(),
 });
+const PingFrame = v.object({ rooms: v.optional(v.array(v.string())), subscribed: v.optional(v.boolean()) });
 const MessageFrame = v.object({
   client_message_id: v.string(),
   text: v.optional(v.string()),
@@ -72,6 +106,20 @@ export interface WireServer extends Backend {
   broadcastDelay: number;
   /** How long every broadcast is on its way, in milliseconds: the lag of the stream. Keeps the order. */
   lagMs: number;
+  /** Whether a frame of `rooms.v2` is skipped for a socket of a user, as a post that stays throttled is. Asked once for each socket. */
+  skips: (frame: { readonly type: string; readonly feed?: string }, user: string) => boolean;
+  /** How long events are collected before they are packed into one frame of `rooms.v2`, in milliseconds. */
+  packMs: number;
+  /** Gives the last so many messages of a room new numbers and sends them again to `rooms.v2`, as after a failure of a reader. */
+  redeliver(room_id: string, count: number): void;
+  /** The IDs of all rooms. */
+  readonly rooms: () => string[];
+  /** Takes a user's sockets off a room without a frame, as where the frame `detached` was lost. */
+  forget(room_id: string, user: string): void;
+  /** Sends a user's sockets the frame that ends a join of long ago. */
+  detachLate(room_id: string, user: string): void;
+  /** Changes the last numbers of a room. */
+  setSeq(room_id: string, seq: Partial<RoomSeq>): void;
   /** Tokens that are refused beside those that have expired. */
   refusesToken: (token: string) => boolean;
   /** The next frames are answered as API Gateway does when it does not hand one on: with one of these, and no request_id. */
@@ -91,9 +139,11 @@ export interface WireServer extends Backend {
   /** Frames are refused with this code while it is set. */
   refuseFrames: ErrorCode | undefined;
   /** Codes that the next frames of an action are refused with, one each. */
-  readonly refusals: { action: ActionName; code: ErrorCode }[];
+  readonly refusals: { action: ActionName; code: ErrorCode; retry_after?: number }[];
   /** How long frames of an action wait before they are handled, in milliseconds. */
   readonly delays: { [Name in ActionName]?: number };
+  /** The pings with anything to ask, as they were received. */
+  readonly asked: v.InferOutput<typeof PingFrame>[];
   /** What was received, action by action. */
   readonly frames: string[];
   /** What has been handled, likewise. */
@@ -109,8 +159,24 @@ export interface WireServer extends Backend {
   closeSockets(): void;
 }
 
-export async function startWireServer(): Promise<WireServer> {
+/** The versions of the API that the tests run against: rooms-v1.test.ts sets the environment variable. */
+export const isV1 = process.env.ROOMS_TEST_PROTOCOL === SUB_PROTOCOL;
+
+// Until the client offers rooms.v2 by itself.
+const { WebSocket: OwnWebSocket } = globalThis;
+if (!isV1)
+  globalThis.WebSocket = class extends OwnWebSocket {
+    constructor(url: string | URL, protocols?: string | string[]) {
+      super(url, [SUB_PROTOCOL_V2, ...(protocols ?? [])]);
+    }
+  };
+
+/** Starts a server that speaks these versions of the API. The newest that a client offers is chosen. */
+export async function startWireServer(
+  protocols: readonly SubProtocol[] = isV1 ? [SUB_PROTOCOL] : [SUB_PROTOCOL_V2, SUB_PROTOCOL],
+): Promise<WireServer> {
   const rooms = new Map<string, RoomState>();
+  const userSeqs = new Map<string, number>();
   const server = createServer((request, response) => {
     answer(request, response).catch((error: unknown) => {
       const code = error instanceof Refusal ? error.code : 'internal';
@@ -121,7 +187,7 @@ export async function startWireServer(): Promise<WireServer> {
   });
   const sockets = new WebSocketServer({
     noServer: true,
-    handleProtocols: (protocols) => (protocols.has(SUB_PROTOCOL) ? SUB_PROTOCOL : false),
+    handleProtocols: (offered) => protocols.find((protocol) => offered.has(protocol)) ?? false,
   });
 
   const send = (response: ServerResponse, status: number, body: object) =>
@@ -152,18 +218,92 @@ export async function startWireServer(): Promise<WireServer> {
     archive_room: false,
   });
 
+  const speaksV2 = (socket: WebSocket) => socket.protocol === SUB_PROTOCOL_V2;
+  const sentAt = () => new Date().toISOString();
+
+  /** Sends a frame after the time that frames are on their way. */
+  function post(socket: WebSocket, name: string, frame: object): void {
+    requireValid(name, frame);
+    const text = JSON.stringify(frame);
+    const deliver = () => socket.readyState === OPEN && socket.send(text);
+    if (wire.lagMs > 0) setTimeout(deliver, wire.lagMs);
+    else if (wire.broadcastDelay > 0) setTimeout(deliver, Math.random() * wire.broadcastDelay);
+    else deliver();
+  }
+
+  /** Posts a frame of `rooms.v2`, unless it is skipped. */
+  function postV2(
+    [socket, user]: readonly [WebSocket, string],
+    frame: { readonly type: 'events' | 'detached'; readonly feed?: string },
+  ): void {
+    if (!wire.skips(frame, user)) post(socket, `v2.${frame.type}`, { ...frame, sent_at: sentAt() });
+  }
+
+  /** Events that wait to be packed, by room and feed. */
+  const packing = new Map<string, PackedEvent[]>();
+
+  function numbered(state: RoomState, feed: keyof RoomSeq, events: readonly PackedEvent[]): void {
+    const { room_id } = state.room;
+    const seq = state.seq[feed] + 1;
+    state.seq[feed] += events.length;
+    // As the service does, numbers first: who joins meanwhile has them in the reply.
+    for (const event of events) if (event.type === 'message') state.numbered.push(event.data);
+    for (const entry of state.joined)
+      if (speaksV2(entry[0])) postV2(entry, { type: 'events', room_id, feed, seq, events } as { type: 'events' });
+  }
+
   function broadcast(state: RoomState, type: string, data: object): void {
-    const frame = JSON.stringify({ type, room_id: state.room.room_id, data, sent_at: new Date().toISOString() });
-    for (const socket of state.joined.keys()) {
-      const deliver = () => socket.readyState === OPEN && socket.send(frame);
-      if (wire.lagMs > 0) setTimeout(deliver, wire.lagMs);
-      else if (wire.broadcastDelay > 0) setTimeout(deliver, Math.random() * wire.broadcastDelay);
-      else deliver();
+    const { room_id } = state.room;
+    // The contract has the events; a test that sends another one fails by the schema.
+    const event = { type, data } as PackedEvent;
+    for (const socket of state.joined.keys())
+      if (!speaksV2(socket)) post(socket, `event.${type}`, { ...event, room_id, sent_at: sentAt() });
+    const feed = type === 'message' ? 'messages' : 'changes';
+    if (wire.packMs === 0) return void numbered(state, feed, [event]);
+    const key = `${room_id} ${feed}`;
+    const waiting = packing.get(key);
+    if (waiting) return void waiting.push(event);
+    const events = [event];
+    packing.set(key, events);
+    setTimeout(() => {
+      packing.delete(key);
+      numbered(state, feed, events);
+    }, wire.packMs);
+  }
+
+  /** Ends the stay of sockets in a room: of a user's, or of all. */
+  function close(state: RoomState, event: PackedEvent, user?: string): void {
+    const { room_id } = state.room;
+    const reason = event.type === 'room_ended' ? event.type : 'removed';
+    for (const [socket, owner] of state.joined) {
+      if (user !== undefined && owner !== user) continue;
+      if (!speaksV2(socket)) {
+        socket.close(1000);
+        continue;
+      }
+      state.joined.delete(socket);
+      const joined_at = state.joinedAt.get(socket);
+      postV2([socket, owner], { type: 'detached', room_id, reason, joined_at, events: [event] } as {
+        type: 'detached';
+      });
     }
   }
 
-  function close(state: RoomState, user?: string): void {
-    for (const [socket, owner] of state.joined) if (user === undefined || owner === user) socket.close(1000);
+  /** What has happened to a user, for those sockets of theirs that have subscribed. */
+  function notify(user: string, room_id: string, type: string): void {
+    const data =
+      type === 'participant_removed'
+        ? { participant_id: user }
+        : { participant_id: user, username: null, archive_room: false };
+    const event = { type, data } as PackedEvent;
+    const seq = (userSeqs.get(user) ?? 0) + 1;
+    userSeqs.set(user, seq);
+    for (const [socket, owner] of wire.subscribed) {
+      if (owner !== user) continue;
+      if (!speaksV2(socket)) post(socket, `event.${type}`, { ...event, room_id, sent_at: sentAt() });
+      else
+        postV2([socket, owner], { type: 'events', room_id, feed: 'user', seq, events: [event] } as { type: 'events' });
+    }
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -191,7 +331,16 @@ export async function startWireServer(): Promise<WireServer> {
         updated_at: now,
       };
       const participants = new Set([user, ...participant_ids]);
-      rooms.set(room.room_id, { room, participants, messages: [], sent: new Map(), joined: new Map() });
+      rooms.set(room.room_id, {
+        room,
+        participants,
+        messages: [],
+        sent: new Map(),
+        joined: new Map(),
+        joinedAt: new WeakMap(),
+        numbered: [],
+        seq: { messages: 0, changes: 0 },
+      });
       return void send(response, 201, { data: room });
     }
     const [, set, , room_id, what] = url.pathname.split('/');
@@ -200,16 +349,29 @@ export async function startWireServer(): Promise<WireServer> {
       const { participant_ids } = v.parse(Named, await json(request));
       for (const participant_id of participant_ids) {
         state.participants.delete(participant_id);
-        broadcast(state, 'participant_removed', { participant_id });
-        close(state, participant_id);
+        const event = { type: 'participant_removed', data: { participant_id } } as const;
+        // On rooms.v2, the removed user hears of it in the frame `detached` alone.
+        const own = [...state.joined].filter(([socket, owner]) => owner === participant_id && speaksV2(socket));
+        for (const [socket] of own) state.joined.delete(socket);
+        broadcast(state, event.type, event.data);
+        for (const [socket, owner] of own) state.joined.set(socket, owner);
+        close(state, event, participant_id);
+        notify(participant_id, state.room.room_id, event.type);
       }
       const data = participant_ids.map((participant_id) => ({ participant_id }));
       return void send(response, 200, { data, page: { size: data.length, next_cursor: null } });
     }
     if (set === 'admin' && request.method === 'DELETE') {
       Object.assign(state.room, { status: 'ended', end_time: now });
-      broadcast(state, 'room_ended', state.room);
-      close(state);
+      for (const socket of state.joined.keys())
+        if (!speaksV2(socket))
+          post(socket, 'event.room_ended', {
+            type: 'room_ended',
+            room_id: state.room.room_id,
+            data: state.room,
+            sent_at: sentAt(),
+          });
+      close(state, { type: 'room_ended', data: state.room });
       return void send(response, 200, { data: state.room });
     }
     if (set === 'participant' && what === 'participant') {
@@ -256,14 +418,32 @@ export async function startWireServer(): Promise<WireServer> {
     return message;
   }
 
+  function answerPing(
+    socket: WebSocket,
+    user: string,
+    { rooms: asked, subscribed }: v.InferOutput<typeof PingFrame>,
+  ): unknown {
+    if (asked || subscribed) wire.asked.push({ rooms: asked, subscribed });
+    const joined = (asked ?? []).flatMap((room_id) => {
+      const state = rooms.get(room_id);
+      return state?.joined.has(socket) ? [[room_id, { ...state.seq }] as const] : [];
+    });
+    return {
+      time: sentAt(),
+      ...(asked && { rooms: Object.fromEntries(joined) }),
+      ...(subscribed && wire.subscribed.has(socket) && { user: userSeqs.get(user) ?? 0 }),
+    };
+  }
+
   function act(socket: WebSocket, user: string, frame: v.InferOutput<typeof Frame>): unknown {
     const refusal = wire.refusals.findIndex(({ action }) => action === frame.action);
-    if (refusal >= 0) throw new Refusal(wire.refusals.splice(refusal, 1)[0]?.code ?? 'internal');
+    const [refused] = refusal >= 0 ? wire.refusals.splice(refusal, 1) : [];
+    if (refused) throw new Refusal(refused.code, refused.retry_after);
     if (wire.refuseFrames) throw new Refusal(wire.refuseFrames);
-    if (frame.action === 'ping') return { time: new Date().toISOString() };
+    if (frame.action === 'ping') return answerPing(socket, user, v.parse(PingFrame, frame));
     if (frame.action === 'subscribe') {
       wire.subscribed.set(socket, user);
-      return { participant_id: user };
+      return { participant_id: user, ...(speaksV2(socket) && { seq: userSeqs.get(user) ?? 0 }) };
     }
     if (frame.action === 'leave') {
       rooms.get(String(frame.room_id))?.joined.delete(socket);
@@ -272,7 +452,9 @@ export async function startWireServer(): Promise<WireServer> {
     if (frame.action === 'join') {
       const state = liveRoomFor(frame.room_id, user);
       state.joined.set(socket, user);
-      return myRoom(state, user);
+      const joined_at = sentAt();
+      state.joinedAt.set(socket, joined_at);
+      return { ...myRoom(state, user), ...(speaksV2(socket) && { seq: { ...state.seq }, joined_at }) };
     }
     const outgoing = v.parse(MessageFrame, frame);
     // What was sent before is told again, whatever has become of the room and the sender since.
@@ -285,10 +467,17 @@ export async function startWireServer(): Promise<WireServer> {
   }
 
   function serve(socket: WebSocket, user: string, token: string): void {
-    const reply = (body: object) => socket.send(JSON.stringify({ type: 'reply', ...body }));
+    const reply = (action: ActionName, body: { readonly ok: boolean }) => {
+      const frame = { type: 'reply', ...body };
+      requireValid(`${body.ok ? 'reply' : 'refusal'}.${action}`, frame);
+      socket.send(JSON.stringify(frame));
+    };
     socket.on('message', async (data) => {
       if (Buffer.byteLength(String(data)) > wire.maxFrameBytes) return void socket.close(1009, 'Message too long');
       const { request_id, ...frame } = v.parse(Frame, JSON.parse(String(data)));
+      // An old service refuses fields that it does not know.
+      const isOld = !protocols.includes(SUB_PROTOCOL_V2);
+      if (isOld && frame.action === 'ping' && Object.keys(frame).length > 1) throw new Error('A ping with fields.');
       wire.frames.push(frame.action);
       const message = wire.gatewayMessages.shift();
       if (message) return void socket.send(JSON.stringify({ message, connectionId: 'c', requestId: 'r' }));
@@ -298,11 +487,12 @@ export async function startWireServer(): Promise<WireServer> {
         if (!userOf(token)) throw new Refusal('token_expired');
         const data = act(socket, user, { request_id, ...frame });
         wire.handled.push(frame.action);
-        reply({ request_id, ok: true, data });
+        reply(frame.action, { request_id, ok: true, data } as { ok: true });
       } catch (error) {
-        const code = error instanceof Refusal ? error.code : 'internal';
-        if (code === 'internal' && !(error instanceof Refusal)) console.error(error);
-        reply({ request_id, ok: false, error: { code, message: ERRORS[code].message } });
+        const { code, retry_after } = error instanceof Refusal ? error : new Refusal('internal');
+        if (!(error instanceof Refusal)) console.error(error);
+        const wrong = { code, message: ERRORS[code].message, ...(retry_after !== undefined && { retry_after }) };
+        reply(frame.action, { request_id, ok: false, error: wrong } as { ok: false });
       }
     });
     socket.on('close', () => {
@@ -337,10 +527,32 @@ export async function startWireServer(): Promise<WireServer> {
     maxFrameBytes: 128 * 1024,
     requests: [],
     subscribed: new Map(),
-    notify(user, room_id, type) {
-      const frame = { type, room_id, data: { participant_id: user }, sent_at: new Date().toISOString() };
-      for (const [socket, owner] of wire.subscribed) if (owner === user) socket.send(JSON.stringify(frame));
+    skips: () => false,
+    packMs: 0,
+    redeliver(room_id, count) {
+      const state = rooms.get(room_id);
+      const events = state?.numbered.slice(-count).map((data) => ({ type: 'message', data }) as const) ?? [];
+      if (state && events.length > 0) numbered(state, 'messages', events);
     },
+    rooms: () => [...rooms.keys()],
+    forget(room_id, user) {
+      const joined = rooms.get(room_id)?.joined ?? new Map<WebSocket, string>();
+      for (const [socket, owner] of joined) if (owner === user) joined.delete(socket);
+    },
+    detachLate(room_id, user) {
+      const frame = {
+        type: 'detached',
+        room_id,
+        reason: 'removed',
+        joined_at: new Date(0).toISOString(),
+        events: [],
+      } as const;
+      for (const entry of rooms.get(room_id)?.joined ?? []) if (entry[1] === user) postV2(entry, frame);
+    },
+    setSeq(room_id, seq) {
+      Object.assign(rooms.get(room_id)?.seq ?? {}, seq);
+    },
+    notify,
     emit(room_id, type, data) {
       const state = rooms.get(room_id);
       if (state) broadcast(state, type, data);
@@ -352,6 +564,7 @@ export async function startWireServer(): Promise<WireServer> {
     refusals: [],
     delays: {},
     frames: [],
+    asked: [],
     handled: [],
     joined: (room_id) => [...(rooms.get(room_id)?.joined.values() ?? [])],
     tokens: [],

@@ -1,0 +1,75 @@
+import { describe, expect, test } from 'vitest';
+import { pingSchedule } from '../../client/src/ping-schedule.ts';
+
+const SECOND = 1_000;
+const PING_MS = 30 * SECOND;
+
+/** Plays a room in which an event comes every `gap` milliseconds, for so many events. Pings are answered at once. */
+function listen(gap: number, events: number) {
+  const schedule = pingSchedule(PING_MS, 0);
+  const pings: number[] = [];
+  const pingUntil = (end: number) => {
+    for (let due = schedule.dueAt(true); due < end; due = schedule.dueAt(true)) {
+      schedule.pinged(due);
+      schedule.heard(due, false);
+      pings.push(due);
+    }
+  };
+  for (let n = 1; n <= events; n++) {
+    pingUntil(n * gap);
+    schedule.heard(n * gap, true);
+  }
+  return { schedule, pings, pingUntil, last: events * gap };
+}
+
+describe('with rooms.v1', () => {
+  test('a ping is due every 30 seconds, whatever is heard', () => {
+    const schedule = pingSchedule(PING_MS, 0);
+    schedule.heard(20 * SECOND, true);
+    schedule.sent(25 * SECOND);
+    expect(schedule.dueAt(false)).toBe(30 * SECOND);
+    schedule.pinged(30 * SECOND);
+    expect(schedule.dueAt(false)).toBe(60 * SECOND);
+  });
+});
+
+describe('with rooms.v2', () => {
+  test('a silent room is pinged every 120 seconds', () => {
+    const { pings, pingUntil } = listen(0, 0);
+    pingUntil(3_600 * SECOND);
+    expect(pings.length).toBe(29);
+    expect(pings.every((at, n) => at === 120 * SECOND * (n + 1))).toBe(true);
+  });
+
+  test('a room with a message a minute is not pinged for its silence', () => {
+    const { pings } = listen(60 * SECOND, 60);
+    // Only because the service is promised a frame every 4 minutes.
+    expect(pings).toEqual(Array.from({ length: 14 }, (_, n) => 240 * SECOND * (n + 1)));
+  });
+
+  test('where something is said every 10 seconds, a dead socket is noticed within 40 seconds', () => {
+    const { schedule, last } = listen(10 * SECOND, 30);
+    // The ping is due 30 seconds after the last event, and its reply 10 seconds later.
+    expect(schedule.dueAt(true) - last).toBeLessThanOrEqual(30.1 * SECOND);
+  });
+
+  test('a room that has fallen silent is pinged ever less often', () => {
+    const { pings, pingUntil, last } = listen(SECOND, 60);
+    pingUntil(last + 1_000 * SECOND);
+    const waits = pings.map((at, n) => (at - (pings[n - 1] ?? last)) / SECOND);
+    expect(waits[0]).toBe(30);
+    expect(waits.at(-1)).toBe(120);
+    expect(waits).toEqual(waits.toSorted((a, b) => a - b));
+  });
+
+  test('a ping that is not answered is not sent again at once', () => {
+    const schedule = pingSchedule(PING_MS, 0);
+    schedule.pinged(120 * SECOND);
+    expect(schedule.dueAt(true)).toBe(240 * SECOND);
+  });
+
+  test('after a sleep the ping is overdue', () => {
+    const { schedule, last } = listen(SECOND, 10);
+    expect(schedule.dueAt(true)).toBeLessThan(last + 121 * SECOND);
+  });
+});
