@@ -1,21 +1,25 @@
 import { describe, expect, test } from 'vitest';
+import { copiesOf } from '../support/fill.ts';
 import { data, invoke, type Operation, type Request, succeed } from '../support/invoke.ts';
-import { newRoom, newUser } from '../support/world.ts';
+import { newRoom, newUser, type World } from '../support/world.ts';
 
 const ROUNDS = 220;
 /** Rounds that run at the same time: they are about different rooms. */
 const ABREAST = 5;
 
-/** Runs `round` ROUNDS times. */
-async function rounds(round: (n: number) => Promise<void>): Promise<void> {
-  for (let n = 0; n < ROUNDS; n += ABREAST) await Promise.all(Array.from({ length: ABREAST }, (_, k) => round(n + k)));
+/** Runs `round` ROUNDS times, each time in a copy of a room. */
+async function rounds(original: World, round: (world: World, n: number) => Promise<void>): Promise<void> {
+  const worlds = await copiesOf(original, ROUNDS);
+  for (let n = 0; n < ROUNDS; n += ABREAST)
+    await Promise.all(worlds.slice(n, n + ABREAST).map((world, k) => round(world, n + k)));
 }
 
 /** A room whose participants are exactly its two admins. */
-async function twoAdmins() {
-  const { room_id, admin, member } = await newRoom();
+async function twoAdmins(): Promise<World> {
+  const world = await newRoom();
+  const { room_id, admin, member } = world;
   await data('grantAdmin', { as: admin, params: { room_id, participant_id: member } });
-  return { room_id, admins: [admin, member] as const };
+  return world;
 }
 
 type Call = readonly [Operation, Request];
@@ -63,8 +67,8 @@ describe('two admins, the only ones, act at the same moment: exactly one wins an
       ['last_admin'],
     ],
   ])('%s', async (_, calls, expected) => {
-    await rounds(async (n) => {
-      const { room_id, admins } = await twoAdmins();
+    await rounds(await twoAdmins(), async ({ room_id, admin, member }, n) => {
+      const admins = [admin, member] as const;
       const refused = await race(n, ...calls(room_id, ...admins));
       expect(expected).toContain(refused.join());
       const left = await adminsOf(room_id, admins);
@@ -99,8 +103,7 @@ test('of five admins who all leave with one more, one stays', async () => {
 });
 
 test('granting and removing the same participant at the same moment never leaves an admin who is no participant', async () => {
-  await rounds(async (n) => {
-    const { room_id, admin, member } = await newRoom();
+  await rounds(await newRoom(), async ({ room_id, admin, member }, n) => {
     const refused = await race(
       n,
       ['grantAdmin', { as: admin, params: { room_id, participant_id: member } }],
@@ -138,8 +141,7 @@ test('many who add the same and other participants at once add each of them once
 });
 
 test('a room that is ended and changed at the same moment is ended', async () => {
-  await rounds(async (n) => {
-    const { room_id, admin } = await newRoom();
+  await rounds(await newRoom(), async ({ room_id, admin }, n) => {
     const refused = await race(
       n,
       ['changeRoom', { as: admin, params: { room_id }, body: { name: 'changed' } }],

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
+import { BatchWriteCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { v7 as uuidv7 } from 'uuid';
 import { dynamodb, tableName } from '../../core/store/client.ts';
 import type { ConnectionItem } from '../../core/store/items.ts';
-import { connectionKey, connectionRoomKey } from '../../core/store/keys.ts';
+import { connectionKey, connectionRoomKey, roomPartition } from '../../core/store/keys.ts';
+import { newUser, type World } from './world.ts';
 
 /*
  * Fills the table past what handlers could in the time. Load it only when the environment says where the table is.
@@ -29,6 +31,41 @@ export async function writeItems(items: Iterable<object>): Promise<void> {
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
+}
+
+/** A value with the same change made to every string in it. */
+function mapStrings(value: unknown, change: (text: string) => string): unknown {
+  if (typeof value === 'string') return change(value);
+  if (value instanceof Set) return new Set([...value].map((each) => mapStrings(each, change)));
+  if (Array.isArray(value)) return value.map((each) => mapStrings(each, change));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, mapStrings(each, change)]));
+}
+
+/** Writes copies of a room as it is now. Each has a room ID and users of its own. */
+export async function copiesOf(world: World, count: number): Promise<World[]> {
+  const { Items = [] } = await dynamodb.send(
+    new QueryCommand({
+      TableName: tableName(),
+      KeyConditionExpression: 'PK = :room',
+      ExpressionAttributeValues: { ':room': roomPartition(world.room_id) },
+      ConsistentRead: true,
+    }),
+  );
+  const copies = Array.from({ length: count }, () => ({
+    room_id: uuidv7(),
+    admin: newUser('admin'),
+    member: newUser('member'),
+    outsider: newUser('outsider'),
+  }));
+  await writeItems(
+    copies.flatMap(({ room_id, admin, member }) => {
+      const change = (text: string): string =>
+        text.replaceAll(world.room_id, room_id).replaceAll(world.admin, admin).replaceAll(world.member, member);
+      return Items.map((item) => Object(mapStrings(item, change)));
+    }),
+  );
+  return copies;
 }
 
 /** Lets these connections have joined a room, as users who are nobody, unless it is said who. */
