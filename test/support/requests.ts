@@ -1,4 +1,5 @@
 import { appendMessage } from '../../core/store/messages.ts';
+import { copiesOf } from './fill.ts';
 import { data, type Operation, type Request } from './invoke.ts';
 import { newRoom, newUser, type World } from './world.ts';
 
@@ -17,13 +18,7 @@ export async function roomOf(size: number): Promise<Sized> {
       params: { room_id },
       body: { participant_ids: members.slice(n, n + 50) },
     });
-  // Nobody may create 200 rooms in a minute.
-  const rooms = Array.from({ length: size - 1 }, (_, n) => ({
-    as: `creator-${Math.floor(n / 100)}-of-${room_id}`,
-    body: { name: 'x', participant_ids: [admin] },
-  }));
-  for (let n = 0; n < rooms.length; n += 5)
-    await Promise.all(rooms.slice(n, n + 5).map((request) => data('createRoom', request)));
+  await copiesOf(await newRoom({ members: [admin] }), size - 2);
   const now = new Date().toISOString();
   for (let n = 0; n < size; n++)
     await appendMessage({ room_id, sender_id: admin, client_message_id: `m${n}`, text: 'x', now });
