@@ -1,0 +1,23 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig, mergeConfig } from 'vitest/config';
+import all from '../vitest.config.ts';
+
+/**
+ * `npm run coverage`: which lines of the code the unit, functions and client tests run, per folder. Tests that run bundles or other
+ * processes are not counted, so this is a lower bound. It is separate from `npm test`, because instrumented code is slower.
+ */
+export default mergeConfig(
+  all,
+  defineConfig({
+    root: fileURLToPath(new URL('..', import.meta.url)),
+    test: {
+      coverage: {
+        enabled: true,
+        provider: 'v8',
+        reporter: ['text', 'json-summary'],
+        reportsDirectory: 'coverage',
+        include: ['core/**/*.ts', 'functions/**/*.ts', 'client/src/**/*.ts'],
+      },
+    },
+  }),
+);
