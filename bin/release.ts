@@ -24,6 +24,18 @@ async function run(command: string, args: readonly string[], cwd = ROOT): Promis
   return `${stdout}${stderr}`;
 }
 
+/** Builds and packs the client SDK as `npm publish` does. A version that the registry would refuse is only a warning: nothing is published. */
+async function packClient(): Promise<string> {
+  const packed = await run('npm', ['pack', '--dry-run'], at('client'));
+  try {
+    await run('npm', ['publish', '--dry-run'], at('client'));
+    return packed;
+  } catch (error) {
+    const reason = /^npm error (.*)$/m.exec(error instanceof Error ? error.message + Object(error).stderr : '')?.[1];
+    return `${packed}\nWarning: "npm publish" would fail: ${reason ?? String(error)}`;
+  }
+}
+
 const plan = v.object({ releases: v.array(v.object({ name: v.string(), type: v.string(), newVersion: v.string() })) });
 
 /** The version that the changesets lead to. */
@@ -59,7 +71,7 @@ async function main(): Promise<string> {
     new Date().toISOString().slice(0, 10),
   );
   if (values['dry-run']) {
-    const packed = await run('npm', ['publish', '--dry-run'], at('client'));
+    const packed = await packClient();
     return `${packed}\nThe next release is ${version}. Nothing was changed.`;
   }
 
@@ -68,7 +80,7 @@ async function main(): Promise<string> {
   await writeFile(at('CHANGELOG.md'), changelog);
   for (const path of ['package.json', 'package-lock.json', 'client/package.json'])
     await edit(path, (text) => withVersion(text, version));
-  const packed = await run('npm', ['publish', '--dry-run'], at('client'));
+  const packed = await packClient();
   await run('git', ['add', '--all']);
   await run('git', ['commit', '--message', `release: ${version}`]);
   await run('git', ['tag', '--annotate', `v${version}`, '--message', `Rooms ${version}`]);
