@@ -28,7 +28,7 @@ async function run(command: string, args: readonly string[], cwd = ROOT): Promis
 async function packClient(): Promise<string> {
   const packed = await run('npm', ['pack', '--dry-run'], at('client'));
   try {
-    await run('npm', ['publish', '--dry-run'], at('client'));
+    await run('npm', ['publish', '--dry-run', '--loglevel', 'error'], at('client'));
     return packed;
   } catch (error) {
     const reason = /^npm error (.*)$/m.exec(error instanceof Error ? error.message + Object(error).stderr : '')?.[1];
