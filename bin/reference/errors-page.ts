@@ -13,7 +13,7 @@ const ACTIONS: Readonly<Record<ErrorCode, string>> = {
   not_an_admin: 'Ask an admin of the room to grant the right.',
   room_not_found: 'Check the room ID.',
   participant_not_found: 'Add the user to the room first.',
-  file_not_found: 'Check the ID. A file that is in no message is deleted after 24 hours.',
+  file_not_found: 'Check the ID. A file that no message uses is deleted after 24 hours.',
   last_admin: 'Grant admin to another participant first.',
   too_many_admins: 'Revoke the admin right of another participant first.',
   room_ended: 'Treat the room as read-only.',

@@ -31,14 +31,14 @@ const TEXTS: { readonly [Name in keyof typeof limits]: LimitText } = {
   MAX_IDEMPOTENCY_KEY_LENGTH: text('Requests', 'Length of an `Idempotency-Key`', characters),
   IDEMPOTENCY_TTL_SECONDS: text(
     'Requests',
-    'How long an `Idempotency-Key` and a `client_message_id` are remembered',
+    'Time for which an `Idempotency-Key` or `client_message_id` is remembered',
     hours,
   ),
   MAX_ADMINS: text('Rooms', 'Admins in a room'),
-  MAX_BOOKING_AHEAD_MS: text('Rooms', 'How far ahead a room can start or end', (ms) => days(ms / 1_000)),
-  CLOCK_SKEW_MS: text('Rooms', 'How far in the past a `start_time` may be', (ms) => minutes(ms / 1_000)),
+  MAX_BOOKING_AHEAD_MS: text('Rooms', 'Start or end of a room: maximum time ahead', (ms) => days(ms / 1_000)),
+  CLOCK_SKEW_MS: text('Rooms', '`start_time` of a room: maximum time in the past', (ms) => minutes(ms / 1_000)),
   MAX_TIME_LEFT_SECONDS: text('Rooms', '`time_left_in_seconds`', (value) => `${count(value)} (${days(value)})`),
-  PRESENCE_GRACE_SECONDS: text('Rooms', 'How long a disconnected participant stays online', seconds),
+  PRESENCE_GRACE_SECONDS: text('Rooms', 'Time after which a disconnected participant goes offline', seconds),
   MAX_USER_ID_LENGTH: text(
     'Text',
     'User ID',
@@ -54,7 +54,7 @@ const TEXTS: { readonly [Name in keyof typeof limits]: LimitText } = {
   MAX_CONTENT_TYPE_LENGTH: text('Files', 'Media type', characters),
   UPLOAD_URL_SECONDS: text('Files', 'Validity of an upload URL, which stores one file once', minutes),
   DOWNLOAD_URL_SECONDS: text('Files', 'Validity of a download URL', minutes),
-  UNUSED_FILE_SECONDS: text('Files', 'How long a file that is in no message is available', hours),
+  UNUSED_FILE_SECONDS: text('Files', 'Time after which a file that no message uses is deleted', hours),
   MAX_FRAME_BYTES: text('WebSocket', 'Size of a frame', kib),
   FRAME_WINDOW_SECONDS: text('WebSocket', 'Window in which frames are counted', seconds),
   MAX_FRAMES_PER_WINDOW: text('WebSocket', 'Frames of one connection in a window'),
@@ -64,7 +64,7 @@ const TEXTS: { readonly [Name in keyof typeof limits]: LimitText } = {
   SILENCE_SECONDS: text('WebSocket', 'Silence after which the service checks a connection', seconds),
   MAX_PING_ROOMS: text('WebSocket', 'Rooms in one `ping`'),
   MAX_PACKED_BYTES: text('WebSocket', 'Size of an `events` frame that the service sends (`rooms.v2`)', kib),
-  CONNECTION_TTL_SECONDS: text('WebSocket', 'How long the service remembers a connection', minutes),
+  CONNECTION_TTL_SECONDS: text('WebSocket', 'Time for which the service remembers a connection', minutes),
 };
 
 const SECTIONS: readonly Section[] = ['Requests', 'Rooms', 'Text', 'Files', 'WebSocket'];

@@ -208,7 +208,7 @@ Keep for each room and feed the highest number \`n\` up to which nothing is miss
 1. Drop a frame whose numbers are all \`n\` or less. It was sent again.
 2. Deliver a frame that begins with \`n + 1\`, and move \`n\` to its last number. In a frame without events, the last number is \`seq - 1\`.
 3. A frame that begins with a higher number shows a gap. Hold it, and wait for a random time of 0 to 2 seconds: the missing frame may still come. If it does not, read what is missing:
-   - \`messages\`: \`GET /participant/room/{room_id}/chat\` from the newest message back, until all messages of a page are older by 30 seconds than the newest message that you have without a gap.
+   - \`messages\`: \`GET /participant/room/{room_id}/chat\` from the newest message back. Stop at a page whose messages are all at least 30 seconds older than your last message before the gap.
    - \`changes\`: \`GET /participant/room/{room_id}\`, and the list of participants if you show it.
    - \`user\`: \`GET /participant/room\`.
 

@@ -304,7 +304,7 @@ export const createUpload = {
   description:
     'Returns a presigned URL. Send the file to `upload_url` with PUT and exactly the given `headers`, within 15 minutes. S3 rejects ' +
     'a body of another size or type with 403, and a second upload to the same URL with 412. Then send the `file_id` in a chat ' +
-    'message. A file that is in no message is deleted after 24 hours.',
+    'message. A file that no message uses is deleted after 24 hours.',
   params: inRoom,
   query: v.strictObject({
     name: v.optional(fields.fileName, 'file'),
