@@ -149,16 +149,16 @@ export class Crowd {
     );
   }
 
-  /** The longest time, in milliseconds, that a call took; by user. */
-  slowestCalls(): Readonly<Record<string, number>> {
+  /** The five calls that took longest, as text. */
+  slowestCalls(): string[] {
     const { operations } = this.history();
-    const ofUser = Map.groupBy(operations, ({ user }) => user);
-    return Object.fromEntries(
-      [...ofUser].map(([user, calls]) => [
-        user,
-        Math.max(...calls.map(({ invoked, settled }) => (settled ?? Number.POSITIVE_INFINITY) - invoked)),
-      ]),
-    );
+    const took = ({ invoked, settled = Number.POSITIVE_INFINITY }: Operation): number => settled - invoked;
+    return operations
+      .toSorted((a, b) => took(b) - took(a))
+      .slice(0, 5)
+      .map(
+        (each) => `${each.kind} of ${each.user} at ${Math.round(each.invoked)} ms took ${Math.round(took(each))} ms`,
+      );
   }
 
   /** What all of them did and saw, as the checker of the chaos test takes it. */
