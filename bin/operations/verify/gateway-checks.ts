@@ -1,5 +1,5 @@
 import { MAX_FRAME_BYTES } from '../../../core/contract/limits.ts';
-import { BEARER_SUB_PROTOCOL, SUB_PROTOCOL } from '../../../core/contract/realtime.ts';
+import { BEARER_SUB_PROTOCOL, SUB_PROTOCOL, SUB_PROTOCOLS } from '../../../core/contract/realtime.ts';
 import { createRoom } from '../../../core/contract/routes.ts';
 import { type Check, CheckFailed, must, NotShown } from './check.ts';
 import type { Session, Socket } from './session.ts';
@@ -7,9 +7,6 @@ import type { Session, Socket } from './session.ts';
 /*
  * What API Gateway does by itself, before or without a function.
  */
-
-/** Sub-protocols that a client may choose. */
-export const SUB_PROTOCOLS: readonly string[] = [SUB_PROTOCOL];
 
 /** Requests that are sent at once to see a throttle at work. A throttle that takes more is left alone. */
 const MAX_BURST = 100;
