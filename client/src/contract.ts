@@ -567,7 +567,7 @@ export interface EventData {
   readonly room_started: Room;
   /** The room has ended. Its `rooms.v1` connections are closed, its `rooms.v2` connections are detached from it. */
   readonly room_ended: Room;
-  /** Only `rooms.v2`, and not sent yet: how many participants are online, for rooms in which too many come and go to send `peer_joined` and `peer_left` to each of them. */
+  /** Number of online participants, for large rooms instead of single `peer_joined` and `peer_left` events. Only on `rooms.v2` connections. The service does not send it yet. */
   readonly presence: {
     readonly count: number;
     readonly joined?:

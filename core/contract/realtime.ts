@@ -211,8 +211,8 @@ export const events = {
   },
   presence: {
     summary:
-      'Only `rooms.v2`, and not sent yet: how many participants are online, for rooms in which too many come and go to send ' +
-      '`peer_joined` and `peer_left` to each of them.',
+      'Number of online participants, for large rooms instead of single `peer_joined` and `peer_left` events. Only on `rooms.v2` ' +
+      'connections. The service does not send it yet.',
     data: v.object({
       count: v.pipe(v.number(), v.integer(), v.minValue(0)),
       joined: v.optional(v.array(peer)),
