@@ -105,7 +105,7 @@ function construct({ wsUrl, WebSocket }: Pick<Settings, 'wsUrl' | 'WebSocket'>, 
   if (!wsUrl) throw new TypeError('Real time needs the option wsUrl');
   const Constructor = webSocketOf(WebSocket);
   try {
-    return new Constructor(wsUrl, [SUB_PROTOCOL, BEARER_SUB_PROTOCOL + token]);
+    return new Constructor(wsUrl, [SUB_PROTOCOL_V2, SUB_PROTOCOL, BEARER_SUB_PROTOCOL + token]);
   } catch (cause) {
     throw new RoomsApiError(
       'invalid_token',

@@ -162,15 +162,6 @@ export interface WireServer extends Backend {
 /** The versions of the API that the tests run against: rooms-v1.test.ts sets the environment variable. */
 export const isV1 = process.env.ROOMS_TEST_PROTOCOL === SUB_PROTOCOL;
 
-// Until the client offers rooms.v2 by itself.
-const { WebSocket: OwnWebSocket } = globalThis;
-if (!isV1)
-  globalThis.WebSocket = class extends OwnWebSocket {
-    constructor(url: string | URL, protocols?: string | string[]) {
-      super(url, [SUB_PROTOCOL_V2, ...(protocols ?? [])]);
-    }
-  };
-
 /** Starts a server that speaks these versions of the API. The newest that a client offers is chosen. */
 export async function startWireServer(
   protocols: readonly SubProtocol[] = isV1 ? [SUB_PROTOCOL] : [SUB_PROTOCOL_V2, SUB_PROTOCOL],
