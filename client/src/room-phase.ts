@@ -41,7 +41,7 @@ const OPEN: Readonly<Partial<Record<Input, Phase>>> = {
 const TRANSITIONS: Readonly<Record<Phase, Readonly<Partial<Record<Input, Phase>>>>> = {
   away: OPEN,
   joining: { ...OPEN, join_accepted: 'catching_up', room_booked: 'booked' },
-  catching_up: { ...OPEN, caught_up: 'live' },
+  catching_up: { ...OPEN, caught_up: 'live', join_lost: 'joining' },
   live: { ...OPEN, gap_found: 'catching_up', join_lost: 'joining' },
   booked: { ...OPEN, room_started: 'joining' },
   ending: { closed: 'closed' },

@@ -238,9 +238,11 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
       return;
     }
     // A frame that is late: the user was added again and has joined again since.
-    if (frame.joined_at !== joinedAt) return;
+    if (frame.joined_at && joinedAt && frame.joined_at !== joinedAt) return;
     const events = unpack(frame);
     if (frame.reason !== 'room_ended') {
+      // Without an event, the frame does not say why. The answer to another join does.
+      if (events.length === 0 && go('join_lost')) return;
       for (const event of events) deliver(event);
       close({ reason: 'removed' });
     } else if (go('room_ended')) void readLastMessages(events, undefined, scope.signal);

@@ -222,9 +222,21 @@ describe('a room that is over for a user', () => {
     const { connection, bobs, room_id } = await wire.meeting();
     const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
     const texts = textsOf(room);
-    wire.server.detachLate(room_id, 'alice');
+    wire.server.detach(room_id, 'alice', true);
     await bobsRoom.send({ text: 'still here' });
     await until('it is there', () => texts.length === 1);
+    expect(room.closed).toBeUndefined();
+  });
+
+  test('is asked for again where the last frame does not say why: the user may still be in it', async () => {
+    const { connection, bobs, room_id } = await wire.meeting();
+    const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
+    const texts = textsOf(room);
+    const again = new Promise((resolve) => room.once('rejoined', resolve));
+    wire.server.detach(room_id, 'alice');
+    await bobsRoom.send({ text: 'unheard' });
+    await again;
+    expect(texts).toEqual(['unheard']);
     expect(room.closed).toBeUndefined();
   });
 

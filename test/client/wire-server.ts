@@ -116,8 +116,8 @@ export interface WireServer extends Backend {
   readonly rooms: () => string[];
   /** Takes a user's sockets off a room without a frame, as where the frame `detached` was lost. */
   forget(room_id: string, user: string): void;
-  /** Sends a user's sockets the frame that ends a join of long ago. */
-  detachLate(room_id: string, user: string): void;
+  /** Sends a user's sockets the frame that ends a join, without an event: theirs, or one of long ago. */
+  detach(room_id: string, user: string, isLate?: boolean): void;
   /** Changes the last numbers of a room. */
   setSeq(room_id: string, seq: Partial<RoomSeq>): void;
   /** Tokens that are refused beside those that have expired. */
@@ -530,15 +530,14 @@ export async function startWireServer(
       const joined = rooms.get(room_id)?.joined ?? new Map<WebSocket, string>();
       for (const [socket, owner] of joined) if (owner === user) joined.delete(socket);
     },
-    detachLate(room_id, user) {
-      const frame = {
-        type: 'detached',
-        room_id,
-        reason: 'removed',
-        joined_at: new Date(0).toISOString(),
-        events: [],
-      } as const;
-      for (const entry of rooms.get(room_id)?.joined ?? []) if (entry[1] === user) postV2(entry, frame);
+    detach(room_id, user, isLate = false) {
+      const state = rooms.get(room_id);
+      for (const entry of state?.joined ?? []) {
+        if (!state || entry[1] !== user) continue;
+        const joined_at = isLate ? new Date(0).toISOString() : state.joinedAt.get(entry[0]);
+        if (!isLate) state.joined.delete(entry[0]);
+        postV2(entry, { type: 'detached', room_id, reason: 'removed', joined_at, events: [] } as { type: 'detached' });
+      }
     },
     setSeq(room_id, seq) {
       Object.assign(rooms.get(room_id)?.seq ?? {}, seq);
