@@ -3,8 +3,8 @@ import { defineConfig, mergeConfig } from 'vitest/config';
 import all from '../vitest.config.ts';
 
 /**
- * `npm run coverage`: which lines of the code the unit, functions and client tests run, per folder. Tests that run bundles or other
- * processes are not counted, so this is a lower bound. It is separate from `npm test`, because instrumented code is slower.
+ * `npm run coverage`: which lines of the code the unit tests run, per folder. The other tests are not counted, so this is a
+ * lower bound. It is separate from `npm test`, because instrumented code is slower.
  */
 export default mergeConfig(
   all,
