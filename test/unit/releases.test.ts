@@ -6,10 +6,13 @@ import { allReleases, differing } from '../upgrade/release.ts';
 const at = (path: string): URL => new URL(`../../${path}`, import.meta.url);
 
 describe('docs/releases/releases.json', () => {
-  test('has every version of the changelog, and the contract of each', () => {
+  test('has the versions of the changelog, and the contract of each', () => {
     const changelog = readFileSync(at('CHANGELOG.md'), 'utf8');
     const versions = [...changelog.matchAll(/^## \[(\d+\.\d+\.\d+)\]/gm)].map(([, version]) => version);
-    expect(allReleases().map(({ version }) => version)).toEqual(versions.reverse());
+    const listed = allReleases().map(({ version }) => version);
+    // The entry of a release can only follow its commit.
+    expect(listed).toEqual(versions.toReversed().slice(0, listed.length));
+    expect(versions.length - listed.length).toBeLessThanOrEqual(1);
     for (const { contract } of allReleases())
       expect(existsSync(at(`docs/releases/openapi-${contract}.json`)), contract).toBe(true);
   });
