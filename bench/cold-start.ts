@@ -52,6 +52,8 @@ export interface Start {
 }
 
 const REFERENCE = 'bare DocumentClient';
+/** In the room that `deliver-messages` and `fan-out` send to. */
+const CONNECTIONS = 10;
 
 const size = (file: string): number => (existsSync(file) ? statSync(file).size : 0);
 /** Of the code of a function, without its package.json. */
@@ -66,7 +68,7 @@ async function measure(rounds: number, withSteps: boolean, memory: number, only:
     ...deployed(),
     ...(withSteps ? steps().map((variant) => ({ ...variant, kind: 'step' as const })) : []),
   ].filter(({ name }) => name === REFERENCE || name.includes(only));
-  return withLambda(async (lambda) => {
+  return withLambda(CONNECTIONS, async (lambda) => {
     const taken = new Map<Variant, Report[]>(variants.map((variant) => [variant, []]));
     // The first round does not count: files come from the disk, and the compile cache is written.
     for (let round = 0; round <= rounds; round++) {

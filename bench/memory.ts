@@ -11,7 +11,8 @@ const HELP = `Usage: ${SCRIPT} [options]
 
 How much memory each function should have: what a start and a warm request take with each setting, and what a
 million requests cost. Starts are those of bench:cold-start. The choice is the cheapest setting with which
-neither a start nor a warm request takes more than 10 % longer than with the fastest. Milliseconds: lower quartiles.
+neither a start nor a warm request takes more than 10 % longer than with the fastest. Functions that post do so
+to 100 connections. Milliseconds: lower quartiles.
 
   --sizes <a,b>  megabytes (default: 256,512,1024,1769)
   --rounds <n>   starts of each, after one that does not count (default: 5)
@@ -30,6 +31,9 @@ export interface MemoryLine {
   readonly chosen: number;
 }
 
+/** In the room that `deliver-messages` and `fan-out` send to: as many as the goal for the latency of messages has. */
+const CONNECTIONS = 100;
+
 interface Options {
   readonly sizes: readonly number[];
   readonly rounds: number;
@@ -41,7 +45,7 @@ async function measure({ sizes, rounds, more, only }: Options): Promise<MemoryLi
   const runs = deployed()
     .filter(({ name }) => name.includes(only))
     .flatMap((variant) => sizes.map((memory) => ({ variant, memory, reports: [] as Report[] })));
-  return withLambda(async (lambda) => {
+  return withLambda(CONNECTIONS, async (lambda) => {
     for (let round = 0; round <= rounds; round++) {
       say(`Round ${round} of ${rounds} …`);
       for (const { variant, memory, reports } of shuffled(runs)) {

@@ -89,8 +89,12 @@ function succeeded(result: unknown, name: string): boolean {
 /** A first request with less of a processor than it had: each of its milliseconds of CPU takes as much longer. */
 const slowed = (invoke: number, invokeCpu: number, share: number): number => invoke + invokeCpu * (1 / share - 1);
 
-/** Does work with DynamoDB Local, an issuer, and a gateway, all behind TLS. */
-export async function withLambda<T>(work: (lambda: Lambda) => Promise<T>): Promise<T> {
+/**
+ * Does work with DynamoDB Local, an issuer, and a gateway, all behind TLS.
+ *
+ * @param connections how many there are in the room that `deliver-messages` and `fan-out` send to
+ */
+export async function withLambda<T>(connections: number, work: (lambda: Lambda) => Promise<T>): Promise<T> {
   const groups = new Map<number, CpuShare | undefined>();
   const groupOf = (memory: number): CpuShare | undefined => {
     if (!groups.has(memory)) groups.set(memory, cpuShare(shareOf(memory)));
@@ -121,7 +125,7 @@ export async function withLambda<T>(work: (lambda: Lambda) => Promise<T>): Promi
       const token = await issuer.buildToken({
         scopesOrTransform: (_, payload) => Object.assign(payload, { sub: 'bench', aud: AUDIENCE }),
       });
-      let events = await quietly(() => newEvents(token));
+      let events = await quietly(() => newEvents(token, connections));
       return work({
         async start(variant, { memory = 512, more = 0 } = {}) {
           const event = events.get(variant.event ?? variant.name) ?? events.get(GET_ROOM) ?? {};
@@ -130,7 +134,7 @@ export async function withLambda<T>(work: (lambda: Lambda) => Promise<T>): Promi
           return group ? times : { ...times, invoke: slowed(times.invoke, times.invokeCpu, shareOf(memory)) };
         },
         async newRoom() {
-          events = await quietly(() => newEvents(token));
+          events = await quietly(() => newEvents(token, connections));
         },
       });
     });

@@ -37,9 +37,6 @@ export const targets: readonly Target[] = [
   ...EVENT.map((name): Target => ({ name, kind: 'event', entry: name })),
 ];
 
-/** Connections of the room that `deliver-messages` and `fan-out` send to. */
-const LISTENERS = 10;
-
 /** The name of the event for functions that only read a room. */
 export const GET_ROOM = 'getRoom';
 
@@ -49,8 +46,9 @@ const ulid = monotonicFactory();
  * Makes a room, and returns an event about it for each target. `%N%` in an event stands for the number of the invocation.
  *
  * @param token an access token, for the authorizer
+ * @param connections how many there are in the room that `deliver-messages` and `fan-out` send to
  */
-export async function newEvents(token: string): Promise<ReadonlyMap<string, object>> {
+export async function newEvents(token: string, connections: number): Promise<ReadonlyMap<string, object>> {
   // Loaded only now: the client reads its endpoint from the environment.
   const { haveJoined } = await import('../../test/support/fill.ts');
   const room = await newRoom();
@@ -91,7 +89,7 @@ export async function newEvents(token: string): Promise<ReadonlyMap<string, obje
   });
 
   const audience = randomUUID();
-  const listeners = Array.from({ length: LISTENERS }, () => newSocket(randomUUID()));
+  const listeners = Array.from({ length: connections }, () => newSocket(randomUUID()));
   await haveJoined(
     audience,
     listeners.map(({ connection_id }) => connection_id),
