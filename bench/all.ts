@@ -38,10 +38,14 @@ const RUNS: Readonly<Record<Benchmark, Readonly<Record<Mode, readonly string[]>>
   },
   memory: {
     quick: ['--rounds', '1', '--more', '3'],
-    default: ['--rounds', '2', '--more', '5'],
+    default: ['--rounds', '2', '--more', '4'],
     full: ['--rounds', '15'],
   },
-  latency: { quick: ['--receivers', '10,100', '--rounds', '10'], default: [], full: ['--rounds', '300'] },
+  latency: {
+    quick: ['--receivers', '10,100', '--rounds', '10'],
+    default: ['--rounds', '30'],
+    full: ['--rounds', '300'],
+  },
   deploy: { quick: [], default: [], full: [] },
   warm: { quick: ['--quick'], default: ['--rounds', '120'], full: ['--rounds', '1000'] },
   cost: { quick: ['--quick'], default: [], full: ['--messages', '1000000'] },

@@ -1,3 +1,4 @@
+import { batchesOf } from '../core/realtime/batches.ts';
 import { parseCommandLine } from '../local/command-line.ts';
 import { type Report, withLambda } from './cold-start/starts.ts';
 import { deployed } from './cold-start/variants.ts';
@@ -34,6 +35,9 @@ export interface MemoryLine {
 /** In the room that `deliver-messages` and `fan-out` send to: as many as the goal for the latency of messages has. */
 const CONNECTIONS = 100;
 
+/** Starts that share a room: few enough that their warm requests do not meet limits per user. */
+const STARTS_PER_ROOM = 20;
+
 interface Options {
   readonly sizes: readonly number[];
   readonly rounds: number;
@@ -48,11 +52,12 @@ async function measure({ sizes, rounds, more, only }: Options): Promise<MemoryLi
   return withLambda(CONNECTIONS, async (lambda) => {
     for (let round = 0; round <= rounds; round++) {
       say(`Round ${round} of ${rounds} …`);
-      for (const { variant, memory, reports } of shuffled(runs)) {
-        // Warm requests must not meet limits per user.
+      for (const group of batchesOf(shuffled(runs), STARTS_PER_ROOM)) {
         await lambda.newRoom();
-        const report = await lambda.start(variant, { memory, more });
-        if (round > 0) reports.push(report);
+        for (const { variant, memory, reports } of group) {
+          const report = await lambda.start(variant, { memory, more });
+          if (round > 0) reports.push(report);
+        }
       }
     }
     return [...Map.groupBy(runs, ({ variant }) => variant)].map(([{ name, entry }, all]) => {

@@ -62,8 +62,9 @@ const warm = v.object({
   handler: v.number(),
   bare: v.number(),
   ratio: v.number(),
-  low: v.number(),
-  high: v.number(),
+  /** The 95 % confidence interval. Runs before 2026-11-27 have none. */
+  low: v.optional(v.number()),
+  high: v.optional(v.number()),
 });
 const cost = v.object({
   operation: v.string(),

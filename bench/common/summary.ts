@@ -26,7 +26,7 @@ function endpoints(found: Results): Cell[][] {
         rounded(bytes / 1_000),
         ...[invokeRatio, ratio, cpuRatio].map((each) => each.toFixed(2)),
         warm ? warm.ratio.toFixed(2) : '',
-        warm ? `${warm.low.toFixed(2)} to ${warm.high.toFixed(2)}` : '',
+        warm?.low === undefined || warm.high === undefined ? '' : `${warm.low.toFixed(2)} to ${warm.high.toFixed(2)}`,
         cost?.trips ?? '',
         cost ? rounded(cost.rcu, 1) : '',
         cost ? rounded(cost.wcu, 1) : '',
