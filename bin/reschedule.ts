@@ -42,7 +42,8 @@ async function placeOf(env: string, port: number | undefined, stateDirectory: st
   return {
     dynamodb: DynamoDBDocumentClient.from(new DynamoDBClient(dynamodbLimits)),
     scheduler: new SchedulerClient(schedulerLimits),
-    table: data('TableName'),
+    // 0.1.0 does not say which table is in use: it can use no other than its own.
+    table: (realtime.has('TableName') ? realtime : data)('TableName'),
     settings: realtime.has('AnnounceFunctionArn')
       ? {
           group: data('ScheduleGroupName'),

@@ -107,6 +107,14 @@ export interface Settings {
    * takes the data along, and a function that may delete every file is there for that. Default: true.
    */
   readonly retainData: boolean;
+  /**
+   * A restored table that takes the place of the stack's own: the ARN of its stream, which `npm run prepare-restored` prints.
+   * Keep it until the data has moved back: a deployment without it points the APIs at the old table. See
+   * docs/operate/recovery.md. Default: none.
+   */
+  readonly restoredTable?: string;
+  /** A restored bucket that takes the place of the stack's own, by its name. Default: none. */
+  readonly restoredBucket?: string;
 }
 
 /** A domain name, and the certificate for it. */
@@ -214,6 +222,8 @@ const REGION = /^[a-z]{2}(-[a-z]+)+-\d$/;
 const DOMAIN = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/;
 const CERTIFICATE = /^arn:aws[a-z-]*:acm:([a-z0-9-]+):\d{12}:certificate\/[\w-]+$/;
 const TOPIC = /^arn:aws[a-z-]*:sns:([a-z0-9-]+):\d{12}:[\w-]{1,256}$/;
+const STREAM = /^arn:aws[a-z-]*:dynamodb:([a-z0-9-]+):(\d{12}):table\/[\w.-]{3,255}\/stream\/[\w.:-]+$/;
+const BUCKET = /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/;
 const E_MAIL = /^[^\s@:]+@[^\s@:]+\.[^\s@:]+$/;
 
 /** Whether an alarm target is a topic that is there already. */
@@ -248,6 +258,8 @@ const readers: { readonly [Key in keyof Required<Settings>]: (context: Context) 
   apiGatewayLogRole: (context) => flag(context, 'apiGatewayLogRole'),
   reservedConcurrency: (context) => numbersByName(context, 'reservedConcurrency'),
   retainData: (context) => flag(context, 'retainData'),
+  restoredTable: (context) => text(context, 'restoredTable'),
+  restoredBucket: (context) => text(context, 'restoredBucket'),
 };
 
 /** Every key that `-c` takes. */
@@ -373,6 +385,19 @@ function check({ name, ...settings }: Environment): void {
     if (!settings.monitoring || alarmTarget === undefined)
       fail('A monthly budget needs monitoring and an alarm target, or nobody would hear of it.');
   }
+  const { restoredTable, restoredBucket } = settings;
+  if (restoredTable !== undefined) {
+    inRegion(
+      restoredTable,
+      STREAM,
+      'restoredTable must be the ARN of a table\'s stream (see "npm run prepare-restored")',
+    );
+    if (account !== undefined && STREAM.exec(restoredTable)?.[2] !== account)
+      fail(`restoredTable must be in the account ${account}, but is ${quoted(restoredTable)}.`);
+  }
+  // Requests name the bucket in their host: with a dot in it, TLS would fail.
+  if (restoredBucket !== undefined && !BUCKET.test(restoredBucket))
+    fail(`restoredBucket must be the name of a bucket, without dots, but is ${quoted(restoredBucket)}.`);
   checkNumbers(settings);
 
   function inRegion(arn: string, pattern: RegExp, rule: string): void {

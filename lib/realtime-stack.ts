@@ -103,6 +103,11 @@ export class RealtimeStack extends Stack {
     new CfnOutput(this, 'AnnounceFunctionArn', { value: announcements.handler.functionArn });
     new CfnOutput(this, 'ScheduleRoleArn', { value: announcements.role.roleArn });
     new CfnOutput(this, 'WebSocketUrl', { value: sockets.url });
+    // For `npm run check` and others: the table and the bucket in use. CloudFormation updates outputs only along with resources, and
+    // where these change, no resource of the data stack does.
+    new CfnOutput(this, 'TableName', { value: data.table.tableName });
+    new CfnOutput(this, 'BucketName', { value: data.bucket.bucketName });
+    new CfnOutput(this, 'CallbackUrl', { value: sockets.callbackUrl });
     new CfnOutput(this, 'EventBusName', { value: bus.eventBusName });
     // For `npm run redrive`.
     for (const [name, { handler, deadLetters }] of Object.entries({

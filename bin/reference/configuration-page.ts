@@ -74,6 +74,14 @@ const TEXTS: { readonly [Key in keyof Required<Settings>]: SettingText } = {
     what: 'Whether table, bucket and logs survive the deletion of their stacks, and the stacks are protected from deletion.',
     example: 'retainData=false',
   },
+  restoredTable: {
+    what: 'A restored table that the stacks use instead of their own: the ARN of its stream. See [Recovery](../operate/recovery.md).',
+    example: 'restoredTable=arn:aws:dynamodb:…:table/rooms-restored/stream/…',
+  },
+  restoredBucket: {
+    what: 'A restored bucket that the stacks use instead of their own, by its name.',
+    example: 'restoredBucket=rooms-restored-files',
+  },
   maxUploadBytes: { what: 'Maximum file size in bytes, at most 5 GiB.', example: 'maxUploadBytes=26214400' },
   apiGatewayLogRole: {
     what: 'Whether the stack sets the role with which API Gateway writes logs, a setting of the whole account and Region. Use `false` if the account has one.',

@@ -15,8 +15,6 @@ export interface RoomsTableProps {
  */
 export class RoomsTable extends Construct {
   readonly table: dynamodb.Table;
-  /** The ARN of its one index. */
-  readonly indexArn: string;
 
   constructor(scope: Construct, id: string, { retainData }: RoomsTableProps) {
     super(scope, id);
@@ -41,6 +39,5 @@ export class RoomsTable extends Construct {
       nonKeyAttributes: ['username', 'archive_room'],
     });
     pinLogicalId(this.table, 'RoomsTable');
-    this.indexArn = `${this.table.tableArn}/index/${INDEX}`;
   }
 }

@@ -25,6 +25,8 @@ const everything = {
   webSocketDomain: 'ws.rooms.test.example',
   webSocketDomainCertificate: CERTIFICATE,
   alarmTarget: 'on-call@test.example',
+  restoredTable: 'arn:aws:dynamodb:eu-central-1:123456789012:table/rooms-restored/stream/2026-11-27T03:14:15.926',
+  restoredBucket: 'rooms-restored',
 };
 
 /** The feature flags that the CLI would pass on. One of them turns findings of the validation into errors. */

@@ -8,6 +8,7 @@ import { UsageError } from '../../lib/usage-error.ts';
 const choose = (given: Record<string, unknown>) => chosenEnvironment(given);
 const ISSUER = 'https://iams.test.example/realms/rooms';
 const CERTIFICATE = 'arn:aws:acm:eu-central-1:123456789012:certificate/0b9c1f5e-1d2c-4a53-9e66-d7f2f6c1a001';
+const STREAM = 'arn:aws:dynamodb:eu-central-1:123456789012:table/rooms-restored/stream/2026-11-27T03:14:15.926';
 const TOPIC = 'arn:aws:sns:eu-central-1:123456789012:on-call';
 /** What makes any environment complete. */
 const complete = { issuer: ISSUER, allowedOrigins: 'https://ops.test.example' };
@@ -134,6 +135,22 @@ describe('an environment that cannot be chosen', () => {
       { ...dev, region: 'us-east-1', alarmTarget: TOPIC },
       `The alarm target must be an e-mail address or the ARN of an SNS topic in us-east-1, but is "${TOPIC}".`,
     ],
+    [
+      { ...dev, restoredTable: 'rooms-restored' },
+      'restoredTable must be the ARN of a table\'s stream (see "npm run prepare-restored"), but is "rooms-restored".',
+    ],
+    [
+      { ...dev, region: 'us-east-1', restoredTable: STREAM },
+      `restoredTable must be the ARN of a table's stream (see "npm run prepare-restored") in us-east-1, but is "${STREAM}".`,
+    ],
+    [
+      { ...dev, account: '210987654321', restoredTable: STREAM },
+      `restoredTable must be in the account 210987654321, but is "${STREAM}".`,
+    ],
+    [
+      { ...dev, restoredBucket: 'rooms.restored' },
+      'restoredBucket must be the name of a bucket, without dots, but is "rooms.restored".',
+    ],
   ])('%j is told what to do', (given, message) => {
     expect(() => choose(given)).toThrow(UsageError);
     expect(() => choose(given)).toThrow(message);
@@ -252,6 +269,8 @@ describe('a chosen environment', () => {
       userLimits: { ...DEFAULT_USER_LIMITS, roomsPerMinute: 240, participantsPerHour: 50 },
     });
     expect(choose({ ...dev, alarmTarget: 'on-call@test.example', monthlyBudget: '250' }).monthlyBudget).toBe(250);
+    const restored = { restoredTable: STREAM, restoredBucket: 'rooms-restored' };
+    expect(choose({ ...dev, region: 'eu-central-1', account: '123456789012', ...restored })).toMatchObject(restored);
     const domain = { httpDomain: 'a.example.com', httpDomainCertificate: CERTIFICATE };
     expect(choose({ ...dev, ...domain }).httpDomain).toEqual({ name: 'a.example.com', certificateArn: CERTIFICATE });
   });
