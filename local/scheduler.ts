@@ -42,7 +42,7 @@ type Schedule = v.InferOutput<typeof schedule>;
 const scheduleName = v.pipe(v.string(), v.regex(/^[0-9a-zA-Z-_.]{1,64}$/, 'Name must satisfy [0-9a-zA-Z-_.]{1,64}'));
 
 export interface Scheduler {
-  /** The API: create, update, get and delete a schedule. */
+  /** The API: create, update, get, delete and list schedules. */
   readonly handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   close(): Promise<void>;
 }
@@ -132,6 +132,25 @@ export async function startScheduler(options: {
     return found.schedule;
   }
 
+  /** A page of the schedules of a group, or of all. The token of the next page is the key of the last schedule. */
+  function list(query: URLSearchParams): object {
+    const group = query.get('ScheduleGroup');
+    const size = Number(query.get('MaxResults') ?? 100);
+    const after = query.get('NextToken') ?? '';
+    const keys = [...schedules.keys()]
+      .filter((key) => key > after && (group === null || key.startsWith(`${group}/`)))
+      .sort();
+    const page = keys.slice(0, size);
+    return {
+      Schedules: page.map((key) => {
+        const { GroupName, Name, State, Target, created, modified } = existing(key);
+        const dates = { CreationDate: created / 1_000, LastModificationDate: modified / 1_000 };
+        return { Arn: arnOf(key), GroupName, Name, State, Target: { Arn: Target.Arn }, ...dates };
+      }),
+      ...(keys.length > size && { NextToken: page.at(-1) }),
+    };
+  }
+
   if (file !== undefined) {
     const text = await readFile(file, 'utf8').catch(() => '[]');
     // A group that is no longer there has taken its schedules along.
@@ -141,6 +160,10 @@ export async function startScheduler(options: {
   return {
     async handle(request, response) {
       const { pathname, searchParams } = new URL(request.url ?? '/', 'http://scheduler');
+      if (pathname === '/schedules' && request.method === 'GET') {
+        answer(response, 200, list(searchParams));
+        return;
+      }
       const [, encoded] = /^\/schedules\/([^/]+)$/.exec(pathname) ?? [];
       if (encoded === undefined)
         throw new AwsError(400, 'ValidationException', `The local stack knows no ${request.method} ${pathname}.`);

@@ -1,19 +1,20 @@
 import { GetScheduleCommand, ResourceNotFoundException, type SchedulerClient } from '@aws-sdk/client-scheduler';
-import { type DynamoDBDocumentClient, GetCommand, ScanCommand, type ScanCommandOutput } from '@aws-sdk/lib-dynamodb';
+import { type DynamoDBDocumentClient, GetCommand } from '@aws-sdk/lib-dynamodb';
 import * as v from 'valibot';
 import {
   type Announcement,
   announcementsOf,
+  type Moment,
   type ScheduleSettings,
   scheduleOf,
   syncSchedules,
 } from '../../core/realtime/schedule.ts';
 import { ROOM, roomKey } from '../../core/store/keys.ts';
-import { UsageError } from '../../lib/usage-error.ts';
+import { walk } from './walk.ts';
 
 /*
  * Makes the schedules of all rooms again from the table. Messages and files are in the same table, and no index knows which rooms are still
- * to start or end, so it reads the whole table: a scan, page by page, at a bounded rate. One scan at a time keeps its place in one cursor.
+ * to start or end, so it reads the whole table.
  */
 
 /** Where schedules and rooms are. */
@@ -67,25 +68,13 @@ export const MAX_FAILURES = 10;
 /** How often a room whose times change at that very moment is tried. */
 const ATTEMPTS = 5;
 
-const key = v.strictObject({ PK: v.string(), SK: v.string() });
 const times = v.object({ room_id: v.string(), start_time: v.string(), end_time: v.optional(v.string()) });
 type Times = v.InferOutput<typeof times>;
 
-const encode = (last: ScanCommandOutput['LastEvaluatedKey']): string | undefined =>
-  last && Buffer.from(JSON.stringify(last)).toString('base64url');
-
-function decode(cursor: string): v.InferOutput<typeof key> {
-  try {
-    return v.parse(key, JSON.parse(Buffer.from(cursor, 'base64url').toString()));
-  } catch {
-    throw new UsageError(`${JSON.stringify(cursor)} is no cursor of an earlier run.`);
-  }
-}
-
-type Finding = 'current' | 'missing' | 'outdated';
+export type Comparison = 'current' | 'missing' | 'outdated';
 
 /** Compares what a schedule is with what it is to be. */
-async function findingOf({ scheduler, settings }: Place, announcement: Announcement): Promise<Finding> {
+export async function compareSchedule({ scheduler, settings }: Place, announcement: Announcement): Promise<Comparison> {
   const wanted = scheduleOf(announcement, settings);
   try {
     const { GroupName, Name } = wanted;
@@ -104,13 +93,17 @@ async function findingOf({ scheduler, settings }: Place, announcement: Announcem
 }
 
 /**
- * Writes the schedules of a room as it is now. The function `room-changes` may do the same at that moment, for a change that the scan has
- * not seen: the room is read once more afterwards, and whoever writes last has read the last change.
+ * Writes the schedules of a room as it is now, and removes those that it should not have. The function `room-changes` may do the
+ * same at that moment, for a change that the scan has not seen: the room is read once more afterwards, and whoever writes last has
+ * read the last change.
+ *
+ * @param options.moments default: start and end
+ * @param options.since moments before this have no schedule
  */
-async function write(
+export async function writeSchedules(
   { dynamodb, scheduler, table, settings }: Place,
   room_id: string,
-  since: () => string,
+  { moments, since }: { readonly moments?: readonly Moment[]; readonly since: () => string },
 ): Promise<void> {
   const read = async (): Promise<Times | undefined> => {
     const { Item } = await dynamodb.send(
@@ -119,10 +112,11 @@ async function write(
     return Item && v.parse(times, Item);
   };
   let room = await read();
-  for (let attempt = 1; room; attempt++) {
-    await syncSchedules(room, since(), undefined, settings, scheduler);
+  for (let attempt = 1; ; attempt++) {
+    // A room that does not exist has no times, and so no schedules.
+    await syncSchedules(room ?? { room_id, start_time: '' }, since(), moments, settings, scheduler);
     const after = await read();
-    if (after?.start_time === room.start_time && after.end_time === room.end_time) return;
+    if (after?.start_time === room?.start_time && after?.end_time === room?.end_time) return;
     if (attempt === ATTEMPTS) throw new Error('Its times keep changing.');
     room = after;
   }
@@ -149,13 +143,12 @@ export async function reschedule(place: Place, options: Options): Promise<Progre
     cursor: from,
     finished: false,
   };
-  let start: ScanCommandOutput['LastEvaluatedKey'] = from === undefined ? undefined : decode(from);
-
   async function settle(room: Times): Promise<void> {
     try {
       const announcements = announcementsOf(room, since());
-      const findings = await Promise.all(announcements.map((announcement) => findingOf(place, announcement)));
-      if (apply && findings.some((finding) => finding !== 'current')) await write(place, room.room_id, since);
+      const findings = await Promise.all(announcements.map((announcement) => compareSchedule(place, announcement)));
+      if (apply && findings.some((finding) => finding !== 'current'))
+        await writeSchedules(place, room.room_id, { since });
       for (const finding of findings) progress[finding]++;
     } catch (error) {
       progress.failed++;
@@ -163,45 +156,23 @@ export async function reschedule(place: Place, options: Options): Promise<Progre
     }
   }
 
-  do {
-    const began = performance.now();
-    const page = await place.dynamodb.send(
-      new ScanCommand({
-        TableName: place.table,
-        FilterExpression: 'SK = :room AND (start_time > :since OR end_time > :since)',
-        ProjectionExpression: 'room_id, start_time, end_time',
-        ExpressionAttributeValues: { ':room': ROOM, ':since': since() },
-        ReturnConsumedCapacity: 'TOTAL',
-        ...(start && { ExclusiveStartKey: start }),
-      }),
-    );
-    const rooms = v.parse(v.array(times), page.Items ?? []);
-    progress.items += page.ScannedCount ?? 0;
+  const scan = {
+    TableName: place.table,
+    FilterExpression: 'SK = :room AND (start_time > :since OR end_time > :since)',
+    ProjectionExpression: 'room_id, start_time, end_time',
+    ExpressionAttributeValues: { ':room': ROOM, ':since': since() },
+  };
+  for await (const { items, scanned, cursor } of walk(place.dynamodb, scan, { readUnits, from, signal })) {
+    const rooms = v.parse(v.array(times), items);
+    progress.items += scanned;
     progress.rooms += rooms.length;
     for (let n = 0; n < rooms.length && progress.failed < MAX_FAILURES; n += concurrency)
       await Promise.all(rooms.slice(n, n + concurrency).map(settle));
-    start = page.LastEvaluatedKey;
-    progress.finished = start === undefined && progress.failed < MAX_FAILURES;
+    progress.finished = cursor === undefined && progress.failed < MAX_FAILURES;
     // After a failure it goes on from the page in which that was.
-    if (progress.failed === 0) progress.cursor = encode(start);
+    if (progress.failed === 0) progress.cursor = cursor;
     onProgress(progress);
-    if (signal.aborted || progress.failed >= MAX_FAILURES) return progress;
-    const due = (1_000 * (page.ConsumedCapacity?.CapacityUnits ?? 0)) / readUnits;
-    if (start) await pauseFor(due - (performance.now() - began), signal);
-  } while (start && !signal.aborted);
+    if (progress.failed >= MAX_FAILURES) break;
+  }
   return progress;
-}
-
-/** Waits, unless there is nothing to wait for; ends early, and without an error, when the signal is aborted. */
-function pauseFor(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (milliseconds <= 0 || signal.aborted) return resolve();
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener('abort', done);
-  });
 }

@@ -38,6 +38,7 @@ export const CONNECTION = 'CONNECTION#';
 /** Sorts right before CONNECTION, so that one query reads both, marks first. */
 export const DISCONNECTING = 'CONNECTION!';
 export const ROOM = 'ROOM';
+const SENT = 'SENT#';
 export const FRAMES = 'FRAMES#';
 export const SEQUENCE = 'SEQUENCE';
 /** The one index; what its keys mean depends on the kind of item. */
@@ -80,7 +81,7 @@ export const messageKey = (room_id: string, message_id: string): Key => ({
 
 export const sentKey = (room_id: string, sender_id: string, client_message_id: string): Key => ({
   PK: chatPartition(room_id),
-  SK: `SENT#${sender_id}#${client_message_id}`,
+  SK: `${SENT}${sender_id}#${client_message_id}`,
 });
 
 export const idempotencyKey = (user_id: string, key: string): Key => ({
@@ -127,3 +128,37 @@ export const isRoomPartition = (partition: string): boolean => partition.startsW
 
 /** The room id in a key that `roomPartition` made. */
 export const roomIdOf = (partition: string): string => partition.slice(roomPartition('').length);
+
+/** What an item is, which its key says. */
+export type Kind =
+  | 'room'
+  | 'participant'
+  | 'file'
+  | 'message'
+  | 'sent'
+  | 'connection'
+  | 'subscription'
+  /** Items that expire, and that nothing else depends on. */
+  | 'other';
+
+/** Returns what an item is, and the ID of its room, where it belongs to one. */
+export function kindOf({ PK, SK }: Key): { readonly kind: Kind; readonly room_id?: string } {
+  const chat = chatPartition('');
+  if (isRoomPartition(PK)) {
+    const room_id = roomIdOf(PK);
+    if (SK === ROOM) return { kind: 'room', room_id };
+    if (SK.startsWith(PARTICIPANT)) return { kind: 'participant', room_id };
+    if (SK.startsWith(FILE)) return { kind: 'file', room_id };
+    if (SK.startsWith(CONNECTION)) return { kind: 'connection', room_id };
+    return { kind: 'other', room_id };
+  }
+  if (PK.startsWith(chat)) {
+    const room_id = PK.slice(chat.length);
+    if (SK.startsWith(MESSAGE)) return { kind: 'message', room_id };
+    return SK.startsWith(SENT) ? { kind: 'sent', room_id } : { kind: 'other', room_id };
+  }
+  return { kind: SK.startsWith(CONNECTION) ? 'subscription' : 'other' };
+}
+
+/** The user ID in a key that `userPartition` made. */
+export const userIdOf = (partition: string): string => partition.slice(userPartition('').length);

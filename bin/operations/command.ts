@@ -1,0 +1,41 @@
+import { UsageError } from '../../lib/usage-error.ts';
+import { StackChoiceError } from '../../local/endpoints.ts';
+
+/*
+ * What the commands for operators have in common.
+ */
+
+/** Reads an option that is a whole number of 1 or more. */
+export function numberOption(name: string, text: string): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 1)
+    throw new UsageError(`--${name} must be a whole number of 1 or more, not ${JSON.stringify(text)}.`);
+  return number;
+}
+
+/** Returns a signal that Ctrl-C aborts: the command then ends in good order. */
+export function interrupted(): AbortSignal {
+  const controller = new AbortController();
+  process.once('SIGINT', () => controller.abort());
+  process.once('SIGTERM', () => controller.abort());
+  return controller.signal;
+}
+
+/**
+ * Runs a command and sets the exit code of the process: the command's own, 2 for a mistake in how it was called, or `failed`.
+ *
+ * @param failed the exit code for all other errors. Default: 1
+ */
+export async function runCommand(script: string, command: () => Promise<number>, failed = 1): Promise<void> {
+  try {
+    process.exitCode = await command();
+  } catch (error) {
+    const isUsage =
+      error instanceof UsageError ||
+      error instanceof StackChoiceError ||
+      (error instanceof TypeError && 'code' in error);
+    console.error(error instanceof Error ? error.message : error);
+    if (isUsage) console.error(`"npm run ${script} -- --help" says more.`);
+    process.exitCode = isUsage ? 2 : failed;
+  }
+}

@@ -1,0 +1,338 @@
+import { ListSchedulesCommand, type ScheduleSummary } from '@aws-sdk/client-scheduler';
+import * as v from 'valibot';
+import { PRESENCE_GRACE_SECONDS } from '../../core/contract/limits.ts';
+import { announcementsOf, type Moment } from '../../core/realtime/schedule.ts';
+import { plus } from '../../core/rules/time.ts';
+import { dropConnection, markAbsent } from '../../core/store/connections.ts';
+import type { ConnectionItem, FileItem, ParticipantItem, RoomItem } from '../../core/store/items.ts';
+import {
+  connectionKey,
+  fileKey,
+  type Key,
+  type Kind,
+  kindOf,
+  participantKey,
+  roomKey,
+  userConnectionKey,
+  userIdOf,
+} from '../../core/store/keys.ts';
+import { get, getMany } from '../../core/store/read.ts';
+import {
+  adminProblem,
+  isOrphan,
+  keepFile,
+  messageWithFile,
+  recordFile,
+  removeOrphan,
+  repairAdmins,
+} from '../../core/store/repairs.ts';
+import { dropSubscription } from '../../core/store/subscriptions.ts';
+import { type Connections, isGone } from './connections.ts';
+import type { Found, Look } from './findings.ts';
+import { type Objects, objectState, undelete } from './objects.ts';
+import { compareSchedule, type Place as Schedules, writeSchedules } from './schedules.ts';
+
+/*
+ * What may be wrong with an item, and how to look at it. What the walk has read may be outdated: a look reads it again, and a repair
+ * makes what the look relied on a condition of the write.
+ */
+
+/** Where everything is that is looked at. The table is the one in the variable `TABLE_NAME`, as for functions. */
+export interface Places {
+  readonly schedules: Schedules;
+  readonly objects: Objects;
+  readonly connections: Connections;
+}
+
+/** What the walk reads of an item. The rest is read by looks. */
+export const PROJECTION =
+  'PK, SK, start_time, end_time, admins, participant_id, connections, present, left_at, message_id, attachment, file_id, expires_at, connection_id';
+
+const seen = v.object({
+  PK: v.string(),
+  SK: v.string(),
+  start_time: v.optional(v.string()),
+  end_time: v.optional(v.string()),
+  admins: v.optional(v.set(v.string())),
+  participant_id: v.optional(v.string(), ''),
+  connections: v.optional(v.set(v.string())),
+  present: v.optional(v.boolean()),
+  left_at: v.optional(v.string()),
+  message_id: v.optional(v.string(), ''),
+  attachment: v.optional(v.object({ file_id: v.string() })),
+  file_id: v.optional(v.string(), ''),
+  expires_at: v.optional(v.number()),
+  connection_id: v.optional(v.string(), ''),
+});
+
+interface Item extends v.InferOutput<typeof seen> {
+  readonly kind: Kind;
+  readonly room_id: string;
+}
+
+/**
+ * An absence is checked ten seconds after the last connection has ended. This is far beyond that, also if the check is retried, in
+ * milliseconds.
+ */
+const ABSENT_MS = 30 * PRESENCE_GRACE_SECONDS * 1_000;
+
+/** Returns the looks at the items of a page. */
+export async function looksAt(
+  places: Places,
+  page: readonly Readonly<Record<string, unknown>>[],
+  withFiles: boolean,
+): Promise<Look[]> {
+  const items = page.map((each): Item => {
+    const item = v.parse(seen, each);
+    const { kind, room_id = '' } = kindOf(item);
+    return { ...item, kind, room_id };
+  });
+  const participants = new Set(items.filter(({ kind }) => kind === 'participant').map(({ PK, SK }) => `${PK} ${SK}`));
+  const isInPage = ({ PK, SK }: Key): boolean => participants.has(`${PK} ${SK}`);
+  return [
+    ...(await looksAtMissingRooms(items)),
+    ...items.flatMap((item) => looksAtItem(places, item, isInPage)),
+    ...(withFiles ? items.flatMap((item) => looksAtFiles(places, item)) : []),
+  ];
+}
+
+const OF_A_ROOM: ReadonlySet<Kind> = new Set(['participant', 'file', 'message']);
+
+/** One look for each participant, chat, and set of files in the page whose room was not found. */
+async function looksAtMissingRooms(items: readonly Item[]): Promise<Look[]> {
+  const ids = new Set(items.filter(({ kind }) => OF_A_ROOM.has(kind)).map(({ room_id }) => room_id));
+  for (const { kind, room_id } of items) if (kind === 'room') ids.delete(room_id);
+  const rooms = await getMany<RoomItem>([...ids].map(roomKey), { consistent: true });
+  for (const { room_id } of rooms) ids.delete(room_id);
+  const missing = items.filter(({ room_id, kind }) => ids.has(room_id) && OF_A_ROOM.has(kind));
+  const participants = missing.filter(({ kind }) => kind === 'participant');
+  const once = (kind: Kind) => new Set(missing.filter((item) => item.kind === kind).map(({ room_id }) => room_id));
+  return [
+    ...participants.map(({ room_id, participant_id }) => orphan(room_id, participant_id)),
+    ...[...once('message')].map((room_id) => roomless('chat-without-room', room_id)),
+    ...[...once('file')].map((room_id) => roomless('files-without-room', room_id)),
+  ];
+}
+
+const orphan =
+  (room_id: string, participant_id: string): Look =>
+  async () =>
+    (await isOrphan(room_id, participant_id))
+      ? {
+          kind: 'participant-without-room',
+          subject: { room_id, participant_ids: [participant_id] },
+          fix: 'delete the participant',
+          apply: () => removeOrphan(room_id, participant_id),
+        }
+      : undefined;
+
+const roomless =
+  (kind: 'chat-without-room' | 'files-without-room', room_id: string): Look =>
+  async () =>
+    (await get(roomKey(room_id))) ? undefined : { kind, subject: { room_id } };
+
+function looksAtItem(places: Places, item: Item, isInPage: (participant: Key) => boolean): Look[] {
+  const { kind, room_id, participant_id, connection_id, PK } = item;
+  const now = new Date().toISOString();
+  switch (kind) {
+    case 'room': {
+      const { start_time = '', end_time, admins = new Set() } = item;
+      const moments = announcementsOf({ room_id, start_time, end_time }, now).map(({ moment }) => moment);
+      // Of most rooms, the page has all that there is to know.
+      const isRight = admins.size > 0 && [...admins].every((id) => isInPage(participantKey(room_id, id)));
+      return [...(isRight ? [] : [adminsOf(room_id)]), ...moments.map((moment) => schedule(places, room_id, moment))];
+    }
+    case 'participant':
+      return item.present && !item.connections && item.left_at && plus(item.left_at, ABSENT_MS) < now
+        ? [presence(room_id, participant_id)]
+        : [...(item.connections ?? [])].map((id) => connection(places, room_id, participant_id, id));
+    case 'connection':
+      return [connection(places, room_id, participant_id, connection_id)];
+    case 'subscription':
+      return [subscription(places, userIdOf(PK), connection_id)];
+    default:
+      return [];
+  }
+}
+
+const adminsOf =
+  (room_id: string): Look =>
+  async () => {
+    const problem = await adminProblem(room_id);
+    if (!problem) return undefined;
+    const { strangers, heir, repairable } = problem;
+    const subject = { room_id, ...(strangers.length > 0 && { participant_ids: strangers }) };
+    if (!repairable) return { kind: 'room-without-participants', subject };
+    const fixes = [
+      ...(strangers.length > 0 ? ['take the right'] : []),
+      ...(heir === undefined ? [] : [`make ${heir} an admin`]),
+    ];
+    return {
+      kind: strangers.length > 0 ? 'admin-not-participant' : 'room-without-admin',
+      subject,
+      fix: fixes.join(', '),
+      apply: () => repairAdmins(problem),
+    };
+  };
+
+const presence =
+  (room_id: string, participant_id: string): Look =>
+  async () => {
+    const item = await get<ParticipantItem>(participantKey(room_id, participant_id));
+    const { left_at } = item ?? {};
+    if (!item?.present || item.connections || !left_at) return undefined;
+    if (plus(left_at, ABSENT_MS) >= new Date().toISOString()) return undefined;
+    return {
+      kind: 'presence-stuck',
+      subject: { room_id, participant_ids: [participant_id] },
+      fix: 'mark the participant absent',
+      apply: () => markAbsent(room_id, participant_id, left_at),
+    };
+  };
+
+const connection =
+  ({ connections }: Places, room_id: string, user_id: string, connection_id: string): Look =>
+  async () => {
+    const [item, participant] = await Promise.all([
+      get<ConnectionItem>(connectionKey(room_id, connection_id)),
+      get<ParticipantItem>(participantKey(room_id, user_id)),
+    ]);
+    if (!item && !participant?.connections?.has(connection_id)) return undefined;
+    if (!(await isGone(connections, connection_id))) return undefined;
+    return {
+      kind: 'connection-gone',
+      subject: { room_id, participant_ids: [user_id], connection_id },
+      fix: 'take the connection out of the room',
+      async apply() {
+        await dropConnection({ room_id, connection_id, user_id, now: new Date().toISOString() });
+        return true;
+      },
+    };
+  };
+
+const subscription =
+  ({ connections }: Places, user_id: string, connection_id: string): Look =>
+  async () => {
+    if (!(await get(userConnectionKey(user_id, connection_id)))) return undefined;
+    if (!(await isGone(connections, connection_id))) return undefined;
+    return {
+      kind: 'subscription-gone',
+      subject: { participant_ids: [user_id], connection_id },
+      fix: 'delete the subscription',
+      async apply() {
+        await dropSubscription({ user_id, connection_id });
+        return true;
+      },
+    };
+  };
+
+const schedule =
+  ({ schedules }: Places, room_id: string, moment: Moment): Look =>
+  async () => {
+    const room = await get<RoomItem>(roomKey(room_id));
+    const [announcement] = room ? announcementsOf(room, new Date().toISOString(), [moment]) : [];
+    if (!announcement) return undefined;
+    const comparison = await compareSchedule(schedules, announcement);
+    if (comparison === 'current') return undefined;
+    return {
+      kind: comparison === 'missing' ? 'schedule-missing' : 'schedule-wrong',
+      subject: { room_id, moment },
+      fix: `schedule the ${moment} for ${announcement.time}`,
+      async apply() {
+        await writeSchedules(schedules, room_id, { moments: [moment], since: clock });
+        return true;
+      },
+    };
+  };
+
+const clock = (): string => new Date().toISOString();
+
+/** A schedule whose time has come is deleted by the Scheduler, after an hour of attempts at most. */
+const ATTEMPTS_MS = 3_600_000;
+
+const scheduleName = /^(?<room_id>.+)-(?<moment>start|end)$/;
+const isMoment = (text: string | undefined): text is Moment => text === 'start' || text === 'end';
+
+/** Returns the looks at all schedules, page by page. */
+export async function* looksAtSchedules({ schedules }: Places): AsyncGenerator<Look[]> {
+  const { scheduler, settings } = schedules;
+  let NextToken: string | undefined;
+  do {
+    const page = await scheduler.send(
+      new ListSchedulesCommand({ GroupName: settings.group, MaxResults: 100, ...(NextToken && { NextToken }) }),
+    );
+    yield (page.Schedules ?? []).flatMap((each) => leftOver(schedules, each));
+    ({ NextToken } = page);
+  } while (NextToken !== undefined);
+}
+
+function leftOver(schedules: Schedules, { Name = '', LastModificationDate }: ScheduleSummary): Look[] {
+  const { room_id = '', moment } = scheduleName.exec(Name)?.groups ?? {};
+  if (!isMoment(moment)) return [];
+  return [
+    async () => {
+      const room = await get<RoomItem>(roomKey(room_id));
+      const now = new Date().toISOString();
+      if (room && announcementsOf(room, now, [moment]).length > 0) return undefined;
+      // It may be about to fire, still be attempted, or announce a moment that was missed.
+      const time = moment === 'start' ? room?.start_time : room?.end_time;
+      const recently = new Date(Date.now() - ATTEMPTS_MS).toISOString();
+      const modified = LastModificationDate?.toISOString() ?? '';
+      if (time !== undefined && (time > recently || modified > recently)) return undefined;
+      return {
+        kind: 'schedule-left-over',
+        subject: { room_id, moment },
+        fix: 'delete the schedule',
+        async apply() {
+          await writeSchedules(schedules, room_id, { moments: [moment], since: clock });
+          return true;
+        },
+      };
+    },
+  ];
+}
+
+function looksAtFiles(places: Places, { kind, room_id, message_id, attachment, file_id, expires_at }: Item): Look[] {
+  if (kind === 'message' && attachment) return [messageFile(places, room_id, message_id)];
+  // An upload that no message has yet may still be under way, and expires by itself.
+  return kind === 'file' && expires_at === undefined ? [fileRecord(places, room_id, file_id)] : [];
+}
+
+const messageFile =
+  ({ objects }: Places, room_id: string, message_id: string): Look =>
+  async () => {
+    const stored = await messageWithFile(room_id, message_id);
+    if (!stored) return undefined;
+    const { file_id } = stored.message.attachment;
+    const subject = { room_id, message_id, file_id };
+    const object = await objectState(objects, room_id, file_id);
+    if (object.state === 'lost') return { kind: 'message-file-lost', subject };
+    if (object.state === 'deleted')
+      return {
+        kind: 'message-file-deleted',
+        subject,
+        fix: 'bring the file back',
+        apply: () => undelete(objects, room_id, file_id, object.markers),
+      };
+    if (!stored.file)
+      return {
+        kind: 'message-without-file-record',
+        subject,
+        fix: 'write the record',
+        apply: () => recordFile(stored),
+      };
+    if (stored.file.expires_at === undefined) return undefined;
+    return { kind: 'file-record-expires', subject, fix: 'keep the file', apply: () => keepFile(stored) };
+  };
+
+const fileRecord =
+  ({ objects }: Places, room_id: string, file_id: string): Look =>
+  async (): Promise<Found | undefined> => {
+    const file = await get<FileItem>(fileKey(room_id, file_id));
+    if (!file || file.expires_at !== undefined) return undefined;
+    const object = await objectState(objects, room_id, file_id);
+    if (object.state === 'there') return undefined;
+    const found = { kind: 'file-without-object' as const, subject: { room_id, file_id } };
+    if (object.state === 'lost') return found;
+    return { ...found, fix: 'bring the file back', apply: () => undelete(objects, room_id, file_id, object.markers) };
+  };

@@ -1,0 +1,84 @@
+import {
+  CopyObjectCommand,
+  DeleteObjectCommand,
+  HeadObjectCommand,
+  ListObjectVersionsCommand,
+  type S3Client,
+} from '@aws-sdk/client-s3';
+import { statusOf } from '../../core/aws/status-of.ts';
+import { objectKey } from '../../core/files/object-key.ts';
+
+/*
+ * The objects of files. The bucket keeps versions: deleting an object puts a delete marker on top of it, and the object is back
+ * when its markers are removed. An upload URL stores an object once, so there is one version of it at most.
+ */
+
+export interface Objects {
+  readonly s3: S3Client;
+  readonly bucket: string;
+}
+
+/** An object as it is now. `deleted`: there is a version of it below delete markers. `lost`: there is none. */
+export type ObjectState =
+  | { readonly state: 'there' }
+  | { readonly state: 'deleted'; readonly markers: readonly string[] }
+  | { readonly state: 'lost' };
+
+/** S3 answers 404 to those who may list the bucket, and 403 to others: they cannot tell what is gone. */
+async function exists({ s3, bucket }: Objects, key: string): Promise<boolean> {
+  try {
+    await s3.send(new HeadObjectCommand({ Bucket: bucket, Key: key }));
+    return true;
+  } catch (error) {
+    const status = statusOf(error);
+    if (status === 404) return false;
+    if (status === 403)
+      throw new Error(
+        `S3 refuses to say whether ${key} is there: s3:GetObject and s3:ListBucket of ${bucket} are needed.`,
+        {
+          cause: error,
+        },
+      );
+    throw error;
+  }
+}
+
+/** Returns whether the object of a file is there, and what can be done where it is not. */
+export async function objectState(objects: Objects, room_id: string, file_id: string): Promise<ObjectState> {
+  const Key = objectKey(room_id, file_id);
+  if (await exists(objects, Key)) return { state: 'there' };
+  // A file has a few versions at most; keys of other files begin with this one's only by accident.
+  const { Versions = [], DeleteMarkers = [] } = await objects.s3.send(
+    new ListObjectVersionsCommand({ Bucket: objects.bucket, Prefix: Key }),
+  );
+  if (!Versions.some((version) => version.Key === Key)) return { state: 'lost' };
+  const markers = DeleteMarkers.filter((marker) => marker.Key === Key).flatMap(({ VersionId }) => VersionId ?? []);
+  return { state: 'deleted', markers };
+}
+
+/**
+ * Brings an object back: removes the delete markers that were seen on it. One that was put there since stays. Returns whether the
+ * object is there now.
+ */
+export async function undelete(
+  objects: Objects,
+  room_id: string,
+  file_id: string,
+  markers: readonly string[],
+): Promise<boolean> {
+  const Key = objectKey(room_id, file_id);
+  for (const VersionId of markers)
+    await objects.s3.send(new DeleteObjectCommand({ Bucket: objects.bucket, Key, VersionId }));
+  return exists(objects, Key);
+}
+
+/** Copies an object from another bucket, unless it is there by then. Returns whether it is there now. */
+export async function copyFrom(objects: Objects, source: string, room_id: string, file_id: string): Promise<boolean> {
+  const Key = objectKey(room_id, file_id);
+  if (!(await exists({ ...objects, bucket: source }, Key))) return false;
+  if (!(await exists(objects, Key)))
+    await objects.s3.send(
+      new CopyObjectCommand({ Bucket: objects.bucket, Key, CopySource: `${source}/${encodeURIComponent(Key)}` }),
+    );
+  return true;
+}

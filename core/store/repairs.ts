@@ -1,0 +1,150 @@
+import type { FileItem, MessageItem, ParticipantItem, RoomItem } from './items.ts';
+import { fileKey, messageKey, PARTICIPANT, participantKey, roomKey, roomPartition } from './keys.ts';
+import { get, getMany, queryAll } from './read.ts';
+import { transact, type Write } from './write.ts';
+
+/*
+ * What `npm run check` looks at and repairs. Each look is a consistent read. Each repair is one transaction, whose conditions are
+ * all that the look relied on: what has changed since then is left as it is.
+ */
+
+/** DynamoDB's limit for the items of a transaction, less the room and the heir. */
+const MAX_RIGHTS_AT_ONCE = 98;
+
+/** A room with something wrong about its admins. */
+export interface AdminProblem {
+  readonly room: RoomItem;
+  /** Admins that are no participants. */
+  readonly strangers: readonly string[];
+  /** The participant who is made an admin, where no other is left. */
+  readonly heir?: string | undefined;
+  /** Whether the room has an admin, or a participant who can become one. */
+  readonly repairable: boolean;
+}
+
+/** Returns what is wrong with the admins of a room; undefined where nothing is, or there is no such room. */
+export async function adminProblem(room_id: string): Promise<AdminProblem | undefined> {
+  const room = await get<RoomItem>(roomKey(room_id));
+  if (!room) return undefined;
+  // DynamoDB has no empty sets: the attribute is missing then.
+  const admins: readonly string[] = [...((room as Partial<RoomItem>).admins ?? [])];
+  const known = await getMany<ParticipantItem>(
+    admins.map((id) => participantKey(room_id, id)),
+    { consistent: true },
+  );
+  const present = new Set(known.map(({ participant_id }) => participant_id));
+  const strangers = admins.filter((id) => !present.has(id)).slice(0, MAX_RIGHTS_AT_ONCE);
+  if (present.size > 0) return strangers.length > 0 ? { room, strangers, repairable: true } : undefined;
+  const heir = await heirOf(room);
+  return { room, strangers, heir, repairable: heir !== undefined };
+}
+
+/** Returns who becomes the admin of a room that has none: its creator or else the participant who was added first. */
+async function heirOf({ room_id, created_by }: RoomItem): Promise<string | undefined> {
+  let first: ParticipantItem | undefined;
+  const pages = queryAll<ParticipantItem>({
+    KeyConditionExpression: 'PK = :room AND begins_with(SK, :participant)',
+    ExpressionAttributeValues: { ':room': roomPartition(room_id), ':participant': PARTICIPANT },
+    ConsistentRead: true,
+  });
+  for await (const page of pages)
+    for (const participant of page) {
+      if (participant.participant_id === created_by) return created_by;
+      if (!first || participant.added_at < first.added_at) first = participant;
+    }
+  return first?.participant_id;
+}
+
+const isParticipant = (room_id: string, user_id: string): Write => ({
+  ConditionCheck: { Key: participantKey(room_id, user_id), ConditionExpression: 'attribute_exists(PK)' },
+});
+const isStranger = (room_id: string, user_id: string): Write => ({
+  ConditionCheck: { Key: participantKey(room_id, user_id), ConditionExpression: 'attribute_not_exists(PK)' },
+});
+const isStored = (room_id: string, message_id: string): Write => ({
+  ConditionCheck: { Key: messageKey(room_id, message_id), ConditionExpression: 'attribute_exists(PK)' },
+});
+
+/** Takes the right of admins who are no participants, and gives it to the heir where there is one. Returns whether it did. */
+export async function repairAdmins({ room, strangers, heir }: AdminProblem): Promise<boolean> {
+  const { room_id } = room;
+  const before = (room as Partial<RoomItem>).admins;
+  const after = new Set(before).difference(new Set(strangers));
+  if (heir !== undefined) after.add(heir);
+  const { done } = await transact([
+    {
+      Update: {
+        Key: roomKey(room_id),
+        UpdateExpression: 'SET admins = :after',
+        ConditionExpression: `attribute_exists(PK) AND ${before ? 'admins = :before' : 'attribute_not_exists(admins)'}`,
+        ExpressionAttributeValues: { ':after': after, ...(before && { ':before': before }) },
+      },
+    },
+    ...strangers.map((id) => isStranger(room_id, id)),
+    ...(heir === undefined ? [] : [isParticipant(room_id, heir)]),
+  ]);
+  return done;
+}
+
+/** Returns whether a participant's room does not exist, while the participant does. */
+export async function isOrphan(room_id: string, participant_id: string): Promise<boolean> {
+  // The room first: one that is created meanwhile brings its participants along.
+  if (await get(roomKey(room_id))) return false;
+  return (await get(participantKey(room_id, participant_id))) !== undefined;
+}
+
+/** Removes a participant whose room does not exist. Returns whether it did. */
+export async function removeOrphan(room_id: string, participant_id: string): Promise<boolean> {
+  const { done } = await transact([
+    { ConditionCheck: { Key: roomKey(room_id), ConditionExpression: 'attribute_not_exists(PK)' } },
+    { Delete: { Key: participantKey(room_id, participant_id), ConditionExpression: 'attribute_exists(PK)' } },
+  ]);
+  return done;
+}
+
+/** A message and its file, as they are now. */
+export interface MessageWithFile {
+  readonly message: MessageItem & Required<Pick<MessageItem, 'attachment'>>;
+  /** Undefined where the file has no record. */
+  readonly file: FileItem | undefined;
+}
+
+/** Returns a message that has a file; undefined where there is no such message, or it has none. */
+export async function messageWithFile(room_id: string, message_id: string): Promise<MessageWithFile | undefined> {
+  const message = await get<MessageItem>(messageKey(room_id, message_id));
+  if (!message?.attachment) return undefined;
+  const { attachment } = message;
+  return { message: { ...message, attachment }, file: await get<FileItem>(fileKey(room_id, attachment.file_id)) };
+}
+
+/** Records the file of a message again. Returns whether it did. */
+export async function recordFile({ message }: MessageWithFile): Promise<boolean> {
+  const { room_id, message_id, attachment, sender_id, sent_at } = message;
+  const item: FileItem = {
+    ...fileKey(room_id, attachment.file_id),
+    room_id,
+    ...attachment,
+    uploader_id: sender_id,
+    created_at: sent_at,
+  };
+  const { done } = await transact([
+    { Put: { Item: item, ConditionExpression: 'attribute_not_exists(PK)' } },
+    isStored(room_id, message_id),
+  ]);
+  return done;
+}
+
+/** Keeps the record of a message's file from expiring. Returns whether it did. */
+export async function keepFile({ message: { room_id, message_id, attachment } }: MessageWithFile): Promise<boolean> {
+  const { done } = await transact([
+    {
+      Update: {
+        Key: fileKey(room_id, attachment.file_id),
+        UpdateExpression: 'REMOVE expires_at',
+        ConditionExpression: 'attribute_exists(PK)',
+      },
+    },
+    isStored(room_id, message_id),
+  ]);
+  return done;
+}
