@@ -1,0 +1,255 @@
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
+import { type DynamoDBDocumentClient, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import * as v from 'valibot';
+import { sharedPool } from '../../core/realtime/pool.ts';
+import { epochSeconds, type Timestamp } from '../../core/rules/time.ts';
+import { chatPartition, type Key, type Kind, kindOf, roomKey, roomPartition } from '../../core/store/keys.ts';
+import { UsageError } from '../../lib/usage-error.ts';
+import { copyFrom, type Objects, objectState, undelete } from './objects.ts';
+
+/*
+ * Brings one room back from a restored table, while the rest goes on. It adds what is missing. What is there and differs is newer: it
+ * is kept, and reported, unless it is to be overwritten.
+ *
+ * The room's item comes last. A room that did not exist appears with everything in it, and nobody has joined it while its messages
+ * are written.
+ */
+
+export interface RestoreOptions {
+  readonly dynamodb: DynamoDBDocumentClient;
+  readonly objects: Objects;
+  /** The table in use. */
+  readonly table: string;
+  /** The restored table. */
+  readonly from: string;
+  /** A bucket that has files which the one in use has lost. */
+  readonly fromBucket?: string | undefined;
+  readonly room_id: string;
+  /** What is newer is left out. Default: everything in the restored table. */
+  readonly at?: Timestamp | undefined;
+  /** Whether to write. Otherwise it is only looked at. */
+  readonly apply: boolean;
+  /** Whether the room's fields and participants' profiles replace newer ones. */
+  readonly overwrite: boolean;
+  /** Called with each thing that is not simply there already. */
+  readonly onStep: (step: Step) => void;
+}
+
+/**
+ * `add`, `overwrite`, `undelete`, `copy`: done, or to be done. `keep`: the present one differs, and is kept. `lost`: a file that is
+ * nowhere. `changed`: it changed while it was looked at, and was left alone.
+ */
+export type StepKind = 'add' | 'overwrite' | 'undelete' | 'copy' | 'keep' | 'lost' | 'changed';
+
+export interface Step {
+  readonly step: StepKind;
+  readonly what: 'room' | 'participant' | 'message' | 'file' | 'object';
+  readonly id: string;
+  /** The names of the fields that differ. */
+  readonly fields?: readonly string[];
+}
+
+export type Counts = Record<StepKind | 'same', number>;
+
+const item = v.looseObject({ PK: v.string(), SK: v.string() });
+type Item = v.InferOutput<typeof item>;
+
+/** The items of a partition, in the order of their sort keys. */
+async function* itemsOf(dynamodb: DynamoDBDocumentClient, TableName: string, PK: string): AsyncGenerator<Item> {
+  let start: Record<string, unknown> | undefined;
+  do {
+    const page = await dynamodb.send(
+      new QueryCommand({
+        TableName,
+        KeyConditionExpression: 'PK = :partition',
+        ExpressionAttributeValues: { ':partition': PK },
+        ConsistentRead: true,
+        ...(start && { ExclusiveStartKey: start }),
+      }),
+    );
+    yield* v.parse(v.array(item), page.Items ?? []);
+    start = page.LastEvaluatedKey;
+  } while (start);
+}
+
+/** The items of the first, each with the item of the second that has the same sort key. Both are sorted: one page of each is in memory. */
+async function* paired(
+  source: AsyncGenerator<Item>,
+  target: AsyncGenerator<Item>,
+): AsyncGenerator<{ readonly source: Item; readonly target: Item | undefined }> {
+  let other = await target.next();
+  for await (const each of source) {
+    while (!other.done && other.value.SK < each.SK) other = await target.next();
+    yield { source: each, target: !other.done && other.value.SK === each.SK ? other.value : undefined };
+  }
+}
+
+/** What a room and a participant consist of that can be overwritten. Counters, connections and presence are of the present. */
+const FIELDS = {
+  room: ['name', 'description', 'start_time', 'end_time', 'end_reason', 'admins'],
+  participant: ['username', 'archive_room'],
+} as const;
+/** What is not restored: it says who is connected, or when an item that is kept would expire. */
+const OF_THE_PRESENT = ['connections', 'present', 'left_at'];
+
+const textOf = (value: unknown): string =>
+  JSON.stringify(value instanceof Set ? [...value].sort() : value) ?? 'undefined';
+const text = (of: Item, name: string): string => (typeof of[name] === 'string' ? of[name] : '');
+/** When an item was made, in the words of its kind. */
+const timeOf = (of: Item): string => text(of, 'sent_at') || text(of, 'added_at') || text(of, 'created_at');
+
+/** How many requests are under way at the same time. */
+const AT_ONCE = 20;
+
+export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
+  const { dynamodb, objects, table, from, fromBucket, room_id, at, apply, overwrite, onStep } = options;
+  const now = new Date().toISOString();
+  const counts: Counts = { add: 0, overwrite: 0, undelete: 0, copy: 0, keep: 0, lost: 0, changed: 0, same: 0 };
+  const report = (step: Step): void => {
+    counts[step.step]++;
+    onStep(step);
+  };
+
+  /** Puts an item, unless there is one by then. Returns whether it did. */
+  const put = (Item: Item): Promise<boolean> =>
+    unlessRefused(
+      dynamodb.send(new PutCommand({ TableName: table, Item, ConditionExpression: 'attribute_not_exists(PK)' })),
+    );
+
+  async function add(source: Item, what: Step['what'], id: string): Promise<void> {
+    const lasting = Object.entries(source).filter(([name]) => !OF_THE_PRESENT.includes(name));
+    const done = !apply || (await put({ PK: source.PK, SK: source.SK, ...Object.fromEntries(lasting) }));
+    report({ step: done ? 'add' : 'changed', what, id });
+  }
+
+  /** Sets the fields to those of the source, if they still are as they were when they were compared. */
+  async function replace(source: Item, target: Item, what: 'room' | 'participant', id: string): Promise<void> {
+    const fields = FIELDS[what].filter((name) => textOf(source[name]) !== textOf(target[name]));
+    if (fields.length === 0) {
+      counts.same++;
+      return;
+    }
+    if (!overwrite) return report({ step: 'keep', what, id, fields });
+    const sets = fields.filter((name) => source[name] !== undefined);
+    const removes = fields.filter((name) => source[name] === undefined);
+    const stamp = what === 'room' ? ['updated_at = :now'] : [];
+    const assignments = [...sets.map((name) => `#${name} = :${name}`), ...stamp];
+    const done =
+      !apply ||
+      (await unlessRefused(
+        dynamodb.send(
+          new UpdateCommand({
+            TableName: table,
+            Key: { PK: target.PK, SK: target.SK },
+            UpdateExpression: [
+              ...(assignments.length > 0 ? [`SET ${assignments.join(', ')}`] : []),
+              ...(removes.length > 0 ? [`REMOVE ${removes.map((name) => `#${name}`).join(', ')}`] : []),
+            ].join(' '),
+            ConditionExpression: [
+              'attribute_exists(PK)',
+              ...fields.map((name) =>
+                target[name] === undefined ? `attribute_not_exists(#${name})` : `#${name} = :old_${name}`,
+              ),
+            ].join(' AND '),
+            ExpressionAttributeNames: Object.fromEntries(fields.map((name) => [`#${name}`, name])),
+            ExpressionAttributeValues: {
+              ...Object.fromEntries(sets.map((name) => [`:${name}`, source[name]])),
+              ...Object.fromEntries(
+                fields.filter((name) => target[name] !== undefined).map((name) => [`:old_${name}`, target[name]]),
+              ),
+              ...(what === 'room' && { ':now': now }),
+            },
+          }),
+        ),
+      ));
+    report({ step: done ? 'overwrite' : 'changed', what, id, fields });
+  }
+
+  async function bringBack(file_id: string): Promise<void> {
+    const object = await objectState(objects, room_id, file_id);
+    const step = (step: StepKind) => report({ step, what: 'object', id: file_id });
+    if (object.state === 'there') counts.same++;
+    else if (object.state === 'deleted')
+      step(!apply || (await undelete(objects, room_id, file_id, object.markers)) ? 'undelete' : 'changed');
+    else if (fromBucket !== undefined && (await isIn(fromBucket, file_id)))
+      step(!apply || (await copyFrom(objects, fromBucket, room_id, file_id)) ? 'copy' : 'lost');
+    else step('lost');
+  }
+  const isIn = async (bucket: string, file_id: string): Promise<boolean> =>
+    (await objectState({ ...objects, bucket }, room_id, file_id)).state === 'there';
+
+  const isNewer = (source: Item): boolean => at !== undefined && timeOf(source) > at;
+  const hasExpired = ({ expires_at }: Item): boolean =>
+    typeof expires_at === 'number' && expires_at <= epochSeconds(now);
+  const present = (partition: string) => itemsOf(dynamodb, table, partition);
+  const backup = (partition: string) => itemsOf(dynamodb, from, partition);
+
+  async function forAll(partition: string, kinds: readonly Kind[], work: (pair: Pair, kind: Kind) => Promise<void>) {
+    const run = sharedPool(AT_ONCE)(AT_ONCE);
+    let pending: Promise<void>[] = [];
+    for await (const pair of paired(backup(partition), present(partition))) {
+      const { kind } = kindOf(pair.source);
+      if (!kinds.includes(kind) || isNewer(pair.source) || hasExpired(pair.source)) continue;
+      const step = run(() => work(pair, kind));
+      // It is waited for below: until then, a failure must not end the process.
+      step.catch(() => {});
+      pending.push(step);
+      if (pending.length < 10 * AT_ONCE) continue;
+      await Promise.all(pending);
+      pending = [];
+    }
+    await Promise.all(pending);
+  }
+  type Pair = { readonly source: Item; readonly target: Item | undefined };
+
+  const room = await only(dynamodb, from, roomKey(room_id));
+  if (!room) throw new UsageError(`There is no room ${room_id} in the table ${from}.`);
+
+  await forAll(roomPartition(room_id), ['file'], async ({ source, target }) => {
+    const id = text(source, 'file_id');
+    // An upload that no message has yet, and that was perhaps never finished.
+    if (source.expires_at !== undefined && !(await isIn(objects.bucket, id))) return;
+    await bringBack(id);
+    if (target) counts.same++;
+    else await add(source, 'file', id);
+  });
+  await forAll(chatPartition(room_id), ['message', 'sent'], async ({ source, target }, kind) => {
+    if (target) counts.same++;
+    // The marker says that the message was sent; with it, sending it again stores nothing new.
+    else if (kind === 'message') await add(source, 'message', text(source, 'message_id'));
+    else if (apply) await put(source);
+  });
+  await forAll(roomPartition(room_id), ['participant'], async ({ source, target }) => {
+    const id = text(source, 'participant_id');
+    if (target) await replace(source, target, 'participant', id);
+    else await add(source, 'participant', id);
+  });
+  const present_room = await only(dynamodb, table, roomKey(room_id));
+  if (present_room) await replace(room, present_room, 'room', room_id);
+  else await add(room, 'room', room_id);
+  return counts;
+}
+
+/** Returns false where the condition did not hold: somebody else was faster. */
+async function unlessRefused(request: Promise<unknown>): Promise<boolean> {
+  try {
+    await request;
+    return true;
+  } catch (error) {
+    if (error instanceof ConditionalCheckFailedException) return false;
+    throw error;
+  }
+}
+
+/** The item of a key, or undefined. */
+async function only(dynamodb: DynamoDBDocumentClient, table: string, { PK, SK }: Key): Promise<Item | undefined> {
+  const { Items = [] } = await dynamodb.send(
+    new QueryCommand({
+      TableName: table,
+      KeyConditionExpression: 'PK = :partition AND SK = :sort',
+      ExpressionAttributeValues: { ':partition': PK, ':sort': SK },
+      ConsistentRead: true,
+    }),
+  );
+  return Items[0] && v.parse(item, Items[0]);
+}

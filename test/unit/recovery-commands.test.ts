@@ -1,0 +1,53 @@
+import { spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
+import { expect, test } from 'vitest';
+import { findingKinds } from '../../bin/operations/findings.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const COMMANDS = ['check', 'prepare-restored', 'restore-room', 'disconnect-all'] as const;
+
+/** Runs a command where the SDK of AWS finds no configuration of any kind. */
+function run(command: string, args: readonly string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [`bin/${command}.ts`, ...args], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    env: {
+      PATH: process.env.PATH,
+      HOME: '/nowhere',
+      AWS_CONFIG_FILE: '/nowhere',
+      AWS_SHARED_CREDENTIALS_FILE: '/nowhere',
+      AWS_EC2_METADATA_DISABLED: 'true',
+    },
+  });
+  return { status, stdout, stderr };
+}
+
+test.each(COMMANDS)('%s explains itself', (command) => {
+  const { status, stdout, stderr } = run(command, ['--help']);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  expect(stdout).toMatch(new RegExp(`^Usage: npm run ${command} -- --env <name>`));
+  expect(stdout).toContain('Exit codes: 0 ');
+  if (command === 'check') for (const kind of findingKinds) expect(stdout).toContain(`  ${kind}\n`);
+});
+
+test.each([
+  ['check', [], 'Say which environment: --env <name>.'],
+  ['check', ['--env', 'dev', '--only', 'ghosts'], 'There is no finding "ghosts".'],
+  ['check', ['--env', 'dev', '--concurrency', '0'], '--concurrency must be a whole number of 1 or more, not "0".'],
+  ['check', ['--env', 'dev', '--apply'], "Unknown option '--apply'"],
+  ['check', ['--env', 'dev'], 'Region is missing: set AWS_REGION, and AWS_PROFILE or other credentials, to those of '],
+  ['prepare-restored', ['--env', 'dev'], 'Say which table: --table <name>.'],
+  ['restore-room', ['--env', 'dev', '--room', 'x'], 'Say which restored table: --from-table <name>.'],
+  ['restore-room', ['--env', 'dev', '--from-table', 'x'], 'Say which room: --room <id>.'],
+  [
+    'restore-room',
+    ['--env', 'dev', '--from-table', 'x', '--room', 'y', '--at', 'yesterday'],
+    '--at must be a time such as 2026-03-01T10:00Z, not "yesterday".',
+  ],
+  ['disconnect-all', ['--env', 'dev'], 'Say which table: --table <name>.'],
+] as const)('%s, called with %j, says what is missing or wrong', (command, args, sentence) => {
+  const { status, stdout, stderr } = run(command, args);
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  expect(stderr).toContain(sentence);
+  expect(stderr.trim().split('\n').at(-1)).toBe(`"npm run ${command} -- --help" says more.`);
+});
