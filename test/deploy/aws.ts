@@ -6,13 +6,13 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import * as v from 'valibot';
 import { environment, type Target } from './cdk.ts';
-import { CREDENTIALS, REGION } from './emulator.ts';
+import { credentialsOf, REGION } from './emulator.ts';
 
 const run = promisify(execFile);
 
 /** Clients of the services behind the API, as an operator of the account has them. */
-export function operator({ endpoint }: Target) {
-  const config = { endpoint, region: REGION, credentials: CREDENTIALS };
+export function operator({ endpoint, account }: Target) {
+  const config = { endpoint, region: REGION, credentials: credentialsOf(account) };
   return {
     s3: new S3Client({ ...config, forcePathStyle: true }),
     sqs: new SQSClient(config),

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { CREDENTIALS, REGION } from './emulator.ts';
+import { credentialsOf, REGION } from './emulator.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const BIN = join(ROOT, 'node_modules', '.bin');
@@ -17,18 +17,21 @@ export interface Target {
   readonly directory: string;
   /** The code that is deployed. Default: this repository. */
   readonly root?: string;
+  /** The account to deploy to. A test file that deploys has one to itself, and sees nothing of the others. */
+  readonly account: string;
 }
 
 /** The variables that have every AWS client of a process talk to the emulator, and nothing else. */
-export function environment({ endpoint, certificate }: Target): NodeJS.ProcessEnv {
+export function environment({ endpoint, certificate, account }: Target): NodeJS.ProcessEnv {
+  const credentials = credentialsOf(account);
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith('AWS_'));
   return {
     ...Object.fromEntries(own),
     PATH: [BIN, process.env.PATH].join(delimiter),
     AWS_ENDPOINT_URL: endpoint,
     AWS_REGION: REGION,
-    AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
+    AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
     AWS_CA_BUNDLE: certificate,
     NODE_EXTRA_CA_CERTS: certificate,
     AWS_CONFIG_FILE: '/nowhere',
@@ -40,7 +43,8 @@ export function environment({ endpoint, certificate }: Target): NodeJS.ProcessEn
   };
 }
 
-const runningFile = (directory: string): string => join(directory, 'cdk-running');
+const RUNNING = 'cdk-running-';
+const runningFile = ({ directory, account }: Target): string => join(directory, `${RUNNING}${account}`);
 
 /**
  * Runs the CDK CLI as a user does: `cdk <args> -c env=dev …`. Gives what it said. Throws, with the end of that, where it fails.
@@ -51,30 +55,35 @@ export async function cdk(
   ...args: string[]
 ): Promise<string> {
   const options = Object.entries({ env: 'dev', ...context }).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
-  const child = spawn('cdk', [...args, ...options, '--output', join(target.directory, 'cdk.out'), '--no-notices'], {
-    cwd: target.root ?? ROOT,
-    env: environment(target),
-    stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true,
-  });
-  writeFileSync(runningFile(target.directory), String(child.pid));
+  const child = spawn(
+    'cdk',
+    [...args, ...options, '--output', join(target.directory, `cdk.out-${target.account}`), '--no-notices'],
+    {
+      cwd: target.root ?? ROOT,
+      env: environment(target),
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    },
+  );
+  writeFileSync(runningFile(target), String(child.pid));
   let said = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => {
       said += text;
     });
   const [code] = await once(child, 'close');
-  writeFileSync(runningFile(target.directory), '');
+  writeFileSync(runningFile(target), '');
   if (code === 0) return said;
   throw new Error(`cdk ${args.join(' ')} ended with ${code}:\n${said.trim().split('\n').slice(-40).join('\n')}`);
 }
 
 /** Ends what `cdk` has started and not seen end, at once; from any process. */
 export function killCdk(directory: string): void {
-  try {
-    const pid = Number(readFileSync(runningFile(directory), 'utf8'));
-    if (pid > 0) process.kill(-pid, 'SIGKILL');
-  } catch {
-    // None has run, or it has just ended.
-  }
+  for (const name of readdirSync(directory).filter((each) => each.startsWith(RUNNING)))
+    try {
+      const pid = Number(readFileSync(join(directory, name), 'utf8'));
+      if (pid > 0) process.kill(-pid, 'SIGKILL');
+    } catch {
+      // It has just ended.
+    }
 }

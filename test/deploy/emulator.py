@@ -86,6 +86,7 @@ tempfile.tempdir = None
 
 from ministack import app  # noqa: E402 (reads the environment as it is loaded)
 from ministack.core import iam_actions, iam_evaluator  # noqa: E402
+from ministack.core.responses import request_scope  # noqa: E402
 from ministack.services import apigateway, cloudformation, eventbridge, s3  # noqa: E402
 from ministack.services.cloudformation import handlers, provisioners, stacks  # noqa: E402
 
@@ -240,14 +241,30 @@ invoke_unasked = eventbridge._invoke_target
 
 def invoke_target(target, event, rule, view=None):
     if role := target.get("RoleArn"):
-        asked = iam_evaluator.EvalContext(role, "AssumedRole", account, "lambda:InvokeFunction", target["Arn"], region)
-        policies = iam_evaluator._gather_role_policies(role.rsplit("/", 1)[-1], account)
+        owner = role.split(":")[4]
+        asked = iam_evaluator.EvalContext(role, "AssumedRole", owner, "lambda:InvokeFunction", target["Arn"], region)
+        policies = iam_evaluator._gather_role_policies(role.rsplit("/", 1)[-1], owner)
         if iam_evaluator.evaluate(asked, policies).decision != "Allow":
             raise PermissionError(f"{role} may not invoke {target['Arn']}")
     invoke_unasked(target, event, rule, view)
 
 
 eventbridge._invoke_target = invoke_target
+
+# Emulator: ministack takes a user's request to be for an API of its own account, whoever has the API.
+handle_in_own_account = app._handle_execute_api_request
+
+
+async def handle_execute_api_request(host, path, *rest, **named):
+    api, *_ = app._parse_execute_api_url(host, path) or [None]
+    owner = api and apigateway._api_owner(api)
+    if not owner:
+        return await handle_in_own_account(host, path, *rest, **named)
+    with request_scope(*owner[1:]):
+        return await handle_in_own_account(host, path, *rest, **named)
+
+
+app._handle_execute_api_request = handle_execute_api_request
 
 # It would also serve on port 443 where it may.
 app._port_is_bindable = lambda host, port: False

@@ -11,8 +11,12 @@ const BIN = fileURLToPath(new URL('../../node_modules/.bin', import.meta.url));
 
 export const ACCOUNT = '123456789012';
 export const REGION = 'eu-central-1';
-/** ministack takes an account's number for the key of its root user, and any secret with it. */
-export const CREDENTIALS = { accessKeyId: ACCOUNT, secretAccessKey: 'any' } as const;
+/**
+ * The credentials of an account's root user: ministack takes the account's number for the key, and any secret with it. It keeps
+ * accounts apart, so each test file has one to itself.
+ */
+export const credentialsOf = (account: string) => ({ accessKeyId: account, secretAccessKey: 'any' });
+export const CREDENTIALS = credentialsOf(ACCOUNT);
 
 export interface Emulator {
   /** Where every service of AWS is, over HTTPS. */

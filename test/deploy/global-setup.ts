@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { startIams } from '../../local/iams.ts';
 import { killCdk, type Target } from './cdk.ts';
-import { startEmulator } from './emulator.ts';
+import { ACCOUNT, startEmulator } from './emulator.ts';
 import { progress } from './progress.ts';
 import { makePython, OutOfReach } from './python.ts';
 
@@ -76,7 +76,7 @@ async function start(directory: string, closers: (() => void)[]): Promise<Deploy
   closers.push(kill);
   const issuer = await startIams({ port: 0, audience: 'rooms' });
   closers.push(() => void issuer.close());
-  return { target: { endpoint, certificate, python, directory }, issuer: issuer.url, keep };
+  return { target: { endpoint, certificate, python, directory, account: ACCOUNT }, issuer: issuer.url, keep };
 }
 
 /** Between npm and this process there may be a shell that passes no signals on. */

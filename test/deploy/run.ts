@@ -5,7 +5,8 @@ import { startVitest } from 'vitest/node';
 const HELP = `Usage: npm run test:deploy -- [options]
 
 Deploys the CDK app to an emulated AWS on this machine, as "cdk bootstrap" and "cdk deploy --all -c env=dev" do it, tests what
-was deployed through its own endpoints, deploys a change, and destroys it all. Needs Python 3.10 or later and the Python package
+was deployed through its own endpoints, deploys a change, and destroys it all. Beside it, in an account of its own, it practises
+recovery (docs/operate/recovery.md). Needs Python 3.10 or later and the Python package
 index; where either is missing, all tests are skipped. No AWS account is needed, and none is touched.
 
 Options:
