@@ -75,7 +75,8 @@ async function measure(scales: readonly Scale[]): Promise<Cost[]> {
       };
       for (const { operation, note = '', request } of calls(room))
         await measured('http', operation, note, () => send(operation, request));
-      for (const frame of frames(room)) await measured('websocket', frame.action, '', () => sendFrame(frame));
+      for (const frame of frames(room))
+        await measured('websocket', frame.action, frame.note ?? '', () => sendFrame(frame));
     }
     const forgotten = [...allRoutes.map(({ operation }) => operation), ...Object.keys(actions)].filter(
       (name) => !costs.some(({ operation }) => operation === name),

@@ -15,6 +15,7 @@ export type Variable =
   | 'SCHEDULE_ROLE_ARN'
   | 'ANNOUNCE_FUNCTION_ARN'
   | 'FAN_OUT_FUNCTION_ARN'
+  | 'API_GATEWAY_QUOTA'
   | 'METRICS_ENVIRONMENT';
 
 /** The value of an environment variable; throws where it is missing. */

@@ -15,7 +15,7 @@ import { ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { type ITopic, Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { Construct } from 'constructs';
-import { type MetricName, NAMESPACE, type Service } from '../core/contract/metrics.ts';
+import { type MetricName, NAMESPACE, type Reader, type Service } from '../core/contract/metrics.ts';
 import { INDEX } from '../core/store/keys.ts';
 import { Alarms, closeToTimeout, percent } from './constructs/alarms.ts';
 import { MonthlyBudget } from './constructs/monthly-budget.ts';
@@ -69,6 +69,16 @@ export class MonitoringStack extends Stack {
         dimensionsMap: { environment: environment.name, service, ...(options.code && { code: options.code }) },
         statistic: options.statistic ?? 'Sum',
         period: FIVE_MINUTES,
+      });
+
+    const storedToDelivered = (reader: Reader, statistic: string, label?: string) =>
+      new Metric({
+        namespace: NAMESPACE,
+        metricName: 'StoredToDelivered' satisfies MetricName,
+        dimensionsMap: { environment: environment.name, service: 'events', reader },
+        statistic,
+        period: FIVE_MINUTES,
+        ...(label !== undefined && { label }),
       });
 
     // The HTTP API.
@@ -163,6 +173,14 @@ export class MonitoringStack extends Stack {
         metric: fn.metric('IteratorAge', { statistic: 'Maximum', period: Duration.minutes(1) }),
         from: 60_000,
         bad: [3, 5],
+      });
+    for (const reader of ['deliver-messages', 'room-changes'] as const)
+      alarms.add(`${reader}-late`, {
+        says: `For 15 minutes, 1 % of what ${reader} delivers reaches its receivers more than two seconds after it was stored.`,
+        // Well below a second in good times: the stream takes about 200 ms, half a second at p99.
+        metric: storedToDelivered(reader, 'p99'),
+        from: reader === 'room-changes' ? 3_000 : 2_000,
+        bad: [3, 3],
       });
     alarms.add('presence-behind', {
       says: 'Absence checks wait at least 2 minutes in their queue: offline participants are still shown as online.',
@@ -272,6 +290,14 @@ export class MonitoringStack extends Stack {
             'Fan-out: milliseconds',
             ['p50', 'p99'].map((statistic) => own('FanOutTime', 'events', { statistic })),
             [own('Receivers', 'events', { statistic: 'Average' })],
+          ),
+        ],
+        [
+          graph(
+            'Stored to delivered: milliseconds',
+            (['deliver-messages', 'room-changes'] as const).flatMap((reader) =>
+              ['p50', 'p99'].map((statistic) => storedToDelivered(reader, statistic, `${reader}, ${statistic}`)),
+            ),
           ),
         ],
         [

@@ -30,7 +30,6 @@ export class RealtimeStack extends Stack {
     super(scope, id, props);
     const parts: RealtimeProps = { environment, data, bundles };
     const sockets = new SocketApi(this, 'Sockets', parts);
-    const presence = new Presence(this, 'Presence', { ...parts, sockets });
     // Without an archive: that would cost for every event, and what has happened can be read from the API.
     const bus = new EventBus(this, 'Bus', {
       eventBusName: `rooms-${environment.name}`,
@@ -48,6 +47,12 @@ export class RealtimeStack extends Stack {
       ...parts,
       variables: { ...broadcasting.variables, EVENT_BUS_NAME: bus.eventBusName },
       permissions: [...accessTo(data, accessOfOthers.announce), ...broadcasting.permissions, publish],
+    });
+    const presence = new Presence(this, 'Presence', {
+      ...parts,
+      sockets,
+      variables: { ...announcements.variables, EVENT_BUS_NAME: bus.eventBusName },
+      permissions: [...announcements.permissions, publish],
     });
     const deliverMessages = new StreamReader(this, 'DeliverMessages', {
       name: 'deliver-messages',

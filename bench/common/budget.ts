@@ -23,8 +23,10 @@ export const CAPACITY = {
   createDownload: [3, 0],
   'endRoom, in an hour': [0, 1],
   ping: [0, 1],
+  'ping, with numbers': [2, 1],
   join: [2, 6],
-  message: [2, 5],
+  'join, rooms.v2': [3, 6],
+  message: [3, 6],
   leave: [0, 4],
   subscribe: [0, 3],
 } as const satisfies Readonly<Record<string, Budget>>;

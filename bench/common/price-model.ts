@@ -2,7 +2,7 @@ import { memoryOf } from '../../lib/memory.ts';
 import { KUBERNETES, PRICES } from '../prices.ts';
 import { type Counted, unitsOf } from './budget.ts';
 import { sum } from './numbers.ts';
-import { roomSeconds, shares } from './scale-model.ts';
+import { PING_SECONDS, pingsOfClient, roomSeconds, shares } from './scale-model.ts';
 
 /** What is supposed of how rooms are used. Change it with the options of `npm run bench:price`. */
 export interface Assumptions {
@@ -12,7 +12,7 @@ export interface Assumptions {
   readonly hours: number;
   /** Messages in a room and hour. */
   readonly messages: number;
-  /** Seconds of silence after which a client pings: the SDK's `pingMs`. */
+  /** Seconds of silence after which a client pings. */
   readonly pingSeconds: number;
   /** Billed time of a warm function but the fan-out, in milliseconds. */
   readonly functionMs: number;
@@ -32,7 +32,7 @@ export const ASSUMPTIONS: Assumptions = {
   participants: 10,
   hours: 1,
   messages: 60,
-  pingSeconds: 30,
+  pingSeconds: PING_SECONDS['rooms.v2'],
   functionMs: 25,
   fanOutMs: 40,
   fanOutMsPerHundred: 50,
@@ -60,15 +60,6 @@ const times = (count: number, bill: Bill): Bill =>
   Object.fromEntries(Object.entries(bill).map(([name, dollars]) => [name, count * dollars])) as Bill;
 export const total = (bill: Bill): number => sum(Object.values(bill));
 
-/**
- * Pings of a client in an hour. Every frame it gets puts off the next one; messages come at random (a Poisson process), so that
- * a silence of `seconds` has the probability e^(-rate × seconds).
- */
-function pingsAnHour(messages: number, seconds: number): number {
-  if (messages === 0) return 3_600 / seconds;
-  return messages / Math.expm1((messages / 3_600) * seconds);
-}
-
 /** What one hour of a room costs, and what one message costs. */
 export function priceOf(assumed: Assumptions): { roomHour: Bill; message: Bill } {
   const { participants, hours, messages, pingSeconds } = assumed;
@@ -95,18 +86,23 @@ export function priceOf(assumed: Assumptions): { roomHour: Bill; message: Bill }
     assumed.fanOutMs + (assumed.fanOutMsPerHundred * connections) / 100;
   // The invoker is paid for while it waits.
   const waitingMs = invoked > 0 ? 1_000 * roomSeconds(participants, 1) : 0;
-  /** One event to everybody: the connections are read, 0.4 KB each, and posted to. */
+  /** One event to everybody: it gets its number, and the connections are read, 0.4 KB each, and posted to. */
   const fanOut: Bill = plus([
     invocation(Math.max(tellingMs(own), waitingMs), FAN_OUT_GB),
     times(invoked, invocation(tellingMs(batch), FAN_OUT_GB)),
-    { ...NOTHING, DynamoDB: Math.ceil((participants * 0.4) / 4) * PRICES.readUnit.dollars },
+    {
+      ...NOTHING,
+      DynamoDB: Math.ceil((participants * 0.4) / 4) * PRICES.readUnit.dollars + PRICES.writeUnit.dollars,
+    },
     gateway(participants * PRICES.socketMessage.dollars),
     { ...NOTHING, traffic: ((participants * assumed.messageBytes) / GB) * PRICES.egressGb.dollars },
   ]);
   // Kept for a year.
   const storage: Bill = { ...NOTHING, storage: (assumed.storedBytes / GB) * PRICES.storageGbMonth.dollars * 12 };
 
-  const message = plus([frame('message'), fanOut, storage]);
+  // What comes while a batch is delivered is the next batch, and one post to each receiver.
+  const together = Math.max(1, (messages / 3_600) * roomSeconds(participants, 1));
+  const message = plus([frame('message'), times(1 / together, fanOut), storage]);
   const room = plus([http('createRoom, with 10 others and a key'), http('endRoom, in an hour'), times(2, fanOut)]);
   /** What a participant does once: finds the room, sets the profile, connects, joins, leaves. */
   const visit = plus([
@@ -117,12 +113,12 @@ export function priceOf(assumed: Assumptions): { roomHour: Bill; message: Bill }
     http('updateProfile'),
     // Authorizer, $connect, $disconnect.
     times(3, invocation(assumed.functionMs, MEMORY_GB)),
-    frame('join'),
+    frame('join, rooms.v2'),
     frame('leave'),
     // Others see them come, set their name, and go.
     times(3, fanOut),
   ]);
-  const pings = times(participants * pingsAnHour(messages, pingSeconds), frame('ping'));
+  const pings = times(participants * pingsOfClient(messages, pingSeconds), frame('ping, with numbers'));
   const connected = gateway(participants * 60 * PRICES.connectionMinute.dollars);
   return {
     roomHour: plus([

@@ -1,4 +1,7 @@
-import { batchSize, INVOCATIONS_AT_ONCE } from '../../core/realtime/batches.ts';
+import { MAX_PACKED_BYTES } from '../../core/contract/limits.ts';
+import type { SubProtocol } from '../../core/contract/realtime.ts';
+import { batchSize } from '../../core/realtime/batches.ts';
+import { invocationsAtOnce, postsPerSecondOfRoom } from '../../core/realtime/pace.ts';
 import { memoryOf } from '../../lib/memory.ts';
 import { unitsOf } from './budget.ts';
 import { shareOf } from './cpu-share.ts';
@@ -110,11 +113,36 @@ const tellSeconds = (connections: number, frames: number): number =>
 export const aloneSeconds = (participants: number, frames: number): number =>
   START_SECONDS + participants * READ_SECONDS + tellSeconds(participants, frames);
 
-/** Seconds in which a room is sent so many frames, in batches where it is large. The account posts nothing else meanwhile. */
+/** A packed event, in bytes: a message of 100 characters. */
+const EVENT_BYTES = 500;
+
+/** Returns how many frames a connection is sent for so many messages that are delivered together. */
+export const framesOf = (protocol: SubProtocol, messages: number): number =>
+  protocol === 'rooms.v1' ? messages : Math.ceil((messages * EVENT_BYTES) / MAX_PACKED_BYTES);
+
+/**
+ * Pings of a client in an hour. Every frame it gets puts off the next one; messages come at random (a Poisson process), so that
+ * a silence of `seconds` has the probability e^(-rate × seconds).
+ */
+export function pingsAnHour(messages: number, seconds: number): number {
+  if (messages === 0) return HOUR / seconds;
+  return messages / Math.expm1((messages / HOUR) * seconds);
+}
+
+/** Seconds of silence after which a client pings. */
+export const PING_SECONDS: Readonly<Record<SubProtocol, number>> = { 'rooms.v1': 30, 'rooms.v2': 120 };
+/** A client of `rooms.v2` sends a frame at least this often, whatever it receives, in seconds. */
+export const SEND_SECONDS = 240;
+
+/** Returns the pings of a client of `rooms.v2` in an hour that sends nothing else. */
+export const pingsOfClient = (messages: number, seconds: number): number =>
+  Math.max(pingsAnHour(messages, seconds), HOUR / Math.max(SEND_SECONDS, seconds));
+
+/** Seconds in which a room is sent so many frames, in batches where it is large: at most at the rate that one room may be posted to. */
 export function roomSeconds(participants: number, frames: number): number {
   const { batch, invoked, own } = shares(participants, frames);
-  const others = Math.ceil(invoked / INVOCATIONS_AT_ONCE) * (INVOKE_SECONDS + tellSeconds(batch, frames));
-  const posts = (participants * frames) / LIMITS.gatewayRequests.value;
+  const others = Math.ceil(invoked / invocationsAtOnce()) * (INVOKE_SECONDS + tellSeconds(batch, frames));
+  const posts = (participants * frames) / postsPerSecondOfRoom();
   return START_SECONDS + participants * READ_SECONDS + Math.max(tellSeconds(own, frames), others, posts);
 }
 
@@ -140,15 +168,24 @@ export function loadsOf(workload: Workload): readonly Load[] {
   // Messages that come while one is delivered are delivered together: no more than one read for each second of posting.
   const fanOuts = Math.min(ofRoom, 1 / roomSeconds(participants, 1));
   const connectsToRoom = connects / rooms;
+  const pings = (rooms * participants * pingsOfClient(messages, PING_SECONDS['rooms.v2'])) / HOUR;
+  const ping = unitsOf('ping, with numbers');
   const loads: Record<Limit, number> = {
     // The connection's count of frames lies elsewhere: one unit of the message's.
-    partitionWrites: Math.max(ofRoom * (message.wcu - 1), connectsToRoom * (join.wcu - 1)),
+    // So does the room's count of messages, which is in the partition of its numbers.
+    partitionWrites: Math.max(ofRoom * (message.wcu - 2), ofRoom + fanOuts + connectsToRoom * (join.wcu - 1)),
     partitionReads: ofRoom * message.rcu + fanOuts * fanOutReads + connectsToRoom * join.rcu,
-    tableWrites: sent * message.wcu + connects * join.wcu,
-    tableReads: sent * message.rcu + rooms * fanOuts * fanOutReads + listings * listing.rcu + connects * join.rcu,
+    // Each batch is given numbers, one write.
+    tableWrites: sent * message.wcu + rooms * fanOuts + connects * join.wcu + pings * ping.wcu,
+    tableReads:
+      sent * message.rcu +
+      rooms * fanOuts * fanOutReads +
+      listings * listing.rcu +
+      connects * join.rcu +
+      pings * ping.rcu,
     newConnections: connects,
-    gatewayRequests: posts + 2 * sent + listings + 2 * connects,
-    concurrency: sent * FUNCTION_SECONDS + posts / POSTS_A_SECOND + listings * FUNCTION_SECONDS,
+    gatewayRequests: posts + 2 * sent + pings + listings + 2 * connects,
+    concurrency: (sent + pings + listings) * FUNCTION_SECONDS + posts / POSTS_A_SECOND,
   };
   return (Object.keys(loads) as Limit[])
     .map((limit) => ({ limit, load: loads[limit], share: loads[limit] / LIMITS[limit].value }))
@@ -228,7 +265,7 @@ function poisson(mean: number, random: () => number): number {
  */
 export function partitionHeat(workload: Workload, seconds = 60): { partitions: number; mean: number; hottest: number } {
   const random = randomFrom(1);
-  const units = unitsOf('message').wcu - 1;
+  const units = unitsOf('message').wcu - 2;
   const total = perSecond(workload) * units;
   // DynamoDB splits a partition that is near its limit: it has twice as many as are needed at least.
   const partitions = Math.ceil((2 * total) / LIMITS.partitionWrites.value);
@@ -243,8 +280,18 @@ export function partitionHeat(workload: Workload, seconds = 60): { partitions: n
 
 /** Lambda hands over at most this many records of a shard together, and no more before they are done (lib/constructs/stream-reader.ts). */
 const BATCH = 100;
-/** The stream is read four times a second, where nothing has come. */
-const POLL_SECONDS = 0.25;
+/**
+ * From an item's being written until its record reaches the function: measured median and 99 in a hundred
+ * (https://bitesizedserverless.com/bite/serverless-messaging-latency-compared/, 1,024 records, September 2022, eu-west-1), between which a log-normal
+ * distribution is supposed.
+ */
+export const STREAM_SECONDS = { median: 0.213, p99: 0.552 };
+const STREAM_SIGMA = Math.log(STREAM_SECONDS.p99 / STREAM_SECONDS.median) / 2.326;
+
+function streamSeconds(random: () => number): number {
+  const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+  return STREAM_SECONDS.median * Math.exp(STREAM_SIGMA * normal);
+}
 
 /** Seconds from a message's being stored to its last receiver's having it. */
 export interface Delay {
@@ -257,18 +304,28 @@ export interface Delay {
  * meanwhile, as many as a batch takes: the readers of a shard do, for the sake of order. `batchSeconds` says what a batch takes.
  * Undefined where more come than can be delivered.
  */
-function queued(rate: number, batchSeconds: (messages: number) => number, seconds = 600): Delay | undefined {
+function queued(
+  rate: number,
+  batchSeconds: (messages: number) => number,
+  // Enough of them for the slowest 1 %.
+  seconds = Math.max(600, 2_000 / rate),
+): Delay | undefined {
   if (rate * batchSeconds(BATCH) >= BATCH) return undefined;
   const random = randomFrom(2);
   const arrivals: number[] = [];
   for (let time = 0; time < seconds; time += -Math.log(1 - random()) / rate) arrivals.push(time);
+  // The stream keeps their order.
+  let last = 0;
+  const read = arrivals.map((time) => {
+    last = Math.max(last, time + streamSeconds(random));
+    return last;
+  });
   const delays: number[] = [];
   let free = 0;
   for (let next = 0; next < arrivals.length; ) {
-    const first = arrivals[next] ?? 0;
-    const begin = Math.max(first + POLL_SECONDS * random(), free);
+    const begin = Math.max(read[next] ?? 0, free);
     let end = next;
-    while (end < arrivals.length && end - next < BATCH && (arrivals[end] ?? 0) <= begin) end++;
+    while (end < arrivals.length && end - next < BATCH && (read[end] ?? 0) <= begin) end++;
     free = begin + batchSeconds(end - next);
     for (; next < end; next++) delays.push(free - (arrivals[next] ?? 0));
   }
@@ -277,8 +334,17 @@ function queued(rate: number, batchSeconds: (messages: number) => number, second
 }
 
 /** Of the messages of one room that has a shard to itself. */
-export const deliveryDelay = (participants: number, messagesAnHour: number): Delay | undefined =>
-  queued(messagesAnHour / HOUR, (messages) => roomSeconds(participants, messages));
+export const deliveryDelay = (protocol: SubProtocol, participants: number, messagesAnHour: number): Delay | undefined =>
+  queued(messagesAnHour / HOUR, (messages) => roomSeconds(participants, framesOf(protocol, messages)));
+
+/** Posts a second of one room that has so many messages an hour, all of whose connections speak a protocol. Undefined where it never catches up. */
+export function roomPosts(protocol: SubProtocol, participants: number, messagesAnHour: number): number | undefined {
+  const rate = messagesAnHour / HOUR;
+  if (!deliveryDelay(protocol, participants, messagesAnHour)) return undefined;
+  // Messages that come while a batch is delivered are the next one.
+  const batches = Math.min(rate, 1 / roomSeconds(participants, framesOf(protocol, Math.max(1, rate))));
+  return participants * (protocol === 'rooms.v1' ? rate : batches * framesOf(protocol, rate / batches));
+}
 
 /**
  * Of the messages of many small rooms, which share the shards of the table's stream, one for each of its partitions. Those of a

@@ -1,3 +1,5 @@
+import type { SubProtocol } from '../../core/contract/realtime.ts';
+import { invocationsAtOnce } from '../../core/realtime/pace.ts';
 import {
   aloneSeconds,
   type Delay,
@@ -7,7 +9,9 @@ import {
   loadsOf,
   POSTS_A_SECOND,
   partitionHeat,
+  roomPosts,
   roomSeconds,
+  STREAM_SECONDS,
   shardDelay,
   shares,
   storage,
@@ -42,12 +46,24 @@ const seconds = (value: number): string => (value < 1 ? `${whole(value * 1_000)}
 const delayed = (delay: Delay | undefined): string =>
   delay ? `${seconds(delay.median)}; ${seconds(delay.p99)}` : 'never catches up';
 
-function delays(): string {
+function delays(protocol: SubProtocol): string {
   const sizes = [2, 10, 50, 100, 300, 1_000, 10_000];
   const rates = [60, 1_000, 10_000, 100_000];
   return markdownTable(
     ['participants', ...rates.map((rate) => `${whole(rate)} messages per hour`)],
-    sizes.map((size) => [whole(size), ...rates.map((rate) => delayed(deliveryDelay(size, rate)))]),
+    sizes.map((size) => [whole(size), ...rates.map((rate) => delayed(deliveryDelay(protocol, size, rate)))]),
+  );
+}
+
+function posts(): string {
+  const rates = [1_000, 10_000, 36_000, 100_000];
+  const cell = (protocol: SubProtocol, rate: number): string => {
+    const each = roomPosts(protocol, 1_000, rate);
+    return each === undefined ? 'never catches up' : whole(each);
+  };
+  return markdownTable(
+    ['messages per hour', 'rooms.v1', 'rooms.v2'],
+    rates.map((rate) => [whole(rate), cell('rooms.v1', rate), cell('rooms.v2', rate)]),
   );
 }
 
@@ -95,13 +111,20 @@ export function scaleText(): string {
       'additions of this user per second.',
     '### Duration of a message in a large room',
     `From reading the message in the stream to the last post. One invocation makes ${whole(POSTS_A_SECOND)} posts per second. Batches ` +
-      'have 500 connections, and 12 run at the same time. In the largest rooms, the default quota of ' +
-      `${whole(LIMITS.gatewayRequests.value)} posts per second decides.`,
+      `have 500 connections, and ${invocationsAtOnce()} run at the same time beside the first. One room uses at most a quarter of the default quota of ` +
+      `${whole(LIMITS.gatewayRequests.value)} requests per second, which decides in the largest rooms.`,
     largeRooms(),
     '### Latency of a message in one room',
-    'From storing the message to the last receiver: p50; p99. The room has a shard of the stream and the quota of posts to itself. ' +
-      'Because of the order of messages, only one batch is delivered at a time.',
-    delays(),
+    'From storing the message to the last receiver: p50; p99. The room has a shard of the stream to itself. ' +
+      'Because of the order of messages, only one batch is delivered at a time. The stream alone takes ' +
+      `${seconds(STREAM_SECONDS.median)}; ${seconds(STREAM_SECONDS.p99)} ([measured](https://bitesizedserverless.com/bite/serverless-messaging-latency-compared/)). ` +
+      'All connections speak `rooms.v2`:',
+    delays('rooms.v2'),
+    'All connections speak `rooms.v1`:',
+    delays('rooms.v1'),
+    '### Posts of one busy room',
+    'Posts per second of a room with 1,000 receivers. With `rooms.v2`, messages that wait for each other are one post.',
+    posts(),
     '### Latency of a message with 1,000,000 rooms',
     'The rooms share the shards, one per partition. Each shard gives one batch of at most 100 messages at a time to its reader.',
     shards(many, heat.partitions),

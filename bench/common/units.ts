@@ -66,9 +66,11 @@ export function meter(client: DynamoDBClient, layout: Layout): (work: () => Prom
           return answer;
         }
         let answer: Awaited<ReturnType<typeof run>> | undefined;
-        units.wcu += await writeUnits(client, layout, args.input, async () => {
+        const written = await writeUnits(client, layout, args.input, async () => {
           answer = await run();
         });
+        // Only now: what else was counted meanwhile must not be lost.
+        units.wcu += written;
         if (!answer) throw new Error('The transaction has no answer.');
         return answer;
       },

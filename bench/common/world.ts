@@ -132,6 +132,8 @@ export function calls({ room_id, admin, member, file_id }: Room): readonly Call[
 
 export interface Frame {
   readonly action: ActionName;
+  /** What is special about the frame. */
+  readonly note?: string;
   readonly connection: Socket;
   readonly fields: object;
 }
@@ -139,9 +141,12 @@ export interface Frame {
 /** Frames of all actions that succeed, in this order. */
 export function frames({ room_id, member }: Room): readonly Frame[] {
   const connection = newSocket(member);
+  const v2 = newSocket(member, undefined, 'rooms.v2');
   return [
     { action: 'ping', connection, fields: {} },
     { action: 'join', connection, fields: { room_id } },
+    { action: 'join', note: 'rooms.v2', connection: v2, fields: { room_id } },
+    { action: 'ping', note: 'with numbers', connection: v2, fields: { rooms: [room_id] } },
     { action: 'message', connection, fields: { room_id, client_message_id: randomUUID(), text: 'x'.repeat(100) } },
     { action: 'leave', connection, fields: { room_id } },
     { action: 'subscribe', connection, fields: {} },

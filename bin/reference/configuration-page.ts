@@ -57,6 +57,10 @@ const TEXTS: { readonly [Key in keyof Required<Settings>]: SettingText } = {
     what: 'WebSocket connects and frames per second, and burst.',
     example: 'webSocketThrottling=1000,2000',
   },
+  apiGatewayQuota: {
+    what: 'Requests per second that AWS allows the account, over all APIs. One room uses at most a quarter of it for posts.',
+    example: 'apiGatewayQuota=2500',
+  },
   routeThrottling: {
     what: 'Throttles of single HTTP routes, by operation: `<operation>:<rate>:<burst>`.',
     example: 'routeThrottling=createRoom:50:100,createUpload:100:200',

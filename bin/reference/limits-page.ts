@@ -59,6 +59,8 @@ const TEXTS: { readonly [Name in keyof typeof limits]: LimitText } = {
   FRAME_WINDOW_SECONDS: text('WebSocket', 'Window in which frames are counted', seconds),
   MAX_FRAMES_PER_WINDOW: text('WebSocket', 'Frames of one connection in a window'),
   MAX_USER_FRAMES_PER_WINDOW: text('WebSocket', 'Frames of one user in a window, over all connections (default)'),
+  MAX_USER_MESSAGES_PER_WINDOW: text('WebSocket', 'Messages of one user in a window, over all connections'),
+  MAX_ROOM_MESSAGES_PER_SECOND: text('WebSocket', 'Messages in one room in a second, whoever sends them'),
   MAX_CONNECTIONS_PER_PARTICIPANT: text('WebSocket', 'Connections of one user in a room'),
   MAX_PING_INTERVAL_SECONDS: text('WebSocket', '`ping_interval_seconds`', seconds),
   SILENCE_SECONDS: text('WebSocket', 'Silence after which the service checks a connection', seconds),

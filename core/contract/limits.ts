@@ -54,6 +54,10 @@ export const MAX_FRAMES_PER_WINDOW = 100;
 /** Frames that one user may send within FRAME_WINDOW_SECONDS, over all connections. Default of `USER_FRAME_LIMIT`. */
 export const MAX_USER_FRAMES_PER_WINDOW = 300;
 export const FRAME_WINDOW_SECONDS = 10;
+/** Chat messages that one user may send within FRAME_WINDOW_SECONDS, over all connections; more get `too_many_requests`. */
+export const MAX_USER_MESSAGES_PER_WINDOW = 100;
+/** Chat messages that a room takes in a second, from all of its participants; more get `too_many_requests`. */
+export const MAX_ROOM_MESSAGES_PER_SECOND = 50;
 /**
  * Connections of one user that may have joined a room at the same time; one more gets `too_many_requests`. More than anybody has tabs
  * open, and keeps the participant's item small, which holds their ids: 1.6 KB.
@@ -66,7 +70,7 @@ export const PRESENCE_GRACE_SECONDS = 10;
  * frames, the grace period, a retried check and the lag of queue and stream, presence is right within five minutes.
  */
 export const SILENCE_SECONDS = 200;
-/** The longest ping interval that a client can promise, in seconds: of two pings, one may be late. */
-export const MAX_PING_INTERVAL_SECONDS = 90;
+/** The longest ping interval that a client can promise, in seconds. */
+export const MAX_PING_INTERVAL_SECONDS = 240;
 /** API Gateway closes every WebSocket after two hours; what is known of a connection is kept a little longer, in seconds. */
 export const CONNECTION_TTL_SECONDS = 2 * 3_600 + 300;

@@ -8,6 +8,9 @@ export const NAMESPACE = 'Rooms';
 /** The part of the system that a metric is of: the dimension `service`, beside `environment`. */
 export type Service = 'http' | 'websocket' | 'events';
 
+/** The function that read a change from the table's stream: a dimension of the metrics that are counted for each reader. */
+export type Reader = 'deliver-messages' | 'room-changes';
+
 /** Each metric with its unit, and the service that has it where only one does. */
 export const metrics = {
   /** Rooms that were created, whoever asked how often. */
@@ -18,6 +21,11 @@ export const metrics = {
   MessagesSent: 'Count',
   /** How long it took to hand the messages that a room had together to all its connections. */
   FanOutTime: 'Milliseconds',
+  /**
+   * From the moment in which a change was stored until it was delivered to the last connection of its room. It has a third dimension, `reader`. Messages
+   * are exact to the millisecond; other changes are up to a second less than given, because the stream has whole seconds.
+   */
+  StoredToDelivered: 'Milliseconds',
   /** Connections that messages were handed to, one number a fan-out. */
   Receivers: 'Count',
   ConnectionsOpened: 'Count',

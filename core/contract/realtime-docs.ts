@@ -7,7 +7,9 @@ import {
   MAX_CONNECTIONS_PER_PARTICIPANT,
   MAX_FRAME_BYTES,
   MAX_FRAMES_PER_WINDOW,
+  MAX_ROOM_MESSAGES_PER_SECOND,
   MAX_USER_FRAMES_PER_WINDOW,
+  MAX_USER_MESSAGES_PER_WINDOW,
 } from './limits.ts';
 import { capital } from './names.ts';
 import { CONTRACT_VERSION, CONVERSION } from './openapi.ts';
@@ -328,6 +330,8 @@ export const socketPage = (): string =>
       .replaceAll('__FRAME_BYTES__', MAX_FRAME_BYTES.toLocaleString('en'))
       .replaceAll('__FRAMES__', String(MAX_FRAMES_PER_WINDOW))
       .replaceAll('__USER_FRAMES__', String(MAX_USER_FRAMES_PER_WINDOW))
+      .replaceAll('__USER_MESSAGES__', String(MAX_USER_MESSAGES_PER_WINDOW))
+      .replaceAll('__ROOM_MESSAGES__', String(MAX_ROOM_MESSAGES_PER_SECOND))
       .replaceAll('__CONNECTIONS__', String(MAX_CONNECTIONS_PER_PARTICIPANT))
       .replaceAll('__WINDOW__', String(FRAME_WINDOW_SECONDS)),
     '## Actions',

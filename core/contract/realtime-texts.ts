@@ -17,8 +17,9 @@ export const REALTIME_FIELDS: Readonly<Record<string, string>> = {
   sent_at: 'When the service created the event.',
   data: 'Data of the event.',
   ping_interval_seconds:
-    'Interval, 1 to 90 seconds, within which the client promises to send a frame, for example `ping`. If no frame arrives for 200 seconds, ' +
-    'the service closes the connection and the participant goes offline. Without this field, the client may be silent.',
+    'Interval, 1 to 240 seconds, within which the client promises to send a frame, for example `ping`. If no frame arrives for twice the ' +
+    'interval and 30 seconds, but at least for 200 seconds, the service closes the connection and the participant goes offline. Without this field, the ' +
+    'client may be silent.',
   'message.client_message_id':
     'Your ID of the message: 1 to 128 letters, digits or `.` `_` `:` `-`. Use the same ID when you retry.',
   'message.text': 'Text of the message. Required if there is no attachment.',
@@ -175,6 +176,8 @@ A frame is a JSON object, sent as text.
 | Size of a frame | __FRAME_BYTES__ bytes | API Gateway closes the connection |
 | Frames of one connection | __FRAMES__ in __WINDOW__ seconds | \`too_many_requests\` |
 | Frames of one user, over all connections | __USER_FRAMES__ in __WINDOW__ seconds | \`too_many_requests\` |
+| Messages of one user, over all connections | __USER_MESSAGES__ in __WINDOW__ seconds | \`too_many_requests\` |
+| Messages in one room, whoever sends them | __ROOM_MESSAGES__ in a second | \`too_many_requests\` |
 | Connections of one user in a room | __CONNECTIONS__ | \`too_many_requests\` |
 
 For \`too_many_requests\`, \`error.retry_after\` is the number of seconds to wait. Each frame that you send has an \`action\` and gets exactly one reply:
@@ -213,7 +216,7 @@ Keep for each room and feed the highest number \`n\` up to which nothing is miss
    - \`user\`: \`GET /participant/room\`.
 
    A read has everything that was numbered before it began. Deliver what is new in it, and continue after the held frames.
-4. Send \`ping\` with your \`rooms\` when nothing was received for a while. If a number in the reply is higher than yours, its frame may be on its way: wait 3 seconds, then go on as in step 3.
+4. Send \`ping\` with your \`rooms\` after 120 seconds in which nothing was received, and at once when the network or the page comes back. Promise 240 seconds as \`ping_interval_seconds\` of \`join\`, and send a frame at least that often: frames that you receive are no sign of life of yours. If a number in the reply is higher than yours, its frame may be on its way: wait 3 seconds, then go on as in step 3.
    If a room is missing from the reply, the connection is no longer in it: join again.
 5. After a reconnect, compare the numbers in the reply to \`join\` with yours. Equal: you have missed nothing. Higher: read. Lower: the table was restored; read everything you need.
 

@@ -94,7 +94,12 @@ export const message = {
     'file_not_uploaded',
   ],
   access: {
-    table: { BatchGetItem: ['ROOM'], GetItem: ['ROOM', 'CHAT'], PutItem: ['CHAT', 'ROOM'], UpdateItem: ['USER'] },
+    table: {
+      BatchGetItem: ['ROOM'],
+      GetItem: ['ROOM', 'CHAT'],
+      PutItem: ['CHAT', 'ROOM'],
+      UpdateItem: ['USER', 'ROOM'],
+    },
     bucket: ['GetObject'],
   },
 } as const satisfies Action;

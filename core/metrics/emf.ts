@@ -1,6 +1,6 @@
 import { isRehearsal } from '../aws/prime.ts';
 import type { ErrorCode } from '../contract/errors.ts';
-import { type MetricName, metrics, NAMESPACE, type Service } from '../contract/metrics.ts';
+import { type MetricName, metrics, NAMESPACE, type Reader, type Service } from '../contract/metrics.ts';
 import type { Variable } from '../env.ts';
 
 /*
@@ -8,19 +8,26 @@ import type { Variable } from '../env.ts';
  * without a package. https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
  */
 
-export type Values = { readonly [Name in MetricName]?: number };
+/** A list is a value for each of many measurements, 100 at most. */
+export type Values = { readonly [Name in MetricName]?: number | readonly number[] };
+
+export interface Dimensions {
+  readonly environment: string;
+  readonly service: Service;
+  readonly code?: ErrorCode;
+  readonly reader?: Reader;
+}
+
+const isNothing = (value: number | readonly number[] | undefined): boolean =>
+  typeof value === 'object' ? value.length === 0 : !value;
 
 const ENVIRONMENT: Variable = 'METRICS_ENVIRONMENT';
 
 /** The line. Zeros are left out: a metric that has no value costs nothing, and is read as zero. Undefined where nothing is left. */
-export function metricsLine(
-  dimensions: { readonly environment: string; readonly service: Service; readonly code?: ErrorCode },
-  values: Values,
-  now: number,
-): string | undefined {
+export function metricsLine(dimensions: Dimensions, values: Values, now: number): string | undefined {
   const counted = Object.entries(metrics).flatMap(([name, unit]) => {
     const value = values[name as MetricName];
-    return value ? [{ name, unit, value }] : [];
+    return isNothing(value) ? [] : [{ name, unit, value }];
   });
   if (counted.length === 0) return undefined;
   return JSON.stringify({
@@ -44,9 +51,15 @@ export function metricsLine(
  * Straight to standard output: what goes through `console` is wrapped by Lambda's JSON log format, and no longer in the format
  * that CloudWatch looks for.
  */
-export function count(service: Service, values: Values, code?: ErrorCode): void {
+export const count = (service: Service, values: Values, code?: ErrorCode): void =>
+  write({ service, ...(code && { code }) }, values);
+
+/** Counts for one of the functions that read the stream. */
+export const countReader = (reader: Reader, values: Values): void => write({ service: 'events', reader }, values);
+
+function write(dimensions: Omit<Dimensions, 'environment'>, values: Values): void {
   const environment = process.env[ENVIRONMENT];
   if (!environment || isRehearsal()) return;
-  const line = metricsLine({ environment, service, ...(code && { code }) }, values, Date.now());
+  const line = metricsLine({ environment, ...dimensions }, values, Date.now());
   if (line) process.stdout.write(`${line}\n`);
 }

@@ -147,7 +147,7 @@ export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => P
     if (!parsed.success) throw invalid(...faultsOf(parsed.issues, row.frame));
 
     const caller = authorizer.user_id;
-    const admitted = admitFrame({ connection_id, user_id: caller, now });
+    const admitted = admitFrame({ connection_id, user_id: caller, isMessage: row.action === 'message', now });
     // Whoever awaits it sees the refusal; a frame that fails before that must not end the process.
     admitted.catch(() => undefined);
     const data = await act({

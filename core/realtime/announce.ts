@@ -6,7 +6,7 @@ import { roomKey } from '../store/keys.ts';
 import { get } from '../store/read.ts';
 import { settleAll } from '../store/settle-all.ts';
 import { broadcast, closeRoom } from './broadcast.ts';
-import { publish } from './bus.ts';
+import { publishAll } from './bus.ts';
 import type { Deadline } from './deadline.ts';
 import { furtherFailure } from './further-failure.ts';
 import { countRooms } from './rooms.ts';
@@ -52,7 +52,7 @@ export async function announce({ room_id, moment, time }: Announcement, deadline
     await broadcast(room_id, [event], { feed: 'changes', source: `${moment} ${time}` }, deadline);
     if (moment === 'end') await closeRoom(room_id, event, deadline);
   };
-  await settleAll([onSockets(), publish([event])], furtherFailure(room_id));
+  await settleAll([onSockets(), publishAll([event])], furtherFailure(room_id));
   countRooms([event]);
   console.info({ action: 'announce', room_id, moment, time });
 }

@@ -10,12 +10,6 @@ const POSTS_PER_BATCH = 500;
 /** Fewer connections than this do not keep an invocation busy, however much each is sent: it waits for answers. */
 const MIN_BATCH_SIZE = 25;
 
-/**
- * Fan-out invocations that one process waits for at the same time. Each makes some 1,000 posts a second, and API Gateway takes
- * 10,000 a second from an account, and 5,000 at once, unless AWS has raised the quota: with many more, posts would be throttled.
- */
-export const INVOCATIONS_AT_ONCE = 12;
-
 /** Returns how many connections are in a batch where each is sent so many frames. */
 export const batchSize = (frames: number): number =>
   Math.max(MIN_BATCH_SIZE, Math.floor(POSTS_PER_BATCH / Math.max(1, frames)));

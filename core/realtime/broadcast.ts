@@ -1,8 +1,8 @@
 import type { Feed, RoomEvent } from '../contract/realtime.ts';
 import { count } from '../metrics/emf.ts';
 import { speaksV2 } from '../rules/protocol.ts';
-import { connectionsOf } from '../store/connections.ts';
-import { numberEvents } from '../store/sequence.ts';
+import { connectionsOf, type Recipient } from '../store/connections.ts';
+import { numberEvents, recordSent } from '../store/sequence.ts';
 import { settleAll } from '../store/settle-all.ts';
 import { batchesOf, batchSize } from './batches.ts';
 import type { Deadline } from './deadline.ts';
@@ -21,6 +21,7 @@ import {
 } from './deliver.ts';
 import { invokeFanOut } from './fan-out-invoke.ts';
 import { furtherFailure } from './further-failure.ts';
+import { invocationsAtOnce, paceOf, postsPerSecondOfRoom } from './pace.ts';
 import { batchIdentity, isNumbered } from './pack.ts';
 
 export interface Broadcast extends Counts {
@@ -46,10 +47,16 @@ async function fanOut(room_id: string, task: Task, deadline: Deadline): Promise<
   const run = roomPool();
   const { live, disconnecting } = await onTable(() => connectionsOf(room_id));
   const size = batchSize(postsEach(room_id, task, live));
+  const batches = batchesOf(live, size);
+  const isHere = (batch: readonly Recipient[], n: number): boolean => n === 0 || batch.length < size;
+  const invoked = batches.filter((batch, n) => !isHere(batch, n)).length;
+  // The invocations that post at the same time, this one included, share what the room may take.
+  const share = postsPerSecondOfRoom() / (Math.min(invoked, invocationsAtOnce()) + 1);
+  const pace = paceOf(share);
 
   async function byInvocation(batch: Batch): Promise<Counts> {
-    const outcome = await invokeFanOut(batch, deadline);
-    if (outcome === 'refused') return deliverBatch(batch, deadline, run);
+    const outcome = await invokeFanOut(batch, share, deadline);
+    if (outcome === 'refused') return deliverBatch(batch, deadline, { run, pace });
     if (outcome !== 'lost') {
       counts.batches++;
       return outcome;
@@ -61,10 +68,9 @@ async function fanOut(room_id: string, task: Task, deadline: Deadline): Promise<
     return { ...noCounts(), failed: failed.length, skipped: batch.recipients.length - failed.length, marked };
   }
 
-  const work = batchesOf(live, size).map(async (recipients, n) => {
+  const work = batches.map(async (recipients, n) => {
     const batch: Batch = { room_id, recipients, task };
-    const here = n === 0 || recipients.length < size;
-    add(counts, await (here ? deliverBatch(batch, deadline, run) : byInvocation(batch)));
+    add(counts, await (isHere(recipients, n) ? deliverBatch(batch, deadline, { run, pace }) : byInvocation(batch)));
   });
   await settleAll([...work, disconnectMarked(room_id, disconnecting, deadline, run)], furtherFailure(room_id));
   return counts;
@@ -93,10 +99,11 @@ export async function broadcast(
 ): Promise<Broadcast> {
   if (events.length === 0) return { ...noCounts(), batches: 0 };
   const numbered = events.filter(isNumbered);
-  const first =
+  const { first, isSent } =
     numbered.length > 0
       ? await onTable(() => numberEvents({ feed, room_id }, numbered.length, batchIdentity(source, numbered)))
-      : 0;
+      : { first: 0, isSent: false };
+  if (isSent) return { ...noCounts(), batches: 0 };
   const counts = await fanOut(room_id, { kind: 'send', events, numbers: { feed, first } }, deadline);
   count('events', {
     ConnectionsGone: counts.gone,
@@ -104,6 +111,20 @@ export async function broadcast(
     DeliveriesSkipped: counts.skipped,
   });
   return counts;
+}
+
+/**
+ * Records that `broadcast` has sent the events, and that they need not be sent again with their batch, which is going to be retried because
+ * something else has failed. Never throws: in that case, they are sent again.
+ */
+export async function recordBroadcast(
+  room_id: string,
+  events: readonly RoomEvent[],
+  { feed, source }: Origin,
+): Promise<void> {
+  const numbered = events.filter(isNumbered);
+  if (numbered.length === 0) return;
+  await recordSent({ feed, room_id }, batchIdentity(source, numbered)).catch(furtherFailure(room_id));
 }
 
 /**

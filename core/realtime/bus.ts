@@ -16,23 +16,39 @@ const goesToBus = ({ type }: RoomEvent): boolean => {
   return eventType.bus ?? false;
 };
 
-/** Puts those of the events on the bus that go there. Throws where EventBridge does not take one. */
-export async function publish(all: readonly RoomEvent[]): Promise<void> {
-  const entries = all.filter(goesToBus).map(({ type, room_id, data, sent_at }) => ({
-    EventBusName: env('EVENT_BUS_NAME'),
-    Source: EVENT_SOURCE,
-    DetailType: type,
-    Detail: JSON.stringify({ room_id, data, sent_at }),
-    Time: new Date(sent_at),
-  }));
+const toEntry = ({ type, room_id, data, sent_at }: RoomEvent) => ({
+  EventBusName: env('EVENT_BUS_NAME'),
+  Source: EVENT_SOURCE,
+  DetailType: type,
+  Detail: JSON.stringify({ room_id, data, sent_at }),
+  Time: new Date(sent_at),
+});
+
+/** Puts those of the events on the bus that go there. Returns those that EventBridge does not take. Never throws. */
+export async function publish(all: readonly RoomEvent[]): Promise<RoomEvent[]> {
+  const events = all.filter(goesToBus);
+  const refused: RoomEvent[] = [];
   client ??= abortable(new EventBridgeClient(CLIENT_OPTIONS));
-  for (let start = 0; start < entries.length; start += ENTRIES_PER_CALL) {
-    const { FailedEntryCount, Entries } = await client.send(
-      new PutEventsCommand({ Entries: entries.slice(start, start + ENTRIES_PER_CALL) }),
-    );
-    if (FailedEntryCount)
-      throw new Error(
-        `EventBridge refused ${FailedEntryCount} events: ${Entries?.find((e) => e.ErrorCode)?.ErrorCode}`,
+  for (let start = 0; start < events.length; start += ENTRIES_PER_CALL) {
+    const chunk = events.slice(start, start + ENTRIES_PER_CALL);
+    const failed = (error: unknown): void => console.error({ action: 'publish', room_id: chunk[0]?.room_id, error });
+    try {
+      const { FailedEntryCount, Entries = [] } = await client.send(
+        new PutEventsCommand({ Entries: chunk.map(toEntry) }),
       );
+      if (!FailedEntryCount) continue;
+      refused.push(...chunk.filter((_, n) => Entries[n]?.ErrorCode));
+      failed(`EventBridge refused ${FailedEntryCount} events: ${Entries.find((each) => each.ErrorCode)?.ErrorCode}`);
+    } catch (error) {
+      refused.push(...chunk);
+      failed(error instanceof Error ? `${error.name}: ${error.message}` : error);
+    }
   }
+  return refused;
+}
+
+/** As `publish`. @throws where EventBridge does not take one */
+export async function publishAll(events: readonly RoomEvent[]): Promise<void> {
+  const refused = await publish(events);
+  if (refused.length > 0) throw new Error(`EventBridge did not take ${refused.length} events.`);
 }

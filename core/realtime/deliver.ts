@@ -13,6 +13,7 @@ import {
 } from '../store/connections.ts';
 import type { Deadline } from './deadline.ts';
 import { deleteConnection, type PostOutcome, postToConnection, requestPool } from './gateway.ts';
+import { type Pace, paceOf, postsPerSecondOfRoom } from './pace.ts';
 import { detachedFrame, isNumbered, type Numbers, pack } from './pack.ts';
 import { pool, type Run } from './pool.ts';
 
@@ -58,6 +59,8 @@ export interface Batch {
 export interface FanOutRequest extends Batch {
   /** Milliseconds that the invoker still waits for the batch to be delivered. */
   readonly time_left_ms: number;
+  /** How fast it may post. Missing from invokers of an earlier version. */
+  readonly posts_per_second?: number;
 }
 
 export interface Counts {
@@ -153,14 +156,17 @@ async function stillOpen<R extends Disconnected>(
   recipients: readonly R[],
   run: Run,
   work: (recipient: R) => Promise<boolean>,
+  turn?: (recipient: R) => Promise<void>,
 ): Promise<R[]> {
   const open: R[] = [];
   await Promise.all(
-    recipients.map((recipient) =>
-      run(async () => {
+    recipients.map(async (recipient) => {
+      // Outside of the pool: others go on meanwhile.
+      await turn?.(recipient);
+      await run(async () => {
         if (!(await work(recipient))) open.push(recipient);
-      }),
-    ),
+      });
+    }),
   );
   return open;
 }
@@ -188,11 +194,12 @@ async function mark(room_id: string, open: readonly Disconnected[], detach = fal
 export async function deliverBatch(
   { room_id, recipients, task }: Batch,
   deadline: Deadline,
-  run: Run = roomPool(),
+  { run = roomPool(), pace = paceOf(postsPerSecondOfRoom()) }: { readonly run?: Run; readonly pace?: Pace } = {},
 ): Promise<Counts> {
   const counts = noCounts();
   const work = workOf({ room_id, task }, deadline, counts);
-  counts.marked = await mark(room_id, await stillOpen(recipients, run, work), task.kind === 'close');
+  const turn = (recipient: Recipient) => pace(postsTo(room_id, task, recipient), deadline.signal);
+  counts.marked = await mark(room_id, await stillOpen(recipients, run, work, turn), task.kind === 'close');
   return counts;
 }
 
@@ -229,6 +236,9 @@ function framesFor(room_id: string, task: SendTask, isV2: boolean): readonly str
   frames.v2 ??= numbers ? pack(room_id, numbers, events.filter(isNumbered)) : [];
   return frames.v2;
 }
+
+const postsTo = (room_id: string, task: Task, recipient: Recipient): number =>
+  task.kind === 'send' ? framesFor(room_id, task, speaksV2(recipient)).length : 1;
 
 /** Returns the number of posts that a task takes for each of the connections, on average. */
 export function postsEach(room_id: string, task: Task, recipients: readonly Recipient[]): number {

@@ -2,10 +2,8 @@ import type { RoomEvent } from '../contract/realtime.ts';
 import type { Timestamp } from '../rules/time.ts';
 import { dropConnection, recipientsOf } from '../store/connections.ts';
 import type { RoomItem } from '../store/items.ts';
-import { roomKey } from '../store/keys.ts';
-import { get } from '../store/read.ts';
 import { settleAll } from '../store/settle-all.ts';
-import { broadcast, closeRoom } from './broadcast.ts';
+import { broadcast, closeRoom, type Origin, recordBroadcast } from './broadcast.ts';
 import { publish } from './bus.ts';
 import type { Effect } from './changes.ts';
 import { type Deadline, wait } from './deadline.ts';
@@ -13,9 +11,10 @@ import { expel, onTable } from './deliver.ts';
 import { furtherFailure } from './further-failure.ts';
 import { ensureChecked } from './liveness.ts';
 import { notifyUser } from './notify.ts';
-import { queueAbsenceCheck, queueDisconnect } from './presence.ts';
+import { type DeferredEffect, queueAbsenceCheck, queueDisconnect, queueEffect } from './presence.ts';
 import { countRooms } from './rooms.ts';
-import { type Moment, syncSchedules } from './schedule.ts';
+import type { Moment } from './schedule.ts';
+import { syncSchedulesOf } from './sync-schedules.ts';
 
 export interface Circumstances {
   readonly now: Timestamp;
@@ -26,7 +25,8 @@ export interface Circumstances {
 
 /**
  * Applies the effects of changes of one room, where `room` is its item now. Sockets, bus, schedules and presence are independent: a
- * failure of one does not keep the others from being done. Applying effects again after a failure is harmless.
+ * failure of one does not keep the others from being done. A bus or a schedule that fails is retried alone, from the queue. Applying effects again after
+ * a failure is harmless, and does not send to sockets again what has been sent.
  *
  * @throws the first failure, after everything else has finished.
  */
@@ -38,10 +38,11 @@ export async function applyEffects(
 ): Promise<void> {
   const events: RoomEvent[] = effects.flatMap((effect) => (effect.kind === 'event' ? [effect.event] : []));
   const moments = effects.flatMap((effect) => (effect.kind === 'schedule' ? [effect.moment] : []));
-  const work = [
-    onSockets(room_id, events, effects, { now, source, deadline }),
-    publish(events),
-    room && moments.length > 0 && syncWithLatest(room, moments),
+  const origin: Origin = { feed: 'changes', source };
+  const sockets = onSockets(room_id, events, effects, origin, now, deadline);
+  const others = [
+    publishOrLater(events),
+    room && moments.length > 0 && syncOrLater(room, moments),
     effects.some(({ kind }) => kind === 'disconnect') ? queueDisconnect(room_id) : undefined,
     ...effects.map((effect) => (effect.kind === 'notify' ? notifyUser(effect, source, now, deadline) : undefined)),
     ...effects.map((effect) => {
@@ -51,27 +52,37 @@ export async function applyEffects(
         : undefined;
     }),
   ];
-  await settleAll(work, furtherFailure(room_id));
-  countRooms(events);
+  const [onAll] = await Promise.allSettled([settleAll([sockets, ...others], furtherFailure(room_id)), sockets]);
+  if (onAll.status === 'fulfilled') return countRooms(events);
+  // The batch is going to be delivered again.
+  if (
+    await sockets.then(
+      () => true,
+      () => false,
+    )
+  )
+    await recordBroadcast(room_id, events, origin);
+  throw onAll.reason;
 }
 
-/** Far more than the changes that one room's times can get while its schedules are written. */
-const SYNC_ATTEMPTS = 5;
+/** Has events that the bus does not take retried from the queue, alone. Throws where the queue fails, too. */
+async function publishOrLater(events: readonly RoomEvent[]): Promise<void> {
+  await queueAll((await publish(events)).map((event) => ({ kind: 'publish', event })));
+}
 
-/**
- * Brings schedules in step with the room's times, and reads these again afterwards: of two invocations at work at the same
- * time, a redriven record's and a new one's, the one that writes last has then seen the later times.
- */
-async function syncWithLatest(room: RoomItem, moments: readonly Moment[]): Promise<void> {
-  let known = room;
-  for (let attempt = 0; attempt < SYNC_ATTEMPTS; attempt++) {
-    await syncSchedules(known, new Date().toISOString(), moments);
-    const after = await get<RoomItem>(roomKey(room.room_id));
-    if (!after || (after.start_time === known.start_time && after.end_time === known.end_time)) return;
-    known = after;
+/** Has schedules that fail retried from the queue, alone. Throws where the queue fails, too. */
+async function syncOrLater(room: RoomItem, moments: readonly Moment[]): Promise<void> {
+  try {
+    await syncSchedulesOf(room, moments);
+  } catch (error) {
+    furtherFailure(room.room_id)(error);
+    await queueAll([{ kind: 'schedules', room_id: room.room_id, moments }]);
   }
-  throw new Error(`The times of room ${room.room_id} change faster than its schedules can follow.`);
 }
+
+const queueAll = async (effects: readonly DeferredEffect[]): Promise<void> => {
+  await Promise.all(effects.map(queueEffect));
+};
 
 /** How long others wait until the removed have been closed, in milliseconds: so that these are not sent what the others are. */
 const FAREWELL_MS = 1_000;
@@ -84,7 +95,9 @@ async function onSockets(
   room_id: string,
   events: readonly RoomEvent[],
   effects: readonly Effect[],
-  { now, source, deadline }: Circumstances,
+  origin: Origin,
+  now: Timestamp,
+  deadline: Deadline,
 ): Promise<void> {
   const closings = settleAll(
     effects.map((effect) => (effect.kind === 'close' ? farewell(effect) : undefined)),
@@ -102,7 +115,7 @@ async function onSockets(
   await settleAll(work, furtherFailure(room_id));
 
   async function toAll(): Promise<void> {
-    await broadcast(room_id, events, { feed: 'changes', source }, deadline);
+    await broadcast(room_id, events, origin, deadline);
     if (!effects.some(({ kind }) => kind === 'close_room')) return;
     const ended = events.find(({ type }) => type === 'room_ended');
     await closeRoom(room_id, ended, deadline);

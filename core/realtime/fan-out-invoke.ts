@@ -1,10 +1,10 @@
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { statusOf } from '../aws/status-of.ts';
 import { env } from '../env.ts';
-import { INVOCATIONS_AT_ONCE } from './batches.ts';
 import type { Deadline } from './deadline.ts';
 import type { Batch, Counts, FanOutRequest } from './deliver.ts';
-import { pool } from './pool.ts';
+import { invocationsAtOnce } from './pace.ts';
+import { pool, type Run } from './pool.ts';
 
 /*
  * Invokes the fan-out function with batches of a large room's connections, and waits for the answers.
@@ -22,18 +22,19 @@ const ANSWER_MARGIN_MS = 4_000;
 export type FanOutOutcome = Counts | 'refused' | 'lost';
 
 let client: LambdaClient | undefined;
-const run = pool(INVOCATIONS_AT_ONCE);
+let run: Run | undefined;
 
 /**
- * Delivers a batch in a fan-out invocation of its own, which is told how much time is left. Never throws, and returns by the
+ * Delivers a batch in a fan-out invocation of its own, which is told how much time is left, and how fast it may post. Never throws, and returns by the
  * deadline. Where too little time is left to start one, the batch is `lost`, for there is no time to deliver it here either.
  *
  * The SDK retries, twice, what was throttled, what failed within Lambda, and sockets that were closed, as happens to idle ones.
  * A 4xx means that the invocation never started. A function that fails has started, and is not invoked again, and neither is one
  * that does not answer: it may still run.
  */
-export const invokeFanOut = (batch: Batch, deadline: Deadline): Promise<FanOutOutcome> =>
-  run(async () => {
+export function invokeFanOut(batch: Batch, postsPerSecond: number, deadline: Deadline): Promise<FanOutOutcome> {
+  run ??= pool(invocationsAtOnce());
+  return run(async () => {
     client ??= new LambdaClient({ maxAttempts: 3, requestHandler: { connectionTimeout: 1_000 } });
     const failed = (outcome: 'refused' | 'lost', error: unknown): FanOutOutcome => {
       const { room_id, recipients } = batch;
@@ -42,7 +43,7 @@ export const invokeFanOut = (batch: Batch, deadline: Deadline): Promise<FanOutOu
     };
     const time_left_ms = Math.floor(deadline.leftMs() - ANSWER_MARGIN_MS);
     if (time_left_ms <= 0) return failed('lost', 'no time left');
-    const request: FanOutRequest = { ...batch, time_left_ms };
+    const request: FanOutRequest = { ...batch, time_left_ms, posts_per_second: postsPerSecond };
     try {
       const { FunctionError, Payload } = await client.send(
         // A batch has a hundred events at most, each of less than 50 KB: far below the 6 MB that Lambda takes.
@@ -60,3 +61,4 @@ export const invokeFanOut = (batch: Batch, deadline: Deadline): Promise<FanOutOu
       );
     }
   });
+}

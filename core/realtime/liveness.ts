@@ -1,6 +1,7 @@
 import { PRESENCE_GRACE_SECONDS, SILENCE_SECONDS } from '../contract/limits.ts';
 import { speaksV2 } from '../rules/protocol.ts';
 import { roomStatus } from '../rules/room.ts';
+import { longestSilence } from '../rules/silence.ts';
 import { epochSeconds, plus, type Timestamp } from '../rules/time.ts';
 import { dropConnection, markAbsent } from '../store/connections.ts';
 import type { ConnectionItem, ParticipantItem, RoomItem } from '../store/items.ts';
@@ -115,6 +116,8 @@ async function checkConnection(check: Check, connection_id: string, heard: numbe
     const item = await get<ConnectionItem>(connectionKey(of.room_id, connection_id));
     // Contract 1.1 lets a client be silent as long as API Gateway does. Its item is missing only where its time to live is over.
     if (item && item.ping_interval_seconds === undefined) return time + SILENCE_SECONDS;
+    const until = (heard ?? 0) + longestSilence(item?.ping_interval_seconds ?? 0);
+    if (until > time) return until;
     return close(check, connection_id);
   }
   await drop(check, connection_id, status);

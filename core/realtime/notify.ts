@@ -33,7 +33,7 @@ export async function notifyUser(
 
   async function packed(): Promise<string[]> {
     const of = { feed: 'user', user_id: participant_id } as const;
-    const first = await onTable(() => numberEvents(of, 1, batchIdentity(source, [event])));
+    const { first } = await onTable(() => numberEvents(of, 1, batchIdentity(source, [event])));
     return pack(event.room_id, { feed: 'user', first }, [event]);
   }
 

@@ -1,9 +1,11 @@
 import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { abortable } from '../aws/abort.ts';
 import { PRESENCE_GRACE_SECONDS } from '../contract/limits.ts';
+import type { RoomEvent } from '../contract/realtime.ts';
 import { env } from '../env.ts';
 import type { Timestamp } from '../rules/time.ts';
 import { CLIENT_OPTIONS } from './client-options.ts';
+import type { Moment } from './schedule.ts';
 
 /** A participant whose last connection was lost at `left_at`. */
 export interface Absence {
@@ -26,12 +28,23 @@ export interface LivenessCheck {
   readonly due: Timestamp;
 }
 
+/** Something that follows from a change of a room, and has failed: it is retried alone. */
+export type DeferredEffect =
+  | { readonly kind: 'publish'; readonly event: RoomEvent }
+  | { readonly kind: 'schedules'; readonly room_id: string; readonly moments: readonly Moment[] };
+
+/** A service that has just failed gets this long to recover, in seconds. */
+const EFFECT_DELAY_SECONDS = 10;
+
 /** A throttled gateway has had time to recover by then, in seconds. */
 const DISCONNECT_DELAY_SECONDS = 5;
 
 let client: SQSClient | undefined;
 
-async function queue(message: Absence | DisconnectRetry | LivenessCheck, DelaySeconds: number): Promise<void> {
+async function queue(
+  message: Absence | DisconnectRetry | LivenessCheck | DeferredEffect,
+  DelaySeconds: number,
+): Promise<void> {
   client ??= abortable(new SQSClient(CLIENT_OPTIONS));
   await client.send(
     new SendMessageCommand({
@@ -49,6 +62,9 @@ export const queueAbsenceCheck = ({ room_id, participant_id, left_at }: Absence)
 /** Queues another attempt, a few seconds from now, to close the connections of a room that are marked. */
 export const queueDisconnect = (room_id: string): Promise<void> =>
   queue({ kind: 'disconnect', room_id }, DISCONNECT_DELAY_SECONDS);
+
+/** Queues an effect that has failed. */
+export const queueEffect = (effect: DeferredEffect): Promise<void> => queue(effect, EFFECT_DELAY_SECONDS);
 
 /** Queues a check of a participant's connections, so many whole seconds from now. */
 export const queueLivenessCheck = (check: LivenessCheck, seconds: number): Promise<void> => queue(check, seconds);

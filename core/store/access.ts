@@ -47,12 +47,13 @@ export async function membership<Item extends Key = never>(
 }
 
 /** As `membership`, of a room that has started and not ended. Throws `room_not_started` or `room_ended` otherwise. */
-export async function liveMembership(
+export async function liveMembership<Item extends Key = never>(
   room_id: string,
   user_id: string,
   now: Timestamp,
-): Promise<{ room: RoomItem; participant: ParticipantItem }> {
-  const member = await membership(room_id, user_id);
+  beside?: Key,
+): Promise<{ room: RoomItem; participant: ParticipantItem; beside: Item | undefined }> {
+  const member = await membership<Item>(room_id, user_id, beside);
   const status = roomStatus(member.room, now);
   if (status !== 'started') throw new RoomsError(status === 'ended' ? 'room_ended' : 'room_not_started');
   return member;

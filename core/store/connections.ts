@@ -7,6 +7,7 @@ import {
   MAX_CONNECTIONS_PER_PARTICIPANT,
   MAX_FRAMES_PER_WINDOW,
   MAX_USER_FRAMES_PER_WINDOW,
+  MAX_USER_MESSAGES_PER_WINDOW,
 } from '../contract/limits.ts';
 import type { SubProtocol } from '../contract/realtime.ts';
 import { speaksV2 } from '../rules/protocol.ts';
@@ -46,6 +47,8 @@ interface Joined {
 interface FramesItem extends Key {
   /** Over all connections. */
   readonly frames: number;
+  /** How many of these were chat messages. */
+  readonly messages?: number;
   /** In epoch seconds. */
   readonly expires_at: number;
 }
@@ -67,21 +70,24 @@ const maxUserFrames = (): number => Number(process.env.USER_FRAME_LIMIT ?? MAX_U
 export async function admitFrame({
   connection_id,
   user_id,
+  isMessage = false,
   now,
-}: Omit<Joined, 'room_id'> & { now: Timestamp }): Promise<void> {
+}: Omit<Joined, 'room_id'> & { isMessage?: boolean; now: Timestamp }): Promise<void> {
   const window = windowAt(now);
   const ends = (window + 1) * FRAME_WINDOW_SECONDS;
   const max = maxUserFrames();
   const { done } = await update<FramesItem>(framesKey(user_id, window), {
-    UpdateExpression: 'ADD frames :one, #connection :one SET expires_at = :expiry',
+    UpdateExpression: `ADD frames :one, #connection :one${isMessage ? ', messages :one' : ''} SET expires_at = :expiry`,
     ConditionExpression:
       '(attribute_not_exists(frames) OR frames < :user_max) AND ' +
-      '(attribute_not_exists(#connection) OR #connection < :max)',
+      '(attribute_not_exists(#connection) OR #connection < :max)' +
+      (isMessage ? ' AND (attribute_not_exists(messages) OR messages < :messages_max)' : ''),
     ExpressionAttributeNames: { '#connection': `${COUNT_OF}${connection_id}` },
     ExpressionAttributeValues: {
       ':one': 1,
       ':max': MAX_FRAMES_PER_WINDOW,
       ':user_max': max,
+      ...(isMessage && { ':messages_max': MAX_USER_MESSAGES_PER_WINDOW }),
       ':expiry': ends + FRAMES_KEPT_SECONDS,
     },
   });
@@ -92,8 +98,8 @@ export async function admitFrame({
     [
       {
         message:
-          `At most ${MAX_FRAMES_PER_WINDOW} frames of one connection, and ${max} of all your connections, ` +
-          `in ${FRAME_WINDOW_SECONDS} seconds. Try again in ${retryAfter} seconds.`,
+          `At most ${MAX_FRAMES_PER_WINDOW} frames of one connection, ${max} of all your connections, and ` +
+          `${MAX_USER_MESSAGES_PER_WINDOW} messages of all your connections, in ${FRAME_WINDOW_SECONDS} seconds. Try again in ${retryAfter} seconds.`,
       },
     ],
     { retryAfter },

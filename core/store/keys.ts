@@ -19,6 +19,8 @@
  *   … and whether this one has                GSI1PK CONNECTION#<connection_id>   GSI1SK USER#<user_id>
  *   when is this participant's presence
  *   checked next?                             PK ROOM#<room_id>   SK LIVENESS#<user_id>
+ *   how many messages has this room taken
+ *   in this second?                           PK ROOM#<room_id>   SK RATE#<second>
  *   the last numbers of a room's feeds        PK ROOM#<room_id>   SK SEQUENCE
  *   … and of a subscribed user's              PK USER#<user_id>   SK SEQUENCE
  *   was this room created already?            PK USER#<user_id>   SK IDEMPOTENCY#<key>
@@ -58,6 +60,12 @@ export const participantKey = (room_id: string, user_id: string): Key => ({
 export const livenessKey = (room_id: string, user_id: string): Key => ({
   PK: roomPartition(room_id),
   SK: `LIVENESS#${user_id}`,
+});
+
+/** Seconds since the epoch have as many digits for centuries. */
+export const roomRateKey = (room_id: string, second: number): Key => ({
+  PK: roomPartition(room_id),
+  SK: `RATE#${second}`,
 });
 
 export const roomSequenceKey = (room_id: string): Key => ({ PK: roomPartition(room_id), SK: SEQUENCE });

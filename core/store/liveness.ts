@@ -1,6 +1,7 @@
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { DeleteCommand } from '@aws-sdk/lib-dynamodb';
-import { FRAME_WINDOW_SECONDS, SILENCE_SECONDS } from '../contract/limits.ts';
+import { FRAME_WINDOW_SECONDS, MAX_PING_INTERVAL_SECONDS } from '../contract/limits.ts';
+import { longestSilence } from '../rules/silence.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { dynamodb, tableName } from './client.ts';
 import { COUNT_OF, windowAt } from './connections.ts';
@@ -85,12 +86,12 @@ export async function endChecks({ room_id, participant_id }: Participation, due:
 
 /**
  * Returns when each connection of a user was last heard: the end of the window in which it sent a frame, in epoch seconds.
- * Connections that have been silent for SILENCE_SECONDS may be missing.
+ * Connections that have been silent for longer than any may be are missing.
  */
 export async function lastHeard(user_id: string, now: Timestamp): Promise<ReadonlyMap<string, number>> {
   const heard = new Map<string, number>();
   const last = windowAt(now) + 1;
-  const first = last - Math.ceil(SILENCE_SECONDS / FRAME_WINDOW_SECONDS) - 1;
+  const first = last - Math.ceil(longestSilence(MAX_PING_INTERVAL_SECONDS) / FRAME_WINDOW_SECONDS) - 1;
   const pages = queryAll<Key & Record<string, unknown>>({
     KeyConditionExpression: 'PK = :user AND SK BETWEEN :first AND :last',
     ExpressionAttributeValues: {

@@ -9,6 +9,7 @@ import type { OwnFile } from './files.ts';
 import { type MessageItem, type SentItem, toMessage } from './items.ts';
 import { chatPartition, MESSAGE, messageKey, sentKey } from './keys.ts';
 import { get, queryPage } from './read.ts';
+import { checkRoomRate, countMessage, type RoomRateItem, rateKeyAt } from './room-rate.ts';
 import { settleAll } from './settle-all.ts';
 import { transact, type Write } from './write.ts';
 
@@ -88,7 +89,7 @@ const SINCE_THEN: ReadonlySet<ErrorCode> = new Set(['not_a_participant', 'room_n
  * awaited with the first read.
  * Who sends a message again, because the answer was lost, gets the first answer, also when the room has ended since, or the
  * sender was removed: it is what they sent themselves, and tells them nothing of what came after.
- * Throws `room_not_started`, `room_ended`, and as `membership` does.
+ * Throws `room_not_started`, `room_ended`, `too_many_requests` where the room takes no more in this second, and as `membership` does.
  */
 export async function sendMessage({
   room_id,
@@ -108,8 +109,17 @@ export async function sendMessage({
   admitted: Promise<void>;
 }): Promise<Message> {
   try {
-    const [, , file] = await settleAll([admitted, liveMembership(room_id, caller, now), attachment?.()]);
-    return await appendMessage({ room_id, sender_id: caller, client_message_id, text, ...file, now });
+    const [, { beside: rate }, file] = await settleAll([
+      admitted,
+      liveMembership<RoomRateItem>(room_id, caller, now, rateKeyAt(room_id, now)),
+      attachment?.(),
+    ]);
+    checkRoomRate(rate);
+    const [message] = await settleAll([
+      appendMessage({ room_id, sender_id: caller, client_message_id, text, ...file, now }),
+      countMessage(room_id, now),
+    ]);
+    return message;
   } catch (error) {
     if (!(error instanceof RoomsError && SINCE_THEN.has(error.code))) throw error;
     const first = await get<SentItem>(sentKey(room_id, caller, client_message_id));

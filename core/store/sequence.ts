@@ -8,8 +8,13 @@ import { update } from './write.ts';
  * The numbers of events. Only what delivers events writes them: one write for each batch and feed. See docs/decisions/0030-rooms-v2.md.
  */
 
-/** The last number of each feed, and which batch got the last ones. Never expires. */
-type SequenceItem = Key & { readonly [F in Feed]?: number } & { readonly [B in `${Feed}_batch`]?: string };
+/**
+ * The last number of each feed, which batch got the last ones, and which batch is to be retried although its events have been sent. Never
+ * expires.
+ */
+type SequenceItem = Key & { readonly [F in Feed]?: number } & {
+  readonly [B in `${Feed}_batch` | `${Feed}_sent`]?: string;
+};
 
 /** Whose events are numbered. */
 export type Numbered =
@@ -18,13 +23,20 @@ export type Numbered =
 
 const keyOf = (of: Numbered): Key => (of.feed === 'user' ? userSequenceKey(of.user_id) : roomSequenceKey(of.room_id));
 
+export interface NumberedBatch {
+  /** The number of the first event. */
+  readonly first: number;
+  /** True for a batch that was sent before, and is delivered again because something else failed: see `recordSent`. */
+  readonly isSent: boolean;
+}
+
 /**
- * Gives numbers to `count` events, and returns the first of them. The batch that got the last numbers gets the same ones again, so
- * neither a retry nor a lost answer makes a gap.
+ * Gives numbers to `count` events. The batch that got the last numbers gets the same ones again, so neither a retry nor a lost answer makes
+ * a gap.
  *
  * @param batch says which events these are: equal for the same ones, and different for all others
  */
-export async function numberEvents(of: Numbered, count: number, batch: string): Promise<number> {
+export async function numberEvents(of: Numbered, count: number, batch: string): Promise<NumberedBatch> {
   const { feed } = of;
   const outcome = await update<SequenceItem>(keyOf(of), {
     UpdateExpression: 'ADD #feed :count SET #batch = :batch',
@@ -32,8 +44,18 @@ export async function numberEvents(of: Numbered, count: number, batch: string): 
     ExpressionAttributeNames: { '#feed': feed, '#batch': `${feed}_batch` },
     ExpressionAttributeValues: { ':count': count, ':batch': batch },
   });
-  const last = (outcome.done ? outcome.item : outcome.old)?.[feed] ?? 0;
-  return last - count + 1;
+  const item = outcome.done ? outcome.item : outcome.old;
+  return { first: (item?.[feed] ?? 0) - count + 1, isSent: !outcome.done && item?.[`${feed}_sent`] === batch };
+}
+
+/** Records that the events of the batch that got the last numbers have been sent, so that they are not sent again with the batch. */
+export async function recordSent(of: Numbered, batch: string): Promise<void> {
+  await update<SequenceItem>(keyOf(of), {
+    UpdateExpression: 'SET #sent = :batch',
+    ConditionExpression: '#batch = :batch',
+    ExpressionAttributeNames: { '#sent': `${of.feed}_sent`, '#batch': `${of.feed}_batch` },
+    ExpressionAttributeValues: { ':batch': batch },
+  });
 }
 
 const toRoomSeq = (item: SequenceItem | undefined): RoomSeq => ({

@@ -1,7 +1,8 @@
 import type { DynamoDBBatchResponse, DynamoDBRecord, DynamoDBStreamEvent } from 'aws-lambda';
 import { isRehearsal, primed } from '../../core/aws/prime.ts';
-import type { RoomEvent } from '../../core/contract/realtime.ts';
-import { count } from '../../core/metrics/emf.ts';
+import type { Message } from '../../core/contract/answers.ts';
+import type { RoomEventOf } from '../../core/contract/realtime.ts';
+import { count, countReader } from '../../core/metrics/emf.ts';
 import { broadcast } from '../../core/realtime/broadcast.ts';
 import { deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
 import { streamRehearsal } from '../../core/realtime/rehearsal.ts';
@@ -23,6 +24,12 @@ const deliver = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Promise<D
       const duration_ms = Math.round(performance.now() - started);
       count('events', { MessagesSent: messages.length, FanOutTime: duration_ms, Receivers: counts.receivers });
       if (isRehearsal()) return;
+      // A room where nobody was is not late.
+      const now = Date.now();
+      if (counts.receivers > 0)
+        countReader('deliver-messages', {
+          StoredToDelivered: messages.map(({ data }) => Math.max(0, now - storedAt(data))),
+        });
       console.info({
         action: 'deliver',
         room_id: first.room_id,
@@ -34,7 +41,10 @@ const deliver = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Promise<D
   );
 };
 
-function eventOf({ dynamodb }: DynamoDBRecord, sent_at: string): RoomEvent {
+/** When the service received a message: some milliseconds before it was stored. */
+const storedAt = ({ sent_at }: Message): number => Date.parse(sent_at);
+
+function eventOf({ dynamodb }: DynamoDBRecord, sent_at: string): RoomEventOf<'message'> {
   const item = imageOf<MessageItem>(dynamodb?.NewImage);
   if (!item) throw new Error('The record has no new image.');
   return { type: 'message', room_id: item.room_id, data: toMessage(item), sent_at };

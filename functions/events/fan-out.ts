@@ -1,14 +1,15 @@
 import { isRehearsal, primed } from '../../core/aws/prime.ts';
 import { deadlineIn, deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
 import { type Counts, deliverBatch, type FanOutRequest } from '../../core/realtime/deliver.ts';
+import { paceOf } from '../../core/realtime/pace.ts';
 import { fanOutRehearsal } from '../../core/realtime/rehearsal.ts';
 
 /** Delivers a batch of a large room's connections. The invoker waits for it, and says how long. */
-async function fanOut({ time_left_ms, ...batch }: FanOutRequest, context: TimeLeft): Promise<Counts> {
+async function fanOut({ time_left_ms, posts_per_second, ...batch }: FanOutRequest, context: TimeLeft): Promise<Counts> {
   const started = performance.now();
   const own = deadlineOf(context);
   const deadline = time_left_ms < own.leftMs() ? deadlineIn(time_left_ms) : own;
-  const counts = await deliverBatch(batch, deadline);
+  const counts = await deliverBatch(batch, deadline, { ...(posts_per_second && { pace: paceOf(posts_per_second) }) });
   if (!isRehearsal())
     console.info({
       action: 'fan_out',

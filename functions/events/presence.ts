@@ -1,24 +1,41 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import * as v from 'valibot';
+import type { RoomEvent } from '../../core/contract/realtime.ts';
 import { chain } from '../../core/http/request-log.ts';
+import { publishAll } from '../../core/realtime/bus.ts';
 import { type Deadline, deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
 import { retryDisconnect } from '../../core/realtime/deliver.ts';
 import { checkLiveness } from '../../core/realtime/liveness.ts';
 import { queueDisconnect } from '../../core/realtime/presence.ts';
+import type { Moment } from '../../core/realtime/schedule.ts';
+import { syncSchedulesOf } from '../../core/realtime/sync-schedules.ts';
 import { markAbsent } from '../../core/store/connections.ts';
+import type { RoomItem } from '../../core/store/items.ts';
+import { roomKey } from '../../core/store/keys.ts';
+import { get } from '../../core/store/read.ts';
 
 const of = { room_id: v.string(), participant_id: v.string() };
 const disconnect = v.object({ kind: v.literal('disconnect'), room_id: v.string() });
 const liveness = v.object({ ...of, kind: v.literal('liveness'), due: v.string() });
 const absence = v.object({ ...of, kind: v.optional(v.undefined()), left_at: v.string() });
-const queued = v.union([disconnect, liveness, absence]);
+const publishing = v.object({
+  kind: v.literal('publish'),
+  // Made by this service: its shape is not checked again.
+  event: v.custom<RoomEvent>((event) => typeof event === 'object' && event !== null && 'type' in event),
+});
+const schedules = v.object({
+  kind: v.literal('schedules'),
+  room_id: v.string(),
+  moments: v.array(v.picklist(['start', 'end'])),
+});
+const queued = v.union([disconnect, liveness, publishing, schedules, absence]);
 
 /** Kept for what follows the deadline, in milliseconds: one message to the queue. */
 const RESERVE_MS = 4_000;
 
 /**
  * Marks participants absent who lost their last connection and have not come back, checks whether the connections of others are
- * alive, and disconnects the connections of rooms that could not be closed before.
+ * alive, disconnects the connections of rooms that could not be closed before, and retries effects of changes that have failed.
  */
 export const handler = async ({ Records }: SQSEvent, context: TimeLeft): Promise<SQSBatchResponse> => {
   const deadline = deadlineOf(context, RESERVE_MS);
@@ -27,6 +44,8 @@ export const handler = async ({ Records }: SQSEvent, context: TimeLeft): Promise
       try {
         const message = v.parse(queued, JSON.parse(body));
         if (message.kind === 'disconnect') await closeMarked(message.room_id, messageId, deadline);
+        else if (message.kind === 'publish') await publishAll([message.event]);
+        else if (message.kind === 'schedules') await syncSchedules(message.room_id, message.moments);
         else {
           const { room_id, participant_id } = message;
           const outcome =
@@ -44,6 +63,12 @@ export const handler = async ({ Records }: SQSEvent, context: TimeLeft): Promise
   );
   return { batchItemFailures: failures.flat() };
 };
+
+/** Brings the schedules of a room in step with its times, as these are now. */
+async function syncSchedules(room_id: string, moments: readonly Moment[]): Promise<void> {
+  const room = await get<RoomItem>(roomKey(room_id));
+  if (room) await syncSchedulesOf(room, moments);
+}
 
 /** Fails, for the queue to retry, where it has not closed a single one. Where it has closed some, it queues the rest. */
 async function closeMarked(room_id: string, message_id: string, deadline: Deadline): Promise<void> {

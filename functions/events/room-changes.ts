@@ -1,5 +1,6 @@
 import type { DynamoDBBatchResponse, DynamoDBRecord, DynamoDBStreamEvent } from 'aws-lambda';
 import { deleteUnusedObject } from '../../core/files/unused.ts';
+import { countReader } from '../../core/metrics/emf.ts';
 import { type Effect, effectsOf, type Present, type RoomChange } from '../../core/realtime/changes.ts';
 import { deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
 import { applyEffects } from '../../core/realtime/effects.ts';
@@ -27,6 +28,7 @@ export const handler = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Pr
     Records,
     (record) => ({
       id: record.eventID ?? '',
+      stored_at: 1_000 * (record.dynamodb?.ApproximateCreationDateTime ?? 0),
       room_id: roomIdOf(keyOf(record).PK),
       change: changeOf(record),
       file_id: expiredFileOf(record),
@@ -56,6 +58,13 @@ export const handler = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Pr
         const now = new Date().toISOString();
         const applied = effectsOf(changes, present, now);
         await applyEffects(room_id, present.room, applied, { now, source: first?.id ?? '', deadline });
+        if (applied.some(({ kind }) => kind === 'event')) {
+          const delivered = Date.now();
+          const times = records.flatMap(({ change, stored_at }) =>
+            change ? [Math.max(0, delivered - stored_at)] : [],
+          );
+          countReader('room-changes', { StoredToDelivered: times });
+        }
         return applied;
       }
     },

@@ -14,7 +14,7 @@ export interface FanOutProps extends RealtimeProps {
 export class FanOut extends Construct {
   readonly handler: lambda.Function;
   /** What its invokers need to know. */
-  readonly variables: { readonly FAN_OUT_FUNCTION_ARN: string };
+  readonly variables: { readonly FAN_OUT_FUNCTION_ARN: string; readonly API_GATEWAY_QUOTA: string };
   /** What its invokers must be allowed. */
   readonly permission: Permission;
 
@@ -25,14 +25,21 @@ export class FanOut extends Construct {
       description: 'Invoked by functions that send to a large room: delivers a batch of its connections.',
       code: folderOf(bundles, 'fan-out'),
       environment,
-      variables: { TABLE_NAME: data.table.tableName, CALLBACK_URL: sockets.callbackUrl },
+      variables: {
+        TABLE_NAME: data.table.tableName,
+        CALLBACK_URL: sockets.callbackUrl,
+        API_GATEWAY_QUOTA: String(environment.apiGatewayQuota),
+      },
       permissions: [...accessTo(data, accessOfOthers['fan-out']), sockets.manageConnections],
       // Of these, 10 are kept for marking what is left (core/realtime/deadline.ts). If none of 500 connections answers, 100 at a time
       // and 3 s each, the batch takes 15 s. Its invokers wait a little longer (core/realtime/fan-out-invoke.ts).
       timeout: 30,
     });
     this.handler = handler;
-    this.variables = { FAN_OUT_FUNCTION_ARN: handler.functionArn };
+    this.variables = {
+      FAN_OUT_FUNCTION_ARN: handler.functionArn,
+      API_GATEWAY_QUOTA: String(environment.apiGatewayQuota),
+    };
     this.permission = { actions: ['lambda:InvokeFunction'], resources: [handler.functionArn] };
   }
 }

@@ -4,9 +4,9 @@ import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { accessOfOthers } from '../access.ts';
 import { folderOf } from '../bundle.ts';
-import { accessTo } from './permission.ts';
+import { accessTo, type Permission } from './permission.ts';
 import { deadLetterQueue, queue } from './queue.ts';
-import { RoomsFunction } from './rooms-function.ts';
+import { RoomsFunction, type RoomsFunctionProps } from './rooms-function.ts';
 import type { RealtimeProps, SocketApi } from './socket-api.ts';
 
 /** Seconds. A batch is ten conditional writes that go out together; what is left of it closes connections. */
@@ -14,18 +14,25 @@ const TIMEOUT = 10;
 
 export interface PresenceProps extends RealtimeProps {
   readonly sockets: SocketApi;
+  /** What retried effects need. */
+  readonly variables: NonNullable<RoomsFunctionProps['variables']>;
+  readonly permissions: readonly Permission[];
 }
 
 /**
- * The queue of what is checked later: participants who have lost their last connection, the connections of those who are present,
- * and rooms with connections that could not be closed.
+ * The queue of what is done later: checks of participants who have lost their last connection and of the connections of those who are present,
+ * rooms with connections that could not be closed, and effects of changes that have failed.
  */
 export class Presence extends Construct {
   readonly queue: sqs.Queue;
   readonly deadLetters: sqs.Queue;
   readonly handler: LambdaFunction;
 
-  constructor(scope: Construct, id: string, { environment, data, bundles, sockets }: PresenceProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { environment, data, bundles, sockets, variables, permissions }: PresenceProps,
+  ) {
     super(scope, id);
     this.deadLetters = deadLetterQueue(this, 'DeadLetters', 'PresenceDeadLetters');
     this.queue = queue(this, 'Queue', 'PresenceQueue', {
@@ -35,17 +42,18 @@ export class Presence extends Construct {
     });
     const { handler } = new RoomsFunction(this, 'Presence', {
       name: 'presence',
-      description:
-        'Presence queue: marks participants absent, checks connections, and closes those that were not closed.',
+      description: 'Presence queue: marks participants absent, checks connections, and retries what has failed.',
       code: folderOf(bundles, 'presence'),
       environment,
       variables: {
         TABLE_NAME: data.table.tableName,
         CALLBACK_URL: sockets.callbackUrl,
         PRESENCE_QUEUE_URL: this.queue.queueUrl,
+        ...variables,
       },
       permissions: [
         ...accessTo(data, accessOfOthers.presence),
+        ...permissions,
         sockets.checkConnections,
         {
           actions: ['SendMessage', 'ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'].map(

@@ -21,7 +21,10 @@ async function unitsIn(scale: Scale): Promise<Record<string, Units>> {
   const units: Record<string, Units> = {};
   for (const { operation, note, request } of calls(room))
     units[note ? `${operation}, ${note}` : operation] = await quietly(() => count(() => send(operation, request)));
-  for (const frame of frames(room)) units[frame.action] = await quietly(() => count(() => sendFrame(frame)));
+  for (const frame of frames(room))
+    units[frame.note ? `${frame.action}, ${frame.note}` : frame.action] = await quietly(() =>
+      count(() => sendFrame(frame)),
+    );
   return units;
 }
 

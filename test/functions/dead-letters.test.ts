@@ -207,7 +207,7 @@ describe('redriven,', () => {
   });
 
   test('what fails again stays, whether the function crashes or says so', async () => {
-    services.broken.events = true;
+    Object.assign(services.broken, { events: true, sqs: true });
     const { room_id, admin } = await newRoom();
     const { start_time } = await data('getRoom', { as: admin, params: { room_id } });
     const crashing = await lettersFor('announce', { room_id, moment: 'start', time: start_time });

@@ -25,7 +25,7 @@ import { requests, roomOf } from '../support/requests.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { act, actUnknown, disconnect, joined, newSocket, refusedWith, socketEvent } from '../support/socket.ts';
 import { changesIn, messagesIn, recorded } from '../support/stream.ts';
-import { newRoom } from '../support/world.ts';
+import { at, newRoom } from '../support/world.ts';
 
 /*
  * What operators see: a log line a request, and metrics in the lines that go to standard output beside it.
@@ -45,6 +45,8 @@ beforeAll(async () => {
 afterAll(() => Promise.all([issuer.close(), management.close(), services.close()]));
 
 /** What CloudWatch asks of a line (its specification's JSON schema), and what our dashboard and alarms rely on. */
+const positive = v.pipe(v.number(), v.gtValue(0));
+const measured = v.pipe(v.array(v.pipe(v.number(), v.minValue(0))), v.minLength(1), v.maxLength(100));
 const line = v.pipe(
   v.looseObject({
     _aws: v.strictObject({
@@ -52,7 +54,9 @@ const line = v.pipe(
       CloudWatchMetrics: v.tuple([
         v.strictObject({
           Namespace: v.literal(NAMESPACE),
-          Dimensions: v.tuple([v.pipe(v.array(v.picklist(['environment', 'service', 'code'])), v.minLength(2))]),
+          Dimensions: v.tuple([
+            v.pipe(v.array(v.picklist(['environment', 'service', 'code', 'reader'])), v.minLength(2)),
+          ]),
           Metrics: v.pipe(
             v.array(
               v.strictObject({ Name: v.picklist(Object.keys(metrics)), Unit: v.picklist(['Count', 'Milliseconds']) }),
@@ -65,6 +69,7 @@ const line = v.pipe(
     environment: v.literal('test'),
     service: v.picklist(['http', 'websocket', 'events']),
     code: v.optional(v.string()),
+    reader: v.optional(v.picklist(['deliver-messages', 'room-changes'])),
   }),
   v.check(({ _aws, ...rest }) => {
     const [{ Dimensions, Metrics }] = _aws.CloudWatchMetrics;
@@ -72,7 +77,8 @@ const line = v.pipe(
     const named = [...Dimensions[0], ...Metrics.map(({ Name }) => Name)];
     return (
       Dimensions[0].every((name) => typeof values[name] === 'string') &&
-      Metrics.every(({ Name }) => typeof values[Name] === 'number' && Number(values[Name]) > 0) &&
+      // Of many measurements, CloudWatch takes a list of 100 at most.
+      Metrics.every(({ Name }) => v.is(v.union([positive, measured]), values[Name])) &&
       Object.keys(values).every((name) => named.includes(name))
     );
   }, 'every dimension and metric has its value beside it, and nothing else stands there'),
@@ -133,13 +139,15 @@ describe('metrics', () => {
 
   test('rooms: counted once that all have been told, not when it failed and is tried again', async () => {
     const records = await recorded(() => newRoom());
-    services.broken.events = true;
+    Object.assign(services.broken, { events: true, sqs: true });
     expect(await counted(() => behind('room-changes', (context) => roomChanges(changesIn(records), context)))).toEqual(
       [],
     );
     services.reset();
     expect(await counted(() => behind('room-changes', (context) => roomChanges(changesIn(records), context)))).toEqual([
       { service: 'events', RoomsCreated: 1 },
+      // The room, and its two participants.
+      { service: 'events', reader: 'room-changes', StoredToDelivered: Array(3).fill(expect.any(Number)) },
     ]);
   });
 
@@ -159,7 +167,18 @@ describe('metrics', () => {
     expect(found).toEqual([
       { service: 'events', ConnectionsGone: 1, DeliveriesFailed: 1 },
       { service: 'events', MessagesSent: 2, Receivers: 1, FanOutTime: expect.any(Number) },
+      { service: 'events', reader: 'deliver-messages', StoredToDelivered: [expect.any(Number), expect.any(Number)] },
     ]);
+    const late = await counted(() =>
+      at(Date.now() + 5_000, () =>
+        behind('deliver-messages', (context) => deliverMessages(messagesIn(records), context)),
+      ),
+    );
+    for (const value of late.flatMap((each) => Reflect.get(each, 'StoredToDelivered') ?? [])) {
+      expect(value).toBeGreaterThanOrEqual(5_000);
+      expect(value).toBeLessThan(60_000);
+    }
+    expect(late.some((each) => 'reader' in each)).toBe(true);
   });
 
   test('connections: opened and closed', async () => {

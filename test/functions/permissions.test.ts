@@ -209,6 +209,11 @@ async function everyEvent(): Promise<void> {
     management.fateOfClose(stuck.connection_id, fate);
     note('presence', (await behind('presence', (context) => presence(queueEvent(retry), context))).trace.used);
   }
+  // Effects of changes that have failed are retried.
+  const event = { type: 'room_updated', room_id, sent_at: later, data: {} };
+  await look(JSON.stringify({ kind: 'publish', event }));
+  const moments = ['start', 'end'];
+  await look(JSON.stringify({ kind: 'schedules', room_id, moments }));
   await changes(await change({}));
 
   const ended = await listening();

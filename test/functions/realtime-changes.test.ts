@@ -15,9 +15,11 @@ import { haveJoined } from '../support/fill.ts';
 import { type Data, data } from '../support/invoke.ts';
 import { watchSockets } from '../support/known-sockets.ts';
 import { type Management, startManagement } from '../support/management.ts';
+import { queueEvent } from '../support/queue-event.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { act, disconnect, joined, newSocket, reply, type Socket } from '../support/socket.ts';
 import { changesIn, recorded } from '../support/stream.ts';
+import { joinedV2 } from '../support/v2-client.ts';
 import { at, newRoom, newUser, type World } from '../support/world.ts';
 
 const HOUR = 3_600_000;
@@ -48,6 +50,12 @@ async function worked(work: () => Promise<unknown>): Promise<void> {
   expect(changesIn(records).Records.length).toBeGreaterThan(0);
   expect(await handle(records)).toEqual([]);
 }
+
+/** Has the presence function work on a message of its queue. Returns the number of failures. */
+const retry = async (body: string): Promise<number> => {
+  const { result } = await behind('presence', (context) => presence(queueEvent(body), context));
+  return result.batchItemFailures.length;
+};
 
 /** What a connection was told, each event checked against the contract. */
 const toldTo = ({ connection_id }: Socket) =>
@@ -465,36 +473,75 @@ describe('where something is out of order,', () => {
     ['the bus', 'events', true],
     ['the bus for one event', 'events', 'entry'],
     ['the scheduler', 'scheduler', true],
-  ])('%s: sockets are told and closed all the same, and the batch is tried again', async (_, service, how) => {
-    const world = await listening();
-    const records = await recorded(() => data('endRoom', asAdmin(world)));
-    Object.assign(services.broken, { [service]: how });
-    const [first] = changesIn(records).Records;
-    expect(await handle(records)).toEqual([first?.dynamodb?.SequenceNumber]);
-    expect(toldTo(world.ear).map(({ type }) => type)).toEqual(['room_ended']);
-    expect(management.closed).toEqual([world.ear.connection_id]);
+  ])(
+    '%s: connections get the event and are closed all the same, and what has failed is retried alone',
+    async (_, service, how) => {
+      const world = await listening();
+      const records = await recorded(() => data('endRoom', asAdmin(world)));
+      Object.assign(services.broken, { [service]: how });
+      expect(await handle(records)).toEqual([]);
+      expect(toldTo(world.ear).map(({ type }) => type)).toEqual(['room_ended']);
+      expect(management.closed).toEqual([world.ear.connection_id]);
 
-    Object.assign(services.broken, { [service]: false });
-    services.puts.length = 0;
-    expect(await handle(records)).toEqual([]);
-    expect(toldBus().map(({ type }) => type)).toEqual(['room_ended']);
-  });
+      const [deferred = '', ...more] = services.messages.map(({ MessageBody }) => MessageBody);
+      expect(more).toEqual([]);
+      expect(await retry(deferred)).toBe(1);
+      Object.assign(services.broken, { [service]: false });
+      services.puts.length = 0;
+      services.schedulerCalls.length = 0;
+      expect(await retry(deferred)).toBe(0);
+      if (service === 'scheduler') expect(services.schedulerCalls).toEqual([`DELETE ${world.room_id}-end`]);
+      else expect(toldBus().map(({ type }) => type)).toEqual(['room_ended']);
+      expect(toldTo(world.ear)).toHaveLength(1);
+    },
+  );
 
-  test('the bus and the scheduler: the batch is retried, and both failures are logged', async () => {
+  test('the bus and the scheduler: both failures are logged, and each is retried', async () => {
     const world = await listening();
     const end_time = inFuture(HOUR);
     const records = await recorded(() => data('changeRoom', asAdmin(world, { end_time })));
     Object.assign(services.broken, { events: true, scheduler: true });
     const { result, lines } = await behind('room-changes', (context) => roomChanges(changesIn(records), context));
-    expect(result.batchItemFailures).toHaveLength(1);
+    expect(result.batchItemFailures).toEqual([]);
     const errors = lines.filter(({ level }) => level === 'error').map(({ entry }) => entry);
-    expect(errors).toEqual([
-      { action: 'further_failure', room_id: world.room_id, error: expect.any(String) },
-      expect.objectContaining({ partition: `ROOM#${world.room_id}` }),
-    ]);
+    expect(errors).toHaveLength(2);
+    expect(errors).toContainEqual({ action: 'further_failure', room_id: world.room_id, error: expect.any(String) });
+    expect(errors).toContainEqual({ action: 'publish', room_id: world.room_id, error: expect.any(String) });
     Object.assign(services.broken, { events: false, scheduler: false });
-    expect(await handle(records)).toEqual([]);
+    services.puts.length = 0;
+    for (const { MessageBody } of services.messages) expect(await retry(MessageBody)).toBe(0);
     expect(services.schedules.has(`${world.room_id}-end`)).toBe(true);
+    expect(toldBus().map(({ type }) => type)).toEqual(['room_updated']);
+  });
+
+  test('a schedule that is retried later follows the times that the room has by then', async () => {
+    const world = await listening();
+    const [first, later] = [inFuture(HOUR), inFuture(2 * HOUR)];
+    const records = await recorded(() => data('changeRoom', asAdmin(world, { end_time: first })));
+    services.broken.scheduler = true;
+    expect(await handle(records)).toEqual([]);
+    services.broken.scheduler = false;
+    await data('changeRoom', asAdmin(world, { end_time: later }));
+    expect(await retry(services.messages[0]?.MessageBody ?? '')).toBe(0);
+    expect(JSON.parse(services.schedules.get(`${world.room_id}-end`)?.Target.Input ?? '')).toMatchObject({
+      time: later,
+    });
+  });
+
+  test('the queue as well: the batch is retried, and no connection is sent anything twice', async () => {
+    const world = await listening();
+    const { socket } = await joinedV2(world.room_id, world.member);
+    const records = await recorded(() => data('changeRoom', asAdmin(world, { name: 'B' })));
+    Object.assign(services.broken, { events: true, sqs: true });
+    for (let attempt = 0; attempt < 3; attempt++) expect(await handle(records)).toHaveLength(1);
+    Object.assign(services.broken, { events: false, sqs: false });
+    services.puts.length = 0;
+    expect(await handle(records)).toEqual([]);
+    expect(toldBus().map(({ type }) => type)).toEqual(['room_updated']);
+    for (const { connection_id } of [world.ear, socket]) expect(management.received(connection_id)).toHaveLength(1);
+    // Another batch is sent, with the next number.
+    await worked(() => data('changeRoom', asAdmin(world, { name: 'C' })));
+    expect(management.received(socket.connection_id)).toMatchObject([{ seq: 1 }, { seq: 2 }]);
   });
 
   test('the presence queue: the batch is tried again', async () => {

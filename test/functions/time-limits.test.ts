@@ -134,7 +134,7 @@ const clients: Readonly<Record<string, Client>> = {
       const deadline = deadlineIn(MAX_MS);
       return async () => {
         const batch = { room_id, recipients: [], task: { kind: 'close' } } as const;
-        const { result } = await logged(() => invokeFanOut(batch, deadline));
+        const { result } = await logged(() => invokeFanOut(batch, 1_000, deadline));
         if (result === 'lost') throw new Error('lost');
         return result;
       };

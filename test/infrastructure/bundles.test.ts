@@ -20,7 +20,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
   // Signs with code of S3's, beside what the table takes.
   'create-upload': 234_000,
   'deliver-messages': 317_000,
-  presence: 255_000,
+  presence: 313_000,
   'room-changes': 398_000,
   announce: 337_000,
   authorizer: 43_500,
@@ -28,7 +28,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
 };
 
 /** Of all bundles, compressed, in bytes. */
-const UPLOAD_BUDGET = 2_050_000;
+const UPLOAD_BUDGET = 2_080_000;
 
 /** The SDK clients in a bundle; the table's is in all that know the table. */
 const CLIENTS: Readonly<Record<string, readonly string[]>> = {
@@ -36,7 +36,7 @@ const CLIENTS: Readonly<Record<string, readonly string[]>> = {
   connect: [],
   'deliver-messages': ['dynamodb', 'lambda'],
   'room-changes': ['dynamodb', 'eventbridge', 'lambda', 'scheduler', 'sqs'],
-  presence: ['dynamodb', 'sqs'],
+  presence: ['dynamodb', 'eventbridge', 'scheduler', 'sqs'],
   announce: ['dynamodb', 'eventbridge', 'lambda'],
 };
 

@@ -68,6 +68,7 @@ const KEYS = [
   ...BEHIND.flatMap((name) => [`${name}-errors`, `${name}-duration`]),
   ...PUT_ASIDE.map((name) => `${name}-dead-letters`),
   ...READERS.map((name) => `${name}-behind`),
+  ...READERS.map((name) => `${name}-late`),
   'presence-behind',
   'schedules',
   'throttles',
@@ -185,7 +186,7 @@ describe('the runbook', () => {
   });
 
   it('has a query to paste for each alarm, or names the section that has it', () => {
-    for (const section of sections) expect(section).toMatch(/^```$|^\*\*Look\.\*\* The log of \[/m);
+    for (const section of sections) expect(section).toMatch(/^```$|^\*\*Diagnose\.\*\* The log query of \[/m);
   });
 
   it('links only to sections that are there', () => {
@@ -204,7 +205,7 @@ describe('the runbook', () => {
       .filter((text) => text.includes('console.'))
       .join('\n');
     // Counts of a broadcast are spread into its line.
-    const counts = ['sent', 'gone', 'failed', 'receivers', 'batches'];
+    const counts = ['sent', 'gone', 'failed', 'skipped', 'receivers', 'batches'];
     for (const field of asked)
       if (!counts.includes(field)) expect(code, field).toMatch(new RegExp(`[{\\s]${field}(:|,| })`));
   });
@@ -275,6 +276,18 @@ describe('alarms of dead letters', () => {
     const queue = `${name.replace(/(^|-)(\w)/g, (_, _dash, letter) => letter.toUpperCase())}DeadLetters`;
     expect(isOf(metricsOf(properties)[0]?.dimensions, queue)).toBe(true);
     expect(properties).toMatchObject({ Threshold: 1, EvaluationPeriods: 1 });
+  });
+});
+
+describe('alarms of what is delivered late', () => {
+  it.each([
+    ['deliver-messages', 2_000],
+    ['room-changes', 3_000],
+  ])('%s: p99 of %i ms from stored to delivered, for a quarter of an hour', (reader, threshold) => {
+    const properties = alarm(`${reader}-late`);
+    expect(properties).toMatchObject({ Threshold: threshold, DatapointsToAlarm: 3, EvaluationPeriods: 3 });
+    expect(metricsOf(properties)).toMatchObject([{ name: 'Rooms StoredToDelivered', statistic: 'p99', period: 300 }]);
+    expect(metricsOf(properties)[0]?.dimensions).toContainEqual({ Name: 'reader', Value: reader });
   });
 });
 

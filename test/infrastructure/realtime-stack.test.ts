@@ -91,6 +91,23 @@ const CALLBACK_URL = {
 };
 const FAN_OUT_FUNCTION_ARN = arnOf(functionOf('fan-out').id);
 const EVENT_BUS_NAME = { Ref: bus.id };
+const API_GATEWAY_QUOTA = '10000';
+
+const scheduling: readonly Allowed[] = [
+  ...on(
+    'scheduler',
+    arn('scheduler', ':schedule/rooms-dev-schedules/*'),
+    'CreateSchedule',
+    'UpdateSchedule',
+    'DeleteSchedule',
+  ),
+  ['iam:PassRole', arnOf(scheduleRole[0]), { StringEquals: { 'iam:PassedToService': 'scheduler.amazonaws.com' } }],
+];
+const SCHEDULES = {
+  SCHEDULE_GROUP: 'rooms-dev-schedules',
+  SCHEDULE_ROLE_ARN: arnOf(scheduleRole[0]),
+  ANNOUNCE_FUNCTION_ARN: arnOf(functionOf('announce').id),
+};
 
 interface Expected {
   readonly timeout?: number;
@@ -132,13 +149,13 @@ const expected: Readonly<Record<string, Expected>> = {
       ...items(['ROOM'], 'BatchGetItem'),
       ...items(['ROOM', 'CHAT'], 'GetItem'),
       ...items(['CHAT', 'ROOM'], 'PutItem'),
-      ...items(['USER'], 'UpdateItem'),
+      ...items(['USER', 'ROOM'], 'UpdateItem'),
       ...on('s3', objects, 'GetObject'),
     ],
   },
   'deliver-messages': {
     timeout: 60,
-    variables: { TABLE_NAME, CALLBACK_URL, FAN_OUT_FUNCTION_ARN },
+    variables: { TABLE_NAME, CALLBACK_URL, FAN_OUT_FUNCTION_ARN, API_GATEWAY_QUOTA },
     allowed: [...broadcasting, ...reading, ...on('sqs', arnOf(asideOf('deliver-messages')), 'SendMessage')],
   },
   'room-changes': {
@@ -147,12 +164,11 @@ const expected: Readonly<Record<string, Expected>> = {
       TABLE_NAME,
       CALLBACK_URL,
       FAN_OUT_FUNCTION_ARN,
+      API_GATEWAY_QUOTA,
       BUCKET_NAME: { Ref: 'FilesBucket' },
       PRESENCE_QUEUE_URL: { Ref: presenceQueue },
       EVENT_BUS_NAME,
-      SCHEDULE_GROUP: 'rooms-dev-schedules',
-      SCHEDULE_ROLE_ARN: arnOf(scheduleRole[0]),
-      ANNOUNCE_FUNCTION_ARN: arnOf(functionOf('announce').id),
+      ...SCHEDULES,
     },
     allowed: [
       // As the other functions that broadcast, and the subscribed connections of users.
@@ -166,24 +182,25 @@ const expected: Readonly<Record<string, Expected>> = {
       ...on('sqs', arnOf(asideOf('room-changes')), 'SendMessage'),
       ...on('sqs', arnOf(presenceQueue), 'SendMessage'),
       ...on('events', arnOf(bus.id), 'PutEvents'),
-      ...on(
-        'scheduler',
-        arn('scheduler', ':schedule/rooms-dev-schedules/*'),
-        'CreateSchedule',
-        'UpdateSchedule',
-        'DeleteSchedule',
-      ),
-      ['iam:PassRole', arnOf(scheduleRole[0]), { StringEquals: { 'iam:PassedToService': 'scheduler.amazonaws.com' } }],
+      ...scheduling,
     ],
   },
   'fan-out': {
     timeout: 30,
-    variables: { TABLE_NAME, CALLBACK_URL },
+    variables: { TABLE_NAME, CALLBACK_URL, API_GATEWAY_QUOTA },
     allowed: [...items(['ROOM'], 'UpdateItem', 'DeleteItem', 'PutItem'), ...manageConnections],
   },
   presence: {
-    variables: { TABLE_NAME, CALLBACK_URL, PRESENCE_QUEUE_URL: { Ref: presenceQueue } },
+    variables: {
+      TABLE_NAME,
+      CALLBACK_URL,
+      PRESENCE_QUEUE_URL: { Ref: presenceQueue },
+      EVENT_BUS_NAME,
+      ...SCHEDULES,
+    },
     allowed: [
+      ...on('events', arnOf(bus.id), 'PutEvents'),
+      ...scheduling,
       ...items(['ROOM'], 'UpdateItem', 'DeleteItem', 'BatchGetItem', 'GetItem'),
       ...items(['ROOM', 'USER'], 'Query'),
       ...checkConnections,
@@ -192,7 +209,7 @@ const expected: Readonly<Record<string, Expected>> = {
   },
   announce: {
     timeout: 60,
-    variables: { TABLE_NAME, CALLBACK_URL, FAN_OUT_FUNCTION_ARN, EVENT_BUS_NAME },
+    variables: { TABLE_NAME, CALLBACK_URL, FAN_OUT_FUNCTION_ARN, API_GATEWAY_QUOTA, EVENT_BUS_NAME },
     allowed: [
       ...broadcasting,
       ...items(['ROOM'], 'GetItem'),

@@ -9,7 +9,8 @@ describe('the price', () => {
     expect(message['API Gateway']).toBeCloseTo(12e-6, 12);
     // Sent, and read by the fan-out: ten connections of 0.4 KB are one read of 4 KB.
     const [rcu, wcu] = CAPACITY.message;
-    expect(message.DynamoDB).toBeCloseTo((rcu + 1) * 0.125e-6 + wcu * 0.625e-6, 12);
+    // The batch gets its number with one write.
+    expect(message.DynamoDB).toBeCloseTo((rcu + 1) * 0.125e-6 + (wcu + 1) * 0.625e-6, 12);
     expect(message.Lambda).toBeGreaterThan(2 * PRICES.lambdaRequest.dollars);
   });
 
@@ -25,8 +26,15 @@ describe('the price', () => {
     const usual = price({});
     expect(price({ participants: 20 })).toBeGreaterThan(1.9 * usual);
     expect(price({ messages: 120 })).toBeGreaterThan(usual);
-    expect(price({ pingSeconds: 240 })).toBeLessThan(usual);
+    expect(price({ pingSeconds: 30 })).toBeGreaterThan(usual);
     expect(price({ hours: 8 })).toBeLessThan(usual);
+  });
+
+  test('of messages in a busy room is less than one post each, because they are packed', () => {
+    const million = (messages: number) =>
+      1e6 * total(priceOf({ ...ASSUMPTIONS, participants: 1_000, messages }).message);
+    expect(million(60)).toBeGreaterThan(1_000);
+    expect(million(36_000)).toBeLessThan(300);
   });
 
   test('of nothing is nothing but storage; that of a cluster is the sum of its parts', () => {

@@ -8,13 +8,16 @@ import {
   loadsOf,
   POSTS_A_SECOND,
   partitionHeat,
+  roomPosts,
   roomSeconds,
+  STREAM_SECONDS,
   shardDelay,
   shares,
   WORKLOADS,
 } from '../../bench/common/scale-model.ts';
 import { PROGRAM, scaleText } from '../../bench/common/scale-text.ts';
 import { sectionOf } from '../../bench/common/section.ts';
+import type { SubProtocol } from '../../core/contract/realtime.ts';
 
 const [many, , chatty, crowd] = WORKLOADS;
 if (!many || !chatty || !crowd) throw new Error('There are no workloads.');
@@ -28,8 +31,8 @@ describe('the loads', () => {
   test('of a chat are the units of a message, each as often as there are messages', () => {
     const load = loadsOf(chatty).find(({ limit }) => limit === 'partitionWrites');
     const [, wcu] = CAPACITY.message;
-    // One unit is the count of the sender's frames, which is not in the chat.
-    expect(load?.load).toBeCloseTo((100_000 / 3_600) * (wcu - 1), 6);
+    // Two units are the counts of the sender's frames and of the room's messages, which are not in the chat.
+    expect(load?.load).toBeCloseTo((100_000 / 3_600) * (wcu - 2), 6);
     expect(load?.share).toBeCloseTo((load?.load ?? 0) / 1_000, 9);
   });
 
@@ -50,16 +53,25 @@ describe('the loads', () => {
 
 describe('the delay of a message', () => {
   test('grows with the room and with what is said in it, until it cannot be delivered at all', () => {
-    const median = (participants: number, messages: number) =>
-      deliveryDelay(participants, messages)?.median ?? Infinity;
+    const median = (participants: number, messages: number, protocol: SubProtocol = 'rooms.v1') =>
+      deliveryDelay(protocol, participants, messages)?.median ?? Infinity;
     expect(median(1_000, 60)).toBeGreaterThan(median(10, 60));
     expect(median(100, 100_000)).toBeGreaterThan(median(100, 1_000));
-    // More posts than the account may make.
+    // More posts than the room may take.
     expect(median(1_000, 100_000)).toBe(Infinity);
+    // Packed, they are fewer.
+    expect(median(1_000, 100_000, 'rooms.v2')).toBeLessThan(2);
+    expect(roomPosts('rooms.v1', 1_000, 36_000)).toBeUndefined();
+    expect(roomPosts('rooms.v2', 1_000, 36_000)).toBeLessThan(2_500);
+  });
+
+  test('is at least that of the stream', () => {
+    expect(deliveryDelay('rooms.v2', 2, 60)?.median).toBeGreaterThan(STREAM_SECONDS.median);
+    expect(deliveryDelay('rooms.v2', 2, 60)?.p99).toBeGreaterThan(STREAM_SECONDS.p99);
   });
 
   test('is at least what the posts take', () => {
-    expect(deliveryDelay(999, 60)?.median).toBeGreaterThan(999 / POSTS_A_SECOND);
+    expect(deliveryDelay('rooms.v1', 999, 60)?.median).toBeGreaterThan(999 / POSTS_A_SECOND);
   });
 
   test('with many rooms is that of shards which they share: the more partitions, the shorter', () => {
@@ -84,10 +96,10 @@ describe('a large room', () => {
     expect(shares(10_000, 1)).toEqual({ batch: 500, invoked: 19, own: 500 });
   });
 
-  test('has a message in two seconds, which one invocation could not, and no sooner than the account may post', () => {
-    expect(aloneSeconds(10_000, 1)).toBeGreaterThan(2);
-    expect(roomSeconds(10_000, 1)).toBeLessThan(2);
-    expect(roomSeconds(10_000, 1)).toBeGreaterThan(1);
+  test('has a message sooner than one invocation could post it, and no sooner than a quarter of the quota allows', () => {
+    expect(roomSeconds(10_000, 1)).toBeLessThan(aloneSeconds(10_000, 1));
+    expect(roomSeconds(10_000, 1)).toBeGreaterThan(4);
+    expect(roomSeconds(10_000, 1)).toBeLessThan(4.5);
     expect(roomSeconds(100, 1)).toBe(aloneSeconds(100, 1));
   });
 });

@@ -1,0 +1,46 @@
+import { RoomsError } from '../contract/errors.ts';
+import { MAX_ROOM_MESSAGES_PER_SECOND } from '../contract/limits.ts';
+import { epochSeconds, type Timestamp } from '../rules/time.ts';
+import { type Key, roomRateKey } from './keys.ts';
+import { update } from './write.ts';
+
+/*
+ * How many messages a room takes in a second, whoever sends them. The count is read with the sender's membership, and written beside the
+ * message, so it costs no round trip: messages that are on their way at the same moment can exceed it by as many. Only messages of those who may send
+ * count. See docs/decisions/0031-budgets.md.
+ */
+
+/** How long a count is kept, in seconds: nobody looks at it after its second. */
+const KEPT_SECONDS = 60;
+
+/** The messages of one second. */
+export interface RoomRateItem extends Key {
+  readonly messages: number;
+  /** In epoch seconds. */
+  readonly expires_at: number;
+}
+
+/** Where the messages of a room are counted that it takes now. */
+export const rateKeyAt = (room_id: string, now: Timestamp): Key => roomRateKey(room_id, epochSeconds(now));
+
+/** @throws `too_many_requests`, with the seconds to wait, if the room has taken all that it takes in this second. */
+export function checkRoomRate(counted: RoomRateItem | undefined): void {
+  if ((counted?.messages ?? 0) < MAX_ROOM_MESSAGES_PER_SECOND) return;
+  throw new RoomsError(
+    'too_many_requests',
+    [{ message: `A room takes at most ${MAX_ROOM_MESSAGES_PER_SECOND} messages in a second. Try again in 1 second.` }],
+    { retryAfter: 1 },
+  );
+}
+
+/** Counts a message. Never throws: that must not keep a message from being stored. */
+export async function countMessage(room_id: string, now: Timestamp): Promise<void> {
+  try {
+    await update<RoomRateItem>(rateKeyAt(room_id, now), {
+      UpdateExpression: 'ADD messages :one SET expires_at = :expiry',
+      ExpressionAttributeValues: { ':one': 1, ':expiry': epochSeconds(now) + KEPT_SECONDS },
+    });
+  } catch (error) {
+    console.error({ action: 'count_message', room_id, error: error instanceof Error ? error.message : error });
+  }
+}
