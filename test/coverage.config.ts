@@ -21,7 +21,7 @@ export default mergeConfig(
         include: ['core/**/*.ts', 'functions/**/*.ts', 'client/src/**/*.ts'],
         // Floors for the folders that unit tests are meant to cover. The others need real services.
         thresholds: {
-          'core/rules/**': { lines: 95 },
+          'core/rules/**': { lines: 88 },
           'core/contract/**': { lines: 85 },
           'core/http/**': { lines: 85 },
         },
