@@ -224,15 +224,12 @@ export function createWebSocketGateway(
 
   return {
     upgrade(request, socket, head) {
-      // Until it is a WebSocket, nobody else listens.
-      const onError = (): void => void socket.destroy();
-      socket.on('error', onError);
-      upgrade(request, socket, head)
-        .catch((error: unknown) => {
-          log('socket', error instanceof Error ? (error.stack ?? error.message) : String(error));
-          refuse(socket, 500, JSON.stringify({ message: 'Internal server error' }));
-        })
-        .finally(() => socket.off('error', onError));
+      // Nobody else listens until it is a WebSocket, nor once it has been refused.
+      socket.on('error', () => socket.destroy());
+      upgrade(request, socket, head).catch((error: unknown) => {
+        log('socket', error instanceof Error ? (error.stack ?? error.message) : String(error));
+        refuse(socket, 500, JSON.stringify({ message: 'Internal server error' }));
+      });
     },
     handle(request, response) {
       manage(request, response).catch((error: unknown) => {
