@@ -216,7 +216,7 @@ Keep for each room and feed the highest number \`n\` up to which nothing is miss
    - \`user\`: \`GET /participant/room\`.
 
    A read has everything that was numbered before it began. Deliver what is new in it, and continue after the held frames.
-4. Send \`ping\` with your \`rooms\` after 120 seconds in which nothing was received, and at once when the network or the page comes back. Promise 240 seconds as \`ping_interval_seconds\` of \`join\`, and send a frame at least that often: frames that you receive are no sign of life of yours. If a number in the reply is higher than yours, its frame may be on its way: wait 3 seconds, then go on as in step 3.
+4. Send \`ping\` with your \`rooms\` after 120 seconds without a received frame, and immediately when the network or the page comes back. Promise 240 seconds as \`ping_interval_seconds\` of \`join\`, and send a frame at least that often. Received frames do not count. If a number in the reply is higher than yours, its frame may be on its way: wait 3 seconds, then go on as in step 3.
    If a room is missing from the reply, the connection is no longer in it: join again.
 5. After a reconnect, compare the numbers in the reply to \`join\` with yours. Equal: you have missed nothing. Higher: read. Lower: the table was restored; read everything you need.
 
