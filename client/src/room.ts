@@ -85,8 +85,8 @@ function closedError({ reason, error }: RoomClosed): RoomsApiError {
   return new RoomsApiError('room_closed', 'You have left this room.');
 }
 
-/** The longest interval that the service takes a promise for, in seconds. */
-const MAX_PING_INTERVAL_SECONDS = 90;
+/** The longest intervals that the service takes a promise for, in seconds: older services, and those that speak `rooms.v2`. */
+const MAX_PING_INTERVAL_SECONDS = [90, 240] as const;
 
 /**
  * After an outage of this long, in milliseconds, equal numbers do not say that nothing was missed: meanwhile, the table may have been restored and have
@@ -100,7 +100,7 @@ const LATE_LAGS = 6;
 /** Promises pings, so that the service notices when this client is gone: at half their rate with `rooms.v1`. Rarer pings are not promised. */
 function promisedPings({ pingMs }: Settings, speaksV2: boolean): { ping_interval_seconds?: number } {
   const ping_interval_seconds = Math.ceil(((speaksV2 ? LONGEST_UNSENT : 2) * pingMs) / 1_000);
-  return ping_interval_seconds <= MAX_PING_INTERVAL_SECONDS ? { ping_interval_seconds } : {};
+  return ping_interval_seconds <= MAX_PING_INTERVAL_SECONDS[speaksV2 ? 1 : 0] ? { ping_interval_seconds } : {};
 }
 
 export function roomActor(room_id: string, { history = 0, known }: JoinOptions, host: RoomHost): RoomActor {

@@ -248,6 +248,21 @@ describe('a join', () => {
     });
   });
 
+  test('promises pings as often as it sends them, and nothing where it sends them less often', async () => {
+    const { alice, connection, room_id } = await wire.meeting();
+    await connection.join(room_id);
+    const rare = await wire.connect(wire.clientOf('alice', { pingMs: 60_000 }));
+    await rare.join((await alice.createRoom({ name: 'Rare' })).room_id);
+    expect(wire.server.promised).toEqual(isV1 ? [60, undefined] : [240, undefined]);
+  });
+
+  test('is made again without a promise where the service refuses it', async () => {
+    const { connection, room_id } = await wire.meeting();
+    wire.server.refusals.push({ action: 'join', code: 'invalid_request' });
+    expect((await connection.join(room_id)).id).toBe(room_id);
+    expect(wire.server.promised).toEqual([isV1 ? 60 : 240, undefined]);
+  });
+
   test('takes any spelling of the id, and all spellings are one room', async () => {
     const { connection, bobs, room_id } = await wire.meeting();
     const [upper, lower] = await Promise.all([connection.join(room_id.toUpperCase()), connection.join(room_id)]);

@@ -142,6 +142,8 @@ export interface WireServer extends Backend {
   readonly refusals: { action: ActionName; code: ErrorCode; retry_after?: number }[];
   /** How long frames of an action wait before they are handled, in milliseconds. */
   readonly delays: { [Name in ActionName]?: number };
+  /** What the joins have promised, as they were received. */
+  readonly promised: unknown[];
   /** The pings with anything to ask, as they were received. */
   readonly asked: v.InferOutput<typeof PingFrame>[];
   /** What was received, action by action. */
@@ -470,6 +472,7 @@ export async function startWireServer(
       const isOld = !protocols.includes(SUB_PROTOCOL_V2);
       if (isOld && frame.action === 'ping' && Object.keys(frame).length > 1) throw new Error('A ping with fields.');
       wire.frames.push(frame.action);
+      if (frame.action === 'join') wire.promised.push(frame.ping_interval_seconds);
       const message = wire.gatewayMessages.shift();
       if (message) return void socket.send(JSON.stringify({ message, connectionId: 'c', requestId: 'r' }));
       const delay = wire.delays[frame.action];
@@ -554,6 +557,7 @@ export async function startWireServer(
     refusals: [],
     delays: {},
     frames: [],
+    promised: [],
     asked: [],
     handled: [],
     joined: (room_id) => [...(rooms.get(room_id)?.joined.values() ?? [])],
