@@ -96,7 +96,13 @@ export async function measureBatches({
     const authority = join(folder, 'cert.pem');
     writeFileSync(authority, cert);
     return await withTable(async (variables) => {
-      const environment = { ...variables, CALLBACK_URL: `${url}/v1`, NODE_EXTRA_CA_CERTS: authority };
+      const environment = {
+        ...variables,
+        CALLBACK_URL: `${url}/v1`,
+        NODE_EXTRA_CA_CERTS: authority,
+        AWS_ENDPOINT_URL_LAMBDA: url,
+        FAN_OUT_FUNCTION_ARN: 'none',
+      };
       const lines: BatchLine[] = [];
       for (const batch of batches)
         for (const protocol of protocols) {

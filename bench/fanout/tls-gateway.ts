@@ -41,6 +41,9 @@ const eventsIn = (frame: unknown): number => (v.is(packed, frame) ? frame.events
 
 const { key, cert } = certificate();
 const server = createServer({ key, cert, keepAlive: true }, (request, response) => {
+  // Lambda, which starts no fan-out invocation: the invoker then delivers all batches itself.
+  if (!request.url?.includes('/@connections/'))
+    return void request.resume().once('end', () => response.writeHead(404).end());
   const id = decodeURIComponent(/\/@connections\/([^/?]+)/.exec(request.url ?? '')?.[1] ?? '');
   peak = Math.max(peak, ++under);
   response.once('close', () => under--);
