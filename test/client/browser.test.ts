@@ -34,7 +34,7 @@ afterAll(async () => {
 });
 
 declare const Rooms: typeof Client;
-declare const freeze: () => Promise<void>;
+declare const freezeAfter: (bytes: number) => Promise<void>;
 declare const cut: () => Promise<void>;
 /** As much of a page as is used here to record something. */
 declare const document: {
@@ -161,7 +161,7 @@ inBrowser('in a browser: an upload that is aborted ends, and one that stalls is 
   page.on('requestfailed', (request) => {
     if (request.method() === 'PUT') failures.push(request.failure()?.errorText);
   });
-  await page.exposeFunction('freeze', () => storage.way.freeze());
+  await page.exposeFunction('freezeAfter', (bytes: number) => storage.way.freezeAfter(bytes));
   await page.exposeFunction('cut', () => storage.way.cut());
   await page.goto(`${server.url}/page`);
   await page.addScriptTag({ content: Buffer.from(await browserBundle('Rooms')).toString() });
@@ -177,19 +177,13 @@ inBrowser('in a browser: an upload that is aborted ends, and one that stalls is 
           signal: aborting.signal,
         })
         .catch((error: unknown) => String(error));
-      // From the first progress of the first attempt on, nothing gets through.
+      // In the middle of the first attempt, its connection and those that are idle freeze.
+      await freezeAfter(size / 2);
       let attempts = 0;
-      let frozen = false;
       const { size: uploaded } = await rooms.uploadFile(room_id, file, {
         onProgress({ loaded }) {
-          if (loaded === 0) {
-            attempts++;
-            // Idle connections are frozen as well, and the browser would use them again.
-            if (frozen) void cut();
-          } else if (!frozen) {
-            frozen = true;
-            void freeze();
-          }
+          // The browser would use the idle connections again.
+          if (loaded === 0 && ++attempts > 1) void cut();
         },
       });
       return { aborted, attempts, uploaded };

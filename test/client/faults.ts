@@ -11,6 +11,8 @@ export interface Way {
   cut(): void;
   /** Nothing gets through any more on the connections there are, and neither side is told. */
   freeze(): void;
+  /** Freezes, once, when clients have sent so many bytes from now on. */
+  freezeAfter(bytes: number): void;
   /** Nothing reaches the client for so many milliseconds; then it gets what has piled up. */
   stall(ms: number): void;
   /** Whether new connections are refused. */
@@ -21,6 +23,7 @@ export interface Way {
 export async function breakableWay(target: string): Promise<Way> {
   const { hostname, port, protocol, pathname } = new URL(target);
   const pairs = new Set<readonly [Socket, Socket]>();
+  let bytesUntilFrozen = Number.POSITIVE_INFINITY;
   const way: Way = {
     url: '',
     open: () => pairs.size,
@@ -35,6 +38,9 @@ export async function breakableWay(target: string): Promise<Way> {
         near.pause();
         far.pause();
       }
+    },
+    freezeAfter(bytes) {
+      bytesUntilFrozen = bytes;
     },
     stall(ms) {
       for (const [near, far] of pairs) {
@@ -58,6 +64,12 @@ export async function breakableWay(target: string): Promise<Way> {
       pairs.delete(pair);
     };
     for (const socket of pair) socket.on('error', end).on('close', end);
+    near.on('data', ({ length }: Buffer) => {
+      bytesUntilFrozen -= length;
+      if (bytesUntilFrozen > 0) return;
+      bytesUntilFrozen = Number.POSITIVE_INFINITY;
+      way.freeze();
+    });
     near.pipe(far);
     far.pipe(near);
   });

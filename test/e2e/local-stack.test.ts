@@ -193,10 +193,10 @@ describe('npm start', () => {
 });
 
 describe('README.md', () => {
-  /** The blocks of the section "Run it", by language. */
+  /** The blocks of the section "Quick start", by language. */
   const blocks = () => {
     const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-    const section = readme.slice(readme.indexOf('## Run it'), readme.indexOf('## Architecture'));
+    const section = readme.slice(readme.indexOf('## Quick start'), readme.indexOf('## Architecture'));
     return [...section.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = '', code = '']) => ({
       language,
       code,

@@ -57,7 +57,7 @@ interface Client {
 /** Throws where a request to the gateway has failed: its functions never do. */
 async function failed(request: () => Promise<string>): Promise<string> {
   const { result } = await logged(request);
-  if (result === 'failed' || result === 'unknown') throw new Error('timed out');
+  if (['failed', 'unanswered', 'unknown'].includes(result)) throw new Error('timed out');
   return result;
 }
 
@@ -121,7 +121,11 @@ const clients: Readonly<Record<string, Client>> = {
     load: async () => {
       const { publish } = await import('../../core/realtime/bus.ts');
       const sent_at = new Date().toISOString();
-      return () => publish([{ type: 'participant_removed', room_id, data: { participant_id: 'alice' }, sent_at }]);
+      const event = { type: 'participant_removed', room_id, data: { participant_id: 'alice' }, sent_at } as const;
+      return async () => {
+        const { result: refused } = await logged(() => publish([event]));
+        if (refused.length > 0) throw new Error('timed out');
+      };
     },
     attempts: 3,
     limit: 3_000,
