@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import { createConnection } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   ApiGatewayManagementApiClient,
   DeleteConnectionCommand,
@@ -6,7 +8,7 @@ import {
   PostToConnectionCommand,
 } from '@aws-sdk/client-apigatewaymanagementapi';
 import * as v from 'valibot';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import type { LocalFunction } from '../../../local/lambda.ts';
 import { listen } from '../../../local/listen.ts';
@@ -177,6 +179,37 @@ describe('a handshake', () => {
     expect((await connect(`${url}/x`)).refusal?.status).toBe(403);
     expect((await connect(url)).refusal).toBeUndefined();
     expect((await connect(url)).refusal?.status).toBe(429);
+  });
+
+  it('may be reset by its client, also while it is being refused', async () => {
+    const uncaught = vi.fn();
+    process.on('uncaughtExceptionMonitor', uncaught);
+    let admit = (): void => {};
+    const waiting = new Promise<void>((resolve) => {
+      admit = resolve;
+    });
+    const { url } = await serve({
+      authorizer: () => waiting.then(() => Promise.reject(new Error('down'))),
+      $connect: ok,
+    });
+    const { port } = new URL(url);
+    const handshake = (path: string) =>
+      `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`;
+    // One path is refused at once, the other after the authorizer has answered.
+    const sockets = ['/x', '/v1'].map((path) => {
+      const socket = createConnection(Number(port), '127.0.0.1');
+      socket.on('error', () => {});
+      socket.write(handshake(path));
+      return socket;
+    });
+    const [refused, pending] = sockets;
+    if (refused) await once(refused, 'data');
+    admit();
+    if (pending) await once(pending, 'data');
+    for (const socket of sockets) socket.resetAndDestroy();
+    await sleep(100);
+    process.off('uncaughtExceptionMonitor', uncaught);
+    expect(uncaught).not.toHaveBeenCalled();
   });
 
   it('is not even looked at where an identity source is missing', async () => {
