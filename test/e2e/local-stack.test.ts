@@ -192,15 +192,16 @@ describe('npm start', () => {
   });
 });
 
-describe('README.md', () => {
-  /** The blocks of the section "Quick start", by language. */
-  const blocks = () => {
-    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-    const section = readme.slice(readme.indexOf('## Quick start'), readme.indexOf('## Architecture'));
-    return [...section.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = '', code = '']) => ({
+describe('the documents', () => {
+  /** The blocks of a document from its first command with a token to its last documented response. */
+  const sessionOf = (document: string) => {
+    const text = readFileSync(new URL(`../../${document}`, import.meta.url), 'utf8');
+    const blocks = [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = '', code = '']) => ({
       language,
       code,
     }));
+    const first = blocks.findIndex(({ code }) => code.startsWith('TOKEN='));
+    return blocks.slice(first, blocks.findLastIndex(({ language }) => language === 'json') + 1);
   };
 
   /** What an object looks like, without its values: its names and their types. */
@@ -211,9 +212,11 @@ describe('README.md', () => {
         ? Object.fromEntries(Object.entries(value).map(([name, each]) => [name, shapeOf(each)]))
         : typeof value;
 
-  it('has commands that answer what it says, as they stand there', async () => {
-    const [start, ...session] = blocks();
-    expect(start?.code).toContain('npm start');
+  it.each([
+    ['README.md', 1],
+    ['docs/guides/call-the-api.md', 3],
+  ])('%s shows the responses to its commands', async (document, count) => {
+    const session = sessionOf(document);
     // This stack is on other ports and has a state directory of its own. Nothing else is changed.
     const script = session
       .filter(({ language }) => language === 'sh')
@@ -228,7 +231,8 @@ describe('README.md', () => {
     expect(stderr).toBe('');
     const answers = stdout.split('====').slice(0, -1);
     const documented = session.filter(({ language }) => language === 'json');
-    expect(answers).toHaveLength(documented.length);
+    expect(answers).toHaveLength(count);
+    expect(documented).toHaveLength(count);
     for (const [n, answer] of answers.entries())
       expect(shapeOf(JSON.parse(answer))).toEqual(shapeOf(JSON.parse(documented[n]?.code ?? '')));
   });
