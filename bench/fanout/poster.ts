@@ -7,7 +7,7 @@ import { postToConnection, requestPool } from '../../core/realtime/gateway.ts';
 const [warmUp = 0, counted = 0] = process.argv.slice(2).map(Number);
 /** As many at a time as a room has. */
 const AT_ONCE = 100;
-const FRAME = 'x'.repeat(400);
+const FRAME = JSON.stringify({ type: 'message', text: 'x'.repeat(370) });
 
 async function post(count: number): Promise<void> {
   const run = requestPool(AT_ONCE);
