@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import * as v from 'valibot';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { connectionsOf, markDisconnecting } from '../../core/store/connections.ts';
 import { connectionKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
@@ -28,10 +28,16 @@ let faults: FaultyDynamoDb;
 let management: Management;
 let services: Services;
 let s3: Server;
-/** What S3 answers to a HEAD. */
+/** What S3 answers to a HEAD, and before that once each. */
 let s3Status = 403;
+const s3First: number[] = [];
+/** When S3 was asked, in milliseconds. */
+const s3Asked: number[] = [];
 beforeAll(async () => {
-  s3 = createServer((_, res) => void res.writeHead(s3Status).end()).listen(0, '127.0.0.1');
+  s3 = createServer((_, res) => {
+    s3Asked.push(performance.now());
+    res.writeHead(s3First.shift() ?? s3Status).end();
+  }).listen(0, '127.0.0.1');
   await once(s3, 'listening');
   faults = await startFaultyDynamoDb(process.env.AWS_ENDPOINT_URL_DYNAMODB ?? '');
   [management, services] = await Promise.all([startManagement(), startServices()]);
@@ -173,5 +179,32 @@ describe('S3 answers for an attachment’s object with', () => {
     s3Status = 200;
     const { socket, frame } = await attachmentMessage();
     expect(await reply('message', socket, frame)).toMatchObject({ attachment: frame.attachment });
+  });
+
+  test.each([500, 503, 429])('%i, twice: S3 is asked again after a wait, and the message is stored', async (status) => {
+    s3Status = 200;
+    s3First.push(status, status);
+    s3Asked.length = 0;
+    const { socket, frame } = await attachmentMessage();
+    // The longest waits: 50 ms and 100 ms.
+    const random = vi.spyOn(Math, 'random').mockReturnValue(0.999);
+    try {
+      expect(await reply('message', socket, frame)).toMatchObject({ attachment: frame.attachment });
+    } finally {
+      random.mockRestore();
+    }
+    const [first = 0, second = 0, third = 0, ...more] = s3Asked;
+    expect(more).toEqual([]);
+    // Timers may fire a millisecond early.
+    expect(second - first).toBeGreaterThanOrEqual(48);
+    expect(third - second).toBeGreaterThanOrEqual(98);
+  });
+
+  test('400: S3 is not asked again', async () => {
+    s3Status = 400;
+    s3Asked.length = 0;
+    const { socket, frame } = await attachmentMessage();
+    expect(await refusedWith('message', socket, frame)).toBe('internal');
+    expect(s3Asked).toHaveLength(1);
   });
 });
