@@ -4,6 +4,7 @@ import { LambdaClient } from '@aws-sdk/client-lambda';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { pascal } from '../core/contract/names.ts';
 import { UsageError } from '../lib/usage-error.ts';
+import { runCommand } from './operations/command.ts';
 import {
   type Clients,
   describe,
@@ -93,11 +94,4 @@ async function main(): Promise<number> {
   return go && kept.length > 0 ? 1 : 0;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  const isUsage = error instanceof UsageError || (error instanceof TypeError && 'code' in error);
-  console.error(error instanceof Error ? error.message : error);
-  if (isUsage) console.error('"npm run redrive -- --help" says more.');
-  process.exitCode = isUsage ? 2 : 1;
-}
+await runCommand('redrive', main);

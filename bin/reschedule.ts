@@ -7,9 +7,10 @@ import * as v from 'valibot';
 import { timeLimits } from '../core/aws/client-settings.ts';
 import type { ScheduleSettings } from '../core/realtime/schedule.ts';
 import { UsageError } from '../lib/usage-error.ts';
-import { chooseStack, StackChoiceError } from '../local/endpoints.ts';
+import { chooseStack } from '../local/endpoints.ts';
 import { CREDENTIALS } from '../local/s3.ts';
 import { ACCOUNT, REGION } from '../local/template.ts';
+import { numberOption, runCommand } from './operations/command.ts';
 import { MAX_FAILURES, type Place, type Progress, reschedule } from './operations/schedules.ts';
 import { outputsOf } from './operations/stack.ts';
 
@@ -93,13 +94,6 @@ async function localPlace(port: number | undefined, stateDirectory: string | und
   };
 }
 
-function numberOption(name: string, text: string): number {
-  const number = Number(text);
-  if (!Number.isInteger(number) || number < 1)
-    throw new UsageError(`--${name} must be a whole number of 1 or more, not ${JSON.stringify(text)}.`);
-  return number;
-}
-
 const numbers = new Intl.NumberFormat('en-US');
 const summary = ({ items, rooms, current, missing, outdated, failed }: Progress, apply: boolean): string =>
   [
@@ -178,12 +172,4 @@ async function main(): Promise<number> {
   }
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  const isUsage =
-    error instanceof UsageError || error instanceof StackChoiceError || (error instanceof TypeError && 'code' in error);
-  console.error(error instanceof Error ? error.message : error);
-  if (isUsage) console.error('"npm run reschedule -- --help" says more.');
-  process.exitCode = isUsage ? 2 : 1;
-}
+await runCommand('reschedule', main);

@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util';
 import * as v from 'valibot';
 import { UsageError } from '../lib/usage-error.ts';
-import { chooseStack, type Endpoints, StackChoiceError } from '../local/endpoints.ts';
+import { chooseStack, type Endpoints } from '../local/endpoints.ts';
 import { requestToken } from '../local/iams.ts';
+import { runCommand } from './operations/command.ts';
 import { type Deployed, deployedAs, deployedHere } from './operations/verify/deployed.ts';
 import { allChecks, type Result, runChecks } from './operations/verify/run.ts';
 import { Session, type Target, type User, userOf } from './operations/verify/session.ts';
@@ -221,12 +222,4 @@ async function main(): Promise<number> {
   return ok ? 0 : 1;
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  const isUsage =
-    error instanceof UsageError || error instanceof StackChoiceError || (error instanceof TypeError && 'code' in error);
-  console.error(error instanceof Error ? error.message : error);
-  if (isUsage) console.error('"npm run verify -- --help" says more.');
-  process.exitCode = isUsage ? 2 : 1;
-}
+await runCommand('verify', main);

@@ -1,29 +1,11 @@
-import { spawnSync } from 'node:child_process';
-import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { findingKinds } from '../../bin/operations/findings.ts';
+import { runCommand } from '../support/run-command.ts';
 
-const ROOT = resolve(import.meta.dirname, '../..');
 const COMMANDS = ['check', 'prepare-restored', 'restore-room', 'disconnect-all'] as const;
 
-/** Runs a command where the SDK of AWS finds no configuration of any kind. */
-function run(command: string, args: readonly string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [`bin/${command}.ts`, ...args], {
-    cwd: ROOT,
-    encoding: 'utf8',
-    env: {
-      PATH: process.env.PATH,
-      HOME: '/nowhere',
-      AWS_CONFIG_FILE: '/nowhere',
-      AWS_SHARED_CREDENTIALS_FILE: '/nowhere',
-      AWS_EC2_METADATA_DISABLED: 'true',
-    },
-  });
-  return { status, stdout, stderr };
-}
-
 test.each(COMMANDS)('%s explains itself', (command) => {
-  const { status, stdout, stderr } = run(command, ['--help']);
+  const { status, stdout, stderr } = runCommand(command, ['--help']);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   expect(stdout).toMatch(new RegExp(`^Usage: npm run ${command} -- --env <name>`));
   expect(stdout).toContain('Exit codes: 0 ');
@@ -46,7 +28,7 @@ test.each([
   ],
   ['disconnect-all', ['--env', 'dev'], 'Say which table: --table <name>.'],
 ] as const)('%s, called with %j, says what is missing or wrong', (command, args, sentence) => {
-  const { status, stdout, stderr } = run(command, args);
+  const { status, stdout, stderr } = runCommand(command, args);
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   expect(stderr).toContain(sentence);
   expect(stderr.trim().split('\n').at(-1)).toBe(`"npm run ${command} -- --help" says more.`);

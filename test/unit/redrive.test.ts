@@ -1,23 +1,8 @@
-import { spawnSync } from 'node:child_process';
-import { resolve } from 'node:path';
 import { expect, it } from 'vitest';
+import { runCommand } from '../support/run-command.ts';
 
-const ROOT = resolve(import.meta.dirname, '../..');
-
-/** Runs the command where AWS's SDK finds no configuration of any kind. */
-function run(args: readonly string[], variables: Readonly<Record<string, string>> = {}) {
-  const nowhere = {
-    AWS_CONFIG_FILE: '/nowhere',
-    AWS_SHARED_CREDENTIALS_FILE: '/nowhere',
-    AWS_EC2_METADATA_DISABLED: 'true',
-  };
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['bin/redrive.ts', ...args], {
-    cwd: ROOT,
-    encoding: 'utf8',
-    env: { PATH: process.env.PATH, HOME: '/nowhere', ...nowhere, ...variables },
-  });
-  return { status, stdout, stderr };
-}
+const run = (args: readonly string[], variables?: Readonly<Record<string, string>>) =>
+  runCommand('redrive', args, variables);
 
 it('explains itself', () => {
   expect(run(['--help'])).toEqual({ status: 0, stdout: expect.stringMatching(/^Usage: npm run redrive /), stderr: '' });

@@ -1,24 +1,7 @@
-import { spawnSync } from 'node:child_process';
-import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
+import { runCommand } from '../support/run-command.ts';
 
-const ROOT = resolve(import.meta.dirname, '../..');
-
-/** Runs the command where the SDK of AWS finds no configuration of any kind. */
-function run(args: readonly string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['bin/reschedule.ts', ...args], {
-    cwd: ROOT,
-    encoding: 'utf8',
-    env: {
-      PATH: process.env.PATH,
-      HOME: '/nowhere',
-      AWS_CONFIG_FILE: '/nowhere',
-      AWS_SHARED_CREDENTIALS_FILE: '/nowhere',
-      AWS_EC2_METADATA_DISABLED: 'true',
-    },
-  });
-  return { status, stdout, stderr };
-}
+const run = (args: readonly string[]) => runCommand('reschedule', args);
 
 test('explains itself', () => {
   expect(run(['--help'])).toEqual({

@@ -1,6 +1,4 @@
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
   type Check,
@@ -14,6 +12,7 @@ import { samplers } from '../../bin/operations/verify/route-checks.ts';
 import { allChecks, runCheck } from '../../bin/operations/verify/run.ts';
 import { Session, type Target } from '../../bin/operations/verify/session.ts';
 import { allRoutes } from '../../core/contract/index.ts';
+import { runCommand } from '../support/run-command.ts';
 
 const page = readFileSync(new URL('../../docs/operate/verify.md', import.meta.url), 'utf8');
 
@@ -105,14 +104,7 @@ describe('running a check', () => {
 });
 
 describe('the command', () => {
-  const run = (args: readonly string[]) => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['bin/verify.ts', ...args], {
-      cwd: resolve(import.meta.dirname, '../..'),
-      encoding: 'utf8',
-      env: { PATH: process.env.PATH, HOME: '/nowhere', AWS_CONFIG_FILE: '/nowhere', AWS_EC2_METADATA_DISABLED: 'true' },
-    });
-    return { status, stdout, stderr };
-  };
+  const run = (args: readonly string[]) => runCommand('verify', args);
   const urls = ['--url', 'https://127.0.0.1:1', '--websocket-url', 'wss://127.0.0.1:1'];
 
   test('explains itself', () => {
