@@ -7,16 +7,16 @@ import { UsageError } from '../lib/usage-error.ts';
 import { runCommand } from './operations/command.ts';
 import {
   type Clients,
+  type DeadLetter,
   describe,
   discard,
   FUNCTIONS,
   type FunctionName,
-  type Letter,
   lettersOf,
   type Outcome,
-  type Place,
   redrive,
   release,
+  type Target,
 } from './operations/dead-letters.ts';
 import { outputsOf } from './operations/stack.ts';
 
@@ -39,7 +39,7 @@ const SAYS: Readonly<Record<Outcome, string>> = {
   gone: 'the stream no longer has it: it stays until you --discard it',
 };
 
-async function placeOf(env: string, name: FunctionName): Promise<Place> {
+async function targetOf(env: string, name: FunctionName): Promise<Target> {
   const output = await outputsOf(`rooms-${env}-realtime`);
   return {
     name,
@@ -70,17 +70,17 @@ async function main(): Promise<number> {
   if (go && values.discard) throw new UsageError('Choose one of --go and --discard.');
 
   const clients: Clients = { sqs: new SQSClient(), lambda: new LambdaClient(), streams: new DynamoDBStreamsClient() };
-  const place = await placeOf(env, name);
+  const target = await targetOf(env, name);
   let count = 0;
-  const kept: Letter[] = [];
-  for await (const letter of lettersOf(clients, place)) {
+  const kept: DeadLetter[] = [];
+  for await (const letter of lettersOf(clients, target)) {
     count++;
-    const line = describe(place, letter);
+    const line = describe(target, letter);
     if (values.discard) {
-      await discard(clients, place, letter);
+      await discard(clients, target, letter);
       console.log(`${line}: deleted`);
     } else if (go) {
-      const outcome = await redrive(clients, place, letter);
+      const outcome = await redrive(clients, target, letter);
       if (outcome !== 'taken') kept.push(letter);
       console.log(`${line}: ${SAYS[outcome]}`);
     } else {
@@ -88,7 +88,7 @@ async function main(): Promise<number> {
       console.log(line);
     }
   }
-  for (const letter of kept) await release(clients, place, letter);
+  for (const letter of kept) await release(clients, target, letter);
   if (count === 0) console.log('There are no dead letters.');
   else console.log(`Dead letters: ${count}${go ? `, left: ${kept.length}` : ''}.`);
   return go && kept.length > 0 ? 1 : 0;

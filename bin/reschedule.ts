@@ -11,7 +11,7 @@ import { chooseStack } from '../local/endpoints.ts';
 import { CREDENTIALS } from '../local/s3.ts';
 import { ACCOUNT, REGION } from '../local/template.ts';
 import { numberOption, runCommand } from './operations/command.ts';
-import { MAX_FAILURES, type Place, type Progress, reschedule } from './operations/schedules.ts';
+import { MAX_FAILURES, type Progress, reschedule, type ScheduleTarget } from './operations/schedules.ts';
 import { outputsOf } from './operations/stack.ts';
 
 const HELP = `Usage: npm run reschedule -- --env <name> [--apply] [options]
@@ -37,8 +37,12 @@ hand and prints a cursor. Exits with 1 where it did not get to the end of the ta
 const dynamodbLimits = timeLimits(10_000);
 const schedulerLimits = timeLimits(3_000);
 
-async function placeOf(env: string, port: number | undefined, stateDirectory: string | undefined): Promise<Place> {
-  if (env === 'local') return localPlace(port, stateDirectory);
+async function targetOf(
+  env: string,
+  port: number | undefined,
+  stateDirectory: string | undefined,
+): Promise<ScheduleTarget> {
+  if (env === 'local') return localTarget(port, stateDirectory);
   const [data, realtime] = [await outputsOf(`rooms-${env}-data`), await outputsOf(`rooms-${env}-realtime`)];
   return {
     dynamodb: DynamoDBDocumentClient.from(new DynamoDBClient(dynamodbLimits)),
@@ -74,7 +78,7 @@ async function settingsOf(functionName: string): Promise<ScheduleSettings> {
 }
 
 /** The local stack has no CloudFormation to ask; what it calls things follows from the templates. */
-async function localPlace(port: number | undefined, stateDirectory: string | undefined): Promise<Place> {
+async function localTarget(port: number | undefined, stateDirectory: string | undefined): Promise<ScheduleTarget> {
   const stack = await chooseStack(stateDirectory, port);
   if (!stack) throw new UsageError('No local stack is running: start one with "npm start".');
   if (!stack.dynamodb || !stack.aws)
@@ -131,7 +135,7 @@ async function main(): Promise<number> {
   const readUnits = numberOption('read-units', values['read-units']);
   const missedMinutes = values.missed === '0' ? 0 : numberOption('missed', values.missed);
   const concurrency = numberOption('concurrency', values.concurrency);
-  const place = await placeOf(env, port === undefined ? undefined : numberOption('port', port), values['state-dir']);
+  const target = await targetOf(env, port === undefined ? undefined : numberOption('port', port), values['state-dir']);
 
   const interrupted = new AbortController();
   process.once('SIGINT', () => interrupted.abort());
@@ -141,7 +145,7 @@ async function main(): Promise<number> {
   const goOn = () =>
     `Go on with: npm run reschedule -- --env ${env}${apply ? ' --apply' : ''}${missedMinutes > 0 ? ` --missed ${missedMinutes}` : ''}${cursor ? ` --from ${cursor}` : ''}`;
   try {
-    const progress = await reschedule(place, {
+    const progress = await reschedule(target, {
       apply,
       readUnits,
       concurrency,

@@ -8,7 +8,7 @@ const disconnecting = { ...dropping, PutItem: ['ROOM'] } as const;
 const broadcasting = { ...disconnecting, Query: ['ROOM'] } as const;
 
 /** What functions may do with the table that are no row of the contract, by the name of their entry. */
-export const accessOfOthers = {
+export const eventFunctionAccess = {
   authorizer: { table: {} },
   connect: { table: {} },
   disconnect: { table: { ...dropping, DeleteItem: ['ROOM', 'USER'] }, index: ['CONNECTION'] },

@@ -2,7 +2,7 @@ import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import { EventBus } from 'aws-cdk-lib/aws-events';
 import type { Construct } from 'constructs';
 import { CONNECTION, DISCONNECTING, FILE, MESSAGE, PARTICIPANT, ROOM } from '../core/store/keys.ts';
-import { accessOfOthers } from './access.ts';
+import { eventFunctionAccess } from './access.ts';
 import { folderOf } from './bundle.ts';
 import { Announcements } from './constructs/announcements.ts';
 import { FanOut } from './constructs/fan-out.ts';
@@ -46,7 +46,7 @@ export class RealtimeStack extends Stack {
     const announcements = new Announcements(this, 'Announcements', {
       ...parts,
       variables: { ...broadcasting.variables, EVENT_BUS_NAME: bus.eventBusName },
-      permissions: [...accessTo(data, accessOfOthers.announce), ...broadcasting.permissions, publish],
+      permissions: [...accessTo(data, eventFunctionAccess.announce), ...broadcasting.permissions, publish],
     });
     const presence = new Presence(this, 'Presence', {
       ...parts,
@@ -62,7 +62,7 @@ export class RealtimeStack extends Stack {
       data,
       filters: [{ eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: MESSAGE }] } } } }],
       variables: broadcasting.variables,
-      permissions: [...accessTo(data, accessOfOthers['deliver-messages']), ...broadcasting.permissions],
+      permissions: [...accessTo(data, eventFunctionAccess['deliver-messages']), ...broadcasting.permissions],
     });
     const roomChanges = new StreamReader(this, 'RoomChanges', {
       name: 'room-changes',
@@ -89,7 +89,7 @@ export class RealtimeStack extends Stack {
         EVENT_BUS_NAME: bus.eventBusName,
       },
       permissions: [
-        ...accessTo(data, accessOfOthers['room-changes']),
+        ...accessTo(data, eventFunctionAccess['room-changes']),
         ...broadcasting.permissions,
         ...announcements.permissions,
         publish,

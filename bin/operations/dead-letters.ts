@@ -32,14 +32,14 @@ export interface Clients {
 }
 
 /** A function as it is deployed, and the queue of what it could not work on. */
-export interface Place {
+export interface Target {
   readonly name: FunctionName;
   /** Name or ARN of the function. */
   readonly functionName: string;
   readonly queueUrl: string;
 }
 
-export interface Letter {
+export interface DeadLetter {
   readonly id: string;
   readonly body: string;
   readonly sentAt: Date;
@@ -52,7 +52,7 @@ export type Outcome = 'taken' | 'failed' | 'gone';
 /** For how long a letter is hidden from others who look, in seconds: an invocation takes a minute at most. */
 const HIDDEN = 120;
 
-const letterOf = ({ MessageId = '', Body = '', ReceiptHandle = '', Attributes }: Message): Letter => ({
+const letterOf = ({ MessageId = '', Body = '', ReceiptHandle = '', Attributes }: Message): DeadLetter => ({
   id: MessageId,
   body: Body,
   sentAt: new Date(Number(Attributes?.SentTimestamp)),
@@ -62,7 +62,7 @@ const letterOf = ({ MessageId = '', Body = '', ReceiptHandle = '', Attributes }:
 /**
  * The letters of a queue, each once. They are hidden from others meanwhile: until they are released, or for two minutes.
  */
-export async function* lettersOf({ sqs }: Clients, { queueUrl }: Place): AsyncGenerator<Letter> {
+export async function* lettersOf({ sqs }: Clients, { queueUrl }: Target): AsyncGenerator<DeadLetter> {
   const seen = new Set<string>();
   for (;;) {
     const { Messages = [] } = await sqs.send(
@@ -84,12 +84,12 @@ export async function* lettersOf({ sqs }: Clients, { queueUrl }: Place): AsyncGe
   }
 }
 
-export const discard = async ({ sqs }: Clients, { queueUrl }: Place, { receipt }: Letter): Promise<void> => {
+export const discard = async ({ sqs }: Clients, { queueUrl }: Target, { receipt }: DeadLetter): Promise<void> => {
   await sqs.send(new DeleteMessageCommand({ QueueUrl: queueUrl, ReceiptHandle: receipt }));
 };
 
 /** Lets others see a letter again. */
-export const release = async ({ sqs }: Clients, { queueUrl }: Place, { receipt }: Letter): Promise<void> => {
+export const release = async ({ sqs }: Clients, { queueUrl }: Target, { receipt }: DeadLetter): Promise<void> => {
   await sqs.send(
     new ChangeMessageVisibilityCommand({ QueueUrl: queueUrl, ReceiptHandle: receipt, VisibilityTimeout: 0 }),
   );
@@ -142,7 +142,7 @@ const asEvent = ({ dynamodb, userIdentity, ...record }: StreamRecord, StreamArn:
 });
 
 /** What the function's mapping lets through: between two changes that it could not work on there may be others. */
-async function filterOf({ lambda }: Clients, { functionName }: Place, streamArn: string) {
+async function filterOf({ lambda }: Clients, { functionName }: Target, streamArn: string) {
   const { EventSourceMappings = [] } = await lambda.send(
     new ListEventSourceMappingsCommand({ FunctionName: functionName, EventSourceArn: streamArn }),
   );
@@ -151,36 +151,36 @@ async function filterOf({ lambda }: Clients, { functionName }: Place, streamArn:
 }
 
 /** What to invoke the function with; undefined where that is gone. Throws for a letter that is none of this function. */
-async function eventOf(clients: Clients, place: Place, letter: Letter): Promise<unknown> {
+async function eventOf(clients: Clients, target: Target, letter: DeadLetter): Promise<unknown> {
   const { id, body, sentAt } = letter;
-  if (place.name === 'announce') return JSON.parse(body);
-  if (place.name === 'presence')
+  if (target.name === 'announce') return JSON.parse(body);
+  if (target.name === 'presence')
     return { Records: [{ messageId: id, body, attributes: { SentTimestamp: String(sentAt.getTime()) } }] };
   const { DDBStreamBatchInfo: about } = v.parse(note, JSON.parse(body));
   const records = await recordsOf(clients, about);
   if (!records) return undefined;
-  const passes = await filterOf(clients, place, about.streamArn);
+  const passes = await filterOf(clients, target, about.streamArn);
   return { Records: records.map((record) => asEvent(record, about.streamArn)).filter(passes) };
 }
 
 const partly = v.object({ batchItemFailures: v.array(v.unknown()) });
 
 /** Hands a letter to the function once more, and deletes it where the function has worked on it. */
-export async function redrive(clients: Clients, place: Place, letter: Letter): Promise<Outcome> {
-  const event = await eventOf(clients, place, letter);
+export async function redrive(clients: Clients, target: Target, letter: DeadLetter): Promise<Outcome> {
+  const event = await eventOf(clients, target, letter);
   if (event === undefined) return 'gone';
   const { FunctionError, Payload } = await clients.lambda.send(
-    new InvokeCommand({ FunctionName: place.functionName, Payload: JSON.stringify(event) }),
+    new InvokeCommand({ FunctionName: target.functionName, Payload: JSON.stringify(event) }),
   );
   if (FunctionError !== undefined) return 'failed';
   const answer = v.safeParse(partly, JSON.parse(Payload?.transformToString() || 'null'));
   if (answer.success && answer.output.batchItemFailures.length > 0) return 'failed';
-  await discard(clients, place, letter);
+  await discard(clients, target, letter);
   return 'taken';
 }
 
 /** A letter in a line: what it is about. */
-export function describe({ name }: Place, { body, sentAt }: Letter): string {
+export function describe({ name }: Target, { body, sentAt }: DeadLetter): string {
   const when = sentAt.toISOString();
   if (name === 'announce' || name === 'presence') return `${when} ${body}`;
   const parsed = v.safeParse(note, JSON.parse(body));

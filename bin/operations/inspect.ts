@@ -30,7 +30,7 @@ import { dropSubscription } from '../../core/store/subscriptions.ts';
 import { type Connections, isGone } from './connections.ts';
 import type { Found, Look } from './findings.ts';
 import { type Objects, objectState, undelete } from './objects.ts';
-import { compareSchedule, type Place as Schedules, writeSchedules } from './schedules.ts';
+import { compareSchedule, type ScheduleTarget as Schedules, writeSchedules } from './schedules.ts';
 
 /*
  * What may be wrong with an item, and how to look at it. What the walk has read may be outdated: a look reads it again, and a repair
@@ -160,12 +160,12 @@ const adminsOf =
   async () => {
     const problem = await adminProblem(room_id);
     if (!problem) return undefined;
-    const { strangers, heir, repairable } = problem;
+    const { strangers, newAdmin, repairable } = problem;
     const subject = { room_id, ...(strangers.length > 0 && { participant_ids: strangers }) };
     if (!repairable) return { kind: 'room-without-participants', subject };
     const fixes = [
       ...(strangers.length > 0 ? ['take the right'] : []),
-      ...(heir === undefined ? [] : [`make ${heir} an admin`]),
+      ...(newAdmin === undefined ? [] : [`make ${newAdmin} an admin`]),
     ];
     return {
       kind: strangers.length > 0 ? 'admin-not-participant' : 'room-without-admin',

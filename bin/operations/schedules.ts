@@ -18,7 +18,7 @@ import { walk } from './walk.ts';
  */
 
 /** Where schedules and rooms are. */
-export interface Place {
+export interface ScheduleTarget {
   readonly dynamodb: DynamoDBDocumentClient;
   readonly scheduler: SchedulerClient;
   readonly table: string;
@@ -74,7 +74,10 @@ type Times = v.InferOutput<typeof times>;
 export type Comparison = 'current' | 'missing' | 'outdated';
 
 /** Compares what a schedule is with what it is to be. */
-export async function compareSchedule({ scheduler, settings }: Place, announcement: Announcement): Promise<Comparison> {
+export async function compareSchedule(
+  { scheduler, settings }: ScheduleTarget,
+  announcement: Announcement,
+): Promise<Comparison> {
   const wanted = scheduleOf(announcement, settings);
   try {
     const { GroupName, Name } = wanted;
@@ -101,7 +104,7 @@ export async function compareSchedule({ scheduler, settings }: Place, announceme
  * @param options.since moments before this have no schedule
  */
 export async function writeSchedules(
-  { dynamodb, scheduler, table, settings }: Place,
+  { dynamodb, scheduler, table, settings }: ScheduleTarget,
   room_id: string,
   { moments, since }: { readonly moments?: readonly Moment[]; readonly since: () => string },
 ): Promise<void> {
@@ -129,7 +132,7 @@ export async function writeSchedules(
  * @returns how far it came
  * @throws UsageError for a cursor that is none
  */
-export async function reschedule(place: Place, options: Options): Promise<Progress> {
+export async function reschedule(target: ScheduleTarget, options: Options): Promise<Progress> {
   const { apply, readUnits, concurrency, from, missedMinutes = 0, signal, onProgress, onFailure } = options;
   /** What is later than this is to be announced. */
   const since = (): string => new Date(Date.now() - missedMinutes * 60_000).toISOString();
@@ -146,9 +149,9 @@ export async function reschedule(place: Place, options: Options): Promise<Progre
   async function settle(room: Times): Promise<void> {
     try {
       const announcements = announcementsOf(room, since());
-      const findings = await Promise.all(announcements.map((announcement) => compareSchedule(place, announcement)));
+      const findings = await Promise.all(announcements.map((announcement) => compareSchedule(target, announcement)));
       if (apply && findings.some((finding) => finding !== 'current'))
-        await writeSchedules(place, room.room_id, { since });
+        await writeSchedules(target, room.room_id, { since });
       for (const finding of findings) progress[finding]++;
     } catch (error) {
       progress.failed++;
@@ -157,12 +160,12 @@ export async function reschedule(place: Place, options: Options): Promise<Progre
   }
 
   const scan = {
-    TableName: place.table,
+    TableName: target.table,
     FilterExpression: 'SK = :room AND (start_time > :since OR end_time > :since)',
     ProjectionExpression: 'room_id, start_time, end_time',
     ExpressionAttributeValues: { ':room': ROOM, ':since': since() },
   };
-  for await (const { items, scanned, cursor } of walk(place.dynamodb, scan, { readUnits, from, signal })) {
+  for await (const { items, scanned, cursor } of walk(target.dynamodb, scan, { readUnits, from, signal })) {
     const rooms = v.parse(v.array(times), items);
     progress.items += scanned;
     progress.rooms += rooms.length;

@@ -22,7 +22,7 @@ export type ClientErrorCode =
 export type RoomsErrorCode = ErrorCode | ClientErrorCode;
 
 /** One thing that is wrong with a request. */
-export interface Fault {
+export interface Issue {
   readonly code: RoomsErrorCode;
   /** What is wrong, for people. */
   readonly message: string;
@@ -30,10 +30,13 @@ export interface Fault {
   readonly path?: string;
 }
 
+/** @deprecated The former name of {@link Issue}. */
+export type Fault = Issue;
+
 export interface RoomsApiErrorOptions extends ErrorOptions {
   /** HTTP status; of a WebSocket reply, the one that HTTP has for the code; 0 where there was no answer. */
   readonly status?: number;
-  readonly errors?: readonly Fault[];
+  readonly errors?: readonly Issue[];
   readonly requestId?: string | undefined;
   /** In milliseconds. */
   readonly retryAfter?: number | undefined;
@@ -59,7 +62,7 @@ export class RoomsApiError extends Error {
   /** HTTP status; of a WebSocket reply, the one that HTTP has for the code; 0 where there was no answer. */
   readonly status: number;
   /** One entry a fault; for `invalid_request` each has the `path` of the field. At least one. */
-  readonly errors: readonly Fault[];
+  readonly errors: readonly Issue[];
   /** The id under which the service logged the request, where it told. */
   readonly requestId: string | undefined;
   /** Whether the same request may succeed later. The client has tried several times already. */

@@ -1,6 +1,6 @@
 import { ERROR_STATUS, OPERATIONS, type OperationName, type Operations } from './contract.ts';
 import {
-  type Fault,
+  type Issue,
   invalidRequest,
   isRetryable,
   messageOf,
@@ -62,7 +62,7 @@ const GATEWAY_CODES: Readonly<Record<number, RoomsErrorCode>> = {
 const isCode = (code: unknown): code is RoomsErrorCode => typeof code === 'string' && code in ERROR_STATUS;
 
 /** The entries of `errors` in an HTTP body or in the error of a WebSocket reply. */
-export function faultsOf(body: unknown): Fault[] {
+export function issuesOf(body: unknown): Issue[] {
   if (!isObject(body) || !Array.isArray(body.errors)) return [];
   return body.errors.filter(isObject).map(({ code, message, path }) => ({
     code: isCode(code) ? code : 'unexpected_answer',
@@ -81,11 +81,11 @@ function retryAfterIn(header: string | null): number | undefined {
 async function failureOf(response: Response): Promise<RoomsApiError> {
   const { status, headers } = response;
   const body: unknown = await response.json().catch(() => undefined);
-  const errors = faultsOf(body);
+  const errors = issuesOf(body);
   const code = errors[0]?.code ?? GATEWAY_CODES[status];
   const said = isObject(body) ? textOr(body.message, '') : '';
   if (!code) throw notOurs(status, said);
-  const message = code === 'invalid_request' && errors.length > 0 ? errors.map(faultText).join('; ') : said;
+  const message = code === 'invalid_request' && errors.length > 0 ? errors.map(issueText).join('; ') : said;
   return new RoomsApiError(code, message || `The service answered with status ${status}.`, {
     status,
     ...(errors.length > 0 && { errors }),
@@ -102,7 +102,7 @@ const notOurs = (status: number, said: string): RoomsApiError =>
     { status },
   );
 
-const faultText = ({ path, message }: Fault): string => (path ? `${path} ${message}` : message);
+const issueText = ({ path, message }: Issue): string => (path ? `${path} ${message}` : message);
 
 async function answerOf(response: Response): Promise<Answer<unknown>> {
   if (!response.ok) throw await failureOf(response);

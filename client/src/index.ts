@@ -2,7 +2,7 @@ export { type CreateRoomOptions, RoomsClient, type UpdateRoomBody } from './clie
 export type { Connection, ConnectionListeners, ConnectionState } from './connection.ts';
 export type * from './contract.ts';
 export { MAX_FRAME_BYTES, MAX_MESSAGE_LENGTH, MAX_PAGE_SIZE, MAX_PARTICIPANTS_PER_CALL } from './contract.ts';
-export { type ClientErrorCode, type Fault, RoomsApiError, type RoomsErrorCode } from './errors.ts';
+export { type ClientErrorCode, type Fault, type Issue, RoomsApiError, type RoomsErrorCode } from './errors.ts';
 export type { Listener, Listening } from './events.ts';
 export type { DownloadedFile, FileSelector, Progress, TransferOptions, UploadOptions } from './files.ts';
 export type { CallOptions, Page } from './http.ts';

@@ -12,7 +12,7 @@ import {
   SUB_PROTOCOL_V2,
 } from './contract.ts';
 import { messageOf, RoomsApiError, type RoomsErrorCode } from './errors.ts';
-import { faultsOf, isObject, type Json } from './http.ts';
+import { isObject, issuesOf, type Json } from './http.ts';
 import type { Settings, WebSocketConstructor, WebSocketLike } from './options.ts';
 import { pingSchedule } from './ping-schedule.ts';
 import { timeoutError } from './timing.ts';
@@ -70,7 +70,7 @@ const REFUSED_FRAME: ReadonlySet<number | undefined> = new Set([1003, 1007, 1009
 function replyError(error: unknown): RoomsApiError {
   const { code, message, retry_after } = isObject(error) ? error : {};
   const known = typeof code === 'string' && code in ERROR_STATUS;
-  const errors = faultsOf(error);
+  const errors = issuesOf(error);
   // A code that is newer than this client.
   return new RoomsApiError(known ? (code as RoomsErrorCode) : 'unexpected_answer', String(message ?? code), {
     ...(errors.length > 0 && { errors }),

@@ -29,33 +29,33 @@ export const ERRORS = {
 export type ErrorCode = keyof typeof ERRORS;
 
 /** One thing that is wrong with a request: `path` names the field, parameter or header (`participant_ids.3`). */
-export interface Fault {
+export interface Issue {
   readonly message: string;
   readonly path?: string;
 }
 
 /**
  * A failure that the caller is told about: its code gives status and message.
- * `faults` say more, one entry each; without any, the code's own message is the one entry.
+ * `issues` say more, one entry each; without any, the code's own message is the one entry.
  */
 export class RoomsError extends Error {
   readonly code: ErrorCode;
-  readonly faults: readonly Fault[];
+  readonly issues: readonly Issue[];
   /** In how many seconds to try again, where that is known. */
   readonly retryAfter: number | undefined;
 
   constructor(
     code: ErrorCode,
-    faults: readonly Fault[] = [],
+    issues: readonly Issue[] = [],
     options?: ErrorOptions & { readonly retryAfter?: number },
   ) {
     super(ERRORS[code].message, options);
     this.name = 'RoomsError';
     this.code = code;
     this.retryAfter = options?.retryAfter;
-    this.faults = faults.length > 0 ? faults : [{ message: ERRORS[code].message }];
+    this.issues = issues.length > 0 ? issues : [{ message: ERRORS[code].message }];
   }
 }
 
-/** `invalid_request` with one entry a fault. */
-export const invalid = (...faults: Fault[]): RoomsError => new RoomsError('invalid_request', faults);
+/** `invalid_request` with one entry an issue. */
+export const invalid = (...issues: Issue[]): RoomsError => new RoomsError('invalid_request', issues);

@@ -361,7 +361,7 @@ export const BODY_EXAMPLES: { readonly [O in Operation]?: Readonly<Record<string
 };
 
 /** Issues of the example of a failure, for codes whose issues differ from the message of the code. */
-export const FAULT_EXAMPLES: { readonly [Code in ErrorCode]?: readonly { message: string; path?: string }[] } = {
+export const ISSUE_EXAMPLES: { readonly [Code in ErrorCode]?: readonly { message: string; path?: string }[] } = {
   invalid_request: [
     { message: 'must be a UUID', path: 'room_id' },
     { message: 'must be at most 200', path: 'limit' },

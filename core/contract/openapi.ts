@@ -11,9 +11,9 @@ import {
   ANSWER_TEXTS,
   BODY_EXAMPLES,
   DATA_EXAMPLES,
-  FAULT_EXAMPLES,
   FIELDS,
   INTRODUCTION,
+  ISSUE_EXAMPLES,
   SECURITY,
   SENT_AT,
   TAGS,
@@ -366,7 +366,7 @@ function codesByStatus(route: Route): Map<number, ErrorCode[]> {
 
 function failureExample(code: ErrorCode): Json {
   const { message } = ERRORS[code];
-  const issues = FAULT_EXAMPLES[code] ?? [{ message }];
+  const issues = ISSUE_EXAMPLES[code] ?? [{ message }];
   return { message, errors: issues.map((issue) => ({ code, ...issue })), sent_at: SENT_AT };
 }
 

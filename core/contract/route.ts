@@ -80,12 +80,16 @@ export const COMMON_ERRORS = [
 
 type OutputOf<Schema> = Schema extends v.GenericSchema<unknown, infer Output> ? Output : Record<never, never>;
 
-/** What a route's handler is called with, once the request has been found valid. */
-export interface Call<R extends Route> {
-  /** The user who calls: the `sub` of the access token. */
+/** Who calls, and when. */
+export interface RequestContext {
+  /** The calling user: the `sub` of the access token. */
   readonly caller: string;
-  /** The instant at which the request is judged. */
+  /** The time of the request, as ISO 8601. All checks of one request use this time. */
   readonly now: string;
+}
+
+/** The input of a route's handler, after validation. */
+export interface Call<R extends Route> extends RequestContext {
   readonly params: OutputOf<R['params']>;
   readonly query: OutputOf<R['query']>;
   readonly headers: OutputOf<R['headers']>;

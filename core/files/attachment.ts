@@ -3,7 +3,7 @@ import { timeLimits } from '../aws/client-settings.ts';
 import { requestTo, sender } from '../aws/send.ts';
 import { statusOf } from '../aws/status-of.ts';
 import { RoomsError } from '../contract/errors.ts';
-import type { Timestamp } from '../rules/time.ts';
+import type { RequestContext } from '../contract/route.ts';
 import { backoffMs } from '../store/backoff.ts';
 import { getOwnFile, type OwnFile } from '../store/files.ts';
 import { objectKey } from './object-key.ts';
@@ -19,11 +19,7 @@ const send = sender(requestHandler);
  * What a message is to say about a file: the stored facts of one that the sender uploaded to the room, and whose upload has
  * finished. Throws `file_not_found` and `file_not_uploaded`.
  */
-export async function attachmentOf(
-  room_id: string,
-  file_id: string,
-  sender: { caller: string; now: Timestamp },
-): Promise<OwnFile> {
+export async function attachmentOf(room_id: string, file_id: string, sender: RequestContext): Promise<OwnFile> {
   const file = await getOwnFile(room_id, file_id, sender);
   await requireObject(room_id, file_id);
   return file;

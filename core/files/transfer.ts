@@ -3,6 +3,7 @@ import { create as contentDisposition } from 'content-disposition';
 import type { Download, Upload } from '../contract/answers.ts';
 import { invalid } from '../contract/errors.ts';
 import { DOWNLOAD_URL_SECONDS, UPLOAD_URL_SECONDS } from '../contract/limits.ts';
+import type { RequestContext } from '../contract/route.ts';
 import { env } from '../env.ts';
 import { plus, type Timestamp } from '../rules/time.ts';
 import { dynamodb } from '../store/client.ts';
@@ -62,15 +63,15 @@ export async function signed(
  * `If-None-Match: *`: the URL stores the file once, and nobody can replace what others may have read.
  * Throws `invalid_request` for a file above MAX_UPLOAD_BYTES, and as `addFile` does.
  */
-export async function startUpload(asked: {
-  room_id: string;
-  name: string;
-  /** In bytes. */
-  size: number;
-  content_type: string;
-  caller: string;
-  now: Timestamp;
-}): Promise<Upload> {
+export async function startUpload(
+  asked: RequestContext & {
+    room_id: string;
+    name: string;
+    /** In bytes. */
+    size: number;
+    content_type: string;
+  },
+): Promise<Upload> {
   const max = Number(env('MAX_UPLOAD_BYTES'));
   if (asked.size > max) throw invalid({ path: 'size', message: `must be at most ${max} bytes` });
   const { file_id } = await addFile(asked);
@@ -89,13 +90,13 @@ export async function startUpload(asked: {
 }
 
 /** Signs a GET for a file of a room, under the name it was uploaded with. Throws as `getFile` does. */
-export async function startDownload(asked: {
-  room_id: string;
-  file_id?: string | undefined;
-  message_id?: string | undefined;
-  caller: string;
-  now: Timestamp;
-}): Promise<Download> {
+export async function startDownload(
+  asked: RequestContext & {
+    room_id: string;
+    file_id?: string | undefined;
+    message_id?: string | undefined;
+  },
+): Promise<Download> {
   const { file_id, name, size, content_type } = await getFile(asked);
   const download_url = await signed('GET', objectKey(asked.room_id, file_id), DOWNLOAD_URL_SECONDS, asked.now, {
     query: { 'response-content-disposition': contentDisposition(name), 'response-content-type': content_type },

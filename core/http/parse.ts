@@ -1,10 +1,10 @@
 import type { APIGatewayProxyEventV2WithJWTAuthorizer } from 'aws-lambda';
 import * as v from 'valibot';
-import { type Fault, invalid, RoomsError } from '../contract/errors.ts';
+import { type Issue, invalid, RoomsError } from '../contract/errors.ts';
 import { userId } from '../contract/fields.ts';
 import { MAX_BODY_BYTES } from '../contract/limits.ts';
 import type { Call, Route } from '../contract/route.ts';
-import { faultsOf } from './faults.ts';
+import { issuesOf } from './issues.ts';
 
 type Event = APIGatewayProxyEventV2WithJWTAuthorizer;
 type Entries = Readonly<Record<string, { readonly type: string; readonly wrapped?: { readonly type: string } }>>;
@@ -19,7 +19,7 @@ function callerOf(event: Event): string {
 }
 
 /** Gives each query parameter the type that its field has: numbers and lists arrive as text. */
-function queryOf(raw: string, entries: Entries, faults: Fault[]): Record<string, unknown> {
+function queryOf(raw: string, entries: Entries, issues: Issue[]): Record<string, unknown> {
   const search = new URLSearchParams(raw);
   // Without a prototype, `__proto__` is a name like any other, and refused like any other that is unknown.
   const query: Record<string, unknown> = Object.create(null);
@@ -29,7 +29,7 @@ function queryOf(raw: string, entries: Entries, faults: Fault[]): Record<string,
     const field = Object.hasOwn(entries, name) ? entries[name] : undefined;
     const type = (field?.wrapped ?? field)?.type;
     if (type === 'array') query[name] = values;
-    else if (values.length > 1) faults.push({ path: name, message: 'must be given only once' });
+    else if (values.length > 1) issues.push({ path: name, message: 'must be given only once' });
     else query[name] = type === 'number' && NUMBER.test(value) ? Number(value) : value;
   }
   return query;
@@ -71,16 +71,16 @@ function bodyOf(route: Route, event: Event): unknown {
 }
 
 /**
- * What a route's handler is called with. Throws `invalid_request` with one entry for every fault in the request,
+ * What a route's handler is called with. Throws `invalid_request` with one entry for every issue in the request,
  * `invalid_token`, and `payload_too_large`.
  */
 export function parseRequest<R extends Route>(route: R, event: Event, now: string): Call<R> {
   const caller = callerOf(event);
-  const faults: Fault[] = [];
+  const issues: Issue[] = [];
   const check = (schema: v.GenericSchema<unknown, unknown> | undefined, input: unknown): unknown => {
     if (!schema) return {};
     const parsed = v.safeParse(schema, input, { abortPipeEarly: true });
-    if (!parsed.success) faults.push(...faultsOf(parsed.issues, schema));
+    if (!parsed.success) issues.push(...issuesOf(parsed.issues, schema));
     return parsed.output;
   };
   const query = route.query ?? v.strictObject({});
@@ -91,11 +91,11 @@ export function parseRequest<R extends Route>(route: R, event: Event, now: strin
     caller,
     now,
     params: check(route.params, event.pathParameters ?? {}),
-    query: check(query, queryOf(event.rawQueryString, query.entries, faults)),
+    query: check(query, queryOf(event.rawQueryString, query.entries, issues)),
     headers: check(route.headers, Object.fromEntries(headers)),
     body: check(route.body, bodyOf(route, event)),
   };
-  if (faults.length > 0) throw invalid(...faults);
+  if (issues.length > 0) throw invalid(...issues);
   // The schemas that have just been satisfied are the ones that Call is inferred from.
   return call as unknown as Call<R>;
 }

@@ -8,10 +8,10 @@ import type { HttpEvent, HttpResult } from './endpoint.ts';
 /** Milliseconds, as `performance.now()`, which would load more of Node than a start needs. */
 const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 
-/** An error's own chain, for the logs only. */
-export const chain = (error: unknown): object | undefined =>
+/** An error's own errorChain, for the logs only. */
+export const errorChain = (error: unknown): object | undefined =>
   error instanceof Error
-    ? { name: error.name, message: error.message, stack: error.stack, cause: chain(error.cause) }
+    ? { name: error.name, message: error.message, stack: error.stack, cause: errorChain(error.cause) }
     : undefined;
 
 /**
@@ -41,7 +41,7 @@ export const requestLog = ({ operation }: Route): MiddlewareObj<HttpEvent, HttpR
       duration_ms: Math.round(now() - (starts.get(event) ?? now())),
     };
     if (code) count('http', { Refused: 1 }, code);
-    if (status >= 500) console.error({ ...line, error: chain(error?.cause ?? error) });
+    if (status >= 500) console.error({ ...line, error: errorChain(error?.cause ?? error) });
     else console.info(line);
   };
   return {

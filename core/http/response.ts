@@ -18,16 +18,16 @@ const json = (
 /** The envelope of what went well; `answer` is a page where the route is a list. */
 export const success = (statusCode: number, body: { data: unknown; page?: object }) => json(statusCode, body);
 
-/** The envelope of what did not: one entry a fault. A 500 says nothing but the id under which the logs say the rest. */
+/** The envelope of what did not: one entry an issue. A 500 says nothing but the id under which the logs say the rest. */
 export function failure(
-  { code, message, faults, retryAfter }: RoomsError,
+  { code, message, issues, retryAfter }: RoomsError,
   requestId: string,
 ): APIGatewayProxyStructuredResultV2 {
   const { status } = ERRORS[code];
   const errors =
     code === 'internal'
       ? [{ code, message: `${message} Quote request id ${requestId} when you report it.` }]
-      : faults.map((fault) => ({ code, ...fault }));
+      : issues.map((issue) => ({ code, ...issue }));
   const seconds = retryAfter ?? (status === 503 ? RETRY_AFTER_SECONDS : undefined);
   return json(status, { message, errors }, seconds === undefined ? {} : { 'retry-after': String(seconds) });
 }

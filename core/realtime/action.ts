@@ -7,19 +7,20 @@ import { type ErrorCode, invalid, RoomsError } from '../contract/errors.ts';
 import { requestId as requestIdField, roomId } from '../contract/fields.ts';
 import { MAX_FRAME_BYTES } from '../contract/limits.ts';
 import type { Action, Reply, SubProtocol } from '../contract/realtime.ts';
+import type { RequestContext } from '../contract/route.ts';
 import { EARLY_TIMEOUT } from '../http/early-timeout.ts';
 import { toRoomsError } from '../http/errors.ts';
-import { faultsOf } from '../http/faults.ts';
+import { issuesOf } from '../http/issues.ts';
 import { jsonObject } from '../http/parse.ts';
-import { chain } from '../http/request-log.ts';
+import { errorChain } from '../http/request-log.ts';
 import { count } from '../metrics/emf.ts';
 import { spoken } from '../rules/protocol.ts';
-import { epochSeconds, type Timestamp } from '../rules/time.ts';
+import { epochSeconds } from '../rules/time.ts';
 import { admitFrame } from '../store/connections.ts';
 import { rehearsalEvent } from './rehearsal.ts';
 
 /** What the authorizer hands on with every frame of a connection. API Gateway makes text of all of it. */
-export interface Identity {
+export interface AuthorizerContext {
   readonly user_id: string;
   /** When the token expires, in epoch seconds. */
   readonly token_expires_at: string;
@@ -28,7 +29,7 @@ export interface Identity {
 }
 
 export type SocketEvent = APIGatewayProxyWebsocketEventV2 & {
-  readonly requestContext: { readonly authorizer: Identity };
+  readonly requestContext: { readonly authorizer: AuthorizerContext };
 };
 export type SocketResult = APIGatewayProxyStructuredResultV2;
 export type SocketHandler = (event: SocketEvent, context: Context) => Promise<SocketResult>;
@@ -36,12 +37,10 @@ export type SocketHandler = (event: SocketEvent, context: Context) => Promise<So
 type OutputOf<Schema> = Schema extends v.GenericSchema<unknown, infer Output> ? Output : never;
 
 /** What an action's handler is called with, once its frame has been found valid. */
-export interface ActionCall<A extends Action> {
-  readonly caller: string;
+export interface ActionCall<A extends Action> extends RequestContext {
   readonly connection_id: string;
   readonly token_expires_at: number;
   readonly protocol: SubProtocol;
-  readonly now: Timestamp;
   readonly frame: OutputOf<A['frame']>;
   /** Settles when this frame has been counted: await it with the first read, before anything is written. */
   readonly admitted: Promise<void>;
@@ -53,10 +52,10 @@ const failed = (request_id: string | null, error: RoomsError, apiRequestId: stri
   const message =
     error.code === 'internal'
       ? `${error.message} Quote request id ${apiRequestId} when you report it.`
-      : error.faults.map(({ path, message }) => (path ? `${path} ${message}` : message)).join('; ');
+      : error.issues.map(({ path, message }) => (path ? `${path} ${message}` : message)).join('; ');
   // As HTTP has them, where they say which field is wrong.
-  const errors = error.faults.map((issue) => ({ code: error.code, ...issue }));
-  const isAboutFields = error.faults.some(({ path }) => path !== undefined);
+  const errors = error.issues.map((issue) => ({ code: error.code, ...issue }));
+  const isAboutFields = error.issues.some(({ path }) => path !== undefined);
   return reply({
     type: 'reply',
     request_id,
@@ -130,7 +129,8 @@ export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => P
         if (isRehearsal()) return;
         count('websocket', { Refused: 1 }, error.code);
         const line = lineOf(request.event, error.code);
-        if (error.code === 'internal' || error.code === 'try_again') console.error({ ...line, error: chain(error) });
+        if (error.code === 'internal' || error.code === 'try_again')
+          console.error({ ...line, error: errorChain(error) });
         else console.info(line);
       },
     })
@@ -144,7 +144,7 @@ export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => P
     const token_expires_at = Number(authorizer.token_expires_at);
     if (token_expires_at <= epochSeconds(now)) throw new RoomsError('token_expired');
     const parsed = v.safeParse(row.frame, jsonOf(body ?? ''), { abortPipeEarly: true });
-    if (!parsed.success) throw invalid(...faultsOf(parsed.issues, row.frame));
+    if (!parsed.success) throw invalid(...issuesOf(parsed.issues, row.frame));
 
     const caller = authorizer.user_id;
     const admitted = admitFrame({ connection_id, user_id: caller, isMessage: row.action === 'message', now });

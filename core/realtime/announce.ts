@@ -9,7 +9,7 @@ import { broadcast, closeRoom } from './broadcast.ts';
 import { publishAll } from './bus.ts';
 import type { Deadline } from './deadline.ts';
 import { furtherFailure } from './further-failure.ts';
-import { countRooms } from './rooms.ts';
+import { countRooms } from './room-metrics.ts';
 import type { Announcement } from './schedule.ts';
 
 /**

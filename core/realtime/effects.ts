@@ -12,7 +12,7 @@ import { furtherFailure } from './further-failure.ts';
 import { ensureChecked } from './liveness.ts';
 import { notifyUser } from './notify.ts';
 import { type DeferredEffect, queueAbsenceCheck, queueDisconnect, queueEffect } from './presence.ts';
-import { countRooms } from './rooms.ts';
+import { countRooms } from './room-metrics.ts';
 import type { Moment } from './schedule.ts';
 import { syncSchedulesOf } from './sync-schedules.ts';
 

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { userId } from '../contract/fields.ts';
 import { BEARER_SUB_PROTOCOL, SUB_PROTOCOL, SUB_PROTOCOLS, type SubProtocol } from '../contract/realtime.ts';
 import { env } from '../env.ts';
-import type { Identity } from './action.ts';
+import type { AuthorizerContext } from './action.ts';
 
 /*
  * Who connects: the same checks that API Gateway's JWT authorizer makes for the HTTP API, but for some seconds' patience with an
@@ -106,7 +106,7 @@ export interface Refused {
 }
 
 /** Who a token speaks for. Throws where the issuer cannot be asked: that is no fault of the token. */
-export async function identify(token: string | undefined): Promise<Omit<Identity, 'protocol'> | Refused> {
+export async function identify(token: string | undefined): Promise<Omit<AuthorizerContext, 'protocol'> | Refused> {
   const refused = (reason: string): Refused => ({ refused: reason });
   if (!token) return refused('no token');
   const find = await issuerKeys();

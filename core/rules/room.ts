@@ -1,4 +1,4 @@
-import { type Fault, invalid } from '../contract/errors.ts';
+import { type Issue, invalid } from '../contract/errors.ts';
 import { CLOCK_SKEW_MS, MAX_BOOKING_AHEAD_MS } from '../contract/limits.ts';
 import { plus, type Timestamp } from './time.ts';
 
@@ -24,7 +24,7 @@ const tooFar = (time: Timestamp, now: Timestamp): boolean => time > plus(now, MA
 export const isPast = (start_time: Timestamp, now: Timestamp): boolean => start_time < plus(now, -CLOCK_SKEW_MS);
 
 /** What is wrong with a start that a caller asks for; a past one is fine when it is the one the room has already. */
-export function startFaults(start_time: Timestamp, now: Timestamp, unchanged = false): Fault[] {
+export function startIssues(start_time: Timestamp, now: Timestamp, unchanged = false): Issue[] {
   if (isPast(start_time, now) && !unchanged)
     return [{ path: 'start_time', message: 'must not be in the past; leave it out to start now' }];
   if (tooFar(start_time, now)) return [{ path: 'start_time', message: 'must be within ten years from now' }];
@@ -32,20 +32,20 @@ export function startFaults(start_time: Timestamp, now: Timestamp, unchanged = f
 }
 
 /** What is wrong with an end that a caller asks for. */
-export function endFaults(end_time: Timestamp, now: Timestamp): Fault[] {
+export function endIssues(end_time: Timestamp, now: Timestamp): Issue[] {
   if (end_time <= now) return [{ path: 'end_time', message: 'must be in the future' }];
   if (tooFar(end_time, now)) return [{ path: 'end_time', message: 'must be within ten years from now' }];
   return [];
 }
 
 /** What is wrong with start and end together. */
-export function orderFaults({ start_time, end_time }: Schedule): Fault[] {
+export function orderIssues({ start_time, end_time }: Schedule): Issue[] {
   return end_time && end_time <= start_time
     ? [{ path: 'end_time', message: `must be after start_time, ${start_time}` }]
     : [];
 }
 
-/** Throws `invalid_request`, one entry a fault, unless there is none. */
-export function refuse(faults: readonly Fault[]): void {
-  if (faults.length > 0) throw invalid(...faults);
+/** Throws `invalid_request`, one entry an issue, unless there is none. */
+export function throwIfInvalid(issues: readonly Issue[]): void {
+  if (issues.length > 0) throw invalid(...issues);
 }

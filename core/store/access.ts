@@ -3,7 +3,7 @@ import { roomStatus } from '../rules/room.ts';
 import type { Timestamp } from '../rules/time.ts';
 import type { ParticipantItem, RoomItem } from './items.ts';
 import { type Key, participantKey, roomKey } from './keys.ts';
-import { get, getTogether } from './read.ts';
+import { batchGetOrdered, get } from './read.ts';
 
 /** Condition on a room item: the caller is an admin of it, and it has not ended. Takes `adminValues`. */
 export const ADMIN_OF_LIVE_ROOM = 'contains(admins, :caller) AND (attribute_not_exists(end_time) OR end_time > :now)';
@@ -35,15 +35,15 @@ export async function adminRefusal(
 export async function membership<Item extends Key = never>(
   room_id: string,
   user_id: string,
-  beside?: Key,
-): Promise<{ room: RoomItem; participant: ParticipantItem; beside: Item | undefined }> {
+  alsoGet?: Key,
+): Promise<{ room: RoomItem; participant: ParticipantItem; extra: Item | undefined }> {
   const keys = [roomKey(room_id), participantKey(room_id, user_id)] as const;
-  const [room, participant, item] = beside
-    ? await getTogether<[RoomItem, ParticipantItem, Item]>(...keys, beside)
-    : await getTogether<[RoomItem, ParticipantItem]>(...keys);
+  const [room, participant, item] = alsoGet
+    ? await batchGetOrdered<[RoomItem, ParticipantItem, Item]>(...keys, alsoGet)
+    : await batchGetOrdered<[RoomItem, ParticipantItem]>(...keys);
   if (!room) throw new RoomsError('room_not_found');
   if (!participant) throw new RoomsError('not_a_participant');
-  return { room, participant, beside: item };
+  return { room, participant, extra: item };
 }
 
 /** As `membership`, of a room that has started and not ended. Throws `room_not_started` or `room_ended` otherwise. */
@@ -51,9 +51,9 @@ export async function liveMembership<Item extends Key = never>(
   room_id: string,
   user_id: string,
   now: Timestamp,
-  beside?: Key,
-): Promise<{ room: RoomItem; participant: ParticipantItem; beside: Item | undefined }> {
-  const member = await membership<Item>(room_id, user_id, beside);
+  alsoGet?: Key,
+): Promise<{ room: RoomItem; participant: ParticipantItem; extra: Item | undefined }> {
+  const member = await membership<Item>(room_id, user_id, alsoGet);
   const status = roomStatus(member.room, now);
   if (status !== 'started') throw new RoomsError(status === 'ended' ? 'room_ended' : 'room_not_started');
   return member;

@@ -2,6 +2,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Attachment } from '../contract/answers.ts';
 import { RoomsError } from '../contract/errors.ts';
 import { UNUSED_FILE_SECONDS } from '../contract/limits.ts';
+import type { RequestContext } from '../contract/route.ts';
 import { roomStatus } from '../rules/room.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { membership } from './access.ts';
@@ -26,7 +27,7 @@ export async function addFile({
   content_type,
   caller,
   now,
-}: Omit<Attachment, 'file_id'> & { room_id: string; caller: string; now: Timestamp }): Promise<Attachment> {
+}: Omit<Attachment, 'file_id'> & RequestContext & { room_id: string }): Promise<Attachment> {
   const requireRoom = async (): Promise<void> => {
     const { room } = await membership(room_id, caller);
     if (roomStatus(room, now) === 'ended') throw new RoomsError('room_ended');
@@ -65,16 +66,14 @@ export async function getFile({
   message_id,
   caller,
   now,
-}: {
+}: RequestContext & {
   room_id: string;
   file_id?: string | undefined;
   message_id?: string | undefined;
-  caller: string;
-  now: Timestamp;
 }): Promise<Attachment> {
   const key = file_id ? fileKey(room_id, file_id) : message_id ? messageKey(room_id, message_id) : undefined;
-  const { beside } = await membership<FileItem | MessageItem>(room_id, caller, key);
-  const file = beside && 'message_id' in beside ? beside.attachment : beside;
+  const { extra } = await membership<FileItem | MessageItem>(room_id, caller, key);
+  const file = extra && 'message_id' in extra ? extra.attachment : extra;
   if (!file || isExpired(file, now)) throw new RoomsError('file_not_found');
   return file;
 }
@@ -94,11 +93,7 @@ export interface OwnFile {
 }
 
 /** A file that this user uploaded to this room. Throws `file_not_found` for any other, and for one that has expired. */
-export async function getOwnFile(
-  room_id: string,
-  file_id: string,
-  { caller, now }: { caller: string; now: Timestamp },
-): Promise<OwnFile> {
+export async function getOwnFile(room_id: string, file_id: string, { caller, now }: RequestContext): Promise<OwnFile> {
   const file = await get<FileItem>(fileKey(room_id, file_id));
   if (file?.uploader_id !== caller || isExpired(file, now)) throw new RoomsError('file_not_found');
   const { expires_at, ...kept } = file;

@@ -7,7 +7,7 @@ import { dynamodb, tableName } from './client.ts';
 import { COUNT_OF, windowAt } from './connections.ts';
 import type { ParticipantItem, RoomItem } from './items.ts';
 import { FRAMES, framesKey, type Key, livenessKey, participantKey, roomKey, userPartition } from './keys.ts';
-import { get, getTogether, queryAll } from './read.ts';
+import { batchGetOrdered, get, queryAll } from './read.ts';
 import { update } from './write.ts';
 
 /*
@@ -32,7 +32,7 @@ const OVERDUE_SECONDS = 60;
 
 /** Returns the room, the participant, and when the next check is due. */
 export async function presenceOf({ room_id, participant_id }: Participation) {
-  const [room, participant, liveness] = await getTogether<[RoomItem, ParticipantItem, LivenessItem]>(
+  const [room, participant, liveness] = await batchGetOrdered<[RoomItem, ParticipantItem, LivenessItem]>(
     roomKey(room_id),
     participantKey(room_id, participant_id),
     livenessKey(room_id, participant_id),

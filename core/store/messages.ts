@@ -2,6 +2,7 @@ import { monotonicFactory } from 'ulid';
 import type { Attachment, Message, Page } from '../contract/answers.ts';
 import { type ErrorCode, RoomsError } from '../contract/errors.ts';
 import { IDEMPOTENCY_TTL_SECONDS } from '../contract/limits.ts';
+import type { RequestContext } from '../contract/route.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { liveMembership, membership } from './access.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
@@ -99,17 +100,15 @@ export async function sendMessage({
   caller,
   now,
   admitted,
-}: {
+}: RequestContext & {
   room_id: string;
   client_message_id: string;
   text?: string | undefined;
   attachment?: () => Promise<OwnFile>;
-  caller: string;
-  now: Timestamp;
   admitted: Promise<void>;
 }): Promise<Message> {
   try {
-    const [, { beside: rate }, file] = await settleAll([
+    const [, { extra: rate }, file] = await settleAll([
       admitted,
       liveMembership<RoomRateItem>(room_id, caller, now, rateKeyAt(room_id, now)),
       attachment?.(),

@@ -1,7 +1,7 @@
 import type { ListedParticipant, Page, Participant, Profile, RemovedParticipant } from '../contract/answers.ts';
 import { RoomsError } from '../contract/errors.ts';
 import { MAX_ADMINS } from '../contract/limits.ts';
-import type { Timestamp } from '../rules/time.ts';
+import type { RequestContext } from '../contract/route.ts';
 import { ADMIN_OF_LIVE_ROOM, adminRefusal, adminValues, membership } from './access.ts';
 import { removalMark } from './connections.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
@@ -11,11 +11,7 @@ import { get, getMany, queryPage } from './read.ts';
 import { transactCounted } from './user-limits.ts';
 import { CONFLICT_ATTEMPTS, transact, update, type Write } from './write.ts';
 
-interface Act {
-  readonly room_id: string;
-  readonly caller: string;
-  readonly now: Timestamp;
-}
+type RoomRequest = RequestContext & { readonly room_id: string };
 
 /**
  * Adds users to a room; one who is there already stays as they are. Answers with all of them.
@@ -27,7 +23,7 @@ export async function addParticipants({
   participant_ids,
   caller,
   now,
-}: Act & { participant_ids: readonly string[] }): Promise<Page<Participant>> {
+}: RoomRequest & { participant_ids: readonly string[] }): Promise<Page<Participant>> {
   const ids = [...new Set(participant_ids)];
   const writes: readonly Write[] = [
     {
@@ -87,7 +83,7 @@ export async function removeParticipants({
   participant_ids,
   caller,
   now,
-}: Act & { participant_ids: readonly string[] }): Promise<Page<RemovedParticipant>> {
+}: RoomRequest & { participant_ids: readonly string[] }): Promise<Page<RemovedParticipant>> {
   const ids = [...new Set(participant_ids)];
   const remove = (guard: string, values: Record<string, unknown>) =>
     transact([
@@ -112,10 +108,10 @@ export async function removeParticipants({
     const room = outcome.refusals[0]?.old as RoomItem | undefined;
     const refusal = await adminRefusal(room, caller, now);
     if (refusal || !room) throw refusal;
-    const heir = [...room.admins].find((admin) => !ids.includes(admin));
-    if (heir === undefined) throw new RoomsError('last_admin');
+    const remainingAdmin = [...room.admins].find((admin) => !ids.includes(admin));
+    if (remainingAdmin === undefined) throw new RoomsError('last_admin');
     if (attempt === CONFLICT_ATTEMPTS) throw new RoomsError('try_again');
-    outcome = await remove(' AND contains(admins, :heir)', { ':heir': heir });
+    outcome = await remove(' AND contains(admins, :remaining)', { ':remaining': remainingAdmin });
   }
   return { items: ids.map((participant_id) => ({ participant_id })), next_cursor: null };
 }
@@ -129,7 +125,7 @@ export async function grantAdmin({
   participant_id,
   caller,
   now,
-}: Act & { participant_id: string }): Promise<Participant> {
+}: RoomRequest & { participant_id: string }): Promise<Participant> {
   const [outcome, participant] = await Promise.all([
     transact([
       {
@@ -171,7 +167,7 @@ export async function revokeAdmin({
   participant_id,
   caller,
   now,
-}: Act & { participant_id: string }): Promise<Participant> {
+}: RoomRequest & { participant_id: string }): Promise<Participant> {
   const own = participant_id === caller;
   const [outcome, participant] = await Promise.all([
     update<RoomItem>(roomKey(room_id), {
@@ -200,7 +196,7 @@ export async function listParticipants({
   limit,
   cursor,
   caller,
-}: Omit<Act, 'now'> & { limit: number; cursor?: string | undefined }): Promise<Page<ListedParticipant>> {
+}: Omit<RoomRequest, 'now'> & { limit: number; cursor?: string | undefined }): Promise<Page<ListedParticipant>> {
   const list = `participants of ${room_id}`;
   const start = cursor && decodeCursor(list, cursor);
   const [{ room }, { items, more }] = await Promise.all([
@@ -236,7 +232,7 @@ export async function updateProfile({
   archive_room,
   caller,
   now,
-}: Act & {
+}: RoomRequest & {
   username?: string | null | undefined;
   archive_room?: boolean | undefined;
 }): Promise<Profile> {

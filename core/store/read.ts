@@ -54,7 +54,7 @@ export async function getMany<Item extends Key>(
  * Items as they are now (consistent reads), at most a hundred, in the order of their keys; undefined for those that do not exist.
  * One request takes a function less than two that go out together, and less of a start. Throws `try_again` as `getMany` does.
  */
-export async function getTogether<Items extends readonly Key[]>(
+export async function batchGetOrdered<Items extends readonly Key[]>(
   ...keys: { readonly [N in keyof Items]: Key }
 ): Promise<{ readonly [N in keyof Items]: Items[N] | undefined }> {
   const found = await getMany(keys, { consistent: true });

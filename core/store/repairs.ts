@@ -8,7 +8,7 @@ import { transact, type Write } from './write.ts';
  * all that the look relied on: what has changed since then is left as it is.
  */
 
-/** DynamoDB's limit for the items of a transaction, less the room and the heir. */
+/** DynamoDB's limit for the items of a transaction, less the room and the new admin. */
 const MAX_RIGHTS_AT_ONCE = 98;
 
 /** A room with something wrong about its admins. */
@@ -17,7 +17,7 @@ export interface AdminProblem {
   /** Admins that are no participants. */
   readonly strangers: readonly string[];
   /** The participant who is made an admin, where no other is left. */
-  readonly heir?: string | undefined;
+  readonly newAdmin?: string | undefined;
   /** Whether the room has an admin, or a participant who can become one. */
   readonly repairable: boolean;
 }
@@ -35,12 +35,12 @@ export async function adminProblem(room_id: string): Promise<AdminProblem | unde
   const present = new Set(known.map(({ participant_id }) => participant_id));
   const strangers = admins.filter((id) => !present.has(id)).slice(0, MAX_RIGHTS_AT_ONCE);
   if (present.size > 0) return strangers.length > 0 ? { room, strangers, repairable: true } : undefined;
-  const heir = await heirOf(room);
-  return { room, strangers, heir, repairable: heir !== undefined };
+  const newAdmin = await newAdminFor(room);
+  return { room, strangers, newAdmin, repairable: newAdmin !== undefined };
 }
 
 /** Returns who becomes the admin of a room that has none: its creator or else the participant who was added first. */
-async function heirOf({ room_id, created_by }: RoomItem): Promise<string | undefined> {
+async function newAdminFor({ room_id, created_by }: RoomItem): Promise<string | undefined> {
   let first: ParticipantItem | undefined;
   const pages = queryAll<ParticipantItem>({
     KeyConditionExpression: 'PK = :room AND begins_with(SK, :participant)',
@@ -65,12 +65,12 @@ const isStored = (room_id: string, message_id: string): Write => ({
   ConditionCheck: { Key: messageKey(room_id, message_id), ConditionExpression: 'attribute_exists(PK)' },
 });
 
-/** Takes the right of admins who are no participants, and gives it to the heir where there is one. Returns whether it did. */
-export async function repairAdmins({ room, strangers, heir }: AdminProblem): Promise<boolean> {
+/** Takes the right of admins who are no participants, and gives it to the new admin, if any. Returns whether it did. */
+export async function repairAdmins({ room, strangers, newAdmin }: AdminProblem): Promise<boolean> {
   const { room_id } = room;
   const before = (room as Partial<RoomItem>).admins;
   const after = new Set(before).difference(new Set(strangers));
-  if (heir !== undefined) after.add(heir);
+  if (newAdmin !== undefined) after.add(newAdmin);
   const { done } = await transact([
     {
       Update: {
@@ -81,7 +81,7 @@ export async function repairAdmins({ room, strangers, heir }: AdminProblem): Pro
       },
     },
     ...strangers.map((id) => isStranger(room_id, id)),
-    ...(heir === undefined ? [] : [isParticipant(room_id, heir)]),
+    ...(newAdmin === undefined ? [] : [isParticipant(room_id, newAdmin)]),
   ]);
   return done;
 }

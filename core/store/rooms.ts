@@ -3,7 +3,16 @@ import { v7 as uuidv7 } from 'uuid';
 import type { MyRoom, Page, Room } from '../contract/answers.ts';
 import { RoomsError } from '../contract/errors.ts';
 import { IDEMPOTENCY_TTL_SECONDS } from '../contract/limits.ts';
-import { endFaults, isPast, orderFaults, type RoomStatus, refuse, roomStatus, startFaults } from '../rules/room.ts';
+import type { RequestContext } from '../contract/route.ts';
+import {
+  endIssues,
+  isPast,
+  orderIssues,
+  type RoomStatus,
+  roomStatus,
+  startIssues,
+  throwIfInvalid,
+} from '../rules/room.ts';
 import { epochSeconds, plus, type Timestamp } from '../rules/time.ts';
 import { ADMIN_OF_LIVE_ROOM, adminRefusal, adminValues, membership } from './access.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
@@ -29,11 +38,6 @@ import { get, getMany, queryPage } from './read.ts';
 import { transactCounted } from './user-limits.ts';
 import { update, type Write } from './write.ts';
 
-interface Act {
-  readonly caller: string;
-  readonly now: Timestamp;
-}
-
 export interface NewRoom {
   readonly name: string;
   readonly description?: string | null | undefined;
@@ -44,7 +48,7 @@ export interface NewRoom {
   readonly participant_ids: readonly string[];
 }
 
-const newParticipant = (room_id: string, participant_id: string, { caller, now }: Act): ParticipantItem => ({
+const newParticipant = (room_id: string, participant_id: string, { caller, now }: RequestContext): ParticipantItem => ({
   ...participantKey(room_id, participant_id),
   ...userRoomKey(room_id, participant_id),
   room_id,
@@ -62,7 +66,9 @@ const nullAsAbsent = (_key: string, value: unknown): unknown => value ?? undefin
  * Throws `invalid_request` for times that make no sense, and `idempotency_conflict` for a key that another request has used,
  * and `too_many_requests`; a repeated request is not counted.
  */
-export async function createRoom(act: Act & { room: NewRoom; idempotency_key?: string | undefined }): Promise<Room> {
+export async function createRoom(
+  act: RequestContext & { room: NewRoom; idempotency_key?: string | undefined },
+): Promise<Room> {
   const { caller, now, room: wanted, idempotency_key } = act;
   const start_time = wanted.start_time ?? now;
   const request_hash = createHash('sha256').update(JSON.stringify(wanted, nullAsAbsent)).digest('base64url');
@@ -71,15 +77,15 @@ export async function createRoom(act: Act & { room: NewRoom; idempotency_key?: s
     return toRoom(first.room, now);
   };
 
-  const faults = [
-    ...startFaults(start_time, now),
-    ...(wanted.end_time ? [...endFaults(wanted.end_time, now), ...orderFaults({ ...wanted, start_time })] : []),
+  const issues = [
+    ...startIssues(start_time, now),
+    ...(wanted.end_time ? [...endIssues(wanted.end_time, now), ...orderIssues({ ...wanted, start_time })] : []),
   ];
-  if (faults.length > 0) {
+  if (issues.length > 0) {
     // Times that were fine when the room was created have passed where the request is sent again later.
     const first = idempotency_key && (await get<IdempotencyItem>(idempotencyKey(caller, idempotency_key)));
     if (first && first.expires_at > epochSeconds(now)) return roomOfFirst(first);
-    refuse(faults);
+    throwIfInvalid(issues);
   }
 
   const room_id = uuidv7({ msecs: Date.parse(now) });
@@ -160,13 +166,13 @@ export async function updateRoom({
   changes,
   caller,
   now,
-}: Act & { room_id: string; changes: RoomChanges }): Promise<Room> {
+}: RequestContext & { room_id: string; changes: RoomChanges }): Promise<Room> {
   const { name, start_time, end_time } = changes;
   const description = changes.description === '' ? null : changes.description;
-  refuse([
-    ...(start_time ? startFaults(start_time, now, true) : []),
-    ...(end_time ? endFaults(end_time, now) : []),
-    ...(start_time && end_time ? orderFaults({ start_time, end_time }) : []),
+  throwIfInvalid([
+    ...(start_time ? startIssues(start_time, now, true) : []),
+    ...(end_time ? endIssues(end_time, now) : []),
+    ...(start_time && end_time ? orderIssues({ start_time, end_time }) : []),
   ]);
 
   const { values, ...expressions } = assignment({
@@ -194,9 +200,9 @@ export async function updateRoom({
   const { old } = outcome;
   const refusal = await adminRefusal(old, caller, now);
   if (refusal || !old) throw refusal;
-  refuse([
-    ...(start_time ? startFaults(start_time, now, start_time === old.start_time) : []),
-    ...orderFaults({
+  throwIfInvalid([
+    ...(start_time ? startIssues(start_time, now, start_time === old.start_time) : []),
+    ...orderIssues({
       start_time: start_time ?? old.start_time,
       end_time: end_time === undefined ? old.end_time : end_time,
     }),
@@ -214,7 +220,7 @@ export async function endRoom({
   reason,
   caller,
   now,
-}: Act & {
+}: RequestContext & {
   room_id: string;
   time_left_in_seconds?: number | undefined;
   reason?: string | undefined;
@@ -237,7 +243,7 @@ export async function endRoom({
 }
 
 /** The room as the caller sees it. Throws as `membership` does. */
-export async function getRoom({ room_id, caller, now }: Act & { room_id: string }): Promise<MyRoom> {
+export async function getRoom({ room_id, caller, now }: RequestContext & { room_id: string }): Promise<MyRoom> {
   const { room, participant } = await membership(room_id, caller);
   return toMyRoom(room, participant, caller, now);
 }
@@ -249,7 +255,9 @@ export async function listRooms({
   cursor,
   caller,
   now,
-}: Act & { status?: RoomStatus | undefined; limit: number; cursor?: string | undefined }): Promise<Page<MyRoom>> {
+}: RequestContext & { status?: RoomStatus | undefined; limit: number; cursor?: string | undefined }): Promise<
+  Page<MyRoom>
+> {
   const list = `rooms of ${caller}`;
   const start = cursor && decodeCursor(list, cursor);
   const { items, more } = await queryPage<IndexedParticipant>(

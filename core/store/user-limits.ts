@@ -1,4 +1,5 @@
 import { RoomsError } from '../contract/errors.ts';
+import type { RequestContext } from '../contract/route.ts';
 import { USER_LIMITS, type UserLimit, userLimitNames } from '../contract/user-limits.ts';
 import { env } from '../env.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
@@ -11,9 +12,7 @@ import { type TransactionOutcome, transact, transactUnlessContended, update, typ
  */
 
 /** What a request uses up. */
-export interface Usage {
-  readonly caller: string;
-  readonly now: Timestamp;
+export interface Usage extends RequestContext {
   /** How many of each; those of 0 are not counted. */
   readonly uses: { readonly [Limit in UserLimit]?: number };
 }

@@ -1,7 +1,7 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import * as v from 'valibot';
 import type { RoomEvent } from '../../core/contract/realtime.ts';
-import { chain } from '../../core/http/request-log.ts';
+import { errorChain } from '../../core/http/request-log.ts';
 import { publishAll } from '../../core/realtime/bus.ts';
 import { type Deadline, deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
 import { retryDisconnect } from '../../core/realtime/deliver.ts';
@@ -56,7 +56,7 @@ export const handler = async ({ Records }: SQSEvent, context: TimeLeft): Promise
         }
         return [];
       } catch (error) {
-        console.error({ action: 'presence', message_id: messageId, error: chain(error) });
+        console.error({ action: 'presence', message_id: messageId, error: errorChain(error) });
         return [{ itemIdentifier: messageId }];
       }
     }),

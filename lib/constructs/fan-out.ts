@@ -1,6 +1,6 @@
 import type * as lambda from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
-import { accessOfOthers } from '../access.ts';
+import { eventFunctionAccess } from '../access.ts';
 import { folderOf } from '../bundle.ts';
 import { accessTo, type Permission } from './permission.ts';
 import { RoomsFunction } from './rooms-function.ts';
@@ -30,7 +30,7 @@ export class FanOut extends Construct {
         CALLBACK_URL: sockets.callbackUrl,
         API_GATEWAY_QUOTA: String(environment.apiGatewayQuota),
       },
-      permissions: [...accessTo(data, accessOfOthers['fan-out']), sockets.manageConnections],
+      permissions: [...accessTo(data, eventFunctionAccess['fan-out']), sockets.manageConnections],
       // Of these, 10 are kept for marking what is left (core/realtime/deadline.ts). If none of 500 connections answers, 100 at a time
       // and 3 s each, the batch takes 15 s. Its invokers wait a little longer (core/realtime/fan-out-invoke.ts).
       timeout: 30,

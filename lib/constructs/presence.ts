@@ -2,7 +2,7 @@ import { Duration } from 'aws-cdk-lib';
 import { EventSourceMapping, type Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { accessOfOthers } from '../access.ts';
+import { eventFunctionAccess } from '../access.ts';
 import { folderOf } from '../bundle.ts';
 import { accessTo, type Permission } from './permission.ts';
 import { deadLetterQueue, queue } from './queue.ts';
@@ -52,7 +52,7 @@ export class Presence extends Construct {
         ...variables,
       },
       permissions: [
-        ...accessTo(data, accessOfOthers.presence),
+        ...accessTo(data, eventFunctionAccess.presence),
         ...permissions,
         sockets.checkConnections,
         {

@@ -13,7 +13,7 @@ import { WebSocketLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integra
 import { Construct } from 'constructs';
 import { capital } from '../../core/contract/names.ts';
 import { type Action, actions, unknownAction } from '../../core/contract/realtime.ts';
-import { accessOfOthers } from '../access.ts';
+import { eventFunctionAccess } from '../access.ts';
 import { type Bundles, folderOf } from '../bundle.ts';
 import type { DataStack } from '../data-stack.ts';
 import { socketFunction } from '../entries.ts';
@@ -119,7 +119,7 @@ export class SocketApi extends Construct {
     const disconnect = make('Disconnect', 'disconnect', {
       description: 'WebSocket $disconnect: takes a connection out of the rooms it has joined.',
       variables: table,
-      permissions: accessTo(data, accessOfOthers.disconnect),
+      permissions: accessTo(data, eventFunctionAccess.disconnect),
       // Nobody waits for it, and what it leaves undone is seen only when the next event does not get through. API Gateway
       // gives an integration 29 seconds.
       timeout: 29,

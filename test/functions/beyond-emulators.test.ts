@@ -8,12 +8,12 @@ import { connectionKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
-import { behind } from '../support/behind.ts';
 import { type Fault, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
 import { writeItems } from '../support/fill.ts';
 import { data, succeed } from '../support/invoke.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { requests, roomOf } from '../support/requests.ts';
+import { runEventFunction } from '../support/run-event-function.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { act, disconnect, joined, newSocket, refusedWith, reply } from '../support/socket.ts';
 import { changesIn, messagesIn, recorded } from '../support/stream.ts';
@@ -89,7 +89,7 @@ describe('a query of more than 1 MB', () => {
     const { room_id, admin, ids } = await roomOfConnections();
     const frame = { room_id, client_message_id: 'a', text: 'x' };
     const records = await recorded(() => reply('message', newSocket(admin), frame));
-    await behind('deliver-messages', (context) => deliverMessages(messagesIn(records), context));
+    await runEventFunction('deliver-messages', (context) => deliverMessages(messagesIn(records), context));
     expect(management.attempts.toSorted()).toEqual(ids);
   });
 
@@ -144,8 +144,10 @@ describe('a read that lags behind', () => {
       for (let n = 0; n < 2; n++) traces.push((await act('message', socket, message)).trace);
       await data('endRoom', { as: admin, params: { room_id } });
     });
-    traces.push((await behind('deliver-messages', (within) => deliverMessages(messagesIn(records), within))).trace);
-    traces.push((await behind('room-changes', (within) => roomChanges(changesIn(records), within))).trace);
+    traces.push(
+      (await runEventFunction('deliver-messages', (within) => deliverMessages(messagesIn(records), within))).trace,
+    );
+    traces.push((await runEventFunction('room-changes', (within) => roomChanges(changesIn(records), within))).trace);
     traces.push((await traced(() => connectionsOf(room_id))).trace);
     traces.push((await act('leave', socket, { room_id })).trace);
     expect(traces.flatMap(inconsistent)).toEqual([]);

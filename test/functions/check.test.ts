@@ -225,11 +225,11 @@ describe('admins', () => {
     expect(await noAdmin.apply?.()).toBe(false);
     expect(await adminsOf(room_id)).toEqual([member]);
 
-    // The heir leaves.
+    // The new admin leaves.
     await change(roomKey(room_id), 'REMOVE admins');
-    const heir = await lookAt(roomKey(room_id));
+    const look = await lookAt(roomKey(room_id));
     await remove(participantKey(room_id, admin));
-    expect(await heir.apply?.()).toBe(false);
+    expect(await look.apply?.()).toBe(false);
     expect(await adminsOf(room_id)).toEqual([]);
 
     // The stranger is added, and keeps the right.
@@ -449,7 +449,7 @@ describe('connections', () => {
     const { room_id, member } = await newRoom();
     const gone = await joined(room_id, member);
     const open = await joined(room_id, member);
-    management.fateOfGet(gone.connection_id, 410);
+    management.respondToGetWith(gone.connection_id, 410);
     const key = participantKey(room_id, member);
     const { findings } = await run();
     // The item of the connection says it, and the participant who has it; it is one finding.
@@ -466,7 +466,7 @@ describe('connections', () => {
     const { room_id, member } = await newRoom();
     const { connection_id } = await joined(room_id, member);
     await remove(connectionKey(room_id, connection_id));
-    management.fateOfGet(connection_id, 410);
+    management.respondToGetWith(connection_id, 410);
     await expectRepaired('connection-gone', { room_id, participant_ids: [member], connection_id });
     expect(await get<ParticipantItem>(participantKey(room_id, member))).toMatchObject({ left_at: expect.any(String) });
   });
@@ -475,7 +475,7 @@ describe('connections', () => {
     const user = newUser();
     const socket = newSocket(user);
     await reply('subscribe', socket, {});
-    management.fateOfGet(socket.connection_id, 410);
+    management.respondToGetWith(socket.connection_id, 410);
     const subject = { participant_ids: [user], connection_id: socket.connection_id };
     await expectRepaired('subscription-gone', subject, () => subscriptionsOf(user));
     expect(await subscriptionsOf(user)).toEqual([]);
@@ -504,11 +504,11 @@ describe('connections', () => {
   test('where API Gateway does not answer, the run says so and does not call anything right', async () => {
     const { room_id, member } = await newRoom();
     const { connection_id } = await joined(room_id, member);
-    management.fateOfGet(connection_id, 403);
+    management.respondToGetWith(connection_id, 403);
     const { progress, failures } = await run();
     expect(progress).toMatchObject({ finished: false, failed: 2 });
     expect(String(failures[0])).toContain('ForbiddenException');
-    management.fateOfGet(connection_id, 200);
+    management.respondToGetWith(connection_id, 200);
   });
 });
 

@@ -8,14 +8,14 @@ import { CreateQueueCommand, GetQueueAttributesCommand, SendMessageCommand, SQSC
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   type Clients,
+  type DeadLetter,
   discard,
   type FunctionName,
-  type Letter,
   lettersOf,
-  type Place,
   redrive,
   release,
   describe as said,
+  type Target,
 } from '../../bin/operations/dead-letters.ts';
 import { handler as announce } from '../../functions/events/announce.ts';
 import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
@@ -75,7 +75,7 @@ beforeEach(() => {
 afterAll(() => Promise.all(closing.map((close) => close())));
 
 /** A function with a dead-letter queue that has these letters in it. */
-async function lettersFor(name: FunctionName, ...bodies: readonly unknown[]): Promise<Place> {
+async function lettersFor(name: FunctionName, ...bodies: readonly unknown[]): Promise<Target> {
   const { QueueUrl = '' } = await clients.sqs.send(new CreateQueueCommand({ QueueName: randomUUID() }));
   for (const body of bodies)
     await clients.sqs.send(
@@ -83,18 +83,18 @@ async function lettersFor(name: FunctionName, ...bodies: readonly unknown[]): Pr
     );
   return { name, functionName: `rooms-${name}`, queueUrl: QueueUrl };
 }
-async function all(place: Place): Promise<Letter[]> {
-  const letters: Letter[] = [];
-  for await (const letter of lettersOf(clients, place)) letters.push(letter);
+async function all(target: Target): Promise<DeadLetter[]> {
+  const letters: DeadLetter[] = [];
+  for await (const letter of lettersOf(clients, target)) letters.push(letter);
   return letters;
 }
-async function redriveAll(place: Place) {
+async function redriveAll(target: Target) {
   const outcomes = [];
-  for (const letter of await all(place)) outcomes.push(await redrive(clients, place, letter));
+  for (const letter of await all(target)) outcomes.push(await redrive(clients, target, letter));
   return outcomes;
 }
 /** How many are in a queue, hidden ones too. */
-async function left({ queueUrl }: Place): Promise<number> {
+async function left({ queueUrl }: Target): Promise<number> {
   const AttributeNames = ['ApproximateNumberOfMessages', 'ApproximateNumberOfMessagesNotVisible'] as const;
   const { Attributes = {} } = await clients.sqs.send(
     new GetQueueAttributesCommand({ QueueUrl: queueUrl, AttributeNames: [...AttributeNames] }),
@@ -122,30 +122,30 @@ async function noteOf(first: Record | undefined, last = first) {
 describe('letters', () => {
   test('are listed, each once, with what they are about, and are there again when they are released', async () => {
     const bodies = Array.from({ length: 25 }, (_, n) => ({ room_id: `${n}` }));
-    const place = await lettersFor('presence', ...bodies);
-    const letters = await all(place);
+    const target = await lettersFor('presence', ...bodies);
+    const letters = await all(target);
     expect(letters.map(({ body }) => body).sort()).toEqual(bodies.map((body) => JSON.stringify(body)).sort());
     const [letter] = letters;
     if (!letter) throw new Error('there is one');
-    expect(said(place, letter)).toBe(`${letter.sentAt.toISOString()} ${letter.body}`);
-    expect(await left(place)).toBe(25);
-    expect(await all(place)).toEqual([]);
-    for (const each of letters) await release(clients, place, each);
-    expect(await all(place)).toHaveLength(25);
+    expect(said(target, letter)).toBe(`${letter.sentAt.toISOString()} ${letter.body}`);
+    expect(await left(target)).toBe(25);
+    expect(await all(target)).toEqual([]);
+    for (const each of letters) await release(clients, target, each);
+    expect(await all(target)).toHaveLength(25);
   });
 
   test('of a stream reader say where in the stream their changes are', async () => {
     const [record] = changesIn(await recorded(() => newRoom())).Records;
-    const place = await lettersFor('room-changes', await noteOf(record));
-    const [letter] = await all(place);
+    const target = await lettersFor('room-changes', await noteOf(record));
+    const [letter] = await all(target);
     if (!letter) throw new Error('there is one');
-    expect(said(place, letter)).toMatch(/1 change\(s\) at \d+ of shardId-/);
+    expect(said(target, letter)).toMatch(/1 change\(s\) at \d+ of shardId-/);
   });
 
   test('are deleted without invoking anything when they are discarded', async () => {
-    const place = await lettersFor('announce', { room_id: 'x', moment: 'start', time: 'y' });
-    for (const letter of await all(place)) await discard(clients, place, letter);
-    expect(await left(place)).toBe(0);
+    const target = await lettersFor('announce', { room_id: 'x', moment: 'start', time: 'y' });
+    for (const letter of await all(target)) await discard(clients, target, letter);
+    expect(await left(target)).toBe(0);
   });
 });
 
@@ -156,12 +156,12 @@ describe('redriven,', () => {
     const records = await recorded(async () => {
       for (const name of ['one', 'two']) await data('changeRoom', { as: admin, params: { room_id }, body: { name } });
     });
-    const place = await lettersFor('room-changes', await noteOf(changesIn(records).Records[0]));
-    expect(await redriveAll(place)).toEqual(['taken']);
+    const target = await lettersFor('room-changes', await noteOf(changesIn(records).Records[0]));
+    expect(await redriveAll(target)).toEqual(['taken']);
     const told = management.received(ear.connection_id);
     expect(told.map((event) => [event.type, event.data.name])).toEqual([['room_updated', 'two']]);
     expect(services.events()).toHaveLength(1);
-    expect(await left(place)).toBe(0);
+    expect(await left(target)).toBe(0);
   });
 
   test('messages of a whole batch are delivered in order, without what is none of them in between', async () => {
@@ -175,8 +175,8 @@ describe('redriven,', () => {
       await say('two');
     });
     const messages = messagesIn(records).Records;
-    const place = await lettersFor('deliver-messages', await noteOf(messages[0], messages.at(-1)));
-    expect(await redriveAll(place)).toEqual(['taken']);
+    const target = await lettersFor('deliver-messages', await noteOf(messages[0], messages.at(-1)));
+    expect(await redriveAll(target)).toEqual(['taken']);
     expect(management.received(ear.connection_id).map(({ data }) => data.text)).toEqual(['one', 'two']);
   });
 
@@ -191,9 +191,9 @@ describe('redriven,', () => {
       await disconnect(await joined(room_id, member));
     });
     await roomChanges(changesIn(records), context);
-    const place = await lettersFor('presence', services.messages.at(-1)?.MessageBody);
+    const target = await lettersFor('presence', services.messages.at(-1)?.MessageBody);
     expect(await online()).toBe(true);
-    expect(await redriveAll(place)).toEqual(['taken']);
+    expect(await redriveAll(target)).toEqual(['taken']);
     expect(await online()).toBe(false);
   });
 
@@ -201,8 +201,8 @@ describe('redriven,', () => {
     const { room_id, admin } = await newRoom();
     const ear = await joined(room_id, admin);
     const { start_time } = await data('getRoom', { as: admin, params: { room_id } });
-    const place = await lettersFor('announce', { room_id, moment: 'start', time: start_time });
-    expect(await redriveAll(place)).toEqual(['taken']);
+    const target = await lettersFor('announce', { room_id, moment: 'start', time: start_time });
+    expect(await redriveAll(target)).toEqual(['taken']);
     expect(management.received(ear.connection_id)).toMatchObject([{ type: 'room_started' }]);
   });
 
@@ -213,9 +213,9 @@ describe('redriven,', () => {
     const crashing = await lettersFor('announce', { room_id, moment: 'start', time: start_time });
     const records = changesIn(await recorded(() => newRoom())).Records;
     const reported = await lettersFor('room-changes', await noteOf(records[0], records.at(-1)));
-    for (const place of [crashing, reported]) {
-      expect(await redriveAll(place)).toEqual(['failed']);
-      expect(await left(place)).toBe(1);
+    for (const target of [crashing, reported]) {
+      expect(await redriveAll(target)).toEqual(['failed']);
+      expect(await left(target)).toBe(1);
     }
   });
 
@@ -224,14 +224,14 @@ describe('redriven,', () => {
     const note = await noteOf(record);
     const { DDBStreamBatchInfo: info } = note;
     const elsewhere = { ...info, streamArn: `${info.streamArn.slice(0, -3)}999` };
-    const place = await lettersFor('room-changes', { ...note, DDBStreamBatchInfo: elsewhere });
-    expect(await redriveAll(place)).toEqual(['gone']);
-    expect(await left(place)).toBe(1);
+    const target = await lettersFor('room-changes', { ...note, DDBStreamBatchInfo: elsewhere });
+    expect(await redriveAll(target)).toEqual(['gone']);
+    expect(await left(target)).toBe(1);
   });
 
   test('what is no letter of this function is an error, and stays', async () => {
-    const place = await lettersFor('room-changes', { hello: 'world' });
-    await expect(redriveAll(place)).rejects.toThrow();
-    expect(await left(place)).toBe(1);
+    const target = await lettersFor('room-changes', { hello: 'world' });
+    await expect(redriveAll(target)).rejects.toThrow();
+    expect(await left(target)).toBe(1);
   });
 });

@@ -15,13 +15,13 @@ import { handler as authorizer } from '../../functions/realtime/authorizer.ts';
 import { handler as connect } from '../../functions/realtime/connect.ts';
 import { bundle, folderOf } from '../../lib/bundle.ts';
 import { allEntries } from '../../lib/entries.ts';
-import { behind } from '../support/behind.ts';
 import { context, TOKEN } from '../support/event.ts';
 import { data, invoke, refusal } from '../support/invoke.ts';
 import { type Issuer, startIssuer } from '../support/issuer.ts';
 import { logged } from '../support/logs.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { requests, roomOf } from '../support/requests.ts';
+import { runEventFunction } from '../support/run-event-function.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { act, actUnknown, disconnect, joined, newSocket, refusedWith, socketEvent } from '../support/socket.ts';
 import { changesIn, messagesIn, recorded } from '../support/stream.ts';
@@ -122,7 +122,9 @@ describe('metrics', () => {
       await newRoom();
       await ended();
     });
-    const found = await counted(() => behind('room-changes', (context) => roomChanges(changesIn(records), context)));
+    const found = await counted(() =>
+      runEventFunction('room-changes', (context) => roomChanges(changesIn(records), context)),
+    );
     const total = (name: string) => found.reduce((sum, each) => sum + Number(Reflect.get(each, name) ?? 0), 0);
     expect([total('RoomsCreated'), total('RoomsEnded')]).toEqual([2, 1]);
     for (const { service } of found) expect(service).toBe('events');
@@ -132,7 +134,7 @@ describe('metrics', () => {
     const { room_id, admin } = await newRoom();
     const { end_time } = await data('endRoom', { as: admin, params: { room_id } });
     const announcement = { room_id, moment: 'end', time: end_time ?? '' } as const;
-    expect(await counted(() => behind('announce', (context) => announce(announcement, context)))).toEqual([
+    expect(await counted(() => runEventFunction('announce', (context) => announce(announcement, context)))).toEqual([
       { service: 'events', RoomsEnded: 1 },
     ]);
   });
@@ -140,11 +142,13 @@ describe('metrics', () => {
   test('rooms: counted once that all have been told, not when it failed and is tried again', async () => {
     const records = await recorded(() => newRoom());
     Object.assign(services.broken, { events: true, sqs: true });
-    expect(await counted(() => behind('room-changes', (context) => roomChanges(changesIn(records), context)))).toEqual(
-      [],
-    );
+    expect(
+      await counted(() => runEventFunction('room-changes', (context) => roomChanges(changesIn(records), context))),
+    ).toEqual([]);
     services.reset();
-    expect(await counted(() => behind('room-changes', (context) => roomChanges(changesIn(records), context)))).toEqual([
+    expect(
+      await counted(() => runEventFunction('room-changes', (context) => roomChanges(changesIn(records), context))),
+    ).toEqual([
       { service: 'events', RoomsCreated: 1 },
       // The room, and its two participants.
       { service: 'events', reader: 'room-changes', StoredToDelivered: Array(3).fill(expect.any(Number)) },
@@ -153,16 +157,20 @@ describe('metrics', () => {
 
   test('messages: how many, to how many, how long it took; connections that are gone or do not listen', async () => {
     const { room_id, admin, member } = await newRoom();
-    const [, gone, deaf] = [await joined(room_id, admin), await joined(room_id, member), await joined(room_id, member)];
-    management.fate(gone.connection_id, 410);
-    management.fate(deaf.connection_id, 500);
+    const [, gone, unresponsive] = [
+      await joined(room_id, admin),
+      await joined(room_id, member),
+      await joined(room_id, member),
+    ];
+    management.respondWith(gone.connection_id, 410);
+    management.respondWith(unresponsive.connection_id, 500);
     const sender = newSocket(admin);
     const records = await recorded(async () => {
       for (const text of ['one', 'two'])
         await act('message', sender, { room_id, client_message_id: randomUUID(), text });
     });
     const found = await counted(() =>
-      behind('deliver-messages', (context) => deliverMessages(messagesIn(records), context)),
+      runEventFunction('deliver-messages', (context) => deliverMessages(messagesIn(records), context)),
     );
     expect(found).toEqual([
       { service: 'events', ConnectionsGone: 1, DeliveriesFailed: 1 },
@@ -171,7 +179,7 @@ describe('metrics', () => {
     ]);
     const late = await counted(() =>
       at(Date.now() + 5_000, () =>
-        behind('deliver-messages', (context) => deliverMessages(messagesIn(records), context)),
+        runEventFunction('deliver-messages', (context) => deliverMessages(messagesIn(records), context)),
       ),
     );
     for (const value of late.flatMap((each) => Reflect.get(each, 'StoredToDelivered') ?? [])) {

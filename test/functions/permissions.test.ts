@@ -13,13 +13,13 @@ import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
 import { allEntries } from '../../lib/entries.ts';
 import { deployedPermissions } from '../infrastructure/permissions.ts';
-import { behind } from '../support/behind.ts';
 import { type FanOut, startFanOut } from '../support/fan-out.ts';
 import { haveJoined } from '../support/fill.ts';
 import { data, invoke, type Operation, type Request } from '../support/invoke.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { queueEvent } from '../support/queue-event.ts';
 import { requests, roomOf } from '../support/requests.ts';
+import { runEventFunction } from '../support/run-event-function.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { act, actUnknown, disconnect, joined, newSocket, reply, type Socket } from '../support/socket.ts';
 import { changesIn, messagesIn, recorded } from '../support/stream.ts';
@@ -116,7 +116,7 @@ async function everyEvent(): Promise<void> {
   const changes = async (records: readonly DynamoDBRecord[]) =>
     note(
       'room-changes',
-      (await behind('room-changes', (context) => roomChanges(changesIn(records), context))).trace.used,
+      (await runEventFunction('room-changes', (context) => roomChanges(changesIn(records), context))).trace.used,
     );
   /** A room with a connection that listens, one that is gone, one that takes nothing, and one that cannot be closed either. */
   const listening = async () => {
@@ -128,9 +128,9 @@ async function everyEvent(): Promise<void> {
       await joined(room_id, member),
       await joined(room_id, admin),
     ];
-    management.fate(gone.connection_id, 410);
-    for (const { connection_id } of [unresponsive, stuck]) management.fate(connection_id, 500);
-    management.fateOfClose(stuck.connection_id, 500);
+    management.respondWith(gone.connection_id, 410);
+    for (const { connection_id } of [unresponsive, stuck]) management.respondWith(connection_id, 500);
+    management.respondToCloseWith(stuck.connection_id, 500);
     // So many that not all are told by the same invocation; those above are read first.
     await haveJoined(
       room_id,
@@ -144,7 +144,8 @@ async function everyEvent(): Promise<void> {
   const messages = await recorded(() => sent(world.room_id, world.admin));
   note(
     'deliver-messages',
-    (await behind('deliver-messages', (context) => deliverMessages(messagesIn(messages), context))).trace.used,
+    (await runEventFunction('deliver-messages', (context) => deliverMessages(messagesIn(messages), context))).trace
+      .used,
   );
 
   const batches = largeRooms.batches();
@@ -153,10 +154,10 @@ async function everyEvent(): Promise<void> {
     const batch = { ...rest, recipients: recipients.slice(0, 4) };
     // One connection is gone, one takes nothing, and one cannot be closed either.
     const [gone, unresponsive, stuck] = batch.recipients.map(({ connection_id }) => connection_id);
-    management.fate(gone ?? '', 410);
-    for (const id of [unresponsive, stuck]) management.fate(id ?? '', 500);
-    management.fateOfClose(stuck ?? '', 500);
-    note('fan-out', (await behind('fan-out', (context) => fanOut(batch, context))).trace.used);
+    management.respondWith(gone ?? '', 410);
+    for (const id of [unresponsive, stuck]) management.respondWith(id ?? '', 500);
+    management.respondToCloseWith(stuck ?? '', 500);
+    note('fan-out', (await runEventFunction('fan-out', (context) => fanOut(batch, context))).trace.used);
   }
 
   // Its end gets a schedule, then another one, then none; its connections are told, and closed.
@@ -169,7 +170,7 @@ async function everyEvent(): Promise<void> {
   const { room_id, admin, member } = timed;
   const subscribed = newSocket(member);
   await act('subscribe', subscribed, {});
-  management.fate(subscribed.connection_id, 410);
+  management.respondWith(subscribed.connection_id, 410);
   await act('subscribe', newV2Socket(member), {});
   const later = new Date(Date.now() + 7_200_000).toISOString();
   const change = (body: object) => recorded(() => data('changeRoom', { as: admin, params: { room_id }, body }));
@@ -181,7 +182,7 @@ async function everyEvent(): Promise<void> {
   const queued = (of: string) =>
     services.messages.find(({ MessageBody }) => MessageBody.includes(of))?.MessageBody ?? `nothing of ${of}`;
   const look = async (body: string) =>
-    note('presence', (await behind('presence', (context) => presence(queueEvent(body), context))).trace.used);
+    note('presence', (await runEventFunction('presence', (context) => presence(queueEvent(body), context))).trace.used);
   await look(queued('left_at'));
   // Of two connections that have been silent, one has promised to ping. Then their user is not there any more.
   const silent = await newRoom();
@@ -199,15 +200,18 @@ async function everyEvent(): Promise<void> {
   // Two connections could not be closed. One of them can be by now; the other is queued again. A third one need only leave the room.
   const [closable, stuck] = [await joined(room_id, admin), await joined(room_id, admin)];
   const ids = [closable, stuck].map(({ connection_id }) => connection_id);
-  management.fateOfClose(stuck.connection_id, 500);
+  management.respondToCloseWith(stuck.connection_id, 500);
   const { socket: detachable } = await joinedV2(room_id, admin);
   await markDisconnecting(room_id, [detachable.connection_id], new Date().toISOString(), true);
   await changes(await recorded(() => markDisconnecting(room_id, ids, new Date().toISOString())));
   const retry = services.messages.at(-1)?.MessageBody ?? '';
   expect(JSON.parse(retry)).toEqual({ kind: 'disconnect', room_id });
-  for (const fate of [500, 200] as const) {
-    management.fateOfClose(stuck.connection_id, fate);
-    note('presence', (await behind('presence', (context) => presence(queueEvent(retry), context))).trace.used);
+  for (const response of [500, 200] as const) {
+    management.respondToCloseWith(stuck.connection_id, response);
+    note(
+      'presence',
+      (await runEventFunction('presence', (context) => presence(queueEvent(retry), context))).trace.used,
+    );
   }
   // Effects of changes that have failed are retried.
   const event = { type: 'room_updated', room_id, sent_at: later, data: {} };
@@ -219,7 +223,7 @@ async function everyEvent(): Promise<void> {
   const ended = await listening();
   const { end_time } = await data('endRoom', { as: ended.admin, params: { room_id: ended.room_id } });
   const announcement = { room_id: ended.room_id, moment: 'end', time: end_time ?? '' } as const;
-  note('announce', (await behind('announce', (context) => announce(announcement, context))).trace.used);
+  note('announce', (await runEventFunction('announce', (context) => announce(announcement, context))).trace.used);
 }
 
 describe('the role of each function allows all that its code asks for, and nothing else:', () => {

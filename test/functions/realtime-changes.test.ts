@@ -10,12 +10,12 @@ import { remove } from '../../core/store/write.ts';
 import { handler as announce } from '../../functions/events/announce.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
-import { behind } from '../support/behind.ts';
 import { haveJoined } from '../support/fill.ts';
 import { type Data, data } from '../support/invoke.ts';
 import { watchSockets } from '../support/known-sockets.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { queueEvent } from '../support/queue-event.ts';
+import { runEventFunction } from '../support/run-event-function.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { act, disconnect, joined, newSocket, reply, type Socket } from '../support/socket.ts';
 import { changesIn, recorded } from '../support/stream.ts';
@@ -41,7 +41,7 @@ afterAll(() => Promise.all([management.close(), services.close()]));
 
 /** Has the function work on records. Answers with the numbers of those that failed. */
 async function handle(records: readonly DynamoDBRecord[]): Promise<string[]> {
-  const { result } = await behind('room-changes', (context) => roomChanges(changesIn(records), context));
+  const { result } = await runEventFunction('room-changes', (context) => roomChanges(changesIn(records), context));
   return result.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
 }
 /** Does something, and has the function work on all that it changed. */
@@ -53,7 +53,7 @@ async function worked(work: () => Promise<unknown>): Promise<void> {
 
 /** Has the presence function work on a message of its queue. Returns the number of failures. */
 const retry = async (body: string): Promise<number> => {
-  const { result } = await behind('presence', (context) => presence(queueEvent(body), context));
+  const { result } = await runEventFunction('presence', (context) => presence(queueEvent(body), context));
   return result.batchItemFailures.length;
 };
 
@@ -415,7 +415,7 @@ describe('presence', () => {
   const graceIsOver = async () => {
     const bodies = services.messages.splice(0).map(({ MessageBody }) => MessageBody);
     const event = { Records: bodies.map((body, n) => ({ messageId: `m${n}`, body })) };
-    const { result } = await behind('presence', (context) => presence(event as never, context));
+    const { result } = await runEventFunction('presence', (context) => presence(event as never, context));
     expect(result.batchItemFailures).toEqual([]);
   };
 
@@ -457,7 +457,8 @@ describe('presence', () => {
       ...each,
       userIdentity: { type: 'Service', principalId: 'dynamodb.amazonaws.com' },
     }));
-    const run = (Records: DynamoDBRecord[]) => behind('room-changes', (context) => roomChanges({ Records }, context));
+    const run = (Records: DynamoDBRecord[]) =>
+      runEventFunction('room-changes', (context) => roomChanges({ Records }, context));
     // Deleted by ourselves, it says nothing: whoever does that has seen to the participant.
     await run(deletion);
     expect((await get<ParticipantItem>(participantKey(room_id, member)))?.connections?.size).toBe(1);
@@ -501,7 +502,9 @@ describe('where something is out of order,', () => {
     const end_time = inFuture(HOUR);
     const records = await recorded(() => data('changeRoom', asAdmin(world, { end_time })));
     Object.assign(services.broken, { events: true, scheduler: true });
-    const { result, lines } = await behind('room-changes', (context) => roomChanges(changesIn(records), context));
+    const { result, lines } = await runEventFunction('room-changes', (context) =>
+      roomChanges(changesIn(records), context),
+    );
     expect(result.batchItemFailures).toEqual([]);
     const errors = lines.filter(({ level }) => level === 'error').map(({ entry }) => entry);
     expect(errors).toHaveLength(2);
@@ -558,7 +561,7 @@ describe('where something is out of order,', () => {
   test('a dead connection: all others are told', async () => {
     const world = await listening();
     const dead = await joined(world.room_id, world.member);
-    management.fate(dead.connection_id, 410);
+    management.respondWith(dead.connection_id, 410);
     await worked(() => data('changeRoom', asAdmin(world, { name: 'B' })));
     expect(toldTo(world.ear)).toHaveLength(1);
     expect(await isJoined(world.room_id, dead)).toBe(false);
@@ -606,7 +609,7 @@ describe('records that are redriven, or late,', () => {
 
     // When E1 comes, the room goes on; when E2 comes, it is announced, and the sockets are closed.
     const fire = (time: string) =>
-      at(time, () => behind('announce', (context) => announce({ room_id, moment: 'end', time }, context)));
+      at(time, () => runEventFunction('announce', (context) => announce({ room_id, moment: 'end', time }, context)));
     await at(E1, () => handle(redriven));
     expect(management.closed).toEqual([]);
     await fire(E1);
@@ -697,7 +700,7 @@ describe('records that are redriven, or late,', () => {
       }),
     );
     expect(records.Records).toHaveLength(41);
-    const { trace } = await behind('room-changes', (context) => roomChanges(records, context));
+    const { trace } = await runEventFunction('room-changes', (context) => roomChanges(records, context));
     // The room's connections, and those that each of the 40 users has subscribed.
     // Beside them, one write gives the events their numbers.
     expect(trace.requests.toSorted()).toEqual(['BatchGetItem', ...Array(41).fill('Query'), 'UpdateItem']);
@@ -711,7 +714,7 @@ describe('records that are redriven, or late,', () => {
 
 describe('a schedule fires', () => {
   const fire = async (announcement: Parameters<typeof announce>[0]) => {
-    const { lines } = await behind('announce', (context) => announce(announcement, context));
+    const { lines } = await runEventFunction('announce', (context) => announce(announcement, context));
     return lines;
   };
   /** A room with a listener, and with times that `moment` says. */

@@ -89,7 +89,7 @@ describe('a connection', () => {
     const { room_id, admin, members, sockets } = await roomOf(3);
     const [, dead] = sockets;
     if (!dead) throw new Error('there are three');
-    management.fate(dead.connection_id, 410);
+    management.respondWith(dead.connection_id, 410);
     expect(await deliver(await send(room_id, admin, ...ALL))).toMatchObject({ failures: [] });
     expect(sockets.map(textsAt)).toEqual([ALL, [], ALL]);
     expect(management.attempts.filter((id) => id === dead.connection_id)).toHaveLength(1);
@@ -101,15 +101,17 @@ describe('a connection', () => {
     expect(management.attempts.filter((id) => id === dead.connection_id)).toHaveLength(1);
   });
 
-  test.each<[string, ...(Parameters<Management['fate']> extends [string, ...infer Fates] ? Fates : never)]>([
+  test.each<
+    [string, ...(Parameters<Management['respondWith']> extends [string, ...infer Responses] ? Responses : never)]
+  >([
     ['is throttled (429)', 429, 429, 200],
     ['is throttled for a second, as all are by then (429)', 429, 429, 429, 429, 429, 429, 200],
     ['meets a failing gateway (500)', 500, 200],
     ['is hung up on, as an idle connection to the gateway is', 'reset', 200],
     ['meets all of that', 500, 'reset', 429, 200],
-  ])('that %s is tried again, gets everything in order, and costs the others nothing', async (_, ...fates) => {
+  ])('that %s is tried again, gets everything in order, and costs the others nothing', async (_, ...responses) => {
     const { room_id, admin, sockets } = await roomOf(3);
-    management.fate(sockets[1]?.connection_id ?? '', ...fates);
+    management.respondWith(sockets[1]?.connection_id ?? '', ...responses);
     expect(await deliver(await send(room_id, admin, ...ALL))).toMatchObject({ failures: [] });
     expect(sockets.map(textsAt)).toEqual([ALL, ALL, ALL]);
     expect(management.closed).toEqual([]);
@@ -118,11 +120,11 @@ describe('a connection', () => {
 
   test.each([429, 500, 'reset', 'hold'] as const)(
     'that can never be posted to (%s) is closed, so that its client comes back and catches up; others wait for nothing',
-    async (fate) => {
+    async (response) => {
       const { room_id, admin, members, sockets } = await roomOf(12);
       const [bad, ...good] = sockets;
       if (!bad) throw new Error('there are twelve');
-      management.fate(bad.connection_id, fate);
+      management.respondWith(bad.connection_id, response);
       const order: string[] = [];
       management.onRequest = (connection_id) => order.push(connection_id);
       expect(await deliver(await send(room_id, admin, first, second))).toMatchObject({ failures: [] });
@@ -132,7 +134,7 @@ describe('a connection', () => {
       expect(textsAt(bad)).toEqual([]);
       expect(management.closed).toEqual([bad.connection_id]);
       // The wait for one that does not answer is as long as any: all others have had all they should have by then.
-      if (fate === 'hold') expect(order.at(-1)).toBe(bad.connection_id);
+      if (response === 'hold') expect(order.at(-1)).toBe(bad.connection_id);
       expect(await isJoined(room_id, bad)).toBe(false);
       expect(await connectionsOf(room_id, members[0] ?? '')).toBeUndefined();
     },

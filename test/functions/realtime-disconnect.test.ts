@@ -9,7 +9,6 @@ import { handler as deliverMessages } from '../../functions/events/deliver-messa
 import { handler as fanOutFunction } from '../../functions/events/fan-out.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
-import { behind } from '../support/behind.ts';
 import { deliver, send } from '../support/delivery.ts';
 import { context } from '../support/event.ts';
 import { type FanOut, startFanOut } from '../support/fan-out.ts';
@@ -17,9 +16,10 @@ import { exception, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/
 import { haveJoined } from '../support/fill.ts';
 import { data } from '../support/invoke.ts';
 import { type KnownSockets, watchSockets } from '../support/known-sockets.ts';
-import { type Fate, type Management, startManagement } from '../support/management.ts';
+import { type Management, type ManagementResponse, startManagement } from '../support/management.ts';
 import { leavePlaces, makeAllPlaces, type Occupied, occupy } from '../support/places.ts';
 import { queueEvent } from '../support/queue-event.ts';
+import { runEventFunction } from '../support/run-event-function.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { joined, reply, type Socket } from '../support/socket.ts';
 import { changesIn, messagesIn, recorded } from '../support/stream.ts';
@@ -51,12 +51,12 @@ afterEach(() => {
 afterAll(() => Promise.all([management.close(), services.close(), faults.close(), fanOut.close()]));
 
 /** A room with a connection that takes everything, and one that takes nothing and cannot be closed. */
-async function roomWithStuck(fate: Fate = 500) {
+async function roomWithStuck(response: ManagementResponse = 500) {
   const members = [newUser('good'), newUser('stuck')] as const;
   const { room_id, admin } = await newRoom({ members });
   const [good, stuck] = [await joined(room_id, members[0]), await joined(room_id, members[1])];
-  management.fate(stuck.connection_id, fate);
-  management.fateOfClose(stuck.connection_id, fate);
+  management.respondWith(stuck.connection_id, response);
+  management.respondToCloseWith(stuck.connection_id, response);
   return { room_id, admin, good, stuck };
 }
 const textsAt = ({ connection_id }: Pick<Socket, 'connection_id'>) =>
@@ -69,12 +69,14 @@ const times = (all: readonly string[], { connection_id }: Socket) => all.filter(
 /** As `deliver`, in an invocation that has so many milliseconds before it must write down what is left. */
 async function deliverWithin(ms: number, records: readonly DynamoDBRecord[]) {
   const invocation = { ...context, getRemainingTimeInMillis: () => 10_000 + ms };
-  const { result, lines } = await behind('deliver-messages', () => deliverMessages(messagesIn(records), invocation));
+  const { result, lines } = await runEventFunction('deliver-messages', () =>
+    deliverMessages(messagesIn(records), invocation),
+  );
   return { failures: result.batchItemFailures, lines: lines.map(({ entry }) => Object(entry)) };
 }
 const retry = async (room_id: string) => {
   const message = JSON.stringify({ kind: 'disconnect', room_id });
-  return (await behind('presence', (invocation) => presence(queueEvent(message), invocation))).result;
+  return (await runEventFunction('presence', (invocation) => presence(queueEvent(message), invocation))).result;
 };
 const FAILED = { batchItemFailures: [{ itemIdentifier: 'm0' }] };
 const DONE = { batchItemFailures: [] };
@@ -84,8 +86,8 @@ describe('a connection that takes nothing and cannot be closed', () => {
     [429, 12],
     [500, 4],
     ['reset', 4],
-  ] as const)('(%s) gets %i attempts to post and as many to close, then is marked', async (fate, attempts) => {
-    const { room_id, admin, good, stuck } = await roomWithStuck(fate);
+  ] as const)('(%s) gets %i attempts to post and as many to close, then is marked', async (response, attempts) => {
+    const { room_id, admin, good, stuck } = await roomWithStuck(response);
     expect(await deliver(await send(room_id, admin, 'one', 'two'))).toMatchObject({ failures: [] });
     expect(textsAt(good)).toEqual(['one', 'two']);
     expect(times(management.attempts, stuck)).toBe(attempts);
@@ -98,13 +100,13 @@ describe('a connection that takes nothing and cannot be closed', () => {
     const { room_id, admin, good, stuck } = await roomWithStuck();
     await deliver(await send(room_id, admin, 'one'));
     // It would take posts again, but has missed one.
-    management.fate(stuck.connection_id, 200);
+    management.respondWith(stuck.connection_id, 200);
     await deliver(await send(room_id, admin, 'two'));
     expect(textsAt(stuck)).toEqual([]);
     expect(await isJoined(room_id, stuck)).toBe(true);
     expect((await connectionsOf(room_id)).marks).toHaveLength(1);
 
-    management.fateOfClose(stuck.connection_id, 200);
+    management.respondToCloseWith(stuck.connection_id, 200);
     expect(await deliver(await send(room_id, admin, 'three'))).toMatchObject({ failures: [] });
     expect(management.closed).toEqual([stuck.connection_id]);
     expect(await isJoined(room_id, stuck)).toBe(false);
@@ -114,7 +116,7 @@ describe('a connection that takes nothing and cannot be closed', () => {
 
   test('is gone when closing it says so (410)', async () => {
     const { room_id, admin, stuck } = await roomWithStuck();
-    management.fateOfClose(stuck.connection_id, 410);
+    management.respondToCloseWith(stuck.connection_id, 410);
     await deliver(await send(room_id, admin, 'one'));
     expect(times(management.closeAttempts, stuck)).toBe(1);
     expect(await isJoined(room_id, stuck)).toBe(false);
@@ -124,7 +126,7 @@ describe('a connection that takes nothing and cannot be closed', () => {
   test('stays marked when it joins again: its client would not know of the gap', async () => {
     const { room_id, admin, stuck } = await roomWithStuck();
     await deliver(await send(room_id, admin, 'one'));
-    management.fate(stuck.connection_id, 200);
+    management.respondWith(stuck.connection_id, 200);
     await reply('join', stuck, { room_id });
     await deliver(await send(room_id, admin, 'two'));
     expect(textsAt(stuck)).toEqual([]);
@@ -134,7 +136,7 @@ describe('a connection that takes nothing and cannot be closed', () => {
     const { room_id, admin, stuck } = await roomWithStuck();
     const records = await send(room_id, admin, 'one');
     const marks = changesIn(await recorded(() => deliver(records)));
-    await behind('room-changes', (invocation) => roomChanges(marks, invocation));
+    await runEventFunction('room-changes', (invocation) => roomChanges(marks, invocation));
     expect(services.messages.map(({ MessageBody, DelaySeconds }) => [JSON.parse(MessageBody), DelaySeconds])).toEqual([
       [{ kind: 'disconnect', room_id }, 5],
     ]);
@@ -142,7 +144,7 @@ describe('a connection that takes nothing and cannot be closed', () => {
     // The queue keeps the message where nothing could be closed, and in the end puts it aside.
     expect(await retry(room_id)).toEqual(FAILED);
     expect(await isJoined(room_id, stuck)).toBe(true);
-    management.fateOfClose(stuck.connection_id, 200);
+    management.respondToCloseWith(stuck.connection_id, 200);
     expect(await retry(room_id)).toEqual(DONE);
     expect(management.closed).toEqual([stuck.connection_id]);
     expect(await connectionsOf(room_id)).toMatchObject({ disconnecting: [], marks: [] });
@@ -154,11 +156,11 @@ describe('a connection that takes nothing and cannot be closed', () => {
 
   test('is queued again where others of its room could be closed', async () => {
     const { room_id, admin, good, stuck } = await roomWithStuck();
-    management.fate(good.connection_id, 500);
-    management.fateOfClose(good.connection_id, 500);
+    management.respondWith(good.connection_id, 500);
+    management.respondToCloseWith(good.connection_id, 500);
     await deliver(await send(room_id, admin, 'one'));
     expect((await markedIn(room_id)).sort()).toEqual([good.connection_id, stuck.connection_id].sort());
-    management.fateOfClose(good.connection_id, 200);
+    management.respondToCloseWith(good.connection_id, 200);
     expect(await retry(room_id)).toEqual(DONE);
     expect(services.messages.map(({ MessageBody }) => JSON.parse(MessageBody))).toEqual([
       { kind: 'disconnect', room_id },
@@ -172,7 +174,7 @@ describe('where closing fails, a connection stays known, and is sent nothing mor
     const { room_id, admin, good } = await roomWithStuck();
     const soon = Math.floor(Date.now() / 1_000) + 1;
     const expired = await joined(room_id, admin, soon);
-    management.fateOfClose(expired.connection_id, 500);
+    management.respondToCloseWith(expired.connection_id, 500);
     const records = await send(room_id, admin, 'one');
     await expect.poll(() => Date.now() / 1_000, { timeout: 5_000 }).toBeGreaterThan(soon + 1);
     await deliver(records);
@@ -184,28 +186,30 @@ describe('where closing fails, a connection stays known, and is sent nothing mor
 
   test('when its user is removed', async () => {
     const { room_id, admin, stuck } = await roomWithStuck();
-    management.fate(stuck.connection_id, 200);
+    management.respondWith(stuck.connection_id, 200);
     const removal = { as: admin, params: { room_id }, body: { participant_ids: [stuck.user_id] } };
     const records = changesIn(await recorded(() => data('removeParticipants', removal)));
-    const { result } = await behind('room-changes', (invocation) => roomChanges(records, invocation));
+    const { result } = await runEventFunction('room-changes', (invocation) => roomChanges(records, invocation));
     expect(result).toEqual(DONE);
     expect(await markedIn(room_id)).toEqual([stuck.connection_id]);
     await deliver(await send(room_id, admin, 'one'));
     expect(textsAt(stuck)).not.toContain('one');
 
-    management.fateOfClose(stuck.connection_id, 200);
+    management.respondToCloseWith(stuck.connection_id, 200);
     expect(await retry(room_id)).toEqual(DONE);
     expect(await isJoined(room_id, stuck)).toBe(false);
   });
 
   test('when its room ends', async () => {
     const { room_id, admin, good, stuck } = await roomWithStuck();
-    management.fate(stuck.connection_id, 200);
+    management.respondWith(stuck.connection_id, 200);
     const { end_time } = await data('endRoom', { as: admin, params: { room_id } });
-    await behind('announce', (invocation) => announce({ room_id, moment: 'end', time: end_time ?? '' }, invocation));
+    await runEventFunction('announce', (invocation) =>
+      announce({ room_id, moment: 'end', time: end_time ?? '' }, invocation),
+    );
     expect(management.closed).toEqual([good.connection_id]);
     expect(await markedIn(room_id)).toEqual([stuck.connection_id]);
-    management.fateOfClose(stuck.connection_id, 200);
+    management.respondToCloseWith(stuck.connection_id, 200);
     expect(await retry(room_id)).toEqual(DONE);
     expect(management.closed).toEqual([good.connection_id, stuck.connection_id]);
   });
@@ -216,7 +220,7 @@ describe('faults of the table', () => {
     const { room_id, admin, good, stuck } = await roomWithStuck(403);
     const removal = { as: admin, params: { room_id }, body: { participant_ids: [stuck.user_id] } };
     const records = changesIn(await recorded(() => data('removeParticipants', removal)));
-    const work = () => behind('room-changes', (invocation) => roomChanges(records, invocation));
+    const work = () => runEventFunction('room-changes', (invocation) => roomChanges(records, invocation));
     faults.always('PutItem', exception('AccessDeniedException'));
     expect((await work()).result.batchItemFailures).toHaveLength(1);
     const typesAt = ({ connection_id }: Socket) => management.received(connection_id).map(({ type }) => type);
@@ -224,7 +228,7 @@ describe('faults of the table', () => {
     expect(management.closed).toEqual([]);
 
     faults.reset();
-    management.fateOfClose(stuck.connection_id, 200);
+    management.respondToCloseWith(stuck.connection_id, 200);
     expect((await work()).result).toEqual(DONE);
     expect(management.closed).toEqual([stuck.connection_id]);
     expect(await isJoined(room_id, stuck)).toBe(false);
@@ -272,20 +276,20 @@ describe('faults of the table', () => {
     expect((await deliver(records)).failures).toHaveLength(1);
     await sockets.expectKnown(room_id, [good.connection_id, stuck.connection_id]);
     faults.reset();
-    management.fate(stuck.connection_id, 200);
+    management.respondWith(stuck.connection_id, 200);
     expect(await deliver(records)).toMatchObject({ failures: [] });
     expect(textsAt(stuck)).toEqual(['one']);
   });
 
   test('closed, but not removed: nothing is sent twice, and the next broadcast removes it', async () => {
     const { room_id, admin, good, stuck } = await roomWithStuck();
-    management.fateOfClose(stuck.connection_id, 200);
+    management.respondToCloseWith(stuck.connection_id, 200);
     const records = await send(room_id, admin, 'one');
     faults.always('DeleteItem', exception('AccessDeniedException'));
     expect(await deliver(records)).toMatchObject({ failures: [] });
     expect(await isJoined(room_id, stuck)).toBe(true);
     faults.reset();
-    management.fate(stuck.connection_id, 410);
+    management.respondWith(stuck.connection_id, 410);
     expect(await deliver(await send(room_id, admin, 'two'))).toMatchObject({ failures: [] });
     expect(await isJoined(room_id, stuck)).toBe(false);
     expect(textsAt(good)).toEqual(['one', 'two']);
@@ -328,8 +332,8 @@ describe('when the time is up', () => {
     expect(batch.time_left_ms).toBeLessThanOrEqual(16_000);
     expect(batch.time_left_ms).toBeGreaterThan(8_000);
 
-    management.fate(held, 'hold');
-    const { result } = await behind('fan-out', (invocation) =>
+    management.respondWith(held, 'hold');
+    const { result } = await runEventFunction('fan-out', (invocation) =>
       fanOutFunction({ ...batch, recipients: batch.recipients.slice(0, 1), time_left_ms: 500 }, invocation),
     );
     expect(result).toMatchObject({ sent: 0, failed: 1, marked: 1 });
@@ -350,7 +354,7 @@ describe('when the time is up', () => {
   test('two rounds of invocations that do not answer: two at a time, and all their connections are marked', async () => {
     const { room_id, admin, ids } = await largeRoom(4 * SIZE);
     const records = await send(room_id, admin, ...TEXTS);
-    fanOut.fate('hold');
+    fanOut.respondWith('hold');
     const { failures, lines } = await deliverWithin(6_000, records);
     expect(failures).toEqual([]);
     expect(fanOut.batches()).toHaveLength(2);
@@ -384,7 +388,7 @@ describe('one pool for all rooms of a process', () => {
     const { room_id, admin } = await newRoom();
     const ids = Array.from({ length: 8 }, (_, n) => `waiting-${n}=`);
     await haveJoined(room_id, ids, admin);
-    for (const id of ids) management.fate(id, 'hold');
+    for (const id of ids) management.respondWith(id, 'hold');
     const records = await send(room_id, admin, 'one');
     const others = occupy(2, 100);
     const delivery = deliver(records);

@@ -4,7 +4,6 @@ import { noCounts } from '../../core/realtime/deliver.ts';
 import { connectionKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { handler as announce } from '../../functions/events/announce.ts';
-import { behind } from '../support/behind.ts';
 import { deliver, send } from '../support/delivery.ts';
 import { type FanOut, startFanOut } from '../support/fan-out.ts';
 import { haveJoined } from '../support/fill.ts';
@@ -12,6 +11,7 @@ import { data } from '../support/invoke.ts';
 import { watchSockets } from '../support/known-sockets.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { leavePlaces, type Occupied } from '../support/places.ts';
+import { runEventFunction } from '../support/run-event-function.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { newRoom } from '../support/world.ts';
 
@@ -85,9 +85,9 @@ describe('a large room', () => {
     const { room_id, admin, ids } = await roomOf(3 * SIZE + 5);
     // One that is gone and one that takes nothing, in the batch of another invocation, and one in the rest that fills no batch.
     const [gone, unresponsive, goneHere] = [ids[SIZE] ?? '', ids[SIZE + 1] ?? '', ids.at(-1) ?? ''];
-    management.fate(gone, 410);
-    management.fate(unresponsive, 500);
-    management.fate(goneHere, 410);
+    management.respondWith(gone, 410);
+    management.respondWith(unresponsive, 500);
+    management.respondWith(goneHere, 410);
     const { failures, lines } = await deliver(await send(room_id, admin, ...ALL));
     expect(failures).toEqual([]);
 
@@ -105,7 +105,7 @@ describe('a large room', () => {
     const { room_id, admin, ids } = await roomOf(2 * SIZE);
     const last = ids.at(-1) ?? '';
     // Its last message alone, so that the post does not time out before all others have had theirs.
-    management.fate(last, 200, ...ALL.slice(2).map(() => 200 as const), 'hold', 200);
+    management.respondWith(last, 200, ...ALL.slice(2).map(() => 200 as const), 'hold', 200);
     let over = false;
     const delivery = deliver(await send(room_id, admin, ...ALL)).finally(() => {
       over = true;
@@ -128,7 +128,9 @@ describe('a large room', () => {
       if (batch.task.kind === 'close') throw new Error('lost');
       return { ...noCounts(), sent: batch.recipients.length, receivers: batch.recipients.length };
     };
-    await behind('announce', (context) => announce({ room_id, moment: 'end', time: end_time ?? '' }, context));
+    await runEventFunction('announce', (context) =>
+      announce({ room_id, moment: 'end', time: end_time ?? '' }, context),
+    );
     expect(fanOut.batches().map(({ task }) => task.kind)).toEqual(['send', 'close']);
     expect([...new Set(management.closed)].sort()).toEqual(ids);
   });
@@ -161,9 +163,9 @@ describe('a batch that an invocation', () => {
     expect(fanOut.batches()).toHaveLength(2);
   });
 
-  test.each([429, 500, 'reset'] as const)('does not start at first (%s) is retried', async (fate) => {
+  test.each([429, 500, 'reset'] as const)('does not start at first (%s) is retried', async (response) => {
     const { room_id, admin, ids } = await roomOf(2 * SIZE);
-    fanOut.fate(fate, fate, 'run');
+    fanOut.respondWith(response, response, 'run');
     const { failures, lines } = await deliver(await send(room_id, admin, ...ALL));
     expect(failures).toEqual([]);
     expect(logOf(lines)).toEqual([delivered(ids.length, { batches: 1 })]);
@@ -175,9 +177,9 @@ describe('a batch that an invocation', () => {
   test.each([
     [429, 3],
     [403, 1],
-  ] as const)('never starts (%s) is delivered here', async (fate, attempts) => {
+  ] as const)('never starts (%s) is delivered here', async (response, attempts) => {
     const { room_id, admin, ids } = await roomOf(2 * SIZE);
-    fanOut.fate(fate);
+    fanOut.respondWith(response);
     const { failures, lines } = await deliver(await send(room_id, admin, ...ALL));
     expect(failures).toEqual([]);
     expect(logOf(lines)).toEqual([{ ...invocation, outcome: 'refused' }, delivered(ids.length)]);
@@ -190,10 +192,10 @@ describe('a batch that an invocation', () => {
     [500, 3],
     ['reset', 3],
     ['hold', 1],
-  ] as const)('may have started (%s) is disconnected', async (fate, attempts) => {
+  ] as const)('may have started (%s) is disconnected', async (response, attempts) => {
     const { room_id, admin, ids } = await roomOf(2 * SIZE);
-    fanOut.fate(fate);
-    if (fate === 'hold') {
+    fanOut.respondWith(response);
+    if (response === 'hold') {
       const { timeout } = AbortSignal;
       const soon = vi
         .spyOn(AbortSignal, 'timeout')

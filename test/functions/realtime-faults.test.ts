@@ -3,11 +3,11 @@ import type { ParticipantItem } from '../../core/store/items.ts';
 import { connectionKey, participantKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
-import { behind } from '../support/behind.ts';
 import { canceled, exception, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
 import { data } from '../support/invoke.ts';
 import { watchSockets } from '../support/known-sockets.ts';
 import { type Management, startManagement } from '../support/management.ts';
+import { runEventFunction } from '../support/run-event-function.ts';
 import { act, joined, newSocket, refusedWith, reply } from '../support/socket.ts';
 import { messagesIn, recorded } from '../support/stream.ts';
 import { newRoom, type World } from '../support/world.ts';
@@ -102,7 +102,7 @@ test('a function that dies between storing and answering: the sender sends again
   });
   const again = await reply('message', newSocket(member), frame);
   expect(await data('listMessages', { as: member, params: { room_id } })).toEqual([again]);
-  await behind('deliver-messages', (context) => deliverMessages(messagesIn(records), context));
+  await runEventFunction('deliver-messages', (context) => deliverMessages(messagesIn(records), context));
   expect(management.received(ear.connection_id).map((event) => event.data)).toEqual([again]);
 });
 
@@ -112,13 +112,15 @@ describe('deliver-messages', () => {
       for (const text of texts) await reply('message', newSocket(world.admin), { ...message(), text });
     });
   const deliver = async (records: Awaited<ReturnType<typeof send>>) => {
-    const { result } = await behind('deliver-messages', (context) => deliverMessages(messagesIn(records), context));
+    const { result } = await runEventFunction('deliver-messages', (context) =>
+      deliverMessages(messagesIn(records), context),
+    );
     return result.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
   };
 
   test('that cannot clean up after a dead connection has delivered all the same: nobody gets anything twice', async () => {
     const [dead, alive] = [await joined(world.room_id, world.member), await joined(world.room_id, world.admin)];
-    management.fate(dead.connection_id, 410);
+    management.respondWith(dead.connection_id, 410);
     const records = await send('one');
     faults.always('DeleteItem', exception('AccessDeniedException'));
     expect(await deliver(records)).toEqual([]);

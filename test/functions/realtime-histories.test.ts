@@ -6,9 +6,9 @@ import type { ParticipantItem } from '../../core/store/items.ts';
 import { participantKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
-import { behind } from '../support/behind.ts';
 import { data, invoke } from '../support/invoke.ts';
 import { startRealtimeServices } from '../support/realtime-services.ts';
+import { runEventFunction } from '../support/run-event-function.ts';
 import { act, newSocket, reply, type Socket } from '../support/socket.ts';
 import { changesIn, recorded } from '../support/stream.ts';
 import { newRoom } from '../support/world.ts';
@@ -95,7 +95,7 @@ async function play({ steps, booked, ends, order }: History): Promise<void> {
     if (records.length === 0) return;
     // Each time as if by a function that has just started.
     const events = records.map((record) => ({ ...record, eventID: `${record.eventID}/${deliveries++}` }));
-    const { result } = await behind('room-changes', (context) => roomChanges({ Records: events }, context));
+    const { result } = await runEventFunction('room-changes', (context) => roomChanges({ Records: events }, context));
     expect(result.batchItemFailures).toEqual([]);
   };
 

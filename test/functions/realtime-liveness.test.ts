@@ -8,10 +8,10 @@ import { get } from '../../core/store/read.ts';
 import { remove } from '../../core/store/write.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
-import { behind } from '../support/behind.ts';
 import { data } from '../support/invoke.ts';
 import { queueEvent } from '../support/queue-event.ts';
 import { startRealtimeServices } from '../support/realtime-services.ts';
+import { runEventFunction } from '../support/run-event-function.ts';
 import { disconnect, newSocket, reply, type Socket } from '../support/socket.ts';
 import { changesIn, recorded } from '../support/stream.ts';
 import { at, newRoom, type World } from '../support/world.ts';
@@ -52,7 +52,7 @@ function machinery() {
     await at(now, async () => {
       const records = changesIn(await recorded(work));
       if (records.Records.length > 0) {
-        const { result } = await behind('room-changes', (context) => roomChanges(records, context));
+        const { result } = await runEventFunction('room-changes', (context) => roomChanges(records, context));
         expect(result.batchItemFailures).toEqual([]);
       }
       takeMessages();
@@ -63,7 +63,9 @@ function machinery() {
   async function deliver(...bodies: string[]): Promise<number> {
     let failed = 0;
     await happens(async () => {
-      const { result, lines } = await behind('presence', (context) => presence(queueEvent(...bodies), context));
+      const { result, lines } = await runEventFunction('presence', (context) =>
+        presence(queueEvent(...bodies), context),
+      );
       failed = result.batchItemFailures.length;
       for (const { entry } of lines) {
         const line = v.safeParse(droppedLine, entry);
@@ -114,9 +116,9 @@ async function quietRoom(machine: Machinery) {
 
 /** API Gateway has lost the connection, and nobody was told. */
 const lose = ({ connection_id }: Socket) => {
-  management.fate(connection_id, 410);
-  management.fateOfGet(connection_id, 410);
-  management.fateOfClose(connection_id, 410);
+  management.respondWith(connection_id, 410);
+  management.respondToGetWith(connection_id, 410);
+  management.respondToCloseWith(connection_id, 410);
 };
 
 describe('a disconnection that is not reported, in a quiet room,', () => {
@@ -188,7 +190,7 @@ describe('a disconnection that is not reported, in a quiet room,', () => {
     const { world, ping } = await quietRoom(machine);
     const tab = newSocket(world.member, soon);
     await machine.happens(() => join(tab, world, PINGING));
-    management.fateOfClose(tab.connection_id, 410);
+    management.respondToCloseWith(tab.connection_id, 410);
     await machine.pass(SILENCE_SECONDS + 40, ping);
     expect(management.closeAttempts).toEqual([tab.connection_id]);
     expect(machine.dropped).toEqual([[tab.connection_id, 'gone']]);
@@ -200,15 +202,15 @@ describe('a disconnection that is not reported, in a quiet room,', () => {
     const { world, ping } = await quietRoom(machine);
     const tab = newSocket(world.member, soon);
     await machine.happens(() => join(tab, world, PINGING));
-    management.fateOfGet(tab.connection_id, 500);
+    management.respondToGetWith(tab.connection_id, 500);
     await machine.pass(SILENCE_SECONDS + 40, ping);
     expect(await online(world, world.member)).toBe(true);
-    management.fateOfGet(tab.connection_id, 200);
-    management.fateOfClose(tab.connection_id, 500);
+    management.respondToGetWith(tab.connection_id, 200);
+    management.respondToCloseWith(tab.connection_id, 500);
     await machine.pass(40, ping);
     // It may still be open: the table goes on knowing it.
     expect((await participant(world, world.member))?.connections).toEqual(new Set([tab.connection_id]));
-    management.fateOfClose(tab.connection_id, 200);
+    management.respondToCloseWith(tab.connection_id, 200);
     await machine.pass(60, ping);
     expect(await online(world, world.member)).toBe(false);
   });
@@ -288,7 +290,7 @@ describe('checks', () => {
     const socket = newSocket(world.admin, soon);
     const records = await at(START, async () => changesIn(await recorded(() => join(socket, world, PINGING))));
     for (let n = 0; n < 3; n++)
-      await machine.happens(() => behind('room-changes', (context) => roomChanges(records, context)));
+      await machine.happens(() => runEventFunction('room-changes', (context) => roomChanges(records, context)));
     expect(machine.queue).toHaveLength(1);
   });
 
@@ -365,7 +367,7 @@ describe('checks', () => {
     await quietRoom(machine);
     const [first] = machine.queue;
     const { trace } = await at(START + 100 * SECOND, () =>
-      behind('presence', (context) => presence(queueEvent(first?.body ?? ''), context)),
+      runEventFunction('presence', (context) => presence(queueEvent(first?.body ?? ''), context)),
     );
     expect(trace.requests.toSorted()).toEqual(['BatchGetItem', 'Query', 'UpdateItem']);
     expect(trace.trips).toBe(2);
@@ -381,7 +383,7 @@ describe('checks', () => {
     const [first] = machine.queue;
     await remove(livenessKey(world.room_id, world.admin));
     const { trace } = await at(START, () =>
-      behind('presence', (context) => presence(queueEvent(first?.body ?? ''), context)),
+      runEventFunction('presence', (context) => presence(queueEvent(first?.body ?? ''), context)),
     );
     expect([trace.trips, trace.writes]).toEqual([1, 0]);
   });

@@ -4,10 +4,10 @@ import type { ParticipantItem } from '../../core/store/items.ts';
 import { connectionKey, participantKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
-import { behind } from '../support/behind.ts';
 import { data } from '../support/invoke.ts';
 import { watchSockets } from '../support/known-sockets.ts';
 import { queueEvent } from '../support/queue-event.ts';
+import { runEventFunction } from '../support/run-event-function.ts';
 import { act, disconnect, joined, newSocket, refusedWith, reply, type Socket } from '../support/socket.ts';
 import { at, newRoom, newUser, snapshot } from '../support/world.ts';
 
@@ -28,7 +28,7 @@ async function online(room_id: string, user_id: string, as: string): Promise<boo
 /** Lets the grace be over for those who lost their connection at `left_at`. */
 async function settle(room_id: string, participant_id: string, left_at: string | undefined): Promise<void> {
   const body = JSON.stringify({ room_id, participant_id, left_at });
-  const { result } = await behind('presence', (context) => presence(queueEvent(body), context));
+  const { result } = await runEventFunction('presence', (context) => presence(queueEvent(body), context));
   expect(result).toEqual({ batchItemFailures: [] });
 }
 
@@ -301,7 +301,7 @@ describe('when the grace is over', () => {
     const { room_id, admin, member } = await newRoom();
     await disconnect(await joined(room_id, member));
     const absence = { room_id, participant_id: member, left_at: (await participant(room_id, member))?.left_at };
-    const { result, lines } = await behind('presence', (context) =>
+    const { result, lines } = await runEventFunction('presence', (context) =>
       presence(queueEvent('no JSON', '{}', JSON.stringify(absence)), context),
     );
     expect(result).toEqual({ batchItemFailures: [{ itemIdentifier: 'm0' }, { itemIdentifier: 'm1' }] });

@@ -3,9 +3,9 @@ import { userConnectionKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
 import { handler as connect } from '../../functions/realtime/connect.ts';
-import { behind } from '../support/behind.ts';
 import { data } from '../support/invoke.ts';
 import { startRealtimeServices } from '../support/realtime-services.ts';
+import { runEventFunction } from '../support/run-event-function.ts';
 import { act, disconnect, joined, newSocket, reply, type Socket, socketEvent } from '../support/socket.ts';
 import { changesIn, recorded } from '../support/stream.ts';
 import { newRoom, newUser } from '../support/world.ts';
@@ -15,7 +15,7 @@ const { management } = await startRealtimeServices();
 /** Does something, and has room-changes process the records of it. */
 async function processed(work: () => Promise<unknown>): Promise<void> {
   const records = await recorded(work);
-  const { result } = await behind('room-changes', (context) => roomChanges(changesIn(records), context));
+  const { result } = await runEventFunction('room-changes', (context) => roomChanges(changesIn(records), context));
   expect(result.batchItemFailures).toEqual([]);
 }
 
@@ -86,8 +86,8 @@ describe('a connection that has subscribed', () => {
     const user = newUser('user');
     const [gone, unresponsive] = [await subscribed(user), await subscribed(user)];
     const expired = await subscribed(user, Math.floor(Date.now() / 1_000) + 1);
-    management.fate(gone.connection_id, 410);
-    management.fate(unresponsive.connection_id, 500);
+    management.respondWith(gone.connection_id, 410);
+    management.respondWith(unresponsive.connection_id, 500);
     await new Promise((resolve) => setTimeout(resolve, 1_100));
     await processed(() => add(room_id, admin, user));
     expect(await isKnown(gone)).toBe(false);

@@ -12,12 +12,12 @@ import { handler as announce } from '../../functions/events/announce.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
 import { handler as connect } from '../../functions/realtime/connect.ts';
-import { behind } from '../support/behind.ts';
 import { deliver, send } from '../support/delivery.ts';
 import { type FanOut, startFanOut } from '../support/fan-out.ts';
 import { haveJoined } from '../support/fill.ts';
 import { data } from '../support/invoke.ts';
 import { type Management, startManagement } from '../support/management.ts';
+import { runEventFunction } from '../support/run-event-function.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { act, joined, newSocket, reply, type Socket, socketEvent } from '../support/socket.ts';
 import { changesIn, recorded } from '../support/stream.ts';
@@ -53,7 +53,7 @@ async function processed(work: () => Promise<unknown>): Promise<DynamoDBRecord[]
   return records;
 }
 async function handle(records: readonly DynamoDBRecord[]): Promise<string[]> {
-  const { result } = await behind('room-changes', (context) => roomChanges(changesIn(records), context));
+  const { result } = await runEventFunction('room-changes', (context) => roomChanges(changesIn(records), context));
   return result.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
 }
 const rename = (room_id: string, as: string, username: string) =>
@@ -261,7 +261,7 @@ describe('overload', () => {
     await reply('subscribe', subscriber, {});
     await deliver(await send(room_id, admin, 'before'));
 
-    management.fateOfAll = 429;
+    management.defaultResponse = 429;
     const storm = Date.now() + 5_000;
     let sent = 0;
     while (Date.now() < storm) {
@@ -271,7 +271,7 @@ describe('overload', () => {
     await processed(() =>
       data('addParticipants', { as: admin, params: { room_id: room_id }, body: { participant_ids: [newUser()] } }),
     );
-    management.fateOfAll = 200;
+    management.defaultResponse = 200;
 
     expect(sent).toBeGreaterThan(0);
     // One client hears of the gap with the next message, the others with their next ping.
@@ -294,15 +294,15 @@ describe('overload', () => {
 
   test.each([429, 500, 'reset'] as const)(
     'a post that fails (%s) is skipped, and costs neither the socket nor others',
-    async (fate) => {
+    async (response) => {
       const { room_id, admin, member } = await newRoom();
       const [bad, good] = [await client(room_id, member), await client(room_id, admin)];
-      management.fate(bad.socket.connection_id, fate);
+      management.respondWith(bad.socket.connection_id, response);
       const { lines } = await deliver(await send(room_id, admin, 'one'));
       expect(lines.map(({ entry }) => entry)).toContainEqual(
         expect.objectContaining({ action: 'deliver', sent: 1, skipped: 1, failed: 0 }),
       );
-      management.fate(bad.socket.connection_id, 200);
+      management.respondWith(bad.socket.connection_id, 200);
       await deliver(await send(room_id, admin, 'two'));
       for (const each of [bad, good]) {
         await each.settle();
@@ -318,8 +318,8 @@ describe('overload', () => {
     const { room_id, admin, member } = await newRoom();
     const { socket } = await client(room_id, member);
     const { socket: slow } = await client(room_id, member);
-    management.fate(socket.connection_id, 'hold');
-    management.fate(slow.connection_id, 'hold', 200, 'hold', 200);
+    management.respondWith(socket.connection_id, 'hold');
+    management.respondWith(slow.connection_id, 'hold', 200, 'hold', 200);
     await deliver(await send(room_id, admin, 'one'));
     expect(management.closeAttempts).toEqual([]);
     await deliver(await send(room_id, admin, 'two'));
@@ -393,7 +393,7 @@ describe('the end of a room', () => {
     const end_time = new Date(Date.now() + 1_500).toISOString();
     const { room_id, member } = await newRoom({ body: { end_time } });
     const { socket } = await joinedV2(room_id, member);
-    await behind('announce', (context) => announce({ room_id, moment: 'end', time: end_time }, context));
+    await runEventFunction('announce', (context) => announce({ room_id, moment: 'end', time: end_time }, context));
     expect(framesAt(socket)).toMatchObject([
       { type: 'detached', reason: 'room_ended', events: [{ type: 'room_ended' }] },
     ]);
@@ -404,7 +404,7 @@ describe('the end of a room', () => {
   test('that does not reach a client is noticed with its next ping', async () => {
     const { room_id, admin, member } = await newRoom();
     const { socket } = await joinedV2(room_id, member);
-    management.fate(socket.connection_id, 429);
+    management.respondWith(socket.connection_id, 429);
     await processed(() => end(room_id, admin));
     expect(management.closeAttempts).toEqual([]);
     expect(await reply('ping', socket, { rooms: [room_id] })).toMatchObject({ rooms: {} });
@@ -444,7 +444,7 @@ describe('a removal', () => {
     const removal = await recorded(() => remove(room_id, admin, member));
     management.onRequest = undefined;
     // While the last frame is on its way, they are added and join again.
-    management.fate(socket.connection_id, 'hold');
+    management.respondWith(socket.connection_id, 'hold');
     const handled = handle(removal);
     await expect.poll(() => management.held()).toBe(1);
     await data('addParticipants', { as: admin, params: { room_id }, body: { participant_ids: [member] } });
@@ -468,7 +468,7 @@ describe('a removal', () => {
     expect(framesAt(socket)).toHaveLength(1);
     expect(management.closeAttempts).toEqual([]);
     const body = JSON.stringify({ kind: 'disconnect', room_id });
-    const { result } = await behind('presence', (context) =>
+    const { result } = await runEventFunction('presence', (context) =>
       presence({ Records: [{ messageId: '1', body }] } as Parameters<typeof presence>[0], context),
     );
     expect(result.batchItemFailures).toEqual([]);
@@ -484,11 +484,11 @@ describe('a subscription', () => {
     await reply('subscribe', { ...old, protocol: 'rooms.v1' }, {});
     const { room_id, admin } = await newRoom();
     const add = () => data('addParticipants', { as: admin, params: { room_id }, body: { participant_ids: [user] } });
-    management.fate(socket.connection_id, 429);
+    management.respondWith(socket.connection_id, 429);
     await processed(add);
     expect(management.closeAttempts).toEqual([]);
     expect(await get(userConnectionKey(user, socket.connection_id))).toBeDefined();
-    management.fate(socket.connection_id, 200);
+    management.respondWith(socket.connection_id, 200);
     expect(await reply('ping', socket, { subscribed: true })).toMatchObject({ user: 1 });
     await processed(() => remove(room_id, admin, user));
     expect(framesAt(socket)).toEqual([
@@ -514,7 +514,7 @@ interface Delivery {
   readonly from: number;
   readonly count: number;
   /** What becomes of the posts to each client. */
-  readonly fates: readonly boolean[];
+  readonly responses: readonly boolean[];
 }
 
 test('random batches that are delivered twice, in parts and out of step, with posts that fail: all clients converge', {
@@ -523,7 +523,7 @@ test('random batches that are delivered twice, in parts and out of step, with po
   const delivery: fc.Arbitrary<Delivery> = fc.record({
     from: fc.nat(11),
     count: fc.integer({ min: 1, max: 6 }),
-    fates: fc.array(fc.boolean(), { minLength: 3, maxLength: 3 }),
+    responses: fc.array(fc.boolean(), { minLength: 3, maxLength: 3 }),
   });
   await fc.assert(
     fc.asyncProperty(fc.array(delivery, { minLength: 2, maxLength: 8 }), async (deliveries) => {
@@ -533,9 +533,10 @@ test('random batches that are delivered twice, in parts and out of step, with po
       const records = (await send(room_id, admin, ...Array.from({ length: 12 }, (_, n) => `${n}`))).filter(
         (record) => record.eventName === 'INSERT' && record.dynamodb?.Keys?.SK?.S?.startsWith('MESSAGE#'),
       );
-      for (const { from, count, fates } of deliveries) {
+      for (const { from, count, responses } of deliveries) {
         // 403 is not retried, so that the test is quick.
-        for (const [n, { socket }] of clients.entries()) management.fate(socket.connection_id, fates[n] ? 200 : 403);
+        for (const [n, { socket }] of clients.entries())
+          management.respondWith(socket.connection_id, responses[n] ? 200 : 403);
         await deliver(records.slice(from, from + count));
         if (from % 2 === 0) for (const each of clients) each.receive();
         if (from % 3 === 0) await clients[0]?.settle();

@@ -4,7 +4,13 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { GetScheduleCommand, ResourceNotFoundException, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { MAX_FAILURES, type Options, type Place, type Progress, reschedule } from '../../bin/operations/schedules.ts';
+import {
+  MAX_FAILURES,
+  type Options,
+  type Progress,
+  reschedule,
+  type ScheduleTarget,
+} from '../../bin/operations/schedules.ts';
 import { syncSchedules } from '../../core/realtime/schedule.ts';
 import { dynamodb, tableName } from '../../core/store/client.ts';
 import type { RoomItem } from '../../core/store/items.ts';
@@ -36,7 +42,7 @@ const rooms: Record<'booked' | 'open' | 'running', { room_id: string; times: Rec
 };
 const names = Object.values(rooms).flatMap(({ times }) => Object.keys(times));
 
-let place: Place;
+let target: ScheduleTarget;
 const writes: string[] = [];
 /** Called with each request to the Scheduler; what it throws is the answer. */
 let onRequest: ((request: { method: string; name: string }) => void | Promise<void>) | undefined;
@@ -74,7 +80,7 @@ beforeAll(async () => {
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  place = { dynamodb, scheduler: new SchedulerClient({ endpoint, maxAttempts: 1 }), table: tableName(), settings };
+  target = { dynamodb, scheduler: new SchedulerClient({ endpoint, maxAttempts: 1 }), table: tableName(), settings };
   closing.push(scheduler.close, async () => {
     server.close();
     server.closeAllConnections();
@@ -90,7 +96,7 @@ afterAll(() => Promise.all(closing.map((close) => close())));
 const failures: string[] = [];
 const run = (options: Partial<Options> = {}): Promise<Progress> => {
   failures.length = 0;
-  return reschedule(place, {
+  return reschedule(target, {
     apply: false,
     readUnits: 1_000_000,
     concurrency: 10,
@@ -101,7 +107,7 @@ const run = (options: Partial<Options> = {}): Promise<Progress> => {
   });
 };
 const find = async (room_id: string, moment: string) =>
-  place.scheduler
+  target.scheduler
     .send(new GetScheduleCommand({ GroupName: settings.group, Name: `${room_id}-${moment}` }))
     .catch((error: unknown) => {
       if (error instanceof ResourceNotFoundException) return undefined;
@@ -142,7 +148,7 @@ test('repairs schedules that invoke a function that is gone', async () => {
   await run({ apply: true });
   const room = await get<RoomItem>(roomKey(rooms.booked.room_id));
   if (!room) throw new Error('It was created.');
-  await syncSchedules(room, new Date().toISOString(), undefined, dead, place.scheduler);
+  await syncSchedules(room, new Date().toISOString(), undefined, dead, target.scheduler);
   expect(await run()).toMatchObject({ outdated: 2, current: names.length - 2 });
   expect(await run({ apply: true })).toMatchObject({ outdated: 2 });
   await expectAllRight();

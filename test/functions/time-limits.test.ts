@@ -5,7 +5,7 @@ import { dynamodb, tableName } from '../../core/store/client.ts';
 import type { FileItem, RoomItem } from '../../core/store/items.ts';
 import { fileKey, roomKey } from '../../core/store/keys.ts';
 import { logged } from '../support/logs.ts';
-import { type SilentServer, startDeafServer, startSilentServer } from '../support/silent-server.ts';
+import { type SilentServer, startSilentServer, startUnreachableServer } from '../support/silent-server.ts';
 
 /*
  * What each client of the functions does with a service that says nothing: how often it asks, and when it stops waiting. The limits are
@@ -184,10 +184,10 @@ const sdk = all.filter(([name]) => name !== 'the identity provider');
 
 const variables = { ...process.env };
 let silent: SilentServer;
-let deaf: Awaited<ReturnType<typeof startDeafServer>>;
+let unreachable: Awaited<ReturnType<typeof startUnreachableServer>>;
 beforeAll(async () => {
   await dynamodb.send(new PutCommand({ TableName: tableName(), Item: file }));
-  [silent, deaf] = await Promise.all([startSilentServer(), startDeafServer()]);
+  [silent, unreachable] = await Promise.all([startSilentServer(), startUnreachableServer()]);
 });
 beforeEach(() => {
   vi.resetModules();
@@ -208,7 +208,7 @@ afterEach(() => {
 });
 afterAll(async () => {
   Object.assign(process.env, variables);
-  await Promise.all([silent.close(), deaf.close()]);
+  await Promise.all([silent.close(), unreachable.close()]);
 });
 
 /** Gives the longest waits between attempts. */
@@ -290,7 +290,7 @@ describe.each(sdk)(
   (_name, { endpoint, load, connectionAttempts = 3, random = LONGEST }) => {
     test(`gets ${connectionAttempts} attempts of 1,000 ms`, async () => {
       vi.spyOn(Math, 'random').mockReturnValue(random);
-      process.env[endpoint] = deaf.url;
+      process.env[endpoint] = unreachable.url;
       const elapsed = await failing(await load());
       expect(elapsed).toBeGreaterThanOrEqual(connectionAttempts * 1_000);
       expect(elapsed).toBeLessThanOrEqual(connectionAttempts * 1_000 + BETWEEN_MS);

@@ -6,8 +6,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fileKey } from '../../core/store/keys.ts';
 import { remove } from '../../core/store/write.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
-import { behind } from '../support/behind.ts';
 import { data } from '../support/invoke.ts';
+import { runEventFunction } from '../support/run-event-function.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { startSilentServer } from '../support/silent-server.ts';
 import { recorded } from '../support/stream.ts';
@@ -34,7 +34,8 @@ const byTimeToLive = (record: DynamoDBRecord): DynamoDBRecord => ({
   userIdentity: { type: 'Service', principalId: 'dynamodb.amazonaws.com' },
 });
 const handle = async (Records: DynamoDBRecord[]): Promise<number> =>
-  (await behind('room-changes', (context) => roomChanges({ Records }, context))).result.batchItemFailures.length;
+  (await runEventFunction('room-changes', (context) => roomChanges({ Records }, context))).result.batchItemFailures
+    .length;
 
 test('a file whose item has expired is deleted from the bucket, and the same record again does nothing', async () => {
   const { room_id, file_id, status } = await uploaded();

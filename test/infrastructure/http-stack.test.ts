@@ -36,7 +36,7 @@ const named = (map: ReadonlyMap<string, unknown>, id: unknown): unknown => {
 };
 
 /** Goes from a row of the contract to its resources the way a request does, by the references in the template. */
-function behind(route: Route) {
+function resourcesOf(route: Route) {
   const [found, ...more] = [...routes.values()].filter((each) => at(each, 'RouteKey') === routeKey(route));
   expect(found, routeKey(route)).toBeDefined();
   expect(more).toEqual([]);
@@ -70,7 +70,7 @@ describe('the HTTP stack', () => {
 
   it('shares nothing of these between routes', () => {
     for (const part of ['integrationId', 'functionId', 'roleId', 'logId'] as const)
-      expect(new Set(allRoutes.map((route) => behind(route)[part])).size, part).toBe(allRoutes.length);
+      expect(new Set(allRoutes.map((route) => resourcesOf(route)[part])).size, part).toBe(allRoutes.length);
   });
 
   it('says where the API is', () => {
@@ -84,7 +84,7 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
   const name = capital(operation);
 
   it('is called with a token of the issuer for one of the audiences, and not otherwise', () => {
-    expect(behind(route).route).toMatchObject({
+    expect(resourcesOf(route).route).toMatchObject({
       ApiId: { Ref: api.id },
       AuthorizationType: 'JWT',
       AuthorizerId: { Ref: authorizer.id },
@@ -92,7 +92,7 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
   });
 
   it('reaches a function of its own, which only this API may call', () => {
-    const { integration, functionId } = behind(route);
+    const { integration, functionId } = resourcesOf(route);
     expect(functionId).toMatch(new RegExp(`^${name}Function`));
     expect(integration).toMatchObject({ IntegrationType: 'AWS_PROXY', PayloadFormatVersion: '2.0' });
     http.hasResourceProperties('AWS::Lambda::Permission', {
@@ -104,8 +104,8 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
   });
 
   it('runs its own code, as Node 24 on arm64, within ten seconds', () => {
-    expect(codeOf(behind(route).handler)).toBe(kebab(operation));
-    expect(behind(route).handler).toMatchObject({
+    expect(codeOf(resourcesOf(route).handler)).toBe(kebab(operation));
+    expect(resourcesOf(route).handler).toMatchObject({
       Runtime: 'nodejs24.x',
       Architectures: ['arm64'],
       Handler: 'start.handler',
@@ -117,7 +117,7 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
   });
 
   it('gets the environment variables that its row calls for', () => {
-    expect(withImports(at(behind(route).handler, 'Environment', 'Variables'), data)).toEqual({
+    expect(withImports(at(resourcesOf(route).handler, 'Environment', 'Variables'), data)).toEqual({
       TABLE_NAME: { Ref: 'RoomsTable' },
       ...(route.access.bucket && { BUCKET_NAME: { Ref: 'FilesBucket' } }),
       ...(route.operation === 'createUpload' && { MAX_UPLOAD_BYTES: String(MAX_UPLOAD_BYTES) }),
@@ -133,7 +133,7 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
   });
 
   it('may do what its row says, write its log, and nothing else', () => {
-    const { role, logId } = behind(route);
+    const { role, logId } = resourcesOf(route);
     const table = { 'Fn::GetAtt': ['RoomsTable', 'Arn'] };
     const index = { 'Fn::Join': ['', [table, '/index/GSI1']] };
     const objects = { 'Fn::Join': ['', [{ 'Fn::GetAtt': ['FilesBucket', 'Arn'] }, '/rooms/*']] };
@@ -234,7 +234,7 @@ describe('the API', () => {
     });
     const logId = at(stage, 'AccessLogSettings', 'DestinationArn', 'Fn::GetAtt', 0);
     expect(logGroups.has(String(logId))).toBe(true);
-    expect(allRoutes.map((route) => behind(route).logId)).not.toContain(logId);
+    expect(allRoutes.map((route) => resourcesOf(route).logId)).not.toContain(logId);
 
     const format: unknown = JSON.parse(String(at(stage, 'AccessLogSettings', 'Format')));
     expect(format).toMatchObject({

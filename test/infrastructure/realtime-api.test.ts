@@ -25,7 +25,7 @@ function functionAt(uri: unknown): { id: string; properties: unknown } {
 }
 
 /** Goes from a route key to its resources the way a frame does, by the references in the template. */
-function behind(routeKey: string) {
+function resourcesOf(routeKey: string) {
   const [found, ...more] = [...routes].filter(([, each]) => at(each, 'RouteKey') === routeKey);
   if (found === undefined || more.length > 0) throw new Error(`Not exactly one route ${routeKey}.`);
   const [routeId, route] = found;
@@ -47,7 +47,7 @@ describe('the WebSocket API', () => {
   });
 
   it.each(keys)('%s leads to a function of its own, which only this route may call', (routeKey) => {
-    const { route, integration, handler } = behind(routeKey);
+    const { route, integration, handler } = resourcesOf(routeKey);
     expect(route).toMatchObject({ ApiId: { Ref: api.id } });
     expect(integration).toMatchObject({ ApiId: { Ref: api.id }, IntegrationType: 'AWS_PROXY' });
     expect(codeOf(handler.properties)).toBe(routeKey.replace('$', ''));
@@ -60,8 +60,8 @@ describe('the WebSocket API', () => {
   });
 
   it('shares no function or integration between routes', () => {
-    expect(new Set(keys.map((key) => behind(key).integrationId)).size).toBe(keys.length);
-    expect(new Set(keys.map((key) => behind(key).handler.id)).size).toBe(keys.length);
+    expect(new Set(keys.map((key) => resourcesOf(key).integrationId)).size).toBe(keys.length);
+    expect(new Set(keys.map((key) => resourcesOf(key).handler.id)).size).toBe(keys.length);
     realtime.resourceCountIs('AWS::ApiGatewayV2::Integration', keys.length);
     // And the authorizer.
     realtime.resourceCountIs('AWS::Lambda::Permission', keys.length + 1);
@@ -71,7 +71,7 @@ describe('the WebSocket API', () => {
     const replying = [...ofType(realtime, 'AWS::ApiGatewayV2::RouteResponse').values()];
     expect(replying).toHaveLength(answered.length);
     for (const key of answered) {
-      const { routeId, route } = behind(key);
+      const { routeId, route } = resourcesOf(key);
       expect(route, key).toMatchObject({ RouteResponseSelectionExpression: '$default' });
       expect(replying).toContainEqual({
         ApiId: { Ref: api.id },
@@ -81,11 +81,11 @@ describe('the WebSocket API', () => {
     }
     // API Gateway has none for these.
     for (const key of ['$connect', '$disconnect'])
-      expect(behind(key).route).not.toHaveProperty('RouteResponseSelectionExpression');
+      expect(resourcesOf(key).route).not.toHaveProperty('RouteResponseSelectionExpression');
   });
 
   it('lets nobody connect whom the authorizer does not know', () => {
-    expect(behind('$connect').route).toMatchObject({
+    expect(resourcesOf('$connect').route).toMatchObject({
       AuthorizationType: 'CUSTOM',
       AuthorizerId: { Ref: authorizer.id },
     });
@@ -109,8 +109,8 @@ describe('the WebSocket API', () => {
 
   it('has no authorizer anywhere else: API Gateway knows one for connections only, and takes no key', () => {
     for (const key of keys.filter((each) => each !== '$connect')) {
-      expect(behind(key).route).toMatchObject({ AuthorizationType: 'NONE' });
-      expect(behind(key).route).not.toHaveProperty('AuthorizerId');
+      expect(resourcesOf(key).route).toMatchObject({ AuthorizationType: 'NONE' });
+      expect(resourcesOf(key).route).not.toHaveProperty('AuthorizerId');
     }
   });
 });

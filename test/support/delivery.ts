@@ -1,6 +1,6 @@
 import type { DynamoDBRecord } from 'aws-lambda';
 import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
-import { behind } from './behind.ts';
+import { runEventFunction } from './run-event-function.ts';
 import { newSocket, reply } from './socket.ts';
 import { messagesIn, recorded } from './stream.ts';
 
@@ -13,7 +13,7 @@ export const send = (room_id: string, as: string, ...texts: string[]) =>
 
 /** What Lambda would get back for these records, and what was logged. */
 export async function deliver(records: readonly DynamoDBRecord[]) {
-  const { result, lines } = await behind('deliver-messages', (context) =>
+  const { result, lines } = await runEventFunction('deliver-messages', (context) =>
     deliverMessages(messagesIn(records), context),
   );
   return { failures: result.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier), lines };

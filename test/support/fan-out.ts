@@ -1,10 +1,10 @@
 import type { Counts, FanOutRequest } from '../../core/realtime/deliver.ts';
 import { handler as fanOut } from '../../functions/events/fan-out.ts';
-import { behind } from './behind.ts';
-import { type Fate, startLambdaApi } from './lambda-api.ts';
+import { type InvocationResponse, startLambdaApi } from './lambda-api.ts';
+import { runEventFunction } from './run-event-function.ts';
 
 /*
- * The fan-out function behind Lambda's API.
+ * The fan-out function runEventFunction Lambda's API.
  */
 
 const ARN = 'arn:aws:lambda:us-east-1:000000000000:function:fan-out';
@@ -12,8 +12,8 @@ const ARN = 'arn:aws:lambda:us-east-1:000000000000:function:fan-out';
 export interface FanOut {
   /** The batches that the function was to be invoked with, once for each attempt. */
   batches(): FanOutRequest[];
-  /** What becomes of the next invocations: see `LambdaApi`. */
-  fate(...fates: readonly [Fate, ...Fate[]]): void;
+  /** Sets the responses to the next invocations: see `LambdaApi`. */
+  respondWith(...responses: readonly [InvocationResponse, ...InvocationResponse[]]): void;
   /** What the function does with a batch. Default: what it is for. */
   work: (batch: FanOutRequest) => Promise<Counts>;
   reset(): void;
@@ -22,15 +22,16 @@ export interface FanOut {
 
 /** Starts it, and points this process there. */
 export async function startFanOut(): Promise<FanOut> {
-  const work = async (batch: FanOutRequest) => (await behind('fan-out', (context) => fanOut(batch, context))).result;
+  const work = async (batch: FanOutRequest) =>
+    (await runEventFunction('fan-out', (context) => fanOut(batch, context))).result;
   const api = await startLambdaApi({ [ARN]: { handler: (batch: FanOutRequest) => started.work(batch) } });
   const started: FanOut = {
     batches: () => api.tried.map(({ event }) => event as FanOutRequest),
-    fate: api.fate,
+    respondWith: api.respondWith,
     work,
     reset() {
       api.tried.length = 0;
-      api.fate('run');
+      api.respondWith('run');
       started.work = work;
     },
     close: api.close,

@@ -11,22 +11,22 @@ export interface ApiFunction {
   readonly patterns?: readonly object[];
 }
 
-/** What becomes of an invocation. Of all but `run` nothing reaches the function; `reset` hangs up, `hold` never answers. */
-export type Fate = 'run' | 403 | 429 | 500 | 'reset' | 'hold';
+/** The response to an invocation. Only `run` invokes the function. `reset` closes the TCP connection; `hold` never responds. */
+export type InvocationResponse = 'run' | 403 | 429 | 500 | 'reset' | 'hold';
 const ERRORS = { 403: 'AccessDeniedException', 429: 'TooManyRequestsException', 500: 'ServiceException' } as const;
 
 export interface LambdaApi {
   readonly url: string;
   /** The invocations that were tried, in order. */
   readonly tried: { readonly name: string; readonly event: unknown }[];
-  /** What becomes of the next invocations: the given fates one after the other, then the last one for ever. */
-  fate(...fates: readonly [Fate, ...Fate[]]): void;
+  /** Sets the responses to the next invocations: one after the other, then the last one forever. */
+  respondWith(...responses: readonly [InvocationResponse, ...InvocationResponse[]]): void;
   close(): Promise<void>;
 }
 
 /** Invoke and ListEventSourceMappings of Lambda's API: a function that throws is answered as Lambda answers it. */
 export async function startLambdaApi(functions: Readonly<Record<string, ApiFunction>>): Promise<LambdaApi> {
-  const fates: Fate[] = [];
+  const responses: InvocationResponse[] = [];
   const tried: LambdaApi['tried'] = [];
   const server = createServer(async (req, res) => {
     const url = new URL(req.url ?? '', 'http://localhost');
@@ -45,10 +45,10 @@ export async function startLambdaApi(functions: Readonly<Record<string, ApiFunct
     const fn = functions[name];
     if (!fn) return refuse(404, 'ResourceNotFoundException');
     tried.push({ name, event: JSON.parse(body) });
-    const fate = (fates.length > 1 ? fates.shift() : fates[0]) ?? 'run';
-    if (fate === 'reset') return void req.socket.destroy();
-    if (fate === 'hold') return;
-    if (fate !== 'run') return refuse(fate, ERRORS[fate]);
+    const response = (responses.length > 1 ? responses.shift() : responses[0]) ?? 'run';
+    if (response === 'reset') return void req.socket.destroy();
+    if (response === 'hold') return;
+    if (response !== 'run') return refuse(response, ERRORS[response]);
     try {
       res.end(JSON.stringify((await fn.handler(JSON.parse(body) as never, context)) ?? null));
     } catch (error) {
@@ -61,7 +61,7 @@ export async function startLambdaApi(functions: Readonly<Record<string, ApiFunct
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     tried,
-    fate: (...all) => void fates.splice(0, fates.length, ...all),
+    respondWith: (...all) => void responses.splice(0, responses.length, ...all),
     async close() {
       server.close();
       server.closeAllConnections();

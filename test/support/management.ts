@@ -8,19 +8,19 @@ import { text } from 'node:stream/consumers';
  * connection's posts, and see what was asked.
  */
 
-/** What is answered to a post. `reset` hangs up; `hold` waits for `release`, or for the caller to give up. */
-export type Fate = 200 | 403 | 410 | 429 | 500 | 'reset' | 'hold';
+/** The response to a post. `reset` closes the TCP connection; `hold` waits for `release`, or until the caller aborts. */
+export type ManagementResponse = 200 | 403 | 410 | 429 | 500 | 'reset' | 'hold';
 
 export interface Management {
   readonly url: string;
-  /** What becomes of the posts to a connection: the given fates one after the other, then the last one for ever. */
-  fate(connection_id: string, ...fates: readonly [Fate, ...Fate[]]): void;
-  /** What becomes of the posts to all connections without a fate of their own. Default: 200. */
-  fateOfAll: Fate;
-  /** What becomes of attempts to close a connection. Default: 200. */
-  fateOfClose(connection_id: string, fate: Fate): void;
-  /** What is answered to the question whether a connection is there. Default: 200. */
-  fateOfGet(connection_id: string, fate: Fate): void;
+  /** Sets the responses to posts to a connection: one after the other, then the last one forever. */
+  respondWith(connection_id: string, ...responses: readonly [ManagementResponse, ...ManagementResponse[]]): void;
+  /** The response to posts to all other connections. Default: 200. */
+  defaultResponse: ManagementResponse;
+  /** Sets the response to attempts to close a connection. Default: 200. */
+  respondToCloseWith(connection_id: string, response: ManagementResponse): void;
+  /** Sets the response to GetConnection. Default: 200. */
+  respondToGetWith(connection_id: string, response: ManagementResponse): void;
   /** The connections that were asked about, in order. */
   readonly asked: string[];
   /** Called with every request as it comes in. */
@@ -41,7 +41,7 @@ export interface Management {
   /** How many posts are held at this moment. */
   held(): number;
   release(): void;
-  /** Forgets all that has happened and all fates. */
+  /** Clears all records and all responses. */
   reset(): void;
   close(): Promise<void>;
 }
@@ -57,9 +57,9 @@ const ERRORS = {
  * @param answerAfter milliseconds until a post is answered: without any, posts are never seen to be under way together
  */
 export async function startManagement({ answerAfter = 0 } = {}): Promise<Management> {
-  const fates = new Map<string, Fate[]>();
-  const closeFates = new Map<string, Fate>();
-  const getFates = new Map<string, Fate>();
+  const responses = new Map<string, ManagementResponse[]>();
+  const closeResponses = new Map<string, ManagementResponse>();
+  const getResponses = new Map<string, ManagementResponse>();
   const asked: string[] = [];
   const waiting = new Set<() => void>();
   const delivered: Management['delivered'] = [];
@@ -70,11 +70,11 @@ export async function startManagement({ answerAfter = 0 } = {}): Promise<Managem
   let under = 0;
   let most = 0;
 
-  const answer = (res: ServerResponse, fate: Fate) => {
-    if (fate === 'reset') return void res.req.socket.destroy();
-    if (fate === 200) return void res.writeHead(200).end();
-    const name = ERRORS[fate as keyof typeof ERRORS];
-    res.writeHead(Number(fate), { 'content-type': 'application/json', 'x-amzn-errortype': name });
+  const answer = (res: ServerResponse, response: ManagementResponse) => {
+    if (response === 'reset') return void res.req.socket.destroy();
+    if (response === 200) return void res.writeHead(200).end();
+    const name = ERRORS[response as keyof typeof ERRORS];
+    res.writeHead(Number(response), { 'content-type': 'application/json', 'x-amzn-errortype': name });
     res.end(JSON.stringify({ message: name }));
   };
   const server = createServer(async (req, res) => {
@@ -82,18 +82,18 @@ export async function startManagement({ answerAfter = 0 } = {}): Promise<Managem
     const connection_id = decodeURIComponent(id);
     management.onRequest?.(connection_id);
     if (req.method === 'DELETE') {
-      const fate = closeFates.get(connection_id) ?? 200;
+      const response = closeResponses.get(connection_id) ?? 200;
       closeAttempts.push(connection_id);
-      if (fate === 410) gone.add(connection_id);
-      if (fate === 200) closed.push(connection_id);
-      if (fate !== 'hold') answer(res, fate);
+      if (response === 410) gone.add(connection_id);
+      if (response === 200) closed.push(connection_id);
+      if (response !== 'hold') answer(res, response);
       return;
     }
     if (req.method === 'GET') {
       asked.push(connection_id);
-      const fate = getFates.get(connection_id) ?? 200;
-      if (fate === 200) res.writeHead(200, { 'content-type': 'application/json' }).end('{}');
-      else if (fate !== 'hold') answer(res, fate);
+      const response = getResponses.get(connection_id) ?? 200;
+      if (response === 200) res.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+      else if (response !== 'hold') answer(res, response);
       return;
     }
     under++;
@@ -101,14 +101,14 @@ export async function startManagement({ answerAfter = 0 } = {}): Promise<Managem
     res.once('close', () => under--);
     attempts.push(connection_id);
     const frame = await text(req);
-    const queue = fates.get(connection_id) ?? [];
-    const fate = (queue.length > 1 ? queue.shift() : queue[0]) ?? management.fateOfAll;
+    const queue = responses.get(connection_id) ?? [];
+    const response = (queue.length > 1 ? queue.shift() : queue[0]) ?? management.defaultResponse;
     const go = () => {
-      if (fate === 200 || fate === 'hold') delivered.push({ connection_id, frame });
-      if (fate === 410) gone.add(connection_id);
-      answer(res, fate === 'hold' ? 200 : fate);
+      if (response === 200 || response === 'hold') delivered.push({ connection_id, frame });
+      if (response === 410) gone.add(connection_id);
+      answer(res, response === 'hold' ? 200 : response);
     };
-    if (fate === 'hold') {
+    if (response === 'hold') {
       const release = () => {
         waiting.delete(release);
         if (!res.destroyed) go();
@@ -124,10 +124,10 @@ export async function startManagement({ answerAfter = 0 } = {}): Promise<Managem
 
   const management: Management = {
     url: `http://127.0.0.1:${port}/v1`,
-    fate: (connection_id, ...all) => void fates.set(connection_id, [...all]),
-    fateOfAll: 200,
-    fateOfClose: (connection_id, fate) => void closeFates.set(connection_id, fate),
-    fateOfGet: (connection_id, fate) => void getFates.set(connection_id, fate),
+    respondWith: (connection_id, ...all) => void responses.set(connection_id, [...all]),
+    defaultResponse: 200,
+    respondToCloseWith: (connection_id, response) => void closeResponses.set(connection_id, response),
+    respondToGetWith: (connection_id, response) => void getResponses.set(connection_id, response),
     asked,
     onRequest: undefined,
     delivered,
@@ -143,9 +143,9 @@ export async function startManagement({ answerAfter = 0 } = {}): Promise<Managem
       for (const release of waiting) release();
     },
     reset() {
-      fates.clear();
-      closeFates.clear();
-      getFates.clear();
+      responses.clear();
+      closeResponses.clear();
+      getResponses.clear();
       asked.length = 0;
       delivered.length = 0;
       attempts.length = 0;
@@ -154,7 +154,7 @@ export async function startManagement({ answerAfter = 0 } = {}): Promise<Managem
       gone.clear();
       most = 0;
       management.onRequest = undefined;
-      management.fateOfAll = 200;
+      management.defaultResponse = 200;
     },
     async close() {
       server.close();

@@ -40,7 +40,7 @@ export async function startSilentServer(): Promise<SilentServer> {
  * A server that does not even take connections: its process is stopped, and its queue of connections is full, so that the kernel drops
  * each further attempt.
  */
-export async function startDeafServer(): Promise<{ readonly url: string; close(): Promise<void> }> {
+export async function startUnreachableServer(): Promise<{ readonly url: string; close(): Promise<void> }> {
   const child = spawn(
     process.execPath,
     [

@@ -91,8 +91,8 @@ describe('errors', () => {
   });
 
   test('have at least one entry, of their own words where nobody gave any', () => {
-    expect(new RoomsError('last_admin').faults).toEqual([{ message: ERRORS.last_admin.message }]);
-    expect(new RoomsError('invalid_request', [{ path: 'a', message: 'b' }]).faults).toEqual([
+    expect(new RoomsError('last_admin').issues).toEqual([{ message: ERRORS.last_admin.message }]);
+    expect(new RoomsError('invalid_request', [{ path: 'a', message: 'b' }]).issues).toEqual([
       { path: 'a', message: 'b' },
     ]);
   });

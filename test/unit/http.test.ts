@@ -7,9 +7,9 @@ import {
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { RoomsError } from '../../core/contract/errors.ts';
-import { eitherOf } from '../../core/http/either.ts';
 import { toRoomsError } from '../../core/http/errors.ts';
-import { faultsOf } from '../../core/http/faults.ts';
+import { issuesOf } from '../../core/http/issues.ts';
+import { queryOrBody } from '../../core/http/query-or-body.ts';
 import { failure, success } from '../../core/http/response.ts';
 
 const meta = { $metadata: {}, message: 'm' };
@@ -59,7 +59,7 @@ describe('faults', () => {
   });
   const faults = (input: unknown) => {
     const { issues = [] } = v.safeParse(schema, input);
-    return faultsOf(issues, schema);
+    return issuesOf(issues, schema);
   };
 
   test.each([
@@ -84,7 +84,7 @@ describe('faults', () => {
   test('of a request that takes no fields say so', () => {
     const none = v.strictObject({});
     const { issues = [] } = v.safeParse(none, { x: 1 });
-    expect(faultsOf(issues, none)).toEqual([{ path: 'x', message: 'is not a field of this request; it takes none' }]);
+    expect(issuesOf(issues, none)).toEqual([{ path: 'x', message: 'is not a field of this request; it takes none' }]);
   });
 
   test('never repeat what was sent, and name a path of bounded length', () => {
@@ -100,13 +100,13 @@ describe('faults', () => {
 });
 
 test('what may stand in two places stands in exactly one', () => {
-  expect(eitherOf('a', undefined, 'p')).toBe('a');
-  expect(eitherOf(undefined, 'b', 'p')).toBe('b');
+  expect(queryOrBody('a', undefined, 'p')).toBe('a');
+  expect(queryOrBody(undefined, 'b', 'p')).toBe('b');
   for (const [query, body] of [
     ['a', 'b'],
     [undefined, undefined],
   ])
-    expect(() => eitherOf(query, body, 'p')).toThrow(
+    expect(() => queryOrBody(query, body, 'p')).toThrow(
       expect.objectContaining({ code: 'invalid_request', faults: [expect.objectContaining({ path: 'p' })] }),
     );
 });

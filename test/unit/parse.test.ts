@@ -6,7 +6,7 @@ import { MAX_BODY_BYTES } from '../../core/contract/limits.ts';
 import type { Route } from '../../core/contract/route.ts';
 import { endpoint, type HttpEvent } from '../../core/http/endpoint.ts';
 import { toRoomsError } from '../../core/http/errors.ts';
-import { faultsOf } from '../../core/http/faults.ts';
+import { issuesOf } from '../../core/http/issues.ts';
 import { parseRequest } from '../../core/http/parse.ts';
 import { rehearsalEvent } from '../../core/http/rehearsal.ts';
 import { runningOut } from '../support/event.ts';
@@ -65,7 +65,7 @@ describe('the error of an HTTP answer of AWS without a name', () => {
 test('an unknown field in a schema that has no fields of its own: the message says that it takes none', () => {
   const schema = v.array(v.strictObject({}));
   const { issues = [] } = v.safeParse(schema, [{ x: 1 }]);
-  expect(faultsOf(issues, schema)).toEqual([{ path: '0.x', message: 'is not a field of this request; it takes none' }]);
+  expect(issuesOf(issues, schema)).toEqual([{ path: '0.x', message: 'is not a field of this request; it takes none' }]);
 });
 
 test('a request that does not end is answered with try_again 500 ms before the function is', async () => {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { RoomsError } from '../../core/contract/errors.ts';
 import { CLOCK_SKEW_MS, MAX_BOOKING_AHEAD_MS } from '../../core/contract/limits.ts';
-import { endFaults, isPast, orderFaults, refuse, roomStatus, startFaults } from '../../core/rules/room.ts';
+import { endIssues, isPast, orderIssues, roomStatus, startIssues, throwIfInvalid } from '../../core/rules/room.ts';
 import { epochSeconds, isIsoTime, isRealTime, plus, toUtc } from '../../core/rules/time.ts';
 
 const NOW = '2026-03-01T09:30:00.000Z';
@@ -41,36 +41,36 @@ describe('the status of a room', () => {
 
 describe('what is wrong with times', () => {
   test('a start may lag by as much as clocks do', () => {
-    expect(startFaults(earlier(CLOCK_SKEW_MS), NOW)).toEqual([]);
-    expect(startFaults(earlier(CLOCK_SKEW_MS + 1), NOW)).toMatchObject([{ path: 'start_time' }]);
+    expect(startIssues(earlier(CLOCK_SKEW_MS), NOW)).toEqual([]);
+    expect(startIssues(earlier(CLOCK_SKEW_MS + 1), NOW)).toMatchObject([{ path: 'start_time' }]);
     expect(isPast(earlier(CLOCK_SKEW_MS), NOW)).toBe(false);
   });
 
   test('a start further back is fine where the room has it already', () => {
-    expect(startFaults(earlier(CLOCK_SKEW_MS + 1), NOW, true)).toEqual([]);
+    expect(startIssues(earlier(CLOCK_SKEW_MS + 1), NOW, true)).toEqual([]);
   });
 
   test('ten years ahead are enough', () => {
-    expect(startFaults(later(MAX_BOOKING_AHEAD_MS), NOW)).toEqual([]);
-    expect(startFaults(later(MAX_BOOKING_AHEAD_MS + 1), NOW)).toMatchObject([{ path: 'start_time' }]);
-    expect(endFaults(later(MAX_BOOKING_AHEAD_MS), NOW)).toEqual([]);
-    expect(endFaults(later(MAX_BOOKING_AHEAD_MS + 1), NOW)).toMatchObject([{ path: 'end_time' }]);
+    expect(startIssues(later(MAX_BOOKING_AHEAD_MS), NOW)).toEqual([]);
+    expect(startIssues(later(MAX_BOOKING_AHEAD_MS + 1), NOW)).toMatchObject([{ path: 'start_time' }]);
+    expect(endIssues(later(MAX_BOOKING_AHEAD_MS), NOW)).toEqual([]);
+    expect(endIssues(later(MAX_BOOKING_AHEAD_MS + 1), NOW)).toMatchObject([{ path: 'end_time' }]);
   });
 
   test('an end is in the future, and after the start', () => {
-    expect(endFaults(NOW, NOW)).toMatchObject([{ path: 'end_time' }]);
-    expect(endFaults(later(1), NOW)).toEqual([]);
-    expect(orderFaults({ start_time: NOW, end_time: NOW })).toMatchObject([{ path: 'end_time' }]);
-    expect(orderFaults({ start_time: NOW, end_time: later(1) })).toEqual([]);
-    expect(orderFaults({ start_time: NOW, end_time: null })).toEqual([]);
+    expect(endIssues(NOW, NOW)).toMatchObject([{ path: 'end_time' }]);
+    expect(endIssues(later(1), NOW)).toEqual([]);
+    expect(orderIssues({ start_time: NOW, end_time: NOW })).toMatchObject([{ path: 'end_time' }]);
+    expect(orderIssues({ start_time: NOW, end_time: later(1) })).toEqual([]);
+    expect(orderIssues({ start_time: NOW, end_time: null })).toEqual([]);
   });
 
-  test('one fault is enough to refuse, and all are told', () => {
-    expect(() => refuse([])).not.toThrow();
-    expect(() => refuse([{ message: 'a' }])).toThrow(RoomsError);
-    const faults = [{ message: 'a' }, { path: 'b', message: 'c' }];
-    expect(() => refuse(faults)).toThrow(expect.objectContaining({ code: 'invalid_request', faults }));
-    expect(() => refuse(faults)).toThrow(RoomsError);
+  test('one issue is enough to refuse a request, and all are listed', () => {
+    expect(() => throwIfInvalid([])).not.toThrow();
+    expect(() => throwIfInvalid([{ message: 'a' }])).toThrow(RoomsError);
+    const issues = [{ message: 'a' }, { path: 'b', message: 'c' }];
+    expect(() => throwIfInvalid(issues)).toThrow(expect.objectContaining({ code: 'invalid_request', issues }));
+    expect(() => throwIfInvalid(issues)).toThrow(RoomsError);
   });
 });
 

@@ -1,17 +1,17 @@
-import { accessOfOthers } from '../../lib/access.ts';
+import { eventFunctionAccess } from '../../lib/access.ts';
 import { context } from './event.ts';
 import { type LogLine, logged } from './logs.ts';
 import { expectWithin, type Trace, traced } from './trace.ts';
 
 /** Runs a function that no caller waits for: gives what it answers, logs and asks of AWS, and holds it to its access. */
-export async function behind<T>(
-  name: keyof typeof accessOfOthers,
+export async function runEventFunction<T>(
+  name: keyof typeof eventFunctionAccess,
   work: (invocation: typeof context) => Promise<T>,
 ): Promise<{ result: T; lines: readonly LogLine[]; trace: Trace }> {
   const {
     result: { result, trace },
     lines,
   } = await logged(() => traced(() => work(context)));
-  expectWithin(name, accessOfOthers[name], trace);
+  expectWithin(name, eventFunctionAccess[name], trace);
   return { result, lines, trace };
 }

@@ -1,8 +1,8 @@
 import * as v from 'valibot';
-import type { Fault } from '../contract/errors.ts';
+import type { Issue } from '../contract/errors.ts';
 
-/** At most this many faults are listed: a body of 50 bad ids needs no 50 entries to be understood. */
-const MAX_FAULTS = 20;
+/** Lists at most this many issues: a body with 50 bad IDs needs no 50 entries. */
+const MAX_ISSUES = 20;
 
 const article = (type: string): string => (/^[aeio]/.test(type) ? `an ${type}` : `a ${type}`);
 const typeOf = (input: unknown): string =>
@@ -28,11 +28,11 @@ function messageOf(issue: v.BaseIssue<unknown>, fields: string): string {
   return `must be ${article(wanted)}, not ${named(typeOf(issue.input))}`;
 }
 
-/** One fault for each issue, with the path of the field it is about. */
-export function faultsOf(issues: readonly v.BaseIssue<unknown>[], schema: object): Fault[] {
+/** Returns the issues that valibot found, each with the path of its field. */
+export function issuesOf(found: readonly v.BaseIssue<unknown>[], schema: object): Issue[] {
   const names = 'entries' in schema && schema.entries ? Object.keys(schema.entries) : [];
   const fields = names.length > 0 ? `it takes ${names.join(', ')}` : 'it takes none';
-  return issues.slice(0, MAX_FAULTS).map((issue) => {
+  return found.slice(0, MAX_ISSUES).map((issue) => {
     const path = v.getDotPath(issue);
     const message = messageOf(issue, fields);
     return path === null ? { message: `The request ${message}.` } : { path: path.slice(0, 200), message };
