@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { allRoutes } from '../core/contract/index.ts';
-import { openapi } from '../core/contract/openapi.ts';
+import { openapi } from '../tools/generate/openapi.ts';
 
 export type DocsHandler = (req: IncomingMessage, res: ServerResponse) => void;
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { RoomsApiError, RoomsClient, type RoomsClientOptions, type TokenRequest } from '../../client/src/index.ts';
 import { allRoutes, routes } from '../../core/contract/index.ts';
-import { ANSWER_EXAMPLES } from '../../core/contract/openapi-texts.ts';
+import { ANSWER_EXAMPLES } from '../../tools/generate/openapi-texts.ts';
 import {
   failure,
   gateway,

@@ -5,7 +5,7 @@ import { type ReadPage, readFirst, readMissed } from '../../client/src/history.t
 import type { Message } from '../../client/src/index.ts';
 import { byId, messageDedup, timeOf } from '../../client/src/message-dedup.ts';
 import { type MessageLog, messageLog } from '../../client/src/message-log.ts';
-import { ANSWER_EXAMPLES } from '../../core/contract/openapi-texts.ts';
+import { ANSWER_EXAMPLES } from '../../tools/generate/openapi-texts.ts';
 import { seededRandom } from './faults.ts';
 
 /** All times that a ULID can have, but for 0, which its library takes for now. */

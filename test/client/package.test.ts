@@ -46,14 +46,16 @@ beforeAll(async () => {
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
 test('contract.ts is what the contract says (else run "npm run client:generate")', async () => {
-  const { stdout } = await run(process.execPath, [resolve(ROOT, 'bin/client.ts'), '--check']);
+  const { stdout } = await run(process.execPath, [resolve(ROOT, 'tools/generate/commands/client.ts'), '--check']);
   expect(stdout).toBe('Up to date.\n');
 });
 
 test('a contract.ts that is stale is told, and how to renew it', async () => {
   const stale = join(directory, 'contract.ts');
   await writeFile(stale, 'export const OPERATIONS = {};\n');
-  await expect(run(process.execPath, [resolve(ROOT, 'bin/client.ts'), '--check', stale])).rejects.toMatchObject({
+  await expect(
+    run(process.execPath, [resolve(ROOT, 'tools/generate/commands/client.ts'), '--check', stale]),
+  ).rejects.toMatchObject({
     code: 1,
     stderr: expect.stringContaining('Run "npm run client:generate" and commit what it writes.'),
   });

@@ -3,10 +3,11 @@ import { resolve } from 'node:path';
 import fc from 'fast-check';
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
-import { breaks, requiredStep } from '../../core/contract/compatibility.ts';
 import { allRoutes } from '../../core/contract/index.ts';
-import { CONTRACT_VERSION, openapi } from '../../core/contract/openapi.ts';
-import { busSchema, socketSchema } from '../../core/contract/realtime-docs.ts';
+import { CONTRACT_VERSION } from '../../core/contract/version.ts';
+import { breaks, requiredStep } from '../../tools/compatibility/schema.ts';
+import { openapi } from '../../tools/generate/openapi.ts';
+import { busSchema, socketSchema } from '../../tools/generate/realtime-docs.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const read = (path: string): unknown => JSON.parse(readFileSync(resolve(ROOT, path), 'utf8'));
@@ -93,7 +94,7 @@ describe('the contract', () => {
       const enough = { major: ['major'], minor: ['major', 'minor'], none: ['major', 'minor', 'none'] }[step];
       expect(
         enough,
-        `${latest} → ${CONTRACT_VERSION} (core/contract/openapi.ts) is no ${step} step:\n` +
+        `${latest} → ${CONTRACT_VERSION} (core/contract/version.ts) is no ${step} step:\n` +
           [...breaks(released, now, wider, looser), ...breaks(now, released).map((each) => `before: ${each}`)].join(
             '\n',
           ),

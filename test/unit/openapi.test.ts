@@ -12,10 +12,11 @@ import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ERRORS } from '../../core/contract/errors.ts';
 import { allRoutes, routes } from '../../core/contract/index.ts';
-import { CONTRACT_VERSION, openapi, openapi30Text, openapiText } from '../../core/contract/openapi.ts';
-import { openapi30 } from '../../core/contract/openapi-30.ts';
 import { COMMON_ERRORS, type Route } from '../../core/contract/route.ts';
+import { CONTRACT_VERSION } from '../../core/contract/version.ts';
 import { docsRoutes } from '../../local/docs.ts';
+import { openapi, openapi30Text, openapiText } from '../../tools/generate/openapi.ts';
+import { openapi30 } from '../../tools/generate/openapi-30.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
@@ -209,11 +210,11 @@ describe('the OpenAPI document', () => {
     ];
     expect(parameters.map((p) => `${p.in} ${String(p.name).toLowerCase()}`)).toEqual(expected);
     for (const { name, description, schema, example } of parameters) {
-      expect(description, `describe ${name} in FIELDS of core/contract/openapi-texts.ts`).toMatch(/^\S.*\.$/);
+      expect(description, `describe ${name} in FIELDS of tools/generate/openapi-texts.ts`).toMatch(/^\S.*\.$/);
       const { examples, enum: choices } = resolved(schema);
       const has = example !== undefined || examples !== undefined || choices !== undefined;
       const isOptionalNumber = node(schema).default !== undefined;
-      expect(has || isOptionalNumber, `give an example of ${name} in FIELDS of core/contract/openapi-texts.ts`).toBe(
+      expect(has || isOptionalNumber, `give an example of ${name} in FIELDS of tools/generate/openapi-texts.ts`).toBe(
         true,
       );
     }
@@ -225,7 +226,7 @@ describe('the OpenAPI document', () => {
         .filter(([, property]) => !resolved(property).description && !node(property).description)
         .map(([field]) => `${name}.${field}`),
     );
-    expect(bare, 'describe these in FIELDS of core/contract/openapi-texts.ts').toEqual([]);
+    expect(bare, 'describe these in FIELDS of tools/generate/openapi-texts.ts').toEqual([]);
   });
 
   test('takes a repeated query parameter for several participants', () => {
@@ -386,9 +387,13 @@ describe('npm run openapi', () => {
 
   const run = async (...args: string[]) => {
     try {
-      const { stdout } = await promisify(execFile)(process.execPath, [join(ROOT, 'bin/openapi.ts'), ...args], {
-        cwd: dir,
-      });
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        [join(ROOT, 'tools/generate/commands/openapi.ts'), ...args],
+        {
+          cwd: dir,
+        },
+      );
       return { code: 0, output: stdout };
     } catch (error) {
       const { code, stderr } = node(error);

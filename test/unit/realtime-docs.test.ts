@@ -15,14 +15,14 @@ import {
   SUB_PROTOCOL,
   SUB_PROTOCOL_V2,
 } from '../../core/contract/realtime.ts';
-import { busEvents, busExample, busSchema, eventExample, realtimeDocs } from '../../core/contract/realtime-docs.ts';
+import { EVENT_SOURCE } from '../../core/realtime/bus.ts';
+import { busEvents, busExample, busSchema, eventExample, realtimeDocs } from '../../tools/generate/realtime-docs.ts';
 import {
   DETACHED_FRAME_EXAMPLE,
   EVENTS_FRAME_EXAMPLE,
   FRAME_EXAMPLES,
   REPLY_EXAMPLES,
-} from '../../core/contract/realtime-texts.ts';
-import { EVENT_SOURCE } from '../../core/realtime/bus.ts';
+} from '../../tools/generate/realtime-texts.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const docs = new Map(Object.entries(realtimeDocs()));
@@ -42,7 +42,9 @@ describe('the pages on events and the WebSocket API', () => {
     const folder = await mkdtemp(join(tmpdir(), 'rooms-docs-'));
     onTestFinished(() => rm(folder, { recursive: true }));
     const run = (...args: string[]) =>
-      promisify(execFile)(process.execPath, [join(ROOT, 'bin/events.ts'), ...args, folder], { cwd: folder }).then(
+      promisify(execFile)(process.execPath, [join(ROOT, 'tools/generate/commands/events.ts'), ...args, folder], {
+        cwd: folder,
+      }).then(
         ({ stdout }) => stdout.trim(),
         ({ code, stderr }: { code: number; stderr: string }) => `${code}: ${stderr.trim()}`,
       );

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { referencePages } from '../../bin/reference/index.ts';
 import { ERRORS } from '../../core/contract/errors.ts';
 import { allRoutes } from '../../core/contract/index.ts';
 import { deployableNames, settingsOf } from '../../lib/environments.ts';
+import { referencePages } from '../../tools/generate/reference/index.ts';
 
 const FOLDER = resolve(import.meta.dirname, '../../docs/reference');
 const pages = new Map(Object.entries(referencePages()));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { released, withVersion } from '../../bin/release/changelog.ts';
+import { released, withVersion } from '../../tools/release/changelog.ts';
 
 const CHANGELOG = `# Changelog
 

@@ -1,9 +1,11 @@
 import { type ConversionConfig, type JsonSchema, toJsonSchema, toJsonSchemaDefs } from '@valibot/to-json-schema';
 import type * as v from 'valibot';
-import { isIsoTime } from '../rules/time.ts';
-import * as answers from './answers.ts';
-import { ERRORS, type ErrorCode } from './errors.ts';
-import { capital } from './names.ts';
+import * as answers from '../../core/contract/answers.ts';
+import { ERRORS, type ErrorCode } from '../../core/contract/errors.ts';
+import { capital } from '../../core/contract/names.ts';
+import { COMMON_ERRORS, type Route } from '../../core/contract/route.ts';
+import { CONTRACT_VERSION } from '../../core/contract/version.ts';
+import { isIsoTime } from '../../core/rules/time.ts';
 import { openapi30 } from './openapi-30.ts';
 import {
   ANSWER_EXAMPLES,
@@ -18,10 +20,6 @@ import {
   SENT_AT,
   TAGS,
 } from './openapi-texts.ts';
-import { COMMON_ERRORS, type Route } from './route.ts';
-
-/** The version of the contract: it changes when callers can notice, not with every release. */
-export const CONTRACT_VERSION = '1.1.0';
 
 type Json = Readonly<Record<string, unknown>>;
 type AnySchema = v.GenericSchema<unknown, unknown>;

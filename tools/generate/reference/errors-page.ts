@@ -1,7 +1,7 @@
-import { ERRORS, type ErrorCode } from '../../core/contract/errors.ts';
-import { allRoutes } from '../../core/contract/index.ts';
-import { actions, COMMON_ACTION_ERRORS } from '../../core/contract/realtime.ts';
-import { COMMON_ERRORS } from '../../core/contract/route.ts';
+import { ERRORS, type ErrorCode } from '../../../core/contract/errors.ts';
+import { allRoutes } from '../../../core/contract/index.ts';
+import { actions, COMMON_ACTION_ERRORS } from '../../../core/contract/realtime.ts';
+import { COMMON_ERRORS } from '../../../core/contract/route.ts';
 import { code, page, table } from './markdown.ts';
 
 /** What the caller should do about each error. */

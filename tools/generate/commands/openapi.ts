@@ -1,13 +1,13 @@
 import { resolve } from 'node:path';
-import { allRoutes } from '../core/contract/index.ts';
-import { openapi30Text, openapiText } from '../core/contract/openapi.ts';
-import { generate } from './generated.ts';
+import { allRoutes } from '../../../core/contract/index.ts';
+import { generate } from '../command.ts';
+import { openapi30Text, openapiText } from '../openapi.ts';
 
 await generate({
   script: 'openapi',
   about: `Writes the OpenAPI 3.1 document of the contract (core/contract), and beside it the same as OpenAPI 3.0: FILE with -3.0
 before its extension.`,
-  target: { FILE: resolve(import.meta.dirname, '../docs/openapi.json') },
+  target: { FILE: resolve(import.meta.dirname, '../../../docs/openapi.json') },
   texts: (file) => ({
     [file]: openapiText(allRoutes),
     [file.replace(/(\.json)?$/, '-3.0.json')]: openapi30Text(allRoutes),

@@ -1,5 +1,5 @@
-import { allRoutes } from '../../core/contract/index.ts';
-import { type Operation, openapi } from '../../core/contract/openapi.ts';
+import { allRoutes } from '../../../core/contract/index.ts';
+import { type Operation, openapi } from '../openapi.ts';
 import { code, count, jsonBlock, page, table } from './markdown.ts';
 
 /*

@@ -34,7 +34,7 @@ export async function generate({ script, about, target, texts }: Generated): Pro
 
 ${about}
 
-  ${kind.padEnd(7)}  Default: ${relative(resolve(import.meta.dirname, '..'), usual)}
+  ${kind.padEnd(7)}  Default: ${relative(resolve(import.meta.dirname, '../..'), usual)}
   --check  Write nothing; exit with 1 when a file is not what the contract says
   --help   Print this`;
 

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { clientContract } from '../core/contract/typescript.ts';
-import { generate } from './generated.ts';
+import { clientContract } from '../client-contract.ts';
+import { generate } from '../command.ts';
 
-const ROOT = resolve(import.meta.dirname, '..');
+const ROOT = resolve(import.meta.dirname, '../../..');
 const FILE = resolve(ROOT, 'client/src/contract.ts');
 
 /** As the formatter of this repository writes it. */

@@ -1,11 +1,10 @@
 import { type ConversionConfig, type JsonSchema, toJsonSchema } from '@valibot/to-json-schema';
 import type * as v from 'valibot';
-import * as answers from './answers.ts';
-import { ERRORS } from './errors.ts';
-import { allRoutes } from './index.ts';
-import * as limits from './limits.ts';
-import { capital } from './names.ts';
-import { ANSWER_TEXTS, FIELDS } from './openapi-texts.ts';
+import * as answers from '../../core/contract/answers.ts';
+import { ERRORS } from '../../core/contract/errors.ts';
+import { allRoutes } from '../../core/contract/index.ts';
+import * as limits from '../../core/contract/limits.ts';
+import { capital } from '../../core/contract/names.ts';
 import {
   actions,
   BEARER_SUB_PROTOCOL,
@@ -16,8 +15,9 @@ import {
   roomSeq,
   SUB_PROTOCOL,
   SUB_PROTOCOL_V2,
-} from './realtime.ts';
-import type { Route } from './route.ts';
+} from '../../core/contract/realtime.ts';
+import type { Route } from '../../core/contract/route.ts';
+import { ANSWER_TEXTS, FIELDS } from './openapi-texts.ts';
 
 /*
  * The contract as TypeScript for the client SDK, which is published on its own and so cannot import this folder: the HTTP

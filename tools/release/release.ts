@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import * as v from 'valibot';
-import { released, withVersion } from './release/changelog.ts';
+import { released, withVersion } from './changelog.ts';
 
 const HELP = `Usage: npm run release -- [--dry-run]
 
@@ -16,7 +16,7 @@ checks that the client SDK can be published (npm publish --dry-run), commits, an
   --help     Print this
 `;
 
-const ROOT = resolve(import.meta.dirname, '..');
+const ROOT = resolve(import.meta.dirname, '../..');
 const at = (path: string): string => join(ROOT, path);
 
 async function run(command: string, args: readonly string[], cwd = ROOT): Promise<string> {

@@ -1,5 +1,5 @@
-import * as limits from '../../core/contract/limits.ts';
-import { USER_LIMITS } from '../../core/contract/user-limits.ts';
+import * as limits from '../../../core/contract/limits.ts';
+import { USER_LIMITS } from '../../../core/contract/user-limits.ts';
 import { count, page, table } from './markdown.ts';
 
 const days = (seconds: number): string => `${count(seconds / 86_400)} days`;

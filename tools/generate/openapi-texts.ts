@@ -1,10 +1,10 @@
 import type * as v from 'valibot';
-import type * as answers from './answers.ts';
-import type { ErrorCode } from './errors.ts';
-import * as limits from './limits.ts';
-import type { ApiSet } from './route.ts';
-import type * as table from './routes.ts';
-import { DEFAULT_USER_LIMITS } from './user-limits.ts';
+import type * as answers from '../../core/contract/answers.ts';
+import type { ErrorCode } from '../../core/contract/errors.ts';
+import * as limits from '../../core/contract/limits.ts';
+import type { ApiSet } from '../../core/contract/route.ts';
+import type * as table from '../../core/contract/routes.ts';
+import { DEFAULT_USER_LIMITS } from '../../core/contract/user-limits.ts';
 
 /*
  * Texts and examples of the OpenAPI document. They are separate from the route table because the table is part of every function's bundle,

@@ -1,4 +1,4 @@
-import { deployableNames, type Settings, settingsOf } from '../../lib/environments.ts';
+import { deployableNames, type Settings, settingsOf } from '../../../lib/environments.ts';
 import { code, page, table } from './markdown.ts';
 
 interface SettingText {

@@ -3,20 +3,20 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { TextlintKernel, type TextlintMessage } from '@textlint/kernel';
 import markdown from '@textlint/textlint-plugin-markdown';
-import { MAX_WORDS, sentenceLength, wording } from './prose/rules.ts';
+import { MAX_WORDS, sentenceLength, wording } from './rules.ts';
 
 const HELP = `Usage: npm run lint:prose -- [--comments]
 
 Checks the prose of all Markdown documents: sentences of at most ${MAX_WORDS} words, and words that have a better alternative
-(bin/prose/words.ts). Exits with 1 if there are findings. Then counts the findings in doc comments, which do not fail the check.
+(tools/prose/words.ts). Exits with 1 if there are findings. Then counts the findings in doc comments, which do not fail the check.
 
   --comments  List the findings in doc comments, too
   --help      Print this
 `;
 
-const ROOT = resolve(import.meta.dirname, '..');
+const ROOT = resolve(import.meta.dirname, '../..');
 const DOCUMENTS = ['*.md', 'docs/**/*.md', 'client/*.md', 'examples/*/*.md', '.github/**/*.md', '.changeset/*.md'];
-const SOURCES = '{bench,bin,client/src,core,demo,functions,lib,local,web/src}/**/*.ts';
+const SOURCES = '{bench,bin,client/src,core,demo,functions,lib,local,tools,web/src}/**/*.ts';
 const ignored = (path: string): boolean => /(^|\/)(node_modules|dist)(\/|$)/.test(path);
 
 const kernel = new TextlintKernel();

@@ -1,5 +1,5 @@
+import type { ActionName, DetachedFrame, EventName, EventsFrame, RoomEventOf } from '../../core/contract/realtime.ts';
 import { ANSWER_EXAMPLES, SENT_AT } from './openapi-texts.ts';
-import type { ActionName, DetachedFrame, EventName, EventsFrame, RoomEventOf } from './realtime.ts';
 
 /*
  * Texts and examples of the pages on the WebSocket API and the event bus. They are separate from core/contract/realtime.ts because that

@@ -1,7 +1,7 @@
 import { type JsonSchema, toJsonSchema } from '@valibot/to-json-schema';
 import type * as v from 'valibot';
-import * as answers from './answers.ts';
-import { ERRORS, type ErrorCode } from './errors.ts';
+import * as answers from '../../core/contract/answers.ts';
+import { ERRORS, type ErrorCode } from '../../core/contract/errors.ts';
 import {
   FRAME_WINDOW_SECONDS,
   MAX_CONNECTIONS_PER_PARTICIPANT,
@@ -10,10 +10,8 @@ import {
   MAX_ROOM_MESSAGES_PER_SECOND,
   MAX_USER_FRAMES_PER_WINDOW,
   MAX_USER_MESSAGES_PER_WINDOW,
-} from './limits.ts';
-import { capital } from './names.ts';
-import { CONTRACT_VERSION, CONVERSION } from './openapi.ts';
-import { ANSWER_FORMATS, FIELDS, SENT_AT } from './openapi-texts.ts';
+} from '../../core/contract/limits.ts';
+import { capital } from '../../core/contract/names.ts';
 import {
   type Action,
   type ActionName,
@@ -28,7 +26,10 @@ import {
   joinedRoom,
   SUB_PROTOCOL,
   SUB_PROTOCOL_V2,
-} from './realtime.ts';
+} from '../../core/contract/realtime.ts';
+import { CONTRACT_VERSION } from '../../core/contract/version.ts';
+import { CONVERSION } from './openapi.ts';
+import { ANSWER_FORMATS, FIELDS, SENT_AT } from './openapi-texts.ts';
 import {
   BUS_INTRODUCTION,
   DETACHED_FRAME_EXAMPLE,
