@@ -24,7 +24,7 @@ const setClock = (byMs: number): void => {
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + byMs });
 };
 
-describe('times without an end', () => {
+describe('timers for times that are far away', () => {
   const limits = [
     'tokenMs',
     'timeoutMs',
@@ -57,14 +57,14 @@ describe('times without an end', () => {
     },
   );
 
-  test('of a token: its socket is not replaced', async () => {
+  test('does not replace the socket of a token that never expires', async () => {
     const token = unsignedToken('alice', 100 * YEAR_SECONDS);
     const connection = await wire.connect(wire.clientOf('alice', { token: () => token }));
     await wait(WHILE_MS);
     expect(connection.state).toBe('connected');
   });
 
-  test('until a room starts again: it is asked about once a minute, not all the time', async () => {
+  test('polls a room that starts much later once a minute, not in a busy loop', async () => {
     const { connection, room_id } = await wire.meeting();
     const room = await connection.join(room_id);
     const waiting = new Promise((resolve) => room.once('waiting', resolve));
@@ -77,7 +77,7 @@ describe('times without an end', () => {
     expect(wire.server.requests.length).toBe(before);
   });
 
-  test('between two attempts are no busy loop', async () => {
+  test('waits between attempts instead of retrying in a busy loop', async () => {
     const slept = vi.fn();
     const controller = new AbortController();
     for (const ms of [2 ** 31, 2 ** 40, Number.POSITIVE_INFINITY]) sleep(ms, controller.signal).then(slept, () => {});
@@ -88,7 +88,7 @@ describe('times without an end', () => {
 });
 
 describe('a clock that is set back by an hour', () => {
-  test('does not keep a room open that has ended and whose last messages cannot be read', async () => {
+  test('closes a room that has ended although its last messages cannot be read', async () => {
     let isDown = false;
     const { alice, bob, room_id, connection } = await wire.meeting({
       connectMs: WHILE_MS,
@@ -106,7 +106,7 @@ describe('a clock that is set back by an hour', () => {
     expect(performance.now() - started).toBeLessThan(10_000);
   });
 
-  test('does not make a token that is an hour old pass for a new one', async () => {
+  test('does not treat a token that is an hour old as new', async () => {
     const source = vi.fn(() => `token-${source.mock.calls.length}`);
     const token = tokens({ token: source, tokenMs: 1_000 });
     expect(await token(true, 'refused')).toBe('token-1');
@@ -116,7 +116,7 @@ describe('a clock that is set back by an hour', () => {
     expect(await token(true, 'refused')).toBe('token-2');
   });
 
-  test('sends and receives on', async () => {
+  test('continues to send and receive', async () => {
     const { alice, bob, room_id } = await wire.meeting();
     const [room, other] = [await alice.join(room_id), await bob.join(room_id)];
     const texts: (string | null)[] = [];

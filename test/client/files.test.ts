@@ -36,7 +36,7 @@ async function store(file: Blob, url?: (upload_url: string) => string) {
   return success({ ...upload, ...(url && { upload_url: url(upload.upload_url) }) });
 }
 
-test('a file goes up and comes down again as it was, with progress both ways', async () => {
+test('a file is the same after upload and download, and both report progress', async () => {
   const bytes = new Uint8Array(randomBytes(5 * MB));
   const file = new File([bytes], 'plän (1).bin', { type: 'application/x-thing' });
   server.play(await store(file));
@@ -65,7 +65,7 @@ test('a file goes up and comes down again as it was, with progress both ways', a
   expect(rising(down)).toBe(true);
 });
 
-test('bytes without a name or type', async () => {
+test('uploads bytes without a name or type', async () => {
   const bytes = new TextEncoder().encode('hello');
   server.play(success(await storage.upload(FILE, 5, 'application/octet-stream')));
   const client = clientOf();
@@ -82,7 +82,7 @@ test('bytes without a name or type', async () => {
   });
 });
 
-test('a transfer that breaks off starts again', async () => {
+test('restarts a transfer that breaks off', async () => {
   const file = new Blob([randomBytes(8 * MB)], { type: 'application/x-thing' });
   let starts = 0;
   let breaks = 0;
@@ -105,7 +105,7 @@ test('a transfer that breaks off starts again', async () => {
   expect(await hash(blob)).toBe(await hash(file));
 });
 
-test('an upload whose answer is lost is there already at the next try', async () => {
+test('succeeds if the response to an upload is lost: the retry finds the file stored', async () => {
   const file = new Blob([randomBytes(1_000)], { type: 'application/x-thing' });
   server.play(await store(file));
   const statuses: number[] = [];
@@ -125,7 +125,7 @@ test('an upload whose answer is lost is there already at the next try', async ()
   expect(await hash(blob)).toBe(await hash(file));
 });
 
-test('an upload to a URL that has stored a file before is refused, also after a try with another URL', async () => {
+test('rejects an upload to a URL that has stored a file before, also after a retry with another URL', async () => {
   const file = new Blob([randomBytes(8 * MB)], { type: 'application/x-thing' });
   const taken = await storage.upload(FILE, file.size, file.type);
   expect((await fetch(taken.upload_url, { method: 'PUT', headers: taken.headers, body: file })).status).toBe(200);
@@ -149,7 +149,7 @@ test('an upload to a URL that has stored a file before is refused, also after a 
   expect(statuses).toEqual([403, 403, 412]);
 });
 
-test('an upload that S3 refuses for another one under way is tried again', async () => {
+test('retries an upload that S3 rejects because another one is in progress', async () => {
   const file = new Blob(['hello'], { type: 'text/plain' });
   server.play(await store(file));
   let conflicts = 0;
@@ -163,7 +163,7 @@ test('an upload that S3 refuses for another one under way is tried again', async
   expect(conflicts).toBe(2);
 });
 
-test('an empty file goes up and comes down', async () => {
+test('uploads and downloads an empty file', async () => {
   const file = new File([], 'empty.txt', { type: 'text/plain' });
   server.play(await store(file));
   const uploaded = await clientOf().uploadFile(ROOM, file);
@@ -172,7 +172,7 @@ test('an empty file goes up and comes down', async () => {
   expect((await clientOf().downloadFile(ROOM, { file_id: FILE })).blob.size).toBe(0);
 });
 
-test('a transfer that breaks off after its URL has expired goes on with a new one', async () => {
+test('continues a transfer that breaks off after its URL has expired with a new URL', async () => {
   const file = new Blob([randomBytes(8 * MB)], { type: 'application/x-thing' });
   const OTHER = '0199d3f4-8a10-7c44-b1de-5a7c0e9f3b03';
   let broken = false;
@@ -196,7 +196,7 @@ test('a transfer that breaks off after its URL has expired goes on with a new on
   expect(server.received).toHaveLength(4);
 });
 
-test('what the storage refuses is one clear error, and not tried again', async () => {
+test('reports one clear error if S3 rejects a transfer, and does not retry', async () => {
   const file = new Blob(['hello'], { type: 'text/plain' });
   const tries: string[] = [];
   const client = clientOf({
@@ -224,7 +224,7 @@ test('what the storage refuses is one clear error, and not tried again', async (
   });
 });
 
-test('what the service refuses comes before any transfer', async () => {
+test('reports an error of the service before any transfer starts', async () => {
   server.play(failure('invalid_request', {}, { message: 'must be at most 104857600 bytes', path: 'size' }));
   await expect(clientOf().uploadFile(ROOM, new Blob(['hello']))).rejects.toMatchObject({
     code: 'invalid_request',
@@ -232,7 +232,7 @@ test('what the service refuses comes before any transfer', async () => {
   });
 });
 
-test('a transfer can be aborted in the middle', async () => {
+test('aborts a transfer that is in progress', async () => {
   const file = new Blob([randomBytes(8 * MB)], { type: 'application/x-thing' });
   server.play(await store(file));
   const aborting = new AbortController();
@@ -243,7 +243,7 @@ test('a transfer can be aborted in the middle', async () => {
   await expect(clientOf().uploadFile(ROOM, file, { onProgress, signal: aborting.signal })).rejects.toBe(reason);
 });
 
-test('a transfer that stalls is a time-out', async () => {
+test('reports a time-out for a transfer that stalls', async () => {
   const file = new Blob(['hello'], { type: 'text/plain' });
   server.play(await store(file));
   const stalled = new Promise<Response>(() => {});
@@ -255,7 +255,7 @@ test('a transfer that stalls is a time-out', async () => {
   await expect(client.uploadFile(ROOM, file)).rejects.toMatchObject({ code: 'timeout' });
 });
 
-test('a message can take its file along', async () => {
+test('sends a message with a file', async () => {
   const wire = await startWireServer();
   const file = new File(['hello'], 'hello.txt', { type: 'text/plain' });
   const upload = await storage.upload(FILE, file.size, file.type);

@@ -41,7 +41,7 @@ test('reads what is missing once, within 2 seconds, however many frames show the
   expect(followed.position).toBe(16);
 });
 
-test('reads nothing where the missing frame comes in time', async () => {
+test('reads nothing if the missing frame arrives in time', async () => {
   const { followed, delivered, reads } = feed();
   followed.take(12, ['12']);
   followed.take(11, ['11']);
@@ -50,7 +50,7 @@ test('reads nothing where the missing frame comes in time', async () => {
   expect(delivered).toEqual(['11', '12']);
 });
 
-test('waits at random, so that clients which miss the same frame do not read together', async () => {
+test('waits for a random time, so that clients that miss the same frame do not read at the same time', async () => {
   const waits: number[] = [];
   for (let n = 0; n < 40; n++) {
     const { followed, reads } = feed();
@@ -64,7 +64,7 @@ test('waits at random, so that clients which miss the same frame do not read tog
   expect(Math.max(...waits)).toBeLessThanOrEqual(GAP_JITTER_MS + 50);
 });
 
-test('gives a frame 3 seconds more where a ping has overtaken it', async () => {
+test('waits 3 seconds longer if a ping has overtaken the frame', async () => {
   const { followed, reads } = feed();
   followed.told(11);
   await vi.advanceTimersByTimeAsync(PING_LEAD_MS - 1);
@@ -73,7 +73,7 @@ test('gives a frame 3 seconds more where a ping has overtaken it', async () => {
   expect(reads).toHaveLength(1);
 });
 
-test('reads again for a gap that was seen after the reading began', async () => {
+test('reads again for a gap that it notices after the read began', async () => {
   const { followed, delivered, reads } = feed();
   followed.take(12, ['12']);
   await vi.advanceTimersByTimeAsync(GAP_JITTER_MS);
@@ -88,7 +88,7 @@ test('reads again for a gap that was seen after the reading began', async () => 
   expect(delivered).toEqual(['read', '12', 'read', '14']);
 });
 
-test('ends a reading where the missing frame comes meanwhile, or the socket is lost', async () => {
+test('cancels a read if the missing frame arrives meanwhile or the socket closes', async () => {
   for (const end of ['frame', 'lost'] as const) {
     const { followed, delivered, reads, onFailure } = feed();
     followed.take(12, ['12']);
@@ -103,7 +103,7 @@ test('ends a reading where the missing frame comes meanwhile, or the socket is l
   }
 });
 
-test('reports a reading that fails for good', async () => {
+test('reports a read that fails permanently', async () => {
   const { followed, reads, onFailure } = feed();
   followed.take(12, ['12']);
   await vi.advanceTimersByTimeAsync(GAP_JITTER_MS);
@@ -113,7 +113,7 @@ test('reports a reading that fails for good', async () => {
   expect(onFailure.mock.calls).toEqual([[error]]);
 });
 
-test('leaves no timer behind when it is lost', () => {
+test('leaves no timer running when its socket closes', () => {
   const { followed } = feed();
   followed.take(12, ['12']);
   expect(vi.getTimerCount()).toBe(1);
@@ -121,7 +121,7 @@ test('leaves no timer behind when it is lost', () => {
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test('one reading answers any number of changes that are missed together', () =>
+test('reads once for any number of changes that are missed together', () =>
   fc.assert(
     fc.asyncProperty(fc.uniqueArray(fc.integer({ min: 12, max: 60 }), { minLength: 1 }), async (numbers) => {
       const { followed, reads } = feed();

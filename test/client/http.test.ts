@@ -127,19 +127,19 @@ describe('calls', () => {
     ]);
   });
 
-  test('a page as such', async () => {
+  test('returns a page as it is', async () => {
     server.play(success([myRoom], 'next'));
     expect(await clientOf().listRooms()).toEqual({ items: [myRoom], next_cursor: 'next' });
   });
 
-  test('there is a method for every route of the contract', () => {
+  test('has a method for every route of the contract', () => {
     // Uploading has a test of its own, with a storage.
     const tested = [...Object.keys(calls), ...Object.keys(lists), 'createUpload'];
     expect(tested.toSorted()).toEqual(allRoutes.map(({ operation }) => operation).toSorted());
     expect(routes.createUpload.path).toBe('/participant/room/{room_id}/upload');
   });
 
-  test('the idempotency key is given, or made for the call', async () => {
+  test('sends the given idempotency key, or makes one for the call', async () => {
     server.play(success(room));
     await clientOf().createRoom({ name: 'One' }, { idempotencyKey: 'mine' });
     await clientOf().createRoom({ name: 'Two' });
@@ -150,14 +150,14 @@ describe('calls', () => {
     expect(new Set(made).size).toBe(2);
   });
 
-  test('an update without any field is no request: it would end the room', async () => {
+  test('rejects an update without fields, which would end the room', async () => {
     await expect(clientOf().updateRoom(ROOM, { name: undefined })).rejects.toThrow('at least one of');
     expect(server.received).toEqual([]);
   });
 });
 
 describe('errors', () => {
-  test('have code, status, and one entry a fault', async () => {
+  test('have a code, a status, and one entry for each issue', async () => {
     const faults = [
       { message: 'must be a UUID', path: 'room_id' },
       { message: 'must be at most 200', path: 'limit' },
@@ -190,7 +190,7 @@ describe('errors', () => {
     [429, 'Too Many Requests', 'too_many_requests'],
     [500, 'Internal Server Error', 'internal'],
     [503, 'Service Unavailable', 'try_again'],
-  ])('API Gateway’s own %i has the code that fits', async (status, said, code) => {
+  ])('maps a %i response of API Gateway itself to the right code', async (status, said, code) => {
     server.play(gateway(status, said));
     expect(await failed(clientOf({ retries: 0 }).getRoom(ROOM))).toMatchObject({ code, status, message: said });
   });
@@ -199,13 +199,13 @@ describe('errors', () => {
     ['a page of a proxy', other(200, '<html>Please log in</html>')],
     ['another service', other(200, { hello: 'world' })],
     ['a page that is not there', other(404, '<html>Not Found</html>')],
-  ])('%s is no answer of the service', async (_, reaction) => {
+  ])('reports %s as an answer that is not from the service', async (_, reaction) => {
     server.play(reaction);
     expect(await failed(clientOf().getRoom(ROOM))).toMatchObject({ code: 'unexpected_answer', retryable: false });
     expect(server.received).toHaveLength(1);
   });
 
-  test('a code that is newer than the client does no harm', async () => {
+  test('accepts a code that is newer than the client', async () => {
     server.play(other(409, { message: 'New.', errors: [{ code: 'brand_new', message: 'New.' }] }));
     expect(await failed(clientOf().getRoom(ROOM))).toMatchObject({
       code: 'unexpected_answer',
@@ -214,7 +214,7 @@ describe('errors', () => {
     });
   });
 
-  test('a server that cannot be reached', async () => {
+  test('reports a server that cannot be reached', async () => {
     await server.close();
     const error = await failed(clientOf({ retries: 1 }).getRoom(ROOM));
     expect(error).toMatchObject({ code: 'network_error', status: 0, retryable: true });
@@ -231,7 +231,7 @@ describe('retries', () => {
     ['a 429', failure('too_many_requests')],
     ['a 502 of a proxy', other(502, '<html>Bad Gateway</html>')],
     ['an answer that breaks off', other(200, '{"data": {', { 'content-length': '5000' })],
-  ])('%s is tried again', async (name, reaction) => {
+  ])('retries after %s', async (name, reaction) => {
     server.play(
       name.includes('breaks off')
         ? (response, request) => {
@@ -245,7 +245,7 @@ describe('retries', () => {
     expect(server.received).toHaveLength(2);
   });
 
-  test('give up in the end', async () => {
+  test('stop after the last attempt', async () => {
     server.play(failure('try_again'));
     expect(await failed(clientOf().getRoom(ROOM))).toMatchObject({ code: 'try_again', retryable: true });
     expect(server.received).toHaveLength(4);
@@ -253,7 +253,7 @@ describe('retries', () => {
     expect(server.received).toHaveLength(5);
   });
 
-  test('creating a room is safe to repeat, by one key', async () => {
+  test('repeat the creation of a room with the same key', async () => {
     server.play(hangUp, failure('try_again'), success(room));
     await clientOf().createRoom({ name: 'One' });
     const keys = server.received.map(({ headers }) => headers['idempotency-key']);
@@ -261,7 +261,7 @@ describe('retries', () => {
     expect(new Set(keys).size).toBe(1);
   });
 
-  test('ending a room is safe to repeat: that it has ended by then is what was wanted', async () => {
+  test('treat a room that has ended by then as success when ending it', async () => {
     const ended = { ...myRoom, status: 'ended' };
     server.play(hangUp, failure('room_ended'), success(ended));
     expect(await clientOf().endRoom(ROOM)).toEqual(ended);
@@ -278,7 +278,7 @@ describe('retries', () => {
     expect(Date.now() - started).toBeGreaterThanOrEqual(990);
   });
 
-  test('a Retry-After that is too long ends them', async () => {
+  test('stop if Retry-After is too long', async () => {
     const date = new Date(Date.now() + 3_600_000).toUTCString();
     server.play(failure('try_again', { 'retry-after': date }));
     const error = await failed(clientOf().getRoom(ROOM));
@@ -286,7 +286,7 @@ describe('retries', () => {
     expect(server.received).toHaveLength(1);
   });
 
-  test('a try that takes too long is given up, and the next one may do', async () => {
+  test('abort an attempt that takes too long, and make another', async () => {
     server.play(silence, success(myRoom));
     expect(await clientOf({ timeoutMs: 100 }).getRoom(ROOM)).toEqual(myRoom);
     server.play(silence);
@@ -296,7 +296,7 @@ describe('retries', () => {
     });
   });
 
-  test('can be aborted: before, during a try, and between two', async () => {
+  test('can be aborted before, during and between attempts', async () => {
     const reason = new Error('changed my mind');
     await expect(clientOf().getRoom(ROOM, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     expect(server.received).toEqual([]);
@@ -317,16 +317,16 @@ describe('retries', () => {
   });
 });
 
-describe('a change that takes away what the caller needs for it', () => {
+describe('a change that removes the permission it needs', () => {
   const alice = () => unsignedToken('alice');
 
-  test('is done where its answer was lost: revoking the own right', async () => {
+  test("succeeds if the response was lost: revoking the caller's own right", async () => {
     server.play(hangUp, failure('not_an_admin'), success({ ...myRoom, username: 'Al', is_admin: false }));
     const revoked = await clientOf({ token: alice }).revokeAdmin(ROOM, 'alice');
     expect(revoked).toEqual({ participant_id: 'alice', username: 'Al', archive_room: false, is_admin: false });
   });
 
-  test('is done where its answer was lost: removing oneself', async () => {
+  test('succeeds if the response was lost: removing the caller', async () => {
     server.play(hangUp, failure('not_a_participant'));
     const removed = await clientOf({ token: alice }).removeParticipants(ROOM, ['bob', 'alice']);
     expect(removed).toEqual([{ participant_id: 'bob' }, { participant_id: 'alice' }]);
@@ -336,12 +336,12 @@ describe('a change that takes away what the caller needs for it', () => {
     ['the right of another', 'not_an_admin', (client) => client.revokeAdmin(ROOM, 'bob')],
     ['another', 'not_a_participant', (client) => client.removeParticipants(ROOM, ['bob'])],
     ['oneself, without the right to', 'not_an_admin', (client) => client.removeParticipants(ROOM, ['alice'])],
-  ])('is refused where it is about %s', async (_, code, call) => {
+  ])('fails if it is about %s', async (_, code, call) => {
     server.play(hangUp, failure(code));
     expect(await failed(call(clientOf({ token: alice })))).toMatchObject({ code });
   });
 
-  test('is refused at the first attempt', async () => {
+  test('fails if the first attempt is rejected', async () => {
     server.play(failure('not_an_admin'));
     expect(await failed(clientOf({ token: alice }).revokeAdmin(ROOM, 'alice'))).toMatchObject({ code: 'not_an_admin' });
     server.play(failure('not_a_participant'));
@@ -351,7 +351,7 @@ describe('a change that takes away what the caller needs for it', () => {
 });
 
 describe('tokens', () => {
-  test('a new token is not kept: the callback is asked before each request, and for another where it is refused later', async () => {
+  test('are not cached if new: the callback is called before each request, and again after a rejection', async () => {
     const token = vi.fn(({ refresh }: TokenRequest) => (refresh ? `new-${token.mock.calls.length}` : 'old'));
     const client = clientOf({ token });
     server.play(gateway(401, 'Unauthorized'), success(myRoom));
@@ -368,7 +368,7 @@ describe('tokens', () => {
     ]);
   });
 
-  test('a 401 asks for a new token, once', async () => {
+  test('are renewed once after a 401', async () => {
     const token = vi.fn(({ refresh }: TokenRequest) => (refresh ? 'new' : 'old'));
     server.play(gateway(401, 'Unauthorized'), success(myRoom));
     await clientOf({ token }).getRoom(ROOM);
@@ -379,7 +379,7 @@ describe('tokens', () => {
     expect(server.received).toHaveLength(4);
   });
 
-  test('requests that are refused together ask for one new token', async () => {
+  test('are renewed once for requests that are rejected together', async () => {
     let refreshes = 0;
     let current = 'old';
     const token = async ({ refresh }: TokenRequest) => {
@@ -400,7 +400,7 @@ describe('tokens', () => {
     expect(refreshes).toBe(1);
   });
 
-  test('what the callback throws is thrown', async () => {
+  test('fail with the error that the callback throws', async () => {
     const down = new Error('logged out');
     await expect(clientOf({ token: () => Promise.reject(down) }).getRoom(ROOM)).rejects.toBe(down);
   });

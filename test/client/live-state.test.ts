@@ -10,7 +10,7 @@ const online = (list: ReturnType<typeof liveParticipants>) =>
   list.state.participants.filter((person) => person.online).map(({ participant_id }) => participant_id);
 const isReady = (list: LiveState<{ readonly status: string }>) => () => list.state.status === 'ready';
 
-test('liveMessages lists the newest page, earlier pages as they are asked for, and new messages through outages', async () => {
+test('liveMessages lists the newest page, earlier pages on request, and new messages through outages', async () => {
   const { alice, connection, bobs, room_id } = await wire.meeting();
   const bobsRoom = await bobs.join(room_id);
   for (let n = 1; n <= 7; n++) await bobsRoom.send({ text: String(n) });
@@ -35,7 +35,7 @@ test('liveMessages lists the newest page, earlier pages as they are asked for, a
   expect(texts(list)).toHaveLength(8);
 });
 
-test('liveMessages reads a page again that could not be read', async () => {
+test('liveMessages retries a page that could not be read', async () => {
   let isDown = true;
   const fetch: typeof globalThis.fetch = (input, init) =>
     isDown && String(input).includes('limit=7') ? Promise.reject(new TypeError('down')) : globalThis.fetch(input, init);
@@ -92,7 +92,7 @@ test('liveParticipants follows presence, rights and names, and reads the list ag
   expect(online(list)).toEqual([]);
 });
 
-test('liveParticipants keeps what happens while the list is being read', async () => {
+test('liveParticipants keeps changes that happen while it reads the list', async () => {
   let release = () => {};
   const held = new Promise<void>((resolve) => {
     release = resolve;
@@ -112,7 +112,7 @@ test('liveParticipants keeps what happens while the list is being read', async (
   expect(online(list)).toEqual(['alice', 'bob']);
 });
 
-test('live lists call a listener once for changes that happen together, and not after close', async () => {
+test('live lists call a listener once for simultaneous changes, and not after close', async () => {
   const { alice, connection, bobs, room_id } = await wire.meeting();
   const bobsRoom = await bobs.join(room_id);
   const room = await connection.join(room_id);

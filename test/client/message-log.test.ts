@@ -12,11 +12,11 @@ import { seededRandom } from './faults.ts';
 const millis = fc.integer({ min: 1, max: 2 ** 48 - 1 });
 
 describe('message ids', () => {
-  test('contain the time that they were made with', () => {
+  test('contain the time of their creation', () => {
     fc.assert(fc.property(millis, (time) => timeOf(ulid(time)) === time));
   });
 
-  test('sort by it', () => {
+  test('sort by time', () => {
     const times = fc.array(millis, { minLength: 2 });
     fc.assert(
       fc.property(times, (all) => {
@@ -38,7 +38,7 @@ describe('messageDedup', () => {
     expect(ids.filter((id) => dedup.add(id))).toEqual([]);
   });
 
-  test('takes a late id for a new one while 5,000 newer ones have not been compacted', () => {
+  test('takes a late id for a new one until 5,000 newer ones have been compacted', () => {
     const dedup = messageDedup();
     const late = ulid(1_000_000 + 17_000);
     for (let n = 0; n < 20_000; n++) if (n !== 17_000) dedup.add(ulid(1_000_000 + n));
@@ -177,7 +177,7 @@ async function read(world: World, stored: readonly Stored[], { joinedAt, options
 const idsOf = (stored: readonly Stored[]) => stored.map(({ message }) => message.message_id).sort();
 
 describe('messageLog', () => {
-  test('delivers each message that is stored after the join once, for any lag and any cuts', () =>
+  test('delivers each message stored after the join once, for any lag and any disconnects', () =>
     fc.assert(
       fc.asyncProperty(worlds, fc.nat(LENGTH), async (world, offset) => {
         const stored = play(world);
@@ -198,7 +198,7 @@ describe('messageLog', () => {
       { numRuns: 200 },
     ));
 
-  test('delivers what is newer than the oldest known message, and not known, once', () =>
+  test('delivers each unknown message that is newer than the oldest known one once', () =>
     fc.assert(
       fc.asyncProperty(worlds, fc.nat(LENGTH), async (world, offset) => {
         const stored = play({ ...world, messages: world.messages + 1 });
@@ -239,7 +239,7 @@ describe('messageLog', () => {
       { numRuns: 300 },
     ));
 
-  test('delivers live messages in the order of storage', () =>
+  test('delivers live messages in stored order', () =>
     fc.assert(
       fc.asyncProperty(worlds, async (world) => {
         const stored = play(world);

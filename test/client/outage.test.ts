@@ -45,7 +45,7 @@ test.each(seeds)('every message once and in order while the way breaks at random
   everyMessageOnce(server, way, seed),
 );
 
-test('messages that overtake each other are not lost in an outage', async () => {
+test('does not lose messages that overtake each other during an outage', async () => {
   const random = seededRandom(seeds[0] ?? 1);
   const { alice, bob } = users();
   if ('broadcastDelay' in server) server.broadcastDelay = 300;
@@ -67,7 +67,7 @@ test('messages that overtake each other are not lost in an outage', async () => 
   expect(read.toSorted((a, b) => (a.message_id < b.message_id ? -1 : 1))).toEqual(history);
 });
 
-test('sending through outages stores each message once and in order, and answers with what was stored', async () => {
+test('stores each message once and in order when sent through outages, and resolves with the stored message', async () => {
   const random = seededRandom(seeds[0] ?? 1);
   const { alice } = users();
   const WebSocket = lossyWebSocket((frame) => frame.includes('"type":"reply"') && random() < 0.3);
@@ -84,7 +84,7 @@ test('sending through outages stores each message once and in order, and answers
   expect(answers).toEqual(history);
 });
 
-test('an outage longer than a page of history is caught up with from page to page', async () => {
+test('catches up page by page after an outage that is longer than a page of history', async () => {
   const { alice, bob } = users();
   const reader = clientOf(alice, { ...IMPATIENT, wsUrl: way.url });
   const writer = clientOf(bob);

@@ -45,12 +45,12 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
-test('contract.ts is what the contract says (else run "npm run client:generate")', async () => {
+test('contract.ts matches the contract (otherwise run "npm run client:generate")', async () => {
   const { stdout } = await run(process.execPath, [resolve(ROOT, 'tools/generate/commands/client.ts'), '--check']);
   expect(stdout).toBe('Up to date.\n');
 });
 
-test('a contract.ts that is stale is told, and how to renew it', async () => {
+test('reports a stale contract.ts and how to renew it', async () => {
   const stale = join(directory, 'contract.ts');
   await writeFile(stale, 'export const OPERATIONS = {};\n');
   await expect(
@@ -61,7 +61,7 @@ test('a contract.ts that is stale is told, and how to renew it', async () => {
   });
 });
 
-test('the package needs no other', async () => {
+test('has no dependencies', async () => {
   const { dependencies, peerDependencies } = v.parse(
     packageFile,
     JSON.parse(await readFile(join(CLIENT, 'package.json'), 'utf8')),
@@ -116,21 +116,21 @@ async function compile(files: Readonly<Record<string, string>>, compilerOptions:
 test.each([
   ['a browser', { lib: ['es2022', 'dom'], types: [] }],
   ['Node', { lib: ['es2022'], types: ['node'] }],
-])('its types hold in a strict project for %s', (_, compilerOptions) =>
+])('has types that compile in a strict project for %s', (_, compilerOptions) =>
   compile({ 'consumer.ts': CONSUMER }, compilerOptions),
 );
 
-test('the built package runs', async () => {
+test('runs after it is built', async () => {
   await writeFile(join(directory, 'consumer.ts'), CONSUMER);
   const { stdout } = await run(process.execPath, [join(directory, 'consumer.ts')], { cwd: directory });
   expect(stdout.trim()).toBe('network_error');
 });
 
-describe('its README', () => {
+describe('the README', () => {
   const readme = readFile(join(CLIENT, 'README.md'), 'utf8');
   const examples = async () => [...(await readme).matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = '']) => code);
 
-  test('has examples whose types hold', async () => {
+  test('has examples that compile', async () => {
     const all = await examples();
     expect(all.length).toBeGreaterThan(4);
     const ambient = `
@@ -151,7 +151,7 @@ describe('its README', () => {
     );
   });
 
-  test('begins with a program that runs as it says', async () => {
+  test('begins with a program that runs as described', async () => {
     const server = await startWireServer();
     const [first = ''] = await examples();
     const program = first.replace('http://127.0.0.1:4000', server.url).replace('ws://127.0.0.1:4004/v1', server.wsUrl);

@@ -7,7 +7,7 @@ import { abortable, backoff } from '../../client/src/timing.ts';
 import { collect } from './until.ts';
 import { unsignedToken } from './wire-server.ts';
 
-test('backoff is anything up to its bound, which doubles up to the maximum', () => {
+test('backoff is random up to a bound that doubles up to the maximum', () => {
   fc.assert(
     fc.property(
       fc.nat(2_000),
@@ -21,21 +21,21 @@ test('backoff is anything up to its bound, which doubles up to the maximum', () 
   );
 });
 
-describe('what a token says', () => {
-  test('is its user and when it expires', () => {
+describe('tokenFacts', () => {
+  test('returns the user and the expiry of a token', () => {
     const { userId, expiresAt } = tokenFacts(unsignedToken('jürgen', 60));
     expect(userId).toBe('jürgen');
     expect(Math.abs((expiresAt ?? 0) - Date.now() - 60_000)).toBeLessThan(5_000);
   });
 
-  test('is nothing where it is no JWT, or one of another kind', () => {
+  test('returns nothing for text that is no JWT, and for other kinds of tokens', () => {
     const part = (claims: unknown) => `x.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.x`;
     for (const token of ['', 'opaque', 'a.b.c', part(null), part(5), part({ sub: 5, exp: 'soon' })])
       expect(tokenFacts(token)).toEqual({});
   });
 });
 
-test('what fails after its caller has given up is no failure that nobody caught, which would end a Node process', async () => {
+test('a rejection after the caller has aborted is handled, so that it does not end a Node process', async () => {
   const uncaught = vi.fn();
   process.on('unhandledRejection', uncaught);
   await expect(abortable(Promise.reject(new Error('late')), AbortSignal.abort())).rejects.toThrow('aborted');
@@ -45,7 +45,7 @@ test('what fails after its caller has given up is no failure that nobody caught,
   expect(uncaught).not.toHaveBeenCalled();
 });
 
-test('a time without an end is as long as a timer can be: any longer would be over at once', () => {
+test('an infinite wait is as long as a timer can be: a longer one would fire at once', () => {
   const { timeoutMs, retries } = settingsOf({
     url: 'http://localhost',
     token: () => '',
@@ -55,7 +55,7 @@ test('a time without an end is as long as a timer can be: any longer would be ov
   expect([timeoutMs, retries]).toEqual([2 ** 31 - 1, Number.POSITIVE_INFINITY]);
 });
 
-test('what was pushed before a feed ended is still given out', async () => {
+test('a feed yields what was pushed before it ended', async () => {
   const numbers = feed<number>(() => {});
   numbers.push(1);
   numbers.push(2);
@@ -65,7 +65,7 @@ test('what was pushed before a feed ended is still given out', async () => {
   expect(await numbers.iterator.next()).toEqual({ value: undefined, done: true });
 });
 
-test('a reader that stops early is told that the feed is done, and what was not read yet is dropped', async () => {
+test('a reader that stops early ends the feed, and unread entries are dropped', async () => {
   const onReturn = vi.fn();
   const numbers = feed<number>(onReturn);
   numbers.push(1);

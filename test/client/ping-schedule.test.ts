@@ -23,7 +23,7 @@ function listen(gap: number, events: number) {
 }
 
 describe('with rooms.v1', () => {
-  test('a ping is due every 30 seconds, whatever is heard', () => {
+  test('a ping is due every 30 seconds, whatever is received', () => {
     const schedule = pingSchedule(PING_MS, 0);
     schedule.heard(20 * SECOND, true);
     schedule.sent(25 * SECOND);
@@ -41,19 +41,19 @@ describe('with rooms.v2', () => {
     expect(pings.every((at, n) => at === 120 * SECOND * (n + 1))).toBe(true);
   });
 
-  test('a room with a message a minute is not pinged for its silence', () => {
+  test('a room with a message every minute is not pinged', () => {
     const { pings } = listen(60 * SECOND, 60);
     // Only because the service is promised a frame every 4 minutes.
     expect(pings).toEqual(Array.from({ length: 14 }, (_, n) => 240 * SECOND * (n + 1)));
   });
 
-  test('where something is said every 10 seconds, a dead socket is noticed within 40 seconds', () => {
+  test('if something is received every 10 seconds, a dead socket is noticed within 40 seconds', () => {
     const { schedule, last } = listen(10 * SECOND, 30);
     // The ping is due 30 seconds after the last event, and its reply 10 seconds later.
     expect(schedule.dueAt(true) - last).toBeLessThanOrEqual(30.1 * SECOND);
   });
 
-  test('a room that has fallen silent is pinged ever less often', () => {
+  test('a room that becomes silent is pinged less and less often', () => {
     const { pings, pingUntil, last } = listen(SECOND, 60);
     pingUntil(last + 1_000 * SECOND);
     const waits = pings.map((at, n) => (at - (pings[n - 1] ?? last)) / SECOND);
@@ -62,13 +62,13 @@ describe('with rooms.v2', () => {
     expect(waits).toEqual(waits.toSorted((a, b) => a - b));
   });
 
-  test('a ping that is not answered is not sent again at once', () => {
+  test('a ping without a reply is not repeated at once', () => {
     const schedule = pingSchedule(PING_MS, 0);
     schedule.pinged(120 * SECOND);
     expect(schedule.dueAt(true)).toBe(240 * SECOND);
   });
 
-  test('after a sleep the ping is overdue', () => {
+  test('a ping is overdue after the device wakes up', () => {
     const { schedule, last } = listen(SECOND, 10);
     expect(schedule.dueAt(true)).toBeLessThan(last + 121 * SECOND);
   });

@@ -58,7 +58,7 @@ const codeOf = (promise: Promise<unknown>) =>
     (error: unknown) => (error instanceof RoomsApiError ? error.code : error),
   );
 
-test('the first screen of the README: join, listen, send', async () => {
+test('runs the first example of the README: join, listen, send', async () => {
   const { connection, bobs, room_id } = await meeting();
   const room = await connection.join(room_id);
   const heard: Message[] = [];
@@ -80,7 +80,7 @@ test('the first screen of the README: join, listen, send', async () => {
   expect(heard).toHaveLength(1);
 });
 
-test('the token goes as a sub-protocol, and never into the URL', async () => {
+test('sends the token as a sub-protocol, never in the URL', async () => {
   const urls: string[] = [];
   const token = unsignedToken('alice');
   const WebSocketSpy = class extends WebSocket {
@@ -94,7 +94,7 @@ test('the token goes as a sub-protocol, and never into the URL', async () => {
   expect(server.tokens).toEqual([token]);
 });
 
-test('one sees own messages once, whether the reply or the broadcast comes first', async () => {
+test('delivers an own message once, whether the reply or the broadcast arrives first', async () => {
   const { connection, room_id } = await meeting();
   const room = await connection.join(room_id);
   const heard: Message[] = [];
@@ -107,7 +107,7 @@ test('one sees own messages once, whether the reply or the broadcast comes first
   expect(heard).toEqual([sent, late]);
 });
 
-test('one sees own messages even where the broadcast is lost', async () => {
+test('delivers an own message even if the broadcast is lost', async () => {
   const WebSocket = lossyWebSocket((frame) => frame.includes('"type":"message"'));
   const { connection, room_id } = await meeting({ WebSocket, lagMs: 50 });
   const room = await connection.join(room_id);
@@ -118,7 +118,7 @@ test('one sees own messages even where the broadcast is lost', async () => {
   expect(heard).toEqual([sent]);
 });
 
-test('messages from before the join are not delivered, unless history is asked for', async () => {
+test('does not deliver messages from before the join unless history is requested', async () => {
   const { alice, connection, bobs, room_id } = await meeting();
   const bobsRoom = await bobs.join(room_id);
   for (const text of ['1', '2', '3', '4', '5']) await bobsRoom.send({ text });
@@ -153,7 +153,7 @@ test('messages from before the join are not delivered, unless history is asked f
   );
 });
 
-test('join refuses what the service refuses, and nothing is left of it', async () => {
+test('rejects a join that the service rejects, and keeps no state of it', async () => {
   const { connection, room_id } = await meeting();
   const carol = await connect(clientOf('carol'));
   expect(await codeOf(carol.join(room_id))).toBe('not_a_participant');
@@ -164,21 +164,21 @@ test('join refuses what the service refuses, and nothing is left of it', async (
   expect((await connection.join(room_id)).id).toBe(room_id);
 });
 
-test('joining twice is one room', async () => {
+test('returns the same room when joined twice', async () => {
   const { connection, room_id } = await meeting();
   const [one, two] = await Promise.all([connection.join(room_id), connection.join(room_id)]);
   expect(one).toBe(two);
   expect(server.frames.filter((action) => action === 'join')).toHaveLength(1);
 });
 
-test('the client joins by itself what needs a connection first', async () => {
+test('connects by itself when a room is joined', async () => {
   const { alice, room_id } = await meeting();
   const room = await alice.join(room_id);
   expect(room.info.room_id).toBe(room_id);
   expect(await alice.connect()).toBe(open[0]);
 });
 
-test('frames that are refused for a while are sent again, and messages keep their order', async () => {
+test('resends frames that are rejected for a while, and messages keep their order', async () => {
   const { connection, room_id } = await meeting();
   server.refusals.push({ action: 'join', code: 'try_again' }, { action: 'join', code: 'too_many_requests' });
   const room = await connection.join(room_id);
@@ -192,7 +192,7 @@ test('frames that are refused for a while are sent again, and messages keep thei
   expect(ids).toEqual(ids.toSorted());
 });
 
-test('a message that is refused for good rejects, and the next one goes out', async () => {
+test('rejects a message that fails permanently, and sends the next one', async () => {
   const { connection, room_id } = await meeting();
   const room = await connection.join(room_id);
   server.refusals.push({ action: 'message', code: 'file_not_found' });
@@ -203,7 +203,7 @@ test('a message that is refused for good rejects, and the next one goes out', as
   expect(await room.send({ text: '', attachment: { file_id } })).toMatchObject({ text: null, attachment: { file_id } });
 });
 
-test('the states of a connection are told', async () => {
+test('reports the states of a connection', async () => {
   const { connection, room_id } = await meeting();
   const states: string[] = [];
   for (const state of ['connecting', 'connected', 'reconnecting', 'idle', 'closed'] as const)
@@ -225,7 +225,7 @@ test('the states of a connection are told', async () => {
   expect(await codeOf(connection.join(room_id))).toBe('connection_closed');
 });
 
-test('a socket that is dead without a word is noticed by the ping', async () => {
+test('notices by a ping that a socket is dead', async () => {
   const { connection, bobs, room_id } = await meeting({ pingMs: 50, replyMs: 200 });
   const room = await connection.join(room_id);
   const heard: Message[] = [];
@@ -238,7 +238,7 @@ test('a socket that is dead without a word is noticed by the ping', async () => 
   expect(textsOf(heard)).toEqual(['into the void']);
 });
 
-test('a message that is under way when the socket dies without a word is stored once', async () => {
+test('stores a message once if the socket dies while it is sent', async () => {
   const { alice, connection, room_id } = await meeting({ replyMs: 200 });
   const room = await connection.join(room_id);
   way.freeze();
@@ -246,7 +246,7 @@ test('a message that is under way when the socket dies without a word is stored 
   expect((await alice.listMessages(room_id)).items).toEqual([sent]);
 });
 
-test('nothing is delivered between two sockets that history does not have as well', async () => {
+test('delivers nothing from between two sockets that is not in the history', async () => {
   const { connection, bobs, room_id } = await meeting();
   const room = await connection.join(room_id);
   const bobsRoom = await bobs.join(room_id);
@@ -263,7 +263,7 @@ test('nothing is delivered between two sockets that history does not have as wel
   expect(heard).toEqual(Array.from({ length: 10 }, (_, n) => [`missed ${n}`, `live ${n}`]).flat());
 });
 
-test('the end of a room is told, after all messages from before it, and ends the loops', async () => {
+test('delivers all messages before the end of a room, then reports the end and ends the loops', async () => {
   const { alice, connection, bobs, room_id } = await meeting();
   const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
   const closed = vi.fn();
@@ -291,7 +291,7 @@ test('the end of a room is told, after all messages from before it, and ends the
   expect(connection.state).toBe('connected');
 });
 
-test('a room that has ended during an outage gives its last messages, and is closed', async () => {
+test('delivers the last messages of a room that ended during an outage, and closes it', async () => {
   const { alice, connection, bobs, room_id } = await meeting();
   const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
   const heard = collect(room.messages(), ({ text }) => text);
@@ -326,7 +326,7 @@ describe('a room that ends while its history cannot be read', () => {
     return { state, room, heard, closed };
   }
 
-  test('gives them once it can be', async () => {
+  test('delivers its last messages once the history can be read', async () => {
     const { state, room, heard, closed } = await ended(30_000);
     // More than the tries of one request.
     await until('it is asked for again', () => state.asked > 10);
@@ -336,20 +336,20 @@ describe('a room that ends while its history cannot be read', () => {
     expect(await closed).toEqual({ reason: 'room_ended' });
   });
 
-  test('says that they may be missing, in the end', async () => {
+  test('reports after a while that messages may be missing', async () => {
     const { heard, closed } = await ended(100);
     expect(await closed).toMatchObject({ reason: 'room_ended', error: { code: 'network_error' } });
     expect(await heard).toEqual([]);
   });
 
-  test('waits no longer than the application does', async () => {
+  test('waits no longer than the application allows', async () => {
     const { room, closed } = await ended(30_000);
     await room.leave();
     expect(await closed).toEqual({ reason: 'left' });
   });
 });
 
-test('who is removed is told, and does not come back', async () => {
+test('reports the removal of the user, and does not join again', async () => {
   const { alice, connection, bobs, room_id } = await meeting();
   const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
   const bobsEvents = collect(bobsRoom.events(), ({ type }) => type);
@@ -362,7 +362,7 @@ test('who is removed is told, and does not come back', async () => {
   expect(await codeOf(bobsRoom.send({ text: 'too late' }))).toBe('not_a_participant');
 });
 
-test('who was removed during an outage is told as well', async () => {
+test('reports a removal that happened during an outage', async () => {
   const { alice, connection, room_id } = await meeting();
   const { room_id: other } = await clientOf('bob').createRoom({ name: 'Bob’s', participant_ids: ['alice'] });
   const [staying, leaving] = await Promise.all([connection.join(room_id), connection.join(other)]);
@@ -398,7 +398,7 @@ describe('a message whose acknowledgement is lost', () => {
   test.each([
     ['the room ends', endRoom, 'room_ended'],
     ['the sender is removed', removeBob, 'removed'],
-  ])('and that was stored before %s, is known to be sent', async (_, shut, reason) => {
+  ])('and that was stored before %s, counts as sent', async (_, shut, reason) => {
     const { alice, room_id, loss, bob, connection, room, closed } = await bobsSending();
     loss.on = true;
     const sending = room.send({ text: 'last words' });
@@ -419,7 +419,7 @@ describe('a message whose acknowledgement is lost', () => {
   test.each([
     ['the room has ended', endRoom, 'room_ended'],
     ['the sender was removed', removeBob, 'not_a_participant'],
-  ])('in an outage, is told what became of it although %s meanwhile', async (_, shut, code) => {
+  ])('in an outage, is resolved although %s meanwhile', async (_, shut, code) => {
     const { alice, room_id, loss, room, closed } = await bobsSending();
     loss.on = true;
     const sending = room.send({ text: 'stored' });
@@ -434,7 +434,7 @@ describe('a message whose acknowledgement is lost', () => {
     expect(await codeOf(room.send({ text: 'not any more' }))).toBe(code);
   });
 
-  test('and that was never stored, is refused with the reason', async () => {
+  test('and that was never stored, is rejected with the reason', async () => {
     const { alice, room_id, room } = await bobsSending();
     way.freeze();
     const sending = codeOf(room.send({ text: 'never arrives' }));
@@ -446,7 +446,7 @@ describe('a message whose acknowledgement is lost', () => {
   test.each([
     ['closes the connection', (connection: Connection, _: AbortController) => connection.close(), 'connection_closed'],
     ['aborts', (_: Connection, giveUp: AbortController) => giveUp.abort('not interested'), 'not interested'],
-  ])('is given up where the application %s', async (_, end, outcome) => {
+  ])('is abandoned if the application %s', async (_, end, outcome) => {
     const { alice, room_id, loss, connection, room, closed } = await bobsSending();
     const giveUp = new AbortController();
     loss.on = true;
@@ -461,7 +461,7 @@ describe('a message whose acknowledgement is lost', () => {
   });
 });
 
-test('a socket whose token is about to expire is replaced before it does, with a new token', async () => {
+test('replaces a socket before its token expires, with a new token', async () => {
   const asked: TokenRequest[] = [];
   let life = 2;
   const token = (request: TokenRequest) => {
@@ -479,7 +479,7 @@ test('a socket whose token is about to expire is replaced before it does, with a
   await until('it is heard', () => heard.length === 1);
 });
 
-test('a token that expires while connected is replaced, and what was refused is sent again', async () => {
+test('replaces a token that expires while connected, and resends rejected frames', async () => {
   const refreshed: boolean[] = [];
   const token = ({ refresh }: TokenRequest) => {
     refreshed.push(refresh);
@@ -492,7 +492,7 @@ test('a token that expires while connected is replaced, and what was refused is 
   expect(refreshed).toContain(true);
 });
 
-test('rejects the first connect with invalid_token where the service refuses a new token as well', async () => {
+test('rejects the first connect with invalid_token if the service also rejects a new token', async () => {
   const token = vi.fn(({ refresh }: TokenRequest) => unsignedToken('alice', refresh ? -10 : -20));
   const connecting = clientOf('alice', { token, connectMs: 20_000, reconnectInitialMs: 20_000 }).connect();
   await expect(connecting).rejects.toMatchObject({ code: 'invalid_token', status: 401 });
@@ -504,14 +504,14 @@ test('rejects the first connect with invalid_token where the service refuses a n
   expect(server.tokens).toHaveLength(before);
 });
 
-test('a first connect gets by with a new token where the old one is refused', async () => {
+test('connects with a new token if the service rejects the old one', async () => {
   const connection = await connect(
     clientOf('alice', { token: ({ refresh }) => unsignedToken('alice', refresh ? 3_600 : -10) }),
   );
   expect(connection.state).toBe('connected');
 });
 
-test('a token callback that throws ends the first connect with its own error, and never a later one', async () => {
+test('rejects the first connect with the error of a token callback that throws, but never a later one', async () => {
   const down = new Error('IAMS is down');
   await expect(
     clientOf('alice', {
@@ -538,7 +538,7 @@ test('a token callback that throws ends the first connect with its own error, an
   await again;
 });
 
-test('connect, join and send can be aborted', async () => {
+test('aborts connect, join and send', async () => {
   way.refusing = true;
   const connecting = new AbortController();
   const connected = clientOf('alice').connect({ signal: connecting.signal });
@@ -564,7 +564,7 @@ test('connect, join and send can be aborted', async () => {
   expect(await room.send({ text: 'but this' })).toMatchObject({ text: 'but this' });
 });
 
-test('who gives up waiting for a connection or a room takes it from nobody else', async () => {
+test('aborting one wait for a connection or a room does not abort the others', async () => {
   const alice = clientOf('alice');
   way.refusing = true;
   const impatient = new AbortController();
@@ -587,7 +587,7 @@ test('who gives up waiting for a connection or a room takes it from nobody else'
   expect((await fourth).id).toBe(room_id);
 });
 
-test('a connection that all have given up waiting for is closed, and the next one is new', async () => {
+test('closes a connection after all waits for it are aborted, and opens a new one next time', async () => {
   const alice = clientOf('alice');
   way.refusing = true;
   const controller = new AbortController();
@@ -600,7 +600,7 @@ test('a connection that all have given up waiting for is closed, and the next on
   await until('no other is left', () => way.open() === 1);
 });
 
-test('history that cannot be read for a while holds messages back, and loses none', async () => {
+test('holds messages back while the history cannot be read, and loses none', async () => {
   let broken = false;
   const fetch: typeof globalThis.fetch = (input, init) =>
     broken && String(input).includes('/chat')
@@ -625,7 +625,7 @@ test('history that cannot be read for a while holds messages back, and loses non
   expect(heard).toEqual(['missed', 'live']);
 });
 
-test('a listener that throws keeps nobody from anything', async () => {
+test('a listener that throws does not affect other listeners', async () => {
   const reported = vi.spyOn(console, 'error').mockImplementation(() => {});
   const { connection, room_id } = await meeting();
   const room = await connection.join(room_id);
@@ -642,7 +642,7 @@ test('a listener that throws keeps nobody from anything', async () => {
   reported.mockRestore();
 });
 
-test('delivers an own message to a room that was joined this very moment', async () => {
+test('delivers an own message to a room that has just been joined', async () => {
   const { connection, room_id } = await meeting();
   for (let n = 0; n < 50; n++) {
     const room = await connection.join(room_id);
@@ -675,7 +675,7 @@ test('leaving a loop ends only the loop', async () => {
   expect(server.frames.at(-1)).toBe('leave');
 });
 
-test('who leaves and comes back at once is there: the join does not overtake the leave', async () => {
+test('leave and an immediate join keep their order: the user is in the room', async () => {
   const { connection, bobs, room_id } = await meeting();
   const bobsRoom = await bobs.join(room_id);
   const before = await connection.join(room_id);
@@ -691,7 +691,7 @@ test('who leaves and comes back at once is there: the join does not overtake the
   expect(server.handled).toEqual(['join', 'join', 'leave', 'join', 'message']);
 });
 
-test('a join that is taken back leaves nobody behind: the leave does not overtake it', async () => {
+test('join and an immediate leave keep their order: the user is not in the room', async () => {
   const { connection, room_id } = await meeting();
   server.delays.join = 200;
   const controller = new AbortController();
@@ -704,7 +704,7 @@ test('a join that is taken back leaves nobody behind: the leave does not overtak
   expect(server.joined(room_id)).toEqual([]);
 });
 
-test('what makes no sense is told at once', async () => {
+test('rejects invalid options at once', async () => {
   const options = { url: 'https://rooms.example.com', token: () => 'x' };
   expect(() => new RoomsClient({ ...options, url: 'rooms.example.com' })).toThrow('url must be a URL');
   expect(() => new RoomsClient({ ...options, wsUrl: 'https://rooms.example.com' })).toThrow('wss:// or ws://');

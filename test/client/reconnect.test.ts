@@ -19,7 +19,7 @@ describe('nextAttempt', () => {
   });
   const failed = (token: TokenState): Outcome => ({ kind: 'failed', token });
 
-  test('starts the backoff anew after a socket that lasted 10 seconds, and not after a shorter one', () => {
+  test('resets the backoff after a socket that lasted 10 seconds, and not after a shorter one', () => {
     expect(nextAttempt(7, false, lost({ lastedMs: 10_000 }), WAITS)).toEqual({
       failures: 1,
       refresh: false,
@@ -32,7 +32,7 @@ describe('nextAttempt', () => {
     });
   });
 
-  test('counts no failure for a planned close, however short the socket was', () => {
+  test('counts a planned close as no failure, however short the socket lasted', () => {
     let failures = 0;
     for (let n = 0; n < 14; n++) {
       const next = nextAttempt(failures, false, lost({ planned: true, lastedMs: 100 }), WAITS);
@@ -41,7 +41,7 @@ describe('nextAttempt', () => {
     }
   });
 
-  test('renews a token at once, but not again and again where each new one is refused', () => {
+  test('renews a token at once, but not repeatedly if each new one is rejected', () => {
     const renew = lost({ renew: true, lastedMs: 5 });
     const first = nextAttempt(0, false, renew, WAITS);
     expect(first).toEqual({ failures: 1, refresh: true, longestMs: 0 });
@@ -49,12 +49,12 @@ describe('nextAttempt', () => {
     expect(nextAttempt(9, true, lost({ renew: true }), WAITS)).toEqual({ failures: 0, refresh: true, longestMs: 0 });
   });
 
-  test('gets a new token at once where the service refuses the one at hand', () => {
+  test('gets a new token at once if the service rejects the current one', () => {
     expect(nextAttempt(6, false, failed('refused'), WAITS)).toEqual({ failures: 7, refresh: true, longestMs: 0 });
     expect(nextAttempt(6, true, failed('refused'), WAITS)).toEqual({ failures: 7, refresh: true, longestMs: 30_000 });
   });
 
-  test('waits at most 4 seconds while nothing answers, and longer where the service answers', () => {
+  test('waits at most 4 seconds while nothing answers, and longer while the service answers', () => {
     for (const failures of [3, 10, 1_000]) {
       expect(nextAttempt(failures, false, failed('unreachable'), WAITS).longestMs).toBe(4_000);
       expect(nextAttempt(failures + 10, false, failed('busy'), WAITS).longestMs).toBe(30_000);
@@ -62,7 +62,7 @@ describe('nextAttempt', () => {
     expect(nextAttempt(10, false, failed('unreachable'), { ...WAITS, reconnectMaxMs: 100 }).longestMs).toBe(100);
   });
 
-  test('tries a new token in every fourth attempt where nobody says what is wrong', () => {
+  test('tries a new token in every fourth attempt if the cause is unknown', () => {
     const refreshes = [0, 1, 2, 3, 4].map((failures) => nextAttempt(failures, false, failed('unknown'), WAITS).refresh);
     expect(refreshes).toEqual([true, false, false, false, true]);
     expect(nextAttempt(4, false, failed('good'), WAITS).refresh).toBe(false);
@@ -70,16 +70,16 @@ describe('nextAttempt', () => {
 });
 
 describe('renewAfter', () => {
-  test('is 30 seconds before the token expires, or half of its life', () => {
+  test('returns 30 seconds before the token expires, or half of its lifetime', () => {
     expect(renewAfter(3_600_000, false)).toBe(3_570_000);
     expect(renewAfter(20_000, false)).toBe(10_000);
   });
 
-  test('is nothing for a token that has expired by our clock, or whose end is unknown', () => {
+  test("returns nothing for a token that has expired by the client's clock, or without a known expiry", () => {
     for (const life of [0, -5, Number.NaN]) expect(renewAfter(life, false)).toBeUndefined();
   });
 
-  test('has a floor of 30 seconds after a renewal that came too soon', () => {
+  test('returns at least 30 seconds after a renewal that came too soon', () => {
     expect(renewAfter(1_000, true)).toBe(30_000);
     expect([isHasty(29_999), isHasty(30_000)]).toEqual([true, false]);
   });
@@ -98,7 +98,7 @@ describe('a token callback that never settles', () => {
     expect(wire.server.requests).toEqual([]);
   });
 
-  test('once, hangs neither later calls nor the connection', async () => {
+  test('does not block later calls or the connection', async () => {
     let hangs = false;
     const token = vi.fn(({ refresh }: TokenRequest) => (hangs && refresh ? never() : unsignedToken('alice')));
     const { alice, connection, room_id } = await wire.meeting({ token, tokenMs: 100 });
@@ -113,7 +113,7 @@ describe('a token callback that never settles', () => {
   });
 });
 
-test('a new token is asked for once for requests that need it together, and again for the next', async () => {
+test('asks for a new token once for requests that need it together, and again for the next', async () => {
   // Made once: a token of another second would be another one.
   const tokens = [0, 1, 2, 3].map((n) => unsignedToken(`alice${n}`));
   let generation = 1;
@@ -136,8 +136,8 @@ test('a new token is asked for once for requests that need it together, and agai
   }
 });
 
-describe('a service that comes back with new keys', () => {
-  test('is found at the first attempt: a new token is asked for at once', async () => {
+describe('a service that returns with new keys', () => {
+  test('is reached at the first attempt: the client asks for a new token at once', async () => {
     let served = 'old';
     let own = 'old';
     const tokens = { old: unsignedToken('alice', 3_600), new: unsignedToken('alice', 3_601) };
@@ -162,7 +162,7 @@ describe('a service that comes back with new keys', () => {
     expect(wire.server.requests.filter((line) => line.includes('limit=1'))).toHaveLength(1);
   });
 
-  test('is asked once about a token that is good, not at each attempt', async () => {
+  test('is asked once, not at each attempt, whether a valid token is good', async () => {
     const own = unsignedToken('alice');
     const { connection, room_id } = await wire.meeting({ token: () => own });
     await connection.join(room_id);
@@ -212,7 +212,7 @@ test.skipIf(isV1)('rooms that end one after the other close no socket: the last 
   expect(connection.state).toBe('connected');
 });
 
-test('a clock that is ahead by nearly the life of a token does not renew again and again', async () => {
+test('does not renew repeatedly if the clock is ahead by nearly the lifetime of a token', async () => {
   const asked = vi.fn();
   const token = ({ refresh }: TokenRequest) => {
     if (refresh) asked();
@@ -229,7 +229,7 @@ test('a clock that is ahead by nearly the life of a token does not renew again a
 });
 
 describe('a join', () => {
-  test('that is refused for too long rejects with the reason, within joinMs', async () => {
+  test('that keeps being rejected fails with the reason, within joinMs', async () => {
     const { connection, room_id } = await wire.meeting({ joinMs: 200 });
     wire.server.refuseFrames = 'too_many_requests';
     const error: unknown = await connection.join(room_id).catch((reason: unknown) => reason);
@@ -238,7 +238,7 @@ describe('a join', () => {
     expect((await connection.join(room_id)).id).toBe(room_id);
   });
 
-  test('that waits for a connection rejects within joinMs', async () => {
+  test('that waits for a connection fails within joinMs', async () => {
     const { connection, room_id } = await wire.meeting({ joinMs: 100 });
     wire.way.refusing = true;
     wire.way.cut();
@@ -248,7 +248,7 @@ describe('a join', () => {
     });
   });
 
-  test('promises pings as often as it sends them, and nothing where it sends them less often', async () => {
+  test('promises pings as often as the client sends them, and promises none if they are rarer', async () => {
     const { alice, connection, room_id } = await wire.meeting();
     await connection.join(room_id);
     const rare = await wire.connect(wire.clientOf('alice', { pingMs: 60_000 }));
@@ -256,14 +256,14 @@ describe('a join', () => {
     expect(wire.server.promised).toEqual(isV1 ? [60, undefined] : [240, undefined]);
   });
 
-  test('is made again without a promise where the service refuses it', async () => {
+  test('is repeated without the promise if the service rejects it', async () => {
     const { connection, room_id } = await wire.meeting();
     wire.server.refusals.push({ action: 'join', code: 'invalid_request' });
     expect((await connection.join(room_id)).id).toBe(room_id);
     expect(wire.server.promised).toEqual([isV1 ? 60 : 240, undefined]);
   });
 
-  test('takes any spelling of the id, and all spellings are one room', async () => {
+  test('accepts any spelling of the id, and all spellings are one room', async () => {
     const { connection, bobs, room_id } = await wire.meeting();
     const [upper, lower] = await Promise.all([connection.join(room_id.toUpperCase()), connection.join(room_id)]);
     expect(upper).toBe(lower);
@@ -274,7 +274,7 @@ describe('a join', () => {
     await until('it is heard', () => heard.length === 1);
   });
 
-  test('without an id is a TypeError', async () => {
+  test('without an id throws a TypeError', async () => {
     const { connection } = await wire.meeting();
     const none = undefined as unknown as string;
     await expect(connection.join(none)).rejects.toThrow(new TypeError('roomId must be the id of a room'));
@@ -303,7 +303,7 @@ describe('a running room that is booked for later', () => {
     (await bob.connect()).close();
   });
 
-  test('is closed where the user is removed, or the room ends, meanwhile', async () => {
+  test('is closed if the user is removed or the room ends meanwhile', async () => {
     const { alice, connection, room_id } = await wire.meeting();
     const room = await connection.join(room_id);
     wire.server.set(room_id, { status: 'booked', start_time: new Date(Date.now() + 100).toISOString() });
@@ -317,7 +317,7 @@ describe('a running room that is booked for later', () => {
   });
 });
 
-test('room.info says that a room has ended which ended in an outage', async () => {
+test('room.info shows that a room ended during an outage', async () => {
   const { alice, connection, room_id } = await wire.meeting();
   const room = await connection.join(room_id);
   const closed = new Promise((resolve) => room.on('closed', resolve));
@@ -329,7 +329,7 @@ test('room.info says that a room has ended which ended in an outage', async () =
   expect(room.info).toMatchObject({ status: 'ended', end_time });
 });
 
-describe('wrong arguments say what to check', () => {
+describe('invalid arguments are rejected with a hint:', () => {
   test.each<[string, () => unknown, string]>([
     ['no options', () => new RoomsClient(undefined as never), 'RoomsClient needs options'],
     ['no url', () => new RoomsClient({ token: () => 'x' } as never), 'url must be a URL'],
@@ -358,12 +358,12 @@ describe('wrong arguments say what to check', () => {
     await expect(client.connect()).rejects.toMatchObject(why);
   });
 
-  test('a token that no sub-protocol can carry', async () => {
+  test('a token that a sub-protocol cannot carry', async () => {
     const client = wire.clientOf('alice', { token: () => 'a,b' });
     await expect(client.connect()).rejects.toMatchObject({ code: 'invalid_token', message: /Check wsUrl.*JWT/ });
   });
 
-  test('a url that is another service’s', async () => {
+  test('the URL of another service', async () => {
     const other = await startScriptedServer();
     other.play(gateway(404, 'Not Found'));
     const client = new RoomsClient({ url: other.url, token: () => unsignedToken('alice'), retries: 0 });
@@ -375,7 +375,7 @@ describe('wrong arguments say what to check', () => {
     await other.close();
   });
 
-  test('ids that a URL would drop, or that are none', async () => {
+  test('ids that a URL would change, and missing ids', async () => {
     const client = wire.clientOf('alice');
     for (const id of ['.', '..'])
       await expect(client.grantAdmin('room', id)).rejects.toMatchObject({
@@ -393,7 +393,7 @@ describe('wrong arguments say what to check', () => {
 });
 
 describe('once and off', () => {
-  test('once calls a listener once, and off takes it away', async () => {
+  test('once calls a listener once, and off removes it', async () => {
     const { connection, room_id } = await wire.meeting();
     const room = await connection.join(room_id);
     const [once, off, twice, stopped] = [vi.fn(), vi.fn(), vi.fn(), vi.fn()];
@@ -422,7 +422,7 @@ describe('the browser', () => {
     return { fire: (name: string) => events.dispatchEvent(new Event(name)) };
   }
 
-  test('being online again ends the wait for the next attempt', async () => {
+  test('goes online: the next attempt starts at once', async () => {
     const window = fakeWindow();
     const { connection, room_id } = await wire.meeting({ reconnectInitialMs: 1_000_000, reconnectMaxMs: 1_000_000 });
     const room = await connection.join(room_id);
@@ -434,7 +434,7 @@ describe('the browser', () => {
     vi.unstubAllGlobals();
   });
 
-  test('being offline has the socket checked at once, and a living one is kept', async () => {
+  test('goes offline: the socket is checked at once, and kept if it is alive', async () => {
     const window = fakeWindow();
     const { connection, room_id } = await wire.meeting({ pingMs: 1_000_000, replyMs: 200 });
     const room = await connection.join(room_id);
@@ -448,7 +448,7 @@ describe('the browser', () => {
     vi.unstubAllGlobals();
   });
 
-  test('gets all its listeners back when the connection is closed', async () => {
+  test('keeps no listeners after the connection is closed', async () => {
     const added: string[] = [];
     vi.stubGlobal('addEventListener', (name: string) => added.push(name));
     vi.stubGlobal('removeEventListener', (name: string) => added.splice(added.indexOf(name), 1));
@@ -471,7 +471,7 @@ test('retry opens the next socket at once', async () => {
   await again;
 });
 
-test('a socket that has opened stays open after openMs', async () => {
+test('a socket that opens stays open after openMs', async () => {
   const { connection, room_id } = await wire.meeting({ openMs: 500 });
   await connection.join(room_id);
   const onReconnecting = vi.fn();
@@ -492,7 +492,7 @@ test('retry leaves an idle connection idle', async () => {
   expect(connection.state).toBe('idle');
 });
 
-test('nothing keeps the process alive after a connection is closed: no timer is left', async () => {
+test('no timer keeps the process alive after a connection is closed', async () => {
   const { connection, room_id } = await wire.meeting();
   const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
   const room = await connection.join(room_id);
@@ -510,7 +510,7 @@ test('nothing keeps the process alive after a connection is closed: no timer is 
 describe('subscribe', () => {
   const ROOM = '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01';
 
-  test('delivers that the user was added to or removed from a room, once each, and again on the next socket', async () => {
+  test('delivers once that the user was added to or removed from a room, and again on the next socket', async () => {
     const connection = await wire.connect(wire.clientOf('alice'));
     const events: string[] = [];
     connection.on('added', ({ room_id }) => void events.push(`added ${room_id}`));
@@ -535,7 +535,7 @@ describe('subscribe', () => {
     expect(events).toEqual(['subscribed', `added ${ROOM}`, `removed ${ROOM}`, 'subscribed', `removed ${ROOM}`]);
   });
 
-  test('delivers an own removal from a joined room once', async () => {
+  test("delivers the user's own removal from a joined room once", async () => {
     const { alice, bobs, room_id } = await wire.meeting();
     const removed = vi.fn();
     bobs.on('removed', removed);
@@ -547,7 +547,7 @@ describe('subscribe', () => {
     expect(removed).toHaveBeenCalledTimes(1);
   });
 
-  test('rejects where the service is too old, and the connection rests again', async () => {
+  test('rejects if the service is too old, and the connection becomes idle again', async () => {
     const connection = await wire.connect(wire.clientOf('alice'));
     wire.server.refusals.push({ action: 'subscribe', code: 'invalid_request' });
     expect(await codeOf(connection.subscribe())).toBe('invalid_request');
@@ -557,7 +557,7 @@ describe('subscribe', () => {
     expect(connection.state).toBe('connected');
   });
 
-  test('retries what may pass, and is bounded by joinMs', async () => {
+  test('retries temporary failures, within joinMs', async () => {
     const connection = await wire.connect(wire.clientOf('alice', { joinMs: 300 }));
     wire.server.refusals.push({ action: 'subscribe', code: 'try_again' });
     await connection.subscribe();
@@ -568,7 +568,7 @@ describe('subscribe', () => {
   });
 });
 
-test('nothing keeps the process alive after a first connect that failed: no timer is left', async () => {
+test('no timer keeps the process alive after a first connect that failed', async () => {
   const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
   const before = timers();
   // Longer than the test waits.

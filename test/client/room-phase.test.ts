@@ -34,7 +34,7 @@ test.each<[readonly Input[], Phase]>([
 
 const histories = fc.array(fc.constantFrom(...INPUTS), { maxLength: 30 });
 
-test('a room that has ended needs no socket, and only closes', () => {
+test('a room that has ended needs no socket, and can only close', () => {
   fc.assert(fc.property(histories, (more) => ['ending', 'closed'].includes(after(['room_ended', ...more]))));
 });
 
@@ -42,7 +42,7 @@ test('a closed room stays closed', () => {
   fc.assert(fc.property(histories, (more) => after([...more, 'closed', ...more]) === 'closed'));
 });
 
-test('messages are sent only after the service has let the user join on the socket at hand', () => {
+test('messages are sent only after the service has accepted the join on the current socket', () => {
   fc.assert(
     fc.property(histories, (inputs) => {
       if (!isJoined(after(inputs))) return true;
@@ -52,7 +52,7 @@ test('messages are sent only after the service has let the user join on the sock
   );
 });
 
-test('a lost socket leads to the next join from every phase that needs one', () => {
+test('after a lost socket, every phase that needs one leads to the next join', () => {
   for (const phase of ['joining', 'catching_up', 'live', 'booked'] as const)
     expect(nextPhase(nextPhase(phase, 'socket_lost') ?? 'closed', 'socket_opened')).toBe('joining');
 });

@@ -51,7 +51,7 @@ test.each(seeds)(
   },
 );
 
-describe('a post that is skipped', () => {
+describe('a skipped post', () => {
   test('is noticed by the next frame, and its message is read within 2 seconds', async () => {
     const { connection, bobs, room_id } = await wire.meeting();
     const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
@@ -66,7 +66,7 @@ describe('a post that is skipped', () => {
     expect(wire.server.connections()).toBe(2);
   });
 
-  test('in a room that is silent afterwards is noticed by the ping', async () => {
+  test('is noticed by a ping if the room is silent afterwards', async () => {
     const { connection, bobs, room_id } = await wire.meeting(SOON);
     const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
     const texts = textsOf(room);
@@ -79,7 +79,7 @@ describe('a post that is skipped', () => {
     expect(wire.server.asked).toContainEqual({ rooms: [room_id] });
   });
 
-  test('of an own message is noticed before lagMs is over twice', async () => {
+  test('is noticed within two lagMs if it was an own message', async () => {
     const { connection, room_id } = await wire.meeting({ lagMs: 100 });
     const room = await connection.join(room_id);
     const texts = textsOf(room);
@@ -90,7 +90,7 @@ describe('a post that is skipped', () => {
     expect(wire.server.handled).toContain('ping');
   });
 
-  test('about the room is noticed, the room is read once, and the application is told', async () => {
+  test('is noticed if it was about the room: the room is read once, and the application is informed', async () => {
     const { alice, connection, room_id } = await wire.meeting();
     const room = await connection.join(room_id);
     const people = liveParticipants(alice, room);
@@ -117,7 +117,7 @@ describe('a post that is skipped', () => {
 });
 
 describe('an outage', () => {
-  test('in which nothing was said costs no reading', async () => {
+  test('without events costs no read', async () => {
     const { alice, connection, bobs, room_id } = await wire.meeting();
     const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
     const people = liveParticipants(alice, room);
@@ -134,7 +134,7 @@ describe('an outage', () => {
     expect(missed).not.toHaveBeenCalled();
   });
 
-  test('of more than five minutes is followed by a reading, although the numbers are the same', async () => {
+  test('of more than five minutes is followed by a read, although the numbers are the same', async () => {
     const { connection, room_id } = await wire.meeting();
     const room = await connection.join(room_id);
     const missed = count(room, 'missed');
@@ -151,7 +151,7 @@ describe('an outage', () => {
     expect(missed).toHaveBeenCalledTimes(1);
   });
 
-  test('after which the table counts from an earlier number loses nothing', async () => {
+  test('loses nothing if the restored table counts from an earlier number', async () => {
     const { connection, bobs, room_id } = await wire.meeting();
     const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
     const texts = textsOf(room);
@@ -170,7 +170,7 @@ describe('an outage', () => {
   });
 });
 
-test('messages with numbers that were used before are delivered: the table was restored while the socket was open', async () => {
+test('delivers messages with reused numbers: the table was restored while the socket was open', async () => {
   const { connection, bobs, room_id } = await wire.meeting();
   const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
   const texts = textsOf(room);
@@ -182,7 +182,7 @@ test('messages with numbers that were used before are delivered: the table was r
   expect(texts).toEqual(['1', '2', '3', '4', '5', '6']);
 });
 
-test('numbers that fall while the socket is open make the client join again', async () => {
+test('joins again if the numbers decrease while the socket is open', async () => {
   const { connection, bobs, room_id } = await wire.meeting(SOON);
   const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
   const texts = textsOf(room);
@@ -196,8 +196,8 @@ test('numbers that fall while the socket is open make the client join again', as
   expect(wire.server.connections()).toBe(2);
 });
 
-describe('a room that is over for a user', () => {
-  test('leaves the socket and the other rooms alone', async () => {
+describe('a room that ends for a user', () => {
+  test('does not affect the socket and the other rooms', async () => {
     const { alice, connection, bobs, room_id } = await wire.meeting();
     const bob = wire.clientOf('bob');
     const { room_id: other } = await bob.createRoom({ name: 'Bob’s', participant_ids: ['alice'] });
@@ -218,7 +218,7 @@ describe('a room that is over for a user', () => {
     (await bobs.join(other)).leave();
   });
 
-  test('is left open by a late frame that ends an earlier join', async () => {
+  test('is not closed by a late frame that ends an earlier join', async () => {
     const { connection, bobs, room_id } = await wire.meeting();
     const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
     const texts = textsOf(room);
@@ -228,7 +228,7 @@ describe('a room that is over for a user', () => {
     expect(room.closed).toBeUndefined();
   });
 
-  test('is asked for again where the last frame does not say why: the user may still be in it', async () => {
+  test('is joined again if the last frame gives no reason: the user may still be a participant', async () => {
     const { connection, bobs, room_id } = await wire.meeting();
     const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
     const texts = textsOf(room);
@@ -240,7 +240,7 @@ describe('a room that is over for a user', () => {
     expect(room.closed).toBeUndefined();
   });
 
-  test('while its history is being read for the first time is closed afterwards', async () => {
+  test('is closed after its history has been read for the first time', async () => {
     let release = () => {};
     const held = new Promise<void>((resolve) => {
       release = resolve;
@@ -264,7 +264,7 @@ describe('a room that is over for a user', () => {
     expect(room.closed).toEqual({ reason: 'room_ended' });
   });
 
-  test('and whose last frame was lost is noticed by the ping: it has ended', async () => {
+  test('is noticed by a ping if its last frame was lost: it has ended', async () => {
     const { alice, connection, bobs, room_id } = await wire.meeting(SOON);
     const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
     const texts = collect(room.messages(), ({ text }) => text);
@@ -277,7 +277,7 @@ describe('a room that is over for a user', () => {
     expect(room.info.status).toBe('ended');
   });
 
-  test('and whose last frame was lost is noticed by the ping: the user was removed', async () => {
+  test('is noticed by a ping if its last frame was lost: the user was removed', async () => {
     const { alice, bob, room_id } = await wire.meeting();
     const impatient = await wire.connect(wire.clientOf('bob', SOON));
     const room = await impatient.join(room_id);
@@ -289,7 +289,7 @@ describe('a room that is over for a user', () => {
     (await bob.connect()).close();
   });
 
-  test('is closed where what was missed can no longer be read', async () => {
+  test('is closed if missed events can no longer be read', async () => {
     const { alice, connection, bobs, room_id } = await wire.meeting();
     const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
     const closed = new Promise((resolve) => bobsRoom.once('closed', resolve));
@@ -303,7 +303,7 @@ describe('a room that is over for a user', () => {
   });
 });
 
-test('a join that the service has forgotten is made again', async () => {
+test('repeats a join that the service has lost', async () => {
   const { connection, bobs, room_id } = await wire.meeting(SOON);
   const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
   const texts = textsOf(room);
@@ -329,7 +329,7 @@ describe('pings', () => {
     expect(sizes).toContain(10);
   });
 
-  test('stop while frames come', async () => {
+  test('stop while frames arrive', async () => {
     const { connection, bobs, room_id } = await wire.meeting({ pingMs: 400 });
     const [, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
     const before = wire.server.handled.filter((action) => action === 'ping').length;
@@ -340,7 +340,7 @@ describe('pings', () => {
     expect(wire.server.handled.filter((action) => action === 'ping').length).toBe(before);
   });
 
-  test('come at once when the page is looked at again', async () => {
+  test('are sent at once when the page becomes visible', async () => {
     const page = Object.assign(new EventTarget(), { visibilityState: 'visible' });
     vi.stubGlobal('document', page);
     const { connection, room_id } = await wire.meeting({ replyMs: 200 });
@@ -356,7 +356,7 @@ describe('pings', () => {
     await again;
   });
 
-  test('notice a half-open connection after a silence of four times pingMs at most', async () => {
+  test('notice a half-open connection after a silence of at most four times pingMs', async () => {
     const { connection, room_id } = await wire.meeting({ pingMs: 100, replyMs: 200 });
     const room = await connection.join(room_id);
     const again = new Promise((resolve) => room.once('rejoined', resolve));
@@ -370,7 +370,7 @@ describe('pings', () => {
 describe('a subscription', () => {
   const ROOM = '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01';
 
-  test('says that the rooms have to be listed only where changes were missed', async () => {
+  test('reports that the rooms must be listed only if changes were missed', async () => {
     const connection = await wire.connect(wire.clientOf('alice', SOON));
     const events: string[] = [];
     connection.on('subscribed', () => void events.push('subscribed'));
@@ -391,7 +391,7 @@ describe('a subscription', () => {
     expect(wire.server.asked).toContainEqual({ subscribed: true });
   });
 
-  test('that the service has forgotten is made again', async () => {
+  test('is repeated if the service has lost it', async () => {
     const connection = await wire.connect(wire.clientOf('alice', SOON));
     const subscribed = vi.fn();
     connection.on('subscribed', subscribed);
@@ -403,7 +403,7 @@ describe('a subscription', () => {
   });
 });
 
-test('frames that are refused by a budget are sent again after retry_after, in order', async () => {
+test('frames that a budget rejects are resent after retry_after, in order', async () => {
   const { connection, room_id } = await wire.meeting();
   const room = await connection.join(room_id);
   const texts = textsOf(room);
@@ -432,7 +432,7 @@ test('liveParticipants follows the digests of large rooms', async () => {
   await until('it counts itself again', () => people.state.onlineCount === 1);
 });
 
-test('insertMessages gives the order of history, each message once', async () => {
+test('insertMessages keeps the order of history, each message once', async () => {
   const { connection, bobs, room_id } = await wire.meeting();
   const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
   let shown: readonly Message[] = [];

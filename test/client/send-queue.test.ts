@@ -27,7 +27,7 @@ function fakeWebStorage() {
   };
 }
 
-test('sends messages after a reload that were not acknowledged before it, once and in order', async () => {
+test('sends messages that were not acknowledged before a reload once and in order', async () => {
   const storage = fakeWebStorage();
   const first = await wire.meeting();
   const { room_id } = first;
@@ -55,7 +55,7 @@ test('sends messages after a reload that were not acknowledged before it, once a
   expect(items.map(({ text }) => text)).toEqual(['one', 'two', 'three', 'four']);
 });
 
-test('forgets a message that the service refuses for good, or that the application takes back', async () => {
+test('removes a message that the service rejects permanently, or that the application cancels', async () => {
   const storage = fakeWebStorage();
   const { connection, room_id } = await wire.meeting();
   const queue = sendQueue(await connection.join(room_id), webStorageQueue(storage, 'alice'));
@@ -90,7 +90,7 @@ test('keeps the messages of other users and other rooms', async () => {
   expect(storage.items.size).toBe(3);
 });
 
-test('does not send a message that is older than 23 hours: the service may have forgotten it', async () => {
+test('does not send a message that is older than 23 hours, when the service may not recognize it', async () => {
   const storage = fakeWebStorage();
   const { alice, connection, room_id } = await wire.meeting();
   const queued_at = new Date(Date.now() - 23 * 3_600_000 - 1).toISOString();
@@ -102,7 +102,7 @@ test('does not send a message that is older than 23 hours: the service may have 
   expect((await alice.listMessages(room_id)).items).toEqual([]);
 });
 
-test('sends although the storage fails, and reports that', async () => {
+test('sends although the storage fails, and reports the failure', async () => {
   const { connection, room_id } = await wire.meeting();
   const full = new Error('the quota is exceeded');
   const broken: SendQueueStorage = {
@@ -119,7 +119,7 @@ test('sends although the storage fails, and reports that', async () => {
   expect(await queue.restored).toEqual([]);
 });
 
-test('stores a message with a file when the file is uploaded', async () => {
+test('stores a message with a file after the file is uploaded', async () => {
   const stored: QueuedMessage[] = [];
   const storage: SendQueueStorage = { list: () => [], put: (message) => void stored.push(message), delete: () => {} };
   const { connection, room_id } = await wire.meeting();

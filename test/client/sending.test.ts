@@ -14,7 +14,7 @@ const textsOf = (room: LiveRoom) => {
   return texts;
 };
 
-describe('a message that the service would refuse', () => {
+describe('a message that the service would reject', () => {
   test.each([
     ['text above the limit', { text: 'x'.repeat(33_000) }, 'text'],
     ['text that is no string', { text: 5 as unknown as string }, 'text'],
@@ -22,7 +22,7 @@ describe('a message that the service would refuse', () => {
     ['empty text', { text: '' }, 'text'],
     ['an attachment that is no file', { attachment: 'x' as unknown as Blob }, 'attachment'],
     ['an id of other characters', { text: 'x', client_message_id: 'no spaces' }, 'client_message_id'],
-  ])('is refused before it is sent: %s', async (_, message, path) => {
+  ])('is rejected before it is sent: %s', async (_, message, path) => {
     const { connection, room_id } = await wire.meeting();
     const room = await connection.join(room_id);
     const error: unknown = await room.send(message).catch((reason: unknown) => reason);
@@ -32,7 +32,7 @@ describe('a message that the service would refuse', () => {
     expect(await room.send({ text: 'next' })).toMatchObject({ text: 'next' });
   });
 
-  test('is refused before it is sent where its frame is too large, although its text is not', async () => {
+  test('is rejected before it is sent if its frame is too large, although its text is not', async () => {
     const { connection, room_id } = await wire.meeting();
     const room = await connection.join(room_id);
     // Each half of a surrogate pair takes 6 bytes in JSON.
@@ -42,7 +42,7 @@ describe('a message that the service would refuse', () => {
     expect(wire.server.frames).not.toContain('message');
   });
 
-  test('rejects where a gateway closes the socket over it, and the next one is sent', async () => {
+  test('is rejected if a gateway closes the socket because of it, and the next one is sent', async () => {
     const { connection, room_id } = await wire.meeting();
     const room = await connection.join(room_id);
     wire.server.maxFrameBytes = 5_000;
@@ -66,7 +66,7 @@ test('send rejects after sendMs, and the next message is sent', async () => {
   expect(await room.send({ text: 'second' })).toMatchObject({ text: 'second' });
 });
 
-test('send is bounded where there is no connection, and for each message in the queue', async () => {
+test('send has a time limit without a connection, and for each message in the queue', async () => {
   const { connection, room_id } = await wire.meeting({ sendMs: 200 });
   const room = await connection.join(room_id);
   wire.way.refusing = true;
@@ -75,7 +75,7 @@ test('send is bounded where there is no connection, and for each message in the 
   expect(codes).toEqual(['timeout', 'timeout', 'timeout']);
 });
 
-describe('a frame that API Gateway refuses, without a request_id', () => {
+describe('a frame that API Gateway rejects without a request_id', () => {
   test.each([['Limit exceeded'], ['Internal server error'], ['Forbidden']])(
     'is sent again at once: %s',
     async (message) => {
@@ -90,7 +90,7 @@ describe('a frame that API Gateway refuses, without a request_id', () => {
 });
 
 describe('own messages', () => {
-  test('are delivered after earlier ones of others, however far the stream is behind', async () => {
+  test('are delivered after earlier messages of others, however late the stream is', async () => {
     const { connection, bobs, room_id } = await wire.meeting({ lagMs: 60_000 });
     const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
     const heard = textsOf(room);
@@ -118,7 +118,7 @@ describe('own messages', () => {
     expect(heard).toEqual(['earlier', 'mine']);
   });
 
-  test('are read from history where the stream is further behind than lagMs, and come once', async () => {
+  test('are read from history once if the stream lags by more than lagMs', async () => {
     const { connection, bobs, room_id } = await wire.meeting({ lagMs: 50 });
     const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
     const heard = textsOf(room);
@@ -135,7 +135,7 @@ describe('own messages', () => {
     expect(rejoined).not.toHaveBeenCalled();
   });
 
-  test('are pending from the call of send to their delivery', async () => {
+  test('are pending from the call of send until they are delivered', async () => {
     const { connection, room_id } = await wire.meeting();
     const room = await connection.join(room_id);
     const states: string[] = [];
@@ -154,7 +154,7 @@ describe('own messages', () => {
     expect(states.at(-1)).toBe('');
   });
 
-  test('are not pending any more where the room is closed or the message is refused', async () => {
+  test('are no longer pending after the room is closed or the message is rejected', async () => {
     const { connection, room_id } = await wire.meeting();
     const room = await connection.join(room_id);
     wire.server.refusals.push({ action: 'message', code: 'file_not_found' });
@@ -167,7 +167,7 @@ describe('own messages', () => {
     expect(room.pending).toEqual([]);
   });
 
-  test('of another user under the same client_message_id do not end the pending state', async () => {
+  test('stay pending if another user sends with the same client_message_id', async () => {
     const { connection, bobs, room_id } = await wire.meeting();
     const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
     const heard = textsOf(room);
@@ -182,7 +182,7 @@ describe('own messages', () => {
   });
 });
 
-test('a message that is sent again under its id, after it was delivered, is not pending for ever', async () => {
+test('a message that is sent again under its id after delivery does not stay pending', async () => {
   const { connection, room_id } = await wire.meeting();
   const room = await connection.join(room_id);
   const heard = textsOf(room);
@@ -195,7 +195,7 @@ test('a message that is sent again under its id, after it was delivered, is not 
   expect(heard).toEqual(['once']);
 });
 
-test('replies that are lost do not deliver a message twice', async () => {
+test('lost replies do not cause duplicate messages', async () => {
   const WebSocket = lossyWebSocket((frame) => frame.includes('"type":"reply"') && frame.includes('sender_id'));
   const { connection, room_id } = await wire.meeting({ WebSocket, replyMs: 50, sendMs: 400 });
   const room = await connection.join(room_id);

@@ -19,11 +19,11 @@ describe('nextSequencePhase', () => {
     ['in_step', { ahead: 'gap', lost: 'away' }],
     ['gap', { complete: 'in_step', waited: 'reading', lost: 'away' }],
     ['reading', { complete: 'in_step', ahead: 'gap', lost: 'away' }],
-  ])('from %s, only these inputs lead on: %j', (phase, next) => {
+  ])('leaves %s only for these inputs: %j', (phase, next) => {
     for (const input of INPUTS) expect(nextSequencePhase(phase, input), input).toBe(next[input] ?? phase);
   });
 
-  test('every phase leads away, and back into step', () => {
+  test('can leave every phase, and return to following', () => {
     for (const phase of PHASES) {
       expect(nextSequencePhase(phase, 'lost')).toBe('away');
       expect(nextSequencePhase(nextSequencePhase(phase, 'lost'), 'started')).toBe('in_step');
@@ -39,20 +39,20 @@ describe('sequence', () => {
     return numbers;
   };
 
-  test('delivers a frame that continues, and drops one that it has had', () => {
+  test('delivers the next frame, and drops a duplicate', () => {
     const numbers = started();
     expect(numbers.take(11, ['k', 'l'])).toEqual(['k', 'l']);
     expect(numbers.take(11, ['k', 'l'])).toEqual([]);
     expect(numbers).toMatchObject({ phase: 'in_step', position: 12 });
   });
 
-  test('delivers only the new part of a frame that was packed otherwise', () => {
+  test('delivers only the new part of a frame that overlaps', () => {
     const numbers = started();
     numbers.take(11, ['k']);
     expect(numbers.take(10, ['j', 'k', 'l'])).toEqual(['l']);
   });
 
-  test('holds a frame that is ahead until the missing one comes', () => {
+  test('holds a frame that is ahead until the missing one arrives', () => {
     const numbers = started();
     expect(numbers.take(13, ['m'])).toEqual([]);
     expect(numbers.phase).toBe('gap');
@@ -61,7 +61,7 @@ describe('sequence', () => {
     expect(numbers).toMatchObject({ phase: 'in_step', position: 13 });
   });
 
-  test('notices what is missing by a frame without events, and by a ping', () => {
+  test('notices a gap by a frame without events, and by a ping', () => {
     const numbers = started();
     expect(numbers.take(11, [])).toEqual([]);
     expect(numbers.phase).toBe('in_step');
@@ -76,7 +76,7 @@ describe('sequence', () => {
     expect(other.phase).toBe('in_step');
   });
 
-  test('continues after what was read, with the events that were held', () => {
+  test('continues after a read, with the held events', () => {
     const numbers = started();
     numbers.take(13, ['m']);
     numbers.waited();
@@ -86,7 +86,7 @@ describe('sequence', () => {
     expect(numbers).toMatchObject({ phase: 'in_step', position: 14 });
   });
 
-  test('finds the next gap after a reading that began before it', () => {
+  test('finds the next gap after a read that began before it', () => {
     const numbers = started();
     numbers.take(13, ['m']);
     numbers.waited();
@@ -96,7 +96,7 @@ describe('sequence', () => {
     expect(numbers.take(14, ['n', 'o'])).toEqual(['n', 'o', 'p']);
   });
 
-  test('ends a reading where the missing frame comes meanwhile', () => {
+  test('cancels a read if the missing frame arrives meanwhile', () => {
     const numbers = started();
     numbers.take(12, ['l']);
     numbers.waited();
@@ -104,7 +104,7 @@ describe('sequence', () => {
     expect(numbers.phase).toBe('in_step');
   });
 
-  test('holds what comes before the reply to the join, and starts from the number in it', () => {
+  test('holds frames that arrive before the reply to the join, and starts from the number in the reply', () => {
     const numbers = sequence<string>();
     expect(numbers.position).toBeNaN();
     numbers.told(99);
@@ -121,7 +121,7 @@ describe('sequence', () => {
     expect(numbers.take(7, ['g'])).toEqual(['g', 'h']);
   });
 
-  test('keeps its position when it is lost, and forgets what it held', () => {
+  test('keeps its position when the socket closes, and drops held events', () => {
     const numbers = started();
     numbers.take(13, ['m']);
     numbers.lost();
@@ -130,14 +130,14 @@ describe('sequence', () => {
     expect(numbers.phase).toBe('in_step');
   });
 
-  test('counts from an earlier number where the table was restored', () => {
+  test('counts from an earlier number if the table was restored', () => {
     const numbers = started();
     numbers.lost();
     numbers.start(2);
     expect(numbers.take(3, ['c'])).toEqual(['c']);
   });
 
-  test('holds a bounded number of events, and takes the others for missing', () => {
+  test('holds a limited number of events, and treats the others as missing', () => {
     const numbers = started();
     const many = Array.from({ length: 3 * MAX_HELD }, (_, n) => String(n + 12));
     numbers.take(12, many);
@@ -279,10 +279,10 @@ const ordered = (n: number) => ulid(1_000_000 + n);
 /** Ids whose order is not that of storage: of two that are stored at nearly the same time, the later one may have the older id. */
 const disordered = (n: number) => ulid(1_000_000 + (n ^ 3));
 
-describe('a client with whatever frames', () => {
+describe('a client that receives arbitrary frames', () => {
   const steps = fc.array(step, { maxLength: 150, size: 'max' });
 
-  test('has every message once, in the order of storage', () => {
+  test('has every message once, in stored order', () => {
     fc.assert(
       fc.property(steps, (all) => {
         const { stored, delivered, phase } = play(all, ordered);
@@ -293,7 +293,7 @@ describe('a client with whatever frames', () => {
     );
   });
 
-  test('has every message once, also where ids sort in another order than that of storage', () => {
+  test('has every message once, also if ids sort in another order than that of storage', () => {
     fc.assert(
       fc.property(steps, (all) => {
         const { stored, delivered } = play(all, disordered);
@@ -304,7 +304,7 @@ describe('a client with whatever frames', () => {
     );
   });
 
-  test('has the order of the feed as long as it misses nothing', () => {
+  test('keeps the order of the feed as long as it misses nothing', () => {
     const whole = fc.array(
       step
         .map((one) => ({ ...one, isLost: false, which: 0 }))
@@ -321,7 +321,7 @@ describe('a client with whatever frames', () => {
     );
   });
 
-  test('reads once for each gap at most', () => {
+  test('reads at most once for each gap', () => {
     fc.assert(
       fc.property(steps, (all) => {
         const { reads, gaps } = play(all, ordered);

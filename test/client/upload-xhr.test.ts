@@ -46,7 +46,7 @@ async function stored(): Promise<Buffer | undefined> {
 }
 const isStored = async (): Promise<boolean> => (await stored())?.equals(await file.bytes()) ?? false;
 
-test('an upload tells its progress and arrives as it was', async () => {
+test('reports progress, and stores the file unchanged', async () => {
   await play();
   const progress: Progress[] = [];
   await clientOf().uploadFile(ROOM, file, { onProgress: (one) => progress.push(one) });
@@ -56,7 +56,7 @@ test('an upload tells its progress and arrives as it was', async () => {
   expect(await isStored()).toBe(true);
 });
 
-test('an upload that is aborted on its way rejects with the reason, ends its connection, and stores nothing', async () => {
+test('an aborted upload rejects with the reason, ends its connection, and stores nothing', async () => {
   await play();
   const aborting = new AbortController();
   const reason = new Error('changed my mind');
@@ -74,7 +74,7 @@ test('an upload that is aborted on its way rejects with the reason, ends its con
   expect(await stored()).toBeUndefined();
 });
 
-test('an upload whose signal has aborted before is not begun', async () => {
+test('does not start an upload whose signal is already aborted', async () => {
   await play();
   const send = vi.spyOn(HttpXhr.prototype, 'send');
   const aborting = new AbortController();
@@ -85,7 +85,7 @@ test('an upload whose signal has aborted before is not begun', async () => {
   expect(send).not.toHaveBeenCalled();
 });
 
-test('an upload that stalls on its way is a time-out after `stallMs` without progress, and is ended', async () => {
+test('ends an upload with a time-out after `stallMs` without progress', async () => {
   await play();
   const abort = vi.spyOn(HttpXhr.prototype, 'abort');
   let stalledAt = 0;
@@ -105,7 +105,7 @@ test('an upload that stalls on its way is a time-out after `stallMs` without pro
   expect(await stored()).toBeUndefined();
 });
 
-test('an upload that stalled is sent again from the beginning', async () => {
+test('restarts an upload that stalled', async () => {
   await play();
   const progress: number[] = [];
   let frozen = false;
@@ -121,7 +121,7 @@ test('an upload that stalled is sent again from the beginning', async () => {
   expect(await isStored()).toBe(true);
 });
 
-test('an upload is no time-out while it makes progress, however long it takes as a whole', async () => {
+test('does not time out while the upload makes progress, however long it takes', async () => {
   HttpXhr.chunkMs = 100;
   const slow = file.slice(0, 8 * 64 * 1024, TYPE);
   server.play(success(await storage.upload(FILE, slow.size, TYPE)));
@@ -130,7 +130,7 @@ test('an upload is no time-out while it makes progress, however long it takes as
   expect(performance.now() - started).toBeGreaterThan(600);
 });
 
-test('an upload whose connection breaks is sent again', async () => {
+test('retries an upload whose connection breaks', async () => {
   await play();
   let cut = false;
   const onProgress = ({ loaded }: Progress): void => {
@@ -143,7 +143,7 @@ test('an upload whose connection breaks is sent again', async () => {
   expect(await isStored()).toBe(true);
 });
 
-test('an upload that gets no answer is a time-out', async () => {
+test('times out if an upload gets no response', async () => {
   const silent = await startSilentServer();
   try {
     const upload = await storage.upload(FILE, 5, 'text/plain');
@@ -158,7 +158,7 @@ test('an upload that gets no answer is a time-out', async () => {
   }
 });
 
-test('an upload that is over leaves no timer, and no listener of the caller’s signal', async () => {
+test("leaves no timer and no listener on the caller's signal after an upload", async () => {
   const aborting = new AbortController();
   const added = vi.spyOn(aborting.signal, 'addEventListener');
   const removed = vi.spyOn(aborting.signal, 'removeEventListener');
