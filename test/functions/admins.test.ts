@@ -4,7 +4,7 @@ import { data, refusal, succeed } from '../support/invoke.ts';
 import { newRoom, newUser, snapshot } from '../support/world.ts';
 
 describe('POST …/admin', () => {
-  test('gives the right, and granting it twice changes nothing', async () => {
+  test('grants the right, and granting it twice changes nothing', async () => {
     const { room_id, admin, member } = await newRoom();
     await data('updateProfile', { as: member, params: { room_id }, body: { username: 'Bob' } });
     const request = { as: admin, params: { room_id, participant_id: member } };
@@ -19,7 +19,7 @@ describe('POST …/admin', () => {
     });
   });
 
-  test('is not for somebody who is no participant', async () => {
+  test('rejects a user who is not a participant', async () => {
     const { room_id, admin, outsider } = await newRoom();
     const before = await snapshot();
     expect(await refusal('grantAdmin', { as: admin, params: { room_id, participant_id: outsider } })).toBe(
@@ -28,7 +28,7 @@ describe('POST …/admin', () => {
     expect(await snapshot()).toEqual(before);
   });
 
-  test(`a room has at most ${MAX_ADMINS} admins`, async () => {
+  test(`rejects more than ${MAX_ADMINS} admins of a room`, async () => {
     const { room_id, admin, member } = await newRoom();
     const ids = Array.from({ length: MAX_ADMINS - 1 }, (_, n) => newUser(`admin${n}`));
     for (const part of [ids.slice(0, 50), ids.slice(50)])
@@ -44,7 +44,7 @@ describe('POST …/admin', () => {
 });
 
 describe('DELETE …/admin', () => {
-  test('takes the right, leaves the participant, and revoking twice changes no right', async () => {
+  test('revokes the right, keeps the participant, and revoking twice changes no right', async () => {
     const { room_id, admin, member } = await newRoom();
     const request = { as: admin, params: { room_id, participant_id: member } };
     await data('grantAdmin', request);
@@ -56,14 +56,14 @@ describe('DELETE …/admin', () => {
     expect(await data('getRoom', { as: member, params: { room_id } })).toMatchObject({ is_admin: false });
   });
 
-  test('of the last admin is refused', async () => {
+  test('rejects revoking the last admin', async () => {
     const { room_id, admin } = await newRoom();
     const before = await snapshot();
     expect(await refusal('revokeAdmin', { as: admin, params: { room_id, participant_id: admin } })).toBe('last_admin');
     expect(await snapshot()).toEqual(before);
   });
 
-  test('of one’s own is fine while there is another admin', async () => {
+  test("revokes the caller's own right while there is another admin", async () => {
     const { room_id, admin, member } = await newRoom();
     await data('grantAdmin', { as: admin, params: { room_id, participant_id: member } });
     expect(await data('revokeAdmin', { as: admin, params: { room_id, participant_id: admin } })).toMatchObject({
@@ -78,7 +78,7 @@ describe('DELETE …/admin', () => {
     );
   });
 
-  test('of somebody who is no participant is not found', async () => {
+  test('returns not found for a user who is not a participant', async () => {
     const { room_id, admin, outsider } = await newRoom();
     const before = await snapshot();
     expect(await refusal('revokeAdmin', { as: admin, params: { room_id, participant_id: outsider } })).toBe(

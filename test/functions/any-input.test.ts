@@ -71,7 +71,7 @@ const queries = ({ query }: Route): fc.Arbitrary<string> => {
   );
 };
 
-describe('whatever is sent', () => {
+describe('arbitrary input', () => {
   test.each(allRoutes.map((route) => [route.operation, route] as const))(
     '%s answers as the contract says',
     async (operation, route) => {

@@ -241,7 +241,7 @@ describe('the body', () => {
     ),
   );
 
-  test('with bytes that are not UTF-8 within a text is refused, not mended', () =>
+  test('with bytes that are not UTF-8 in a string is rejected, not repaired', () =>
     refuses(
       'createRoom',
       [[0xff], [0xc3, 0x28], [0xed, 0xa0, 0x80]].map((bytes) => ({
@@ -250,7 +250,7 @@ describe('the body', () => {
       })),
     ));
 
-  test('that comes as base64 is as good as one that comes as text', async () => {
+  test('may be sent as base64 or as text', async () => {
     const name = 'Zażółć 語 🚀';
     const headers = { 'content-type': 'application/octet-stream' };
     expect(await data('createRoom', { as: newUser(), body: { name }, headers })).toMatchObject({ name });
@@ -329,7 +329,7 @@ describe('fields of the body', () => {
       [...INVISIBLE, ...BIDI_CONTROLS, ...CONTROLS, ...SURROGATES, 'x'.repeat(101), long, 'a\nb', ...NOT_TEXT],
     ],
     ['updateProfile', 'archive_room', [0, 1, 'true', '', null, [], {}]],
-  ])('%s: a bad %s is refused, with its path', (operation, field, values) => {
+  ])('%s: a bad %s is rejected, with its path', (operation, field, values) => {
     const { name, ...rest } = (good[operation]?.body ?? {}) as Body;
     // An end has no other fields, an update of a room takes only its own.
     const base = operation === 'createRoom' ? { name, ...rest } : {};
@@ -352,16 +352,16 @@ describe('fields of the body', () => {
       ),
   );
 
-  test('a number that JSON cannot hold is refused', () =>
+  test('rejects a number that JSON cannot represent', () =>
     refuses('endRoom', [{ body: '{"time_left_in_seconds": 1e999}' }, { body: '{"time_left_in_seconds": -1e999}' }]));
 
-  test('every fault is listed, each with its path', async () => {
+  test('lists every issue with its path', async () => {
     const body = { name: '', start_time: 'x', extra: 1, participant_ids: ['ok', 'ROOM#1'] };
     const { errors } = await refused('createRoom', { as: world.admin, body });
     expect(errors.map(({ path }) => path).sort()).toEqual(['extra', 'name', 'participant_ids.1', 'start_time']);
   });
 
-  test('but not hundreds of them, and nothing of what was sent comes back', async () => {
+  test('lists at most 20 issues, and repeats nothing that was sent', async () => {
     const ids = Array.from({ length: 50 }, () => '<script>SECRET</script>');
     const reply = await refused('createRoom', { as: world.admin, body: { name: 'x', participant_ids: ids } });
     expect(reply.errors).toHaveLength(20);
@@ -369,7 +369,7 @@ describe('fields of the body', () => {
   });
 });
 
-describe('what looks odd and is fine', () => {
+describe('unusual but valid input', () => {
   test.each([
     '😀 🏳️‍🌈 👩‍👩‍👧‍👦',
     'مرحبا بالعالم',
@@ -386,7 +386,7 @@ describe('what looks odd and is fine', () => {
     'ROOM#1',
     'null',
     '__proto__',
-  ])('the text %j is kept as it is', async (text) => {
+  ])('keeps the text %j as it is', async (text) => {
     const { room_id, admin } = await newRoom({ body: { name: text, description: `${text}\n\t${text}` } });
     const params = { room_id };
     await data('updateProfile', { as: admin, params, body: { username: text.slice(0, 100) } });
@@ -485,7 +485,7 @@ describe('the query', () => {
         ...[...INVISIBLE, ...BIDI_CONTROLS].map(encodeURIComponent),
       ],
     ],
-  ] as const)('%s: a bad %s is refused', (operation, name, values) =>
+  ] as const)('%s: a bad %s is rejected', (operation, name, values) =>
     refuses(
       operation,
       values.map((value) => {
@@ -505,7 +505,7 @@ describe('the query', () => {
     expect(errors).toEqual([{ code: 'invalid_request', path: 'limit', message: 'must be at most 200' }]);
   });
 
-  test('removeParticipants: a bad participant_id is refused, with its place', () =>
+  test('removeParticipants: a bad participant_id is rejected, with its position', () =>
     refuses(
       'removeParticipants',
       NOT_IDS.filter((id) => id.isWellFormed()).map((id) => ({
@@ -515,7 +515,7 @@ describe('the query', () => {
       'participant_id.1',
     ));
 
-  test('createDownload: ids that are none are refused', async () => {
+  test('createDownload: malformed ids are rejected', async () => {
     const bad = ['x', 'FILE#1', '../x', '{}', 'x'.repeat(10_000)];
     await refuses(
       'createDownload',

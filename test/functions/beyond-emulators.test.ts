@@ -112,7 +112,7 @@ describe('a query of more than 1 MB', () => {
   });
 });
 
-describe('a read that lags behind', () => {
+describe('an eventually consistent read', () => {
   const one = v.looseObject({ ConsistentRead: v.literal(true) });
   const several = v.object({ RequestItems: v.record(v.string(), one) });
   const inconsistent = ({ requests: commands, inputs }: Trace): string[] =>
@@ -133,7 +133,7 @@ describe('a read that lags behind', () => {
     }
   });
 
-  test('is used by no action, and by nothing that delivers', async () => {
+  test('is used by no WebSocket action, and by no delivery', async () => {
     const { room_id, admin, member } = await newRoom();
     const socket = newSocket(member);
     const message = { room_id, client_message_id: 'a', text: 'x' };
@@ -155,7 +155,7 @@ describe('a read that lags behind', () => {
   });
 });
 
-describe('S3 answers for an attachment’s object with', () => {
+describe('S3 responds to the check of an attachment with', () => {
   const attachmentMessage = async () => {
     const { room_id, member } = await newRoom();
     const query = { size: 1, content_type: 'text/plain' };
@@ -171,7 +171,7 @@ describe('S3 answers for an attachment’s object with', () => {
     [403, 'file_not_uploaded'],
     [404, 'file_not_uploaded'],
     [503, 'try_again'],
-  ])('%i: the message is refused with %s', async (status, code) => {
+  ])('%i: the message is rejected with %s', async (status, code) => {
     s3Status = status;
     const { socket, frame } = await attachmentMessage();
     expect(await refusedWith('message', socket, frame)).toBe(code);
@@ -202,7 +202,7 @@ describe('S3 answers for an attachment’s object with', () => {
     expect(third - second).toBeGreaterThanOrEqual(98);
   });
 
-  test('400: S3 is not asked again', async () => {
+  test('400: the check is not retried', async () => {
     s3Status = 400;
     s3Asked.length = 0;
     const { socket, frame } = await attachmentMessage();

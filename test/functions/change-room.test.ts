@@ -6,7 +6,7 @@ const HOUR = 3_600_000;
 const iso = (ms: number): string => new Date(ms).toISOString();
 
 describe('POST /admin/room/{room_id} with update fields', () => {
-  test('changes what is given and leaves the rest', async () => {
+  test('changes the given fields and keeps the rest', async () => {
     const { room_id, admin, member } = await newRoom({
       body: { description: 'old', end_time: iso(Date.now() + HOUR) },
     });
@@ -20,7 +20,7 @@ describe('POST /admin/room/{room_id} with update fields', () => {
     expect(await data('getRoom', { as: member, params })).toMatchObject({ name: 'New 名前', description: 'old' });
   });
 
-  test('takes all fields at once', async () => {
+  test('accepts all fields at once', async () => {
     const { room_id, admin } = await newRoom();
     const body = {
       name: 'n',
@@ -34,7 +34,7 @@ describe('POST /admin/room/{room_id} with update fields', () => {
     });
   });
 
-  test('null clears description and end, and an empty description is none', async () => {
+  test('null clears description and end, and an empty description counts as none', async () => {
     const { room_id, admin } = await newRoom({ body: { description: 'd', end_time: iso(Date.now() + HOUR) } });
     const request = { as: admin, params: { room_id } };
     expect(await data('changeRoom', { ...request, body: { description: null, end_time: null } })).toMatchObject({
@@ -45,7 +45,7 @@ describe('POST /admin/room/{room_id} with update fields', () => {
     expect(await data('changeRoom', { ...request, body: { description: '' } })).toMatchObject({ description: null });
   });
 
-  test('one time is checked against the stored other one', async () => {
+  test('checks one time against the other stored time', async () => {
     const now = Date.now();
     const { room_id, admin } = await newRoom({
       body: { start_time: iso(now + HOUR), end_time: iso(now + 2 * HOUR) },
@@ -77,7 +77,7 @@ describe('POST /admin/room/{room_id} with update fields', () => {
     });
   });
 
-  test('a past start is fine when it is the one that the room has already', async () => {
+  test('accepts a start in the past if it is the stored start', async () => {
     const { room_id, admin } = await newRoom();
     const request = { as: admin, params: { room_id } };
     const { start_time } = await data('getRoom', request);
@@ -95,7 +95,7 @@ describe('POST /admin/room/{room_id} with update fields', () => {
     });
   });
 
-  test('a past end is refused: ending has a call of its own', async () => {
+  test('rejects an end in the past: ending a room is a different call', async () => {
     const { room_id, admin } = await newRoom();
     const body = { end_time: iso(Date.now() - 1) };
     expect(await refused('changeRoom', { as: admin, params: { room_id }, body })).toMatchObject({
@@ -104,7 +104,7 @@ describe('POST /admin/room/{room_id} with update fields', () => {
   });
 });
 
-describe('telling an update from an end', () => {
+describe('an update or an end', () => {
   test.each([
     ['fields of both', { name: 'x', reason: 'y' }],
     ['fields of both', { end_time: null, time_left_in_seconds: 0 }],
@@ -117,7 +117,7 @@ describe('telling an update from an end', () => {
     ['a text', '"end"'],
     ['__proto__', '{"__proto__": {"name": "x"}}'],
     ['constructor', '{"constructor": "x"}'],
-  ])('%s is refused, and nothing happens', async (_, body) => {
+  ])('%s is rejected, and nothing changes', async (_, body) => {
     const { room_id, admin } = await newRoom();
     const before = await snapshot();
     expect(await refusal('changeRoom', { as: admin, params: { room_id }, body })).toBe('invalid_request');
@@ -146,7 +146,7 @@ describe('telling an update from an end', () => {
 });
 
 describe.each(['changeRoom', 'endRoom'] as const)('ending by %s', (operation) => {
-  test('in n seconds: the status changes at that very instant', async () => {
+  test('in n seconds: the status changes at exactly that time', async () => {
     const { room_id, admin, member } = await newRoom();
     const now = Date.now();
     const body = { time_left_in_seconds: 90, reason: 'Shift is over' };
@@ -158,13 +158,13 @@ describe.each(['changeRoom', 'endRoom'] as const)('ending by %s', (operation) =>
     expect(await status(now + 90_000)).toBe('ended');
   });
 
-  test('with a reason only: at once', async () => {
+  test('with only a reason: at once', async () => {
     const { room_id, admin } = await newRoom();
     const room = await data(operation, { as: admin, params: { room_id }, body: { reason: 'الوردية انتهت' } });
     expect(room).toMatchObject({ status: 'ended', end_reason: 'الوردية انتهت' });
   });
 
-  test('a room that is ending can be told to end sooner, later, or not, until it has ended', async () => {
+  test('a room that is about to end can end sooner, later, or not at all', async () => {
     const { room_id, admin } = await newRoom();
     const now = Date.now();
     const end = (time_left_in_seconds: number, moment: number) =>
@@ -193,7 +193,7 @@ describe.each(['changeRoom', 'endRoom'] as const)('ending by %s', (operation) =>
     });
   });
 
-  test('a later end without a reason clears the reason of the earlier one', async () => {
+  test('a later end without a reason clears the reason of the earlier end', async () => {
     const { room_id, admin } = await newRoom();
     const request = { as: admin, params: { room_id } };
     await data(operation, { ...request, body: { time_left_in_seconds: 60, reason: 'r' } });
@@ -202,7 +202,7 @@ describe.each(['changeRoom', 'endRoom'] as const)('ending by %s', (operation) =>
     });
   });
 
-  test('a booked room that is ended at once is ended, not booked', async () => {
+  test('a booked room that ends at once is ended, not booked', async () => {
     const { room_id, admin, member } = await newRoom({ body: { start_time: iso(Date.now() + HOUR) } });
     expect(await data(operation, { as: admin, params: { room_id } })).toMatchObject({ status: 'ended' });
     const later = await at(Date.now() + 2 * HOUR, () => data('getRoom', { as: member, params: { room_id } }));
@@ -221,7 +221,7 @@ describe.each(['changeRoom', 'endRoom'] as const)('ending by %s', (operation) =>
   });
 });
 
-test('ending a room in the millisecond in which it was ended is refused, whoever asks', async () => {
+test('rejects ending a room in the same millisecond in which it was ended', async () => {
   const { room_id, admin, member } = await newRoom();
   const now = Date.now();
   await at(now, () => data('endRoom', { as: admin, params: { room_id } }));
@@ -229,7 +229,7 @@ test('ending a room in the millisecond in which it was ended is refused, whoever
     await at(now, async () => expect(await refusal('endRoom', { as, params: { room_id } })).not.toBe('try_again'));
 });
 
-test('DELETE takes no update fields', async () => {
+test('DELETE accepts no update fields', async () => {
   const { room_id, admin } = await newRoom();
   expect(await refused('endRoom', { as: admin, params: { room_id }, body: { name: 'x' } })).toMatchObject({
     code: 'invalid_request',

@@ -60,7 +60,7 @@ describe('a chat of 600 messages', () => {
     },
   );
 
-  test('comes newest first, 50 at a time, unless it is asked for otherwise', async () => {
+  test('returns the newest 50 first by default', async () => {
     const { data: messages, page } = await succeed('listMessages', {
       as: world.member,
       params: { room_id: world.room_id },
@@ -78,7 +78,7 @@ describe('a chat of 600 messages', () => {
     });
   });
 
-  test('a cursor goes on in either order, from the message it marks', async () => {
+  test('continues from a cursor in either order', async () => {
     const request = { as: world.member, params: { room_id: world.room_id } };
     const { page } = await succeed('listMessages', { ...request, query: { limit: 100, order: 'asc' } });
     const cursor = page?.next_cursor ?? '';
@@ -89,7 +89,7 @@ describe('a chat of 600 messages', () => {
     expect(back.pages).toEqual([50, 49]);
   });
 
-  test('messages that arrive meanwhile move no page', async () => {
+  test('messages that arrive between pages do not shift the pages', async () => {
     const fresh = await newRoom();
     const { room_id, member } = fresh;
     const say = (n: number) =>
@@ -130,7 +130,7 @@ test('pages that DynamoDB cuts at 1 MB still join without a gap', async () => {
   expect((await history(world, { limit: 30 })).pages).toEqual([30, 30, 30, 30, 10]);
 });
 
-describe('sending again', () => {
+describe('sending a message again', () => {
   test('ten times at once stores one message', async () => {
     const world = await newRoom();
     const { room_id, member } = world;
@@ -140,7 +140,7 @@ describe('sending again', () => {
     expect((await history(world, { limit: 200 })).ids).toEqual([answers[0]?.message_id]);
   });
 
-  test('later, and with another text, gets the first message', async () => {
+  test('later, with another text, returns the first message', async () => {
     const { room_id, member } = await newRoom();
     const message = { room_id, sender_id: member, client_message_id: 'a', text: 'first', now: now() };
     const first = await appendMessage(message);
@@ -150,7 +150,7 @@ describe('sending again', () => {
     expect(await snapshot()).toEqual(before);
   });
 
-  test('is another message for another sender, in another room, and after a day', async () => {
+  test('stores another message for another sender, in another room, and after a day', async () => {
     const world = await newRoom();
     const other = await newRoom();
     const message = { room_id: world.room_id, sender_id: world.member, client_message_id: 'a', text: 'x', now: now() };
@@ -166,7 +166,7 @@ describe('sending again', () => {
   });
 });
 
-test('messages of the very same millisecond keep the order in which they were sent, and none is lost', async () => {
+test('messages of the same millisecond keep the order in which they were sent, and none is lost', async () => {
   const world = await newRoom();
   const { room_id, member } = world;
   const moment = now();
@@ -179,14 +179,14 @@ test('messages of the very same millisecond keep the order in which they were se
   expect((await history(world, { limit: 9, order: 'asc' })).ids).toEqual(sent);
 });
 
-test('who was added later reads what was said before', async () => {
+test('a participant who was added later reads earlier messages', async () => {
   const { room_id, admin, outsider } = await newRoom();
   await appendMessage({ room_id, sender_id: admin, client_message_id: 'a', text: 'early', now: now() });
   await data('addParticipants', { as: admin, params: { room_id }, body: { participant_ids: [outsider] } });
   expect(await data('listMessages', { as: outsider, params: { room_id } })).toMatchObject([{ text: 'early' }]);
 });
 
-test('a room without messages has an empty page, which is the last', async () => {
+test('a room without messages returns an empty last page', async () => {
   const { room_id, member } = await newRoom();
   expect(await succeed('listMessages', { as: member, params: { room_id } })).toMatchObject({
     data: [],
@@ -200,7 +200,7 @@ test.each([
   ['limit', { limit: 0 }],
   ['limit', { limit: 201 }],
   ['limit', { limit: '1e2' }],
-])('a bad %s is refused: %j', async (path, query) => {
+])('rejects a bad %s: %j', async (path, query) => {
   const { room_id, member } = await newRoom();
   expect(await refused('listMessages', { as: member, params: { room_id }, query })).toMatchObject({
     code: 'invalid_request',
@@ -208,7 +208,7 @@ test.each([
   });
 });
 
-test('the time of a message is the moment at which it was taken', async () => {
+test('the time of a message is the time of its request', async () => {
   const { room_id, member } = await newRoom();
   const moment = Date.now() - 5_000;
   await at(moment, () => appendMessage({ room_id, sender_id: member, client_message_id: 'a', text: 'x', now: now() }));

@@ -165,7 +165,7 @@ async function lookAt(item: object): Promise<Found> {
   throw new Error('Nothing was found.');
 }
 
-test('finds nothing where nothing is wrong', async () => {
+test('finds nothing in a consistent environment', async () => {
   const { room_id, member } = await newRoom();
   await joined(room_id, member);
   await sentFile();
@@ -178,7 +178,7 @@ test('finds nothing where nothing is wrong', async () => {
 });
 
 describe('admins', () => {
-  test('a room without an admin gets its creator, or else the participant who was added first', async () => {
+  test('a room without an admin gets its creator as admin, or else the participant who was added first', async () => {
     const { room_id, admin } = await newRoom();
     await change(roomKey(room_id), 'REMOVE admins');
     await expectRepaired('room-without-admin', { room_id }, () => adminsOf(room_id));
@@ -194,7 +194,7 @@ describe('admins', () => {
     expect((await adminsOf(room_id))[0]).toMatch(/^member-/);
   });
 
-  test('an admin who is no participant loses the right, and does not take the last one along', async () => {
+  test('an admin who is not a participant loses the right, unless that leaves no admin', async () => {
     const { room_id, admin, member } = await newRoom();
     const stranger = newUser('stranger');
     await change(roomKey(room_id), 'SET admins = :admins', { ':admins': new Set([admin, stranger]) });
@@ -206,7 +206,7 @@ describe('admins', () => {
     expect(await adminsOf(room_id)).toEqual([member]);
   });
 
-  test('a room without participants is reported, and left alone', async () => {
+  test('a room without participants is reported, and not changed', async () => {
     const { room_id, admin, member } = await newRoom();
     const participants = [participantKey(room_id, admin), participantKey(room_id, member)];
     for (const key of participants) await remove(key);
@@ -217,7 +217,7 @@ describe('admins', () => {
     await remove(roomKey(room_id));
   });
 
-  test('a repair does not undo what was changed between the look and the write', async () => {
+  test('a repair does not overwrite changes made between its read and its write', async () => {
     const { room_id, admin, member } = await newRoom();
     await change(roomKey(room_id), 'REMOVE admins');
     const noAdmin = await lookAt(roomKey(room_id));
@@ -252,7 +252,7 @@ describe('rooms that do not exist', () => {
     expect(await get(key)).toBeUndefined();
   });
 
-  test('a participant whose room comes back between the look and the write stays', async () => {
+  test('a participant whose room returns between the read and the write stays', async () => {
     const { room_id, member } = await newRoom();
     const room = await get<RoomItem>(roomKey(room_id));
     await remove(roomKey(room_id));
@@ -263,7 +263,7 @@ describe('rooms that do not exist', () => {
     expect(await get(participantKey(room_id, member))).toBeDefined();
   });
 
-  test('a chat and files without a room are reported once, and left alone', async () => {
+  test('a chat and files without a room are reported once, and not changed', async () => {
     const { room_id } = await sentFile();
     await writeItems([
       { ...messageKey(room_id, '01J0000000000000000000000A'), room_id, message_id: '01J0000000000000000000000A' },
@@ -283,7 +283,7 @@ describe('rooms that do not exist', () => {
 describe('files', () => {
   const ofMessages = new Set<FindingKind>(['message-file-deleted', 'message-file-lost']);
 
-  test('the deleted file of a message is brought back', async () => {
+  test('the deleted file of a message is restored', async () => {
     const { room_id, file_id, message_id, status } = await sentFile();
     await deleteObject(room_id, file_id);
     await deleteObject(room_id, file_id);
@@ -300,7 +300,7 @@ describe('files', () => {
     expect((await run()).findings).toEqual([]);
   });
 
-  test('the object of a file that no message has is brought back', async () => {
+  test('the object of a file without a message is restored', async () => {
     const { room_id, file_id, message_id, status } = await sentFile();
     const message = await get(messageKey(room_id, message_id));
     await remove(messageKey(room_id, message_id));
@@ -310,7 +310,7 @@ describe('files', () => {
     expect(await status()).toBe(200);
   });
 
-  test('a file that is gone for good is reported', async () => {
+  test('a file that cannot be restored is reported', async () => {
     const { room_id, file_id, message_id } = await sentFile();
     s3.expire(objectKey(room_id, file_id));
     const { findings, progress } = await run({ repair: true });
@@ -321,7 +321,7 @@ describe('files', () => {
     await remove(fileKey(room_id, file_id));
   });
 
-  test('a file that is deleted again while it is brought back stays deleted', async () => {
+  test('a file that is deleted again during the repair stays deleted', async () => {
     const { room_id, file_id, message_id, status } = await sentFile();
     await deleteObject(room_id, file_id);
     let again = 0;
@@ -337,7 +337,7 @@ describe('files', () => {
     expect((await run({ repair: true })).progress).toMatchObject({ left: 0 });
   });
 
-  test('a message’s file that has lost its record gets it again, and can be sent again', async () => {
+  test("the missing record of a message's file is restored, and the file can be sent again", async () => {
     const { room_id, file_id, message_id } = await sentFile();
     const key = fileKey(room_id, file_id);
     const before = await get<FileItem>(key);
@@ -346,7 +346,7 @@ describe('files', () => {
     expect(await get<FileItem>(key)).toEqual({ ...before, created_at: expect.any(String) });
   });
 
-  test('a record that has come back is not replaced', async () => {
+  test('a record that has returned is not replaced', async () => {
     const { room_id, file_id, message_id } = await sentFile();
     const key = fileKey(room_id, file_id);
     const before = await get<FileItem>(key);
@@ -357,7 +357,7 @@ describe('files', () => {
     expect(await get<FileItem>(key)).toMatchObject({ name: 'of somebody else' });
   });
 
-  test('a message’s file that would expire is kept', async () => {
+  test('the file of a message no longer expires', async () => {
     const { room_id, file_id, message_id } = await sentFile();
     const key = fileKey(room_id, file_id);
     await change(key, 'SET expires_at = :soon', { ':soon': 4_000_000_000 });
@@ -365,7 +365,7 @@ describe('files', () => {
     expect(await get<FileItem>(key)).not.toHaveProperty('expires_at');
   });
 
-  test('a file whose message goes between the look and the write expires as it should', async () => {
+  test('a file whose message is deleted between the read and the write expires as planned', async () => {
     const { room_id, file_id, message_id } = await sentFile();
     const key = fileKey(room_id, file_id);
     await change(key, 'SET expires_at = :soon', { ':soon': 4_000_000_000 });
@@ -408,7 +408,7 @@ describe('schedules', () => {
     expect((await run()).findings).toEqual([]);
   });
 
-  test('one whose time has just come is left to fire', async () => {
+  test('a schedule that is due now is kept, so that it fires', async () => {
     const { room_id } = await newRoom();
     await sync({ room_id, start_time: inFuture(HOUR) });
     await change(roomKey(room_id), 'SET start_time = :now', { ':now': new Date().toISOString() });
@@ -421,7 +421,7 @@ describe('schedules', () => {
     await expectRepaired('schedule-left-over', { room_id, moment: 'start' });
   });
 
-  test('a room whose end moves between the look and the write gets the schedule of its new end', async () => {
+  test('a room whose end changes between the read and the write gets a schedule for its new end', async () => {
     const { room_id, admin } = await newRoom({ body: { end_time: inFuture(HOUR) } });
     const found = await lookAt({ ...roomKey(room_id), start_time: '', end_time: inFuture(HOUR) });
     expect(found.kind).toBe('schedule-missing');
@@ -445,7 +445,7 @@ describe('schedules', () => {
 });
 
 describe('connections', () => {
-  test('one that API Gateway no longer has is taken out of its room', async () => {
+  test('a connection that API Gateway no longer has is removed from its room', async () => {
     const { room_id, member } = await newRoom();
     const gone = await joined(room_id, member);
     const open = await joined(room_id, member);
@@ -462,7 +462,7 @@ describe('connections', () => {
     expect((await run()).findings).toEqual([]);
   });
 
-  test('one that only the participant’s item knows is taken out, too', async () => {
+  test("a connection that only the participant's item lists is removed, too", async () => {
     const { room_id, member } = await newRoom();
     const { connection_id } = await joined(room_id, member);
     await remove(connectionKey(room_id, connection_id));
@@ -471,7 +471,7 @@ describe('connections', () => {
     expect(await get<ParticipantItem>(participantKey(room_id, member))).toMatchObject({ left_at: expect.any(String) });
   });
 
-  test('a subscription of a connection that is gone is deleted', async () => {
+  test('a subscription of a closed connection is deleted', async () => {
     const user = newUser();
     const socket = newSocket(user);
     await reply('subscribe', socket, {});
@@ -491,7 +491,7 @@ describe('connections', () => {
     expect(await get(key)).not.toHaveProperty('present');
   });
 
-  test('a participant who joins again between the look and the write stays present', async () => {
+  test('a participant who joins again between the read and the write stays present', async () => {
     const { room_id, member } = await newRoom();
     const key = participantKey(room_id, member);
     await change(key, 'SET present = :true, left_at = :ago', { ':true': true, ':ago': inFuture(-HOUR) });
@@ -501,7 +501,7 @@ describe('connections', () => {
     expect(await get(key)).toMatchObject({ present: true });
   });
 
-  test('where API Gateway does not answer, the run says so and does not call anything right', async () => {
+  test('if API Gateway does not respond, the run reports that and confirms nothing', async () => {
     const { room_id, member } = await newRoom();
     const { connection_id } = await joined(room_id, member);
     management.respondToGetWith(connection_id, 403);
@@ -513,7 +513,7 @@ describe('connections', () => {
 });
 
 describe('a run', () => {
-  test('goes on from its cursor when it was interrupted', async () => {
+  test('continues from its cursor after an interruption', async () => {
     const { room_id } = await newRoom();
     const text = 'x'.repeat(300_000);
     await writeItems(
@@ -532,7 +532,7 @@ describe('a run', () => {
     expect(first.progress.items + second.progress.items).toBe((await run()).progress.items);
   });
 
-  test('ends after too many failures, and can go on', async () => {
+  test('ends after too many failures, and can be continued', async () => {
     for (let n = 0; n < MAX_FAILURES + 2; n++) await newRoom({ body: { end_time: inFuture(HOUR) } });
     onScheduler = () => {
       throw new Error('injected');
@@ -543,7 +543,7 @@ describe('a run', () => {
     expect((await run({ repair: true })).progress).toMatchObject({ finished: true, left: 0 });
   });
 
-  test('finds only what it is asked for', async () => {
+  test('finds only the requested kinds', async () => {
     const { room_id } = await newRoom();
     await change(roomKey(room_id), 'REMOVE admins');
     expect((await run({ only: new Set(['connection-gone']), repair: true })).findings).toEqual([]);
@@ -551,6 +551,6 @@ describe('a run', () => {
   });
 });
 
-test('every kind of finding was found', () => {
+test('the tests above found every kind of finding', () => {
   expect(findingKinds.filter((kind) => !found.has(kind))).toEqual([]);
 });

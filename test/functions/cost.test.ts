@@ -8,7 +8,7 @@ const TRIPS: Readonly<Record<string, number>> = { listRooms: 2, createUpload: 2 
 const tripsOf = (operation: Operation): number => TRIPS[operation] ?? 1;
 
 describe.each([2, 50, 200])('with %i participants, rooms and messages', (size) => {
-  test('every call keeps to its budget of round trips', async () => {
+  test('every call keeps its budget of round trips', async () => {
     const world = await roomOf(size);
     const seen = new Set<string>();
     for (const [operation, request] of requests(world)) {
@@ -20,7 +20,7 @@ describe.each([2, 50, 200])('with %i participants, rooms and messages', (size) =
   });
 });
 
-test('no call sends more requests for a large room than for a small one, but for the page of 200 rooms', async () => {
+test('no call sends more requests for a large room than for a small one, except for a page of 200 rooms', async () => {
   const count = async (size: number) => {
     const counts: [string, number][] = [];
     for (const [operation, request] of requests(await roomOf(size)))
@@ -32,7 +32,7 @@ test('no call sends more requests for a large room than for a small one, but for
   expect(withoutRooms(large)).toEqual(withoutRooms(small));
 });
 
-test('an answer of 404, 409 or 403 for a participant costs at most one trip more', async () => {
+test('a 403, 404 or 409 for a participant costs at most one more round trip', async () => {
   const world = await roomOf(2);
   const { room_id, admin, member, outsider } = world;
   const params = { room_id };

@@ -5,7 +5,7 @@ import { allRoomsOf, at, newUser, participantsOf, snapshot } from '../support/wo
 
 const soon = (ms: number): string => new Date(Date.now() + ms).toISOString();
 
-test('a room that is only named starts now, has no end, and the caller as its admin', async () => {
+test('a room with only a name starts now, has no end, and has the caller as admin', async () => {
   const alice = newUser();
   const before = new Date().toISOString();
   const { status, data: room } = await succeed('createRoom', { as: alice, body: { name: 'Stand-up' } });
@@ -31,7 +31,7 @@ test('a room that is only named starts now, has no end, and the caller as its ad
   });
 });
 
-test('all that can be said of a room is kept, and times become UTC', async () => {
+test('keeps all fields, and converts times to UTC', async () => {
   const [alice, bob, carol] = [newUser('a'), newUser('b'), newUser('c')];
   const start = new Date(Date.now() + 3_600_000);
   const room = await data('createRoom', {
@@ -50,7 +50,7 @@ test('all that can be said of a room is kept, and times become UTC', async () =>
   expect(await data('getRoom', { as: bob, params: { room_id: room.room_id } })).toMatchObject({ is_admin: false });
 });
 
-test('50 participants are let in with the room, 51 are not', async () => {
+test('accepts 50 participants, and rejects 51', async () => {
   const [alice, ids] = [newUser(), Array.from({ length: 51 }, (_, n) => newUser(`p${n}`))];
   expect(await refused('createRoom', { as: alice, body: { name: 'x', participant_ids: ids } })).toMatchObject({
     code: 'invalid_request',
@@ -65,7 +65,7 @@ test('50 participants are let in with the room, 51 are not', async () => {
   expect(await participantsOf(room_id, alice)).toHaveLength(51);
 });
 
-test('null is as good as leaving a field out', async () => {
+test('treats null like an omitted field', async () => {
   const body = { name: 'x', description: null, start_time: null, end_time: null };
   expect(await data('createRoom', { as: newUser(), body })).toMatchObject({
     description: null,
@@ -81,7 +81,7 @@ test.each([
   ['an end at the start', { start_time: '2030-01-01T00:00:00Z', end_time: '2030-01-01T00:00:00.000Z' }, 'end_time'],
   ['a start in the year 9999', { start_time: '9999-12-31T23:59:59.999Z' }, 'start_time'],
   ['an end in the year 9999', { end_time: '9999-12-31T23:59:59.999Z' }, 'end_time'],
-])('%s is refused', async (_, times, path) => {
+])('rejects %s', async (_, times, path) => {
   const alice = newUser();
   const { code, errors } = await refused('createRoom', { as: alice, body: { name: 'x', ...times } });
   expect(code).toBe('invalid_request');
@@ -89,13 +89,13 @@ test.each([
   expect(await allRoomsOf(alice)).toEqual([]);
 });
 
-test("a start a moment ago is taken for now by a caller's slow clock", async () => {
+test("treats a start a few seconds ago as now: the caller's clock may be late", async () => {
   expect(await data('createRoom', { as: newUser(), body: { name: 'x', start_time: soon(-60_000) } })).toMatchObject({
     status: 'started',
   });
 });
 
-test('with a key, the same request again gets the first answer and creates nothing', async () => {
+test('with a key, repeating a request returns the first response and creates nothing', async () => {
   const [alice, bob] = [newUser('a'), newUser('b')];
   const request = { as: alice, body: { name: 'x', participant_ids: [bob] }, headers: { 'Idempotency-Key': 'k' } };
   const first = await data('createRoom', request);
@@ -113,7 +113,7 @@ test('with a key, the same request again gets the first answer and creates nothi
   expect(new Set([first, ...others].map(({ room_id }) => room_id)).size).toBe(3);
 });
 
-test('with a key, null and a missing field are the same request', async () => {
+test('with a key, null and an omitted field are the same request', async () => {
   const request = { as: newUser(), headers: { 'Idempotency-Key': 'k' } };
   const bodies = [
     { name: 'x' },
@@ -128,7 +128,7 @@ test('with a key, null and a missing field are the same request', async () => {
   );
 });
 
-describe('a request that is sent again with its key when its times have passed', () => {
+describe('a request that is repeated with its key after its times have passed', () => {
   const minute = 60_000;
   const timed = () => ({
     as: newUser(),
@@ -139,7 +139,7 @@ describe('a request that is sent again with its key when its times have passed',
   test.each([
     ['the start, by more than a slow clock explains', 8 * minute, 'started'],
     ['the end', 11 * minute, 'ended'],
-  ])('gets the first room after %s', async (_, later, status) => {
+  ])('returns the first room after %s', async (_, later, status) => {
     const request = timed();
     const first = await data('createRoom', request);
     const before = await snapshot();
@@ -155,7 +155,7 @@ describe('a request that is sent again with its key when its times have passed',
     expect(await snapshot()).toEqual(before);
   });
 
-  test('is refused once the key is forgotten, even where its record has not been deleted yet', async () => {
+  test('is rejected after the key has expired, even if its record has not been deleted yet', async () => {
     const request = timed();
     await data('createRoom', request);
     await at(Date.now() + (IDEMPOTENCY_TTL_SECONDS + 10) * 1_000, async () => {
@@ -164,13 +164,13 @@ describe('a request that is sent again with its key when its times have passed',
   });
 });
 
-test('without a key, the same request again creates another room', async () => {
+test('without a key, repeating a request creates another room', async () => {
   const request = { as: newUser(), body: { name: 'x' } };
   const [first, second] = [await data('createRoom', request), await data('createRoom', request)];
   expect(first.room_id).not.toBe(second.room_id);
 });
 
-test('many that are sent at once with one key create one room', async () => {
+test('simultaneous requests with one key create one room', async () => {
   const alice = newUser();
   const request = { as: alice, body: { name: 'x' }, headers: { 'Idempotency-Key': 'k' } };
   const rooms = await Promise.all(Array.from({ length: 10 }, () => data('createRoom', request)));
@@ -178,7 +178,7 @@ test('many that are sent at once with one key create one room', async () => {
   expect(await allRoomsOf(alice)).toHaveLength(1);
 });
 
-test('a key is forgotten after a day, even where its record has not been deleted yet', async () => {
+test('a key expires after a day, even if its record has not been deleted yet', async () => {
   const request = { as: newUser(), body: { name: 'x' }, headers: { 'Idempotency-Key': 'k' } };
   const first = await data('createRoom', request);
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + (IDEMPOTENCY_TTL_SECONDS - 10) * 1_000 });
@@ -202,7 +202,7 @@ test.each(['', 'a'.repeat(256), 'ключ', 'two words', 'tab\there'])('the key 
   expect(await snapshot()).toEqual(before);
 });
 
-test('the longest key is taken', async () => {
+test('accepts the longest key', async () => {
   const request = { as: newUser(), body: { name: 'x' }, headers: { 'Idempotency-Key': '~'.repeat(255) } };
   expect((await data('createRoom', request)).room_id).toBe((await data('createRoom', request)).room_id);
 });

@@ -119,8 +119,8 @@ async function noteOf(first: Record | undefined, last = first) {
   };
 }
 
-describe('letters', () => {
-  test('are listed, each once, with what they are about, and are there again when they are released', async () => {
+describe('dead letters', () => {
+  test('are listed once each with what they are about, and are visible again after release', async () => {
     const bodies = Array.from({ length: 25 }, (_, n) => ({ room_id: `${n}` }));
     const target = await lettersFor('presence', ...bodies);
     const letters = await all(target);
@@ -134,7 +134,7 @@ describe('letters', () => {
     expect(await all(target)).toHaveLength(25);
   });
 
-  test('of a stream reader say where in the stream their changes are', async () => {
+  test('of a stream reader name the position of their changes in the stream', async () => {
     const [record] = changesIn(await recorded(() => newRoom())).Records;
     const target = await lettersFor('room-changes', await noteOf(record));
     const [letter] = await all(target);
@@ -142,15 +142,15 @@ describe('letters', () => {
     expect(said(target, letter)).toMatch(/1 change\(s\) at \d+ of shardId-/);
   });
 
-  test('are deleted without invoking anything when they are discarded', async () => {
+  test('are deleted without an invocation when they are discarded', async () => {
     const target = await lettersFor('announce', { room_id: 'x', moment: 'start', time: 'y' });
     for (const letter of await all(target)) await discard(clients, target, letter);
     expect(await left(target)).toBe(0);
   });
 });
 
-describe('redriven,', () => {
-  test('a change is sent once, with the data of now', async () => {
+describe('redrive', () => {
+  test('sends a change once, with current data', async () => {
     const { room_id, admin, member } = await newRoom();
     const ear = await joined(room_id, member);
     const records = await recorded(async () => {
@@ -164,7 +164,7 @@ describe('redriven,', () => {
     expect(await left(target)).toBe(0);
   });
 
-  test('messages of a whole batch are delivered in order, without what is none of them in between', async () => {
+  test('delivers the messages of a whole batch in order, and skips other records', async () => {
     const { room_id, admin, member } = await newRoom();
     const ear = await joined(room_id, member);
     const sender = newSocket(admin);
@@ -180,7 +180,7 @@ describe('redriven,', () => {
     expect(management.received(ear.connection_id).map(({ data }) => data.text)).toEqual(['one', 'two']);
   });
 
-  test('an absence is settled', async () => {
+  test('marks a participant absent', async () => {
     const { room_id, admin, member } = await newRoom();
     await disconnect(await joined(room_id, member));
     const online = async () =>
@@ -197,7 +197,7 @@ describe('redriven,', () => {
     expect(await online()).toBe(false);
   });
 
-  test('a start is announced', async () => {
+  test('announces a start', async () => {
     const { room_id, admin } = await newRoom();
     const ear = await joined(room_id, admin);
     const { start_time } = await data('getRoom', { as: admin, params: { room_id } });
@@ -206,7 +206,7 @@ describe('redriven,', () => {
     expect(management.received(ear.connection_id)).toMatchObject([{ type: 'room_started' }]);
   });
 
-  test('what fails again stays, whether the function crashes or says so', async () => {
+  test('keeps a dead letter whose function fails again, by crashing or by reporting the failure', async () => {
     Object.assign(services.broken, { events: true, sqs: true });
     const { room_id, admin } = await newRoom();
     const { start_time } = await data('getRoom', { as: admin, params: { room_id } });
@@ -219,7 +219,7 @@ describe('redriven,', () => {
     }
   });
 
-  test('what the stream no longer has stays, and is said to be gone', async () => {
+  test('keeps a dead letter whose records the stream no longer has, and reports that', async () => {
     const [record] = changesIn(await recorded(() => newRoom())).Records;
     const note = await noteOf(record);
     const { DDBStreamBatchInfo: info } = note;
@@ -229,7 +229,7 @@ describe('redriven,', () => {
     expect(await left(target)).toBe(1);
   });
 
-  test('what is no letter of this function is an error, and stays', async () => {
+  test('rejects and keeps a dead letter of another function', async () => {
     const target = await lettersFor('room-changes', { hello: 'world' });
     await expect(redriveAll(target)).rejects.toThrow();
     expect(await left(target)).toBe(1);

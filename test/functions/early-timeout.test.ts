@@ -32,7 +32,7 @@ const soonOver = () => runningOut(800);
 /** In milliseconds: what is not aborted has sent its next request by then. The longest wait between two attempts is 500. */
 const RESUMED_MS = { request: 250, wait: 1_000 };
 
-describe('a write that was answered with try_again is not made later', () => {
+describe('a write that was answered with try_again does not happen later', () => {
   type Held = 'BatchGetItem' | 'GetItem' | 'UpdateItem' | 'DeleteItem' | 'TransactWriteItems';
   const of = ({ room_id }: World, more: object = {}) => ({ room_id, ...more });
 
@@ -85,7 +85,7 @@ describe('a write that was answered with try_again is not made later', () => {
       'TransactWriteItems',
       (world) => ({ as: world.member, params: of(world), query: { size: 1, content_type: 'a/b' } }),
     ],
-  ])('%s, with its %s held', async (operation, held, request) => {
+  ])('%s, while its %s hangs', async (operation, held, request) => {
     const world = await newRoom();
     await frozen(held, async () => {
       expect(await refused(operation, request(world), soonOver())).toMatchObject({
@@ -103,7 +103,7 @@ describe('a write that was answered with try_again is not made later', () => {
     ['leave', 'DeleteItem'],
     ['message', 'BatchGetItem'],
     ['message', 'TransactWriteItems'],
-  ])('%s, with its %s held', async (action, held) => {
+  ])('%s, while its %s hangs', async (action, held) => {
     const { room_id, member } = await newRoom();
     const socket: Socket = action === 'leave' ? await joined(room_id, member) : newSocket(member);
     const frame = { room_id, ...(action === 'message' && { client_message_id: randomUUID(), text: 'late' }) };
@@ -113,7 +113,7 @@ describe('a write that was answered with try_again is not made later', () => {
   });
 });
 
-describe('of two writes, the one that was acknowledged stays', () => {
+describe('of two writes, the acknowledged one stays', () => {
   const conflict = canceled('TransactionConflict', 'None');
   test.each([
     ['waits for another attempt after a conflict', conflict],
@@ -138,7 +138,7 @@ describe('of two writes, the one that was acknowledged stays', () => {
     expect(all.find(({ participant_id }) => participant_id === member)?.username).toBe('B');
   });
 
-  test('keys that DynamoDB leaves unprocessed are not asked for again', async () => {
+  test('keys that DynamoDB leaves unprocessed are not requested again', async () => {
     const { room_id, member } = await newRoom();
     vi.spyOn(Math, 'random').mockReturnValue(0.999);
     faults.reset();
@@ -160,7 +160,7 @@ describe('of two writes, the one that was acknowledged stays', () => {
   });
 });
 
-test('the answer leaves the function 500 ms to log it and to return', async () => {
+test('the response leaves the function 500 ms to log and return', async () => {
   const { room_id, member } = await newRoom();
   const delays: unknown[] = [];
   const { setTimeout } = timers;
@@ -180,7 +180,7 @@ test('the answer leaves the function 500 ms to log it and to return', async () =
   expect(delays).toEqual([9_500, 6_500]);
 });
 
-test('an invocation that starts with less than that is answered at once', async () => {
+test('an invocation that starts with less than that responds at once', async () => {
   const { room_id, member } = await newRoom();
   faults.reset();
   faults.always('BatchGetItem', 'hold');
@@ -188,7 +188,7 @@ test('an invocation that starts with less than that is answered at once', async 
   expect(answer).toMatchObject({ status: 503, code: 'try_again' });
 });
 
-test('the end of one invocation does not touch another that runs in the same process', async () => {
+test('the end of one invocation does not affect another in the same process', async () => {
   const { room_id, admin, member } = await newRoom();
   faults.next('TransactWriteItems', 'hold', 'hold');
   const [short, long] = [

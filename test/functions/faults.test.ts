@@ -33,7 +33,7 @@ describe('a conflict with another transaction', () => {
   const grant = () => ({ as: world.admin, params: { room_id: world.room_id, participant_id: world.member } });
   const rename = () => ({ as: world.admin, params: { room_id: world.room_id }, body: { name: 'again' } });
 
-  test('of a transaction is tried again until it succeeds, each time after another wait', async () => {
+  test('of a transaction is retried until it succeeds, after a different wait each time', async () => {
     const random = vi.spyOn(Math, 'random');
     faults.reset();
     faults.next('TransactWriteItems', ...Array(7).fill(canceledByConflict));
@@ -42,7 +42,7 @@ describe('a conflict with another transaction', () => {
     expect(random.mock.calls.length).toBeGreaterThanOrEqual(7);
   });
 
-  test('of a single write is tried again as well', async () => {
+  test('of a single write is retried as well', async () => {
     faults.reset();
     faults.next('UpdateItem', conflict, conflict, conflict);
     expect(await data('changeRoom', rename())).toMatchObject({ name: 'again' });
@@ -52,7 +52,7 @@ describe('a conflict with another transaction', () => {
   test.each<[string, Operation, () => Request, string, typeof conflict]>([
     ['transaction', 'grantAdmin', grant, 'TransactWriteItems', canceledByConflict],
     ['single write', 'changeRoom', rename, 'UpdateItem', conflict],
-  ])('of a %s that does not end becomes try_again', async (_, operation, request, action, fault) => {
+  ])('of a %s that persists becomes try_again', async (_, operation, request, action, fault) => {
     faults.reset();
     faults.always(action, fault);
     const { status, code, headers, log } = await refused(operation, request());
@@ -62,7 +62,7 @@ describe('a conflict with another transaction', () => {
   });
 });
 
-test('an admin who leaves while another stands in for them and goes, again and again, gets try_again', async () => {
+test('an admin who leaves while the other admins keep changing gets try_again', async () => {
   const { room_id, admin } = world;
   const start = { S: '2026-03-01T09:30:00.000Z' };
   const item = { room_id: { S: room_id }, start_time: start, admins: { SS: [admin, newUser('admin')] } };
@@ -73,7 +73,7 @@ test('an admin who leaves while another stands in for them and goes, again and a
   expect(faults.reset()).toMatchObject({ TransactWriteItems: 8 });
 });
 
-describe('an upload beside others of the same user', () => {
+describe('an upload parallel to others of the same user', () => {
   const file = () => ({ room_id: world.room_id, name: 'a', size: 1, content_type: 'a/b', caller: world.member });
   /** As if the user had been removed meanwhile. */
   const withoutParticipant = (answer: object) => {
@@ -91,7 +91,7 @@ describe('an upload beside others of the same user', () => {
     await data('createDownload', { as: world.member, params: { room_id: world.room_id }, query: { file_id } });
   });
 
-  test('is refused where the user is removed before it is recorded', async () => {
+  test('is rejected if the user is removed before it is recorded', async () => {
     faults.next('TransactWriteItems', canceledByConflict);
     faults.next('BatchGetItem', undefined, withoutParticipant);
     await expect(addFile({ ...file(), now: new Date().toISOString() })).rejects.toMatchObject({
@@ -100,14 +100,14 @@ describe('an upload beside others of the same user', () => {
   });
 });
 
-describe('DynamoDB that has too much to do', () => {
+describe('a throttled or failing DynamoDB', () => {
   test.each([
     ['ThrottlingException', 400],
     ['ProvisionedThroughputExceededException', 400],
     ['RequestLimitExceeded', 400],
     ['InternalServerError', 500],
     ['ServiceUnavailable', 503],
-  ])('%s is asked again by the SDK, and then becomes try_again', async (name, status) => {
+  ])('%s is retried by the SDK, and then becomes try_again', async (name, status) => {
     const read = { as: world.member, params: { room_id: world.room_id } };
     const update = { as: world.admin, params: { room_id: world.room_id }, body: { name: 'x' } };
     faults.next('UpdateItem', exception(name, {}, status));
@@ -137,7 +137,7 @@ describe('DynamoDB that has too much to do', () => {
     },
   );
 
-  test('a connection that breaks is opened again', async () => {
+  test('reconnects after a broken connection', async () => {
     faults.reset();
     faults.next('BatchGetItem', 'hang up', 'hang up');
     expect(await data('getRoom', { as: world.member, params: { room_id: world.room_id } })).toMatchObject({
@@ -148,7 +148,7 @@ describe('DynamoDB that has too much to do', () => {
 });
 
 /** The SDK sends again what it has no answer to: the second time, the write meets what it has done itself. */
-describe('an answer of DynamoDB that gets lost', () => {
+describe('a lost response of DynamoDB', () => {
   const two = async () => {
     const { room_id, admin, member } = await newRoom();
     await succeed('grantAdmin', { as: admin, params: { room_id, participant_id: member } });
@@ -198,7 +198,7 @@ describe('an answer of DynamoDB that gets lost', () => {
       ({ params }) => ({ params, query: { size: 1, content_type: 'a/b' } }),
       { method: 'PUT' },
     ],
-  ])('%s (%s) is answered as if it had not', async (operation, action, request, expected) => {
+  ])('%s (%s) responds as if it had arrived', async (operation, action, request, expected) => {
     const made = await two();
     faults.reset();
     faults.next(action, 'lose the answer');
@@ -240,7 +240,7 @@ describe('keys that DynamoDB leaves unprocessed', () => {
   });
 });
 
-describe('what nobody thought of', () => {
+describe('an unexpected error', () => {
   test.each([
     [
       'an answer that is an error',
@@ -253,7 +253,7 @@ describe('what nobody thought of', () => {
       exception('ValidationException', { Message: 'Invalid UpdateExpression' }),
       'ValidationException',
     ],
-  ])('%s is a 500 with the id of the request and nothing of the inside', async (_, fault, name) => {
+  ])('%s becomes a 500 with the request id and no internal details', async (_, fault, name) => {
     faults.always('TransactWriteItems', fault);
     const secret = 'SECRET-OF-THE-BODY';
     const request = { as: world.member, params: { room_id: world.room_id }, body: { username: secret } };
@@ -277,7 +277,7 @@ describe('what nobody thought of', () => {
     expect(JSON.stringify(reply.log)).not.toContain(secret);
   });
 
-  test('a variable that is not set is one as well', async () => {
+  test('a missing environment variable becomes a 500, too', async () => {
     const { CURSOR_KEY } = process.env;
     delete process.env.CURSOR_KEY;
     try {
@@ -292,7 +292,7 @@ describe('what nobody thought of', () => {
 });
 
 describe('the log', () => {
-  test('has one line of what went well, without query and body', async () => {
+  test('has one line for a successful request, without query and body', async () => {
     const { room_id, member } = world;
     const { log, requestId } = await succeed('updateProfile', {
       as: member,
@@ -314,7 +314,7 @@ describe('the log', () => {
     });
   });
 
-  test('has one line of what was refused, with its code', async () => {
+  test('has one line for a rejected request, with its code', async () => {
     const reply = await invoke('listRooms', { as: world.member, query: { cursor: 'SECRET-OF-THE-QUERY' } });
     expect(reply.log).toMatchObject({ level: 'info', entry: { status: 400, code: 'invalid_request' } });
     expect(JSON.stringify(reply.log)).not.toContain('SECRET');

@@ -43,7 +43,7 @@ async function upload(asked: Asked = {}, body: Uint8Array = bytes): Promise<stri
 }
 
 describe('an upload', () => {
-  test('is a PUT with the headers given, good for fifteen minutes', async () => {
+  test('is a PUT with the given headers, valid for 15 minutes', async () => {
     const now = Date.now();
     const asked = await at(now, () => askUpload());
     expect(asked).toEqual({
@@ -59,7 +59,7 @@ describe('an upload', () => {
     expect(signed.get('X-Amz-SignedHeaders')).toBe('content-length;content-type;host;if-none-match');
   });
 
-  test('arrives', async () => {
+  test('stores the file', async () => {
     const file_id = await upload();
     const { download_url } = await askDownload({ file_id });
     expect(Buffer.from(await (await fetch(download_url)).arrayBuffer())).toEqual(bytes);
@@ -71,7 +71,7 @@ describe('an upload', () => {
     ['no bytes', Buffer.alloc(0), 'image/png'],
     ['another type', bytes, 'text/html'],
     ['a type with a parameter', bytes, 'image/png; charset=utf-8'],
-  ])('of %s is refused by S3', async (_, body, type) => {
+  ])('of %s is rejected by S3', async (_, body, type) => {
     const { file_id, upload_url, headers } = await askUpload();
     const answer = await put(upload_url, body, { ...headers, 'content-type': type });
     expect([answer.status, await answer.text()]).toEqual([403, expect.stringContaining('SignatureDoesNotMatch')]);
@@ -96,7 +96,7 @@ describe('an upload', () => {
     ['another signature', parameter('X-Amz-Signature', '0'.repeat(64))],
     ['no length signed', parameter('X-Amz-SignedHeaders', 'content-type;host;if-none-match')],
     ['no condition signed', parameter('X-Amz-SignedHeaders', 'content-length;content-type;host')],
-  ])('whose URL was changed to %s is refused by S3', async (_, change) => {
+  ])('whose URL was changed to %s is rejected by S3', async (_, change) => {
     const { upload_url, headers } = await askUpload();
     const url = new URL(upload_url);
     change(url);
@@ -104,7 +104,7 @@ describe('an upload', () => {
     expect((await put(url.href, bytes, headers)).status).toBe(403);
   });
 
-  test('stores the file once: a second one is refused by S3, and the first stays', async () => {
+  test('stores the file once: S3 rejects a second upload, and the first stays', async () => {
     const { file_id, upload_url, headers } = await askUpload();
     expect((await put(upload_url, bytes, headers)).status).toBe(200);
     const other = Buffer.alloc(bytes.length, 'x');
@@ -117,7 +117,7 @@ describe('an upload', () => {
   test.each([
     ['without the condition', {}],
     ['under another condition', { 'if-none-match': '"0"' }],
-  ])('%s is refused by S3', async (_, condition) => {
+  ])('%s is rejected by S3', async (_, condition) => {
     const { upload_url, headers } = await askUpload();
     const { 'if-none-match': left, ...others } = headers;
     expect(left).toBe('*');
@@ -135,7 +135,7 @@ describe('an upload', () => {
     expect(stored).toEqual(bodies[statuses.indexOf(200)]);
   });
 
-  test('that breaks off leaves nothing, and can be tried again', async () => {
+  test('that breaks off stores nothing, and can be retried', async () => {
     const { file_id, upload_url, headers } = await askUpload();
     const { hostname, port, pathname, search } = new URL(upload_url);
     const broken = httpRequest({
@@ -165,7 +165,7 @@ describe('an upload', () => {
     expect((await put(full.upload_url, Buffer.from('x'), full.headers)).status).toBe(403);
   });
 
-  test('after its time is refused by S3, a minute before it is not', async () => {
+  test('after its expiry is rejected by S3, and accepted a minute before', async () => {
     const ago = (seconds: number) => at(Date.now() - seconds * 1_000, () => askUpload());
     const late = await ago(UPLOAD_URL_SECONDS + 1);
     const answer = await put(late.upload_url, bytes, late.headers);
@@ -174,7 +174,7 @@ describe('an upload', () => {
     expect((await put(early.upload_url, bytes, early.headers)).status).toBe(200);
   });
 
-  test('cannot be read or deleted with the URL that writes it', async () => {
+  test('cannot be read or deleted with its URL', async () => {
     const { upload_url, headers } = await askUpload();
     await put(upload_url, bytes, headers);
     for (const method of ['GET', 'DELETE']) expect((await fetch(upload_url, { method, headers })).status).toBe(403);
@@ -202,7 +202,7 @@ describe('an upload', () => {
     ['name', { name: 'nul\0byte' }],
     ['name', { name: '\u200b\u200d' }],
     ['name', { name: 'x'.repeat(256) }],
-  ])('with a bad %s is refused: %j', async (path, asked) => {
+  ])('with a bad %s is rejected: %j', async (path, asked) => {
     const before = await snapshot();
     expect(await refused('createUpload', request(asked))).toMatchObject({
       code: 'invalid_request',
@@ -220,18 +220,18 @@ describe('an upload', () => {
     });
   });
 
-  test('of the largest size that is allowed is fine', async () => {
+  test('of the maximum size is accepted', async () => {
     expect(await askUpload({ size: 1_000_000 })).toMatchObject({ method: 'PUT' });
   });
 
-  test('goes to a room that has not started yet, too', async () => {
+  test('is accepted before the room starts', async () => {
     const booked = await newRoom({ body: { start_time: new Date(Date.now() + 3_600_000).toISOString() } });
     const asked = { ...request(), as: booked.member, params: { room_id: booked.room_id } };
     expect(await data('createUpload', asked)).toMatchObject({ method: 'PUT' });
   });
 });
 
-describe('a media type as browsers make it', () => {
+describe('a media type as browsers send it', () => {
   const s3 = new S3Client({ forcePathStyle: true });
   afterAll(() => s3.destroy());
 
@@ -248,7 +248,7 @@ describe('a media type as browsers make it', () => {
     ['text/plain;'],
     ['text/plain  ;  charset=utf-8 ', 'text/plain ; charset=utf-8'],
     ['application/vnd.openxmlformats-officedocument.wordprocessingml.document'],
-  ])('is signed, stored, and comes back: %s', async (content_type, sent = content_type) => {
+  ])('is signed, stored and returned: %s', async (content_type, sent = content_type) => {
     const asked = await askUpload({ content_type });
     expect(asked.headers).toEqual({ 'content-type': sent, 'if-none-match': '*' });
     const answer = await put(asked.upload_url, bytes, asked.headers);
@@ -281,7 +281,7 @@ describe('a download', () => {
     'a;b=c, d',
     ' leading and trailing ',
     `${'x'.repeat(251)}.txt`,
-  ])('has the bytes, the type, and the name %j encoded', async (name) => {
+  ])('returns the bytes, the type, and the name %j encoded', async (name) => {
     const file_id = await upload({ name, content_type: 'text/plain; charset=utf-8' });
     const now = Date.now();
     const download = await at(now, () => askDownload({ file_id }));
@@ -307,7 +307,7 @@ describe('a download', () => {
     expect(await askDownload({ file_id })).toMatchObject({ name: 'file' });
   });
 
-  test('is found by the message that the file is attached to', async () => {
+  test('is found by the message with the attachment', async () => {
     const file_id = await upload({ name: 'attached.png' });
     const attachment = { file_id, name: 'attached.png', size: bytes.length, content_type: 'image/png' };
     const { room_id, member } = world;
@@ -335,7 +335,7 @@ describe('a download', () => {
       expect(await refusal('createDownload', { as: other.admin, params, query })).toBe('file_not_found');
   });
 
-  test('of nothing is not found', async () => {
+  test('of an unknown file is not found', async () => {
     const { room_id, member } = world;
     const plain = await appendMessage({
       room_id,
@@ -361,7 +361,7 @@ describe('a download', () => {
     ],
     ['a file id that is none', { file_id: '../x' }, 'file_id'],
     ['a message id that is none', { message_id: 'MESSAGE#1' }, 'message_id'],
-  ])('with %s is refused', async (_, query, path) => {
+  ])('with %s is rejected', async (_, query, path) => {
     const { errors, code } = await refused('createDownload', {
       as: world.member,
       params: { room_id: world.room_id },
@@ -370,7 +370,7 @@ describe('a download', () => {
     expect([code, errors[0]?.path]).toEqual(['invalid_request', path]);
   });
 
-  test('is refused by S3 when the URL was changed, or after its time', async () => {
+  test('is rejected by S3 if the URL was changed or has expired', async () => {
     const file_id = await upload({ name: 'a.txt' });
     const { download_url } = await askDownload({ file_id });
     const renamed = new URL(download_url);
@@ -394,7 +394,7 @@ describe('on AWS', () => {
     },
   );
 
-  test('the URL has the host of the bucket, and the path of the file', async () => {
+  test('the URL has the host of the bucket and the path of the file', async () => {
     const { AWS_ENDPOINT_URL_S3, BUCKET_NAME } = process.env;
     delete process.env.AWS_ENDPOINT_URL_S3;
     try {

@@ -29,7 +29,7 @@ const all = async (operation: Operation, requests: readonly Request[]): Promise<
 };
 const usedOf = async (key: ReturnType<typeof limitKey>): Promise<unknown> => Object(await get(key)).used;
 
-describe('10 requests of one user at the same time succeed, each counted once:', () => {
+describe('10 simultaneous requests of one user succeed, and each is counted once:', () => {
   let user = '';
   let rooms: string[] = [];
   beforeEach(async () => {
@@ -48,14 +48,14 @@ describe('10 requests of one user at the same time succeed, each counted once:',
     expect(await usedOf(limitKey(user, 'roomsPerMinute', NOW / 60_000))).toBe(PARALLEL);
   });
 
-  test('updateProfile, in as many rooms', async () => {
+  test('updateProfile, in 10 rooms', async () => {
     const requests = rooms.map((room_id) => ({ as: user, params: { room_id }, body: { username: 'x' } }));
     expect(await all('updateProfile', requests)).toEqual(Array(PARALLEL).fill(200));
     expect(conflicting.conflicts().TransactWriteItems).toBeGreaterThan(0);
     expect(await usedOf(limitKey(user, 'profileChangesPerMinute', NOW / 60_000))).toBe(PARALLEL);
   });
 
-  test('createUpload, in as many rooms', async () => {
+  test('createUpload, in 10 rooms', async () => {
     const query = { size: 1, content_type: 'text/plain' };
     const requests = rooms.map((room_id) => ({ as: user, params: { room_id }, query }));
     expect(await all('createUpload', requests)).toEqual(Array(PARALLEL).fill(200));
@@ -70,7 +70,7 @@ describe('10 requests of one user at the same time succeed, each counted once:',
     expect(conflicting.conflicts().TransactWriteItems).toBeGreaterThan(0);
   });
 
-  test('addParticipants, to as many rooms', async () => {
+  test('addParticipants, to 10 rooms', async () => {
     const own: string[] = [];
     for (let n = 0; n < PARALLEL; n++)
       own.push((await at(NOW - 60_000, () => data('createRoom', { as: user, body: { name: 'x' } }))).room_id);
@@ -85,7 +85,7 @@ describe('10 requests of one user at the same time succeed, each counted once:',
   });
 });
 
-test('requests at the same time do not get past the limit together', async () => {
+test('simultaneous requests do not exceed the limit', async () => {
   const user = newUser();
   const request = { as: user, body: { name: 'x' } };
   const statuses: number[] = [];

@@ -3,7 +3,7 @@ import { data, refusal, refused, succeed } from '../support/invoke.ts';
 import { allRoomsOf, newRoom, newUser, participantsOf, snapshot } from '../support/world.ts';
 
 describe('POST …/participant', () => {
-  test('adds users, and answers with all that were named, in that order and once each', async () => {
+  test('adds users, and returns all that were named, in that order and once each', async () => {
     const { room_id, admin, member } = await newRoom();
     const [carol, dave] = [newUser('carol'), newUser('dave')];
     const params = { room_id };
@@ -24,7 +24,7 @@ describe('POST …/participant', () => {
     expect(await allRoomsOf(carol)).toMatchObject([{ room_id }]);
   });
 
-  test('adding somebody twice changes nothing: not the profile, not who added them', async () => {
+  test('adding a participant again changes neither the profile nor who added them', async () => {
     const { room_id, admin, member } = await newRoom();
     await data('updateProfile', { as: member, params: { room_id }, body: { username: 'Bob' } });
     await data('grantAdmin', { as: admin, params: { room_id, participant_id: member } });
@@ -34,7 +34,7 @@ describe('POST …/participant', () => {
     expect(await snapshot()).toEqual(before);
   });
 
-  test('50 at a time', async () => {
+  test('accepts 50 users at a time', async () => {
     const { room_id, admin } = await newRoom();
     const ids = Array.from({ length: 51 }, (_, n) => newUser(`p${n}`));
     const request = { as: admin, params: { room_id } };
@@ -47,7 +47,7 @@ describe('POST …/participant', () => {
     expect(await participantsOf(room_id, admin)).toHaveLength(52);
   });
 
-  test('one bad id spoils the call, and says which', async () => {
+  test('one bad id fails the call, and is named', async () => {
     const { room_id, admin } = await newRoom();
     const before = await snapshot();
     const body = { participant_ids: [newUser(), 'ROOM#1', newUser()] };
@@ -60,7 +60,7 @@ describe('POST …/participant', () => {
 });
 
 describe('DELETE …/participant', () => {
-  test('removes users, who no longer see the room', async () => {
+  test('removes users, who can no longer see the room', async () => {
     const carol = newUser('carol');
     const { room_id, admin, member } = await newRoom({ members: [carol] });
     const { data: removed, page } = await succeed('removeParticipants', {
@@ -74,7 +74,7 @@ describe('DELETE …/participant', () => {
     expect(await allRoomsOf(carol)).toEqual([]);
   });
 
-  test('takes the ids from the query just as well', async () => {
+  test('accepts the ids in the query as well', async () => {
     const carol = newUser('carol');
     const { room_id, admin, member } = await newRoom({ members: [carol] });
     const query = { participant_id: [member, carol] };
@@ -87,7 +87,7 @@ describe('DELETE …/participant', () => {
     ['in neither', {}],
     ['in neither, with {}', { body: {} }],
     ['nobody', { body: { participant_ids: [] } }],
-  ])('ids %s are refused', async (_, ids) => {
+  ])('ids %s are rejected', async (_, ids) => {
     const { room_id, admin } = await newRoom();
     expect(await refused('removeParticipants', { as: admin, params: { room_id }, ...ids })).toMatchObject({
       code: 'invalid_request',
@@ -95,7 +95,7 @@ describe('DELETE …/participant', () => {
     });
   });
 
-  test('removing somebody who is not there is no error, and changes nothing', async () => {
+  test('removing a user who is not a participant succeeds, and changes nothing', async () => {
     const { room_id, admin, outsider } = await newRoom();
     // A removal leaves a mark for the connections of the removed, which goes within seconds.
     const withoutMarks = async () => (await snapshot()).filter((item) => !item.includes('CONNECTION!'));
@@ -107,7 +107,7 @@ describe('DELETE …/participant', () => {
     expect(await withoutMarks()).toEqual(before);
   });
 
-  test('takes the admin right in the same write', async () => {
+  test('revokes the admin right in the same write', async () => {
     const { room_id, admin, member } = await newRoom();
     await data('grantAdmin', { as: admin, params: { room_id, participant_id: member } });
     const { trace } = await succeed('removeParticipants', {
@@ -126,7 +126,7 @@ describe('DELETE …/participant', () => {
     expect(await refusal('endRoom', { as: member, params: { room_id } })).toBe('not_an_admin');
   });
 
-  test('one who comes back starts with a profile that is empty', async () => {
+  test('a participant who returns has an empty profile', async () => {
     const { room_id, admin, member } = await newRoom();
     const request = { as: admin, params: { room_id }, body: { participant_ids: [member] } };
     await data('updateProfile', { as: member, params: { room_id }, body: { username: 'Bob', archive_room: true } });
@@ -149,7 +149,7 @@ describe('DELETE …/participant', () => {
       body: { participant_ids },
     });
 
-    test('the only admin is not removed, alone or with others', async () => {
+    test('the only admin cannot be removed, alone or with others', async () => {
       const { room_id, admin, plain } = await roomOf(0, 3);
       const before = await snapshot();
       for (const ids of [[admin], [admin, ...plain], [...plain, admin], [admin, newUser()]])
@@ -157,7 +157,7 @@ describe('DELETE …/participant', () => {
       expect(await snapshot()).toEqual(before);
     });
 
-    test('one of two admins may go', async () => {
+    test('one of two admins can leave', async () => {
       const { room_id, admin, others } = await roomOf(1, 0);
       const { trace } = await succeed('removeParticipants', remove(admin, room_id, [admin]));
       expect(trace.requests).toEqual(['TransactWriteItems']);
@@ -175,14 +175,14 @@ describe('DELETE …/participant', () => {
       expect(await participantsOf(room_id, others[1] ?? '')).toEqual(others.slice(1).sort());
     });
 
-    test('with fewer admins than are named, one who stays is proof enough', async () => {
+    test('with fewer admins than are named, one who stays is enough', async () => {
       const { room_id, admin, others, plain } = await roomOf(1, 5);
       const { trace } = await succeed('removeParticipants', remove(admin, room_id, [admin, ...plain]));
       expect(trace.requests).toEqual(['TransactWriteItems', 'TransactWriteItems']);
       expect(await participantsOf(room_id, others[0] ?? '')).toEqual(others);
     });
 
-    test('all admins at once are too many, however many stay', async () => {
+    test('all admins cannot be removed at once, whoever stays', async () => {
       const { room_id, admin, others, plain } = await roomOf(2, 2);
       const before = await snapshot();
       for (const ids of [
@@ -199,7 +199,7 @@ describe('DELETE …/participant', () => {
 });
 
 describe('GET …/participant', () => {
-  test('pages through many in the order of their ids, and misses none', async () => {
+  test('returns many pages in the order of their ids, and misses none', async () => {
     const members = Array.from({ length: 123 }, (_, n) => newUser(`p${n}`));
     const { room_id, admin, member } = await newRoom({ members: members.slice(0, 49) });
     for (const part of [members.slice(49, 99), members.slice(99)])
@@ -224,7 +224,7 @@ describe('GET …/participant', () => {
     }
   });
 
-  test('gives an empty last page when everybody after the cursor was removed', async () => {
+  test('returns an empty last page if everyone after the cursor was removed', async () => {
     const { room_id, admin, member } = await newRoom();
     const query = { limit: 1 };
     const { page } = await succeed('listParticipants', { as: admin, params: { room_id }, query });
@@ -237,7 +237,7 @@ describe('GET …/participant', () => {
     });
   });
 
-  test('shows profile, right and presence of each', async () => {
+  test('returns profile, right and presence of each', async () => {
     const { room_id, admin, member } = await newRoom();
     await data('updateProfile', { as: member, params: { room_id }, body: { username: 'Bob' } });
     expect(await data('listParticipants', { as: member, params: { room_id } })).toEqual(
@@ -264,7 +264,7 @@ describe('PATCH …/userprofile', () => {
     },
   );
 
-  test('changes what is given, leaves the rest, and null clears the name', async () => {
+  test('changes the given fields, keeps the rest, and null clears the name', async () => {
     const { room_id, admin, member } = await newRoom();
     const request = { as: member, params: { room_id } };
     await data('updateProfile', { ...request, body: { username: 'Bob' } });
@@ -292,7 +292,7 @@ describe('PATCH …/userprofile', () => {
     ['a right', { is_admin: true }, 'is_admin'],
     ['no flag', { archive_room: null }, 'archive_room'],
     ['a text for a flag', { archive_room: 'true' }, 'archive_room'],
-  ])('refuses %s', async (_, body, path) => {
+  ])('rejects %s', async (_, body, path) => {
     const { room_id, member } = await newRoom();
     const before = await snapshot();
     const { code, errors } = await refused('updateProfile', { as: member, params: { room_id }, body });

@@ -226,8 +226,8 @@ async function everyEvent(): Promise<void> {
   note('announce', (await runEventFunction('announce', (context) => announce(announcement, context))).trace.used);
 }
 
-describe('the role of each function allows all that its code asks for, and nothing else:', () => {
-  test('all functions are looked at', () => {
+describe('the role of each function allows all that its code calls, and nothing else:', () => {
+  test('all functions are covered', () => {
     expect([...granted.keys()].sort()).toEqual([...used.keys()].sort());
     expect(allRoutes.length).toBeGreaterThan(0);
   });

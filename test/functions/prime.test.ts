@@ -132,7 +132,7 @@ describe('a rehearsal', () => {
     },
   );
 
-  test('leaves real requests alone that are sent meanwhile', async () => {
+  test('does not affect real requests that are sent meanwhile', async () => {
     const [route] = allRoutes.filter(({ operation }) => operation === 'getRoom');
     if (!route) throw new Error('There is no getRoom.');
     answer = (request, response) =>
@@ -153,7 +153,7 @@ describe('a rehearsal', () => {
 describe('a handler that Lambda loads', () => {
   const lambda = () => vi.stubEnv('AWS_LAMBDA_INITIALIZATION_TYPE', 'on-demand');
 
-  test('is ready when it has been run once', async () => {
+  test('is ready after one run', async () => {
     lambda();
     const handler = vi.fn(async (_event: string) => 'done');
     const { ready } = primed(handler, () => 'event');
@@ -176,7 +176,7 @@ describe('a handler that Lambda loads', () => {
     await expect(handler('real')).resolves.toBe('real');
   });
 
-  test('is loaded, and works, if its made-up event cannot be made', async () => {
+  test('is loaded, and works, if its rehearsal event cannot be created', async () => {
     lambda();
     const warned = vi.spyOn(console, 'warn').mockReturnValue();
     const handler = primed(
@@ -209,7 +209,7 @@ describe('a handler that Lambda loads', () => {
     (request, response) =>
       request.method === 'GET' ? inInit(request, response) : response.end(JSON.stringify({ Responses: {} }));
 
-  test('is ready after 300 ms, and works, if the table does not answer in INIT', async () => {
+  test('is ready after 300 ms, and works, if the table does not respond in INIT', async () => {
     answer = withoutRooms(() => {});
     const start = performance.now();
     const { handler, request, warned } = await loadGetRoom();
@@ -222,7 +222,7 @@ describe('a handler that Lambda loads', () => {
     expect(asked).toEqual(['GET /', 'POST / DynamoDB_20120810.BatchGetItem']);
   });
 
-  test('works if the table breaks the connection off in INIT', async () => {
+  test('works if the table breaks the connection in INIT', async () => {
     answer = withoutRooms((request) => request.socket.destroy());
     const { handler, request, warned } = await loadGetRoom();
     await handler.ready;
@@ -230,7 +230,7 @@ describe('a handler that Lambda loads', () => {
     expect(await request()).toMatchObject({ statusCode: 404 });
   });
 
-  test('works if nothing listens at the table in INIT', async () => {
+  test('works if nothing listens at the address of the table in INIT', async () => {
     const later = createServer((_, response) => response.end(JSON.stringify({ Responses: {} })));
     later.listen(0, '127.0.0.1');
     await once(later, 'listening');
@@ -262,7 +262,7 @@ describe('a handler that Lambda loads', () => {
     expect(asked).toEqual(['GET /.well-known/openid-configuration', 'GET /keys']);
   });
 
-  test('is not run before its first request anywhere else', () => {
+  test('does not run before its first request outside Lambda', () => {
     const handler = vi.fn(async (_event: string) => 'done');
     expect(primed(handler, () => 'event').ready).toBeUndefined();
     expect(handler).not.toHaveBeenCalled();

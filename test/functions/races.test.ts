@@ -48,7 +48,7 @@ async function adminsOf(room_id: string, candidates: readonly string[]): Promise
   return [];
 }
 
-describe('two admins, the only ones, act at the same moment: exactly one wins and the room keeps an admin', () => {
+describe('if the only two admins act at the same time, exactly one succeeds and the room keeps an admin', () => {
   test.each<[string, (room_id: string, a: string, b: string) => readonly [Call, Call], readonly string[]]>([
     ['both revoke each other', (r, a, b) => [revoke(r, a, b), revoke(r, b, a)], ['not_an_admin']],
     ['both revoke themselves', (r, a, b) => [revoke(r, a, a), revoke(r, b, b)], ['last_admin']],
@@ -77,7 +77,7 @@ describe('two admins, the only ones, act at the same moment: exactly one wins an
   });
 });
 
-test('of five admins who all revoke themselves, one stays', async () => {
+test('if five admins all revoke their own right, one stays admin', async () => {
   for (let n = 0; n < 20; n++) {
     const others = Array.from({ length: 4 }, (_, k) => newUser(`admin${k}`));
     const { room_id, admin } = await newRoom({ members: others });
@@ -89,7 +89,7 @@ test('of five admins who all revoke themselves, one stays', async () => {
   }
 });
 
-test('of five admins who all leave with one more, one stays', async () => {
+test('if five admins all leave and remove one more, one stays', async () => {
   for (let n = 0; n < 20; n++) {
     const others = Array.from({ length: 4 }, (_, k) => newUser(`admin${k}`));
     const { room_id, admin, member } = await newRoom({ members: others });
@@ -102,7 +102,7 @@ test('of five admins who all leave with one more, one stays', async () => {
   }
 });
 
-test('granting and removing the same participant at the same moment never leaves an admin who is no participant', async () => {
+test('granting and removing the same participant at the same time never leaves an admin who is not a participant', async () => {
   await rounds(await newRoom(), async ({ room_id, admin, member }, n) => {
     const refused = await race(
       n,
@@ -120,7 +120,7 @@ test('granting and removing the same participant at the same moment never leaves
   });
 });
 
-test('many grants of one participant at once are one', async () => {
+test('many simultaneous grants to one participant count as one', async () => {
   const { room_id, admin, member } = await newRoom();
   const request = { as: admin, params: { room_id, participant_id: member } };
   const all = await Promise.all(Array.from({ length: 10 }, () => data('grantAdmin', request)));
@@ -128,7 +128,7 @@ test('many grants of one participant at once are one', async () => {
   expect(await adminsOf(room_id, [admin])).toEqual([admin, member].sort());
 });
 
-test('many who add the same and other participants at once add each of them once', async () => {
+test('simultaneous calls that add the same and other participants add each of them once', async () => {
   const { room_id, admin } = await newRoom();
   const shared = newUser('shared');
   const own = Array.from({ length: 10 }, (_, n) => newUser(`p${n}`));
@@ -140,7 +140,7 @@ test('many who add the same and other participants at once add each of them once
   expect(await data('listParticipants', { as: admin, params: { room_id } })).toHaveLength(13);
 });
 
-test('a room that is ended and changed at the same moment is ended', async () => {
+test('a room that is ended and changed at the same time is ended', async () => {
   await rounds(await newRoom(), async ({ room_id, admin }, n) => {
     const refused = await race(
       n,

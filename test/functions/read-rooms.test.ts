@@ -3,7 +3,7 @@ import { data, refused, succeed } from '../support/invoke.ts';
 import { allRoomsOf, at, newRoom, newUser } from '../support/world.ts';
 
 describe('GET /participant/room', () => {
-  test('lists the rooms that the caller was added to, newest first, with their own place in each', async () => {
+  test("lists the rooms of the caller, newest first, with the caller's profile in each", async () => {
     const [alice, bob] = [newUser('alice'), newUser('bob')];
     const own = await data('createRoom', { as: alice, body: { name: 'own' } });
     const others = await data('createRoom', { as: bob, body: { name: 'others', participant_ids: [alice] } });
@@ -22,14 +22,14 @@ describe('GET /participant/room', () => {
     expect(page).toEqual({ size: 2, next_cursor: null });
   });
 
-  test('has no room for a user who is in none', async () => {
+  test('returns no rooms for a user who is in none', async () => {
     expect(await succeed('listRooms', { as: newUser() })).toMatchObject({
       data: [],
       page: { size: 0, next_cursor: null },
     });
   });
 
-  test('no longer lists a room that the caller was removed from', async () => {
+  test("no longer lists a room after the caller's removal", async () => {
     const { room_id, admin, member } = await newRoom();
     expect(await allRoomsOf(member)).toHaveLength(1);
     await data('removeParticipants', { as: admin, params: { room_id }, body: { participant_ids: [member] } });
@@ -64,7 +64,7 @@ describe('GET /participant/room', () => {
       for (let n = 0; n < 205; n++) await create(n);
     });
 
-    test('200 come on one page, which takes two BatchGets', async () => {
+    test('returns 200 on one page, with two BatchGets', async () => {
       const { data: rooms, page, trace } = await succeed('listRooms', { as: alice, query: { limit: 200 } });
       expect(rooms.map(({ room_id }) => room_id)).toEqual(created.slice(0, 200));
       expect(rooms.map(({ room_id, name }) => names.get(room_id) === name)).not.toContain(false);
@@ -76,7 +76,7 @@ describe('GET /participant/room', () => {
       expect((await allRoomsOf(alice, { limit })).map(({ room_id }) => room_id)).toEqual(created);
     });
 
-    test('a page that ends where the list ends says that it is the last', async () => {
+    test('marks a page that ends with the list as the last', async () => {
       const seen: (string | null | undefined)[] = [];
       let cursor: string | undefined;
       do {
@@ -89,7 +89,7 @@ describe('GET /participant/room', () => {
       expect(seen.at(-1)).toBeNull();
     });
 
-    test('status filters within the page, and the pages still add up', async () => {
+    test('filters by status within a page, and the pages still add up', async () => {
       await at(start + 301 * SECOND, async () => {
         for (const [status, remainder] of [
           ['started', 0],
@@ -109,7 +109,7 @@ describe('GET /participant/room', () => {
       });
     });
 
-    test('without a limit, a page has 50', async () => {
+    test('returns 50 without a limit', async () => {
       expect((await succeed('listRooms', { as: alice })).page?.size).toBe(50);
     });
   });
@@ -119,7 +119,7 @@ describe('GET /participant/room', () => {
     ['limit', { limit: 201 }],
     ['status', { status: 'over' }],
     ['cursor', { cursor: 'x' }],
-  ])('refuses a bad %s', async (path, query) => {
+  ])('rejects a bad %s', async (path, query) => {
     expect(await refused('listRooms', { as: newUser(), query })).toMatchObject({
       code: 'invalid_request',
       errors: [{ path }],
@@ -128,7 +128,7 @@ describe('GET /participant/room', () => {
 });
 
 describe('the status of a room', () => {
-  test('is right to the very millisecond, with nothing running', async () => {
+  test('is right to the millisecond, without any process', async () => {
     const [start, end] = [Date.now() + 60_000, Date.now() + 120_000];
     const { room_id, member } = await newRoom({
       body: { start_time: new Date(start).toISOString(), end_time: new Date(end).toISOString() },

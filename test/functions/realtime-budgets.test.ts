@@ -28,7 +28,7 @@ const stored = async (room_id: string, as: string) =>
   (await data('listMessages', { as, params: { room_id }, query: { limit: 200 } })).length;
 
 describe('a user', () => {
-  test('sends 100 messages in 10 seconds over all connections; other frames go on, and other users', async () => {
+  test('can send 100 messages in 10 seconds over all connections; other frames and other users are not affected', async () => {
     const { room_id, admin, member } = await newRoom();
     const sockets = [newSocket(member), newSocket(member), newSocket(member)] as const;
     // 20 in each second, so that the room takes them all.
@@ -50,7 +50,7 @@ describe('a user', () => {
 });
 
 describe('a room', () => {
-  test('takes 50 messages in a second, whoever sends them, and others are not concerned', async () => {
+  test('accepts 50 messages per second from all senders, and other rooms are not affected', async () => {
     const members = Array.from({ length: 4 }, (_, n) => newUser(`m${n}`));
     const { room_id, admin } = await newRoom({ members });
     const other = await newRoom();
@@ -72,7 +72,7 @@ describe('a room', () => {
     expect(await stored(room_id, admin)).toBe(51);
   });
 
-  test('counts only messages of those who may send, and only new ones stored', async () => {
+  test('counts only stored messages of senders with permission, and each once', async () => {
     const { room_id, member, outsider } = await newRoom();
     const second = NOW + 30_000;
     await at(second, async () => {
@@ -83,7 +83,7 @@ describe('a room', () => {
     });
   });
 
-  test('that is sent to at the same time exceeds it by no more than what was under way', async () => {
+  test('exceeds it by no more than the simultaneous sends', async () => {
     const members = Array.from({ length: 10 }, (_, n) => newUser(`m${n}`));
     const { room_id, admin } = await newRoom({ members });
     await at(NOW + 40_000, async () => {
@@ -97,7 +97,7 @@ describe('a room', () => {
 });
 
 describe('the posts of one room', () => {
-  test('are a quarter of the quota, and so many invocations make them', () => {
+  test('use a quarter of the quota, and at most as many invocations send them', () => {
     expect([postsPerSecondOfRoom(), invocationsAtOnce()]).toEqual([2_500, 2]);
     vi.stubEnv('API_GATEWAY_QUOTA', '2500');
     expect([postsPerSecondOfRoom(), invocationsAtOnce()]).toEqual([625, 1]);
@@ -122,7 +122,7 @@ describe('the posts of one room', () => {
     await waiting;
   });
 
-  test('are within it with a large room too: the invocations share it', { timeout: 60_000 }, async () => {
+  test('keep the limit in a large room, too: the invocations share it', { timeout: 60_000 }, async () => {
     vi.stubEnv('API_GATEWAY_QUOTA', '4000');
     const { room_id, admin, member } = await newRoom();
     const ids = Array.from({ length: 1_600 }, (_, n) => `paced-${String(n).padStart(5, '0')}=`);

@@ -81,8 +81,8 @@ async function listening(options?: Parameters<typeof newRoom>[0]): Promise<World
 }
 const asAdmin = ({ room_id, admin }: World, body?: object) => ({ as: admin, params: { room_id }, body });
 
-describe('a room is created', () => {
-  test('the bus is told of it and of all its participants, ten events a call; there is no socket to tell', async () => {
+describe('the creation of a room', () => {
+  test('is published with all participants, ten events a call; no socket is open yet', async () => {
     const ids = Array.from({ length: 24 }, (_, n) => newUser(`p${n}`));
     const admin = newUser('admin');
     let room: Data<'createRoom'> | undefined;
@@ -105,7 +105,7 @@ describe('a room is created', () => {
     expect(services.schedulerCalls).toEqual([]);
   });
 
-  test('for later: start and end get a schedule each, which fires when the time has come, not before', async () => {
+  test('for later creates a schedule for the start and the end, which fires on time, not before', async () => {
     const start_time = new Date(Math.floor((Date.now() + HOUR) / 1_000) * 1_000 + 1).toISOString();
     const end_time = new Date(Date.parse(start_time) + HOUR - 1).toISOString();
     let world: World | undefined;
@@ -131,7 +131,7 @@ describe('a room is created', () => {
     expect(JSON.parse(end?.Target.Input ?? '')).toEqual({ room_id, moment: 'end', time: end_time });
   });
 
-  test('for the next moment: the schedule is for a little later, so that it is not too late when it arrives', async () => {
+  test('for the next moment creates a schedule a little later, so that it does not fire too late', async () => {
     const now = Math.floor(Date.now() / 1_000) * 1_000 + 200;
     const later = (ms: number) => new Date(now + ms).toISOString();
     await at(now, async () => {
@@ -155,7 +155,7 @@ describe('a room is created', () => {
 });
 
 describe('participants', () => {
-  test('are added: all who are there are told, and the bus', async () => {
+  test('that are added are announced to all connections, and published', async () => {
     const world = await listening();
     const { room_id, ear } = world;
     const [carol, dave] = [newUser('carol'), newUser('dave')];
@@ -170,14 +170,14 @@ describe('participants', () => {
     expect(toldBus()).toEqual(toldTo(ear));
   });
 
-  test('are added who were there: nobody is told anything', async () => {
+  test('that are added again are not announced', async () => {
     const world = await newRoom();
     const records = await recorded(() => data('addParticipants', asAdmin(world, { participant_ids: [world.member] })));
     expect(await handle(records)).toEqual([]);
     expect(services.puts).toEqual([]);
   });
 
-  test('are removed: all are told; the removed are told only that, and their connections in this room are closed', async () => {
+  test('that are removed are announced; the removed receive only that, and their connections in this room are closed', async () => {
     const world = await listening();
     const { room_id, member, ear } = world;
     const [tab, other] = [await joined(room_id, member), await joined(room_id, member)];
@@ -201,7 +201,7 @@ describe('participants', () => {
     ]);
   });
 
-  test('are removed: from the answer on, their connections are sent nothing more, before the stream is read', async () => {
+  test('that are removed are sent nothing after the response, before the stream is read', async () => {
     const world = await listening();
     const { room_id, member, ear } = world;
     const tabs = [await joined(room_id, member), await joined(room_id, member)];
@@ -217,7 +217,7 @@ describe('participants', () => {
     for (const tab of tabs) expect(await isJoined(room_id, tab)).toBe(false);
   });
 
-  test('are removed and added again: what they join with then is sent events', async () => {
+  test('that are removed and added again receive events on connections that join afterwards', async () => {
     const world = await listening();
     const { room_id, member } = world;
     const before = await joined(room_id, member);
@@ -231,7 +231,7 @@ describe('participants', () => {
     expect(management.closed).toEqual([before.connection_id]);
   });
 
-  test('are removed while they join: in the end they are neither in the room nor do they hear of it', async () => {
+  test('that are removed while they join end up outside the room, and receive nothing', async () => {
     for (let n = 0; n < 12; n++) {
       management.reset();
       const world = await listening();
@@ -248,7 +248,7 @@ describe('participants', () => {
     }
   });
 
-  test('get and lose the admin right: all are told', async () => {
+  test('that get or lose the admin right are announced to all', async () => {
     const world = await listening();
     const { room_id, admin, member, ear } = world;
     const params = { room_id, participant_id: member };
@@ -263,7 +263,7 @@ describe('participants', () => {
     expect(toldBus()).toEqual(expected);
   });
 
-  test('change their profile: all are told what has changed', async () => {
+  test('that change their profile are announced with the changes', async () => {
     const { room_id, member, ear } = await listening();
     const request = { as: member, params: { room_id } };
     await worked(() => data('updateProfile', { ...request, body: { username: 'Bob' } }));
@@ -277,8 +277,8 @@ describe('participants', () => {
   });
 });
 
-describe('a room is changed', () => {
-  test('all are told, and the bus; without other times there is nothing to schedule', async () => {
+describe('a change of a room', () => {
+  test('is announced and published; if the times stay, no schedule changes', async () => {
     const world = await listening();
     let room: object = {};
     await worked(async () => {
@@ -290,7 +290,7 @@ describe('a room is changed', () => {
     expect(services.schedulerCalls).toEqual([]);
   });
 
-  test('in its times: the schedules follow, one each', async () => {
+  test('of its times replaces its schedules, one each', async () => {
     const [a, b, c] = [inFuture(HOUR), inFuture(2 * HOUR), inFuture(3 * HOUR)];
     const inputs = () =>
       Object.fromEntries(
@@ -314,7 +314,7 @@ describe('a room is changed', () => {
     expect(toldBus().map(({ type }) => type)).toContain('room_started');
   });
 
-  test('in its times again before the first change was worked on: only the last counts', async () => {
+  test('of its times before an earlier change was processed: only the last change counts', async () => {
     const world = await newRoom();
     const times = Array.from({ length: 6 }, (_, n) => inFuture(HOUR + n * 60_000));
     await worked(async () => {
@@ -326,7 +326,7 @@ describe('a room is changed', () => {
     expect(services.schedulerCalls).toEqual([`CREATE ${world.room_id}-end`]);
   });
 
-  test('without change: nobody is told anything', async () => {
+  test('without an effect is not announced', async () => {
     const world = await listening();
     const { name } = await data('getRoom', { as: world.admin, params: { room_id: world.room_id } });
     await worked(() => data('changeRoom', asAdmin(world, { name })));
@@ -334,8 +334,8 @@ describe('a room is changed', () => {
   });
 });
 
-describe('a room is ended', () => {
-  test('now: all are told why, then all are closed', async () => {
+describe('the end of a room', () => {
+  test('now: all receive the reason, then all are closed', async () => {
     const world = await listening({ body: { end_time: inFuture(HOUR) } });
     const { room_id, member, ear } = world;
     services.schedules.set(`${room_id}-end`, {} as never);
@@ -356,7 +356,7 @@ describe('a room is ended', () => {
     expect([...services.schedules.keys()]).toEqual([]);
   });
 
-  test('later: all are told that it will be, and nobody is closed', async () => {
+  test('later: all are informed, and no connection is closed', async () => {
     const world = await listening();
     let room: Data<'endRoom'> | undefined;
     await worked(async () => {
@@ -369,7 +369,7 @@ describe('a room is ended', () => {
     expect(JSON.parse(end?.Target.Input ?? '{}').time).toBe(room?.end_time);
   });
 
-  test('in a moment that has passed when it is heard of: all are told and closed, as no schedule would', async () => {
+  test('at a time that has passed when its record is read: all are informed and closed, as by a schedule', async () => {
     const world = await listening();
     const records = await recorded(() => data('endRoom', asAdmin(world, { time_left_in_seconds: 1 })));
     const end_time = (await data('getRoom', { as: world.admin, params: { room_id: world.room_id } })).end_time ?? '';
@@ -388,7 +388,7 @@ describe('presence', () => {
     data: { participant_id: member, username: null },
   });
 
-  test('the first connection of a participant is seen to join, by themselves too; further ones are not', async () => {
+  test('announces the first connection of a participant, also to the participant; not further ones', async () => {
     const world = await listening();
     let tab = newSocket(world.member);
     await worked(async () => {
@@ -401,7 +401,7 @@ describe('presence', () => {
     expect(services.puts).toEqual([]);
   });
 
-  test('leaving with the last connection is seen at once', async () => {
+  test('announces at once that the last connection left', async () => {
     const world = await listening();
     const [tab, other] = [await joined(world.room_id, world.member), await joined(world.room_id, world.member)];
     await worked(() => reply('leave', tab, { room_id: world.room_id }));
@@ -419,7 +419,7 @@ describe('presence', () => {
     expect(result.batchItemFailures).toEqual([]);
   };
 
-  test('losing the last connection is seen ten seconds later, if nobody has come back', async () => {
+  test('announces ten seconds later that the last connection was lost, unless the participant has returned', async () => {
     const world = await listening();
     const [tab, other] = [await joined(world.room_id, world.member), await joined(world.room_id, world.member)];
     await worked(() => disconnect(tab));
@@ -433,7 +433,7 @@ describe('presence', () => {
     expect(toldTo(world.ear)).toEqual([peer('peer_left', world)]);
   });
 
-  test('a reconnect within the grace shows others neither a leave nor a join', async () => {
+  test('announces nothing if the participant reconnects within the grace period', async () => {
     const world = await listening();
     const tab = await joined(world.room_id, world.member);
     await worked(() => disconnect(tab));
@@ -444,7 +444,7 @@ describe('presence', () => {
     expect(toldTo(world.ear)).toEqual([]);
   });
 
-  test('a connection that API Gateway never said was gone ends when its item expires', async () => {
+  test('ends when the item of a connection expires whose disconnect API Gateway never reported', async () => {
     const world = await listening();
     const { room_id, member } = world;
     const tab = await joined(room_id, member);
@@ -469,7 +469,7 @@ describe('presence', () => {
   });
 });
 
-describe('where something is out of order,', () => {
+describe('if something fails,', () => {
   test.each<[string, keyof Services['broken'], true | 'entry']>([
     ['the bus', 'events', true],
     ['the bus for one event', 'events', 'entry'],
@@ -497,7 +497,7 @@ describe('where something is out of order,', () => {
     },
   );
 
-  test('the bus and the scheduler: both failures are logged, and each is retried', async () => {
+  test('bus and scheduler: both failures are logged, and each is retried', async () => {
     const world = await listening();
     const end_time = inFuture(HOUR);
     const records = await recorded(() => data('changeRoom', asAdmin(world, { end_time })));
@@ -517,7 +517,7 @@ describe('where something is out of order,', () => {
     expect(toldBus().map(({ type }) => type)).toEqual(['room_updated']);
   });
 
-  test('a schedule that is retried later follows the times that the room has by then', async () => {
+  test('a schedule that is retried later follows the current times of the room', async () => {
     const world = await listening();
     const [first, later] = [inFuture(HOUR), inFuture(2 * HOUR)];
     const records = await recorded(() => data('changeRoom', asAdmin(world, { end_time: first })));
@@ -531,7 +531,7 @@ describe('where something is out of order,', () => {
     });
   });
 
-  test('the queue as well: the batch is retried, and no connection is sent anything twice', async () => {
+  test('bus, scheduler and queue: the batch is retried, and no connection is sent anything twice', async () => {
     const world = await listening();
     const { socket } = await joinedV2(world.room_id, world.member);
     const records = await recorded(() => data('changeRoom', asAdmin(world, { name: 'B' })));
@@ -547,7 +547,7 @@ describe('where something is out of order,', () => {
     expect(management.received(socket.connection_id)).toMatchObject([{ seq: 1 }, { seq: 2 }]);
   });
 
-  test('the presence queue: the batch is tried again', async () => {
+  test('the presence queue: the batch is retried', async () => {
     const world = await listening();
     const tab = await joined(world.room_id, world.member);
     const records = await recorded(() => disconnect(tab));
@@ -558,7 +558,7 @@ describe('where something is out of order,', () => {
     expect(services.messages).toHaveLength(1);
   });
 
-  test('a dead connection: all others are told', async () => {
+  test('a dead connection: all others are informed', async () => {
     const world = await listening();
     const dead = await joined(world.room_id, world.member);
     management.respondWith(dead.connection_id, 410);
@@ -567,7 +567,7 @@ describe('where something is out of order,', () => {
     expect(await isJoined(world.room_id, dead)).toBe(false);
   });
 
-  test('a record: it is named, and other rooms are told, once', async () => {
+  test('one record: it is reported, and other rooms are processed once', async () => {
     const [sick, sound] = [await listening(), await listening()];
     const rename = (world: World, name: string) => () => data('changeRoom', asAdmin(world, { name }));
     const [bad] = changesIn(await recorded(rename(sick, 'bad'))).Records;
@@ -584,13 +584,13 @@ describe('where something is out of order,', () => {
   });
 });
 
-describe('records that are redriven, or late,', () => {
+describe('records that are redriven or late,', () => {
   const end = (room_id: string): string | undefined => {
     const schedule = services.schedules.get(`${room_id}-end`);
     return schedule && JSON.parse(schedule.Target.Input).time;
   };
 
-  test('of an end that has been put off leave the schedule at the later end', async () => {
+  test('of an end that was moved keep the schedule at the later end', async () => {
     const world = await listening();
     const { room_id } = world;
     // Tokens of tests are good for an hour.
@@ -620,7 +620,7 @@ describe('records that are redriven, or late,', () => {
     expect(management.closed.sort()).toEqual([world.ear.connection_id, later.connection_id].sort());
   });
 
-  test('of an end, read after it has come, announce it: the room is closed although nothing was scheduled', async () => {
+  test('of an end that has passed announce it: the room is closed without a schedule', async () => {
     const world = await listening();
     const E1 = inFuture(HOUR / 2);
     const late = await recorded(() => data('changeRoom', asAdmin(world, { end_time: E1 })));
@@ -629,7 +629,7 @@ describe('records that are redriven, or late,', () => {
     expect(management.closed).toEqual([world.ear.connection_id]);
   });
 
-  test('of a removal say nothing, and close nothing, where the user has been added again', async () => {
+  test('of a removal send and close nothing if the user has been added again', async () => {
     const world = await listening();
     const { room_id, member, ear } = world;
     const before = await joined(room_id, member);
@@ -648,7 +648,7 @@ describe('records that are redriven, or late,', () => {
     expect([await isJoined(room_id, before), await isJoined(room_id, again)]).toEqual([false, true]);
   });
 
-  test('of a removal, read after the user has been added again, close what was joined before it', async () => {
+  test('of a removal close connections from before it if the user has been added again', async () => {
     const world = await listening();
     const { room_id, member, ear } = world;
     const before = await joined(room_id, member);
@@ -662,7 +662,7 @@ describe('records that are redriven, or late,', () => {
     expect(await isJoined(room_id, before)).toBe(false);
   });
 
-  test('of presence say nothing that has passed', async () => {
+  test('of presence announce nothing that is no longer true', async () => {
     const world = await listening();
     const { room_id, member, ear } = world;
     const tab = newSocket(member);
@@ -677,7 +677,7 @@ describe('records that are redriven, or late,', () => {
     expect(toldTo(ear).map(({ type }) => type)).toEqual(['peer_left', 'peer_joined']);
   });
 
-  test('of times that change while their schedules are written leave the schedules at the last ones', async () => {
+  test('of times that change while their schedules are written leave the schedules at the last times', async () => {
     const world = await newRoom();
     const [E1, E2] = [inFuture(HOUR), inFuture(2 * HOUR)];
     const first = await recorded(() => data('changeRoom', asAdmin(world, { end_time: E1 })));
@@ -691,7 +691,7 @@ describe('records that are redriven, or late,', () => {
     expect(end(world.room_id)).toBe(E2);
   });
 
-  test('are read in one request a room, consistently, however many there are', async () => {
+  test('are processed with one consistent read per room, however many there are', async () => {
     const world = await newRoom();
     const records = changesIn(
       await recorded(async () => {
@@ -712,7 +712,7 @@ describe('records that are redriven, or late,', () => {
   });
 });
 
-describe('a schedule fires', () => {
+describe('a schedule that fires', () => {
   const fire = async (announcement: Parameters<typeof announce>[0]) => {
     const { lines } = await runEventFunction('announce', (context) => announce(announcement, context));
     return lines;
@@ -723,7 +723,7 @@ describe('a schedule fires', () => {
     return { ...world, room: await data('getRoom', { as: world.admin, params: { room_id: world.room_id } }) };
   }
 
-  test('for the start: all are told, and the bus', async () => {
+  test('for the start: announces it and publishes it', async () => {
     const { room_id, room, ear } = await timed({});
     await fire({ room_id, moment: 'start', time: room.start_time });
     expect(toldTo(ear)).toMatchObject([{ type: 'room_started', room_id, data: { status: 'started' } }]);
@@ -731,7 +731,7 @@ describe('a schedule fires', () => {
     expect(management.closed).toEqual([]);
   });
 
-  test('for the end: all are told, and the bus, then all are closed', async () => {
+  test('for the end: announces it, publishes it, then closes all connections', async () => {
     const { room_id, room, ear, member } = await timed({ end_time: inFuture(1_500) });
     const other = await joined(room_id, member);
     const time = room.end_time ?? '';
@@ -748,7 +748,7 @@ describe('a schedule fires', () => {
   test.each<[string, (world: Awaited<ReturnType<typeof timed>>) => Parameters<typeof announce>[0]]>([
     ['the end has been put off', ({ room_id }) => ({ room_id, moment: 'end', time: inFuture(-1_000) })],
     ['the start has been another', ({ room_id }) => ({ room_id, moment: 'start', time: inFuture(-HOUR) })],
-  ])('but %s: nobody is told anything', async (_, announcement) => {
+  ])('but %s: announces nothing', async (_, announcement) => {
     const world = await timed({ end_time: inFuture(HOUR) });
     expect(await fire(announcement(world))).toHaveLength(1);
     expect([management.attempts, management.closed, services.puts]).toEqual([[], [], []]);
@@ -777,7 +777,7 @@ describe('a schedule fires', () => {
     },
   );
 
-  test('a little early, and its time moves meanwhile: nothing is announced', async () => {
+  test('a little early, while its time changes: announces nothing', async () => {
     const time = inFuture(1_500);
     const { room_id, admin } = await newRoom({ body: { end_time: time } });
     const [lines] = await Promise.all([
@@ -788,14 +788,14 @@ describe('a schedule fires', () => {
     expect(services.puts).toEqual([]);
   });
 
-  test('more than five seconds early: the function fails, so that Lambda invokes it again later', async () => {
+  test('more than five seconds early: fails, so that Lambda invokes the function again later', async () => {
     const { room_id, room } = await timed({ end_time: inFuture(HOUR) });
     const early = fire({ room_id, moment: 'end', time: room.end_time ?? '' });
     await expect(early).rejects.toThrow(`The end of room ${room_id} is announced at`);
     expect([management.attempts, management.closed, services.puts]).toEqual([[], [], []]);
   });
 
-  test('but the room has ended meanwhile, or there is none: nobody is told that it starts', async () => {
+  test('but the room has ended or does not exist: announces no start', async () => {
     const world = await timed({});
     await data('endRoom', asAdmin(world));
     await fire({ room_id: world.room_id, moment: 'start', time: world.room.start_time });
@@ -803,7 +803,7 @@ describe('a schedule fires', () => {
     expect([management.attempts, services.puts]).toEqual([[], []]);
   });
 
-  test('but the bus is down: sockets are told and closed, and the schedule tries again', async () => {
+  test('while the bus is down: sends to and closes connections, and is retried', async () => {
     const { room_id, room, ear } = await timed({ end_time: inFuture(1_000) });
     const time = room.end_time ?? '';
     while (new Date().toISOString() < time) await new Promise((resolve) => setTimeout(resolve, 20));

@@ -40,7 +40,7 @@ const [first, second, third] = ['one', 'two', 'three'] as const;
 const ALL = [first, second, third];
 
 describe('messages', () => {
-  test('reach every connection that has joined, once, in the order of storage, as the history has them', async () => {
+  test('reach every joined connection once, in stored order, as in the history', async () => {
     const { room_id, admin, sockets } = await roomOf(3);
     const own = await joined(room_id, admin);
     const tab = await joined(room_id, sockets[0]?.user_id ?? '');
@@ -62,7 +62,7 @@ describe('messages', () => {
     expect(management.closed).toEqual([]);
   });
 
-  test('of many rooms go out in one batch', async () => {
+  test('of many rooms are delivered in one batch', async () => {
     const rooms = await Promise.all(Array.from({ length: 5 }, () => roomOf(2)));
     const records: DynamoDBRecord[] = [];
     for (const { room_id, admin } of rooms) records.push(...(await send(room_id, admin, room_id)));
@@ -70,7 +70,7 @@ describe('messages', () => {
     for (const { room_id, sockets } of rooms) for (const socket of sockets) expect(textsAt(socket)).toEqual([room_id]);
   });
 
-  test('to nobody are no failure', async () => {
+  test('to no connection are not a failure', async () => {
     const { room_id, admin } = await roomOf(0);
     expect(await deliver(await send(room_id, admin, first))).toMatchObject({ failures: [] });
     expect(await deliver([])).toEqual({ failures: [], lines: [] });
@@ -85,7 +85,7 @@ describe('messages', () => {
 });
 
 describe('a connection', () => {
-  test('that is gone (410) is forgotten, here and with its participant, and costs the others nothing', async () => {
+  test('that is gone (410) is removed from its room and participant, and does not affect the others', async () => {
     const { room_id, admin, members, sockets } = await roomOf(3);
     const [, dead] = sockets;
     if (!dead) throw new Error('there are three');
@@ -109,7 +109,7 @@ describe('a connection', () => {
     ['meets a failing gateway (500)', 500, 200],
     ['is hung up on, as an idle connection to the gateway is', 'reset', 200],
     ['meets all of that', 500, 'reset', 429, 200],
-  ])('that %s is tried again, gets everything in order, and costs the others nothing', async (_, ...responses) => {
+  ])('that %s is retried, receives everything in order, and does not affect the others', async (_, ...responses) => {
     const { room_id, admin, sockets } = await roomOf(3);
     management.respondWith(sockets[1]?.connection_id ?? '', ...responses);
     expect(await deliver(await send(room_id, admin, ...ALL))).toMatchObject({ failures: [] });
@@ -140,7 +140,7 @@ describe('a connection', () => {
     },
   );
 
-  test('whose token has expired gets nothing, and is closed', async () => {
+  test('whose token has expired receives nothing, and is closed', async () => {
     const { room_id, admin, members } = await roomOf(1);
     const soon = Math.floor(Date.now() / 1_000) + 1;
     const expired = await joined(room_id, members[0] ?? '', soon);
@@ -155,7 +155,7 @@ describe('a connection', () => {
   });
 });
 
-describe('a record that cannot be worked on', () => {
+describe('a record that cannot be processed', () => {
   /** The record with an attribute of a type that there is not. */
   const poisoned = (record: DynamoDBRecord): DynamoDBRecord => ({
     ...record,
@@ -163,7 +163,7 @@ describe('a record that cannot be worked on', () => {
   });
   const sequence = (record: DynamoDBRecord | undefined) => record?.dynamodb?.SequenceNumber;
 
-  test('is named; what came before it, and other rooms, are done, and not done again when Lambda tries again', async () => {
+  test('is reported; earlier records and other rooms are delivered, and not again on the retry', async () => {
     const [sick, sound] = [await roomOf(2), await roomOf(2)];
     const [one, two, three] = await send(sick.room_id, sick.admin, ...ALL).then((all) => messagesIn(all).Records);
     const others = messagesIn(await send(sound.room_id, sound.admin, ...ALL)).Records;

@@ -81,7 +81,7 @@ const retry = async (room_id: string) => {
 const FAILED = { batchItemFailures: [{ itemIdentifier: 'm0' }] };
 const DONE = { batchItemFailures: [] };
 
-describe('a connection that takes nothing and cannot be closed', () => {
+describe('an unresponsive connection that cannot be closed', () => {
   test.each([
     [429, 12],
     [500, 4],
@@ -96,7 +96,7 @@ describe('a connection that takes nothing and cannot be closed', () => {
     await sockets.expectKnown(room_id, [good.connection_id, stuck.connection_id]);
   });
 
-  test('is sent nothing more, and closed by the next broadcast that can', async () => {
+  test('is sent nothing more, and is closed by a later broadcast', async () => {
     const { room_id, admin, good, stuck } = await roomWithStuck();
     await deliver(await send(room_id, admin, 'one'));
     // It would take posts again, but has missed one.
@@ -114,7 +114,7 @@ describe('a connection that takes nothing and cannot be closed', () => {
     expect(textsAt(good)).toEqual(['one', 'two', 'three']);
   });
 
-  test('is gone when closing it says so (410)', async () => {
+  test('is removed if closing it returns 410', async () => {
     const { room_id, admin, stuck } = await roomWithStuck();
     management.respondToCloseWith(stuck.connection_id, 410);
     await deliver(await send(room_id, admin, 'one'));
@@ -123,7 +123,7 @@ describe('a connection that takes nothing and cannot be closed', () => {
     expect(await markedIn(room_id)).toEqual([]);
   });
 
-  test('stays marked when it joins again: its client would not know of the gap', async () => {
+  test('stays marked when it joins again: its client would not notice the gap', async () => {
     const { room_id, admin, stuck } = await roomWithStuck();
     await deliver(await send(room_id, admin, 'one'));
     management.respondWith(stuck.connection_id, 200);
@@ -132,7 +132,7 @@ describe('a connection that takes nothing and cannot be closed', () => {
     expect(textsAt(stuck)).toEqual([]);
   });
 
-  test('is closed by way of the queue where nothing more happens in the room', async () => {
+  test('is closed through the queue if nothing more happens in the room', async () => {
     const { room_id, admin, stuck } = await roomWithStuck();
     const records = await send(room_id, admin, 'one');
     const marks = changesIn(await recorded(() => deliver(records)));
@@ -154,7 +154,7 @@ describe('a connection that takes nothing and cannot be closed', () => {
     expect(services.messages).toHaveLength(1);
   });
 
-  test('is queued again where others of its room could be closed', async () => {
+  test('is queued again if others of its room could be closed', async () => {
     const { room_id, admin, good, stuck } = await roomWithStuck();
     management.respondWith(good.connection_id, 500);
     management.respondToCloseWith(good.connection_id, 500);
@@ -169,7 +169,7 @@ describe('a connection that takes nothing and cannot be closed', () => {
   });
 });
 
-describe('where closing fails, a connection stays known, and is sent nothing more:', () => {
+describe('if closing fails, a connection is kept, and sent nothing more:', () => {
   test('when its token has expired', async () => {
     const { room_id, admin, good } = await roomWithStuck();
     const soon = Math.floor(Date.now() / 1_000) + 1;
@@ -216,7 +216,7 @@ describe('where closing fails, a connection stays known, and is sent nothing mor
 });
 
 describe('faults of the table', () => {
-  test('a mark of a removed user that cannot be stored: the others hear of the removal, and the batch is retried', async () => {
+  test('a mark of a removed user that cannot be stored: the others are informed, and the batch is retried', async () => {
     const { room_id, admin, good, stuck } = await roomWithStuck(403);
     const removal = { as: admin, params: { room_id }, body: { participant_ids: [stuck.user_id] } };
     const records = changesIn(await recorded(() => data('removeParticipants', removal)));
@@ -257,7 +257,7 @@ describe('faults of the table', () => {
     for (const connection_id of ids) expect(textsAt({ connection_id })).toEqual(['one']);
   });
 
-  test('in one room does not concern another of the same batch', async () => {
+  test('in one room do not affect another room of the same batch', async () => {
     const [sick, sound] = [await roomWithStuck(200), await roomWithStuck(200)];
     const records = [
       ...(await send(sick.room_id, sick.admin, 'one')),
@@ -269,7 +269,7 @@ describe('faults of the table', () => {
     expect([...textsAt(sick.good), ...textsAt(sound.good)]).toEqual(['one']);
   });
 
-  test('neither closed nor marked: the batch fails, for the next message must not follow a gap', async () => {
+  test('neither closed nor marked: the batch fails, because the next message must not follow a gap', async () => {
     const { room_id, admin, good, stuck } = await roomWithStuck();
     const records = await send(room_id, admin, 'one');
     faults.always('PutItem', exception('AccessDeniedException'));
@@ -296,7 +296,7 @@ describe('faults of the table', () => {
   });
 });
 
-describe('when the time is up', () => {
+describe('when the time is over', () => {
   const TEXTS = Array.from({ length: 20 }, (_, n) => `message ${n}`);
   const SIZE = batchSize(TEXTS.length);
   let places: Occupied;
@@ -311,7 +311,7 @@ describe('when the time is up', () => {
     return { ...world, ids };
   };
 
-  test('connections that have not answered are marked, without an attempt to close them', async () => {
+  test('connections that have not responded are marked, without an attempt to close them', async () => {
     const { room_id, admin, good, stuck } = await roomWithStuck('hold');
     const { failures } = await deliverWithin(1_000, await send(room_id, admin, 'one'));
     expect(failures).toEqual([]);
@@ -322,7 +322,7 @@ describe('when the time is up', () => {
     await sockets.expectKnown(room_id, [good.connection_id, stuck.connection_id]);
   });
 
-  test('a fan-out invocation is told how much is left, and returns within it', async () => {
+  test('a fan-out invocation receives the remaining time, and returns within it', async () => {
     const { room_id, admin, ids } = await largeRoom(2 * SIZE);
     const [held = ''] = ids.slice(SIZE);
     await deliverWithin(20_000, await send(room_id, admin, ...TEXTS));
@@ -340,7 +340,7 @@ describe('when the time is up', () => {
     expect(await markedIn(room_id)).toContain(held);
   });
 
-  test('a batch that there is no time for is not started: its connections are disconnected', async () => {
+  test('a batch without enough time is not started: its connections are disconnected', async () => {
     const { room_id, admin, ids } = await largeRoom(2 * SIZE);
     const { failures } = await deliverWithin(3_900, await send(room_id, admin, ...TEXTS));
     expect(failures).toEqual([]);
@@ -351,7 +351,7 @@ describe('when the time is up', () => {
     for (const id of rest) expect(management.closed.includes(id) || marked.includes(id), id).toBe(true);
   });
 
-  test('two rounds of invocations that do not answer: two at a time, and all their connections are marked', async () => {
+  test('two rounds of invocations that do not respond: two at a time, and all their connections are marked', async () => {
     const { room_id, admin, ids } = await largeRoom(4 * SIZE);
     const records = await send(room_id, admin, ...TEXTS);
     fanOut.respondWith('hold');
@@ -374,7 +374,7 @@ describe('one pool for all rooms of a process', () => {
   const settled = () => new Promise((resolve) => setImmediate(resolve));
   beforeAll(makeAllPlaces);
 
-  test('has 200 places, of which a room has 100', async () => {
+  test('has 200 slots, of which a room gets 100', async () => {
     const one = occupy(1, 150);
     await settled();
     expect(one.count()).toBe(100);
@@ -384,7 +384,7 @@ describe('one pool for all rooms of a process', () => {
     await Promise.all([one.free(), others.free()]);
   });
 
-  test('takes posts, and what follows from them: a room gets the places that others leave', async () => {
+  test('runs posts and follow-up requests: a room gets the slots that others leave', async () => {
     const { room_id, admin } = await newRoom();
     const ids = Array.from({ length: 8 }, (_, n) => `waiting-${n}=`);
     await haveJoined(room_id, ids, admin);

@@ -65,8 +65,8 @@ const delivered = (receivers: number, more: object = {}) => ({
   ...more,
 });
 
-describe('a room that is not large', () => {
-  test('takes no other invocation', async () => {
+describe('a small room', () => {
+  test('uses no other invocation', async () => {
     const { room_id, admin, ids } = await roomOf(2 * SIZE - 1);
     const { failures, lines } = await deliver(await send(room_id, admin, ...ALL));
     expect(failures).toEqual([]);
@@ -75,13 +75,13 @@ describe('a room that is not large', () => {
     expect(fanOut.batches()).toEqual([]);
   });
 
-  test('is one of less than two batches, each of 500 posts, but of no fewer than 25 connections', () => {
+  test('has less than two batches of 500 posts each, but at least 25 connections a batch', () => {
     expect([1, 2, 3, 20, 21, 100].map(batchSize)).toEqual([500, 250, 166, 25, 25, 25]);
   });
 });
 
 describe('a large room', () => {
-  test('is delivered to in batches: each connection gets everything once and in order, and the counts add up', async () => {
+  test('is delivered in batches: each connection receives everything once and in order, and the counts add up', async () => {
     const { room_id, admin, ids } = await roomOf(3 * SIZE + 5);
     // One that is gone and one that takes nothing, in the batch of another invocation, and one in the rest that fills no batch.
     const [gone, unresponsive, goneHere] = [ids[SIZE] ?? '', ids[SIZE + 1] ?? '', ids.at(-1) ?? ''];
@@ -101,7 +101,7 @@ describe('a large room', () => {
     expect(batches.flat().sort()).toEqual(ids.slice(SIZE, 3 * SIZE));
   });
 
-  test('has had everything before the next message is sent: fan-out invocations are waited for', async () => {
+  test('finishes all fan-out invocations before the next message is sent', async () => {
     const { room_id, admin, ids } = await roomOf(2 * SIZE);
     const last = ids.at(-1) ?? '';
     // Its last message alone, so that the post does not time out before all others have had theirs.
@@ -177,7 +177,7 @@ describe('a batch that an invocation', () => {
   test.each([
     [429, 3],
     [403, 1],
-  ] as const)('never starts (%s) is delivered here', async (response, attempts) => {
+  ] as const)('never starts (%s) is delivered by this invocation', async (response, attempts) => {
     const { room_id, admin, ids } = await roomOf(2 * SIZE);
     fanOut.respondWith(response);
     const { failures, lines } = await deliver(await send(room_id, admin, ...ALL));

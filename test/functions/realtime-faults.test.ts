@@ -35,7 +35,7 @@ const conflict = canceled('TransactionConflict', 'None');
 const message = () => ({ room_id: world.room_id, client_message_id: crypto.randomUUID(), text: 'x' });
 
 describe('a conflict with another transaction', () => {
-  test('is tried again, by message, join and leave', async () => {
+  test('is retried by message, join and leave', async () => {
     const socket = newSocket(world.member);
     known.left(socket.connection_id);
     faults.next('TransactWriteItems', conflict, conflict, conflict);
@@ -49,7 +49,7 @@ describe('a conflict with another transaction', () => {
     expect(await get<ParticipantItem>(participantKey(world.room_id, world.member))).not.toHaveProperty('connections');
   });
 
-  test('of a leave with other connections of the user, which does not end, becomes try_again', async () => {
+  test('of a leave with other connections of the user becomes try_again if it persists', async () => {
     const { room_id, member } = await newRoom();
     const socket = await joined(room_id, member);
     const others = { connections: { SS: [socket.connection_id, 'another='] } };
@@ -62,7 +62,7 @@ describe('a conflict with another transaction', () => {
     await known.expectKnown(room_id, [socket.connection_id]);
   });
 
-  test('that does not end becomes try_again', async () => {
+  test('that persists becomes try_again', async () => {
     faults.always('TransactWriteItems', conflict);
     expect(await refusedWith('message', newSocket(world.member), message())).toBe('try_again');
   });
@@ -72,7 +72,7 @@ test.each<[string, string, 'try_again' | 'internal']>([
   ['throttles', 'ThrottlingException', 'try_again'],
   ['is out of order', 'InternalServerError', 'try_again'],
   ['says no', 'AccessDeniedException', 'internal'],
-])('where DynamoDB %s, every action says so in its reply, with the request’s id', async (_, name, code) => {
+])('if DynamoDB %s, every action reports it in its reply, with the request id', async (_, name, code) => {
   const fault = exception(name, {}, name === 'InternalServerError' ? 500 : 400);
   for (const action of ['BatchGetItem', 'GetItem', 'UpdateItem', 'TransactWriteItems']) faults.always(action, fault);
   const socket = newSocket(world.member);
@@ -89,7 +89,7 @@ test.each<[string, string, 'try_again' | 'internal']>([
   }
 });
 
-test('a function that dies between storing and answering: the sender sends again, all hear it, and it is there once', async () => {
+test('if a function dies between storing and replying, the sender retries, all receive the message, and it is stored once', async () => {
   const { room_id, admin, member } = await newRoom();
   const ear = await joined(room_id, admin);
   const frame = { ...message(), room_id };
@@ -118,7 +118,7 @@ describe('deliver-messages', () => {
     return result.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
   };
 
-  test('that cannot clean up after a dead connection has delivered all the same: nobody gets anything twice', async () => {
+  test('delivers everything once even if it cannot remove a dead connection', async () => {
     const [dead, alive] = [await joined(world.room_id, world.member), await joined(world.room_id, world.admin)];
     management.respondWith(dead.connection_id, 410);
     const records = await send('one');
@@ -132,7 +132,7 @@ describe('deliver-messages', () => {
     expect(await get(connectionKey(world.room_id, dead.connection_id))).toBeUndefined();
   });
 
-  test('that cannot read the connections is tried again from the first record of the room', async () => {
+  test('is retried from the first record of the room if it cannot read the connections', async () => {
     const alive = await joined(world.room_id, world.member);
     const records = await send('one', 'two');
     faults.always('Query', exception('AccessDeniedException'));

@@ -208,6 +208,6 @@ async function play({ steps, booked, ends, order }: History): Promise<void> {
   });
 }
 
-test('whatever happens, and however its records arrive, schedules, presence and sockets end up as the table says', async () => {
+test('for any history and any order of its records, schedules, presence and sockets end up as the table says', async () => {
   await fc.assert(fc.asyncProperty(history, play), { numRuns: 60, interruptAfterTimeLimit: 60_000 });
 }, 120_000);

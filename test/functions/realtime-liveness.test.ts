@@ -121,11 +121,11 @@ const lose = ({ connection_id }: Socket) => {
   management.respondToCloseWith(connection_id, 410);
 };
 
-describe('a disconnection that is not reported, in a quiet room,', () => {
+describe('an unreported disconnect in a quiet room', () => {
   test.each([
     ['a client that pings', PINGING],
     ['a client that says nothing', {}],
-  ])('of %s is seen within five minutes', async (_, promise) => {
+  ])('of %s is noticed within five minutes', async (_, promise) => {
     const machine = machinery();
     const { world, watcher, ping } = await quietRoom(machine);
     const tab = newSocket(world.member, soon);
@@ -148,7 +148,7 @@ describe('a disconnection that is not reported, in a quiet room,', () => {
     expect(await online(world, world.admin)).toBe(true);
   });
 
-  test('a connection that nobody closed when the room ended is closed by its next check', async () => {
+  test('of a room that ended is closed by its next check', async () => {
     const machine = machinery();
     const { world, watcher } = await quietRoom(machine);
     // Not told to the stream's reader, as if it had looked for connections before this one joined.
@@ -158,7 +158,7 @@ describe('a disconnection that is not reported, in a quiet room,', () => {
     expect(await online(world, world.admin)).toBe(false);
   });
 
-  test('a connection that joined seconds before the end is closed soon after it, also where another check is queued', async () => {
+  test('of a client that joined seconds before the end is closed soon after it, even if another check is queued', async () => {
     const machine = machinery();
     const { world, watcher } = await quietRoom(machine);
     const ending = { as: world.admin, params: { room_id: world.room_id }, body: { time_left_in_seconds: 4 } };
@@ -172,7 +172,7 @@ describe('a disconnection that is not reported, in a quiet room,', () => {
     expect(await online(world, world.admin)).toBe(false);
   });
 
-  test('nor noticed by API Gateway: a client that has promised to ping is closed', async () => {
+  test('that API Gateway does not notice either closes the connection of a client that has promised to ping', async () => {
     const machine = machinery();
     const { world, ping } = await quietRoom(machine);
     const tab = newSocket(world.member, soon);
@@ -185,7 +185,7 @@ describe('a disconnection that is not reported, in a quiet room,', () => {
     expect(await online(world, world.member)).toBe(false);
   });
 
-  test('nor by API Gateway until the silent connection is to be closed: it is dropped', async () => {
+  test('that API Gateway notices only when the connection is closed removes the connection', async () => {
     const machine = machinery();
     const { world, ping } = await quietRoom(machine);
     const tab = newSocket(world.member, soon);
@@ -197,7 +197,7 @@ describe('a disconnection that is not reported, in a quiet room,', () => {
     expect(await online(world, world.member)).toBe(false);
   });
 
-  test('and a gateway that cannot say: the connection is asked about again, and dropped when that is certain', async () => {
+  test('is checked again if API Gateway cannot tell, and removed when it can', async () => {
     const machine = machinery();
     const { world, ping } = await quietRoom(machine);
     const tab = newSocket(world.member, soon);
@@ -216,8 +216,8 @@ describe('a disconnection that is not reported, in a quiet room,', () => {
   });
 });
 
-describe('a client that is there', () => {
-  test('and says nothing stays present, as contract 1.1 has it', async () => {
+describe('a connected client', () => {
+  test('that sends nothing stays present, as contract 1.1 promises', async () => {
     const machine = machinery();
     const { world, watcher, ping } = await quietRoom(machine);
     const tab = newSocket(world.member, soon);
@@ -229,7 +229,7 @@ describe('a client that is there', () => {
     expect(new Set(management.asked)).toEqual(new Set([tab.connection_id]));
   });
 
-  test('and sends frames is not asked about, and costs a check every three minutes or so', async () => {
+  test('that sends frames is not checked with API Gateway, and costs a check about every three minutes', async () => {
     const machine = machinery();
     const { ping } = await quietRoom(machine);
     await machine.pass(1_800, ping);
@@ -239,7 +239,7 @@ describe('a client that is there', () => {
     expect(machine.queue).toHaveLength(1);
   });
 
-  test('on one connection of two keeps the participant present; the dead one is dropped', async () => {
+  test('with one of two connections keeps the participant present; the dead connection is removed', async () => {
     const machine = machinery();
     const { world, ping } = await quietRoom(machine);
     const [dead, alive] = [newSocket(world.member, soon), newSocket(world.member, soon)];
@@ -252,7 +252,7 @@ describe('a client that is there', () => {
     expect(await online(world, world.member)).toBe(true);
   });
 
-  test('again, after a reconnect that nobody saw, stays present, and has one check', async () => {
+  test('that reconnected unnoticed stays present, and has one check', async () => {
     const machine = machinery();
     const { world, watcher, ping } = await quietRoom(machine);
     let tab = newSocket(world.member, soon);
@@ -271,7 +271,7 @@ describe('a client that is there', () => {
 });
 
 describe('checks', () => {
-  test('that are doubled, at once or late, become one again', async () => {
+  test('that are duplicated, at once or late, become one again', async () => {
     const machine = machinery();
     const { ping } = await quietRoom(machine);
     const [first] = machine.queue;
@@ -294,7 +294,7 @@ describe('checks', () => {
     expect(machine.queue).toHaveLength(1);
   });
 
-  test('end with presence, and begin again with the next', async () => {
+  test('end with presence, and start again with the next', async () => {
     const machine = machinery();
     const { world, watcher } = await quietRoom(machine);
     await machine.happens(() => disconnect(watcher));
@@ -305,7 +305,7 @@ describe('checks', () => {
     expect(machine.queue).toHaveLength(1);
   });
 
-  test('that the queue could not take, or the table could not record, are retried', async () => {
+  test('that could not be queued or recorded are retried', async () => {
     const machine = machinery();
     const { world, ping } = await quietRoom(machine);
     const [first] = machine.queue.splice(0);
@@ -320,7 +320,7 @@ describe('checks', () => {
     });
   });
 
-  test('that are lost begin again with the next connection', async () => {
+  test('that are lost start again with the next connection', async () => {
     const machine = machinery();
     const { world, ping } = await quietRoom(machine);
     machine.queue.length = 0;
@@ -344,7 +344,7 @@ describe('checks', () => {
     expect(await online(world, world.admin)).toBe(false);
   });
 
-  test('of who was removed do nothing', async () => {
+  test('of a removed participant do nothing', async () => {
     const machine = machinery();
     const { world, ping } = await quietRoom(machine);
     const tab = newSocket(world.member, soon);
@@ -377,7 +377,7 @@ describe('checks', () => {
         expect(trace.inputs[n]).toMatchObject({ RequestItems: { [tableName()]: { ConsistentRead: true } } });
   });
 
-  test('of a check that the table does not name any more cost one trip, and write nothing', async () => {
+  test('that the table no longer lists cost one round trip, and write nothing', async () => {
     const machine = machinery();
     const { world } = await quietRoom(machine);
     const [first] = machine.queue;

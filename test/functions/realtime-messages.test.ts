@@ -56,7 +56,7 @@ const attached = (file_id: string, more: object = {}) => ({
 });
 
 describe('message', () => {
-  test('is stored before it is acknowledged, in two round trips, and the history shows just that', async () => {
+  test('is stored before it is acknowledged, in two round trips, and the history has it', async () => {
     const { room_id, member, admin } = await newRoom();
     const before = Date.now();
     const answer = await act(
@@ -90,7 +90,7 @@ describe('message', () => {
   });
 
   describe('with a file', () => {
-    test('carries its stored facts, in two round trips', async () => {
+    test('contains its stored facts, in two round trips', async () => {
       const facts = await file(world.member);
       const answer = await act('message', newSocket(world.member), attached(facts.file_id));
       expect(answer).toMatchObject({ ok: true, data: { text: null, attachment: facts } });
@@ -111,14 +111,14 @@ describe('message', () => {
         },
         'file_not_found',
       ],
-    ])('that %s is refused', async (_, make, code) => {
+    ])('that %s is rejected', async (_, make, code) => {
       const { file_id } = (await make()) as { file_id: string };
       const before = await chatOf(world.room_id);
       expect(await refusedWith('message', newSocket(world.member), attached(file_id))).toBe(code);
       expect(await chatOf(world.room_id)).toEqual(before);
     });
 
-    test('whose upload has finished meanwhile is taken, under the same client_message_id', async () => {
+    test('is accepted after its upload has finished, under the same client_message_id', async () => {
       const bytes = Buffer.from('x');
       const { file_id, upload_url, headers } = await data('createUpload', {
         as: world.member,
@@ -131,7 +131,7 @@ describe('message', () => {
       expect(await reply('message', newSocket(world.member), frame)).toMatchObject({ attachment: { file_id } });
     });
 
-    describe('that no message has', () => {
+    describe('that is in no message', () => {
       const DAY = 24 * HOUR;
       const download = (file_id: string) => ({
         as: world.member,
@@ -151,7 +151,7 @@ describe('message', () => {
         });
       });
 
-      test('stays once a message has it, also one that is sent in the last second', async () => {
+      test('stays after a message has it, also if it was sent in the last second', async () => {
         const uploaded = Math.floor(Date.now() / 1_000) * 1_000;
         const { file_id } = await at(uploaded, () => file(world.member));
         await at(uploaded + DAY - 1, () => reply('message', newSocket(world.member), attached(file_id)));
@@ -176,7 +176,7 @@ describe('message', () => {
         expect(await get(fileKey(world.room_id, file_id))).toBeUndefined();
       });
 
-      test('is refused where it expires between the read and the write', async () => {
+      test('is rejected if it expires between the read and the write', async () => {
         const { file_id } = await file(world.member);
         const sender = { caller: world.member, now: new Date().toISOString() };
         const { attachment, keep } = await getOwnFile(world.room_id, file_id, sender);
@@ -190,7 +190,7 @@ describe('message', () => {
         });
       });
 
-      test('stays where two messages take it at the same time, and where one is sent twice', async () => {
+      test('stays if two messages use it at the same time, and if one is sent twice', async () => {
         const { file_id } = await file(world.member);
         const twice = attached(file_id);
         const sent = await Promise.all(
@@ -201,7 +201,7 @@ describe('message', () => {
       });
     });
 
-    test('of before uploads expired is sent and downloaded as ever', async () => {
+    test('from before uploads expired is sent and downloaded as before', async () => {
       const { file_id } = await file(world.member);
       await update(fileKey(world.room_id, file_id), { UpdateExpression: 'REMOVE expires_at' });
       const own = await getOwnFile(world.room_id, file_id, { caller: world.member, now: new Date().toISOString() });
@@ -211,7 +211,7 @@ describe('message', () => {
       await at(Date.now() + 1_000 * HOUR, () => data('createDownload', request));
     });
 
-    test('takes nothing of a file from the sender but its id', async () => {
+    test('takes nothing of a file from the sender except its id', async () => {
       const { file_id } = await file(world.member);
       expect(
         await refusedWith(
@@ -223,7 +223,7 @@ describe('message', () => {
     });
   });
 
-  describe('is refused', () => {
+  describe('is rejected', () => {
     test.each<[string, () => Promise<readonly [string, string]>, string]>([
       ['from an outsider', async () => [world.room_id, world.outsider], 'not_a_participant'],
       ['to no room', async () => [unknownRoom, world.member], 'room_not_found'],
@@ -308,7 +308,7 @@ describe('the same client_message_id', () => {
     expect(await chatOf(room_id)).toHaveLength(2);
   });
 
-  test('with another text gets the first answer', async () => {
+  test('with another text returns the first message', async () => {
     const frame = text('first');
     const first = await reply('message', newSocket(world.member), frame);
     expect(await reply('message', newSocket(world.member), { ...frame, text: 'second' })).toEqual(first);
@@ -353,7 +353,7 @@ describe('the same client_message_id', () => {
       return { ...room, frame };
     };
 
-    test('gets the first answer, and stores nothing', async () => {
+    test('returns the first message, and stores nothing', async () => {
       const room = await newRoom();
       const { room_id, member } = room;
       const { file_id } = await file(member, { room_id });
@@ -368,7 +368,7 @@ describe('the same client_message_id', () => {
       expect(stored(await snapshot())).toEqual(stored(before));
     });
 
-    test('is refused where it is another message: a new one, that of somebody else, that of another room', async () => {
+    test('is rejected for another message: a new one, one of another user, one of another room', async () => {
       const room = await newRoom();
       const { room_id, admin, member } = room;
       const other = await newRoom({ members: [member] });
@@ -384,7 +384,7 @@ describe('the same client_message_id', () => {
       expect(await chatOf(room_id)).toEqual(before);
     });
 
-    test('is refused after a day', async () => {
+    test('is rejected after a day', async () => {
       const room = await newRoom();
       const { room_id, member } = room;
       const socket = newSocket(member, Math.floor(Date.now() / 1_000) + 3 * 86_400);
@@ -394,13 +394,13 @@ describe('the same client_message_id', () => {
       await at(Date.now() + 25 * HOUR, async () => expect(await refusedWith('message', socket, frame)).toBe(code));
     });
 
-    test('costs one trip more where it is refused, and two where it is found', async () => {
+    test('costs one more round trip if it is rejected, and two if it is found', async () => {
       const { room_id, member, frame } = await sentBefore();
       expect((await act('message', newSocket(member), frame)).trace.trips).toBe(3);
       expect((await act('message', newSocket(member), text('y', { room_id }))).trace.trips).toBe(2);
     });
 
-    test('is refused above the rate like everything else', async () => {
+    test('is rejected above the rate limit like everything else', async () => {
       const { member, frame } = await sentBefore();
       await at(Math.ceil(Date.now() / 10_000) * 10_000, async () => {
         const socket = newSocket(member);
@@ -410,7 +410,7 @@ describe('the same client_message_id', () => {
     });
   });
 
-  test('is a new message after a day, whether the first marker has been deleted by then or not', async () => {
+  test('is a new message after a day, whether or not the first marker has been deleted', async () => {
     const { room_id, member } = await newRoom();
     const frame = text('again', { room_id });
     const socket = newSocket(member, Math.floor(Date.now() / 1_000) + 3 * 86_400);
@@ -423,7 +423,7 @@ describe('the same client_message_id', () => {
   });
 });
 
-test('two senders at full speed meet no conflict, and the history has all they sent', async () => {
+test('two senders at full speed cause no conflict, and the history has all messages', async () => {
   const { room_id, admin, member } = await newRoom();
   const burst = async (user: string) => {
     const socket = newSocket(user);
@@ -439,7 +439,7 @@ test('two senders at full speed meet no conflict, and the history has all they s
 });
 
 describe('every frame', () => {
-  test('of a connection whose token has expired meanwhile is refused', async () => {
+  test('of a connection whose token has expired is rejected', async () => {
     const socket = newSocket(world.member, Math.floor(Date.now() / 1_000) + 60);
     await reply('ping', socket, {});
     await at(Date.now() + 61_000, async () => {
@@ -461,7 +461,7 @@ describe('every frame', () => {
     },
   );
 
-  test('above 32 KB is refused, and one of just that is not', async () => {
+  test('above 32 KB is rejected, and one of exactly 32 KB is accepted', async () => {
     const socket = newSocket(world.member);
     const padded = (bytes: number) => {
       const frame = frameOf('ping', { request_id: 'r' });
@@ -478,7 +478,7 @@ describe('every frame', () => {
     expect(await refusedWith('message', socket, text('漢'.repeat(11_000)))).toBe('payload_too_large');
   });
 
-  test('has its request_id in the reply wherever that can be read', async () => {
+  test('has its request_id in the reply if it can be read', async () => {
     const socket = newSocket(world.member);
     expect(await act('ping', socket, { request_id: 'a' })).toMatchObject({ ok: true, request_id: 'a' });
     expect(await act('ping', socket, { request_id: 'b', more: 1 })).toMatchObject({ ok: false, request_id: 'b' });
@@ -499,7 +499,7 @@ describe('every frame', () => {
     { action: '$default' },
     { action: 'toString' },
     { room_id: 'x' },
-  ])('of an unknown action is told which there are: %j', async (frame) => {
+  ])('with an unknown action gets a list of the actions: %j', async (frame) => {
     expect(await actUnknown(newSocket(newUser()), frame)).toMatchObject({
       ok: false,
       code: 'invalid_request',
@@ -507,7 +507,7 @@ describe('every frame', () => {
     });
   });
 
-  test('may be a ping, which costs one trip and answers with the time', async () => {
+  test('may be a ping, which costs one round trip and returns the time', async () => {
     const answer = await act('ping', newSocket(newUser()), {});
     if (!answer.ok) throw new Error(answer.message);
     expect(new Date(answer.data.time).toISOString()).toBe(answer.data.time);
@@ -515,11 +515,11 @@ describe('every frame', () => {
   });
 });
 
-describe('the rate of a connection', () => {
+describe('the rate limit of a connection', () => {
   const NOW = Date.parse('2026-05-05T12:00:01.000Z');
   const soon = NOW / 1_000 + 600;
 
-  test('is bounded, and what is too much is refused without a trace', async () => {
+  test('rejects further frames, and they leave no trace', async () => {
     await at(NOW, async () => {
       const { room_id, member } = await newRoom();
       const socket = newSocket(member, soon);
@@ -551,7 +551,7 @@ describe('the rate of a connection', () => {
     });
   });
 
-  test('starts anew with the next window', async () => {
+  test('starts again with the next window', async () => {
     const socket = newSocket(newUser(), soon);
     await at(NOW, async () => {
       for (let n = 0; n < MAX_FRAMES_PER_WINDOW; n++) await reply('ping', socket, {});
@@ -560,7 +560,7 @@ describe('the rate of a connection', () => {
     await at(NOW + 10_000, () => reply('ping', socket, {}));
   });
 
-  test('is one of a user as well: all connections together, to the exact frame, and others are not concerned', async () => {
+  test('applies to the user, too: to all connections together, exactly, and not to others', async () => {
     const user = newUser();
     await at(NOW, async () => {
       const sockets = Array.from({ length: 4 }, () => newSocket(user, soon));
@@ -586,7 +586,7 @@ describe('the rate of a connection', () => {
     [999, 9],
     [8_000, 1],
     [8_999, 1],
-  ])('%i ms after NOW, a refusal says to wait %i s', async (ms, retry_after) => {
+  ])('%i ms after NOW, an error says to wait %i s', async (ms, retry_after) => {
     const socket = newSocket(newUser(), soon);
     await at(NOW, async () => {
       for (let n = 0; n < MAX_FRAMES_PER_WINDOW; n++) await reply('ping', socket, {});
@@ -597,7 +597,7 @@ describe('the rate of a connection', () => {
     await at(NOW + ms + retry_after * 1_000, () => reply('ping', socket, {}));
   });
 
-  test('of a user can be another in an environment', async () => {
+  test('of a user is configurable per environment', async () => {
     vi.stubEnv('USER_FRAME_LIMIT', '2');
     try {
       await at(NOW, async () => {
@@ -610,7 +610,7 @@ describe('the rate of a connection', () => {
     }
   });
 
-  test('costs one write a frame, whichever connection it is of, and no more when it is refused', async () => {
+  test('costs one write per frame, whichever connection it is from, and no more when it is rejected', async () => {
     const socket = newSocket(newUser(), soon);
     await at(NOW, async () => {
       for (let n = 0; n <= MAX_FRAMES_PER_WINDOW; n++) {
@@ -620,7 +620,7 @@ describe('the rate of a connection', () => {
     });
   });
 
-  test('is counted in items that DynamoDB deletes by itself', async () => {
+  test('is counted in items that expire', async () => {
     const socket = newSocket(newUser());
     await reply('ping', socket, {});
     const [counter] = (await snapshot()).filter((item) => item.includes(socket.connection_id));

@@ -33,7 +33,7 @@ async function settle(room_id: string, participant_id: string, left_at: string |
 }
 
 describe('join', () => {
-  test('gives the room as the participant sees it, in two round trips', async () => {
+  test('returns the room as the participant sees it, in two round trips', async () => {
     const { room_id, admin, member } = await newRoom();
     await data('updateProfile', { as: member, params: { room_id }, body: { username: 'Bob' } });
     for (const user of [admin, member]) {
@@ -43,7 +43,7 @@ describe('join', () => {
     }
   });
 
-  test('lets others see the participant', async () => {
+  test('makes the participant visible to others', async () => {
     const { room_id, admin, member } = await newRoom();
     expect(await online(room_id, member, admin)).toBe(false);
     const socket = await joined(room_id, member);
@@ -51,7 +51,7 @@ describe('join', () => {
     expect(await participant(room_id, member)).toMatchObject({ connections: new Set([socket.connection_id]) });
   });
 
-  test('twice is no error and changes nothing', async () => {
+  test('a second time succeeds and changes nothing', async () => {
     const { room_id, member } = await newRoom();
     const socket = await joined(room_id, member);
     const before = await participant(room_id, member);
@@ -68,7 +68,7 @@ describe('join', () => {
     expect((await participant(other.room_id, member))?.connections).toEqual(new Set([sockets[0]?.connection_id]));
   });
 
-  test('takes so many connections of one user and no more, until one has gone; who is in may join again', async () => {
+  test('accepts a limited number of connections per user; a connection that has joined may join again', async () => {
     const { room_id, admin, member } = await newRoom();
     const sockets: Socket[] = [];
     for (let n = 0; n < MAX_CONNECTIONS_PER_PARTICIPANT; n++) sockets.push(await joined(room_id, member));
@@ -82,7 +82,7 @@ describe('join', () => {
     expect(await isJoined(room_id, last)).toBe(true);
   });
 
-  test('takes the room id in capitals too', async () => {
+  test('accepts the room id in upper case', async () => {
     const { room_id, member } = await newRoom();
     expect(await reply('join', newSocket(member), { room_id: room_id.toUpperCase() })).toMatchObject({ room_id });
   });
@@ -116,7 +116,7 @@ describe('join', () => {
       },
       'room_ended',
     ],
-  ])('refuses %s', async (_, situation, code) => {
+  ])('rejects %s', async (_, situation, code) => {
     const world = await newRoom();
     const [room_id, user] = await situation(world);
     const socket = newSocket(user);
@@ -125,13 +125,13 @@ describe('join', () => {
     expect((await participant(room_id, user))?.connections).toBeUndefined();
   });
 
-  test('refuses a room that is booked, until its time has come', async () => {
+  test('rejects a room that is booked, until it starts', async () => {
     const { room_id, member } = await newRoom({ body: { start_time: new Date(Date.now() + HOUR).toISOString() } });
     expect(await refusedWith('join', newSocket(member), { room_id })).toBe('room_not_started');
     await at(Date.now() + HOUR, () => joined(room_id, member, Math.floor(Date.now() / 1_000) + 60));
   });
 
-  test('and removal at the same moment leave either no trace, or a connection that the removal knows of', async () => {
+  test('and removal at the same time leave either no trace, or a connection that the removal finds', async () => {
     for (let n = 0; n < 60; n++) {
       const { room_id, admin, member } = await newRoom();
       const socket = newSocket(member);
@@ -148,7 +148,7 @@ describe('join', () => {
 });
 
 describe('leave', () => {
-  test('of the only connection is seen by others at once', async () => {
+  test('with the only connection is visible to others at once', async () => {
     const { room_id, admin, member } = await newRoom();
     const socket = await joined(room_id, member);
     expect(await reply('leave', socket, { room_id })).toEqual({ room_id });
@@ -157,7 +157,7 @@ describe('leave', () => {
     expect(Object.keys((await participant(room_id, member)) ?? {})).not.toContain('left_at');
   });
 
-  test('of one of several leaves the others where they are', async () => {
+  test('with one of several connections keeps the others', async () => {
     const { room_id, admin, member } = await newRoom();
     const [first, second] = [await joined(room_id, member), await joined(room_id, member)];
     await reply('leave', first, { room_id });
@@ -168,7 +168,7 @@ describe('leave', () => {
     expect(await online(room_id, member, admin)).toBe(false);
   });
 
-  test('of all of several at the same moment leaves nobody', async () => {
+  test('with all of several connections at the same time leaves nobody', async () => {
     for (let n = 0; n < 40; n++) {
       const { room_id, admin, member } = await newRoom();
       const sockets = await Promise.all(Array.from({ length: 2 + (n % 3) }, () => joined(room_id, member)));
@@ -178,7 +178,7 @@ describe('leave', () => {
     }
   });
 
-  test('is no error without having joined, for an outsider, or where there is no room; and writes nothing', async () => {
+  test('succeeds without a join, for an outsider, and without a room; and writes nothing', async () => {
     const { room_id, member, outsider } = await newRoom();
     const there = await joined(room_id, member);
     const before = (await snapshot()).filter((item) => !item.includes('FRAMES#'));
@@ -189,8 +189,8 @@ describe('leave', () => {
   });
 });
 
-describe('a connection that is gone', () => {
-  test('is forgotten in all its rooms; others see its user until the grace is over', async () => {
+describe('a closed connection', () => {
+  test('is removed from all its rooms; its user stays visible until the grace period is over', async () => {
     const { room_id, admin, member } = await newRoom();
     const other = await newRoom({ members: [member] });
     const socket = await joined(room_id, member);
@@ -210,11 +210,11 @@ describe('a connection that is gone', () => {
     }
   });
 
-  test('and had joined nothing costs one read', async () => {
+  test('that had joined no room costs one read', async () => {
     expect((await disconnect(newSocket(newUser()))).requests).toEqual(['Query']);
   });
 
-  test('twice is gone once', async () => {
+  test('that is reported twice is removed once', async () => {
     const { room_id, member } = await newRoom();
     const socket = await joined(room_id, member);
     await disconnect(socket);
@@ -223,7 +223,7 @@ describe('a connection that is gone', () => {
     expect(await snapshot()).toEqual(before);
   });
 
-  test('takes no other connection of its user along', async () => {
+  test('does not affect other connections of its user', async () => {
     const { room_id, admin, member } = await newRoom();
     const [dead, alive] = [await joined(room_id, member), await joined(room_id, member)];
     await disconnect(dead);
@@ -237,7 +237,7 @@ describe('a connection that is gone', () => {
     expect(await online(room_id, member, admin)).toBe(false);
   });
 
-  test('of a participant who was removed brings nothing back', async () => {
+  test('of a removed participant restores nothing', async () => {
     const { room_id, admin, member } = await newRoom();
     const socket = await joined(room_id, member);
     await data('removeParticipants', { as: admin, params: { room_id }, body: { participant_ids: [member] } });
@@ -246,7 +246,7 @@ describe('a connection that is gone', () => {
     expect(await isJoined(room_id, socket)).toBe(false);
   });
 
-  test('several at the same moment are all gone', async () => {
+  test('is removed if several close at the same time', async () => {
     for (let n = 0; n < 20; n++) {
       const { room_id, admin, member } = await newRoom();
       const sockets = await Promise.all([joined(room_id, member), joined(room_id, member), joined(room_id, member)]);
@@ -259,8 +259,8 @@ describe('a connection that is gone', () => {
   });
 });
 
-describe('when the grace is over', () => {
-  test('who has come back in between stays', async () => {
+describe('when the grace period is over', () => {
+  test('a participant who has returned stays', async () => {
     const { room_id, admin, member } = await newRoom();
     await disconnect(await joined(room_id, member));
     const left_at = (await participant(room_id, member))?.left_at;
@@ -269,7 +269,7 @@ describe('when the grace is over', () => {
     expect(await online(room_id, member, admin)).toBe(true);
   });
 
-  test('who has come back and lost the connection again has the whole grace again', async () => {
+  test('a participant who has returned and disconnected again has the whole grace period again', async () => {
     const { room_id, admin, member } = await newRoom();
     const now = Date.now();
     const socket = await joined(room_id, member);
@@ -284,7 +284,7 @@ describe('when the grace is over', () => {
     expect(await online(room_id, member, admin)).toBe(false);
   });
 
-  test('who has left by themselves, or was removed, is not touched', async () => {
+  test('a participant who has left or was removed is not changed', async () => {
     const { room_id, admin, member } = await newRoom();
     await disconnect(await joined(room_id, member));
     const left_at = (await participant(room_id, member))?.left_at;
@@ -297,7 +297,7 @@ describe('when the grace is over', () => {
     expect(await participant(room_id, member)).toBeUndefined();
   });
 
-  test('a queue message that cannot be read is reported, and costs the others of its batch nothing', async () => {
+  test('a queue message that cannot be read is reported, and does not affect the others of its batch', async () => {
     const { room_id, admin, member } = await newRoom();
     await disconnect(await joined(room_id, member));
     const absence = { room_id, participant_id: member, left_at: (await participant(room_id, member))?.left_at };

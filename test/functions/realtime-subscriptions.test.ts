@@ -35,8 +35,8 @@ const add = (room_id: string, as: string, ...participant_ids: string[]) =>
 const remove = (room_id: string, as: string, ...participant_ids: string[]) =>
   data('removeParticipants', { as, params: { room_id }, body: { participant_ids } });
 
-describe('a connection that has subscribed', () => {
-  test('receives that its user was added and removed, without having joined, on each connection', async () => {
+describe('a subscribed connection', () => {
+  test('receives that its user was added and removed, without a join, on each connection', async () => {
     const { room_id, admin } = await newRoom();
     const user = newUser('added');
     const tabs = [await subscribed(user), await subscribed(user)];
@@ -52,7 +52,7 @@ describe('a connection that has subscribed', () => {
     expect([received(other), received(silent)]).toEqual([[], []]);
   });
 
-  test('receives that a room was created with its user, also where it is the creator', async () => {
+  test('receives that a room with its user was created, also if the user is the creator', async () => {
     const [admin, user] = [newUser('admin'), newUser('user')];
     const sockets = [await subscribed(admin), await subscribed(user)];
     let room_id = '';
@@ -65,7 +65,7 @@ describe('a connection that has subscribed', () => {
       ]);
   });
 
-  test('receives its removal once, although it had joined the room', async () => {
+  test("receives its user's removal once, although it had joined the room", async () => {
     const { room_id, admin, member } = await newRoom();
     const socket = await joined(room_id, member);
     await reply('subscribe', socket, {});
@@ -73,7 +73,7 @@ describe('a connection that has subscribed', () => {
     expect(received(socket).filter(({ type }) => type === 'participant_removed')).toHaveLength(1);
   });
 
-  test('may subscribe again, and is forgotten when it disconnects', async () => {
+  test('may subscribe again, and is removed when it disconnects', async () => {
     const socket = await subscribed(newUser('user'));
     await reply('subscribe', socket, {});
     expect(await isKnown(socket)).toBe(true);
@@ -81,7 +81,7 @@ describe('a connection that has subscribed', () => {
     expect(await isKnown(socket)).toBe(false);
   });
 
-  test('is forgotten where it is gone, and closed where it takes nothing or its token has expired', async () => {
+  test('is removed if it is gone, and closed if it is unresponsive or its token has expired', async () => {
     const { room_id, admin } = await newRoom();
     const user = newUser('user');
     const [gone, unresponsive] = [await subscribed(user), await subscribed(user)];
@@ -96,13 +96,13 @@ describe('a connection that has subscribed', () => {
   });
 });
 
-test('a connection that does not subscribe costs nothing when it ends', async () => {
+test('a connection without a subscription costs nothing when it closes', async () => {
   const { room_id, member } = await newRoom();
   const trace = await disconnect(await joined(room_id, member));
   expect([...trace.used].filter((permission) => permission.endsWith(' USER'))).toEqual([]);
 });
 
-test('a frame that is not valid names its fields, as HTTP does', async () => {
+test('an invalid frame gets a list of issues with their fields, as in HTTP', async () => {
   const refused = await act('message', newSocket(newUser('user')), {
     room_id: 'x',
     client_message_id: 'no spaces',
@@ -130,7 +130,7 @@ describe('a handshake that offers sub-protocols', () => {
     },
   );
 
-  test('is refused where it offers only other versions of this API, with those to offer', async () => {
+  test('is rejected if it offers only other versions of this API, with a list of the supported ones', async () => {
     expect(await offering('rooms.v3, bearer.x')).toEqual({
       statusCode: 400,
       body: JSON.stringify({ message: 'The sub-protocol must be rooms.v2 or rooms.v1.' }),

@@ -102,7 +102,7 @@ describe('the handshake', () => {
     });
   };
 
-  test('is answered with the version that the authorizer has chosen', async () => {
+  test('returns the version that the authorizer has chosen', async () => {
     const chosen = { 'Sec-WebSocket-Protocol': 'rooms.v2' };
     expect(await answer('rooms.v2', 'rooms.v2, rooms.v1, bearer.x')).toEqual({ statusCode: 200, headers: chosen });
     // An authorizer of an earlier version, while one is being deployed.
@@ -114,7 +114,7 @@ describe('the handshake', () => {
 });
 
 describe('join, subscribe and ping', () => {
-  test('say the numbers exactly to connections that speak rooms.v2', async () => {
+  test('return the numbers only to connections that speak rooms.v2', async () => {
     const { room_id, admin, member } = await newRoom();
     await deliver(await send(room_id, admin, 'one', 'two'));
     await processed(() => rename(room_id, member, 'M'));
@@ -130,7 +130,7 @@ describe('join, subscribe and ping', () => {
     expect(await reply('subscribe', newV2Socket(member), {})).toEqual({ participant_id: member, seq: 0 });
   });
 
-  test('a ping has the numbers of the rooms that its connection is in, and of no others', async () => {
+  test('a ping returns the numbers of the rooms of its connection, and of no others', async () => {
     const [one, other] = [await newRoom(), await newRoom()];
     const { socket } = await joinedV2(one.room_id, one.member);
     await deliver(await send(one.room_id, one.admin, 'x'));
@@ -152,7 +152,7 @@ describe('join, subscribe and ping', () => {
 });
 
 describe('a batch', () => {
-  test('of 45 messages is one post to each connection, numbered in the order of history', async () => {
+  test('of 45 messages is one post to each connection, numbered in the order of the history', async () => {
     const { room_id, admin, member } = await newRoom();
     const [a, b] = [await client(room_id, member), await client(room_id, admin)];
     const old = await joined(room_id, member);
@@ -191,7 +191,7 @@ describe('a batch', () => {
     expect(frames[0]).toMatchObject({ feed: 'changes', seq: 1 });
   });
 
-  test('gets the same numbers when it is delivered again, and new ones when it is another', async () => {
+  test('keeps its numbers when it is delivered again, and another batch gets new ones', async () => {
     const { room_id, admin, member } = await newRoom();
     const a = await client(room_id, member);
     const first = await send(room_id, admin, 'one', 'two');
@@ -211,7 +211,7 @@ describe('a batch', () => {
     expect(a.room.reads).toEqual({ messages: 0, changes: 0 });
   });
 
-  test('that fails after it has numbers keeps them, and leaves no gap', async () => {
+  test('that fails after numbering keeps its numbers, and leaves no gap', async () => {
     const { room_id, admin, member } = await newRoom();
     const a = await client(room_id, member);
     const records = await send(room_id, admin, 'one');
@@ -235,7 +235,7 @@ describe('a batch', () => {
   });
 });
 
-test('numbers are given once for each batch, by however many at the same time', async () => {
+test('each batch is numbered once, however many deliveries run at the same time', async () => {
   const room_id = crypto.randomUUID();
   const of = { feed: 'messages', room_id } as const;
   const firsts = await Promise.all(
@@ -314,7 +314,7 @@ describe('overload', () => {
     },
   );
 
-  test('a connection that does not answer two posts in a row in time is closed', { timeout: 60_000 }, async () => {
+  test('a connection that does not respond to two posts in a row is closed', { timeout: 60_000 }, async () => {
     const { room_id, admin, member } = await newRoom();
     const { socket } = await client(room_id, member);
     const { socket: slow } = await client(room_id, member);
@@ -330,7 +330,7 @@ describe('overload', () => {
     expect(await isJoined(room_id, slow)).toBe(true);
   });
 
-  test('a fan-out invocation that is lost costs connections of rooms.v2 a gap, and nothing else', async () => {
+  test('a lost fan-out invocation costs connections of rooms.v2 a gap, and nothing else', async () => {
     const { room_id, admin, member } = await newRoom();
     const own = await client(room_id, member);
     const ids = Array.from({ length: 1_100 }, (_, n) => `v2-${String(n).padStart(5, '0')}=`);
@@ -345,7 +345,7 @@ describe('overload', () => {
     expect(own.room.messages.size).toBe(1);
   });
 
-  test('whose token has expired, a connection gets nothing and is closed', async () => {
+  test('a connection whose token has expired receives nothing and is closed', async () => {
     const { room_id, admin, member } = await newRoom();
     const soon = Math.floor(Date.now() / 1_000) + 1;
     const { socket } = await joinedV2(room_id, member, soon);
@@ -358,7 +358,7 @@ describe('overload', () => {
 });
 
 describe('the end of a room', () => {
-  test('detaches its connections with one last frame; their other rooms go on', async () => {
+  test('detaches its connections with one last frame; their other rooms continue', async () => {
     const [one, other] = [await newRoom(), await newRoom()];
     const { socket } = await joinedV2(one.room_id, one.member);
     await data('addParticipants', {
@@ -413,7 +413,7 @@ describe('the end of a room', () => {
 });
 
 describe('a removal', () => {
-  test('detaches the connections of the removed, whoever sees it first; the others see a change', async () => {
+  test('detaches the connections of the removed user, whichever function notices first; the others see a change', async () => {
     const { room_id, admin, member } = await newRoom();
     const [gone, stays] = [await joinedV2(room_id, member), await joinedV2(room_id, admin)];
     const records = await recorded(() => remove(room_id, admin, member));
@@ -438,7 +438,7 @@ describe('a removal', () => {
     expect(framesAt(gone.socket)).toEqual([]);
   });
 
-  test('does not take a connection out of the room that has joined again meanwhile', async () => {
+  test('does not detach a connection that has joined again meanwhile', async () => {
     const { room_id, admin, member } = await newRoom();
     const { socket } = await joinedV2(room_id, member);
     const removal = await recorded(() => remove(room_id, admin, member));
@@ -458,7 +458,7 @@ describe('a removal', () => {
     expect([...(connections ?? [])]).toEqual([socket.connection_id]);
   });
 
-  test('is seen by a message that comes before its record: nothing more reaches the removed', async () => {
+  test('is respected by messages before its record is read: nothing more reaches the removed user', async () => {
     const { room_id, admin, member } = await newRoom();
     const { socket } = await joinedV2(room_id, member);
     const removal = await recorded(() => remove(room_id, admin, member));
@@ -477,7 +477,7 @@ describe('a removal', () => {
 });
 
 describe('a subscription', () => {
-  test('has numbers of its own, and a failed post is a gap in them', async () => {
+  test('has its own numbers, and a failed post is a gap in them', async () => {
     const user = newUser('u');
     const [socket, old] = [newV2Socket(user), newV2Socket(user)];
     await reply('subscribe', socket, {});
@@ -517,7 +517,7 @@ interface Delivery {
   readonly responses: readonly boolean[];
 }
 
-test('random batches that are delivered twice, in parts and out of step, with posts that fail: all clients converge', {
+test('all clients converge after random batches that are delivered twice, partially and out of order, with failing posts', {
   timeout: 120_000,
 }, async () => {
   const delivery: fc.Arbitrary<Delivery> = fc.record({

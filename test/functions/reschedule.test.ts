@@ -131,12 +131,12 @@ async function expectAllRight() {
     }
 }
 
-test('without --apply, says what is missing and writes nothing', async () => {
+test('without --apply, lists what is missing and writes nothing', async () => {
   expect(await run()).toMatchObject({ rooms: 3, current: 0, missing: names.length, outdated: 0, finished: true });
   expect(writes).toEqual([]);
 });
 
-test('with --apply, makes a schedule for each start and end to come; once more, it changes nothing', async () => {
+test('with --apply, creates a schedule for each future start and end; a second run changes nothing', async () => {
   expect(await run({ apply: true })).toMatchObject({ rooms: 3, missing: names.length, failed: 0, finished: true });
   await expectAllRight();
   writes.length = 0;
@@ -144,7 +144,7 @@ test('with --apply, makes a schedule for each start and end to come; once more, 
   expect(writes).toEqual([]);
 });
 
-test('repairs schedules that invoke a function that is gone', async () => {
+test('repairs schedules that invoke a deleted function', async () => {
   await run({ apply: true });
   const room = await get<RoomItem>(roomKey(rooms.booked.room_id));
   if (!room) throw new Error('It was created.');
@@ -154,7 +154,7 @@ test('repairs schedules that invoke a function that is gone', async () => {
   await expectAllRight();
 });
 
-test('a room whose end moves meanwhile gets the schedule of its new end', async () => {
+test('a room whose end changes meanwhile gets a schedule for its new end', async () => {
   const { room_id, admin } = await newRoom({ body: { end_time: inFuture(HOUR) } });
   const end_time = inFuture(3 * HOUR);
   let moved = false;
@@ -169,7 +169,7 @@ test('a room whose end moves meanwhile gets the schedule of its new end', async 
   await data('endRoom', { as: admin, params: { room_id } });
 });
 
-describe('a run that does not get to the end', () => {
+describe('a run that does not finish', () => {
   /** Enough messages' worth of bytes that the table has several pages. */
   beforeAll(async () => {
     const as = newUser();
@@ -179,7 +179,7 @@ describe('a run that does not get to the end', () => {
     await writeItems(Array.from({ length: 12 }, () => ({ PK: `CHAT#${room_id}`, SK: randomUUID(), text })));
   });
 
-  test('as it is interrupted, goes on from its cursor', async () => {
+  test('continues from its cursor after an interruption', async () => {
     const controller = new AbortController();
     const first = await run({ signal: controller.signal, onProgress: () => controller.abort() });
     expect(first).toMatchObject({ finished: false, cursor: expect.any(String) });
@@ -191,7 +191,7 @@ describe('a run that does not get to the end', () => {
     expect(whole.rooms).toBe(3);
   });
 
-  test('reads no faster than it may', async () => {
+  test('reads no faster than its limit', async () => {
     const progress: number[] = [];
     const began = performance.now();
     // A page is 128 units.
@@ -204,7 +204,7 @@ describe('a run that does not get to the end', () => {
   });
 });
 
-test('a room whose schedules cannot be written is named, and the others are done', async () => {
+test('a room whose schedules cannot be written is named, and the others are repaired', async () => {
   const { room_id } = rooms.open;
   onRequest = ({ name }) => {
     if (name.startsWith(room_id)) throw new AwsError(500, 'InternalServerException', 'injected');
@@ -220,7 +220,7 @@ test('a room whose schedules cannot be written is named, and the others are done
   expect(asked.some((name) => name.startsWith(room_id))).toBe(true);
 });
 
-test('has no more rooms under way than it may, and ends where one after the other fails', async () => {
+test('works on a limited number of rooms at once, and ends after too many failures in a row', async () => {
   for (let n = 0; n < MAX_FAILURES + 5; n++) await newRoom({ body: { end_time: inFuture(HOUR) } });
   await run({ concurrency: 2 });
   // Two rooms, of which each has a start and an end at most.
@@ -231,7 +231,7 @@ test('has no more rooms under way than it may, and ends where one after the othe
   expect(await run({ apply: true, concurrency: 1 })).toMatchObject({ failed: MAX_FAILURES, finished: false });
 });
 
-test('what is no cursor is refused', async () => {
+test('rejects an invalid cursor', async () => {
   await expect(run({ from: 'nonsense' })).rejects.toThrow('"nonsense" is no cursor of an earlier run.');
 });
 

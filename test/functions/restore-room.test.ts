@@ -107,7 +107,7 @@ async function loseRoom(): Promise<void> {
       for (const key of page) await remove(key);
 }
 
-test('brings a lost room back: room, participants, chat, files, and nothing of who was connected', async () => {
+test('restores a lost room: room, participants, chat, files, but no connections', async () => {
   const { room_id, admin, member } = room;
   const asMember = { as: member, params: { room_id } };
   const before = {
@@ -149,7 +149,7 @@ test('brings a lost room back: room, participants, chat, files, and nothing of w
   expect(again.counts).toMatchObject({ add: 0, keep: 0, lost: 0 });
 });
 
-test('sending a message again after its room came back stores nothing new', async () => {
+test('sending a message again after its room was restored stores nothing new', async () => {
   const { room_id, member } = room;
   const client_message_id = randomUUID();
   const frame = { room_id, client_message_id, text };
@@ -160,7 +160,7 @@ test('sending a message again after its room came back stores nothing new', asyn
   expect(await reply('message', await joined(room_id, member), frame)).toEqual(first);
 });
 
-test('leaves alone what was written since, also in other rooms', async () => {
+test('does not change what was written since, also in other rooms', async () => {
   const { room_id, admin, member } = room;
   const later = newUser('later');
   await data('addParticipants', { as: admin, params: { room_id }, body: { participant_ids: [later] } });
@@ -177,7 +177,7 @@ test('leaves alone what was written since, also in other rooms', async () => {
   expect(chat.map((message) => message.message_id)).toEqual([...messages, message_id]);
 });
 
-describe('what differs', () => {
+describe('an item that differs', () => {
   const changed = async () => {
     const { room_id, admin, member } = room;
     await data('changeRoom', { as: admin, params: { room_id }, body: { name: 'Renamed', description: 'New' } });
@@ -185,7 +185,7 @@ describe('what differs', () => {
     await data('updateProfile', { as: member, params: { room_id }, body: { username: 'New name' } });
   };
 
-  test('is kept and said', async () => {
+  test('is kept and reported', async () => {
     await changed();
     const before = await snapshot();
     const { steps, counts } = await run();
@@ -194,7 +194,7 @@ describe('what differs', () => {
     expect(await snapshot()).toEqual(before);
   });
 
-  test('is replaced where that is asked for, and then it is the same', async () => {
+  test('is replaced on request, and is then the same', async () => {
     const { room_id, member } = room;
     await changed();
     expect((await run({ overwrite: true, apply: false })).counts).toMatchObject({ overwrite: 2, keep: 0 });
@@ -207,7 +207,7 @@ describe('what differs', () => {
     await joined(room_id, member);
   });
 
-  test('is left alone where it changes once more between the look and the write', async () => {
+  test('is not changed if it changes once more between the read and the write', async () => {
     const { room_id } = room;
     await changed();
     let times = 0;
@@ -235,7 +235,7 @@ describe('what differs', () => {
     });
   });
 
-  test('a message that arrives between the look and the write is not replaced', async () => {
+  test('a message that arrives between the read and the write is not replaced', async () => {
     const { room_id } = room;
     const key = messageKey(room_id, messages[0] ?? '');
     await remove(key);
@@ -253,13 +253,13 @@ describe('what differs', () => {
   });
 });
 
-test('leaves out what is newer than the time that is asked for', async () => {
+test('leaves out what is newer than the requested time', async () => {
   await loseRoom();
   const { steps } = await run({ apply: false, at: new Date(Date.now() - 3_600_000).toISOString() });
   expect(steps).toEqual([`add room ${room.room_id}`]);
 });
 
-test('leaves out uploads that were never finished', async () => {
+test('leaves out unfinished uploads', async () => {
   const { room_id, member } = room;
   await data('createUpload', { as: member, params: { room_id }, query: { size: 1, content_type: 'text/plain' } });
   await backUp();
@@ -269,18 +269,18 @@ test('leaves out uploads that were never finished', async () => {
   expect(counts).toMatchObject({ lost: 0 });
 });
 
-test('says which files are lost', async () => {
+test('names the files that are lost', async () => {
   s3.expire(objectKey(room.room_id, file_id));
   const { steps, counts } = await run();
   expect(steps).toEqual([`lost object ${file_id}`]);
   expect(counts).toMatchObject({ lost: 1 });
 });
 
-test('refuses a room that the restored table does not have', async () => {
+test('rejects a room that the restored table does not have', async () => {
   await expect(run({ room_id: randomUUID() })).rejects.toThrow(/There is no room .* in the table rooms-restored-/);
 });
 
-test('disconnect-all closes every connection that a table knows, once', async () => {
+test('disconnect-all closes every connection in a table once', async () => {
   const { room_id, member } = room;
   const two = await newRoom({ members: [member] });
   const socket = await joined(room_id, member);

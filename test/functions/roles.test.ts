@@ -47,7 +47,7 @@ const sampleOf = (operation: Operation): Sample => {
 };
 const elsewhere = (sample: Sample, room_id: string): Sample => ({ ...sample, params: { ...sample.params, room_id } });
 
-describe('who may do what', () => {
+describe('permissions', () => {
   test.each(operations)('%s: an outsider is no participant, and learns nothing else', async (operation) => {
     const before = await snapshot();
     const reply = await invoke(operation, { as: world.outsider, ...sampleOf(operation) });
@@ -91,7 +91,7 @@ describe('who may do what', () => {
     expect(await refusal(operation, { as: other.admin, ...sampleOf(operation) })).toBe('not_a_participant');
   });
 
-  test('an id of a room is the same room in upper case', async () => {
+  test('a room id in upper case is the same room', async () => {
     const { room_id, member } = world;
     const room = await data('getRoom', { as: member, params: { room_id: room_id.toUpperCase() } });
     expect(room.room_id).toBe(room_id);
@@ -117,7 +117,7 @@ describe('a room that has ended', () => {
     },
   );
 
-  test('every admin route is such a change, and upload is one', () => {
+  test('the tests cover every admin route and createUpload', () => {
     const changes = aboutRooms.filter(({ errors }) => errors.includes('room_ended')).map(({ operation }) => operation);
     expect(changes.sort()).toEqual([...adminOperations, 'createUpload'].sort());
   });
@@ -134,7 +134,7 @@ describe('a room that has ended', () => {
     expect(await data('listRooms', { as: member })).toMatchObject([{ room_id, status: 'ended', archive_room: true }]);
   });
 
-  test('still gives its files', async () => {
+  test('still returns its files', async () => {
     const { room_id, admin, member } = await newRoom();
     const params = { room_id };
     const { file_id } = await data('createUpload', { as: admin, params, query: { size: 1, content_type: 'a/b' } });

@@ -270,7 +270,7 @@ describe.each(all)(
   },
 );
 
-test('the keys of an identity provider are waited for as long as its discovery document', async () => {
+test('the keys of an identity provider have the same time limit as its discovery document', async () => {
   const { startIssuer } = await import('../support/issuer.ts');
   const issuer = await startIssuer();
   try {
@@ -298,7 +298,7 @@ describe.each(sdk)(
   },
 );
 
-test('an answer that breaks off after its headers is given up, in each of the attempts', async () => {
+test('a response that stops after its headers is aborted, in each of the attempts', async () => {
   // An answer to HEAD has no body, as has one to a DELETE of a connection, and Lambda has a limit for the whole answer, tested above. A
   // status whose body breaks off is not asked for again before the next check.
   const without = ['S3 (HEAD)', 'API Gateway (close)', 'API Gateway (status)', 'Lambda'];

@@ -37,7 +37,7 @@ const handle = async (Records: DynamoDBRecord[]): Promise<number> =>
   (await runEventFunction('room-changes', (context) => roomChanges({ Records }, context))).result.batchItemFailures
     .length;
 
-test('a file whose item has expired is deleted from the bucket, and the same record again does nothing', async () => {
+test('an expired file is deleted from the bucket, and reading the record again does nothing', async () => {
   const { room_id, file_id, status } = await uploaded();
   const records = (await recorded(() => remove(fileKey(room_id, file_id)))).map(byTimeToLive);
   expect(await status()).toBe(200);
@@ -46,7 +46,7 @@ test('a file whose item has expired is deleted from the bucket, and the same rec
   expect(await handle(records.map((record) => ({ ...record, eventID: 'again' })))).toBe(0);
 });
 
-test('a file whose item is there stays, whatever the record says', async () => {
+test('a file whose item exists stays, whatever the record says', async () => {
   const { room_id, file_id, status } = await uploaded();
   const other = await uploaded();
   const [record] = await recorded(() => remove(fileKey(other.room_id, other.file_id)));
@@ -56,7 +56,7 @@ test('a file whose item is there stays, whatever the record says', async () => {
   expect(await status()).toBe(200);
 });
 
-test('a file that the service itself removed is left to it', async () => {
+test('a file that the service removed itself is not deleted', async () => {
   const { room_id, file_id, status } = await uploaded();
   expect(await handle(await recorded(() => remove(fileKey(room_id, file_id))))).toBe(0);
   expect(await status()).toBe(200);
@@ -73,7 +73,7 @@ async function withS3At<T>(url: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-test('where S3 cannot be reached, the record is tried again', async () => {
+test('if S3 cannot be reached, the record is retried', async () => {
   const { room_id, file_id, status } = await uploaded();
   const records = (await recorded(() => remove(fileKey(room_id, file_id)))).map(byTimeToLive);
   expect(await withS3At('http://127.0.0.1:1', () => handle(records))).toBe(1);
@@ -88,7 +88,7 @@ test.each([
   [403, 1],
   [500, 1],
   [503, 1],
-])('an answer %i of S3 makes %i records retry', async (answer, failures) => {
+])('a response %i of S3 makes %i records retry', async (answer, failures) => {
   const { room_id, file_id } = await uploaded();
   const records = (await recorded(() => remove(fileKey(room_id, file_id)))).map(byTimeToLive);
   const s3 = createServer((_, response) => void response.writeHead(answer).end()).listen(0, '127.0.0.1');
@@ -102,7 +102,7 @@ test.each([
   }
 });
 
-test('where S3 does not answer, the record is tried again after 5 s', async () => {
+test('if S3 does not respond, the record is retried after 5 s', async () => {
   const { room_id, file_id } = await uploaded();
   const records = (await recorded(() => remove(fileKey(room_id, file_id)))).map(byTimeToLive);
   const silent = await startSilentServer();

@@ -92,14 +92,14 @@ const cases: readonly Case[] = [
   },
 ];
 
-test('every limit is tested, with the number that is documented', () => {
+test('every limit is tested, with the documented number', () => {
   // Frames are counted with their connections: see realtime-messages.test.ts.
   const { framesPer10Seconds: _, ...http } = DEFAULT_USER_LIMITS;
   expect(Object.fromEntries(cases.map(({ limit, max }) => [limit, max]))).toEqual(http);
 });
 
 describe.each(cases)('$limit of $operation', ({ limit, max, ms, operation, request, message }) => {
-  test(`takes the last use of a window and refuses the next until the window ends`, async () => {
+  test(`accepts the last use of a window and rejects the next until the window ends`, async () => {
     const { room_id, admin } = await at(DAY - 24 * HOUR, () => newRoom());
     const end = DAY + ms;
     await use(admin, limit, max - 1, DAY);
@@ -122,7 +122,7 @@ describe.each(cases)('$limit of $operation', ({ limit, max, ms, operation, reque
     expect(await usedOf(admin, limit, end)).toBe(1);
   });
 
-  test('is one user’s own', async () => {
+  test('applies to each user separately', async () => {
     const { room_id, admin, member } = await newRoom();
     await data('grantAdmin', { as: admin, params: { room_id, participant_id: member } });
     await use(admin, limit, max, DAY);
@@ -133,7 +133,7 @@ describe.each(cases)('$limit of $operation', ({ limit, max, ms, operation, reque
   });
 });
 
-test('120 rooms are created in a minute, one by one, and no more', async () => {
+test('accepts 120 rooms in a minute, one by one, and no more', async () => {
   const user = newUser();
   const statuses: number[] = [];
   await at(DAY, async () => {
@@ -143,8 +143,8 @@ test('120 rooms are created in a minute, one by one, and no more', async () => {
   expect(statuses.filter((status) => status === 429)).toHaveLength(5);
 });
 
-describe('what is counted', () => {
-  test('of participants: each one named, once, also one who is in the room; not the caller who creates a room', async () => {
+describe('the count', () => {
+  test('of participants: each named user once, also existing participants; not the caller who creates a room', async () => {
     const { room_id, admin, member } = await newRoom();
     const twice = { participant_ids: [member, member, newUser()] };
     await at(DAY, () => data('addParticipants', { as: admin, params: { room_id }, body: twice }));
@@ -153,7 +153,7 @@ describe('what is counted', () => {
     expect(await usedOf(admin, 'participantsPerHour', DAY)).toBe(3);
   });
 
-  test('of rooms: none for a request that is repeated with its key, also where the limit is reached', async () => {
+  test('of rooms: nothing for a request that is repeated with its key, also if the limit is reached', async () => {
     const user = newUser();
     const request = { ...create(user), headers: { 'Idempotency-Key': randomUUID() } };
     await at(DAY, async () => {
@@ -167,7 +167,7 @@ describe('what is counted', () => {
     expect(await usedOf(user, 'roomsPerDay', DAY)).toBe(1);
   });
 
-  test('of a call that does not fit: nothing, and what fits still goes through', async () => {
+  test('of a call above the limit: nothing, and a smaller call still succeeds', async () => {
     const { room_id, admin } = await newRoom();
     await use(admin, 'participantsPerHour', 2_960, DAY);
     await at(DAY, async () => {
@@ -183,7 +183,7 @@ describe('what is counted', () => {
     expect(await usedOf(admin, 'roomsPerDay', DAY)).toBeUndefined();
   });
 
-  test('of refused calls: nothing, but for uploads, which are counted beside the read', async () => {
+  test('of rejected calls: nothing, except for uploads, which are counted while the room is read', async () => {
     const { room_id, admin, member, outsider } = await newRoom();
     await at(DAY, async () => {
       expect(await refusal('addParticipants', add(member, room_id, 1))).toBe('not_an_admin');
@@ -242,7 +242,7 @@ test('a counter expires with its window', async () => {
 });
 
 describe('one user at full speed', () => {
-  test('takes nothing from others: they get their answers, and the attacker 429s', async () => {
+  test('does not affect others: they get their responses, and the sender gets 429s', async () => {
     const attacker = newUser('attacker');
     const { room_id } = await data('createRoom', { as: attacker, body: { name: 'x' } });
     const others = await Promise.all(Array.from({ length: 5 }, () => newRoom()));
