@@ -5,6 +5,8 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { monotonicFactory } from 'ulid';
 import * as v from 'valibot';
 import { type RoomEvent, SUB_PROTOCOLS, type SubProtocol } from '../core/contract/realtime.ts';
+import { toMessage } from '../core/store/items.ts';
+import { messageKey } from '../core/store/keys.ts';
 import { parseCommandLine, UsageError } from '../local/command-line.ts';
 import { createTable, startDynamoDb } from '../local/dynamodb.ts';
 import { dataTemplate } from '../test/support/data-template.ts';
@@ -163,15 +165,15 @@ function chatMessage(room_id: string): RoomEvent {
   return {
     type: 'message',
     room_id,
-    data: {
+    data: toMessage({
+      ...messageKey(room_id, ''),
       message_id: ulid(),
       room_id,
       sender_id: randomUUID(),
       client_message_id: randomUUID(),
       text: 'x'.repeat(100),
-      attachment: null,
       sent_at,
-    },
+    }),
     sent_at,
   };
 }

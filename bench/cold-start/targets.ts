@@ -4,7 +4,7 @@ import { monotonicFactory } from 'ulid';
 import { allRoutes, routes } from '../../core/contract/index.ts';
 import { actions, SUB_PROTOCOL, unknownAction } from '../../core/contract/realtime.ts';
 import type { FanOutRequest } from '../../core/realtime/deliver.ts';
-import type { MessageItem } from '../../core/store/items.ts';
+import { type MessageItem, toMessage } from '../../core/store/items.ts';
 import { messageKey } from '../../core/store/keys.ts';
 import { httpEntry, socketFunction } from '../../lib/entries.ts';
 import { httpEvent } from '../../test/support/event.ts';
@@ -117,7 +117,7 @@ export async function newEvents(token: string, connections: number): Promise<Rea
     })),
     task: {
       kind: 'send',
-      events: [{ type: 'message', room_id: audience, data: { ...message, attachment: null }, sent_at }],
+      events: [{ type: 'message', room_id: audience, data: toMessage(item), sent_at }],
     },
     time_left_ms: 20_000,
   };

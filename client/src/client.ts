@@ -175,8 +175,8 @@ export class RoomsClient {
     const isDone = async (code: RoomsErrorCode | undefined) =>
       code === 'not_an_admin' && participantId === (await this.#userId());
     return this.#once('revokeAdmin', { params }, isDone, options, async () => {
-      const { username, archive_room } = await this.getRoom(roomId, options);
-      return { participant_id: participantId, username, archive_room, is_admin: false };
+      const { username, archive_room, role } = await this.getRoom(roomId, options);
+      return { participant_id: participantId, username, archive_room, role, is_admin: false };
     });
   }
 

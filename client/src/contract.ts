@@ -14,23 +14,33 @@ export const ERROR_STATUS = {
   not_a_participant: 403,
   /** You are not an admin of this room. */
   not_an_admin: 403,
+  /** You may read in this room, but not post: you are an observer, or only admins may post. */
+  read_only: 403,
+  /** Only the sender of a message may do this. */
+  not_the_sender: 403,
   /** There is no such room. */
   room_not_found: 404,
   /** There is no such participant in this room. */
   participant_not_found: 404,
   /** There is no such file in this room. */
   file_not_found: 404,
+  /** There is no such message in this room. */
+  message_not_found: 404,
   /** A room must keep at least one admin. Grant admin to someone else first. */
   last_admin: 409,
   /** This room has as many admins as a room can have. Revoke one first. */
   too_many_admins: 409,
+  /** An admin cannot be an observer. Revoke admin first. */
+  participant_is_admin: 409,
+  /** This message was deleted. */
+  message_deleted: 409,
   /** This room has ended. */
   room_ended: 409,
   /** This room has not started yet. */
   room_not_started: 409,
   /** The upload of this file has not finished. Finish it, then send the message. */
   file_not_uploaded: 409,
-  /** This Idempotency-Key was already used for a different request. Use a new key. */
+  /** This Idempotency-Key or client_message_id was already used for a different request. Use a new one. */
   idempotency_conflict: 409,
   /** The request body is too large. */
   payload_too_large: 413,
@@ -58,6 +68,30 @@ export const MAX_FRAME_BYTES = 32768;
 export const SUB_PROTOCOL = 'rooms.v1';
 export const SUB_PROTOCOL_V2 = 'rooms.v2';
 export const BEARER_SUB_PROTOCOL = 'bearer.';
+
+/** A participant of a room, with their role. */
+export interface AddedParticipant {
+  /** User ID of the participant: the `sub` claim of their access token. */
+  readonly participant_id: string;
+  /** The participant's name in this room. `null`: no name. */
+  readonly username: string | null;
+  /** Whether the participant has archived the room. Front ends hide archived rooms. */
+  readonly archive_room: boolean;
+  /** Observers read and download, but do not send, edit or upload. An admin is always a member. */
+  readonly role: Role;
+}
+
+/** A message that the service sends at a time relative to the start or the end of the room. */
+export interface Announcement {
+  /** Your ID of the announcement. It is sent once, even if its time or text changes later. */
+  readonly announcement_id: string;
+  /** Text of the message. */
+  readonly message: string;
+  /** Which time of the room the announcement is relative to. Default: `end`. */
+  readonly relative_from: 'start' | 'end';
+  /** When to send it, in seconds after that time; negative before it. */
+  readonly relative_time_in_seconds: number;
+}
 
 /** A file that is attached to a message. */
 export interface Attachment {
@@ -93,10 +127,14 @@ export interface ListedParticipant {
   readonly username: string | null;
   /** Whether the participant has archived the room. Front ends hide archived rooms. */
   readonly archive_room: boolean;
+  /** Observers read and download, but do not send, edit or upload. An admin is always a member. */
+  readonly role: Role;
   /** Whether the participant is an admin of this room. */
   readonly is_admin: boolean;
   /** Whether the participant is online in the room: connected, or disconnected for less than 10 seconds. */
   readonly online: boolean;
+  /** ID of the newest message that the participant has marked as read, or `null`. */
+  readonly read_to: string | null;
 }
 
 /** A chat message. */
@@ -105,16 +143,36 @@ export interface Message {
   readonly message_id: string;
   /** ID of the room, a UUIDv7. */
   readonly room_id: string;
-  /** User ID of the sender. */
+  /** User ID of the sender; `system` for messages of kind `system`. */
   readonly sender_id: string;
   /** The sender's ID of the message. The service stores a message with the same ID only once. */
   readonly client_message_id: string;
   /** Text of the message. `null` if it has only an attachment. */
   readonly text: string | null;
-  /** File attached to the message, or `null`. */
+  /** First file attached to the message, or `null`. */
   readonly attachment: Attachment | null;
   /** When the message was sent. */
   readonly sent_at: string;
+  /** The sender's username when the message was sent, or `null`. */
+  readonly sender_name: string | null;
+  /** `user`: sent by a participant. `system`: an announcement, sent by the service. */
+  readonly kind: 'user' | 'system';
+  /** Your application's own type of the message, or `null`. */
+  readonly type: string | null;
+  /** JSON object of your application, or `null`. */
+  readonly data: Readonly<Record<string, unknown>> | null;
+  /** ID of the message that this one replies to, or `null`. */
+  readonly reply_to: string | null;
+  /** Files attached to the message. */
+  readonly attachments: readonly Attachment[];
+  /** When the message was last edited, or `null`. */
+  readonly edited_at: string | null;
+  /** When the message was deleted, or `null`. A deleted message has no text, data or files. */
+  readonly deleted_at: string | null;
+  /** ID of the user who deleted the message, or `null`. */
+  readonly deleted_by: string | null;
+  /** Number of the message's last edit or deletion among all of the room, or `null`. */
+  readonly change: number | null;
 }
 
 /** A room, with the caller's own profile and admin right in it. */
@@ -133,6 +191,14 @@ export interface MyRoom {
   readonly status: 'booked' | 'started' | 'ended';
   /** Reason that the admin gave when ending the room, or `null`. */
   readonly end_reason: string | null;
+  /** Who may send, edit and upload: everyone but observers, or only admins. */
+  readonly posting: Posting;
+  /** JSON object of your application, at most 4 KiB as JSON. `null`: none. */
+  readonly metadata: Readonly<Record<string, unknown>> | null;
+  /** How many seconds before its end the room sends `room_ending`. Warnings before the start, or in the past, are not sent. */
+  readonly end_warnings_seconds: readonly number[];
+  /** Messages that the service sends at times relative to the start or the end of the room. */
+  readonly announcements: readonly Announcement[];
   /** ID of the user who created the room. */
   readonly created_by: string;
   /** When the room was created. */
@@ -141,10 +207,18 @@ export interface MyRoom {
   readonly updated_at: string;
   /** Whether the participant is an admin of this room. */
   readonly is_admin: boolean;
+  /** Observers read and download, but do not send, edit or upload. An admin is always a member. */
+  readonly role: Role;
   /** The participant's name in this room. `null`: no name. */
   readonly username: string | null;
   /** Whether the participant has archived the room. Front ends hide archived rooms. */
   readonly archive_room: boolean;
+  /** ID of the newest message that the participant has marked as read, or `null`. */
+  readonly read_to: string | null;
+  /** When the newest message was sent, or `null`. Up to some seconds late. */
+  readonly last_message_at: string | null;
+  /** Whether others have sent a message since the one you marked as read, or since you were added. Up to some seconds late. */
+  readonly has_unread: boolean;
 }
 
 /** A participant of a room. */
@@ -155,9 +229,14 @@ export interface Participant {
   readonly username: string | null;
   /** Whether the participant has archived the room. Front ends hide archived rooms. */
   readonly archive_room: boolean;
+  /** Observers read and download, but do not send, edit or upload. An admin is always a member. */
+  readonly role: Role;
   /** Whether the participant is an admin of this room. */
   readonly is_admin: boolean;
 }
+
+/** Who may post in a room. */
+export type Posting = 'everyone' | 'admins';
 
 /** A participant's own settings in one room. */
 export interface Profile {
@@ -169,11 +248,22 @@ export interface Profile {
   readonly archive_room: boolean;
 }
 
+/** How far a participant has read. */
+export interface ReadMark {
+  /** User ID of the participant: the `sub` claim of their access token. */
+  readonly participant_id: string;
+  /** ID of the newest message that the participant has marked as read, or `null`. */
+  readonly read_to: string | null;
+}
+
 /** A user who is no longer a participant. */
 export interface RemovedParticipant {
   /** User ID of the participant: the `sub` claim of their access token. */
   readonly participant_id: string;
 }
+
+/** What a participant may do. */
+export type Role = 'member' | 'observer';
 
 /** A room. */
 export interface Room {
@@ -191,12 +281,68 @@ export interface Room {
   readonly status: 'booked' | 'started' | 'ended';
   /** Reason that the admin gave when ending the room, or `null`. */
   readonly end_reason: string | null;
+  /** Who may send, edit and upload: everyone but observers, or only admins. */
+  readonly posting: Posting;
+  /** JSON object of your application, at most 4 KiB as JSON. `null`: none. */
+  readonly metadata: Readonly<Record<string, unknown>> | null;
+  /** How many seconds before its end the room sends `room_ending`. Warnings before the start, or in the past, are not sent. */
+  readonly end_warnings_seconds: readonly number[];
+  /** Messages that the service sends at times relative to the start or the end of the room. */
+  readonly announcements: readonly Announcement[];
   /** ID of the user who created the room. */
   readonly created_by: string;
   /** When the room was created. */
   readonly created_at: string;
   /** When the room was last updated. */
   readonly updated_at: string;
+}
+
+/** A room as in lists, with the number of unread messages. */
+export interface RoomDetails {
+  /** ID of the room, a UUIDv7. */
+  readonly room_id: string;
+  /** Name of the room: one line with at least one visible character, without bidirectional control characters. */
+  readonly name: string;
+  /** Purpose of the room. May have several lines. `null`: no description. */
+  readonly description: string | null;
+  /** When the room starts. */
+  readonly start_time: string;
+  /** When the room ends. `null`: when an admin ends it. */
+  readonly end_time: string | null;
+  /** Current status. It follows from `start_time`, `end_time` and the current time. */
+  readonly status: 'booked' | 'started' | 'ended';
+  /** Reason that the admin gave when ending the room, or `null`. */
+  readonly end_reason: string | null;
+  /** Who may send, edit and upload: everyone but observers, or only admins. */
+  readonly posting: Posting;
+  /** JSON object of your application, at most 4 KiB as JSON. `null`: none. */
+  readonly metadata: Readonly<Record<string, unknown>> | null;
+  /** How many seconds before its end the room sends `room_ending`. Warnings before the start, or in the past, are not sent. */
+  readonly end_warnings_seconds: readonly number[];
+  /** Messages that the service sends at times relative to the start or the end of the room. */
+  readonly announcements: readonly Announcement[];
+  /** ID of the user who created the room. */
+  readonly created_by: string;
+  /** When the room was created. */
+  readonly created_at: string;
+  /** When the room was last updated. */
+  readonly updated_at: string;
+  /** Whether the participant is an admin of this room. */
+  readonly is_admin: boolean;
+  /** Observers read and download, but do not send, edit or upload. An admin is always a member. */
+  readonly role: Role;
+  /** The participant's name in this room. `null`: no name. */
+  readonly username: string | null;
+  /** Whether the participant has archived the room. Front ends hide archived rooms. */
+  readonly archive_room: boolean;
+  /** ID of the newest message that the participant has marked as read, or `null`. */
+  readonly read_to: string | null;
+  /** When the newest message was sent, or `null`. Up to some seconds late. */
+  readonly last_message_at: string | null;
+  /** Whether others have sent a message since the one you marked as read, or since you were added. Up to some seconds late. */
+  readonly has_unread: boolean;
+  /** Number of those messages, counted to 100. */
+  readonly unread_count: number;
 }
 
 /** A presigned URL that stores one file. */
@@ -491,7 +637,7 @@ export interface Actions {
       readonly client_message_id: string;
       /** Text of the message. `null` if it has only an attachment. */
       readonly text?: string | undefined;
-      /** File attached to the message, or `null`. */
+      /** First file attached to the message, or `null`. */
       readonly attachment?:
         | {
             /** ID of the file, a UUIDv7. */
@@ -530,6 +676,20 @@ export type ActionName = keyof Actions;
 export interface EventData {
   /** A participant sent a chat message. */
   readonly message: Message;
+  /** The sender edited a chat message. */
+  readonly message_updated: Message;
+  /** A chat message was deleted, by its sender or an admin. It no longer has text, data or files. */
+  readonly message_deleted: Message;
+  /** A participant started or stopped typing. Never stored, and only in rooms of up to 100 connections. */
+  readonly typing: {
+    /** User ID of the participant: the `sub` claim of their access token. */
+    readonly participant_id: string;
+    /** The participant's name in this room. `null`: no name. */
+    readonly username: string | null;
+    readonly typing: boolean;
+  };
+  /** You have read further, on another connection. Only for connections that have subscribed to their own user. */
+  readonly read: ReadMark;
   /** A participant came online in the room. */
   readonly peer_joined: {
     /** User ID of the participant: the `sub` claim of their access token. */
@@ -547,10 +707,15 @@ export interface EventData {
   /** A user created the room. WebSocket clients rarely receive it, because they cannot join before the room exists. */
   readonly room_created: Room;
   /** A user became a participant: an admin added them, or the room was created with them. Also sent for the creator. */
-  readonly participant_added: Profile;
-  /** An admin removed a participant. The `rooms.v1` connections of the user in the room are closed, the `rooms.v2` connections are detached from it. */
-  readonly participant_removed: RemovedParticipant;
-  /** A participant changed their profile, or their admin right was granted or revoked. Has only the fields that changed. */
+  readonly participant_added: AddedParticipant;
+  /** An admin removed a participant, or a participant left. The `rooms.v1` connections of the user in the room are closed, the `rooms.v2` connections are detached from it. */
+  readonly participant_removed: {
+    /** User ID of the participant: the `sub` claim of their access token. */
+    readonly participant_id: string;
+    /** Why the room ends. Participants see it as `end_reason`. */
+    readonly reason: 'left' | 'removed';
+  };
+  /** A participant changed their profile, or their admin right or role was changed. Has only the fields that changed. */
   readonly participant_updated: {
     /** User ID of the participant: the `sub` claim of their access token. */
     readonly participant_id: string;
@@ -560,11 +725,18 @@ export interface EventData {
     readonly archive_room?: boolean | undefined;
     /** Whether the participant is an admin of this room. */
     readonly is_admin?: boolean | undefined;
+    /** Observers read and download, but do not send, edit or upload. An admin is always a member. */
+    readonly role?: Role | undefined;
   };
   /** An admin updated the room. */
   readonly room_updated: Room;
   /** The room has started. */
   readonly room_started: Room;
+  /** The room ends soon: sent so many seconds before its end as the room says in `end_warnings_seconds`. */
+  readonly room_ending: {
+    readonly ends_at: string;
+    readonly seconds_left: number;
+  };
   /** The room has ended. Its `rooms.v1` connections are closed, its `rooms.v2` connections are detached from it. */
   readonly room_ended: Room;
   /** Number of online participants, for large rooms instead of single `peer_joined` and `peer_left` events. Only on `rooms.v2` connections. The service does not send it yet. */
@@ -623,6 +795,10 @@ export interface DetachedFrame {
 /** The names of all events. */
 export const EVENT_NAMES = [
   'message',
+  'message_updated',
+  'message_deleted',
+  'typing',
+  'read',
   'peer_joined',
   'peer_left',
   'room_created',
@@ -631,6 +807,7 @@ export const EVENT_NAMES = [
   'participant_updated',
   'room_updated',
   'room_started',
+  'room_ending',
   'room_ended',
   'presence',
 ] as const satisfies readonly EventName[];

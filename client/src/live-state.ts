@@ -173,7 +173,14 @@ export function liveParticipants(
     (before) => {
       const known = before.get(person.participant_id);
       if (!known && !add) return before;
-      const unknown = { username: null, archive_room: false, is_admin: false, online: false };
+      const unknown = {
+        username: null,
+        archive_room: false,
+        role: 'member',
+        is_admin: false,
+        online: false,
+        read_to: null,
+      } as const;
       return new Map(before).set(person.participant_id, { ...unknown, ...known, ...person });
     };
 

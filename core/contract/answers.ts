@@ -2,6 +2,20 @@ import * as v from 'valibot';
 
 const id = v.string();
 const time = v.pipe(v.string(), v.isoTimestamp());
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+/** A JSON object of the application's own. */
+const json = v.record(v.string(), v.unknown());
+
+export const role = v.picklist(['member', 'observer']);
+export const posting = v.picklist(['everyone', 'admins']);
+
+/** A message that the service sends at a time that moves with the start or the end of the room. */
+export const announcement = v.object({
+  announcement_id: id,
+  message: v.string(),
+  relative_from: v.picklist(['start', 'end']),
+  relative_time_in_seconds: v.pipe(v.number(), v.integer()),
+});
 
 export const room = v.object({
   room_id: id,
@@ -11,6 +25,10 @@ export const room = v.object({
   end_time: v.nullable(time),
   status: v.picklist(['booked', 'started', 'ended']),
   end_reason: v.nullable(v.string()),
+  posting,
+  metadata: v.nullable(json),
+  end_warnings_seconds: v.array(count),
+  announcements: v.array(announcement),
   created_by: id,
   created_at: time,
   updated_at: time,
@@ -23,19 +41,36 @@ export const profile = v.object({
   archive_room: v.boolean(),
 });
 
-/** A room as one of its participants sees it: with their own profile and right. */
+/** A room as one of its participants sees it: with their own profile, right, role, and how far they have read. */
 export const myRoom = v.object({
   ...room.entries,
   is_admin: v.boolean(),
+  role,
   username: v.nullable(v.string()),
   archive_room: v.boolean(),
+  read_to: v.nullable(id),
+  last_message_at: v.nullable(time),
+  has_unread: v.boolean(),
 });
 
-export const participant = v.object({ ...profile.entries, is_admin: v.boolean() });
+/** As `myRoom`, with a figure that takes a query of its own. */
+export const roomDetails = v.object({ ...myRoom.entries, unread_count: count });
 
-export const listedParticipant = v.object({ ...participant.entries, online: v.boolean() });
+/** As in the event that somebody was added. */
+export const addedParticipant = v.object({ ...profile.entries, role });
+
+export const participant = v.object({ ...addedParticipant.entries, is_admin: v.boolean() });
+
+export const listedParticipant = v.object({
+  ...participant.entries,
+  online: v.boolean(),
+  read_to: v.nullable(id),
+});
 
 export const removedParticipant = v.object({ participant_id: id });
+
+/** How far a participant has read: all messages up to this one. */
+export const readMark = v.object({ participant_id: id, read_to: v.nullable(id) });
 
 /** A file as the messages it is attached to show it: the stored facts, never a sender's word. */
 export const attachment = v.object({
@@ -53,6 +88,16 @@ export const message = v.object({
   text: v.nullable(v.string()),
   attachment: v.nullable(attachment),
   sent_at: time,
+  sender_name: v.nullable(v.string()),
+  kind: v.picklist(['user', 'system']),
+  type: v.nullable(v.string()),
+  data: v.nullable(json),
+  reply_to: v.nullable(id),
+  attachments: v.array(attachment),
+  edited_at: v.nullable(time),
+  deleted_at: v.nullable(time),
+  deleted_by: v.nullable(id),
+  change: v.nullable(count),
 });
 
 export const upload = v.object({
@@ -72,8 +117,14 @@ export const download = v.object({
 });
 
 export type Room = v.InferOutput<typeof room>;
+export type Announcement = v.InferOutput<typeof announcement>;
+export type Role = v.InferOutput<typeof role>;
+export type Posting = v.InferOutput<typeof posting>;
 export type MyRoom = v.InferOutput<typeof myRoom>;
 export type Profile = v.InferOutput<typeof profile>;
+export type RoomDetails = v.InferOutput<typeof roomDetails>;
+export type AddedParticipant = v.InferOutput<typeof addedParticipant>;
+export type ReadMark = v.InferOutput<typeof readMark>;
 export type Participant = v.InferOutput<typeof participant>;
 export type ListedParticipant = v.InferOutput<typeof listedParticipant>;
 export type RemovedParticipant = v.InferOutput<typeof removedParticipant>;

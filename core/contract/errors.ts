@@ -5,11 +5,19 @@ export const ERRORS = {
   token_expired: { status: 401, message: 'The access token has expired. Connect again with a new one.' },
   not_a_participant: { status: 403, message: 'You are not a participant of this room.' },
   not_an_admin: { status: 403, message: 'You are not an admin of this room.' },
+  read_only: {
+    status: 403,
+    message: 'You may read in this room, but not post: you are an observer, or only admins may post.',
+  },
+  not_the_sender: { status: 403, message: 'Only the sender of a message may do this.' },
   room_not_found: { status: 404, message: 'There is no such room.' },
   participant_not_found: { status: 404, message: 'There is no such participant in this room.' },
   file_not_found: { status: 404, message: 'There is no such file in this room.' },
+  message_not_found: { status: 404, message: 'There is no such message in this room.' },
   last_admin: { status: 409, message: 'A room must keep at least one admin. Grant admin to someone else first.' },
   too_many_admins: { status: 409, message: 'This room has as many admins as a room can have. Revoke one first.' },
+  participant_is_admin: { status: 409, message: 'An admin cannot be an observer. Revoke admin first.' },
+  message_deleted: { status: 409, message: 'This message was deleted.' },
   room_ended: { status: 409, message: 'This room has ended.' },
   room_not_started: { status: 409, message: 'This room has not started yet.' },
   file_not_uploaded: {
@@ -18,7 +26,7 @@ export const ERRORS = {
   },
   idempotency_conflict: {
     status: 409,
-    message: 'This Idempotency-Key was already used for a different request. Use a new key.',
+    message: 'This Idempotency-Key or client_message_id was already used for a different request. Use a new one.',
   },
   payload_too_large: { status: 413, message: 'The request body is too large.' },
   too_many_requests: { status: 429, message: 'Too many requests. Wait, then try again.' },

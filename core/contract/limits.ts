@@ -10,6 +10,16 @@ export const MAX_FILE_NAME_LENGTH = 255;
 /** Two tokens of at most 127 characters (RFC 6838, 4.2) and a parameter such as a charset. */
 export const MAX_CONTENT_TYPE_LENGTH = 255;
 export const MAX_MESSAGE_LENGTH = 8_000;
+/** The application's own name for the type of a message. */
+export const MAX_MESSAGE_TYPE_LENGTH = 64;
+/** `metadata` of a room and `data` of a message, as JSON in UTF-8, in bytes. */
+export const MAX_JSON_BYTES = 4 * 1024;
+export const MAX_ATTACHMENTS = 10;
+export const MAX_END_WARNINGS = 5;
+/** A day. */
+export const MAX_END_WARNING_SECONDS = 86_400;
+export const MAX_ANNOUNCEMENTS = 20;
+export const MAX_ANNOUNCEMENT_ID_LENGTH = 64;
 export const MAX_IDEMPOTENCY_KEY_LENGTH = 255;
 
 /** One room and its 50 participants, and an idempotency record, fit in one DynamoDB transaction (100 items). */

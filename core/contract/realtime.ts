@@ -25,11 +25,12 @@ const seqNumber = v.pipe(v.number(), v.integer(), v.minValue(0));
 export const roomSeq = v.object({ messages: seqNumber, changes: seqNumber });
 export type RoomSeq = v.InferOutput<typeof roomSeq>;
 
-/** `seq` and `joined_at` are there exactly if the connection speaks `rooms.v2`. */
+/** `last_change` is the room's last change of messages. `seq` and `joined_at` are there exactly if the connection speaks `rooms.v2`. */
 export const joinedRoom = v.object({
   ...answers.myRoom.entries,
   seq: v.optional(roomSeq),
   joined_at: v.optional(v.pipe(v.string(), v.isoTimestamp())),
+  last_change: v.optional(seqNumber),
 });
 export type JoinedRoom = v.InferOutput<typeof joinedRoom>;
 
@@ -174,6 +175,20 @@ export interface EventType {
 /** Every event is `{type, room_id, data, sent_at}`. */
 export const events = {
   message: { summary: 'A participant sent a chat message.', data: answers.message },
+  message_updated: { summary: 'The sender edited a chat message.', data: answers.message },
+  message_deleted: {
+    summary: 'A chat message was deleted, by its sender or an admin. It no longer has text, data or files.',
+    data: answers.message,
+  },
+  typing: {
+    summary: 'A participant started or stopped typing. Never stored, and only in rooms of up to 100 connections.',
+    data: v.object({ ...peer.entries, typing: v.boolean() }),
+  },
+  read: {
+    summary:
+      'You have read further, on another connection. Only for connections that have subscribed to their own user.',
+    data: answers.readMark,
+  },
   peer_joined: { summary: 'A participant came online in the room.', data: peer },
   peer_left: { summary: 'A participant has been offline for 10 seconds, has left, or was removed.', data: peer },
   room_created: {
@@ -185,29 +200,35 @@ export const events = {
   participant_added: {
     summary:
       'A user became a participant: an admin added them, or the room was created with them. Also sent for the creator.',
-    data: answers.profile,
+    data: answers.addedParticipant,
     bus: true,
   },
   participant_removed: {
     summary:
-      'An admin removed a participant. The `rooms.v1` connections of the user in the room are closed, the `rooms.v2` connections are detached ' +
+      'An admin removed a participant, or a participant left. The `rooms.v1` connections of the user in the room are closed, the `rooms.v2` connections are detached ' +
       'from it.',
-    data: answers.removedParticipant,
+    data: v.object({ ...answers.removedParticipant.entries, reason: v.picklist(['left', 'removed']) }),
     bus: true,
   },
   participant_updated: {
     summary:
-      'A participant changed their profile, or their admin right was granted or revoked. Has only the fields that changed.',
+      'A participant changed their profile, or their admin right or role was changed. Has only the fields that changed.',
     data: v.object({
       participant_id: v.string(),
       username: v.optional(v.nullable(v.string())),
       archive_room: v.optional(v.boolean()),
       is_admin: v.optional(v.boolean()),
+      role: v.optional(answers.role),
     }),
     bus: true,
   },
   room_updated: { summary: 'An admin updated the room.', data: answers.room, bus: true },
   room_started: { summary: 'The room has started.', data: answers.room, bus: true },
+  room_ending: {
+    summary: 'The room ends soon: sent so many seconds before its end as the room says in `end_warnings_seconds`.',
+    data: v.object({ ends_at: v.pipe(v.string(), v.isoTimestamp()), seconds_left: seqNumber }),
+    bus: true,
+  },
   room_ended: {
     summary:
       'The room has ended. Its `rooms.v1` connections are closed, its `rooms.v2` connections are detached from it.',

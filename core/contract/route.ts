@@ -37,7 +37,7 @@ export interface Route {
   /** Lower camel case; in kebab case it names the handler's file, and in OpenAPI it is the operation's id. */
   readonly operation: string;
   readonly set: ApiSet;
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** With `{name}` for each path parameter, as API Gateway and OpenAPI both write it. */
   readonly path: string;
   readonly summary: string;

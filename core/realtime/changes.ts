@@ -1,7 +1,13 @@
 import type { RoomEvent } from '../contract/realtime.ts';
 import { roomStatus } from '../rules/room.ts';
 import type { Timestamp } from '../rules/time.ts';
-import { type ConnectionItem, type ParticipantItem, type RoomItem, toProfile, toRoom } from '../store/items.ts';
+import {
+  type ConnectionItem,
+  type ParticipantItem,
+  type RoomItem,
+  toAddedParticipant,
+  toRoom,
+} from '../store/items.ts';
 import type { Moment } from './schedule.ts';
 
 /*
@@ -171,7 +177,11 @@ export function participantChanged(
       : [];
 
   if (!changed) {
-    const removed: RoomEvent = { type: 'participant_removed', ...about, data: { participant_id } };
+    const removed: RoomEvent = {
+      type: 'participant_removed',
+      ...about,
+      data: { participant_id, reason: 'removed' },
+    };
     // A user who was added again may have joined again, on the same connection.
     const connections = [...(old?.connections ?? new Set<string>()).difference(item?.connections ?? new Set())];
     return [
@@ -186,7 +196,7 @@ export function participantChanged(
   }
   if (!item) return presence;
 
-  const profile = toProfile(participant_id, item);
+  const profile = toAddedParticipant(participant_id, item);
   const event: RoomEvent = { type: 'participant_added', ...about, data: profile };
   const added: Effect[] = old ? [] : [eventEffect(event), { kind: 'notify', participant_id, event, except: [] }];
   const username = old?.username !== changed.username;

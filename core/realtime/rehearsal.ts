@@ -2,6 +2,7 @@ import { marshall } from '@aws-sdk/util-dynamodb';
 import type { DynamoDBStreamEvent } from 'aws-lambda';
 import { REHEARSING_USER } from '../aws/prime.ts';
 import type { Action, RoomEvent } from '../contract/realtime.ts';
+import { toMessage } from '../store/items.ts';
 import { messageKey } from '../store/keys.ts';
 import type { SocketEvent } from './action.ts';
 import type { FanOutRequest } from './deliver.ts';
@@ -67,7 +68,12 @@ const LISTENERS = 8;
 /** Returns a batch of connections that are sent a message. */
 export function fanOutRehearsal(): FanOutRequest {
   const { room_id, sent_at } = MESSAGE;
-  const event: RoomEvent = { type: 'message', room_id, data: { ...MESSAGE, attachment: null }, sent_at };
+  const event: RoomEvent = {
+    type: 'message',
+    room_id,
+    data: toMessage({ ...messageKey(room_id, MESSAGE.message_id), ...MESSAGE }),
+    sent_at,
+  };
   const recipients = Array.from({ length: LISTENERS }, (_, n) => ({
     connection_id: `rehearsal-${n}`,
     participant_id: REHEARSING_USER,

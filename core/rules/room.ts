@@ -49,3 +49,6 @@ export function orderIssues({ start_time, end_time }: Schedule): Issue[] {
 export function throwIfInvalid(issues: readonly Issue[]): void {
   if (issues.length > 0) throw invalid(...issues);
 }
+
+/** When participants are warned of the end of a room that says nothing else, in seconds before it. */
+export const DEFAULT_END_WARNINGS_SECONDS: readonly number[] = [300, 60];

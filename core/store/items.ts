@@ -1,6 +1,15 @@
-import type { Attachment, Message, MyRoom, Participant, Profile, Room } from '../contract/answers.ts';
+import type {
+  AddedParticipant,
+  Announcement,
+  Attachment,
+  Message,
+  MyRoom,
+  Participant,
+  Profile,
+  Room,
+} from '../contract/answers.ts';
 import type { SubProtocol } from '../contract/realtime.ts';
-import { roomStatus } from '../rules/room.ts';
+import { DEFAULT_END_WARNINGS_SECONDS, roomStatus } from '../rules/room.ts';
 import type { Timestamp } from '../rules/time.ts';
 import type { Key } from './keys.ts';
 
@@ -15,6 +24,13 @@ export interface RoomItem extends Key {
   start_time: Timestamp;
   end_time?: Timestamp;
   end_reason?: string;
+  /** Absent: everyone. */
+  posting?: 'admins';
+  /** JSON: a map of the table takes no more than 32 levels. */
+  metadata?: string;
+  /** Absent: the default. */
+  end_warnings_seconds?: readonly number[];
+  announcements?: readonly Announcement[];
   /** Never empty. It is on the room so that one condition both authorises an admin's write and guards the last admin. */
   admins: Set<string>;
   created_by: string;
@@ -29,6 +45,10 @@ export interface ParticipantItem extends Key {
   participant_id: string;
   username?: string;
   archive_room?: boolean;
+  /** Absent: member. */
+  role?: 'observer';
+  /** The newest message that the participant has read. */
+  read_to?: string;
   added_by: string;
   added_at: Timestamp;
   /** The live connections that have joined the room as this participant; absent when there is none. */
@@ -103,8 +123,23 @@ export interface MessageItem extends Key {
   sender_id: string;
   client_message_id: string;
   text?: string;
+  /** Of messages from before there could be several. */
   attachment?: Attachment;
+  attachments?: readonly Attachment[];
   sent_at: Timestamp;
+  /** The sender's username when the message was sent. */
+  sender_name?: string;
+  /** Absent: user. */
+  kind?: 'system';
+  type?: string;
+  /** JSON, as a room's `metadata`. */
+  data?: string;
+  reply_to?: string;
+  edited_at?: Timestamp;
+  deleted_at?: Timestamp;
+  deleted_by?: string;
+  /** The number of its last edit or deletion in the room's feed of changes. */
+  change?: number;
 }
 
 /** Remembers a sent message, so that sending it again stores nothing new. */
@@ -123,6 +158,12 @@ export interface IdempotencyItem extends Key {
   expires_at: number;
 }
 
+type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Only this module's callers write such a value, from an object that was checked. */
+const fromJson = (json: string | undefined): JsonObject | null =>
+  json === undefined ? null : (JSON.parse(json) as JsonObject);
+
 export const toRoom = (item: RoomItem, now: Timestamp): Room => ({
   room_id: item.room_id,
   name: item.name,
@@ -131,6 +172,10 @@ export const toRoom = (item: RoomItem, now: Timestamp): Room => ({
   end_time: item.end_time ?? null,
   status: roomStatus(item, now),
   end_reason: item.end_reason ?? null,
+  posting: item.posting ?? 'everyone',
+  metadata: fromJson(item.metadata),
+  end_warnings_seconds: [...(item.end_warnings_seconds ?? DEFAULT_END_WARNINGS_SECONDS)],
+  announcements: [...(item.announcements ?? [])],
   created_by: item.created_by,
   created_at: item.created_at,
   updated_at: item.updated_at,
@@ -138,14 +183,18 @@ export const toRoom = (item: RoomItem, now: Timestamp): Room => ({
 
 export const toMyRoom = (
   room: RoomItem,
-  participant: Pick<ParticipantItem, 'username' | 'archive_room'>,
+  participant: Pick<ParticipantItem, 'username' | 'archive_room' | 'role' | 'read_to'>,
   caller: string,
   now: Timestamp,
 ): MyRoom => ({
   ...toRoom(room, now),
   is_admin: room.admins.has(caller),
+  role: participant.role ?? 'member',
   username: participant.username ?? null,
   archive_room: participant.archive_room ?? false,
+  read_to: participant.read_to ?? null,
+  last_message_at: null,
+  has_unread: false,
 });
 
 /** `item` may be missing: then it is about to be written, and has no profile yet. */
@@ -155,11 +204,19 @@ export const toProfile = (participant_id: string, item?: Partial<ParticipantItem
   archive_room: item?.archive_room ?? false,
 });
 
+export const toAddedParticipant = (participant_id: string, item?: Partial<ParticipantItem>): AddedParticipant => ({
+  ...toProfile(participant_id, item),
+  role: item?.role ?? 'member',
+});
+
 export const toParticipant = (
   participant_id: string,
   item: Partial<ParticipantItem> | undefined,
   is_admin: boolean,
-): Participant => ({ ...toProfile(participant_id, item), is_admin });
+): Participant => ({ ...toAddedParticipant(participant_id, item), is_admin });
+
+const attachmentsOf = ({ attachments, attachment }: MessageItem): Attachment[] =>
+  attachments ? [...attachments] : attachment ? [attachment] : [];
 
 export const toMessage = (item: MessageItem): Message => ({
   message_id: item.message_id,
@@ -167,6 +224,16 @@ export const toMessage = (item: MessageItem): Message => ({
   sender_id: item.sender_id,
   client_message_id: item.client_message_id,
   text: item.text ?? null,
-  attachment: item.attachment ?? null,
+  attachment: attachmentsOf(item)[0] ?? null,
   sent_at: item.sent_at,
+  sender_name: item.sender_name ?? null,
+  kind: item.kind ?? 'user',
+  type: item.type ?? null,
+  data: fromJson(item.data),
+  reply_to: item.reply_to ?? null,
+  attachments: attachmentsOf(item),
+  edited_at: item.edited_at ?? null,
+  deleted_at: item.deleted_at ?? null,
+  deleted_by: item.deleted_by ?? null,
+  change: item.change ?? null,
 });

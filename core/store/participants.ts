@@ -215,6 +215,7 @@ export async function listParticipants({
   return {
     items: items.map((item) => ({
       ...toParticipant(item.participant_id, item, room.admins.has(item.participant_id)),
+      read_to: item.read_to ?? null,
       online: item.present ?? false,
     })),
     next_cursor: more && last ? encodeCursor(list, last) : null,

@@ -21,6 +21,8 @@ import {
   SUB_PROTOCOL_V2,
   type SubProtocol,
 } from '../../core/contract/realtime.ts';
+import { toMessage } from '../../core/store/items.ts';
+import { messageKey } from '../../core/store/keys.ts';
 import type { Backend } from './backend.ts';
 
 /*
@@ -319,6 +321,10 @@ export async function startWireServer(
         end_time: null,
         status: 'started',
         end_reason: null,
+        posting: 'everyone',
+        metadata: null,
+        end_warnings_seconds: [300, 60],
+        announcements: [],
         created_by: user,
         created_at: now,
         updated_at: now,
@@ -342,7 +348,7 @@ export async function startWireServer(
       const { participant_ids } = v.parse(Named, await json(request));
       for (const participant_id of participant_ids) {
         state.participants.delete(participant_id);
-        const event = { type: 'participant_removed', data: { participant_id } } as const;
+        const event = { type: 'participant_removed', data: { participant_id, reason: 'removed' } } as const;
         // On rooms.v2, the removed user hears of it in the frame `detached` alone.
         const own = [...state.joined].filter(([socket, owner]) => owner === participant_id && speaksV2(socket));
         for (const [socket] of own) state.joined.delete(socket);
@@ -397,15 +403,19 @@ export async function startWireServer(
     const marker = markerOf(user, frame);
     const first = state.sent.get(marker);
     if (first) return first;
-    const message: Message = {
+    const attachment = frame.attachment
+      ? { ...frame.attachment, name: 'a.txt', size: 1, content_type: 'text/plain' }
+      : undefined;
+    const message = toMessage({
+      ...messageKey('', ''),
       message_id: ulid(),
       room_id: state.room.room_id,
       sender_id: user,
       client_message_id: frame.client_message_id,
-      text: frame.text ?? null,
-      attachment: frame.attachment ? { ...frame.attachment, name: 'a.txt', size: 1, content_type: 'text/plain' } : null,
+      ...(frame.text !== undefined && { text: frame.text }),
+      ...(attachment && { attachment }),
       sent_at: new Date().toISOString(),
-    };
+    });
     state.messages.push(message);
     state.sent.set(marker, message);
     return message;

@@ -421,7 +421,9 @@ describe('events of a room', () => {
     const other = await newRoom({ participant_ids: [bob] });
     const elsewhere = await joined(bob, other.room_id);
     await call(alice, 'DELETE', `/admin/room/${room_id}/participant`, { participant_ids: [bob] });
-    expect(await a.waitFor(room_id, 'participant_removed')).toMatchObject([{ data: { participant_id: bob } }]);
+    expect(await a.waitFor(room_id, 'participant_removed')).toMatchObject([
+      { data: { participant_id: bob, reason: 'removed' } },
+    ]);
     expect(await a.waitFor(room_id, 'peer_left')).toMatchObject([{ data: { participant_id: bob } }]);
     expect(await b.closed).toMatchObject({ code: 1000 });
     expect(await elsewhere.data('ping')).toBeDefined();
@@ -528,7 +530,7 @@ describe('events of a room', () => {
       ]);
     const ofType = async (type: string) => (await onBus(room_id)).find((each) => each['detail-type'] === type);
     expect(await ofType('room_created')).toMatchObject({ 'event-bus': 'rooms-local', source: 'rooms' });
-    expect((await ofType('participant_removed'))?.detail.data).toEqual({ participant_id: carol });
+    expect((await ofType('participant_removed'))?.detail.data).toEqual({ participant_id: carol, reason: 'removed' });
   });
 });
 

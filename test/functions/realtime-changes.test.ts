@@ -186,7 +186,7 @@ describe('participants', () => {
     await worked(() => data('removeParticipants', asAdmin(world, { participant_ids: [member] })));
     const expected = [
       { type: 'peer_left', room_id, data: { participant_id: member, username: null } },
-      { type: 'participant_removed', room_id, data: { participant_id: member } },
+      { type: 'participant_removed', room_id, data: { participant_id: member, reason: 'removed' } },
     ];
     expect(toldTo(ear)).toEqual(expected);
     for (const socket of [tab, other]) expect(toldTo(socket)).toEqual(expected.slice(1));

@@ -47,7 +47,7 @@ describe('a subscribed connection', () => {
     for (const tab of tabs)
       expect(received(tab)).toEqual([
         { type: 'participant_added', room_id, data: profile },
-        { type: 'participant_removed', room_id, data: { participant_id: user } },
+        { type: 'participant_removed', room_id, data: { participant_id: user, reason: 'removed' } },
       ]);
     expect([received(other), received(silent)]).toEqual([[], []]);
   });

@@ -425,10 +425,13 @@ describe('a removal', () => {
         reason: 'removed',
         joined_at: gone.reply.joined_at,
         sent_at: expect.any(String),
-        events: [{ type: 'participant_removed', data: { participant_id: member } }],
+        events: [{ type: 'participant_removed', data: { participant_id: member, reason: 'removed' } }],
       },
     ]);
-    expect(eventsAt(stays.socket)).toContainEqual({ type: 'participant_removed', data: { participant_id: member } });
+    expect(eventsAt(stays.socket)).toContainEqual({
+      type: 'participant_removed',
+      data: { participant_id: member, reason: 'removed' },
+    });
     expect(management.closeAttempts).toEqual([]);
     expect(await isJoined(room_id, gone.socket)).toBe(false);
     // Delivered again.
@@ -498,7 +501,7 @@ describe('a subscription', () => {
         feed: 'user',
         seq: 2,
         sent_at: expect.any(String),
-        events: [{ type: 'participant_removed', data: { participant_id: user } }],
+        events: [{ type: 'participant_removed', data: { participant_id: user, reason: 'removed' } }],
       },
     ]);
     expect(management.received(old.connection_id).map(({ type }) => type)).toEqual([

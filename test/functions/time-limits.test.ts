@@ -121,7 +121,12 @@ const clients: Readonly<Record<string, Client>> = {
     load: async () => {
       const { publish } = await import('../../core/realtime/bus.ts');
       const sent_at = new Date().toISOString();
-      const event = { type: 'participant_removed', room_id, data: { participant_id: 'alice' }, sent_at } as const;
+      const event = {
+        type: 'participant_removed',
+        room_id,
+        data: { participant_id: 'alice', reason: 'removed' },
+        sent_at,
+      } as const;
       return async () => {
         const { result: refused } = await logged(() => publish([event]));
         if (refused.length > 0) throw new Error('timed out');

@@ -587,7 +587,7 @@ describe('those who take messages get along where', () => {
     [
       'there is a new event on the WebSocket',
       socket,
-      (d) => Object.assign(at(d, '$defs'), { 'event.typing': at(d, '$defs', 'event.peer_left') }),
+      (d) => Object.assign(at(d, '$defs'), { 'event.applauded': at(d, '$defs', 'event.peer_left') }),
       'minor',
     ],
     [

@@ -10,7 +10,14 @@ import {
   participantChanged,
   roomChanged,
 } from '../../core/realtime/changes.ts';
-import { type ConnectionItem, type ParticipantItem, type RoomItem, toProfile, toRoom } from '../../core/store/items.ts';
+import {
+  type ConnectionItem,
+  type ParticipantItem,
+  type RoomItem,
+  toAddedParticipant,
+  toProfile,
+  toRoom,
+} from '../../core/store/items.ts';
 import { participantKey, roomKey, userRoomKey } from '../../core/store/keys.ts';
 
 const room_id = '0190aaaa-0000-7000-8000-000000000000';
@@ -213,7 +220,12 @@ describe('a participant', () => {
     expect(kinds(removed({ present: true, left_at: T(9) }))).toEqual(['peer_left', 'participant_removed', 'notify']);
     const effects = removed({ present: true, connections: two });
     expect(kinds(effects)).toEqual(['peer_left', 'participant_removed', 'notify', 'close']);
-    const event = { type: 'participant_removed', room_id, data: { participant_id: 'bob' }, sent_at: now };
+    const event = {
+      type: 'participant_removed',
+      room_id,
+      data: { participant_id: 'bob', reason: 'removed' },
+      sent_at: now,
+    };
     expect(effects.at(-1)).toEqual({
       kind: 'close',
       room_id,
@@ -284,7 +296,7 @@ describe('whatever has happened to an item', () => {
             if (type === 'peer_joined' || type === 'peer_left')
               expect(type === 'peer_joined').toBe(bobNow?.present ?? false);
             if (type === 'participant_removed') expect(bobNow).toBeUndefined();
-            if (type === 'participant_added') expect(data).toEqual(bobNow && toProfile('bob', bobNow));
+            if (type === 'participant_added') expect(data).toEqual(bobNow && toAddedParticipant('bob', bobNow));
             if (type === 'participant_updated' && 'is_admin' in data)
               expect(data.is_admin).toBe(roomNow?.admins.has(data.participant_id));
             else if (type === 'participant_updated') expect(toProfile('bob', bobNow)).toMatchObject(data);

@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { MAX_FRAME_BYTES, MAX_PACKED_BYTES } from '../../core/contract/limits.ts';
 import type { EventsFrame, RoomEvent } from '../../core/contract/realtime.ts';
 import { batchIdentity, detachedFrame, isNumbered, pack } from '../../core/realtime/pack.ts';
+import { toMessage } from '../../core/store/items.ts';
+import { messageKey } from '../../core/store/keys.ts';
 import { unpack } from '../support/v2-client.ts';
 
 const room_id = '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01';
@@ -11,7 +13,15 @@ const sent_at = '2026-03-02T09:05:00.125Z';
 const message = (text: string, at = sent_at, id = '01KJPWMX60DN4XCMTN3FJRJPH3'): RoomEvent => ({
   type: 'message',
   room_id,
-  data: { message_id: id, room_id, sender_id: 'u', client_message_id: 'c', text, attachment: null, sent_at },
+  data: toMessage({
+    ...messageKey(room_id, id),
+    message_id: id,
+    room_id,
+    sender_id: 'u',
+    client_message_id: 'c',
+    text,
+    sent_at,
+  }),
   sent_at: at,
 });
 const renamed = (username: string, at = sent_at): RoomEvent => ({
@@ -77,8 +87,8 @@ describe('packed frames', () => {
     expect(leftOut).toBeGreaterThan(0);
   });
 
-  test('are as few as the limit allows: 100 short messages are one', () => {
-    const events = Array.from({ length: 100 }, (_, n) => message(`message ${n}`));
+  test('are as few as the limit allows: 60 short messages are one', () => {
+    const events = Array.from({ length: 60 }, (_, n) => message(`message ${n}`));
     const [frame, ...more] = pack(room_id, { feed: 'messages', first: 41 }, events);
     expect(more).toEqual([]);
     expect(JSON.parse(frame ?? '')).toMatchObject({ type: 'events', room_id, feed: 'messages', seq: 41, sent_at });

@@ -130,12 +130,20 @@ describe('items', () => {
       end_time: null,
       status: 'started',
       end_reason: null,
+      posting: 'everyone',
+      metadata: null,
+      end_warnings_seconds: [300, 60],
+      announcements: [],
       created_by: 'alice',
       created_at: '2026-03-01T09:30:00.000Z',
       updated_at: '2026-03-01T09:30:00.000Z',
       is_admin: false,
+      role: 'member',
       username: null,
       archive_room: false,
+      read_to: null,
+      last_message_at: null,
+      has_unread: false,
     });
     expect(toProfile('bob')).toEqual({ participant_id: 'bob', username: null, archive_room: false });
   });

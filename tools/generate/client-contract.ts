@@ -51,6 +51,10 @@ const jsonSchema = (schema: AnySchema, typeMode: 'input' | 'output'): JsonSchema
 
 const union = (parts: readonly string[]): string => [...new Set(parts)].join(' | ');
 
+/** Whether a record's values may be anything. */
+const isAny = (schema: JsonSchema['additionalProperties']): boolean =>
+  schema === true || (typeof schema === 'object' && Object.keys(schema).length === 0);
+
 /** Throws for a schema that this printer has not been taught yet: a type must never be wrong in silence. */
 function printed(schema: JsonSchema | boolean, owner: string): string {
   if (typeof schema === 'boolean') throw new Error(`${owner} has a field that could be anything.`);
@@ -73,6 +77,7 @@ function printed(schema: JsonSchema | boolean, owner: string): string {
       return `readonly ${/\W/.test(item) ? `(${item})` : item}[]`;
     }
     case 'object':
+      if (isAny(schema.additionalProperties)) return 'Readonly<Record<string, unknown>>';
       return typeof schema.additionalProperties === 'object'
         ? `Readonly<Record<string, ${printed(schema.additionalProperties, owner)}>>`
         : `{\n${fields(schema, owner)}}`;
@@ -98,7 +103,9 @@ function fields(schema: JsonSchema, owner: string, skip: ReadonlySet<string> = n
 const hasFields = (schema: JsonSchema): boolean => Object.keys(schema.properties ?? {}).length > 0;
 
 const declared = (name: string, schema: JsonSchema, doc: string | undefined, owner = name): string =>
-  `${comment(doc)}export interface ${name} {\n${fields(schema, owner)}}\n`;
+  schema.type === 'object'
+    ? `${comment(doc)}export interface ${name} {\n${fields(schema, owner)}}\n`
+    : `${comment(doc)}export type ${name} = ${printed(schema, owner)};\n`;
 
 const ROOM_SEQ = 'The last number that was given to an event of each feed of a room. Only with `rooms.v2`.';
 

@@ -183,12 +183,52 @@ export const FIELDS: Readonly<Record<string, FieldText>> = {
   online: {
     description: `Whether the participant is online in the room: connected, or disconnected for less than ${limits.PRESENCE_GRACE_SECONDS} seconds.`,
   },
-  sender_id: { description: 'User ID of the sender.' },
+  sender_id: { description: 'User ID of the sender; `system` for messages of kind `system`.' },
+  role: {
+    description: 'Observers read and download, but do not send, edit or upload. An admin is always a member.',
+  },
+  posting: { description: 'Who may send, edit and upload: everyone but observers, or only admins.' },
+  metadata: {
+    description: `JSON object of your application, at most ${limits.MAX_JSON_BYTES / 1024} KiB as JSON. \`null\`: none.`,
+  },
+  end_warnings_seconds: {
+    description:
+      'How many seconds before its end the room sends `room_ending`. Warnings before the start, or in the past, are not sent.',
+  },
+  announcements: {
+    description: 'Messages that the service sends at times relative to the start or the end of the room.',
+  },
+  announcement_id: {
+    description: 'Your ID of the announcement. It is sent once, even if its time or text changes later.',
+  },
+  'Announcement.message': { description: 'Text of the message.' },
+  relative_from: { description: 'Which time of the room the announcement is relative to. Default: `end`.' },
+  relative_time_in_seconds: { description: 'When to send it, in seconds after that time; negative before it.' },
+  read_to: {
+    description: 'ID of the newest message that the participant has marked as read, or `null`.',
+    example: '01KJPWMX60DN4XCMTN3FJRJPH3',
+  },
+  last_message_at: { description: 'When the newest message was sent, or `null`. Up to some seconds late.' },
+  has_unread: {
+    description:
+      'Whether others have sent a message since the one you marked as read, or since you were added. Up to some seconds late.',
+  },
+  unread_count: { description: 'Number of those messages, counted to 100.' },
+  sender_name: { description: "The sender's username when the message was sent, or `null`." },
+  kind: { description: '`user`: sent by a participant. `system`: an announcement, sent by the service.' },
+  type: { description: "Your application's own type of the message, or `null`." },
+  'Message.data': { description: 'JSON object of your application, or `null`.' },
+  reply_to: { description: 'ID of the message that this one replies to, or `null`.' },
+  attachments: { description: 'Files attached to the message.' },
+  edited_at: { description: 'When the message was last edited, or `null`.' },
+  deleted_at: { description: 'When the message was deleted, or `null`. A deleted message has no text, data or files.' },
+  deleted_by: { description: 'ID of the user who deleted the message, or `null`.' },
+  change: { description: "Number of the message's last edit or deletion among all of the room, or `null`." },
   client_message_id: {
     description: "The sender's ID of the message. The service stores a message with the same ID only once.",
   },
   text: { description: 'Text of the message. `null` if it has only an attachment.' },
-  attachment: { description: 'File attached to the message, or `null`.' },
+  attachment: { description: 'First file attached to the message, or `null`.' },
   'Message.sent_at': { description: 'When the message was sent.' },
   upload_url: {
     description:
@@ -209,7 +249,13 @@ export const FIELDS: Readonly<Record<string, FieldText>> = {
 
 /** What each kind of answer is. */
 export const ANSWER_TEXTS: Readonly<Record<string, string>> = {
+  Announcement: 'A message that the service sends at a time relative to the start or the end of the room.',
+  Role: 'What a participant may do.',
+  Posting: 'Who may post in a room.',
   Room: 'A room.',
+  RoomDetails: 'A room as in lists, with the number of unread messages.',
+  AddedParticipant: 'A participant of a room, with their role.',
+  ReadMark: 'How far a participant has read.',
   Profile: "A participant's own settings in one room.",
   MyRoom: "A room, with the caller's own profile and admin right in it.",
   Participant: 'A participant of a room.',
@@ -249,10 +295,14 @@ const room = {
   end_time: null,
   status: 'started',
   end_reason: null,
+  posting: 'everyone',
+  metadata: { incident: 'INC-1042' },
+  end_warnings_seconds: [300, 60],
+  announcements: [],
   created_by: ALICE,
   created_at: '2026-03-02T09:00:00.000Z',
   updated_at: '2026-03-02T09:00:00.000Z',
-} as const;
+} satisfies v.InferOutput<typeof answers.room>;
 const profile = { participant_id: ALICE, username: 'Alice', archive_room: false };
 const attachment = { file_id: FILE_ID, name: 'plan.pdf', size: 48_213, content_type: 'application/pdf' };
 const message = {
@@ -263,12 +313,33 @@ const message = {
   text: 'Here is the plan for today.',
   attachment,
   sent_at: '2026-03-02T09:04:12.480Z',
-};
+  sender_name: 'Alice',
+  kind: 'user',
+  type: null,
+  data: null,
+  reply_to: null,
+  attachments: [attachment],
+  edited_at: null,
+  deleted_at: null,
+  deleted_by: null,
+  change: null,
+} satisfies v.InferOutput<typeof answers.message>;
 const SIGNATURE =
   'X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20260302%2Feu-central-1%2Fs3%2Faws4_request' +
   '&X-Amz-Date=20260302T090500Z&X-Amz-Expires=900&X-Amz-Signature=fe5f80f77d5fa3beca038a248ff027d0445342fe2855ddc963176630326f1024';
 const OBJECT_URL = `https://rooms-files.s3.eu-central-1.amazonaws.com/rooms/${ROOM_ID}/${FILE_ID}`;
 const EXPIRES_AT = '2026-03-02T09:20:00.000Z';
+
+const myRoom = {
+  ...room,
+  is_admin: true,
+  role: 'member',
+  username: 'Alice',
+  archive_room: false,
+  read_to: '01KJPWK0F03YV98J9N016TWRVK',
+  last_message_at: message.sent_at,
+  has_unread: true,
+} satisfies v.InferOutput<typeof answers.myRoom>;
 
 type Answers = typeof answers;
 type AnswerExamples = { readonly [Name in keyof Answers]: v.InferOutput<Answers[Name]> };
@@ -277,10 +348,21 @@ type AnswerExamples = { readonly [Name in keyof Answers]: v.InferOutput<Answers[
 export const ANSWER_EXAMPLES: AnswerExamples = {
   room,
   profile,
-  myRoom: { ...room, is_admin: true, username: 'Alice', archive_room: false },
-  participant: { ...profile, is_admin: true },
-  listedParticipant: { ...profile, is_admin: true, online: true },
+  announcement: {
+    announcement_id: 'handover',
+    message: 'Ten minutes left: write down what is open.',
+    relative_from: 'end',
+    relative_time_in_seconds: -600,
+  },
+  role: 'member',
+  posting: 'everyone',
+  myRoom,
+  roomDetails: { ...myRoom, unread_count: 3 },
+  addedParticipant: { ...profile, role: 'member' },
+  participant: { ...profile, role: 'member', is_admin: true },
+  listedParticipant: { ...profile, role: 'member', is_admin: true, online: true, read_to: message.message_id },
   removedParticipant: { participant_id: BOB },
+  readMark: { participant_id: ALICE, read_to: message.message_id },
   attachment,
   message,
   upload: {
@@ -303,21 +385,21 @@ type Operation = keyof typeof table;
 type DataOf<O extends Operation> = v.InferOutput<(typeof table)[O]['data']>;
 type DataExample<O extends Operation> = (typeof table)[O] extends { readonly list: true } ? DataOf<O>[] : DataOf<O>;
 
-const bob = { participant_id: BOB, username: null, archive_room: false };
+const bob = { participant_id: BOB, username: null, archive_room: false, role: 'member' } as const;
 
 /** `data` of the response to the route's example, for routes whose response differs from the example of its kind. */
 export const DATA_EXAMPLES: { readonly [O in Operation]?: DataExample<O> } = {
   changeRoom: { ...room, name: 'Stand-up, team Blue', updated_at: SENT_AT },
   endRoom: { ...room, end_time: '2026-03-02T09:10:00.000Z', end_reason: 'Shift is over', updated_at: SENT_AT },
   addParticipants: [
-    { ...profile, is_admin: true },
+    { ...profile, role: 'member', is_admin: true },
     { ...bob, is_admin: false },
   ],
   grantAdmin: { ...bob, is_admin: true },
   revokeAdmin: { ...bob, is_admin: false },
   listParticipants: [
-    { ...profile, is_admin: true, online: true },
-    { ...bob, is_admin: false, online: false },
+    { ...profile, role: 'member', is_admin: true, online: true, read_to: message.message_id },
+    { ...bob, is_admin: false, online: false, read_to: null },
   ],
   listMessages: [
     message,
@@ -328,7 +410,9 @@ export const DATA_EXAMPLES: { readonly [O in Operation]?: DataExample<O> } = {
       client_message_id: 'c-17',
       text: 'Good morning 👋',
       attachment: null,
+      attachments: [],
       sent_at: '2026-03-02T09:03:10.304Z',
+      sender_name: null,
     },
   ],
 };

@@ -6,7 +6,7 @@ import { ANSWER_EXAMPLES, SENT_AT } from './openapi-texts.ts';
  * is part of bundles, and no function needs the texts.
  */
 
-const { room, myRoom, profile, removedParticipant, message } = ANSWER_EXAMPLES;
+const { room, myRoom, profile, removedParticipant, readMark, message } = ANSWER_EXAMPLES;
 const peer = { participant_id: profile.participant_id, username: profile.username };
 const { room_id } = room;
 
@@ -37,6 +37,11 @@ export const REALTIME_FIELDS: Readonly<Record<string, string>> = {
   'MyRoom.seq': 'The last numbers of the room’s feeds. Given exactly if the connection speaks `rooms.v2`.',
   'Seq.messages': 'The number of the last message.',
   'Seq.changes': 'The number of the last other event.',
+  'MyRoom.last_change': 'Number of the last edit or deletion of a message in the room.',
+  'room_ending.ends_at': 'When the room ends.',
+  'room_ending.seconds_left': 'Seconds from the warning to the end, as in `end_warnings_seconds`.',
+  'typing.typing': 'Whether the participant is typing.',
+  'participant_removed.reason': '`left`: the participant left. `removed`: an admin removed them.',
   'presence.count': 'How many participants are online.',
   'presence.joined': 'Who came since the last one; missing in the largest rooms.',
   'presence.left': 'Who left since the last one; missing in the largest rooms.',
@@ -73,14 +78,27 @@ export const REPLY_EXAMPLES: Readonly<Record<ActionName, unknown>> = {
 /** `data` of each event. */
 export const EVENT_EXAMPLES: { readonly [Name in EventName]: RoomEventOf<Name>['data'] } = {
   message,
+  message_updated: { ...message, text: 'Here is the plan for tomorrow.', edited_at: SENT_AT, change: 7 },
+  message_deleted: {
+    ...message,
+    text: null,
+    attachment: null,
+    attachments: [],
+    deleted_at: SENT_AT,
+    deleted_by: message.sender_id,
+    change: 8,
+  },
+  typing: { ...peer, typing: true },
+  read: readMark,
   peer_joined: peer,
   peer_left: peer,
   room_created: room,
-  participant_added: { ...profile, username: null },
-  participant_removed: removedParticipant,
+  participant_added: { ...profile, role: 'member', username: null },
+  participant_removed: { ...removedParticipant, reason: 'removed' },
   participant_updated: { participant_id: profile.participant_id, is_admin: true },
   room_updated: { ...room, name: 'Stand-up, team Blue', updated_at: SENT_AT },
   room_started: { ...room, start_time: '2026-03-02T09:05:00.000Z' },
+  room_ending: { ends_at: '2026-03-02T09:10:00.000Z', seconds_left: 300 },
   room_ended: { ...room, status: 'ended', end_time: SENT_AT, end_reason: 'Shift is over', updated_at: SENT_AT },
   presence: { count: 214, joined: [peer], left: [] },
 };
@@ -103,7 +121,7 @@ export const DETACHED_FRAME_EXAMPLE: DetachedFrame = {
   reason: 'removed',
   joined_at: SENT_AT,
   sent_at: SENT_AT,
-  events: [{ type: 'participant_removed', data: removedParticipant }],
+  events: [{ type: 'participant_removed', data: { ...removedParticipant, reason: 'removed' } }],
 };
 
 export const BUS_INTRODUCTION = `

@@ -8,6 +8,8 @@ const person = (id: string, changes: Partial<ListedParticipant> = {}): ListedPar
   username: null,
   archive_room: false,
   is_admin: false,
+  role: 'member',
+  read_to: null,
   online: false,
   ...changes,
 });
@@ -81,6 +83,16 @@ describe('the timeline', () => {
     text: `Message ${number}`,
     attachment: null,
     sent_at: new Date(Date.UTC(2026, 2, 1, 9, number)).toISOString(),
+    sender_name: null,
+    kind: 'user',
+    type: null,
+    data: null,
+    reply_to: null,
+    attachments: [],
+    edited_at: null,
+    deleted_at: null,
+    deleted_by: null,
+    change: null,
   });
   const at = (minute: number): string => new Date(Date.UTC(2026, 2, 1, 9, minute, 30)).toISOString();
   const shown = (state: Partial<RoomState>): string[] =>

@@ -126,7 +126,14 @@ export function withPerson(
   people: People,
   change: Partial<ListedParticipant> & Pick<ListedParticipant, 'participant_id'>,
 ): People {
-  const blank = { username: null, archive_room: false, is_admin: false, online: false };
+  const blank = {
+    username: null,
+    archive_room: false,
+    role: 'member',
+    is_admin: false,
+    online: false,
+    read_to: null,
+  } as const;
   const known = people.find(({ participant_id }) => participant_id === change.participant_id);
   const others = people.filter((person) => person !== known);
   return [...others, { ...blank, ...known, ...change }].sort(byId);
