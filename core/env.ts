@@ -18,7 +18,10 @@ export type Variable =
   | 'API_GATEWAY_QUOTA'
   | 'METRICS_ENVIRONMENT';
 
-/** The value of an environment variable; throws where it is missing. */
+/**
+ * Returns the value of an environment variable.
+ * @throws if it is not set
+ */
 export function env(name: Variable): string {
   const value = process.env[name];
   if (!value) throw new Error(`The environment variable ${name} is not set.`);

@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream';
 
 /*
- * What every client of the SDK is told, so that it looks for nothing in configuration files: a function has no home directory
- * with any, and to look there it would load parts of Node that nothing else needs.
+ * Settings of every SDK client. They keep the SDK from reading configuration files: a function has none, and reading
+ * would load parts of Node that nothing else needs.
  */
 
 /** All of these are the SDK's own defaults. */
@@ -26,13 +26,13 @@ export const timeLimits = (milliseconds: number) => ({
   requestHandler: {
     connectionTimeout: 1_000,
     requestTimeout: milliseconds,
-    // Without it, an answer whose body breaks off is waited for without end: `requestTimeout` is over with the headers.
+    // Without it, a response whose body stops arriving is waited for forever: `requestTimeout` ends with the headers.
     socketTimeout: milliseconds,
     throwOnRequestTimeout: true,
   },
 });
 
-/** The body of an answer. The SDK's own collector looks whether it is a web stream, and so loads Node's. */
+/** Collects the body of a response. The SDK's own collector also supports web streams, and so loads Node's. */
 function streamCollector(stream: Readable): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = [];
@@ -43,14 +43,17 @@ function streamCollector(stream: Readable): Promise<Uint8Array> {
   });
 }
 
-/** A service's endpoint, where it is not AWS's: the local stack's. */
+/** The endpoint of a service other than AWS: that of the local stack. */
 type Endpoint = `AWS_ENDPOINT_URL_${'DYNAMODB' | 'S3'}`;
 
 interface Client {
   readonly config: { serviceConfiguredEndpoint?: () => Promise<string | undefined> };
 }
 
-/** The client, which takes its endpoint from the environment with its first request, as the SDK would, and from nowhere else. */
+/**
+ * Returns the client. It takes its endpoint from the environment with its first request, as the SDK does, and from
+ * nowhere else.
+ */
 export function withEndpoint<C extends Client>(client: C, variable: Endpoint): C {
   client.config.serviceConfiguredEndpoint = async () => process.env[variable] ?? process.env.AWS_ENDPOINT_URL;
   return client;

@@ -54,16 +54,15 @@ interface Handler {
   handle(request: HttpRequest, options?: { abortSignal?: AbortSignal }): Promise<HttpAnswer>;
 }
 
-/** What fails in INIT fails again in the first request, which tells its caller: here it is only worth a line. */
+/** A failure in INIT repeats in the first request, which reports it to its caller. Here, a log line is enough. */
 const report = (error: unknown): void =>
   console.warn({ action: 'prime', error: error instanceof Error ? error.message : error });
 
 /**
- * Lets a request of a client take part in a rehearsal, which does not send it. A connection is opened in its place, unless the client has
- * opened one that is not used by another request.
- *
+ * Lets a client's request take part in a rehearsal, which does not send it. Instead, a connection is opened, unless
+ * the client has an unused one.
  * @param connect opens a connection, which the client keeps for its next request
- * @returns false where there is no rehearsal: then the request is to be sent
+ * @returns false outside a rehearsal: the caller must send the request
  */
 export async function rehearsed(client: object, connect: (signal: AbortSignal) => Promise<unknown>): Promise<boolean> {
   const current = rehearsal.getStore();

@@ -72,7 +72,7 @@ export const removedParticipant = v.object({ participant_id: id });
 /** How far a participant has read: all messages up to this one. */
 export const readMark = v.object({ participant_id: id, read_to: v.nullable(id) });
 
-/** A file as the messages it is attached to show it: the stored facts, never a sender's word. */
+/** A file as shown by the messages that it is attached to: the stored facts, never what a sender claims. */
 export const attachment = v.object({
   file_id: id,
   name: v.string(),

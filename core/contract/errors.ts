@@ -1,4 +1,4 @@
-/** Every error code a caller can meet, with its HTTP status and what it means. Codes are stable: never rename one. */
+/** Every error code that a caller can receive, with its HTTP status and meaning. Codes are stable: never rename one. */
 export const ERRORS = {
   invalid_request: { status: 400, message: 'The request is not valid.' },
   invalid_token: { status: 401, message: 'The access token does not name a user this service can serve.' },
@@ -43,13 +43,13 @@ export interface Issue {
 }
 
 /**
- * A failure that the caller is told about: its code gives status and message.
- * `issues` say more, one entry each; without any, the code's own message is the one entry.
+ * An error that the caller receives. Its code determines status and message. `issues` give details, one entry each;
+ * without any, the code's own message is the only entry.
  */
 export class RoomsError extends Error {
   readonly code: ErrorCode;
   readonly issues: readonly Issue[];
-  /** In how many seconds to try again, where that is known. */
+  /** In how many seconds to retry, if that is known. */
   readonly retryAfter: number | undefined;
 
   constructor(
@@ -65,5 +65,5 @@ export class RoomsError extends Error {
   }
 }
 
-/** `invalid_request` with one entry an issue. */
+/** Returns `invalid_request` with one entry for each issue. */
 export const invalid = (...issues: Issue[]): RoomsError => new RoomsError('invalid_request', issues);

@@ -1,11 +1,11 @@
-/** Every number the contract promises its callers. Lengths are UTF-16 code units, as JavaScript's `length`. */
+/** Every number that the contract promises its callers. Lengths are UTF-16 code units, like JavaScript's `length`. */
 
 export const MAX_USER_ID_LENGTH = 128;
 export const MAX_ROOM_NAME_LENGTH = 200;
 export const MAX_DESCRIPTION_LENGTH = 2_000;
 export const MAX_REASON_LENGTH = 500;
 export const MAX_USERNAME_LENGTH = 100;
-/** The longest file name that the usual file systems take (NAME_MAX). */
+/** The longest file name that common file systems support (NAME_MAX). */
 export const MAX_FILE_NAME_LENGTH = 255;
 /** Two tokens of at most 127 characters (RFC 6838, 4.2) and a parameter such as a charset. */
 export const MAX_CONTENT_TYPE_LENGTH = 255;
@@ -24,33 +24,36 @@ export const MAX_IDEMPOTENCY_KEY_LENGTH = 255;
 
 /** One room and its 50 participants, and an idempotency record, fit in one DynamoDB transaction (100 items). */
 export const MAX_PARTICIPANTS_PER_CALL = 50;
-/** Keeps the room item, which carries the admins, small, for every admin call pays for its size: 100 ids of Keycloak are 3.6 KB. */
+/**
+ * Keeps the room item small, because it holds the admins and every admin call pays for its size: 100 Keycloak ids are
+ * 3.6 KB.
+ */
 export const MAX_ADMINS = 100;
 
 export const DEFAULT_PAGE_SIZE = 50;
 export const MAX_PAGE_SIZE = 200;
 
-/** A year: nobody announces the end of a room further ahead; `end_time` is there for that. */
+/** A year. For an end further ahead, use `end_time`. */
 export const MAX_TIME_LEFT_SECONDS = 31_536_000;
 /** How far ahead of now a room may start or end, in milliseconds (ten years). */
 export const MAX_BOOKING_AHEAD_MS = 10 * 365 * 24 * 3_600_000;
 /** How far a caller's clock may lag behind ours when it sends "now" as `start_time`, in milliseconds. */
 export const CLOCK_SKEW_MS = 5 * 60_000;
 
-/** Request bodies above this are a 413, in bytes. The largest legal body is well below it. */
+/** Request bodies above this are a 413, in bytes. The largest valid body is well below it. */
 export const MAX_BODY_BYTES = 64 * 1024;
 /** How long an `Idempotency-Key` and a `client_message_id` are remembered, in seconds. */
 export const IDEMPOTENCY_TTL_SECONDS = 24 * 3_600;
 /** How long a presigned upload URL is good for, in seconds. */
 export const UPLOAD_URL_SECONDS = 15 * 60;
-/** How long an upload is kept that no message has, in seconds. */
+/** How long an upload without a message is kept, in seconds. */
 export const UNUSED_FILE_SECONDS = 24 * 3_600;
 /** How long a presigned download URL is good for, in seconds. */
 export const DOWNLOAD_URL_SECONDS = 15 * 60;
 /** Default of `MAX_UPLOAD_BYTES`: 100 MiB. */
 export const DEFAULT_MAX_UPLOAD_BYTES = 100 * 1024 * 1024;
 
-/** Frames above this are refused, in bytes: API Gateway itself takes no larger one. */
+/** Larger frames are rejected, in bytes: API Gateway itself accepts no larger ones. */
 export const MAX_FRAME_BYTES = 32 * 1024;
 /**
  * The events of a `rooms.v2` frame are packed up to this, in bytes: API Gateway bills each post in steps of 32 KB. A single larger event goes alone, up to
@@ -69,8 +72,8 @@ export const MAX_USER_MESSAGES_PER_WINDOW = 100;
 /** Chat messages that a room takes in a second, from all of its participants; more get `too_many_requests`. */
 export const MAX_ROOM_MESSAGES_PER_SECOND = 50;
 /**
- * Connections of one user that may have joined a room at the same time; one more gets `too_many_requests`. More than anybody has tabs
- * open, and keeps the participant's item small, which holds their ids: 1.6 KB.
+ * Connections of one user that may have joined a room at the same time; one more gets `too_many_requests`. More than
+ * anyone has tabs open. The limit also keeps the participant's item, which holds their ids, small: 1.6 KB.
  */
 export const MAX_CONNECTIONS_PER_PARTICIPANT = 100;
 /** How long a participant may be without a connection before others see them leave, in seconds. */

@@ -1,42 +1,46 @@
 /*
- * What the system counts of itself, beside what AWS counts: names that dashboards, alarms and operators rely on. CloudWatch
- * charges for every combination of name and dimensions that has had a value in a month, so there are few.
+ * The service's own metrics, in addition to those of AWS. Dashboards, alarms and operators rely on their names.
+ * CloudWatch charges for every combination of name and dimensions with a value in a month, so there are few.
  */
 
 export const NAMESPACE = 'Rooms';
 
-/** The part of the system that a metric is of: the dimension `service`, beside `environment`. */
+/** The part of the system that a metric is about: the dimension `service`, in addition to `environment`. */
 export type Service = 'http' | 'websocket' | 'events';
 
 /** The function that read a change from the table's stream: a dimension of the metrics that are counted for each reader. */
 export type Reader = 'deliver-messages' | 'room-changes';
 
-/** Each metric with its unit, and the service that has it where only one does. */
+/** Each metric with its unit, and its service if only one has it. */
 export const metrics = {
-  /** Rooms that were created, whoever asked how often. */
+  /** Rooms that were created. A repeated request does not count. */
   RoomsCreated: 'Count',
-  /** Rooms that were ended, or whose time was up. */
+  /** Rooms that were ended, or whose end time has come. */
   RoomsEnded: 'Count',
-  /** Chat messages that were stored and handed on. */
+  /** Chat messages that were stored and delivered. */
   MessagesSent: 'Count',
-  /** How long it took to hand the messages that a room had together to all its connections. */
+  /** How long it took to deliver the messages that a room had together to all its connections. */
   FanOutTime: 'Milliseconds',
   /**
-   * From the moment in which a change was stored until it was delivered to the last connection of its room. It has a third dimension, `reader`. Messages
-   * are exact to the millisecond; other changes are up to a second less than given, because the stream has whole seconds.
+   * The time from storing a change until it was delivered to the last connection of its room. It has a third
+   * dimension, `reader`. Messages are exact to the millisecond; other changes can be up to a second less than
+   * measured, because the stream has whole seconds.
    */
   StoredToDelivered: 'Milliseconds',
-  /** Connections that messages were handed to, one number a fan-out. */
+  /** Connections that messages were sent to, one value for each fan-out. */
   Receivers: 'Count',
   ConnectionsOpened: 'Count',
   ConnectionsClosed: 'Count',
-  /** Connections that turned out to be gone when something was sent to them: nobody had said so. */
+  /** Connections that turned out to be closed when something was sent to them, without a report by API Gateway. */
   ConnectionsGone: 'Count',
-  /** Frames that a connection, or the gateway, did not take in time; the connection was closed. */
+  /** Frames that a connection, or the gateway, did not accept in time; the connection was closed. */
   DeliveriesFailed: 'Count',
-  /** Connections of `rooms.v2` that a frame was skipped for, because they or the gateway did not take it in time; their clients see the gap. */
+  /**
+   * Connections of `rooms.v2` that missed a frame, because they or the gateway did not accept it in time; their
+   * clients notice the gap.
+   */
   DeliveriesSkipped: 'Count',
-  /** Requests and frames that were answered with an error. They have a third dimension, `code`: that of the error. */
+  /** Requests and frames that were answered with an error. They have a third dimension, `code`: the error code. */
   Refused: 'Count',
 } as const satisfies Record<string, 'Count' | 'Milliseconds'>;
 

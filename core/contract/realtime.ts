@@ -6,8 +6,8 @@ import { MAX_PING_ROOMS } from './limits.ts';
 import type { Access } from './route.ts';
 
 /*
- * The WebSocket API: what a client may send (one row an action) and what it is told (one row an event). As with the HTTP
- * API's route table, this is the only place where either is declared.
+ * The WebSocket API: what a client can send (one row for each action) and what it receives (one row for each event).
+ * As with the HTTP API's route table, both are declared only here.
  */
 
 /** The version of the API that a client speaks if it offers no sub-protocol. */
@@ -17,11 +17,11 @@ export const SUB_PROTOCOL_V2 = 'rooms.v2';
 /** The versions of the API, the newest first. A connection speaks the first of these that its client offers. */
 export const SUB_PROTOCOLS = [SUB_PROTOCOL_V2, SUB_PROTOCOL] as const;
 export type SubProtocol = (typeof SUB_PROTOCOLS)[number];
-/** Carries the token among the sub-protocols where no header can be set (browsers). */
+/** Precedes the token among the sub-protocols if the client cannot set headers (browsers). */
 export const BEARER_SUB_PROTOCOL = 'bearer.';
 
 const seqNumber = v.pipe(v.number(), v.integer(), v.minValue(0));
-/** The last number that was given to an event of each feed of a room. */
+/** The last number given to an event of each feed of a room. */
 export const roomSeq = v.object({ messages: seqNumber, changes: seqNumber });
 export type RoomSeq = v.InferOutput<typeof roomSeq>;
 
@@ -37,11 +37,11 @@ export type JoinedRoom = v.InferOutput<typeof joinedRoom>;
 export interface Action {
   readonly action: string;
   readonly summary: string;
-  /** What the frame holds beside `action` and `request_id`. */
+  /** The fields of the frame, in addition to `action` and `request_id`. */
   readonly frame: v.StrictObjectSchema<v.ObjectEntries, undefined> | v.GenericSchema<unknown, unknown>;
   /** `data` of the reply. */
   readonly data: v.GenericSchema<unknown, unknown>;
-  /** What can go wrong beside what can go wrong everywhere (see COMMON_ACTION_ERRORS). */
+  /** Errors of this action, in addition to those of all actions (see COMMON_ACTION_ERRORS). */
   readonly errors: readonly ErrorCode[];
   readonly access: Access;
 }
@@ -137,7 +137,7 @@ export const subscribe = {
   access: { table: { UpdateItem: ['USER'], GetItem: ['USER'] } },
 } as const satisfies Action;
 
-/** What answers a frame whose action is none of these, and one that is no JSON object at all. */
+/** Answers a frame with an unknown action, and one that is not a JSON object. */
 export const unknownAction = {
   action: '$default',
   summary: 'Refused, with the actions there are.',
@@ -149,7 +149,7 @@ export const unknownAction = {
 
 export const actions = { join, leave, message, ping, subscribe } as const satisfies Record<string, Action>;
 
-/** Failures that any action can be answered with. */
+/** Errors that any action can be answered with. */
 export const COMMON_ACTION_ERRORS = [
   'invalid_request',
   'token_expired',
@@ -163,12 +163,12 @@ export type ActionName = keyof typeof actions;
 
 const peer = v.object({ participant_id: v.string(), username: v.nullable(v.string()) });
 
-/** An event's own facts. */
+/** The event's own fields. */
 export interface EventType {
   readonly summary: string;
   /** `data` of the event. */
   readonly data: v.GenericSchema<unknown, unknown>;
-  /** True where the event also goes to the EventBridge bus, for back ends. Default: false. */
+  /** True if the event is also published on the EventBridge bus, for back ends. Default: false. */
   readonly bus?: boolean;
 }
 
@@ -249,7 +249,7 @@ export const events = {
 
 export type EventName = keyof typeof events;
 
-/** An event as it goes over the wire. */
+/** An event as it is sent to clients. */
 export type RoomEventOf<Name extends EventName> = {
   readonly type: Name;
   readonly room_id: string;

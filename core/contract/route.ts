@@ -3,7 +3,7 @@ import type { Page } from './answers.ts';
 import type { ErrorCode } from './errors.ts';
 import type { UserLimit } from './user-limits.ts';
 
-/** Which of the three sets of APIs a route belongs to: the folder its handler is in, and what its callers must be. */
+/** The three sets of APIs. The set determines the folder of the handler and the permission that its callers need. */
 export type ApiSet = 'unrestricted' | 'admin' | 'participant';
 
 export type TableAction =
@@ -15,14 +15,14 @@ export type TableAction =
   | 'Query'
   | 'UpdateItem';
 
-/** The kinds of partitions, by what their keys begin with, in the table or its index (see core/store/keys.ts). */
+/** The kinds of partitions, by the prefix of their keys, in the table or its index (see core/store/keys.ts). */
 export type Partition = 'ROOM' | 'CHAT' | 'USER' | 'CONNECTION';
 
 export type TableAccess = { readonly [Action in TableAction]?: readonly Partition[] };
 
-/** What a route's function may do: the only source of its IAM policy. A transaction needs the actions it is made of. */
+/** What a route's function may do: the only source of its IAM policy. A transaction needs the actions of its parts. */
 export interface Access {
-  /** DynamoDB actions on items of the table, each with the partitions in which it may be done, and nowhere else. */
+  /** DynamoDB actions on items of the table, each with the partitions in which it is allowed. */
   readonly table: TableAccess;
   /** The partitions of the table's index that it may query. */
   readonly index?: readonly Partition[];
@@ -46,21 +46,21 @@ export interface Route {
   readonly query?: ObjectSchema;
   /** Names in lower case. Headers that are not named here are ignored. */
   readonly headers?: ObjectSchema;
-  /** Without one, a request that has a body is refused. */
+  /** Without one, a request with a body is rejected. */
   readonly body?: BodySchema;
-  /** True where a request without a body is as good as one with `{}`. Default: false. */
+  /** True if a request without a body is the same as one with `{}`. Default: false. */
   readonly bodyOptional?: boolean;
   readonly status: 200 | 201;
-  /** What `data` is in the answer; of a list, what each of its items is. */
+  /** `data` of the response; for a list, one of its items. */
   readonly data: v.GenericSchema<unknown, unknown>;
-  /** True where `data` is an array and a `page` stands beside it. Default: false. */
+  /** True if `data` is an array, with a `page` next to it. Default: false. */
   readonly list?: boolean;
-  /** What can go wrong beside what can go wrong everywhere (see COMMON_ERRORS). */
+  /** Errors of this route, in addition to those of all routes (see COMMON_ERRORS). */
   readonly errors: readonly ErrorCode[];
   readonly access: Access;
-  /** The limits per user that it counts towards. */
+  /** The limits per user that the request counts towards. */
   readonly counts?: readonly UserLimit[];
-  /** A request that works, for the documents. */
+  /** A valid request, for the documents. */
   readonly example: {
     readonly params?: object;
     readonly query?: object;
@@ -69,7 +69,7 @@ export interface Route {
   };
 }
 
-/** Failures that any route can answer with. */
+/** Errors that any route can respond with. */
 export const COMMON_ERRORS = [
   'invalid_request',
   'invalid_token',
@@ -96,5 +96,5 @@ export interface Call<R extends Route> extends RequestContext {
   readonly body: OutputOf<R['body']>;
 }
 
-/** What a route's handler answers with. */
+/** The result of a route's handler. */
 export type Answer<R extends Route> = R['list'] extends true ? Page<OutputOf<R['data']>> : OutputOf<R['data']>;

@@ -4,8 +4,8 @@ import * as fields from './fields.ts';
 import type { Route } from './route.ts';
 
 /*
- * The HTTP API: one row an endpoint, and the only place where an endpoint is declared. CDK makes its function, route and
- * permissions from it, the function its validation, the documents their text, and the client its types.
+ * The HTTP API: one row for each endpoint, declared only here. CDK derives the function, route and permissions from
+ * the row, the function its validation, the documents their text, and the client its types.
  */
 
 const inRoom = v.strictObject({ room_id: fields.roomId });

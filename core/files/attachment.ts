@@ -16,8 +16,9 @@ const { maxAttempts, requestHandler } = timeLimits(2_000);
 const send = sender(requestHandler);
 
 /**
- * What a message is to say about a file: the stored facts of one that the sender uploaded to the room, and whose upload has
- * finished. Throws `file_not_found` and `file_not_uploaded`.
+ * Returns what a message says about a file: the stored facts of a file that the sender uploaded to the room, after
+ * its upload has finished.
+ * @throws `file_not_found` or `file_not_uploaded`
  */
 export async function attachmentOf(room_id: string, file_id: string, sender: RequestContext): Promise<OwnFile> {
   const file = await getOwnFile(room_id, file_id, sender);
@@ -25,7 +26,10 @@ export async function attachmentOf(room_id: string, file_id: string, sender: Req
   return file;
 }
 
-/** Throws `file_not_uploaded` where S3 has no such object. Without the right to list the bucket, S3 calls that a 403. */
+/**
+ * Throws `file_not_uploaded` if S3 has no such object. Without permission to list the bucket, S3 reports that as a
+ * 403.
+ */
 async function requireObject(room_id: string, file_id: string): Promise<void> {
   const url = await signed('HEAD', objectKey(room_id, file_id), SIGNED_SECONDS, new Date().toISOString(), {});
   const abortSignal = invocationSignal();

@@ -1,2 +1,2 @@
-/** The key of a file in the bucket; nothing in it was chosen by a caller. */
+/** Returns the key of a file in the bucket. No part of it comes from a caller. */
 export const objectKey = (room_id: string, file_id: string): string => `rooms/${room_id}/${file_id}`;

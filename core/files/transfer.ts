@@ -11,18 +11,21 @@ import { addFile, getFile } from '../store/files.ts';
 import { objectKey } from './object-key.ts';
 
 /*
- * Files go from the client to S3 and back; our functions only sign. Signing asks S3 nothing.
+ * Clients exchange files with S3 directly; functions only sign URLs. Signing needs no request to S3.
  */
 
-// Credentials, region and hash are those that the DynamoDB client has already: the S3 client would double the size of the bundle.
+// Credentials, region and hash are those of the DynamoDB client: an S3 client would double the size of the bundle.
 const { credentials, region, sha256 } = dynamodb.config;
 const presigner = new S3RequestPresigner({ credentials, region, sha256 });
 
-/** Where S3 has a bucket in a region; a name without dots, as CloudFormation gives it. */
+/** Returns the host of a bucket in a region, for a bucket name without dots, as CloudFormation generates it. */
 export const bucketHost = (bucket: string, region: string): string =>
   `${bucket}.s3.${region}.${region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com'}`;
 
-/** Where an object is: on AWS under the name of its bucket, elsewhere (the local stack) in the path. */
+/**
+ * Returns the location of an object: on AWS, the bucket is in the host name; elsewhere (the local stack), in the
+ * path.
+ */
 async function locate(key: string): Promise<{ protocol: string; host: string; path: string }> {
   const bucket = env('BUCKET_NAME');
   const endpoint = process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL;
@@ -35,7 +38,7 @@ async function locate(key: string): Promise<{ protocol: string; host: string; pa
 const encoded = (text: string): string =>
   encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 
-/** The signed URL of a request for an object: all `headers` that are given are part of the signature. */
+/** Returns the presigned URL of a request for an object. All given `headers` are part of the signature. */
 export async function signed(
   method: 'GET' | 'HEAD' | 'PUT' | 'DELETE',
   key: string,
@@ -59,9 +62,9 @@ export async function signed(
 }
 
 /**
- * Records a file and signs a PUT for it. Its length and type are part of the signature, so S3 refuses any other. So is
+ * Records a file and signs a PUT for it. Length and type are part of the signature, so S3 rejects any other. So is
  * `If-None-Match: *`: the URL stores the file once, and nobody can replace what others may have read.
- * Throws `invalid_request` for a file above MAX_UPLOAD_BYTES, and as `addFile` does.
+ * @throws `invalid_request` for a file above MAX_UPLOAD_BYTES, and as `addFile` does
  */
 export async function startUpload(
   asked: RequestContext & {
@@ -83,13 +86,16 @@ export async function startUpload(
     file_id,
     upload_url,
     method: 'PUT',
-    // The length is signed too, but every HTTP client sends it by itself, and browsers let nobody set it.
+    // The length is signed too, but every HTTP client sends it by itself, and browsers do not let a page set it.
     headers,
     expires_at: plus(asked.now, UPLOAD_URL_SECONDS * 1_000),
   };
 }
 
-/** Signs a GET for a file of a room, under the name it was uploaded with. Throws as `getFile` does. */
+/**
+ * Signs a GET for a file of a room, under its original name.
+ * @throws as `getFile` does
+ */
 export async function startDownload(
   asked: RequestContext & {
     room_id: string;

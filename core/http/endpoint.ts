@@ -19,8 +19,8 @@ const isPage = (answer: unknown): answer is Page<unknown> =>
   typeof answer === 'object' && answer !== null && 'items' in answer && 'next_cursor' in answer;
 
 /**
- * The Lambda handler of a route: checks the request, lets `act` do the work, and wraps its answer or its error.
- * `act` is called with nothing that is not valid, and may throw any RoomsError.
+ * Returns the Lambda handler of a route: validates the request, calls `act`, and wraps its result or its error.
+ * @param act receives only valid input, and may throw any RoomsError
  */
 export function endpoint<R extends Route>(route: R, act: (call: Call<R>) => Promise<Answer<R>>): HttpHandler {
   const handler = middy<HttpEvent, HttpResult>(EARLY_TIMEOUT)

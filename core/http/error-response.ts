@@ -3,7 +3,7 @@ import type { HttpEvent, HttpResult } from './endpoint.ts';
 import { toRoomsError } from './errors.ts';
 import { failure } from './response.ts';
 
-/** Turns whatever was thrown into the answer the contract has for it. */
+/** Turns any error into the response that the contract has for it. */
 export const errorResponse = (): MiddlewareObj<HttpEvent, HttpResult> => ({
   onError(request) {
     const error = toRoomsError(request.error);

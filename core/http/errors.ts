@@ -1,7 +1,7 @@
 import { statusOf } from '../aws/status-of.ts';
 import { RoomsError } from '../contract/errors.ts';
 
-/** What DynamoDB calls having too much to do, and what a request is called that got no answer in time or was aborted. */
+/** Names of errors that DynamoDB returns when it is throttled, and of requests that timed out or were aborted. */
 const BUSY = new Set([
   'AbortError',
   'InternalServerError',
@@ -18,17 +18,20 @@ const BUSY_REASONS = new Set(['ProvisionedThroughputExceeded', 'ThrottlingError'
 
 const nameOf = (error: unknown): string => (error instanceof Error ? error.name : '');
 
-/** Throttled items of a transaction stand in its reasons. */
+/** For a transaction, throttled items are in the cancellation reasons. */
 function reasonsOf(error: unknown): string[] {
   if (!(error instanceof Error) || !('CancellationReasons' in error) || !Array.isArray(error.CancellationReasons))
     return [];
   return error.CancellationReasons.map((reason: { Code?: string }) => reason.Code ?? '');
 }
 
-/** The failure that a caller is told about: what is ours to name as it is, what will pass as `try_again`, the rest as `internal`. */
+/**
+ * Returns the error for the caller: a RoomsError as it is, a temporary failure as `try_again`, anything else as
+ * `internal`.
+ */
 export function toRoomsError(error: unknown): RoomsError {
   if (error instanceof RoomsError) return error;
-  // S3's answer to a HEAD has no body, and so no name.
+  // S3's response to a HEAD has no body, and so no error name.
   const failed = (statusOf(error) ?? 0) >= 500;
   const busy = failed || BUSY.has(nameOf(error)) || reasonsOf(error).some((reason) => BUSY_REASONS.has(reason));
   return new RoomsError(busy ? 'try_again' : 'internal', [], { cause: error });

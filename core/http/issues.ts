@@ -17,13 +17,13 @@ const TYPES: Readonly<Record<string, string>> = {
   strict_object: 'object',
 };
 
-/** What is wrong and what would be right, in words that never repeat what was sent. */
+/** Returns what is wrong and what is expected, without repeating any input. */
 function messageOf(issue: v.BaseIssue<unknown>, fields: string): string {
   if (issue.kind === 'validation') return issue.message;
   if (issue.type === 'strict_object' && issue.expected === 'never') return `is not a field of this request; ${fields}`;
   if (issue.received === 'undefined') return 'is required';
   const wanted = TYPES[issue.type];
-  // A schema that names its own choices, such as a picklist, has its own message.
+  // A schema that lists its own choices, such as a picklist, has its own message.
   if (!wanted) return issue.message;
   return `must be ${article(wanted)}, not ${named(typeOf(issue.input))}`;
 }

@@ -11,17 +11,17 @@ type Entries = Readonly<Record<string, { readonly type: string; readonly wrapped
 
 const NUMBER = /^-?\d+(\.\d+)?$/;
 
-/** The user who calls: the authorizer has verified the token, but not that its `sub` is one we can keep. */
+/** Returns the calling user. The authorizer has verified the token, but not that its `sub` is a valid user id. */
 function callerOf(event: Event): string {
   const parsed = v.safeParse(userId, event.requestContext.authorizer.jwt.claims.sub);
   if (!parsed.success) throw new RoomsError('invalid_token');
   return parsed.output;
 }
 
-/** Gives each query parameter the type that its field has: numbers and lists arrive as text. */
+/** Converts each query parameter to the type of its field: numbers and lists arrive as text. */
 function queryOf(raw: string, entries: Entries, issues: Issue[]): Record<string, unknown> {
   const search = new URLSearchParams(raw);
-  // Without a prototype, `__proto__` is a name like any other, and refused like any other that is unknown.
+  // Without a prototype, `__proto__` is a name like any other, and rejected like any unknown name.
   const query: Record<string, unknown> = Object.create(null);
   for (const name of new Set(search.keys())) {
     const values = search.getAll(name);
@@ -46,7 +46,10 @@ function textOf({ body = '', isBase64Encoded }: Event): string {
   }
 }
 
-/** The object that a text is. Throws for anything else: to a schema of optional fields, an empty array is an empty object. */
+/**
+ * Parses text as a JSON object. Throws for anything else: to a schema of optional fields, an empty array would be an
+ * empty object.
+ */
 export function jsonObject(text: string): object {
   const value: unknown = JSON.parse(text);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError('Not a JSON object.');
@@ -71,8 +74,8 @@ function bodyOf(route: Route, event: Event): unknown {
 }
 
 /**
- * What a route's handler is called with. Throws `invalid_request` with one entry for every issue in the request,
- * `invalid_token`, and `payload_too_large`.
+ * Returns the input of a route's handler.
+ * @throws `invalid_request` with one entry for every issue, `invalid_token`, or `payload_too_large`
  */
 export function parseRequest<R extends Route>(route: R, event: Event, now: string): Call<R> {
   const caller = callerOf(event);
@@ -96,6 +99,6 @@ export function parseRequest<R extends Route>(route: R, event: Event, now: strin
     body: check(route.body, bodyOf(route, event)),
   };
   if (issues.length > 0) throw invalid(...issues);
-  // The schemas that have just been satisfied are the ones that Call is inferred from.
+  // Call is inferred from the schemas that have just validated it.
   return call as unknown as Call<R>;
 }

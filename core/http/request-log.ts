@@ -5,18 +5,18 @@ import type { Route } from '../contract/route.ts';
 import { count } from '../metrics/emf.ts';
 import type { HttpEvent, HttpResult } from './endpoint.ts';
 
-/** Milliseconds, as `performance.now()`, which would load more of Node than a start needs. */
+/** Like `performance.now()`, in milliseconds, which would load more of Node during a cold start. */
 const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 
-/** An error's own errorChain, for the logs only. */
+/** Returns an error with its causes, for the logs only. */
 export const errorChain = (error: unknown): object | undefined =>
   error instanceof Error
     ? { name: error.name, message: error.message, stack: error.stack, cause: errorChain(error.cause) }
     : undefined;
 
 /**
- * One line a request. Lambda's JSON format makes a log record of the object. No token, no query and no body gets in: only
- * ids, and what happened. The error behind a 5xx is part of the line.
+ * Writes one line for each request. Lambda's JSON format makes a log record of the object. It contains only ids and
+ * the outcome, never a token, query or body. The error behind a 5xx is part of the line.
  */
 export const requestLog = ({ operation }: Route): MiddlewareObj<HttpEvent, HttpResult, Error> => {
   const starts = new WeakMap<object, number>();

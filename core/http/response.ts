@@ -2,7 +2,7 @@ import type { APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import { ERRORS, type RoomsError } from '../contract/errors.ts';
 
 const HEADERS = { 'content-type': 'application/json', 'cache-control': 'no-store' };
-/** DynamoDB adapts to a new load within seconds; the SDK has tried again for a good second by then. */
+/** DynamoDB adapts to a new load within seconds. The SDK has retried for more than a second by then. */
 const RETRY_AFTER_SECONDS = 2;
 
 const json = (
@@ -15,10 +15,13 @@ const json = (
   body: JSON.stringify({ ...body, sent_at: new Date().toISOString() }),
 });
 
-/** The envelope of what went well; `answer` is a page where the route is a list. */
+/** Returns the envelope of a success; `answer` is a page if the route is a list. */
 export const success = (statusCode: number, body: { data: unknown; page?: object }) => json(statusCode, body);
 
-/** The envelope of what did not: one entry an issue. A 500 says nothing but the id under which the logs say the rest. */
+/**
+ * Returns the envelope of an error, with one entry for each issue. A 500 says nothing but the id under which to find
+ * the details in the logs.
+ */
 export function failure(
   { code, message, issues, retryAfter }: RoomsError,
   requestId: string,

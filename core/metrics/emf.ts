@@ -4,8 +4,10 @@ import { type MetricName, metrics, NAMESPACE, type Reader, type Service } from '
 import type { Variable } from '../env.ts';
 
 /*
- * Metrics in CloudWatch's embedded metric format: a line of the log from which CloudWatch takes them, without a call and
- * without a package. https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+ * Metrics in CloudWatch's embedded metric format: log lines that CloudWatch turns into metrics, without an API call
+ * and without a package.
+ * @see
+ * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
  */
 
 /** A list is a value for each of many measurements, 100 at most. */
@@ -23,7 +25,10 @@ const isNothing = (value: number | readonly number[] | undefined): boolean =>
 
 const ENVIRONMENT: Variable = 'METRICS_ENVIRONMENT';
 
-/** The line. Zeros are left out: a metric that has no value costs nothing, and is read as zero. Undefined where nothing is left. */
+/**
+ * Returns the line, or undefined if it would be empty. Zeros are left out: a metric without a value costs nothing,
+ * and counts as zero.
+ */
 export function metricsLine(dimensions: Dimensions, values: Values, now: number): string | undefined {
   const counted = Object.entries(metrics).flatMap(([name, unit]) => {
     const value = values[name as MetricName];
@@ -47,9 +52,9 @@ export function metricsLine(dimensions: Dimensions, values: Values, now: number)
 }
 
 /**
- * Counts. Only where the environment variable METRICS_ENVIRONMENT is set: there is nobody to read it on a developer's machine.
- * Straight to standard output: what goes through `console` is wrapped by Lambda's JSON log format, and no longer in the format
- * that CloudWatch looks for.
+ * Counts, if the environment variable METRICS_ENVIRONMENT is set; nobody would read it on a developer's machine.
+ * Writes to standard output, because Lambda's JSON log format wraps what goes through `console`, and CloudWatch would
+ * not find it.
  */
 export const count = (service: Service, values: Values, code?: ErrorCode): void =>
   write({ service, ...(code && { code }) }, values);

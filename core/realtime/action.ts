@@ -19,12 +19,12 @@ import { epochSeconds } from '../rules/time.ts';
 import { admitFrame } from '../store/connections.ts';
 import { rehearsalEvent } from './rehearsal.ts';
 
-/** What the authorizer hands on with every frame of a connection. API Gateway makes text of all of it. */
+/** The context that the authorizer attaches to every frame of a connection. API Gateway converts all values to text. */
 export interface AuthorizerContext {
   readonly user_id: string;
   /** When the token expires, in epoch seconds. */
   readonly token_expires_at: string;
-  /** Missing on connections that were authorized before there was more than one. */
+  /** Missing on connections that were authorized before there were two protocols. */
   readonly protocol?: string;
 }
 
@@ -36,13 +36,13 @@ export type SocketHandler = (event: SocketEvent, context: Context) => Promise<So
 
 type OutputOf<Schema> = Schema extends v.GenericSchema<unknown, infer Output> ? Output : never;
 
-/** What an action's handler is called with, once its frame has been found valid. */
+/** The input of an action's handler, after its frame has been validated. */
 export interface ActionCall<A extends Action> extends RequestContext {
   readonly connection_id: string;
   readonly token_expires_at: number;
   readonly protocol: SubProtocol;
   readonly frame: OutputOf<A['frame']>;
-  /** Settles when this frame has been counted: await it with the first read, before anything is written. */
+  /** Settles when this frame has been counted: await it together with the first read, before any write. */
   readonly admitted: Promise<void>;
 }
 
@@ -53,7 +53,7 @@ const failed = (request_id: string | null, error: RoomsError, apiRequestId: stri
     error.code === 'internal'
       ? `${error.message} Quote request id ${apiRequestId} when you report it.`
       : error.issues.map(({ path, message }) => (path ? `${path} ${message}` : message)).join('; ');
-  // As HTTP has them, where they say which field is wrong.
+  // As in HTTP, if they name the invalid field.
   const errors = error.issues.map((issue) => ({ code: error.code, ...issue }));
   const isAboutFields = error.issues.some(({ path }) => path !== undefined);
   return reply({
@@ -79,7 +79,7 @@ function jsonOf(body: string): object {
   }
 }
 
-/** The room that a frame is about, where that can be read: for the log, where nothing goes that is not known to be an id. */
+/** Returns the room id of a frame, if it can be read. It is for the log, which must contain only valid ids. */
 function roomOf(body: string | undefined): string | undefined {
   try {
     return v.parse(v.object({ room_id: roomId }), JSON.parse(body ?? '')).room_id;
@@ -88,7 +88,7 @@ function roomOf(body: string | undefined): string | undefined {
   }
 }
 
-/** The request id of a frame, where it has one that can be read: an error reply should carry it, whatever else is amiss. */
+/** Returns the request id of a frame, if it can be read: an error reply should contain it, whatever else is wrong. */
 export function requestIdOf(body: string | undefined): string | null {
   try {
     const parsed = v.safeParse(v.object({ request_id: requestIdField }), JSON.parse(body ?? ''));
@@ -99,12 +99,12 @@ export function requestIdOf(body: string | undefined): string | null {
 }
 
 /**
- * The Lambda handler of an action: checks token, frame and rate, lets `act` do the work, and replies. A frame that is refused
- * gets an error reply and costs nobody the connection.
+ * Returns the Lambda handler of an action: checks token, frame and rate, calls `act`, and replies. A rejected frame
+ * gets an error reply, and the connection stays open.
  */
 export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => Promise<unknown>): SocketHandler {
   const starts = new WeakMap<object, number>();
-  /** One line a frame: ids, and what came of it. */
+  /** Returns the log line of a frame: ids and outcome. */
   const lineOf = (event: SocketEvent, code: ErrorCode | 'ok') => ({
     action: row.action,
     code,
@@ -148,7 +148,7 @@ export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => P
 
     const caller = authorizer.user_id;
     const admitted = admitFrame({ connection_id, user_id: caller, isMessage: row.action === 'message', now });
-    // Whoever awaits it sees the refusal; a frame that fails before that must not end the process.
+    // Code that awaits it sees the rejection; a frame that fails before that must not end the process.
     admitted.catch(() => undefined);
     const data = await act({
       caller,
@@ -156,7 +156,7 @@ export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => P
       token_expires_at,
       protocol: spoken(authorizer),
       now,
-      // The schema that has just been satisfied is the one that ActionCall is inferred from.
+      // ActionCall is inferred from the schema that has just validated the frame.
       frame: parsed.output as OutputOf<A['frame']>,
       admitted,
     });

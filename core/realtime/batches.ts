@@ -7,7 +7,7 @@
  * than half. With fewer, starting and waiting for an invocation would be much of what it takes.
  */
 const POSTS_PER_BATCH = 500;
-/** Fewer connections than this do not keep an invocation busy, however much each is sent: it waits for answers. */
+/** With fewer connections, an invocation mostly waits for responses, however many frames each connection gets. */
 const MIN_BATCH_SIZE = 25;
 
 /** Returns how many connections are in a batch where each is sent so many frames. */

@@ -24,7 +24,9 @@ const toEntry = ({ type, room_id, data, sent_at }: RoomEvent) => ({
   Time: new Date(sent_at),
 });
 
-/** Puts those of the events on the bus that go there. Returns those that EventBridge does not take. Never throws. */
+/**
+ * Publishes those events on the bus that belong there. Returns those that EventBridge does not accept. Never throws.
+ */
 export async function publish(all: readonly RoomEvent[]): Promise<RoomEvent[]> {
   const events = all.filter(goesToBus);
   const refused: RoomEvent[] = [];
@@ -47,7 +49,10 @@ export async function publish(all: readonly RoomEvent[]): Promise<RoomEvent[]> {
   return refused;
 }
 
-/** As `publish`. @throws where EventBridge does not take one */
+/**
+ * As `publish`.
+ * @throws if EventBridge does not accept an event
+ */
 export async function publishAll(events: readonly RoomEvent[]): Promise<void> {
   const refused = await publish(events);
   if (refused.length > 0) throw new Error(`EventBridge did not take ${refused.length} events.`);

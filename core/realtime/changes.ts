@@ -25,7 +25,10 @@ export type Effect =
       readonly connections: readonly string[];
       readonly event: RoomEvent | undefined;
     }
-  /** What has happened to a user's own participation: sent to the connections that subscribed to their user, but for those that hear it anyway. */
+  /**
+   * A change of a user's own participation. It is sent to the connections that subscribed to the user, except those
+   * that receive it through the room.
+   */
   | {
       readonly kind: 'notify';
       readonly participant_id: string;
@@ -36,7 +39,7 @@ export type Effect =
   | { readonly kind: 'close_room'; readonly room_id: string }
   /** One of the room's times has changed: its schedule follows it. */
   | { readonly kind: 'schedule'; readonly moment: Moment }
-  /** The item of a connection has expired: API Gateway never reported its disconnection. */
+  /** The item of a connection has expired: API Gateway never reported its disconnect. */
   | {
       readonly kind: 'expired';
       readonly room_id: string;
@@ -52,7 +55,7 @@ export type Effect =
       readonly participant_id: string;
       readonly left_at: Timestamp;
     }
-  /** A participant has a new connection: see to it that their connections are checked. */
+  /** A participant has a new connection: make sure that the participant's connections are checked. */
   | { readonly kind: 'liveness'; readonly room_id: string; readonly participant_id: string };
 
 export interface Change<Item> {

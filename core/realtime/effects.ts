@@ -84,7 +84,10 @@ const queueAll = async (effects: readonly DeferredEffect[]): Promise<void> => {
   await Promise.all(effects.map(queueEffect));
 };
 
-/** How long others wait until the removed have been closed, in milliseconds: so that these are not sent what the others are. */
+/**
+ * The longest wait for the removed participants' connections to close, in milliseconds. Events for the others wait
+ * that long, so that removed participants do not receive them.
+ */
 const FAREWELL_MS = 1_000;
 
 /**

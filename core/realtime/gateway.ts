@@ -17,20 +17,20 @@ import { sharedPool } from './pool.ts';
  */
 export const REQUESTS_AT_ONCE = 200;
 /**
- * As many as that at first, and one more for each that has ended: the first requests of a process open sockets and run code that is not
- * compiled yet, about 10 ms of a processor each. 200 of them together would not be answered within the time-outs.
+ * The number at first; each request that ends adds one more. The first requests of a process open sockets and run
+ * code that is not compiled yet, at about 10 ms of a processor each: 200 of them together would exceed the time-outs.
  */
 const FIRST_REQUESTS_AT_ONCE = 25;
 
-/** A connection that has not taken a frame by then is disconnected, in milliseconds. */
+/** In milliseconds. A connection that has not accepted a frame by then is disconnected. */
 const POST_TIMEOUT_MS = 3_000;
 const CLOSE_TIMEOUT_MS = 1_000;
 const STATUS_TIMEOUT_MS = 1_000;
 const CONNECTION_TIMEOUT_MS = 1_000;
 const ATTEMPTS = 4;
 /**
- * Being throttled says nothing about the connection: all posts of an account share a quota, which a few large rooms can use up for
- * a second or two. The waits between these attempts add up to two seconds on average.
+ * Throttling says nothing about the connection: all posts of an account share a quota, which a few large rooms can
+ * use up for a second or two. The waits between these attempts add up to two seconds on average.
  */
 const THROTTLED_ATTEMPTS = 12;
 

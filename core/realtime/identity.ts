@@ -6,20 +6,20 @@ import { env } from '../env.ts';
 import type { AuthorizerContext } from './action.ts';
 
 /*
- * Who connects: the same checks that API Gateway's JWT authorizer makes for the HTTP API, but for some seconds' patience with an
- * issuer whose clock is ahead, which API Gateway promises to nobody.
+ * Authenticates connections with the same checks as API Gateway's JWT authorizer for the HTTP API. The only
+ * difference is a tolerance of some seconds for an issuer whose clock is ahead, which API Gateway does not promise.
  */
 
-/** What an identity provider signs with; no symmetric algorithm, and never `none`. */
+/** Algorithms that identity providers sign with. Symmetric ones and `none` are excluded. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
-/** How long a set of keys is trusted before it is fetched again; a key that is not in it is looked for at once. */
+/** How long a set of keys is cached. A key that is not in it is fetched at once. */
 const JWKS_MAX_AGE_MS = 10 * 60_000;
-/** … but not more often than this, or tokens with made-up keys would have us hammer the issuer. */
+/** The shortest time between two fetches of unknown keys: tokens with made-up keys must not flood the issuer. */
 const JWKS_COOLDOWN_MS = 10_000;
 const FETCH_TIMEOUT_MS = 3_000;
 /**
- * How far the issuer's clock may be ahead of ours: a client connects with a token that was issued this very second. `exp` is held
- * to the second all the same.
+ * How far the issuer's clock may be ahead of ours, so that a client can connect with a token issued this second.
+ * `exp` is checked to the second all the same.
  */
 const ISSUER_AHEAD_SECONDS = 10;
 
@@ -40,7 +40,7 @@ async function discover(): Promise<RemoteKeys> {
   });
 }
 
-/** The issuer's keys, found once for as long as this process lives. */
+/** Returns the issuer's keys, which are discovered once per process. */
 function issuerKeys(): Promise<RemoteKeys> {
   keys ??= discover().catch((error: unknown) => {
     keys = undefined;
@@ -61,7 +61,10 @@ const find = (headers: Headers, wanted: string): string | undefined =>
 const offeredIn = (headers: Headers): string[] =>
   (find(headers, 'sec-websocket-protocol') ?? '').split(',').map((protocol) => protocol.trim());
 
-/** The token in the headers of a WebSocket handshake: in Authorization, or among the sub-protocols, as browsers have to. */
+/**
+ * Returns the token from the headers of a WebSocket handshake: from Authorization, or, for browsers, from the
+ * sub-protocols.
+ */
 export function tokenOf(headers: Headers): string | undefined {
   const bearer = /^Bearer +(\S+)$/i.exec(find(headers, 'authorization') ?? '')?.[1];
   return (
@@ -78,7 +81,9 @@ export function protocolOf(headers: Headers): SubProtocol {
   return SUB_PROTOCOLS.find((protocol) => offered.includes(protocol)) ?? SUB_PROTOCOL;
 }
 
-/** Whether a token was made for us. `client_id` counts only where there is no `aud`, as with the HTTP API. */
+/**
+ * Returns whether a token was issued for this service. `client_id` counts only without an `aud`, as in the HTTP API.
+ */
 function isForUs({ aud, client_id }: JWTPayload): boolean {
   const ours = env('AUDIENCE').split(',');
   const given = aud === undefined ? [client_id] : [aud].flat();
@@ -86,26 +91,30 @@ function isForUs({ aud, client_id }: JWTPayload): boolean {
 }
 
 /**
- * The `sub` of a token as text. API Gateway's JWT authorizer hands every claim to the HTTP functions as text, so a provider that numbers
- * its users works there; a number means the same user here. Larger numbers than JSON can keep exact are not converted.
+ * Returns the `sub` of a token as text. API Gateway's JWT authorizer converts every claim to text for the HTTP
+ * functions, so numeric user ids work there. A number means the same user here. Larger numbers than JSON can
+ * represent exactly are not converted.
  */
 function subjectOf(claims: { readonly sub?: unknown }): unknown {
   return Number.isSafeInteger(claims.sub) ? String(claims.sub) : claims.sub;
 }
 
-/** True for what is wrong with a token; false for what is wrong with the issuer or its keys. */
+/** True if the token is wrong; false if the issuer or its keys are. */
 const isRefusal = (error: unknown): error is errors.JOSEError =>
   error instanceof errors.JOSEError &&
-  // Without a code of its own: the issuer did not answer with keys. See fetchJwks in jose.
+  // No error code of its own: the issuer did not respond with keys. See fetchJwks in jose.
   error.code !== errors.JOSEError.code &&
   !(error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid || error instanceof errors.JWKInvalid);
 
-/** Why a token is not valid, for the log alone: its bearer is told nothing. */
+/** Why a token is not valid. This is only for the log: the client is not told. */
 export interface Refused {
   readonly refused: string;
 }
 
-/** Who a token speaks for. Throws where the issuer cannot be asked: that is no fault of the token. */
+/**
+ * Returns the user of a token.
+ * @throws if the issuer cannot be reached, which is not the token's fault
+ */
 export async function identify(token: string | undefined): Promise<Omit<AuthorizerContext, 'protocol'> | Refused> {
   const refused = (reason: string): Refused => ({ refused: reason });
   if (!token) return refused('no token');
@@ -116,12 +125,12 @@ export async function identify(token: string | undefined): Promise<Omit<Authoriz
       issuer: env('ISSUER'),
       algorithms: ALGORITHMS,
       requiredClaims: ['sub', 'exp'],
-      // For `nbf`; that it is for `exp` as well is made up for below.
+      // For `nbf`. It also applies to `exp`, which is checked again below.
       clockTolerance: ISSUER_AHEAD_SECONDS,
     }));
   } catch (error) {
     if (!isRefusal(error)) throw error;
-    // Its name is a letter in a bundle.
+    // The name of the error class is a single letter in a bundle.
     return refused(error.code);
   }
   if (!isForUs(payload)) return refused('audience');

@@ -99,7 +99,7 @@ export async function checkLiveness(
   return 'present';
 }
 
-/** Makes up for an absence check that was lost. */
+/** Replaces an absence check that was lost. */
 async function endAbsence({ room_id, participant_id, left_at }: ParticipantItem, now: Timestamp): Promise<void> {
   if (left_at !== undefined && plus(left_at, 2 * PRESENCE_GRACE_SECONDS * 1_000) < now)
     await markAbsent(room_id, participant_id, left_at);

@@ -1,4 +1,4 @@
-/** Runs work when there is room for it, and answers with its result. */
+/** Runs work when there is capacity for it, and returns its result. */
 export type Run = <T>(work: () => Promise<T>) => Promise<T>;
 
 /** Runs at most `bound` pieces of work at a time. The rest waits for its turn, in order. */

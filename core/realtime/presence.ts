@@ -7,7 +7,7 @@ import type { Timestamp } from '../rules/time.ts';
 import { CLIENT_OPTIONS } from './client-options.ts';
 import type { Moment } from './schedule.ts';
 
-/** A participant whose last connection was lost at `left_at`. */
+/** A participant who lost the last connection at `left_at`. */
 export interface Absence {
   readonly room_id: string;
   readonly participant_id: string;
@@ -33,10 +33,10 @@ export type DeferredEffect =
   | { readonly kind: 'publish'; readonly event: RoomEvent }
   | { readonly kind: 'schedules'; readonly room_id: string; readonly moments: readonly Moment[] };
 
-/** A service that has just failed gets this long to recover, in seconds. */
+/** How long a service that has just failed gets to recover, in seconds. */
 const EFFECT_DELAY_SECONDS = 10;
 
-/** A throttled gateway has had time to recover by then, in seconds. */
+/** In seconds. A throttled gateway has recovered by then. */
 const DISCONNECT_DELAY_SECONDS = 5;
 
 let client: SQSClient | undefined;
@@ -55,16 +55,16 @@ async function queue(
   );
 }
 
-/** Queues a check, for when the grace period is over, whether the participant has come back. */
+/** Queues a check after the grace period whether the participant has returned. */
 export const queueAbsenceCheck = ({ room_id, participant_id, left_at }: Absence): Promise<void> =>
   queue({ room_id, participant_id, left_at }, PRESENCE_GRACE_SECONDS);
 
-/** Queues another attempt, a few seconds from now, to close the connections of a room that are marked. */
+/** Queues another attempt to close the marked connections of a room, a few seconds from now. */
 export const queueDisconnect = (room_id: string): Promise<void> =>
   queue({ kind: 'disconnect', room_id }, DISCONNECT_DELAY_SECONDS);
 
 /** Queues an effect that has failed. */
 export const queueEffect = (effect: DeferredEffect): Promise<void> => queue(effect, EFFECT_DELAY_SECONDS);
 
-/** Queues a check of a participant's connections, so many whole seconds from now. */
+/** Queues a check of a participant's connections. */
 export const queueLivenessCheck = (check: LivenessCheck, seconds: number): Promise<void> => queue(check, seconds);

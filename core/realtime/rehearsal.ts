@@ -15,7 +15,7 @@ const FIELDS: Readonly<Record<string, string>> = {
   text: 'x',
 };
 
-/** The event of one connection that nobody has. */
+/** The id of a connection that does not exist. */
 export const CONNECTION: Omit<SocketEvent, 'body'> = {
   isBase64Encoded: false,
   requestContext: {

@@ -14,17 +14,17 @@ import type { RoomItem } from '../store/items.ts';
 import { CLIENT_OPTIONS } from './client-options.ts';
 
 /*
- * One-off schedules that tell clients when a room starts and ends. They tell only: the status follows from the clock, so one
- * that is late (EventBridge Scheduler promises the minute) or lost makes nothing wrong.
+ * One-off schedules that announce when a room starts and ends. They only announce: the status follows from the clock,
+ * so a schedule that is late (EventBridge Scheduler promises the minute) or lost makes nothing wrong.
  */
 
 export type Moment = 'start' | 'end';
 
-/** What a schedule hands to the function that announces. */
+/** The input of the function that announces. */
 export interface Announcement {
   readonly room_id: string;
   readonly moment: Moment;
-  /** The time for which it was made: an outdated schedule is known by it. */
+  /** The time that the schedule was made for: it tells an outdated schedule. */
   readonly time: Timestamp;
 }
 
@@ -41,11 +41,11 @@ const scheduler = (): SchedulerClient => {
  */
 const LEAD_MS = 5_000;
 
-/** Where schedules are, and what they invoke. */
+/** The schedule group, and what the schedules invoke. */
 export interface ScheduleSettings {
   readonly group: string;
   readonly functionArn: string;
-  /** Of the role with which they invoke the function. */
+  /** The role with which they invoke the function. */
   readonly roleArn: string;
 }
 
@@ -55,7 +55,7 @@ const settingsOfFunction = (): ScheduleSettings => ({
   roleArn: env('SCHEDULE_ROLE_ARN'),
 });
 
-/** A schedule has whole seconds: the next one, so that the time has come when it fires. */
+/** Rounds up: a schedule has whole seconds, and the time must have come when it fires. */
 function expression(time: Timestamp): string {
   const earliest = Math.max(Date.parse(time), Date.now() + LEAD_MS);
   return `at(${new Date(Math.ceil(earliest / 1_000) * 1_000).toISOString().slice(0, 19)})`;
@@ -66,7 +66,7 @@ const nameOf = ({ room_id, moment }: Pick<Announcement, 'room_id' | 'moment'>, {
   Name: `${room_id}-${moment}`,
 });
 
-/** The schedule of an announcement, as it is to be. */
+/** Returns the schedule for an announcement. */
 export const scheduleOf = (announcement: Announcement, settings: ScheduleSettings) =>
   ({
     ...nameOf(announcement, settings),
@@ -105,7 +105,7 @@ const ALL: readonly Moment[] = ['start', 'end'];
 const timeOf = ({ start_time, end_time }: Times, moment: Moment): Timestamp | undefined =>
   moment === 'start' ? start_time : end_time;
 
-/** Returns what is still to be announced of a room: its start and its end, where they are to come. */
+/** Returns the future announcements of a room: its start and its end, if they are still to come. */
 export const announcementsOf = (room: Times, now: Timestamp, moments: readonly Moment[] = ALL): Announcement[] =>
   moments.flatMap((moment) => {
     const time = timeOf(room, moment);

@@ -10,7 +10,7 @@ import type { Key } from '../store/keys.ts';
 
 type Image = NonNullable<DynamoDBRecord['dynamodb']>['NewImage'];
 
-/** The item in a stream record. As with reads, what is in the table is taken to have the shapes of items.ts. */
+/** Returns the item in a stream record. Like reads, it assumes that items have the shapes of items.ts. */
 export const imageOf = <Item extends Key>(image: Image): Item | undefined =>
   // The types of stream and SDK differ only in how they spell bytes, and no item has any.
   image && (unmarshall(image as Record<string, AttributeValue>) as Item);

@@ -10,8 +10,8 @@ export interface Schedule {
 }
 
 /**
- * The status of a room at an instant: a pure function of the clock, never stored.
- * `ended` is asked first, so that a room that is ended before it was to start is ended, not booked.
+ * Returns the status of a room at a time: a pure function of the clock, never stored. `ended` is checked first, so
+ * that a room that ended before its start is ended, not booked.
  */
 export function roomStatus({ start_time, end_time }: Schedule, now: Timestamp): RoomStatus {
   if (end_time && end_time <= now) return 'ended';
@@ -20,10 +20,10 @@ export function roomStatus({ start_time, end_time }: Schedule, now: Timestamp): 
 
 const tooFar = (time: Timestamp, now: Timestamp): boolean => time > plus(now, MAX_BOOKING_AHEAD_MS);
 
-/** True for a `start_time` that lies further back than a lagging clock explains. */
+/** Returns whether a `start_time` is further in the past than a late clock explains. */
 export const isPast = (start_time: Timestamp, now: Timestamp): boolean => start_time < plus(now, -CLOCK_SKEW_MS);
 
-/** What is wrong with a start that a caller asks for; a past one is fine when it is the one the room has already. */
+/** Returns the issues with a requested start. A start in the past is accepted if it is the stored one. */
 export function startIssues(start_time: Timestamp, now: Timestamp, unchanged = false): Issue[] {
   if (isPast(start_time, now) && !unchanged)
     return [{ path: 'start_time', message: 'must not be in the past; leave it out to start now' }];
@@ -31,21 +31,21 @@ export function startIssues(start_time: Timestamp, now: Timestamp, unchanged = f
   return [];
 }
 
-/** What is wrong with an end that a caller asks for. */
+/** Returns the issues with a requested end. */
 export function endIssues(end_time: Timestamp, now: Timestamp): Issue[] {
   if (end_time <= now) return [{ path: 'end_time', message: 'must be in the future' }];
   if (tooFar(end_time, now)) return [{ path: 'end_time', message: 'must be within ten years from now' }];
   return [];
 }
 
-/** What is wrong with start and end together. */
+/** Returns the issues with start and end together. */
 export function orderIssues({ start_time, end_time }: Schedule): Issue[] {
   return end_time && end_time <= start_time
     ? [{ path: 'end_time', message: `must be after start_time, ${start_time}` }]
     : [];
 }
 
-/** Throws `invalid_request`, one entry an issue, unless there is none. */
+/** Throws `invalid_request` with one entry for each issue, if there is any. */
 export function throwIfInvalid(issues: readonly Issue[]): void {
   if (issues.length > 0) throw invalid(...issues);
 }

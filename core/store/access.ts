@@ -14,8 +14,8 @@ export const adminValues = (caller: string, now: Timestamp): Record<string, stri
 });
 
 /**
- * Why ADMIN_OF_LIVE_ROOM did not hold for the room as it stood, or undefined when it did hold and something else was amiss.
- * Only telling an outsider from a participant takes another read.
+ * Returns why ADMIN_OF_LIVE_ROOM failed for the room as it was then. Returns undefined if the condition held, so that
+ * something else failed. Only the difference between an outsider and a participant needs another read.
  */
 export async function adminRefusal(
   room: RoomItem | undefined,
@@ -29,8 +29,9 @@ export async function adminRefusal(
 }
 
 /**
- * The room, and the caller's place in it, as they are now, and with the same request what is at a third key, if any.
- * Throws `room_not_found` or `not_a_participant`.
+ * Returns the room, the caller's participant item, and optionally a third item, with one consistent read.
+ * @param alsoGet the key of the third item
+ * @throws `room_not_found` or `not_a_participant`
  */
 export async function membership<Item extends Key = never>(
   room_id: string,
@@ -46,7 +47,10 @@ export async function membership<Item extends Key = never>(
   return { room, participant, extra: item };
 }
 
-/** As `membership`, of a room that has started and not ended. Throws `room_not_started` or `room_ended` otherwise. */
+/**
+ * As `membership`, for a room that has started and not ended.
+ * @throws `room_not_started` or `room_ended`, and as `membership` does
+ */
 export async function liveMembership<Item extends Key = never>(
   room_id: string,
   user_id: string,

@@ -13,11 +13,14 @@ const TAG_BYTES = 16;
 const tag = (list: string, position: string): Buffer =>
   createHmac('sha256', env('CURSOR_KEY')).update(`${list}\n${position}`).digest().subarray(0, TAG_BYTES);
 
-/** The cursor behind `position` of a list; `list` says which list, and of which room or user. */
+/** Returns the cursor after `position` of a list. `list` names the list, with its room or user. */
 export const encodeCursor = (list: string, position: string): string =>
   Buffer.concat([tag(list, position), Buffer.from(position)]).toString('base64url');
 
-/** The position that a cursor of this very list stands for. Throws `invalid_request` for any other text. */
+/**
+ * Returns the position of a cursor of this list.
+ * @throws `invalid_request` for any other text
+ */
 export function decodeCursor(list: string, cursor: string): string {
   const bytes = Buffer.from(cursor, 'base64url');
   const position = bytes.subarray(TAG_BYTES).toString();

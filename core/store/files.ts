@@ -14,11 +14,11 @@ import { countUsage } from './user-limits.ts';
 import { transact, transactUnlessContended, type Write } from './write.ts';
 
 /**
- * Records a file that a participant is about to upload; a room that has not started yet takes files too.
- * That the caller is a participant is part of the write: the read before it says what else is amiss, and costs no conflict
- * with others who upload. The file expires after a day, unless a message has it by then.
- * Counted beside the read, and so also where the room then refuses it: parallel uploads of one user do not conflict there.
- * Throws `room_ended`, `too_many_requests`, and as `membership` does.
+ * Records a file that a participant is about to upload, also to a room that has not started yet. The write itself
+ * checks that the caller is a participant; the read before it finds other errors, and conflicts with no parallel
+ * upload. The file expires after a day, unless a message has it by then. The limit is counted in parallel to the
+ * read, so a rejected upload counts, too: parallel uploads of one user do not conflict there.
+ * @throws `room_ended`, `too_many_requests`, and as `membership` does
  */
 export async function addFile({
   room_id,
@@ -48,8 +48,8 @@ export async function addFile({
     1,
   );
   if (!outcome) {
-    // Parallel uploads of one user to one room would refuse each other. The participant is read once more after the write
-    // instead; the file of a user who was removed meanwhile expires, and nobody knows its id.
+    // Parallel uploads of one user to one room would conflict. Instead, the participant is read once more after the
+    // write. The file of a user who was removed meanwhile expires, and nobody knows its id.
     await transact([put]);
     await membership(room_id, caller);
   } else if (!outcome.done) throw new RoomsError('not_a_participant');
@@ -57,8 +57,8 @@ export async function addFile({
 }
 
 /**
- * A file of a room, found by its own id or by that of a message it is attached to; one request reads all.
- * Throws `file_not_found`, and as `membership` does.
+ * Returns a file of a room by its own id or by the id of a message with it, with one request.
+ * @throws `file_not_found`, and as `membership` does
  */
 export async function getFile({
   room_id,

@@ -14,7 +14,7 @@ import type { Timestamp } from '../rules/time.ts';
 import type { Key } from './keys.ts';
 
 /*
- * The items as they lie in the table. What the table gives back is taken to have these shapes: nothing else writes to it.
+ * The items in the table. Reads assume that items have these shapes: nothing else writes to the table.
  */
 
 export interface RoomItem extends Key {
@@ -51,15 +51,18 @@ export interface ParticipantItem extends Key {
   read_to?: string;
   added_by: string;
   added_at: Timestamp;
-  /** The live connections that have joined the room as this participant; absent when there is none. */
+  /** The live connections that have joined the room as this participant; absent if there are none. */
   connections?: Set<string>;
-  /** True while others see the participant in the room: from the first join until a while after the last connection. */
+  /**
+   * True while others see the participant in the room: from the first join until the grace period after the last
+   * connection.
+   */
   present?: boolean;
   /** When a connection was last lost. */
   left_at?: Timestamp;
 }
 
-/** What the index holds of a participant: see the table's projection. */
+/** The attributes of a participant in the index: see the table's projection. */
 export type IndexedParticipant = Pick<ParticipantItem, 'PK' | 'SK' | 'GSI1PK' | 'GSI1SK' | 'username' | 'archive_room'>;
 
 /** A connection that has joined a room. */
@@ -142,7 +145,7 @@ export interface MessageItem extends Key {
   change?: number;
 }
 
-/** Remembers a sent message, so that sending it again stores nothing new. */
+/** Remembers a sent message, so that sending it again stores nothing. */
 export interface SentItem extends Key {
   message_id: string;
   sent_at: Timestamp;

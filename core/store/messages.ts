@@ -24,12 +24,12 @@ export interface NewMessage {
   readonly client_message_id: string;
   readonly text?: string | undefined;
   readonly attachment?: Attachment | undefined;
-  /** Keeps the attachment's file from expiring: see `OwnFile`. */
+  /** Keeps the file of the attachment from expiring: see `OwnFile`. */
   readonly keep?: Write | undefined;
   readonly now: Timestamp;
 }
 
-/** The message that a marker is of. */
+/** Returns the message that a marker points to. */
 async function messageOf(room_id: string, { message_id }: SentItem): Promise<Message> {
   const stored = await get<MessageItem>(messageKey(room_id, message_id));
   if (!stored) throw new Error(`The message ${message_id} was sent, but is not stored.`);
@@ -37,10 +37,10 @@ async function messageOf(room_id: string, { message_id }: SentItem): Promise<Mes
 }
 
 /**
- * Stores a message, and with it a marker under the sender's own id for it. Whether the sender may send is not asked here.
- * Answers with the stored message: that of the first time where it was sent before. Throws `file_not_found` where the attachment
- * has expired meanwhile.
- * It must not touch the room's item: in a transaction, two senders would conflict there.
+ * Stores a message and a marker under the sender's own id for it. Does not check whether the sender may send. Returns
+ * the stored message; if it was sent before, the first one. Does not touch the room's item: two senders would
+ * conflict there.
+ * @throws `file_not_found` if the attachment has expired meanwhile
  */
 export async function appendMessage(message: NewMessage): Promise<Message> {
   const { room_id, sender_id, client_message_id, text, attachment, keep, now } = message;
@@ -77,12 +77,12 @@ export async function appendMessage(message: NewMessage): Promise<Message> {
   const [onSent, , onFile] = outcome.refusals;
   const first = onSent?.old as SentItem | undefined;
   if (!first && onFile?.refused) throw new RoomsError('file_not_found');
-  // A ULID has 80 random bits a millisecond: nobody else took ours.
+  // A ULID has 80 random bits per millisecond: no other message has this id.
   if (!first) throw new Error(`The message id ${message_id} is taken.`);
   return messageOf(room_id, first);
 }
 
-/** Refusals of a message that may have been fine when it was sent for the first time. */
+/** Errors of a message that may have been accepted when it was sent first. */
 const SINCE_THEN: ReadonlySet<ErrorCode> = new Set(['not_a_participant', 'room_not_started', 'room_ended']);
 
 /**
@@ -128,8 +128,8 @@ export async function sendMessage({
 }
 
 /**
- * One page of a room's chat. Consistent: it holds everything that was stored before it was asked for.
- * Throws as `membership` does.
+ * Returns one page of a room's chat. Consistent: it contains everything stored before the request.
+ * @throws as `membership` does
  */
 export async function listMessages({
   room_id,

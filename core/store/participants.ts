@@ -14,9 +14,9 @@ import { CONFLICT_ATTEMPTS, transact, update, type Write } from './write.ts';
 type RoomRequest = RequestContext & { readonly room_id: string };
 
 /**
- * Adds users to a room; one who is there already stays as they are. Answers with all of them.
- * The profiles are read while the write is under way: whether the read sees an item just before or just after that, the
- * profile is the same. Throws `too_many_requests`, and as `adminRefusal` says.
+ * Adds users to a room, and returns all of them. Existing participants are not changed. The profiles are read during
+ * the write: the result is the same just before and just after it.
+ * @throws `too_many_requests`, and as `adminRefusal` says
  */
 export async function addParticipants({
   room_id,
@@ -72,11 +72,10 @@ export async function addParticipants({
 }
 
 /**
- * Removes users from a room, and their admin rights in the same write. Answers with all that were named: none of them is a
- * participant any longer, whether they were or not. From the answer on, their connections are sent nothing more; the stream's
- * reader closes them.
- * Throws `last_admin` where no admin would be left, `try_again` where the admins change with each attempt, and as `adminRefusal`
- * says.
+ * Removes users from a room, and their admin rights in the same write. Returns all that were named, also users who
+ * were not participants. After the response, their connections are sent nothing more; the stream reader closes them.
+ * @throws `last_admin` if no admin would be left, `try_again` if the admins change with each attempt, and as
+ * `adminRefusal` says
  */
 export async function removeParticipants({
   room_id,
@@ -99,8 +98,9 @@ export async function removeParticipants({
       { Put: { Item: removalMark(room_id, ids, now) } },
     ]);
 
-  // An admin who removes others stays one. One who goes needs an admin who stays: more admins than are removed are proof of
-  // that; where they are fewer, the refusal brings the admins, and the next try names the one who has to stay.
+  // An admin who removes others stays. An admin who leaves needs another admin who stays. If there are more admins
+  // than are removed, one stays. Otherwise, the failed condition returns the admins, and the next attempt names the
+  // one who has to stay.
   let outcome = await (ids.includes(caller)
     ? remove(' AND size(admins) > :count', { ':count': ids.length })
     : remove('', {}));
@@ -117,8 +117,8 @@ export async function removeParticipants({
 }
 
 /**
- * Gives a participant the admin right. Throws `participant_not_found` for one who is not in the room, `too_many_admins`,
- * and as `adminRefusal` says.
+ * Grants a participant the admin right.
+ * @throws `participant_not_found` for a user who is not in the room, `too_many_admins`, and as `adminRefusal` says
  */
 export async function grantAdmin({
   room_id,
@@ -153,14 +153,15 @@ export async function grantAdmin({
   if (outcome.done) return toParticipant(participant_id, participant, true);
 
   const [onRoom, onParticipant] = outcome.refusals;
-  // The room's item comes back only where its own condition failed.
+  // The room's item is returned only if its own condition failed.
   const refusal = onRoom?.refused ? await adminRefusal(onRoom.old as RoomItem | undefined, caller, now) : undefined;
   throw refusal ?? new RoomsError(onParticipant?.refused ? 'participant_not_found' : 'too_many_admins');
 }
 
 /**
- * Takes the admin right from a participant. Whoever takes it from another keeps their own, so only giving up one's own right
- * can cost a room its last admin. Throws `last_admin`, `participant_not_found`, and as `adminRefusal` says.
+ * Revokes the admin right of a participant. Admins who revoke another's right keep their own, so only revoking one's
+ * own right can leave a room without an admin.
+ * @throws `last_admin`, `participant_not_found`, and as `adminRefusal` says
  */
 export async function revokeAdmin({
   room_id,
@@ -182,7 +183,7 @@ export async function revokeAdmin({
     get<ParticipantItem>(participantKey(room_id, participant_id)),
   ]);
   if (!outcome.done) {
-    // It may be this call that has taken it; who never had it is told the truth as well.
+    // An earlier attempt of this call may have revoked it. For a user who never had it, the response is right, too.
     const taken = own && outcome.again && participant && outcome.old?.admins.has(caller) === false;
     if (!taken) throw (await adminRefusal(outcome.old, caller, now)) ?? new RoomsError('last_admin');
   }
@@ -190,7 +191,10 @@ export async function revokeAdmin({
   return toParticipant(participant_id, participant, false);
 }
 
-/** One page of the participants of a room, in the order of their ids. Throws as `membership` does. */
+/**
+ * Returns one page of the participants of a room, in the order of their ids.
+ * @throws as `membership` does
+ */
 export async function listParticipants({
   room_id,
   limit,
@@ -223,9 +227,9 @@ export async function listParticipants({
 }
 
 /**
- * Changes the caller's own profile in a room, also in one that has ended. null clears the user name.
- * The rest of the profile is read while the write is under way, which does not touch it.
- * Throws `room_not_found`, `not_a_participant` and `too_many_requests`.
+ * Changes the caller's own profile in a room, also after the room has ended. null clears the user name. The rest of
+ * the profile is read during the write, which does not change it.
+ * @throws `room_not_found`, `not_a_participant` or `too_many_requests`
  */
 export async function updateProfile({
   room_id,

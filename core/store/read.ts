@@ -13,7 +13,7 @@ import type { Key } from './keys.ts';
 const BATCH_GET_KEYS = 100;
 const BATCH_GET_ATTEMPTS = 5;
 
-/** One item as it is now (a consistent read), or undefined. */
+/** Returns one item with a consistent read, or undefined. */
 export async function get<Item extends Key>({ PK, SK }: Key): Promise<Item | undefined> {
   const { Item } = await dynamodb.send(
     new GetCommand({ TableName: tableName(), Key: { PK, SK }, ConsistentRead: true }),
@@ -37,8 +37,9 @@ async function getChunk<Item extends Key>(keys: readonly Key[], consistent: bool
 }
 
 /**
- * Those of the items that exist, in no order; chunks beyond DynamoDB's hundred keys go out together.
- * Keys that DynamoDB leaves unprocessed are asked for again; throws `try_again` when it keeps doing so.
+ * Returns those of the items that exist, in no order. Chunks above DynamoDB's limit of 100 keys are requested in
+ * parallel. Unprocessed keys are requested again.
+ * @throws `try_again` if keys stay unprocessed
  */
 export async function getMany<Item extends Key>(
   keys: readonly Key[],
@@ -51,8 +52,9 @@ export async function getMany<Item extends Key>(
 }
 
 /**
- * Items as they are now (consistent reads), at most a hundred, in the order of their keys; undefined for those that do not exist.
- * One request takes a function less than two that go out together, and less of a start. Throws `try_again` as `getMany` does.
+ * Returns at most 100 items with a consistent read, in the order of their keys; undefined for those that do not
+ * exist. One request costs a function less than two parallel ones, also during a cold start.
+ * @throws `try_again` as `getMany` does
  */
 export async function batchGetOrdered<Items extends readonly Key[]>(
   ...keys: { readonly [N in keyof Items]: Key }
@@ -64,13 +66,13 @@ export async function batchGetOrdered<Items extends readonly Key[]>(
 
 export interface PageOf<Item> {
   readonly items: readonly Item[];
-  /** True where the table has more behind the last of `items`. */
+  /** True if the table has more after the last of `items`. */
   readonly more: boolean;
 }
 
 /**
- * At most `limit` items of one query. Asks for one more than that, so that the last page knows that it is the last;
- * a page is also cut where DynamoDB cuts it, at 1 MB.
+ * Returns at most `limit` items of one query. Requests one more, so that the last page is known to be the last.
+ * DynamoDB also ends a page at 1 MB.
  */
 export async function queryPage<Item extends Partial<Key>>(
   query: Omit<QueryCommandInput, 'TableName' | 'Limit'>,
@@ -82,7 +84,7 @@ export async function queryPage<Item extends Partial<Key>>(
   return { items: Items.slice(0, limit) as Item[], more: Items.length > limit || LastEvaluatedKey !== undefined };
 }
 
-/** All items of one query, page by page as DynamoDB cuts them (1 MB). */
+/** Yields all items of one query, page by page as DynamoDB returns them (1 MB). */
 export async function* queryAll<Item extends object>(
   query: Omit<QueryCommandInput, 'TableName' | 'Limit' | 'ExclusiveStartKey'>,
 ): AsyncGenerator<Item[]> {

@@ -4,8 +4,8 @@ import { REHEARSING_USER } from '../aws/prime.ts';
 import { DISCONNECTING, PARTICIPANT, ROOM, roomIdOf, roomPartition } from './keys.ts';
 
 /*
- * What the table answers in a rehearsal (core/aws/prime.ts): every room exists, is live, and has the caller as its admin, so that a
- * made-up request gets as far as a good one.
+ * What the table returns in a rehearsal (core/aws/prime.ts): every room exists, is live, and has the caller as admin,
+ * so that a made-up request gets as far as a valid one.
  */
 
 const LONG_AGO = '2020-01-01T00:00:00.000Z';
@@ -43,7 +43,7 @@ const LISTENERS = 8;
 const connection = (n: number) =>
   marshall({ connection_id: `rehearsal-${n}`, participant_id: REHEARSING_USER, token_expires_at: FAR_AHEAD });
 
-/** What a query finds: the connections of a room, where it asks for these, and otherwise a participant. */
+/** Returns the result of a query: the connections of a room for a query of those, otherwise a participant. */
 function found(values: Readonly<Record<string, unknown>>) {
   const { ':first': first } = values;
   if (v.is(v.object({ S: v.literal(DISCONNECTING) }), first))

@@ -61,10 +61,10 @@ const newParticipant = (room_id: string, participant_id: string, { caller, now }
 const nullAsAbsent = (_key: string, value: unknown): unknown => value ?? undefined;
 
 /**
- * Creates a room with its participants; the caller is its first admin.
- * With an idempotency key, the same request again gets the room of the first time, also when its times have passed since.
- * Throws `invalid_request` for times that make no sense, and `idempotency_conflict` for a key that another request has used,
- * and `too_many_requests`; a repeated request is not counted.
+ * Creates a room with its participants. The caller is its first admin. With an idempotency key, repeating the request
+ * returns the first room, also after its times have passed. A repeated request does not count.
+ * @throws `invalid_request` for inconsistent times, `idempotency_conflict` for a key of another request, or
+ * `too_many_requests`
  */
 export async function createRoom(
   act: RequestContext & { room: NewRoom; idempotency_key?: string | undefined },
@@ -82,7 +82,7 @@ export async function createRoom(
     ...(wanted.end_time ? [...endIssues(wanted.end_time, now), ...orderIssues({ ...wanted, start_time })] : []),
   ];
   if (issues.length > 0) {
-    // Times that were fine when the room was created have passed where the request is sent again later.
+    // Times that were valid when the room was created may have passed when the request is repeated.
     const first = idempotency_key && (await get<IdempotencyItem>(idempotencyKey(caller, idempotency_key)));
     if (first && first.expires_at > epochSeconds(now)) return roomOfFirst(first);
     throwIfInvalid(issues);
@@ -158,8 +158,9 @@ function assignment(attributes: Readonly<Record<string, string | null | undefine
 }
 
 /**
- * Changes a room that has not ended. What must hold between a new time and the stored other one is part of the condition.
- * Throws `invalid_request` for times that make no sense, and as `adminRefusal` says.
+ * Changes a room that has not ended. A new time is checked against the other stored time in the condition of the
+ * write.
+ * @throws `invalid_request` for inconsistent times, and as `adminRefusal` says
  */
 export async function updateRoom({
   room_id,
@@ -181,7 +182,7 @@ export async function updateRoom({
     description,
     start_time,
     end_time,
-    // The reason was given for the end that this replaces.
+    // The reason belongs to the end that this one replaces.
     end_reason: end_time === undefined ? undefined : null,
   });
   const outcome = await update<RoomItem>(roomKey(room_id), {
@@ -190,7 +191,7 @@ export async function updateRoom({
       ADMIN_OF_LIVE_ROOM,
       ...(start_time && end_time === undefined ? ['(attribute_not_exists(end_time) OR end_time > :start_time)'] : []),
       ...(end_time && !start_time ? ['start_time < :end_time'] : []),
-      // A form that sends all of a room back sends the past start it has already.
+      // A form that sends all fields of a room may send its stored start, which is in the past.
       ...(start_time && isPast(start_time, now) ? ['start_time = :start_time'] : []),
     ].join(' AND '),
     ExpressionAttributeValues: { ...adminValues(caller, now), ...values },
@@ -211,8 +212,8 @@ export async function updateRoom({
 }
 
 /**
- * Lets a room end `time_left_in_seconds` from now (default: 0). No job has to run then: the status follows from the clock.
- * Throws as `adminRefusal` says.
+ * Ends a room `time_left_in_seconds` from now (default: 0). This needs no job: the status follows from the clock.
+ * @throws as `adminRefusal` says
  */
 export async function endRoom({
   room_id,
@@ -237,18 +238,21 @@ export async function endRoom({
   });
   if (outcome.done) return toRoom(outcome.item, now);
   const { old, again } = outcome;
-  // It is this call that has ended it.
+  // An earlier attempt of this call has ended it.
   if (again && old?.admins.has(caller) && old.updated_at === now && old.end_time === now) return toRoom(old, now);
   throw (await adminRefusal(old, caller, now)) ?? new RoomsError('try_again');
 }
 
-/** The room as the caller sees it. Throws as `membership` does. */
+/**
+ * Returns the room as the caller sees it.
+ * @throws as `membership` does
+ */
 export async function getRoom({ room_id, caller, now }: RequestContext & { room_id: string }): Promise<MyRoom> {
   const { room, participant } = await membership(room_id, caller);
   return toMyRoom(room, participant, caller, now);
 }
 
-/** One page of the rooms that the caller was added to, newest first; `status` filters within the page. */
+/** Returns one page of the rooms of the caller, newest first. `status` filters within the page. */
 export async function listRooms({
   status,
   limit,

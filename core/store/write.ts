@@ -18,11 +18,11 @@ import { dynamodb, tableName } from './client.ts';
 import type { Key } from './keys.ts';
 
 /*
- * Conditional writes to the table. A condition that does not hold is an answer, not an exception: it brings the item as it
- * stood at that moment, from which the caller says why it was refused.
+ * Conditional writes to the table. A condition that fails is a result, not an exception: it contains the item as it
+ * was then, so that the caller can say why the write was refused.
  */
 
-/** Attempts at a write that others get in the way of. Two admins who act at the same moment conflict once or twice. */
+/** Attempts at a write that conflicts with others. Two admins who act at the same time conflict once or twice. */
 export const CONFLICT_ATTEMPTS = 8;
 
 const CONFLICT = 'TransactionConflict';
@@ -32,7 +32,10 @@ const isConflict = (error: unknown): boolean =>
   (error instanceof TransactionCanceledException &&
     error.CancellationReasons?.some(({ Code }) => Code === CONFLICT) === true);
 
-/** Sends a write again while another transaction holds one of its items. Throws `try_again` when that does not end. */
+/**
+ * Retries a write while another transaction holds one of its items.
+ * @throws `try_again` if that persists
+ */
 async function whileConflicting<T>(write: () => Promise<T>, isRetried = isConflict): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -48,12 +51,12 @@ async function whileConflicting<T>(write: () => Promise<T>, isRetried = isConfli
 export type UpdateOutcome<Item> =
   | { readonly done: true; readonly item: Item }
   /**
-   * `old` is missing where there is no such item. `again`: it was sent more than once, so the first time may have done it, and
-   * only the answer to that have been lost.
+   * `old` is missing if there is no such item. `again` is true after a retry: an earlier attempt may have succeeded,
+   * and only its response was lost.
    */
   | { readonly done: false; readonly old: Item | undefined; readonly again: boolean };
 
-/** One conditional update; answers with the new item, or with the old one where the condition did not hold. */
+/** Makes one conditional update. Returns the new item, or the old one if the condition failed. */
 export async function update<Item extends Key>(
   { PK, SK }: Key,
   input: Pick<
@@ -78,7 +81,7 @@ export async function update<Item extends Key>(
   }
 }
 
-/** Deletes an item, whether it is there or not. */
+/** Deletes an item, whether or not it exists. */
 export async function remove({ PK, SK }: Key): Promise<void> {
   await whileConflicting(() => dynamodb.send(new DeleteCommand({ TableName: tableName(), Key: { PK, SK } })));
 }
@@ -98,13 +101,13 @@ export async function removeIf(
 
 type Action = NonNullable<TransactWriteCommandInput['TransactItems']>[number];
 type WithoutTable<T> = T extends object ? Omit<T, 'TableName' | 'ReturnValuesOnConditionCheckFailure'> : never;
-/** One action of a transaction; the table and what a failed condition brings back go without saying. */
+/** One action of a transaction, without the table and the setting for what a failed condition returns. */
 export type Write = { readonly [Kind in keyof Action]: WithoutTable<Action[Kind]> };
 
-/** What became of one action of a refused transaction. */
+/** The result of one action of a refused transaction. */
 export interface Refusal {
   readonly refused: boolean;
-  /** The item as it stood, where the condition did not hold; missing where there is none. */
+  /** The item as it was, if the condition failed; missing if there is none. */
   readonly old?: unknown;
 }
 
@@ -121,8 +124,8 @@ const onTable = (write: Write): Action =>
   );
 
 /**
- * All of the writes or none. DynamoDB takes at most 100. The SDK gives each call a token of its own, so that sending it
- * again after a lost answer does nothing twice.
+ * Writes all or none. DynamoDB accepts at most 100. The SDK gives each call a token, so that a retry after a lost
+ * response does nothing twice.
  */
 export const transact = (writes: readonly Write[]): Promise<TransactionOutcome> => outcomeOf(writes, isConflict);
 
@@ -156,7 +159,7 @@ async function outcomeOf(
   } catch (error) {
     if (!(error instanceof TransactionCanceledException)) throw error;
     const reasons = error.CancellationReasons ?? [];
-    // Anything but a failed condition, such as a throttled item, is no refusal.
+    // Anything but a failed condition, such as a throttled item, is not a refusal.
     if (!reasons.some(({ Code }) => Code === 'ConditionalCheckFailed')) throw error;
     return {
       done: false,
