@@ -35,11 +35,11 @@ import { type RoomsClientOptions, type Settings, settingsOf } from './options.ts
 import { randomId } from './random.ts';
 import type { JoinOptions, LiveRoom } from './room-types.ts';
 
-/** Which fields of a room to change: only those that are given. */
+/** The fields of a room to change. Omitted fields stay. */
 export type UpdateRoomBody = Omit<ChangeRoomBody, keyof EndRoomBody>;
 
 export interface CreateRoomOptions extends CallOptions {
-  /** A name of this one attempt to create a room. Default: one that is made for the call, so that its retries create one room. */
+  /** Identifies one attempt to create a room. Default: generated for each call, so that its retries create one room. */
   readonly idempotencyKey?: string | undefined;
 }
 
@@ -56,8 +56,8 @@ async function* all<Item>(first: (cursor: string | undefined) => Promise<Page<It
 }
 
 /**
- * The Rooms service, for one user. Every method throws `RoomsApiError` when it fails, and the signal's reason when it is
- * aborted. Whatever can be tried again has been, so that there is nothing to add around a call.
+ * The Rooms service, for one user. Every method throws `RoomsApiError` on failure, and the signal's reason when
+ * aborted. Temporary failures have been retried by then, so callers need not retry.
  */
 export class RoomsClient {
   readonly #settings: Settings;
@@ -65,7 +65,7 @@ export class RoomsClient {
   readonly #call: Call;
   #connecting: ReturnType<typeof openConnection> | undefined;
 
-  /** Throws a TypeError where an option is not usable. */
+  /** Throws a TypeError for an invalid option. */
   constructor(options: RoomsClientOptions) {
     this.#settings = settingsOf(options);
     this.#token = tokens(this.#settings);
@@ -97,8 +97,8 @@ export class RoomsClient {
   }
 
   /**
-   * Makes a change that takes away what the caller needs for it, so that the service refuses a repetition. Where `isDone` is true of the
-   * refusal of a retry, an earlier attempt has made the change and its answer was lost: the result is `done()`.
+   * Makes a change that removes the permission it needs, so that the service rejects a repetition. If `isDone` is
+   * true of the error of a retry, an earlier attempt has succeeded and its response was lost: the result is `done()`.
    */
   async #once<Name extends OperationName>(
     name: Name,
@@ -116,30 +116,30 @@ export class RoomsClient {
     }
   }
 
-  /** The user, as far as the access token tells; else an empty text. */
+  /** The user, if the access token names one; otherwise an empty string. */
   async #userId(): Promise<string> {
     return tokenFacts(await this.#token(false)).userId ?? '';
   }
 
-  /** A page of the rooms that the user was added to, newest first. `status` filters a page, which may be short then. */
+  /** Returns a page of the rooms of the user, newest first. `status` filters within a page, so a page may be short. */
   async listRooms({ signal, ...query }: ListRoomsQuery & CallOptions = {}): Promise<Page<MyRoom>> {
     const { data, next_cursor } = await this.#call('listRooms', { query }, { signal });
     return { items: data, next_cursor };
   }
 
-  /** All rooms that the user was added to, newest first, page by page as they are taken. */
+  /** Returns all rooms of the user, newest first. Pages are requested as they are consumed. */
   allRooms(query: AllQuery<ListRoomsQuery> = {}): AsyncGenerator<MyRoom, undefined> {
     return all((cursor) => this.listRooms({ ...query, cursor }));
   }
 
-  /** A room with its status at this moment, and the user's own profile and right in it. */
+  /** Returns a room with its current status, and the user's own profile and right in it. */
   async getRoom(roomId: string, options?: CallOptions): Promise<MyRoom> {
     return (await this.#call('getRoom', { params: { room_id: roomId } }, options)).data;
   }
 
   /* Participants */
 
-  /** Adds up to 50 users. Admins only. One who is in the room already stays as they are. */
+  /** Adds up to 50 users. Admins only. Existing participants are not changed. */
   async addParticipants(
     roomId: string,
     participantIds: readonly string[],
@@ -163,13 +163,13 @@ export class RoomsClient {
     );
   }
 
-  /** Makes a participant an admin. Admins only. */
+  /** Grants a participant the admin right. Admins only. */
   async grantAdmin(roomId: string, participantId: string, options?: CallOptions): Promise<Participant> {
     const params = { room_id: roomId, participant_id: participantId };
     return (await this.#call('grantAdmin', { params }, options)).data;
   }
 
-  /** Takes the admin right from a participant. Admins only. A room keeps at least one: `last_admin`. */
+  /** Revokes the admin right of a participant. Admins only. A room keeps at least one admin: `last_admin`. */
   async revokeAdmin(roomId: string, participantId: string, options?: CallOptions): Promise<Participant> {
     const params = { room_id: roomId, participant_id: participantId };
     const isDone = async (code: RoomsErrorCode | undefined) =>
@@ -180,7 +180,7 @@ export class RoomsClient {
     });
   }
 
-  /** A page of the participants of a room, each with profile, right and presence. */
+  /** Returns a page of the participants of a room, each with profile, right and presence. */
   async listParticipants(
     roomId: string,
     { signal, ...query }: ListParticipantsQuery & CallOptions = {},
@@ -190,7 +190,7 @@ export class RoomsClient {
     return { items: data, next_cursor };
   }
 
-  /** All participants of a room, page by page as they are taken. */
+  /** Returns all participants of a room. Pages are requested as they are consumed. */
   allParticipants(
     roomId: string,
     query: AllQuery<ListParticipantsQuery> = {},
@@ -198,14 +198,14 @@ export class RoomsClient {
     return all((cursor) => this.listParticipants(roomId, { ...query, cursor }));
   }
 
-  /** Sets the user's own name in a room, and whether their front end hides it. */
+  /** Sets the user's own name in a room, and whether the front end hides the room. */
   async updateProfile(roomId: string, body: UpdateProfileBody, options?: CallOptions): Promise<Profile> {
     return (await this.#call('updateProfile', { params: { room_id: roomId }, body }, options)).data;
   }
 
   /* Chat */
 
-  /** A page of the chat of a room, newest first unless `order` is `asc`. */
+  /** Returns a page of the chat of a room, newest first unless `order` is `asc`. */
   async listMessages(
     roomId: string,
     { signal, ...query }: ListMessagesQuery & CallOptions = {},
@@ -214,7 +214,7 @@ export class RoomsClient {
     return { items: data, next_cursor };
   }
 
-  /** All messages of a room, newest first unless `order` is `asc`, page by page as they are taken. */
+  /** Returns all messages of a room, newest first unless `order` is `asc`. Pages are requested as they are consumed. */
   allMessages(roomId: string, query: AllQuery<ListMessagesQuery> = {}): AsyncGenerator<Message, undefined> {
     return all((cursor) => this.listMessages(roomId, { ...query, cursor }));
   }
@@ -226,12 +226,12 @@ export class RoomsClient {
     return upload(this.#call, this.#settings, roomId, file, options);
   }
 
-  /** Downloads a file as a whole. For one that is to be shown or saved by the browser, `downloadUrl` is enough. */
+  /** Downloads a whole file. To show or save a file in the browser, `downloadUrl` is enough. */
   downloadFile(roomId: string, file: FileSelector, options: TransferOptions = {}): Promise<DownloadedFile> {
     return download(this.#call, this.#settings, roomId, file, options);
   }
 
-  /** A URL that the file can be downloaded from, by anyone who has it, for 15 minutes. */
+  /** Returns a URL from which anyone who has it can download the file for 15 minutes. */
   async downloadUrl(roomId: string, file: FileSelector, options?: CallOptions): Promise<Download> {
     const input = { params: { room_id: roomId }, query: selectorQuery(file) };
     return (await this.#call('createDownload', input, options)).data;
@@ -239,7 +239,7 @@ export class RoomsClient {
 
   /* Real time */
 
-  /** Opens the connection; while one is open, that one. It comes back by itself after outages, until it is closed. */
+  /** Opens the connection, or returns the open one. It reconnects after outages until it is closed. */
   async connect({ signal }: CallOptions = {}): Promise<Connection> {
     signal?.throwIfAborted();
     if (!this.#connecting || this.#connecting.connection.state === 'closed') {
@@ -256,7 +256,7 @@ export class RoomsClient {
     return this.#connecting.opened(signal);
   }
 
-  /** Joins a room, and connects first where that is needed. */
+  /** Joins a room, and connects first if needed. */
   async join(roomId: string, options: JoinOptions = {}): Promise<LiveRoom> {
     const connection = await this.connect({ signal: options.signal });
     return connection.join(roomId, options);

@@ -20,26 +20,26 @@ export type ConnectionState = 'connecting' | 'connected' | 'reconnecting' | 'idl
 export type ConnectionListeners = {
   readonly connecting: readonly [];
   readonly connected: readonly [];
-  /** `error`: why there is no socket. Its code is `invalid_token` where the service refuses the token. */
+  /** `error`: why there is no socket. Its code is `invalid_token` if the service rejects the token. */
   readonly reconnecting: readonly [
     attempt: { readonly attempt: number; readonly delayMs: number; readonly error: unknown },
   ];
   readonly idle: readonly [];
   readonly closed: readonly [];
-  /** Subscribed, or changes may have been missed since: they are not delivered, so list the rooms now. */
+  /** The subscription is active, or changes may have been missed: these are not delivered, so list the rooms now. */
   readonly subscribed: readonly [];
-  /** The user was added to a room. Comes only after `subscribe`. */
+  /** The user was added to a room. Emitted only after `subscribe`. */
   readonly added: readonly [room: { readonly room_id: string }, event: RoomEvent<'participant_added'>];
-  /** The user was removed from a room. Comes only after `subscribe`. */
+  /** The user was removed from a room. Emitted only after `subscribe`. */
   readonly removed: readonly [room: { readonly room_id: string }, event: RoomEvent<'participant_removed'>];
 };
 
-/** A connection to the service, kept up through outages until it is closed. */
+/** A connection to the service that reconnects after outages until it is closed. */
 export interface Connection extends Listening<ConnectionListeners> {
   readonly state: ConnectionState;
-  /** The user, as far as the access token tells. */
+  /** The user, if the access token names one. */
   readonly userId: string | undefined;
-  /** Joins a room. A room that is joined already is returned as it is, and options are ignored. */
+  /** Joins a room. A joined room is returned as it is, and options are ignored. */
   join(roomId: string, options?: JoinOptions): Promise<LiveRoom>;
   /**
    * Delivers `added` and `removed` from now on, whenever the user is added to or removed from any room. Keeps the socket open although no
@@ -48,13 +48,13 @@ export interface Connection extends Listening<ConnectionListeners> {
    * @throws RoomsApiError `invalid_request` where the service is too old for it.
    */
   subscribe(options?: CallOptions): Promise<void>;
-  /** Opens the next socket now, where the connection is waiting for its next attempt. */
+  /** Opens the next socket now if the connection is waiting for its next attempt. */
   retry(): void;
-  /** Closes the socket and all rooms, for good. */
+  /** Closes the socket and all rooms permanently. */
   close(): void;
 }
 
-/** What a connection needs of the HTTP API. */
+/** The parts of the HTTP API that a connection needs. */
 export interface ConnectionHost {
   readonly settings: Settings;
   readonly token: Tokens;
@@ -71,10 +71,10 @@ export interface ConnectionHost {
 const OFFLINE_CHECK_MS = 3_000;
 /** Rooms that one ping can ask about. */
 const MAX_PING_ROOMS = 50;
-/** Every so many failures, a token that was found good is asked about again. */
+/** After this many failures, the client asks again about a token that was valid. */
 const PROBE_AGAIN = 4;
 
-/** As much of a window and a document as is used here. */
+/** The parts of window and document that are used here. */
 interface Listened {
   addEventListener(name: string, listener: () => void): void;
   removeEventListener(name: string, listener: () => void): void;
@@ -84,8 +84,8 @@ interface VisiblePage extends Listened {
 }
 
 /**
- * Opens a connection. `opened` rejects where that does not work within `connectMs`, and the connection is closed then. It is also
- * closed when all callers have given up.
+ * Opens a connection. If that fails within `connectMs`, `opened` rejects and the connection is closed. It is also
+ * closed when all callers have aborted.
  */
 export function openConnection(host: ConnectionHost): {
   readonly connection: Connection;
@@ -123,7 +123,7 @@ export function openConnection(host: ConnectionHost): {
   const subscriptions = new WeakMap<Socket, Promise<boolean>>();
   /** What the user has heard last about each room, since they subscribed: events may come twice. */
   const participation = new Map<string, RoomEvent['type']>();
-  /** Ends the wait that is going on: a reconnect's, or that of an idle connection. */
+  /** Ends the current wait: that of a reconnect, or that of an idle connection. */
   let hurry: () => void = () => {};
 
   function enterState<Name extends ConnectionState>(name: Name, ...args: ConnectionListeners[Name]): void {
@@ -247,14 +247,14 @@ export function openConnection(host: ConnectionHost): {
     if (state === 'reconnecting') hurry();
   }
 
-  /** The browser has found the network: try now, and see whether the socket has survived. */
+  /** The browser is online again: try now, and check whether the socket has survived. */
   const onOnline = () => {
     retry();
     socket?.check();
   };
-  /** The network of the browser is gone, but perhaps not the way to the service. */
+  /** The browser is offline, but the service may still be reachable. */
   const onOffline = () => socket?.check(Math.min(OFFLINE_CHECK_MS, settings.replyMs));
-  /** The page is looked at again, perhaps after the machine has slept. */
+  /** The page has become visible, perhaps after the device slept. */
   const onVisible = () => {
     if (page?.visibilityState === 'visible') onOnline();
   };
@@ -276,7 +276,7 @@ export function openConnection(host: ConnectionHost): {
     enterState('closed');
   }
 
-  /** The socket there is, or the next one. */
+  /** Returns the current socket, or the next one. */
   async function anySocket(signal: AbortSignal): Promise<Socket> {
     closing.signal.throwIfAborted();
     if (socket) return socket;
@@ -419,7 +419,7 @@ export function openConnection(host: ConnectionHost): {
     const roomId = id.toLowerCase();
     closing.signal.throwIfAborted();
     options.signal?.throwIfAborted();
-    // The service handles frames side by side: a join could overtake the leave before it, and be undone by it.
+    // The service processes frames in parallel: a join could overtake the leave before it, and be undone by it.
     for (let left = leaving.get(roomId); left; left = leaving.get(roomId)) await abortable(left, options.signal);
     const existing = rooms.get(roomId);
     if (existing) return existing.joined(options.signal);
@@ -482,7 +482,7 @@ export function openConnection(host: ConnectionHost): {
         settle();
         resolve(connection);
       },
-      // The network may come back. Anything else, such as an error of the token callback, is for the application to deal with.
+      // The network may return. Any other error, such as one of the token callback, is for the application to handle.
       (error) => {
         if (codeOf(error) !== 'network_error') giveUp(error);
       },

@@ -1,22 +1,22 @@
 import { ERROR_STATUS, type ErrorCode } from './contract.ts';
 
-/** What went wrong before or without an answer of the service. */
+/** Errors that occur before or without a response of the service. */
 export type ClientErrorCode =
-  /** The network failed, and so did trying again. */
+  /** The network failed, and so did the retries. */
   | 'network_error'
-  /** No answer came in time. */
+  /** No response arrived in time. */
   | 'timeout'
-  /** The answer is none that the service gives: a proxy's page, say. */
+  /** The response is not from the service, but for example from a proxy. */
   | 'unexpected_answer'
-  /** The storage refused the upload. `message` has its reason. */
+  /** The storage rejected the upload. `message` contains its reason. */
   | 'upload_refused'
-  /** The storage refused the download: most likely, the upload was never finished. */
+  /** The storage rejected the download: most likely, the upload was never finished. */
   | 'download_refused'
-  /** The socket was lost while a reply was due. Never seen by applications: the client sends again. */
+  /** The socket was lost while a reply was due. Applications never see this: the client sends again. */
   | 'connection_lost'
-  /** The connection was closed by the application. */
+  /** The application closed the connection. */
   | 'connection_closed'
-  /** The room was left, or it has ended, or the user was removed from it. */
+  /** The room was left or has ended, or the user was removed from it. */
   | 'room_closed';
 
 export type RoomsErrorCode = ErrorCode | ClientErrorCode;
@@ -24,9 +24,9 @@ export type RoomsErrorCode = ErrorCode | ClientErrorCode;
 /** One thing that is wrong with a request. */
 export interface Issue {
   readonly code: RoomsErrorCode;
-  /** What is wrong, for people. */
+  /** What is wrong, for humans. */
   readonly message: string;
-  /** The field, parameter or header that is at fault, where it is one: `participant_ids.3`. */
+  /** The invalid field, parameter or header, if it is one: `participant_ids.3`. */
   readonly path?: string;
 }
 
@@ -34,7 +34,7 @@ export interface Issue {
 export type Fault = Issue;
 
 export interface RoomsApiErrorOptions extends ErrorOptions {
-  /** HTTP status; of a WebSocket reply, the one that HTTP has for the code; 0 where there was no answer. */
+  /** HTTP status. For a WebSocket reply, the HTTP status of the code; 0 without a response. */
   readonly status?: number;
   readonly errors?: readonly Issue[];
   readonly requestId?: string | undefined;
@@ -55,15 +55,15 @@ const RETRYABLE: ReadonlySet<RoomsErrorCode> = new Set([
 
 const statusOf = (code: string): number => (ERROR_STATUS as Readonly<Record<string, number>>)[code] ?? 0;
 
-/** The one error of this package: every failure but an abort, which throws the signal's own reason. */
+/** The only error of this package. Every failure throws it, except an abort, which throws the signal's own reason. */
 export class RoomsApiError extends Error {
-  /** What went wrong. Codes are stable; `message` is for people and may change. */
+  /** The error code. Codes are stable; `message` is for humans and may change. */
   readonly code: RoomsErrorCode;
-  /** HTTP status; of a WebSocket reply, the one that HTTP has for the code; 0 where there was no answer. */
+  /** HTTP status. For a WebSocket reply, the HTTP status of the code; 0 without a response. */
   readonly status: number;
-  /** One entry a fault; for `invalid_request` each has the `path` of the field. At least one. */
+  /** One entry for each issue; for `invalid_request`, each has the `path` of the field. At least one. */
   readonly errors: readonly Issue[];
-  /** The id under which the service logged the request, where it told. */
+  /** The id under which the service logged the request, if it sent one. */
   readonly requestId: string | undefined;
   /** Whether the same request may succeed later. The client has tried several times already. */
   readonly retryable: boolean;
@@ -82,7 +82,7 @@ export class RoomsApiError extends Error {
   }
 }
 
-/** A request that is wrong before it is sent, as the service would put it. */
+/** Returns the error for a request that is invalid before it is sent, in the words of the service. */
 export const invalidRequest = (path: string, message: string): RoomsApiError =>
   new RoomsApiError('invalid_request', `${path} ${message}`, {
     errors: [{ code: 'invalid_request', message, path }],
@@ -90,7 +90,7 @@ export const invalidRequest = (path: string, message: string): RoomsApiError =>
 
 export const isRetryable = (error: unknown): boolean => error instanceof RoomsApiError && error.retryable;
 
-/** How long the service asked to wait before a retry, in milliseconds. */
+/** Returns how long the service asked to wait before a retry, in milliseconds. */
 export const retryAfterOf = (error: unknown): number => (error instanceof RoomsApiError && error.retryAfter) || 0;
 
 export const codeOf = (error: unknown): RoomsErrorCode | undefined =>

@@ -10,7 +10,7 @@ export interface Listening<Events extends EventMap> {
   on<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): () => void;
   /** Calls `listener` for the next event of that name. Returns a function that removes the listener. */
   once<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): () => void;
-  /** Removes a listener that was added with `on` or `once`: the last one, where it was added several times. */
+  /** Removes a listener that was added with `on` or `once`. If it was added several times, removes the last one. */
   off<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): void;
 }
 
@@ -18,7 +18,7 @@ export interface Emitter<Events extends EventMap> extends Listening<Events> {
   emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): void;
 }
 
-/** A listener that throws harms neither the others nor us: its error is reported as an uncaught one. */
+/** A listener that throws does not affect other listeners or the client: its error is reported as an uncaught one. */
 function report(error: unknown): void {
   const { reportError } = globalThis as { readonly reportError?: (error: unknown) => void };
   if (reportError) reportError(error);
@@ -76,12 +76,12 @@ export function emitter<Events extends EventMap>(names: readonly (keyof Events &
 
 export interface Feed<Item> {
   push(item: Item): void;
-  /** What was pushed is still given out, then the iterator is done. */
+  /** Yields what was pushed before, then ends the iterator. */
   end(): void;
   readonly iterator: AsyncIterableIterator<Item, undefined>;
 }
 
-/** Items that are pushed here come out of an async iterator. `onReturn` is called when its reader stops reading. */
+/** Returns an async iterator of the items that are pushed. `onReturn` is called when its reader stops. */
 export function feed<Item>(onReturn: () => void): Feed<Item> {
   const items: Item[] = [];
   const readers: ((result: IteratorResult<Item, undefined>) => void)[] = [];

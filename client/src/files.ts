@@ -5,7 +5,7 @@ import type { Settings } from './options.ts';
 import { deadline, timeoutError } from './timing.ts';
 import { put } from './upload-request.ts';
 
-/** How far a transfer has come. Both in bytes; `loaded` starts again from 0 when the transfer has to. */
+/** Progress of a transfer, in bytes. `loaded` restarts from 0 when the transfer restarts. */
 export interface Progress {
   readonly loaded: number;
   readonly total: number;
@@ -16,13 +16,13 @@ export interface TransferOptions extends CallOptions {
 }
 
 export interface UploadOptions extends TransferOptions {
-  /** Default: the name of a `File`, else `file`. */
+  /** Default: the name of a `File`, otherwise `file`. */
   readonly name?: string | undefined;
-  /** Default: the type of a `File` or `Blob` that has one, else `application/octet-stream`. */
+  /** Default: the type of a `File` or `Blob` that has one, otherwise `application/octet-stream`. */
   readonly contentType?: string | undefined;
 }
 
-/** A file by its own ID, or by that of the message it came with. */
+/** Selects a file by its own id, or by the id of the message with it. */
 export type FileSelector = { readonly file_id: string } | { readonly message_id: string };
 
 export interface DownloadedFile {
@@ -35,10 +35,10 @@ export interface DownloadedFile {
 
 const text = (xml: string, tag: string): string | undefined => xml.match(`<${tag}>([^<]*)</${tag}>`)?.[1];
 
-/** What the storage says in its XML; a server that is busy or broken may be better at the next try. */
+/** Returns the storage's error with the reason from its XML. Throttling and server errors can be retried. */
 function refusal(code: RoomsErrorCode, what: string, status: number, xml: string): RoomsApiError {
   const said = [text(xml, 'Code'), text(xml, 'Message')].filter(Boolean).join(': ');
-  // S3 answers 409 while another conditional PUT of the object, such as an earlier try of ours, is under way.
+  // S3 responds 409 while another conditional PUT of the object, such as an earlier attempt, is in progress.
   const busy = status === 409 || status === 429 || status >= 500;
   return new RoomsApiError(
     busy ? 'try_again' : code,
@@ -53,8 +53,8 @@ export const isFile = (value: unknown): value is Blob | Uint8Array<ArrayBuffer> 
 const isNamed = (file: Blob): file is File => 'name' in file && typeof file.name === 'string';
 
 /**
- * Does the work with a signed URL, as often as `persist` does. One that was good for the first try and is refused at a later one
- * has expired meanwhile: then with a new one.
+ * Runs work with a signed URL, with the retries of `persist`. A URL that worked for the first attempt and is rejected
+ * later has expired, so the retry gets a new one.
  */
 async function withSignedUrl<Signed, Result>(
   settings: Settings,
@@ -76,7 +76,7 @@ async function withSignedUrl<Signed, Result>(
   });
 }
 
-/** Uploads a file, and answers with what a message can be sent with. */
+/** Uploads a file, and returns the attachment to send with a message. */
 export async function upload(
   call: Call,
   settings: Settings,
@@ -105,10 +105,11 @@ export async function upload(
     const isRetry = url === triedUrl;
     triedUrl = url;
     report(0);
-    // What a try that has failed still takes from the file is not sent.
+    // After a failed attempt, nothing more is read from the file.
     const onSent = (loaded: number) => own === tries && report(loaded);
     const { status, text } = await put({ url, headers, body, onSent, signal }, settings);
-    // The URL stores a file once: on a retry, 412 means that an earlier try arrived and only its answer was lost.
+    // The URL stores a file once: on a retry, 412 means that an earlier attempt succeeded and only its response was
+    // lost.
     if (status === 412 && isRetry) return file_id;
     if (status < 200 || status > 299) throw refusal('upload_refused', 'upload', status, text);
     return file_id;
@@ -139,7 +140,7 @@ async function read(
 export const selectorQuery = (selector: FileSelector) =>
   'file_id' in selector ? { file_id: selector.file_id } : { message_id: selector.message_id };
 
-/** Downloads a file as a whole. */
+/** Downloads a whole file. */
 export async function download(
   call: Call,
   settings: Settings,

@@ -2,7 +2,8 @@ import { sequence } from './sequence.ts';
 import { sleep } from './timing.ts';
 
 /*
- * Keeps one feed of `rooms.v2` complete: waits for missing events, and has them read where they do not come. sequence.ts decides.
+ * Keeps one feed of `rooms.v2` complete: waits for missing events, and reads them if they do not arrive. sequence.ts
+ * makes the decisions.
  */
 
 /** Clients that miss the same events read at different times: each waits a random time up to this, in milliseconds. */
@@ -17,7 +18,7 @@ export interface FeedHost<Event> {
    * held back and that the reading covers.
    */
   read(signal: AbortSignal): Promise<(covered: readonly Event[]) => void>;
-  /** Reading has failed for good. */
+  /** Reading has failed permanently. */
   onFailure(error: unknown): void;
 }
 
@@ -38,7 +39,7 @@ export interface FollowedFeed<Event> {
 
 export function followFeed<Event>(host: FeedHost<Event>): FollowedFeed<Event> {
   const numbers = sequence<Event>();
-  /** Fills the gap that there is. */
+  /** Fills the current gap. */
   let filling: AbortController | undefined;
 
   async function fill(waitMs: number, signal: AbortSignal): Promise<void> {
@@ -53,7 +54,7 @@ export function followFeed<Event>(host: FeedHost<Event>): FollowedFeed<Event> {
     watch();
   }
 
-  /** Begins or ends the filling, as the numbers say. */
+  /** Starts or stops filling, depending on the numbers. */
   function watch(waitMs = 0): void {
     const isMissing = numbers.phase === 'gap' || numbers.phase === 'reading';
     if (isMissing === Boolean(filling)) return;

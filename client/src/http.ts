@@ -11,7 +11,7 @@ import {
 import type { Settings } from './options.ts';
 import { abortable, backoff, deadline, sleep, timeoutError, within } from './timing.ts';
 
-/** What every call takes. */
+/** Options of every call. */
 export interface CallOptions {
   /** Ends the call: it throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -39,7 +39,7 @@ export type Call = <Name extends OperationName>(
   name: Name,
   input: Input<Name>,
   options?: CallOptions & {
-    /** Told of each time that the request is sent. */
+    /** Called each time the request is sent. */
     readonly onTry?: () => void;
   },
 ) => Promise<Answer<Operations[Name]['data']>>;
@@ -48,7 +48,7 @@ export type Json = Readonly<Record<string, unknown>>;
 export const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null;
 const textOr = (value: unknown, fallback: string): string => (typeof value === 'string' ? value : fallback);
 
-/** What API Gateway means when it refuses a request itself: its answer has no code. */
+/** The error codes for responses of API Gateway itself, which contain no code. */
 const GATEWAY_CODES: Readonly<Record<number, RoomsErrorCode>> = {
   401: 'invalid_token',
   413: 'payload_too_large',
@@ -94,7 +94,7 @@ async function failureOf(response: Response): Promise<RoomsApiError> {
   });
 }
 
-/** An answer that the service does not give: of a proxy, or of another service. */
+/** Returns the error for a response that is not from the service, but from a proxy or another service. */
 const notOurs = (status: number, said: string): RoomsApiError =>
   new RoomsApiError(
     'unexpected_answer',
@@ -107,7 +107,7 @@ const issueText = ({ path, message }: Issue): string => (path ? `${path} ${messa
 async function answerOf(response: Response): Promise<Answer<unknown>> {
   if (!response.ok) throw await failureOf(response);
   const body: unknown = await response.json().catch((cause) => {
-    // A body that breaks off is the network's fault.
+    // A body that breaks off is a network error.
     if (cause instanceof SyntaxError) return undefined;
     throw cause;
   });
@@ -134,7 +134,7 @@ function queryOf(query: object): string {
   return text && `?${text}`;
 }
 
-/** Throws where a token cannot be sent in a header or as a sub-protocol. */
+/** Throws if a token cannot be sent in a header or as a sub-protocol. */
 function requireToken(token: unknown): string {
   if (typeof token === 'string' && /^[\x21-\x7e]+$/.test(token)) return token;
   const what =
@@ -142,11 +142,15 @@ function requireToken(token: unknown): string {
   throw new RoomsApiError('invalid_token', `The result of the option token ${what} that no access token has.`);
 }
 
-/** How long a new token stands for a refused one without another call of the callback, in milliseconds: as long as answers may be apart. */
+/**
+ * How long a new token replaces a rejected one without another call of the callback, in milliseconds: as long as
+ * responses may be apart.
+ */
 const RECENT_MS = 5_000;
 
 /**
- * Gets access tokens. Where several requests need a new one in place of the same `refused` token, the callback is called once for all.
+ * Gets access tokens. If several requests need a new one instead of the same `refused` token, the callback is called
+ * once for all.
  */
 export function tokens({ token: source, tokenMs }: Pick<Settings, 'token' | 'tokenMs'>) {
   const ask = (refresh: boolean): Promise<string> =>
@@ -165,7 +169,8 @@ export function tokens({ token: source, tokenMs }: Pick<Settings, 'token' | 'tok
   };
   return async (refresh: boolean, refused?: string): Promise<string> => {
     if (!refresh) return refreshing ?? ask(false);
-    // Another request, refused a little earlier, has got a new one meanwhile. The clock may have been set back since.
+    // Another request, rejected a little earlier, has got a new one meanwhile. The clock may have been set back
+    // since.
     const isNewer =
       refused && refreshed && refreshed.token !== refused && Math.abs(Date.now() - refreshed.at) < RECENT_MS;
     if (!refreshing && refreshed && isNewer) return refreshed.token;
@@ -178,7 +183,7 @@ export function tokens({ token: source, tokenMs }: Pick<Settings, 'token' | 'tok
 
 export type Tokens = ReturnType<typeof tokens>;
 
-/** Tries `attempt` again while it fails in a way that may pass. */
+/** Retries `attempt` while it fails temporarily. */
 export async function persist<T>(
   { retries, retryInitialMs, retryMaxMs }: Pick<Settings, 'retries' | 'retryInitialMs' | 'retryMaxMs'>,
   signal: AbortSignal | undefined,
@@ -197,7 +202,7 @@ export async function persist<T>(
   }
 }
 
-/** `fetch`, with `network_error` for what it throws, and `timeout`. `read` is part of the time. */
+/** Calls `fetch`. Throws `network_error` if it throws, and `timeout` if it and `read` take too long. */
 export async function fetching<T>(
   fetch: typeof globalThis.fetch,
   url: string,
@@ -206,7 +211,7 @@ export async function fetching<T>(
   read: (response: Response) => Promise<T>,
 ): Promise<T> {
   try {
-    // A fetch of the application's own might not heed the signal.
+    // A custom fetch might ignore the signal.
     return await abortable(fetch(url, { ...init, signal: time.signal, credentials: 'omit' }).then(read), time.signal);
   } catch (error) {
     if (time.signal.aborted) throw time.signal.reason;
@@ -217,7 +222,7 @@ export async function fetching<T>(
   }
 }
 
-/** The HTTP API. Every operation of it can be repeated without harm, so each is retried. */
+/** The HTTP API. Every operation can be repeated safely, so each is retried. */
 export function caller(settings: Settings, token: Tokens): Call {
   const { timeoutMs } = settings;
   return async (name, { params = {}, query = {}, body, headers = {} }, { signal, onTry } = {}) => {
@@ -252,7 +257,7 @@ export function caller(settings: Settings, token: Tokens): Call {
         return once();
       }
     });
-    // What the service answers is what the contract says: a client that checked it would only break with newer services.
+    // Responses of the service match the contract. Validation here would only reject newer services.
     return answer as Answer<never>;
   };
 }
@@ -274,7 +279,7 @@ export async function probeToken(
     await body?.cancel();
     if (status === 401) return 'refused';
     if (status === 429) return 'busy';
-    // A service that is starting answers so.
+    // A service that is starting responds like that.
     return status >= 500 ? 'unreachable' : 'good';
   }).catch(() => 'unreachable' as const);
 }

@@ -1,4 +1,4 @@
-/** What is read from an access token, only to plan ahead: the service alone judges it. */
+/** Facts from an access token, only for planning: the service alone validates it. */
 export interface TokenFacts {
   /** The user: `sub`. */
   readonly userId?: string;
@@ -6,7 +6,7 @@ export interface TokenFacts {
   readonly expiresAt?: number;
 }
 
-/** Returns what a JWT says, and nothing where the token is not one. */
+/** Returns the facts of a JWT, and nothing if the token is not one. */
 export function tokenFacts(token: string): TokenFacts {
   try {
     const part = (token.split('.')[1] ?? '').replace(/-/g, '+').replace(/_/g, '/');

@@ -6,8 +6,8 @@ import type { LiveRoom, PendingMessage } from './room-types.ts';
 import { backoff, sleep } from './timing.ts';
 
 /*
- * Lists of a joined room that are kept up to date, for applications that show them. Optional: a bundler leaves this file out
- * where nobody imports it.
+ * Lists of a joined room that stay up to date, for applications that show them. Optional: a bundler omits this file
+ * if nothing imports it.
  */
 
 /** A value that changes. `state` is a new object after each change. */
@@ -21,7 +21,7 @@ export interface LiveState<State> {
 
 interface Store<State> extends LiveState<State> {
   set(change: Partial<State>): void;
-  /** Has `close` called it. */
+  /** True after `close`. */
   onClose(stop: () => void): void;
 }
 
@@ -60,7 +60,7 @@ function store<State extends object>(initial: State): Store<State> {
 export interface MessageListState {
   /** In the order of their ids, without gaps. */
   readonly messages: readonly Message[];
-  /** Own messages that are on their way, in the order of the calls of `send`: to be shown after `messages`. */
+  /** Own messages that are being sent, in the order of the calls of `send`. Show them after `messages`. */
   readonly pending: readonly PendingMessage[];
   /** What is before the first message. `failed`: `loadEarlier` may work the next time. */
   readonly earlier: 'loading' | 'more' | 'none' | 'failed';
@@ -131,9 +131,9 @@ export function liveMessages(
 export interface ParticipantListState {
   /** In the order of their ids. After the room is closed, nobody is online. While more than 1,000 are online, only `onlineCount` is kept up to date. */
   readonly participants: readonly ListedParticipant[];
-  /** How many participants are online. */
+  /** The number of participants who are online. */
   readonly onlineCount: number;
-  /** `loading` until the list was read for the first time; `failed` where the service refuses it. */
+  /** `loading` until the list was read for the first time; `failed` if the service rejects the request. */
   readonly status: 'loading' | 'ready' | 'failed';
 }
 
@@ -150,11 +150,11 @@ export function liveParticipants(
 ): LiveState<ParticipantListState> {
   const list = store<ParticipantListState>({ participants: [], onlineCount: 0, status: 'loading' });
   let people: People = new Map();
-  /** Aborts the reading that is going on. */
+  /** Aborts the current read. */
   let reading = new AbortController();
-  /** How many are online as the service said last; undefined while it names each who comes and goes. */
+  /** The last number of online participants that the service reported; undefined while it names each change. */
   let counted: number | undefined;
-  /** What has changed since the list is being read. */
+  /** Changes since the read of the list started. */
   let since: Change[] = [];
 
   function show(): void {

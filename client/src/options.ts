@@ -1,15 +1,20 @@
 import { MAX_TIMER_MS } from './timing.ts';
 
-/** What the token callback is asked. */
+/** The input of the token callback. */
 export interface TokenRequest {
-  /** True when the token that was given last has been refused or is about to expire: get a new one from IAMS. */
+  /** True if the last token was rejected or is about to expire: get a new one from the identity provider. */
   readonly refresh: boolean;
 }
 
-/** Gives an access token of IAMS. It is asked before every request, so that it should keep the token until it expires. */
+/**
+ * Returns an access token of the identity provider. It is called before every request, so it should cache the token
+ * until it expires.
+ */
 export type TokenSource = (request: TokenRequest) => Promise<string> | string;
 
-/** As much of a WebSocket as this package uses: that of browsers and Node is one, and so is that of the package `ws`. */
+/**
+ * The parts of a WebSocket that this package uses. Those of browsers and Node have them, and so has the package `ws`.
+ */
 export interface WebSocketLike {
   readonly readyState: number;
   /** The sub-protocol that the service has chosen. */
@@ -25,11 +30,14 @@ export interface WebSocketLike {
 export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
 
 export interface RoomsClientOptions {
-  /** Where the HTTP API is, such as `https://abc123.execute-api.eu-central-1.amazonaws.com`. */
+  /** The URL of the HTTP API, such as `https://abc123.execute-api.eu-central-1.amazonaws.com`. */
   readonly url: string;
-  /** Where the WebSocket API is, such as `wss://def456.execute-api.eu-central-1.amazonaws.com/v1`. Default: none, and no real time. */
+  /**
+   * The URL of the WebSocket API, such as `wss://def456.execute-api.eu-central-1.amazonaws.com/v1`. Default: none,
+   * without real time.
+   */
   readonly wsUrl?: string | undefined;
-  /** Gives the access token. */
+  /** Returns the access token. */
   readonly token: TokenSource;
   /** Default: the global `fetch`. */
   readonly fetch?: typeof globalThis.fetch | undefined;
@@ -37,13 +45,16 @@ export interface RoomsClientOptions {
   readonly WebSocket?: WebSocketConstructor | undefined;
   /** How long the token callback may take, in milliseconds. Default: 15,000. */
   readonly tokenMs?: number | undefined;
-  /** How long one try of an HTTP request may take, in milliseconds. Default: 15,000. */
+  /** How long one attempt of an HTTP request may take, in milliseconds. Default: 15,000. */
   readonly timeoutMs?: number | undefined;
-  /** How often a request that may succeed later is tried again. Default: 3. */
+  /** How often a request that may succeed later is retried. Default: 3. */
   readonly retries?: number | undefined;
-  /** Longest wait before the first retry, in milliseconds; it doubles each time, and chance picks a part of it. Default: 300. */
+  /**
+   * The longest wait before the first retry, in milliseconds. It doubles each time, and the actual wait is a random
+   * part of it. Default: 300.
+   */
   readonly retryInitialMs?: number | undefined;
-  /** Longest wait before any retry, in milliseconds. A `Retry-After` above it ends the tries. Default: 20,000. */
+  /** The longest wait before any retry, in milliseconds. A longer `Retry-After` ends the retries. Default: 20,000. */
   readonly retryMaxMs?: number | undefined;
   /** How long an upload or download may go without any progress, in milliseconds. Default: 60,000. */
   readonly stallMs?: number | undefined;
@@ -63,13 +74,16 @@ export interface RoomsClientOptions {
   /** How long after its acknowledgement an own message may stay undelivered before history is read, in milliseconds. Default: 5,000. */
   readonly lagMs?: number | undefined;
   /**
-   * How often an open WebSocket is seen to be alive, in milliseconds. Where the service speaks `rooms.v2`: after a silence of this to 4 times this, depending on
-   * how much is said. Default: 30,000.
+   * How often the client checks that an open WebSocket is alive, in milliseconds. If the service speaks `rooms.v2`:
+   * after a silence of 1 to 4 times this, depending on the traffic. Default: 30,000.
    */
   readonly pingMs?: number | undefined;
-  /** Longest wait before the first reconnect, in milliseconds; it doubles each time, and chance picks a part of it. Default: 500. */
+  /**
+   * The longest wait before the first reconnect, in milliseconds. It doubles each time, and the actual wait is a
+   * random part of it. Default: 500.
+   */
   readonly reconnectInitialMs?: number | undefined;
-  /** Longest wait before any reconnect, in milliseconds. Default: 30,000. */
+  /** The longest wait before any reconnect, in milliseconds. Default: 30,000. */
   readonly reconnectMaxMs?: number | undefined;
   /**
    * How long after the time in its id a message may be stored, in milliseconds. After an outage, history is read from this long
@@ -78,7 +92,7 @@ export interface RoomsClientOptions {
   readonly overlapMs?: number | undefined;
 }
 
-/** The options, with what the application left to us. */
+/** The options, with defaults for those that the application omitted. */
 export type Settings = {
   readonly [Name in Exclude<keyof RoomsClientOptions, 'wsUrl' | 'WebSocket'>]-?: NonNullable<RoomsClientOptions[Name]>;
 } & Pick<RoomsClientOptions, 'wsUrl' | 'WebSocket'>;
@@ -109,10 +123,10 @@ const requireUrl = (name: string, text: unknown, protocols: readonly string[]): 
   return text.replace(/\/+$/, '');
 };
 
-/** The service remembers a message for a day: sent again later than that, it would be stored twice. */
+/** The service remembers a message for a day. If it was sent again later, it would be stored twice. */
 export const MAX_SEND_MS = 23 * 3_600_000;
 
-/** Throws a TypeError that says which option is wrong. */
+/** Throws a TypeError that names the invalid option. */
 export function settingsOf(options: RoomsClientOptions): Settings {
   if (typeof options !== 'object' || !options) throw new TypeError('RoomsClient needs options: { url, token, … }');
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
@@ -126,7 +140,7 @@ export function settingsOf(options: RoomsClientOptions): Settings {
   }
   return {
     ...DEFAULTS,
-    // Called as a method of anything but the global object, a browser's fetch throws.
+    // A browser's fetch throws if it is called as a method of anything but the global object.
     fetch: (input, init) => globalThis.fetch(input, init),
     ...given,
     token: options.token,

@@ -5,20 +5,23 @@ import { longestWait } from './timing.ts';
  * When to open the next socket, and whether with a new token. Pure.
  */
 
-/** A socket that lasts this long, in milliseconds, was a good one: the backoff starts anew. */
+/** In milliseconds. A socket that lasts this long resets the backoff. */
 const GOOD_MS = 10_000;
-/** Longest wait while nothing answers, in milliseconds: with it, a client is back within 5 seconds of the service. */
+/** The longest wait while nothing answers, in milliseconds. It brings a client back within 5 seconds of the service. */
 const UNREACHABLE_MAX_MS = 4_000;
-/** How long before its token expires a socket is replaced, in milliseconds: at most this, at most half of the token's life. */
+/**
+ * How long before its token expires a socket is replaced, in milliseconds: at most this, and at most half of the
+ * token's lifetime.
+ */
 const RENEW_MS = 30_000;
 /** Least time between two renewals, in milliseconds: with a clock that is far ahead, every token seems to expire at once. */
 const MIN_RENEW_MS = 30_000;
-/** Without an answer of the HTTP API, every so many attempts use a new token. */
+/** Without a response of the HTTP API, every nth attempt uses a new token. */
 const BLIND_REFRESH = 4;
 
 export type TokenState = 'good' | 'refused' | 'busy' | 'unreachable' | 'unknown';
 
-/** How an attempt to have a socket ended. */
+/** The result of an attempt to have a socket. */
 export type Outcome =
   /**
    * It was open for `lastedMs`. `planned`: the service closed it, as it does when a room ends. `renew`: its token has expired, or is
@@ -68,10 +71,10 @@ export function nextAttempt(
  * `hasty`: the socket before it was replaced sooner than MIN_RENEW_MS.
  */
 export function renewAfter(lifeMs: number, hasty: boolean): number | undefined {
-  // By our clock the token has expired, but the service has just taken it.
+  // The token has expired by the client's clock, but the service has just accepted it.
   if (!(lifeMs > 0)) return undefined;
   return Math.max(lifeMs - Math.min(RENEW_MS, lifeMs / 2), hasty ? MIN_RENEW_MS : 0);
 }
 
-/** Whether a socket was replaced too soon to do so again. */
+/** Returns whether a socket was replaced too soon to do so again. */
 export const isHasty = (lastedMs: number): boolean => lastedMs < MIN_RENEW_MS;

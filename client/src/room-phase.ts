@@ -1,5 +1,5 @@
 /*
- * The life of a joined room as a state machine. Pure: room.ts does what each phase stands for.
+ * The life of a joined room as a state machine. Pure: room.ts performs the work of each phase.
  */
 
 export type Phase =
@@ -48,8 +48,8 @@ const TRANSITIONS: Readonly<Record<Phase, Readonly<Partial<Record<Input, Phase>>
   closed: {},
 };
 
-/** Returns the phase that an input leads to; undefined where it changes nothing. */
+/** Returns the phase that an input leads to; undefined if it changes nothing. */
 export const nextPhase = (phase: Phase, input: Input): Phase | undefined => TRANSITIONS[phase][input];
 
-/** Whether messages can be sent. */
+/** Returns whether messages can be sent. */
 export const isJoined = (phase: Phase): boolean => phase === 'catching_up' || phase === 'live';

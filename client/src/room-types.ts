@@ -5,21 +5,21 @@ import type { Progress, UploadOptions } from './files.ts';
 import type { CallOptions } from './http.ts';
 import type { RoomEvent } from './socket.ts';
 
-/** Why a room delivers no more events. */
+/** Why a room no longer delivers events. */
 export interface RoomClosed {
   readonly reason: 'left' | 'room_ended' | 'removed' | 'connection_closed' | 'refused';
   /**
-   * The answer of the service, where that was the reason. For a room that has ended, any code but `room_ended` says why its
-   * last messages could not be read: some may be missing.
+   * The error of the service, if that was the reason. For a room that has ended, any code but `room_ended` says why
+   * its last messages could not be read: some may be missing.
    */
   readonly error?: RoomsApiError;
 }
 
-/** An own message that was given to `send` and has not been delivered as an event yet. */
+/** An own message that was passed to `send` and has not been delivered as an event yet. */
 export interface PendingMessage {
   readonly client_message_id: string;
   readonly text: string | null;
-  /** The file, once it is uploaded. */
+  /** The file, after its upload. */
   readonly attachment: { readonly file_id: string } | null;
   /**
    * `uploading`: its file is being uploaded. `queued`: it waits for its turn, for the connection or for the acknowledgement. `stored`: it
@@ -34,7 +34,7 @@ export interface PendingMessage {
 export type RoomListeners = {
   readonly [Name in EventName]: readonly [data: EventData[Name], event: RoomEvent<Name>];
 } & {
-  /** Own messages that are on their way, in the order of the calls of `send`. Comes with every change. */
+  /** Own messages that are being sent, in the order of the calls of `send`. Emitted with every change. */
   readonly pending: readonly [pending: readonly PendingMessage[]];
   /** Events other than messages were missed, and `info` is up to date again: read what you show of participants and their presence. */
   readonly missed: readonly [room: MyRoom];
@@ -42,14 +42,14 @@ export type RoomListeners = {
   readonly rejoined: readonly [room: MyRoom];
   /** The room was booked for later, and cannot be joined again now. It is joined when it starts. */
   readonly waiting: readonly [room: MyRoom];
-  /** There will be no more events. Comes once, for any reason. */
+  /** There will be no more events. Emitted once, for any reason. */
   readonly closed: readonly [closed: RoomClosed];
 };
 
 export interface JoinOptions extends CallOptions {
   /**
-   * So many of the newest messages are delivered first, before live ones and without a gap. Default: 0, only messages that
-   * are stored after `join` was called.
+   * This many of the newest messages are delivered first, before live ones and without a gap. Default: 0, only
+   * messages stored after the call of `join`.
    */
   readonly history?: number | undefined;
   /**
@@ -61,7 +61,7 @@ export interface JoinOptions extends CallOptions {
 
 export interface OutgoingMessage {
   readonly text?: string | undefined;
-  /** A file that was uploaded to the room, or one to upload first. */
+  /** An uploaded file of the room, or one to upload first. */
   readonly attachment?: { readonly file_id: string } | Blob | Uint8Array<ArrayBuffer> | undefined;
   /**
    * 1 to 128 letters, digits or `. _ : -`, which come back with the message. A message can be sent again under the same id without
@@ -73,18 +73,18 @@ export interface OutgoingMessage {
 export interface SendOptions extends Pick<UploadOptions, 'name' | 'contentType' | 'signal'> {
   /** Progress of the upload, where the attachment is a file. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
-  /** Called once, before `send` does anything, with what an application shows until the message is delivered. */
+  /** Called once, before `send` does anything, with the message to show until it is delivered. */
   readonly onSending?: ((pending: PendingMessage) => void) | undefined;
 }
 
-/** A room that was joined. */
+/** A joined room. */
 export interface LiveRoom extends Listening<RoomListeners> {
   readonly id: string;
-  /** The room, and the user's own profile and right in it, as last heard. */
+  /** The room with the user's own profile and right, as last received. */
   readonly info: MyRoom;
   /** Why there are no more events; undefined while there are. */
   readonly closed: RoomClosed | undefined;
-  /** Own messages that are on their way. */
+  /** Own messages that are being sent. */
   readonly pending: readonly PendingMessage[];
   /** All events from this call on. The loop ends when the room is closed; leaving the loop ends nothing else. */
   events(): AsyncIterableIterator<RoomEvent, undefined>;
@@ -102,6 +102,6 @@ export interface LiveRoom extends Listening<RoomListeners> {
    * the message may have been stored, and can be sent again under the same `client_message_id`.
    */
   send(message: OutgoingMessage, options?: SendOptions): Promise<Message>;
-  /** Ends the events, and lets others see the user leave. */
+  /** Ends the events, and lets others see that the user left. */
   leave(): Promise<void>;
 }

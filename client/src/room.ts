@@ -21,7 +21,7 @@ import { sender } from './sender.ts';
 import type { RoomEvent, Socket } from './socket.ts';
 import { abortable, backoff, shared, sleep, timeoutError } from './timing.ts';
 
-/** What a room needs of its connection. */
+/** The parts of its connection that a room needs. */
 export interface RoomHost {
   readonly settings: Settings;
   readonly readPage: ReadPage;
@@ -30,19 +30,19 @@ export interface RoomHost {
     file: Blob | Uint8Array<ArrayBuffer>,
     options: SendOptions,
   ) => Promise<{ readonly file_id: string }>;
-  /** The user, as far as the token tells. */
+  /** The user, if the token names one. */
   readonly userId: () => string | undefined;
   /** Any socket, for one more frame about a room that is closed; opens one where there is none. */
   readonly socket: (signal: AbortSignal) => Promise<Socket>;
-  /** The room needs no socket any more. `isClosing`: the service is about to close it. */
+  /** The room no longer needs a socket. `isClosing`: the service is about to close it. */
   readonly onDetached: (isClosing: boolean) => void;
-  /** The service is being asked to leave; `done` resolves when it has answered, or never can. */
+  /** The service is being asked to leave. `done` resolves when it has replied, or never can. */
   readonly onLeaving: (done: Promise<unknown>) => void;
 }
 
-/** A room as its connection drives it. */
+/** A room as its connection controls it. */
 export interface RoomActor {
-  /** Resolves when the room has been joined for the first time. When all callers have given up, the room is left. */
+  /** Resolves when the room has been joined for the first time. When all callers have aborted, the room is left. */
   readonly joined: (signal?: AbortSignal) => Promise<LiveRoom>;
   /** There is a new socket: join on it. */
   enter(socket: Socket): void;
@@ -58,7 +58,7 @@ export interface RoomActor {
   close(closed: RoomClosed): void;
 }
 
-/** Answers that no retry will change. */
+/** Errors that no retry will change. */
 const FINAL: ReadonlySet<RoomsErrorCode | undefined> = new Set([
   'not_a_participant',
   'room_not_found',
@@ -67,7 +67,7 @@ const FINAL: ReadonlySet<RoomsErrorCode | undefined> = new Set([
   'invalid_request',
 ]);
 
-/** How long a room that was booked for later goes without a look at its start time, in milliseconds. */
+/** How often a room that was booked for later is asked about its start time, in milliseconds. */
 const BOOKED_POLL_MS = 60_000;
 
 const messageEvent = (data: Message): RoomEvent<'message'> => ({
@@ -120,9 +120,9 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
   let held: RoomEvent[] = [];
   /** Callers of `send` that wait until the room is joined. */
   const waiting: (() => void)[] = [];
-  /** Messages from before the join that nobody wants are known. */
+  /** Unwanted messages from before the join are known. */
   let isSkipped = false;
-  /** History was read once. */
+  /** The history was read once. */
   let isStarted = false;
   /** The service has let the user join once. */
   let isAdmitted = false;
@@ -139,7 +139,7 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
   let closed: RoomClosed | undefined;
   /** Goes with the end of the room: how it was heard of, or why the last messages may be missing. */
   let endError: RoomsApiError | undefined;
-  /** Why the first join has not worked yet. */
+  /** Why the first join has not succeeded yet. */
   let joinError: RoomsApiError | undefined;
 
   let resolveJoined: (room: LiveRoom) => void = () => {};
@@ -230,25 +230,25 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     else deliver(event);
   }
 
-  /** The last frame about the room: the service has taken it off the socket. */
+  /** The last frame about the room: the service has detached the room from the socket. */
   function onDetached(frame: DetachedFrame): void {
     if (closed) return;
     if (!isAdmitted) {
       early = frame;
       return;
     }
-    // A frame that is late: the user was added again and has joined again since.
+    // A late frame: the user was added and has joined again since.
     if (frame.joined_at && joinedAt && frame.joined_at !== joinedAt) return;
     const events = unpack(frame);
     if (frame.reason !== 'room_ended') {
-      // Without an event, the frame does not say why. The answer to another join does.
+      // Without an event, the frame gives no reason. The reply to another join does.
       if (events.length === 0 && go('join_lost')) return;
       for (const event of events) deliver(event);
       close({ reason: 'removed' });
     } else if (go('room_ended')) void readLastMessages(events, undefined, scope.signal);
   }
 
-  /** Events other than messages were missed: the application reads what it shows of them. */
+  /** Events other than messages were missed: the application reads again what it shows of them. */
   function onMissed(room: MyRoom): void {
     listeners.emit('missed', room);
     listeners.emit('rejoined', room);
@@ -314,7 +314,7 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
 
   /* Joining */
 
-  /** Retries until it works, or the phase ends, or the answer is final. For the first join, any refusal is final. */
+  /** Retries until it succeeds, the phase ends, or the error is final. For the first join, any error is final. */
   async function insist<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
     for (let tried = 0; ; tried++) {
       try {
@@ -372,7 +372,7 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     resolveJoined(room);
     // Lets the caller that awaits the join add listeners before the first event.
     if (isFirst) await sleep(0);
-    // Lost at this very moment: history is read again on the next socket.
+    // The socket was lost just now: history is read again on the next one.
     if (signal.aborted) return;
     isStarted = true;
     release(read);
@@ -430,7 +430,8 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     settings,
     upload: host.upload,
     isDelivered: log.has,
-    // A message that was sent before may have been stored, although the room is closed by now: the service still tells.
+    // A message that was sent before may have been stored, although the room is closed by now: the service still says
+    // so.
     socketFor: async (sentBefore, signal) => {
       try {
         return await joinedSocket(signal);
@@ -458,9 +459,9 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     close({ reason: 'left' });
     if (!current) return;
     const tell = async (): Promise<void> => {
-      // The service handles frames side by side: a leave could overtake the join that it is to undo.
+      // The service processes frames in parallel: a leave could overtake the join that it is to undo.
       await entering?.catch(() => {});
-      // Where this fails, the service sees the user leave when the socket is gone.
+      // If this fails, the service marks the user absent after the socket closes.
       await current.request('leave', { room_id }).catch(() => {});
     };
     const done = Promise.race([tell(), current.closed]);

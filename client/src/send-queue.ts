@@ -4,8 +4,8 @@ import { MAX_SEND_MS } from './options.ts';
 import type { LiveRoom, OutgoingMessage, PendingMessage, SendOptions } from './room-types.ts';
 
 /*
- * A send queue that survives a reload of the page or a restart of the program. Optional: a bundler leaves this file out where
- * nobody imports it.
+ * A send queue that survives a reload of the page or a restart of the program. Optional: a bundler omits this file if
+ * nothing imports it.
  */
 
 /** A message as a queue stores it. It is JSON. */
@@ -28,11 +28,11 @@ export interface SendQueueStorage {
   list(): MaybePromise<readonly QueuedMessage[]>;
   /** Stores a message under its `client_message_id`. */
   put(message: QueuedMessage): MaybePromise<void>;
-  /** Does nothing where there is no such message. */
+  /** Does nothing if there is no such message. */
   delete(clientMessageId: string): MaybePromise<void>;
 }
 
-/** A message of an earlier page or program, and what became of it: `sent`, or `error`. */
+/** A message of an earlier page or program, and its outcome: `sent`, or `error`. */
 export interface RestoredMessage {
   readonly message: QueuedMessage;
   readonly sent?: Message;
@@ -47,7 +47,7 @@ export interface SendQueue {
 }
 
 let lastPosition = 0;
-/** Returns a number above all earlier ones, also those of an earlier page, as far as its clock was right. */
+/** Returns a number above all earlier ones, also those of an earlier page, if its clock was right. */
 function nextPosition(): number {
   lastPosition = Math.max(lastPosition + 1, Date.now());
   return lastPosition;
@@ -169,7 +169,7 @@ export function webStorageQueue(
           try {
             return [JSON.parse(storage.getItem(key) ?? '')];
           } catch {
-            // Nothing of ours, or written by half.
+            // Not an entry of this queue, or a partial one.
             storage.removeItem(key);
             return [];
           }

@@ -7,7 +7,7 @@ import type { OutgoingMessage, PendingMessage, SendOptions } from './room-types.
 import type { Socket } from './socket.ts';
 import { abortable, backoff, deadline, sleep, timeoutError } from './timing.ts';
 
-/** What sending needs of its room. */
+/** The parts of its room that sending needs. */
 export interface SenderHost {
   readonly room_id: string;
   readonly settings: Settings;
@@ -29,7 +29,7 @@ export interface SenderHost {
 export interface Sender {
   readonly pending: readonly PendingMessage[];
   send(message: OutgoingMessage, options?: SendOptions): Promise<Message>;
-  /** A message is delivered to the application. */
+  /** Call it when a message is delivered to the application. */
   delivered(message: Message): void;
   /** Nothing more will be delivered. */
   close(): void;
@@ -43,7 +43,7 @@ interface Entry {
 
 const CLIENT_MESSAGE_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
-/** Throws `invalid_request` for what the service would refuse. */
+/** Throws `invalid_request` for a message that the service would reject. */
 function requireValid({ text, attachment, client_message_id }: OutgoingMessage): void {
   if (text !== undefined && typeof text !== 'string') throw invalidRequest('text', 'must be a string');
   if ((text?.length ?? 0) > MAX_MESSAGE_LENGTH)
@@ -55,7 +55,7 @@ function requireValid({ text, attachment, client_message_id }: OutgoingMessage):
     throw invalidRequest('client_message_id', 'must be 1 to 128 letters, digits or . _ : -');
 }
 
-/** Sends the messages of a room, one at a time, and knows which of them are on their way. */
+/** Sends the messages of a room one at a time, and tracks those that are being sent. */
 export function sender(host: SenderHost): Sender {
   const { settings } = host;
   let entries: readonly Entry[] = [];
@@ -91,14 +91,14 @@ export function sender(host: SenderHost): Sender {
       } catch (error) {
         signal.throwIfAborted();
         if (!isRetryable(error)) throw error;
-        // The room learns of the loss a moment later; the next socket is waited for.
+        // The room notices the loss a moment later. Wait for the next socket.
         if (codeOf(error) === 'connection_lost') await sleep(0, signal);
         else await sleep(retryAfterOf(error) + backoff(tried, settings.retryInitialMs, settings.retryMaxMs), signal);
       }
     }
   }
 
-  /** Sends when all messages before this one have been, or have failed. */
+  /** Sends when all earlier messages have been sent or have failed. */
   function sendInTurn(frame: Actions['message']['frame'], outer: AbortSignal | undefined): Promise<Message> {
     const time = deadline(settings.sendMs, () => timeoutError('Sending a message', settings.sendMs, 'sendMs'), outer);
     const before = queue;

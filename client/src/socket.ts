@@ -28,13 +28,13 @@ export type RoomEvent<Name extends EventName = EventName> = {
   };
 }[Name];
 
-/** A ping to send, and what its reply is for. */
+/** A ping to send, and the handler of its reply. */
 export interface Ping {
   readonly frame: Actions['ping']['frame'];
   readonly onReply: (data: Actions['ping']['data']) => void;
 }
 
-/** What a socket needs of its connection. */
+/** The parts of its connection that a socket needs. */
 export interface SocketHost {
   /** An event of `rooms.v1`, or a frame of `rooms.v2`. */
   onFrame(frame: RoomEvent | EventsFrame | DetachedFrame): void;
@@ -64,7 +64,10 @@ interface Pending {
   readonly reject: (error: RoomsApiError) => void;
 }
 
-/** Close codes by which a server refuses a frame, rather than the connection: unsupported data, invalid data, too big. */
+/**
+ * Close codes with which a server rejects a frame, rather than the connection: unsupported data, invalid data, too
+ * big.
+ */
 const REFUSED_FRAME: ReadonlySet<number | undefined> = new Set([1003, 1007, 1009]);
 
 function replyError(error: unknown): RoomsApiError {
@@ -78,7 +81,7 @@ function replyError(error: unknown): RoomsApiError {
   });
 }
 
-/** What API Gateway itself says about a frame that did not reach the service. */
+/** Returns the error for a response of API Gateway itself about a frame that did not reach the service. */
 function gatewayError(message: string): RoomsApiError {
   const isThrottled = /limit exceeded|too many requests|throttl/i.test(message);
   return new RoomsApiError(isThrottled ? 'too_many_requests' : 'try_again', `The gateway refused a frame: ${message}.`);
@@ -100,7 +103,7 @@ const webSocketOf = (given: WebSocketConstructor | undefined): WebSocketConstruc
   return found;
 };
 
-/** The token goes as a sub-protocol: browsers can set no header, and a URL ends up in logs. */
+/** The token is sent as a sub-protocol: browsers cannot set headers, and URLs end up in logs. */
 function construct({ wsUrl, WebSocket }: Pick<Settings, 'wsUrl' | 'WebSocket'>, token: string): WebSocketLike {
   if (!wsUrl) throw new TypeError('Real time needs the option wsUrl');
   const Constructor = webSocketOf(WebSocket);
@@ -115,7 +118,10 @@ function construct({ wsUrl, WebSocket }: Pick<Settings, 'wsUrl' | 'WebSocket'>, 
   }
 }
 
-/** How often the clock is looked at for pings, in milliseconds. Timers stand still while a machine sleeps; the clock does not. */
+/**
+ * How often the clock is checked for due pings, in milliseconds. Timers stand still while a device sleeps; the clock
+ * does not.
+ */
 const TICK_MS = 10_000;
 
 /** Opens a WebSocket, unless `signal` aborts before it is open. */
@@ -140,13 +146,13 @@ export function openSocket(settings: Settings, token: string, host: SocketHost, 
     for (const { reject } of all) reject(error);
   }
 
-  /** Does not wait for the other side, which on a dead socket would never answer. */
+  /** Does not wait for the other side, which would never respond on a dead socket. */
   function drop(message: string, code: 'connection_lost' | 'token_expired' = 'connection_lost'): void {
     if (dead) return;
     const lost = new RoomsApiError('connection_lost', message);
     dead = lost;
     ws.onopen = ws.onmessage = ws.onclose = null;
-    // The package `ws` throws an error that has no listener.
+    // The package `ws` throws an error without a listener.
     ws.onerror = () => {};
     clearTimeout(ticker);
     ws.close();
@@ -172,7 +178,7 @@ export function openSocket(settings: Settings, token: string, host: SocketHost, 
       const timer = setTimeout(() => {
         pending.delete(request_id);
         reject(timeoutError(`The reply to "${action}"`, ms, option));
-        // A reply may be lost on a socket that lives: only one that says nothing at all is dead.
+        // A single reply may be lost on a live socket. Only a socket that is completely silent is dead.
         if (received === before) drop('The connection went silent.');
       }, ms);
       pending.set(request_id, {
@@ -207,7 +213,7 @@ export function openSocket(settings: Settings, token: string, host: SocketHost, 
     ticker = setTimeout(
       () => {
         const now = Date.now();
-        // A clock that was set back says nothing.
+        // A clock that was set back proves nothing.
         if (now >= dueAt() || now < since) check();
         else waitForPing();
       },
@@ -219,7 +225,7 @@ export function openSocket(settings: Settings, token: string, host: SocketHost, 
     const error = frame.ok === true ? undefined : replyError(frame.error);
     // With a new token on a new socket, the request is sent again.
     if (error?.code === 'token_expired') drop(error.message, 'token_expired');
-    // A frame whose request_id could not be read: most likely the oldest one.
+    // The request_id of a frame could not be read: it is most likely the oldest one.
     const id = typeof frame.request_id === 'string' ? frame.request_id : ([...pending.keys()][0] ?? '');
     const waiting = pending.get(id);
     pending.delete(id);
@@ -234,17 +240,17 @@ export function openSocket(settings: Settings, token: string, host: SocketHost, 
     schedule.heard(Date.now(), !isReply);
     if (isReply) onReply(frame);
     else if (typeof frame.type === 'string' && typeof frame.room_id === 'string')
-      // The service sends what the contract says; a check here would only refuse newer services.
+      // Frames of the service match the contract. Validation here would only reject newer services.
       host.onFrame(frame as unknown as RoomEvent);
     else if (typeof frame.message === 'string')
-      // API Gateway does not say which frame it refused. All can be sent again without harm.
+      // API Gateway does not say which frame it rejected. All can be sent again safely.
       rejectAll(gatewayError(frame.message));
   }
 
   function onClose({ code, reason }: { readonly code?: number; readonly reason?: string }): void {
     const why = [code, reason].filter(Boolean).join(' ');
     const [largest] = [...pending.values()].sort((a, b) => b.bytes - a.bytes);
-    // Sent again, the same frame would close the next socket as well.
+    // The same frame, sent again, would close the next socket as well.
     if (REFUSED_FRAME.has(code))
       largest?.reject(
         new RoomsApiError('payload_too_large', `The gateway refused a frame and closed the connection (${why}).`),

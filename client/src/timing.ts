@@ -8,10 +8,10 @@ export const longestWait = (attempt: number, initial: number, max: number): numb
 export const backoff = (attempt: number, initial: number, max: number): number =>
   Math.random() * longestWait(attempt, initial, max);
 
-/** What timers can count to, in milliseconds: more, and Infinity, would be no time at all. */
+/** The longest time of a timer, in milliseconds. Longer ones, and Infinity, would fire at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Resolves after `ms` milliseconds, or MAX_TIMER_MS where that is less; rejects with the signal's reason when that aborts first. */
+/** Resolves after `ms` milliseconds, at most MAX_TIMER_MS. Rejects with the signal's reason when it aborts first. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
@@ -30,21 +30,21 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** `promise`, unless the signal aborts first: then its reason is thrown, and `promise` is left to itself. */
+/** Returns `promise`. If the signal aborts first, throws its reason, and ignores `promise`. */
 export function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (!signal) return promise;
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
     if (signal.aborted) onAbort();
     else signal.addEventListener('abort', onAbort, { once: true });
-    // Also of a promise that is left to itself, a failure must not count as one that nobody caught: it would end a Node process.
+    // A rejection of an ignored promise must not count as unhandled: it would end a Node process.
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });
 }
 
 /**
- * `work` for all who wait for it, each until their own signal aborts. Who gives up harms none of the others; when the last
- * has, `abandon` is called.
+ * Shares `work` among callers, each until its own signal aborts. A caller that aborts does not affect the others.
+ * When the last one has aborted, `abandon` is called.
  */
 export function shared<T>(work: Promise<T>, abandon: () => void): (signal?: AbortSignal) => Promise<T> {
   let waiting = 0;
@@ -65,7 +65,7 @@ export function shared<T>(work: Promise<T>, abandon: () => void): (signal?: Abor
   };
 }
 
-/** Bounds of waits are options: an error names the one that ended the wait. */
+/** Time limits are options: an error names the one that ended the wait. */
 export const timeoutError = (what: string, ms: number, option: string, retryable = true): RoomsApiError =>
   new RoomsApiError('timeout', `${what} took longer than ${ms / 1_000} seconds (option ${option}).`, { retryable });
 
@@ -79,7 +79,7 @@ export function deadline(ms: number, error: () => RoomsApiError, outer?: AbortSi
   outer?.addEventListener('abort', onAbort, { once: true });
   return {
     signal: controller.signal,
-    /** Starts the time anew. */
+    /** Restarts the time. */
     extend(): void {
       clearTimeout(timer);
       timer = restart();

@@ -10,18 +10,18 @@ export interface Put {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Blob;
-  /** Told the bytes that have left so far. */
+  /** Called with the number of bytes that have been sent. */
   readonly onSent: (bytes: number) => void;
   readonly signal: AbortSignal | undefined;
 }
 
-/** What the storage answered: the body is XML, and says why where the status is a failure. */
+/** The response of the storage. Its body is XML, and contains the reason for a failure. */
 export interface PutAnswer {
   readonly status: number;
   readonly text: string;
 }
 
-/** As much of a browser's XMLHttpRequest as is used here: the one way in which browsers tell the progress of an upload. */
+/** The parts of a browser's XMLHttpRequest that are used here: only it reports the progress of an upload. */
 interface Xhr {
   readonly status: number;
   readonly responseText: string;
@@ -59,12 +59,14 @@ function putByXhr(XMLHttpRequest: new () => Xhr, put: Put, stallMs: number): Pro
 
 const CHUNK_BYTES = 64 * 1024;
 
-/** A file chunk by chunk: a blob's own stream may give it out as one. `onTaken` is told how much is gone. */
+/**
+ * Yields a file chunk by chunk; a blob's own stream may yield it as one. `onTaken` gets the number of bytes consumed.
+ */
 function counted(file: Blob, onTaken: (bytes: number) => void): ReadableStream<Uint8Array> {
   let taken = 0;
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      // The chunk before has been taken.
+      // The previous chunk has been consumed.
       onTaken(taken);
       if (taken >= file.size) return controller.close();
       const chunk = new Uint8Array(await file.slice(taken, taken + CHUNK_BYTES).arrayBuffer());
@@ -74,7 +76,7 @@ function counted(file: Blob, onTaken: (bytes: number) => void): ReadableStream<U
   });
 }
 
-/** Node takes a stream together with its length, which the storage wants to know beforehand; browsers do not. */
+/** Node accepts a stream with its length, which the storage needs beforehand; browsers do not. */
 const isNode = (): boolean => 'process' in globalThis && !('window' in globalThis);
 
 function putByFetch({ url, headers, body, onSent, signal }: Put, settings: Settings): Promise<PutAnswer> {
