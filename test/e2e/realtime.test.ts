@@ -411,7 +411,7 @@ describe('events of a room', () => {
     const dave = `dave-${randomUUID()}`;
     const [a, b] = [await joined(alice, room_id), await joined(bob, room_id)];
     await call(alice, 'POST', `/admin/room/${room_id}/participant`, { participant_ids: [dave] });
-    const data = { participant_id: dave, username: null, archive_room: false };
+    const data = { participant_id: dave, username: null, archive_room: false, role: 'member' };
     for (const client of [a, b])
       await expect
         .poll(() => client.events(room_id, 'participant_added'), { timeout: 60_000 })

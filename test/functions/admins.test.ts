@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { MAX_ADMINS } from '../../core/contract/limits.ts';
+import { participantDefaults } from '../support/defaults.ts';
 import { data, refusal, succeed } from '../support/invoke.ts';
 import { newRoom, newUser, snapshot } from '../support/world.ts';
 
@@ -8,7 +9,7 @@ describe('POST …/admin', () => {
     const { room_id, admin, member } = await newRoom();
     await data('updateProfile', { as: member, params: { room_id }, body: { username: 'Bob' } });
     const request = { as: admin, params: { room_id, participant_id: member } };
-    const granted = { participant_id: member, username: 'Bob', archive_room: false, is_admin: true };
+    const granted = { ...participantDefaults, participant_id: member, username: 'Bob', is_admin: true };
     expect((await succeed('grantAdmin', request)).data).toEqual(granted);
     const before = await snapshot();
     expect(await data('grantAdmin', request)).toEqual(granted);
@@ -48,7 +49,7 @@ describe('DELETE …/admin', () => {
     const { room_id, admin, member } = await newRoom();
     const request = { as: admin, params: { room_id, participant_id: member } };
     await data('grantAdmin', request);
-    const revoked = { participant_id: member, username: null, archive_room: false, is_admin: false };
+    const revoked = { ...participantDefaults, participant_id: member };
     expect((await succeed('revokeAdmin', request)).data).toEqual(revoked);
     const before = await snapshot();
     expect(await data('revokeAdmin', { ...request, body: {} })).toEqual(revoked);

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { appendMessage } from '../../core/store/messages.ts';
+import { messageDefaults } from '../support/defaults.ts';
 import { data, refused, succeed } from '../support/invoke.ts';
 import { at, newRoom, snapshot, type World } from '../support/world.ts';
 
@@ -68,12 +69,12 @@ describe('a chat of 600 messages', () => {
     expect(messages.map(({ message_id }) => message_id)).toEqual(sent.slice(-50).reverse());
     expect(page?.size).toBe(50);
     expect(messages[0]).toEqual({
+      ...messageDefaults,
       message_id: sent.at(-1),
       room_id: world.room_id,
       sender_id: world.admin,
       client_message_id: `m${COUNT - 1}`,
       text: `Message ${COUNT - 1}`,
-      attachment: null,
       sent_at: expect.any(String),
     });
   });

@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import { IDEMPOTENCY_TTL_SECONDS } from '../../core/contract/limits.ts';
+import { ownDefaults, roomDefaults } from '../support/defaults.ts';
 import { data, invoke, refusal, refused, succeed } from '../support/invoke.ts';
 import { allRoomsOf, at, newUser, participantsOf, snapshot } from '../support/world.ts';
 
@@ -11,13 +12,11 @@ test('a room with only a name starts now, has no end, and has the caller as admi
   const { status, data: room } = await succeed('createRoom', { as: alice, body: { name: 'Stand-up' } });
   expect(status).toBe(201);
   expect(room).toEqual({
+    ...roomDefaults,
     room_id: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/),
     name: 'Stand-up',
-    description: null,
     start_time: room.created_at,
-    end_time: null,
     status: 'started',
-    end_reason: null,
     created_by: alice,
     created_at: room.created_at,
     updated_at: room.created_at,
@@ -25,9 +24,8 @@ test('a room with only a name starts now, has no end, and has the caller as admi
   expect(room.created_at >= before && room.created_at <= new Date().toISOString()).toBe(true);
   expect(await data('getRoom', { as: alice, params: { room_id: room.room_id } })).toEqual({
     ...room,
+    ...ownDefaults,
     is_admin: true,
-    username: null,
-    archive_room: false,
   });
 });
 

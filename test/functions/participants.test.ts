@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { listedDefaults, participantDefaults } from '../support/defaults.ts';
 import { data, refusal, refused, succeed } from '../support/invoke.ts';
 import { allRoomsOf, newRoom, newUser, participantsOf, snapshot } from '../support/world.ts';
 
@@ -14,10 +15,10 @@ describe('POST …/participant', () => {
       body: { participant_ids: [dave, member, carol, admin, dave] },
     });
     expect(added).toEqual([
-      { participant_id: dave, username: null, archive_room: false, is_admin: false },
-      { participant_id: member, username: 'Bob', archive_room: true, is_admin: false },
-      { participant_id: carol, username: null, archive_room: false, is_admin: false },
-      { participant_id: admin, username: null, archive_room: false, is_admin: true },
+      { ...participantDefaults, participant_id: dave },
+      { ...participantDefaults, participant_id: member, username: 'Bob', archive_room: true },
+      { ...participantDefaults, participant_id: carol },
+      { ...participantDefaults, participant_id: admin, is_admin: true },
     ]);
     expect(page).toEqual({ size: 4, next_cursor: null });
     expect(await participantsOf(room_id, carol)).toEqual([admin, member, carol, dave].sort());
@@ -242,8 +243,8 @@ describe('GET …/participant', () => {
     await data('updateProfile', { as: member, params: { room_id }, body: { username: 'Bob' } });
     expect(await data('listParticipants', { as: member, params: { room_id } })).toEqual(
       [
-        { participant_id: admin, username: null, archive_room: false, is_admin: true, online: false },
-        { participant_id: member, username: 'Bob', archive_room: false, is_admin: false, online: false },
+        { ...listedDefaults, participant_id: admin, is_admin: true },
+        { ...listedDefaults, participant_id: member, username: 'Bob' },
       ].sort((a, b) => (a.participant_id < b.participant_id ? -1 : 1)),
     );
   });

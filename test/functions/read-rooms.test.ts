@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { ownDefaults } from '../support/defaults.ts';
 import { data, refused, succeed } from '../support/invoke.ts';
 import { allRoomsOf, at, newRoom, newUser } from '../support/world.ts';
 
@@ -16,8 +17,8 @@ describe('GET /participant/room', () => {
     });
     const { data: rooms, page } = await succeed('listRooms', { as: alice });
     expect(rooms).toEqual([
-      { ...others, is_admin: false, username: 'Alice', archive_room: true },
-      { ...own, is_admin: true, username: null, archive_room: false },
+      { ...others, ...ownDefaults, username: 'Alice', archive_room: true },
+      { ...own, ...ownDefaults, is_admin: true },
     ]);
     expect(page).toEqual({ size: 2, next_cursor: null });
   });

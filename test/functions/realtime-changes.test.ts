@@ -163,7 +163,7 @@ describe('participants', () => {
     const expected = [carol, dave].map((participant_id) => ({
       type: 'participant_added',
       room_id,
-      data: { participant_id, username: null, archive_room: false },
+      data: { participant_id, username: null, archive_room: false, role: 'member' },
     }));
     expect(toldTo(ear)).toEqual(expect.arrayContaining(expected));
     expect(toldTo(ear)).toHaveLength(2);

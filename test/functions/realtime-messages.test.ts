@@ -14,6 +14,7 @@ import { fileKey } from '../../core/store/keys.ts';
 import { appendMessage } from '../../core/store/messages.ts';
 import { get } from '../../core/store/read.ts';
 import { remove, update } from '../../core/store/write.ts';
+import { messageDefaults } from '../support/defaults.ts';
 import { data, refusal } from '../support/invoke.ts';
 import { act, actUnknown, disconnect, frameOf, joined, newSocket, refusedWith, reply } from '../support/socket.ts';
 import { at, newRoom, newUser, snapshot, type World } from '../support/world.ts';
@@ -66,12 +67,12 @@ describe('message', () => {
     );
     if (!answer.ok) throw new Error(answer.message);
     expect(answer.data).toEqual({
+      ...messageDefaults,
       message_id: expect.stringMatching(/^[0-9A-HJKMNP-TV-Z]{26}$/),
       room_id,
       sender_id: member,
       client_message_id: 'c1',
       text: 'Hello 😀\n\tyou',
-      attachment: null,
       sent_at: expect.any(String),
     });
     expect(Date.parse(answer.data.sent_at)).toBeGreaterThanOrEqual(before);

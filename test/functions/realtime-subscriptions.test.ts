@@ -43,7 +43,7 @@ describe('a subscribed connection', () => {
     const [other, silent] = [await subscribed(newUser('other')), newSocket(user)];
     await processed(() => add(room_id, admin, user));
     await processed(() => remove(room_id, admin, user));
-    const profile = { participant_id: user, username: null, archive_room: false };
+    const profile = { participant_id: user, username: null, archive_room: false, role: 'member' };
     for (const tab of tabs)
       expect(received(tab)).toEqual([
         { type: 'participant_added', room_id, data: profile },

@@ -165,6 +165,7 @@ describe('a participant', () => {
       participant_id: 'bob',
       username: null,
       archive_room: false,
+      role: 'member',
     });
   });
 
