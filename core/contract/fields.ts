@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { hasFiniteNumbers, hasSafeKeys, isJsonObject, isShallow, type JsonObject, jsonBytes } from '../rules/json.ts';
 import { isIsoTime, isRealTime, toUtc } from '../rules/time.ts';
 import * as limits from './limits.ts';
 
@@ -75,6 +76,23 @@ export const messageText = v.pipe(
   text(limits.MAX_MESSAGE_LENGTH, MULTI_LINE),
   v.regex(VISIBLE, NOT_VISIBLE),
   v.check((message) => HAS_GLYPH.test(message), NOT_VISIBLE),
+);
+/**
+ * A JSON object of the application's own. Not `v.record`, which drops keys such as `constructor`. The depth is checked first: all that
+ * follows can then go through the object without overflowing the stack.
+ */
+export const jsonObject = v.pipe(
+  v.custom<JsonObject>(isJsonObject, 'must be a JSON object'),
+  v.check(
+    (value) => isShallow(value, limits.MAX_JSON_DEPTH),
+    `must be nested at most ${limits.MAX_JSON_DEPTH} levels deep`,
+  ),
+  v.check((value) => hasSafeKeys(value, limits.MAX_JSON_DEPTH), 'must not have the key __proto__'),
+  v.check((value) => hasFiniteNumbers(value, limits.MAX_JSON_DEPTH), 'must not have numbers beyond 1.8e308'),
+  v.check(
+    (value) => jsonBytes(value) <= limits.MAX_JSON_BYTES,
+    `must be at most ${limits.MAX_JSON_BYTES} bytes as JSON in UTF-8`,
+  ),
 );
 /**
  * A media type with whatever parameters browsers give it: `video/webm;codecs=vp9,opus` of a MediaRecorder is in no grammar. It is

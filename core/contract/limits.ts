@@ -14,6 +14,8 @@ export const MAX_MESSAGE_LENGTH = 8_000;
 export const MAX_MESSAGE_TYPE_LENGTH = 64;
 /** `metadata` of a room and `data` of a message, as JSON in UTF-8, in bytes. */
 export const MAX_JSON_BYTES = 4 * 1024;
+/** Levels of objects and arrays in them. */
+export const MAX_JSON_DEPTH = 32;
 export const MAX_ATTACHMENTS = 10;
 export const MAX_END_WARNINGS = 5;
 /** A day. */

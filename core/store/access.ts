@@ -28,37 +28,53 @@ export async function adminRefusal(
   return roomStatus(room, now) === 'ended' ? new RoomsError('room_ended') : undefined;
 }
 
+/** The items of keys: each undefined where there is none. */
+type Extra<Items extends readonly Key[]> = { readonly [N in keyof Items]: Items[N] | undefined };
+
+interface Membership<Items extends readonly Key[]> {
+  readonly room: RoomItem;
+  readonly participant: ParticipantItem;
+  /** In the order of the keys. */
+  readonly extra: Extra<Items>;
+}
+
 /**
- * Returns the room, the caller's participant item, and optionally a third item, with one consistent read.
- * @param alsoGet the key of the third item
+ * Returns the room, the caller's participant item, and the items of other keys, with one consistent read.
+ * @param alsoGet the other keys
  * @throws `room_not_found` or `not_a_participant`
  */
-export async function membership<Item extends Key = never>(
+export async function membership<Items extends readonly Key[] = []>(
   room_id: string,
   user_id: string,
-  alsoGet?: Key,
-): Promise<{ room: RoomItem; participant: ParticipantItem; extra: Item | undefined }> {
-  const keys = [roomKey(room_id), participantKey(room_id, user_id)] as const;
-  const [room, participant, item] = alsoGet
-    ? await batchGetOrdered<[RoomItem, ParticipantItem, Item]>(...keys, alsoGet)
-    : await batchGetOrdered<[RoomItem, ParticipantItem]>(...keys);
+  ...alsoGet: { readonly [N in keyof Items]: Key }
+): Promise<Membership<Items>> {
+  const [room, participant, ...extra] = await batchGetOrdered<[RoomItem, ParticipantItem, ...Items]>(
+    roomKey(room_id),
+    participantKey(room_id, user_id),
+    ...alsoGet,
+  );
   if (!room) throw new RoomsError('room_not_found');
   if (!participant) throw new RoomsError('not_a_participant');
-  return { room, participant, extra: item };
+  return { room, participant, extra };
+}
+
+/** @throws `room_not_started` or `room_ended` unless the room has started and not ended */
+export function requireLive(room: RoomItem, now: Timestamp): void {
+  const status = roomStatus(room, now);
+  if (status !== 'started') throw new RoomsError(status === 'ended' ? 'room_ended' : 'room_not_started');
 }
 
 /**
  * As `membership`, for a room that has started and not ended.
  * @throws `room_not_started` or `room_ended`, and as `membership` does
  */
-export async function liveMembership<Item extends Key = never>(
+export async function liveMembership<Items extends readonly Key[] = []>(
   room_id: string,
   user_id: string,
   now: Timestamp,
-  alsoGet?: Key,
-): Promise<{ room: RoomItem; participant: ParticipantItem; extra: Item | undefined }> {
-  const member = await membership<Item>(room_id, user_id, alsoGet);
-  const status = roomStatus(member.room, now);
-  if (status !== 'started') throw new RoomsError(status === 'ended' ? 'room_ended' : 'room_not_started');
+  ...alsoGet: { readonly [N in keyof Items]: Key }
+): Promise<Membership<Items>> {
+  const member = await membership<Items>(room_id, user_id, ...alsoGet);
+  requireLive(member.room, now);
   return member;
 }

@@ -6,7 +6,7 @@ import type { RequestContext } from '../contract/route.ts';
 import { roomStatus } from '../rules/room.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { membership } from './access.ts';
-import type { FileItem, MessageItem } from './items.ts';
+import { attachmentsOf, type FileItem, type MessageItem } from './items.ts';
 import { fileKey, messageKey, participantKey } from './keys.ts';
 import { get } from './read.ts';
 import { settleAll } from './settle-all.ts';
@@ -71,9 +71,11 @@ export async function getFile({
   file_id?: string | undefined;
   message_id?: string | undefined;
 }): Promise<Attachment> {
-  const key = file_id ? fileKey(room_id, file_id) : message_id ? messageKey(room_id, message_id) : undefined;
-  const { extra } = await membership<FileItem | MessageItem>(room_id, caller, key);
-  const file = extra && 'message_id' in extra ? extra.attachment : extra;
+  const keys = file_id ? [fileKey(room_id, file_id)] : message_id ? [messageKey(room_id, message_id)] : [];
+  const {
+    extra: [found],
+  } = await membership<(FileItem | MessageItem)[]>(room_id, caller, ...keys);
+  const file = found && 'message_id' in found ? attachmentsOf(found)[0] : found;
   if (!file || isExpired(file, now)) throw new RoomsError('file_not_found');
   return file;
 }

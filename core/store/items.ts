@@ -9,6 +9,7 @@ import type {
   Room,
 } from '../contract/answers.ts';
 import type { SubProtocol } from '../contract/realtime.ts';
+import type { JsonObject } from '../rules/json.ts';
 import { DEFAULT_END_WARNINGS_SECONDS, roomStatus } from '../rules/room.ts';
 import type { Timestamp } from '../rules/time.ts';
 import type { Key } from './keys.ts';
@@ -161,8 +162,6 @@ export interface IdempotencyItem extends Key {
   expires_at: number;
 }
 
-type JsonObject = Readonly<Record<string, unknown>>;
-
 /** Only this module's callers write such a value, from an object that was checked. */
 const fromJson = (json: string | undefined): JsonObject | null =>
   json === undefined ? null : (JSON.parse(json) as JsonObject);
@@ -218,7 +217,8 @@ export const toParticipant = (
   is_admin: boolean,
 ): Participant => ({ ...toAddedParticipant(participant_id, item), is_admin });
 
-const attachmentsOf = ({ attachments, attachment }: MessageItem): Attachment[] =>
+/** The files of a message. */
+export const attachmentsOf = ({ attachments, attachment }: MessageItem): Attachment[] =>
   attachments ? [...attachments] : attachment ? [attachment] : [];
 
 export const toMessage = (item: MessageItem): Message => ({

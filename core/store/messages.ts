@@ -108,9 +108,15 @@ export async function sendMessage({
   admitted: Promise<void>;
 }): Promise<Message> {
   try {
-    const [, { extra: rate }, file] = await settleAll([
+    const [
+      ,
+      {
+        extra: [rate],
+      },
+      file,
+    ] = await settleAll([
       admitted,
-      liveMembership<RoomRateItem>(room_id, caller, now, rateKeyAt(room_id, now)),
+      liveMembership<[RoomRateItem]>(room_id, caller, now, rateKeyAt(room_id, now)),
       attachment?.(),
     ]);
     checkRoomRate(rate);

@@ -1,7 +1,10 @@
 import fc from 'fast-check';
+import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { RoomsError } from '../../core/contract/errors.ts';
-import { CLOCK_SKEW_MS, MAX_BOOKING_AHEAD_MS } from '../../core/contract/limits.ts';
+import { jsonObject } from '../../core/contract/fields.ts';
+import { CLOCK_SKEW_MS, MAX_BOOKING_AHEAD_MS, MAX_JSON_BYTES, MAX_JSON_DEPTH } from '../../core/contract/limits.ts';
+import { isShallow } from '../../core/rules/json.ts';
 import { endIssues, isPast, orderIssues, roomStatus, startIssues, throwIfInvalid } from '../../core/rules/room.ts';
 import { epochSeconds, isIsoTime, isRealTime, plus, toUtc } from '../../core/rules/time.ts';
 
@@ -138,5 +141,43 @@ describe('times', () => {
     'Sun, 01 Mar 2026 10:00:00 GMT',
   ])('%s is not accepted', (text) => {
     expect(isIsoTime(text)).toBe(false);
+  });
+});
+
+describe('a JSON object of the application', () => {
+  const parsed = (json: string) => v.safeParse(jsonObject, JSON.parse(json), { abortPipeEarly: true });
+  const nested = (levels: number) => `{"a":${'['.repeat(levels - 1)}${']'.repeat(levels - 1)}}`;
+
+  test.each([
+    '{}',
+    '{"constructor":1,"toString":null,"prototype":{"a":[1,"x",false]}}',
+    '{"":"\\ud800","語":-0.5e-7}',
+    nested(MAX_JSON_DEPTH),
+    JSON.stringify({ a: 'x'.repeat(MAX_JSON_BYTES - 8) }),
+    // White space does not count.
+    `{"a":1${' '.repeat(MAX_JSON_BYTES)}}`,
+  ])('is kept as it is: %.40s', (json) => {
+    expect(parsed(json)).toMatchObject({ success: true, output: JSON.parse(json) });
+    expect(JSON.stringify(parsed(json).output)).toBe(JSON.stringify(JSON.parse(json)));
+  });
+
+  test.each([
+    ['null', 'must be a JSON object'],
+    ['[]', 'must be a JSON object'],
+    ['"x"', 'must be a JSON object'],
+    ['1', 'must be a JSON object'],
+    [nested(MAX_JSON_DEPTH + 1), 'must be nested at most 32 levels deep'],
+    [nested(16_000), 'must be nested at most 32 levels deep'],
+    ['{"__proto__":{"x":1}}', 'must not have the key __proto__'],
+    ['{"a":[{"__proto__":null}]}', 'must not have the key __proto__'],
+    ['{"a":[1e999]}', 'must not have numbers beyond 1.8e308'],
+    [JSON.stringify({ a: 'x'.repeat(MAX_JSON_BYTES - 7) }), 'must be at most 4096 bytes as JSON in UTF-8'],
+    [JSON.stringify({ a: '語'.repeat(MAX_JSON_BYTES / 3) }), 'must be at most 4096 bytes as JSON in UTF-8'],
+  ])('is rejected: %.40s', (json, message) => {
+    expect(parsed(json).issues?.map((issue) => issue.message)).toEqual([message]);
+  });
+
+  test('of any depth is looked at without overflowing the stack', () => {
+    expect(isShallow(JSON.parse(`${'['.repeat(100_000)}${']'.repeat(100_000)}`), MAX_JSON_DEPTH)).toBe(false);
   });
 });

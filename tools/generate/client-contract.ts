@@ -17,6 +17,7 @@ import {
   SUB_PROTOCOL_V2,
 } from '../../core/contract/realtime.ts';
 import type { Route } from '../../core/contract/route.ts';
+import { ANY_OBJECT, isJsonObjectSchema } from './openapi.ts';
 import { ANSWER_TEXTS, FIELDS } from './openapi-texts.ts';
 
 /*
@@ -44,6 +45,7 @@ const CONVERSION: ConversionConfig = {
   target: 'draft-2020-12',
   errorMode: 'ignore',
   overrideRef: ({ referenceId }) => `#/$defs/${referenceId}`,
+  overrideSchema: ({ valibotSchema }) => (isJsonObjectSchema(valibotSchema) ? ANY_OBJECT : undefined),
 };
 
 const jsonSchema = (schema: AnySchema, typeMode: 'input' | 'output'): JsonSchema =>

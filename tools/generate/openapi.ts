@@ -5,6 +5,7 @@ import { ERRORS, type ErrorCode } from '../../core/contract/errors.ts';
 import { capital } from '../../core/contract/names.ts';
 import { COMMON_ERRORS, type Route } from '../../core/contract/route.ts';
 import { CONTRACT_VERSION } from '../../core/contract/version.ts';
+import { isJsonObject } from '../../core/rules/json.ts';
 import { isIsoTime } from '../../core/rules/time.ts';
 import { openapi30 } from './openapi-30.ts';
 import {
@@ -67,12 +68,19 @@ const nullable = (schema: JsonSchema): JsonSchema | undefined => {
   return none.type === 'null' ? { ...rest, ...of, type: [of.type, 'null'] } : undefined;
 };
 
+/** Whether a schema is the one of `jsonObject`: valibot knows no JSON Schema for schemas that are a function. */
+export const isJsonObjectSchema = (schema: object): boolean => 'check' in schema && schema.check === isJsonObject;
+/** An object with anything in it. */
+export const ANY_OBJECT: JsonSchema = { type: 'object', additionalProperties: {} };
+
 export const CONVERSION: ConversionConfig = {
   target: 'draft-2020-12',
   errorMode: 'throw',
   overrideRef: ({ referenceId }) => ref('schemas', referenceId).$ref,
-  overrideSchema: ({ valibotSchema, jsonSchema }) =>
-    valibotSchema.type === 'nullable' || valibotSchema.type === 'nullish' ? nullable(jsonSchema) : undefined,
+  overrideSchema: ({ valibotSchema, jsonSchema }) => {
+    if (isJsonObjectSchema(valibotSchema)) return ANY_OBJECT;
+    return valibotSchema.type === 'nullable' || valibotSchema.type === 'nullish' ? nullable(jsonSchema) : undefined;
+  },
   overrideAction: ({ valibotAction, jsonSchema }) => {
     if ('requirement' in valibotAction && valibotAction.requirement === isIsoTime)
       return { ...jsonSchema, format: 'date-time' };

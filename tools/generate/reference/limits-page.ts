@@ -58,6 +58,7 @@ const TEXTS: { readonly [Name in keyof typeof limits]: LimitText } = {
   MAX_MESSAGE_LENGTH: text('Text', 'Text of a message or an announcement', characters),
   MAX_MESSAGE_TYPE_LENGTH: text('Text', '`type` of a message', characters),
   MAX_JSON_BYTES: text('Text', '`data` of a message, `metadata` of a room, as JSON', kib),
+  MAX_JSON_DEPTH: text('Text', 'Nesting of `data` and `metadata`', (value) => `${count(value)} levels`),
   MAX_ANNOUNCEMENT_ID_LENGTH: text('Text', 'ID of an announcement', characters),
   MAX_ATTACHMENTS: text('Files', 'Files of a message'),
   DEFAULT_MAX_UPLOAD_BYTES: text('Files', 'File size, unless the setting `maxUploadBytes` has another value', mib),
