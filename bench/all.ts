@@ -5,7 +5,7 @@ import { cpus, loadavg } from 'node:os';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
-import { parseCommandLine, UsageError } from '../local/command-line.ts';
+import { parseCommandLine, UsageError } from '../local/cli/command-line.ts';
 import { main, say } from './common/command.ts';
 import { startPicture } from './common/picture.ts';
 import { type Benchmark, outputs, type Results, results } from './common/results.ts';

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { bundle } from '../lib/bundle.ts';
 import { allEntries } from '../lib/entries.ts';
-import { parseCommandLine } from '../local/command-line.ts';
+import { parseCommandLine } from '../local/cli/command-line.ts';
 import { main, say } from './common/command.ts';
 import { median, rounded, sum } from './common/numbers.ts';
 import { textTable } from './common/table.ts';
@@ -85,7 +85,7 @@ async function measure(rounds: number): Promise<Deploy> {
       times.synthMs.push(await timed(synth));
       times.synthAgainMs.push(await timed(synth));
       const started = performance.now();
-      await run(['local/start.ts', '--port', '0', '--state-dir', join(folder, 'state')], / Ready\n/);
+      await run(['local/cli/start.ts', '--port', '0', '--state-dir', join(folder, 'state')], / Ready\n/);
       times.readyMs.push(performance.now() - started);
     }
     const files = [...bundle(allEntries).values()].flatMap((each) =>

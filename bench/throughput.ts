@@ -8,9 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import autocannon from 'autocannon';
 import * as v from 'valibot';
-import { parseCommandLine } from '../local/command-line.ts';
-import { runningStacks } from '../local/endpoints.ts';
-import { requestToken } from '../local/iams.ts';
+import { parseCommandLine } from '../local/cli/command-line.ts';
+import { runningStacks } from '../local/cli/endpoints.ts';
+import { requestToken } from '../local/oidc/oidc-issuer.ts';
 import { main, number, say } from './common/command.ts';
 import { flameGraph } from './common/flame.ts';
 import { rounded, sum } from './common/numbers.ts';
@@ -54,7 +54,7 @@ const START_MS = 180_000;
 
 /** Starts the local stack in a process of its own, profiled. */
 async function startStack(state: string, profiles: string) {
-  const file = fileURLToPath(new URL('../local/start.ts', import.meta.url));
+  const file = fileURLToPath(new URL('../local/cli/start.ts', import.meta.url));
   const child = spawn(
     process.execPath,
     ['--cpu-prof', '--cpu-prof-dir', profiles, file, '--port', '0', '--state-dir', state],

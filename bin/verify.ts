@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 import * as v from 'valibot';
 import { UsageError } from '../lib/usage-error.ts';
-import { chooseStack, type Endpoints } from '../local/endpoints.ts';
-import { requestToken } from '../local/iams.ts';
+import { chooseStack, type Endpoints } from '../local/cli/endpoints.ts';
+import { requestToken } from '../local/oidc/oidc-issuer.ts';
 import { runCommand } from './operations/command.ts';
 import { type Deployed, deployedAs, deployedHere } from './operations/verify/deployed.ts';
 import { allChecks, type Result, runChecks } from './operations/verify/run.ts';

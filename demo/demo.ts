@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseCommandLine, portOption, UsageError } from '../local/command-line.ts';
-import { chooseStack } from '../local/endpoints.ts';
+import { parseCommandLine, portOption, UsageError } from '../local/cli/command-line.ts';
+import { chooseStack } from '../local/cli/endpoints.ts';
 import { startStack } from '../local/stack.ts';
 import { say, story } from './narrator.ts';
 import { scenario } from './scenario.ts';

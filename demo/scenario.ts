@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Message, type RoomEvent, RoomsClient, type RoomsClientOptions } from '../client/src/index.ts';
-import { requestToken } from '../local/iams.ts';
+import { requestToken } from '../local/oidc/oidc-issuer.ts';
 import { expect, type Story } from './narrator.ts';
 
 export interface Endpoints {

@@ -4,26 +4,26 @@ import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { onExit } from 'signal-exit';
 import * as v from 'valibot';
-import { atEnd } from './at-end.ts';
+import { type HttpApi, readHttpApis } from './apigateway/http-api.ts';
+import { createHttpGateway } from './apigateway/http-gateway.ts';
+import { claimFolder } from './cli/folder.ts';
+import { claimPorts, type Ports } from './cli/ports.ts';
+import { physicalOf } from './cloudformation/resources.ts';
+import { type Assembly, synthesize } from './cloudformation/synth.ts';
+import { createResolver, type Physical, REGION, type Resolver, type Resource } from './cloudformation/template.ts';
 import { docsRoutes } from './docs.ts';
-import { createTable, startDynamoDb, tableProperties } from './dynamodb.ts';
-import { eventsRoute } from './events-route.ts';
-import { claimFolder } from './folder.ts';
-import { type HttpApi, readHttpApis } from './http-api.ts';
-import { createHttpGateway } from './http-gateway.ts';
-import { startIams } from './iams.ts';
-import { type IdentityProvider, tokenOriginsOf } from './identity-provider.ts';
-import { createFunction, functionProperties, type LocalFunction } from './lambda.ts';
+import { createTable, startDynamoDb, tableProperties } from './dynamodb/dynamodb-local.ts';
+import { eventsRoute } from './eventbridge/events-route.ts';
+import { createFunction, functionProperties, type LocalFunction } from './lambda/lambda.ts';
 import { listen } from './listen.ts';
 import { type LocalUrls, withLocalUrls } from './local-urls.ts';
 import type { Log } from './log.ts';
-import { claimPorts, type Ports } from './ports.ts';
+import { type IdentityProvider, tokenOriginsOf } from './oidc/identity-provider.ts';
+import { startOidcIssuer } from './oidc/oidc-issuer.ts';
 import { openRealtime } from './realtime.ts';
-import { physicalOf } from './resources.ts';
-import { bucketProperties, CREDENTIALS, startS3 } from './s3.ts';
-import { type Assembly, synthesize } from './synth.ts';
-import { createResolver, type Physical, REGION, type Resolver, type Resource } from './template.ts';
+import { bucketProperties, CREDENTIALS, startS3 } from './s3/s3.ts';
 import { bundleWebClient, webRoutes } from './web.ts';
 
 /** What the access tokens of the local IAMS are for. */
@@ -95,7 +95,7 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
   try {
     // Not below the repository: a bundle must find nothing there that it would not find in Lambda.
     const directory = await mkdtemp(join(tmpdir(), 'rooms-'));
-    const removed = atEnd(() => rmSync(directory, { recursive: true, force: true }));
+    const removed = onExit(() => rmSync(directory, { recursive: true, force: true }));
     closers.push(() => rm(directory, { recursive: true, force: true }).finally(removed));
     const { dataDirectory } = options;
     if (dataDirectory) closeLater(await claimFolder(dataDirectory));
@@ -119,7 +119,7 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
           tokenOrigins: await tokenOriginsOf(identityProvider.issuer),
         }
       : closeLater(
-          await startIams({
+          await startOidcIssuer({
             port: ports.issuer,
             audience: AUDIENCE,
             keysFile: dataDirectory && join(dataDirectory, 'issuer-keys.json'),

@@ -5,7 +5,7 @@ import type { ActionName } from '../../core/contract/realtime.ts';
 import { DEFAULT_USER_LIMITS } from '../../core/contract/user-limits.ts';
 import type { Variable } from '../../core/env.ts';
 import type { SocketHandler } from '../../core/realtime/action.ts';
-import { createTable, startDynamoDb } from '../../local/dynamodb.ts';
+import { createTable, startDynamoDb } from '../../local/dynamodb/dynamodb-local.ts';
 import { dataTemplate } from '../../test/support/data-template.ts';
 import type { Operation, Request } from '../../test/support/event.ts';
 import { newSocket, type Socket, socketEvent } from '../../test/support/socket-event.ts';

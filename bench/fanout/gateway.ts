@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createWebSocketGateway } from '../../local/apigateway/websocket-gateway.ts';
 import { listen } from '../../local/listen.ts';
-import { createWebSocketGateway } from '../../local/websocket-gateway.ts';
 
 /*
  * The gateway in a process of its own: the local stack's, for an API without functions. Says where it is, then the id of each

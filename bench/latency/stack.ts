@@ -1,4 +1,4 @@
-import { createFunction, type FunctionConfig, type LocalFunction } from '../../local/lambda.ts';
+import { createFunction, type FunctionConfig, type LocalFunction } from '../../local/lambda/lambda.ts';
 import type { Log } from '../../local/log.ts';
 import { startStack } from '../../local/stack.ts';
 import { numberOf } from './message-number.ts';

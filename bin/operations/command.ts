@@ -1,5 +1,5 @@
 import { UsageError } from '../../lib/usage-error.ts';
-import { StackChoiceError } from '../../local/endpoints.ts';
+import { StackChoiceError } from '../../local/cli/endpoints.ts';
 
 /*
  * What the commands for operators have in common.

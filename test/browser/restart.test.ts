@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { RoomsClient } from '../../client/src/index.ts';
-import { requestToken } from '../../local/iams.ts';
+import { requestToken } from '../../local/oidc/oidc-issuer.ts';
 import { npmStart, type RunningStack, restartablePort } from '../e2e/npm-start.ts';
 import { findChromium, NO_CHROMIUM, sayNoChromium, startChromium } from './chromium.ts';
 import { gone, shown } from './stage.ts';

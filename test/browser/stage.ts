@@ -1,7 +1,7 @@
 import type { Browser, BrowserContextOptions, Locator } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { type Connection, type LiveRoom, RoomsClient } from '../../client/src/index.ts';
-import { requestToken } from '../../local/iams.ts';
+import { requestToken } from '../../local/oidc/oidc-issuer.ts';
 import { npmStart, type RunningStack } from '../e2e/npm-start.ts';
 import { startChromium } from './chromium.ts';
 import { enter, signIn, type Visitor, visit } from './visitor.ts';

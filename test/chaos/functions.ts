@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as v from 'valibot';
-import { createFunction, type FunctionConfig, type InvocationResult, type LocalFunction } from '../../local/lambda.ts';
+import {
+  createFunction,
+  type FunctionConfig,
+  type InvocationResult,
+  type LocalFunction,
+} from '../../local/lambda/lambda.ts';
 import type { Envelope } from './environment.ts';
 import type { Faults } from './faults.ts';
 

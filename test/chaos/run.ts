@@ -5,7 +5,7 @@ import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as v from 'valibot';
-import { type DynamoDbLocal, startDynamoDb } from '../../local/dynamodb.ts';
+import { type DynamoDbLocal, startDynamoDb } from '../../local/dynamodb/dynamodb-local.ts';
 import { openLog } from '../../local/log.ts';
 import { startStack } from '../../local/stack.ts';
 import { breaks, isBreak, runBroken } from './breaks.ts';

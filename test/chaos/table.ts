@@ -2,8 +2,8 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { GetScheduleCommand, ResourceNotFoundException, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { DynamoDBDocumentClient, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import * as v from 'valibot';
-import { CREDENTIALS } from '../../local/s3.ts';
-import { REGION } from '../../local/template.ts';
+import { REGION } from '../../local/cloudformation/template.ts';
+import { CREDENTIALS } from '../../local/s3/s3.ts';
 
 /*
  * Looks behind the service, past all faults: what the table and the Scheduler hold.

@@ -1,4 +1,4 @@
-import { requestToken } from '../../local/iams.ts';
+import { requestToken } from '../../local/oidc/oidc-issuer.ts';
 
 /** Gives a user's access tokens. */
 export interface Tokens {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
-import { requestToken } from '../../local/iams.ts';
+import { requestToken } from '../../local/oidc/oidc-issuer.ts';
 
 /** What the scenarios run against. */
 export interface Backend {

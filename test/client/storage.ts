@@ -5,7 +5,7 @@ import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import * as v from 'valibot';
 import type { Download, Upload } from '../../core/contract/answers.ts';
-import { bucketProperties, CREDENTIALS, startS3 } from '../../local/s3.ts';
+import { bucketProperties, CREDENTIALS, startS3 } from '../../local/s3/s3.ts';
 import { breakableWay, type Way } from './faults.ts';
 
 const BUCKET = 'files';

@@ -16,7 +16,7 @@ import * as v from 'valibot';
 import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { allRoutes } from '../../core/contract/index.ts';
 import { batchSize } from '../../core/realtime/batches.ts';
-import { requestToken } from '../../local/iams.ts';
+import { requestToken } from '../../local/oidc/oidc-issuer.ts';
 import { type Client, connect, hangUp, Refused } from '../e2e/socket-client.ts';
 import {
   ALICE,

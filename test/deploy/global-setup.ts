@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { startIams } from '../../local/iams.ts';
+import { startOidcIssuer } from '../../local/oidc/oidc-issuer.ts';
 import { killCdk, type Target } from './cdk.ts';
 import { ACCOUNT, startEmulator } from './emulator.ts';
 import { progress } from './progress.ts';
@@ -74,7 +74,7 @@ async function start(directory: string, closers: (() => void)[]): Promise<Deploy
   mkdirSync(home);
   const { endpoint, certificate, kill } = await startEmulator(python, home);
   closers.push(kill);
-  const issuer = await startIams({ port: 0, audience: 'rooms' });
+  const issuer = await startOidcIssuer({ port: 0, audience: 'rooms' });
   closers.push(() => void issuer.close());
   return { target: { endpoint, certificate, python, directory, account: ACCOUNT }, issuer: issuer.url, keep };
 }

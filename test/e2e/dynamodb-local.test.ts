@@ -4,9 +4,9 @@ import { networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb';
 import { afterAll, expect, it } from 'vitest';
-import { createTable, type DynamoDbLocal, startDynamoDb } from '../../local/dynamodb.ts';
+import { createTable, type DynamoDbLocal, startDynamoDb } from '../../local/dynamodb/dynamodb-local.ts';
 import { findPort, PortError } from '../../local/listen.ts';
-import { CREDENTIALS } from '../../local/s3.ts';
+import { CREDENTIALS } from '../../local/s3/s3.ts';
 import { stillRunning } from './npm-start.ts';
 
 const open: DynamoDbLocal[] = [];
@@ -62,7 +62,7 @@ it('cannot be reached from other machines', async () => {
 });
 
 it('ends with the process that started it, also where that is killed', async () => {
-  const url = JSON.stringify(new URL('../../local/dynamodb.ts', import.meta.url).href);
+  const url = JSON.stringify(new URL('../../local/dynamodb/dynamodb-local.ts', import.meta.url).href);
   const program = `const { startDynamoDb } = await import(${url}); console.log((await startDynamoDb({ port: 0 })).pid); setInterval(() => {}, 1_000);`;
   const owner = spawn(process.execPath, ['--input-type=module', '-e', program], {
     stdio: ['ignore', 'pipe', 'inherit'],

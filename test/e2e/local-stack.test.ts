@@ -6,10 +6,10 @@ import { decodeJwt } from 'jose';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RoomsClient } from '../../client/src/index.ts';
-import { requestToken } from '../../local/iams.ts';
+import { REGION } from '../../local/cloudformation/template.ts';
 import { listen } from '../../local/listen.ts';
-import { CREDENTIALS } from '../../local/s3.ts';
-import { REGION } from '../../local/template.ts';
+import { requestToken } from '../../local/oidc/oidc-issuer.ts';
+import { CREDENTIALS } from '../../local/s3/s3.ts';
 import {
   ALICE,
   BOB,

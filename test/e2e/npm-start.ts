@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type Endpoints, runningStacks } from '../../local/endpoints.ts';
+import { type Endpoints, runningStacks } from '../../local/cli/endpoints.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 

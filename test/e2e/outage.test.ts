@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RoomsClient } from '../../client/src/index.ts';
-import { requestToken } from '../../local/iams.ts';
+import { requestToken } from '../../local/oidc/oidc-issuer.ts';
 import { breakableWay, lossyWebSocket, type Way } from '../client/faults.ts';
 import { clientsOf, everyMessageOnce, historyOf, IMPATIENT, roomOf, users } from '../client/outages.ts';
 import { npmStart, type RunningStack } from './npm-start.ts';

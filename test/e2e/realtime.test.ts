@@ -4,7 +4,7 @@ import { decodeJwt, generateKeyPair, SignJWT } from 'jose';
 import * as v from 'valibot';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { MAX_FRAME_BYTES, MAX_FRAMES_PER_WINDOW } from '../../core/contract/limits.ts';
-import { requestToken } from '../../local/iams.ts';
+import { requestToken } from '../../local/oidc/oidc-issuer.ts';
 import { npmStart, type RunningStack } from './npm-start.ts';
 import { type Client, type Credentials, connect, hangUp, Refused } from './socket-client.ts';
 

@@ -1,12 +1,12 @@
 import { CreateTableCommand, DeleteItemCommand, DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import * as v from 'valibot';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type DynamoDbLocal, startDynamoDb } from '../../local/dynamodb.ts';
-import { compileFilters } from '../../local/event-pattern.ts';
-import type { EventSourceMapping } from '../../local/event-source-mapping.ts';
-import type { LocalFunction } from '../../local/lambda.ts';
-import { createStreamMapping } from '../../local/stream-mapping.ts';
-import { readStream } from '../../local/stream-reader.ts';
+import { type DynamoDbLocal, startDynamoDb } from '../../local/dynamodb/dynamodb-local.ts';
+import { compileFilters } from '../../local/eventbridge/event-pattern.ts';
+import type { EventSourceMapping } from '../../local/lambda/event-source-mapping.ts';
+import type { LocalFunction } from '../../local/lambda/lambda.ts';
+import { createStreamMapping } from '../../local/streams/stream-mapping.ts';
+import { readStream } from '../../local/streams/stream-reader.ts';
 
 /*
  * From a table of DynamoDB Local through its stream to functions that a test writes.

@@ -17,9 +17,9 @@ import type { FileItem, ParticipantItem, RoomItem } from '../../core/store/items
 import { connectionKey, fileKey, type Key, messageKey, participantKey, roomKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { subscriptionsOf } from '../../core/store/subscriptions.ts';
-import { answerError } from '../../local/aws-request.ts';
-import { CREDENTIALS } from '../../local/s3.ts';
-import { startScheduler } from '../../local/scheduler.ts';
+import { answerError } from '../../local/aws/aws-request.ts';
+import { CREDENTIALS } from '../../local/s3/s3.ts';
+import { startScheduler } from '../../local/scheduler/scheduler.ts';
 import { writeItems } from '../support/fill.ts';
 import { data } from '../support/invoke.ts';
 import { type Management, startManagement } from '../support/management.ts';

@@ -21,7 +21,7 @@ import { handler as announce } from '../../functions/events/announce.ts';
 import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
-import { createSqs } from '../../local/sqs.ts';
+import { createSqs } from '../../local/sqs/sqs.ts';
 import { context } from '../support/event.ts';
 import { data } from '../support/invoke.ts';
 import { startLambdaApi } from '../support/lambda-api.ts';

@@ -16,8 +16,8 @@ import { dynamodb, tableName } from '../../core/store/client.ts';
 import type { RoomItem } from '../../core/store/items.ts';
 import { roomKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
-import { AwsError, answerError } from '../../local/aws-request.ts';
-import { startScheduler } from '../../local/scheduler.ts';
+import { AwsError, answerError } from '../../local/aws/aws-request.ts';
+import { startScheduler } from '../../local/scheduler/scheduler.ts';
 import { data } from '../support/invoke.ts';
 import { newRoom, newUser } from '../support/world.ts';
 

@@ -6,8 +6,8 @@ import { Template } from 'aws-cdk-lib/assertions';
 import * as v from 'valibot';
 import { DataStack } from '../../lib/data-stack.ts';
 import { chosenEnvironment } from '../../lib/environments.ts';
-import { tableProperties } from '../../local/dynamodb.ts';
-import { bucketProperties } from '../../local/s3.ts';
+import { tableProperties } from '../../local/dynamodb/dynamodb-local.ts';
+import { bucketProperties } from '../../local/s3/s3.ts';
 
 const context: Readonly<Record<string, string>> = { env: 'local', issuer: 'http://127.0.0.1' };
 

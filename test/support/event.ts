@@ -6,7 +6,7 @@ import { handlerFile } from '../../core/contract/index.ts';
 import type { Route } from '../../core/contract/route.ts';
 import type * as table from '../../core/contract/routes.ts';
 import type { HttpEvent, HttpHandler } from '../../core/http/endpoint.ts';
-import { eventOf } from '../../local/payload.ts';
+import { eventOf } from '../../local/apigateway/payload.ts';
 
 /* The events of API Gateway, and the handlers that they are for. */
 

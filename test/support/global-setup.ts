@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { startDynamoDb } from '../../local/dynamodb.ts';
-import { startS3 } from '../../local/s3.ts';
+import { startDynamoDb } from '../../local/dynamodb/dynamodb-local.ts';
+import { startS3 } from '../../local/s3/s3.ts';
 import { dataTemplate } from './data-template.ts';
 
 const BUCKET = 'rooms-files';

@@ -3,7 +3,7 @@ import { decodeJwt, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import * as v from 'valibot';
 import { expect } from 'vitest';
 import { allRoutes } from '../../core/contract/index.ts';
-import { requestToken } from '../../local/iams.ts';
+import { requestToken } from '../../local/oidc/oidc-issuer.ts';
 
 /*
  * What users do with the HTTP API, wherever it is served: on this machine, or where it was deployed to.

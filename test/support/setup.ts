@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { DeleteTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { afterAll, inject } from 'vitest';
 import { DEFAULT_USER_LIMITS } from '../../core/contract/user-limits.ts';
-import { createTable } from '../../local/dynamodb.ts';
-import { CREDENTIALS } from '../../local/s3.ts';
+import { createTable } from '../../local/dynamodb/dynamodb-local.ts';
+import { CREDENTIALS } from '../../local/s3/s3.ts';
 
 /*
  * Runs in every file of function tests before its handlers are loaded: sets what CDK and Lambda would set, and makes a table that

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { statusOf } from '../../core/aws/status-of.ts';
-import { CREDENTIALS } from '../../local/s3.ts';
+import { CREDENTIALS } from '../../local/s3/s3.ts';
 
 /*
  * S3 with the versions that s3rver lacks: a server in front of it that keeps delete markers, word for word as S3 does, and passes on

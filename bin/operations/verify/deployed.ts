@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { allRoutes } from '../../../core/contract/index.ts';
 import { capital } from '../../../core/contract/names.ts';
 import { chosenEnvironment, environmentNames } from '../../../lib/environments.ts';
-import type { Endpoints } from '../../../local/endpoints.ts';
+import type { Endpoints } from '../../../local/cli/endpoints.ts';
 import { outputsOf } from '../stack.ts';
 
 /** What the stacks of an environment say about what was deployed. */

@@ -3,7 +3,7 @@ import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { v7 as uuid } from 'uuid';
 import { allRoutes } from '../../../core/contract/index.ts';
 import type { Route } from '../../../core/contract/route.ts';
-import { eventOf } from '../../../local/payload.ts';
+import { eventOf } from '../../../local/apigateway/payload.ts';
 import { type Check, CheckFailed, must, NotShown, percentiles, quantile } from './check.ts';
 import { madeUpUser, upload } from './service-checks.ts';
 import type { Session } from './session.ts';

@@ -14,17 +14,17 @@ import {
 import { ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import * as v from 'valibot';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { createAwsEndpoint } from '../../../local/aws-endpoint.ts';
-import { createEventBuses } from '../../../local/event-bus.ts';
-import type { EventSourceMapping } from '../../../local/event-source-mapping.ts';
-import { createAsyncInvoke } from '../../../local/invoke-async.ts';
-import { type LocalFunction, MAX_PAYLOAD_BYTES } from '../../../local/lambda.ts';
-import { createLambdaApi } from '../../../local/lambda-api.ts';
+import { createAwsEndpoint } from '../../../local/aws/aws-endpoint.ts';
+import { createEventBuses } from '../../../local/eventbridge/event-bus.ts';
+import type { EventSourceMapping } from '../../../local/lambda/event-source-mapping.ts';
+import { createAsyncInvoke } from '../../../local/lambda/invoke-async.ts';
+import { type LocalFunction, MAX_PAYLOAD_BYTES } from '../../../local/lambda/lambda.ts';
+import { createLambdaApi } from '../../../local/lambda/lambda-api.ts';
 import { listen } from '../../../local/listen.ts';
-import { startQueueMapping } from '../../../local/queue-mapping.ts';
-import { callAt, oneOffTime } from '../../../local/schedule-time.ts';
-import { startScheduler } from '../../../local/scheduler.ts';
-import { createQueue, createSqs, type Queue } from '../../../local/sqs.ts';
+import { callAt, oneOffTime } from '../../../local/scheduler/schedule-time.ts';
+import { startScheduler } from '../../../local/scheduler/scheduler.ts';
+import { startQueueMapping } from '../../../local/sqs/queue-mapping.ts';
+import { createQueue, createSqs, type Queue } from '../../../local/sqs/sqs.ts';
 
 /*
  * The local SQS, EventBridge, EventBridge Scheduler and Lambda, as AWS's own clients see them.

@@ -9,7 +9,7 @@ import {
   runningStacks,
   StackChoiceError,
   writeEndpoints,
-} from '../../../local/endpoints.ts';
+} from '../../../local/cli/endpoints.ts';
 
 let state: string;
 beforeEach(async () => {

@@ -4,7 +4,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { claimFolder, FolderError, makeFolder } from '../../../local/folder.ts';
+import { claimFolder, FolderError, makeFolder } from '../../../local/cli/folder.ts';
 
 let root: string;
 beforeAll(async () => {
@@ -31,7 +31,7 @@ it.each([
 
 /** Claims a folder in a process of its own, until that is killed. */
 async function claimElsewhere(folder: string): Promise<ChildProcess> {
-  const url = JSON.stringify(new URL('../../../local/folder.ts', import.meta.url).href);
+  const url = JSON.stringify(new URL('../../../local/cli/folder.ts', import.meta.url).href);
   const program = `const { claimFolder } = await import(${url}); await claimFolder(${JSON.stringify(folder)}); console.log('claimed'); setInterval(() => {}, 1_000);`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { isPreflight, preflight, withCors } from '../../../local/cors.ts';
-import { claimText } from '../../../local/jwt-authorizer.ts';
-import { eventOf, isTextType, type Request, responseOf } from '../../../local/payload.ts';
-import { matchRoute } from '../../../local/route-match.ts';
-import { createTokenBucket } from '../../../local/throttle.ts';
+import { isPreflight, preflight, withCors } from '../../../local/apigateway/cors.ts';
+import { claimText } from '../../../local/apigateway/jwt-authorizer.ts';
+import { eventOf, isTextType, type Request, responseOf } from '../../../local/apigateway/payload.ts';
+import { matchRoute } from '../../../local/apigateway/route-match.ts';
+import { createTokenBucket } from '../../../local/apigateway/throttle.ts';
 
 describe('the choice of a route', () => {
   const routes = [

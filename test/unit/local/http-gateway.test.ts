@@ -3,10 +3,10 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { RoomsClient } from '../../../client/src/index.ts';
 import { RoomsError } from '../../../core/contract/errors.ts';
 import { failure, success } from '../../../core/http/response.ts';
-import { createHttpGateway } from '../../../local/http-gateway.ts';
-import type { LocalFunction } from '../../../local/lambda.ts';
+import { createHttpGateway } from '../../../local/apigateway/http-gateway.ts';
+import type { Throttle } from '../../../local/apigateway/throttle.ts';
+import type { LocalFunction } from '../../../local/lambda/lambda.ts';
 import { listen } from '../../../local/listen.ts';
-import type { Throttle } from '../../../local/throttle.ts';
 
 const ROOM = '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01';
 const ORIGIN = 'https://ops.test.example';

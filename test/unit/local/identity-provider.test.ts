@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
-import { ProviderError, tokenOriginsOf } from '../../../local/identity-provider.ts';
 import { type Listening, listen } from '../../../local/listen.ts';
+import { ProviderError, tokenOriginsOf } from '../../../local/oidc/identity-provider.ts';
 
 const open: Listening[] = [];
 afterEach(async () => {

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createFunction, type FunctionConfig, type LocalFunction } from '../../../local/lambda.ts';
+import { createFunction, type FunctionConfig, type LocalFunction } from '../../../local/lambda/lambda.ts';
 
 const BUNDLE = `
 let invocations = 0;

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { afterEach, expect, test } from 'vitest';
+import { claimPorts, DEFAULT_PORT, portsFrom } from '../../../local/cli/ports.ts';
 import { findPort, HOST, type Listening, listen, PortError } from '../../../local/listen.ts';
-import { claimPorts, DEFAULT_PORT, portsFrom } from '../../../local/ports.ts';
 
 const open: Listening[] = [];
 const servers: Server[] = [];

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { DEFAULT_PORT, portsFrom } from '../../../local/ports.ts';
+import { DEFAULT_PORT, portsFrom } from '../../../local/cli/ports.ts';
 
 const read = (path: string): string => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
 const PORTS = portsFrom(DEFAULT_PORT);

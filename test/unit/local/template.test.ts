@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: CloudFormation marks its variables like this.
 import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
-import { createResolver, type Physical, type Resource, readTemplate } from '../../../local/template.ts';
+import { createResolver, type Physical, type Resource, readTemplate } from '../../../local/cloudformation/template.ts';
 
 const data = readTemplate('data', {
   Resources: {

@@ -10,12 +10,12 @@ import {
 import * as v from 'valibot';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
-import type { LocalFunction } from '../../../local/lambda.ts';
+import { hasIdentity, isAllowed } from '../../../local/apigateway/request-authorizer.ts';
+import { selectRoute } from '../../../local/apigateway/route-selection.ts';
+import type { WebSocketApi } from '../../../local/apigateway/websocket-api.ts';
+import { createWebSocketGateway } from '../../../local/apigateway/websocket-gateway.ts';
+import type { LocalFunction } from '../../../local/lambda/lambda.ts';
 import { listen } from '../../../local/listen.ts';
-import { hasIdentity, isAllowed } from '../../../local/request-authorizer.ts';
-import { selectRoute } from '../../../local/route-selection.ts';
-import type { WebSocketApi } from '../../../local/websocket-api.ts';
-import { createWebSocketGateway } from '../../../local/websocket-gateway.ts';
 
 /*
  * The gateway with functions that a test writes: what API Gateway does with whatever they answer. Clients are real.

@@ -1,0 +1,100 @@
+import * as v from 'valibot';
+import type { LocalFunction } from '../lambda/lambda.ts';
+
+/*
+ * Lambda authorizers of the type REQUEST
+ * (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html).
+ */
+
+/** The properties of AWS::ApiGatewayV2::Authorizer that mean something on this machine. */
+export const requestAuthorizerProperties = v.object({
+  AuthorizerType: v.literal('REQUEST'),
+  AuthorizerUri: v.string(),
+  IdentitySource: v.optional(v.array(v.string()), []),
+});
+
+export interface RequestAuthorizer {
+  readonly functionArn: string;
+  /** Where a request has nothing in one of these, it is refused unasked. */
+  readonly identitySources: readonly string[];
+}
+
+/** What an integration finds in `requestContext.authorizer`: all of it text. */
+export type AuthorizerContext = Readonly<Record<string, string>>;
+
+export type Authorization = { readonly context: AuthorizerContext } | { readonly status: 401 | 403 | 500 };
+
+const oneOrMore = v.pipe(
+  v.union([v.string(), v.array(v.string())]),
+  v.transform((value) => [value].flat()),
+);
+const authorizerResult = v.object({
+  principalId: v.string(),
+  policyDocument: v.object({
+    Statement: v.array(v.object({ Effect: v.picklist(['Allow', 'Deny']), Action: oneOrMore, Resource: oneOrMore })),
+  }),
+  context: v.nullish(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]))),
+});
+
+/** The values of a request that an identity source may name. */
+export interface RequestParts {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly query: Readonly<Record<string, string>>;
+}
+
+/** `route.request.header.Auth`, `route.request.querystring.token` */
+export function hasIdentity(source: string, { headers, query }: RequestParts): boolean {
+  const [, kind, name = ''] = /^route\.request\.(header|querystring)\.(.+)$/.exec(source) ?? [];
+  if (kind === 'header')
+    return Object.entries(headers).some(([each, value]) => each.toLowerCase() === name.toLowerCase() && value !== '');
+  if (kind === 'querystring') return Boolean(query[name]);
+  throw new Error(`The local stack does not know the identity source ${source}.`);
+}
+
+/** Asks an authorizer whether a request may go on. */
+export async function authorize(
+  authorizer: RequestAuthorizer,
+  fn: LocalFunction,
+  request: RequestParts,
+  event: string,
+  methodArn: string,
+): Promise<Authorization> {
+  if (!authorizer.identitySources.every((source) => hasIdentity(source, request))) return { status: 401 };
+  const { ok, payload } = await fn.invoke(event);
+  const result: unknown = JSON.parse(payload);
+  // Exactly this message is an answer; every other error is one.
+  if (!ok) {
+    const error = v.safeParse(v.object({ errorMessage: v.literal('Unauthorized') }), result);
+    return { status: error.success ? 401 : 500 };
+  }
+  const parsed = v.safeParse(authorizerResult, result);
+  if (!parsed.success) return { status: 500 };
+  const { principalId, policyDocument, context } = parsed.output;
+  if (!isAllowed(policyDocument.Statement, methodArn)) return { status: 403 };
+  const texts = Object.entries(context ?? {}).map(([name, value]) => [name, String(value)] as const);
+  return { context: { ...Object.fromEntries(texts), principalId } };
+}
+
+interface Statement {
+  readonly Effect: 'Allow' | 'Deny';
+  readonly Action: readonly string[];
+  readonly Resource: readonly string[];
+}
+
+/** As IAM: what is not allowed is denied, and a Deny wins. */
+export function isAllowed(statements: readonly Statement[], methodArn: string): boolean {
+  const effects = statements
+    .filter(({ Action }) => Action.some((action) => matches(action.toLowerCase(), 'execute-api:invoke')))
+    .filter(({ Resource }) => Resource.some((resource) => matches(resource, methodArn)))
+    .map(({ Effect }) => Effect);
+  return effects.includes('Allow') && !effects.includes('Deny');
+}
+
+/** `*` stands for any text, `?` for one character. */
+function matches(pattern: string, text: string): boolean {
+  const source = pattern
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
+  return new RegExp(`^${source}$`, 's').test(text);
+}

@@ -1,0 +1,63 @@
+import { findPort, type Listening, PortError } from '../listen.ts';
+
+/** The ports of one stack. 0 is any free one. */
+export interface Ports {
+  readonly http: number;
+  readonly issuer: number;
+  readonly s3: number;
+  readonly dynamodb: number;
+  readonly ws: number;
+  readonly aws: number;
+}
+
+/** The port of the HTTP API unless another one is asked for. Written in README.md. */
+export const DEFAULT_PORT = 4000;
+/** How many stacks without `--port` find ports in a row: 4000, 4010, and so on to 4090. */
+const BLOCKS = 10;
+const BLOCK_SIZE = 10;
+/** The largest number that leaves ports for the other parts. */
+export const MAX_PORT = 65_530;
+
+const ANY: Ports = { http: 0, issuer: 0, s3: 0, dynamodb: 0, ws: 0, aws: 0 };
+
+/** Returns the ports of a stack whose HTTP API is at `http`: the next five are the other parts'. */
+export const portsFrom = (http: number): Ports =>
+  http === 0 ? ANY : { http, issuer: http + 1, s3: http + 2, dynamodb: http + 3, ws: http + 4, aws: http + 5 };
+
+/**
+ * Chooses the ports of a stack and takes that of the HTTP API, which keeps other stacks from choosing the same.
+ *
+ * @param port of the HTTP API, as the user asked for it; 0 for any free ports
+ * @param kept the ports of the last run with the same data; used where the user did not ask for any
+ * @throws PortError where the HTTP port that was asked for or kept cannot be had
+ */
+export async function claimPorts(
+  { port, kept }: { port?: number | undefined; kept?: Ports | undefined },
+  listenHttp: (port: number) => Promise<Listening>,
+): Promise<{ readonly ports: Ports; readonly http: Listening }> {
+  const fixed = port === undefined ? kept : portsFrom(port);
+  if (fixed) return { ports: fixed, http: await listenHttp(fixed.http) };
+  for (let block = 0; block < BLOCKS; block++) {
+    const ports = portsFrom(DEFAULT_PORT + block * BLOCK_SIZE);
+    const http = await orUndefined(listenHttp(ports.http));
+    if (!http) continue;
+    if (await areFree(ports)) return { ports, http };
+    await http.close();
+  }
+  return { ports: ANY, http: await listenHttp(0) };
+}
+
+/** Whether all ports but that of the HTTP API are free. */
+async function areFree({ http: _, ...others }: Ports): Promise<boolean> {
+  for (const port of Object.values(others)) if ((await orUndefined(findPort(port))) === undefined) return false;
+  return true;
+}
+
+async function orUndefined<T>(attempt: Promise<T>): Promise<T | undefined> {
+  try {
+    return await attempt;
+  } catch (error) {
+    if (error instanceof PortError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,214 @@
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import {
+  CreateTableCommand,
+  type DynamoDBClient,
+  ResourceInUseException,
+  UpdateTimeToLiveCommand,
+} from '@aws-sdk/client-dynamodb';
+import { onExit } from 'signal-exit';
+import * as v from 'valibot';
+import { findPort, HOST, PortError } from '../listen.ts';
+
+/** Thrown where Java cannot run DynamoDB Local. Its message is meant for the user. */
+export class JavaError extends Error {}
+
+const NEED_JAVA =
+  'DynamoDB Local needs Java 17 or newer. Install it (Debian and Ubuntu: sudo apt install default-jre-headless; ' +
+  'macOS: brew install openjdk; others: https://adoptium.net) and see that "java -version" works.';
+
+const START_MS = 60_000;
+/** How long to wait for a port that was asked for, in milliseconds: the process of a killed stack may still be ending. */
+const PORT_FREE_MS = 5_000;
+
+const CONFIGURATION = fileURLToPath(new URL('server.xml', import.meta.url));
+
+export interface DynamoDbLocal {
+  readonly url: string;
+  readonly port: number;
+  /** The Java process. */
+  readonly pid: number;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts DynamoDB Local on the loopback interface and waits until it answers. Its process ends with this one, however this one ends.
+ *
+ * @param port 0 for any free port
+ * @param directory where the data is kept; without one it is in memory
+ * @param databasePerRegion whether each region has a database of its own; without, there is one for all regions
+ * @param onExit called when it ends without having been told to
+ * @throws JavaError where Java is missing or too old
+ * @throws PortError where the port cannot be had
+ */
+export async function startDynamoDb(options: {
+  port: number;
+  directory?: string | undefined;
+  databasePerRegion?: boolean;
+  onExit?: (reason: string) => void;
+}): Promise<DynamoDbLocal> {
+  const port = await freePort(options.port);
+  // All that is used of that package is this folder; what else it would install, `overrides` in package.json keeps out.
+  const emulator = join(
+    dirname(createRequire(import.meta.url).resolve('amplify-dynamodb-simulator/package.json')),
+    'emulator',
+  );
+  const directory = options.directory && resolve(options.directory);
+  if (directory) await mkdir(directory, { recursive: true });
+  // One that was started elsewhere at the same moment may answer on this port: ours alone allows this origin.
+  const origin = `http://${randomUUID()}.localhost`;
+  const { JAVA_HOME } = process.env;
+  const child = spawn(
+    JAVA_HOME ? join(JAVA_HOME, 'bin', 'java') : 'java',
+    [
+      '-XX:TieredStopAtLevel=1',
+      '-Djava.library.path=./DynamoDBLocal_lib',
+      '-Djava.net.preferIPv4Stack=true',
+      ...['-Dorg.eclipse.jetty.util.log.announce=false', '-Dorg.eclipse.jetty.LEVEL=WARN'],
+      ...['-cp', 'DynamoDBLocal.jar', 'org.eclipse.jetty.xml.XmlConfiguration', CONFIGURATION],
+      ...[`host=${HOST}`, `port=${port}`, `cors=${origin}`],
+      `sharedDb=${!options.databasePerRegion}`,
+      ...(directory ? ['inMemory=false', `dbPath=${directory}`] : ['inMemory=true']),
+    ],
+    // A process group of its own: Ctrl-C is for this process, which then ends that one in its turn.
+    { cwd: emulator, stdio: ['pipe', 'ignore', 'pipe'], detached: true },
+  );
+  // Writing fails where it has ended; nothing is written, but closing counts as well.
+  child.stdin.on('error', () => {});
+  // Should this process end without having closed anything: Java is not to outlive it.
+  const hasEnded = onExit(() => void child.kill('SIGKILL'));
+  let complaints = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    complaints = (complaints + chunk).slice(-2_000);
+  });
+
+  // `undefined` until it has ended; then why.
+  let ended: Error | undefined;
+  let closing = false;
+  const end = new Promise<void>((resolve) => {
+    child.once('error', (error) => {
+      hasEnded();
+      ended =
+        'code' in error && error.code === 'ENOENT'
+          ? new JavaError(`There is no Java${JAVA_HOME ? ` in JAVA_HOME, ${JAVA_HOME}` : ''}. ${NEED_JAVA}`)
+          : error;
+      resolve();
+    });
+    child.once('close', (code, signal) => {
+      hasEnded();
+      ended ??= /UnsupportedClassVersionError|Unable to locate a Java Runtime/.test(complaints)
+        ? new JavaError(`This Java will not do. ${NEED_JAVA}`)
+        : new Error(`DynamoDB Local ended (${signal ?? `exit code ${code}`}). ${complaints.trim()}`);
+      resolve();
+    });
+  });
+  const close = async (): Promise<void> => {
+    closing = true;
+    child.kill();
+    // It stops within milliseconds; one that does not has nothing to lose that it was asked to keep.
+    const timer = setTimeout(() => child.kill('SIGKILL'), 5_000);
+    await end;
+    clearTimeout(timer);
+  };
+
+  const url = `http://${HOST}:${port}`;
+  const deadline = Date.now() + START_MS;
+  while (!ended && !(await answers(url, origin))) {
+    // Another program has taken the port since it was found to be free.
+    if (complaints.includes('Failed to bind')) {
+      await close();
+      if (options.port === 0) return startDynamoDb(options);
+      throw new PortError(`Port ${port} is taken by another program.`);
+    }
+    if (Date.now() > deadline) {
+      await close();
+      throw new Error(`DynamoDB Local did not answer within ${START_MS / 1_000} s. ${complaints.trim()}`);
+    }
+    await Promise.race([sleep(50), end]);
+  }
+  if (ended) {
+    if (complaints.includes('Failed to bind')) throw new PortError(`Port ${port} is taken by another program.`);
+    throw ended;
+  }
+  void end.then(() => {
+    if (!closing) options.onExit?.(ended?.message ?? 'DynamoDB Local ended.');
+  });
+  return { url, port, pid: child.pid ?? 0, close };
+}
+
+async function freePort(port: number): Promise<number> {
+  const deadline = Date.now() + PORT_FREE_MS;
+  for (;;)
+    try {
+      return await findPort(port);
+    } catch (error) {
+      if (!(error instanceof PortError) || Date.now() > deadline) throw error;
+      await sleep(100);
+    }
+}
+
+async function answers(url: string, origin: string): Promise<boolean> {
+  try {
+    // Without a signature it answers 400: good enough to know that it is there.
+    const { headers } = await fetch(url, { headers: { origin }, signal: AbortSignal.timeout(1_000) });
+    return headers.get('access-control-allow-origin') === origin;
+  } catch {
+    return false;
+  }
+}
+
+const keySchema = v.array(v.object({ AttributeName: v.string(), KeyType: v.picklist(['HASH', 'RANGE']) }));
+
+/** The properties of AWS::DynamoDB::Table that mean something on this machine. */
+export const tableProperties = v.object({
+  TableName: v.optional(v.string()),
+  AttributeDefinitions: v.array(v.object({ AttributeName: v.string(), AttributeType: v.picklist(['S', 'N', 'B']) })),
+  KeySchema: keySchema,
+  GlobalSecondaryIndexes: v.optional(
+    v.array(
+      v.object({
+        IndexName: v.string(),
+        KeySchema: keySchema,
+        Projection: v.object({
+          ProjectionType: v.picklist(['ALL', 'KEYS_ONLY', 'INCLUDE']),
+          NonKeyAttributes: v.optional(v.array(v.string())),
+        }),
+      }),
+    ),
+  ),
+  StreamSpecification: v.optional(
+    v.object({ StreamViewType: v.picklist(['KEYS_ONLY', 'NEW_IMAGE', 'OLD_IMAGE', 'NEW_AND_OLD_IMAGES']) }),
+  ),
+  TimeToLiveSpecification: v.optional(v.object({ AttributeName: v.string(), Enabled: v.boolean() })),
+});
+
+/** Creates a table as its template says. One that is there already, from an earlier run, is left as it is. */
+export async function createTable(
+  client: DynamoDBClient,
+  name: string,
+  properties: v.InferOutput<typeof tableProperties>,
+): Promise<void> {
+  const { StreamSpecification: stream, TimeToLiveSpecification: timeToLive } = properties;
+  try {
+    await client.send(
+      new CreateTableCommand({
+        TableName: name,
+        BillingMode: 'PAY_PER_REQUEST',
+        AttributeDefinitions: properties.AttributeDefinitions,
+        KeySchema: properties.KeySchema,
+        ...(properties.GlobalSecondaryIndexes && { GlobalSecondaryIndexes: properties.GlobalSecondaryIndexes }),
+        ...(stream && { StreamSpecification: { StreamEnabled: true, StreamViewType: stream.StreamViewType } }),
+      }),
+    );
+  } catch (error) {
+    if (error instanceof ResourceInUseException) return;
+    throw error;
+  }
+  if (timeToLive)
+    await client.send(new UpdateTimeToLiveCommand({ TableName: name, TimeToLiveSpecification: timeToLive }));
+}

@@ -1,0 +1,104 @@
+import * as v from 'valibot';
+import type { Resolver } from '../cloudformation/template.ts';
+import { compileFilters, type Matches } from '../eventbridge/event-pattern.ts';
+import type { InvocationResult } from './lambda.ts';
+
+/** What a template says of an event source and the function that is invoked with its records. Times are in seconds. */
+export interface EventSourceMapping {
+  readonly sourceArn: string;
+  /** Name or ARN. */
+  readonly functionName: string;
+  readonly batchSize: number;
+  readonly passes: Matches;
+  readonly bisect: boolean;
+  /** Infinity: until the records are too old. */
+  readonly retryAttempts: number;
+  readonly maxRecordAgeSeconds: number;
+  readonly parallelizationFactor: number;
+  readonly reportsItemFailures: boolean;
+  /** ARN of the queue that takes what could not be worked on. */
+  readonly onFailure: string | undefined;
+  readonly maxConcurrency: number;
+  /** Of a stream: whether what is in it already is delivered, too. */
+  readonly startingPosition: 'LATEST' | 'TRIM_HORIZON';
+}
+
+const DEFAULT_BATCH_SIZE = { stream: 100, queue: 10 };
+/** Batches of one queue that are worked on at the same time, at first (Lambda goes on from there). */
+const QUEUE_CONCURRENCY = 5;
+
+/** -1 stands for "without a limit". */
+const limit = v.optional(
+  v.pipe(
+    v.number(),
+    v.transform((value) => (value === -1 ? Number.POSITIVE_INFINITY : value)),
+  ),
+  -1,
+);
+
+const properties = v.object({
+  EventSourceArn: v.string(),
+  FunctionName: v.string(),
+  Enabled: v.optional(v.boolean(), true),
+  BatchSize: v.optional(v.number()),
+  BisectBatchOnFunctionError: v.optional(v.boolean(), false),
+  MaximumRetryAttempts: limit,
+  MaximumRecordAgeInSeconds: limit,
+  ParallelizationFactor: v.optional(v.number(), 1),
+  FunctionResponseTypes: v.optional(v.array(v.literal('ReportBatchItemFailures')), []),
+  FilterCriteria: v.optional(
+    v.object({ Filters: v.optional(v.array(v.object({ Pattern: v.optional(v.string(), '{}') })), []) }),
+    {},
+  ),
+  DestinationConfig: v.optional(v.object({ OnFailure: v.optional(v.object({ Destination: v.string() })) }), {}),
+  StartingPosition: v.optional(v.picklist(['LATEST', 'TRIM_HORIZON']), 'LATEST'),
+  ScalingConfig: v.optional(v.object({ MaximumConcurrency: v.optional(v.number()) }), {}),
+});
+
+/** Reads the event source mappings of the templates; those that are disabled are left out. */
+export function readEventSourceMappings(resolver: Resolver): EventSourceMapping[] {
+  return resolver.ofType('AWS::Lambda::EventSourceMapping').flatMap((resource) => {
+    const mapping = resolver.read(resource, properties);
+    if (!mapping.Enabled) return [];
+    const usual = mapping.EventSourceArn.startsWith('arn:aws:sqs:')
+      ? DEFAULT_BATCH_SIZE.queue
+      : DEFAULT_BATCH_SIZE.stream;
+    return {
+      sourceArn: mapping.EventSourceArn,
+      functionName: mapping.FunctionName,
+      batchSize: mapping.BatchSize ?? usual,
+      passes: compileFilters(mapping.FilterCriteria.Filters.map(({ Pattern }) => Pattern)),
+      bisect: mapping.BisectBatchOnFunctionError,
+      retryAttempts: mapping.MaximumRetryAttempts,
+      maxRecordAgeSeconds: mapping.MaximumRecordAgeInSeconds,
+      parallelizationFactor: mapping.ParallelizationFactor,
+      reportsItemFailures: mapping.FunctionResponseTypes.length > 0,
+      onFailure: mapping.DestinationConfig.OnFailure?.Destination,
+      startingPosition: mapping.StartingPosition,
+      maxConcurrency: mapping.ScalingConfig.MaximumConcurrency ?? QUEUE_CONCURRENCY,
+    };
+  });
+}
+
+const batchResponse = v.nullish(
+  v.object({ batchItemFailures: v.nullish(v.array(v.object({ itemIdentifier: v.pipe(v.string(), v.nonEmpty()) }))) }),
+);
+
+/**
+ * The items of a batch that a function reports as failed. Undefined where the whole batch has failed: where the function
+ * did, or where its report is malformed or names an item that is not in the batch.
+ *
+ * @param ids of the batch's items
+ */
+export function failedItems(
+  result: InvocationResult,
+  ids: readonly string[],
+  reportsItemFailures: boolean,
+): ReadonlySet<string> | undefined {
+  if (!result.ok) return undefined;
+  if (!reportsItemFailures) return new Set();
+  const response = v.safeParse(batchResponse, JSON.parse(result.payload));
+  if (!response.success) return undefined;
+  const failed = (response.output?.batchItemFailures ?? []).map(({ itemIdentifier }) => itemIdentifier);
+  return failed.every((id) => ids.includes(id)) ? new Set(failed) : undefined;
+}

@@ -1,0 +1,123 @@
+import { randomUUID } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { Events, type MutableResponse, type MutableToken, OAuth2Issuer, OAuth2Service } from 'oauth2-mock-server';
+import * as v from 'valibot';
+import { type Listening, listen } from '../listen.ts';
+
+/** Who asks the local IAMS for tokens, unless they name another client: the `azp` of their tokens. */
+export const CLIENT_ID = 'rooms-web';
+
+const tokenRequest = v.object({
+  grant_type: v.string(),
+  username: v.optional(v.string()),
+  client_id: v.optional(v.string(), CLIENT_ID),
+  claims: v.optional(
+    v.pipe(
+      v.string(),
+      v.parseJson(undefined, 'claims must be a JSON object'),
+      v.record(v.string(), v.unknown(), 'claims must be a JSON object'),
+    ),
+  ),
+});
+
+/**
+ * Starts an OpenID Connect issuer whose access tokens look as Keycloak's do, and are good for an hour.
+ *
+ * The password grant takes any user name and no password; the user name becomes the `sub`. The form field `claims`, a JSON
+ * object, overrides claims and, with null, leaves them out: for trying an expired token, say.
+ *
+ * @param port 0 for any free port
+ * @param audience what the tokens are for: the `aud` claim
+ * @param keysFile where the signing key is kept from one run to the next; without it, each run has a new one
+ */
+export async function startOidcIssuer(options: {
+  port: number;
+  audience: string;
+  keysFile?: string | undefined;
+}): Promise<Listening> {
+  const issuer = new OAuth2Issuer();
+  const service = new OAuth2Service(issuer);
+  await loadKeys(issuer, options.keysFile);
+
+  service.on(Events.BeforeTokenSigning, ({ payload }: MutableToken, { body }: { body: unknown }) => {
+    const request = v.safeParse(tokenRequest, body);
+    if (!request.success) return;
+    const { username, client_id, claims } = request.output;
+    // The ID token, which comes with the same answer, is the one without `amr`.
+    const isAccessToken = Object.hasOwn(payload, 'amr');
+    if (username !== undefined) payload.sub = username;
+    if (!isAccessToken) return;
+    const { scope } = payload;
+    Object.assign(payload, {
+      jti: randomUUID(),
+      typ: 'Bearer',
+      azp: client_id,
+      aud: [options.audience, 'account'],
+      scope: scope ?? 'openid profile',
+      preferred_username: payload.sub,
+      realm_access: { roles: ['default-roles-rooms'] },
+    });
+    for (const [name, value] of Object.entries(claims ?? {}))
+      if (value === null) delete payload[name];
+      else payload[name] = value;
+  });
+
+  service.on(Events.BeforeResponse, (response: MutableResponse, { body }: { body: unknown }) => {
+    const request = v.safeParse(tokenRequest, body);
+    const fault = request.success
+      ? request.output.grant_type === 'password' && !request.output.username
+        ? 'username is missing: any will do'
+        : undefined
+      : request.issues[0].message;
+    if (fault === undefined) return;
+    response.statusCode = 400;
+    response.body = { error: 'invalid_request', error_description: fault };
+  });
+
+  const listening = await listen(service.requestHandler, options.port);
+  issuer.url = listening.url;
+  return listening;
+}
+
+const keySet = v.object({
+  keys: v.pipe(v.array(v.looseObject({ kty: v.string(), kid: v.string(), alg: v.string() })), v.minLength(1)),
+});
+
+/** Gives the issuer the key that is kept in a file, or a new one, which is then kept there. */
+async function loadKeys(issuer: OAuth2Issuer, file: string | undefined): Promise<void> {
+  const text = file === undefined ? undefined : await readFile(file, 'utf8').catch(() => undefined);
+  const kept = v.safeParse(v.pipe(v.string(), v.parseJson(), keySet), text);
+  if (kept.success) {
+    for (const key of kept.output.keys) await issuer.keys.add(key);
+    return;
+  }
+  await issuer.keys.generate('RS256', { kid: randomUUID() });
+  // It signs tokens that this stack believes: nobody else on this machine needs to read it.
+  if (file !== undefined)
+    await writeFile(file, `${JSON.stringify({ keys: issuer.keys.toJSON(true) })}\n`, { mode: 0o600 });
+}
+
+/** Asks an issuer for an access token of a user. Throws where it gives none. */
+export async function requestToken(
+  issuer: string,
+  userId: string,
+  claims?: Readonly<Record<string, unknown>>,
+): Promise<string> {
+  const discovery = await fetchJson(`${issuer}/.well-known/openid-configuration`);
+  const { token_endpoint } = v.parse(v.object({ token_endpoint: v.string() }), discovery);
+  const form = new URLSearchParams({
+    grant_type: 'password',
+    client_id: CLIENT_ID,
+    username: userId,
+    password: 'any',
+    ...(claims && { claims: JSON.stringify(claims) }),
+  });
+  const answer = await fetchJson(token_endpoint, { method: 'POST', body: form });
+  return v.parse(v.object({ access_token: v.string() }), answer).access_token;
+}
+
+async function fetchJson(url: string, init?: RequestInit): Promise<unknown> {
+  const response = await fetch(url, { ...init, signal: AbortSignal.timeout(10_000) });
+  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${await response.text()}`);
+  return response.json();
+}

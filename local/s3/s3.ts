@@ -1,0 +1,133 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { randomUUID } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import type { IncomingHttpHeaders } from 'node:http';
+import S3rver, { type Store } from '@20minutes/s3rver';
+import S3Error from '@20minutes/s3rver/lib/models/error.js';
+import v4 from '@20minutes/s3rver/lib/signature/v4.js';
+import * as v from 'valibot';
+import { type Listening, listen } from '../listen.ts';
+
+/** The only access key that the local S3 knows; DynamoDB Local takes any. */
+export const CREDENTIALS = { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' } as const;
+
+// Signature version 4 has these characters of a query encoded too (RFC 3986), which s3rver 5.0.0 forgets: it would refuse the
+// download of a file whose name has an apostrophe, a parenthesis or anything that is not ASCII in it.
+const { getStringToSign } = v4;
+v4.getStringToSign = (canonicalRequest, request) =>
+  getStringToSign(
+    { ...canonicalRequest, querystring: canonicalRequest.querystring.replace(/[!'()*]/g, percentEncoded) },
+    request,
+  );
+const percentEncoded = (character: string): string => `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+
+const strings = v.array(v.string());
+
+/** The properties of AWS::S3::Bucket that mean something on this machine. */
+export const bucketProperties = v.object({
+  BucketName: v.optional(v.string()),
+  CorsConfiguration: v.optional(
+    v.object({
+      CorsRules: v.array(
+        v.object({
+          AllowedOrigins: strings,
+          AllowedMethods: strings,
+          AllowedHeaders: v.optional(strings, []),
+          ExposedHeaders: v.optional(strings, []),
+          MaxAge: v.optional(v.number()),
+        }),
+      ),
+    }),
+  ),
+});
+
+export interface Bucket {
+  readonly name: string;
+  readonly properties: v.InferOutput<typeof bucketProperties>;
+}
+
+/**
+ * Starts an S3 server that has these buckets.
+ *
+ * @param port 0 for any free port
+ * @param directory where the objects are kept
+ */
+export async function startS3(options: {
+  port: number;
+  directory: string;
+  buckets: readonly Bucket[];
+}): Promise<Listening> {
+  await mkdir(options.directory, { recursive: true });
+  const server = new S3rver({
+    directory: options.directory,
+    silent: true,
+    vhostBuckets: false,
+    configureBuckets: options.buckets.map(({ name, properties }) => ({ name, configs: corsXml(properties) })),
+  });
+  await server.configureBuckets();
+  const headers = new AsyncLocalStorage<IncomingHttpHeaders>();
+  enforceIfNoneMatch(server.store, () => headers.getStore()?.['if-none-match'] === '*');
+  const serve = server.getMiddleware();
+  return listen((request, response) => headers.run(request.headers, () => serve(request, response)), options.port);
+}
+
+/**
+ * Makes a store refuse a conditional PUT of an object that exists, as S3 does and s3rver 5.0.0 does not. Of PUTs that run at the
+ * same time, the first to finish wins. The body is stored under another key until then, so that an upload that breaks off leaves
+ * no object behind.
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+ */
+function enforceIfNoneMatch(store: Store, isConditional: () => boolean): void {
+  const putObject = store.putObject.bind(store);
+  const finishing = new Set<string>();
+  const requireAbsent = async (bucket: string, key: string): Promise<void> => {
+    if (await store.existsObject(bucket, key)) throw preconditionFailed();
+  };
+  store.putObject = async (object) => {
+    if (!isConditional()) return putObject(object);
+    const { bucket, key } = object;
+    await requireAbsent(bucket, key);
+    // In the bucket's root: s3rver removes folders that look empty, also those that another upload is about to write to.
+    const staged = `unfinished-${randomUUID()}`;
+    try {
+      const stored = await putObject(
+        Object.assign(Object.create(Object.getPrototypeOf(object)), object, { key: staged }),
+      );
+      const name = `${bucket}/${key}`;
+      if (finishing.has(name)) throw preconditionFailed();
+      finishing.add(name);
+      try {
+        await requireAbsent(bucket, key);
+        await store.copyObject(bucket, staged, bucket, key);
+      } finally {
+        finishing.delete(name);
+      }
+      return stored;
+    } finally {
+      await store.deleteObject(bucket, staged);
+    }
+  };
+}
+
+const preconditionFailed = (): Error =>
+  new S3Error('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold', {
+    Condition: 'If-None-Match',
+  });
+
+/** A bucket's CORS rules as S3's API writes them. */
+function corsXml({ CorsConfiguration: cors }: Bucket['properties']): string[] {
+  if (!cors) return [];
+  const all = (name: string, values: readonly (string | number)[]): string =>
+    values.map((value) => `<${name}>${escapeXml(String(value))}</${name}>`).join('');
+  const rules = cors.CorsRules.map(
+    (rule) =>
+      `<CORSRule>${all('AllowedOrigin', rule.AllowedOrigins)}${all('AllowedMethod', rule.AllowedMethods)}${all(
+        'AllowedHeader',
+        rule.AllowedHeaders,
+      )}${all('ExposeHeader', rule.ExposedHeaders)}${all('MaxAgeSeconds', rule.MaxAge === undefined ? [] : [rule.MaxAge])}</CORSRule>`,
+  );
+  return [`<CORSConfiguration>${rules.join('')}</CORSConfiguration>`];
+}
+
+const escapeXml = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');

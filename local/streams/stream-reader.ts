@@ -1,0 +1,150 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  DescribeStreamCommand,
+  DynamoDBStreamsClient,
+  ExpiredIteratorException,
+  GetRecordsCommand,
+  GetShardIteratorCommand,
+  type Shard,
+  type _Record as StreamRecord,
+  TrimmedDataAccessException,
+} from '@aws-sdk/client-dynamodb-streams';
+import { REGION } from '../cloudformation/template.ts';
+import type { Log } from '../log.ts';
+import { CREDENTIALS } from '../s3/s3.ts';
+
+export type { StreamRecord };
+
+/** Takes a shard's records in order; the next ones are not read before it has taken them. */
+export type TakeRecords = (records: readonly StreamRecord[], shardId: string) => void;
+
+export interface StreamReader {
+  close(): Promise<void>;
+}
+
+/** How often each shard is asked for new records, in milliseconds. It is most of what a delivery waits for. */
+const POLL_MS = 30;
+/** How often shards are looked for where no shard has just ended. */
+const DESCRIBE_MS = 10_000;
+/** After a failure. */
+const RETRY_MS = 500;
+
+/**
+ * Reads a stream of DynamoDB Local: what is written once this has resolved is seen, and with `TRIM_HORIZON` all that is in the stream
+ * already. A shard is read after its parent, so that the changes of an item keep their order.
+ */
+export async function readStream(options: {
+  endpoint: string;
+  streamArn: string;
+  startingPosition: 'LATEST' | 'TRIM_HORIZON';
+  take: TakeRecords;
+  log: Log;
+}): Promise<StreamReader> {
+  const { endpoint, streamArn, startingPosition, take, log } = options;
+  const client = new DynamoDBStreamsClient({ endpoint, region: REGION, credentials: CREDENTIALS });
+  const controller = new AbortController();
+  const { signal } = controller;
+  const running = new Set<Promise<void>>();
+  /** Shards that are being read or have been read; by ID, whether they have ended. */
+  const ended = new Map<string, boolean>();
+
+  async function shards(): Promise<Shard[]> {
+    const found: Shard[] = [];
+    let from: string | undefined;
+    do {
+      const { StreamDescription: description } = await client.send(
+        new DescribeStreamCommand({ StreamArn: streamArn, ExclusiveStartShardId: from }),
+        { abortSignal: signal },
+      );
+      found.push(...(description?.Shards ?? []));
+      from = description?.LastEvaluatedShardId;
+    } while (from !== undefined);
+    return found;
+  }
+
+  async function iterator(shardId: string, after: string | undefined, type: 'LATEST' | 'TRIM_HORIZON') {
+    const { ShardIterator } = await client.send(
+      new GetShardIteratorCommand({
+        StreamArn: streamArn,
+        ShardId: shardId,
+        ...(after === undefined
+          ? { ShardIteratorType: type }
+          : { ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', SequenceNumber: after }),
+      }),
+      { abortSignal: signal },
+    );
+    return ShardIterator;
+  }
+
+  async function readShard(shardId: string, type: 'LATEST' | 'TRIM_HORIZON', first: string | undefined): Promise<void> {
+    let next = first;
+    let last: string | undefined;
+    while (next !== undefined && !signal.aborted) {
+      try {
+        const { Records: records = [], NextShardIterator } = await client.send(
+          new GetRecordsCommand({ ShardIterator: next }),
+          { abortSignal: signal },
+        );
+        if (records.length > 0) {
+          take(records, shardId);
+          last = records.at(-1)?.dynamodb?.SequenceNumber ?? last;
+        }
+        next = NextShardIterator;
+        if (records.length === 0 && next !== undefined) await sleep(POLL_MS, undefined, { signal });
+      } catch (error) {
+        if (signal.aborted) return;
+        if (error instanceof ExpiredIteratorException || error instanceof TrimmedDataAccessException) {
+          next = await iterator(shardId, last, type);
+          continue;
+        }
+        log('stream', `Reading ${shardId} failed, trying again: ${String(error)}`);
+        await sleep(RETRY_MS, undefined, { signal });
+      }
+    }
+    ended.set(shardId, true);
+  }
+
+  /** Starts with those shards that are new and whose parent has been read. */
+  async function start(type: 'LATEST' | 'TRIM_HORIZON'): Promise<void> {
+    for (const { ShardId: id, ParentShardId: parent, SequenceNumberRange: range } of await shards()) {
+      if (id === undefined || ended.has(id)) continue;
+      if (parent !== undefined && ended.get(parent) === false) continue;
+      if (type === 'LATEST' && range?.EndingSequenceNumber !== undefined) {
+        ended.set(id, true);
+        continue;
+      }
+      ended.set(id, false);
+      const reading = readShard(id, type, await iterator(id, undefined, type))
+        .catch((error: unknown) => {
+          if (!signal.aborted) log('stream', `${id} is not read any more: ${String(error)}`);
+        })
+        .finally(() => running.delete(reading));
+      running.add(reading);
+    }
+  }
+
+  async function watch(): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        // A shard that ends has a successor; look for it at once.
+        await Promise.race([sleep(DESCRIBE_MS, undefined, { signal }), ...running]);
+        await start('TRIM_HORIZON');
+        if (running.size === 0) await sleep(RETRY_MS, undefined, { signal });
+      } catch (error) {
+        if (signal.aborted) return;
+        log('stream', `The shards of ${streamArn} cannot be listed: ${String(error)}`);
+        await sleep(RETRY_MS);
+      }
+    }
+  }
+
+  await start(startingPosition);
+  const watching = watch();
+  return {
+    async close() {
+      controller.abort();
+      await Promise.allSettled([watching, ...running]);
+      client.destroy();
+    },
+  };
+}
