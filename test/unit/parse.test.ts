@@ -47,6 +47,12 @@ describe('a body', () => {
     for (const body of ['{}', ' {} '])
       expect(() => parsed(getRoom, body)).toThrow(expect.objectContaining({ code: 'invalid_request' }));
   });
+
+  test.each(['{', '[]', 'null', '"name"'])('that is no JSON object is called that: %s', (body) => {
+    const faults = [{ message: 'The body must be a JSON object.' }];
+    for (const route of [createRoom, endRoom])
+      expect(() => parsed(route, body)).toThrow(expect.objectContaining({ code: 'invalid_request', faults }));
+  });
 });
 
 describe('the error of an HTTP answer of AWS without a name', () => {
@@ -66,6 +72,16 @@ test('an unknown field in a schema that has no fields of its own: the message sa
   const schema = v.array(v.strictObject({}));
   const { issues = [] } = v.safeParse(schema, [{ x: 1 }]);
   expect(issuesOf(issues, schema)).toEqual([{ path: '0.x', message: 'is not a field of this request; it takes none' }]);
+});
+
+test.each([
+  [[], 'it takes none'],
+  [['a'], 'it takes a'],
+  [['a', 'b'], 'it takes a, b'],
+])('an unknown field in a schema with the fields %j: the message names these', (names, fields) => {
+  const schema = v.strictObject(Object.fromEntries(names.map((name) => [name, v.optional(v.string())])));
+  const { issues = [] } = v.safeParse(schema, { x: 1 });
+  expect(faultsOf(issues, schema)).toEqual([{ path: 'x', message: `is not a field of this request; ${fields}` }]);
 });
 
 test('a request that does not end is answered with try_again 500 ms before the function is', async () => {
