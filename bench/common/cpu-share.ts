@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -9,6 +9,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
  */
 
 const PERIOD_US = 20_000;
+
+/** Of the names of our control groups. The process ID and the quota follow. */
+const PREFIX = 'rooms-bench-';
 
 /** Where the control groups are and what their settings are called: version 1, then version 2. */
 const VERSIONS = [
@@ -51,7 +54,8 @@ export function cpuShare(share: number): CpuShare | undefined {
   const quota = Math.round(share * PERIOD_US);
   for (const { root, sign, settings } of VERSIONS) {
     if (!existsSync(join(root, sign))) continue;
-    const folder = join(root, `rooms-bench-${process.pid}-${quota}`);
+    removeAbandoned(root);
+    const folder = join(root, `${PREFIX}${process.pid}-${quota}`);
     const procs = join(folder, 'cgroup.procs');
     try {
       if (sign === 'cgroup.subtree_control') writeFileSync(join(root, sign), '+cpu');
@@ -64,6 +68,27 @@ export function cpuShare(share: number): CpuShare | undefined {
     }
   }
   return undefined;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+/** Removes the groups of benchmarks that were killed. A group with a process in it stays. */
+export function removeAbandoned(root: string): void {
+  for (const name of readdirSync(root)) {
+    const [, pid] = name.startsWith(PREFIX) ? name.slice(PREFIX.length - 1).split('-') : [];
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    try {
+      rmdirSync(join(root, name));
+    } catch {
+      // A process of the benchmark is about to end.
+    }
+  }
 }
 
 /** A process that has just ended may still be in its group. */
