@@ -20,6 +20,7 @@ machine that does other things too, ratios of CPU time are all that can be trust
 
   --quick     fewer rounds and smaller rooms: a minute or two
   --only <a>  runs only this benchmark, and keeps what was found of the others before
+  --from <f>  with --only: takes what the benchmark has printed with --json from files (a,b,c), and does not run it
   --full      more rounds, a history of a million messages, more sizes of the fan-out: an hour
   --dry-run   write nothing
   --help      print this text
@@ -103,10 +104,16 @@ const here = (mode: Mode): Results['measured'] => ({
 });
 
 /** What was found before, with one benchmark run again. */
-async function measureAgain(name: Benchmark, mode: Mode, draw: boolean): Promise<Results> {
+async function measureAgain(name: Benchmark, mode: Mode, draw: boolean, from?: readonly string[]): Promise<Results> {
   const before: Results = JSON.parse(readFileSync(at('results.json'), 'utf8'));
   const again = { ...before.again, [name]: here(mode) };
-  return v.parse(results, { ...before, again, [name]: await run(name, mode, draw) });
+  return v.parse(results, { ...before, again, [name]: from ? printed(from) : await run(name, mode, draw) });
+}
+
+/** Returns what a benchmark has printed to a file, or in parts to several. */
+function printed(files: readonly string[]): unknown {
+  const all: unknown[] = files.map((file) => JSON.parse(readFileSync(file, 'utf8')));
+  return all.length > 1 ? all.flat() : all[0];
 }
 
 async function measure(mode: Mode, draw: boolean): Promise<Results> {
@@ -137,6 +144,7 @@ await main(async () => {
         quick: { type: 'boolean', default: false },
         full: { type: 'boolean', default: false },
         only: { type: 'string' },
+        from: { type: 'string' },
         'dry-run': { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -147,7 +155,8 @@ await main(async () => {
   const draw = !values['dry-run'];
   const mode = values.full ? 'full' : values.quick ? 'quick' : 'default';
   const only = values.only === undefined ? undefined : benchmark(values.only);
-  const found = await (only ? measureAgain(only, mode, draw) : measure(mode, draw));
+  if (values.from !== undefined && !only) throw new UsageError('--from needs --only.');
+  const found = await (only ? measureAgain(only, mode, draw, values.from?.split(',')) : measure(mode, draw));
   if (draw) write(found);
   return summary(found);
 });

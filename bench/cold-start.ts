@@ -52,7 +52,7 @@ export interface Start {
 }
 
 const REFERENCE = 'bare DocumentClient';
-/** In the room that `deliver-messages` and `fan-out` send to. */
+/** In the room that functions post to. */
 const CONNECTIONS = 10;
 
 const size = (file: string): number => (existsSync(file) ? statSync(file).size : 0);

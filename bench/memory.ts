@@ -18,7 +18,7 @@ to 100 connections. Milliseconds: lower quartiles.
   --sizes <a,b>  megabytes (default: 256,512,1024,1769)
   --rounds <n>   starts of each, after one that does not count (default: 5)
   --more <n>     warm requests after each start (default: 10)
-  --only <text>  only functions that have this text in their name
+  --only <a,b>   only functions that have one of these texts in their names
   --json         print JSON in place of the table
   --help         print this text
 `;
@@ -32,7 +32,7 @@ export interface MemoryLine {
   readonly chosen: number;
 }
 
-/** In the room that `deliver-messages` and `fan-out` send to: as many as the goal for the latency of messages has. */
+/** In the room that functions post to: as many as the goal for the latency of messages has. */
 const CONNECTIONS = 100;
 
 /** Starts that share a room: few enough that their warm requests do not meet limits per user. */
@@ -42,12 +42,12 @@ interface Options {
   readonly sizes: readonly number[];
   readonly rounds: number;
   readonly more: number;
-  readonly only: string;
+  readonly only: readonly string[];
 }
 
 async function measure({ sizes, rounds, more, only }: Options): Promise<MemoryLine[]> {
   const runs = deployed()
-    .filter(({ name }) => name.includes(only))
+    .filter(({ name }) => only.some((text) => name.includes(text)))
     .flatMap((variant) => sizes.map((memory) => ({ variant, memory, reports: [] as Report[] })));
   return withLambda(CONNECTIONS, async (lambda) => {
     for (let round = 0; round <= rounds; round++) {
@@ -102,7 +102,7 @@ await main(async () => {
     sizes: numbers('sizes', values.sizes, 128, 10_240),
     rounds: number('rounds', values.rounds, 1, 1_000),
     more: number('more', values.more, 1, 20),
-    only: values.only,
+    only: values.only.split(','),
   });
   return values.json ? JSON.stringify(lines, null, 2) : table(lines);
 });

@@ -4,8 +4,9 @@ import { monotonicFactory } from 'ulid';
 import { allRoutes, routes } from '../../core/contract/index.ts';
 import { actions, SUB_PROTOCOL, unknownAction } from '../../core/contract/realtime.ts';
 import type { FanOutRequest } from '../../core/realtime/deliver.ts';
-import { type MessageItem, toMessage } from '../../core/store/items.ts';
-import { messageKey } from '../../core/store/keys.ts';
+import type { Announcement } from '../../core/realtime/schedule.ts';
+import { type MessageItem, type RoomItem, toMessage } from '../../core/store/items.ts';
+import { messageKey, roomKey } from '../../core/store/keys.ts';
 import { httpEntry, socketFunction } from '../../lib/entries.ts';
 import { httpEvent } from '../../test/support/event.ts';
 import { newSocket, type RouteKey, socketEvent } from '../../test/support/socket-event.ts';
@@ -28,8 +29,8 @@ export interface Target {
 /** The function of frames with an action that does not exist. */
 export const DEFAULT = socketFunction(unknownAction.action);
 const WEBSOCKET = ['authorizer', 'connect', 'disconnect', DEFAULT, ...Object.keys(actions)];
-/** Functions that users wait for: the others, such as `presence`, run in the background. */
-const EVENT = ['deliver-messages', 'fan-out'];
+/** Users wait for the first two. The others run in the background, and are not primed. */
+const EVENT = ['deliver-messages', 'fan-out', 'room-changes', 'presence', 'announce'];
 
 export const targets: readonly Target[] = [
   ...allRoutes.map((route): Target => ({ name: route.operation, kind: 'http', entry: httpEntry(route).name })),
@@ -46,11 +47,12 @@ const ulid = monotonicFactory();
  * Makes a room, and returns an event about it for each target. `%N%` in an event stands for the number of the invocation.
  *
  * @param token an access token, for the authorizer
- * @param connections how many there are in the room that `deliver-messages` and `fan-out` send to
+ * @param connections how many there are in the room that functions post to
  */
 export async function newEvents(token: string, connections: number): Promise<ReadonlyMap<string, object>> {
   // Loaded only now: the client reads its endpoint from the environment.
   const { haveJoined } = await import('../../test/support/fill.ts');
+  const { get } = await import('../../core/store/read.ts');
   const room = await newRoom();
   const { room_id } = room;
   const events = new Map<string, object>();
@@ -88,7 +90,7 @@ export async function newEvents(token: string, connections: number): Promise<Rea
     requestContext: { requestId: 'bench', connectionId: 'bench' },
   });
 
-  const audience = randomUUID();
+  const { room_id: audience } = await newRoom();
   const listeners = Array.from({ length: connections }, () => newSocket(randomUUID()));
   await haveJoined(
     audience,
@@ -122,5 +124,19 @@ export async function newEvents(token: string, connections: number): Promise<Rea
     time_left_ms: 20_000,
   };
   events.set('fan-out', request);
+
+  const now = await get<RoomItem>(roomKey(audience));
+  if (!now) throw new Error('The room is not there.');
+  const renamed = {
+    Keys: marshall(roomKey(audience)),
+    OldImage: marshall({ ...now, name: 'Before' }),
+    NewImage: marshall(now),
+    SequenceNumber: '1',
+  };
+  events.set('room-changes', { Records: [{ eventID: 'bench-%N%', eventName: 'MODIFY', dynamodb: renamed }] });
+  const absence = { room_id, participant_id: room.member, left_at: sent_at };
+  events.set('presence', { Records: [{ messageId: 'bench-%N%', body: JSON.stringify(absence) }] });
+  const announcement: Announcement = { room_id: audience, moment: 'start', time: now.start_time };
+  events.set('announce', announcement);
   return events;
 }
