@@ -94,7 +94,7 @@ function write(found: Results): void {
   writeFileSync(at('README.md'), withSection(readFileSync(at('README.md'), 'utf8'), PROGRAM, performanceText(found)));
 }
 
-const here = (mode: Mode): Results['measured'] => ({
+const here = (mode: Mode) => ({
   at: new Date().toISOString().slice(0, 10),
   node: process.versions.node,
   processor: cpus()[0]?.model ?? 'unknown',
@@ -106,7 +106,8 @@ const here = (mode: Mode): Results['measured'] => ({
 /** What was found before, with one benchmark run again. */
 async function measureAgain(name: Benchmark, mode: Mode, draw: boolean, from?: readonly string[]): Promise<Results> {
   const before: Results = JSON.parse(readFileSync(at('results.json'), 'utf8'));
-  const again = { ...before.again, [name]: here(mode) };
+  const { busy, ...machine } = here(mode);
+  const again = { ...before.again, [name]: from ? machine : { ...machine, busy } };
   return v.parse(results, { ...before, again, [name]: from ? printed(from) : await run(name, mode, draw) });
 }
 

@@ -1,4 +1,4 @@
-import { memoryOf } from '../../lib/memory.ts';
+import { DEFAULT_MB, memoryOf } from '../../lib/memory.ts';
 import { KUBERNETES, PRICES } from '../prices.ts';
 import { type Counted, unitsOf } from './budget.ts';
 import { sum } from './numbers.ts';
@@ -35,7 +35,7 @@ export const ASSUMPTIONS: Assumptions = {
   pingSeconds: PING_SECONDS['rooms.v2'],
   functionMs: 25,
   fanOutMs: 40,
-  fanOutMsPerHundred: 50,
+  fanOutMsPerHundred: 35,
   coldShare: 0.01,
   coldMs: 400,
   messageBytes: 500,
@@ -44,7 +44,7 @@ export const ASSUMPTIONS: Assumptions = {
 };
 
 /** Gigabytes of the memory of most functions, and of those that post. */
-const MEMORY_GB = memoryOf('get-room') / 1_024;
+const MEMORY_GB = DEFAULT_MB / 1_024;
 const FAN_OUT_GB = memoryOf('deliver-messages') / 1_024;
 const GB = 1e9;
 

@@ -120,8 +120,8 @@ const measured = v.object({
   node: v.string(),
   processor: v.string(),
   processors: v.number(),
-  /** Processes that waited for a processor when it began: above `processors`, others were at work too. */
-  busy: v.number(),
+  /** Processes that waited for a processor when it began: above `processors`, others were at work too. Unknown for results from a file. */
+  busy: v.optional(v.number()),
   mode: v.picklist(['quick', 'default', 'full']),
 });
 

@@ -109,9 +109,17 @@ export function shares(participants: number, frames: number): { batch: number; i
 const tellSeconds = (connections: number, frames: number): number =>
   Math.max((connections * frames) / POSTS_A_SECOND, frames * POST_SECONDS);
 
+/** Seconds of its rate in which a room may be posted to without waiting (core/realtime/pace.ts). */
+const BURST_SECONDS = 0.02;
+
+/** Seconds in which a room is sent so many posts at the rate that it may be posted to. */
+const pacedSeconds = (posts: number): number => posts / postsPerSecondOfRoom() - BURST_SECONDS;
+
 /** Seconds in which a room is sent so many frames by one invocation. */
 export const aloneSeconds = (participants: number, frames: number): number =>
-  START_SECONDS + participants * READ_SECONDS + tellSeconds(participants, frames);
+  START_SECONDS +
+  participants * READ_SECONDS +
+  Math.max(tellSeconds(participants, frames), pacedSeconds(participants * frames));
 
 /** A packed event, in bytes: a message of 100 characters. */
 const EVENT_BYTES = 500;
@@ -142,8 +150,8 @@ export const pingsOfClient = (messages: number, seconds: number): number =>
 export function roomSeconds(participants: number, frames: number): number {
   const { batch, invoked, own } = shares(participants, frames);
   const others = Math.ceil(invoked / invocationsAtOnce()) * (INVOKE_SECONDS + tellSeconds(batch, frames));
-  const posts = (participants * frames) / postsPerSecondOfRoom();
-  return START_SECONDS + participants * READ_SECONDS + Math.max(tellSeconds(own, frames), others, posts);
+  const paced = pacedSeconds(participants * frames);
+  return START_SECONDS + participants * READ_SECONDS + Math.max(tellSeconds(own, frames), others, paced);
 }
 
 const perSecond = ({ rooms, messages }: Workload): number => (rooms * messages) / HOUR;

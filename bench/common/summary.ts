@@ -160,9 +160,11 @@ const load = ({ throughput }: Results): string =>
   `${throughput.requestsASecond} requests a second, p50 ${throughput.p50} ms, p99 ${throughput.p99} ms, ` +
   `${throughput.failed} failed.`;
 
-const machine = (measured: Results['measured']): string =>
-  `${measured.at}, Node ${measured.node}, ${measured.processors} × ${measured.processor}, ` +
-  `load ${measured.busy.toFixed(1)} at the start${measured.busy > measured.processors ? ' (others were at work: wall times say little)' : ''}.`;
+const loadAtStart = (busy: number, processors: number): string =>
+  `, load ${busy.toFixed(1)} at the start${busy > processors ? ' (others were at work: wall times say little)' : ''}`;
+
+const machine = ({ at, node, processors, processor, busy }: Results['measured']): string =>
+  `${at}, Node ${node}, ${processors} × ${processor}${busy === undefined ? '' : loadAtStart(busy, processors)}.`;
 
 /** The one table of `npm run bench`, and what does not fit into it. */
 export const summary = (found: Results): string =>

@@ -49,9 +49,9 @@ describe('a body', () => {
   });
 
   test.each(['{', '[]', 'null', '"name"'])('that is no JSON object is called that: %s', (body) => {
-    const faults = [{ message: 'The body must be a JSON object.' }];
+    const issues = [{ message: 'The body must be a JSON object.' }];
     for (const route of [createRoom, endRoom])
-      expect(() => parsed(route, body)).toThrow(expect.objectContaining({ code: 'invalid_request', faults }));
+      expect(() => parsed(route, body)).toThrow(expect.objectContaining({ code: 'invalid_request', issues }));
   });
 });
 
@@ -81,7 +81,7 @@ test.each([
 ])('an unknown field in a schema with the fields %j: the message names these', (names, fields) => {
   const schema = v.strictObject(Object.fromEntries(names.map((name) => [name, v.optional(v.string())])));
   const { issues = [] } = v.safeParse(schema, { x: 1 });
-  expect(faultsOf(issues, schema)).toEqual([{ path: 'x', message: `is not a field of this request; ${fields}` }]);
+  expect(issuesOf(issues, schema)).toEqual([{ path: 'x', message: `is not a field of this request; ${fields}` }]);
 });
 
 test('a request that does not end is answered with try_again 500 ms before the function is', async () => {
