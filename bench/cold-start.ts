@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { parseCommandLine } from '../local/cli/command-line.ts';
+import { parseCommandLine } from '../tools/cli/command-line.ts';
 import { type Report, type Variant, withLambda } from './cold-start/starts.ts';
 import type { Kind } from './cold-start/targets.ts';
 import { deployed, references, steps } from './cold-start/variants.ts';

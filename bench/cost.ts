@@ -1,7 +1,7 @@
 import { allRoutes, routes } from '../core/contract/index.ts';
 import { actions } from '../core/contract/realtime.ts';
-import { parseCommandLine } from '../local/cli/command-line.ts';
 import { dataTemplate } from '../test/support/data-template.ts';
+import { parseCommandLine } from '../tools/cli/command-line.ts';
 import { main, number, say } from './common/command.ts';
 import type { Scale } from './common/fill.ts';
 import { rounded } from './common/numbers.ts';

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { bundle } from '../lib/bundle.ts';
 import { allEntries } from '../lib/entries.ts';
-import { parseCommandLine } from '../local/cli/command-line.ts';
+import { parseCommandLine } from '../tools/cli/command-line.ts';
 import { main, say } from './common/command.ts';
 import { median, rounded, sum } from './common/numbers.ts';
 import { textTable } from './common/table.ts';

@@ -1,5 +1,5 @@
 import { batchesOf } from '../core/realtime/batches.ts';
-import { parseCommandLine } from '../local/cli/command-line.ts';
+import { parseCommandLine } from '../tools/cli/command-line.ts';
 import { type Report, withLambda } from './cold-start/starts.ts';
 import { deployed } from './cold-start/variants.ts';
 import { main, number, numbers, say } from './common/command.ts';

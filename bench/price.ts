@@ -1,4 +1,4 @@
-import { parseCommandLine } from '../local/cli/command-line.ts';
+import { parseCommandLine } from '../tools/cli/command-line.ts';
 import { main, number } from './common/command.ts';
 import { rounded } from './common/numbers.ts';
 import { ASSUMPTIONS, type Bill, kubernetesFloor, priceOf, total } from './common/price-model.ts';

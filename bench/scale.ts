@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseCommandLine } from '../local/cli/command-line.ts';
+import { parseCommandLine } from '../tools/cli/command-line.ts';
 import { main } from './common/command.ts';
 import { loadsOf, WORKLOADS } from './common/scale-model.ts';
 import { PROGRAM, scaleText } from './common/scale-text.ts';

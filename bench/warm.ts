@@ -5,7 +5,7 @@ import { devNull } from 'node:os';
 import * as v from 'valibot';
 import { routes } from '../core/contract/index.ts';
 import type { HttpEvent } from '../core/http/endpoint.ts';
-import { parseCommandLine } from '../local/cli/command-line.ts';
+import { parseCommandLine } from '../tools/cli/command-line.ts';
 import { main, number, say } from './common/command.ts';
 import { flameGraph } from './common/flame.ts';
 import { ascending, quantile, rounded } from './common/numbers.ts';

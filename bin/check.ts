@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { UsageError } from '../lib/usage-error.ts';
+import { UsageError } from '../tools/cli/usage-error.ts';
 import { type CheckProgress, check, type Outcome } from './operations/check.ts';
 import { interrupted, numberOption, runCommand } from './operations/command.ts';
 import { FINDINGS, type FindingKind, type Found, findingKinds } from './operations/findings.ts';

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { UsageError } from '../lib/usage-error.ts';
+import { UsageError } from '../tools/cli/usage-error.ts';
 import { interrupted, numberOption, runCommand } from './operations/command.ts';
 import { disconnectAll } from './operations/disconnect-all.ts';
 import { placesOf } from './operations/places.ts';

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { UsageError } from '../lib/usage-error.ts';
+import { UsageError } from '../tools/cli/usage-error.ts';
 import { runCommand } from './operations/command.ts';
 import { dynamodbClient, s3Client } from './operations/places.ts';
 import { bucketSettings, RestoredTable, type Setting, wantedOf } from './operations/restored.ts';

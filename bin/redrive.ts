@@ -3,7 +3,7 @@ import { DynamoDBStreamsClient } from '@aws-sdk/client-dynamodb-streams';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { pascal } from '../core/contract/names.ts';
-import { UsageError } from '../lib/usage-error.ts';
+import { UsageError } from '../tools/cli/usage-error.ts';
 import { runCommand } from './operations/command.ts';
 import {
   type Clients,

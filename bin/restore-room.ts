@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { isIsoTime, isRealTime, toUtc } from '../core/rules/time.ts';
-import { UsageError } from '../lib/usage-error.ts';
+import { UsageError } from '../tools/cli/usage-error.ts';
 import { runCommand } from './operations/command.ts';
 import { placesOf } from './operations/places.ts';
 import { type Counts, restoreRoom, type Step } from './operations/restore-room.ts';

@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util';
 import * as v from 'valibot';
-import { UsageError } from '../lib/usage-error.ts';
 import { chooseStack, type Endpoints } from '../local/cli/endpoints.ts';
 import { requestToken } from '../local/oidc/oidc-issuer.ts';
-import { runCommand } from './operations/command.ts';
+import { UsageError } from '../tools/cli/usage-error.ts';
+import { numberOption, runCommand } from './operations/command.ts';
 import { type Deployed, deployedAs, deployedHere } from './operations/verify/deployed.ts';
 import { allChecks, type Result, runChecks } from './operations/verify/run.ts';
 import { Session, type Target, type User, userOf } from './operations/verify/session.ts';
@@ -94,12 +94,6 @@ async function localUsers({ issuer, issuerIsLocal }: Endpoints): Promise<readonl
   return [await userOf(() => requestToken(issuer, 'verify-1')), await userOf(() => requestToken(issuer, 'verify-2'))];
 }
 
-function positive(name: string, text: string): number {
-  const number = Number(text);
-  if (!Number.isInteger(number) || number < 1) throw new UsageError(`--${name} must be a whole number of 1 or more.`);
-  return number;
-}
-
 function urlOption(name: string, text: string | undefined, protocols: readonly string[]): string | undefined {
   if (text === undefined) return undefined;
   if (!URL.canParse(text) || !protocols.includes(new URL(text).protocol))
@@ -160,11 +154,11 @@ async function main(): Promise<number> {
   }
   const url = urlOption('url', values.url, ['https:', 'http:']);
   const webSocketUrl = urlOption('websocket-url', values['websocket-url'], ['wss:', 'ws:']);
-  const requests = positive('requests', values.requests);
-  const maxP99 = positive('max-p99', values['max-p99']);
+  const requests = numberOption('requests', values.requests);
+  const maxP99 = numberOption('max-p99', values['max-p99']);
   if (env === undefined && (url === undefined || webSocketUrl === undefined))
     throw new UsageError('Say what to verify: --env <name>, or both --url and --websocket-url.');
-  const port = values.port === undefined ? undefined : positive('port', values.port);
+  const port = values.port === undefined ? undefined : numberOption('port', values.port);
   const here = env === 'local' ? await localStack(port, values['state-dir']) : undefined;
   const [user, other] = here ? await localUsers(here) : await users(values.issuer);
   const deployed: Deployed | undefined = here

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseCommandLine, portOption, UsageError } from '../local/cli/command-line.ts';
 import { chooseStack } from '../local/cli/endpoints.ts';
+import { portOption } from '../local/cli/ports.ts';
 import { startStack } from '../local/stack.ts';
+import { parseCommandLine } from '../tools/cli/command-line.ts';
+import { UsageError } from '../tools/cli/usage-error.ts';
 import { say, story } from './narrator.ts';
 import { scenario } from './scenario.ts';
 

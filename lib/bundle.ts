@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSyn
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, buildSync, version } from 'esbuild';
+import { UsageError } from '../tools/cli/usage-error.ts';
 import type { Entry } from './entries.ts';
-import { UsageError } from './usage-error.ts';
 
 const repository = fileURLToPath(new URL('..', import.meta.url));
 

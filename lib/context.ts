@@ -1,5 +1,5 @@
 import { closest, distance } from 'fastest-levenshtein';
-import { UsageError } from './usage-error.ts';
+import { UsageError } from '../tools/cli/usage-error.ts';
 
 /*
  * Reads settings from the CDK's context: what `-c key=value` gives on the command line, and `context` in cdk.json. Every reader

@@ -2,6 +2,7 @@ import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { allRoutes } from '../core/contract/index.ts';
 import { DEFAULT_MAX_UPLOAD_BYTES, MAX_PARTICIPANTS_PER_CALL } from '../core/contract/limits.ts';
 import { DEFAULT_USER_LIMITS, type UserLimits, userLimitNames } from '../core/contract/user-limits.ts';
+import { UsageError } from '../tools/cli/usage-error.ts';
 import {
   type Context,
   flag,
@@ -14,7 +15,6 @@ import {
   throttlesByName,
 } from './context.ts';
 import { allEntries } from './entries.ts';
-import { UsageError } from './usage-error.ts';
 
 /*
  * Every setting in which environments differ. Choose an environment with `-c env=<name>`; every setting can be replaced with

@@ -1,4 +1,4 @@
-import { UsageError } from '../../local/cli/command-line.ts';
+import { UsageError } from '../../tools/cli/usage-error.ts';
 
 /** Runs a benchmark and prints what it answers with. What the user wrote wrongly is said in one line, with exit code 2. */
 export async function main(run: () => Promise<string>): Promise<void> {

@@ -1,5 +1,4 @@
-import { UsageError } from '../../lib/usage-error.ts';
-import { StackChoiceError } from '../../local/cli/endpoints.ts';
+import { UsageError } from '../../tools/cli/usage-error.ts';
 
 /*
  * What the commands for operators have in common.
@@ -30,10 +29,7 @@ export async function runCommand(script: string, command: () => Promise<number>,
   try {
     process.exitCode = await command();
   } catch (error) {
-    const isUsage =
-      error instanceof UsageError ||
-      error instanceof StackChoiceError ||
-      (error instanceof TypeError && 'code' in error);
+    const isUsage = error instanceof UsageError || (error instanceof TypeError && 'code' in error);
     console.error(error instanceof Error ? error.message : error);
     if (isUsage) console.error(`"npm run ${script} -- --help" says more.`);
     process.exitCode = isUsage ? 2 : failed;

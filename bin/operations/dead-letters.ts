@@ -15,7 +15,7 @@ import {
   type SQSClient,
 } from '@aws-sdk/client-sqs';
 import * as v from 'valibot';
-import { compileFilters } from '../../local/eventbridge/event-pattern.ts';
+import { compileFilters } from '../../tools/aws/event-pattern.ts';
 
 /*
  * Dead letters: what a function could not work on. Those of `announce` are the event that it was invoked with, those of `presence`

@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { sharedPool } from '../../core/realtime/pool.ts';
 import { epochSeconds, type Timestamp } from '../../core/rules/time.ts';
 import { chatPartition, type Key, type Kind, kindOf, roomKey, roomPartition } from '../../core/store/keys.ts';
-import { UsageError } from '../../lib/usage-error.ts';
+import { UsageError } from '../../tools/cli/usage-error.ts';
 import { copyFrom, type Objects, objectState, undelete } from './objects.ts';
 
 /*

@@ -30,7 +30,7 @@ import {
 } from '@aws-sdk/client-s3';
 import * as v from 'valibot';
 import { statusOf } from '../../core/aws/status-of.ts';
-import { UsageError } from '../../lib/usage-error.ts';
+import { UsageError } from '../../tools/cli/usage-error.ts';
 
 /*
  * What a restored table and a restored bucket lack: AWS restores the data, and not the stream, time to live, backups, protection, tags,

@@ -1,5 +1,5 @@
 import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
-import { UsageError } from '../../lib/usage-error.ts';
+import { UsageError } from '../../tools/cli/usage-error.ts';
 
 const nameOf = (error: unknown): string => (error instanceof Error ? error.name : '');
 

@@ -1,6 +1,6 @@
 import { type DynamoDBDocumentClient, ScanCommand, type ScanCommandInput } from '@aws-sdk/lib-dynamodb';
 import * as v from 'valibot';
-import { UsageError } from '../../lib/usage-error.ts';
+import { UsageError } from '../../tools/cli/usage-error.ts';
 
 /*
  * Reads the whole table: a scan, page by page, at a bounded rate. One scan at a time keeps its place in one cursor.

@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
+import { UsageError } from '../../tools/cli/usage-error.ts';
 
 /*
  * How commands find a running stack: each stack has a folder in the state directory, named after the port of its HTTP API, with
@@ -27,7 +28,7 @@ const endpointsFile = v.object({
 export type Endpoints = v.InferOutput<typeof endpointsFile>;
 
 /** Thrown where several stacks run and none was chosen, or the chosen one does not run. Its message is meant for the user. */
-export class StackChoiceError extends Error {}
+export class StackChoiceError extends UsageError {}
 
 /** Returns the folder of the stack whose HTTP API has this port. */
 export const folderOfStack = (stateDirectory: string, httpPort: number): string =>

@@ -1,3 +1,4 @@
+import { UsageError } from '../../tools/cli/usage-error.ts';
 import { findPort, type Listening, PortError } from '../listen.ts';
 
 /** The ports of one stack. 0 is any free one. */
@@ -60,4 +61,13 @@ async function orUndefined<T>(attempt: Promise<T>): Promise<T | undefined> {
     if (error instanceof PortError) return undefined;
     throw error;
   }
+}
+
+/** Reads the value of `--port`; undefined where it is not given. */
+export function portOption(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(port <= MAX_PORT))
+    throw new UsageError(`--port must be a number from 0 to ${MAX_PORT}, not ${JSON.stringify(text)}.`);
+  return port;
 }

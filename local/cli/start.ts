@@ -1,14 +1,15 @@
 import { join, relative, resolve } from 'node:path';
+import { parseCommandLine } from '../../tools/cli/command-line.ts';
+import { UsageError } from '../../tools/cli/usage-error.ts';
 import { JavaError } from '../dynamodb/dynamodb-local.ts';
 import { PortError } from '../listen.ts';
 import { type LogFile, openLog } from '../log.ts';
 import { type IdentityProvider, ProviderError } from '../oidc/identity-provider.ts';
 import { CLIENT_ID, requestToken } from '../oidc/oidc-issuer.ts';
 import { AUDIENCE, type LocalStack, startStack } from '../stack.ts';
-import { parseCommandLine, portOption, UsageError } from './command-line.ts';
 import { folderOfStack, removeEndpoints, runningStacks, STATE_DIRECTORY, writeEndpoints } from './endpoints.ts';
 import { FolderError, makeFolder } from './folder.ts';
-import { DEFAULT_PORT } from './ports.ts';
+import { DEFAULT_PORT, portOption } from './ports.ts';
 
 const HELP = `Usage: npm start -- [options]
 

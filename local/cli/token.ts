@@ -1,8 +1,10 @@
 import * as v from 'valibot';
 import { userId } from '../../core/contract/fields.ts';
+import { parseCommandLine } from '../../tools/cli/command-line.ts';
+import { UsageError } from '../../tools/cli/usage-error.ts';
 import { requestToken } from '../oidc/oidc-issuer.ts';
-import { parseCommandLine, portOption, UsageError } from './command-line.ts';
 import { chooseStack } from './endpoints.ts';
+import { portOption } from './ports.ts';
 
 const HELP = `Usage: npm run -s token -- <user_id> [options]
 

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
+import { compileFilters, type Matches } from '../../tools/aws/event-pattern.ts';
 import type { Resolver } from '../cloudformation/template.ts';
-import { compileFilters, type Matches } from '../eventbridge/event-pattern.ts';
 import type { InvocationResult } from './lambda.ts';
 
 /** What a template says of an event source and the function that is invoked with its records. Times are in seconds. */

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContextOptions } from 'playwright-core';
 import { type LiveRoom, RoomsClient } from '../../client/src/index.ts';
-import { parseCommandLine, UsageError } from '../../local/cli/command-line.ts';
 import { requestToken } from '../../local/oidc/oidc-issuer.ts';
 import { type LocalStack, startStack } from '../../local/stack.ts';
+import { parseCommandLine } from '../../tools/cli/command-line.ts';
+import { UsageError } from '../../tools/cli/usage-error.ts';
 import { findChromium, NO_CHROMIUM, startChromium } from './chromium.ts';
 import { choose, enter, signIn, type Visitor, visit } from './visitor.ts';
 

@@ -8,6 +8,7 @@ import * as v from 'valibot';
 import { type DynamoDbLocal, startDynamoDb } from '../../local/dynamodb/dynamodb-local.ts';
 import { openLog } from '../../local/log.ts';
 import { startStack } from '../../local/stack.ts';
+import { UsageError } from '../../tools/cli/usage-error.ts';
 import { breaks, isBreak, runBroken } from './breaks.ts';
 import { check, PROPERTIES, type Property, propertyNames, TIMED, type Violation } from './checker.ts';
 import { faultsOf, noFaults } from './faults.ts';
@@ -46,8 +47,6 @@ ${Object.entries(breaks)
 `;
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-
-class UsageError extends Error {}
 
 interface Options {
   readonly seed: number;

@@ -2,11 +2,11 @@ import { CreateTableCommand, DeleteItemCommand, DynamoDBClient, PutItemCommand }
 import * as v from 'valibot';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type DynamoDbLocal, startDynamoDb } from '../../local/dynamodb/dynamodb-local.ts';
-import { compileFilters } from '../../local/eventbridge/event-pattern.ts';
 import type { EventSourceMapping } from '../../local/lambda/event-source-mapping.ts';
 import type { LocalFunction } from '../../local/lambda/lambda.ts';
 import { createStreamMapping } from '../../local/streams/stream-mapping.ts';
 import { readStream } from '../../local/streams/stream-reader.ts';
+import { compileFilters } from '../../tools/aws/event-pattern.ts';
 
 /*
  * From a table of DynamoDB Local through its stream to functions that a test writes.

@@ -9,7 +9,7 @@ import type { Metafile } from 'esbuild';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { bundle } from '../../lib/bundle.ts';
 import { allEntries } from '../../lib/entries.ts';
-import { UsageError } from '../../lib/usage-error.ts';
+import { UsageError } from '../../tools/cli/usage-error.ts';
 
 /**
  * The size of a bundle is start-up time (see lib/bundle.ts). In bytes, minified: for a function that talks to the table and

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DEFAULT_USER_LIMITS } from '../../core/contract/user-limits.ts';
 import { allEntries } from '../../lib/entries.ts';
 import { checkNumbers, chosenEnvironment, deployableNames, environmentNames } from '../../lib/environments.ts';
-import { UsageError } from '../../lib/usage-error.ts';
+import { UsageError } from '../../tools/cli/usage-error.ts';
 
 const choose = (given: Record<string, unknown>) => chosenEnvironment(given);
 const ISSUER = 'https://iams.test.example/realms/rooms';

@@ -5,7 +5,7 @@ import { Stryker } from '@stryker-mutator/core';
 import { Instrumenter } from '@stryker-mutator/instrumenter';
 import { main, number, say } from '../../bench/common/command.ts';
 import { randomFrom } from '../../bench/common/random.ts';
-import { parseCommandLine } from '../../local/cli/command-line.ts';
+import { parseCommandLine } from '../../tools/cli/command-line.ts';
 import { installMutators, keyOf } from './mutators.ts';
 
 const FOLDERS = ['core/rules', 'core/store', 'core/realtime', 'core/http', 'core/files', 'functions', 'client/src'];

@@ -120,7 +120,7 @@ describe('the command', () => {
     [urls.slice(0, 2), 'Say what to verify'],
     [urls, 'Say who calls'],
     [[...urls, '--only', 'cors-402'], 'There is no check "cors-402"'],
-    [[...urls, '--requests', '0'], '--requests must be a whole number of 1 or more.'],
+    [[...urls, '--requests', '0'], '--requests must be a whole number of 1 or more, not "0"'],
     [['--url', 'ftp://a', '--websocket-url', 'wss://b'], '--url must be a URL that begins with https: or http:'],
   ])('called with %j, says what is missing or wrong', (args, sentence) => {
     const { status, stdout, stderr } = run(args);

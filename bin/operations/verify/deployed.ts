@@ -3,7 +3,6 @@ import * as v from 'valibot';
 import { allRoutes } from '../../../core/contract/index.ts';
 import { capital } from '../../../core/contract/names.ts';
 import { chosenEnvironment, environmentNames } from '../../../lib/environments.ts';
-import type { Endpoints } from '../../../local/cli/endpoints.ts';
 import { outputsOf } from '../stack.ts';
 
 /** What the stacks of an environment say about what was deployed. */
@@ -60,7 +59,7 @@ export async function deployedAs(env: string): Promise<Deployed> {
 }
 
 /** The same of a local stack, which has no CloudFormation to ask. */
-export function deployedHere({ http, ws, issuer }: Endpoints): Deployed {
+export function deployedHere({ http, ws, issuer }: { http: string; ws: string; issuer: string }): Deployed {
   const { allowedOrigins, routeThrottling } = chosenEnvironment({ env: 'local', issuer }, environmentNames);
   return {
     http,

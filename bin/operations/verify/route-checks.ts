@@ -3,7 +3,6 @@ import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { v7 as uuid } from 'uuid';
 import { allRoutes } from '../../../core/contract/index.ts';
 import type { Route } from '../../../core/contract/route.ts';
-import { eventOf } from '../../../local/apigateway/payload.ts';
 import { type Check, CheckFailed, must, NotShown, percentiles, quantile } from './check.ts';
 import { madeUpUser, upload } from './service-checks.ts';
 import type { Session } from './session.ts';
@@ -162,27 +161,22 @@ function harmless({ method, path }: Route, user: string): string {
   const room_id = uuid();
   const pathParameters = { room_id, participant_id: user };
   const filled = path.replace('{room_id}', room_id).replace('{participant_id}', user);
-  const now = new Date();
-  return eventOf(
-    {
-      method,
-      path: filled,
-      rawQuery: '',
-      headers: { host: ['verify'], 'content-type': ['application/json'] },
-      body: Buffer.from(''),
-      protocol: 'HTTP/1.1',
-      sourceIp: '127.0.0.1',
-    },
-    {
-      routeKey: `${method} ${path}`,
-      pathParameters: path.includes('{') ? pathParameters : {},
-      apiId: 'verify',
-      stage: '$default',
+  return JSON.stringify({
+    version: '2.0',
+    routeKey: `${method} ${path}`,
+    rawPath: filled,
+    rawQueryString: '',
+    headers: { host: 'verify', 'content-type': 'application/json' },
+    requestContext: {
       requestId: uuid(),
-      identity: { claims: { sub: user }, scopes: null },
+      routeKey: `${method} ${path}`,
+      stage: '$default',
+      authorizer: { jwt: { claims: { sub: user }, scopes: null } },
+      http: { method, path: filled },
     },
-    now,
-  );
+    ...(path.includes('{') && { pathParameters }),
+    isBase64Encoded: false,
+  });
 }
 
 export const coldStartChecks: readonly Check[] = [coldStart];

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compileFilters, compilePattern } from '../../../local/eventbridge/event-pattern.ts';
 import { failedItems } from '../../../local/lambda/event-source-mapping.ts';
 import { afterBatch, type Batch } from '../../../local/streams/stream-batch.ts';
+import { compileFilters, compilePattern } from '../../../tools/aws/event-pattern.ts';
 
 describe('an event pattern', () => {
   const message = { eventName: 'INSERT', dynamodb: { Keys: { PK: { S: 'CHAT#1' }, SK: { S: 'MESSAGE#1' } } } };
