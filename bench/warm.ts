@@ -4,7 +4,7 @@ import { Session } from 'node:inspector/promises';
 import { devNull } from 'node:os';
 import * as v from 'valibot';
 import { routes } from '../core/contract/index.ts';
-import type { HttpEvent } from '../core/http/endpoint.ts';
+import type { HttpEvent } from '../core/http/http-event.ts';
 import { parseCommandLine } from '../tools/cli/command-line.ts';
 import { main, number, say } from './common/command.ts';
 import { flameGraph } from './common/flame.ts';

@@ -4,7 +4,7 @@ import { allRoutes, routes } from '../../core/contract/index.ts';
 import type { ActionName } from '../../core/contract/realtime.ts';
 import { DEFAULT_USER_LIMITS } from '../../core/contract/user-limits.ts';
 import type { Variable } from '../../core/env.ts';
-import type { SocketHandler } from '../../core/realtime/action.ts';
+import type { SocketHandler } from '../../core/realtime/socket-event.ts';
 import { createTable, startDynamoDb } from '../../local/dynamodb/dynamodb-local.ts';
 import { dataTemplate } from '../../test/support/data-template.ts';
 import type { Operation, Request } from '../../test/support/event.ts';

@@ -1,19 +1,15 @@
 import middy from '@middy/core';
-import type { APIGatewayProxyEventV2WithJWTAuthorizer, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
 import { abortOn } from '../aws/abort.ts';
 import { primed } from '../aws/prime.ts';
 import type { Page } from '../contract/answers.ts';
 import type { Answer, Call, Route } from '../contract/route.ts';
 import { EARLY_TIMEOUT } from './early-timeout.ts';
 import { errorResponse } from './error-response.ts';
+import type { HttpEvent, HttpHandler, HttpResult } from './http-event.ts';
 import { parseRequest } from './parse.ts';
 import { rehearsalEvent } from './rehearsal.ts';
 import { requestLog } from './request-log.ts';
 import { success } from './response.ts';
-
-export type HttpEvent = APIGatewayProxyEventV2WithJWTAuthorizer;
-export type HttpResult = APIGatewayProxyStructuredResultV2;
-export type HttpHandler = (event: HttpEvent, context: Context) => Promise<HttpResult>;
 
 const isPage = (answer: unknown): answer is Page<unknown> =>
   typeof answer === 'object' && answer !== null && 'items' in answer && 'next_cursor' in answer;

@@ -1,6 +1,6 @@
 import type { MiddlewareObj } from '@middy/core';
-import type { HttpEvent, HttpResult } from './endpoint.ts';
 import { toRoomsError } from './errors.ts';
+import type { HttpEvent, HttpResult } from './http-event.ts';
 import { failure } from './response.ts';
 
 /** Turns any error into the response that the contract has for it. */

@@ -1,6 +1,6 @@
 import { REHEARSING_USER } from '../aws/prime.ts';
 import type { Route } from '../contract/route.ts';
-import type { HttpEvent } from './endpoint.ts';
+import type { HttpEvent } from './http-event.ts';
 
 /** Returns the event of a request that rehearses a route: its documented example. */
 export function rehearsalEvent({ method, path, example }: Route): HttpEvent {

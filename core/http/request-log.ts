@@ -3,7 +3,7 @@ import { isRehearsal } from '../aws/prime.ts';
 import { RoomsError } from '../contract/errors.ts';
 import type { Route } from '../contract/route.ts';
 import { count } from '../metrics/emf.ts';
-import type { HttpEvent, HttpResult } from './endpoint.ts';
+import type { HttpEvent, HttpResult } from './http-event.ts';
 
 /** Like `performance.now()`, in milliseconds, which would load more of Node during a cold start. */
 const now = (): number => Number(process.hrtime.bigint()) / 1e6;

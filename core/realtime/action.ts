@@ -1,5 +1,4 @@
 import middy from '@middy/core';
-import type { APIGatewayProxyStructuredResultV2, APIGatewayProxyWebsocketEventV2, Context } from 'aws-lambda';
 import * as v from 'valibot';
 import { abortOn } from '../aws/abort.ts';
 import { isRehearsal, primed } from '../aws/prime.ts';
@@ -18,21 +17,7 @@ import { spoken } from '../rules/protocol.ts';
 import { epochSeconds } from '../rules/time.ts';
 import { admitFrame } from '../store/connections.ts';
 import { rehearsalEvent } from './rehearsal.ts';
-
-/** The context that the authorizer attaches to every frame of a connection. API Gateway converts all values to text. */
-export interface AuthorizerContext {
-  readonly user_id: string;
-  /** When the token expires, in epoch seconds. */
-  readonly token_expires_at: string;
-  /** Missing on connections that were authorized before there were two protocols. */
-  readonly protocol?: string;
-}
-
-export type SocketEvent = APIGatewayProxyWebsocketEventV2 & {
-  readonly requestContext: { readonly authorizer: AuthorizerContext };
-};
-export type SocketResult = APIGatewayProxyStructuredResultV2;
-export type SocketHandler = (event: SocketEvent, context: Context) => Promise<SocketResult>;
+import type { SocketEvent, SocketHandler, SocketResult } from './socket-event.ts';
 
 type OutputOf<Schema> = Schema extends v.GenericSchema<unknown, infer Output> ? Output : never;
 

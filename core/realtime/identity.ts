@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { userId } from '../contract/fields.ts';
 import { BEARER_SUB_PROTOCOL, SUB_PROTOCOL, SUB_PROTOCOLS, type SubProtocol } from '../contract/realtime.ts';
 import { env } from '../env.ts';
-import type { AuthorizerContext } from './action.ts';
+import type { AuthorizerContext } from './socket-event.ts';
 
 /*
  * Authenticates connections with the same checks as API Gateway's JWT authorizer for the HTTP API. The only

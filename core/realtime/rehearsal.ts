@@ -4,8 +4,8 @@ import { REHEARSING_USER } from '../aws/prime.ts';
 import type { Action, RoomEvent } from '../contract/realtime.ts';
 import { toMessage } from '../store/items.ts';
 import { messageKey } from '../store/keys.ts';
-import type { SocketEvent } from './action.ts';
 import type { FanOutRequest } from './deliver.ts';
+import type { SocketEvent } from './socket-event.ts';
 
 /** A value for every field that a frame must have. */
 const FIELDS: Readonly<Record<string, string>> = {

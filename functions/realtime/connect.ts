@@ -1,6 +1,6 @@
 import { SUB_PROTOCOLS } from '../../core/contract/realtime.ts';
 import { count } from '../../core/metrics/emf.ts';
-import type { SocketEvent, SocketResult } from '../../core/realtime/action.ts';
+import type { SocketEvent, SocketResult } from '../../core/realtime/socket-event.ts';
 import { spoken } from '../../core/rules/protocol.ts';
 
 interface ConnectEvent {

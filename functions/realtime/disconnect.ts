@@ -1,7 +1,7 @@
 import { isRehearsal, primed } from '../../core/aws/prime.ts';
 import { count } from '../../core/metrics/emf.ts';
-import type { SocketEvent, SocketResult } from '../../core/realtime/action.ts';
 import { CONNECTION } from '../../core/realtime/rehearsal.ts';
+import type { SocketEvent, SocketResult } from '../../core/realtime/socket-event.ts';
 import { dropConnection, placesOfConnection } from '../../core/store/connections.ts';
 import { dropSubscription } from '../../core/store/subscriptions.ts';
 

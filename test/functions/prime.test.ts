@@ -5,10 +5,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test,
 import { type Primed, primed, rehearse } from '../../core/aws/prime.ts';
 import { allRoutes, routes } from '../../core/contract/index.ts';
 import { actions } from '../../core/contract/realtime.ts';
-import type { HttpHandler } from '../../core/http/endpoint.ts';
+import type { HttpHandler } from '../../core/http/http-event.ts';
 import { rehearsalEvent } from '../../core/http/rehearsal.ts';
-import type { SocketHandler } from '../../core/realtime/action.ts';
 import { fanOutRehearsal, rehearsalEvent as socketRehearsal, streamRehearsal } from '../../core/realtime/rehearsal.ts';
+import type { SocketHandler } from '../../core/realtime/socket-event.ts';
 import { context, handlerOf, httpEvent } from '../support/event.ts';
 
 /*

@@ -5,7 +5,7 @@ import type { Context } from 'aws-lambda';
 import { handlerFile } from '../../core/contract/index.ts';
 import type { Route } from '../../core/contract/route.ts';
 import type * as table from '../../core/contract/routes.ts';
-import type { HttpEvent, HttpHandler } from '../../core/http/endpoint.ts';
+import type { HttpEvent, HttpHandler } from '../../core/http/http-event.ts';
 import { eventOf } from '../../local/apigateway/payload.ts';
 
 /* The events of API Gateway, and the handlers that they are for. */

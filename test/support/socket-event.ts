@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ActionName, SubProtocol } from '../../core/contract/realtime.ts';
-import type { SocketEvent } from '../../core/realtime/action.ts';
+import type { SocketEvent } from '../../core/realtime/socket-event.ts';
 
 /* The events of a WebSocket API, as API Gateway calls functions with them. */
 

@@ -12,7 +12,7 @@ import {
   COMMON_ACTION_ERRORS,
   unknownAction,
 } from '../../core/contract/realtime.ts';
-import type { SocketHandler } from '../../core/realtime/action.ts';
+import type { SocketHandler } from '../../core/realtime/socket-event.ts';
 import { eventFunctionAccess } from '../../lib/access.ts';
 import { context } from './event.ts';
 import { type LogLine, logged } from './logs.ts';

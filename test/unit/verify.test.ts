@@ -1,13 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import {
-  type Check,
-  CheckFailed,
-  type Imitation,
-  NotShown,
-  percentiles,
-  quantile,
-} from '../../bin/operations/verify/check.ts';
+import { type Check, type Imitation, percentiles, quantile } from '../../bin/operations/verify/check.ts';
+import { CheckFailed, NotShown } from '../../bin/operations/verify/outcome.ts';
 import { samplers } from '../../bin/operations/verify/route-checks.ts';
 import { allChecks, runCheck } from '../../bin/operations/verify/run.ts';
 import { Session, type Target } from '../../bin/operations/verify/session.ts';

@@ -1,4 +1,4 @@
-import type { OpenApiDocument } from './openapi.ts';
+import type { OpenApiDocument } from './openapi-document.ts';
 
 /*
  * The contract as OpenAPI 3.0, for tools that cannot read 3.1 (such as oapi-codegen). Every statement of the 3.1 document is kept, except

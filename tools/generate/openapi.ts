@@ -8,6 +8,7 @@ import { CONTRACT_VERSION } from '../../core/contract/version.ts';
 import { isJsonObject } from '../../core/rules/json.ts';
 import { isIsoTime } from '../../core/rules/time.ts';
 import { openapi30 } from './openapi-30.ts';
+import type { OpenApiDocument, Operation } from './openapi-document.ts';
 import {
   ANSWER_EXAMPLES,
   ANSWER_FORMATS,
@@ -24,32 +25,6 @@ import {
 
 type Json = Readonly<Record<string, unknown>>;
 type AnySchema = v.GenericSchema<unknown, unknown>;
-
-/** The parts of an OpenAPI 3.1 document that readers of this one need the types of. */
-export interface OpenApiDocument {
-  readonly openapi: string;
-  readonly info: Json;
-  readonly servers: readonly Json[];
-  readonly tags: readonly Json[];
-  readonly security: readonly Json[];
-  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-  readonly components: {
-    readonly schemas: Readonly<Record<string, JsonSchema>>;
-    readonly examples: Readonly<Record<string, Json>>;
-    readonly headers: Json;
-    readonly securitySchemes: Json;
-  };
-}
-
-export interface Operation {
-  readonly operationId: string;
-  readonly tags: readonly string[];
-  readonly summary: string;
-  readonly description: string;
-  readonly parameters?: readonly Json[];
-  readonly requestBody?: Json;
-  readonly responses: Readonly<Record<string, Json>>;
-}
 
 const ref = (kind: 'examples' | 'headers' | 'schemas', name: string) => ({ $ref: `#/components/${kind}/${name}` });
 const keysOf = <Key extends string>(table: Readonly<Record<Key, unknown>>): Key[] => Object.keys(table) as Key[];

@@ -1,19 +1,12 @@
 import { useEffect, useState } from 'preact/hooks';
 import { RoomsPane } from './list/rooms-pane.tsx';
 import { RoomView } from './room/room-view.tsx';
+import { roomInUrl } from './room-url.ts';
 import { useConnectionLost } from './session/connection-lost.ts';
 import { useSession } from './session/user-session.ts';
 import { useStore } from './store.ts';
 import { CloseIcon } from './ui/icons.tsx';
 import { Blank } from './ui/small.tsx';
-
-const ROOM_HASH = /^#\/room\/([0-9a-f-]{36})$/i;
-const roomInUrl = (): string | undefined => ROOM_HASH.exec(location.hash)?.[1]?.toLowerCase();
-
-/** Shows a room, or with undefined the list; the browser's back button goes back. */
-export const showRoom = (roomId: string | undefined): void => {
-  location.hash = roomId ? `#/room/${roomId}` : '#/';
-};
 
 function useRoomInUrl(): string | undefined {
   const [roomId, setRoomId] = useState(roomInUrl);

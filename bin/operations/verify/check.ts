@@ -24,17 +24,6 @@ export interface Check {
   readonly run: (session: Session, signal: AbortSignal) => Promise<string>;
 }
 
-/** Thrown by a check that cannot be made here. The message is the reason. */
-export class NotShown extends Error {}
-
-/** Thrown by a check whose target does not behave as it should. The message says what it did. */
-export class CheckFailed extends Error {}
-
-/** Throws CheckFailed unless `holds`. */
-export function must(holds: boolean, otherwise: string): asserts holds {
-  if (!holds) throw new CheckFailed(otherwise);
-}
-
 /** Value below which the share `q` of the samples lies (nearest rank). */
 export function quantile(samples: readonly number[], q: number): number {
   const sorted = [...samples].sort((a, b) => a - b);

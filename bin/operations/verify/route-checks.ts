@@ -3,7 +3,8 @@ import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { v7 as uuid } from 'uuid';
 import { allRoutes } from '../../../core/contract/index.ts';
 import type { Route } from '../../../core/contract/route.ts';
-import { type Check, CheckFailed, must, NotShown, percentiles, quantile } from './check.ts';
+import { type Check, percentiles, quantile } from './check.ts';
+import { CheckFailed, must, NotShown } from './outcome.ts';
 import { madeUpUser, upload } from './service-checks.ts';
 import type { Session } from './session.ts';
 

@@ -1,5 +1,6 @@
-import { type Check, CheckFailed, type Imitation, NotShown } from './check.ts';
+import type { Check, Imitation } from './check.ts';
 import { gatewayChecks, throttleChecks } from './gateway-checks.ts';
+import { CheckFailed, NotShown } from './outcome.ts';
 import { coldStartChecks, routeChecks } from './route-checks.ts';
 import { serviceChecks } from './service-checks.ts';
 import type { Session } from './session.ts';

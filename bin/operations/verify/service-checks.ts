@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as v from 'valibot';
 import { PRESENCE_GRACE_SECONDS } from '../../../core/contract/limits.ts';
-import { type Check, must, percentiles, quantile } from './check.ts';
+import { type Check, percentiles, quantile } from './check.ts';
+import { must } from './outcome.ts';
 import type { Session } from './session.ts';
 
 /*

@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeJwt } from 'jose';
 import * as v from 'valibot';
 import { WebSocket } from 'ws';
-import { CheckFailed, must, NotShown } from './check.ts';
 import type { Deployed } from './deployed.ts';
+import { CheckFailed, must, NotShown } from './outcome.ts';
 
 /** Someone who calls the APIs, by an access token that may have to be renewed. */
 export interface User {

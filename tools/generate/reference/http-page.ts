@@ -1,5 +1,6 @@
 import { allRoutes } from '../../../core/contract/index.ts';
-import { type Operation, openapi } from '../openapi.ts';
+import { openapi } from '../openapi.ts';
+import type { Operation } from '../openapi-document.ts';
 import { code, count, jsonBlock, page, table } from './markdown.ts';
 
 /*

@@ -1,11 +1,11 @@
 import { useEffect, useId, useMemo, useState } from 'preact/hooks';
 import type { MyRoom } from '../../../client/src/index.ts';
+import { showRoom } from '../room-url.ts';
 import { useSession } from '../session/user-session.ts';
 import { useStore } from '../store.ts';
 import { PlusIcon } from '../ui/icons.tsx';
 import { Avatar, Spinner, StatusBadge } from '../ui/small.tsx';
 import { moment } from '../ui/text.ts';
-import { showRoom } from '../workspace.tsx';
 import { filterRooms, isFiltering, NO_FILTER, type RoomFilter } from './filter.ts';
 import { NewRoomDialog } from './new-room-dialog.tsx';
 

@@ -1,12 +1,12 @@
 import type { RefObject } from 'preact';
 import { useId, useImperativeHandle, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { MAX_MESSAGE_LENGTH } from '../../../client/src/index.ts';
+import { showRoom } from '../room-url.ts';
 import type { Draft } from '../session/drafts.ts';
 import { fileProblem, MAX_FILES } from '../session/file-limits.ts';
 import { useSession } from '../session/user-session.ts';
 import { AttachIcon, CloseIcon, SendIcon } from '../ui/icons.tsx';
 import { asSentence, fileSize, moment } from '../ui/text.ts';
-import { showRoom } from '../workspace.tsx';
 import type { RoomSession } from './session.ts';
 import type { RoomState } from './state.ts';
 

@@ -1,12 +1,12 @@
 import type { RefObject } from 'preact';
 import { useState } from 'preact/hooks';
 import type { MyRoom } from '../../../client/src/index.ts';
+import { showRoom } from '../room-url.ts';
 import { useSession } from '../session/user-session.ts';
 import { BackIcon, ClockIcon, PeopleIcon } from '../ui/icons.tsx';
 import { Menu } from '../ui/menu.tsx';
 import { StatusBadge, useNow } from '../ui/small.tsx';
 import { countdown, moment } from '../ui/text.ts';
-import { showRoom } from '../workspace.tsx';
 import { EditRoomDialog, EndRoomDialog, NameDialog } from './dialogs.tsx';
 import type { Standing } from './state.ts';
 

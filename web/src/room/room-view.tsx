@@ -1,10 +1,10 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { showRoom } from '../room-url.ts';
 import { useConnectionLost } from '../session/connection-lost.ts';
 import { useSession } from '../session/user-session.ts';
 import { useStore } from '../store.ts';
 import { Blank, Spinner } from '../ui/small.tsx';
-import { showRoom } from '../workspace.tsx';
 import { Chat } from './chat.tsx';
 import { Composer, type ComposerHandle } from './composer.tsx';
 import { People } from './people.tsx';
