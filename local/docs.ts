@@ -8,8 +8,8 @@ import { openapi } from '../tools/generate/openapi.ts';
 export type DocsHandler = (req: IncomingMessage, res: ServerResponse) => void;
 
 /*
- * The API reference of the local stack. Everything comes from this machine: the document from the contract as it is now, the
- * page from the swagger-ui-dist package. Paths are looked up whole, so no path can lead out of what is listed here.
+ * The API reference of the local stack. Everything comes from this machine: the document from the current contract,
+ * the page from the swagger-ui-dist package. Only exact paths are served, so that no path leads outside this list.
  */
 
 const swaggerUi = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
@@ -42,7 +42,7 @@ const START = `SwaggerUIBundle({
 });
 `;
 
-/** The document says where the stack usually is; this page is served by the one that its requests are to go to. */
+/** The document names the usual address of the stack; this page sends its requests to the stack that serves it. */
 const localDocument = (): string =>
   JSON.stringify({ ...openapi(allRoutes), servers: [{ url: '/', description: 'This local stack' }] });
 
@@ -59,7 +59,7 @@ const serve =
         'cache-control': 'no-store',
         'x-content-type-options': 'nosniff',
       });
-      // Node sends no body with the answer to a HEAD request.
+      // Node sends no body in the response to a HEAD request.
       res.end(bytes);
     } catch (error) {
       console.error('The API reference cannot be served:', error);
@@ -71,7 +71,7 @@ const serve =
 const file = (contentType: string, name: string): DocsHandler =>
   serve(contentType, () => readFile(join(swaggerUi, name)));
 
-/** What answers at `/openapi.json` and `/docs`, by the whole path of the request (without its query). */
+/** Returns the handlers of `/openapi.json` and `/docs`, by the whole path of the request (without its query). */
 export function docsRoutes(): Readonly<Record<string, DocsHandler>> {
   const page = serve('text/html; charset=utf-8', () => PAGE);
   return {

@@ -1,32 +1,32 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-/** Everything listens here only, so that other machines cannot reach it. */
+/** All servers listen on this address only, so that other machines cannot reach them. */
 export const HOST = '127.0.0.1';
 
-/** Thrown where a port that was asked for cannot be had. Its message is meant for the user. */
+/** Thrown if a requested port is not available. Its message is for the user. */
 export class PortError extends Error {}
 
 export interface Listening {
   readonly url: string;
   readonly port: number;
-  /** Ends at once, whatever is still open. */
+  /** Closes at once, with all open connections. */
   close(): Promise<void>;
 }
 
-/** Takes a connection over that is to become something else than HTTP, such as a WebSocket. */
+/** Takes over a connection that is upgraded to another protocol, such as WebSocket. */
 export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /**
  * Starts an HTTP server on the loopback interface.
  *
  * @param port 0 for any free port
- * @throws PortError where the port cannot be had
+ * @throws PortError if the port is not available
  */
 export async function listen(handler: RequestListener, port: number, onUpgrade?: UpgradeListener): Promise<Listening> {
   const server = createServer(handler);
   if (onUpgrade) server.on('upgrade', onUpgrade);
-  // Longer than clients keep an idle connection: the side that closes first must be theirs, or their next request is lost.
+  // Longer than clients keep an idle connection: if the server closed first, the client's next request could be lost.
   server.keepAliveTimeout = 65_000;
   await listenOn(server, port);
   const taken = portOf(server);
@@ -34,10 +34,10 @@ export async function listen(handler: RequestListener, port: number, onUpgrade?:
 }
 
 /**
- * Returns a port that is free at this moment, for a server that cannot report the one it found.
+ * Returns a free port, for a server that cannot report the one that it found.
  *
  * @param port 0 for any free port
- * @throws PortError where the port cannot be had
+ * @throws PortError if the port is not available
  */
 export async function findPort(port: number): Promise<number> {
   const server = createServer();

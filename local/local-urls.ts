@@ -1,10 +1,7 @@
-/** URL prefixes of AWS, each with where it leads on this machine. */
+/** URL prefixes of AWS, each with its local address. */
 export type LocalUrls = Readonly<Record<string, string>>;
 
-/**
- * Does for a function's variables what DNS does for a function in AWS: URLs of the template's resources lead to where they
- * are served.
- */
+/** Replaces URLs of AWS in a function's variables by local ones, as DNS would do. */
 export const withLocalUrls = (
   variables: Readonly<Record<string, string>>,
   urls: LocalUrls,

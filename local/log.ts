@@ -2,7 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { finished } from 'node:stream/promises';
 
-/** Takes what a part of the local stack has to say; `source` is that part. Text of several lines becomes as many entries. */
+/** Logs text of a part of the local stack; `source` is that part. Each line becomes an entry. */
 export type Log = (source: string, text: string) => void;
 
 export interface LogFile {
@@ -10,7 +10,7 @@ export interface LogFile {
   close(): Promise<void>;
 }
 
-/** Opens a log file, emptied, in a folder that is there. With `echo`, every entry is also given there. */
+/** Opens an empty log file in an existing folder. `echo` receives every entry, too. */
 export async function openLog(
   file: string,
   { echo }: { echo?: ((line: string) => void) | undefined } = {},

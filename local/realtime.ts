@@ -24,20 +24,20 @@ import { createStreamMapping, type StreamMapping } from './streams/stream-mappin
 import { readStream } from './streams/stream-reader.ts';
 
 /*
- * The real-time side of the templates: the WebSocket API, and what is between a change of the table and the clients that
- * hear of it (event source mappings, queues, schedules, the event bus).
+ * The real-time side of the templates: the WebSocket API, and what is between a change of the table and the clients:
+ * event source mappings, queues, schedules and the event bus.
  */
 
 export interface Realtime {
   /** URL of the WebSocket API. */
   readonly ws: string;
-  /** Where the WebSocket API is served, and where SQS, EventBridge, EventBridge Scheduler and Lambda are. */
+  /** The servers of the WebSocket API, and of SQS, EventBridge, EventBridge Scheduler and Lambda. */
   readonly ports: { readonly ws: number; readonly aws: number };
-  /** Variables that functions need to find SQS, EventBridge, EventBridge Scheduler and Lambda here. */
+  /** Variables by which functions find SQS, EventBridge, EventBridge Scheduler and Lambda here. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Where URLs in the templates lead. */
+  /** Local addresses of the URLs in the templates. */
   readonly urls: LocalUrls;
-  /** Starts to serve, with the functions of the templates, by ARN. What is written to the table from now on is seen. */
+  /** Starts to serve, with the functions of the templates, by ARN. From now on, writes to the table are processed. */
   start(functions: ReadonlyMap<string, LocalFunction>): Promise<void>;
   /** The last events on the buses, oldest first. */
   readonly recentEvents: () => readonly BusEvent[];
@@ -132,13 +132,14 @@ export async function openRealtime(options: {
           continue;
         }
         const part = closeLater(createStreamMapping({ mapping, fn, region: REGION, giveUp, log }));
-        // The starting position is that of a mapping that is made. One that was there in an earlier run has had what came before.
+        // The starting position is for a new mapping. A mapping of an earlier run has already processed earlier
+        // records.
         const from = made.has(fn.config.name) ? 'LATEST' : mapping.startingPosition;
         const { parts } = readers.get(`${sourceArn} ${from}`) ?? { parts: [] };
         readers.set(`${sourceArn} ${from}`, { from, sourceArn, parts: [...parts, part] });
         made.add(fn.config.name);
       }
-      // Each stream is read once, for all who want to know from the same position on.
+      // Each stream is read once for all mappings with the same position.
       for (const { from, sourceArn, parts } of readers.values())
         closeLater(
           await readStream({
@@ -196,7 +197,7 @@ function onlyApi(resolver: Resolver): WebSocketApi {
 
 const namesOf = (type: string, resolver: Resolver): string[] => resolver.ofType(type).map(idOf(resolver));
 
-/** Queues that redrive to others come after those: a dead-letter queue must be there first. */
+/** Queues with a redrive policy come last: their dead-letter queue must exist first. */
 function readQueues(resolver: Resolver, url: string): Queue[] {
   const queues = resolver.ofType('AWS::SQS::Queue').map((resource): Queue => {
     const { QueueName = '', Arn = '' } = physicalOf(resource, resolver)?.attributes ?? {};
@@ -208,7 +209,7 @@ function readQueues(resolver: Resolver, url: string): Queue[] {
   );
 }
 
-/** The functions whose event source mappings were made in an earlier run on the same data. */
+/** The functions whose event source mappings exist from an earlier run on the same data. */
 async function madeMappings(dataDirectory: string | undefined): Promise<Set<string>> {
   if (dataDirectory === undefined) return new Set();
   const text = await readFile(join(dataDirectory, MAPPINGS), 'utf8').catch(() => '[]');
@@ -221,7 +222,7 @@ async function keepMappings(dataDirectory: string | undefined, made: ReadonlySet
 
 const MAPPINGS = 'event-source-mappings.json';
 
-/** The ARN of a template's stream in DynamoDB Local, which gives it one of its own. */
+/** Returns the ARN of a template's stream in DynamoDB Local, which assigns its own. */
 async function streamOf(arn: string, endpoint: string): Promise<string> {
   const client = new DynamoDBClient({ endpoint, region: REGION, credentials: CREDENTIALS });
   try {

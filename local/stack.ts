@@ -26,29 +26,29 @@ import { openRealtime } from './realtime.ts';
 import { bucketProperties, CREDENTIALS, startS3 } from './s3/s3.ts';
 import { bundleWebClient, webRoutes } from './web.ts';
 
-/** What the access tokens of the local IAMS are for. */
+/** The audience of the access tokens of the local issuer. */
 export const AUDIENCE = 'rooms';
 
 export interface StackOptions {
   /**
-   * The port of the HTTP API, which the other parts' follow; 0 for any free ones. Default: those of the last run with the same data,
-   * or the first that are free (see `claimPorts`).
+   * The port of the HTTP API; those of the other parts follow it. 0 for any free ports. Default: the ports of the
+   * last run with the same data, or the first free ones (see `claimPorts`).
    */
   readonly port?: number | undefined;
-  /** A folder where data is kept from one run to the next; without it there is none when the stack has been closed. */
+  /** The data folder. Default: none; the data is lost when the stack is closed. */
   readonly dataDirectory?: string | undefined;
-  /** Called with the port of the HTTP API as soon as it is known, before anything is logged. */
+  /** Called with the port of the HTTP API as soon as it is known, before any log entry. */
   readonly onPort?: (port: number) => Promise<void>;
-  /** Whose tokens are accepted. Default: an issuer of the stack's own. */
+  /** The identity provider whose tokens are accepted. Default: the local issuer. */
   readonly identityProvider?: IdentityProvider | undefined;
   readonly log: Log;
-  /** Told what is being done. */
+  /** Receives log entries. */
   readonly progress?: (step: string) => void;
-  /** Called where a part ends by itself, so that the stack is of no use any more. */
+  /** Called if a part ends by itself, so that the stack no longer works. */
   readonly onFailure?: (reason: string) => void;
-  /** Aborting makes the start fail, after what was started has been ended. */
+  /** Aborting makes the start fail, after all started parts have been closed. */
   readonly signal?: AbortSignal;
-  /** Makes each function of the templates; tests put faults around it. Default: `createFunction`. */
+  /** Creates each function of the templates; tests add faults. Default: `createFunction`. */
   readonly createFunction?: typeof createFunction | undefined;
   /** Starts DynamoDB Local; tests restart it. Default: `startDynamoDb`. */
   readonly startDynamoDb?: typeof startDynamoDb | undefined;
@@ -64,7 +64,7 @@ export interface LocalStack {
   readonly dynamodb: string;
   /** Of SQS, EventBridge, EventBridge Scheduler and Lambda. */
   readonly aws: string;
-  /** Ends everything the stack is made of. */
+  /** Closes all parts of the stack. */
   close(): Promise<void>;
 }
 
@@ -82,7 +82,7 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
     closing ??= (async () => {
-      // The last one started first: nobody is to meet a part that has lost what it stands on.
+      // In reverse order of the start: no part loses what it depends on.
       for (const closer of closers.reverse()) await closer();
     })();
     return closing;
@@ -93,14 +93,15 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
   };
 
   try {
-    // Not below the repository: a bundle must find nothing there that it would not find in Lambda.
+    // Outside the repository: a bundle must not find anything there that it would not find in Lambda.
     const directory = await mkdtemp(join(tmpdir(), 'rooms-'));
     const removed = onExit(() => rmSync(directory, { recursive: true, force: true }));
     closers.push(() => rm(directory, { recursive: true, force: true }).finally(removed));
     const { dataDirectory } = options;
     if (dataDirectory) closeLater(await claimFolder(dataDirectory));
 
-    // Taken first, so that a port that cannot be had is known at once. Until there is an API to serve, it says so.
+    // Opened first, so that an unavailable port is known at once. It reports the start until there is an API to
+    // serve.
     let handler: RequestListener = (_request, response) => {
       response.writeHead(503, { 'content-type': 'application/json', 'retry-after': '1' });
       response.end('{"message":"Service Unavailable"}');
@@ -173,7 +174,7 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
       AWS_ENDPOINT_URL_DYNAMODB: dynamodb.url,
       AWS_ENDPOINT_URL_S3: s3.url,
       ...realtime.environment,
-      // What the developer has configured for the real AWS is none of the functions' business.
+      // The developer's own AWS configuration is not for the functions.
       AWS_CONFIG_FILE: join(directory, 'no-config'),
       AWS_SHARED_CREDENTIALS_FILE: join(directory, 'no-credentials'),
     });
@@ -209,7 +210,7 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
   }
 }
 
-/** As Promise.all, but waits for both before it fails: what one of them has started can be closed then. */
+/** Like Promise.all, but waits for both before it fails, so that what either has started can be closed. */
 async function both<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
   await Promise.allSettled([a, b]);
   return Promise.all([a, b]);
@@ -225,7 +226,7 @@ const portsFile = v.object({
 });
 const portsFileOf = (dataDirectory: string): string => join(dataDirectory, 'ports.json');
 
-/** The ports of the last run with this data: whatever holds a URL of the stack, such as an open tab, works again. */
+/** The ports of the last run with this data, so that URLs of the stack, such as those of an open tab, work again. */
 async function readPorts(dataDirectory: string): Promise<Ports | undefined> {
   const text = await readFile(portsFileOf(dataDirectory), 'utf8').catch(() => undefined);
   const ports = v.safeParse(v.pipe(v.string(), v.parseJson(), portsFile), text);
@@ -235,7 +236,7 @@ async function readPorts(dataDirectory: string): Promise<Ports | undefined> {
 const writePorts = (dataDirectory: string, ports: Ports): Promise<void> =>
   writeFile(portsFileOf(dataDirectory), `${JSON.stringify(ports, null, 2)}\n`);
 
-/** Of a resource that is known to have a counterpart here. */
+/** Returns the counterpart of a resource that has one. */
 function physical(resource: Resource, resolver: Resolver): Physical {
   const found = physicalOf(resource, resolver);
   if (!found) throw new Error(`${resource.stack}/${resource.id}: the local stack has no ${resource.type}.`);

@@ -5,25 +5,25 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 /*
- * The web client of the local stack: everything that is served is made once, from `web/` as it is on this machine.
+ * The web client of the local stack. All files are built once, from `web/` on this machine.
  */
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** Where the page finds the parts of the stack: URLs without a slash at the end. */
+/** The addresses of the parts of the stack for the page: URLs without a slash at the end. */
 export interface Places {
   readonly http: string;
   readonly ws: string;
   readonly issuer: string;
-  /** The page's client ID at an identity provider of the user's own; undefined where the stack has its own issuer. */
+  /** The page's client ID at an external identity provider; undefined for the local issuer. */
   readonly clientId?: string | undefined;
-  /** Origins that the page asks for tokens. */
+  /** Origins from which the page gets tokens. */
   readonly tokenOrigins: readonly string[];
-  /** Where presigned URLs lead. */
+  /** The origin of presigned URLs. */
   readonly s3: string;
 }
 
-/** What the web client is made of, by the path it is served at. */
+/** The files of the web client, by path. */
 export type WebClient = ReadonlyMap<string, { readonly contentType: string; readonly body: string | Uint8Array }>;
 
 const folder = (path: string): string => fileURLToPath(new URL(`../web/${path}`, import.meta.url));
@@ -34,7 +34,11 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
   map: 'application/json',
 };
 
-/** Bundles the web client. Throws where it does not compile; what is wrong is in the message. */
+/**
+ * Bundles the web client.
+ *
+ * @throws if it does not compile, with the errors in the message
+ */
 export async function bundleWebClient(): Promise<WebClient> {
   const [{ outputFiles }, page, icon] = await Promise.all([
     build({
@@ -44,7 +48,7 @@ export async function bundleWebClient(): Promise<WebClient> {
       bundle: true,
       write: false,
       format: 'esm',
-      // What the page loads only when it needs it, such as the client of identity providers.
+      // Parts that the page loads only when needed, such as the client of identity providers.
       splitting: true,
       chunkNames: 'js/[name]-[hash]',
       target: ['chrome123', 'firefox125', 'safari17.5'],
@@ -70,8 +74,8 @@ export async function bundleWebClient(): Promise<WebClient> {
 }
 
 /**
- * What the page may do: run its own script, talk to the parts of this stack, and show pictures that are in the bucket or on
- * this machine. Markup can be written into it by no text at all (Trusted Types).
+ * The content security policy of the page: run its own script, connect to the parts of this stack, and show pictures
+ * from the bucket or this machine. No text can be inserted as markup (Trusted Types).
  */
 function contentSecurityPolicy({ http, ws, tokenOrigins, s3 }: Places): string {
   const directives: Readonly<Record<string, readonly string[]>> = {
@@ -91,7 +95,7 @@ function contentSecurityPolicy({ http, ws, tokenOrigins, s3 }: Places): string {
     .join('; ');
 }
 
-/** What answers at `/`, below `/web/`, and at `/_local/config.json`. */
+/** Returns the handlers of `/`, `/web/` and `/_local/config.json`. */
 export function webRoutes(client: WebClient, places: Places): Readonly<Record<string, Handler>> {
   const policy = contentSecurityPolicy(places);
   const { http, ws, issuer, clientId } = places;
@@ -112,7 +116,7 @@ export function webRoutes(client: WebClient, places: Places): Readonly<Record<st
           'referrer-policy': 'no-referrer',
           'x-content-type-options': 'nosniff',
         });
-        // Node sends no body with the answer to a HEAD request.
+        // Node sends no body in the response to a HEAD request.
         response.end(body);
       },
     ]),

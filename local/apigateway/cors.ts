@@ -15,11 +15,11 @@ export const corsProperties = v.object({
 });
 export type Cors = v.InferOutput<typeof corsProperties>;
 
-/** A preflight is answered by the API itself, whatever its path. */
+/** Returns whether a request is a preflight, which the API answers itself, whatever the path. */
 export const isPreflight = ({ method, headers }: Request): boolean =>
   method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined;
 
-/** The answer to a preflight. From another origin than the API allows, it says nothing. */
+/** Returns the response to a preflight. For an origin that the API does not allow, it has no CORS headers. */
 export function preflight(cors: Cors, request: Request): Response {
   const allowed = originHeaders(cors, request);
   const list = (name: string, values: readonly string[]) => (values.length > 0 ? { [name]: values.join(',') } : {});
@@ -35,7 +35,7 @@ export function preflight(cors: Cors, request: Request): Response {
   };
 }
 
-/** A response with the API's CORS headers instead of those that an integration may have set. */
+/** Returns a response with the API's CORS headers instead of those that an integration may have set. */
 export function withCors(cors: Cors, request: Request, response: Response): Response {
   const others = Object.entries(response.headers).filter(([name]) => !name.startsWith('access-control-'));
   return { ...response, headers: { ...Object.fromEntries(others), ...originHeaders(cors, request) } };

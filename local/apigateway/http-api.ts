@@ -11,13 +11,13 @@ export interface HttpApi {
   readonly stage: string;
   readonly cors: Cors | undefined;
   readonly routes: readonly RoutePattern<RouteTarget>[];
-  /** By route key, with `$default` for the routes that have none of their own. */
+  /** By route key, with `$default` for the routes without throttling of their own. */
   readonly throttles: ReadonlyMap<string, Throttle>;
 }
 
 export interface RouteTarget {
   readonly functionArn: string;
-  /** Undefined where anyone may call. */
+  /** Undefined if anyone may call. */
   readonly authorize: Authorize | undefined;
   readonly scopes: readonly string[];
 }
@@ -59,7 +59,7 @@ export function readHttpApis(resolver: Resolver, idOf: (resource: Resource) => s
     return authorize;
   };
 
-  // Those of other APIs are not read: a WebSocket API's have other properties.
+  // Authorizers of other APIs are not read: those of a WebSocket API have other properties.
   const ofApi = (id: string, type: string) =>
     resolver.ofType(type).filter((resource) => resolver.read(resource, memberProperties).ApiId === id);
 

@@ -8,7 +8,7 @@ import { eventOf, gatewayResponse, type Request, type Response, responseOf } fro
 import { matchRoute } from './route-match.ts';
 import { createTokenBucket } from './throttle.ts';
 
-/** What only the local stack serves, beside the API: by path. */
+/** Handlers that only the local stack has, in addition to the API, by path. */
 export type LocalRoutes = Readonly<
   Record<string, (request: IncomingMessage, response: ServerResponse) => void | Promise<void>>
 >;
@@ -92,7 +92,7 @@ export function createHttpGateway(
 
   return (incoming, outgoing) => {
     handle(incoming, outgoing).catch((error: unknown) => {
-      // A client that went away is nothing to report.
+      // A client that disconnected is not worth a log line.
       if (incoming.destroyed && !incoming.complete) return;
       log('gateway', error instanceof Error ? (error.stack ?? error.message) : String(error));
       if (!outgoing.headersSent) outgoing.writeHead(500, { 'content-type': 'application/json' });
@@ -117,7 +117,10 @@ function decodePath(path: string): string | undefined {
 const headersOf = (incoming: IncomingMessage): Record<string, string[]> =>
   Object.fromEntries(Object.entries(incoming.headersDistinct).map(([name, values]) => [name, values ?? []]));
 
-/** Undefined where the body is too large; it is read to its end, or the client might miss the answer. */
+/**
+ * Returns the body, or undefined if it is too large. Reads to the end, because the client might otherwise miss the
+ * response.
+ */
 async function readBody(incoming: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -129,7 +132,7 @@ async function readBody(incoming: IncomingMessage): Promise<Buffer | undefined> 
   return length <= MAX_BODY_BYTES ? Buffer.concat(chunks) : undefined;
 }
 
-/** Pages that a developer serves on this machine may read what only the local stack serves. */
+/** Pages that a developer serves on this machine may read the handlers of the local stack. */
 function allowLocalOrigin(incoming: IncomingMessage, outgoing: ServerResponse): void {
   const { origin } = incoming.headers;
   if (origin === undefined || !URL.canParse(origin)) return;

@@ -7,14 +7,17 @@ import { gatewayResponse, type Identity, type Request, type Response } from './p
  * (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html).
  */
 
-/** The properties of AWS::ApiGatewayV2::Authorizer that mean something on this machine. */
+/** The properties of AWS::ApiGatewayV2::Authorizer that the local stack uses. */
 export const authorizerProperties = v.object({
   AuthorizerType: v.literal('JWT'),
   IdentitySource: v.pipe(v.array(v.string()), v.length(1)),
   JwtConfiguration: v.object({ Issuer: v.string(), Audience: v.array(v.string()) }),
 });
 
-/** Who calls or, where the token will not do, the answer to give. `scopes` are the route's; one of them is enough. */
+/**
+ * Returns the identity of the caller or, for an invalid token, the response. `scopes` are those of the route; one of
+ * them is enough.
+ */
 export type Authorize = (
   request: Request,
   scopes: readonly string[],
@@ -55,7 +58,7 @@ export function createJwtAuthorizer(properties: v.InferOutput<typeof authorizerP
   };
 }
 
-/** The token may, but need not, have "Bearer" before it. */
+/** "Bearer" before the token is optional. */
 function tokenOf({ headers, rawQuery }: Request, source: string): string | undefined {
   const [, kind, name = ''] = /^\$request\.(header|querystring)\.(.+)$/.exec(source) ?? [];
   const value = kind === 'header' ? headers[name.toLowerCase()]?.[0] : new URLSearchParams(rawQuery).get(name);
@@ -69,7 +72,7 @@ async function discover(issuer: string): Promise<URL> {
   return new URL(jwks_uri);
 }
 
-/** `client_id` counts only where there is no `aud`. */
+/** `client_id` counts only if there is no `aud`. */
 function hasAudience({ aud, client_id }: JWTPayload, audiences: readonly string[]): boolean {
   const given = aud === undefined ? [client_id] : [aud].flat();
   return given.some((audience) => typeof audience === 'string' && audiences.includes(audience));
@@ -80,7 +83,7 @@ function scopesOf({ scope, scp }: JWTPayload): string[] {
   return Array.isArray(given) ? given.map(String) : typeof given === 'string' ? given.split(' ') : [];
 }
 
-/** How API Gateway writes a claim: lists as `[a b]`, objects as `map[a:b]`. */
+/** Formats a claim like API Gateway: lists as `[a b]`, objects as `map[a:b]`. */
 export function claimText(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(claimText).join(' ')}]`;
   if (typeof value === 'object' && value !== null)

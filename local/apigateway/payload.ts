@@ -3,11 +3,11 @@ import * as v from 'valibot';
 import { ACCOUNT } from '../cloudformation/template.ts';
 
 /*
- * Payload format 2.0 of HTTP APIs: what an integration gets, and what becomes of its result
+ * Payload format 2.0 of HTTP APIs: the event of an integration, and the response from its result
  * (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html).
  */
 
-/** The verified claims of a token, as an integration sees them: all of them text. */
+/** The verified claims of a token as an integration receives them: all are text. */
 export interface Identity {
   readonly claims: Readonly<Record<string, string>>;
   readonly scopes: readonly string[] | null;
@@ -17,9 +17,9 @@ export interface Request {
   readonly method: string;
   /** Decoded. */
   readonly path: string;
-  /** As it was sent, without the question mark. */
+  /** As sent, without the question mark. */
   readonly rawQuery: string;
-  /** Names in lower case, each with its values in the order they were sent. */
+  /** Names in lower case, each with its values in the order in which they were sent. */
   readonly headers: Readonly<Record<string, readonly string[]>>;
   readonly body: Buffer;
   readonly protocol: string;
@@ -35,7 +35,7 @@ export interface Routed {
   readonly identity: Identity | undefined;
 }
 
-/** The event that an integration is invoked with, as JSON text. */
+/** Returns the event of an integration as JSON text. */
 export function eventOf(request: Request, routed: Routed, now: Date): string {
   const { cookie: cookies = [], connection: _hop, ...headers } = request.headers;
   const first = (name: string): string => headers[name]?.[0] ?? '';
@@ -82,11 +82,11 @@ export function eventOf(request: Request, routed: Routed, now: Date): string {
   });
 }
 
-/** Which bodies API Gateway passes on as text; all others it encodes as base64, forms among them. */
+/** Returns whether API Gateway passes a body on as text. It encodes all others as base64, including forms. */
 export const isTextType = (contentType: string): boolean =>
   /^(text\/.*|application\/(.*\+)?(json|xml)|application\/javascript)$/i.test(contentType.split(';')[0]?.trim() ?? '');
 
-/** Decoded; of a parameter that is repeated, the values joined by commas. */
+/** Decodes a query. The values of a repeated parameter are joined by commas. */
 function queryOf(rawQuery: string): Record<string, string> {
   const search = new URLSearchParams(rawQuery);
   return Object.fromEntries([...new Set(search.keys())].map((name) => [name, search.getAll(name).join(',')]));
@@ -103,7 +103,7 @@ function splitHost(host: string): { authority: string; port: string } {
   return { authority, port };
 }
 
-/** Lists and records that are empty are left out of an event. */
+/** Events omit empty lists and records. */
 const ifAny = <T extends object>(value: T): T | undefined => (Object.keys(value).length > 0 ? value : undefined);
 
 const mapValues = <Value, Result>(record: Readonly<Record<string, Value>>, map: (value: Value) => Result) =>
@@ -116,7 +116,7 @@ export interface Response {
   readonly body: Buffer;
 }
 
-/** An answer that API Gateway gives by itself. */
+/** Returns a response of API Gateway itself. */
 export const gatewayResponse = (status: number, message: string, headers: Response['headers'] = {}): Response => ({
   status,
   headers: { ...headers, 'content-type': 'application/json' },
@@ -132,8 +132,8 @@ const structuredResult = v.object({
 });
 
 /**
- * What becomes of a function's result. Without a `statusCode` the result itself is the body; a result that is malformed is
- * answered with 500. So is one that failed.
+ * Returns the response for a function's result. Without a `statusCode`, the result itself is the body. A malformed or
+ * failed result becomes a 500.
  */
 export function responseOf(result: { readonly ok: boolean; readonly payload: string }): Response {
   const error = gatewayResponse(500, 'Internal Server Error');
@@ -162,7 +162,7 @@ export function responseOf(result: { readonly ok: boolean; readonly payload: str
   };
 }
 
-/** The gateway speaks HTTP for itself: these are not for an integration to set. */
+/** The gateway sets these headers itself: an integration cannot. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
   'content-length',

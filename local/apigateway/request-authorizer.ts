@@ -6,7 +6,7 @@ import type { LocalFunction } from '../lambda/lambda.ts';
  * (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html).
  */
 
-/** The properties of AWS::ApiGatewayV2::Authorizer that mean something on this machine. */
+/** The properties of AWS::ApiGatewayV2::Authorizer that the local stack uses. */
 export const requestAuthorizerProperties = v.object({
   AuthorizerType: v.literal('REQUEST'),
   AuthorizerUri: v.string(),
@@ -15,11 +15,11 @@ export const requestAuthorizerProperties = v.object({
 
 export interface RequestAuthorizer {
   readonly functionArn: string;
-  /** Where a request has nothing in one of these, it is refused unasked. */
+  /** A request without a value in one of these is rejected without an invocation. */
   readonly identitySources: readonly string[];
 }
 
-/** What an integration finds in `requestContext.authorizer`: all of it text. */
+/** The values in `requestContext.authorizer`: all are text. */
 export type AuthorizerContext = Readonly<Record<string, string>>;
 
 export type Authorization = { readonly context: AuthorizerContext } | { readonly status: 401 | 403 | 500 };
@@ -36,7 +36,7 @@ const authorizerResult = v.object({
   context: v.nullish(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]))),
 });
 
-/** The values of a request that an identity source may name. */
+/** Returns the values of a request that an identity source may name. */
 export interface RequestParts {
   readonly headers: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
@@ -51,7 +51,7 @@ export function hasIdentity(source: string, { headers, query }: RequestParts): b
   throw new Error(`The local stack does not know the identity source ${source}.`);
 }
 
-/** Asks an authorizer whether a request may go on. */
+/** Invokes an authorizer for a request. */
 export async function authorize(
   authorizer: RequestAuthorizer,
   fn: LocalFunction,
@@ -62,7 +62,7 @@ export async function authorize(
   if (!authorizer.identitySources.every((source) => hasIdentity(source, request))) return { status: 401 };
   const { ok, payload } = await fn.invoke(event);
   const result: unknown = JSON.parse(payload);
-  // Exactly this message is an answer; every other error is one.
+  // Exactly this message is a rejection; any other error is a failure.
   if (!ok) {
     const error = v.safeParse(v.object({ errorMessage: v.literal('Unauthorized') }), result);
     return { status: error.success ? 401 : 500 };
@@ -81,7 +81,7 @@ interface Statement {
   readonly Resource: readonly string[];
 }
 
-/** As IAM: what is not allowed is denied, and a Deny wins. */
+/** As in IAM: the default is to deny, and a Deny wins over an Allow. */
 export function isAllowed(statements: readonly Statement[], methodArn: string): boolean {
   const effects = statements
     .filter(({ Action }) => Action.some((action) => matches(action.toLowerCase(), 'execute-api:invoke')))
@@ -90,7 +90,7 @@ export function isAllowed(statements: readonly Statement[], methodArn: string): 
   return effects.includes('Allow') && !effects.includes('Deny');
 }
 
-/** `*` stands for any text, `?` for one character. */
+/** `*` matches any text, `?` one character. */
 function matches(pattern: string, text: string): boolean {
   const source = pattern
     .replace(/[.+^${}()|[\]\\]/g, '\\$&')

@@ -1,4 +1,4 @@
-/** A route of an HTTP API, ready to be compared with requests. */
+/** A route of an HTTP API, prepared for matching. */
 export interface RoutePattern<Target> {
   /** As in the template: `GET /room/{room_id}`, or `$default`. */
   readonly routeKey: string;
@@ -9,18 +9,18 @@ export interface RouteMatch<Target> extends RoutePattern<Target> {
   readonly pathParameters: Readonly<Record<string, string>>;
 }
 
-/** How well a route fits: what stands first counts most. A method of its own beats ANY, where the paths are equally good. */
+/** How well a route fits: earlier numbers count more. With equal paths, a specific method wins over ANY. */
 type Rank = readonly number[];
 const FIXED = 3;
 const PARAMETER = 2;
 const GREEDY = 1;
 
 /**
- * The route that API Gateway chooses for a request: the most specific one, that is to say fixed parts of a path before
- * parameters, those before a greedy one (`{proxy+}`), and `$default` last
- * (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html).
+ * Returns the route that API Gateway chooses for a request: the most specific one. Fixed parts of a path win over
+ * parameters, these win over a greedy one (`{proxy+}`), and `$default` is last.
  *
  * @param path decoded, without the query
+ * @see https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
  */
 export function matchRoute<Target>(
   routes: readonly RoutePattern<Target>[],

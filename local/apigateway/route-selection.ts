@@ -1,9 +1,9 @@
 /**
- * The route of a frame that a client has sent: what the API's route selection expression finds in it, where that is the key
- * of a route, else `$default`; undefined where there is no such route either.
+ * Returns the route of a frame: the value that the API's route selection expression selects, if it is a route key,
+ * otherwise `$default`. Returns undefined if the API has no such route.
  *
  * @param expression `$request.body.<field>`, with further fields after dots
- * @param text the frame; undefined for a binary one, in which nothing can be found
+ * @param text the frame; undefined for a binary one, which has no route of its own
  */
 export function selectRoute(
   routeKeys: { has(routeKey: string): boolean },
@@ -11,7 +11,7 @@ export function selectRoute(
   text: string | undefined,
 ): string | undefined {
   const found = text === undefined ? undefined : evaluate(expression, text);
-  // These are the gateway's own: no client can have them by asking for them.
+  // These routes belong to the gateway: clients cannot select them.
   if (found !== undefined && !found.startsWith('$') && routeKeys.has(found)) return found;
   return routeKeys.has('$default') ? '$default' : undefined;
 }

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 
-/** `rate` requests a second on average, `burst` at once. */
+/** `rate` requests per second on average, `burst` at once. */
 export interface Throttle {
   readonly rate: number;
   readonly burst: number;
@@ -11,13 +11,13 @@ const routeSettings = v.object({
   ThrottlingBurstLimit: v.optional(v.number()),
 });
 
-/** What a stage says of throttling. */
+/** The throttling settings of a stage. */
 export const throttleProperties = v.object({
   DefaultRouteSettings: v.optional(routeSettings, {}),
   RouteSettings: v.optional(v.record(v.string(), routeSettings), {}),
 });
 
-/** The throttles of a stage, by route key. */
+/** Returns the throttles of a stage, by route key. */
 export const throttlesOf = (stage: v.InferOutput<typeof throttleProperties>): ReadonlyMap<string, Throttle> =>
   new Map(
     Object.entries({ $default: stage.DefaultRouteSettings, ...stage.RouteSettings }).flatMap(
@@ -27,9 +27,10 @@ export const throttlesOf = (stage: v.InferOutput<typeof throttleProperties>): Re
   );
 
 /**
- * A token bucket, as API Gateway's: full with `burst` tokens at first, refilled by `rate` a second; each request takes one.
+ * Returns a token bucket like that of API Gateway. It starts with `burst` tokens and gets `rate` per second; each
+ * request takes one.
  *
- * @param now milliseconds, by a clock that never goes back
+ * @param now milliseconds, by a monotonic clock
  * @returns whether a request may pass
  */
 export function createTokenBucket(

@@ -11,15 +11,15 @@ export interface WebSocketApi {
   readonly routeSelectionExpression: string;
   /** By route key. */
   readonly routes: ReadonlyMap<string, SocketRoute>;
-  /** Of `$connect`; undefined where anyone may connect. */
+  /** The authorizer of `$connect`; undefined if anyone may connect. */
   readonly authorizer: RequestAuthorizer | undefined;
-  /** By route key, with `$default` for the routes that have none of their own. */
+  /** By route key, with `$default` for the routes without throttling of their own. */
   readonly throttles: ReadonlyMap<string, Throttle>;
 }
 
 export interface SocketRoute {
   readonly functionArn: string;
-  /** Whether what the function answers goes back to the client. */
+  /** Whether the result of the function is sent to the client. */
   readonly twoWay: boolean;
 }
 

@@ -7,7 +7,7 @@ import { commonLogTime } from './payload.ts';
 import type { AuthorizerContext, RequestParts } from './request-authorizer.ts';
 
 /*
- * What the functions behind a WebSocket API get, and what becomes of their results
+ * The events of the functions behind a WebSocket API, and the handling of their results
  * (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html).
  */
 
@@ -24,7 +24,7 @@ export interface Connection {
   readonly authorizer: AuthorizerContext | undefined;
 }
 
-/** An id as API Gateway makes them: `L0SM9cOFvHcCIhw=` */
+/** Returns an id like those of API Gateway: `L0SM9cOFvHcCIhw=` */
 export const newId = (): string => `${randomBytes(11).toString('base64url')}=`;
 
 type EventType = 'CONNECT' | 'MESSAGE' | 'DISCONNECT';
@@ -58,7 +58,7 @@ export interface Handshake extends RequestParts {
   readonly multiValueQuery: Readonly<Record<string, readonly string[]>>;
 }
 
-/** API Gateway hands on the names of headers as they were sent. */
+/** API Gateway passes header names on as they were sent. */
 export function handshakeOf(request: IncomingMessage, sourceIp: string): Handshake {
   const multiValueHeaders: Record<string, string[]> = {};
   for (let index = 0; index < request.rawHeaders.length; index += 2) {
@@ -77,11 +77,11 @@ export function handshakeOf(request: IncomingMessage, sourceIp: string): Handsha
   return { multiValueHeaders, multiValueQuery, headers: last(multiValueHeaders), query: last(multiValueQuery) };
 }
 
-/** The ARN of a route, as policies of authorizers name it. */
+/** Returns the ARN of a route, as policies of authorizers name it. */
 export const methodArnOf = ({ apiId, stage }: Pick<Connection, 'apiId' | 'stage'>, routeKey: string): string =>
   `arn:aws:execute-api:${REGION}:${ACCOUNT}:${apiId}/${stage}/${routeKey}`;
 
-/** What an authorizer of the type REQUEST is invoked with. */
+/** Returns the event of an authorizer of the type REQUEST. */
 export function authorizerEvent(connection: Connection, handshake: Handshake, requestId: string): string {
   return JSON.stringify({
     type: 'REQUEST',
@@ -145,13 +145,13 @@ const proxyResult = v.object({
   body: v.nullish(v.string()),
 });
 
-/** A function's result, or undefined where it failed or its result is none that API Gateway understands. */
+/** Returns a function's result, or undefined if it failed or API Gateway cannot interpret it. */
 export function proxyResultOf(result: InvocationResult): v.InferOutput<typeof proxyResult> | undefined {
   if (!result.ok) return undefined;
   const parsed = v.safeParse(proxyResult, JSON.parse(result.payload));
   return parsed.success ? parsed.output : undefined;
 }
 
-/** What API Gateway itself has to say to a client. */
+/** Returns a message of API Gateway itself to a client. */
 export const gatewayMessage = (message: string, connectionId: string, requestId: string): string =>
   JSON.stringify({ message, connectionId, requestId });

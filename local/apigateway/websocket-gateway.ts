@@ -23,19 +23,20 @@ import {
 } from './websocket-event.ts';
 
 /*
- * API Gateway's limits (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html).
- * One of them is not kept here: the real one also closes a connection where a single frame of a message is above 32 KB.
+ * API Gateway's limits
+ * (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html).
+ * One of them is missing here: API Gateway also closes a connection if a single frame of a message is above 32 KB.
  */
 const MAX_MESSAGE_BYTES = 128 * 1024;
 const IDLE_MS = 10 * 60_000;
 const LONGEST_MS = 2 * 3_600_000;
 
 export interface WebSocketGateway {
-  /** Handshakes of clients. */
+  /** The handler of handshakes. */
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
   /** The connection management endpoint: `/<stage>/@connections/<id>`. */
   readonly handle: RequestListener;
-  /** Closes all connections, and waits until the functions have been told. */
+  /** Closes all connections, and waits for the `$disconnect` functions. */
   close(): Promise<void>;
 }
 
@@ -43,7 +44,7 @@ interface Open {
   readonly connection: Connection;
   readonly socket: WebSocket;
   lastActiveAt: number;
-  /** What `$disconnect` is told, where it is the gateway that closes. */
+  /** The reason that `$disconnect` receives if the gateway closes. */
   end?: { readonly code: number; readonly reason: string };
 }
 
@@ -60,9 +61,9 @@ export function createWebSocketGateway(
   const buckets = new Map([...api.throttles].map(([routeKey, throttle]) => [routeKey, createTokenBucket(throttle)]));
   const mayPass = (routeKey: string): boolean => (buckets.get(routeKey) ?? buckets.get('$default'))?.() !== false;
   const open = new Map<string, Open>();
-  /** Events that functions have not been told of to the end. */
+  /** Invocations that have not finished. */
   const telling = new Set<Promise<unknown>>();
-  // It answers with what the `$connect` function chose; see `upgrade`.
+  // It responds with the choice of the `$connect` function; see `upgrade`.
   const chosen = new WeakMap<IncomingMessage, string>();
   const server = new WebSocketServer({
     noServer: true,
@@ -76,13 +77,13 @@ export function createWebSocketGateway(
     return fn;
   };
 
-  /** Invokes a route's function; undefined where the API has no such route. */
+  /** Invokes a route's function; returns undefined if the API has no such route. */
   async function integrate(routeKey: string, event: string) {
     const route = api.routes.get(routeKey);
     return route && { route, result: proxyResultOf(await functionOf(route.functionArn).invoke(event)) };
   }
 
-  /** The status that refuses a handshake or, where it may go on, what was chosen. */
+  /** Returns the status that rejects a handshake or, if it is accepted, the chosen sub-protocol. */
   async function admit(
     connection: Connection,
     handshake: Handshake,
@@ -149,10 +150,10 @@ export function createWebSocketGateway(
     socket.on('message', (data: Buffer, isBinary) => {
       idle.refresh();
       entry.lastActiveAt = Date.now();
-      // Frames are not kept in order, nor one waited for: neither does API Gateway.
+      // Frames are processed in parallel and in no order, as in API Gateway.
       track(receive(entry, data, isBinary));
     });
-    // A client that breaks the protocol is closed; `close` follows.
+    // A client that violates the protocol is disconnected; `close` follows.
     socket.on('error', (error) => log('socket', `${connection.id} ${error.message}`));
     socket.on('close', (code, reason) => {
       clearTimeout(idle);
@@ -192,7 +193,7 @@ export function createWebSocketGateway(
   async function manage(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname } = new URL(request.url ?? '/', 'http://gateway');
     const prefix = `/${api.stage}/@connections/`;
-    // As API Gateway answers whatever it does not know.
+    // As API Gateway responds to unknown requests.
     if (!pathname.startsWith(prefix) || !isSigned(request)) throw new AwsError(403, 'ForbiddenException', 'Forbidden');
     const payload = request.method === 'POST' ? await bytesOf(request, MAX_MESSAGE_BYTES) : Buffer.alloc(0);
     if (!payload) throw new AwsError(413, 'PayloadTooLargeException', 'Message too long');
@@ -224,7 +225,7 @@ export function createWebSocketGateway(
 
   return {
     upgrade(request, socket, head) {
-      // Nobody else listens until it is a WebSocket, nor once it has been refused.
+      // No other listener exists before it is a WebSocket, or after it has been rejected.
       socket.on('error', () => socket.destroy());
       upgrade(request, socket, head).catch((error: unknown) => {
         log('socket', error instanceof Error ? (error.stack ?? error.message) : String(error));
@@ -257,7 +258,7 @@ const WORDING: Readonly<Record<number, string>> = {
 const wording = (status: number): string =>
   WORDING[status] ?? (status >= 500 ? 'Internal server error' : 'Bad request');
 
-/** Answers a handshake that is not to become a WebSocket. */
+/** Responds to a handshake that is rejected. */
 function refuse(socket: Duplex, status: number, body: string): void {
   if (!socket.writable) return;
   socket.end(

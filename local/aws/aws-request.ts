@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /*
- * What the local AWS endpoints have in common: reading a request of an SDK, and answering it.
+ * What the local AWS endpoints share: reading a request of an SDK, and responding to it.
  */
 
-/** An error as the services write it; the SDK makes an exception of that name. */
+/** An error in the format of the services; the SDK throws an exception of that name. */
 export class AwsError extends Error {
   readonly status: number;
   readonly type: string;
@@ -16,11 +16,14 @@ export class AwsError extends Error {
   }
 }
 
-/** Requests of the SDK are signed; the key does not matter here. Web pages cannot send such a header unasked. */
+/** SDK requests are signed; the key does not matter here. Web pages cannot send such a header without a preflight. */
 export const isSigned = ({ headers }: IncomingMessage): boolean =>
   headers.authorization?.startsWith('AWS4-HMAC-SHA256 ') ?? false;
 
-/** The body, or undefined where it is larger than `limit` bytes. It is read to its end, or the client might miss the answer. */
+/**
+ * Returns the body, or undefined if it is larger than `limit` bytes. Reads to the end, because the client might
+ * otherwise miss the response.
+ */
 export async function bytesOf(request: IncomingMessage, limit: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -32,10 +35,10 @@ export async function bytesOf(request: IncomingMessage, limit: number): Promise<
   return length <= limit ? Buffer.concat(chunks) : undefined;
 }
 
-/** Far above what a service takes. */
+/** Far above the limits of the services. */
 const MAX_JSON_BYTES = 1024 * 1024;
 
-/** The body as JSON; `{}` where there is none. */
+/** Returns the body as JSON; `{}` if there is none. */
 export async function jsonOf(request: IncomingMessage): Promise<unknown> {
   const bytes = await bytesOf(request, MAX_JSON_BYTES);
   try {
@@ -46,7 +49,7 @@ export async function jsonOf(request: IncomingMessage): Promise<unknown> {
   }
 }
 
-/** Answers with JSON or, without a body, with nothing. */
+/** Responds with JSON or, without a body, with nothing. */
 export function answer(response: ServerResponse, status: number, body?: object): void {
   if (body === undefined) {
     response.writeHead(status, { 'content-length': 0 }).end();
@@ -56,7 +59,7 @@ export function answer(response: ServerResponse, status: number, body?: object):
   response.writeHead(status, { 'content-type': 'application/json', 'content-length': bytes.length }).end(bytes);
 }
 
-/** Answers with an error: with what it says where it is an AwsError, else with a failure of the service. */
+/** Responds with an error: that of an AwsError, otherwise a failure of the service. */
 export function answerError(response: ServerResponse, error: unknown): void {
   const { status, type, message } =
     error instanceof AwsError ? error : { status: 500, type: 'InternalServerException', message: String(error) };

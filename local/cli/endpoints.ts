@@ -9,14 +9,14 @@ import { UsageError } from '../../tools/cli/usage-error.ts';
  * `endpoints.json` and its log. So several stacks can run from one checkout.
  */
 
-/** The state directory unless another one is asked for. */
+/** The default of the state directory. */
 export const STATE_DIRECTORY = fileURLToPath(new URL('../../.local', import.meta.url));
 
 const endpointsFile = v.object({
   http: v.string(),
   ws: v.string(),
   issuer: v.string(),
-  /** False where tokens come from an identity provider of the user's own. */
+  /** False if tokens come from an external identity provider. */
   issuerIsLocal: v.boolean(),
   dynamodb: v.optional(v.string()),
   /** Of SQS, EventBridge, EventBridge Scheduler and Lambda. */
@@ -27,7 +27,7 @@ const endpointsFile = v.object({
 /** URLs without a slash at the end, and the process that serves them. */
 export type Endpoints = v.InferOutput<typeof endpointsFile>;
 
-/** Thrown where several stacks run and none was chosen, or the chosen one does not run. Its message is meant for the user. */
+/** Thrown if several stacks run and none was chosen, or the chosen one does not run. Its message is for the user. */
 export class StackChoiceError extends UsageError {}
 
 /** Returns the folder of the stack whose HTTP API has this port. */
@@ -44,10 +44,10 @@ export async function runningStacks(stateDirectory: string = STATE_DIRECTORY): P
 }
 
 /**
- * Returns the stack that a command is for: the one whose HTTP API has this port or, without a port, the only one that is running;
- * undefined where none is running.
+ * Returns the stack that a command is for: the one whose HTTP API has this port or, without a port, the only running
+ * one. Returns undefined if none is running.
  *
- * @throws StackChoiceError where several are running and no port is given, or none has the port
+ * @throws StackChoiceError if several are running and no port is given, or none has the port
  */
 export async function chooseStack(stateDirectory?: string, port?: number): Promise<Endpoints | undefined> {
   const running = await runningStacks(stateDirectory);
@@ -71,7 +71,7 @@ async function readEndpoints(folder: string): Promise<Endpoints | undefined> {
 
 const fileOf = (folder: string): string => join(folder, 'endpoints.json');
 
-/** Writes the endpoints of a stack to its folder, in one step: nobody reads half of it. */
+/** Writes the endpoints of a stack to its folder atomically. */
 export async function writeEndpoints(endpoints: Endpoints, stateDirectory: string): Promise<void> {
   const folder = folderOfStack(stateDirectory, portOf(endpoints));
   await mkdir(folder, { recursive: true });
@@ -85,13 +85,13 @@ export async function removeEndpoints(endpoints: Pick<Endpoints, 'http'>, stateD
   await rm(fileOf(folderOfStack(stateDirectory, portOf(endpoints))), { force: true });
 }
 
-/** Whether there is such a process. */
+/** Returns whether a process is running. */
 function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // It is there, and someone else's.
+    // It is running, and belongs to another user.
     return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 }

@@ -2,16 +2,16 @@ import { access, constants, mkdir, readFile, rm, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
-/** Thrown where a folder that was asked for cannot be had. Its message is meant for the user. */
+/** Thrown if a requested folder is not available. Its message is for the user. */
 export class FolderError extends Error {}
 
 const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined);
 
 /**
- * Makes a folder where it is not there.
+ * Creates a folder if it does not exist.
  *
- * @param option that names it, such as `--data`
- * @throws FolderError where it cannot be made or written to
+ * @param option the option that names it, such as `--data`
+ * @throws FolderError if it cannot be created or written to
  */
 export async function makeFolder(option: string, path: string): Promise<void> {
   try {
@@ -28,13 +28,13 @@ export async function makeFolder(option: string, path: string): Promise<void> {
 const BUSY = 5;
 
 /**
- * Claims a folder that data is kept in, until it is closed or this process ends, however it ends: the operating system releases the
- * lock. Two stacks with the same data would corrupt it, drop each other's connections, and announce each room twice.
+ * Claims a data folder until it is closed or this process ends in any way: the operating system releases the lock.
+ * Two stacks with the same data would corrupt it, drop each other's connections, and announce each room twice.
  *
- * @throws FolderError where another process has it
+ * @throws FolderError if another process has it
  */
 export async function claimFolder(path: string): Promise<{ close(): Promise<void> }> {
-  // Node has no call for file locks, but the SQLite in it uses them.
+  // Node has no API for file locks, but its SQLite uses them.
   const lock = new DatabaseSync(join(path, 'lock'));
   const owner = join(path, 'pid');
   try {

@@ -1,7 +1,7 @@
 import { UsageError } from '../../tools/cli/usage-error.ts';
 import { findPort, type Listening, PortError } from '../listen.ts';
 
-/** The ports of one stack. 0 is any free one. */
+/** The ports of one stack. 0 is any free port. */
 export interface Ports {
   readonly http: number;
   readonly issuer: number;
@@ -11,26 +11,26 @@ export interface Ports {
   readonly aws: number;
 }
 
-/** The port of the HTTP API unless another one is asked for. Written in README.md. */
+/** The default port of the HTTP API. README.md mentions it. */
 export const DEFAULT_PORT = 4000;
-/** How many stacks without `--port` find ports in a row: 4000, 4010, and so on to 4090. */
+/** How many stacks without `--port` get ports in a row: 4000, 4010, and so on to 4090. */
 const BLOCKS = 10;
 const BLOCK_SIZE = 10;
-/** The largest number that leaves ports for the other parts. */
+/** The highest port that leaves ports for the other parts. */
 export const MAX_PORT = 65_530;
 
 const ANY: Ports = { http: 0, issuer: 0, s3: 0, dynamodb: 0, ws: 0, aws: 0 };
 
-/** Returns the ports of a stack whose HTTP API is at `http`: the next five are the other parts'. */
+/** Returns the ports of a stack whose HTTP API is at `http`: the other parts have the next five. */
 export const portsFrom = (http: number): Ports =>
   http === 0 ? ANY : { http, issuer: http + 1, s3: http + 2, dynamodb: http + 3, ws: http + 4, aws: http + 5 };
 
 /**
- * Chooses the ports of a stack and takes that of the HTTP API, which keeps other stacks from choosing the same.
+ * Chooses the ports of a stack and opens that of the HTTP API, which keeps other stacks from choosing the same.
  *
- * @param port of the HTTP API, as the user asked for it; 0 for any free ports
- * @param kept the ports of the last run with the same data; used where the user did not ask for any
- * @throws PortError where the HTTP port that was asked for or kept cannot be had
+ * @param port the requested port of the HTTP API; 0 for any free ports
+ * @param kept the ports of the last run with the same data, used if the user did not request any
+ * @throws PortError if the requested or kept HTTP port is not available
  */
 export async function claimPorts(
   { port, kept }: { port?: number | undefined; kept?: Ports | undefined },
@@ -48,7 +48,7 @@ export async function claimPorts(
   return { ports: ANY, http: await listenHttp(0) };
 }
 
-/** Whether all ports but that of the HTTP API are free. */
+/** Returns whether all ports except that of the HTTP API are free. */
 async function areFree({ http: _, ...others }: Ports): Promise<boolean> {
   for (const port of Object.values(others)) if ((await orUndefined(findPort(port))) === undefined) return false;
   return true;
@@ -63,7 +63,7 @@ async function orUndefined<T>(attempt: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Reads the value of `--port`; undefined where it is not given. */
+/** Parses the value of `--port`; returns undefined if it is missing. */
 export function portOption(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;

@@ -99,7 +99,7 @@ async function main(): Promise<void> {
     await aborted(signal);
     console.log('\nStopping');
   } catch (error) {
-    // A start that was interrupted has not failed.
+    // An interrupted start has not failed.
     if (!signal.aborted) throw error;
   } finally {
     if (stack) await removeEndpoints(stack, stateDirectory);
@@ -110,7 +110,7 @@ async function main(): Promise<void> {
 
 const shortPath = (path: string): string => relative(process.cwd(), path) || '.';
 
-/** Reads `--issuer` and what goes with it; undefined where it is not given. */
+/** Parses `--issuer` and related options; returns undefined without it. */
 function providerOption(values: {
   readonly issuer?: string | undefined;
   readonly audience?: string | undefined;
@@ -138,7 +138,7 @@ async function welcome(
     ? `Create a room, with an access token of ${stack.issuer} in TOKEN:`
     : 'Create a room, as the user alice:';
   const { port } = new URL(stack.http);
-  // Commands find the only stack that is running by themselves; on other ports, there are likely to be several.
+  // Commands find the only running stack themselves. On other ports, there are likely to be several.
   const choice = Number(port) === DEFAULT_PORT ? '' : ` --port ${port}`;
   const ownIssuer = identityProvider
     ? ''
@@ -172,9 +172,9 @@ Ctrl-C stops everything.`;
 function shutdownSignal(): { signal: AbortSignal; abort: () => void } {
   const controller = new AbortController();
   const abort = (): void => controller.abort();
-  // They come more than once: Ctrl-C reaches this process directly and through npm.
+  // Signals come more than once: Ctrl-C reaches this process directly and through npm.
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, abort);
-  // Between npm and this process there may be a shell that passes no signals on.
+  // Between npm and this process, there may be a shell that does not forward signals.
   if (process.env.npm_lifecycle_event !== undefined) {
     const parent = process.ppid;
     setInterval(() => {

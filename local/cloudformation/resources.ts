@@ -11,15 +11,16 @@ const roleName = v.object({ RoleName: name });
 const plainName = v.object({ Name: name });
 const stageName = v.object({ StageName: v.string() });
 
-/** The end of a stream's ARN, which has the time of its creation in AWS. */
+/** The last part of a stream's ARN; in AWS, the time of its creation. */
 const STREAM = '/stream/local';
 
-/** As CloudFormation names a resource whose template gives no name, but without the random part. */
+/** Names a resource like CloudFormation does if the template gives no name, but without the random part. */
 const defaultName = ({ stack, id }: Resource): string => `${stack}-${id}`;
 
 /**
- * What Ref and Fn::GetAtt give for the resources that have a counterpart in the local stack; undefined for all others, such
- * as permissions. Names and URLs are those that AWS would give; see `local-urls.ts` for where functions find them.
+ * Returns the values of Ref and Fn::GetAtt for the resources that have a counterpart in the local stack; undefined
+ * for all others, such as permissions. Names and URLs are like those of AWS; `local-urls.ts` maps them to local ones
+ * for the functions.
  */
 export function physicalOf(resource: Resource, resolver: Resolver): Physical | undefined {
   switch (resource.type) {
@@ -53,7 +54,7 @@ export function physicalOf(resource: Resource, resolver: Resolver): Physical | u
       const ref = resolver.read(resource, plainName).Name ?? defaultName(resource);
       return { ref, attributes: { Arn: `arn:aws:scheduler:${REGION}:${ACCOUNT}:schedule-group/${ref}` } };
     }
-    // Who may do what is not looked at here, but a role's ARN is handed around.
+    // Permissions are not enforced here, but other resources refer to the ARN of a role.
     case 'AWS::IAM::Role': {
       const ref = resolver.read(resource, roleName).RoleName ?? defaultName(resource);
       return { ref, attributes: { Arn: `arn:aws:iam::${ACCOUNT}:role/${ref}` } };
@@ -70,5 +71,5 @@ export function physicalOf(resource: Resource, resolver: Resolver): Physical | u
   }
 }
 
-/** The table that a stream belongs to, by their ARNs' names. */
+/** Returns the table of a stream, by the names in their ARNs. */
 export const tableOfStream = (streamArn: string): string => streamArn.split('/')[1] ?? '';

@@ -10,7 +10,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface Assembly {
   readonly stacks: readonly StackTemplate[];
-  /** The object key that a template gives for an asset (as in Code.S3Key) to its directory or file on this machine. */
+  /** Maps the object key of an asset in a template (as in Code.S3Key) to its directory or file on this machine. */
   readonly assets: ReadonlyMap<string, string>;
 }
 

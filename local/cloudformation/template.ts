@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 
-/** A stack of the cloud assembly: its template, and where its file assets lie on this machine. */
+/** A stack of the cloud assembly: its template, and the location of its file assets on this machine. */
 export interface StackTemplate {
   readonly name: string;
   readonly resources: Readonly<Record<string, Resource>>;
@@ -17,16 +17,16 @@ export interface Resource {
   readonly properties: Readonly<Record<string, unknown>>;
 }
 
-/** What a resource of the template is on this machine: what Ref and Fn::GetAtt give for it. */
+/** The local counterpart of a resource: the values of Ref and Fn::GetAtt. */
 export interface Physical {
   readonly ref: string;
   readonly attributes: Readonly<Record<string, string>>;
 }
 
-/** The account and region that the local stack pretends to be in. */
+/** The account and region of the local stack. */
 export const ACCOUNT = '000000000000';
 export const REGION = 'us-east-1';
-/** The end of every AWS::StackId: always the same, so that what is made from it outlives a restart with --data. */
+/** The last part of every AWS::StackId. It is constant, so that values made from it survive a restart with --data. */
 const STACK_UUID = '01997d10-0000-7000-8000-000000000000';
 
 const templateFile = v.object({
@@ -41,7 +41,11 @@ const templateFile = v.object({
   Parameters: v.optional(v.record(v.string(), v.object({ Default: v.optional(v.unknown()) })), {}),
 });
 
-/** Reads a CloudFormation template (as parsed JSON). Throws where it is none. */
+/**
+ * Parses a CloudFormation template.
+ *
+ * @throws if it is not one
+ */
 export function readTemplate(name: string, json: unknown): StackTemplate {
   const template = v.parse(templateFile, json);
   return {
@@ -57,7 +61,11 @@ export function readTemplate(name: string, json: unknown): StackTemplate {
   };
 }
 
-/** The resource of that physical id. Throws where the template has none. */
+/**
+ * Returns the resource with that physical id.
+ *
+ * @throws if the template has none
+ */
 export function found(resources: ReadonlyMap<string, Resource>, id: string): Resource {
   const resource = resources.get(id);
   if (!resource) throw new Error(`The template refers to ${id}, which is not in it.`);
@@ -65,16 +73,16 @@ export function found(resources: ReadonlyMap<string, Resource>, id: string): Res
 }
 
 export interface Resolver {
-  /** All resources of a type, in all stacks, in the order of the templates. */
+  /** Returns all resources of a type, in all stacks, in the order of the templates. */
   ofType(type: string): Resource[];
-  /** The properties of a resource that the schema names, with every intrinsic function in them resolved. */
+  /** Returns the properties of a resource that the schema names, with all intrinsic functions resolved. */
   read<const Entries extends v.ObjectEntries>(
     resource: Resource,
     schema: v.ObjectSchema<Entries, undefined>,
   ): v.InferOutput<v.ObjectSchema<Entries, undefined>>;
 }
 
-/** Stands for AWS::NoValue: the property or list item it is given for is left out. */
+/** Stands for AWS::NoValue: the property or list item is omitted. */
 const NO_VALUE = Symbol('AWS::NoValue');
 
 type Scope = { readonly stack: StackTemplate; readonly path: string };
@@ -246,7 +254,7 @@ export function createResolver(
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** At the first dot: a logical ID has none, an attribute's name may. */
+/** At the first dot: a logical ID has none, but an attribute's name may. */
 function splitOnce(name: string): [string, string] {
   const dot = name.indexOf('.');
   return dot < 0 ? [name, ''] : [name.slice(0, dot), name.slice(dot + 1)];

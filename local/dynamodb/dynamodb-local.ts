@@ -15,7 +15,7 @@ import { onExit } from 'signal-exit';
 import * as v from 'valibot';
 import { findPort, HOST, PortError } from '../listen.ts';
 
-/** Thrown where Java cannot run DynamoDB Local. Its message is meant for the user. */
+/** Thrown if Java cannot run DynamoDB Local. Its message is for the user. */
 export class JavaError extends Error {}
 
 const NEED_JAVA =
@@ -23,7 +23,7 @@ const NEED_JAVA =
   'macOS: brew install openjdk; others: https://adoptium.net) and see that "java -version" works.';
 
 const START_MS = 60_000;
-/** How long to wait for a port that was asked for, in milliseconds: the process of a killed stack may still be ending. */
+/** How long to wait for a requested port, in milliseconds: the process of a killed stack may still be ending. */
 const PORT_FREE_MS = 5_000;
 
 const CONFIGURATION = fileURLToPath(new URL('server.xml', import.meta.url));
@@ -37,14 +37,14 @@ export interface DynamoDbLocal {
 }
 
 /**
- * Starts DynamoDB Local on the loopback interface and waits until it answers. Its process ends with this one, however this one ends.
+ * Starts DynamoDB Local on the loopback interface and waits until it responds. Its process ends with this one,
+ * however this one ends.
  *
  * @param port 0 for any free port
- * @param directory where the data is kept; without one it is in memory
- * @param databasePerRegion whether each region has a database of its own; without, there is one for all regions
- * @param onExit called when it ends without having been told to
- * @throws JavaError where Java is missing or too old
- * @throws PortError where the port cannot be had
+ * @param directory the data folder; without one, data is in memory
+ * @param databasePerRegion whether each region has its own database. Default: one for all regions
+ * @param onExit called when it ends without `close`
+ * @throws JavaError, PortError
  */
 export async function startDynamoDb(options: {
   port: number;
@@ -53,14 +53,14 @@ export async function startDynamoDb(options: {
   onExit?: (reason: string) => void;
 }): Promise<DynamoDbLocal> {
   const port = await freePort(options.port);
-  // All that is used of that package is this folder; what else it would install, `overrides` in package.json keeps out.
+  // Only this folder of the package is used; `overrides` in package.json omits its other dependencies.
   const emulator = join(
     dirname(createRequire(import.meta.url).resolve('amplify-dynamodb-simulator/package.json')),
     'emulator',
   );
   const directory = options.directory && resolve(options.directory);
   if (directory) await mkdir(directory, { recursive: true });
-  // One that was started elsewhere at the same moment may answer on this port: ours alone allows this origin.
+  // Another DynamoDB Local that was started at the same time may respond on this port: only ours allows this origin.
   const origin = `http://${randomUUID()}.localhost`;
   const { JAVA_HOME } = process.env;
   const child = spawn(
@@ -75,19 +75,19 @@ export async function startDynamoDb(options: {
       `sharedDb=${!options.databasePerRegion}`,
       ...(directory ? ['inMemory=false', `dbPath=${directory}`] : ['inMemory=true']),
     ],
-    // A process group of its own: Ctrl-C is for this process, which then ends that one in its turn.
+    // A process group of its own: Ctrl-C is for this process, which then ends that one.
     { cwd: emulator, stdio: ['pipe', 'ignore', 'pipe'], detached: true },
   );
-  // Writing fails where it has ended; nothing is written, but closing counts as well.
+  // Writing fails after it has ended. Nothing is written, but closing counts as well.
   child.stdin.on('error', () => {});
-  // Should this process end without having closed anything: Java is not to outlive it.
+  // If this process ends without `close`, Java must not survive it.
   const hasEnded = onExit(() => void child.kill('SIGKILL'));
   let complaints = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     complaints = (complaints + chunk).slice(-2_000);
   });
 
-  // `undefined` until it has ended; then why.
+  // `undefined` while it runs; then the reason.
   let ended: Error | undefined;
   let closing = false;
   const end = new Promise<void>((resolve) => {
@@ -110,7 +110,7 @@ export async function startDynamoDb(options: {
   const close = async (): Promise<void> => {
     closing = true;
     child.kill();
-    // It stops within milliseconds; one that does not has nothing to lose that it was asked to keep.
+    // It stops within milliseconds. One that does not has no data that it must keep.
     const timer = setTimeout(() => child.kill('SIGKILL'), 5_000);
     await end;
     clearTimeout(timer);
@@ -154,7 +154,7 @@ async function freePort(port: number): Promise<number> {
 
 async function answers(url: string, origin: string): Promise<boolean> {
   try {
-    // Without a signature it answers 400: good enough to know that it is there.
+    // Without a signature it responds 400: enough to know that it is running.
     const { headers } = await fetch(url, { headers: { origin }, signal: AbortSignal.timeout(1_000) });
     return headers.get('access-control-allow-origin') === origin;
   } catch {
@@ -164,7 +164,7 @@ async function answers(url: string, origin: string): Promise<boolean> {
 
 const keySchema = v.array(v.object({ AttributeName: v.string(), KeyType: v.picklist(['HASH', 'RANGE']) }));
 
-/** The properties of AWS::DynamoDB::Table that mean something on this machine. */
+/** The properties of AWS::DynamoDB::Table that the local stack uses. */
 export const tableProperties = v.object({
   TableName: v.optional(v.string()),
   AttributeDefinitions: v.array(v.object({ AttributeName: v.string(), AttributeType: v.picklist(['S', 'N', 'B']) })),
@@ -187,7 +187,7 @@ export const tableProperties = v.object({
   TimeToLiveSpecification: v.optional(v.object({ AttributeName: v.string(), Enabled: v.boolean() })),
 });
 
-/** Creates a table as its template says. One that is there already, from an earlier run, is left as it is. */
+/** Creates a table from its template. An existing table of an earlier run is not changed. */
 export async function createTable(
   client: DynamoDBClient,
   name: string,

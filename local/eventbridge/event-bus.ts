@@ -5,7 +5,7 @@ import { AwsError, answer, jsonOf } from '../aws/aws-request.ts';
 import { ACCOUNT, REGION } from '../cloudformation/template.ts';
 import type { Log } from '../log.ts';
 
-/** An event as EventBridge hands it to targets, and the bus it was put on. */
+/** An event in the format that EventBridge sends to targets, and its bus. */
 export interface BusEvent {
   readonly 'event-bus': string;
   readonly version: '0';
@@ -26,7 +26,7 @@ export interface EventBuses {
   readonly recent: () => readonly BusEvent[];
 }
 
-/** Events that are kept, to be looked at. */
+/** The number of events that are kept for inspection. */
 const KEPT = 1_000;
 /** EventBridge's limits for one call (https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html). */
 const ENTRIES_PER_CALL = 10;
@@ -50,7 +50,7 @@ const putEvents = v.object({
 });
 type Entry = v.InferOutput<typeof putEvents>['Entries'][number];
 
-/** Event buses that have no rules: they keep what is put on them, and show it in the log. */
+/** Event buses without rules: they keep published events, and show them in the log. */
 export function createEventBuses(names: readonly string[], log: Log): EventBuses {
   const events: BusEvent[] = [];
 
@@ -63,7 +63,7 @@ export function createEventBuses(names: readonly string[], log: Log): EventBuses
       };
     const detail = objectOf(Detail);
     if (!detail) return { ErrorCode: 'MalformedDetail', ErrorMessage: 'Detail is malformed.' };
-    // As its ARN or its name; EventBridge takes events for a bus that does not exist, and forgets them.
+    // A bus is named by its ARN or name. EventBridge accepts events for a bus that does not exist, and drops them.
     const bus = EventBusName.split('/').at(-1) ?? '';
     const id = randomUUID();
     if (!names.includes(bus)) {
@@ -78,7 +78,7 @@ export function createEventBuses(names: readonly string[], log: Log): EventBuses
       'detail-type': DetailType,
       source: Source,
       account: ACCOUNT,
-      // EventBridge keeps whole seconds.
+      // EventBridge has a resolution of whole seconds.
       time: `${time.toISOString().slice(0, 19)}Z`,
       region: REGION,
       resources: Resources,

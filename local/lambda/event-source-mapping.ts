@@ -3,7 +3,7 @@ import { compileFilters, type Matches } from '../../tools/aws/event-pattern.ts';
 import type { Resolver } from '../cloudformation/template.ts';
 import type { InvocationResult } from './lambda.ts';
 
-/** What a template says of an event source and the function that is invoked with its records. Times are in seconds. */
+/** An event source and the function that receives its records, from a template. Times are in seconds. */
 export interface EventSourceMapping {
   readonly sourceArn: string;
   /** Name or ARN. */
@@ -16,18 +16,18 @@ export interface EventSourceMapping {
   readonly maxRecordAgeSeconds: number;
   readonly parallelizationFactor: number;
   readonly reportsItemFailures: boolean;
-  /** ARN of the queue that takes what could not be worked on. */
+  /** ARN of the queue for records that could not be processed. */
   readonly onFailure: string | undefined;
   readonly maxConcurrency: number;
-  /** Of a stream: whether what is in it already is delivered, too. */
+  /** For a stream: whether existing records are delivered, too. */
   readonly startingPosition: 'LATEST' | 'TRIM_HORIZON';
 }
 
 const DEFAULT_BATCH_SIZE = { stream: 100, queue: 10 };
-/** Batches of one queue that are worked on at the same time, at first (Lambda goes on from there). */
+/** The initial number of parallel batches of one queue (Lambda scales from there). */
 const QUEUE_CONCURRENCY = 5;
 
-/** -1 stands for "without a limit". */
+/** -1 means "without a limit". */
 const limit = v.optional(
   v.pipe(
     v.number(),
@@ -55,7 +55,7 @@ const properties = v.object({
   ScalingConfig: v.optional(v.object({ MaximumConcurrency: v.optional(v.number()) }), {}),
 });
 
-/** Reads the event source mappings of the templates; those that are disabled are left out. */
+/** Reads the enabled event source mappings of the templates. */
 export function readEventSourceMappings(resolver: Resolver): EventSourceMapping[] {
   return resolver.ofType('AWS::Lambda::EventSourceMapping').flatMap((resource) => {
     const mapping = resolver.read(resource, properties);
@@ -85,10 +85,10 @@ const batchResponse = v.nullish(
 );
 
 /**
- * The items of a batch that a function reports as failed. Undefined where the whole batch has failed: where the function
- * did, or where its report is malformed or names an item that is not in the batch.
+ * Returns the items of a batch that a function reports as failed. Returns undefined if the whole batch has failed: if
+ * the function failed, or if its report is malformed or names an unknown item.
  *
- * @param ids of the batch's items
+ * @param ids the ids of the batch's items
  */
 export function failedItems(
   result: InvocationResult,

@@ -2,16 +2,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../log.ts';
 import type { LocalFunction } from './lambda.ts';
 
-/** Invokes a function, by ARN, as an event of which nobody waits for the result. Fails only where it is aborted. */
+/** Invokes a function by ARN with an event, without waiting for the result. Fails only if it is aborted. */
 export type InvokeAsync = (functionArn: string, event: string, signal: AbortSignal) => Promise<void>;
 
 /**
- * How often an event is tried again where the function fails, and the waits before, in milliseconds. Lambda waits a minute,
- * then two (https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html): who develops does not.
+ * How often an event is retried if the function fails, and the waits before, in milliseconds. Lambda waits a minute,
+ * then two (https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html), which is too long for
+ * developers.
  */
 const RETRY_WAITS_MS = [1_000, 2_000];
 
-/** @param giveUp takes what the function could not work on, for its dead-letter queue */
+/** @param giveUp receives an event that all attempts failed for, for the dead-letter queue */
 export function createAsyncInvoke(
   functions: ReadonlyMap<string, LocalFunction>,
   giveUp: (destination: string, body: string) => Promise<void>,

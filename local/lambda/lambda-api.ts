@@ -3,17 +3,17 @@ import { AwsError, bytesOf } from '../aws/aws-request.ts';
 import { type LocalFunction, MAX_PAYLOAD_BYTES } from './lambda.ts';
 
 export interface LambdaApi {
-  /** The API: Invoke, where the caller waits for the result. */
+  /** The API: Invoke, with a wait for the result. */
   readonly handle: (request: Parameters<RequestListener>[0], response: Parameters<RequestListener>[1]) => Promise<void>;
 }
 
-/** The paths of Lambda's functions in its API, with the name or ARN of one. */
+/** The paths of functions in Lambda's API, with the name or ARN of one. */
 const INVOCATIONS = /^\/2015-03-31\/functions\/([^/]+)\/invocations$/;
 
-/** Whether a request is one to Lambda. */
+/** Returns whether a request is for Lambda. */
 export const isForLambda = (path: string): boolean => path.startsWith('/2015-03-31/functions/');
 
-/** @param functions those that can be invoked, by ARN */
+/** @param functions the functions that can be invoked, by ARN */
 export const createLambdaApi = (functions: ReadonlyMap<string, LocalFunction>): LambdaApi => ({
   async handle(request, response) {
     const { pathname } = new URL(request.url ?? '', 'http://localhost');

@@ -5,19 +5,19 @@ import { formatWithOptions } from 'node:util';
 import { parentPort } from 'node:worker_threads';
 
 /*
- * An execution environment of one function: what Lambda's Node.js runtime does, in a worker thread. It finds the handler by
- * the environment variables that Lambda sets, and then takes one invocation after the other.
+ * An execution environment of one function: does the work of Lambda's Node.js runtime in a worker thread. It finds
+ * the handler by the environment variables that Lambda sets, and then handles one invocation after the other.
  */
 
-/** What the worker is sent: an invocation. Events and results are JSON text, as they are in Lambda. */
+/** A message to the worker: an invocation. Events and results are JSON text, as in Lambda. */
 export interface Invocation {
   readonly requestId: string;
   readonly event: string;
-  /** When the function times out, in milliseconds since the epoch. */
+  /** When the function times out, in epoch milliseconds. */
   readonly deadline: number;
 }
 
-/** What it sends back: that it is ready, or what became of an invocation (or of the start). */
+/** A message from the worker: that it is ready, or the outcome of an invocation (or of the start). */
 export type Report = { readonly kind: 'ready' } | { readonly kind: 'result' | 'error'; readonly payload: string };
 
 const port = parentPort;
@@ -26,7 +26,7 @@ const report = (message: Report): void => port.postMessage(message);
 const { env } = process;
 let currentRequestId: string | undefined;
 
-/** Lambda's JSON log format: one record a call, an object as the message where there is just one argument. */
+/** Lambda's JSON log format: one record for each call, with an object as the message if that is the only argument. */
 function logJson(): void {
   const levels = { debug: 'DEBUG', log: 'INFO', info: 'INFO', warn: 'WARN', error: 'ERROR', trace: 'TRACE' } as const;
   for (const [method, level] of Object.entries(levels)) {

@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import type { Log } from '../log.ts';
 import type { Invocation, Report } from './lambda-worker.ts';
 
-/** The properties of AWS::Lambda::Function that mean something on this machine. Defaults are CloudFormation's. */
+/** The properties of AWS::Lambda::Function that the local stack uses. Defaults are those of CloudFormation. */
 export const functionProperties = v.object({
   FunctionName: v.optional(v.string()),
   Handler: v.string(),
@@ -27,7 +27,7 @@ export const functionProperties = v.object({
 export interface FunctionConfig {
   readonly name: string;
   readonly arn: string;
-  /** Where the bundle is. */
+  /** The folder of the bundle. */
   readonly directory: string;
   readonly handler: string;
   readonly variables: Readonly<Record<string, string>>;
@@ -35,11 +35,11 @@ export interface FunctionConfig {
   readonly memoryMegabytes: number;
   readonly logFormat: 'JSON' | 'Text';
   readonly logGroup: string;
-  /** ARN of the queue for events that nobody waits for and that the function could not work on. */
+  /** ARN of the dead-letter queue for asynchronous events. */
   readonly deadLetters?: string | undefined;
 }
 
-/** What an invocation gave: the handler's result, or `{errorType, errorMessage}`, as JSON text. */
+/** The outcome of an invocation: the handler's result, or `{errorType, errorMessage}`, as JSON text. */
 export interface InvocationResult {
   readonly ok: boolean;
   readonly payload: string;
@@ -47,13 +47,15 @@ export interface InvocationResult {
 
 export interface LocalFunction {
   readonly config: FunctionConfig;
-  /** Invokes the function and waits for its result. Fails only by `ok: false`. */
+  /** Invokes the function and waits for its result. Never rejects: a failure is `ok: false`. */
   invoke(event: string): Promise<InvocationResult>;
   /** Ends its execution environments at once. */
   close(): Promise<void>;
 }
 
-/** Execution environments of one function at a time; further invocations wait. In Lambda it is 1,000 for an account. */
+/**
+ * Execution environments of one function at a time; further invocations wait. In Lambda, it is 1,000 for an account.
+ */
 const MAX_CONCURRENCY = 10;
 /** How long a function may take to load (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html). */
 const INIT_MS = 10_000;
@@ -61,9 +63,9 @@ const INIT_MS = 10_000;
 export const MAX_PAYLOAD_BYTES = 6 * 1024 * 1024;
 
 /**
- * A function that runs on this machine as Lambda would run it: in execution environments that start when needed, take one
- * invocation at a time, are used again, and are lost when the function times out or crashes. (They are not frozen between
- * invocations, and what they may do is not limited by the function's role.)
+ * Runs a function on this machine as Lambda would: in execution environments that start when needed and handle one
+ * invocation at a time. They are reused, and lost when the function times out or crashes. Unlike in Lambda, they are
+ * not frozen between invocations, and the function's role does not limit them.
  */
 export function createFunction(config: FunctionConfig, log: Log, maxConcurrency = MAX_CONCURRENCY): LocalFunction {
   const environments = new Set<Environment>();
@@ -72,7 +74,7 @@ export function createFunction(config: FunctionConfig, log: Log, maxConcurrency 
   let running = 0;
   let closed = false;
 
-  /** Undefined where the function was closed meanwhile. */
+  /** Undefined if the function was closed in the meantime. */
   async function acquire(): Promise<Environment | undefined> {
     if (running >= maxConcurrency) await new Promise<void>((resolve) => waiting.push(resolve));
     else running += 1;
@@ -80,7 +82,7 @@ export function createFunction(config: FunctionConfig, log: Log, maxConcurrency 
       leave();
       return undefined;
     }
-    // The one used last, so that the others stay as idle as they can; one that has died meanwhile is no good.
+    // The environment that was used last, so that the others stay idle; a dead one is skipped.
     for (let candidate = idle.pop(); candidate; candidate = idle.pop()) {
       if (candidate.alive) return candidate;
       environments.delete(candidate);
@@ -150,7 +152,7 @@ function startEnvironment(config: FunctionConfig, log: Log): Environment {
 
   let alive = true;
   let crash: Error | undefined;
-  // Whoever waits for the environment; there is at most one.
+  // The waiting invocation; there is at most one.
   let settle: ((outcome: Report | { readonly kind: 'exit'; readonly code: number }) => void) | undefined;
   worker.on('message', (message: Report) => settle?.(message));
   worker.on('error', (error: Error) => {
@@ -238,7 +240,7 @@ function startEnvironment(config: FunctionConfig, log: Log): Environment {
   };
 }
 
-/** The function's own variables, and those that Lambda adds to them; nothing of this process's environment. */
+/** The function's own variables and those that Lambda adds, but none of this process. */
 const environmentOf = (config: FunctionConfig): Record<string, string> => ({
   TZ: ':UTC',
   LANG: 'en_US.UTF-8',

@@ -1,16 +1,16 @@
 import * as v from 'valibot';
 
-/** An identity provider of the user's own, whose tokens the stack accepts. */
+/** An external identity provider whose tokens the stack accepts. */
 export interface IdentityProvider {
   /** As in the `iss` claim of its tokens. */
   readonly issuer: string;
   /** Accepted `aud` values, comma-separated. */
   readonly audience: string;
-  /** Of the web client. */
+  /** The client ID of the web client. */
   readonly clientId: string;
 }
 
-/** Thrown where an identity provider cannot be used. Its message is meant for the user. */
+/** Thrown if an identity provider cannot be used. Its message is for the user. */
 export class ProviderError extends Error {}
 
 const TIMEOUT_MS = 10_000;
@@ -23,9 +23,9 @@ const discovery = v.object({
 });
 
 /**
- * Reads the discovery document of an identity provider, and returns the origins that a page asks for tokens.
+ * Reads the discovery document of an identity provider, and returns the origins from which a page gets tokens.
  *
- * @throws ProviderError where it cannot be read, or is that of another issuer
+ * @throws ProviderError if it cannot be read, or belongs to another issuer
  */
 export async function tokenOriginsOf(issuer: string): Promise<string[]> {
   const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;

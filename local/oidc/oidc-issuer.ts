@@ -4,7 +4,7 @@ import { Events, type MutableResponse, type MutableToken, OAuth2Issuer, OAuth2Se
 import * as v from 'valibot';
 import { type Listening, listen } from '../listen.ts';
 
-/** Who asks the local IAMS for tokens, unless they name another client: the `azp` of their tokens. */
+/** The default client ID for requests to the local issuer: the `azp` of its tokens. */
 export const CLIENT_ID = 'rooms-web';
 
 const tokenRequest = v.object({
@@ -43,7 +43,7 @@ export async function startOidcIssuer(options: {
     const request = v.safeParse(tokenRequest, body);
     if (!request.success) return;
     const { username, client_id, claims } = request.output;
-    // The ID token, which comes with the same answer, is the one without `amr`.
+    // The ID token in the same response is the one without `amr`.
     const isAccessToken = Object.hasOwn(payload, 'amr');
     if (username !== undefined) payload.sub = username;
     if (!isAccessToken) return;
@@ -83,7 +83,7 @@ const keySet = v.object({
   keys: v.pipe(v.array(v.looseObject({ kty: v.string(), kid: v.string(), alg: v.string() })), v.minLength(1)),
 });
 
-/** Gives the issuer the key that is kept in a file, or a new one, which is then kept there. */
+/** Loads the issuer's key from a file, or creates one and stores it there. */
 async function loadKeys(issuer: OAuth2Issuer, file: string | undefined): Promise<void> {
   const text = file === undefined ? undefined : await readFile(file, 'utf8').catch(() => undefined);
   const kept = v.safeParse(v.pipe(v.string(), v.parseJson(), keySet), text);
@@ -92,12 +92,16 @@ async function loadKeys(issuer: OAuth2Issuer, file: string | undefined): Promise
     return;
   }
   await issuer.keys.generate('RS256', { kid: randomUUID() });
-  // It signs tokens that this stack believes: nobody else on this machine needs to read it.
+  // It signs tokens that this stack accepts: no other user of this machine needs to read it.
   if (file !== undefined)
     await writeFile(file, `${JSON.stringify({ keys: issuer.keys.toJSON(true) })}\n`, { mode: 0o600 });
 }
 
-/** Asks an issuer for an access token of a user. Throws where it gives none. */
+/**
+ * Requests an access token of a user from an issuer.
+ *
+ * @throws if the issuer returns none
+ */
 export async function requestToken(
   issuer: string,
   userId: string,

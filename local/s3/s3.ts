@@ -8,11 +8,11 @@ import v4 from '@20minutes/s3rver/lib/signature/v4.js';
 import * as v from 'valibot';
 import { type Listening, listen } from '../listen.ts';
 
-/** The only access key that the local S3 knows; DynamoDB Local takes any. */
+/** The only access key of the local S3; DynamoDB Local accepts any. */
 export const CREDENTIALS = { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' } as const;
 
-// Signature version 4 has these characters of a query encoded too (RFC 3986), which s3rver 5.0.0 forgets: it would refuse the
-// download of a file whose name has an apostrophe, a parenthesis or anything that is not ASCII in it.
+// Signature version 4 also encodes these characters of a query (RFC 3986), which s3rver 5.0.0 does not: it would
+// reject the download of a file whose name has an apostrophe, a parenthesis or a non-ASCII character.
 const { getStringToSign } = v4;
 v4.getStringToSign = (canonicalRequest, request) =>
   getStringToSign(
@@ -23,7 +23,7 @@ const percentEncoded = (character: string): string => `%${character.charCodeAt(0
 
 const strings = v.array(v.string());
 
-/** The properties of AWS::S3::Bucket that mean something on this machine. */
+/** The properties of AWS::S3::Bucket that the local stack uses. */
 export const bucketProperties = v.object({
   BucketName: v.optional(v.string()),
   CorsConfiguration: v.optional(
@@ -47,10 +47,10 @@ export interface Bucket {
 }
 
 /**
- * Starts an S3 server that has these buckets.
+ * Starts an S3 server with these buckets.
  *
  * @param port 0 for any free port
- * @param directory where the objects are kept
+ * @param directory the folder of the objects
  */
 export async function startS3(options: {
   port: number;
@@ -75,6 +75,7 @@ export async function startS3(options: {
  * Makes a store refuse a conditional PUT of an object that exists, as S3 does and s3rver 5.0.0 does not. Of PUTs that run at the
  * same time, the first to finish wins. The body is stored under another key until then, so that an upload that breaks off leaves
  * no object behind.
+ *
  * @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
  */
 function enforceIfNoneMatch(store: Store, isConditional: () => boolean): void {
@@ -87,7 +88,7 @@ function enforceIfNoneMatch(store: Store, isConditional: () => boolean): void {
     if (!isConditional()) return putObject(object);
     const { bucket, key } = object;
     await requireAbsent(bucket, key);
-    // In the bucket's root: s3rver removes folders that look empty, also those that another upload is about to write to.
+    // In the bucket's root: s3rver removes folders that look empty, even if another upload is about to write to them.
     const staged = `unfinished-${randomUUID()}`;
     try {
       const stored = await putObject(
@@ -114,7 +115,7 @@ const preconditionFailed = (): Error =>
     Condition: 'If-None-Match',
   });
 
-/** A bucket's CORS rules as S3's API writes them. */
+/** Returns a bucket's CORS rules in the format of S3's API. */
 function corsXml({ CorsConfiguration: cors }: Bucket['properties']): string[] {
   if (!cors) return [];
   const all = (name: string, values: readonly (string | number)[]): string =>

@@ -9,7 +9,7 @@ import type { Log } from '../log.ts';
 import { callAt, oneOffTime } from './schedule-time.ts';
 
 /*
- * EventBridge Scheduler, as far as one-off schedules with a Lambda function as target go
+ * EventBridge Scheduler, limited to one-off schedules with a Lambda function as target
  * (https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html).
  */
 
@@ -24,7 +24,8 @@ const scheduleInput = v.object({
     Arn: v.string(),
     RoleArn: v.string(),
     Input: v.optional(v.string(), '{}'),
-    // For where Lambda cannot be reached, which does not happen here. A function that fails is Lambda's business.
+    // The retry policy applies if Lambda cannot be reached, which does not happen here. Lambda itself retries a
+    // function that fails.
     RetryPolicy: v.optional(v.unknown()),
     DeadLetterConfig: v.optional(v.unknown()),
   }),
@@ -48,9 +49,10 @@ export interface Scheduler {
 }
 
 /**
- * Starts a scheduler that has these groups. Its schedules fire on the second, where the real ones promise the minute.
+ * Starts a scheduler with these groups. Its schedules fire on the second, whereas those of AWS fire within the
+ * minute.
  *
- * @param file where schedules are kept from one run to the next; those whose time has passed meanwhile fire at once
+ * @param file where schedules are stored between runs; those that became due in the meantime fire at once
  */
 export async function startScheduler(options: {
   groups: readonly string[];
@@ -83,7 +85,7 @@ export async function startScheduler(options: {
     const key = keyOf(due);
     log('scheduler', `${key} is due`);
     await invoke(due.Target.Arn, due.Target.Input, signal);
-    // Unless it has been replaced meanwhile.
+    // Unless it has been replaced in the meantime.
     if (due.ActionAfterCompletion === 'DELETE' && schedules.get(key)?.schedule === due) {
       schedules.delete(key);
       await save();
@@ -132,7 +134,10 @@ export async function startScheduler(options: {
     return found.schedule;
   }
 
-  /** A page of the schedules of a group, or of all. The token of the next page is the key of the last schedule. */
+  /**
+   * Returns a page of the schedules of a group, or of all. The token of the next page is the key of the last
+   * schedule.
+   */
   function list(query: URLSearchParams): object {
     const group = query.get('ScheduleGroup');
     const size = Number(query.get('MaxResults') ?? 100);
@@ -153,7 +158,7 @@ export async function startScheduler(options: {
 
   if (file !== undefined) {
     const text = await readFile(file, 'utf8').catch(() => '[]');
-    // A group that is no longer there has taken its schedules along.
+    // The schedules of a group that no longer exists are gone, too.
     for (const kept of v.parse(v.array(schedule), JSON.parse(text))) if (groups.has(kept.GroupName)) put(kept);
   }
 

@@ -8,7 +8,7 @@ import type { Queue } from './sqs.ts';
 /** SQS's limits for one ReceiveMessage. */
 const MESSAGES_PER_CALL = 10;
 const WAIT_SECONDS = 20;
-/** After a failure, in milliseconds. */
+/** The wait after a failure, in milliseconds. */
 const RETRY_MS = 500;
 
 export interface QueueMapping {
@@ -16,8 +16,8 @@ export interface QueueMapping {
 }
 
 /**
- * Invokes a function with a queue's messages, as Lambda does, and deletes those that it has worked on. The others become
- * visible again, or go to the dead-letter queue: that is up to the queue.
+ * Invokes a function with a queue's messages, as Lambda does, and deletes those that it has processed. The queue
+ * makes the others visible again, or moves them to the dead-letter queue.
  */
 export function startQueueMapping(options: {
   mapping: EventSourceMapping;
@@ -67,7 +67,7 @@ export function startQueueMapping(options: {
         );
         const records = received.map((message) => lambdaRecord(message, queue.arn, region));
         const wanted = received.filter((_, index) => mapping.passes(withParsedBody(records[index])));
-        // What the filter does not let pass is deleted unseen.
+        // Messages that the filter rejects are deleted.
         await remove(received.filter((message) => !wanted.includes(message)));
         if (wanted.length === 0) continue;
         const ids = wanted.map(({ MessageId = '' }) => MessageId);
@@ -123,7 +123,7 @@ const lambdaRecord = (message: Message, eventSourceARN: string, awsRegion: strin
   awsRegion,
 });
 
-/** Filters look into a body that is JSON. */
+/** Filters match a body that is JSON. */
 function withParsedBody(record: QueueRecord | undefined): unknown {
   if (!record) return undefined;
   try {

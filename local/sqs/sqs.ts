@@ -8,7 +8,7 @@ export interface SqsServer {
   close(): Promise<void>;
 }
 
-/** An SQS server, to be mounted on an HTTP server of ours. */
+/** Creates an SQS server, as a handler for an HTTP server. */
 export async function createSqs(): Promise<SqsServer> {
   const app = buildApp({ logger: false });
   await app.ready();
@@ -25,7 +25,7 @@ const redrivePolicy = v.object({
   maxReceiveCount: v.pipe(v.union([v.number(), v.string()]), v.transform(Number)),
 });
 
-/** The properties of AWS::SQS::Queue that mean something on this machine. Times are in seconds. */
+/** The properties of AWS::SQS::Queue that the local stack uses. Times are in seconds. */
 export const queueProperties = v.object({
   QueueName: v.optional(v.string()),
   DelaySeconds: v.optional(v.number()),
@@ -42,7 +42,7 @@ export interface Queue {
   readonly properties: v.InferOutput<typeof queueProperties>;
 }
 
-/** Creates a queue as its template says. */
+/** Creates a queue from its template. */
 export async function createQueue(client: SQSClient, { name, properties }: Queue): Promise<void> {
   const { QueueName: _name, RedrivePolicy, ...numbers } = properties;
   const attributes = Object.entries(numbers).map(([key, value]) => [key, String(value)] as const);

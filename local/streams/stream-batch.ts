@@ -1,4 +1,4 @@
-/** A batch of a stream's records, and how often it has been tried again. */
+/** A batch of a stream's records, and the number of its retries. */
 export interface Batch<Item> {
   readonly items: readonly Item[];
   readonly retries: number;
@@ -9,20 +9,24 @@ export interface RetryRules {
   readonly retryAttempts: number;
 }
 
-/** `all` where the function failed; `from` is the index of the first item that it reported as failed. */
+/** `all` if the function failed; `from` is the index of the first item that it reported as failed. */
 export type Failure = 'none' | 'all' | { readonly from: number };
 
-/** `next` goes on in this order, before anything newer; `givenUp` goes to the on-failure destination. */
+/**
+ * `next` are the following batches, in this order, before newer records; `givenUp` goes to the on-failure
+ * destination.
+ */
 export interface Aftermath<Item> {
   readonly next: readonly Batch<Item>[];
   readonly givenUp: readonly Item[];
 }
 
 /**
- * What comes after a batch of a stream, as Lambda has it
- * (https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html): where items were reported, all
- * goes on from the first of them; where the function failed, in two halves if batches are bisected. Bisecting does not
- * count as a retry. What has been tried as often as it may be is given up.
+ * Returns what follows a batch of a stream, as in Lambda. If items were reported as failed, processing continues with
+ * the first of them. If the function failed and batches are bisected, it continues with two halves; bisecting does
+ * not count as a retry. A batch without further retries goes to the on-failure destination.
+ *
+ * @see https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
  */
 export function afterBatch<Item>(
   { items, retries }: Batch<Item>,
@@ -37,7 +41,7 @@ export function afterBatch<Item>(
   }
   const from = failure === 'all' ? 0 : failure.from;
   const rest = items.slice(from);
-  // Where some have been worked on, what is left is tried anew.
+  // After partial success, the rest starts with no retries.
   const spent = from > 0 ? 0 : retries;
   if (spent >= retryAttempts) return { next: [], givenUp: rest };
   return { next: [{ items: rest, retries: spent + 1 }], givenUp: [] };

@@ -6,7 +6,7 @@ import type { Log } from '../log.ts';
 import { afterBatch, type Batch, type Failure } from './stream-batch.ts';
 import type { StreamRecord, TakeRecords } from './stream-reader.ts';
 
-/** A stream's record as a function gets it. */
+/** A record of a stream in the format of Lambda. */
 export interface LambdaRecord {
   readonly eventID: string | undefined;
   readonly eventName: string | undefined;
@@ -20,7 +20,7 @@ export interface LambdaRecord {
   readonly [field: string]: unknown;
 }
 
-/** The SDK gives dates and bytes as objects; in Lambda's JSON they are epoch seconds and base64. */
+/** The SDK returns dates and bytes as objects; in Lambda's JSON, they are epoch seconds and base64. */
 export function lambdaRecord({ dynamodb, ...record }: StreamRecord, sourceArn: string, region: string): LambdaRecord {
   const { ApproximateCreationDateTime: at, SequenceNumber, Keys, NewImage, OldImage, ...others } = dynamodb ?? {};
   return {
@@ -53,7 +53,7 @@ function jsonValue(value: unknown): unknown {
 
 export interface StreamMapping {
   readonly take: TakeRecords;
-  /** Waits for the batches that are being worked on; what has not begun is dropped. */
+  /** Waits for the batches in progress, and drops all others. */
   close(): Promise<void>;
 }
 
@@ -62,15 +62,16 @@ interface Lane {
   running: Promise<void> | undefined;
 }
 
-/** The wait before a batch is tried again: twice as long each time, in milliseconds. */
+/** The initial wait before a batch is retried, in milliseconds. It doubles each time. */
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 30_000;
 
 /**
- * Invokes a function with a stream's records, as Lambda does: in batches of those that pass the filter; one batch of a
- * shard after the other or, with a parallelization factor, as many at a time, but those of one item in order.
+ * Invokes a function with a stream's records, as Lambda does: in batches of those that pass the filter. One batch of
+ * a shard follows the other. With a parallelization factor, that many run in parallel, but the records of one item
+ * stay in order.
  *
- * @param giveUp takes what Lambda sends to the on-failure destination
+ * @param giveUp receives the message that Lambda sends to the on-failure destination
  */
 export function createStreamMapping(options: {
   mapping: EventSourceMapping;
@@ -147,7 +148,7 @@ export function createStreamMapping(options: {
         if (!signal.aborted) log('stream', `A batch for ${fn.config.name} is lost: ${String(error)}`);
       }
     }
-    // In the same breath as the look at what is waiting: nothing can have come in between.
+    // In the same tick as the check of the waiting records: no record can have arrived in between.
     lane.running = undefined;
   }
 
@@ -171,7 +172,7 @@ export function createStreamMapping(options: {
   };
 }
 
-/** Java's string hash: spreads keys over lanes. */
+/** Java's string hash: distributes keys to lanes. */
 function hash(text = ''): number {
   let value = 0;
   for (let index = 0; index < text.length; index += 1) value = (Math.imul(31, value) + text.charCodeAt(index)) >>> 0;

@@ -15,23 +15,23 @@ import { CREDENTIALS } from '../s3/s3.ts';
 
 export type { StreamRecord };
 
-/** Takes a shard's records in order; the next ones are not read before it has taken them. */
+/** Receives a shard's records in order. The next ones are read after it has resolved. */
 export type TakeRecords = (records: readonly StreamRecord[], shardId: string) => void;
 
 export interface StreamReader {
   close(): Promise<void>;
 }
 
-/** How often each shard is asked for new records, in milliseconds. It is most of what a delivery waits for. */
+/** How often each shard is polled for new records, in milliseconds. This is most of the latency of a delivery. */
 const POLL_MS = 30;
-/** How often shards are looked for where no shard has just ended. */
+/** How often new shards are looked for, unless a shard has just ended. */
 const DESCRIBE_MS = 10_000;
-/** After a failure. */
+/** The wait after a failure. */
 const RETRY_MS = 500;
 
 /**
- * Reads a stream of DynamoDB Local: what is written once this has resolved is seen, and with `TRIM_HORIZON` all that is in the stream
- * already. A shard is read after its parent, so that the changes of an item keep their order.
+ * Reads a stream of DynamoDB Local: everything that is written after this has resolved, and with `TRIM_HORIZON` also
+ * all existing records. A shard is read after its parent, so that the changes of an item stay in order.
  */
 export async function readStream(options: {
   endpoint: string;
@@ -45,7 +45,7 @@ export async function readStream(options: {
   const controller = new AbortController();
   const { signal } = controller;
   const running = new Set<Promise<void>>();
-  /** Shards that are being read or have been read; by ID, whether they have ended. */
+  /** Shards that are being read or have been read, by ID; the value is whether they have ended. */
   const ended = new Map<string, boolean>();
 
   async function shards(): Promise<Shard[]> {
@@ -104,7 +104,7 @@ export async function readStream(options: {
     ended.set(shardId, true);
   }
 
-  /** Starts with those shards that are new and whose parent has been read. */
+  /** Starts reading those shards that are new and whose parent has been read. */
   async function start(type: 'LATEST' | 'TRIM_HORIZON'): Promise<void> {
     for (const { ShardId: id, ParentShardId: parent, SequenceNumberRange: range } of await shards()) {
       if (id === undefined || ended.has(id)) continue;
