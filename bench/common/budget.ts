@@ -26,7 +26,7 @@ export const CAPACITY = {
   'ping, with numbers': [2, 1],
   join: [2, 6],
   'join, rooms.v2': [3, 6],
-  message: [3, 6],
+  message: [3, 10],
   leave: [0, 4],
   subscribe: [0, 3],
 } as const satisfies Readonly<Record<string, Budget>>;

@@ -1,5 +1,2 @@
-/**
- * Returns how long to wait before the given attempt (1, 2, …), in milliseconds: exponential, full jitter, at most
- * half a second.
- */
-export const backoffMs = (attempt: number): number => Math.random() * Math.min(500, 25 * 2 ** attempt);
+/** How long to wait before the given attempt (1, 2, …), in milliseconds: exponential, full jitter, at most `max`. */
+export const backoffMs = (attempt: number, max = 500): number => Math.random() * Math.min(max, 25 * 2 ** attempt);

@@ -5,6 +5,7 @@
  *   a participant of a room                   PK ROOM#<room_id>   SK PARTICIPANT#<user_id>
  *   the participants of a room, by user id    PK ROOM#<room_id>   SK begins with PARTICIPANT#
  *   the rooms of a user, newest first         GSI1PK USER#<user_id>   GSI1SK ROOM#<room_id>, descending (UUIDv7 sorts by time)
+ *   may only admins post in a room?           PK ROOM#<room_id>   SK LOCK#<n>, n from 0 to 15: all of them, or none
  *   a file of a room                          PK ROOM#<room_id>   SK FILE#<file_id>
  *   a message of a room                       PK CHAT#<room_id>   SK MESSAGE#<ulid>
  *   the messages of a room, by time           PK CHAT#<room_id>   SK begins with MESSAGE# (a ULID sorts by time)
@@ -41,6 +42,7 @@ export const CONNECTION = 'CONNECTION#';
 export const DISCONNECTING = 'CONNECTION!';
 export const ROOM = 'ROOM';
 const SENT = 'SENT#';
+const LOCK = 'LOCK#';
 export const FRAMES = 'FRAMES#';
 export const SEQUENCE = 'SEQUENCE';
 /** The one index; what its keys mean depends on the kind of item. */
@@ -67,6 +69,9 @@ export const roomRateKey = (room_id: string, second: number): Key => ({
   PK: roomPartition(room_id),
   SK: `RATE#${second}`,
 });
+
+/** One of the items that exist while only admins may post in a room. */
+export const lockKey = (room_id: string, n: number): Key => ({ PK: roomPartition(room_id), SK: `${LOCK}${n}` });
 
 export const roomSequenceKey = (room_id: string): Key => ({ PK: roomPartition(room_id), SK: SEQUENCE });
 export const userSequenceKey = (user_id: string): Key => ({ PK: userPartition(user_id), SK: SEQUENCE });
@@ -142,6 +147,7 @@ export type Kind =
   | 'room'
   | 'participant'
   | 'file'
+  | 'lock'
   | 'message'
   | 'sent'
   | 'connection'
@@ -158,6 +164,7 @@ export function kindOf({ PK, SK }: Key): { readonly kind: Kind; readonly room_id
     if (SK.startsWith(PARTICIPANT)) return { kind: 'participant', room_id };
     if (SK.startsWith(FILE)) return { kind: 'file', room_id };
     if (SK.startsWith(CONNECTION)) return { kind: 'connection', room_id };
+    if (SK.startsWith(LOCK)) return { kind: 'lock', room_id };
     return { kind: 'other', room_id };
   }
   if (PK.startsWith(chat)) {

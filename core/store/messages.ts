@@ -9,6 +9,7 @@ import { decodeCursor, encodeCursor } from './cursor.ts';
 import type { OwnFile } from './files.ts';
 import { type MessageItem, type SentItem, toMessage } from './items.ts';
 import { chatPartition, MESSAGE, messageKey, sentKey } from './keys.ts';
+import { rightRefusal, withRightToPost } from './posting.ts';
 import { get, queryPage } from './read.ts';
 import { checkRoomRate, countMessage, type RoomRateItem, rateKeyAt } from './room-rate.ts';
 import { settleAll } from './settle-all.ts';
@@ -20,6 +21,10 @@ const ulid = monotonicFactory();
 export interface NewMessage {
   readonly room_id: string;
   readonly sender_id: string;
+  /** The sender's username. */
+  readonly sender_name?: string | undefined;
+  /** Conditions that the sender may send: see `rightToPost`. Default: none. */
+  readonly right?: readonly Write[] | undefined;
   /** Chosen by the sender; sending it again within a day stores nothing new. */
   readonly client_message_id: string;
   readonly text?: string | undefined;
@@ -43,7 +48,7 @@ async function messageOf(room_id: string, { message_id }: SentItem): Promise<Mes
  * @throws `file_not_found` if the attachment has expired meanwhile
  */
 export async function appendMessage(message: NewMessage): Promise<Message> {
-  const { room_id, sender_id, client_message_id, text, attachment, keep, now } = message;
+  const { room_id, sender_id, sender_name, client_message_id, text, attachment, keep, right = [], now } = message;
   const message_id = ulid(Date.parse(now));
   const item: MessageItem = {
     ...messageKey(room_id, message_id),
@@ -54,6 +59,7 @@ export async function appendMessage(message: NewMessage): Promise<Message> {
     ...(text !== undefined && { text }),
     ...(attachment && { attachment }),
     sent_at: now,
+    ...(sender_name !== undefined && { sender_name }),
   };
   const sent: SentItem = {
     ...sentKey(room_id, sender_id, client_message_id),
@@ -70,20 +76,30 @@ export async function appendMessage(message: NewMessage): Promise<Message> {
       },
     },
     { Put: { Item: item, ConditionExpression: 'attribute_not_exists(PK)' } },
+    ...right,
     ...(keep ? [keep] : []),
   ]);
   if (outcome.done) return toMessage(item);
 
-  const [onSent, , onFile] = outcome.refusals;
+  const [onSent, , ...others] = outcome.refusals;
   const first = onSent?.old as SentItem | undefined;
-  if (!first && onFile?.refused) throw new RoomsError('file_not_found');
+  if (!first) {
+    const refusal = rightRefusal(others.slice(0, right.length));
+    if (refusal) throw refusal;
+    if (others[right.length]?.refused) throw new RoomsError('file_not_found');
+  }
   // A ULID has 80 random bits per millisecond: no other message has this id.
   if (!first) throw new Error(`The message id ${message_id} is taken.`);
   return messageOf(room_id, first);
 }
 
 /** Errors of a message that may have been accepted when it was sent first. */
-const SINCE_THEN: ReadonlySet<ErrorCode> = new Set(['not_a_participant', 'room_not_started', 'room_ended']);
+const SINCE_THEN: ReadonlySet<ErrorCode> = new Set([
+  'not_a_participant',
+  'read_only',
+  'room_not_started',
+  'room_ended',
+]);
 
 /**
  * Stores a participant's message in a room that is on. `attachment` finds the file that goes with it; it may throw. `admitted` is
@@ -107,24 +123,22 @@ export async function sendMessage({
   attachment?: () => Promise<OwnFile>;
   admitted: Promise<void>;
 }): Promise<Message> {
+  const ownFile = attachment?.();
+  const read = async () => {
+    const member = liveMembership<[RoomRateItem]>(room_id, caller, now, rateKeyAt(room_id, now));
+    const [, { extra, ...rest }, file] = await settleAll([admitted, member, ownFile]);
+    checkRoomRate(extra[0]);
+    return { ...rest, file };
+  };
   try {
-    const [
-      ,
-      {
-        extra: [rate],
-      },
-      file,
-    ] = await settleAll([
-      admitted,
-      liveMembership<[RoomRateItem]>(room_id, caller, now, rateKeyAt(room_id, now)),
-      attachment?.(),
-    ]);
-    checkRoomRate(rate);
-    const [message] = await settleAll([
-      appendMessage({ room_id, sender_id: caller, client_message_id, text, ...file, now }),
-      countMessage(room_id, now),
-    ]);
-    return message;
+    return await withRightToPost(read, async ({ participant, file }, right) => {
+      const { username: sender_name } = participant;
+      const [message] = await settleAll([
+        appendMessage({ room_id, sender_id: caller, sender_name, client_message_id, text, right, ...file, now }),
+        countMessage(room_id, now),
+      ]);
+      return message;
+    });
   } catch (error) {
     if (!(error instanceof RoomsError && SINCE_THEN.has(error.code))) throw error;
     const first = await get<SentItem>(sentKey(room_id, caller, client_message_id));

@@ -22,7 +22,14 @@ import type { Key } from './keys.ts';
  * was then, so that the caller can say why the write was refused.
  */
 
-/** Attempts at a write that conflicts with others. Two admins who act at the same time conflict once or twice. */
+/**
+ * For how long a write that conflicts with others is retried, in milliseconds. 50 messages that one user sends to a room at the same time
+ * are stored one after the other, in 2 s. See docs/decisions/0041-right-to-post.md.
+ */
+const CONFLICT_MS = 3_000;
+/** The longest wait between two attempts at it, in milliseconds: longer ones leave the item idle between two of these messages. */
+const CONFLICT_WAIT_MS = 200;
+/** Attempts at a write whose condition is another one each time. */
 export const CONFLICT_ATTEMPTS = 8;
 
 const CONFLICT = 'TransactionConflict';
@@ -37,13 +44,14 @@ const isConflict = (error: unknown): boolean =>
  * @throws `try_again` if that persists
  */
 async function whileConflicting<T>(write: () => Promise<T>, isRetried = isConflict): Promise<T> {
+  const started = performance.now();
   for (let attempt = 1; ; attempt++) {
     try {
       return await write();
     } catch (error) {
       if (!isRetried(error)) throw error;
-      if (attempt === CONFLICT_ATTEMPTS) throw new RoomsError('try_again', [], { cause: error });
-      await pause(backoffMs(attempt));
+      if (performance.now() - started > CONFLICT_MS) throw new RoomsError('try_again', [], { cause: error });
+      await pause(backoffMs(attempt, CONFLICT_WAIT_MS));
     }
   }
 }

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { MAX_ROOM_MESSAGES_PER_SECOND } from '../../core/contract/limits.ts';
 import { limitKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { type ConflictingDynamoDb, startConflictingDynamoDb } from '../support/conflicting-dynamodb.ts';
 import { data, invoke, type Operation, type Request } from '../support/invoke.ts';
-import { at, newUser } from '../support/world.ts';
+import { act, newSocket } from '../support/socket.ts';
+import { at, newRoom, newUser } from '../support/world.ts';
 
 /*
  * What one user does at the same time, where transactions on the same item refuse each other, as in DynamoDB.
@@ -92,4 +94,34 @@ test('simultaneous requests do not exceed the limit', async () => {
   for (let n = 0; n < 15; n++) statuses.push(...(await all('createRoom', Array(PARALLEL).fill(request))));
   expect(statuses.filter((status) => status === 201)).toHaveLength(120);
   expect(statuses.filter((status) => status === 429)).toHaveLength(30);
+});
+
+describe('50 messages that one user sends to a room at the same time, from two connections,', () => {
+  test('are all stored, and the user can join meanwhile', async () => {
+    const { room_id, member } = await newRoom();
+    const sockets = [newSocket(member), newSocket(member)] as const;
+    conflicting.conflicts();
+    const sent = Array.from({ length: MAX_ROOM_MESSAGES_PER_SECOND }, (_, n) =>
+      act('message', sockets[n % 2 ? 0 : 1], { room_id, client_message_id: `m${n}`, text: 'x' }),
+    );
+    const joining = act('join', newSocket(member), { room_id });
+    expect((await Promise.all(sent)).filter(({ ok }) => !ok)).toEqual([]);
+    expect(await joining).toMatchObject({ ok: true });
+    expect(conflicting.conflicts().TransactWriteItems).toBeGreaterThan(MAX_ROOM_MESSAGES_PER_SECOND);
+    const query = { limit: 200 };
+    expect(await data('listMessages', { as: member, params: { room_id }, query })).toHaveLength(sent.length);
+  });
+});
+
+test('messages of 50 users to one room rarely conflict', async () => {
+  const members = Array.from({ length: 49 }, () => newUser());
+  const { room_id, member } = await newRoom({ members: members.slice(0, 49) });
+  conflicting.conflicts();
+  const senders = [member, ...members];
+  const answers = await Promise.all(
+    senders.map((user) => act('message', newSocket(user), { room_id, client_message_id: 'x', text: 'x' })),
+  );
+  expect(answers.filter(({ ok }) => !ok)).toEqual([]);
+  // All of them at the same moment, on 16 items. On one item, there would be hundreds.
+  expect(conflicting.conflicts().TransactWriteItems ?? 0).toBeLessThan(100);
 });
