@@ -14,7 +14,11 @@ const repository = fileURLToPath(new URL('..', import.meta.url));
  */
 export type Bundles = ReadonlyMap<string, string>;
 
-/** The folder of one bundle. Throws where there is none. */
+/**
+ * Returns the folder of one bundle.
+ *
+ * @throws if there is none
+ */
 export function folderOf(bundles: Bundles, name: string): string {
   const folder = bundles.get(name);
   if (folder === undefined) throw new Error(`${name} was not bundled.`);
@@ -22,8 +26,8 @@ export function folderOf(bundles: Bundles, name: string): string {
 }
 
 /**
- * Writes a file by way of a draft in the folder `build`. Another process may be synthesizing too: it never sees half a file,
- * and an unchanged one is left alone.
+ * Writes a file atomically, through a draft in the folder `build`. Another process may be synthesizing, too: it never
+ * reads a partial file, and an unchanged file is not written.
  */
 function writeWhole(build: string, file: string, contents: Uint8Array): void {
   if (existsSync(file) && readFileSync(file).equals(contents)) return;
@@ -75,24 +79,30 @@ export const bundling = (root: string = repository) =>
     logLevel: 'warning',
   }) satisfies BuildOptions;
 
-/** Beside each bundle: it would be taken for an ES module where a folder above it, such as the repository, says so. */
+/**
+ * Next to each bundle: otherwise, Node would treat it as an ES module, because the package.json of the repository
+ * says so.
+ */
 const PACKAGE = Buffer.from('{ "type": "commonjs" }\n');
 
-/** Where Lambda starts: an ES module can wait until the handler is primed (core/aws/prime.ts), which CommonJS cannot. */
+/**
+ * The module that Lambda loads: an ES module can wait until the handler is primed (core/aws/prime.ts), which CommonJS
+ * cannot.
+ */
 export const START = Buffer.from(
   "import { createRequire } from 'node:module';\n" +
     "export const { handler } = createRequire(import.meta.url)('./index.js');\n" +
     'await handler.ready;\n',
 );
 
-/** What a set of bundles was built from, and what it consists of: the hash of each file, by its path from the root. */
+/** The inputs and outputs of a set of bundles: the hash of each file, by its path from the root. */
 interface Stamp {
-  /** Of everything else that decides what esbuild writes: its options and version, and the entries. */
+  /** The hash of everything else that determines the output of esbuild: its options and version, and the entries. */
   readonly build: string;
   readonly files: Readonly<Record<string, string>>;
 }
 
-/** Files that decide how imports are resolved, beside those that are bundled. */
+/** Files that determine how imports are resolved, in addition to the bundled ones. */
 const RESOLUTION = ['package.json', 'tsconfig.json', 'node_modules/.package-lock.json'];
 
 const hash = (contents: Uint8Array | string): string => createHash('sha256').update(contents).digest('base64url');
@@ -101,7 +111,10 @@ const hashOf = (file: string): string => (existsSync(file) ? hash(readFileSync(f
 const isStamp = (value: unknown): value is Stamp =>
   typeof value === 'object' && value !== null && 'build' in value && 'files' in value;
 
-/** Whether the bundles on disk are what esbuild would write now. Reading what they were built from takes a tenth of building them. */
+/**
+ * Returns whether the bundles on disk are what esbuild would write now. Reading their inputs takes 10 % of the time
+ * of building them.
+ */
 function isFresh(stampFile: string, build: string, root: string): boolean {
   if (!existsSync(stampFile)) return false;
   const stamp: unknown = JSON.parse(readFileSync(stampFile, 'utf8'));
@@ -113,9 +126,9 @@ function isFresh(stampFile: string, build: string, root: string): boolean {
 }
 
 /**
- * Bundles all entries in one run of esbuild, unless that was done before and nothing has changed since.
+ * Bundles all entries in one run of esbuild, unless nothing has changed since the last run.
  *
- * @throws UsageError where an entry has no file, or two have the same name
+ * @throws UsageError if an entry has no file, or two have the same name
  */
 export function bundle(entries: readonly Entry[], root: string = repository): Bundles {
   check(entries, root);
@@ -148,7 +161,7 @@ export function bundle(entries: readonly Entry[], root: string = repository): Bu
   const inputs = [...RESOLUTION, ...Object.keys(metafile.inputs)];
   const files = [...inputs, ...outputs.map((path) => relative(root, path))];
   const stamp: Stamp = { build, files: Object.fromEntries(files.map((file) => [file, hashOf(join(root, file))])) };
-  // A file that has changed since esbuild began may not be the one that it read.
+  // A file that has changed since esbuild started may not be the version that it read.
   const changed = inputs.some((file) => (statSync(join(root, file), { throwIfNoEntry: false })?.mtimeMs ?? 0) >= began);
   if (!changed) writeWhole(folder, stampFile, Buffer.from(JSON.stringify(stamp)));
   return bundles;

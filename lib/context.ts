@@ -2,8 +2,8 @@ import { closest, distance } from 'fastest-levenshtein';
 import { UsageError } from '../tools/cli/usage-error.ts';
 
 /*
- * Reads settings from the CDK's context: what `-c key=value` gives on the command line, and `context` in cdk.json. Every reader
- * returns undefined for a key that is not given, and throws UsageError for a value that it cannot read.
+ * Reads settings from the CDK's context: `-c key=value` on the command line, and `context` in cdk.json. Every reader
+ * returns undefined for a missing key, and throws UsageError for an invalid value.
  */
 
 /** The CDK's context: every key with its value. */
@@ -15,14 +15,14 @@ const refuse = (key: string, wanted: string, value: unknown): never => {
 
 const own = (context: Context, key: string): unknown => (Object.hasOwn(context, key) ? context[key] : undefined);
 
-/** Reads a text. Numbers are refused: `"account": 012345678901` in cdk.json would lose its zero. */
+/** Reads a text. Rejects numbers: `"account": 012345678901` in cdk.json would lose its zero. */
 export function text(context: Context, key: string): string | undefined {
   const value = own(context, key);
   if (value === undefined) return undefined;
   return typeof value === 'string' && value.trim() !== '' ? value.trim() : refuse(key, 'a value', value);
 }
 
-/** Reads a list of texts separated by commas. `none` is the empty list, where `empty` allows one. */
+/** Reads a list of texts separated by commas. `none` is the empty list, if `empty` allows one. */
 export function list(context: Context, key: string, { empty }: { empty: boolean }): readonly string[] | undefined {
   const parts = text(context, key)
     ?.split(',')
@@ -43,7 +43,7 @@ export function flag(context: Context, key: string): boolean | undefined {
 const numberOf = (value: unknown): number =>
   typeof value === 'number' || (typeof value === 'string' && value.trim() !== '') ? Number(value) : Number.NaN;
 
-/** Reads a number. The range is checked with the other settings. */
+/** Reads a number. The range is checked together with the other settings. */
 export function number(context: Context, key: string): number | undefined {
   const value = own(context, key);
   if (value === undefined) return undefined;
@@ -87,15 +87,17 @@ export function throttlesByName(
   return entries && Object.fromEntries(entries);
 }
 
-/** Keys without a colon or a slash that the CDK CLI itself writes to its context. */
+/** Keys without a colon or a slash that the CDK CLI itself adds to its context. */
 const KEYS_OF_THE_CDK = new Set(['acknowledged-issue-numbers', 'cli-telemetry']);
 
-/** A key this far from a known one is a typing mistake; one that is farther is something else, and all keys are listed. */
+/**
+ * The longest edit distance of a typing mistake. For keys that are farther from all known ones, all keys are listed.
+ */
 const MAX_MISTAKES = 3;
 
 /**
- * Checks that every key of the context is one of `known`. Keys of the CDK itself (feature flags, lookups) contain a colon or a
- * slash and are left alone.
+ * Checks that every key of the context is one of `known`. Keys of the CDK itself (feature flags, lookups) contain a
+ * colon or a slash and are ignored.
  *
  * @throws UsageError that names the nearest known key
  */

@@ -14,20 +14,19 @@ export interface DataStackProps extends StackProps {
 }
 
 /**
- * What must not be lost: the table, the bucket, and the schedules of rooms that are still to start or end. Apart from the rest, so that
- * the rest can be taken down and put up again.
- *
- * With the settings `restoredTable` and `restoredBucket`, the other stacks use those, and this stack keeps its own. See
+ * Everything that must not be lost: the table, the bucket, and the schedules of future starts and ends. They have a
+ * stack of their own, so that the others can be deleted and deployed again. With the settings `restoredTable` and
+ * `restoredBucket`, the other stacks use those, and this stack keeps its own. See
  * docs/decisions/0040-restored-table-by-setting.md.
  */
 export class DataStack extends Stack {
   /** The table that the other stacks use. */
   readonly table: dynamodb.Table | dynamodb.ITable;
-  /** The ARN of the table's one index. */
+  /** The ARN of the table's only index. */
   readonly indexArn: string;
   /** The bucket that the other stacks use. */
   readonly bucket: s3.Bucket | s3.IBucket;
-  /** Where the schedules are that announce starts and ends of rooms. */
+  /** The group of the schedules that announce starts and ends of rooms. */
   readonly schedules: ScheduleGroup;
 
   constructor(scope: Construct, id: string, { environment, ...props }: DataStackProps) {
@@ -39,18 +38,21 @@ export class DataStack extends Stack {
     this.indexArn = `${this.table.tableArn}/index/${INDEX}`;
     this.bucket =
       restoredBucket === undefined ? ownBucket : s3.Bucket.fromBucketName(this, 'RestoredBucket', restoredBucket);
-    // CloudFormation refuses to change or remove an export while another stack imports it, and this stack is deployed first. So
-    // the exports stay as they are, also when the other stacks have just stopped to import them, or are about to do so again.
+    // CloudFormation refuses to change or remove an export while another stack imports it, and this stack is deployed
+    // first. So the exports stay, also if the other stacks have just stopped importing them, or are about to import
+    // them again.
     for (const value of [own.tableName, own.tableArn, own.tableStreamArn, ownBucket.bucketName, ownBucket.bucketArn])
       this.exportValue(value);
-    // The same for what the monitoring stack refers to: the output that CDK makes for a weak reference, under the same ID.
+    // The same for references of the monitoring stack: the output that CDK creates for a weak reference, under the
+    // same ID.
     const { tableName } = own;
     new CfnOutput(new Construct(this, 'Publish'), `Output${JSON.stringify(this.resolve(tableName))}`, {
       value: tableName,
     });
     this.schedules = new ScheduleGroup(this, 'Schedules', {
       scheduleGroupName: `rooms-${environment.name}-schedules`,
-      // `npm run reschedule` makes its schedules again from the table. A group that is kept would be in the way of a new stack, by its name.
+      // `npm run reschedule` creates the schedules again from the table. A retained group would block a new stack,
+      // because of its name.
       removalPolicy: RemovalPolicy.DESTROY,
     });
     pinLogicalId(this.schedules, 'Schedules');
@@ -61,7 +63,7 @@ export class DataStack extends Stack {
   }
 }
 
-/** Returns the table that a stream is of, by the stream's ARN: nothing of it is looked up. */
+/** Returns the table of a stream by the stream's ARN, without a lookup. */
 function tableOfStream(scope: Construct, tableStreamArn: string): dynamodb.ITable {
   const [tableArn = ''] = tableStreamArn.split('/stream/');
   return dynamodb.Table.fromTableAttributes(scope, 'RestoredTable', {

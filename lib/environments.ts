@@ -17,20 +17,20 @@ import {
 import { allEntries } from './entries.ts';
 
 /*
- * Every setting in which environments differ. Choose an environment with `-c env=<name>`; every setting can be replaced with
- * `-c <setting>=…`: see `readers`.
+ * Every setting that differs between environments. Choose an environment with `-c env=<name>`. Every setting can be
+ * replaced with `-c <setting>=…`: see `readers`.
  */
 
 /** The environments that can be deployed. */
 export const deployableNames = ['dev', 'staging', 'prod'] as const;
-/** `local` is what `npm start` serves. */
+/** `npm start` serves `local`. */
 export const environmentNames = ['local', ...deployableNames] as const;
 export type EnvironmentName = (typeof environmentNames)[number];
 
 export interface Settings {
-  /** AWS account to deploy to, 12 digits. Default: the one of the credentials in use. */
+  /** AWS account to deploy to, 12 digits. Default: the account of the current credentials. */
   readonly account?: string;
-  /** AWS region to deploy to, such as `eu-central-1`. Default: the one of the AWS profile in use. */
+  /** AWS region to deploy to, such as `eu-central-1`. Default: the region of the current AWS profile. */
   readonly region?: string;
   /**
    * Issuer of the access tokens, exactly as in their `iss` claim; `<issuer>/.well-known/openid-configuration` must answer.
@@ -43,50 +43,57 @@ export interface Settings {
    */
   readonly audience: readonly string[];
   /**
-   * Origins whose pages may call the API and the bucket from a browser, such as `https://ops.example.com`. Empty where no page
-   * may. No default: a web application that is shut out by mistake is found out late.
+   * Origins whose pages may call the API and the bucket from a browser, such as `https://ops.example.com`. Empty if
+   * no page may. No default, because a web application that is blocked by mistake is noticed late.
    */
   readonly allowedOrigins?: readonly string[];
-  /** A name of your own for the HTTP API. Default: none, and the API is known by the name that AWS gives it. */
+  /** A custom domain name for the HTTP API. Default: none, and the API has the name that AWS assigns. */
   readonly httpDomain?: Domain;
-  /** The same for the WebSocket API. It must be another name. */
+  /** The same for the WebSocket API. It must be a different name. */
   readonly webSocketDomain?: Domain;
-  /** Who hears of alarms: the ARN of an SNS topic, or an e-mail address. Default: nobody; alarms are then seen on the dashboard. */
+  /**
+   * Where alarms are sent: the ARN of an SNS topic, or an email address. Default: nowhere; alarms are then only on
+   * the dashboard.
+   */
   readonly alarmTarget?: string;
   /**
-   * Whether there are a dashboard, alarms, metrics of our own, and traces. AWS charges less than 4 dollars a month for the alarms of an
-   * environment, and less than one for its metrics while nobody uses it. Default: true.
+   * Whether there are a dashboard, alarms, custom metrics, and traces. For one environment, AWS charges less than 4
+   * dollars a month for the alarms, and less than one for the metrics while idle. Default: true.
    */
   readonly monitoring: boolean;
   /** Largest file that can be uploaded, in bytes; at most 5 GiB, S3's limit for one PUT. Default: 100 MiB. */
   readonly maxUploadBytes: number;
-  /** How long access logs and function logs are kept, in days; one of the periods that CloudWatch Logs knows. Default: 30. */
+  /**
+   * How long access logs and function logs are kept, in days; one of the retention periods of CloudWatch Logs.
+   * Default: 30.
+   */
   readonly logRetentionDays: number;
   /**
-   * Requests that the API takes, in total: `rate` a second on average, `burst` at once. What is above is a 429. Default: 500
-   * and 1000, well within what an account may do by itself (10,000 and 5,000) and within Lambda's 1,000 at a time.
+   * Requests that the API accepts in total: `rate` per second on average, `burst` at once. More requests get a 429.
+   * Default: 500 and 1000, well within the default quota of an account (10,000 and 5,000) and within Lambda's 1,000
+   * concurrent executions.
    */
   readonly throttling: { readonly rate: number; readonly burst: number };
   /**
-   * The same for single routes of the HTTP API, by operation: each has requests of its own, so that a flood of one route leaves the
-   * others alone. Default: 50 and 100 for the routes that cost most, `createRoom` and `addParticipants`, 100 and 200 for
-   * `createUpload`.
+   * The same for single routes of the HTTP API, by operation: each has its own limit, so that a flood of one route
+   * does not affect the others. Default: 50 and 100 for the most expensive routes, `createRoom` and
+   * `addParticipants`, 100 and 200 for `createUpload`.
    */
   readonly routeThrottling: Readonly<Record<string, { readonly rate: number; readonly burst: number }>>;
   /**
-   * What one user may do in a minute, an hour or a day; more is a 429 `too_many_requests` with `Retry-After`. Default: 120 rooms a
-   * minute and 2,000 a day, 3,000 participants added and 600 uploads an hour, 60 profile changes a minute, 300 WebSocket frames in 10 seconds. Limits that are not named
-   * keep their default.
+   * What one user may do in a minute, an hour or a day; more is a 429 `too_many_requests` with `Retry-After`.
+   * Default: 120 rooms a minute and 2,000 a day, 3,000 participants added and 600 uploads an hour, 60 profile changes
+   * a minute, 300 WebSocket frames in 10 seconds. Limits that are not named keep their default.
    */
   readonly userLimits: Readonly<Record<string, number>>;
   /**
-   * Budget for the whole AWS account, in US dollars a month. The alarm target hears of it when 80 % and 100 % are spent, and when
-   * AWS forecasts more. Needs `monitoring` and an `alarmTarget`. Default: none.
+   * Budget for the whole AWS account, in US dollars a month. The alarm target receives a notification when 80 % and
+   * 100 % are spent, and when AWS forecasts more. Needs `monitoring` and an `alarmTarget`. Default: none.
    */
   readonly monthlyBudget?: number;
   /**
-   * Frames that the WebSocket API takes, in total, where opening a connection counts as one; as `throttling`. What is above
-   * is refused. Default: 1000 and 2000, so that a thousand can come back at once, connect, and join.
+   * Frames that the WebSocket API accepts in total, as `throttling`; opening a connection counts as one. More frames
+   * are rejected. Default: 1000 and 2000, so that 1,000 clients can reconnect and join at once.
    */
   readonly webSocketThrottling: { readonly rate: number; readonly burst: number };
   /**
@@ -95,36 +102,35 @@ export interface Settings {
    */
   readonly apiGatewayQuota: number;
   /**
-   * Whether API Gateway's role for writing logs is set by the real-time stack. It is one setting for the account in its
-   * region, which nobody has made in a new account and without which no WebSocket API is deployed. False leaves the one alone
-   * that there is. Default: true.
+   * Whether the real-time stack sets API Gateway's role for writing logs. It is one setting for the account in its
+   * region. A new account does not have it, and without it no WebSocket API can be deployed. False keeps an existing
+   * role. Default: true.
    */
   readonly apiGatewayLogRole: boolean;
   /**
-   * Of functions that a flood could make take all that the account may run at a time (1,000, unless AWS was asked for more),
-   * how many of each may, by the name of the function's entry. It is a share of its own as well: nobody else can use it, so no
-   * flood elsewhere keeps the function from running. AWS wants 100 to be left for all others, which a new account may not have.
-   * Default: none.
+   * Reserved concurrency of functions, by the name of the function's entry. It limits functions that a flood could
+   * make use all of the account's concurrency (1,000 by default). It also guarantees them this share, so that no
+   * other flood blocks them. AWS requires 100 to stay unreserved, which a new account may not have. Default: none.
    */
   readonly reservedConcurrency: Readonly<Record<string, number>>;
   /**
-   * Whether table, bucket and logs outlive their stacks, and table and stacks refuse to be deleted. Where false, `cdk destroy`
-   * takes the data along, and a function that may delete every file is there for that. Default: true.
+   * Whether table, bucket and logs survive their stacks, and table and stacks refuse to be deleted. If false, `cdk
+   * destroy` deletes the data, and deploys a function that may delete every file for that purpose. Default: true.
    */
   readonly retainData: boolean;
   /**
-   * A restored table that takes the place of the stack's own: the ARN of its stream, which `npm run prepare-restored` prints.
+   * A restored table that replaces the stack's own: the ARN of its stream, which `npm run prepare-restored` prints.
    * Keep it until the data has moved back: a deployment without it points the APIs at the old table. See
    * docs/operate/recovery.md. Default: none.
    */
   readonly restoredTable?: string;
-  /** A restored bucket that takes the place of the stack's own, by its name. Default: none. */
+  /** The name of a restored bucket that replaces the stack's own. Default: none. */
   readonly restoredBucket?: string;
 }
 
 /** A domain name, and the certificate for it. */
 export interface Domain {
-  /** Such as `rooms.example.com`. The stack's output says what the name must be an alias of in DNS. */
+  /** For example `rooms.example.com`. The stack's output names the target of its DNS record. */
   readonly name: string;
   /** ARN of a certificate in AWS Certificate Manager, in the region of the API. */
   readonly certificateArn: string;
@@ -149,19 +155,23 @@ const defaults: Settings = {
   retainData: true,
 };
 
-/** What `dev` has until it is given one: it can be synthesized and looked at. API Gateway takes no issuer that it cannot reach. */
+/**
+ * The placeholder issuer of `dev`: enough to synthesize the stacks. API Gateway accepts no issuer that it cannot
+ * reach.
+ */
 export const MADE_UP_ISSUER = 'https://iams.example.com/realms/rooms-dev';
 
 /** Put your own accounts, issuers and origins here, or give them with `-c`. */
 const environments: { readonly [Name in EnvironmentName]: Partial<Settings> } = {
-  // What `npm start` serves. The port of its issuer is known only when it runs, so `-c issuer=…` gives it.
+  // The environment that `npm start` serves. The port of its issuer is known only at run time, so `-c issuer=…` sets
+  // it.
   local: {
     allowedOrigins: ['*'],
     logRetentionDays: 1,
     monitoring: false,
     retainData: false,
   },
-  // Thrown away freely: `cdk destroy --all` leaves nothing behind but the account's role for logs (see `apiGatewayLogRole`).
+  // Easy to delete: `cdk destroy --all` leaves nothing but the account's role for logs (see `apiGatewayLogRole`).
   dev: {
     issuer: MADE_UP_ISSUER,
     allowedOrigins: ['http://localhost:3000', 'http://localhost:5173'],
@@ -189,18 +199,18 @@ const environments: { readonly [Name in EnvironmentName]: Partial<Settings> } = 
       // One batch of each shard at a time. What is above waits in the stream, in order, and loses nothing.
       'deliver-messages': 100,
       'room-changes': 100,
-      // Of large rooms. What is above is done by those who would have handed it on, and takes longer.
+      // Batches of large rooms. Above the limit, the invokers deliver them, which takes longer.
       'fan-out': 150,
-      // When a thousand rooms start at nine sharp. What is above waits for Lambda to try again.
+      // For example, when 1,000 rooms start at 9:00. Above the limit, invocations wait for Lambda's retry.
       announce: 50,
-      // When a network goes down, all its connections do at once. What is above is not told that a connection is gone: the
-      // next broadcast finds it.
+      // When a network fails, all its connections close at once. Above the limit, a disconnect is not reported; the
+      // next broadcast finds the connection.
       disconnect: 150,
     },
   },
 };
 
-/** Returns the settings of an environment before any is given with `-c`. */
+/** Returns the default settings of an environment. */
 export const settingsOf = (name: EnvironmentName): Settings => ({ ...defaults, ...environments[name] });
 
 export interface Environment extends Settings {
@@ -215,7 +225,7 @@ const choose = (names: readonly string[]) => `choose ${or.format(names)} with -c
 
 const isLocalHost = (hostname: string): boolean => ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
 
-/** https; on this machine http will do. */
+/** https; http only on this machine. */
 const isSafe = (value: string): boolean => {
   if (!URL.canParse(value)) return false;
   const { protocol, hostname } = new URL(value);
@@ -232,7 +242,7 @@ const STREAM = /^arn:aws[a-z-]*:dynamodb:([a-z0-9-]+):(\d{12}):table\/[\w.-]{3,2
 const BUCKET = /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/;
 const E_MAIL = /^[^\s@:]+@[^\s@:]+\.[^\s@:]+$/;
 
-/** Whether an alarm target is a topic that is there already. */
+/** Returns whether an alarm target is an existing topic. */
 export const isTopic = (alarmTarget: string): boolean => TOPIC.test(alarmTarget);
 
 const domain = (context: Context, key: 'httpDomain' | 'webSocketDomain'): Domain | undefined => {
@@ -243,7 +253,7 @@ const domain = (context: Context, key: 'httpDomain' | 'webSocketDomain'): Domain
   return { name, certificateArn };
 };
 
-/** How `-c` gives each setting. A setting without a row here does not compile. */
+/** The reader of each setting for `-c`. A setting without a row here does not compile. */
 const readers: { readonly [Key in keyof Required<Settings>]: (context: Context) => Settings[Key] | undefined } = {
   account: (context) => text(context, 'account'),
   region: (context) => text(context, 'region'),
@@ -269,10 +279,10 @@ const readers: { readonly [Key in keyof Required<Settings>]: (context: Context) 
   restoredBucket: (context) => text(context, 'restoredBucket'),
 };
 
-/** Every key that `-c` takes. */
+/** Every key that `-c` accepts. */
 const KEYS = ['env', ...Object.keys(readers), 'httpDomainCertificate', 'webSocketDomainCertificate'];
 
-/** The settings that the context gives. Those that it does not give are left out, so that they replace nothing. */
+/** Returns the settings in the context. Missing settings are omitted, so that they replace nothing. */
 const fromContext = (context: Context): Partial<Settings> =>
   Object.fromEntries(
     Object.entries(readers)
@@ -348,7 +358,7 @@ export function checkNumbers(settings: Omit<Settings, 'issuer' | 'allowedOrigins
   for (const [name, max] of Object.entries(userLimits)) {
     if (!userLimitNames.some((limit) => limit === name))
       fail(`There is no user limit ${quoted(name)}: ${userLimitNames.join(', ')}.`);
-    // A call that names as many participants as it may must be possible.
+    // A call with the maximum number of participants must be possible.
     const least = name === 'participantsPerHour' ? MAX_PARTICIPANTS_PER_CALL : 1;
     if (!isWhole(max, least, 1_000_000_000))
       fail(`The user limit ${name} must be a whole number from ${least} to 1000000000, but is ${quoted(max)}.`);
@@ -362,7 +372,7 @@ export function checkNumbers(settings: Omit<Settings, 'issuer' | 'allowedOrigins
   }
 }
 
-/** Throws UsageError for a setting that AWS would refuse only in the middle of a deployment, or take and do harm with. */
+/** Throws UsageError for a setting that AWS would reject only during a deployment, or accept with harmful effects. */
 function check({ name, ...settings }: Environment): void {
   const { account, region, issuer, audience, allowedOrigins, httpDomain, webSocketDomain, alarmTarget } = settings;
   if (account !== undefined && !/^\d{12}$/.test(account))

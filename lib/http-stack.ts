@@ -27,7 +27,7 @@ export interface HttpStackProps extends StackProps {
   readonly bundles: Bundles;
 }
 
-/** The HTTP API: a route, an integration and a function for each row of the contract, and nothing that the contract lacks. */
+/** The HTTP API: a route, an integration and a function for each row of the contract, and nothing else. */
 export class HttpStack extends Stack {
   readonly api: HttpApi;
 
@@ -76,7 +76,7 @@ export class HttpStack extends Stack {
   }
 }
 
-/** Gives a route requests of its own. API Gateway knows settings only of routes that are there already. */
+/** Sets the throttling of a route. API Gateway accepts settings only for existing routes. */
 function throttleRoute(
   stage: HttpStage,
   endpoint: HttpEndpoint,
@@ -96,15 +96,15 @@ const cors = (origins: readonly string[]): CorsPreflightOptions => ({
   allowOrigins: [...origins],
   allowMethods: [...new Set(allRoutes.map(({ method }) => CorsHttpMethod[method]))],
   allowHeaders: ['authorization', 'content-type', 'idempotency-key'],
-  // The second is what a user's report has to name: the id of the request.
+  // The second is the request id, which a user's report must contain.
   exposeHeaders: ['retry-after', 'apigw-requestid'],
-  // An hour: as long as a browser may go on using what it was told before an origin was taken off the list.
+  // An hour: the longest time that a browser may use a cached answer after an origin was removed from the list.
   maxAge: Duration.hours(1),
 });
 
 /**
- * One JSON object a request. Only values that no caller can put a quotation mark into: API Gateway does not escape them. The
- * path's parameters and the query are in none of them.
+ * One JSON object for each request. It contains only values without quotation marks, because API Gateway does not
+ * escape them. It contains no path parameters and no query.
  */
 const accessLog = {
   request_id: '$context.requestId',

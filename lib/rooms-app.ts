@@ -11,18 +11,18 @@ export interface RoomsStacks {
   readonly data: DataStack;
   readonly http: HttpStack;
   readonly realtime: RealtimeStack;
-  /** Not where the environment has no monitoring. */
+  /** Undefined if the environment has no monitoring. */
   readonly monitoring: MonitoringStack | undefined;
 }
 
 /**
- * Adds the stacks of one environment to the app. What one stack takes from another is an export (cdk.json makes these
- * references strong), so that CloudFormation lets nobody delete the data while the API is there.
+ * Adds the stacks of one environment to the app. References between stacks are exports (cdk.json makes them strong),
+ * so that CloudFormation does not delete the data while the API exists.
  */
 export function addStacks(app: App, environment: Environment): RoomsStacks {
   const { name, account, region, retainData } = environment;
   const env: AwsEnvironment = { ...(account && { account }), ...(region && { region }) };
-  // Also of the stacks without data: their APIs would come back under another URL.
+  // Also for the stacks without data: after a deletion, their APIs would get new URLs.
   const common = { env, environment, terminationProtection: retainData };
   const data = new DataStack(app, `rooms-${name}-data`, {
     ...common,

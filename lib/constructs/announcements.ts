@@ -16,19 +16,18 @@ export interface AnnouncementsProps extends RealtimeProps {
 }
 
 /**
- * Announces that rooms start and end: the function that schedules invoke, and the role that they invoke it with.
- *
- * Schedules are in the table's stack and may be ten years ahead. Each holds the ARN of the function and of the role, so both have names that
- * stay: schedules outlive this stack, and work again when it is put up again.
+ * Announces the starts and ends of rooms: the function that schedules invoke, and the role that they use. Schedules
+ * belong to the data stack and may be ten years ahead. Each contains the ARN of the function and of the role, so both
+ * have fixed names: schedules survive the deletion of this stack, and work again when it is deployed again.
  */
 export class Announcements extends Construct {
-  /** What the function needs to know that keeps the schedules in step with the rooms. */
+  /** Variables of a function that keeps the schedules in sync with the rooms. */
   readonly variables: {
     readonly SCHEDULE_GROUP: string;
     readonly SCHEDULE_ROLE_ARN: string;
     readonly ANNOUNCE_FUNCTION_ARN: string;
   };
-  /** What that function must be allowed. */
+  /** Permissions of that function. */
   readonly permissions: readonly Permission[];
 
   readonly handler: lambda.Function;
@@ -57,10 +56,10 @@ export class Announcements extends Construct {
     pinLogicalId(handler, 'AnnounceFunction');
     const { scheduleGroupName } = data.schedules;
     const role = new iam.Role(this, 'ScheduleRole', {
-      // With the region, as roles are the same in all regions of an account.
+      // With the region, because roles are global in an account.
       roleName: `rooms-${environment.name}-schedules-${Stack.of(this).region}`,
       description: 'With which schedules invoke the function that announces',
-      // Only for schedules of this group: the Scheduler must not lend the role to those of somebody else.
+      // Only for schedules of this group: the Scheduler must not use the role for schedules of others.
       assumedBy: new iam.ServicePrincipal('scheduler.amazonaws.com', {
         conditions: {
           StringEquals: {

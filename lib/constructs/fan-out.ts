@@ -10,12 +10,15 @@ export interface FanOutProps extends RealtimeProps {
   readonly sockets: SocketApi;
 }
 
-/** The function that delivers batches of a large room's connections, and what its invokers need. */
+/**
+ * The function that delivers batches of a large room's connections, with the variables and permission of its
+ * invokers.
+ */
 export class FanOut extends Construct {
   readonly handler: lambda.Function;
-  /** What its invokers need to know. */
+  /** Variables of its invokers. */
   readonly variables: { readonly FAN_OUT_FUNCTION_ARN: string; readonly API_GATEWAY_QUOTA: string };
-  /** What its invokers must be allowed. */
+  /** Permission of its invokers. */
   readonly permission: Permission;
 
   constructor(scope: Construct, id: string, { environment, data, bundles, sockets }: FanOutProps) {
@@ -31,8 +34,9 @@ export class FanOut extends Construct {
         API_GATEWAY_QUOTA: String(environment.apiGatewayQuota),
       },
       permissions: [...accessTo(data, eventFunctionAccess['fan-out']), sockets.manageConnections],
-      // Of these, 10 are kept for marking what is left (core/realtime/deadline.ts). If none of 500 connections answers, 100 at a time
-      // and 3 s each, the batch takes 15 s. Its invokers wait a little longer (core/realtime/fan-out-invoke.ts).
+      // 10 of these seconds are reserved for marking connections (core/realtime/deadline.ts). If none of 500
+      // connections answers, 100 at a time and 3 s each, the batch takes 15 s. The invokers wait a little longer
+      // (core/realtime/fan-out-invoke.ts).
       timeout: 30,
     });
     this.handler = handler;

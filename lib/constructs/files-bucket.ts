@@ -5,13 +5,18 @@ import type { Environment } from '../environments.ts';
 import { logGroup } from './log-group.ts';
 import { pinLogicalId } from './logical-id.ts';
 
-/** As long as the table can be restored (DynamoDB's point-in-time recovery): a restored table then finds its files. */
+/**
+ * As long as the table can be restored (DynamoDB's point-in-time recovery), so that a restored table finds its files.
+ */
 const RECOVERY_DAYS = 35;
 
-/** Origins whose pages may upload and download, and what outlives the stack. */
+/** Origins whose pages may upload and download, and whether the bucket survives its stack. */
 type FilesBucketProps = Pick<Environment, 'allowedOrigins' | 'logRetentionDays' | 'retainData'>;
 
-/** The files of rooms, under `rooms/<room_id>/`. Nobody reads or writes them but with a presigned URL, over TLS. */
+/**
+ * The bucket for the files of rooms, under `rooms/<room_id>/`. Clients access them only with a presigned URL, over
+ * TLS.
+ */
 export class FilesBucket extends Construct {
   readonly bucket: s3.Bucket;
 
@@ -24,7 +29,7 @@ export class FilesBucket extends Construct {
       encryption: s3.BucketEncryption.S3_MANAGED,
       enforceSSL: true,
       objectOwnership: s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-      // S3 takes no rule without an origin.
+      // S3 accepts no rule without an origin.
       cors:
         allowedOrigins.length === 0
           ? []
@@ -43,13 +48,13 @@ export class FilesBucket extends Construct {
         {
           id: 'delete-old-versions',
           noncurrentVersionExpiration: Duration.days(retainData ? RECOVERY_DAYS : 1),
-          // What a deletion leaves behind when the last version has gone.
+          // The delete marker that stays after the last version has been removed.
           expiredObjectDeleteMarker: true,
         },
       ],
       removalPolicy: retainData ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
-      // S3 deletes no bucket that has files in it, so a function of the CDK's own deletes them first when the stack goes. It may
-      // delete every file: so there is none where the bucket outlives its stack.
+      // S3 does not delete a bucket with files, so a function of the CDK deletes them first. It may delete every
+      // file, so it does not exist if the bucket survives its stack.
       autoDeleteObjects: !retainData,
     });
     pinLogicalId(this.bucket, 'FilesBucket');
@@ -62,7 +67,7 @@ export class FilesBucket extends Construct {
     });
   }
 
-  /** Else that function would have a log that Lambda makes by itself, and that nobody deletes. */
+  /** Otherwise, Lambda would create a log group for that function that nothing deletes. */
   #keepLog(environment: FilesBucketProps): void {
     const provider = Stack.of(this).node.findChild('Custom::S3AutoDeleteObjectsCustomResourceProvider');
     const handler = provider.node.findChild('Handler');

@@ -4,8 +4,8 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 
 /**
- * The role with which API Gateway writes logs of WebSocket APIs. It is a setting of the account in its region, shared by all
- * APIs in it: so it takes AWS's own policy for the purpose, and outlives this stack. (HTTP APIs need no such role.)
+ * The role with which API Gateway writes logs of WebSocket APIs. It is a setting of the account in its region, shared
+ * by all its APIs, so it has AWS's own policy for this purpose and survives this stack. HTTP APIs need no such role.
  */
 export class GatewayLogging extends Construct {
   constructor(scope: Construct, id: string) {

@@ -25,7 +25,7 @@ export interface HttpEndpointProps {
   readonly environment: Environment;
 }
 
-/** One row of the contract in the cloud: a function, the role and log group it has to itself, and the route that leads to it. */
+/** One row of the contract in AWS: a function with its own role and log group, and its route. */
 export class HttpEndpoint extends RoomsFunction {
   readonly route: HttpRoute;
 
@@ -50,7 +50,7 @@ export class HttpEndpoint extends RoomsFunction {
 
 type Variables = NonNullable<RoomsFunctionProps['variables']>;
 
-/** A function gets only the variables that its row calls for. */
+/** Returns the variables that a function needs for its row, and no others. */
 function variables(
   { access, query, counts }: Route,
   data: DataStack,
@@ -68,9 +68,10 @@ function variables(
 }
 
 /**
- * Authenticates cursors: the GUID in the stack's id, which no answer shows and which differs from stack to stack. It need not
- * withstand more than callers: who can read it in the AWS account could read the table as well, and a forged cursor would
- * still only say where to go on in a list that the caller may read anyway. A secret in Secrets Manager would cost a monthly
- * fee and a call at every cold start. Recreating the stack makes open cursors invalid, which clients take as a 400.
+ * Authenticates cursors: the GUID in the stack's id, which no response contains and which differs between stacks. It
+ * only protects against callers: anyone who can read it in the AWS account can read the table as well. A forged
+ * cursor would still only move within a list that the caller may read. A secret in Secrets Manager would cost a
+ * monthly fee and a request at every cold start. Recreating the stack invalidates open cursors, which clients receive
+ * as a 400.
  */
 const cursorKey = Fn.select(2, Fn.split('/', Aws.STACK_ID));

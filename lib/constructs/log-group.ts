@@ -4,7 +4,7 @@ import type { Construct } from 'constructs';
 import type { Settings } from '../environments.ts';
 import { pinLogicalId } from './logical-id.ts';
 
-/** A log group with the environment's retention. */
+/** Creates a log group with the environment's retention. */
 export function logGroup(
   scope: Construct,
   id: string,

@@ -6,13 +6,14 @@ export interface MonthlyBudgetProps {
   readonly name: string;
   /** In US dollars. */
   readonly limit: number;
-  /** The ARN of an SNS topic that lets `budgets.amazonaws.com` publish, or an e-mail address. */
+  /** The ARN of an SNS topic that allows `budgets.amazonaws.com` to publish, or an email address. */
   readonly target: string;
 }
 
 /**
- * A budget for the whole account: costs of single stacks can be told apart only where the account's cost allocation tags are
- * active, and a budget that filters by a tag that is not would never be exceeded. AWS updates costs up to three times a day.
+ * A budget for the whole account. A budget for single stacks would need active cost allocation tags: a budget that
+ * filters by an inactive tag is never exceeded. AWS updates costs up to three times a day.
+ *
  * @see https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-best-practices.html
  */
 export class MonthlyBudget extends Construct {

@@ -5,8 +5,8 @@ import type { Construct } from 'constructs';
 import type { Domain } from '../environments.ts';
 
 /**
- * A domain name of one's own for an API. DNS is not made here, for it may be anywhere: the output `…Alias` says what the name
- * must be a CNAME or an alias of.
+ * A custom domain name for an API. DNS is not set up here, because it may be hosted anywhere: the output `…Alias`
+ * names the target of the CNAME or alias record.
  */
 export function ownDomain(scope: Construct, { name, certificateArn }: Domain): DomainName {
   const domain = new DomainName(scope, 'Domain', {

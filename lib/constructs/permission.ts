@@ -4,30 +4,30 @@ import type { IConstruct } from 'constructs';
 import type { Access, Partition, TableAccess } from '../../core/contract/route.ts';
 import type { DataStack } from '../data-stack.ts';
 
-/** Something that a role may do. */
+/** A permission of a role. */
 export interface Permission {
   /** As in `dynamodb:GetItem`, without wildcards. */
   readonly actions: readonly string[];
-  /** An ARN, or several. */
+  /** One or more ARNs. */
   readonly resources: readonly string[];
   readonly conditions?: Readonly<Record<string, Readonly<Record<string, string | string[]>>>>;
-  /** Why a resource has a wildcard in it, where one has. */
+  /** Why a resource has a wildcard, if one has. */
   readonly wildcard?: string;
 }
 
 /**
- * Only in these partitions. DynamoDB compares the partition key of every item that a request names, of a transaction's or
- * batch's items too, and in a query of an index the index's partition key; every action that we give has such a key, so that
- * `ForAllValues`, which holds where there is none, lets nothing through. DynamoDB Local looks at no policies: that functions
- * keep to theirs is seen by test/support/trace.ts, in every test that invokes one, and by test/deploy, where they are enforced.
+ * Returns the condition that limits actions to these partitions. DynamoDB compares the partition key of every item of
+ * a request, also in transactions and batches. In a query of the index, it compares the index's partition key.
+ * `ForAllValues` also holds without any key, but all actions here have one. DynamoDB Local ignores policies:
+ * test/support/trace.ts checks in every test that functions stay within theirs, and test/deploy enforces them.
  */
 const within = (partitions: readonly Partition[]) => ({
   conditions: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': partitions.map((each) => `${each}#*`) } },
 });
 
 /**
- * The actions that may be done in the same partitions, together. An action is in one statement alone, with all of its partitions:
- * the items of a batch, and those of a transaction that are written alike, must all be in partitions of one statement.
+ * Groups the actions with the same partitions. An action is in exactly one statement, with all of its partitions: all
+ * items of a batch, and all items of a transaction that are written alike, must be in partitions of one statement.
  */
 function byPartitions(table: TableAccess): { actions: string[]; partitions: readonly Partition[] }[] {
   const groups = Map.groupBy(Object.entries(table), ([, partitions]) => partitions.join());
@@ -37,7 +37,7 @@ function byPartitions(table: TableAccess): { actions: string[]; partitions: read
   }));
 }
 
-/** What an `access` of the contract comes to. */
+/** Returns the permissions for an `access` of the contract. */
 export const accessTo = (data: DataStack, { table, index, bucket }: Access): Permission[] => [
   ...byPartitions(table).map(({ actions, partitions }) => ({
     actions: actions.map((action) => `dynamodb:${action}`),
@@ -70,7 +70,10 @@ export const policy = (permissions: readonly Permission[]): iam.PolicyDocument =
     ),
   });
 
-/** Tells cdk-nag why permissions of a role have wildcards: it finds each, and takes no reason but for that very one. */
+/**
+ * Acknowledges the wildcards in the permissions of a role: cdk-nag reports each, and accepts only a reason for
+ * exactly that one.
+ */
 export function acknowledgeWildcards(role: IConstruct, permissions: readonly Permission[]): void {
   for (const { resources, wildcard } of permissions)
     for (const resource of resources) {
@@ -80,7 +83,7 @@ export function acknowledgeWildcards(role: IConstruct, permissions: readonly Per
     }
 }
 
-/** An ARN as cdk-nag writes it: `<LogicalId.Arn>/rooms/*`. */
+/** Returns an ARN as cdk-nag writes it: `<LogicalId.Arn>/rooms/*`. */
 function flat(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value);
   if ('Ref' in value) return `<${value.Ref}>`;

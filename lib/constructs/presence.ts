@@ -9,19 +9,19 @@ import { deadLetterQueue, queue } from './queue.ts';
 import { RoomsFunction, type RoomsFunctionProps } from './rooms-function.ts';
 import type { RealtimeProps, SocketApi } from './socket-api.ts';
 
-/** Seconds. A batch is ten conditional writes that go out together; what is left of it closes connections. */
+/** In seconds. A batch is ten conditional writes in parallel; the rest of the time is for closing connections. */
 const TIMEOUT = 10;
 
 export interface PresenceProps extends RealtimeProps {
   readonly sockets: SocketApi;
-  /** What retried effects need. */
+  /** Variables for retried effects. */
   readonly variables: NonNullable<RoomsFunctionProps['variables']>;
   readonly permissions: readonly Permission[];
 }
 
 /**
- * The queue of what is done later: checks of participants who have lost their last connection and of the connections of those who are present,
- * rooms with connections that could not be closed, and effects of changes that have failed.
+ * The queue for deferred work: checks of participants who have lost their last connection, checks of connections,
+ * retries of closing connections, and retries of failed effects.
  */
 export class Presence extends Construct {
   readonly queue: sqs.Queue;
@@ -36,7 +36,8 @@ export class Presence extends Construct {
     super(scope, id);
     this.deadLetters = deadLetterQueue(this, 'DeadLetters', 'PresenceDeadLetters');
     this.queue = queue(this, 'Queue', 'PresenceQueue', {
-      // Six times the function's timeout, as Lambda asks for: a batch that it could not take at once is not lost to another.
+      // Six times the function's time-out, as Lambda recommends: a batch that waits for a free invocation is not
+      // delivered twice.
       visibilityTimeout: Duration.seconds(6 * TIMEOUT),
       deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: 5 },
     });
@@ -63,7 +64,7 @@ export class Presence extends Construct {
         },
       ],
       timeout: TIMEOUT,
-      // Each check of a participant queues the next, for as long as they are present: see docs/decisions/0011.
+      // Each check of a participant queues the next while the participant is present: see docs/decisions/0011.
       recursive: true,
     });
     this.handler = handler;
@@ -71,7 +72,8 @@ export class Presence extends Construct {
       target: handler,
       eventSourceArn: this.queue.queueArn,
       batchSize: 10,
-      // When a network goes down, the queue is full at once: what is above waits in it, and takes nobody else's place.
+      // When a network fails, the queue fills at once. Messages above the limit wait, and do not use the concurrency
+      // of others.
       maxConcurrency: 20,
       reportBatchItemFailures: true,
     });

@@ -11,7 +11,7 @@ import { memoryOf } from '../memory.ts';
 import { logGroup } from './log-group.ts';
 import { acknowledgeWildcards, type Permission, policy } from './permission.ts';
 
-/** X-Ray has no resources. Lambda sends its traces with the function's role; the function itself has nothing to do with it. */
+/** X-Ray has no resources. Lambda sends traces with the function's role; the function's code does not call X-Ray. */
 const TRACING: Permission = {
   actions: ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'],
   resources: ['*'],
@@ -20,26 +20,29 @@ const TRACING: Permission = {
 };
 
 export interface RoomsFunctionProps {
-  /** Of its entry: the key of its reserved concurrency. */
+  /** The name of its entry: the key of its reserved concurrency. */
   readonly name: string;
   readonly description: string;
-  /** Default: CloudFormation gives it one. A function whose ARN is stored outside the stacks needs one that stays. */
+  /** Default: CloudFormation chooses one. A function whose ARN is stored outside the stacks needs a fixed name. */
   readonly functionName?: string;
   /** The folder of the bundle. */
   readonly code: string;
   readonly environment: Environment;
   readonly variables?: { readonly [Name in Variable]?: string };
-  /** All that the function may do, beside writing its own log. */
+  /** All permissions of the function, in addition to writing its own log. */
   readonly permissions?: readonly Permission[];
-  /** Seconds. Default: 10, what a caller still waits for; the store's own retries end well before it. */
+  /** In seconds. Default: 10, which callers still wait for; the store's own retries end well before it. */
   readonly timeout?: number;
-  /** Where events end that were handed over without waiting for an answer, and failed three times. */
+  /** The queue for asynchronous events that failed three times. */
   readonly deadLetters?: sqs.IQueue;
-  /** Whether the function may cause its own invocations without end. Otherwise Lambda stops such a chain after about 16. Default: false. */
+  /**
+   * Whether the function may cause its own invocations endlessly. Otherwise, Lambda stops such a chain after about
+   * 16. Default: false.
+   */
   readonly recursive?: boolean;
 }
 
-/** A function, and the role and log group that it has to itself. */
+/** A function with its own role and log group. */
 export class RoomsFunction extends Construct {
   readonly handler: lambda.Function;
 
@@ -71,7 +74,7 @@ export class RoomsFunction extends Construct {
       environment: { ...variables, ...(environment.monitoring && { METRICS_ENVIRONMENT: environment.name }) },
       tracing: environment.monitoring ? lambda.Tracing.ACTIVE : lambda.Tracing.DISABLED,
       ...(reserved !== undefined && { reservedConcurrentExecutions: reserved }),
-      // What the CDK would add by itself is wider than what is needed.
+      // The CDK's own policy would be wider than necessary.
       role: role.withoutPolicyUpdates(),
       logGroup: log,
       loggingFormat: lambda.LoggingFormat.JSON,

@@ -5,13 +5,13 @@ import { INDEX } from '../../core/store/keys.ts';
 import { pinLogicalId } from './logical-id.ts';
 
 export interface RoomsTableProps {
-  /** Whether the table outlives its stack and refuses to be deleted. */
+  /** Whether the table survives its stack and refuses to be deleted. */
   readonly retainData: boolean;
 }
 
 /**
- * The single table: rooms, participants, files and messages (its keys: core/store/keys.ts). Encrypted at rest with the key
- * that DynamoDB owns, which costs nothing; on demand, so that it costs nothing while idle.
+ * The single table: rooms, participants, files and messages (its keys: core/store/keys.ts). It is encrypted at rest
+ * with a key that DynamoDB owns, which is free. It is on demand, so it costs nothing while idle.
  */
 export class RoomsTable extends Construct {
   readonly table: dynamodb.Table;
@@ -24,7 +24,7 @@ export class RoomsTable extends Construct {
       sortKey: { name: 'SK', type: STRING },
       billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
-      // What clients hear about in real time is read from here.
+      // The stream from which real-time events are made.
       stream: dynamodb.StreamViewType.NEW_AND_OLD_IMAGES,
       timeToLiveAttribute: 'expires_at',
       deletionProtection: retainData,
@@ -34,7 +34,8 @@ export class RoomsTable extends Construct {
       indexName: INDEX,
       partitionKey: { name: 'GSI1PK', type: STRING },
       sortKey: { name: 'GSI1SK', type: STRING },
-      // Only what a list of rooms shows of the participant: a change of presence then writes nothing to the index.
+      // Only the attributes that a list of rooms shows of the participant: a change of presence then writes nothing
+      // to the index.
       projectionType: dynamodb.ProjectionType.INCLUDE,
       nonKeyAttributes: ['username', 'archive_room'],
     });

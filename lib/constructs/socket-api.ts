@@ -25,7 +25,7 @@ import { ownDomain } from './own-domain.ts';
 import { accessTo, type Permission } from './permission.ts';
 import { RoomsFunction, type RoomsFunctionProps } from './rooms-function.ts';
 
-/** What every part of the real-time side is made with. */
+/** Props of every part of the real-time side. */
 export interface RealtimeProps {
   readonly environment: Environment;
   readonly data: DataStack;
@@ -33,21 +33,20 @@ export interface RealtimeProps {
 }
 
 /**
- * The WebSocket API: a function for each action of the contract, and those for what the gateway itself has to say.
- *
- * There is no list of origins that may connect: browsers ask nobody before they open a WebSocket, and send no cookie of ours
- * with it. What lets a client in is its token, which only the page that has it can send.
+ * The WebSocket API: a function for each action of the contract, and those for the events of the gateway itself.
+ * There is no list of allowed origins: browsers do not ask before they open a WebSocket, and send no cookie of this
+ * service with it. A client needs a token, which only the page that has it can send.
  */
 export class SocketApi extends Construct {
-  /** Of clients: `wss://…` */
+  /** The URL for clients: `wss://…` */
   readonly url: string;
   readonly api: WebSocketApi;
   readonly stage: WebSocketStage;
-  /** Of functions that post to connections: `https://…` */
+  /** The URL for functions that post to connections: `https://…` */
   readonly callbackUrl: string;
-  /** To post to connections, and to close them. */
+  /** Permission to post to connections, and to close them. */
   readonly manageConnections: Permission;
-  /** To ask whether connections are there, to post to them, and to close them. */
+  /** Permission to check, post to and close connections. */
   readonly checkConnections: Permission;
 
   constructor(scope: Construct, id: string, props: RealtimeProps) {
@@ -64,7 +63,7 @@ export class SocketApi extends Construct {
     const domain = environment.webSocketDomain;
     const stage = new WebSocketStage(this, 'Stage', {
       webSocketApi: api,
-      // Of its address. The version that a client speaks is its sub-protocol, not this.
+      // The version of the address. The protocol version of a client is its sub-protocol, not this.
       stageName: 'v1',
       autoDeploy: true,
       throttle: { rateLimit, burstLimit },
@@ -152,8 +151,8 @@ export class SocketApi extends Construct {
 const answered: readonly Action[] = [...Object.values(actions), unknownAction];
 
 /**
- * One JSON object for every connect, frame and disconnect. Only values that no client can put a quotation mark into: API
- * Gateway does not escape them. No header is in them, for that is where tokens are, and nothing of a frame.
+ * One JSON object for every connect, frame and disconnect. It contains only values without quotation marks, because
+ * API Gateway does not escape them. It contains no headers, which include tokens, and nothing of a frame.
  */
 const accessLog = {
   request_id: '$context.extendedRequestId',

@@ -8,15 +8,15 @@ import { RoomsFunction, type RoomsFunctionProps } from './rooms-function.ts';
 
 export interface StreamReaderProps extends Omit<RoomsFunctionProps, 'timeout' | 'deadLetters'> {
   readonly data: DataStack;
-  /** Which records it is woken for, as Lambda event filters of which one must match. */
+  /** Lambda event filters; a record must match one of them. */
   readonly filters: readonly Readonly<Record<string, unknown>>[];
 }
 
 /**
- * A function that reads the table's stream. A shard of it serves two readers, so there can be no third of these.
- *
- * Of a batch that fails, Lambda tries again what the function says has failed, in ever smaller batches; a record that fails
- * for good ends in a queue, as a note of where it is in the stream (which keeps it for a day), and the rest goes on.
+ * A function that reads the table's stream. A shard supports two readers, so there can be no third one. If a batch
+ * fails, Lambda retries the records that the function reports as failed, in smaller and smaller batches. A record
+ * that fails permanently ends in a queue, as a note of its position in the stream (which keeps it for a day), and the
+ * others continue.
  */
 export class StreamReader extends RoomsFunction {
   readonly deadLetters: Queue;
@@ -27,12 +27,13 @@ export class StreamReader extends RoomsFunction {
     const deadLetters = deadLetterQueue(scope, `${id}Aside`, `${id}DeadLetters`);
     super(scope, id, {
       ...props,
-      // Of these, 10 are kept for marking what is left (core/realtime/deadline.ts). Two rounds of slow fan-out invocations, 35 s each, do
-      // not fit: the connections of the second are disconnected or marked when the time is up.
+      // 10 of these seconds are reserved for marking connections (core/realtime/deadline.ts). Two rounds of slow
+      // fan-out invocations, 35 s each, do not fit: the connections of the second are disconnected or marked when the
+      // time is over.
       timeout: 60,
       permissions: [
         ...permissions,
-        // Lambda asks for all four when it makes the mapping.
+        // Lambda requires all four when it creates the mapping.
         {
           actions: ['DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'].map(
             (each) => `dynamodb:${each}`,
@@ -46,18 +47,18 @@ export class StreamReader extends RoomsFunction {
     new EventSourceMapping(this, 'Stream', {
       target: this.handler,
       eventSourceArn: stream,
-      // Lambda takes up to minutes to make a mapping, and one that is made anew knows nothing of the one before: with LATEST, whatever changes
-      // meanwhile would be lost. What is delivered twice does no harm.
+      // Lambda may take minutes to create a mapping, and a new mapping does not know the position of its predecessor:
+      // with LATEST, changes in the meantime would be lost. Delivering twice is harmless.
       startingPosition: StartingPosition.TRIM_HORIZON,
       filters: filters.map((filter) => FilterCriteria.filter({ ...filter })),
       batchSize: 100,
-      // One batch of a shard at a time; the rooms in it do not wait for each other. With more, Lambda would keep only the records of
-      // one item (partition and sort key) in order, and those of a room are of many items.
+      // One batch of a shard at a time; the rooms in it are processed in parallel. With more, Lambda would keep only
+      // the records of one item (partition and sort key) in order, and the records of a room are of many items.
       parallelizationFactor: 1,
       reportBatchItemFailures: true,
       bisectBatchOnError: true,
       retryAttempts: 5,
-      // Who missed something that long ago has caught up from the history, or is gone.
+      // Clients that missed an event that long ago have caught up from the history, or are gone.
       maxRecordAge: Duration.hours(1),
       onFailure: { bind: () => ({ destination: deadLetters.queueArn }) },
     });
