@@ -3,7 +3,10 @@ import { chosenEnvironment, type EnvironmentName } from '../lib/environments.ts'
 import { addStacks } from '../lib/rooms-app.ts';
 import { UsageError } from '../tools/cli/usage-error.ts';
 
-/** Synthesizes the chosen one of the environments `names`. A mistake of the user is printed as one sentence, with exit code 1. */
+/**
+ * Synthesizes the selected one of the environments `names`. A usage error is printed as one sentence, with exit code
+ * 1.
+ */
 export function synthesize(names: readonly EnvironmentName[]): void {
   try {
     const app = new App();

@@ -28,7 +28,7 @@ async function prepare(settings: readonly Setting[], apply: boolean): Promise<nu
     }
     if (state === 'missing' || state === 'wrong') missing++;
     console.log(`  ${state.padEnd(8)} ${name}`);
-    // The rest cannot be looked at yet.
+    // The other settings cannot be checked yet.
     if (state === 'wrong') break;
   }
   return missing;

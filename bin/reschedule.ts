@@ -47,7 +47,7 @@ async function targetOf(
   return {
     dynamodb: DynamoDBDocumentClient.from(new DynamoDBClient(dynamodbLimits)),
     scheduler: new SchedulerClient(schedulerLimits),
-    // 0.1.0 does not say which table is in use: it can use no other than its own.
+    // Release 0.1.0 has no output for the table in use: it always uses its own.
     table: (realtime.has('TableName') ? realtime : data)('TableName'),
     settings: realtime.has('AnnounceFunctionArn')
       ? {
@@ -65,7 +65,10 @@ const scheduleVariables = v.object({
   SCHEDULE_ROLE_ARN: v.string(),
 });
 
-/** Reads the settings of a deployed function. The stacks of 0.1.0, to which a rollback may lead, do not say them. */
+/**
+ * Reads the settings of a deployed function. The stacks of 0.1.0, to which a rollback may lead, have no outputs for
+ * them.
+ */
 async function settingsOf(functionName: string): Promise<ScheduleSettings> {
   const { Environment } = await new LambdaClient().send(
     new GetFunctionConfigurationCommand({ FunctionName: functionName }),
@@ -77,7 +80,7 @@ async function settingsOf(functionName: string): Promise<ScheduleSettings> {
   return { group: SCHEDULE_GROUP, functionArn: ANNOUNCE_FUNCTION_ARN, roleArn: SCHEDULE_ROLE_ARN };
 }
 
-/** The local stack has no CloudFormation to ask; what it calls things follows from the templates. */
+/** The local stack has no CloudFormation; its names follow from the templates. */
 async function localTarget(port: number | undefined, stateDirectory: string | undefined): Promise<ScheduleTarget> {
   const stack = await chooseStack(stateDirectory, port);
   if (!stack) throw new UsageError('No local stack is running: start one with "npm start".');

@@ -52,7 +52,7 @@ async function main(): Promise<void> {
     await scenario(stack, story({ pauseMs: values.slow ? 1_200 : 0 }));
   } finally {
     await stack.close();
-    // Whatever is still on its way to standard output gets there.
+    // Wait until standard output is flushed.
     await sleep(0);
   }
 }

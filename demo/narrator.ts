@@ -4,16 +4,16 @@ import { RoomsApiError } from '../client/src/index.ts';
 /** Prints a line of the demo. */
 export const say = (line: string): void => console.log(line);
 
-/** One story: numbered steps, each of which happens or ends the story. */
+/** A story of numbered steps. A step that fails ends the story. */
 export interface Story {
   chapter(title: string): void;
-  /** Does one thing, and says that it was done; `detail` says what came of it. */
+  /** Runs a step, and prints that it was done; `detail` returns the outcome. */
   step<T>(what: string, act: () => Promise<T>, detail?: (result: T) => string): Promise<T>;
-  /** Tries what must not work, and expects this code. */
+  /** Runs a call that must fail, and expects this code. */
   refused(what: string, code: string, act: () => Promise<unknown>): Promise<void>;
 }
 
-/** Throws, which ends the story, where something is not as it has to be. */
+/** Throws, which ends the story, if a condition does not hold. */
 export function expect(condition: boolean, what: string): asserts condition {
   if (!condition) throw new Error(`expected ${what}`);
 }

@@ -10,20 +10,20 @@ export interface Endpoints {
   readonly issuer: string;
 }
 
-/** Long enough for an event on a machine that is busy with other things, in milliseconds. */
+/** The longest wait for an event on a busy machine, in milliseconds. */
 const PATIENCE_MS = 20_000;
 const MESSAGES = 25;
-/** Somebody whose connection is lost is seen to leave after ten seconds; this is a little more, in milliseconds. */
+/** A little more than the ten seconds after which a lost connection counts as absence, in milliseconds. */
 const GRACE_MS = 11_000;
 
-/** A network for one user that can be cut and mended. */
+/** A network for one user that can be cut and restored. */
 function network() {
   const open = new Set<WebSocket>();
   let cut = false;
   return {
     WebSocket: class extends WebSocket {
       constructor(url: string, protocols: string[]) {
-        // While it is cut, to where nobody listens.
+        // The address while it is cut: nothing listens there.
         super(cut ? 'ws://127.0.0.1:9' : url, protocols);
         open.add(this);
         this.addEventListener('close', () => open.delete(this));
@@ -39,7 +39,7 @@ function network() {
   };
 }
 
-/** The next event of a type that fits. */
+/** Waits for the next matching event of a type. */
 async function next<Name extends RoomEvent['type']>(
   events: AsyncIterator<RoomEvent>,
   type: Name,
@@ -57,7 +57,7 @@ async function next<Name extends RoomEvent['type']>(
   }
 }
 
-/** Types of what the local event bus has had about a room. */
+/** Returns the types of the events that the local event bus has received about a room. */
 async function onBus(http: string, room_id: string): Promise<string[]> {
   const response = await fetch(`${http}/_local/events`);
   const { events } = (await response.json()) as {
@@ -66,10 +66,10 @@ async function onBus(http: string, room_id: string): Promise<string[]> {
   return events.filter(({ detail }) => detail.room_id === room_id).map((event) => event['detail-type']);
 }
 
-/** What two users can do, from creating a room to its end, and what they cannot. */
+/** A story of two users: what they can do, from creating a room to its end, and what they cannot. */
 export async function scenario({ http, ws, issuer }: Endpoints, story: Story): Promise<void> {
   const { chapter, step, refused } = story;
-  // New users each time: on a stack that is kept running, nobody meets the rooms of the last demo.
+  // New users each time: on a stack that keeps running, they do not see the rooms of the last demo.
   const run = randomUUID().slice(0, 8);
   const [aliceId, bobId] = [`alice-${run}`, `bob-${run}`];
   const as = (user: string, options: Partial<RoomsClientOptions> = {}) =>
@@ -245,7 +245,7 @@ export async function scenario({ http, ws, issuer }: Endpoints, story: Story): P
   await step(
     'back ends without a connection have had all of it on the EventBridge bus',
     async () => {
-      // Bus and sockets do not wait for each other.
+      // Bus and sockets are independent of each other.
       for (const since = Date.now(); ; await sleep(100)) {
         const types = await onBus(http, room_id);
         if (types.includes('room_created') && types.includes('room_ended')) return types;

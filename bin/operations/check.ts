@@ -5,28 +5,28 @@ import { MAX_FAILURES } from './schedules.ts';
 import { type WalkOptions, walk } from './walk.ts';
 
 /*
- * Checks the whole table, the files and the schedules, and repairs what can be repaired safely. A run keeps one page of the table in
- * memory. It may be repeated at any time: what is right is left alone.
+ * Checks the whole table, the files and the schedules, and makes the repairs that are safe. A run keeps one page of
+ * the table in memory. It can be repeated at any time: it does not change what is right.
  */
 
 export interface CheckOptions extends WalkOptions {
-  /** Whether to repair what is found. */
+  /** Whether to repair findings. */
   readonly repair: boolean;
-  /** Kinds to look for. Default: all. */
+  /** Kinds of findings to look for. Default: all. */
   readonly only?: ReadonlySet<FindingKind> | undefined;
-  /** Whether to look at files, which takes a request to S3 for each. */
+  /** Whether to check files, which takes a request to S3 for each. */
   readonly files: boolean;
-  /** Looks and repairs that are under way at the same time. */
+  /** Checks and repairs that run at the same time. */
   readonly concurrency: number;
-  /** Called with each finding, once what became of it is known. */
+  /** Called with each finding and its outcome. */
   readonly onFinding: (found: Found, outcome: Outcome) => void;
   /** Called after each page. */
   readonly onProgress: (progress: CheckProgress) => void;
-  /** Called with what could not be looked at or repaired. */
+  /** Called with each check or repair that failed. */
   readonly onFailure: (error: unknown) => void;
 }
 
-/** `kept`: it was not to be repaired, or cannot be. `changing`: it changed with each attempt to repair it. */
+/** `kept`: it was not to be repaired, or cannot be. `changing`: it changed during each attempt to repair it. */
 export type Outcome = 'repaired' | 'kept' | 'changing';
 
 export interface CheckProgress {
@@ -35,19 +35,19 @@ export interface CheckProgress {
   /** Findings by kind. */
   readonly found: Partial<Record<FindingKind, number>>;
   repaired: number;
-  /** Findings that a repair run would take care of. */
+  /** Findings that a repair run would repair. */
   repairable: number;
-  /** Findings that are left. */
+  /** Findings that remain. */
   left: number;
-  /** Looks and repairs that failed. */
+  /** Checks and repairs that failed. */
   failed: number;
-  /** Where another run can go on. Undefined: at the start. */
+  /** Where another run can continue. Undefined: at the start. */
   cursor: string | undefined;
-  /** Whether everything was looked at. */
+  /** Whether everything was checked. */
   finished: boolean;
 }
 
-/** How often something that changes at that very moment is looked at. */
+/** How often an item that changes during its repair is checked. */
 const ATTEMPTS = 5;
 
 export async function check(places: Places, options: CheckOptions): Promise<CheckProgress> {
@@ -65,7 +65,10 @@ export async function check(places: Places, options: CheckOptions): Promise<Chec
   const run = sharedPool(concurrency)(concurrency);
   const isWanted = ({ kind }: Found): boolean => only === undefined || only.has(kind);
 
-  /** What was found in this page and in the one before: items of one room are next to each other, and may say the same. */
+  /**
+   * Findings of this page and the one before: items of one room are next to each other, and may lead to the same
+   * finding.
+   */
   let [earlier, recent] = [new Set<string>(), new Set<string>()];
 
   function report(found: Found, outcome: Outcome): void {
@@ -101,7 +104,7 @@ export async function check(places: Places, options: CheckOptions): Promise<Chec
     [earlier, recent] = [recent, new Set()];
     await settleAll(await looksAt(places, page.items, files));
     progress.items += page.scanned;
-    // After a failure it goes on from the page in which that was.
+    // After a failure, it continues from the page of the failure.
     if (progress.failed === 0) progress.cursor = page.cursor;
     onProgress(progress);
     if (progress.failed >= MAX_FAILURES || (signal.aborted && page.cursor !== undefined)) return progress;

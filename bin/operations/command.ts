@@ -1,10 +1,10 @@
 import { UsageError } from '../../tools/cli/usage-error.ts';
 
 /*
- * What the commands for operators have in common.
+ * Shared parts of the commands for operators.
  */
 
-/** Reads an option that is a whole number of 1 or more. */
+/** Parses an option that is a whole number of 1 or more. */
 export function numberOption(name: string, text: string): number {
   const number = Number(text);
   if (!Number.isInteger(number) || number < 1)
@@ -12,7 +12,7 @@ export function numberOption(name: string, text: string): number {
   return number;
 }
 
-/** Returns a signal that Ctrl-C aborts: the command then ends in good order. */
+/** Returns a signal that Ctrl-C aborts, so that the command can finish its current step. */
 export function interrupted(): AbortSignal {
   const controller = new AbortController();
   process.once('SIGINT', () => controller.abort());
@@ -21,7 +21,7 @@ export function interrupted(): AbortSignal {
 }
 
 /**
- * Runs a command and sets the exit code of the process: the command's own, 2 for a mistake in how it was called, or `failed`.
+ * Runs a command and sets the exit code of the process: the command's own, 2 for a usage error, or `failed`.
  *
  * @param failed the exit code for all other errors. Default: 1
  */

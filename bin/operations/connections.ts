@@ -7,7 +7,7 @@ import { timeLimits } from '../../core/aws/client-settings.ts';
 import { statusOf } from '../../core/aws/status-of.ts';
 
 /*
- * The connections of the WebSocket API, as API Gateway has them. Functions ask with their own credentials; these are the operator's.
+ * Checks and closes connections of the WebSocket API with the operator's credentials. Functions use their own.
  */
 
 export type Connections = ApiGatewayManagementApiClient;
@@ -16,12 +16,12 @@ export type Connections = ApiGatewayManagementApiClient;
 export const connectionsClient = (endpoint: string): Connections =>
   new ApiGatewayManagementApiClient({ endpoint, ...timeLimits(3_000) });
 
-/** Connection IDs are never used again, so a connection that is gone stays gone. */
+/** Connection IDs are never reused, so a closed connection stays closed. */
 export async function isGone(client: Connections, connection_id: string): Promise<boolean> {
   return (await statusAfter(client.send(new GetConnectionCommand({ ConnectionId: connection_id })))) === 'gone';
 }
 
-/** Closes a connection, unless it is gone already. */
+/** Closes a connection, unless it is closed already. */
 export async function closeConnection(client: Connections, connection_id: string): Promise<void> {
   await statusAfter(client.send(new DeleteConnectionCommand({ ConnectionId: connection_id })));
 }

@@ -18,8 +18,8 @@ import * as v from 'valibot';
 import { compileFilters } from '../../tools/aws/event-pattern.ts';
 
 /*
- * Dead letters: what a function could not work on. Those of `announce` are the event that it was invoked with, those of `presence`
- * messages of its queue, and those of stream readers say where in the table's stream the changes are.
+ * Dead letters: events that a function could not process. Those of `announce` are the events of its invocations,
+ * those of `presence` the messages of its queue. Those of stream readers are positions in the table's stream.
  */
 
 export const FUNCTIONS = ['deliver-messages', 'room-changes', 'presence', 'announce'] as const;
@@ -31,7 +31,7 @@ export interface Clients {
   readonly streams: DynamoDBStreamsClient;
 }
 
-/** A function as it is deployed, and the queue of what it could not work on. */
+/** A deployed function and its dead-letter queue. */
 export interface Target {
   readonly name: FunctionName;
   /** Name or ARN of the function. */
@@ -46,10 +46,13 @@ export interface DeadLetter {
   readonly receipt: string;
 }
 
-/** `taken`: the function has worked on it. `failed`: it has not, again. `gone`: the stream no longer has what the letter is about. */
+/**
+ * `taken`: the function has processed it. `failed`: it has failed again. `gone`: the stream no longer has the records
+ * of the letter.
+ */
 export type Outcome = 'taken' | 'failed' | 'gone';
 
-/** For how long a letter is hidden from others who look, in seconds: an invocation takes a minute at most. */
+/** How long a letter stays invisible to others, in seconds: an invocation takes a minute at most. */
 const HIDDEN = 120;
 
 const letterOf = ({ MessageId = '', Body = '', ReceiptHandle = '', Attributes }: Message): DeadLetter => ({
@@ -60,7 +63,8 @@ const letterOf = ({ MessageId = '', Body = '', ReceiptHandle = '', Attributes }:
 });
 
 /**
- * The letters of a queue, each once. They are hidden from others meanwhile: until they are released, or for two minutes.
+ * Returns the letters of a queue, each once. They are invisible to others until they are released, or for two
+ * minutes.
  */
 export async function* lettersOf({ sqs }: Clients, { queueUrl }: Target): AsyncGenerator<DeadLetter> {
   const seen = new Set<string>();
@@ -70,7 +74,7 @@ export async function* lettersOf({ sqs }: Clients, { queueUrl }: Target): AsyncG
         QueueUrl: queueUrl,
         MaxNumberOfMessages: 10,
         VisibilityTimeout: HIDDEN,
-        // Long polling asks all of SQS's servers: without it, an answer may be empty although there is something.
+        // Long polling asks all of SQS's servers: otherwise, a response may be empty although there are messages.
         WaitTimeSeconds: 2,
         MessageSystemAttributeNames: ['SentTimestamp'],
       }),
@@ -88,7 +92,7 @@ export const discard = async ({ sqs }: Clients, { queueUrl }: Target, { receipt 
   await sqs.send(new DeleteMessageCommand({ QueueUrl: queueUrl, ReceiptHandle: receipt }));
 };
 
-/** Lets others see a letter again. */
+/** Makes a letter visible to others again. */
 export const release = async ({ sqs }: Clients, { queueUrl }: Target, { receipt }: DeadLetter): Promise<void> => {
   await sqs.send(
     new ChangeMessageVisibilityCommand({ QueueUrl: queueUrl, ReceiptHandle: receipt, VisibilityTimeout: 0 }),
@@ -106,7 +110,7 @@ const note = v.object({
 });
 type Note = v.InferOutput<typeof note>['DDBStreamBatchInfo'];
 
-/** The records that a note is about. Undefined where the stream, which keeps them for a day, has them no more. */
+/** Returns the records of a note. Undefined if the stream, which keeps them for a day, no longer has them. */
 async function recordsOf({ streams }: Clients, about: Note): Promise<StreamRecord[] | undefined> {
   const { streamArn: StreamArn, shardId: ShardId, startSequenceNumber: SequenceNumber } = about;
   const last = BigInt(about.endSequenceNumber);
@@ -130,7 +134,7 @@ async function recordsOf({ streams }: Clients, about: Note): Promise<StreamRecor
   }
 }
 
-/** As Lambda hands a record to a function: JSON, with times in epoch seconds. */
+/** Converts a record to the format of Lambda events: JSON, with times in epoch seconds. */
 const asEvent = ({ dynamodb, userIdentity, ...record }: StreamRecord, StreamArn: string): object => ({
   ...record,
   ...(userIdentity && { userIdentity: { type: userIdentity.Type, principalId: userIdentity.PrincipalId } }),
@@ -141,7 +145,10 @@ const asEvent = ({ dynamodb, userIdentity, ...record }: StreamRecord, StreamArn:
   eventSourceARN: StreamArn,
 });
 
-/** What the function's mapping lets through: between two changes that it could not work on there may be others. */
+/**
+ * Returns the filter of the function's mapping: between two records of a note, there may be records that the function
+ * does not receive.
+ */
 async function filterOf({ lambda }: Clients, { functionName }: Target, streamArn: string) {
   const { EventSourceMappings = [] } = await lambda.send(
     new ListEventSourceMappingsCommand({ FunctionName: functionName, EventSourceArn: streamArn }),
@@ -150,7 +157,11 @@ async function filterOf({ lambda }: Clients, { functionName }: Target, streamArn
   return compileFilters(filters.flatMap(({ Pattern }) => Pattern ?? []));
 }
 
-/** What to invoke the function with; undefined where that is gone. Throws for a letter that is none of this function. */
+/**
+ * Returns the event to invoke the function with; undefined if it is gone.
+ *
+ * @throws for a letter of another function
+ */
 async function eventOf(clients: Clients, target: Target, letter: DeadLetter): Promise<unknown> {
   const { id, body, sentAt } = letter;
   if (target.name === 'announce') return JSON.parse(body);
@@ -165,7 +176,7 @@ async function eventOf(clients: Clients, target: Target, letter: DeadLetter): Pr
 
 const partly = v.object({ batchItemFailures: v.array(v.unknown()) });
 
-/** Hands a letter to the function once more, and deletes it where the function has worked on it. */
+/** Invokes the function with a letter again, and deletes the letter if the function has processed it. */
 export async function redrive(clients: Clients, target: Target, letter: DeadLetter): Promise<Outcome> {
   const event = await eventOf(clients, target, letter);
   if (event === undefined) return 'gone';
@@ -179,7 +190,7 @@ export async function redrive(clients: Clients, target: Target, letter: DeadLett
   return 'taken';
 }
 
-/** A letter in a line: what it is about. */
+/** Describes a letter in one line. */
 export function describe({ name }: Target, { body, sentAt }: DeadLetter): string {
   const when = sentAt.toISOString();
   if (name === 'announce' || name === 'presence') return `${when} ${body}`;

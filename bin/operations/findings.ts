@@ -1,8 +1,8 @@
 /*
- * What `npm run check` can find.
+ * The findings of `npm run check`.
  */
 
-/** Every kind of finding: what it means, and what a repair does. `repair` is missing where nothing can be done safely. */
+/** Every kind of finding: its meaning, and the repair. `repair` is missing if no repair is safe. */
 export const FINDINGS = {
   'room-without-admin': {
     summary: 'A room that nobody can administer.',
@@ -63,7 +63,7 @@ export type FindingKind = keyof typeof FINDINGS;
 
 export const findingKinds = Object.keys(FINDINGS) as readonly FindingKind[];
 
-/** The IDs of what a finding is about, as far as they apply. */
+/** The IDs that a finding is about, as far as they apply. */
 export interface Subject {
   readonly room_id?: string;
   readonly participant_ids?: readonly string[];
@@ -73,15 +73,15 @@ export interface Subject {
   readonly moment?: string;
 }
 
-/** Something that is wrong at this moment. */
+/** A current problem. */
 export interface Found {
   readonly kind: FindingKind;
   readonly subject: Subject;
-  /** What the repair does in this case, in words; undefined where nothing can be done safely. */
+  /** The repair of this finding in words; undefined if none is safe. */
   readonly fix?: string;
-  /** Repairs it, unless something has changed since the look. Returns whether it did. */
+  /** Repairs it, unless something has changed since the check. Returns whether it did. */
   readonly apply?: () => Promise<boolean>;
 }
 
-/** A look at something that may be wrong: consistent, and as it is now. Undefined: nothing is wrong. */
+/** A consistent check of a possible problem. Returns undefined if there is none. */
 export type Look = () => Promise<Found | undefined>;

@@ -33,18 +33,21 @@ import { type Objects, objectState, undelete } from './objects.ts';
 import { compareSchedule, type ScheduleTarget as Schedules, writeSchedules } from './schedules.ts';
 
 /*
- * What may be wrong with an item, and how to look at it. What the walk has read may be outdated: a look reads it again, and a repair
- * makes what the look relied on a condition of the write.
+ * The possible problems of an item, and how to check for them. The scan may have read outdated items: a check reads
+ * them again, and a repair makes everything that the check relied on a condition of the write.
  */
 
-/** Where everything is that is looked at. The table is the one in the variable `TABLE_NAME`, as for functions. */
+/**
+ * Clients and names of everything that is checked. The name of the table is in the variable `TABLE_NAME`, as for
+ * functions.
+ */
 export interface Places {
   readonly schedules: Schedules;
   readonly objects: Objects;
   readonly connections: Connections;
 }
 
-/** What the walk reads of an item. The rest is read by looks. */
+/** The attributes that the scan reads of an item. Checks read the rest. */
 export const PROJECTION =
   'PK, SK, start_time, end_time, admins, participant_id, connections, present, left_at, message_id, attachment, file_id, expires_at, connection_id';
 
@@ -71,12 +74,12 @@ interface Item extends v.InferOutput<typeof seen> {
 }
 
 /**
- * An absence is checked ten seconds after the last connection has ended. This is far beyond that, also if the check is retried, in
- * milliseconds.
+ * In milliseconds. An absence is checked ten seconds after the last connection has ended. This is far longer, even if
+ * the check is retried.
  */
 const ABSENT_MS = 30 * PRESENCE_GRACE_SECONDS * 1_000;
 
-/** Returns the looks at the items of a page. */
+/** Returns the checks for the items of a page. */
 export async function looksAt(
   places: Places,
   page: readonly Readonly<Record<string, unknown>>[],
@@ -98,7 +101,7 @@ export async function looksAt(
 
 const OF_A_ROOM: ReadonlySet<Kind> = new Set(['participant', 'file', 'message']);
 
-/** One look for each participant, chat, and set of files in the page whose room was not found. */
+/** Returns one check for each participant, chat, and set of files in the page whose room was not found. */
 async function looksAtMissingRooms(items: readonly Item[]): Promise<Look[]> {
   const ids = new Set(items.filter(({ kind }) => OF_A_ROOM.has(kind)).map(({ room_id }) => room_id));
   for (const { kind, room_id } of items) if (kind === 'room') ids.delete(room_id);
@@ -138,7 +141,7 @@ function looksAtItem(places: Places, item: Item, isInPage: (participant: Key) =>
     case 'room': {
       const { start_time = '', end_time, admins = new Set() } = item;
       const moments = announcementsOf({ room_id, start_time, end_time }, now).map(({ moment }) => moment);
-      // Of most rooms, the page has all that there is to know.
+      // Most rooms are completely on one page.
       const isRight = admins.size > 0 && [...admins].every((id) => isInPage(participantKey(room_id, id)));
       return [...(isRight ? [] : [adminsOf(room_id)]), ...moments.map((moment) => schedule(places, room_id, moment))];
     }
@@ -247,13 +250,13 @@ const schedule =
 
 const clock = (): string => new Date().toISOString();
 
-/** A schedule whose time has come is deleted by the Scheduler, after an hour of attempts at most. */
+/** The Scheduler deletes a schedule after it has fired, after at most an hour of attempts. */
 const ATTEMPTS_MS = 3_600_000;
 
 const scheduleName = /^(?<room_id>.+)-(?<moment>start|end)$/;
 const isMoment = (text: string | undefined): text is Moment => text === 'start' || text === 'end';
 
-/** Returns the looks at all schedules, page by page. */
+/** Returns the checks for all schedules, page by page. */
 export async function* looksAtSchedules({ schedules }: Places): AsyncGenerator<Look[]> {
   const { scheduler, settings } = schedules;
   let NextToken: string | undefined;
@@ -274,7 +277,7 @@ function leftOver(schedules: Schedules, { Name = '', LastModificationDate }: Sch
       const room = await get<RoomItem>(roomKey(room_id));
       const now = new Date().toISOString();
       if (room && announcementsOf(room, now, [moment]).length > 0) return undefined;
-      // It may be about to fire, still be attempted, or announce a moment that was missed.
+      // It may be about to fire, still be retried, or announce a time that was missed.
       const time = moment === 'start' ? room?.start_time : room?.end_time;
       const recently = new Date(Date.now() - ATTEMPTS_MS).toISOString();
       const modified = LastModificationDate?.toISOString() ?? '';
@@ -294,7 +297,7 @@ function leftOver(schedules: Schedules, { Name = '', LastModificationDate }: Sch
 
 function looksAtFiles(places: Places, { kind, room_id, message_id, attachment, file_id, expires_at }: Item): Look[] {
   if (kind === 'message' && attachment) return [messageFile(places, room_id, message_id)];
-  // An upload that no message has yet may still be under way, and expires by itself.
+  // An upload without a message may still be in progress, and expires by itself.
   return kind === 'file' && expires_at === undefined ? [fileRecord(places, room_id, file_id)] : [];
 }
 

@@ -9,8 +9,8 @@ import { statusOf } from '../../core/aws/status-of.ts';
 import { objectKey } from '../../core/files/object-key.ts';
 
 /*
- * The objects of files. The bucket keeps versions: deleting an object puts a delete marker on top of it, and the object is back
- * when its markers are removed. An upload URL stores an object once, so there is one version of it at most.
+ * The objects of files. The bucket keeps versions: deleting an object adds a delete marker, and removing the markers
+ * restores the object. An upload URL stores an object once, so it has one version at most.
  */
 
 export interface Objects {
@@ -18,13 +18,13 @@ export interface Objects {
   readonly bucket: string;
 }
 
-/** An object as it is now. `deleted`: there is a version of it below delete markers. `lost`: there is none. */
+/** The current state of an object. `deleted`: there is a version below delete markers. `lost`: there is none. */
 export type ObjectState =
   | { readonly state: 'there' }
   | { readonly state: 'deleted'; readonly markers: readonly string[] }
   | { readonly state: 'lost' };
 
-/** S3 answers 404 to those who may list the bucket, and 403 to others: they cannot tell what is gone. */
+/** S3 responds 404 to callers that may list the bucket, and 403 to others, which therefore cannot tell what is gone. */
 async function exists({ s3, bucket }: Objects, key: string): Promise<boolean> {
   try {
     await s3.send(new HeadObjectCommand({ Bucket: bucket, Key: key }));
@@ -43,11 +43,11 @@ async function exists({ s3, bucket }: Objects, key: string): Promise<boolean> {
   }
 }
 
-/** Returns whether the object of a file is there, and what can be done where it is not. */
+/** Returns whether the object of a file exists, and otherwise whether it can be restored. */
 export async function objectState(objects: Objects, room_id: string, file_id: string): Promise<ObjectState> {
   const Key = objectKey(room_id, file_id);
   if (await exists(objects, Key)) return { state: 'there' };
-  // A file has a few versions at most; keys of other files begin with this one's only by accident.
+  // A file has a few versions at most; keys of other files rarely begin with this one's.
   const { Versions = [], DeleteMarkers = [] } = await objects.s3.send(
     new ListObjectVersionsCommand({ Bucket: objects.bucket, Prefix: Key }),
   );
@@ -57,8 +57,8 @@ export async function objectState(objects: Objects, room_id: string, file_id: st
 }
 
 /**
- * Brings an object back: removes the delete markers that were seen on it. One that was put there since stays. Returns whether the
- * object is there now.
+ * Restores an object: removes the delete markers that were found. A later marker stays. Returns whether the object
+ * exists now.
  */
 export async function undelete(
   objects: Objects,
@@ -72,7 +72,7 @@ export async function undelete(
   return exists(objects, Key);
 }
 
-/** Copies an object from another bucket, unless it is there by then. Returns whether it is there now. */
+/** Copies an object from another bucket, unless it exists by then. Returns whether it exists now. */
 export async function copyFrom(objects: Objects, source: string, room_id: string, file_id: string): Promise<boolean> {
   const Key = objectKey(room_id, file_id);
   if (!(await exists({ ...objects, bucket: source }, Key))) return false;

@@ -8,7 +8,7 @@ import type { Places } from './inspect.ts';
 import { outputsOf } from './stack.ts';
 
 /*
- * Where a deployed environment has its table, files, schedules and connections.
+ * Finds the table, files, schedules and connections of a deployed environment.
  */
 
 /** A page of the table has up to 1 MB. */
@@ -24,9 +24,10 @@ export const s3Client = (): S3Client =>
   new S3Client({ ...limits, forcePathStyle: process.env.AWS_ENDPOINT_URL !== undefined });
 
 /**
- * Returns the places of an environment, and sets the variable `TABLE_NAME`: what is shared with functions finds the table by it.
+ * Returns the places of an environment, and sets the variable `TABLE_NAME`, by which code that is shared with
+ * functions finds the table.
  *
- * @throws UsageError where the stacks are not there, or are of an earlier release
+ * @throws UsageError if the stacks do not exist, or are of an earlier release
  */
 export async function placesOf(env: string): Promise<Places> {
   const [data, realtime] = await Promise.all([outputsOf(`rooms-${env}-data`), outputsOf(`rooms-${env}-realtime`)]);

@@ -8,11 +8,10 @@ import { UsageError } from '../../tools/cli/usage-error.ts';
 import { copyFrom, type Objects, objectState, undelete } from './objects.ts';
 
 /*
- * Brings one room back from a restored table, while the rest goes on. It adds what is missing. What is there and differs is newer: it
- * is kept, and reported, unless it is to be overwritten.
- *
- * The room's item comes last. A room that did not exist appears with everything in it, and nobody has joined it while its messages
- * are written.
+ * Restores one room from a restored table into the table in use, while the service runs. It adds what is missing.
+ * Existing items that differ are newer: they are kept and reported, unless they are to be overwritten. The room's
+ * item is written last: a room that did not exist appears complete, and nobody has joined it while its messages are
+ * written.
  */
 
 export interface RestoreOptions {
@@ -22,22 +21,22 @@ export interface RestoreOptions {
   readonly table: string;
   /** The restored table. */
   readonly from: string;
-  /** A bucket that has files which the one in use has lost. */
+  /** A bucket with files that the bucket in use has lost. */
   readonly fromBucket?: string | undefined;
   readonly room_id: string;
-  /** What is newer is left out. Default: everything in the restored table. */
+  /** Newer items are left out. Default: everything in the restored table. */
   readonly at?: Timestamp | undefined;
-  /** Whether to write. Otherwise it is only looked at. */
+  /** Whether to write. Otherwise, differences are only reported. */
   readonly apply: boolean;
   /** Whether the room's fields and participants' profiles replace newer ones. */
   readonly overwrite: boolean;
-  /** Called with each thing that is not simply there already. */
+  /** Called with each item that is not the same in both tables. */
   readonly onStep: (step: Step) => void;
 }
 
 /**
- * `add`, `overwrite`, `undelete`, `copy`: done, or to be done. `keep`: the present one differs, and is kept. `lost`: a file that is
- * nowhere. `changed`: it changed while it was looked at, and was left alone.
+ * `add`, `overwrite`, `undelete`, `copy`: done, or to be done. `keep`: the present item differs, and is kept. `lost`:
+ * a file that exists nowhere. `changed`: it changed during the comparison, and was left unchanged.
  */
 export type StepKind = 'add' | 'overwrite' | 'undelete' | 'copy' | 'keep' | 'lost' | 'changed';
 
@@ -54,7 +53,7 @@ export type Counts = Record<StepKind | 'same', number>;
 const item = v.looseObject({ PK: v.string(), SK: v.string() });
 type Item = v.InferOutput<typeof item>;
 
-/** The items of a partition, in the order of their sort keys. */
+/** Returns the items of a partition, in the order of their sort keys. */
 async function* itemsOf(dynamodb: DynamoDBDocumentClient, TableName: string, PK: string): AsyncGenerator<Item> {
   let start: Record<string, unknown> | undefined;
   do {
@@ -72,7 +71,10 @@ async function* itemsOf(dynamodb: DynamoDBDocumentClient, TableName: string, PK:
   } while (start);
 }
 
-/** The items of the first, each with the item of the second that has the same sort key. Both are sorted: one page of each is in memory. */
+/**
+ * Returns the items of the first, each with the item of the second with the same sort key. Both are sorted, so that
+ * only one page of each is in memory.
+ */
 async function* paired(
   source: AsyncGenerator<Item>,
   target: AsyncGenerator<Item>,
@@ -84,21 +86,21 @@ async function* paired(
   }
 }
 
-/** What a room and a participant consist of that can be overwritten. Counters, connections and presence are of the present. */
+/** The fields of a room and a participant that can be overwritten. Counters, connections and presence stay current. */
 const FIELDS = {
   room: ['name', 'description', 'start_time', 'end_time', 'end_reason', 'admins'],
   participant: ['username', 'archive_room'],
 } as const;
-/** What is not restored: it says who is connected, or when an item that is kept would expire. */
+/** Attributes that are not restored: connections, and expiry times of items that are kept. */
 const OF_THE_PRESENT = ['connections', 'present', 'left_at'];
 
 const textOf = (value: unknown): string =>
   JSON.stringify(value instanceof Set ? [...value].sort() : value) ?? 'undefined';
 const text = (of: Item, name: string): string => (typeof of[name] === 'string' ? of[name] : '');
-/** When an item was made, in the words of its kind. */
+/** Returns when an item was created, depending on its kind. */
 const timeOf = (of: Item): string => text(of, 'sent_at') || text(of, 'added_at') || text(of, 'created_at');
 
-/** How many requests are under way at the same time. */
+/** How many requests run at the same time. */
 const AT_ONCE = 20;
 
 export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
@@ -110,7 +112,7 @@ export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
     onStep(step);
   };
 
-  /** Puts an item, unless there is one by then. Returns whether it did. */
+  /** Puts an item, unless it exists by then. Returns whether it did. */
   const put = (Item: Item): Promise<boolean> =>
     unlessRefused(
       dynamodb.send(new PutCommand({ TableName: table, Item, ConditionExpression: 'attribute_not_exists(PK)' })),
@@ -122,7 +124,7 @@ export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
     report({ step: done ? 'add' : 'changed', what, id });
   }
 
-  /** Sets the fields to those of the source, if they still are as they were when they were compared. */
+  /** Sets the fields to those of the source, unless they have changed since the comparison. */
   async function replace(source: Item, target: Item, what: 'room' | 'participant', id: string): Promise<void> {
     const fields = FIELDS[what].filter((name) => textOf(source[name]) !== textOf(target[name]));
     if (fields.length === 0) {
@@ -191,7 +193,7 @@ export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
       const { kind } = kindOf(pair.source);
       if (!kinds.includes(kind) || isNewer(pair.source) || hasExpired(pair.source)) continue;
       const step = run(() => work(pair, kind));
-      // It is waited for below: until then, a failure must not end the process.
+      // It is awaited below; until then, a failure must not end the process.
       step.catch(() => {});
       pending.push(step);
       if (pending.length < 10 * AT_ONCE) continue;
@@ -207,7 +209,7 @@ export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
 
   await forAll(roomPartition(room_id), ['file'], async ({ source, target }) => {
     const id = text(source, 'file_id');
-    // An upload that no message has yet, and that was perhaps never finished.
+    // An upload without a message, which may not have finished.
     if (source.expires_at !== undefined && !(await isIn(objects.bucket, id))) return;
     await bringBack(id);
     if (target) counts.same++;
@@ -215,7 +217,7 @@ export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
   });
   await forAll(chatPartition(room_id), ['message', 'sent'], async ({ source, target }, kind) => {
     if (target) counts.same++;
-    // The marker says that the message was sent; with it, sending it again stores nothing new.
+    // The marker records that the message was sent: sending it again stores nothing new.
     else if (kind === 'message') await add(source, 'message', text(source, 'message_id'));
     else if (apply) await put(source);
   });
@@ -230,7 +232,7 @@ export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
   return counts;
 }
 
-/** Returns false where the condition did not hold: somebody else was faster. */
+/** Returns false if the condition failed because of another writer. */
 async function unlessRefused(request: Promise<unknown>): Promise<boolean> {
   try {
     await request;
@@ -241,7 +243,7 @@ async function unlessRefused(request: Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** The item of a key, or undefined. */
+/** Returns the item of a key, or undefined. */
 async function only(dynamodb: DynamoDBDocumentClient, table: string, { PK, SK }: Key): Promise<Item | undefined> {
   const { Items = [] } = await dynamodb.send(
     new QueryCommand({

@@ -33,16 +33,17 @@ import { statusOf } from '../../core/aws/status-of.ts';
 import { UsageError } from '../../tools/cli/usage-error.ts';
 
 /*
- * What a restored table and a restored bucket lack: AWS restores the data, and not the stream, time to live, backups, protection, tags,
- * rules or policies. The deployed template of the data stack says what they should have.
+ * Checks and adds what a restored table and a restored bucket lack: AWS restores the data, but not the stream, time
+ * to live, backups, protection, tags, rules or policies. The deployed template of the data stack defines what they
+ * should have.
  */
 
 /** A setting of a table or bucket. */
 export interface Setting {
   readonly name: string;
-  /** Returns whether it is as it should be. */
+  /** Returns whether it has the right value. */
   readonly isRight: () => Promise<boolean>;
-  /** Makes it so. Missing where that takes another restore. */
+  /** Sets it. Missing if that takes another restore. */
   readonly apply?: () => Promise<unknown>;
 }
 
@@ -85,14 +86,14 @@ export interface Wanted {
   readonly bucket: v.InferOutput<typeof bucketTemplate>;
 }
 
-/** Returns what the table and the bucket of a data stack should have, by its deployed template. */
+/** Returns the settings that the table and the bucket of a data stack should have, by its deployed template. */
 export async function wantedOf(stack: string): Promise<Wanted> {
   const { TemplateBody = '' } = await new CloudFormationClient().send(new GetTemplateCommand({ StackName: stack }));
   const { Resources } = v.parse(dataTemplate, JSON.parse(TemplateBody));
   return { table: Resources.RoomsTable.Properties, bucket: Resources.FilesBucket.Properties };
 }
 
-/** How often a table that is being updated is looked at, in milliseconds, and for how long. */
+/** How often a table that is being updated is polled, in milliseconds, and for how long. */
 const POLL_MS = 2_000;
 const POLLS = 300;
 
@@ -116,7 +117,7 @@ export class RestoredTable {
     }
   }
 
-  /** Updates the table, which DynamoDB does one after the other. */
+  /** Updates the table. DynamoDB accepts one update at a time. */
   async #update(input: Omit<UpdateTableCommandInput, 'TableName'>): Promise<void> {
     await this.#client.send(new UpdateTableCommand({ TableName: this.#name, ...input }));
     for (let poll = 1; (await this.describe()).TableStatus !== 'ACTIVE'; poll++) {
@@ -207,7 +208,7 @@ export class RestoredTable {
   }
 }
 
-/** Returns what a request answers, or undefined where the bucket has no such setting. */
+/** Returns the response to a request, or undefined if the bucket has no such setting. */
 async function unlessAbsent<T>(request: Promise<T>): Promise<T | undefined> {
   try {
     return await request;
@@ -224,7 +225,7 @@ const ALL_BLOCKED = {
   RestrictPublicBuckets: true,
 };
 
-/** A policy that refuses what does not come over TLS, as the stack's bucket has it. */
+/** A policy that denies requests without TLS, like the stack's bucket has. */
 const tlsPolicy = (bucket: string, partition: string): string =>
   JSON.stringify({
     Version: '2012-10-17',

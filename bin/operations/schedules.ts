@@ -13,11 +13,11 @@ import { ROOM, roomKey } from '../../core/store/keys.ts';
 import { walk } from './walk.ts';
 
 /*
- * Makes the schedules of all rooms again from the table. Messages and files are in the same table, and no index knows which rooms are still
- * to start or end, so it reads the whole table.
+ * Creates the schedules of all rooms again from the table. Messages and files are in the same table, and no index
+ * contains the future starts and ends, so it reads the whole table.
  */
 
-/** Where schedules and rooms are. */
+/** Clients and names for schedules and rooms. */
 export interface ScheduleTarget {
   readonly dynamodb: DynamoDBDocumentClient;
   readonly scheduler: SchedulerClient;
@@ -26,46 +26,46 @@ export interface ScheduleTarget {
 }
 
 export interface Options {
-  /** Whether schedules are written. Otherwise they are only looked at. */
+  /** Whether to write schedules. Otherwise, they are only compared. */
   readonly apply: boolean;
-  /** For how long, in minutes, starts and ends may have been missed: they are announced as well. Default: 0. */
+  /** The period in minutes in which starts and ends may have been missed: they are announced as well. Default: 0. */
   readonly missedMinutes?: number;
-  /** Read units of the table that are used in a second, at most. A page of 1 MB takes 128. */
+  /** The maximum read units per second. A page of 1 MB takes 128. */
   readonly readUnits: number;
-  /** Rooms whose schedules are looked at or written at the same time. */
+  /** Rooms whose schedules are compared or written at the same time. */
   readonly concurrency: number;
-  /** Where to go on: the `cursor` of an earlier run. */
+  /** Where to continue: the `cursor` of an earlier run. */
   readonly from?: string | undefined;
-  /** Aborting ends the run after the page that is at hand. */
+  /** Aborting ends the run after the current page. */
   readonly signal: AbortSignal;
-  /** Told after each page. */
+  /** Called after each page. */
   readonly onProgress: (progress: Progress) => void;
-  /** Told of each room whose schedules could not be looked at or written. */
+  /** Called with each room whose schedules could not be compared or written. */
   readonly onFailure: (room_id: string, error: unknown) => void;
 }
 
 export interface Progress {
   /** Items read, of all kinds. */
   items: number;
-  /** Rooms that are still to start or end. */
+  /** Rooms with a future start or end. */
   rooms: number;
-  /** Schedules that are as they are to be. */
+  /** Schedules that are right. */
   current: number;
   /** Schedules that are missing. */
   missing: number;
-  /** Schedules with another time, function or role than they are to have. */
+  /** Schedules with a wrong time, function or role. */
   outdated: number;
-  /** Rooms whose schedules could not be looked at or written. */
+  /** Rooms whose schedules could not be compared or written. */
   failed: number;
-  /** Where another run can go on. Undefined: at the start of the table. */
+  /** Where another run can continue. Undefined: at the start of the table. */
   cursor: string | undefined;
   /** Whether the end of the table was reached. */
   finished: boolean;
 }
 
-/** With this many failures, the cause is none that passes: the run ends, and can go on from its cursor. */
+/** With this many failures in a row, the cause is not temporary: the run ends, and can continue from its cursor. */
 export const MAX_FAILURES = 10;
-/** How often a room whose times change at that very moment is tried. */
+/** How often a room whose times change during the write is retried. */
 const ATTEMPTS = 5;
 
 const times = v.object({ room_id: v.string(), start_time: v.string(), end_time: v.optional(v.string()) });
@@ -73,7 +73,7 @@ type Times = v.InferOutput<typeof times>;
 
 export type Comparison = 'current' | 'missing' | 'outdated';
 
-/** Compares what a schedule is with what it is to be. */
+/** Compares a schedule with what it should be. */
 export async function compareSchedule(
   { scheduler, settings }: ScheduleTarget,
   announcement: Announcement,
@@ -96,12 +96,12 @@ export async function compareSchedule(
 }
 
 /**
- * Writes the schedules of a room as it is now, and removes those that it should not have. The function `room-changes` may do the
- * same at that moment, for a change that the scan has not seen: the room is read once more afterwards, and whoever writes last has
- * read the last change.
+ * Writes the schedules of a room, and removes those that it should not have. The function `room-changes` may do the
+ * same at the same time, for a change that the scan has not seen. So the room is read once more afterwards, and the
+ * last writer has read the last change.
  *
  * @param options.moments default: start and end
- * @param options.since moments before this have no schedule
+ * @param options.since times before this get no schedule
  */
 export async function writeSchedules(
   { dynamodb, scheduler, table, settings }: ScheduleTarget,
@@ -126,15 +126,15 @@ export async function writeSchedules(
 }
 
 /**
- * Looks at the schedules of all rooms that are still to start or end and, with `apply`, writes those that are missing or outdated. Doing it
- * again changes nothing.
+ * Compares the schedules of all rooms with a future start or end and, with `apply`, writes those that are missing or
+ * outdated. Repeating it changes nothing.
  *
- * @returns how far it came
- * @throws UsageError for a cursor that is none
+ * @returns the progress
+ * @throws UsageError for an invalid cursor
  */
 export async function reschedule(target: ScheduleTarget, options: Options): Promise<Progress> {
   const { apply, readUnits, concurrency, from, missedMinutes = 0, signal, onProgress, onFailure } = options;
-  /** What is later than this is to be announced. */
+  /** Later times are announced. */
   const since = (): string => new Date(Date.now() - missedMinutes * 60_000).toISOString();
   const progress: Progress = {
     items: 0,
@@ -172,7 +172,7 @@ export async function reschedule(target: ScheduleTarget, options: Options): Prom
     for (let n = 0; n < rooms.length && progress.failed < MAX_FAILURES; n += concurrency)
       await Promise.all(rooms.slice(n, n + concurrency).map(settle));
     progress.finished = cursor === undefined && progress.failed < MAX_FAILURES;
-    // After a failure it goes on from the page in which that was.
+    // After a failure, it continues from the page of the failure.
     if (progress.failed === 0) progress.cursor = cursor;
     onProgress(progress);
     if (progress.failed >= MAX_FAILURES) break;

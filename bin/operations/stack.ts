@@ -3,19 +3,21 @@ import { UsageError } from '../../tools/cli/usage-error.ts';
 
 const nameOf = (error: unknown): string => (error instanceof Error ? error.name : '');
 
-/** What the SDK says where it has not been told whom to ask as, or where. */
+/** The names of the SDK's errors for missing credentials or a missing region. */
 const NOT_TOLD = /^(Region is missing|Could not load credentials)/;
 
-/** What a stack says under a name. */
+/** Returns the output of a stack with this name. */
 export interface Outputs {
-  /** @throws UsageError if it says nothing. */
+  /** @throws UsageError if there is none */
   (name: string): string;
   has(name: string): boolean;
 }
 
 /**
- * Gives what a deployed stack says under a name. Throws UsageError where there is no account or region to look in, no such stack
- * in them, or where it says nothing: it was deployed by an earlier release.
+ * Returns a function that returns the outputs of a deployed stack.
+ *
+ * @throws UsageError if there is no account or region, or no such stack; the function throws if there is no such
+ * output, because the stack was deployed by an earlier release
  */
 export async function outputsOf(stack: string): Promise<Outputs> {
   const { Stacks: [found] = [] } = await new CloudFormationClient()

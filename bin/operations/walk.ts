@@ -3,23 +3,24 @@ import * as v from 'valibot';
 import { UsageError } from '../../tools/cli/usage-error.ts';
 
 /*
- * Reads the whole table: a scan, page by page, at a bounded rate. One scan at a time keeps its place in one cursor.
+ * Reads the whole table: a scan, page by page, at a limited rate. There is one scan at a time, so one cursor is
+ * enough.
  */
 
 export interface WalkOptions {
-  /** Read units of the table that are used in a second, at most. A page of 1 MB takes 128. */
+  /** The maximum read units per second. A page of 1 MB takes 128. */
   readonly readUnits: number;
-  /** Where to go on: the cursor of an earlier walk. */
+  /** Where to continue: the cursor of an earlier scan. */
   readonly from?: string | undefined;
-  /** Aborting ends the walk after the page that is at hand. */
+  /** Aborting ends the scan after the current page. */
   readonly signal: AbortSignal;
 }
 
 export interface Page {
   readonly items: readonly Readonly<Record<string, unknown>>[];
-  /** Items read, also those that a filter has left out. */
+  /** Items read, including those that a filter left out. */
   readonly scanned: number;
-  /** Where another walk can go on behind this page. Undefined: this page is the last. */
+  /** Where another scan can continue after this page. Undefined: this page is the last. */
   readonly cursor: string | undefined;
 }
 
@@ -39,7 +40,7 @@ function decode(cursor: string): v.InferOutput<typeof key> {
 /**
  * Reads a table page by page. The reads are eventually consistent: read an item again before you act on it.
  *
- * @throws UsageError for a cursor that is none
+ * @throws UsageError for an invalid cursor
  */
 export async function* walk(
   dynamodb: DynamoDBDocumentClient,
@@ -59,7 +60,7 @@ export async function* walk(
   } while (start && !signal.aborted);
 }
 
-/** Waits, unless there is nothing to wait for; ends early, and without an error, when the signal is aborted. */
+/** Waits. Ends early, without an error, when the signal aborts. */
 function pauseFor(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (milliseconds <= 0 || signal.aborted) return resolve();

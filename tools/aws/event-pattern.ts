@@ -3,16 +3,17 @@
  * (https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html).
  */
 
-/** Whether an event passes. */
+/** Returns whether an event matches. */
 export type Matches = (event: unknown) => boolean;
 
-/** Whether one value that an event has at some place passes; `undefined` where it has none. */
+/** Returns whether one value of an event matches; `undefined` stands for a missing value. */
 type Test = (value: unknown) => boolean;
 
 /**
- * Reads a pattern. Throws, with the path, where it is none or has a comparison that is not known here.
+ * Compiles a pattern.
  *
  * @param pattern as parsed JSON
+ * @throws with the path, if it is invalid or has an unknown comparison
  */
 export function compilePattern(pattern: unknown, path = ''): Matches {
   const fields = record(pattern, path);
@@ -29,7 +30,7 @@ export function compilePattern(pattern: unknown, path = ''): Matches {
     const comparisons = part.map((comparison: unknown, index) => compileTest(comparison, `${here}.${index}`));
     return (event) => {
       const value = fieldOf(event, name);
-      // Of a list in the event, one item that passes is enough.
+      // For a list in the event, one matching item is enough.
       const values = Array.isArray(value) ? value : [value];
       return comparisons.some((test) => values.some(test));
     };
@@ -37,7 +38,10 @@ export function compilePattern(pattern: unknown, path = ''): Matches {
   return (event) => tests.every((test) => test(event));
 }
 
-/** FilterCriteria of an event source mapping: one pattern that matches is enough, and none at all lets everything pass. */
+/**
+ * Compiles the FilterCriteria of an event source mapping: one matching pattern is enough, and without patterns
+ * everything matches.
+ */
 export function compileFilters(patterns: readonly string[]): Matches {
   if (patterns.length === 0) return () => true;
   const compiled = patterns.map((text) => compilePattern(JSON.parse(text)));

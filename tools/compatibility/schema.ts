@@ -8,7 +8,7 @@
  * Whether one pattern fits all that another fits is not found out here: whoever widens a pattern says so (`WiderPattern`).
  */
 
-/** The word of whoever changed a pattern that the new one fits whatever the one before it fits. */
+/** A declaration that a changed pattern still matches everything that the former one matched. */
 export interface WiderPattern {
   readonly before: string;
   readonly now: string;
@@ -18,8 +18,8 @@ export interface WiderPattern {
 type Json = Readonly<Record<string, unknown>>;
 
 /**
- * A field of failures that the document no longer requires although every response of the service has it. Whoever loosens the document
- * says so, and names the check that shows that responses are as before.
+ * A field of errors that the document no longer requires, although every response of the service has it. The
+ * declaration names the check that shows that responses are unchanged.
  */
 export interface LooserField {
   readonly field: string;
@@ -32,7 +32,7 @@ const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? val
 const names = (value: unknown): readonly string[] => list(value).map(String);
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-/** What is at a reference, or the value itself where it is none. */
+/** Returns the target of a reference, or the value itself if it is none. */
 function resolve(document: Json, value: unknown): Json {
   const { $ref } = json(value);
   if (typeof $ref !== 'string') return json(value);
@@ -50,11 +50,11 @@ const MINIMA = ['minimum', 'minLength', 'minItems', 'minProperties'] as const;
 const MAXIMA = ['maximum', 'maxLength', 'maxItems'] as const;
 type Bounds<Name extends string> = Readonly<Partial<Record<Name, number>>>;
 
-/** What a schema says of values. */
+/** The set of values that a schema allows. */
 interface Schema {
   /** Undefined: any. */
   readonly types: readonly string[] | undefined;
-  /** The only values there are; undefined: any. */
+  /** The only values; undefined: any. */
   readonly values: readonly unknown[] | undefined;
   readonly patterns: readonly string[];
   readonly format: unknown;
@@ -63,7 +63,7 @@ interface Schema {
   readonly atMost: Bounds<(typeof MAXIMA)[number]>;
   readonly required: readonly string[];
   readonly properties: Json;
-  /** False: no properties but those. A schema: all others are like this. */
+  /** False: no other properties. A schema: all others match it. */
   readonly others: unknown;
   readonly items: unknown;
 }
@@ -71,7 +71,7 @@ interface Schema {
 const KNOWN = new Set<string>([
   ...['$ref', 'allOf', 'anyOf', 'oneOf', 'type', 'enum', 'const', 'pattern', 'format', 'default', 'required'],
   ...['properties', 'propertyNames', 'additionalProperties', 'items', ...MINIMA, ...MAXIMA],
-  // These say nothing about which values there are.
+  // Keywords that do not restrict values.
   ...['description', 'example', 'examples', 'title'],
 ]);
 
@@ -82,8 +82,8 @@ function bounds<Name extends string>(schema: Json, of: readonly Name[]): Bounds<
 }
 
 /**
- * What a schema says: a value must fit one of those that are returned. Its `allOf` and references are part of each.
- * Throws for a keyword that it does not know: what is not compared must not pass as compared.
+ * Returns alternatives: a value of the schema must match one of them. Its `allOf` and references are part of each.
+ * Throws for an unknown keyword, because what is not compared must not pass.
  */
 function read(document: Json, value: unknown): readonly Schema[] {
   const schema = resolve(document, value);
@@ -112,7 +112,7 @@ function read(document: Json, value: unknown): readonly Schema[] {
 const shared = <T>(a: readonly T[] | undefined, b: readonly T[] | undefined): readonly T[] | undefined =>
   a && b ? a.filter((one) => b.some((other) => same(one, other))) : (a ?? b);
 
-/** What two schemas say together. */
+/** Returns the intersection of two schemas. */
 const both = (a: Schema, b: Schema): Schema => ({
   types: shared(a.types, b.types),
   values: shared(a.values, b.values),
@@ -137,16 +137,19 @@ const allOf = (a: unknown, b: unknown): unknown => (a === undefined || b === und
 interface Comparison {
   readonly released: Json;
   readonly now: Json;
-  /** `request`: what was taken must still be. `answer`: what is said must have been possible. `failure`: codes may be new. */
+  /**
+   * `request`: accepted values must still be accepted. `answer`: values must have been possible before. `failure`:
+   * codes may be new.
+   */
   readonly kind: 'request' | 'answer' | 'failure';
   readonly wider: readonly WiderPattern[];
   readonly looser: readonly LooserField[];
 }
 
-/** What breaks callers where a schema of `released` has become another; each with the field that it is about. */
+/** Returns the changes of a schema that break callers, each with its field. */
 function schemaBreaks(how: Comparison, released: unknown, now: unknown, where: string): string[] {
   const [before, after] = [read(how.released, released), read(how.now, now)];
-  // Of all that a value may be, each must fit something on the other side; of what is closest, the faults are told.
+  // Every alternative must match one on the other side. For the closest one, the differences are returned.
   const [inner, outer] = how.kind === 'request' ? [before, after] : [after, before];
   return inner.flatMap((one) => {
     const tried = outer.map((other) =>
@@ -272,7 +275,7 @@ function requestBodyBreaks(how: Comparison, released: Json, now: Json, where: st
   return [...required, ...schemaBreaks(how, was, is, `${where}: body`)];
 }
 
-/** The error codes of a response: from its `x-error-codes`, or in older documents from its schema. */
+/** Returns the error codes of a response: from its `x-error-codes`, or in older documents from its schema. */
 function errorCodes(document: Json, response: Json): readonly string[] {
   if (response['x-error-codes'] !== undefined) return names(response['x-error-codes']);
   return read(document, bodyOf(document, response) ?? {})
@@ -324,8 +327,8 @@ function answerBreaks(how: Comparison, before: Json, after: Json, where: string)
 /* Messages */
 
 /**
- * The kinds of messages in a JSON Schema, by name: the alternatives that it consists of, known by their constants (an event of
- * the bus by its `source` and `detail-type`), else its definitions (see `socketSchema`).
+ * Returns the kinds of messages in a JSON Schema, by name: its alternatives, which are identified by their constants
+ * (an event of the bus by its `source` and `detail-type`), otherwise its definitions (see `socketSchema`).
  */
 const messageKinds = (document: Json): ReadonlyMap<string, unknown> =>
   new Map(
@@ -350,7 +353,7 @@ function messageBreaks(how: Comparison): string[] {
 }
 
 /**
- * What breaks callers of a released document in another one: one sentence each, none where they get along. Both are OpenAPI
+ * Returns the changes between a released document and another that break callers, one sentence each. Both are OpenAPI
  * documents, or JSON Schemas of messages.
  */
 export function breaks(
@@ -387,8 +390,8 @@ export function breaks(
 }
 
 /**
- * By how much the version must grow: `major` where callers of the released document would break, `minor` where those of the
- * other one would break with the released one, because something has been added; else not at all.
+ * Returns the step that the version must take. `major`: callers of the released document would break. `minor`:
+ * something was added, so callers of the other document would break with the released one. Otherwise none.
  */
 export function requiredStep(
   released: unknown,

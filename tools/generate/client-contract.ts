@@ -40,7 +40,7 @@ const answerNames = new Map<AnySchema, string>([
   [joinedRoom, 'JoinedRoom'],
 ]);
 
-/** What a type cannot say (lengths, patterns, checks) is left out: the service checks it. */
+/** What a type cannot express (lengths, patterns, checks) is left out: the service checks it. */
 const CONVERSION: ConversionConfig = {
   target: 'draft-2020-12',
   errorMode: 'ignore',
@@ -53,11 +53,11 @@ const jsonSchema = (schema: AnySchema, typeMode: 'input' | 'output'): JsonSchema
 
 const union = (parts: readonly string[]): string => [...new Set(parts)].join(' | ');
 
-/** Whether a record's values may be anything. */
+/** Returns whether a record accepts any values. */
 const isAny = (schema: JsonSchema['additionalProperties']): boolean =>
   schema === true || (typeof schema === 'object' && Object.keys(schema).length === 0);
 
-/** Throws for a schema that this printer has not been taught yet: a type must never be wrong in silence. */
+/** Throws for a schema that this printer does not support: it must not print a wrong type. */
 function printed(schema: JsonSchema | boolean, owner: string): string {
   if (typeof schema === 'boolean') throw new Error(`${owner} has a field that could be anything.`);
   if (schema.$ref) return schema.$ref.slice('#/$defs/'.length);
@@ -96,7 +96,7 @@ function fields(schema: JsonSchema, owner: string, skip: ReadonlySet<string> = n
     .map(([name, property]) => {
       const type = printed(property, `${owner}.${name}`);
       const doc = comment((FIELDS[`${owner}.${name}`] ?? FIELDS[name])?.description);
-      // Explicit, so that callers with exactOptionalPropertyTypes may pass on what they do not have.
+      // Explicit, so that callers with exactOptionalPropertyTypes may pass undefined.
       return `${doc}readonly ${key(name)}${required.has(name) ? `: ${type}` : `?: ${optional(type)}`};\n`;
     })
     .join('');
@@ -114,7 +114,7 @@ const ROOM_SEQ = 'The last number that was given to an event of each feed of a r
 const answerTypes = (): string =>
   Object.entries(definitions)
     .map(([name, schema]) => {
-      // Its own definition would make it a mere reference to itself.
+      // Its own definition would make it a reference to itself.
       const { [name]: _, ...others } = definitions;
       const json = toJsonSchema(schema, { ...CONVERSION, typeMode: 'output', definitions: others });
       return declared(name, json, name === 'RoomSeq' ? ROOM_SEQ : ANSWER_TEXTS[name]);

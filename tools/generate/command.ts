@@ -7,9 +7,9 @@ export interface Generated {
   readonly script: string;
   /** What it writes, for --help. */
   readonly about: string;
-  /** Where it writes unless it is told: one file, or a folder of several. */
+  /** The default target: one file, or a folder of several. */
   readonly target: { readonly FILE: string } | { readonly FOLDER: string };
-  /** The texts, by the files that they belong into. */
+  /** The texts, by file. */
   readonly texts: (target: string) => Promise<Readonly<Record<string, string>>> | Readonly<Record<string, string>>;
 }
 
@@ -25,8 +25,8 @@ async function textOf(file: string): Promise<string | undefined> {
 }
 
 /**
- * A command that writes files which follow from the contract, and with `--check` only says whether they are what it says.
- * Sets the process's exit code: 0, 1 where a file is stale or cannot be written, 2 for options that it does not know.
+ * Runs a command that writes files which are generated from the contract; with `--check`, it only compares them. Sets
+ * the process's exit code: 0, 1 if a file is stale or cannot be written, 2 for unknown options.
  */
 export async function generate({ script, about, target, texts }: Generated): Promise<void> {
   const [[kind = '', usual = ''] = []] = Object.entries(target);

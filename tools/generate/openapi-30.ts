@@ -23,7 +23,7 @@ const SAME = new Set([
 function schema30(value: unknown): unknown {
   if (!isJson(value)) return value;
   const { $ref, type, const: constant, examples, anyOf, properties, propertyNames: _, ...rest } = value;
-  // In 3.0, nothing may stand beside a reference.
+  // In 3.0, a reference cannot have sibling keywords.
   if ($ref !== undefined)
     return Object.keys(rest).length === 0 ? { $ref } : { ...json(schema30(rest)), allOf: [{ $ref }] };
 
@@ -53,14 +53,14 @@ function schema30(value: unknown): unknown {
   };
 }
 
-/** Translates every `schema` below a part of the document that is no schema itself. */
+/** Translates every `schema` below a part of the document that is not a schema itself. */
 function part30(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(part30);
   if (!isJson(value)) return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, each]) => {
       if (key === 'schema') return [key, schema30(each)];
-      // What stands in examples is data.
+      // Examples contain data, not schemas.
       return [key, key === 'example' || key === 'examples' ? each : part30(each)];
     }),
   );

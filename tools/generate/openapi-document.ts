@@ -2,7 +2,7 @@ import type { JsonSchema } from '@valibot/to-json-schema';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** The parts of an OpenAPI 3.1 document that readers of this one need the types of. */
+/** The typed parts of an OpenAPI 3.1 document. */
 export interface OpenApiDocument {
   readonly openapi: string;
   readonly info: Json;

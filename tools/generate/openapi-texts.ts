@@ -247,7 +247,7 @@ export const FIELDS: Readonly<Record<string, FieldText>> = {
   },
 };
 
-/** What each kind of answer is. */
+/** The description of each kind of answer. */
 export const ANSWER_TEXTS: Readonly<Record<string, string>> = {
   Announcement: 'A message that the service sends at a time relative to the start or the end of the room.',
   Role: 'What a participant may do.',

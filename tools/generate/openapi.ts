@@ -28,12 +28,12 @@ type AnySchema = v.GenericSchema<unknown, unknown>;
 
 const ref = (kind: 'examples' | 'headers' | 'schemas', name: string) => ({ $ref: `#/components/${kind}/${name}` });
 const keysOf = <Key extends string>(table: Readonly<Record<Key, unknown>>): Key[] => Object.keys(table) as Key[];
-/** By code units, so that no locale has a say in the document. */
+/** Compares by code units, so that the document does not depend on a locale. */
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /* Schemas */
 
-/** What valibot checks and JSON Schema has no words for, or need not say: the texts do. All else must convert. */
+/** Valibot actions that JSON Schema cannot express or need not: the texts describe them. All others must convert. */
 const UNSAID = new Set(['check', 'to_lower_case', 'to_upper_case', 'transform']);
 
 const nullable = (schema: JsonSchema): JsonSchema | undefined => {
@@ -62,14 +62,14 @@ export const CONVERSION: ConversionConfig = {
     if (UNSAID.has(valibotAction.type)) return jsonSchema;
     if (valibotAction.type !== 'regex' || !('requirement' in valibotAction)) return undefined;
     const pattern: unknown = valibotAction.requirement;
-    // Patterns of JSON Schema are Unicode ones anyway; no other flag can be said.
+    // Patterns of JSON Schema are always Unicode patterns; it has no other flags.
     if (!(pattern instanceof RegExp) || !['', 'u'].includes(pattern.flags)) return undefined;
     if (!jsonSchema.pattern || jsonSchema.pattern === pattern.source) return { ...jsonSchema, pattern: pattern.source };
     return { ...jsonSchema, allOf: [...(jsonSchema.allOf ?? []), { pattern: pattern.source }] };
   },
 };
 
-/** A field's text: that for this owner goes before that for any. */
+/** Returns the text of a field: that for this owner takes precedence over the general one. */
 const textOf = (owner: string, field: string) => FIELDS[`${owner}.${field}`] ?? FIELDS[field];
 
 const described = (owner: string, schema: JsonSchema, extra: Readonly<Record<string, object>> = {}): JsonSchema => ({
@@ -85,7 +85,7 @@ const described = (owner: string, schema: JsonSchema, extra: Readonly<Record<str
   }),
 });
 
-/** Enums that occur in several places and get one name, so that generated clients have one type for each. */
+/** Enums that occur in several places get a name, so that generated clients have one type for each. */
 const NAMED_ENUMS: Readonly<Record<string, JsonSchema>> = {
   RoomStatus: {
     type: 'string',
@@ -208,13 +208,13 @@ function parameters(route: Route): Json[] {
       const isArray = rest.type === 'array';
       const example = textOf(route.operation, name)?.example;
       return {
-        // HTTP does not care about case; this is how people write it.
+        // HTTP header names are case-insensitive; this is the usual spelling.
         name: where === 'header' ? name.split('-').map(capital).join('-') : name,
         in: where,
         required: where === 'path' || required.includes(name),
         description,
         ...(isArray && { style: 'form', explode: true }),
-        // Reference pages fill `example` in, so one that is no part of the route's example must stand elsewhere.
+        // Reference pages fill in `example`, so an example that is not part of the route's example must be elsewhere.
         schema: name in given || example === undefined ? rest : { ...rest, examples: [example] },
         ...(name in given && { example: given[name] }),
       };
@@ -225,7 +225,7 @@ function parameters(route: Route): Json[] {
 const bodyName = (operation: string): string => `${capital(operation)}Body`;
 const fieldsOf = (schema: JsonSchema): string[] => Object.keys(schema.properties ?? {});
 
-/** The body of a route, unless it has none or only an empty one. */
+/** Returns the body of a route, unless it has none or only an empty one. */
 function bodySchema({ operation, body }: Route): JsonSchema | undefined {
   const schema = body && requestSchema(operation, body);
   return schema && fieldsOf(schema).length > 0 ? schema : undefined;
@@ -329,7 +329,7 @@ function success(route: Route): Json {
 
 /* Failures */
 
-/** What API Gateway says when it refuses a request itself, or gets no answer from the service. */
+/** Messages of API Gateway for requests that it rejects itself, or that the service does not answer. */
 const GATEWAY_MESSAGES: Readonly<Record<number, string>> = {
   401: 'Unauthorized',
   413: 'Request Entity Too Large',
@@ -338,7 +338,7 @@ const GATEWAY_MESSAGES: Readonly<Record<number, string>> = {
   503: 'Service Unavailable',
 };
 
-/** The codes a route can answer with, by status, in the order in which ERRORS has them. */
+/** Returns the codes that a route can answer with, by status, in the order of ERRORS. */
 function codesByStatus(route: Route): Map<number, ErrorCode[]> {
   const possible = new Set<string>([...route.errors, ...COMMON_ERRORS]);
   const codes = keysOf(ERRORS).filter((code) => possible.has(code));
@@ -353,7 +353,7 @@ function failureExample(code: ErrorCode): Json {
 
 const gatewayExample = (status: number): string => `gateway_${status}`;
 
-/** An example of each failure: of the service by its code, of API Gateway by its status. */
+/** An example of each failure: those of the service by code, those of API Gateway by status. */
 const failureExamples = (): Record<string, Json> => ({
   ...Object.fromEntries(
     keysOf(ERRORS).map((code) => [code, { summary: ERRORS[code].message, value: failureExample(code) }]),
@@ -366,7 +366,7 @@ const failureExamples = (): Record<string, Json> => ({
   ),
 });
 
-/** One schema for every failure; which codes a route responds with is said in the description and in `x-error-codes`. */
+/** One schema for every failure. The description and `x-error-codes` list the codes of a route. */
 function failure(status: number, codes: readonly ErrorCode[]): Json {
   const gateway = GATEWAY_MESSAGES[status];
   const said = codes.map((code) => `\`${code}\`: ${ERRORS[code].message}`);
@@ -415,7 +415,7 @@ function paths(routes: readonly Route[]): Record<string, Record<string, Operatio
 const METHODS: readonly Route['method'][] = ['GET', 'POST', 'PATCH', 'DELETE'];
 const SETS = Object.keys(TAGS);
 
-/** In one order whatever the order of the table: by set of APIs, then path, then method. */
+/** Sorts by set of APIs, then path, then method, whatever the order of the table. */
 const inOrder = (routes: readonly Route[]): Route[] =>
   routes.toSorted(
     (a, b) =>
@@ -431,7 +431,11 @@ const errorTable = (): string =>
     ...Object.entries(ERRORS).map(([code, { status, message }]) => `| ${status} | \`${code}\` | ${message} |`),
   ].join('\n');
 
-/** The OpenAPI 3.1 document of a route table. Throws when a schema has something that JSON Schema cannot say. */
+/**
+ * Returns the OpenAPI 3.1 document of a route table.
+ *
+ * @throws if JSON Schema cannot express a schema
+ */
 export function openapi(table: readonly Route[]): OpenApiDocument {
   const routes = inOrder(table);
   return {

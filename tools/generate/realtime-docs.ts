@@ -60,7 +60,10 @@ const answerNames = new Map<AnySchema, string>([
 const textOf = (owner: string, field: string): string | undefined =>
   REALTIME_FIELDS[`${owner}.${field}`] ?? FIELDS[`${owner}.${field}`]?.description;
 
-/** The schema with what is known of each field; a kind of answer that has a name owns its fields, wherever it occurs. */
+/**
+ * Returns the schema with the descriptions of its fields. A kind of answer with a name owns its fields, wherever it
+ * occurs.
+ */
 function described(owner: string, schema: JsonSchema): JsonSchema {
   if (!schema.properties) return schema;
   const properties = Object.entries(schema.properties).map(([field, property]): [string, JsonSchema | boolean] => {
@@ -77,7 +80,7 @@ function schemaOf(owner: string, schema: AnySchema, typeMode: 'input' | 'output'
   return described(answerNames.get(schema) ?? owner, rest);
 }
 
-/** What an event is on the bus. */
+/** The format of an event on the bus. */
 function detailSchema(name: EventName): JsonSchema {
   const { summary, data }: EventType = events[name];
   const detail: JsonSchema = {
@@ -97,7 +100,7 @@ function detailSchema(name: EventName): JsonSchema {
   };
 }
 
-/** The events that go to the bus. */
+/** The events that are published on the bus. */
 export const busEvents: readonly EventName[] = keysOf(events).filter((name) => {
   const { bus }: EventType = events[name];
   return bus === true;
@@ -108,7 +111,7 @@ const SCHEMA: JsonSchema = {
   $comment: `Contract ${CONTRACT_VERSION}`,
 };
 
-/** JSON Schema of what the bus delivers: EventBridge's envelope, and in `$defs` the `detail` of each event. */
+/** Returns the JSON Schema of bus events: EventBridge's envelope, and in `$defs` the `detail` of each event. */
 export const busSchema = (): JsonSchema => ({
   ...SCHEMA,
   title: 'Events of rooms on EventBridge',
@@ -133,7 +136,7 @@ function frameSchema(name: ActionName): JsonSchema {
   return { ...rest, properties: { ...properties, action: { ...Object(properties.action), const: name } } };
 }
 
-/** The events that a frame of `rooms.v2` can hold, without what the frame says once for all of them. */
+/** The events that a frame of `rooms.v2` can hold, without the fields that the frame has once for all of them. */
 const packedEvents = (): JsonSchema => ({
   type: 'array',
   description: REALTIME_FIELDS.events,
@@ -172,8 +175,8 @@ const detachedFrameSchema = (): JsonSchema =>
 const ISSUES = 'One entry for each field that is wrong; only where some are.';
 
 /**
- * JSON Schema of the WebSocket API, message by message: `frame.` are those that clients send, `reply.` and `refusal.` the two
- * answers to each, `event.` what rooms tell.
+ * Returns the JSON Schema of the WebSocket API, message by message: `frame.` are those that clients send, `reply.`
+ * and `refusal.` the two responses to each, `event.` the events of rooms.
  */
 export function socketSchema(): JsonSchema {
   const each = (kind: string, names: readonly string[], schemas: readonly JsonSchema[]) =>
@@ -224,7 +227,7 @@ export function socketSchema(): JsonSchema {
   };
 }
 
-/** An event as a target of a rule gets it. */
+/** Returns an example of an event as a target of a rule receives it. */
 export const busExample = (name: EventName) => ({
   version: '0',
   id: '6a7e8feb-b491-4cf7-a9f1-bf3703467718',
@@ -238,7 +241,7 @@ export const busExample = (name: EventName) => ({
 });
 const ROOM_ID = EVENT_EXAMPLES.room_created.room_id;
 
-/** An event as a WebSocket client gets it. */
+/** Returns an example of an event as a WebSocket client receives it. */
 export const eventExample = (type: EventName) => ({
   type,
   room_id: ROOM_ID,
@@ -355,7 +358,7 @@ export const socketPage = (): string =>
     json(DETACHED_FRAME_EXAMPLE),
   );
 
-/** The files by name. */
+/** Returns the files by name. */
 export const realtimeDocs = (): Readonly<Record<string, string>> => ({
   'reference/events.md': busPage(),
   'events.schema.json': `${JSON.stringify(busSchema(), null, 2)}\n`,

@@ -43,7 +43,7 @@ function commentsOf(source: string): string {
       kept[first + n] = line
         .replace(/^\s*\/?\*+\/?\s?/, '')
         .replace(/\*\/$/, '')
-        // A tag and its operand are no prose.
+        // A tag and its operand are not prose.
         .replace(/^@\w+( [\w.$]+)?/, '');
   }
   return kept.join('\n');

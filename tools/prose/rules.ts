@@ -6,19 +6,19 @@ import { WORDS } from './words.ts';
 /** The style guide says 25. A few more are allowed, because code and identifiers count as words. */
 export const MAX_WORDS = 35;
 
-/** Code counts as one word each, whatever is in it. */
+/** Code counts as one word each, whatever it contains. */
 const wordsIn = (sentence: string): number => sentence.split(/\s+/).filter((word) => /\w/.test(word)).length;
 
-/** The splitter takes the full stop after a number for a decimal point. */
+/** The splitter takes the period after a number for a decimal point. */
 const AFTER_NUMBER = /(?<=\d\.)\s+(?=[A-Z])/;
 
 /** Masks code and link targets, and keeps the length of the text. */
 const masked = (source: string): string =>
   source
     .replaceAll(/`[^`]*`/g, (code) => 'x'.repeat(code.length))
-    // A bracket that is left open would hide the ends of all sentences behind it.
+    // An unclosed bracket would hide the ends of all following sentences.
     .replaceAll(/\[([^\]]*)\]\(([^)]*)\)/g, (_, text: string, url: string) => `x${text}${'x'.repeat(url.length + 3)}`)
-    // The splitter sees no end of a sentence in a full stop before emphasis ends.
+    // The splitter does not recognize a period before the end of emphasis.
     .replaceAll(/\.(\*+)/g, '$1.');
 
 /** Reports sentences that are too long. Table cells and list items are blocks of their own. */

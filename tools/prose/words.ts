@@ -1,15 +1,15 @@
 /*
- * Words and phrases that have a better alternative. Each is a regular expression, matched without regard to case.
+ * Words and phrases that have a better alternative. Each is a regular expression, matched case-insensitively.
  */
 
 interface Wording {
   readonly not: RegExp;
   readonly say: string;
-  /** Files in which it is right. */
+  /** Files in which it is allowed. */
   readonly except?: RegExp;
 }
 
-/** Words of this project's glossary: one thing has one name. */
+/** Words of this project's glossary: each thing has one name. */
 const GLOSSARY: readonly Wording[] = [
   { not: /\bIAMS\b/, say: 'identity provider', except: /migrate-from-ucs/ },
   { not: /\b(told|tells|telling) (all|everybody|clients|others|it)\b/, say: 'send to, deliver' },

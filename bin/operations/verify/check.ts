@@ -1,30 +1,30 @@
 import type { Session } from './session.ts';
 
-/** What a check may run against in place of AWS: the emulated AWS of test/deploy, or the local stack. */
+/** Stand-ins for AWS that a check may run against: the emulated AWS of test/deploy, or the local stack. */
 export type Imitation = 'ministack' | 'local';
 
 /** One row of `npm run verify`. */
 export interface Check {
   readonly name: string;
-  /** What holds for the deployment if the check passes. */
+  /** What a pass proves about the deployment. */
   readonly proves: string;
   /** What the check does. */
   readonly how: string;
-  /** Why an imitation of AWS cannot show it. Default: it can. */
+  /** Why a stand-in for AWS cannot show it. Default: it can. */
   readonly lacks?: { readonly [Name in Imitation]?: string };
-  /** Longest run, in seconds. */
+  /** The time limit, in seconds. */
   readonly seconds: number;
-  /** Whether it mostly waits. Such checks run beside the others. Default: false. */
+  /** Whether it mostly waits. Such checks run in parallel to the others. Default: false. */
   readonly waits?: boolean;
   /**
-   * Returns what was measured.
+   * Runs the check and returns what it measured.
    *
-   * @throws NotShown if the target or the given credentials do not allow the check.
+   * @throws NotShown if the target or the given credentials do not allow the check
    */
   readonly run: (session: Session, signal: AbortSignal) => Promise<string>;
 }
 
-/** Value below which the share `q` of the samples lies (nearest rank). */
+/** Returns the value below which the share `q` of the samples lies (nearest rank). */
 export function quantile(samples: readonly number[], q: number): number {
   const sorted = [...samples].sort((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? Number.NaN;

@@ -5,15 +5,15 @@ import { capital } from '../../../core/contract/names.ts';
 import { chosenEnvironment, environmentNames } from '../../../lib/environments.ts';
 import { outputsOf } from '../stack.ts';
 
-/** What the stacks of an environment say about what was deployed. */
+/** Facts about a deployment, from the stacks of its environment. */
 export interface Deployed {
   readonly http: string;
   readonly webSocket: string;
   /** Origins whose pages may call the HTTP API. */
   readonly origins: readonly string[];
-  /** Requests that a route takes at once; undefined if the route has no throttle of its own. */
+  /** The burst limit of a route; undefined if the route has no throttle of its own. */
   burstOf(method: string, path: string): number | undefined;
-  /** Names of the functions of the HTTP API, by operation. Undefined if they are not on Lambda. */
+  /** Returns the names of the functions of the HTTP API, by operation. Undefined if they are not on Lambda. */
   readonly functionsOf?: (operations: readonly string[]) => Promise<ReadonlyMap<string, string>>;
 }
 
@@ -29,7 +29,7 @@ const stageProperties = v.object({
 /**
  * Reads the stacks of an environment.
  *
- * @throws UsageError if there is no such stack, or there are no credentials to look with.
+ * @throws UsageError if there is no such stack, or there are no credentials
  */
 export async function deployedAs(env: string): Promise<Deployed> {
   const stack = `rooms-${env}-http`;
@@ -58,7 +58,7 @@ export async function deployedAs(env: string): Promise<Deployed> {
   };
 }
 
-/** The same of a local stack, which has no CloudFormation to ask. */
+/** Returns the same for a local stack, which has no CloudFormation. */
 export function deployedHere({ http, ws, issuer }: { http: string; ws: string; issuer: string }): Deployed {
   const { allowedOrigins, routeThrottling } = chosenEnvironment({ env: 'local', issuer }, environmentNames);
   return {

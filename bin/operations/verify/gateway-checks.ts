@@ -6,14 +6,14 @@ import { CheckFailed, must, NotShown } from './outcome.ts';
 import type { Session, Socket } from './session.ts';
 
 /*
- * What API Gateway does by itself, before or without a function.
+ * Checks of what API Gateway does itself, before or without a function.
  */
 
-/** Requests that are sent at once to see a throttle at work. A throttle that takes more is left alone. */
+/** Requests that are sent at once to see a throttle. A higher throttle is not checked. */
 const MAX_BURST = 100;
 const ROUNDS = 5;
 
-/** Largest message of a WebSocket API, in frames of the largest size. */
+/** The largest message of a WebSocket API, in frames of the largest size. */
 const MESSAGE_FRAMES = 4;
 
 function sameOrigin(headers: Headers, origin: string, status: number): string {
@@ -61,7 +61,8 @@ const corsOn429: Check = {
       await response.text();
       return response;
     };
-    // Of those that a function answers, none creates anything. A slow gateway gets new tokens while it answers: hence some rounds.
+    // Of the requests that reach a function, none creates anything. A slow gateway gets new tokens while it responds,
+    // so there are several rounds.
     for (let round = 1; round <= ROUNDS; round++) {
       const responses = await Promise.all(Array.from({ length: 2 * burst }, one));
       const throttled = responses.filter(({ status }) => status === 429);
@@ -131,7 +132,7 @@ const subProtocolEcho: Check = {
   },
 };
 
-/** Sends a message of this many bytes a frame, and hands over the connection. */
+/** Sends a message with frames of this many bytes on a new connection, and returns the connection. */
 async function withFrames<T>(
   session: Session,
   sizes: readonly number[],
@@ -155,7 +156,11 @@ async function withFrames<T>(
   }
 }
 
-/** Waits for the close code of a connection. @throws CheckFailed if it answers, or stays open for 15 seconds. */
+/**
+ * Waits for the close code of a connection.
+ *
+ * @throws CheckFailed if it responds, or stays open for 15 seconds
+ */
 async function closeCode(socket: Socket): Promise<number> {
   const answered = socket
     .waitFor('answer', ({ type }) => type === 'reply', 15_000)
@@ -227,5 +232,5 @@ export const gatewayChecks: readonly Check[] = [
   messageRefused,
 ];
 
-/** Empties the bucket of a throttle: for the end. */
+/** Empties the bucket of a throttle, so it must run last. */
 export const throttleChecks: readonly Check[] = [corsOn429];

@@ -1,7 +1,7 @@
-/** Thrown by a check that cannot be made here. The message is the reason. */
+/** Thrown by a check that cannot run here. The message is the reason. */
 export class NotShown extends Error {}
 
-/** Thrown by a check whose target does not behave as it should. The message says what it did. */
+/** Thrown by a check that fails. The message says what the target did. */
 export class CheckFailed extends Error {}
 
 /** Throws CheckFailed unless `holds`. */

@@ -9,7 +9,7 @@ import { madeUpUser, upload } from './service-checks.ts';
 import type { Session } from './session.ts';
 
 /*
- * How fast each route answers, warm and after a cold start.
+ * Latency of each route, warm and after a cold start.
  */
 
 interface Sample {
@@ -17,16 +17,16 @@ interface Sample {
   readonly body?: unknown;
 }
 
-/** What sample requests are about. It is made once, for all routes. */
+/** The objects of sample requests. They are created once, for all routes. */
 interface World {
   readonly room_id: string;
-  /** A participant without rights. Nobody is behind it. */
+  /** A participant without rights, who is not a real user. */
   readonly participant: string;
   readonly file_id: string;
   readonly session: Session;
 }
 
-/** Returns the n-th request to a route. It may prepare something first, which is not measured. */
+/** Returns the nth request to a route. Its preparation is not measured. */
 type Sampler = (world: World, n: number) => Sample | Promise<Sample>;
 
 const inRoom = (path: string, body?: unknown): Sampler => {
@@ -36,7 +36,7 @@ const admin: Sampler = ({ room_id, participant }) => ({
   path: `/admin/room/${room_id}/participant/${participant}/admin`,
 });
 
-/** By operation: a request that succeeds however often it is sent. */
+/** By operation: a request that succeeds any number of times. */
 export const samplers: Readonly<Record<string, Sampler>> = {
   createRoom: ({ session }) => ({ path: '/room', body: session.newRoom() }),
   changeRoom: ({ room_id }, n) => ({ path: `/admin/room/${room_id}`, body: { description: `change ${n}` } }),
@@ -84,7 +84,7 @@ function worldOf(session: Session): Promise<World> {
   return world;
 }
 
-/** Between the starts of two requests, in milliseconds: below the throttle of every route of `dev`. */
+/** The interval between two requests, in milliseconds: below the throttle of every route of `dev`. */
 const INTERVAL_MS = 125;
 
 const latencyOf = (route: Route): Check => ({
@@ -112,10 +112,10 @@ const latencyOf = (route: Route): Check => ({
   },
 });
 
-/** Invocations of each function at once: those that find no warm environment start a new one. */
+/** Simultaneous invocations of each function: those without a warm environment start a new one. */
 const PARALLEL = 5;
 
-/** Of Lambda's report, as text or as JSON. */
+/** In Lambda's report, as text or as JSON. */
 const INIT_DURATION = /Init Duration: ([\d.]+) ms|"initDurationMs":\s*([\d.]+)/;
 
 const coldStart: Check = {
@@ -157,7 +157,10 @@ const coldStart: Check = {
   },
 };
 
-/** An event of API Gateway that changes nothing: its room does not exist, and a room cannot be created without a name. */
+/**
+ * Returns an event of API Gateway that changes nothing: its room does not exist, and a room cannot be created without
+ * a name.
+ */
 function harmless({ method, path }: Route, user: string): string {
   const room_id = uuid();
   const pathParameters = { room_id, participant_id: user };

@@ -5,7 +5,7 @@ import { coldStartChecks, routeChecks } from './route-checks.ts';
 import { serviceChecks } from './service-checks.ts';
 import type { Session } from './session.ts';
 
-/** All checks, in the order in which they run: cold starts before anything is warm, throttles when nothing else follows. */
+/** All checks, in the order in which they run: cold starts before anything is warm, throttles last. */
 export const allChecks: readonly Check[] = [
   ...coldStartChecks,
   ...gatewayChecks,
@@ -19,12 +19,12 @@ export type Outcome = 'passed' | 'failed' | 'not_shown';
 export interface Result {
   readonly name: string;
   readonly outcome: Outcome;
-  /** What was measured; why it failed; why it was not shown. */
+  /** The measurement, or why it failed, or why it was not shown. */
   readonly detail: string;
   readonly ms: number;
 }
 
-/** Limits a check to its time. */
+/** Runs a check within its time limit. */
 async function within(check: Check, session: Session, signal: AbortSignal): Promise<string> {
   const limit = AbortSignal.timeout(check.seconds * 1_000);
   const ended = AbortSignal.any([limit, signal]);
@@ -46,8 +46,8 @@ const messageOf = (error: unknown): string => {
 /**
  * Runs one check.
  *
- * @param imitation what the target is in place of AWS. A check that it is said to lack must fail there: if it passes, the note is wrong, and
- * that is a failure.
+ * @param imitation the stand-in for AWS, if the target is one. A check that it is declared to lack must fail there:
+ * if it passes, the declaration is wrong, and that is a failure.
  */
 export async function runCheck(
   check: Check,
@@ -73,7 +73,7 @@ export async function runCheck(
   }
 }
 
-/** Runs the checks, those that mostly wait beside the others, and reports each as it ends. */
+/** Runs the checks, those that mostly wait in parallel to the others, and reports each when it ends. */
 export async function runChecks(
   checks: readonly Check[],
   session: Session,

@@ -7,10 +7,10 @@ import { must } from './outcome.ts';
 import type { Session } from './session.ts';
 
 /*
- * What other services of AWS do: IAM, S3, the Scheduler, streams.
+ * Checks of what other services of AWS do: IAM, S3, the Scheduler, streams.
  */
 
-/** A message without a partner: nobody is notified of it but the connections of this check. */
+/** A message in a room with only connections of this check. */
 const text = (n: number): string => `verify ${n}`;
 
 const uploadData = v.object({
@@ -20,7 +20,7 @@ const uploadData = v.object({
   headers: v.record(v.string(), v.string()),
 });
 
-/** Participants that are added to the check's own rooms. Nobody is behind them. */
+/** Participants that are added to the check's own rooms. They are not real users. */
 export const madeUpUser = (): string => `verify-${randomUUID()}`;
 
 /** Uploads a small file. Returns its ID and the request that stored it. */
@@ -100,7 +100,7 @@ const putOnce: Check = {
   },
 };
 
-/** The Scheduler invokes within the minute that it was asked for; with its retries and the fan-out, in seconds. */
+/** In seconds. The Scheduler invokes within the minute; this adds its retries and the fan-out. */
 const SCHEDULE_BOUND_SECONDS = 75;
 
 const scheduleFires: Check = {
@@ -113,7 +113,7 @@ const scheduleFires: Check = {
     const inSeconds = (seconds: number): string => new Date(Date.now() + seconds * 1_000).toISOString();
     const room_id = await session.createRoom({ end_time: inSeconds(3_600) }, signal);
     const socket = await session.join(room_id);
-    // This machine's clock may be off: the service takes the time left by its own.
+    // This machine's clock may be wrong: the service uses its own for the remaining time.
     const asked = performance.now();
     await session.data('DELETE', `/admin/room/${room_id}`, { body: { time_left_in_seconds: 20 }, signal });
     const { at } = await socket.waitForEvent(room_id, 'room_ended', (20 + SCHEDULE_BOUND_SECONDS) * 1_000);
@@ -126,9 +126,9 @@ const scheduleFires: Check = {
 };
 
 const MESSAGES = 30;
-/** With messages at this interval, in milliseconds, a batch of the stream holds few of them. */
+/** In milliseconds. At this interval, a batch of the stream has few messages. */
 const MESSAGE_INTERVAL_MS = 150;
-/** Clients of the SDK ask for what is missing after 10 seconds (`lagMs`). */
+/** Clients of the SDK read missing messages after 10 seconds (`lagMs`). */
 const MAX_LAG_MS = 10_000;
 
 const streamLag: Check = {

@@ -8,13 +8,13 @@ import { WebSocket } from 'ws';
 import type { Deployed } from './deployed.ts';
 import { CheckFailed, must, NotShown } from './outcome.ts';
 
-/** Someone who calls the APIs, by an access token that may have to be renewed. */
+/** A user of the APIs, with an access token that can be renewed. */
 export interface User {
   readonly id: string;
   token(): Promise<string>;
 }
 
-/** Makes a user of a source of tokens. A token is used until 30 seconds before it expires. */
+/** Returns the user of a source of tokens. A token is used until 30 seconds before it expires. */
 export async function userOf(requestToken: () => Promise<string>): Promise<User> {
   let token = await requestToken();
   const { sub } = decodeJwt(token);
@@ -29,14 +29,14 @@ export async function userOf(requestToken: () => Promise<string>): Promise<User>
   };
 }
 
-/** What is verified. Neither URL ends in a slash. */
+/** The deployment to verify. Neither URL ends in a slash. */
 export interface Target {
   readonly http: string;
   readonly webSocket: string;
   readonly user: User;
   /** Undefined if only one user was given: checks that need two are not shown. */
   readonly other: User | undefined;
-  /** What the stacks say. Undefined if the URLs were given without an environment. */
+  /** Facts from the stacks. Undefined if the URLs were given without an environment. */
   readonly deployed: Deployed | undefined;
   /** Origin of a page that may call the API, if one was given. */
   readonly origin: string | undefined;
@@ -56,7 +56,7 @@ export interface Answered {
   readonly headers: Headers;
   readonly data: unknown;
   readonly codes: readonly string[];
-  /** From the request to the end of the answer, in milliseconds. */
+  /** From the request to the end of the response, in milliseconds. */
   readonly ms: number;
 }
 
@@ -70,23 +70,23 @@ const frame = v.looseObject({
 });
 type Frame = v.InferOutput<typeof frame>;
 
-/** A frame, and when it came by this machine's monotonic clock. */
+/** A frame, and its arrival by this machine's monotonic clock. */
 export interface Received {
   readonly at: number;
   readonly frame: Frame;
 }
 
-/** Longest wait for an answer or a handshake, in milliseconds. API Gateway gives up after 30 seconds. */
+/** The longest wait for a response or a handshake, in milliseconds. API Gateway's own limit is 30 seconds. */
 const ANSWER_MS = 30_000;
 
 const roomData = v.object({ room_id: v.string() });
 
-/** Everything that checks do to a target, and what has to be cleaned up after them. */
+/** All operations of checks on a target, and the cleanup after them. */
 export class Session {
   readonly target: Target;
   /** Rooms that were created and have not been ended. */
   readonly openRooms = new Set<string>();
-  /** Of these, rooms that no check needs any more. */
+  /** Of these, the rooms that no check still needs. */
   readonly spareRooms = new Set<string>();
   roomsCreated = 0;
   readonly #sockets = new Set<Socket>();
@@ -100,13 +100,13 @@ export class Session {
     return this.target.user;
   }
 
-  /** @throws NotShown if there is one user only. */
+  /** @throws NotShown if there is only one user */
   get other(): User {
     if (!this.target.other) throw new NotShown('it needs a second user: set ROOMS_TOKEN_2');
     return this.target.other;
   }
 
-  /** @throws NotShown if no origin is known from which browsers may call the API. */
+  /** @throws NotShown if no allowed origin is known */
   get origin(): string {
     const { origin, deployed } = this.target;
     const found = origin ?? deployed?.origins.at(0);
@@ -141,14 +141,18 @@ export class Session {
     return { status: response.status, headers: response.headers, data, codes: errors.map(({ code }) => code), ms };
   }
 
-  /** As `call`, and returns the data. @throws CheckFailed if the call is refused. */
+  /**
+   * As `call`, and returns the data.
+   *
+   * @throws CheckFailed if the call is rejected
+   */
   async data(method: string, path: string, options?: Parameters<Session['call']>[2]): Promise<unknown> {
     const { status, codes, data } = await this.call(method, path, options);
     must(status < 300, `${method} ${path} was answered with ${status} ${codes.join(', ')}`);
     return data;
   }
 
-  /** Notes a room that is to be ended at the end. */
+  /** Registers a room to be ended at the end. */
   noteRoom(data: unknown): string {
     const { room_id } = v.parse(roomData, data);
     this.roomsCreated++;
@@ -174,8 +178,7 @@ export class Session {
   }
 
   /**
-   * Opens a handshake by hand and drops the connection. Returns the status and the sub-protocol that was agreed on.
-   *
+   * Opens a handshake manually and closes the connection. Returns the status and the negotiated sub-protocol.
    * WebSocket clients hide both: they fail if the server does not name a sub-protocol that they have offered.
    */
   async handshake(
@@ -227,7 +230,7 @@ export class Session {
     return socket;
   }
 
-  /** Drops the connections and ends the rooms. Returns how many rooms could not be ended. */
+  /** Closes the connections and ends the rooms. Returns how many rooms could not be ended. */
   async cleanUp(): Promise<number> {
     for (const socket of this.#sockets) socket.drop();
     for (const room_id of this.openRooms) {
@@ -245,7 +248,7 @@ export class Session {
   }
 }
 
-/** A connection to the WebSocket API, which keeps what it receives. */
+/** A connection to the WebSocket API, which keeps the frames that it receives. */
 export class Socket {
   readonly opened: Promise<void>;
   /** The code with which the connection was closed. */
@@ -280,7 +283,11 @@ export class Socket {
     this.opened.catch(() => {});
   }
 
-  /** Waits for a frame, also one that came before. @throws CheckFailed after `ms`, or if the connection closes first. */
+  /**
+   * Waits for a frame, which may have arrived before.
+   *
+   * @throws CheckFailed after `ms`, or if the connection closes first
+   */
   async waitFor(what: string, matches: (frame: Frame) => boolean, ms: number = ANSWER_MS): Promise<Received> {
     const { promise, resolve, reject } = Promise.withResolvers<Received>();
     const look = (): void => {
@@ -311,7 +318,11 @@ export class Socket {
     return this.waitFor(`reply to ${action}`, (each) => each.type === 'reply' && each.request_id === request_id);
   }
 
-  /** As `ask`, and returns the data. @throws CheckFailed if the action is refused. */
+  /**
+   * As `ask`, and returns the data.
+   *
+   * @throws CheckFailed if the action is rejected
+   */
   async data(action: string, fields?: object): Promise<unknown> {
     const { frame } = await this.ask(action, fields);
     must(frame.ok === true, `the action ${action} was refused with ${frame.error?.code}`);
@@ -327,7 +338,7 @@ export class Socket {
     this.#webSocket.close();
   }
 
-  /** Ends the connection without saying so, as a machine does that loses its power. */
+  /** Ends the connection without a close frame, like a machine that loses power. */
   drop(): void {
     this.#webSocket.on('error', () => {});
     this.#webSocket.terminate();

@@ -7,7 +7,7 @@ import { generate } from '../command.ts';
 const ROOT = resolve(import.meta.dirname, '../../..');
 const FILE = resolve(ROOT, 'client/src/contract.ts');
 
-/** As the formatter of this repository writes it. */
+/** Formats source code with the formatter of this repository. */
 async function formatted(source: string): Promise<string> {
   const biome = spawn(
     process.execPath,

@@ -3,7 +3,7 @@ import { code, page, table } from './markdown.ts';
 
 interface SettingText {
   readonly what: string;
-  /** How to give it with `-c`. Default: the name of the setting and this value. */
+  /** How to set it with `-c`. Default: the name of the setting and this value. */
   readonly example: string;
 }
 
