@@ -1,24 +1,23 @@
 import { type Connection, openConnection } from './connection.ts';
 import type {
   Attachment,
-  ChangeRoomBody,
-  CreateRoomBody,
   Download,
   EndRoomBody,
   ListedParticipant,
   ListMessagesQuery,
   ListParticipantsQuery,
-  ListRoomsQuery,
   Message,
   MyRoom,
-  OperationName,
-  Operations,
   Participant,
   Profile,
+  ReadMark,
   RemovedParticipant,
+  Role,
   Room,
+  RoomDetails,
   UpdateProfileBody,
 } from './contract.ts';
+import type { AllOperationName, AllOperations } from './contract-next.ts';
 import { codeOf, type RoomsErrorCode } from './errors.ts';
 import {
   type DownloadedFile,
@@ -35,8 +34,17 @@ import { type RoomsClientOptions, type Settings, settingsOf } from './options.ts
 import { randomId } from './random.ts';
 import type { JoinOptions, LiveRoom } from './room-types.ts';
 
+export type CreateRoomBody = AllOperations['createRoom']['body'];
+export type ListRoomsQuery = AllOperations['listRooms']['query'];
+export type ListMessageChangesQuery = AllOperations['listMessageChanges']['query'];
+
 /** The fields of a room to change. Omitted fields stay. */
-export type UpdateRoomBody = Omit<ChangeRoomBody, keyof EndRoomBody>;
+export type UpdateRoomBody = Omit<AllOperations['changeRoom']['body'], keyof EndRoomBody>;
+
+export interface AddParticipantsOptions extends CallOptions {
+  /** Role of the added participants. Default: `member`. */
+  readonly role?: Role | undefined;
+}
 
 export interface CreateRoomOptions extends CallOptions {
   /** Identifies one attempt to create a room. Default: generated for each call, so that its retries create one room. */
@@ -81,11 +89,11 @@ export class RoomsClient {
     return data;
   }
 
-  /** Changes a room. Admins only. Null clears `description` or `end_time`. */
+  /** Changes a room. Admins only. Null clears `description`, `end_time` or `metadata`. */
   async updateRoom(roomId: string, body: UpdateRoomBody, options?: CallOptions): Promise<Room> {
     // Without any field, the same request would end the room.
     if (Object.values(body).every((value) => value === undefined))
-      throw new TypeError('updateRoom needs at least one of name, description, start_time, end_time');
+      throw new TypeError('updateRoom needs at least one field to change, such as name');
     return (await this.#call('changeRoom', { params: { room_id: roomId }, body }, options)).data;
   }
 
@@ -100,13 +108,13 @@ export class RoomsClient {
    * Makes a change that removes the permission it needs, so that the service rejects a repetition. If `isDone` is
    * true of the error of a retry, an earlier attempt has succeeded and its response was lost: the result is `done()`.
    */
-  async #once<Name extends OperationName>(
+  async #once<Name extends AllOperationName>(
     name: Name,
     input: Input<Name>,
     isDone: (code: RoomsErrorCode | undefined) => boolean | Promise<boolean>,
     options: CallOptions | undefined,
-    done: () => Promise<Operations[Name]['data']>,
-  ): Promise<Operations[Name]['data']> {
+    done: () => Promise<AllOperations[Name]['data']>,
+  ): Promise<AllOperations[Name]['data']> {
     let attempts = 0;
     try {
       return (await this.#call(name, input, { ...options, onTry: () => attempts++ })).data;
@@ -121,32 +129,40 @@ export class RoomsClient {
     return tokenFacts(await this.#token(false)).userId ?? '';
   }
 
-  /** Returns a page of the rooms of the user, newest first. `status` filters within a page, so a page may be short. */
+  /** Returns a page of the rooms of the user, newest first unless `order` is `asc`. With a filter, a page may be short. */
   async listRooms({ signal, ...query }: ListRoomsQuery & CallOptions = {}): Promise<Page<MyRoom>> {
     const { data, next_cursor } = await this.#call('listRooms', { query }, { signal });
     return { items: data, next_cursor };
   }
 
-  /** Returns all rooms of the user, newest first. Pages are requested as they are consumed. */
+  /** Returns all rooms of the user, newest first unless `order` is `asc`. Pages are requested as they are consumed. */
   allRooms(query: AllQuery<ListRoomsQuery> = {}): AsyncGenerator<MyRoom, undefined> {
     return all((cursor) => this.listRooms({ ...query, cursor }));
   }
 
-  /** Returns a room with its current status, and the user's own profile and right in it. */
-  async getRoom(roomId: string, options?: CallOptions): Promise<MyRoom> {
+  /** Returns a room with its current status, the user's own profile and right in it, and the number of unread messages. */
+  async getRoom(roomId: string, options?: CallOptions): Promise<RoomDetails> {
     return (await this.#call('getRoom', { params: { room_id: roomId } }, options)).data;
+  }
+
+  /** Leaves a room: the user is no longer a participant. The last admin cannot leave: `last_admin`. */
+  async leaveRoom(roomId: string, options?: CallOptions): Promise<RemovedParticipant> {
+    const isDone = (code: RoomsErrorCode | undefined) => code === 'not_a_participant';
+    return this.#once('leaveRoom', { params: { room_id: roomId } }, isDone, options, async () => ({
+      participant_id: await this.#userId(),
+    }));
   }
 
   /* Participants */
 
-  /** Adds up to 50 users. Admins only. Existing participants are not changed. */
+  /** Adds up to 50 users. Admins only. Existing participants are not changed, and keep their role. */
   async addParticipants(
     roomId: string,
     participantIds: readonly string[],
-    options?: CallOptions,
+    { role, signal }: AddParticipantsOptions = {},
   ): Promise<readonly Participant[]> {
-    const input = { params: { room_id: roomId }, body: { participant_ids: participantIds } };
-    return (await this.#call('addParticipants', input, options)).data;
+    const input = { params: { room_id: roomId }, body: { participant_ids: participantIds, role } };
+    return (await this.#call('addParticipants', input, { signal })).data;
   }
 
   /** Removes up to 50 users, and their admin rights with them. Admins only. */
@@ -167,6 +183,12 @@ export class RoomsClient {
   async grantAdmin(roomId: string, participantId: string, options?: CallOptions): Promise<Participant> {
     const params = { room_id: roomId, participant_id: participantId };
     return (await this.#call('grantAdmin', { params }, options)).data;
+  }
+
+  /** Makes a participant a member or an observer, who may only read. Admins only. An admin cannot become an observer: `participant_is_admin`. */
+  async setRole(roomId: string, participantId: string, role: Role, options?: CallOptions): Promise<Participant> {
+    const params = { room_id: roomId, participant_id: participantId };
+    return (await this.#call('setRole', { params, body: { role } }, options)).data;
   }
 
   /** Revokes the admin right of a participant. Admins only. A room keeps at least one admin: `last_admin`. */
@@ -219,6 +241,37 @@ export class RoomsClient {
     return all((cursor) => this.listMessages(roomId, { ...query, cursor }));
   }
 
+  /** Changes the text of an own message. Returns the message. */
+  async editMessage(roomId: string, messageId: string, text: string, options?: CallOptions): Promise<Message> {
+    const params = { room_id: roomId, message_id: messageId };
+    return (await this.#call('editMessage', { params, body: { text } }, options)).data;
+  }
+
+  /** Deletes an own message, or, for admins, any message: its text, data and files. Returns the message without them. */
+  async deleteMessage(roomId: string, messageId: string, options?: CallOptions): Promise<Message> {
+    const params = { room_id: roomId, message_id: messageId };
+    return (await this.#call('deleteMessage', { params }, options)).data;
+  }
+
+  /**
+   * Returns a page of edited and deleted messages in their current form, in the order of their last changes. `after` is the `change` of the
+   * last message that is known. Default: 0, all changes. A joined room delivers changes as events, also after an outage.
+   */
+  async listMessageChanges(
+    roomId: string,
+    { signal, ...query }: ListMessageChangesQuery & CallOptions = {},
+  ): Promise<Page<Message>> {
+    const input = { params: { room_id: roomId }, query };
+    const { data, next_cursor } = await this.#call('listMessageChanges', input, { signal });
+    return { items: data, next_cursor };
+  }
+
+  /** Marks all messages up to this one as read. The mark only moves forward. Returns the current mark. */
+  async markRead(roomId: string, messageId: string, options?: CallOptions): Promise<ReadMark> {
+    const input = { params: { room_id: roomId }, body: { message_id: messageId } };
+    return (await this.#call('markRead', input, options)).data;
+  }
+
   /* Files */
 
   /** Uploads a file to a room. Send its `file_id` with a message, so that others can download it. */
@@ -243,15 +296,7 @@ export class RoomsClient {
   async connect({ signal }: CallOptions = {}): Promise<Connection> {
     signal?.throwIfAborted();
     if (!this.#connecting || this.#connecting.connection.state === 'closed') {
-      const host = {
-        settings: this.#settings,
-        token: this.#token,
-        readHistory: (roomId: string, limit: number, cursor: string | undefined) =>
-          this.listMessages(roomId, { limit, cursor, order: 'desc' }),
-        readRoom: this.getRoom.bind(this),
-        upload: this.uploadFile.bind(this),
-      };
-      this.#connecting = openConnection(host);
+      this.#connecting = openConnection({ settings: this.#settings, token: this.#token, api: this });
     }
     return this.#connecting.opened(signal);
   }

@@ -1,9 +1,9 @@
-import type { Attachment, DetachedFrame, EventsFrame, Message, MyRoom } from './contract.ts';
+import type { RoomsClient } from './client.ts';
+import type { DetachedFrame, EventsFrame, ReadMark } from './contract.ts';
 import { codeOf, isRetryable, RoomsApiError, retryAfterOf } from './errors.ts';
 import { emitter, type Listening } from './events.ts';
-import type { UploadOptions } from './files.ts';
 import { followFeed } from './follow.ts';
-import { type CallOptions, type Page, probeToken, type Tokens } from './http.ts';
+import { type CallOptions, probeToken, type Tokens } from './http.ts';
 import { tokenFacts } from './jwt.ts';
 import type { Settings } from './options.ts';
 import { isHasty, nextAttempt, type Outcome, renewAfter, type TokenState } from './reconnect.ts';
@@ -32,6 +32,8 @@ export type ConnectionListeners = {
   readonly added: readonly [room: { readonly room_id: string }, event: RoomEvent<'participant_added'>];
   /** The user was removed from a room. Emitted only after `subscribe`. */
   readonly removed: readonly [room: { readonly room_id: string }, event: RoomEvent<'participant_removed'>];
+  /** The user has read further in a room, on another connection. Comes only after `subscribe`. */
+  readonly read: readonly [mark: ReadMark & { readonly room_id: string }, event: RoomEvent<'read'>];
 };
 
 /** A connection to the service that reconnects after outages until it is closed. */
@@ -42,8 +44,8 @@ export interface Connection extends Listening<ConnectionListeners> {
   /** Joins a room. A joined room is returned as it is, and options are ignored. */
   join(roomId: string, options?: JoinOptions): Promise<LiveRoom>;
   /**
-   * Delivers `added` and `removed` from now on, whenever the user is added to or removed from any room. Keeps the socket open although no
-   * room is joined. Bounded by `joinMs`.
+   * Delivers `added`, `removed` and `read` from now on, whenever the user is added to or removed from any room, or has read further. Keeps
+   * the socket open although no room is joined. Bounded by `joinMs`.
    *
    * @throws RoomsApiError `invalid_request` where the service is too old for it.
    */
@@ -58,13 +60,10 @@ export interface Connection extends Listening<ConnectionListeners> {
 export interface ConnectionHost {
   readonly settings: Settings;
   readonly token: Tokens;
-  readonly readHistory: (roomId: string, limit: number, cursor: string | undefined) => Promise<Page<Message>>;
-  readonly readRoom: (roomId: string, options: CallOptions) => Promise<MyRoom>;
-  readonly upload: (
-    roomId: string,
-    file: Blob | Uint8Array<ArrayBuffer>,
-    options: UploadOptions,
-  ) => Promise<Attachment>;
+  readonly api: Pick<
+    RoomsClient,
+    'listMessages' | 'listMessageChanges' | 'editMessage' | 'deleteMessage' | 'markRead' | 'getRoom' | 'uploadFile'
+  >;
 }
 
 /** How long a socket may be silent after the browser has said that it is offline, in milliseconds. */
@@ -91,7 +90,7 @@ export function openConnection(host: ConnectionHost): {
   readonly connection: Connection;
   readonly opened: (signal?: AbortSignal) => Promise<Connection>;
 } {
-  const { settings } = host;
+  const { settings, api } = host;
   const listeners = emitter<ConnectionListeners>([
     'connecting',
     'connected',
@@ -101,6 +100,7 @@ export function openConnection(host: ConnectionHost): {
     'subscribed',
     'added',
     'removed',
+    'read',
   ]);
   const rooms = new Map<string, RoomActor>();
   /** Rooms that the service is being asked to leave. */
@@ -297,15 +297,19 @@ export function openConnection(host: ConnectionHost): {
     const room = rooms.get(frame.room_id);
     if (frame.type === 'detached') room?.onDetached(frame);
     else if (frame.type !== 'events') {
-      room?.onEvent(frame);
+      if (frame.type !== 'read') room?.onEvent(frame);
       notify(frame);
     } else if (frame.feed === 'user') userFeed.take(frame.seq, unpack(frame));
     else room?.onEvents(frame);
   }
 
-  /** Tells the application that the user was added to or removed from a room. */
+  /** Tells the application that the user was added to or removed from a room, or has read further. */
   function notify(event: RoomEvent): void {
     const { type, room_id, data } = event;
+    if (type === 'read' && wantsSubscription && data.participant_id === userId) {
+      rooms.get(room_id)?.onEvent(event);
+      listeners.emit('read', { room_id, ...data }, event);
+    }
     if (type !== 'participant_added' && type !== 'participant_removed') return;
     if (!wantsSubscription || data.participant_id !== userId || participation.get(room_id) === type) return;
     participation.set(room_id, type);
@@ -425,9 +429,13 @@ export function openConnection(host: ConnectionHost): {
     if (existing) return existing.joined(options.signal);
     const actor = roomActor(roomId, options, {
       settings,
-      readPage: (limit, cursor) => host.readHistory(roomId, limit, cursor),
-      readRoom: (signal) => host.readRoom(roomId, { signal }),
-      upload: (file, uploadOptions) => host.upload(roomId, file, uploadOptions),
+      readPage: (limit, cursor) => api.listMessages(roomId, { limit, cursor, order: 'desc' }),
+      readChangesPage: (after, limit) => api.listMessageChanges(roomId, { after, limit }),
+      edit: (id, text, callOptions) => api.editMessage(roomId, id, text, callOptions),
+      delete: (id, callOptions) => api.deleteMessage(roomId, id, callOptions),
+      markRead: (id) => api.markRead(roomId, id),
+      readRoom: (signal) => api.getRoom(roomId, { signal }),
+      upload: (file, uploadOptions) => api.uploadFile(roomId, file, uploadOptions),
       userId: () => userId,
       socket: anySocket,
       onDetached: (closesSocket) => {

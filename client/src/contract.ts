@@ -61,6 +61,12 @@ export const MAX_PAGE_SIZE = 200;
 export const MAX_PARTICIPANTS_PER_CALL = 50;
 /** UTF-16 code units that the text of a message can have. */
 export const MAX_MESSAGE_LENGTH = 8000;
+/** UTF-16 code units that your own type of a message can have. */
+export const MAX_MESSAGE_TYPE_LENGTH = 64;
+/** UTF-8 bytes that `data` of a message, and `metadata` of a room, can have as JSON. */
+export const MAX_JSON_BYTES = 4096;
+/** Files that a message can have. */
+export const MAX_ATTACHMENTS = 10;
 /** UTF-8 bytes that a WebSocket frame can have. */
 export const MAX_FRAME_BYTES = 32768;
 
@@ -604,6 +610,8 @@ export interface JoinedRoom extends MyRoom {
   readonly seq?: RoomSeq | undefined;
   /** When this connection joined: a detached frame says which join has ended. */
   readonly joined_at?: string | undefined;
+  /** The number of the room's last edit or deletion of a message; 0: there was none. Older services do not say. */
+  readonly last_change?: number | undefined;
 }
 
 /** What each frame of a client holds, beside `action` and `request_id`, and what its reply does. */

@@ -27,7 +27,10 @@ export interface FollowedFeed<Event> {
   readonly position: number;
   /** True between `start` and `lost`. */
   readonly isFollowing: boolean;
-  /** Starts from the position in the reply to a join. Returns the held events that follow it, which the caller delivers. */
+  /**
+   * Starts from the position in the reply to a join, or goes on from one up to which everything was read. Returns the held events that follow
+   * it, which the caller delivers.
+   */
   start(position: number): readonly Event[];
   /** Takes a frame whose first event has the number `seq`. */
   take(seq: number, events: readonly Event[]): void;

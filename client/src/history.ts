@@ -6,6 +6,9 @@ import type { Identified, MessageLog } from './message-log.ts';
 /** Reads a page of a room's history, newest first. */
 export type ReadPage = (limit: number, cursor: string | undefined) => Promise<Page<Message>>;
 
+/** Reads a page of the room's changed messages, in the order of their last changes. */
+export type ReadChangesPage = (after: number, limit: number) => Promise<Page<Message>>;
+
 /** Messages in the first page that is read. The other pages are as long as pages can be. */
 const FIRST_PAGE = 50;
 
@@ -75,3 +78,17 @@ export const readMissed = async (
   log: MessageLog<Message>,
 ): Promise<readonly Message[]> =>
   (await readBack(readPage, maxPageSize, ({ message_id }) => log.isComplete(message_id))).messages;
+
+/** Reads the messages whose last edit or deletion has a number above `after`, in the order of these numbers. */
+export async function readChanges(
+  readPage: ReadChangesPage,
+  maxPageSize: number,
+  after: number,
+): Promise<readonly Message[]> {
+  const messages: Message[] = [];
+  for (let from = after; ; from = messages.at(-1)?.change ?? from) {
+    const { items, next_cursor } = await readPage(from, maxPageSize);
+    messages.push(...items);
+    if (next_cursor === null || items.length === 0) return messages;
+  }
+}

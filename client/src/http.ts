@@ -1,4 +1,5 @@
-import { ERROR_STATUS, OPERATIONS, type OperationName, type Operations } from './contract.ts';
+import { ERROR_STATUS, OPERATIONS } from './contract.ts';
+import { ALL_OPERATIONS, type AllOperationName, type AllOperations } from './contract-next.ts';
 import {
   type Issue,
   invalidRequest,
@@ -23,10 +24,10 @@ export interface Page<Item> {
   readonly next_cursor: string | null;
 }
 
-export interface Input<Name extends OperationName> {
-  readonly params?: Operations[Name]['params'];
-  readonly query?: Operations[Name]['query'];
-  readonly body?: Operations[Name]['body'];
+export interface Input<Name extends AllOperationName> {
+  readonly params?: AllOperations[Name]['params'];
+  readonly query?: AllOperations[Name]['query'];
+  readonly body?: AllOperations[Name]['body'];
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -35,14 +36,14 @@ interface Answer<Data> {
   readonly next_cursor: string | null;
 }
 
-export type Call = <Name extends OperationName>(
+export type Call = <Name extends AllOperationName>(
   name: Name,
   input: Input<Name>,
   options?: CallOptions & {
     /** Called each time the request is sent. */
     readonly onTry?: () => void;
   },
-) => Promise<Answer<Operations[Name]['data']>>;
+) => Promise<Answer<AllOperations[Name]['data']>>;
 
 export type Json = Readonly<Record<string, unknown>>;
 export const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null;
@@ -226,7 +227,7 @@ export async function fetching<T>(
 export function caller(settings: Settings, token: Tokens): Call {
   const { timeoutMs } = settings;
   return async (name, { params = {}, query = {}, body, headers = {} }, { signal, onTry } = {}) => {
-    const { method, path } = OPERATIONS[name];
+    const { method, path } = ALL_OPERATIONS[name];
     const url = settings.url + pathOf(path, { ...params }) + queryOf(query);
     let refresh = false;
     let used: string | undefined;

@@ -1,7 +1,23 @@
-export { type CreateRoomOptions, RoomsClient, type UpdateRoomBody } from './client.ts';
+export {
+  type AddParticipantsOptions,
+  type CreateRoomBody,
+  type CreateRoomOptions,
+  type ListMessageChangesQuery,
+  type ListRoomsQuery,
+  RoomsClient,
+  type UpdateRoomBody,
+} from './client.ts';
 export type { Connection, ConnectionListeners, ConnectionState } from './connection.ts';
 export type * from './contract.ts';
-export { MAX_FRAME_BYTES, MAX_MESSAGE_LENGTH, MAX_PAGE_SIZE, MAX_PARTICIPANTS_PER_CALL } from './contract.ts';
+export {
+  MAX_ATTACHMENTS,
+  MAX_FRAME_BYTES,
+  MAX_JSON_BYTES,
+  MAX_MESSAGE_LENGTH,
+  MAX_MESSAGE_TYPE_LENGTH,
+  MAX_PAGE_SIZE,
+  MAX_PARTICIPANTS_PER_CALL,
+} from './contract.ts';
 export { type ClientErrorCode, type Fault, type Issue, RoomsApiError, type RoomsErrorCode } from './errors.ts';
 export type { Listener, Listening } from './events.ts';
 export type { DownloadedFile, FileSelector, Progress, TransferOptions, UploadOptions } from './files.ts';
@@ -19,7 +35,9 @@ export type { RoomsClientOptions, TokenRequest, TokenSource, WebSocketConstructo
 export type {
   JoinOptions,
   LiveRoom,
+  OutgoingFile,
   OutgoingMessage,
+  Peer,
   PendingMessage,
   RoomClosed,
   RoomListeners,

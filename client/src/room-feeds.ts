@@ -4,13 +4,21 @@ import type { RoomEvent } from './socket.ts';
 
 /* The two feeds of a room that was joined with `rooms.v2`. */
 
+/** What was read of a room's messages. */
+export interface MissedMessages {
+  /** New ones. */
+  readonly history: readonly Message[];
+  /** Edited and deleted ones, in the order of their changes. */
+  readonly changed: readonly Message[];
+}
+
 export interface RoomFeedsHost {
   /** Delivers an event that comes in its turn. */
   deliver(event: RoomEvent): void;
-  /** Reads the history that is missing. Retries until that works or the signal aborts. */
-  readMessages(signal: AbortSignal): Promise<readonly Message[]>;
-  /** Delivers history and messages of the feed, once each. */
-  release(read: readonly Message[], streamed: readonly Message[]): void;
+  /** Reads the messages that are missing. Retries until that works or the signal aborts. */
+  readMessages(signal: AbortSignal): Promise<MissedMessages>;
+  /** Delivers what was read and messages of the feed, once each. */
+  release(read: MissedMessages, streamed: readonly Message[]): void;
   /** Reads the room. Retries until that works or the signal aborts. */
   readRoom(signal: AbortSignal): Promise<MyRoom>;
   /** The room as it is now, after events that were missed. */
@@ -55,7 +63,11 @@ export function roomFeeds(host: RoomFeedsHost): RoomFeeds {
       onFailure,
       async read(signal) {
         const read = await host.readMessages(signal);
-        return (covered) => host.release(read, messagesOf(covered));
+        return (covered) => {
+          host.release(read, messagesOf(covered));
+          // Edits and deletions.
+          deliver(covered.filter(({ type }) => type !== 'message'));
+        };
       },
     }),
     changes: followFeed<RoomEvent>({

@@ -1,4 +1,4 @@
-import type { EventData, EventName, Message, MyRoom } from './contract.ts';
+import type { EventData, EventName, ListedParticipant, Message, MyRoom, ReadMark } from './contract.ts';
 import type { RoomsApiError } from './errors.ts';
 import type { Listening } from './events.ts';
 import type { Progress, UploadOptions } from './files.ts';
@@ -19,10 +19,15 @@ export interface RoomClosed {
 export interface PendingMessage {
   readonly client_message_id: string;
   readonly text: string | null;
-  /** The file, after its upload. */
+  /** The first file, after the upload of all files. */
   readonly attachment: { readonly file_id: string } | null;
+  /** The files, after their upload. */
+  readonly attachments: readonly { readonly file_id: string }[];
+  readonly type: string | null;
+  readonly data: Readonly<Record<string, unknown>> | null;
+  readonly reply_to: string | null;
   /**
-   * `uploading`: its file is being uploaded. `queued`: it waits for its turn, for the connection or for the acknowledgement. `stored`: it
+   * `uploading`: its files are being uploaded. `queued`: it waits for its turn, for the connection or for the acknowledgement. `stored`: it
    * is acknowledged, and messages before it have not all been delivered.
    */
   readonly state: 'uploading' | 'queued' | 'stored';
@@ -30,10 +35,15 @@ export interface PendingMessage {
   readonly queued_at: string;
 }
 
+/** A participant, as events name them. */
+export type Peer = Pick<ListedParticipant, 'participant_id' | 'username'>;
+
 /** The arguments of the listeners of each event of a room. */
 export type RoomListeners = {
-  readonly [Name in EventName]: readonly [data: EventData[Name], event: RoomEvent<Name>];
+  readonly [Name in Exclude<EventName, 'typing'>]: readonly [data: EventData[Name], event: RoomEvent<Name>];
 } & {
+  /** The other participants who are typing. Emitted with every change. */
+  readonly typing: readonly [typing: readonly Peer[]];
   /** Own messages that are being sent, in the order of the calls of `send`. Emitted with every change. */
   readonly pending: readonly [pending: readonly PendingMessage[]];
   /** Events other than messages were missed, and `info` is up to date again: read what you show of participants and their presence. */
@@ -57,12 +67,27 @@ export interface JoinOptions extends CallOptions {
    * oldest of these, and not among them, are delivered first; an empty list stands for none, so all are. Not together with `history`.
    */
   readonly known?: readonly Pick<Message, 'message_id'>[] | undefined;
+  /**
+   * `lastChange` of the last visit, for an application that has stored messages. Edits and deletions since then are delivered first. Default:
+   * only edits and deletions after the join are delivered.
+   */
+  readonly lastChange?: number | undefined;
 }
+
+/** An uploaded file of the room, or one to upload first. */
+export type OutgoingFile = { readonly file_id: string } | Blob | Uint8Array<ArrayBuffer>;
 
 export interface OutgoingMessage {
   readonly text?: string | undefined;
-  /** An uploaded file of the room, or one to upload first. */
-  readonly attachment?: { readonly file_id: string } | Blob | Uint8Array<ArrayBuffer> | undefined;
+  readonly attachment?: OutgoingFile | undefined;
+  /** Up to 10 files. Not together with `attachment`. */
+  readonly attachments?: readonly OutgoingFile[] | undefined;
+  /** Your application's own type of the message: at most 64 characters. */
+  readonly type?: string | undefined;
+  /** JSON object of your application: at most 4 KiB as JSON. */
+  readonly data?: Readonly<Record<string, unknown>> | undefined;
+  /** ID of the message that this one replies to. */
+  readonly reply_to?: string | undefined;
   /**
    * 1 to 128 letters, digits or `. _ : -`, which come back with the message. A message can be sent again under the same id without
    * harm for a day. Default: a random one.
@@ -70,8 +95,9 @@ export interface OutgoingMessage {
   readonly client_message_id?: string | undefined;
 }
 
+/** Options of `send`. `name` and `contentType` apply if exactly one file is to be uploaded. */
 export interface SendOptions extends Pick<UploadOptions, 'name' | 'contentType' | 'signal'> {
-  /** Progress of the upload, where the attachment is a file. */
+  /** Progress of the upload of all files together. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Called once, before `send` does anything, with the message to show until it is delivered. */
   readonly onSending?: ((pending: PendingMessage) => void) | undefined;
@@ -98,10 +124,38 @@ export interface LiveRoom extends Listening<RoomListeners> {
    * they were sent; one with a file to upload is when that is uploaded. Where the room ends, or the user is removed, before the
    * acknowledgement has come, it still finds out whether the message was stored. An abort leaves that open.
    *
-   * @throws RoomsApiError `invalid_request` or `payload_too_large` for a message that the service would refuse; `timeout` after `sendMs`:
-   * the message may have been stored, and can be sent again under the same `client_message_id`.
+   * @throws RoomsApiError `invalid_request` or `payload_too_large` for a message that the service would refuse; `read_only` where the user
+   * may not post; `idempotency_conflict` where another message has the `client_message_id`; `timeout` after `sendMs`: the message may have
+   * been stored, and can be sent again under the same `client_message_id`.
    */
   send(message: OutgoingMessage, options?: SendOptions): Promise<Message>;
+  /**
+   * Changes the text of an own message. Returns the message, which is also delivered as `message_updated`.
+   *
+   * @throws RoomsApiError `not_the_sender`, `message_not_found`, `message_deleted`, `read_only`, or `room_ended`.
+   */
+  edit(messageId: string, text: string, options?: CallOptions): Promise<Message>;
+  /**
+   * Deletes an own message, or, for admins, any message. Returns the message without text, data and files, which is also delivered as
+   * `message_deleted`.
+   *
+   * @throws RoomsApiError `not_the_sender`, `message_not_found`, or `room_ended`.
+   */
+  delete(messageId: string, options?: CallOptions): Promise<Message>;
+  /**
+   * Marks all messages up to this one as read. The mark only moves forward. Returns the current mark. Calls during a request share the next
+   * request.
+   */
+  markRead(messageId: string): Promise<ReadMark>;
+  /**
+   * Shows others that the user is typing. Call it at each keystroke. The client sends at most one frame in 2 seconds, repeats it every 4
+   * seconds, and stops after 10 seconds without a call, or when a message is sent. Nothing is sent during an outage.
+   */
+  setTyping(typing: boolean): void;
+  /** The other participants who are typing. */
+  readonly typing: readonly Peer[];
+  /** Number of the last edit or deletion that was delivered: see `JoinOptions`. Undefined if the service does not support edits. */
+  readonly lastChange: number | undefined;
   /** Ends the events, and lets others see that the user left. */
   leave(): Promise<void>;
 }

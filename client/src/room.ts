@@ -1,30 +1,43 @@
+import { changeLog } from './change-log.ts';
 import {
   type DetachedFrame,
   EVENT_NAMES,
+  type EventData,
   type EventsFrame,
   MAX_PAGE_SIZE,
   type Message,
   type MyRoom,
+  type ReadMark,
   type RoomSeq,
 } from './contract.ts';
 import { codeOf, isRetryable, RoomsApiError, type RoomsErrorCode, retryAfterOf } from './errors.ts';
 import { emitter, type Feed, feed } from './events.ts';
-import { type ReadPage, readFirst, readMissed } from './history.ts';
+import { followFeed } from './follow.ts';
+import { type ReadChangesPage, type ReadPage, readChanges, readFirst, readMissed } from './history.ts';
+import type { CallOptions } from './http.ts';
 import { messageLog } from './message-log.ts';
 import type { Settings } from './options.ts';
 import { LONGEST_UNSENT } from './ping-schedule.ts';
-import { roomFeeds, unpack } from './room-feeds.ts';
-import { withEvent } from './room-info.ts';
+import { type MissedMessages, roomFeeds, unpack } from './room-feeds.ts';
+import { withEvent, withReadMark } from './room-info.ts';
 import { type Input, isJoined, nextPhase, type Phase } from './room-phase.ts';
 import type { JoinOptions, LiveRoom, RoomClosed, RoomListeners, SendOptions } from './room-types.ts';
 import { sender } from './sender.ts';
 import type { RoomEvent, Socket } from './socket.ts';
 import { abortable, backoff, shared, sleep, timeoutError } from './timing.ts';
+import { typingIn } from './typing.ts';
+
+interface Pages {
+  readonly readPage: ReadPage;
+  readonly readChangesPage: ReadChangesPage;
+}
 
 /** The parts of its connection that a room needs. */
-export interface RoomHost {
+export interface RoomHost extends Pages {
   readonly settings: Settings;
-  readonly readPage: ReadPage;
+  readonly edit: (messageId: string, text: string, options?: CallOptions) => Promise<Message>;
+  readonly delete: (messageId: string, options?: CallOptions) => Promise<Message>;
+  readonly markRead: (messageId: string) => Promise<ReadMark>;
   readonly readRoom: (signal: AbortSignal) => Promise<MyRoom>;
   readonly upload: (
     file: Blob | Uint8Array<ArrayBuffer>,
@@ -58,6 +71,8 @@ export interface RoomActor {
   close(closed: RoomClosed): void;
 }
 
+const NOTHING: MissedMessages = { history: [], changed: [] };
+
 /** Errors that no retry will change. */
 const FINAL: ReadonlySet<RoomsErrorCode | undefined> = new Set([
   'not_a_participant',
@@ -75,6 +90,13 @@ const messageEvent = (data: Message): RoomEvent<'message'> => ({
   room_id: data.room_id,
   data,
   sent_at: data.sent_at,
+});
+
+const changeEvent = (data: Message, sent_at?: string): RoomEvent<'message_updated' | 'message_deleted'> => ({
+  type: data.deleted_at ? 'message_deleted' : 'message_updated',
+  room_id: data.room_id,
+  data,
+  sent_at: sent_at ?? data.deleted_at ?? data.edited_at ?? data.sent_at,
 });
 
 function closedError({ reason, error }: RoomClosed): RoomsApiError {
@@ -103,10 +125,11 @@ function promisedPings({ pingMs }: Settings, speaksV2: boolean): { ping_interval
   return ping_interval_seconds <= MAX_PING_INTERVAL_SECONDS[speaksV2 ? 1 : 0] ? { ping_interval_seconds } : {};
 }
 
-export function roomActor(room_id: string, { history = 0, known }: JoinOptions, host: RoomHost): RoomActor {
+export function roomActor(room_id: string, { history = 0, known, lastChange }: JoinOptions, host: RoomHost): RoomActor {
   if (known && history) throw new TypeError('Give history or known, not both');
   const { settings } = host;
   const log = messageLog<Message>(settings.overlapMs);
+  const changes = changeLog<Message>(log.has);
   const listeners = emitter<RoomListeners>([...EVENT_NAMES, 'pending', 'missed', 'rejoined', 'waiting', 'closed']);
   const feeds = new Set<Feed<RoomEvent>>();
   let phase: Phase = 'away';
@@ -129,6 +152,8 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
   let isRejoining = false;
   /** The numbers in the reply to the last join; undefined with `rooms.v1`. */
   let joinedSeq: RoomSeq | undefined;
+  /** The last change of a message, in the reply to the last join; undefined where the service is too old for changeFeed. */
+  let joinedChange: number | undefined;
   /** Names the last join in the frame that ends it. */
   let joinedAt: string | undefined;
   /** The frame that ends the first join, where it has come before its history was read. */
@@ -141,6 +166,10 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
   let endError: RoomsApiError | undefined;
   /** Why the first join has not succeeded yet. */
   let joinError: RoomsApiError | undefined;
+  /** The newest message of others that was delivered. */
+  let newestOther = '';
+  /** Warnings of the end that were delivered: they may come twice. */
+  const warned = new Set<string>();
 
   let resolveJoined: (room: LiveRoom) => void = () => {};
   let rejectJoined: (error: unknown) => void = () => {};
@@ -165,7 +194,10 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     scope = new AbortController();
     phase = next;
     if (next === 'away' || next === 'joining') log.hold();
-    if (!isJoined(next)) numbered.lost();
+    if (!isJoined(next)) {
+      numbered.lost();
+      changeFeed.lost();
+    }
     for (const resume of waiting.splice(0)) resume();
     if (next === 'joining' || next === 'catching_up' || next === 'booked') run(next, scope.signal);
     return true;
@@ -191,6 +223,7 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     go('closed');
     rejectJoined(closedError(why));
     messages.close();
+    typing.close();
     listeners.emit('closed', why);
     for (const { end } of feeds) end();
     feeds.clear();
@@ -200,31 +233,56 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
 
   function deliver(event: RoomEvent): void {
     if (closed) return;
-    if (info) info = withEvent(info, event, host.userId());
+    const userId = host.userId();
+    if (info) info = withEvent(info, event, userId);
+    if (event.type === 'peer_left') typing.stopped(event.data.participant_id);
+    if (event.type === 'message') {
+      const { sender_id, message_id } = event.data;
+      typing.stopped(sender_id);
+      if (sender_id !== userId && message_id > newestOther) newestOther = message_id;
+    }
     // The type and its own data are a pair, which the compiler does not see through the union.
-    listeners.emit(event.type, ...([event.data, event] as unknown as RoomListeners[typeof event.type]));
+    if (event.type !== 'typing')
+      listeners.emit(event.type, ...([event.data, event] as unknown as RoomListeners[typeof event.type]));
     for (const { push } of feeds) push(event);
-    if (event.type === 'message' && [undefined, event.data.sender_id].includes(host.userId()))
-      messages.delivered(event.data);
+    if (event.type === 'message' && [undefined, event.data.sender_id].includes(userId)) messages.delivered(event.data);
     // With rooms.v2, the socket stays open.
     if (event.type === 'room_ended') closeEnded(!isNumbered);
-    if (event.type === 'participant_removed' && event.data.participant_id === host.userId())
-      close({ reason: 'removed' }, !isNumbered);
+    if (event.type === 'participant_removed' && event.data.participant_id === userId)
+      // Older services do not say why.
+      close({ reason: event.data.reason ?? 'removed' }, !isNumbered);
   }
 
-  /** Delivers history and held messages in their order, then the other events. */
-  function release(read: readonly Message[], streamed: readonly Message[] = []): void {
+  const deliverMessage = (message: Message) => deliver(messageEvent(changes.admit(message)));
+
+  /** Delivers a change that comes in its turn. */
+  function deliverChange(message: Message, sent_at?: string): void {
+    if (changes.take(message)) deliver(changeEvent(message, sent_at));
+  }
+
+  /** Delivers what was read and held messages in their order, then edits and deletions, then the other events. */
+  function release(read: MissedMessages, streamed: readonly Message[] = []): void {
     const events = held;
     held = [];
-    for (const message of log.catchUp(read, streamed)) deliver(messageEvent(message));
+    for (const message of log.catchUp(read.history, streamed)) deliverMessage(message);
+    for (const message of read.changed) deliverChange(message);
+    if (joinedChange !== undefined)
+      for (const { data, sent_at } of changeFeed.start(Math.max(joinedChange, changes.position)))
+        deliverChange(data, sent_at);
     for (const event of events) deliver(event);
   }
 
   function onEvent(event: RoomEvent): void {
     if (closed) return;
-    if (event.type === 'message') {
-      if (log.receive(event.data).length > 0) deliver(event);
-    } else if (event.type === 'room_ended' && isAdmitted) {
+    if (event.type === 'typing') {
+      if (event.data.participant_id !== host.userId()) typing.heard(event.data);
+      for (const { push } of feeds) push(event);
+    } else if (event.type === 'message') {
+      for (const message of log.receive(event.data)) deliverMessage(message);
+    } else if (event.type === 'message_updated' || event.type === 'message_deleted') onChange(event);
+    else if (event.type === 'read') onRead(event.data.read_to, event);
+    else if (event.type === 'room_ending' && isWarned(event.data)) return;
+    else if (event.type === 'room_ended' && isAdmitted) {
       if (go('room_ended')) void readLastMessages([event], undefined, scope.signal);
     } else if (log.holding) held.push(event);
     else deliver(event);
@@ -256,7 +314,7 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
 
   const numbered = roomFeeds({
     deliver: onEvent,
-    readMessages: (signal) => readHistory(insistentReadPage(signal)),
+    readMessages: (signal) => readMessages(insistent(signal)),
     release,
     readRoom: (signal) => insist(signal, () => host.readRoom(signal)),
     onRoom(room) {
@@ -272,6 +330,92 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     isStarted || isSkipped
       ? readMissed(readPage, MAX_PAGE_SIZE, log)
       : readFirst(readPage, MAX_PAGE_SIZE, log, { history, known, overlapMs: settings.overlapMs });
+
+  /** Reads history and changes: what was missed can be either. */
+  async function readMessages({ readPage, readChangesPage }: Pages): Promise<MissedMessages> {
+    const [history, changed] = await Promise.all([readHistory(readPage), readChanged(readChangesPage)]);
+    return { history, changed };
+  }
+
+  /** Reads the edits and deletions after the last one that was delivered. */
+  const readChanged = (readPage: ReadChangesPage): Promise<readonly Message[]> =>
+    joinedChange === undefined ? Promise.resolve([]) : readChanges(readPage, MAX_PAGE_SIZE, changes.position);
+
+  /** The numbers of edits and deletions, beside those of `rooms.v2`: they outlast outages, and `rooms.v1` has them, too. */
+  const changeFeed = followFeed<RoomEvent<'message_updated' | 'message_deleted'>>({
+    deliver: (events) => {
+      for (const { data, sent_at } of events) deliverChange(data, sent_at);
+    },
+    async read(signal) {
+      const read = await readChanged(insistent(signal).readChangesPage);
+      return (covered) => {
+        for (const message of read) deliverChange(message);
+        for (const { data, sent_at } of covered) deliverChange(data, sent_at);
+      };
+    },
+    onFailure: onRefused,
+  });
+
+  function onChange(event: RoomEvent<'message_updated' | 'message_deleted'>): void {
+    const { data, sent_at } = event;
+    // The service has learned of changes since the join.
+    if (joinedChange === undefined) deliverChange(data, sent_at);
+    else changeFeed.take(data.change ?? 0, [event]);
+  }
+
+  /** Delivers the answer to an own change at once, where no other change is before it. */
+  async function change(answer: Promise<Message>): Promise<Message> {
+    const message = await answer;
+    if (message.change === changeFeed.position + 1) onChange(changeEvent(message));
+    return message;
+  }
+
+  /** Whether a warning was delivered before. */
+  function isWarned({ ends_at, seconds_left }: EventData['room_ending']): boolean {
+    const size = warned.size;
+    return warned.add(`${ends_at} ${seconds_left}`).size === size;
+  }
+
+  /* Reading */
+
+  function onRead(read_to: string | null, event?: RoomEvent<'read'>): void {
+    if (info && read_to) info = withReadMark(info, read_to, newestOther);
+    if (event) deliver(event);
+  }
+
+  let marking: Promise<ReadMark> | undefined;
+  /** The message that the service was asked to mark as read last, and the newest that it is to be asked for next. */
+  let [asked, wanted] = ['', ''];
+
+  async function markRead(message_id: string): Promise<ReadMark> {
+    const participant_id = host.userId();
+    const { read_to } = room.info;
+    if (participant_id && read_to && message_id <= read_to) return { participant_id, read_to };
+    if (message_id > wanted) wanted = message_id;
+    await marking?.catch(() => {});
+    if (!marking || wanted > asked) {
+      asked = wanted;
+      wanted = '';
+      marking = host.markRead(asked);
+      marking.then(
+        (mark) => onRead(mark.read_to),
+        () => {
+          asked = '';
+          marking = undefined;
+        },
+      );
+    }
+    return marking;
+  }
+
+  const typing = typingIn({
+    send(isTyping) {
+      if (socket && isJoined(phase))
+        // It is of no use later, and an older service does not know of it.
+        socket.request('typing', { room_id, typing: isTyping }).catch(() => {});
+    },
+    onChange: (peers) => listeners.emit('typing', peers),
+  });
 
   /* The end */
 
@@ -293,12 +437,12 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     detach(events.length > 0 && !isNumbered);
     // Not by the wall clock, which users and the network set.
     const deadline = performance.now() + settings.connectMs;
-    let read: readonly Message[] | undefined;
+    let read: MissedMessages | undefined;
     for (let tried = 0; !read && !signal.aborted; tried++)
-      read = await readHistory(host.readPage).catch(async (cause: unknown) => {
+      read = await readMessages(host).catch(async (cause: unknown) => {
         if (!isRetryable(cause) || performance.now() >= deadline) {
           if (cause instanceof RoomsApiError) endError = cause;
-          return [];
+          return NOTHING;
         }
         await sleep(backoff(tried, settings.reconnectInitialMs, settings.reconnectMaxMs), signal).catch(() => {});
         return undefined;
@@ -308,7 +452,7 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
       info = await host.readRoom(signal).catch(() => info);
     if (signal.aborted) return;
     if (info) info = { ...info, status: 'ended' };
-    release(read ?? []);
+    release(read ?? NOTHING);
     closeEnded(false);
   }
 
@@ -329,20 +473,20 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     }
   }
 
-  const insistentReadPage =
-    (signal: AbortSignal): ReadPage =>
-    (limit, cursor) =>
-      insist(signal, () => host.readPage(limit, cursor));
+  const insistent = (signal: AbortSignal): Pages => ({
+    readPage: (limit, cursor) => insist(signal, () => host.readPage(limit, cursor)),
+    readChangesPage: (after, limit) => insist(signal, () => host.readChangesPage(after, limit)),
+  });
 
   async function join(signal: AbortSignal): Promise<void> {
     const current = socket;
     if (!current) return;
     if (!isSkipped && !isStarted && !history && !known) {
-      await readHistory(insistentReadPage(signal));
+      await readHistory(insistent(signal).readPage);
       isSkipped = true;
     }
     let promised = promisedPings(settings, current.speaksV2);
-    const { seq, joined_at, ...joinedRoom } = await insist(signal, () => {
+    const { seq, joined_at, last_change, ...joinedRoom } = await insist(signal, () => {
       const ask = () => current.request('join', { room_id, ...promised });
       const asked = ask().catch((error: unknown) => {
         // While the service is being deployed, its handshake can be newer than what takes the promise.
@@ -355,6 +499,12 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     });
     info = joinedRoom;
     joinedSeq = seq;
+    joinedChange = last_change;
+    if (last_change !== undefined) {
+      if (Number.isNaN(changes.position)) changes.start(lastChange ?? last_change);
+      // The table was restored, and counts from an earlier number.
+      if (last_change < changes.position) changes.start(last_change);
+    }
     joinedAt = joined_at;
     isNumbered = seq !== undefined;
     isRejoining = isAdmitted;
@@ -366,7 +516,12 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     const isLong = Math.abs(Date.now() - lostAt) > LONG_OUTAGE_MS;
     const hasAll = isStarted && seq && !isLong && !numbered.hasMissed('messages', seq);
     const hasMissed = !seq || isLong || numbered.hasMissed('changes', seq);
-    const read = hasAll ? [] : await readHistory(insistentReadPage(signal));
+    const hasAllChanges = joinedChange === undefined || joinedChange <= changes.position;
+    const { readPage, readChangesPage } = insistent(signal);
+    const [history, changed] = await Promise.all([
+      hasAll ? [] : readHistory(readPage),
+      hasAllChanges ? [] : readChanged(readChangesPage),
+    ]);
     const isFirst = !isAdmitted;
     isAdmitted = true;
     resolveJoined(room);
@@ -375,7 +530,7 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     // The socket was lost just now: history is read again on the next one.
     if (signal.aborted) return;
     isStarted = true;
-    release(read);
+    release({ history, changed });
     if (seq) numbered.start(seq);
     if (!go('caught_up')) return;
     if (early) onDetached(early);
@@ -387,7 +542,7 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
 
   /** Reads history although no number is missing: numbers are given late, or the service has given up on a message. */
   async function readLate(signal: AbortSignal): Promise<void> {
-    const read = await readHistory(insistentReadPage(signal));
+    const read = await readMessages(insistent(signal));
     if (!signal.aborted) release(read);
   }
 
@@ -505,7 +660,21 @@ export function roomActor(room_id: string, { history = 0, known }: JoinOptions, 
     off: listeners.off,
     events: () => subscribe().iterator,
     messages: messageIterator,
-    send: messages.send,
+    async send(message, options) {
+      const sent = messages.send(message, options);
+      typing.sent();
+      return sent;
+    },
+    edit: (id, text, options) => change(host.edit(id, text, options)),
+    delete: (id, options) => change(host.delete(id, options)),
+    markRead,
+    setTyping: typing.set,
+    get typing() {
+      return typing.peers;
+    },
+    get lastChange() {
+      return Number.isNaN(changes.position) ? undefined : changes.position;
+    },
     leave,
   };
   return {

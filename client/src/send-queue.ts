@@ -14,6 +14,11 @@ export interface QueuedMessage {
   readonly client_message_id: string;
   readonly text: string | null;
   readonly attachment: { readonly file_id: string } | null;
+  /** Missing in messages that an earlier version has stored, as the next three. */
+  readonly attachments?: readonly { readonly file_id: string }[];
+  readonly type?: string | null;
+  readonly data?: Readonly<Record<string, unknown>> | null;
+  readonly reply_to?: string | null;
   /** ISO 8601. */
   readonly queued_at: string;
   /** Sorts messages in the order in which they were queued. */
@@ -85,12 +90,10 @@ export function sendQueue(
   async function sendStored(message: OutgoingMessage, options: SendOptions = {}): Promise<Message> {
     let id: string | undefined;
     let writing: Promise<unknown> | undefined;
-    const put = ({ client_message_id, text, attachment, queued_at, state }: PendingMessage) => {
+    const put = ({ state, ...message }: PendingMessage) => {
       if (state !== 'queued' || writing) return;
       const position = nextPosition();
-      writing = guarded(() =>
-        storage.put({ room_id: room.id, client_message_id, text, attachment, queued_at, position }),
-      );
+      writing = guarded(() => storage.put({ room_id: room.id, ...message, position }));
     };
     const stop = room.on('pending', (pending) => {
       const own = pending.find(({ client_message_id }) => client_message_id === id);
@@ -118,14 +121,22 @@ export function sendQueue(
   }
 
   async function resend(message: QueuedMessage): Promise<RestoredMessage> {
-    const { client_message_id, text, attachment, queued_at } = message;
+    const { client_message_id, text, attachment, attachments = [], type, data, reply_to, queued_at } = message;
+    const files = attachments.length > 0 ? attachments : attachment ? [attachment] : [];
     // Also where the time cannot be read.
     if (!(Date.now() - Date.parse(queued_at) < MAX_SEND_MS)) {
       await guarded(() => storage.delete(client_message_id));
       return { message, error: new RoomsApiError('timeout', 'The message was queued more than 23 hours ago.') };
     }
     try {
-      const outgoing = { client_message_id, ...(text && { text }), ...(attachment && { attachment }) };
+      const outgoing = {
+        client_message_id,
+        ...(text && { text }),
+        ...(files.length > 0 && { attachments: files }),
+        ...(type && { type }),
+        ...(data && { data }),
+        ...(reply_to && { reply_to }),
+      };
       const sent = await room.send(outgoing);
       await guarded(() => storage.delete(client_message_id));
       return { message, sent };

@@ -1,9 +1,16 @@
-import { type Actions, MAX_MESSAGE_LENGTH, type Message } from './contract.ts';
+import {
+  MAX_ATTACHMENTS,
+  MAX_JSON_BYTES,
+  MAX_MESSAGE_LENGTH,
+  MAX_MESSAGE_TYPE_LENGTH,
+  type Message,
+} from './contract.ts';
+import type { AllActions } from './contract-next.ts';
 import { codeOf, invalidRequest, isRetryable, retryAfterOf } from './errors.ts';
-import { isFile } from './files.ts';
+import { isFile, type Progress } from './files.ts';
 import type { Settings } from './options.ts';
 import { randomId } from './random.ts';
-import type { OutgoingMessage, PendingMessage, SendOptions } from './room-types.ts';
+import type { OutgoingFile, OutgoingMessage, PendingMessage, SendOptions } from './room-types.ts';
 import type { Socket } from './socket.ts';
 import { abortable, backoff, deadline, sleep, timeoutError } from './timing.ts';
 
@@ -41,18 +48,65 @@ interface Entry {
   lag?: ReturnType<typeof setTimeout>;
 }
 
+type MessageFrame = AllActions['message']['frame'];
+
 const CLIENT_MESSAGE_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
+const isText = (value: unknown, maxLength: number): boolean => typeof value === 'string' && value.length <= maxLength;
+
+/** Whether a value is a JSON object that is not too large. */
+function isJsonObject(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  try {
+    return new TextEncoder().encode(JSON.stringify(value)).length <= MAX_JSON_BYTES;
+  } catch {
+    return false;
+  }
+}
+
 /** Throws `invalid_request` for a message that the service would reject. */
-function requireValid({ text, attachment, client_message_id }: OutgoingMessage): void {
-  if (text !== undefined && typeof text !== 'string') throw invalidRequest('text', 'must be a string');
-  if ((text?.length ?? 0) > MAX_MESSAGE_LENGTH)
-    throw invalidRequest('text', `must be at most ${MAX_MESSAGE_LENGTH} characters`);
-  if (!text && !attachment) throw invalidRequest('text', 'must not be empty, unless there is an attachment');
-  if (attachment && !isFile(attachment) && typeof attachment.file_id !== 'string')
-    throw invalidRequest('attachment', 'must be a File, a Blob, a Uint8Array, or { file_id }');
-  if (client_message_id !== undefined && !CLIENT_MESSAGE_ID.test(client_message_id))
-    throw invalidRequest('client_message_id', 'must be 1 to 128 letters, digits or . _ : -');
+function requireValid(message: OutgoingMessage, files: readonly OutgoingFile[]): void {
+  const { text, attachment, attachments, type, data, reply_to, client_message_id } = message;
+  const require = (isValid: boolean, path: string, text: string) => {
+    if (!isValid) throw invalidRequest(path, text);
+  };
+  const optional = (value: unknown, isValid: boolean, path: string, text: string) =>
+    require(value === undefined || isValid, path, text);
+  optional(text, isText(text, MAX_MESSAGE_LENGTH), 'text', `must be at most ${MAX_MESSAGE_LENGTH} characters`);
+  optional(attachments, !attachment, 'attachments', 'cannot be combined with attachment');
+  require(files.length <= MAX_ATTACHMENTS, 'attachments', `must be at most ${MAX_ATTACHMENTS} files`);
+  for (const [n, file] of files.entries())
+    require(isFile(file) || typeof file?.file_id === 'string', attachments
+      ? `attachments.${n}`
+      : 'attachment', 'must be a File, a Blob, a Uint8Array, or { file_id }');
+  optional(
+    type,
+    isText(type, MAX_MESSAGE_TYPE_LENGTH) && type !== '',
+    'type',
+    `must be 1 to ${MAX_MESSAGE_TYPE_LENGTH} characters`,
+  );
+  optional(data, isJsonObject(data), 'data', `must be a JSON object of at most ${MAX_JSON_BYTES} bytes`);
+  optional(reply_to, isText(reply_to, 26) && reply_to !== '', 'reply_to', 'must be the ID of a message');
+  require(Boolean(text || files.length > 0 || data), 'text', 'must not be empty, unless there is a file or data');
+  optional(
+    client_message_id,
+    CLIENT_MESSAGE_ID.test(client_message_id ?? ''),
+    'client_message_id',
+    'must be 1 to 128 letters, digits or . _ : -',
+  );
+}
+
+/** Returns listeners of the progress of single files, which report that of all. */
+function progressOf(files: readonly OutgoingFile[], onProgress: SendOptions['onProgress']) {
+  const sizes = files.map((file) => (file instanceof Blob ? file.size : isFile(file) ? file.byteLength : 0));
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const done = files.map(() => 0);
+  return (n: number) =>
+    onProgress &&
+    (({ loaded }: Progress) => {
+      done[n] = loaded;
+      onProgress({ loaded: done.reduce((sum, size) => sum + size, 0), total });
+    });
 }
 
 /** Sends the messages of a room one at a time, and tracks those that are being sent. */
@@ -83,7 +137,7 @@ export function sender(host: SenderHost): Sender {
     }, settings.lagMs);
   }
 
-  async function sendUntilAcknowledged(frame: Actions['message']['frame'], signal: AbortSignal): Promise<Message> {
+  async function sendUntilAcknowledged(frame: MessageFrame, signal: AbortSignal): Promise<Message> {
     for (let tried = 0; ; tried++) {
       const socket = await host.socketFor(tried > 0, signal);
       try {
@@ -98,8 +152,8 @@ export function sender(host: SenderHost): Sender {
     }
   }
 
-  /** Sends when all earlier messages have been sent or have failed. */
-  function sendInTurn(frame: Actions['message']['frame'], outer: AbortSignal | undefined): Promise<Message> {
+  /** Sends when all messages before this one have been, or have failed. */
+  function sendInTurn(frame: MessageFrame, outer: AbortSignal | undefined): Promise<Message> {
     const time = deadline(settings.sendMs, () => timeoutError('Sending a message', settings.sendMs, 'sendMs'), outer);
     const before = queue;
     const sent = abortable(before, time.signal)
@@ -109,16 +163,51 @@ export function sender(host: SenderHost): Sender {
     return sent;
   }
 
+  /** Uploads those files that are to be uploaded, and returns all in their order. The first failure ends the other uploads. */
+  async function uploadAll(
+    files: readonly OutgoingFile[],
+    { name, contentType, onProgress, signal }: SendOptions,
+  ): Promise<{ readonly file_id: string }[]> {
+    const uploads = files.filter(isFile);
+    const named = uploads.length === 1 ? { name, contentType } : {};
+    const progress = progressOf(files, onProgress);
+    const stop = new AbortController();
+    const onAbort = () => stop.abort(signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await Promise.all(
+        files.map(async (file, n) => {
+          if (!isFile(file)) return { file_id: file.file_id };
+          const { file_id } = await host.upload(file, { ...named, onProgress: progress(n), signal: stop.signal });
+          return { file_id };
+        }),
+      );
+    } catch (error) {
+      stop.abort(error);
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
   async function send(message: OutgoingMessage, options: SendOptions = {}): Promise<Message> {
-    requireValid(message);
+    const { text, attachment, type, data, reply_to, client_message_id = randomId() } = message;
+    const given = message.attachments ?? (attachment ? [attachment] : []);
+    requireValid(message, given);
     options.signal?.throwIfAborted();
-    const { text, attachment, client_message_id = randomId() } = message;
+    const isUploading = given.some(isFile);
+    const known = isUploading ? [] : given.map((file) => ({ file_id: isFile(file) ? '' : file.file_id }));
     const entry: Entry = {
       shown: {
         client_message_id,
         text: text || null,
-        attachment: attachment && !isFile(attachment) ? { file_id: attachment.file_id } : null,
-        state: isFile(attachment) ? 'uploading' : 'queued',
+        attachment: known[0] ?? null,
+        attachments: known,
+        type: type ?? null,
+        // As it is now: the application may change it.
+        data: data ? JSON.parse(JSON.stringify(data)) : null,
+        reply_to: reply_to ?? null,
+        state: isUploading ? 'uploading' : 'queued',
         queued_at: new Date().toISOString(),
       },
     };
@@ -128,16 +217,20 @@ export function sender(host: SenderHost): Sender {
       changed();
     }
     try {
-      if (isFile(attachment)) {
-        const { file_id } = await host.upload(attachment, options);
-        show(entry, { state: 'queued', attachment: { file_id } });
+      if (isUploading) {
+        const attachments = await uploadAll(given, options);
+        show(entry, { state: 'queued', attachment: attachments[0] ?? null, attachments });
       }
-      const { attachment: file } = entry.shown;
-      const frame = {
+      const { attachments, data: sentData } = entry.shown;
+      const frame: MessageFrame = {
         room_id: host.room_id,
         client_message_id,
         ...(text && { text }),
-        ...(file && { attachment: file }),
+        // Older services take one file.
+        ...(attachments[0] && (attachments[1] ? { attachments } : { attachment: attachments[0] })),
+        ...(type && { type }),
+        ...(sentData && { data: sentData }),
+        ...(reply_to && { reply_to }),
       };
       const stored = await sendInTurn(frame, options.signal);
       if (closed || host.isDelivered(stored.message_id)) remove(entry);

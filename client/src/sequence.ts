@@ -43,7 +43,7 @@ export interface Sequence<Event> {
   readonly phase: SequencePhase;
   /** The number up to which nothing is missing; NaN before the first start. */
   readonly position: number;
-  /** Starts from the position in the reply to a join. Returns the held events that follow it. */
+  /** Starts from the position in the reply to a join, or goes on from one up to which everything was read. Returns the held events that follow it. */
   start(position: number): readonly Event[];
   /** Takes a frame whose first event has the number `seq`. Returns the events to deliver now. */
   take(seq: number, events: readonly Event[]): readonly Event[];
@@ -95,7 +95,7 @@ export function sequence<Event>(): Sequence<Event> {
       highest = Math.max(highest, from);
       const next = advance(isHeld);
       go('started');
-      if (highest > position) go('ahead');
+      go(highest > position ? 'ahead' : 'complete');
       return next;
     },
     take(seq, events) {

@@ -1,0 +1,69 @@
+/*
+ * Decides which edits and deletions of a room's messages to deliver. Pure: no I/O, no clock. sequence.ts finds out which are missing.
+ *
+ * The service numbers the changes of a room's messages: 1, 2, 3 and so on. What this relies on:
+ * 1. A message has the number of its last change, wherever it is read.
+ * 2. Changes are given to `take` in the order of their numbers, except for repeated ones. Where a message was changed several times since,
+ *    its last change stands for all of them.
+ *
+ * So each change is delivered once: as an event of its own, or within the message, if that was not delivered before.
+ */
+
+export interface Changed {
+  readonly message_id: string;
+  /** Number of the message's last change. */
+  readonly change: number | null;
+}
+
+export interface ChangeLog<Message extends Changed> {
+  /** The number up to which all changes are delivered; NaN before `start`. */
+  readonly position: number;
+  /** Starts from a number: changes up to it are of no interest. */
+  start(position: number): void;
+  /** Takes a message that is delivered for the first time. Returns it as it is to be delivered: with the last change that is known. */
+  admit(message: Message): Message;
+  /** Takes a changed message. Returns whether to deliver the change. */
+  take(message: Message): boolean;
+}
+
+/** @param isDelivered True of a message that was delivered, or that is not wanted. */
+export function changeLog<Message extends Changed>(isDelivered: (message_id: string) => boolean): ChangeLog<Message> {
+  let position = Number.NaN;
+  /** Messages that were delivered with a change above the position, and that change. */
+  const ahead = new Map<string, number>();
+  /** Changed messages that were not delivered yet. */
+  const waiting = new Map<string, Message>();
+  const numberOf = ({ change }: Changed) => change ?? 0;
+
+  return {
+    get position() {
+      return position;
+    },
+    start(from) {
+      position = from;
+      ahead.clear();
+      waiting.clear();
+    },
+    admit(message) {
+      const { message_id } = message;
+      const changed = waiting.get(message_id);
+      waiting.delete(message_id);
+      const newest = changed && numberOf(changed) > numberOf(message) ? changed : message;
+      if (numberOf(newest) > position) ahead.set(message_id, numberOf(newest));
+      return newest;
+    },
+    take(message) {
+      const { message_id } = message;
+      const number = numberOf(message);
+      if (number <= position) return false;
+      position = number;
+      if (!isDelivered(message_id)) {
+        waiting.set(message_id, message);
+        return false;
+      }
+      const isKnown = (ahead.get(message_id) ?? 0) >= number;
+      if (!isKnown || ahead.get(message_id) === number) ahead.delete(message_id);
+      return !isKnown;
+    },
+  };
+}

@@ -1,0 +1,123 @@
+import type {
+  ActionName,
+  Actions,
+  AddParticipantsBody,
+  ChangeRoomBody,
+  CreateRoomBody,
+  ListRoomsQuery,
+  Message,
+  NoFields,
+  OperationName,
+  Operations,
+  Participant,
+  Posting,
+  ReadMark,
+  RemovedParticipant,
+  Role,
+  RoomDetails,
+} from './contract.ts';
+import { OPERATIONS } from './contract.ts';
+
+/*
+ * What contract 1.2 adds and contract.ts does not have yet: it is generated from the rows of the service, which follow. Each part goes away
+ * as its row comes.
+ */
+
+export interface RoomSettings {
+  readonly posting?: Posting | undefined;
+  readonly metadata?: Readonly<Record<string, unknown>> | null | undefined;
+  readonly end_warnings_seconds?: readonly number[] | undefined;
+  readonly announcements?:
+    | readonly {
+        readonly announcement_id: string;
+        readonly message: string;
+        readonly relative_from?: 'start' | 'end' | undefined;
+        readonly relative_time_in_seconds: number;
+      }[]
+    | undefined;
+}
+
+interface InRoom {
+  readonly params: { readonly room_id: string };
+  readonly query: NoFields;
+  readonly body: NoFields;
+}
+
+interface NextOperations {
+  readonly addParticipants: { readonly body: AddParticipantsBody & { readonly role?: Role | undefined } };
+  readonly changeRoom: { readonly body: ChangeRoomBody & RoomSettings };
+  readonly createRoom: { readonly body: CreateRoomBody & RoomSettings };
+  readonly listRooms: {
+    readonly query: ListRoomsQuery & {
+      readonly archived?: boolean | undefined;
+      readonly from?: string | undefined;
+      readonly to?: string | undefined;
+      readonly order?: 'asc' | 'desc' | undefined;
+    };
+  };
+  readonly getRoom: { readonly data: RoomDetails };
+  readonly leaveRoom: InRoom & { readonly data: RemovedParticipant };
+  readonly setRole: {
+    readonly params: { readonly room_id: string; readonly participant_id: string };
+    readonly query: NoFields;
+    readonly body: { readonly role: Role };
+    readonly data: Participant;
+  };
+  readonly editMessage: {
+    readonly params: { readonly room_id: string; readonly message_id: string };
+    readonly query: NoFields;
+    readonly body: { readonly text: string };
+    readonly data: Message;
+  };
+  readonly deleteMessage: {
+    readonly params: { readonly room_id: string; readonly message_id: string };
+    readonly query: NoFields;
+    readonly body: NoFields;
+    readonly data: Message;
+  };
+  readonly listMessageChanges: {
+    readonly params: { readonly room_id: string };
+    readonly query: { readonly after?: number | undefined; readonly limit?: number | undefined };
+    readonly body: NoFields;
+    readonly data: readonly Message[];
+  };
+  readonly markRead: {
+    readonly params: { readonly room_id: string };
+    readonly query: NoFields;
+    readonly body: { readonly message_id: string };
+    readonly data: ReadMark;
+  };
+}
+
+export type AllOperations = Operations & NextOperations;
+export type AllOperationName = OperationName | keyof NextOperations;
+
+export const ALL_OPERATIONS: {
+  readonly [Name in AllOperationName]: { readonly method: string; readonly path: string };
+} = {
+  leaveRoom: { method: 'DELETE', path: '/participant/room/{room_id}' },
+  setRole: { method: 'PATCH', path: '/admin/room/{room_id}/participant/{participant_id}' },
+  editMessage: { method: 'PATCH', path: '/participant/room/{room_id}/chat/{message_id}' },
+  deleteMessage: { method: 'DELETE', path: '/participant/room/{room_id}/chat/{message_id}' },
+  listMessageChanges: { method: 'GET', path: '/participant/room/{room_id}/chat/change' },
+  markRead: { method: 'PUT', path: '/participant/room/{room_id}/read' },
+  ...OPERATIONS,
+};
+
+interface NextActions {
+  readonly message: {
+    readonly frame: Actions['message']['frame'] & {
+      readonly attachments?: readonly { readonly file_id: string }[] | undefined;
+      readonly type?: string | undefined;
+      readonly data?: Readonly<Record<string, unknown>> | undefined;
+      readonly reply_to?: string | undefined;
+    };
+  };
+  readonly typing: {
+    readonly frame: { readonly room_id: string; readonly typing: boolean };
+    readonly data: { readonly room_id: string };
+  };
+}
+
+export type AllActions = Actions & NextActions;
+export type AllActionName = ActionName | keyof NextActions;
