@@ -25,11 +25,13 @@ export type { CallOptions, Page } from './http.ts';
 export {
   insertMessages,
   type LiveMessages,
+  type LiveParticipants,
   type LiveState,
   liveMessages,
   liveParticipants,
   type MessageListState,
   type ParticipantListState,
+  replaceMessage,
 } from './live-state.ts';
 export type { RoomsClientOptions, TokenRequest, TokenSource, WebSocketConstructor, WebSocketLike } from './options.ts';
 export type {

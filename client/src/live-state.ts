@@ -71,6 +71,8 @@ export interface LiveMessages extends LiveState<MessageListState> {
   loadEarlier(): Promise<void>;
 }
 
+const numberOf = ({ change }: Message): number => change ?? 0;
+
 /**
  * Returns messages in the order of their ids, which is the order of history, with further ones inserted, once each.
  *
@@ -80,12 +82,31 @@ export function insertMessages(sorted: readonly Message[], added: readonly Messa
   const last = sorted.at(-1);
   const [first] = added;
   if (added.length === 1 && first && (!last || first.message_id > last.message_id)) return [...sorted, first];
-  const all = new Map([...sorted, ...added].map((message) => [message.message_id, message]));
+  const all = new Map(sorted.map((message) => [message.message_id, message]));
+  for (const message of added) {
+    const known = all.get(message.message_id);
+    // The version with the later edit or deletion, whichever was read first.
+    if (!known || numberOf(message) >= numberOf(known)) all.set(message.message_id, message);
+  }
   return [...all.values()].sort(byId);
 }
 
+const includes = (messages: readonly Message[], { message_id }: Message): boolean =>
+  messages.some((message) => message.message_id === message_id);
+
 /**
- * Returns the messages of a joined room: the newest page, earlier ones as they are asked for, and each new message, through outages.
+ * Returns messages with an edited or deleted message in its place. If it is not among them, returns the same array.
+ *
+ * @param messages The array is not changed.
+ */
+export const replaceMessage = (messages: readonly Message[], changed: Message): readonly Message[] =>
+  includes(messages, changed)
+    ? messages.map((message) => (message.message_id === changed.message_id ? changed : message))
+    : messages;
+
+/**
+ * Returns the messages of a joined room: the newest page, earlier ones as they are asked for, and each new, edited and deleted message,
+ * through outages.
  *
  * @param pageSize Messages that are read at a time. Default: 50, at most 200.
  */
@@ -98,9 +119,18 @@ export function liveMessages(
   const closing = new AbortController();
   let cursor: string | undefined;
   let loading: Promise<void> | undefined;
+  /** Edited and deleted messages that are not in the list. The page that is being read can have their former version. */
+  let changed: Message[] = [];
 
   const add = (messages: readonly Message[]) => list.set({ messages: insertMessages(list.state.messages, messages) });
+  const change = (message: Message) => {
+    const messages = replaceMessage(list.state.messages, message);
+    if (messages !== list.state.messages) list.set({ messages });
+    else if (loading) changed.push(message);
+  };
   list.onClose(room.on('message', (message) => add([message])));
+  list.onClose(room.on('message_updated', change));
+  list.onClose(room.on('message_deleted', change));
   list.onClose(room.on('pending', (pending) => list.set({ pending })));
   list.onClose(() => closing.abort());
 
@@ -109,7 +139,7 @@ export function liveMessages(
     try {
       const page = await rooms.listMessages(room.id, { limit: pageSize, cursor, signal: closing.signal });
       cursor = page.next_cursor ?? undefined;
-      add(page.items);
+      add([...page.items, ...changed.filter((message) => includes(page.items, message))]);
       list.set({ earlier: cursor ? 'more' : 'none' });
     } catch {
       list.set({ earlier: 'failed' });
@@ -120,6 +150,7 @@ export function liveMessages(
     if (list.state.earlier === 'none') return Promise.resolve();
     loading ??= load().finally(() => {
       loading = undefined;
+      changed = [];
     });
     return loading;
   }
@@ -137,6 +168,11 @@ export interface ParticipantListState {
   readonly status: 'loading' | 'ready' | 'failed';
 }
 
+export interface LiveParticipants extends LiveState<ParticipantListState> {
+  /** Reads the list again. Others' `read_to` is not sent as an event: call this when you show who has read a message. */
+  refresh(): void;
+}
+
 type People = ReadonlyMap<string, ListedParticipant>;
 type Change = (people: People) => People;
 
@@ -144,10 +180,7 @@ const RETRY_INITIAL_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
 
 /** Returns the participants of a joined room with their presence. The list is read again after an outage. */
-export function liveParticipants(
-  rooms: Pick<RoomsClient, 'allParticipants'>,
-  room: LiveRoom,
-): LiveState<ParticipantListState> {
+export function liveParticipants(rooms: Pick<RoomsClient, 'allParticipants'>, room: LiveRoom): LiveParticipants {
   const list = store<ParticipantListState>({ participants: [], onlineCount: 0, status: 'loading' });
   let people: People = new Map();
   /** Aborts the current read. */
@@ -236,15 +269,17 @@ export function liveParticipants(
     }),
   );
   list.onClose(room.on('participant_added', (profile) => change(set(profile))));
+  list.onClose(room.on('read', (mark) => change(set(mark, false))));
   list.onClose(room.on('participant_removed', ({ participant_id }) => change(without(participant_id))));
   list.onClose(
-    room.on('participant_updated', ({ participant_id, username, archive_room, is_admin }) =>
+    room.on('participant_updated', ({ participant_id, username, archive_room, is_admin, role }) =>
       change(
         set({
           participant_id,
           ...(username !== undefined && { username }),
           ...(archive_room !== undefined && { archive_room }),
           ...(is_admin !== undefined && { is_admin }),
+          ...(role !== undefined && { role }),
         }),
       ),
     ),
@@ -256,5 +291,5 @@ export function liveParticipants(
     }),
   );
   readAgain();
-  return list;
+  return Object.assign(list, { refresh: readAgain });
 }
