@@ -1,9 +1,17 @@
-import type { RoomsClient } from './client.ts';
-import type { DetachedFrame, EventsFrame, ReadMark } from './contract.ts';
+import type {
+  Attachment,
+  DetachedFrame,
+  EventsFrame,
+  ListMessagesQuery,
+  Message,
+  MyRoom,
+  ReadMark,
+} from './contract.ts';
 import { codeOf, isRetryable, RoomsApiError, retryAfterOf } from './errors.ts';
 import { emitter, type Listening } from './events.ts';
+import type { UploadOptions } from './files.ts';
 import { followFeed } from './follow.ts';
-import { type CallOptions, probeToken, type Tokens } from './http.ts';
+import { type CallOptions, type Page, probeToken, type Tokens } from './http.ts';
 import { tokenFacts } from './jwt.ts';
 import type { Settings } from './options.ts';
 import { isHasty, nextAttempt, type Outcome, renewAfter, type TokenState } from './reconnect.ts';
@@ -60,10 +68,18 @@ export interface Connection extends Listening<ConnectionListeners> {
 export interface ConnectionHost {
   readonly settings: Settings;
   readonly token: Tokens;
-  readonly api: Pick<
-    RoomsClient,
-    'listMessages' | 'listMessageChanges' | 'editMessage' | 'deleteMessage' | 'markRead' | 'getRoom' | 'uploadFile'
-  >;
+  readonly api: HttpApi;
+}
+
+/** The calls of the HTTP API that joined rooms make. */
+interface HttpApi {
+  listMessages(roomId: string, query: ListMessagesQuery & CallOptions): Promise<Page<Message>>;
+  listMessageChanges(roomId: string, query: { after: number; limit: number } & CallOptions): Promise<Page<Message>>;
+  editMessage(roomId: string, messageId: string, text: string, options?: CallOptions): Promise<Message>;
+  deleteMessage(roomId: string, messageId: string, options?: CallOptions): Promise<Message>;
+  markRead(roomId: string, messageId: string, options?: CallOptions): Promise<ReadMark>;
+  getRoom(roomId: string, options: CallOptions): Promise<MyRoom>;
+  uploadFile(roomId: string, file: Blob | Uint8Array<ArrayBuffer>, options: UploadOptions): Promise<Attachment>;
 }
 
 /** How long a socket may be silent after the browser has said that it is offline, in milliseconds. */
