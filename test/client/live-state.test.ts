@@ -71,13 +71,18 @@ test('liveParticipants follows presence, rights and names, and reads the list ag
   await until('the list is read', isReady(list));
   expect(online(list)).toEqual(['alice']);
   wire.server.emit(room_id, 'peer_joined', { participant_id: 'bob', username: 'Bob' });
-  wire.server.emit(room_id, 'participant_added', { participant_id: 'carol', username: null, archive_room: false });
+  wire.server.emit(room_id, 'participant_added', {
+    participant_id: 'carol',
+    username: null,
+    archive_room: false,
+    role: 'observer',
+  });
   wire.server.emit(room_id, 'participant_updated', { participant_id: 'bob', is_admin: true });
   await until('bob is an admin', () => list.state.participants.some((one) => one.username === 'Bob' && one.is_admin));
   expect(online(list)).toEqual(['alice', 'bob']);
   expect(list.state.participants.map(({ participant_id }) => participant_id)).toEqual(['alice', 'bob', 'carol']);
   wire.server.emit(room_id, 'peer_left', { participant_id: 'bob', username: 'Bob' });
-  wire.server.emit(room_id, 'participant_removed', { participant_id: 'carol' });
+  wire.server.emit(room_id, 'participant_removed', { participant_id: 'carol', reason: 'removed' });
   wire.server.emit(room_id, 'peer_left', { participant_id: 'carol', username: null });
   await until('both are gone', () => online(list).length === 1 && list.state.participants.length === 2);
 

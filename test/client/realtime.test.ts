@@ -357,7 +357,7 @@ test('reports the removal of the user, and does not join again', async () => {
   await alice.removeParticipants(room_id, ['bob']);
   expect(await bobsEvents).toEqual(['participant_removed']);
   expect(bobsRoom.closed).toEqual({ reason: 'removed' });
-  expect(await removed).toEqual({ participant_id: 'bob' });
+  expect(await removed).toEqual({ participant_id: 'bob', reason: 'removed' });
   expect(room.closed).toBeUndefined();
   expect(await codeOf(bobsRoom.send({ text: 'too late' }))).toBe('not_a_participant');
 });

@@ -38,14 +38,18 @@ interface RoomState {
   readonly room: Room;
   readonly participants: Set<string>;
   readonly messages: Message[];
-  /** By sender and client_message_id. */
-  readonly sent: Map<string, Message>;
+  /** The number of the last edit or deletion. */
+  lastChange: number;
+  readonly observers: Set<string>;
+  readonly readTo: Map<string, string>;
+  /** By sender and client_message_id: the message, and what was sent. */
+  readonly sent: Map<string, { readonly message: Message; readonly content: string }>;
   /** The sockets that have joined, and whose they are. */
   readonly joined: Map<WebSocket, string>;
   /** When each socket has joined last. */
   readonly joinedAt: WeakMap<WebSocket, string>;
-  /** Messages that were given numbers, as often as they were. */
-  readonly numbered: Message[];
+  /** Events about messages that were given numbers, as often as they were. */
+  readonly numbered: PackedEvent[];
   /** The last number of each feed. */
   readonly seq: { -readonly [Feed in keyof RoomSeq]: number };
 }
@@ -55,8 +59,14 @@ addFormats.default(ajv);
 const SCHEMA_FILE = resolve(import.meta.dirname, '../../docs/websocket.schema.json');
 ajv.addSchema(JSON.parse(await readFile(SCHEMA_FILE, 'utf8')), 'websocket');
 
+type AnyAction = ActionName | 'typing';
+
+/** Frames whose schemas follow. */
+const COMING = new Set(['reply.typing', 'refusal.typing']);
+
 /** Throws where a frame is not what the schema says. `name`: its name among the definitions. */
 function requireValid(name: string, frame: unknown): void {
+  if (COMING.has(name)) return;
   const validate = ajv.getSchema(`websocket#/$defs/${name}`);
   if (!validate) throw new Error(`docs/websocket.schema.json has no ${name}.`);
   if (!validate(frame)) throw new Error(`${name}: ${ajv.errorsText(validate.errors)}: ${JSON.stringify(frame)}`);
@@ -91,15 +101,24 @@ function userOf(token: string | undefined): string | undefined {
 }
 
 const Frame = v.looseObject({
-  action: v.picklist(['join', 'leave', 'message', 'ping', 'subscribe']),
+  action: v.picklist(['join', 'leave', 'message', 'ping', 'subscribe', 'typing']),
   request_id: v.string(),
 });
 const PingFrame = v.object({ rooms: v.optional(v.array(v.string())), subscribed: v.optional(v.boolean()) });
+const FileId = v.object({ file_id: v.string() });
 const MessageFrame = v.object({
   client_message_id: v.string(),
   text: v.optional(v.string()),
-  attachment: v.optional(v.object({ file_id: v.string() })),
+  attachment: v.optional(FileId),
+  attachments: v.optional(v.array(FileId)),
+  type: v.optional(v.string()),
+  data: v.optional(v.record(v.string(), v.unknown())),
+  reply_to: v.optional(v.string()),
 });
+const TypingFrame = v.object({ typing: v.boolean() });
+const NewText = v.object({ text: v.string() });
+const NewRole = v.object({ role: v.picklist(['member', 'observer']) });
+const NewMark = v.object({ message_id: v.string() });
 const NewRoom = v.object({ name: v.string(), participant_ids: v.optional(v.array(v.string()), []) });
 const Named = v.object({ participant_ids: v.array(v.string()) });
 
@@ -133,7 +152,7 @@ export interface WireServer extends Backend {
   /** The sockets that receive the events about their own user, and whose they are. */
   readonly subscribed: Map<WebSocket, string>;
   /** Sends an event about a user to the sockets that have subscribed. */
-  notify(user: string, room_id: string, type: string): void;
+  notify(user: string, room_id: string, type: string, data?: object): void;
   /** Broadcasts an event. */
   emit(room_id: string, type: string, data: object): void;
   /** Changes a room without an event. */
@@ -141,9 +160,9 @@ export interface WireServer extends Backend {
   /** Frames are refused with this code while it is set. */
   refuseFrames: ErrorCode | undefined;
   /** Codes that the next frames of an action are refused with, one each. */
-  readonly refusals: { action: ActionName; code: ErrorCode; retry_after?: number }[];
+  readonly refusals: { action: AnyAction; code: ErrorCode; retry_after?: number }[];
   /** How long frames of an action wait before they are handled, in milliseconds. */
-  readonly delays: { [Name in ActionName]?: number };
+  readonly delays: { [Name in AnyAction]?: number };
   /** What the joins have promised, as they were received. */
   readonly promised: unknown[];
   /** The pings with anything to ask, as they were received. */
@@ -158,6 +177,20 @@ export interface WireServer extends Backend {
   readonly tokens: string[];
   /** How often history was read. */
   reads: number;
+  /** How often the feed of changes was read. */
+  changeReads: number;
+  /** Items that a page of the feed of changes has at most. */
+  changesPageSize: number;
+  /** Typing that was received, as `<user> true`. */
+  readonly typed: string[];
+  /** Changes a message without an event, as the service while its stream is late; a text of null deletes it. Returns it. */
+  change(room_id: string, message_id: string, by: string, text: string | null): Message;
+  /** Sends the event of a change that was made with `change`. */
+  announce(room_id: string, message: Message): void;
+  /** Changes the number of the last change of a room, as a restored table does. */
+  setLastChange(room_id: string, last: number): void;
+  /** Whether joins say the last change. Older services do not. */
+  hasChanges: boolean;
   readonly connections: () => number;
   /** Closes all sockets, as API Gateway does after two hours. */
   closeSockets(): void;
@@ -206,12 +239,20 @@ export async function startWireServer(
 
   const markerOf = (user: string, { client_message_id }: { client_message_id: string }) =>
     `${user} ${client_message_id}`;
-  const myRoom = ({ room }: RoomState, user: string) => ({
+  const myRoom = ({ room, observers, readTo, messages }: RoomState, user: string) => ({
     ...room,
     is_admin: room.created_by === user,
+    role: observers.has(user) ? 'observer' : 'member',
     username: null,
     archive_room: false,
+    read_to: readTo.get(user) ?? null,
+    last_message_at: messages.at(-1)?.sent_at ?? null,
+    has_unread: messages.some(
+      ({ message_id, sender_id }) => sender_id !== user && message_id > (readTo.get(user) ?? ''),
+    ),
   });
+  const mayPost = (state: RoomState, user: string): boolean =>
+    state.room.created_by === user || !(state.observers.has(user) || state.room.posting === 'admins');
 
   const speaksV2 = (socket: WebSocket) => socket.protocol === SUB_PROTOCOL_V2;
   const sentAt = () => new Date().toISOString();
@@ -242,7 +283,7 @@ export async function startWireServer(
     const seq = state.seq[feed] + 1;
     state.seq[feed] += events.length;
     // As the service does, numbers first: who joins meanwhile has them in the reply.
-    for (const event of events) if (event.type === 'message') state.numbered.push(event.data);
+    if (feed === 'messages') state.numbered.push(...events);
     for (const entry of state.joined)
       if (speaksV2(entry[0])) postV2(entry, { type: 'events', room_id, feed, seq, events } as { type: 'events' });
   }
@@ -253,7 +294,7 @@ export async function startWireServer(
     const event = { type, data } as PackedEvent;
     for (const socket of state.joined.keys())
       if (!speaksV2(socket)) post(socket, `event.${type}`, { ...event, room_id, sent_at: sentAt() });
-    const feed = type === 'message' ? 'messages' : 'changes';
+    const feed = type.startsWith('message') ? 'messages' : 'changes';
     if (wire.packMs === 0) return void numbered(state, feed, [event]);
     const key = `${room_id} ${feed}`;
     const waiting = packing.get(key);
@@ -285,11 +326,14 @@ export async function startWireServer(
   }
 
   /** What has happened to a user, for those sockets of theirs that have subscribed. */
-  function notify(user: string, room_id: string, type: string): void {
-    const data =
-      type === 'participant_removed'
-        ? { participant_id: user }
-        : { participant_id: user, username: null, archive_room: false };
+  function notify(
+    user: string,
+    room_id: string,
+    type: string,
+    data: object = type === 'participant_removed'
+      ? { participant_id: user, reason: 'removed' }
+      : { participant_id: user, username: null, archive_room: false, role: 'member' },
+  ): void {
     const event = { type, data } as PackedEvent;
     const seq = (userSeqs.get(user) ?? 0) + 1;
     userSeqs.set(user, seq);
@@ -299,6 +343,38 @@ export async function startWireServer(
       else
         postV2([socket, owner], { type: 'events', room_id, feed: 'user', seq, events: [event] } as { type: 'events' });
     }
+  }
+
+  /** Changes a message, and gives it the next number. */
+  function change(state: RoomState, message_id: string, by: string, text: string | null): Message {
+    const message = state.messages.find((each) => each.message_id === message_id);
+    if (!message) throw new Refusal('message_not_found');
+    const isOwn = message.sender_id === by;
+    if (!isOwn && (text !== null || state.room.created_by !== by)) throw new Refusal('not_the_sender');
+    if (message.deleted_at && text !== null) throw new Refusal('message_deleted');
+    if (message.deleted_at) return { ...message };
+    const changed = { change: ++state.lastChange };
+    const emptied = { text: null, data: null, type: null, attachment: null, attachments: [] };
+    if (text === null) Object.assign(message, changed, emptied, { deleted_at: sentAt(), deleted_by: by });
+    else Object.assign(message, changed, { text, edited_at: sentAt() });
+    return { ...message };
+  }
+
+  /** Sends the event of a change. */
+  const announce = (state: RoomState, message: Message) =>
+    queueMicrotask(() => broadcast(state, message.deleted_at ? 'message_deleted' : 'message_updated', message));
+
+  /** Removes a user, who leaves or is removed. */
+  function remove(state: RoomState, participant_id: string, reason: 'left' | 'removed'): void {
+    state.participants.delete(participant_id);
+    const event = { type: 'participant_removed', data: { participant_id, reason } } as const;
+    // On rooms.v2, the removed user hears of it in the frame `detached` alone.
+    const own = [...state.joined].filter(([socket, owner]) => owner === participant_id && speaksV2(socket));
+    for (const [socket] of own) state.joined.delete(socket);
+    broadcast(state, event.type, event.data);
+    for (const [socket, owner] of own) state.joined.set(socket, owner);
+    close(state, event, participant_id);
+    notify(participant_id, state.room.room_id, event.type, event.data);
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -334,6 +410,9 @@ export async function startWireServer(
         room,
         participants,
         messages: [],
+        lastChange: 0,
+        observers: new Set(),
+        readTo: new Map(),
         sent: new Map(),
         joined: new Map(),
         joinedAt: new WeakMap(),
@@ -342,21 +421,52 @@ export async function startWireServer(
       });
       return void send(response, 201, { data: room });
     }
-    const [, set, , room_id, what] = url.pathname.split('/');
+    const [, set, , room_id, what, item = ''] = url.pathname.split('/');
     const state = roomFor(room_id, user);
+    if (set === 'admin' && request.method === 'PATCH' && what === 'participant') {
+      const { role } = v.parse(NewRole, await json(request));
+      if (state.room.created_by === item) throw new Refusal('participant_is_admin');
+      if (role === 'observer') state.observers.add(item);
+      else state.observers.delete(item);
+      broadcast(state, 'participant_updated', { participant_id: item, role });
+      const data = { participant_id: item, username: null, archive_room: false, role, is_admin: false };
+      return void send(response, 200, { data });
+    }
+    if (set === 'participant' && request.method === 'DELETE' && !what) {
+      if (state.room.created_by === user) throw new Refusal('last_admin');
+      remove(state, user, 'left');
+      return void send(response, 200, { data: { participant_id: user } });
+    }
+    if (set === 'participant' && request.method === 'PUT' && what === 'read') {
+      const { message_id } = v.parse(NewMark, await json(request));
+      const before = state.readTo.get(user) ?? '';
+      if (message_id > before) state.readTo.set(user, message_id);
+      const data = { participant_id: user, read_to: state.readTo.get(user) ?? null };
+      if (message_id > before) notify(user, state.room.room_id, 'read', data);
+      return void send(response, 200, { data });
+    }
+    if (what === 'chat' && item && request.method !== 'GET') {
+      const text = request.method === 'PATCH' ? v.parse(NewText, await json(request)).text : null;
+      if (state.room.created_by !== user) liveRoomFor(room_id, user);
+      if (text !== null && !mayPost(state, user)) throw new Refusal('read_only');
+      const { lastChange } = state;
+      const data = change(state, item, user, text);
+      if (state.lastChange > lastChange) announce(state, data);
+      return void send(response, 200, { data });
+    }
+    if (what === 'chat' && item === 'change') {
+      wire.changeReads++;
+      const after = Number(url.searchParams.get('after') ?? 0);
+      const limit = Math.min(Number(url.searchParams.get('limit') ?? 50), wire.changesPageSize);
+      const changed = state.messages.filter((message) => (message.change ?? 0) > after);
+      const sorted = changed.toSorted((a, b) => Number(a.change) - Number(b.change));
+      const data = sorted.slice(0, limit);
+      const next_cursor = sorted.length > limit ? String(data.at(-1)?.change) : null;
+      return void send(response, 200, { data, page: { size: data.length, next_cursor } });
+    }
     if (set === 'admin' && request.method === 'DELETE' && what === 'participant') {
       const { participant_ids } = v.parse(Named, await json(request));
-      for (const participant_id of participant_ids) {
-        state.participants.delete(participant_id);
-        const event = { type: 'participant_removed', data: { participant_id, reason: 'removed' } } as const;
-        // On rooms.v2, the removed user hears of it in the frame `detached` alone.
-        const own = [...state.joined].filter(([socket, owner]) => owner === participant_id && speaksV2(socket));
-        for (const [socket] of own) state.joined.delete(socket);
-        broadcast(state, event.type, event.data);
-        for (const [socket, owner] of own) state.joined.set(socket, owner);
-        close(state, event, participant_id);
-        notify(participant_id, state.room.room_id, event.type);
-      }
+      for (const participant_id of participant_ids) remove(state, participant_id, 'removed');
       const data = participant_ids.map((participant_id) => ({ participant_id }));
       return void send(response, 200, { data, page: { size: data.length, next_cursor: null } });
     }
@@ -379,6 +489,8 @@ export async function startWireServer(
         participant_id,
         username: null,
         archive_room: false,
+        role: state.observers.has(participant_id) ? 'observer' : 'member',
+        read_to: state.readTo.get(participant_id) ?? null,
         is_admin: state.room.created_by === participant_id,
         online: online.has(participant_id),
       }));
@@ -396,28 +508,33 @@ export async function startWireServer(
       const next_cursor = start + limit < sorted.length ? (data.at(-1)?.message_id ?? null) : null;
       return void send(response, 200, { data, page: { size: data.length, next_cursor } });
     }
-    return void send(response, 200, { data: myRoom(state, user) });
+    return void send(response, 200, { data: { ...myRoom(state, user), unread_count: 0 } });
   }
 
   function store(state: RoomState, user: string, frame: v.InferOutput<typeof MessageFrame>): Message {
     const marker = markerOf(user, frame);
+    const { text, attachment, attachments = attachment ? [attachment] : [], type, data, reply_to } = frame;
+    const content = JSON.stringify({ text, attachments, type, data, reply_to });
     const first = state.sent.get(marker);
-    if (first) return first;
-    const attachment = frame.attachment
-      ? { ...frame.attachment, name: 'a.txt', size: 1, content_type: 'text/plain' }
-      : undefined;
+    if (first && first.content !== content) throw new Refusal('idempotency_conflict');
+    if (first) return first.message;
+    if (!mayPost(state, user)) throw new Refusal('read_only');
+    const files = attachments.map((file) => ({ ...file, name: 'a.txt', size: 1, content_type: 'text/plain' }));
     const message = toMessage({
       ...messageKey('', ''),
       message_id: ulid(),
       room_id: state.room.room_id,
       sender_id: user,
       client_message_id: frame.client_message_id,
-      ...(frame.text !== undefined && { text: frame.text }),
-      ...(attachment && { attachment }),
+      ...(text !== undefined && { text }),
+      attachments: files,
+      ...(type && { type }),
+      ...(data && { data: JSON.stringify(data) }),
+      ...(reply_to && { reply_to }),
       sent_at: new Date().toISOString(),
     });
     state.messages.push(message);
-    state.sent.set(marker, message);
+    state.sent.set(marker, { message, content });
     return message;
   }
 
@@ -448,6 +565,17 @@ export async function startWireServer(
       wire.subscribed.set(socket, user);
       return { participant_id: user, ...(speaksV2(socket) && { seq: userSeqs.get(user) ?? 0 }) };
     }
+    if (frame.action === 'typing') {
+      const state = liveRoomFor(frame.room_id, user);
+      const { typing } = v.parse(TypingFrame, frame);
+      if (!mayPost(state, user)) throw new Refusal('read_only');
+      wire.typed.push(`${user} ${typing}`);
+      const { room_id } = state.room;
+      const event = { type: 'typing', room_id, data: { participant_id: user, username: null, typing } };
+      for (const other of state.joined.keys())
+        if (other !== socket) post(other, 'event.typing', { ...event, sent_at: sentAt() });
+      return { room_id };
+    }
     if (frame.action === 'leave') {
       rooms.get(String(frame.room_id))?.joined.delete(socket);
       return { room_id: frame.room_id };
@@ -457,7 +585,8 @@ export async function startWireServer(
       state.joined.set(socket, user);
       const joined_at = sentAt();
       state.joinedAt.set(socket, joined_at);
-      return { ...myRoom(state, user), ...(speaksV2(socket) && { seq: { ...state.seq }, joined_at }) };
+      const last_change = wire.hasChanges ? state.lastChange : undefined;
+      return { ...myRoom(state, user), last_change, ...(speaksV2(socket) && { seq: { ...state.seq }, joined_at }) };
     }
     const outgoing = v.parse(MessageFrame, frame);
     // What was sent before is told again, whatever has become of the room and the sender since.
@@ -465,12 +594,13 @@ export async function startWireServer(
     const state = known?.sent.has(markerOf(user, outgoing)) ? known : liveRoomFor(frame.room_id, user);
     const message = store(state, user, outgoing);
     // A repeated message is broadcast again: the first time, the service may have died before it was.
-    queueMicrotask(() => broadcast(state, 'message', message));
+    const event = { ...message };
+    queueMicrotask(() => broadcast(state, 'message', event));
     return message;
   }
 
   function serve(socket: WebSocket, user: string, token: string): void {
-    const reply = (action: ActionName, body: { readonly ok: boolean }) => {
+    const reply = (action: AnyAction, body: { readonly ok: boolean }) => {
       const frame = { type: 'reply', ...body };
       requireValid(`${body.ok ? 'reply' : 'refusal'}.${action}`, frame);
       socket.send(JSON.stringify(frame));
@@ -535,7 +665,7 @@ export async function startWireServer(
     packMs: 0,
     redeliver(room_id, count) {
       const state = rooms.get(room_id);
-      const events = state?.numbered.slice(-count).map((data) => ({ type: 'message', data }) as const) ?? [];
+      const events = state?.numbered.slice(-count) ?? [];
       if (state && events.length > 0) numbered(state, 'messages', events);
     },
     rooms: () => [...rooms.keys()],
@@ -573,6 +703,23 @@ export async function startWireServer(
     joined: (room_id) => [...(rooms.get(room_id)?.joined.values() ?? [])],
     tokens: [],
     reads: 0,
+    changeReads: 0,
+    changesPageSize: 200,
+    hasChanges: true,
+    typed: [],
+    change(room_id, message_id, by, text) {
+      const state = rooms.get(room_id);
+      if (!state) throw new Refusal('room_not_found');
+      return change(state, message_id, by, text);
+    },
+    announce(room_id, message) {
+      const state = rooms.get(room_id);
+      if (state) announce(state, message);
+    },
+    setLastChange(room_id, last) {
+      const state = rooms.get(room_id);
+      if (state) state.lastChange = last;
+    },
     connections: () => sockets.clients.size,
     closeSockets() {
       for (const socket of sockets.clients) socket.close(1001, 'Going away');
