@@ -3,6 +3,7 @@ import { ulid } from 'ulid';
 import { messageKey, participantKey, roomKey, sentKey, userRoomKey } from '../../core/store/keys.ts';
 import { appendMessage } from '../../core/store/messages.ts';
 import { get } from '../../core/store/read.ts';
+import { numberEvents } from '../../core/store/sequence.ts';
 import { writeItems } from '../../test/support/fill.ts';
 import { newRoom, type Room, send } from './world.ts';
 
@@ -59,14 +60,19 @@ export async function roomOf({ participants, rooms, messages }: Scale): Promise<
     model(get(messageKey(room_id, first.message_id))),
     model(get(sentKey(room_id, member, said.client_message_id))),
   ]);
+  let last_message_id = first.message_id;
   function* history(): Generator<object> {
     for (let n = 1; n < messages; n++) {
       const [message_id, client_message_id] = [ulid(), randomUUID()];
+      last_message_id = message_id;
       yield { ...message, ...messageKey(room_id, message_id), message_id, client_message_id };
       // Those of the last day: older ones have expired. A tenth is more than any long history has.
       if (n % 10 === 0) yield { ...sent, ...sentKey(room_id, member, client_message_id), message_id };
     }
   }
   await writeItems(history());
+  // As when they are delivered.
+  const last = { last_message_id, last_sender_id: member };
+  await numberEvents({ feed: 'messages', room_id }, messages, 'filled', last);
   return room;
 }

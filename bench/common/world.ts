@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { ulid } from 'ulid';
 import { allRoutes, routes } from '../../core/contract/index.ts';
 import type { ActionName } from '../../core/contract/realtime.ts';
 import { DEFAULT_USER_LIMITS } from '../../core/contract/user-limits.ts';
@@ -117,8 +118,10 @@ export function calls({ room_id, admin, member, file_id }: Room): readonly Call[
     { operation: 'revokeAdmin', request: { as: admin, params: ofMember } },
     { operation: 'listRooms', note: 'page of 50', request: { as: admin } },
     { operation: 'getRoom', request: { as: member, params } },
+    { operation: 'getRoom', note: 'page of 100 unread', request: { as: admin, params } },
     { operation: 'listParticipants', note: 'page of 50', request: { as: member, params } },
     { operation: 'updateProfile', request: { as: member, params, body: { username: 'Bob' } } },
+    { operation: 'markRead', request: { as: member, params, body: { message_id: ulid() } } },
     { operation: 'listMessages', note: 'page of 50', request: { as: member, params } },
     { operation: 'createUpload', request: { as: member, params, query: FILE } },
     { operation: 'createDownload', request: { as: member, params, query: { file_id } } },

@@ -461,6 +461,12 @@ export interface ListRoomsQuery {
   readonly cursor?: string | undefined;
 }
 
+/** Mark messages as read: body. */
+export interface MarkReadBody {
+  /** ID of the message, a ULID. IDs sort by the time of sending. */
+  readonly message_id: string;
+}
+
 /** Remove participants: query parameters. */
 export interface RemoveParticipantsQuery {
   /** User to remove. Repeat the parameter to remove up to 50 users. Cannot be combined with a body. */
@@ -532,7 +538,7 @@ export interface Operations {
     readonly params: { readonly room_id: string };
     readonly query: NoFields;
     readonly body: NoFields;
-    readonly data: MyRoom;
+    readonly data: RoomDetails;
   };
   /** Grant admin to a participant */
   readonly grantAdmin: {
@@ -561,6 +567,13 @@ export interface Operations {
     readonly query: ListRoomsQuery;
     readonly body: NoFields;
     readonly data: readonly MyRoom[];
+  };
+  /** Mark messages as read */
+  readonly markRead: {
+    readonly params: { readonly room_id: string };
+    readonly query: NoFields;
+    readonly body: MarkReadBody;
+    readonly data: ReadMark;
   };
   /** Remove participants */
   readonly removeParticipants: {
@@ -600,6 +613,7 @@ export const OPERATIONS: { readonly [Name in OperationName]: { readonly method: 
   listMessages: { method: 'GET', path: '/participant/room/{room_id}/chat' },
   listParticipants: { method: 'GET', path: '/participant/room/{room_id}/participant' },
   listRooms: { method: 'GET', path: '/participant/room' },
+  markRead: { method: 'PUT', path: '/participant/room/{room_id}/read' },
   removeParticipants: { method: 'DELETE', path: '/admin/room/{room_id}/participant' },
   revokeAdmin: { method: 'DELETE', path: '/admin/room/{room_id}/participant/{participant_id}/admin' },
   updateProfile: { method: 'PATCH', path: '/participant/room/{room_id}/userprofile' },

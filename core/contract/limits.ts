@@ -32,6 +32,9 @@ export const MAX_PARTICIPANTS_PER_CALL = 50;
  */
 export const MAX_ADMINS = 100;
 
+/** Unread messages are counted up to this. */
+export const MAX_UNREAD_COUNT = 100;
+
 export const DEFAULT_PAGE_SIZE = 50;
 export const MAX_PAGE_SIZE = 200;
 

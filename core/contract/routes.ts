@@ -29,6 +29,7 @@ const participantList = v.strictObject({ participant_ids: fields.participantIds 
 
 const ROOM_ID = '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01';
 const FILE_ID = '0199d3f4-8a10-7c44-b1de-5a7c0e9f3b02';
+const MESSAGE_ID = '01KJPWK0F03YV98J9N016TWRVK';
 const ALICE = '6f0c1a52-7a0e-4a53-8f5c-0e6c4d1b2a3f';
 const BOB = 'c1b6c1ab-3f5e-4f0e-9d55-2b9d3c6a7e10';
 
@@ -229,12 +230,14 @@ export const getRoom = {
   method: 'GET',
   path: '/participant/room/{room_id}',
   summary: 'Get a room',
-  description: "Returns the room with its current status, and the caller's own profile and admin right.",
+  description:
+    "Returns the room with its current status, and the caller's own profile, admin right and read mark. `unread_count` counts messages " +
+    'of others among the next 100 after the read mark.',
   params: inRoom,
   status: 200,
-  data: answers.myRoom,
+  data: answers.roomDetails,
   errors: ['not_a_participant', 'room_not_found'],
-  access: { table: { BatchGetItem: ['ROOM'] } },
+  access: { table: { BatchGetItem: ['ROOM'], Query: ['CHAT'] } },
   example: { params: { room_id: ROOM_ID } },
 } as const satisfies Route;
 
@@ -275,6 +278,26 @@ export const updateProfile = {
   access: { table: { UpdateItem: ['ROOM', 'USER'], GetItem: ['ROOM'] } },
   counts: ['profileChangesPerMinute'],
   example: { params: { room_id: ROOM_ID }, body: { username: 'Alice', archive_room: false } },
+} as const satisfies Route;
+
+export const markRead = {
+  operation: 'markRead',
+  set: 'participant',
+  method: 'PUT',
+  path: '/participant/room/{room_id}/read',
+  summary: 'Mark messages as read',
+  description:
+    'Marks all messages up to `message_id` as read by you. The mark only moves forward: an older message has no effect, and the ' +
+    'response has the current mark. The message need not exist, but its ID cannot be of the future. It can also be set after the room ' +
+    'has ended. Other participants see the mark in the list of participants. Your other connections receive the event `read`, if they ' +
+    'subscribed.',
+  params: inRoom,
+  body: v.strictObject({ message_id: fields.messageId }),
+  status: 200,
+  data: answers.readMark,
+  errors: ['not_a_participant', 'room_not_found', 'payload_too_large'],
+  access: { table: { UpdateItem: ['ROOM'], GetItem: ['ROOM'] } },
+  example: { params: { room_id: ROOM_ID }, body: { message_id: MESSAGE_ID } },
 } as const satisfies Route;
 
 export const listMessages = {

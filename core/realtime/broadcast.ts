@@ -1,7 +1,9 @@
+import type { Message } from '../contract/answers.ts';
 import type { Feed, RoomEvent } from '../contract/realtime.ts';
 import { count } from '../metrics/emf.ts';
 import { speaksV2 } from '../rules/protocol.ts';
 import { connectionsOf, type Recipient } from '../store/connections.ts';
+import type { LastMessage } from '../store/items.ts';
 import { numberEvents, recordSent } from '../store/sequence.ts';
 import { settleAll } from '../store/settle-all.ts';
 import { batchesOf, batchSize } from './batches.ts';
@@ -83,6 +85,16 @@ export interface Origin {
   readonly source: string;
 }
 
+/** Returns the newest message among events, which `has_unread` and `last_message_at` of rooms follow from. */
+function lastMessageOf(events: readonly RoomEvent[]): LastMessage | undefined {
+  const messages = events.flatMap((event) => (event.type === 'message' ? [event.data] : []));
+  const newest = messages.reduce<Message | undefined>(
+    (last, message) => (last && last.message_id > message.message_id ? last : message),
+    undefined,
+  );
+  return newest && { last_message_id: newest.message_id, last_sender_id: newest.sender_id };
+}
+
 /**
  * Sends events to every connection that has joined a room: to each in the given order, to all in parallel, within a bound.
  * A connection that is slow, gone, or whose token has expired costs the others nothing.
@@ -101,7 +113,9 @@ export async function broadcast(
   const numbered = events.filter(isNumbered);
   const { first, isSent } =
     numbered.length > 0
-      ? await onTable(() => numberEvents({ feed, room_id }, numbered.length, batchIdentity(source, numbered)))
+      ? await onTable(() =>
+          numberEvents({ feed, room_id }, numbered.length, batchIdentity(source, numbered), lastMessageOf(numbered)),
+        )
       : { first: 0, isSent: false };
   if (isSent) return { ...noCounts(), batches: 0 };
   const counts = await fanOut(room_id, { kind: 'send', events, numbers: { feed, first } }, deadline);

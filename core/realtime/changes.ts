@@ -218,6 +218,17 @@ export function participantChanged(
           }),
         ]
       : [];
+  const read: Effect[] =
+    old && item.read_to !== undefined && old.read_to !== changed.read_to
+      ? [
+          {
+            kind: 'notify',
+            participant_id,
+            event: { type: 'read', ...about, data: { participant_id, read_to: item.read_to } },
+            except: [],
+          },
+        ]
+      : [];
   const lostLast = old?.connections?.size && !changed.connections?.size;
   const absence: Effect[] =
     lostLast && item.present && !item.connections?.size && item.left_at
@@ -226,7 +237,7 @@ export function participantChanged(
   const gained = (changed.connections ?? new Set<string>()).difference(old?.connections ?? new Set()).size > 0;
   const liveness: Effect[] =
     gained && item.present && item.connections?.size ? [{ kind: 'liveness', room_id, participant_id }] : [];
-  return [...added, ...updated, ...presence, ...absence, ...liveness];
+  return [...added, ...updated, ...read, ...presence, ...absence, ...liveness];
 }
 
 const NO_CONNECTIONS: ReadonlySet<string> = new Set();

@@ -14,7 +14,13 @@ import { speaksV2 } from '../rules/protocol.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { liveMembership } from './access.ts';
 import { dynamodb, tableName } from './client.ts';
-import { type ConnectionItem, type DisconnectingItem, type ParticipantItem, toMyRoom } from './items.ts';
+import {
+  type ConnectionItem,
+  type DisconnectingItem,
+  type ParticipantItem,
+  type SequenceItem,
+  toMyRoom,
+} from './items.ts';
 import {
   CONNECTION,
   connectionKey,
@@ -29,6 +35,7 @@ import {
   participantKey,
   roomIdOf,
   roomPartition,
+  roomSequenceKey,
 } from './keys.ts';
 import { getMany, queryAll } from './read.ts';
 import { settleAll } from './settle-all.ts';
@@ -127,7 +134,10 @@ export async function joinRoom({
   now: Timestamp;
   admitted: Promise<void>;
 }): Promise<MyRoom> {
-  const [, { room, participant }] = await settleAll([admitted, liveMembership(room_id, user_id, now)]);
+  const [, { room, participant, extra }] = await settleAll([
+    admitted,
+    liveMembership<[SequenceItem]>(room_id, user_id, now, roomSequenceKey(room_id)),
+  ]);
   const item: ConnectionItem = {
     ...connectionKey(room_id, connection_id),
     ...connectionRoomKey(room_id, connection_id),
@@ -165,7 +175,7 @@ export async function joinRoom({
       },
     ]);
   if (!outcome.done) throw new RoomsError('not_a_participant');
-  return toMyRoom(room, participant, user_id, now);
+  return toMyRoom(room, participant, extra[0], user_id, now);
 }
 
 /**

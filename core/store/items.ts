@@ -8,11 +8,12 @@ import type {
   Profile,
   Room,
 } from '../contract/answers.ts';
-import type { SubProtocol } from '../contract/realtime.ts';
+import type { Feed, SubProtocol } from '../contract/realtime.ts';
 import type { JsonObject } from '../rules/json.ts';
 import { DEFAULT_END_WARNINGS_SECONDS, roomStatus } from '../rules/room.ts';
 import type { Timestamp } from '../rules/time.ts';
 import type { Key } from './keys.ts';
+import { firstIdAt, timeOf } from './message-id.ts';
 
 /*
  * The items in the table. Reads assume that items have these shapes: nothing else writes to the table.
@@ -154,6 +155,20 @@ export interface SentItem extends Key {
   expires_at: number;
 }
 
+/**
+ * The last number of each feed, which batch got the last ones, and which batch is to be retried although its events have been sent; of a
+ * room, also its last message. Never expires.
+ */
+export type SequenceItem = Key & { readonly [F in Feed]?: number } & {
+  readonly [B in `${Feed}_batch` | `${Feed}_sent`]?: string;
+} & Partial<LastMessage>;
+
+/** The newest message that was sent to a room's connections. */
+export interface LastMessage {
+  readonly last_message_id: string;
+  readonly last_sender_id: string;
+}
+
 /** Remembers the room that a request with an `Idempotency-Key` created. */
 export interface IdempotencyItem extends Key {
   request_hash: string;
@@ -185,7 +200,8 @@ export const toRoom = (item: RoomItem, now: Timestamp): Room => ({
 
 export const toMyRoom = (
   room: RoomItem,
-  participant: Pick<ParticipantItem, 'username' | 'archive_room' | 'role' | 'read_to'>,
+  participant: Pick<ParticipantItem, 'username' | 'archive_room' | 'role' | 'read_to' | 'added_at'>,
+  sequence: Partial<LastMessage> | undefined,
   caller: string,
   now: Timestamp,
 ): MyRoom => ({
@@ -195,9 +211,21 @@ export const toMyRoom = (
   username: participant.username ?? null,
   archive_room: participant.archive_room ?? false,
   read_to: participant.read_to ?? null,
-  last_message_at: null,
-  has_unread: false,
+  last_message_at: sequence?.last_message_id ? timeOf(sequence.last_message_id) : null,
+  has_unread: hasUnread(participant, sequence, caller),
 });
+
+/** Messages up to this ID are not new for a participant: they have read them, or were added later. */
+export const readUpTo = ({ read_to = '', added_at }: Pick<ParticipantItem, 'read_to' | 'added_at'>): string => {
+  const added = firstIdAt(added_at);
+  return read_to > added ? read_to : added;
+};
+
+const hasUnread = (
+  participant: Pick<ParticipantItem, 'read_to' | 'added_at'>,
+  { last_message_id, last_sender_id }: Partial<LastMessage> = {},
+  caller: string,
+): boolean => last_message_id !== undefined && last_sender_id !== caller && last_message_id > readUpTo(participant);
 
 /** `item` may be missing: then it is about to be written, and has no profile yet. */
 export const toProfile = (participant_id: string, item?: Partial<ParticipantItem>): Profile => ({

@@ -4,11 +4,13 @@
  *   a room by its id                          PK ROOM#<room_id>   SK ROOM
  *   a participant of a room                   PK ROOM#<room_id>   SK PARTICIPANT#<user_id>
  *   the participants of a room, by user id    PK ROOM#<room_id>   SK begins with PARTICIPANT#
+ *   … and how far each of them has read       attribute `read_to` of the same item, which only moves forward
  *   the rooms of a user, newest first         GSI1PK USER#<user_id>   GSI1SK ROOM#<room_id>, descending (UUIDv7 sorts by time)
  *   may only admins post in a room?           PK ROOM#<room_id>   SK LOCK#<n>, n from 0 to 15: all of them, or none
  *   a file of a room                          PK ROOM#<room_id>   SK FILE#<file_id>
  *   a message of a room                       PK CHAT#<room_id>   SK MESSAGE#<ulid>
  *   the messages of a room, by time           PK CHAT#<room_id>   SK begins with MESSAGE# (a ULID sorts by time)
+ *   … and those after a read mark, counted    SK between MESSAGE#<ulid>! and MESSAGE#\uffff, at most 100
  *   was this message sent already?            PK CHAT#<room_id>   SK SENT#<user_id>#<client_message_id>
  *   the connections that joined a room        PK ROOM#<room_id>   SK begins with CONNECTION#
  *   those of them that are to be closed       PK ROOM#<room_id>   SK CONNECTION!<uuid> (sorts before CONNECTION#)
@@ -22,7 +24,8 @@
  *   checked next?                             PK ROOM#<room_id>   SK LIVENESS#<user_id>
  *   how many messages has this room taken
  *   in this second?                           PK ROOM#<room_id>   SK RATE#<second>
- *   the last numbers of a room's feeds        PK ROOM#<room_id>   SK SEQUENCE
+ *   the last numbers of a room's feeds,
+ *   and its last message                      PK ROOM#<room_id>   SK SEQUENCE
  *   … and of a subscribed user's              PK USER#<user_id>   SK SEQUENCE
  *   was this room created already?            PK USER#<user_id>   SK IDEMPOTENCY#<key>
  *

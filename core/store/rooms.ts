@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
-import type { MyRoom, Page, Room } from '../contract/answers.ts';
+import type { MyRoom, Page, Room, RoomDetails } from '../contract/answers.ts';
 import { RoomsError } from '../contract/errors.ts';
 import { IDEMPOTENCY_TTL_SECONDS } from '../contract/limits.ts';
 import type { RequestContext } from '../contract/route.ts';
@@ -21,20 +21,24 @@ import {
   type IndexedParticipant,
   type ParticipantItem,
   type RoomItem,
+  type SequenceItem,
   toMyRoom,
   toRoom,
 } from './items.ts';
 import {
   INDEX,
   idempotencyKey,
+  type Key,
   participantKey,
   roomIdOf,
   roomKey,
   roomPartition,
+  roomSequenceKey,
   userPartition,
   userRoomKey,
 } from './keys.ts';
 import { get, getMany, queryPage } from './read.ts';
+import { countUnread } from './reading.ts';
 import { transactCounted } from './user-limits.ts';
 import { update, type Write } from './write.ts';
 
@@ -244,12 +248,33 @@ export async function endRoom({
 }
 
 /**
- * Returns the room as the caller sees it.
+ * Returns the room as the caller sees it. Only a room with unread messages takes a second request, which counts them.
  * @throws as `membership` does
  */
-export async function getRoom({ room_id, caller, now }: RequestContext & { room_id: string }): Promise<MyRoom> {
-  const { room, participant } = await membership(room_id, caller);
-  return toMyRoom(room, participant, caller, now);
+export async function getRoom({ room_id, caller, now }: RequestContext & { room_id: string }): Promise<RoomDetails> {
+  const { room, participant, extra } = await membership<[SequenceItem]>(room_id, caller, roomSequenceKey(room_id));
+  const mine = toMyRoom(room, participant, extra[0], caller, now);
+  const unread_count = mine.has_unread ? await countUnread(participant) : 0;
+  return { ...mine, has_unread: unread_count > 0, unread_count };
+}
+
+interface RoomOfUser {
+  readonly room: RoomItem;
+  readonly participant: ParticipantItem;
+  readonly sequence: SequenceItem | undefined;
+}
+
+/** Returns those of the rooms in which the user is a participant, in the given order. Eventually consistent, as the index. */
+async function roomsOf(room_ids: readonly string[], user_id: string): Promise<RoomOfUser[]> {
+  const keys = room_ids.flatMap((id) => [roomKey(id), participantKey(id, user_id), roomSequenceKey(id)]);
+  const items = await getMany<Key>(keys, { consistent: false });
+  const found = new Map(items.map((item) => [`${item.PK} ${item.SK}`, item]));
+  const at = <Item extends Key>({ PK, SK }: Key) => found.get(`${PK} ${SK}`) as Item | undefined;
+  return room_ids.flatMap((id) => {
+    const room = at<RoomItem>(roomKey(id));
+    const participant = at<ParticipantItem>(participantKey(id, user_id));
+    return room && participant ? [{ room, participant, sequence: at<SequenceItem>(roomSequenceKey(id)) }] : [];
+  });
 }
 
 /** Returns one page of the rooms of the caller, newest first. `status` filters within the page. */
@@ -274,18 +299,15 @@ export async function listRooms({
     },
     limit,
   );
-  const found = await getMany<RoomItem>(
-    items.map(({ PK }) => ({ PK, SK: roomKey('').SK })),
-    { consistent: false },
+  const found = await roomsOf(
+    items.map(({ PK }) => roomIdOf(PK)),
+    caller,
   );
-  const rooms = new Map(found.map((room) => [room.PK, room]));
   const last = items.at(-1)?.PK;
   return {
-    items: items.flatMap((participant) => {
-      const room = rooms.get(participant.PK);
-      if (!room || (status && roomStatus(room, now) !== status)) return [];
-      return [toMyRoom(room, participant, caller, now)];
-    }),
+    items: found.flatMap(({ room, participant, sequence }) =>
+      status && roomStatus(room, now) !== status ? [] : [toMyRoom(room, participant, sequence, caller, now)],
+    ),
     next_cursor: more && last ? encodeCursor(list, roomIdOf(last)) : null,
   };
 }

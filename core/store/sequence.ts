@@ -1,5 +1,5 @@
-import type { Feed, RoomSeq } from '../contract/realtime.ts';
-import type { ConnectionItem, SubscriptionItem } from './items.ts';
+import type { RoomSeq } from '../contract/realtime.ts';
+import type { ConnectionItem, LastMessage, SequenceItem, SubscriptionItem } from './items.ts';
 import { connectionKey, type Key, roomSequenceKey, userConnectionKey, userSequenceKey } from './keys.ts';
 import { get, getMany } from './read.ts';
 import { update } from './write.ts';
@@ -7,14 +7,6 @@ import { update } from './write.ts';
 /*
  * The numbers of events. Only what delivers events writes them: one write for each batch and feed. See docs/decisions/0030-rooms-v2.md.
  */
-
-/**
- * The last number of each feed, which batch got the last ones, and which batch is to be retried although its events have been sent. Never
- * expires.
- */
-type SequenceItem = Key & { readonly [F in Feed]?: number } & {
-  readonly [B in `${Feed}_batch` | `${Feed}_sent`]?: string;
-};
 
 /** Whose events are numbered. */
 export type Numbered =
@@ -35,15 +27,29 @@ export interface NumberedBatch {
  * a gap.
  *
  * @param batch says which events these are: equal for the same ones, and different for all others
+ * @param last the newest message among them, which the same write records as the room's last. An older one than the recorded is ignored:
+ *   that takes a second write, after a record that was redriven or stored out of order.
  */
-export async function numberEvents(of: Numbered, count: number, batch: string): Promise<NumberedBatch> {
+export async function numberEvents(
+  of: Numbered,
+  count: number,
+  batch: string,
+  last?: LastMessage,
+): Promise<NumberedBatch> {
   const { feed } = of;
-  const outcome = await update<SequenceItem>(keyOf(of), {
-    UpdateExpression: 'ADD #feed :count SET #batch = :batch',
-    ConditionExpression: 'attribute_not_exists(#batch) OR #batch <> :batch',
-    ExpressionAttributeNames: { '#feed': feed, '#batch': `${feed}_batch` },
-    ExpressionAttributeValues: { ':count': count, ':batch': batch },
-  });
+  const write = (newest?: LastMessage) =>
+    update<SequenceItem>(keyOf(of), {
+      UpdateExpression: `ADD #feed :count SET #batch = :batch${newest ? ', last_message_id = :last, last_sender_id = :sender' : ''}`,
+      ConditionExpression: `(attribute_not_exists(#batch) OR #batch <> :batch)${newest ? ' AND (attribute_not_exists(last_message_id) OR last_message_id < :last)' : ''}`,
+      ExpressionAttributeNames: { '#feed': feed, '#batch': `${feed}_batch` },
+      ExpressionAttributeValues: {
+        ':count': count,
+        ':batch': batch,
+        ...(newest && { ':last': newest.last_message_id, ':sender': newest.last_sender_id }),
+      },
+    });
+  let outcome = await write(last);
+  if (last && !outcome.done && outcome.old?.[`${feed}_batch`] !== batch) outcome = await write();
   const item = outcome.done ? outcome.item : outcome.old;
   return { first: (item?.[feed] ?? 0) - count + 1, isSent: !outcome.done && item?.[`${feed}_sent`] === batch };
 }

@@ -1,3 +1,4 @@
+import { ulid } from 'ulid';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { allRoutes } from '../../core/contract/index.ts';
 import { MAX_BODY_BYTES } from '../../core/contract/limits.ts';
@@ -8,6 +9,9 @@ import { newRoom, newUser, snapshot, type World } from '../support/world.ts';
 
 type Sample = Omit<Request, 'as'>;
 type Body = Readonly<Record<string, unknown>>;
+
+/** From 2026-03-02. */
+const A_MESSAGE = '01KJPWK0F03YV98J9N016TWRVK';
 
 let world: World;
 let file_id = '';
@@ -32,6 +36,7 @@ beforeAll(async () => {
     getRoom: { params },
     listParticipants: { params },
     updateProfile: { params, body: { username: 'x' } },
+    markRead: { params, body: { message_id: A_MESSAGE } },
     listMessages: { params },
     createUpload: { params, query: { name: 'a', size: 1, content_type: 'a/b' } },
     createDownload: { params, query: { file_id } },
@@ -327,6 +332,16 @@ describe('fields of the body', () => {
       'updateProfile',
       'username',
       [...INVISIBLE, ...BIDI_CONTROLS, ...CONTROLS, ...SURROGATES, 'x'.repeat(101), long, 'a\nb', ...NOT_TEXT],
+    ],
+    [
+      'markRead',
+      'message_id',
+      [
+        ...['', 'x', A_MESSAGE.slice(1), `${A_MESSAGE}0`, `8${A_MESSAGE.slice(1)}`, A_MESSAGE.replace('K', 'U'), long],
+        ...[`${A_MESSAGE}\n`, `MESSAGE#${A_MESSAGE}`, null, ...NOT_TEXT],
+        // Of the future: beyond what clocks that differ explain, and the last there is.
+        ...[ulid(Date.now() + 6 * 60_000), '7ZZZZZZZZZZZZZZZZZZZZZZZZZ'],
+      ],
     ],
     ['updateProfile', 'archive_room', [0, 1, 'true', '', null, [], {}]],
   ])('%s: a bad %s is rejected, with its path', (operation, field, values) => {

@@ -1,10 +1,16 @@
+import { ulid } from 'ulid';
 import { describe, expect, test } from 'vitest';
 import { allRoutes } from '../../core/contract/index.ts';
 import { type Operation, type Request, refused, succeed } from '../support/invoke.ts';
 import { requests, roomOf } from '../support/requests.ts';
 
 /** Sequential round trips to DynamoDB on the path that succeeds. */
-const TRIPS: Readonly<Record<string, number>> = { listRooms: 2, createUpload: 2 };
+const TRIPS: Readonly<Record<string, number>> = {
+  listRooms: 2,
+  createUpload: 2,
+  // Of a room without unread messages: 1.
+  getRoom: 2,
+};
 const tripsOf = (operation: Operation): number => TRIPS[operation] ?? 1;
 
 describe.each([2, 50, 200])('with %i participants, rooms and messages', (size) => {
@@ -32,6 +38,16 @@ test('no call sends more requests for a large room than for a small one, except 
   expect(withoutRooms(large)).toEqual(withoutRooms(small));
 });
 
+test('a room without unread messages is read with one request', async () => {
+  const { room_id, admin, member } = await roomOf(2);
+  const params = { room_id };
+  const trace = async (as: string) => (await succeed('getRoom', { as, params })).trace.requests;
+  expect(await trace(member)).toEqual(['BatchGetItem', 'Query']);
+  expect(await trace(admin)).toEqual(['BatchGetItem']);
+  await succeed('markRead', { as: member, params, body: { message_id: ulid() } });
+  expect(await trace(member)).toEqual(['BatchGetItem']);
+});
+
 test('a 403, 404 or 409 for a participant costs at most one more round trip', async () => {
   const world = await roomOf(2);
   const { room_id, admin, member, outsider } = world;
@@ -42,4 +58,5 @@ test('a 403, 404 or 409 for a participant costs at most one more round trip', as
   expect(await trips('changeRoom', { as: member, params })).toBe(2);
   expect(await trips('changeRoom', { as: outsider, params })).toBe(2);
   expect(await trips('getRoom', { as: outsider, params })).toBe(1);
+  expect(await trips('markRead', { as: outsider, params, body: { message_id: ulid() } })).toBe(2);
 });

@@ -31,6 +31,7 @@ beforeAll(async () => {
     getRoom: { params },
     listParticipants: { params },
     updateProfile: { params, body: { username: 'Me' } },
+    markRead: { params, body: { message_id: '01KJPWK0F03YV98J9N016TWRVK' } },
     listMessages: { params },
     createUpload: { params, query: { name: 'b.txt', size: 1, content_type: 'text/plain' } },
     createDownload: { params, query: { file_id } },
@@ -131,6 +132,8 @@ describe('a room that has ended', () => {
     expect(await data('updateProfile', { ...request, body: { archive_room: true } })).toMatchObject({
       archive_room: true,
     });
+    const read_to = '01KJPWK0F03YV98J9N016TWRVK';
+    expect(await data('markRead', { ...request, body: { message_id: read_to } })).toMatchObject({ read_to });
     expect(await data('listRooms', { as: member })).toMatchObject([{ room_id, status: 'ended', archive_room: true }]);
   });
 

@@ -36,6 +36,7 @@ const HTTP_LOGS = [
   'ListMessagesLogs',
   'ListParticipantsLogs',
   'ListRoomsLogs',
+  'MarkReadLogs',
   'RemoveParticipantsLogs',
   'RevokeAdminLogs',
   'UpdateProfileLogs',

@@ -1,4 +1,6 @@
+import { ulid } from 'ulid';
 import { appendMessage } from '../../core/store/messages.ts';
+import { numberEvents } from '../../core/store/sequence.ts';
 import { copiesOf } from './fill.ts';
 import { data, type Operation, type Request } from './invoke.ts';
 import { newRoom, newUser, type World } from './world.ts';
@@ -20,8 +22,13 @@ export async function roomOf(size: number): Promise<Sized> {
     });
   await copiesOf(await newRoom({ members: [admin] }), size - 2);
   const now = new Date().toISOString();
-  for (let n = 0; n < size; n++)
-    await appendMessage({ room_id, sender_id: admin, client_message_id: `m${n}`, text: 'x', now });
+  let last_message_id = '';
+  for (let n = 0; n < size; n++) {
+    const message = { room_id, sender_id: admin, client_message_id: `m${n}`, text: 'x', now };
+    last_message_id = (await appendMessage(message)).message_id;
+  }
+  // As when they are delivered.
+  await numberEvents({ feed: 'messages', room_id }, size, 'filled', { last_message_id, last_sender_id: admin });
   const { file_id } = await data('createUpload', {
     as: admin,
     params: { room_id },
@@ -53,6 +60,7 @@ export function requests({ room_id, admin, member, file_id }: Sized): readonly (
     ['getRoom', { as: member, params }],
     ['listParticipants', { as: member, params, query: page }],
     ['updateProfile', { as: member, params, body: { username: 'x', archive_room: true } }],
+    ['markRead', { as: member, params, body: { message_id: ulid() } }],
     ['listMessages', { as: member, params, query: page }],
     ['createUpload', { as: member, params, query: { size: 1, content_type: 'text/plain' } }],
     ['createDownload', { as: member, params, query: { file_id } }],

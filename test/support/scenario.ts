@@ -134,6 +134,11 @@ export async function session(callers: Callers): Promise<void> {
       { participant_id: ALICE, username: null, is_admin: false },
     ],
   });
+  const read_to = '01KJPWK0F03YV98J9N016TWRVK';
+  expect(await call(ALICE, 'PUT', `/participant/room/${room}/read`, { message_id: read_to })).toMatchObject({
+    status: 200,
+    data: { participant_id: ALICE, read_to },
+  });
   expect(await call(ALICE, 'GET', `/participant/room/${room}/chat`)).toMatchObject({ status: 200, data: [] });
 
   const removed = await call(BOB, 'DELETE', `/admin/room/${room}/participant?participant_id=${ALICE}`);

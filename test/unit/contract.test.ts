@@ -22,6 +22,7 @@ describe('the route table', () => {
         'GET /participant/room/{room_id}',
         'GET /participant/room/{room_id}/participant',
         'PATCH /participant/room/{room_id}/userprofile',
+        'PUT /participant/room/{room_id}/read',
         'GET /participant/room/{room_id}/chat',
         'GET /participant/room/{room_id}/upload',
         'GET /participant/room/{room_id}/download',

@@ -121,7 +121,7 @@ describe('items', () => {
   };
 
   test('what is not stored is null or false in an answer, never missing', () => {
-    const answer = toMyRoom(room, {}, 'bob', '2026-03-01T09:30:00.000Z');
+    const answer = toMyRoom(room, { added_at: room.created_at }, undefined, 'bob', '2026-03-01T09:30:00.000Z');
     expect(answer).toEqual({
       room_id: 'r',
       name: 'n',
@@ -149,7 +149,9 @@ describe('items', () => {
   });
 
   test('an answer shows neither keys nor who else is an admin', () => {
-    expect(JSON.stringify(toMyRoom(room, {}, 'alice', '2026-03-01T09:30:00.000Z'))).not.toMatch(/PK|SK|admins|#/);
+    expect(
+      JSON.stringify(toMyRoom(room, { added_at: room.created_at }, undefined, 'alice', room.created_at)),
+    ).not.toMatch(/PK|SK|admins|#/);
   });
 });
 

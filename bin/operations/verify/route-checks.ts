@@ -64,6 +64,7 @@ export const samplers: Readonly<Record<string, Sampler>> = {
     path: `/participant/room/${room_id}/userprofile`,
     body: { username: `verify ${n}` },
   }),
+  markRead: inRoom('/participant/room/ROOM/read', { message_id: '01KJPWK0F03YV98J9N016TWRVK' }),
   listMessages: inRoom('/participant/room/ROOM/chat'),
   createUpload: inRoom('/participant/room/ROOM/upload?name=verify.txt&size=6&content_type=text/plain'),
   createDownload: ({ room_id, file_id }) => ({ path: `/participant/room/${room_id}/download?file_id=${file_id}` }),
