@@ -11,10 +11,8 @@ import type {
   Operations,
   Participant,
   Posting,
-  ReadMark,
   RemovedParticipant,
   Role,
-  RoomDetails,
 } from './contract.ts';
 import { OPERATIONS } from './contract.ts';
 
@@ -55,7 +53,6 @@ interface NextOperations {
       readonly order?: 'asc' | 'desc' | undefined;
     };
   };
-  readonly getRoom: { readonly data: RoomDetails };
   readonly leaveRoom: InRoom & { readonly data: RemovedParticipant };
   readonly setRole: {
     readonly params: { readonly room_id: string; readonly participant_id: string };
@@ -81,12 +78,6 @@ interface NextOperations {
     readonly body: NoFields;
     readonly data: readonly Message[];
   };
-  readonly markRead: {
-    readonly params: { readonly room_id: string };
-    readonly query: NoFields;
-    readonly body: { readonly message_id: string };
-    readonly data: ReadMark;
-  };
 }
 
 export type AllOperations = Operations & NextOperations;
@@ -100,7 +91,6 @@ export const ALL_OPERATIONS: {
   editMessage: { method: 'PATCH', path: '/participant/room/{room_id}/chat/{message_id}' },
   deleteMessage: { method: 'DELETE', path: '/participant/room/{room_id}/chat/{message_id}' },
   listMessageChanges: { method: 'GET', path: '/participant/room/{room_id}/chat/change' },
-  markRead: { method: 'PUT', path: '/participant/room/{room_id}/read' },
   ...OPERATIONS,
 };
 
