@@ -1,5 +1,5 @@
 import axe from 'axe-core';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { findChromium, NO_CHROMIUM, sayNoChromium } from './chromium.ts';
 import { picture } from './picture.ts';
 import { evaluate, shown, useStage } from './stage.ts';
@@ -28,7 +28,7 @@ async function findings(visitor: Visitor): Promise<unknown> {
 describe.skipIf(!chromium)(chromium ? 'accessibility' : `accessibility (skipped: ${NO_CHROMIUM})`, () => {
   const stage = useStage(chromium);
 
-  it.each([
+  test.each([
     ['light', 1_200],
     ['dark', 1_200],
     ['light', 360],

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { findChromium, NO_CHROMIUM, sayNoChromium } from './chromium.ts';
 import { picture } from './picture.ts';
 import { becomes, evaluate, gone, shown, useStage } from './stage.ts';
@@ -15,7 +15,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
   const stage = useStage(chromium);
   const { come, clientOf, joinAs, newRoom, meeting } = stage;
 
-  it('never ends a room because a field is empty', async () => {
+  test('never ends a room because a field is empty', async () => {
     const { alice, room_id } = await meeting();
     const status = async () => (await clientOf('alice').getRoom(room_id)).status;
     await choose(alice, 'Room actions', 'End room…');
@@ -41,7 +41,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     expect(await status()).toBe('started');
   });
 
-  it('keeps drafts through switching, a reload, a removal and the end', async () => {
+  test('keeps drafts through switching, a reload, a removal and the end', async () => {
     const { alice, bob, name, room_id } = await meeting();
     const other = await newRoom();
     await messageField(bob).fill('Half a sentence');
@@ -74,7 +74,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     await gone(alice.page.locator('.unsent'));
   });
 
-  it('sends what waited, after a reload and from a room that is not in view', async () => {
+  test('sends what waited, after a reload and from a room that is not in view', async () => {
     const room = await newRoom();
     const other = await newRoom();
     const bob = await joinAs('bob', room.room_id);
@@ -123,7 +123,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     );
   });
 
-  it('announces participants, once and with one full stop, and still after a reload', async () => {
+  test('announces participants, once and with one full stop, and still after a reload', async () => {
     const { alice, bob, room_id } = await meeting();
     await clientOf('alice').addParticipants(room_id, ['carol']);
     await shown(bob.page.locator('[aria-live=polite]', { hasText: 'carol was added.' }));
@@ -138,7 +138,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     await gone(person(bob, 'Alice A.'));
   });
 
-  it('shows presence where there is one: not in rooms that are booked, ended or left', async () => {
+  test('shows presence where there is one: not in rooms that are booked, ended or left', async () => {
     const { alice, bob, room_id } = await meeting();
     await shown(bob.page.getByText('Online (2)'));
     await clientOf('alice').removeParticipants(room_id, ['bob']);
@@ -157,7 +157,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     expect(await alice.page.locator('.avatar.online').count()).toBe(0);
   });
 
-  it('links addresses safely', async () => {
+  test('links addresses safely', async () => {
     const { alice, bob } = await meeting();
     await say(alice, 'See https://example.com/a(b)?c=d. Not javascript:alert(1), not https://a@b.example');
     const message = messages(bob, 'See https://example.com');
@@ -169,7 +169,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     expect(await links.getAttribute('target')).toBe('_blank');
   });
 
-  it('opens pictures large, by keyboard, and keeps the focus in the dialog', async () => {
+  test('opens pictures large, by keyboard, and keeps the focus in the dialog', async () => {
     const { alice, bob } = await meeting();
     // One after the other: files that are sent together arrive in any order.
     for (const number of [1, 2]) {
@@ -200,7 +200,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     await becomes(bob, `document.activeElement?.title === 'chart 2.png'`);
   });
 
-  it('marks rooms with unread messages, in the list and in the title of the tab', async () => {
+  test('marks rooms with unread messages, in the list and in the title of the tab', async () => {
     const [room, other] = [await newRoom(), await newRoom()];
     const alice = await come('alice');
     await enter(alice, other.name);
@@ -221,7 +221,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     expect(await alice.page.getByRole('link', { name: new RegExp(`^${room.name} .*Unread$`) }).count()).toBe(0);
   });
 
-  it('finds one room among 300, by its name and by its status', async () => {
+  test('finds one room among 300, by its name and by its status', async () => {
     const dora = clientOf('dora');
     const long = `Überprüfung ${'der Anlage '.repeat(15)}`.trim();
     // One user may create 120 rooms a minute.
@@ -264,7 +264,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     await expect.poll(() => items.count()).toBeGreaterThanOrEqual(200);
   });
 
-  it('offers a file for a paste that is too long, and says what it cuts', async () => {
+  test('offers a file for a paste that is too long, and says what it cuts', async () => {
     const { alice, bob } = await meeting();
     await alice.context.grantPermissions(['clipboard-read', 'clipboard-write']);
     const paste = async (text: string): Promise<void> => {
@@ -289,7 +289,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     await shown(alice.page.getByRole('status').getByText('0 characters left'));
   });
 
-  it('refuses files that are too large when they are chosen, and names them', async () => {
+  test('refuses files that are too large when they are chosen, and names them', async () => {
     const { alice } = await meeting();
     await evaluate(
       alice,
@@ -306,7 +306,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     expect(await alice.page.locator('.staged-file').allTextContents()).toEqual(['empty.txt0 bytes', 'fine.txt1 byte']);
   });
 
-  it('gives texts of users a direction of their own', async () => {
+  test('gives texts of users a direction of their own', async () => {
     const room = await newRoom({ name: 'חדר בקרה!', description: 'תיאור!' });
     await clientOf('bob').updateProfile(room.room_id, { username: 'בוב!' });
     const bob = await joinAs('bob', room.room_id);

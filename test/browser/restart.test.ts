@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { RoomsClient } from '../../client/src/index.ts';
 import { requestToken } from '../../local/oidc/oidc-issuer.ts';
 import { npmStart, type RunningStack, restartablePort } from '../e2e/npm-start.ts';
@@ -31,7 +31,7 @@ describe.skipIf(!chromium)(chromium ? 'a restart of the service' : `a restart (s
   const clientOf = ({ http, ws, issuer }: RunningStack, user: string): RoomsClient =>
     new RoomsClient({ url: http, wsUrl: ws, token: () => requestToken(issuer, user) });
 
-  it('open tabs come back by themselves, with what was written meanwhile', async () => {
+  test('open tabs come back by themselves, with what was written meanwhile', async () => {
     const first = await npmStart({ port: restartablePort(), args: ['--data', data] });
     stack = first;
     const { room_id } = await clientOf(first, 'alice').createRoom({ name: 'Night shift', participant_ids: ['bob'] });
@@ -73,7 +73,7 @@ describe.skipIf(!chromium)(chromium ? 'a restart of the service' : `a restart (s
     await carol.context.close();
   });
 
-  it('a tab whose room is gone with the data says so, and goes on with what there is', async () => {
+  test('a tab whose room is gone with the data says so, and goes on with what there is', async () => {
     if (!stack) throw new Error('The first test has started no stack.');
     const { http } = stack;
     const alice = await signIn(browser, http, 'alice');

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { findChromium, NO_CHROMIUM, sayNoChromium } from './chromium.ts';
 import { picture } from './picture.ts';
 import { becomes, evaluate, gone, shown, useStage } from './stage.ts';
@@ -15,7 +15,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
   const stage = useStage(chromium);
   const { come, arrive, clientOf, joinAs, newRoom, meeting } = stage;
 
-  it('is served as what it is, under a policy that lets no foreign script in', async () => {
+  test('is served as what it is, under a policy that lets no foreign script in', async () => {
     const served = async (path: string) => (await fetch(stage.stack.http + path)).headers;
     expect((await served('/')).get('content-type')).toBe('text/html; charset=utf-8');
     expect((await served('/web/main.js')).get('content-type')).toBe('text/javascript; charset=utf-8');
@@ -38,7 +38,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await visitor.context.close();
   });
 
-  it('two users see each other come, talk both ways, and go', async () => {
+  test('two users see each other come, talk both ways, and go', async () => {
     const alice = await come('alice');
     const room = 'Night shift 12';
     await alice.page.getByRole('button', { name: 'New room' }).click();
@@ -69,7 +69,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await shown(person(alice, 'bob'));
   });
 
-  it('a picture goes with a progress bar, and is seen inline; another file can be saved', async () => {
+  test('a picture goes with a progress bar, and is seen inline; another file can be saved', async () => {
     const { alice, bob } = await meeting();
     const file = picture(1_000, 700);
     const session = await alice.context.newCDPSession(alice.page);
@@ -119,7 +119,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     expect((await download).suggestedFilename()).toBe('dropped.txt');
   });
 
-  it('what cannot be uploaded is said, and can be tried again', async () => {
+  test('what cannot be uploaded is said, and can be tried again', async () => {
     const { alice, bob } = await meeting();
     const isUpload = (url: URL): boolean => url.searchParams.has('X-Amz-Signature');
     await alice.page.route(isUpload, (route) =>
@@ -147,7 +147,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     expect(await messages(alice, 'My notes').count()).toBe(1);
   });
 
-  it('files that go together arrive in the order in which they were chosen', async () => {
+  test('files that go together arrive in the order in which they were chosen', async () => {
     const { alice, bob } = await meeting();
     let uploads = 0;
     await alice.page.route(
@@ -169,7 +169,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     expect(seen.map((text) => /\d\.txt/.exec(text)?.[0])).toEqual(names);
   });
 
-  it('a room that could be opened only in part is opened by another try, and tells everything once', async () => {
+  test('a room that could be opened only in part is opened by another try, and tells everything once', async () => {
     const room = await newRoom();
     const bob = await joinAs('bob', room.room_id);
     for (let number = 1; number <= 60; number++) await bob.send({ text: `Message number ${number}.` });
@@ -194,7 +194,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     expect(alice.problems.splice(0).every((problem) => problem.includes('418'))).toBe(true);
   });
 
-  it('earlier messages come on the way up, in order, and what is read stays in its place', async () => {
+  test('earlier messages come on the way up, in order, and what is read stays in its place', async () => {
     const room = await newRoom();
     const bobs = await joinAs('bob', room.room_id);
     for (let number = 1; number <= 130; number++) await bobs.send({ text: `Message number ${number}.` });
@@ -230,7 +230,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await becomes(alice, AT_END);
   });
 
-  it('what is being written may grow: the newest messages stay in sight', async () => {
+  test('what is being written may grow: the newest messages stay in sight', async () => {
     const room = await newRoom();
     const bob = await joinAs('bob', room.room_id);
     for (let number = 1; number <= 20; number++) await bob.send({ text: `Message number ${number}.` });
@@ -256,7 +256,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await becomes(alice, AT_END);
   });
 
-  it('an outage is told, nothing is lost in it, and nothing comes twice', async () => {
+  test('an outage is told, nothing is lost in it, and nothing comes twice', async () => {
     const room = await newRoom();
     const bob = await come('bob');
     await enter(bob, room.name);
@@ -298,7 +298,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     }
   });
 
-  it('who goes while the page is still connecting leaves nothing behind that goes on trying', async () => {
+  test('who goes while the page is still connecting leaves nothing behind that goes on trying', async () => {
     const room = await newRoom();
     const alice = await arrive('alice');
     let tries = 0;
@@ -319,7 +319,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     expect(tries).toBe(before);
   });
 
-  it('who is removed is told at once, and can write no more; who is added again can', async () => {
+  test('who is removed is told at once, and can write no more; who is added again can', async () => {
     const { alice, bob, room_id } = await meeting();
     await choose(alice, 'Actions for bob', 'Make admin');
     await shown(bob.page.getByText('You are now an admin.').first());
@@ -345,7 +345,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     expect((await clientOf('bob').getRoom(room_id)).is_admin).toBe(false);
   });
 
-  it('a refusal is said where it happened', async () => {
+  test('a refusal is said where it happened', async () => {
     const { alice } = await meeting();
     await choose(alice, 'Actions for alice', 'Stop being an admin');
     await shown(alice.page.getByRole('alert').getByText('You are the only admin. Make somebody else an admin first.'));
@@ -357,7 +357,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     expect(alice.problems.splice(0).map((problem) => /status of (\d+)/.exec(problem)?.[1])).toEqual(['409']);
   });
 
-  it('a room is renamed and ended in front of everybody', async () => {
+  test('a room is renamed and ended in front of everybody', async () => {
     const { alice, bob, name } = await meeting();
     await choose(alice, 'Room actions', 'Edit room…');
     await alice.page.getByLabel('Name').fill(`${name} Renamed`);
@@ -386,7 +386,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await shown(bob.page.getByRole('link', { name: `${name} Renamed Ended` }));
   });
 
-  it('a booked room opens by itself when its time comes, and closes when it is over', async () => {
+  test('a booked room opens by itself when its time comes, and closes when it is over', async () => {
     const start = Date.now() + 8_000;
     const { name } = await newRoom({
       start_time: new Date(start).toISOString(),
@@ -403,7 +403,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await shown(alice.page.getByRole('link', { name: `${name} Ended` }));
   });
 
-  it('everything can be done with the keyboard alone', async () => {
+  test('everything can be done with the keyboard alone', async () => {
     const alice = await arrive('alice');
     const { keyboard } = alice.page;
     const focused = () =>
@@ -472,7 +472,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await shown(alice.page.getByText('This room has ended.').first());
   });
 
-  it.each([
+  test.each([
     ['light', 1_200],
     ['dark', 1_200],
     ['light', 360],

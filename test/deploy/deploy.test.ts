@@ -13,7 +13,7 @@ import {
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { CreateQueueCommand, DeleteQueueCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import * as v from 'valibot';
-import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { allRoutes } from '../../core/contract/index.ts';
 import { batchSize } from '../../core/realtime/batches.ts';
 import { requestToken } from '../../local/oidc/oidc-issuer.ts';
@@ -54,7 +54,7 @@ describe.skipIf(outOfReach !== undefined)(
   () => {
     if ('outOfReach' in given) {
       // Somebody who counts the tests that were skipped should find some.
-      it('to an emulated AWS', () => {});
+      test('to an emulated AWS', () => {});
       return;
     }
     const reached = (): Extract<typeof given, { target: unknown }> => {
@@ -118,7 +118,7 @@ describe.skipIf(outOfReach !== undefined)(
     };
 
     describe('the HTTP API', () => {
-      it('takes a good token, and refuses the others', async () => {
+      test('accepts a valid token, and rejects the others', async () => {
         const good = await tokenOf(ALICE);
         const claimed = UNACCEPTABLE_CLAIMS
           // Emulator: AWS refuses it; the emulator looks at `exp` only where there is one.
@@ -133,13 +133,13 @@ describe.skipIf(outOfReach !== undefined)(
         expect(await statusWith(good)).toBe(200);
       });
 
-      it('carries a session of two users, and their files, over all of its routes', async () => {
+      test('serves a session of two users, and their files, on all of its routes', async () => {
         await session(callers);
         await transfer(callers);
         expect([...callers.succeeded].sort()).toEqual(allRoutes.map(({ operation }) => operation).sort());
       });
 
-      it('takes an upload no larger than the environment says', async () => {
+      test('accepts uploads up to the limit of the environment', async () => {
         const room = await createRoom(callers);
         const upload = (size: number) =>
           call(ALICE, 'GET', `/participant/room/${room}/upload?size=${size}&content_type=text/plain&name=a.txt`);
@@ -147,7 +147,7 @@ describe.skipIf(outOfReach !== undefined)(
         expect(await upload(100 * 1024 * 1024 + 1)).toMatchObject({ status: 400, codes: ['invalid_request'] });
       });
 
-      it('lets pages of the environment’s origins call it, and no others', async () => {
+      test('allows calls from pages of the environment’s origins only', async () => {
         const preflight = (origin: string) =>
           fetch(`${served().http}/room`, {
             method: 'OPTIONS',
@@ -166,7 +166,7 @@ describe.skipIf(outOfReach !== undefined)(
     });
 
     describe('the WebSocket API', () => {
-      it('refuses who has no good token', async () => {
+      test('rejects connections without a valid token', async () => {
         const outcome = async (credentials: Parameters<typeof connect>[1]): Promise<string> => {
           try {
             clients.push(await connect(sockets(), credentials));
@@ -185,7 +185,7 @@ describe.skipIf(outOfReach !== undefined)(
         expect(await outcome({ header: await tokenOf(ALICE) })).toBe('connected');
       });
 
-      it('carries chat, with a file, to all who have joined', async () => {
+      test('delivers chat, with a file, to all joined connections', async () => {
         const room_id = await createRoom(callers, [BOB]);
         const [a, b] = [await joined(ALICE, room_id), await joined(BOB, room_id)];
         await a.waitFor(room_id, 'peer_joined', 2);
@@ -214,7 +214,7 @@ describe.skipIf(outOfReach !== undefined)(
         expect(history).toMatchObject({ status: 200, data: [reply, second] });
       });
 
-      it('answers what it cannot take, leaves rooms, and answers pings', async () => {
+      test('replies to invalid frames, leaves rooms, and answers pings', async () => {
         const room_id = await createRoom(callers);
         const client = await joined(ALICE, room_id);
         expect(await client.refusal('shout')).toBe('invalid_request');
@@ -223,7 +223,7 @@ describe.skipIf(outOfReach !== undefined)(
         expect(await client.data('ping')).toMatchObject({ time: expect.any(String) });
       });
 
-      it('tells of changes, and closes the sockets of who was removed', async () => {
+      test('delivers changes, and closes the sockets of removed users', async () => {
         const room_id = await createRoom(callers, [BOB]);
         const [a, b] = [await joined(ALICE, room_id), await joined(BOB, room_id)];
         const renamed = await call(ALICE, 'POST', `/admin/room/${room_id}`, { name: 'Retro' });
@@ -238,7 +238,7 @@ describe.skipIf(outOfReach !== undefined)(
         expect(await b.closed).toMatchObject({ code: 1000 });
       });
 
-      it('tells a large room by more than one invocation', async () => {
+      test('delivers to a large room with more than one invocation', async () => {
         const room_id = await createRoom(callers, [BOB]);
         const [sender, client] = [await joined(ALICE, room_id), await joined(BOB, room_id)];
         await client.waitFor(room_id, 'peer_joined');
@@ -264,7 +264,7 @@ describe.skipIf(outOfReach !== undefined)(
         await expect.poll(lines, { timeout: 60_000, interval: 500 }).toMatch(told);
       });
 
-      it('shows who is gone, ten seconds after their connection', async () => {
+      test('shows a participant as offline ten seconds after the last connection', async () => {
         const room_id = await createRoom(callers, [BOB]);
         const [a, b] = [await joined(ALICE, room_id), await joined(BOB, room_id)];
         await a.waitFor(room_id, 'peer_joined', 2);
@@ -274,7 +274,7 @@ describe.skipIf(outOfReach !== undefined)(
         expect(Date.now() - died).toBeGreaterThanOrEqual(9_000);
       });
 
-      it('tells of the end that was set, when the schedule fires, and closes the sockets', async () => {
+      test('announces a booked end when the schedule fires, and closes the sockets', async () => {
         const room_id = await createRoom(callers, [BOB]);
         const client = await joined(BOB, room_id);
         // Set, moved (which updates the schedule), and met.
@@ -290,7 +290,7 @@ describe.skipIf(outOfReach !== undefined)(
         expect(await client.closed).toMatchObject({ code: 1000 });
       });
 
-      it('puts what back ends should hear of on the event bus', async () => {
+      test('publishes the events for back ends on the event bus', async () => {
         const { sqs, events } = operator(reached().target);
         const QueueName = `back-end-${randomUUID()}`;
         const bus = { EventBusName: outputs['rooms-dev-realtime'].EventBusName };
@@ -329,7 +329,7 @@ describe.skipIf(outOfReach !== undefined)(
       });
     });
 
-    it('passes npm run verify, which names what an emulator lacks', async () => {
+    test('passes npm run verify, which names what an emulator lacks', async () => {
       progress('npm run verify');
       const { code, report, named } = await verify(reached().target, {
         http: served().http,
@@ -373,14 +373,14 @@ describe.skipIf(outOfReach !== undefined)(
       expect(left).toEqual([]);
     });
 
-    it('has nothing left to deploy', async () => {
+    test('has no changes left to deploy', async () => {
       progress('cdk diff');
       const { target } = reached();
       // Fails where there is a difference.
       await cdk(target, { issuer, audience: AUDIENCE }, 'diff', '--fail');
     });
 
-    it('changes with a second deployment, and keeps its data and its addresses', async () => {
+    test('changes with a second deployment, and keeps its data and addresses', async () => {
       kept = await createRoom(callers);
       const before = outputs;
       const later = { end_time: new Date(Date.now() + 3_600_000).toISOString() };
@@ -402,7 +402,7 @@ describe.skipIf(outOfReach !== undefined)(
     });
 
     const keep = 'keep' in given && given.keep;
-    it.skipIf(keep)('leaves nothing behind when it is destroyed, not even what was uploaded', async () => {
+    test.skipIf(keep)('leaves nothing behind when it is destroyed, not even what was uploaded', async () => {
       const { target } = reached();
       const { s3 } = operator(target);
       const { BucketName, TableName } = outputs['rooms-dev-data'];
@@ -425,7 +425,7 @@ describe.skipIf(outOfReach !== undefined)(
       expect((await fetch(`${served().http}/participant/room`)).status).toBe(404);
     });
 
-    it.skipIf(keep)('as prod, answers under its own domains, and is not destroyed by mistake', async () => {
+    test.skipIf(keep)('as prod, answers under its own domains, and is not destroyed by mistake', async () => {
       const { target } = reached();
       const certificate = `arn:aws:acm:${REGION}:${ACCOUNT}:certificate/0b9c1f5e-1d2c-4a53-9e66-d7f2f6c1a001`;
       const prod = {

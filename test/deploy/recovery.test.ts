@@ -169,7 +169,7 @@ describe.skipIf(outOfReach !== undefined)('recovery', () => {
     own = outputs;
   });
 
-  test('the stacks move to a restored table, keep their addresses, and lose nothing that was restored', async () => {
+  test('the stacks switch to a restored table, keep their addresses, and lose nothing that was restored', async () => {
     const { TableName, ScheduleGroupName: GroupName } = outputs['rooms-dev-data'];
     kept = await filledRoom();
     progress('recovery: restore and break the table');
@@ -246,7 +246,7 @@ describe.skipIf(outOfReach !== undefined)('recovery', () => {
     expect(await client.closed).toMatchObject({ code: 1000 });
   });
 
-  test('the stacks move back to their own table', async () => {
+  test('the stacks switch back to their own table', async () => {
     progress('recovery: cdk deploy --all, back to the own table');
     await deploy();
     expect(outputs).toEqual(own);
@@ -256,7 +256,7 @@ describe.skipIf(outOfReach !== undefined)('recovery', () => {
     expect((await npmRun('check', '--repair')).code).toBe(0);
   });
 
-  test('one room comes back from the restored table, while people talk in another', async () => {
+  test('one room is restored from the restored table, while users talk in another', async () => {
     progress('recovery: one room');
     const { s3 } = operator(reached().target);
     const { TableName, BucketName } = outputs['rooms-dev-data'];
@@ -309,7 +309,7 @@ describe.skipIf(outOfReach !== undefined)('recovery', () => {
     expect((await call(ALICE, 'POST', `/admin/room/${other}`, { name: 'Mine again' })).status).toBe(200);
   });
 
-  test('files go to a restored bucket', async () => {
+  test('files are copied to a restored bucket', async () => {
     const { s3 } = operator(reached().target);
     const { TableName } = outputs['rooms-dev-data'];
     const restoredBucket = 'rooms-moved-files';

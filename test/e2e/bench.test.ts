@@ -4,7 +4,7 @@ import { npm } from './npm-start.ts';
 
 const line = v.object({ connections: v.number(), first: v.number(), last: v.number() });
 
-test('npm run bench:fanout measures what it is asked for, to the end', async () => {
+test('npm run bench:fanout measures the requested cases', async () => {
   const options = ['--sizes', '2,30', '--rounds', '2', '--latency', '1', '--json'];
   const { code, stdout, stderr } = await npm('run', '-s', 'bench:fanout', '--', ...options).ended;
   expect({ code, stderr }).toMatchObject({ code: 0 });
@@ -14,7 +14,7 @@ test('npm run bench:fanout measures what it is asked for, to the end', async () 
   for (const { first, last } of lines) expect(0 < first && first <= last).toBe(true);
 });
 
-test('npm run bench:fanout says what it cannot do', async () => {
+test('npm run bench:fanout rejects unsupported options', async () => {
   const { code, stderr } = await npm('run', '-s', 'bench:fanout', '--', '--sizes', 'many').ended;
   expect(stderr).toMatch(/--sizes takes whole numbers from 1 to \d+, not "many"/);
   expect(code).toBe(2);

@@ -15,14 +15,14 @@ test('npm run demo plays its whole story on a running stack', async () => {
   expect(code).toBe(0);
 });
 
-test('npm run demo explains itself, and what it does not know', async () => {
+test('npm run demo has --help, and rejects unknown options', async () => {
   expect((await npm('run', '-s', 'demo', '--', '--help').ended).stdout).toContain('Usage: npm run demo');
   const { code, stderr } = await npm('run', '-s', 'demo', '--', '--fast').ended;
   expect(stderr).toContain("Unknown option '--fast'");
   expect(code).toBe(2);
 });
 
-test('npm run demo takes the stack along that it has started, when Ctrl-C ends it', async () => {
+test('npm run demo ends the stack that it has started when Ctrl-C ends it', async () => {
   const demo = npmWith({ detached: true }, 'run', '-s', 'demo', '--', '--state-dir', `${stack.stateDirectory}/none`);
   const running = () => stillRunning(processTree(demo.pid)).join('\n');
   await expect.poll(running, { timeout: 60_000 }).toContain('DynamoDBLocal.jar');

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { createTable, type DynamoDbLocal, startDynamoDb } from '../../local/dynamodb/dynamodb-local.ts';
 import { findPort, PortError } from '../../local/listen.ts';
 import { CREDENTIALS } from '../../local/s3/s3.ts';
@@ -20,7 +20,7 @@ const PROPERTIES = {
 const clientOf = ({ url }: DynamoDbLocal) =>
   new DynamoDBClient({ endpoint: url, region: 'us-east-1', credentials: CREDENTIALS });
 
-it('is refused a port that another one is about to take, and never served by that one', async () => {
+test('rejects a port that another instance is about to use, and is never served by that instance', async () => {
   const port = await findPort(0);
   const starting = startDynamoDb({ port });
   // Java is starting, and has not taken the port yet.
@@ -33,7 +33,7 @@ it('is refused a port that another one is about to take, and never served by tha
   expect(refusal).toMatchObject({ reason: new PortError(`Port ${port} is taken by another program.`) });
 });
 
-it('has tables of its own', async () => {
+test('has its own tables', async () => {
   const [one, other] = await Promise.all([startDynamoDb({ port: 0 }), startDynamoDb({ port: 0 })]);
   open.push(one, other);
   await createTable(clientOf(one), 'mine', PROPERTIES);
@@ -42,7 +42,7 @@ it('has tables of its own', async () => {
   expect(await tables(other)).toEqual([]);
 });
 
-it('cannot be reached from other machines', async () => {
+test('is not reachable from other machines', async () => {
   const local = await startDynamoDb({ port: 0 });
   open.push(local);
   // Every address of this machine but those of the loopback interface.
@@ -61,7 +61,7 @@ it('cannot be reached from other machines', async () => {
   expect(reached.filter((address) => address !== undefined)).toEqual([]);
 });
 
-it('ends with the process that started it, also where that is killed', async () => {
+test('ends with the process that started it, even if that is killed', async () => {
   const url = JSON.stringify(new URL('../../local/dynamodb/dynamodb-local.ts', import.meta.url).href);
   const program = `const { startDynamoDb } = await import(${url}); console.log((await startDynamoDb({ port: 0 })).pid); setInterval(() => {}, 1_000);`;
   const owner = spawn(process.execPath, ['--input-type=module', '-e', program], {

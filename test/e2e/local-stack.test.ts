@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { DeleteScheduleCommand, SchedulerClient } from '@aws-sdk/client-scheduler';
 import { decodeJwt } from 'jose';
 import * as v from 'valibot';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RoomsClient } from '../../client/src/index.ts';
 import { REGION } from '../../local/cloudformation/template.ts';
 import { listen } from '../../local/listen.ts';
@@ -45,7 +45,7 @@ const callers = callersOf(() => stack);
 const { call, tokenOf } = callers;
 
 describe('npm run reschedule', () => {
-  it('makes the schedules of a room again that are missing', async () => {
+  test('creates the missing schedules of a room', async () => {
     const reschedule = async (...args: string[]) => {
       const options = ['--env', 'local', '--state-dir', stack.stateDirectory, ...args];
       const { code, stdout, stderr } = await npm('run', '-s', 'reschedule', '--', ...options).ended;
@@ -72,7 +72,7 @@ describe('npm run reschedule', () => {
 });
 
 describe('npm run verify', () => {
-  it('shows on the local stack what the emulated AWS lacks', async () => {
+  test('shows on the local stack what the emulated AWS lacks', async () => {
     const report = v.object({
       results: v.array(v.object({ name: v.string(), outcome: v.string(), detail: v.string() })),
       rooms: v.object({ created: v.number(), ended: v.number() }),
@@ -100,14 +100,14 @@ describe('npm run verify', () => {
 });
 
 describe('npm start', () => {
-  it('says where the stack is', async () => {
+  test('prints the addresses of the stack', async () => {
     expect(stack.http).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     const discovery = await fetch(`${stack.issuer}/.well-known/openid-configuration`);
     expect(await discovery.json()).toMatchObject({ issuer: stack.issuer, jwks_uri: `${stack.issuer}/jwks` });
     expect(processTree(stack.command.pid)).toContain(stack.pid);
   });
 
-  it('gets a token for a user by npm run token, and nothing else on standard output', async () => {
+  test('gets a token for a user with npm run token, and prints nothing else on standard output', async () => {
     const { code, stdout, stderr } = await npm('run', '-s', 'token', '--', BOB, '--state-dir', stack.stateDirectory)
       .ended;
     expect(code, stderr).toBe(0);
@@ -127,25 +127,25 @@ describe('npm start', () => {
     expect(rooms.status).toBe(200);
   });
 
-  it('refuses what is no user id', async () => {
+  test('rejects an invalid user id', async () => {
     const { code, stdout, stderr } = await npm('run', '-s', 'token', '--', 'a b').ended;
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toContain('"a b" is no user id');
   });
 
-  it('says that no stack is running where none is', async () => {
+  test('reports that no stack is running', async () => {
     const { code, stderr } = await npm('run', '-s', 'token', '--', ALICE, '--state-dir', '/nowhere').ended;
     expect(code).toBe(1);
     expect(stderr).toContain('No local stack is running');
   });
 
-  it.each([['start'], ['token']])('explains itself: npm run %s -- --help', async (script) => {
+  test.each([['start'], ['token']])('explains itself: npm run %s -- --help', async (script) => {
     const { code, stdout, stderr } = await npm('run', '-s', script, '--', '--help').ended;
     expect(code, stderr).toBe(0);
     expect(stdout).toMatch(/^Usage: npm /);
   });
 
-  it.each([
+  test.each([
     [['--bogus'], "Unknown option '--bogus'"],
     [['--port', 'eighty'], '--port must be a number'],
     [['--port', '65531'], '--port must be a number'],
@@ -153,7 +153,7 @@ describe('npm start', () => {
     [['extra'], 'Unexpected argument'],
     [['--issuer', 'keycloak:8180'], '--issuer must be an http or https URL'],
     [['--audience', 'rooms'], '--audience and --client-id need --issuer'],
-  ])('refuses the options %j in one sentence', async (options, sentence) => {
+  ])('rejects the options %j with one sentence', async (options, sentence) => {
     const { code, stderr } = await npm('run', '-s', 'start', '--', ...options).ended;
     expect(code).toBe(2);
     expect(stderr).toContain(sentence);
@@ -165,7 +165,7 @@ describe('npm start', () => {
     ).toHaveLength(1);
   });
 
-  it('says so where the port it was told to take is taken', async () => {
+  test('reports that the requested port is in use', async () => {
     const { port, close } = await listen(() => {}, 0);
     const { code, stderr } = await npm(
       'run',
@@ -182,7 +182,7 @@ describe('npm start', () => {
     expect(stderr).toContain(`Port ${port} is taken by another program`);
   });
 
-  it('says so where there is no Java', async () => {
+  test('reports that Java is missing', async () => {
     const { code, stderr } = await npmWith(
       { variables: { JAVA_HOME: '/nowhere' } },
       ...['run', '-s', 'start', '--', '--port', '0', '--state-dir', `${stack.stateDirectory}/no-java`],
@@ -212,7 +212,7 @@ describe('the documents', () => {
         ? Object.fromEntries(Object.entries(value).map(([name, each]) => [name, shapeOf(each)]))
         : typeof value;
 
-  it.each([
+  test.each([
     ['README.md', 1],
     ['docs/guides/call-the-api.md', 3],
   ])('%s shows the responses to its commands', async (document, count) => {
@@ -239,15 +239,15 @@ describe('the documents', () => {
 });
 
 describe('a session of two users', () => {
-  it('goes from creating a room to its end', async () => {
+  test('goes from creating a room to its end', async () => {
     await session(callers);
   });
 
-  it('uploads a file and downloads the same, byte for byte', async () => {
+  test('uploads a file and downloads the same bytes', async () => {
     await transfer(callers);
   });
 
-  it('uploads with the client what a browser has recorded', async () => {
+  test('uploads a browser recording with the client', async () => {
     const client = new RoomsClient({ url: stack.http, token: () => tokenOf(ALICE) });
     const { room_id } = await client.createRoom({ name: 'Recordings' });
     for (const type of ['video/webm;codecs=vp9,opus', 'video/webm;codecs="vp8, opus"', 'text/plain; charset=utf-8']) {
@@ -258,7 +258,7 @@ describe('a session of two users', () => {
     }
   });
 
-  it('lets a browser upload: the bucket answers preflights as the template says', async () => {
+  test('lets a browser upload: the bucket answers preflights as the template says', async () => {
     const room = await createRoom(callers);
     const { data } = await call(ALICE, 'GET', `/participant/room/${room}/upload?size=3&content_type=text/plain`);
     const { upload_url } = v.parse(v.object({ upload_url: v.string() }), data);
@@ -280,7 +280,7 @@ describe('the gateway', () => {
   const withToken = (token: string | undefined) =>
     fetch(`${stack.http}/participant/room`, { headers: token === undefined ? {} : { authorization: token } });
 
-  it.each(UNACCEPTABLE_CLAIMS)('refuses a token that is %s', async (_what, claims, reason) => {
+  test.each(UNACCEPTABLE_CLAIMS)('refuses a token that is %s', async (_what, claims, reason) => {
     const response = await withToken(`Bearer ${await requestToken(stack.issuer, ALICE, claims)}`);
     expect(response.status).toBe(401);
     expect(await response.json()).toEqual({ message: 'Unauthorized' });
@@ -289,7 +289,7 @@ describe('the gateway', () => {
     );
   });
 
-  it('refuses a token that is signed with another key, with no key, or not at all', async () => {
+  test('rejects a token that is signed with another key, with no key, or not at all', async () => {
     const good = await tokenOf(ALICE);
     const bad = await forgedTokens(stack.issuer, good);
     const statuses = Object.entries(bad).map(
@@ -302,13 +302,13 @@ describe('the gateway', () => {
     expect((await withToken(good)).status).toBe(200);
   });
 
-  it('asks for a token where there is none', async () => {
+  test('requires a token', async () => {
     const response = await withToken(undefined);
     expect(response.status).toBe(401);
     expect(response.headers.get('www-authenticate')).toBe('Bearer');
   });
 
-  it('lets a token without a usable sub through to the function, which refuses it', async () => {
+  test('passes a token without a usable sub on to the function, which rejects it', async () => {
     for (const sub of [null, '', 'ROOM#1']) {
       const response = await withToken(`Bearer ${await requestToken(stack.issuer, ALICE, { sub })}`);
       expect(response.status).toBe(401);
@@ -316,7 +316,7 @@ describe('the gateway', () => {
     }
   });
 
-  it.each([
+  test.each([
     ['GET', '/nothing'],
     ['GET', '/room'],
     ['POST', '/room/'],
@@ -324,16 +324,16 @@ describe('the gateway', () => {
     ['PUT', '/admin/room/0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01'],
     ['GET', '/participant/room/a%2Fb'],
     ['OPTIONS', '/room'],
-  ])('knows no route %s %s', async (method, path) => {
+  ])('has no route %s %s', async (method, path) => {
     const response = await call(ALICE, method, path);
     expect(response).toMatchObject({ status: 404, message: 'Not Found' });
   });
 
-  it('answers 400 for a path that cannot be decoded', async () => {
+  test('answers 400 for a path that cannot be decoded', async () => {
     expect(await call(ALICE, 'GET', '/participant/room/%zz')).toMatchObject({ status: 400, message: 'Bad Request' });
   });
 
-  it('refuses a body above 10 MB, and passes on a smaller one', async () => {
+  test('rejects a body above 10 MB, and passes on a smaller one', async () => {
     const send = async (bytes: number) =>
       fetch(`${stack.http}/room`, {
         method: 'POST',
@@ -348,7 +348,7 @@ describe('the gateway', () => {
     expect(await large.json()).toMatchObject({ errors: [{ code: 'payload_too_large' }] });
   });
 
-  it('reads a body that comes as a form, which API Gateway hands over in base64', async () => {
+  test('accepts a form, which API Gateway passes on in base64', async () => {
     const response = await fetch(`${stack.http}/room`, {
       method: 'POST',
       headers: { authorization: `Bearer ${await tokenOf(ALICE)}`, 'content-type': 'application/x-www-form-urlencoded' },
@@ -357,7 +357,7 @@ describe('the gateway', () => {
     expect(response.status).toBe(201);
   });
 
-  it('answers preflights, and tells browsers who may read its answers', async () => {
+  test('answers preflights, and allows the configured origins to read responses', async () => {
     const preflight = await fetch(`${stack.http}/room`, {
       method: 'OPTIONS',
       headers: {
@@ -379,7 +379,7 @@ describe('the gateway', () => {
     expect(refused.headers.get('access-control-allow-origin')).toBe('*');
   });
 
-  it('serves the OpenAPI document and the API reference', async () => {
+  test('serves the OpenAPI document and the API reference', async () => {
     const document = await fetch(`${stack.http}/openapi.json`, { headers: { origin: 'http://localhost:5173' } });
     expect(document.status).toBe(200);
     expect(document.headers.get('access-control-allow-origin')).toBe('http://localhost:5173');
@@ -391,14 +391,14 @@ describe('the gateway', () => {
     expect(foreign.headers.get('access-control-allow-origin')).toBeNull();
   });
 
-  it('takes many requests at once', async () => {
+  test('handles many requests at once', async () => {
     const rooms = await Promise.all(Array.from({ length: 40 }, () => createRoom(callers)));
     expect(new Set(rooms).size).toBe(40);
   });
 });
 
-describe('the local IAMS', () => {
-  it('gives a browser a token', async () => {
+describe('the local issuer', () => {
+  test('issues a token to a browser', async () => {
     const response = await fetch(`${stack.issuer}/token`, {
       method: 'POST',
       headers: { origin: 'http://localhost:5173' },
@@ -410,7 +410,7 @@ describe('the local IAMS', () => {
     expect(decodeJwt(access_token)).toMatchObject({ sub: ALICE, azp: 'spa' });
   });
 
-  it('says what is missing', async () => {
+  test('reports missing parameters', async () => {
     const ask = (form: Record<string, string>) =>
       fetch(`${stack.issuer}/token`, { method: 'POST', body: new URLSearchParams(form) });
     expect((await ask({ grant_type: 'password' })).status).toBe(400);
@@ -418,13 +418,13 @@ describe('the local IAMS', () => {
   });
 });
 
-describe('the end', () => {
-  it.each<[string, NodeJS.Signals, (other: RunningStack) => number]>([
+describe('a stop', () => {
+  test.each<[string, NodeJS.Signals, (other: RunningStack) => number]>([
     ['SIGTERM to npm', 'SIGTERM', ({ command }) => command.pid],
     ['SIGTERM to node', 'SIGTERM', ({ pid }) => pid],
     // To the whole process group, as a terminal sends it.
     ['Ctrl-C', 'SIGINT', ({ command }) => -command.pid],
-  ])('%s leaves no process and no endpoints behind', { timeout: START_MS }, async (_what, signal, target) => {
+  ])('%s leaves no process and no endpoints', { timeout: START_MS }, async (_what, signal, target) => {
     const other = await npmStart({ detached: true });
     try {
       const tree = processTree(other.command.pid);
@@ -441,7 +441,7 @@ describe('the end', () => {
     }
   });
 
-  it('SIGKILL leaves no process behind, and a restart has the data, the addresses and the keys', {
+  test('SIGKILL leaves no process, and a restart has the data, the addresses and the keys', {
     timeout: 2 * START_MS,
   }, async () => {
     const data = `${stack.stateDirectory}/data`;

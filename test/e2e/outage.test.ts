@@ -28,7 +28,7 @@ test(`every message once and in order through the whole service, while the way b
 test.each<[string, (admin: RoomsClient, roomId: string, sender: string) => Promise<unknown>, string]>([
   ['the room ends', (admin, roomId) => admin.endRoom(roomId), 'room_ended'],
   ['the sender is removed', (admin, roomId, sender) => admin.removeParticipants(roomId, [sender]), 'removed'],
-])('a message whose acknowledgement is lost before %s is known to be sent', async (_, shut, reason) => {
+])('a message whose acknowledgment is lost before %s counts as sent', async (_, shut, reason) => {
   const { alice, bob } = users();
   const clientOf = clientsOf({ url: stack.http, wsUrl: stack.ws, token });
   let losing = true;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ApiGatewayManagementApiClient, PostToConnectionCommand } from '@aws-sdk/client-apigatewaymanagementapi';
 import { decodeJwt, generateKeyPair, SignJWT } from 'jose';
 import * as v from 'valibot';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { MAX_FRAME_BYTES, MAX_FRAMES_PER_WINDOW } from '../../core/contract/limits.ts';
 import { requestToken } from '../../local/oidc/oidc-issuer.ts';
 import { npmStart, type RunningStack } from './npm-start.ts';
@@ -108,21 +108,21 @@ async function history(user: string, room_id: string): Promise<unknown> {
   return call(user, 'GET', `/participant/room/${room_id}/chat?order=asc&limit=200`);
 }
 
-describe('who may connect', () => {
-  it('a token in the Authorization header, without a sub-protocol', async () => {
+describe('authentication', () => {
+  test('accepts a token in the Authorization header, without a sub-protocol', async () => {
     const client = await connect(stack.ws, { header: await tokenOf('dora') });
     clients.push(client);
     expect(client.protocol).toBe('');
     expect(await client.data('ping')).toEqual({ time: expect.stringMatching(/^\d{4}-.*Z$/) });
   });
 
-  it('a token among the sub-protocols, as browsers send it; the answer does not repeat it', async () => {
+  test('accepts a token among the sub-protocols, as browsers send it, and does not return it', async () => {
     const client = await online('dora');
     expect(client.protocol).toBe('rooms.v1');
     expect(await client.data('ping')).toEqual({ time: expect.stringMatching(/^\d{4}-.*Z$/) });
   });
 
-  it('nobody without a good token', async () => {
+  test('rejects connections without a valid token', async () => {
     const good = await tokenOf('dora');
     const [header = '', payload = '', signature = ''] = good.split('.');
     const { privateKey } = await generateKeyPair('RS256');
@@ -143,13 +143,13 @@ describe('who may connect', () => {
     expect(statuses).toEqual(Object.fromEntries(Object.keys(statuses).map((name) => [name, 401])));
   });
 
-  it('nobody at another path, nor with a token in the URL', async () => {
+  test('rejects other paths, and tokens in the URL', async () => {
     const token = await tokenOf('dora');
     expect(await refused({ header: token }, stack.ws.replace(/\/[^/]+$/, '/other'))).toBe(403);
     expect(await refused(undefined, `${stack.ws}?token=${token}`)).toBe(401);
   });
 
-  it('a token that expires while it is connected: frames are refused, and nothing more is delivered', async () => {
+  test('rejects frames after the token has expired, and delivers nothing more', async () => {
     const { room_id, alice, bob } = await newRoom();
     const a = await joined(alice, room_id);
     // Long enough to join on a busy machine.
@@ -165,7 +165,7 @@ describe('who may connect', () => {
 });
 
 describe('joining', () => {
-  it('answers with the room, and joining again is no error', async () => {
+  test('returns the room, and joining again succeeds', async () => {
     const { room_id, bob } = await newRoom();
     const client = await online(bob);
     const first = await client.data('join', { room_id });
@@ -174,7 +174,7 @@ describe('joining', () => {
     await client.waitFor(room_id, 'peer_joined');
   });
 
-  it('needs a room that is on, and a participant', async () => {
+  test('requires a live room and a participant', async () => {
     const { room_id, alice, bob } = await newRoom();
     const start_time = new Date(Date.now() + 3_600_000).toISOString();
     const booked = await newRoom({ start_time });
@@ -189,7 +189,7 @@ describe('joining', () => {
     expect(outsider.frames.every(({ type }) => type === 'reply')).toBe(true);
   });
 
-  it('ends with leave', async () => {
+  test('is undone by leave', async () => {
     const { room_id, alice, bob } = await newRoom();
     const [a, b] = [await joined(alice, room_id), await joined(bob, room_id)];
     await a.waitFor(room_id, 'peer_joined', 2);
@@ -203,7 +203,7 @@ describe('joining', () => {
 });
 
 describe('messages', () => {
-  it('reach all who have joined, once, in one order, which is that of the history', async () => {
+  test('reach all joined connections once, in stored order', async () => {
     const { room_id, alice, bob, carol } = await newRoom();
     const all = [await joined(alice, room_id), await joined(bob, room_id), await joined(carol, room_id)];
     const each = 12;
@@ -229,7 +229,7 @@ describe('messages', () => {
         );
   });
 
-  it('are answered with what everybody gets', async () => {
+  test('are acknowledged with the message that all receive', async () => {
     const { room_id, alice, bob } = await newRoom();
     const [a, b] = [await joined(alice, room_id), await joined(bob, room_id)];
     const client_message_id = randomUUID();
@@ -241,7 +241,7 @@ describe('messages', () => {
     expect(await history(bob, room_id)).toEqual([reply]);
   });
 
-  it('are sent once, however often the client says so', async () => {
+  test('are stored once, however often the client sends them', async () => {
     const { room_id, alice, bob } = await newRoom();
     const [a, b] = [await joined(alice, room_id), await joined(bob, room_id)];
     const client_message_id = randomUUID();
@@ -255,7 +255,7 @@ describe('messages', () => {
     expect(v.parse(v.array(sent), await history(alice, room_id))).toHaveLength(2);
   });
 
-  it('need a participant of a room that is on, and text or a file', async () => {
+  test('require a live room, a participant, and text or a file', async () => {
     const { room_id, alice } = await newRoom();
     const a = await joined(alice, room_id);
     const outsider = await online(`eve-${randomUUID()}`);
@@ -271,7 +271,7 @@ describe('messages', () => {
     expect(await back.refusal('message', { ...fields, text: 'Too late' })).toBe('room_ended');
   });
 
-  it('carry a file that the sender has uploaded to the room, with its stored facts', async () => {
+  test('contain the stored facts of a file that the sender has uploaded to the room', async () => {
     const { room_id, alice, bob } = await newRoom();
     const other = await newRoom();
     const [a, b] = [await joined(alice, room_id), await joined(bob, room_id)];
@@ -310,8 +310,8 @@ describe('messages', () => {
   });
 });
 
-describe('frames that will not do', () => {
-  it('get an error reply, and cost nobody the connection', async () => {
+describe('invalid frames', () => {
+  test('get an error reply, and the connection stays open', async () => {
     const client = await online('dora');
     const invalid = (message: string) => ({ ok: false, error: { code: 'invalid_request', message } });
     expect(await client.sendRaw('{"action":')).toMatchObject(invalid('A frame must be a JSON object.'));
@@ -337,13 +337,13 @@ describe('frames that will not do', () => {
     expect(await client.data('ping')).toBeDefined();
   });
 
-  it('above 128 KB close the connection with 1009, as API Gateway does', async () => {
+  test('above 128 KB close the connection with 1009, as API Gateway does', async () => {
     const client = await online('dora');
     client.socket.send('x'.repeat(128 * 1_024 + 1));
     expect(await client.closed).toMatchObject({ code: 1009 });
   });
 
-  it('that come in a burst above the rate are refused', async () => {
+  test('in a burst above the rate are rejected', async () => {
     const client = await online('dora');
     // Two windows' worth, should one end in between, and some more.
     const replies = await Promise.all(Array.from({ length: 2 * MAX_FRAMES_PER_WINDOW + 20 }, () => client.ask('ping')));
@@ -366,7 +366,7 @@ describe('presence', () => {
       .map(({ participant_id }) => participant_id)
       .sort();
 
-  it('shows who comes, and who goes ten seconds after their socket has died', async () => {
+  test('shows participants who join, and who leaves ten seconds after the socket has died', async () => {
     const { room_id, alice, bob } = await newRoom();
     const a = await joined(alice, room_id);
     await a.waitFor(room_id, 'peer_joined');
@@ -384,7 +384,7 @@ describe('presence', () => {
     expect(await onlineUsers(alice, room_id)).toEqual([alice]);
   });
 
-  it('shows nothing of a reconnect within ten seconds, and takes several tabs for one peer', async () => {
+  test('ignores a reconnect within ten seconds, and counts several tabs as one peer', async () => {
     const { room_id, alice, bob, carol } = await newRoom();
     const a = await joined(alice, room_id);
     const tabs = [await joined(bob, room_id), await joined(bob, room_id)];
@@ -406,7 +406,7 @@ describe('presence', () => {
 });
 
 describe('events of a room', () => {
-  it('tell of participants who are added and removed, whose sockets are closed', async () => {
+  test('report added and removed participants, and close the sockets of the removed', async () => {
     const { room_id, alice, bob } = await newRoom();
     const dave = `dave-${randomUUID()}`;
     const [a, b] = [await joined(alice, room_id), await joined(bob, room_id)];
@@ -435,7 +435,7 @@ describe('events of a room', () => {
     expect(textsOf(b, room_id)).toEqual([]);
   });
 
-  it('tell of rights, profiles and changes of the room', async () => {
+  test('report rights, profiles and changes of the room', async () => {
     const { room_id, alice, bob } = await newRoom();
     const [a, b] = [await joined(alice, room_id), await joined(bob, room_id)];
     const steps: [change: () => Promise<unknown>, data: object][] = [
@@ -475,7 +475,7 @@ describe('events of a room', () => {
     ]);
   });
 
-  it('tell that it has ended, and close its connections', async () => {
+  test('report its end, and close its connections', async () => {
     const { room_id, alice, bob } = await newRoom();
     const both = [await joined(alice, room_id), await joined(bob, room_id)];
     await call(alice, 'DELETE', `/admin/room/${room_id}`, { reason: 'Shift is over' });
@@ -487,7 +487,7 @@ describe('events of a room', () => {
     }
   });
 
-  it('tell of the start and the end that were booked, when their time comes', async () => {
+  test('report a booked start and end when their time comes', async () => {
     const start_time = new Date(Date.now() + 4_000).toISOString();
     const end_time = new Date(Date.now() + 14_000).toISOString();
     const { room_id, bob } = await newRoom({ start_time, end_time });
@@ -500,7 +500,7 @@ describe('events of a room', () => {
     expect((await types()).filter((type) => type === 'room_started')).toHaveLength(1);
   });
 
-  it('follow when times change: the old end is not announced, the new one is', async () => {
+  test('follow changes of times: the old end is not announced, the new one is', async () => {
     const end_time = new Date(Date.now() + 6_000).toISOString();
     const { room_id, alice, bob } = await newRoom({ end_time });
     const client = await joined(bob, room_id);
@@ -513,7 +513,7 @@ describe('events of a room', () => {
     expect(client.events(room_id, 'room_ended')).toHaveLength(1);
   });
 
-  it('go to the event bus too, but for chat and presence', async () => {
+  test('are also published on the event bus, except chat and presence', async () => {
     const { room_id, alice, bob, carol } = await newRoom();
     const a = await joined(alice, room_id);
     await say(a, room_id, 'Nobody else’s business');
@@ -543,7 +543,7 @@ describe('the connection management endpoint', () => {
       maxAttempts: 1,
     });
 
-  it('says that a connection is gone, and that a frame is too large, in the SDK’s terms', async () => {
+  test("reports a closed connection, and a frame that is too large, as the SDK's exceptions", async () => {
     const post = (Data: string) =>
       client().send(new PostToConnectionCommand({ ConnectionId: 'AAAAAAAAAAAAAA=', Data }));
     await expect(post('{}')).rejects.toMatchObject({ name: 'GoneException', $metadata: { httpStatusCode: 410 } });
@@ -553,7 +553,7 @@ describe('the connection management endpoint', () => {
     });
   });
 
-  it('takes no request that is not signed', async () => {
+  test('rejects unsigned requests', async () => {
     const url = `${stack.ws.replace(/^ws/, 'http')}/@connections/AAAAAAAAAAAAAA=`;
     expect((await fetch(url, { method: 'POST', body: '{}' })).status).toBe(403);
   });

@@ -1,6 +1,6 @@
 import { CreateTableCommand, DeleteItemCommand, DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import * as v from 'valibot';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type DynamoDbLocal, startDynamoDb } from '../../local/dynamodb/dynamodb-local.ts';
 import type { EventSourceMapping } from '../../local/lambda/event-source-mapping.ts';
 import type { LocalFunction } from '../../local/lambda/lambda.ts';
@@ -149,7 +149,7 @@ async function stream(
 const pathOf = ({ dynamodb: { Keys } }: Records[number]): string => `${Keys.PK.S}/${Keys.SK.S}`;
 
 describe('the stream of a table', () => {
-  it('reaches two functions, each with what its filter lets pass, in Lambda’s form', async () => {
+  test('reaches two functions, each with the records that its filter passes, in Lambda’s format', async () => {
     const [messages, rooms]: [Records, Records] = [[], []];
     const passing = (pattern: object) => ({ passes: compileFilters([JSON.stringify(pattern)]) });
     const { put, remove } = await stream([
@@ -211,13 +211,13 @@ describe('the stream of a table', () => {
   }
   const partition = (path: string) => path.split('/')[0] ?? '';
 
-  it('keeps the order of each partition with one batch at a time', async () => {
+  test('keeps the order of each partition with one batch at a time', async () => {
     const { isInOrder, most } = await workOn(1, (room, count) => `CHAT#${room}/MESSAGE#${count}`);
     expect(isInOrder(partition)).toBe(true);
     expect(most).toBe(1);
   });
 
-  it('keeps with several at a time, as Lambda does, no order but that of each item', async () => {
+  test('with several batches at a time keeps, like Lambda, only the order of each item', async () => {
     const items = await workOn(10, (room, count) => `ROOM#${room}/PARTICIPANT#${count % 2}`);
     expect(items.isInOrder((path) => path)).toBe(true);
     expect(items.most).toBeGreaterThan(1);
@@ -225,7 +225,7 @@ describe('the stream of a table', () => {
     expect(messages.isInOrder(partition)).toBe(false);
   });
 
-  it('goes on past a record that cannot be worked on, which goes to the queue, alone', async () => {
+  test('continues after a record that cannot be processed, which alone goes to the queue', async () => {
     const done: string[] = [];
     let first = true;
     const { put, givenUp } = await stream([
@@ -255,7 +255,7 @@ describe('the stream of a table', () => {
     ]);
   });
 
-  it('goes on from the record that was reported', async () => {
+  test('continues from the record that was reported', async () => {
     const batches: string[][] = [];
     let failures = 1;
     const { put } = await stream([
@@ -276,7 +276,7 @@ describe('the stream of a table', () => {
     expect(times('CHAT#1/a')).toBe(1);
   });
 
-  it('gives up what has grown too old', async () => {
+  test('drops records that are too old', async () => {
     const { put, givenUp } = await stream([
       { mapping: { maxRecordAgeSeconds: -60 }, act: () => Promise.reject(new Error('never asked')) },
     ]);
@@ -284,7 +284,7 @@ describe('the stream of a table', () => {
     await expect.poll(() => givenUp).toMatchObject([{ body: { requestContext: { condition: 'RecordAgeExceeded' } } }]);
   });
 
-  it.each([
+  test.each([
     ['TRIM_HORIZON', ['CHAT#1/before', 'CHAT#1/after']],
     ['LATEST', ['CHAT#1/after']],
   ] as const)('is read from %s on', async (startingPosition, expected) => {

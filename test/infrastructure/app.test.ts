@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 const node = (variables: Readonly<Record<string, string>>, ...args: string[]) => {
@@ -12,13 +12,13 @@ const node = (variables: Readonly<Record<string, string>>, ...args: string[]) =>
 };
 
 describe('the CDK app', () => {
-  it('answers a mistake with one sentence', () => {
+  test('reports a usage error with one sentence', () => {
     const { status, stderr } = node({}, '--require', './bin/node-version.cjs', 'bin/rooms.ts');
     expect(stderr).toBe('No environment was chosen: choose dev, staging, or prod with -c env=<name>.\n');
     expect(status).toBe(1);
   });
 
-  it('warns of the issuer of dev, which is there to look at templates alone', () => {
+  test('warns that the issuer of dev is only for looking at templates', () => {
     const outdir = mkdtempSync(join(tmpdir(), 'rooms-app-'));
     const warnings = (context: object): string[] => {
       const { status, stderr } = node(
@@ -39,7 +39,7 @@ describe('the CDK app', () => {
     rmSync(outdir, { recursive: true });
   });
 
-  it('says so when Node is too old for it', () => {
+  test('reports that Node is too old', () => {
     const pretend = `
       Object.defineProperty(process.versions, 'node', { value: '20.19.0' });
       require('./bin/node-version.cjs');
@@ -53,7 +53,7 @@ describe('the CDK app', () => {
     expect(status).toBe(1);
   });
 
-  it('is started by the CDK with that check', () => {
+  test('is started by the CDK with that check', () => {
     const { app } = JSON.parse(readFileSync(new URL('../../cdk.json', import.meta.url), 'utf8')) as { app: string };
     expect(app).toBe('node --require ./bin/node-version.cjs bin/rooms.ts');
   });

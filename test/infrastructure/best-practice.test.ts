@@ -6,7 +6,7 @@ import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Bucket, CfnBucket } from 'aws-cdk-lib/aws-s3';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import type { IConstruct } from 'constructs';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { acknowledgeWildcards, policy } from '../../lib/constructs/permission.ts';
 import { chosenEnvironment, environmentNames } from '../../lib/environments.ts';
 import { addStacks } from '../../lib/rooms-app.ts';
@@ -47,7 +47,7 @@ const faults = (scope: IConstruct): string[] =>
     );
 
 describe('the AWS Solutions rules', () => {
-  it.each(environmentNames)('find no fault with %s', (env) => {
+  test.each(environmentNames)('find no fault with %s', (env) => {
     for (const settings of [given, everything]) {
       const all = app();
       const context: Record<string, string> = { env, ...settings };
@@ -56,13 +56,13 @@ describe('the AWS Solutions rules', () => {
     }
   });
 
-  it('are looked at: they find what is wrong', () => {
+  test('are applied: they find a violation', () => {
     const stack = new Stack(app(), 'careless');
     new Bucket(stack, 'Open');
     expect(faults(stack)).toContain('AwsSolutions-S10: careless/Open/Resource');
   });
 
-  it('take a reason for one wildcard for no other', () => {
+  test('accept a reason for exactly one wildcard', () => {
     const stack = new Stack(app(), 'careless');
     const [reasoned, careless] = [
       { actions: ['s3:GetObject'], resources: ['arn:aws:s3:::a/rooms/*'], wildcard: 'There is a reason.' },
@@ -78,13 +78,13 @@ describe('the AWS Solutions rules', () => {
 });
 
 describe("CDK's validation of the templates", () => {
-  it.each(environmentNames)('finds no fault with %s', (env) => {
+  test.each(environmentNames)('finds no fault with %s', (env) => {
     const all = app(flags);
     addStacks(all, chosenEnvironment({ env, ...everything }, environmentNames));
     expect(() => all.synth()).not.toThrow();
   });
 
-  it('finds a property that does not exist', () => {
+  test('finds a property that does not exist', () => {
     const all = app(flags);
     new CfnBucket(new Stack(all, 'careless'), 'Bucket').addPropertyOverride('BucketNaem', 'x');
     expect(() => all.synth()).toThrow("'BucketNaem' was unexpected");

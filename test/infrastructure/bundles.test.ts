@@ -66,14 +66,14 @@ function copyOf(...paths: string[]): string {
 }
 
 describe('handler files and functions', () => {
-  it('are one to one', () => {
+  it('correspond one to one', () => {
     const found = globSync('functions/**/*', { cwd: repository, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name).slice(repository.length));
     expect(found.sort()).toEqual(allEntries.map(({ file }) => file).sort());
   });
 
-  it('without a file, a function is told which one it expects', () => {
+  it('without a file, the error names the expected file', () => {
     const root = copyOf('functions');
     rmSync(join(root, 'functions/http/admin/grant-admin.ts'));
     expect(() => bundle(allEntries, root)).toThrow(
@@ -83,7 +83,7 @@ describe('handler files and functions', () => {
     );
   });
 
-  it('must not share a name, for that is where the bundle goes', () => {
+  it('must not share a name, which is the folder of the bundle', () => {
     const twin = { name: 'ping', file: 'functions/realtime/leave.ts' };
     expect(() => bundle([...allEntries, twin])).toThrow(
       new UsageError(
@@ -94,7 +94,7 @@ describe('handler files and functions', () => {
 });
 
 describe('the bundles', () => {
-  it('load by themselves, and export a handler', { timeout: 60_000 }, () => {
+  it('load on their own, and export a handler', { timeout: 60_000 }, () => {
     const script = `
       for (const url of process.argv.slice(1)) if (typeof (await import(url)).handler !== 'function') throw new Error(url);
     `;
@@ -128,7 +128,7 @@ describe('the bundles', () => {
     expect(statSync(bundleOf(name)).size).toBeLessThanOrEqual(BUDGETS[name] ?? BUDGET);
   });
 
-  it('are together within the budget of what a deployment uploads', () => {
+  it('keep the total budget of a deployment', () => {
     const folders = names.map((name) => join(bundleOf(name), '..'));
     const zipped = folders.map((folder) =>
       globSync('*', { cwd: folder }).map((file) => gzipSync(readFileSync(join(folder, file))).length),
@@ -136,7 +136,7 @@ describe('the bundles', () => {
     expect(zipped.flat().reduce((sum, bytes) => sum + bytes, 0)).toBeLessThanOrEqual(UPLOAD_BUDGET);
   });
 
-  it('have a budget of their own only where they need one', () => {
+  it('have a budget of their own only if they need one', () => {
     for (const [name, budget] of Object.entries(BUDGETS)) {
       const { size } = statSync(bundleOf(name));
       expect(budget, `${name}: ${size}`).toBeLessThanOrEqual(size * 1.06);
@@ -152,7 +152,7 @@ describe('the bundles', () => {
     expect(inputs.filter((input) => input.includes('@aws-sdk/credential-provider'))).toEqual([]);
   });
 
-  it('are left alone when nothing changed, and written when something did', { timeout: 60_000 }, () => {
+  it('are not written if nothing changed, and written if something did', { timeout: 60_000 }, () => {
     const file = bundleOf('get-room');
     const { mtimeMs } = statSync(file);
     bundle(allEntries);

@@ -1,5 +1,5 @@
 import { Match } from 'aws-cdk-lib/assertions';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { at, countByType, onlyOne, synthesize } from './synthesize.ts';
 
 const dev = synthesize('dev', { allowedOrigins: ['https://a.example', 'https://b.example'] });
@@ -13,11 +13,11 @@ describe('the data stack', () => {
     'AWS::Scheduler::ScheduleGroup': 1,
   };
 
-  it('holds a table, a bucket and its policy, a group of schedules, and nothing else', () => {
+  test('holds a table, a bucket and its policy, a group of schedules, and nothing else', () => {
     expect(countByType(prod.data)).toEqual(held);
   });
 
-  it('of what is thrown away, holds what empties the bucket, too', () => {
+  test('that can be deleted also holds the function that empties the bucket', () => {
     expect(countByType(dev.data)).toEqual({
       ...held,
       'Custom::S3AutoDeleteObjects': 1,
@@ -32,19 +32,19 @@ describe('the data stack', () => {
     });
   });
 
-  it('says what the table and the bucket are called', () => {
+  test('outputs the names of the table and the bucket', () => {
     dev.data.hasOutput('TableName', { Value: { Ref: 'RoomsTable' } });
     dev.data.hasOutput('BucketName', { Value: { Ref: 'FilesBucket' } });
   });
 
-  it('keeps the logical ids of what holds data, whatever becomes of its constructs', () => {
+  test('keeps the logical ids of resources with data, even if constructs are renamed', () => {
     for (const { data } of [dev, prod]) {
       expect(Object.keys(data.findResources('AWS::DynamoDB::Table'))).toEqual(['RoomsTable']);
       expect(Object.keys(data.findResources('AWS::S3::Bucket'))).toEqual(['FilesBucket']);
     }
   });
 
-  it('keeps the data of prod, and not that of dev', () => {
+  test('retains the data of prod, and not that of dev', () => {
     for (const type of ['AWS::DynamoDB::Table', 'AWS::S3::Bucket']) {
       prod.data.hasResource(type, { DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
       dev.data.hasResource(type, { DeletionPolicy: 'Delete', UpdateReplacePolicy: 'Delete' });
@@ -56,7 +56,7 @@ describe('the data stack', () => {
 });
 
 describe('the table', () => {
-  it('is paid by the request, recoverable to any second, streamed, and rid of what has expired', () => {
+  test('is on demand, recoverable to any second, and streamed, and deletes expired items', () => {
     dev.data.hasResourceProperties('AWS::DynamoDB::Table', {
       BillingMode: 'PAY_PER_REQUEST',
       ProvisionedThroughput: Match.absent(),
@@ -70,7 +70,7 @@ describe('the table', () => {
     });
   });
 
-  it('has one index, by user, with no more than a list of rooms shows', () => {
+  test('has one index, by user, with only the attributes for a list of rooms', () => {
     dev.data.hasResourceProperties('AWS::DynamoDB::Table', {
       AttributeDefinitions: ['PK', 'SK', 'GSI1PK', 'GSI1SK'].map((AttributeName) => ({
         AttributeName,
@@ -92,7 +92,7 @@ describe('the table', () => {
 });
 
 describe('the bucket', () => {
-  it('is private, encrypted, and owned by its owner alone', () => {
+  test('is private, encrypted, and owned by its owner alone', () => {
     dev.data.hasResourceProperties('AWS::S3::Bucket', {
       AccessControl: Match.absent(),
       PublicAccessBlockConfiguration: {
@@ -108,7 +108,7 @@ describe('the bucket', () => {
     });
   });
 
-  it('refuses everything that does not come over TLS, and its policy allows nobody anything', () => {
+  test('rejects requests without TLS, and its policy allows nothing', () => {
     prod.data.hasResourceProperties('AWS::S3::BucketPolicy', {
       Bucket: { Ref: 'FilesBucket' },
       PolicyDocument: {
@@ -128,7 +128,7 @@ describe('the bucket', () => {
     });
   });
 
-  it('lets it be emptied by nobody but the function for that, where it is thrown away', () => {
+  test('that can be deleted is emptied only by the function for that', () => {
     const [, allowed, ...more] = Object(
       at(onlyOne(dev.data, 'AWS::S3::BucketPolicy').properties, 'PolicyDocument', 'Statement'),
     );
@@ -140,7 +140,7 @@ describe('the bucket', () => {
     });
   });
 
-  it('takes and gives files in the pages of the origins that are allowed', () => {
+  test('allows uploads and downloads by pages of the allowed origins', () => {
     dev.data.hasResourceProperties('AWS::S3::Bucket', {
       CorsConfiguration: {
         CorsRules: [
@@ -156,7 +156,7 @@ describe('the bucket', () => {
     });
   });
 
-  it('throws away uploads that were never finished', () => {
+  test('deletes unfinished uploads', () => {
     dev.data.hasResourceProperties('AWS::S3::Bucket', {
       LifecycleConfiguration: {
         Rules: Match.arrayWith([
@@ -166,10 +166,10 @@ describe('the bucket', () => {
     });
   });
 
-  it.each([
+  test.each([
     ['dev', 1],
     ['prod', 35],
-  ] as const)('keeps what was deleted in %s for %i days: as long as the table can be restored', (name, days) => {
+  ] as const)('keeps deleted objects in %s for %i days: as long as the table can be restored', (name, days) => {
     const { data } = name === 'dev' ? dev : prod;
     data.hasResourceProperties('AWS::S3::Bucket', {
       VersioningConfiguration: { Status: 'Enabled' },

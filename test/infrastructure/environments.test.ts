@@ -1,5 +1,5 @@
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { DEFAULT_USER_LIMITS } from '../../core/contract/user-limits.ts';
 import { allEntries } from '../../lib/entries.ts';
 import { checkNumbers, chosenEnvironment, deployableNames, environmentNames } from '../../lib/environments.ts';
@@ -15,7 +15,7 @@ const complete = { issuer: ISSUER, allowedOrigins: 'https://ops.test.example' };
 const dev = { env: 'dev', issuer: ISSUER };
 
 describe('an environment that cannot be chosen', () => {
-  it.each([
+  test.each([
     [{}, 'No environment was chosen: choose dev, staging, or prod with -c env=<name>.'],
     [{ env: 'test' }, 'There is no environment "test": choose dev, staging, or prod with -c env=<name>.'],
     [{ env: '' }, 'There is no environment "": choose dev, staging, or prod with -c env=<name>.'],
@@ -151,15 +151,15 @@ describe('an environment that cannot be chosen', () => {
       { ...dev, restoredBucket: 'rooms.restored' },
       'restoredBucket must be the name of a bucket, without dots, but is "rooms.restored".',
     ],
-  ])('%j is told what to do', (given, message) => {
+  ])('%j gets a hint', (given, message) => {
     expect(() => choose(given)).toThrow(UsageError);
     expect(() => choose(given)).toThrow(message);
   });
 });
 
-describe('a number in the file that AWS would not take, or do harm with,', () => {
+describe('a number that AWS would reject, or accept with harmful effects,', () => {
   const prod = choose({ env: 'prod', ...complete });
-  it.each([
+  test.each([
     [
       { maxUploadBytes: 6 * 1024 ** 3 },
       'maxUploadBytes must be a whole number from 1 to 5368709120, but is 6442450944.',
@@ -201,7 +201,7 @@ describe('a number in the file that AWS would not take, or do harm with,', () =>
       { userLimits: { participantsPerHour: 49 } },
       'The user limit participantsPerHour must be a whole number from 50 to 1000000000, but is 49.',
     ],
-  ])('%j, is said', (wrong, message) => {
+  ])('%j, is reported', (wrong, message) => {
     expect(() => checkNumbers(prod)).not.toThrow();
     expect(() => checkNumbers({ ...prod, ...wrong })).toThrow(UsageError);
     expect(() => checkNumbers({ ...prod, ...wrong })).toThrow(message);
@@ -209,7 +209,7 @@ describe('a number in the file that AWS would not take, or do harm with,', () =>
 });
 
 describe('a chosen environment', () => {
-  it.each(environmentNames)('%s is complete and within what AWS takes', (env) => {
+  test.each(environmentNames)('%s is complete and within what AWS takes', (env) => {
     const environment = chosenEnvironment({ env, ...complete }, environmentNames);
     expect(environment.name).toBe(env);
     expect(environment.audience.length).toBeGreaterThan(0);
@@ -229,7 +229,7 @@ describe('a chosen environment', () => {
     for (const [name] of reserved) expect(allEntries.map((entry) => entry.name)).toContain(name);
   });
 
-  it('takes from the command line what is replaced there', () => {
+  test('takes settings from the command line', () => {
     const given = {
       issuer: ISSUER,
       account: '012345678901',
@@ -279,7 +279,7 @@ describe('a chosen environment', () => {
     expect(choose({ ...dev, ...domain }).httpDomain).toEqual({ name: 'a.example.com', certificateArn: CERTIFICATE });
   });
 
-  it('leaves the keys of the CDK alone', () => {
+  test('ignores the keys of the CDK', () => {
     const ofTheCdk = {
       '@aws-cdk/core:checkSecretUsage': true,
       'aws:cdk:version-reporting': false,
@@ -289,7 +289,7 @@ describe('a chosen environment', () => {
     expect(choose({ ...dev, ...ofTheCdk }).issuer).toBe(ISSUER);
   });
 
-  it('of dev is thrown away freely; of staging and prod nothing is lost', () => {
+  test('of dev can be deleted; staging and prod retain all data', () => {
     const retained = deployableNames.filter((env) => choose({ env, ...complete }).retainData);
     expect(retained).toEqual(['staging', 'prod']);
     const kept = (env: string) => choose({ env, ...complete }).logRetentionDays;
@@ -297,14 +297,14 @@ describe('a chosen environment', () => {
     expect(kept('staging')).toBeGreaterThan(kept('dev'));
   });
 
-  it.each(['http://localhost:8080', 'http://127.0.0.1:8080/realms/x', 'http://[::1]:8080'])(
+  test.each(['http://localhost:8080', 'http://127.0.0.1:8080/realms/x', 'http://[::1]:8080'])(
     'can have an issuer without TLS on this machine: %s',
     (issuer) => {
       expect(chosenEnvironment({ env: 'local', issuer }, ['local']).issuer).toBe(issuer);
     },
   );
 
-  it('lets any origin in only on this machine', () => {
+  test('allows any origin only on this machine', () => {
     expect(chosenEnvironment({ env: 'local', issuer: ISSUER }, ['local']).allowedOrigins).toEqual(['*']);
     expect(choose(dev).allowedOrigins).not.toContain('*');
   });

@@ -1,5 +1,5 @@
 import { Match } from 'aws-cdk-lib/assertions';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { allRoutes, kebab } from '../../core/contract/index.ts';
 import { capital } from '../../core/contract/names.ts';
 import type { Route } from '../../core/contract/route.ts';
@@ -51,7 +51,7 @@ function resourcesOf(route: Route) {
 }
 
 describe('the HTTP stack', () => {
-  it('has for every route of the contract one route, integration, function, role and log group, and nothing else', () => {
+  test('has for every route of the contract one route, integration, function, role and log group, and nothing else', () => {
     const each = allRoutes.length;
     expect(countByType(http)).toEqual({
       'AWS::ApiGatewayV2::Api': 1,
@@ -68,12 +68,12 @@ describe('the HTTP stack', () => {
     expect([...routes.values()].map((route) => at(route, 'RouteKey')).sort()).toEqual(allRoutes.map(routeKey).sort());
   });
 
-  it('shares nothing of these between routes', () => {
+  test('has no resource that two routes share', () => {
     for (const part of ['integrationId', 'functionId', 'roleId', 'logId'] as const)
       expect(new Set(allRoutes.map((route) => resourcesOf(route)[part])).size, part).toBe(allRoutes.length);
   });
 
-  it('says where the API is', () => {
+  test('outputs the URL of the API', () => {
     http.hasOutput('HttpApiUrl', {
       Value: { 'Fn::Join': ['', Match.arrayWith(['https://', { Ref: api.id }, '.execute-api.'])] },
     });
@@ -83,7 +83,7 @@ describe('the HTTP stack', () => {
 describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s', (operation, route) => {
   const name = capital(operation);
 
-  it('is called with a token of the issuer for one of the audiences, and not otherwise', () => {
+  test('requires a token of the issuer for one of the audiences', () => {
     expect(resourcesOf(route).route).toMatchObject({
       ApiId: { Ref: api.id },
       AuthorizationType: 'JWT',
@@ -91,7 +91,7 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
     });
   });
 
-  it('reaches a function of its own, which only this API may call', () => {
+  test('invokes a function of its own, which only this API may invoke', () => {
     const { integration, functionId } = resourcesOf(route);
     expect(functionId).toMatch(new RegExp(`^${name}Function`));
     expect(integration).toMatchObject({ IntegrationType: 'AWS_PROXY', PayloadFormatVersion: '2.0' });
@@ -103,7 +103,7 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
     });
   });
 
-  it('runs its own code, as Node 24 on arm64, within ten seconds', () => {
+  test('runs its own code, on Node 24 and arm64, with a time-out of ten seconds', () => {
     expect(codeOf(resourcesOf(route).handler)).toBe(kebab(operation));
     expect(resourcesOf(route).handler).toMatchObject({
       Runtime: 'nodejs24.x',
@@ -116,7 +116,7 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
     });
   });
 
-  it('gets the environment variables that its row calls for', () => {
+  test('sets the environment variables that the row needs', () => {
     expect(withImports(at(resourcesOf(route).handler, 'Environment', 'Variables'), data)).toEqual({
       TABLE_NAME: { Ref: 'RoomsTable' },
       ...(route.access.bucket && { BUCKET_NAME: { Ref: 'FilesBucket' } }),
@@ -132,7 +132,7 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
     });
   });
 
-  it('may do what its row says, write its log, and nothing else', () => {
+  test('grants what the row declares, and writing its log', () => {
     const { role, logId } = resourcesOf(route);
     const table = { 'Fn::GetAtt': ['RoomsTable', 'Arn'] };
     const index = { 'Fn::Join': ['', [table, '/index/GSI1']] };
@@ -155,7 +155,7 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
 });
 
 describe('permissions as a whole', () => {
-  it('have no wildcard in an action, and no resource that is any resource', () => {
+  test('have no wildcard in an action, and no resource that is any resource', () => {
     for (const role of roles.values())
       for (const [action, resource] of permissions(role, data)) {
         expect(action).not.toContain('*');
@@ -163,14 +163,14 @@ describe('permissions as a whole', () => {
       }
   });
 
-  it('are given by roles alone', () => {
+  test('are granted by roles only', () => {
     for (const type of ['AWS::IAM::Policy', 'AWS::IAM::ManagedPolicy', 'AWS::IAM::RolePolicy'])
       http.resourceCountIs(type, 0);
   });
 });
 
 describe('the API', () => {
-  it('trusts the tokens of the environment’s issuer for its audience', () => {
+  test('accepts tokens of the environment’s issuer for its audience', () => {
     expect(authorizer.properties).toMatchObject({
       ApiId: { Ref: api.id },
       AuthorizerType: 'JWT',
@@ -179,7 +179,7 @@ describe('the API', () => {
     });
   });
 
-  it('answers browsers of the origins that are allowed, for the methods and headers in use', () => {
+  test('answers browsers of the allowed origins, for the methods and headers in use', () => {
     expect(api.properties).toMatchObject({
       ProtocolType: 'HTTP',
       CorsConfiguration: {
@@ -197,12 +197,12 @@ describe('the API', () => {
     expect(at(api.properties, 'CorsConfiguration')).not.toHaveProperty('AllowCredentials');
   });
 
-  it('has no CORS where no origin is allowed', () => {
+  test('has no CORS without allowed origins', () => {
     expect(onlyOne(prod.http, 'AWS::ApiGatewayV2::Api').properties).not.toHaveProperty('CorsConfiguration');
     expect(onlyOne(prod.data, 'AWS::S3::Bucket').properties).not.toHaveProperty('CorsConfiguration');
   });
 
-  it('throttles a route only once it is there, which API Gateway requires', () => {
+  test('throttles a route only after its creation, as API Gateway requires', () => {
     const [stage] = Object.values(http.findResources('AWS::ApiGatewayV2::Stage'));
     const keys = [stage?.DependsOn].flat().flatMap((id) => {
       const route = routes.get(String(id));
@@ -211,7 +211,7 @@ describe('the API', () => {
     expect(keys.sort()).toEqual(['DELETE /admin/room/{room_id}', 'GET /participant/room/{room_id}/upload']);
   });
 
-  it('throttles the routes that cost most in each environment, below the rest', () => {
+  test('throttles the most expensive routes in each environment, below the rest', () => {
     const settings = at(onlyOne(prod.http, 'AWS::ApiGatewayV2::Stage').properties, 'RouteSettings');
     expect(settings).toEqual({
       'POST /room': { ThrottlingRateLimit: 100, ThrottlingBurstLimit: 200 },
@@ -220,7 +220,7 @@ describe('the API', () => {
     });
   });
 
-  it('is throttled, and writes each request to the access log as JSON', () => {
+  test('is throttled, and writes each request to the access log as JSON', () => {
     const stage = onlyOne(http, 'AWS::ApiGatewayV2::Stage').properties;
     expect(stage).toMatchObject({
       ApiId: { Ref: api.id },
@@ -247,7 +247,7 @@ describe('the API', () => {
     expect(JSON.stringify(format)).not.toMatch(/\$context\.path|header|query|authorizer\.claims\.(?!sub)/i);
   });
 
-  it('keeps every log for as long as the environment says', () => {
+  test('keeps every log for the retention period of the environment', () => {
     for (const [id, properties] of logGroups) expect(properties, id).toMatchObject({ RetentionInDays: 5 });
     http.allResources('AWS::Logs::LogGroup', { DeletionPolicy: 'Delete' });
     prod.http.allResources('AWS::Logs::LogGroup', { DeletionPolicy: 'Retain' });

@@ -1,5 +1,5 @@
 import { Match } from 'aws-cdk-lib/assertions';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { actions } from '../../core/contract/realtime.ts';
 import { at, ofType, onlyOne, synthesize } from './synthesize.ts';
 
@@ -38,7 +38,7 @@ const answered = [...Object.keys(actions), '$default'];
 const keys = ['$connect', '$disconnect', ...answered];
 
 describe('the WebSocket API', () => {
-  it('chooses a route by the action of a frame, and has one for each, one for the rest, and those of the connection', () => {
+  test('chooses a route by the action of a frame, and has one for each, one for the rest, and those of the connection', () => {
     expect(api.properties).toMatchObject({
       ProtocolType: 'WEBSOCKET',
       RouteSelectionExpression: '$request.body.action',
@@ -46,7 +46,7 @@ describe('the WebSocket API', () => {
     expect([...routes.values()].map((route) => at(route, 'RouteKey')).sort()).toEqual([...keys].sort());
   });
 
-  it.each(keys)('%s leads to a function of its own, which only this route may call', (routeKey) => {
+  test.each(keys)('%s leads to a function of its own, which only this route may call', (routeKey) => {
     const { route, integration, handler } = resourcesOf(routeKey);
     expect(route).toMatchObject({ ApiId: { Ref: api.id } });
     expect(integration).toMatchObject({ ApiId: { Ref: api.id }, IntegrationType: 'AWS_PROXY' });
@@ -59,7 +59,7 @@ describe('the WebSocket API', () => {
     });
   });
 
-  it('shares no function or integration between routes', () => {
+  test('shares no function or integration between routes', () => {
     expect(new Set(keys.map((key) => resourcesOf(key).integrationId)).size).toBe(keys.length);
     expect(new Set(keys.map((key) => resourcesOf(key).handler.id)).size).toBe(keys.length);
     realtime.resourceCountIs('AWS::ApiGatewayV2::Integration', keys.length);
@@ -67,7 +67,7 @@ describe('the WebSocket API', () => {
     realtime.resourceCountIs('AWS::Lambda::Permission', keys.length + 1);
   });
 
-  it('replies to every frame with what the function answers', () => {
+  test('replies to every frame with the result of the function', () => {
     const replying = [...ofType(realtime, 'AWS::ApiGatewayV2::RouteResponse').values()];
     expect(replying).toHaveLength(answered.length);
     for (const key of answered) {
@@ -84,7 +84,7 @@ describe('the WebSocket API', () => {
       expect(resourcesOf(key).route).not.toHaveProperty('RouteResponseSelectionExpression');
   });
 
-  it('lets nobody connect whom the authorizer does not know', () => {
+  test('accepts only connections that the authorizer accepts', () => {
     expect(resourcesOf('$connect').route).toMatchObject({
       AuthorizationType: 'CUSTOM',
       AuthorizerId: { Ref: authorizer.id },
@@ -102,12 +102,12 @@ describe('the WebSocket API', () => {
     });
   });
 
-  it('asks the authorizer every time, wherever the token is', () => {
+  test('invokes the authorizer every time, wherever the token is', () => {
     expect(authorizer.properties).not.toHaveProperty('IdentitySource');
     expect(authorizer.properties).not.toHaveProperty('AuthorizerResultTtlInSeconds');
   });
 
-  it('has no authorizer anywhere else: API Gateway knows one for connections only, and takes no key', () => {
+  test('has no other authorizer: API Gateway supports one for connections only; and it accepts no API key', () => {
     for (const key of keys.filter((each) => each !== '$connect')) {
       expect(resourcesOf(key).route).toMatchObject({ AuthorizationType: 'NONE' });
       expect(resourcesOf(key).route).not.toHaveProperty('AuthorizerId');
@@ -116,7 +116,7 @@ describe('the WebSocket API', () => {
 });
 
 describe('the stage', () => {
-  it('is deployed with every change, and throttled', () => {
+  test('is deployed with every change, and throttled', () => {
     expect(stage.properties).toMatchObject({
       ApiId: { Ref: api.id },
       StageName: 'v1',
@@ -125,13 +125,13 @@ describe('the stage', () => {
     });
   });
 
-  it('is where clients connect', () => {
+  test('is in the URL of clients', () => {
     realtime.hasOutput('WebSocketUrl', {
       Value: { 'Fn::Join': ['', ['wss://', { Ref: api.id }, '.execute-api.', ...regionAndStage]] },
     });
   });
 
-  it('writes each frame to a log of its own as JSON, and nothing of what is in it', () => {
+  test('writes each frame to its own log as JSON, without its contents', () => {
     const logId = String(at(stage.properties, 'AccessLogSettings', 'DestinationArn', 'Fn::GetAtt', 0));
     expect(ofType(realtime, 'AWS::Logs::LogGroup').get(logId)).toMatchObject({ RetentionInDays: 5 });
     const inUse = [...functions.values()].map((fn) => at(fn, 'LoggingConfig', 'LogGroup', 'Ref'));
@@ -148,7 +148,7 @@ describe('the stage', () => {
     expect(JSON.stringify(format)).not.toMatch(/header|query|body|error\.message|claims/i);
   });
 
-  it('comes after the role with which API Gateway writes logs, which outlives the stack', () => {
+  test('depends on the role with which API Gateway writes logs, which survives the stack', () => {
     const account = onlyOne(realtime, 'AWS::ApiGateway::Account');
     const roleId = String(at(account.properties, 'CloudWatchRoleArn', 'Fn::GetAtt', 0));
     expect(ofType(realtime, 'AWS::IAM::Role').get(roleId)).toMatchObject({
@@ -170,7 +170,7 @@ describe('the stage', () => {
       expect(resources[id]).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
   });
 
-  it('leaves that role alone where the environment says so', () => {
+  test('keeps an existing role if the environment says so', () => {
     prod.realtime.resourceCountIs('AWS::ApiGateway::Account', 0);
     prod.realtime.resourcePropertiesCountIs('AWS::IAM::Role', { ManagedPolicyArns: Match.anyValue() }, 0);
   });

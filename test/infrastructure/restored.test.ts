@@ -28,11 +28,11 @@ const resourcesOf = (template: Template) =>
 const consumers = (stacks: typeof own) => [stacks.http, stacks.realtime, stacks.monitoring];
 
 describe('with a restored table and bucket', () => {
-  test('the data stack stays as it is', () => {
+  test('the data stack does not change', () => {
     expect(restored.data.toJSON()).toEqual(own.data.toJSON());
   });
 
-  test('the real-time stack says which table and bucket are in use', () => {
+  test('the real-time stack outputs the table and bucket in use', () => {
     restored.realtime.hasOutput('TableName', { Value: 'rooms-restored' });
     restored.realtime.hasOutput('BucketName', { Value: BUCKET });
     expect(outputsOf(own.realtime).TableName?.Value).toEqual({
@@ -41,7 +41,7 @@ describe('with a restored table and bucket', () => {
   });
 
   // CloudFormation refuses to change or remove an export that is in use, and the data stack is deployed first: also on the way back.
-  test('the data stack exports the same values under the same names, as long as another stack may import them', () => {
+  test('the data stack exports the same values under the same names, while another stack may import them', () => {
     expect(exportsOf(restored.data)).toEqual(exportsOf(own.data));
     const imported = consumers(own)
       .flatMap(importsOf)
@@ -50,7 +50,7 @@ describe('with a restored table and bucket', () => {
     for (const name of imported) expect(exportsOf(restored.data)).toHaveProperty([name]);
   });
 
-  test('no other stack imports the old table or bucket, or names it', () => {
+  test('no other stack imports or names the old table or bucket', () => {
     for (const template of consumers(restored)) {
       expect(importsOf(template).filter((name) => /RoomsTable|FilesBucket/.test(name))).toEqual([]);
       expect(JSON.stringify(template?.toJSON())).not.toMatch(/RoomsTable|FilesBucket/);
@@ -75,7 +75,7 @@ describe('with a restored table and bucket', () => {
     expect(JSON.stringify(restored.monitoring?.toJSON())).toContain('rooms-restored');
   });
 
-  test('nothing gets another logical ID, so that the APIs keep their addresses', () => {
+  test('no logical ID changes, so that the APIs keep their addresses', () => {
     for (const name of ['http', 'realtime'] as const)
       expect(resourcesOf(restored[name])).toEqual(resourcesOf(own[name]));
     expect(ofType(restored.http, 'AWS::ApiGatewayV2::Api')).toEqual(ofType(own.http, 'AWS::ApiGatewayV2::Api'));

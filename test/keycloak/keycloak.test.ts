@@ -137,7 +137,7 @@ describe.skipIf(!keycloak)('a Keycloak realm', () => {
     first = { ...renewed, access_token: first.access_token };
   });
 
-  test('rotates its keys: tokens of the new one are accepted, and those of the old one until they expire', async () => {
+  test('rotates its keys: tokens of the new key are accepted, and those of the old one until they expire', async () => {
     const realm = v.parse(v.looseObject({ id: v.string() }), await server.admin('GET', `/realms/${REALM}`));
     await server.admin('POST', `/realms/${REALM}/components`, {
       ...{ name: 'rotated', providerId: 'rsa-generated', providerType: 'org.keycloak.keys.KeyProvider' },
@@ -172,7 +172,7 @@ describe.skipIf(!keycloak)('a Keycloak realm', () => {
     await expectAccepted(await serviceToken(['basic', 'rooms']));
   });
 
-  test('disables a user: no new tokens; the one that was issued is good until it expires', async () => {
+  test('disables a user: no new tokens; an issued token is valid until it expires', async () => {
     await server.admin('PUT', `/realms/${REALM}/users/${userId}`, { enabled: false });
     const answer = await askForTokens({
       ...{ grant_type: 'refresh_token', client_id: 'rooms-web', refresh_token: first.refresh_token ?? '' },
@@ -184,7 +184,7 @@ describe.skipIf(!keycloak)('a Keycloak realm', () => {
     await again.page.getByText('Account is disabled').waitFor();
   });
 
-  test('keeps commands that need the local issuer from guessing', async () => {
+  test('makes commands that need the local issuer report that', async () => {
     for (const script of ['token', 'demo']) {
       const args = script === 'token' ? ['alice'] : [];
       const { code, stderr } = await npm('run', '-s', script, '--', ...args, '--state-dir', stack.stateDirectory).ended;

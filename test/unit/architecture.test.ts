@@ -18,7 +18,7 @@ test('there are files to check', () => {
   expect(files.length).toBeGreaterThan(50);
 });
 
-test('every client of the SDK and every wait ends with its invocation', () => {
+test('every SDK client and every wait ends with its invocation', () => {
   // Used only by functions that no caller waits for: Lambda ends their process with their time-out. They have time limits of their own.
   const others = ['core/realtime/gateway.ts', 'core/realtime/fan-out-invoke.ts', 'core/realtime/deadline.ts'];
   const core = files.filter((file) => file.startsWith('core/') && !others.includes(file));
@@ -33,7 +33,7 @@ test('every client of the SDK and every wait ends with its invocation', () => {
   expect(textOf('core/files/attachment.ts')).toContain('invocationSignal()');
 });
 
-test('keys are written down in core/store/keys.ts and nowhere else', () => {
+test('keys are only in core/store/keys.ts', () => {
   const KEY = /['"`](ROOM|CHAT|USER|PARTICIPANT|MESSAGE|SENT|FILE|IDEMPOTENCY|CONNECTION|FRAMES)#/;
   expect(textOf('core/store/keys.ts')).toMatch(KEY);
   expect(files.filter((file) => file !== 'core/store/keys.ts' && KEY.test(textOf(file)))).toEqual([]);
@@ -43,7 +43,7 @@ test('nothing reads the whole table', () => {
   expect(files.filter((file) => /^(core|functions)\//.test(file) && /\bScanCommand\b/.test(textOf(file)))).toEqual([]);
 });
 
-test('documents and style sheets, which no compiler reads, hold no half of a merge', () => {
+test('documents and style sheets, which no compiler reads, contain no merge conflict markers', () => {
   const texts = globSync('{*,{client,docs}/**/*,web/**/*}.{md,css,html,json}', {
     cwd: ROOT,
     exclude: ['**/node_modules'],

@@ -12,7 +12,7 @@ test.each(Object.entries(breaks))('the break %s still applies to the product', a
   }
 });
 
-test('a break that no longer applies says so', () => {
+test('a break that no longer applies is reported', () => {
   const [first] = Object.values(breaks);
   if (!first) throw new Error('There are no breaks.');
   expect(() => broken('nothing of the kind', first)).toThrow(first.file);

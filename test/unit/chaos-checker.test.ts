@@ -600,13 +600,13 @@ test('every property has a history that breaks it', () => {
   expect([...new Set(cases.map(([property]) => property))].toSorted()).toEqual(propertyNames.toSorted());
 });
 
-test('clocks that are apart excuse only what they can explain', () => {
+test('clock differences excuse only what they can explain', () => {
   const late = { operations: [end, send(1, 53_000)], final: { ...ended, messages: stored(1) } };
   expect(check(history({ ...late, skew: 4_000 }))).toEqual([]);
   expect(check(history({ ...late, skew: 2_000 }))).toMatchObject([{ property: 'end' }]);
 });
 
-test('a removal that overlaps with an addition leaves open which came last', () => {
+test('a removal that overlaps with an addition leaves the order open', () => {
   const operations: Partial<Operation>[] = [
     { kind: 'remove', target: 'bob', invoked: 1_000, settled: 1_500 },
     { kind: 'add', target: 'bob', invoked: 1_200, settled: 1_400 },
@@ -615,7 +615,7 @@ test('a removal that overlaps with an addition leaves open which came last', () 
   expect(check(history({ operations, final: { participants: withoutBob } }))).toEqual([]);
 });
 
-test('a state that could not be read is not right', () => {
+test('a state that could not be read is not accepted', () => {
   const { final: _, ...unread } = history({});
   expect(check(unread)).toMatchObject([{ property: 'converges' }]);
 });

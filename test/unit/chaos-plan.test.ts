@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { faultNames, planOf } from '../chaos/plan.ts';
 
-test('a seed gives the same plan again, and another seed another one', () => {
+test('the same seed gives the same plan, and another seed another plan', () => {
   expect(planOf(7, 3)).toEqual(planOf(7, 3));
   expect(planOf(8, 3)).not.toEqual(planOf(7, 3));
   expect(planOf(7, 4)).not.toEqual(planOf(7, 3));
@@ -14,7 +14,7 @@ test('a quiet round has the same operations and no faults', () => {
   expect(quiet.skew).toBe(0);
 });
 
-test('twenty rounds have every fault', () => {
+test('twenty rounds contain every fault', () => {
   const plans = Array.from({ length: 20 }, (_, round) => planOf(1, round));
   const inWindows = plans.flatMap(({ faults }) => faults.map(({ fault }) => fault));
   const inSteps = plans.flatMap(({ rooms }) => rooms.flatMap(({ steps }) => steps.map(({ action }) => action.do)));
@@ -22,7 +22,7 @@ test('twenty rounds have every fault', () => {
   expect(faultNames.filter((name) => !planned.has(name))).toEqual([]);
 });
 
-test('a room’s own clients act, and all of them join', () => {
+test('the clients of a room act, and all of them join', () => {
   for (const { clients, steps, users } of planOf(1, 2).rooms) {
     expect(clients.map(({ user }) => user).every((user) => users.includes(user))).toBe(true);
     const joining = new Set(steps.flatMap(({ action, client }) => (action.do === 'join' ? [client] : [])));

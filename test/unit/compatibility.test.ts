@@ -43,7 +43,7 @@ const contract = DOCUMENTS.map((name) => ({
 describe('the contract', () => {
   const [wasMajor = 0, wasMinor = 0, wasPatch = 0] = latest.split('.').map(Number);
 
-  test('says which version it is', () => {
+  test('states its version', () => {
     expect(CONTRACT_VERSION).toMatch(/^\d+\.\d+\.\d+$/);
     expect(read('docs/openapi.json')).toMatchObject({ info: { version: CONTRACT_VERSION } });
     for (const name of ['events.schema', 'websocket.schema'])
@@ -144,7 +144,7 @@ const without = (all: unknown, value: unknown): unknown[] =>
 const ROOMS = '/participant/room';
 const UPLOAD = '/participant/room/{room_id}/upload';
 
-describe('callers break where', () => {
+describe('changes that break callers:', () => {
   test.each<[string, (d: unknown) => void, string]>([
     ['a route is gone', (d) => void delete at(d, 'paths')[ROOMS], 'GET /participant/room is gone'],
     [
@@ -345,7 +345,7 @@ describe('callers break where', () => {
   });
 });
 
-describe('callers get along where', () => {
+describe('changes that do not break callers:', () => {
   test.each<[string, (d: unknown) => void, 'minor' | 'none']>([
     ['nothing changes', () => {}, 'none'],
     [
@@ -424,7 +424,7 @@ const drop = (d: Node, name: string) => {
   d.required = without(d.required, name);
 };
 
-describe('those who take messages break where', () => {
+describe('changes that break receivers of messages:', () => {
   test.each<[string, () => unknown, (d: unknown) => void, string]>([
     ['an event is gone from the bus', bus, (d) => void list(d, 'anyOf').pop(), 'rooms room_ended is gone'],
     [
@@ -543,7 +543,7 @@ describe('those who take messages break where', () => {
   });
 });
 
-describe('those who take messages get along where', () => {
+describe('changes that do not break receivers of messages:', () => {
   test.each<[string, () => unknown, (d: unknown) => void, 'minor' | 'none']>([
     ['nothing changes on the bus', bus, () => {}, 'none'],
     ['nothing changes on the WebSocket', socket, () => {}, 'none'],
@@ -612,7 +612,7 @@ describe('a pattern', () => {
   const { pattern: before } = property(document(), 'CreateRoomBody', 'name');
   const said = { before: String(before), now: '^x', because: 'It is a test.' };
 
-  test('that is said to be wider breaks nobody, and is something new', () => {
+  test('that is declared wider breaks nobody, and counts as an addition', () => {
     expect(requiredStep(document(), now)).toBe('major');
     expect(breaks(document(), now, [said])).toEqual([]);
     expect(requiredStep(document(), now, [said])).toBe('minor');
@@ -629,7 +629,7 @@ describe('a pattern', () => {
   });
 });
 
-test('what the comparison knows nothing of does not pass as compared', () => {
+test('an unknown keyword does not pass the comparison', () => {
   const odd = changed((d) => Object.assign(property(d, 'Room', 'name'), { multipleOf: 2 }));
   expect(() => breaks(document(), odd)).toThrow('The comparison of contracts knows nothing of "multipleOf".');
   const dangling = changed((d) => void delete at(d, 'components', 'schemas').Page);

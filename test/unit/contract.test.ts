@@ -31,12 +31,12 @@ describe('the route table', () => {
   });
 
   describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s', (operation, route: Route) => {
-    test('is called as its key in the table, and has a handler where it says', () => {
+    test('has the name of its key in the table, and a handler file', () => {
       expect(Object.entries(routes).find(([, each]) => each === route)?.[0]).toBe(operation);
       expect(existsSync(handlerFile(route)), handlerFile(route)).toBe(true);
     });
 
-    test('stands under the path of its set', () => {
+    test('is under the path of its set', () => {
       expect(route.path.split('/')[1]).toBe(route.set === 'unrestricted' ? 'room' : route.set);
     });
 
@@ -45,7 +45,7 @@ describe('the route table', () => {
       expect(Object.keys(route.params?.entries ?? {})).toEqual(inPath);
     });
 
-    test('takes a body only where its method may have one, and says how it refuses one that is too large', () => {
+    test('accepts a body only if its method may have one, and declares payload_too_large', () => {
       if (route.method === 'GET') expect(route.body).toBeUndefined();
       expect(route.errors.includes('payload_too_large')).toBe(route.body !== undefined);
     });
@@ -55,14 +55,14 @@ describe('the route table', () => {
       expect(route.errors.filter((code) => COMMON_ERRORS.some((common) => common === code))).toEqual([]);
     });
 
-    test('names who may not: outsiders on routes about a room, participants on admin routes', () => {
+    test('declares not_a_participant on routes about a room, and not_an_admin on admin routes', () => {
       const aboutRoom = route.path.includes('{room_id}');
       expect(route.errors.includes('not_a_participant')).toBe(aboutRoom);
       expect(route.errors.includes('room_not_found')).toBe(aboutRoom);
       expect(route.errors.includes('not_an_admin')).toBe(route.set === 'admin');
     });
 
-    test('has an example that is a good request', () => {
+    test('has a valid example', () => {
       const { params = {}, query = {}, headers = {}, body = {} } = route.example;
       if (route.params) v.parse(route.params, params);
       if (route.query) v.parse(route.query, query);
@@ -91,7 +91,7 @@ describe('errors', () => {
     }
   });
 
-  test('have at least one entry, of their own words where nobody gave any', () => {
+  test('have at least one entry, by default their own message', () => {
     expect(new RoomsError('last_admin').issues).toEqual([{ message: ERRORS.last_admin.message }]);
     expect(new RoomsError('invalid_request', [{ path: 'a', message: 'b' }]).issues).toEqual([
       { path: 'a', message: 'b' },
@@ -101,14 +101,14 @@ describe('errors', () => {
 
 describe('limits', () => {
   const TRANSACTION_ITEMS = 100;
-  test('a call and what goes with it fit in one transaction', () => {
+  test('a call and its extra writes fit in one transaction', () => {
     // Creating: the room, its creator, the participants, the idempotency record. Adding and removing: the room and they.
     expect(1 + 1 + limits.MAX_PARTICIPANTS_PER_CALL + 1).toBeLessThanOrEqual(TRANSACTION_ITEMS);
     // Adding reads them back together with the room.
     expect(1 + limits.MAX_PARTICIPANTS_PER_CALL).toBeLessThanOrEqual(100);
   });
 
-  test('the largest bodies that are legal, every character escaped, fit in a body', () => {
+  test('the largest valid bodies fit in a body, with every character escaped', () => {
     const escaped = (length: number): string => '\\u8a9e'.repeat(length);
     const ids = Array(limits.MAX_PARTICIPANTS_PER_CALL).fill('x'.repeat(limits.MAX_USER_ID_LENGTH));
     const create =
@@ -139,13 +139,13 @@ describe('limits', () => {
     }
   });
 
-  test('keys stay within what DynamoDB takes', () => {
+  test('keys stay within the limits of DynamoDB', () => {
     const sort = `SENT#${'x'.repeat(limits.MAX_USER_ID_LENGTH)}#${'x'.repeat(128)}`;
     expect(Buffer.byteLength(sort)).toBeLessThanOrEqual(1_024);
     expect(limits.MAX_IDEMPOTENCY_KEY_LENGTH + 'IDEMPOTENCY#'.length).toBeLessThanOrEqual(1_024);
   });
 
-  test('the admins of a full room take little of its item, with the ids of Keycloak', () => {
+  test('the admins of a full room take little of its item, with ids of Keycloak', () => {
     expect(limits.MAX_ADMINS * 36).toBeLessThan(5 * 1_024);
   });
 });
@@ -154,7 +154,7 @@ describe('fields', () => {
   const good = (schema: v.GenericSchema<unknown, unknown>, ...values: readonly unknown[]) =>
     values.map((value) => v.safeParse(schema, value)).map(({ success, output }) => (success ? output : undefined));
 
-  test('times become UTC with milliseconds', () => {
+  test('times are converted to UTC with milliseconds', () => {
     expect(
       good(
         fields.time,
@@ -178,7 +178,7 @@ describe('fields', () => {
     ]);
   });
 
-  test('ids of rooms and files are written in lower case, those of messages in upper case', () => {
+  test('ids of rooms and files are converted to lower case, those of messages to upper case', () => {
     expect(good(fields.roomId, '0199D3F4-5C1E-7A80-9A6B-2F1D6A4C8E01')).toEqual([
       '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01',
     ]);
@@ -187,7 +187,7 @@ describe('fields', () => {
     ).toEqual(['01ARZ3NDEKTSV4RRFFQ69G5FAV', undefined, undefined]);
   });
 
-  test('user ids have nothing in them that parts of a key are divided by', () => {
+  test('user ids contain no separator of keys', () => {
     expect(v.safeParse(fields.userId, 'a#b').success).toBe(false);
     expect(v.safeParse(fields.clientMessageId, 'a#b').success).toBe(false);
   });

@@ -23,7 +23,7 @@ const profile: CpuProfile = {
 };
 const titles = (svg: string) => [...svg.matchAll(/<title>(.*?)<\/title>/g)].map(([, title]) => title);
 
-test('a flame graph has each frame with the share of it and of all that it called, the widest first', () => {
+test('a flame graph has each frame with its share and that of all its callees, the widest first', () => {
   expect(titles(flameGraph('x', [profile]))).toEqual([
     'all  100.0 %',
     'handler  functions/http/get-room.ts  80.0 %',
@@ -32,10 +32,10 @@ test('a flame graph has each frame with the share of it and of all that it calle
   ]);
 });
 
-test('frames of several profiles that are called from the same place are one', () => {
+test('frames of several profiles with the same callers are merged', () => {
   expect(titles(flameGraph('x', [profile, profile]))).toEqual(titles(flameGraph('x', [profile])));
 });
 
-test('a profile in which nothing was at work gives a graph all the same', () => {
+test('an idle profile still gives a graph', () => {
   expect(titles(flameGraph('x', [{ nodes: [], samples: [], timeDeltas: [] }]))).toEqual([]);
 });

@@ -18,7 +18,7 @@ const canceled = (...codes: readonly string[]) =>
   new TransactionCanceledException({ ...meta, CancellationReasons: codes.map((Code) => ({ Code })) });
 
 describe('an error becomes', () => {
-  test('itself where it is one of ours', () => {
+  test('itself if it is a RoomsError', () => {
     const error = new RoomsError('last_admin');
     expect(toRoomsError(error)).toBe(error);
   });
@@ -42,14 +42,14 @@ describe('an error becomes', () => {
     ['internal', undefined],
     ['internal', null],
     ['internal', { name: 'ThrottlingException' }],
-  ])('%s where it is %o, which stays its cause', (code, cause) => {
+  ])('%s for %o, which stays its cause', (code, cause) => {
     const error = toRoomsError(cause);
     expect(error).toMatchObject({ code });
     expect(error.cause).toBe(cause);
   });
 });
 
-describe('faults', () => {
+describe('issues', () => {
   const schema = v.strictObject({
     name: v.string(),
     count: v.optional(v.pipe(v.number(), v.minValue(1, 'must be at least 1'))),
@@ -77,11 +77,11 @@ describe('faults', () => {
       [{ path: 'nmae', message: 'is not a field of this request; it takes name, count, tags, kind, flag' }],
     ],
     [null, [{ message: 'The request must be an object, not null.' }]],
-  ])('of %j say what is wrong and what would be right', (input, expected) => {
+  ])('of %j say what is wrong and what is expected', (input, expected) => {
     expect(faults(input)).toEqual(expected);
   });
 
-  test('of a request that takes no fields say so', () => {
+  test('of a request without fields say so', () => {
     const none = v.strictObject({});
     const { issues = [] } = v.safeParse(none, { x: 1 });
     expect(issuesOf(issues, none)).toEqual([{ path: 'x', message: 'is not a field of this request; it takes none' }]);
@@ -99,7 +99,7 @@ describe('faults', () => {
   });
 });
 
-test('what may stand in two places stands in exactly one', () => {
+test('a value must be in exactly one of query and body', () => {
   expect(queryOrBody('a', undefined, 'p')).toBe('a');
   expect(queryOrBody(undefined, 'b', 'p')).toBe('b');
   for (const [query, body] of [
@@ -107,14 +107,14 @@ test('what may stand in two places stands in exactly one', () => {
     [undefined, undefined],
   ])
     expect(() => queryOrBody(query, body, 'p')).toThrow(
-      expect.objectContaining({ code: 'invalid_request', faults: [expect.objectContaining({ path: 'p' })] }),
+      expect.objectContaining({ code: 'invalid_request', issues: [expect.objectContaining({ path: 'p' })] }),
     );
 });
 
-describe('answers', () => {
+describe('responses', () => {
   const parsed = (result: { body?: string | undefined }) => JSON.parse(result.body ?? '');
 
-  test('carry when they were sent, and are not kept by anybody', () => {
+  test('contain the time, and are not cached', () => {
     const result = success(200, { data: { a: 1 }, page: { size: 1, next_cursor: null } });
     expect(result.headers).toEqual({ 'content-type': 'application/json', 'cache-control': 'no-store' });
     expect(parsed(result)).toEqual({
@@ -124,7 +124,7 @@ describe('answers', () => {
     });
   });
 
-  test('of a failure have one entry a fault', () => {
+  test('of a failure have one entry for each issue', () => {
     const error = new RoomsError('invalid_request', [{ path: 'a', message: 'b' }, { message: 'c' }]);
     const result = failure(error, 'request-1');
     expect(result.statusCode).toBe(400);
@@ -137,7 +137,7 @@ describe('answers', () => {
     expect(result.headers).not.toHaveProperty('retry-after');
   });
 
-  test('of a 500 say under which id to ask, and nothing of the cause', () => {
+  test('of a 500 contain the request id, and nothing of the cause', () => {
     const result = failure(
       new RoomsError('internal', [{ message: 'SECRET' }], { cause: new Error('SECRET') }),
       'request-1',
@@ -146,7 +146,7 @@ describe('answers', () => {
     expect(result.body).not.toContain('SECRET');
   });
 
-  test('of a 503 say when to try again', () => {
+  test('of a 503 say when to retry', () => {
     expect(failure(new RoomsError('try_again'), 'r').headers).toMatchObject({
       'retry-after': expect.stringMatching(/^\d+$/),
     });

@@ -91,7 +91,7 @@ test('the issuer is a realm', () => {
   expect(issuer.url).toMatch(/\/realms\/test$/);
 });
 
-describe('let in, at both doors, as the user that `sub` says:', () => {
+describe('accepted by both APIs, as the user in `sub`:', () => {
   test.each<[string, Record<string, unknown>, string]>([
     ['an access token for several audiences', accessToken(), USER],
     ['an access token whose only audience is a text', accessToken({ aud: 'rooms' }), USER],
@@ -116,7 +116,7 @@ describe('let in, at both doors, as the user that `sub` says:', () => {
   });
 });
 
-describe('refused with a 401, at both doors:', () => {
+describe('rejected with a 401 by both APIs:', () => {
   const AGO = Math.floor(Date.now() / 1_000) - 1;
   test.each<[string, Record<string, unknown>]>([
     ['an access token without the audience mapper', accessToken({ aud: 'account' })],
@@ -144,16 +144,16 @@ describe('refused with a 401, at both doors:', () => {
     expect(await both(accessToken({ iss: `${issuer.url}/` }))).toEqual([401, 401]);
   });
 
-  test('a token signed with a key that the realm has taken out', async () => {
+  test('a token signed with a key that the realm has removed', async () => {
     expect(await both(accessToken(), { kid: 'of-before' })).toEqual([401, 401]);
   });
 });
 
-test('roles decide nothing: who may do what is a matter of the room', async () => {
+test('roles of the realm have no effect: permissions depend on the room', async () => {
   expect(await both(accessToken({ realm_access: { roles: ['admin'] } }))).toEqual([USER, USER]);
 });
 
-test('a realm that signs with anything but RSA is of no use: API Gateway takes nothing else', async () => {
+test('a realm that signs with anything but RSA is not usable: API Gateway accepts nothing else', async () => {
   await issuer.rotate({ alg: 'ES256' });
   await freshStart();
   try {
@@ -163,11 +163,11 @@ test('a realm that signs with anything but RSA is of no use: API Gateway takes n
   }
 });
 
-describe('what docs/guides/keycloak.md has to be imported', () => {
+describe('the import of docs/guides/keycloak.md', () => {
   const text = readFileSync(resolve(import.meta.dirname, '../../docs/guides/keycloak.md'), 'utf8');
   const blocks = [...text.matchAll(/^```json\n([\s\S]*?)^```$/gm)].map(([, json = '']): unknown => JSON.parse(json));
 
-  test('is a client scope whose mapper writes the audience that the environments take by default', () => {
+  test('is a client scope whose mapper writes the default audience of the environments', () => {
     const scope = v.parse(
       v.looseObject({
         name: v.string(),
@@ -188,7 +188,7 @@ describe('what docs/guides/keycloak.md has to be imported', () => {
     });
   });
 
-  test('and a public client that uses it, beside the scope that brings `sub`', () => {
+  test('and a public client that uses it, in addition to the scope that contains `sub`', () => {
     expect(blocks[1]).toMatchObject({
       clientId: 'rooms-web',
       publicClient: true,

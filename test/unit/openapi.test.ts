@@ -74,7 +74,7 @@ describe('the OpenAPI document', () => {
     expect(validator.version).toBe('3.1');
   });
 
-  test('names version, licence, local server and the bearer token', () => {
+  test('has the version, license, local server and bearer token', () => {
     expect(document.info).toMatchObject({ version: CONTRACT_VERSION, license: { identifier: 'Apache-2.0' } });
     expect(document.servers).toEqual([expect.objectContaining({ url: 'http://127.0.0.1:4000' })]);
     expect(document.security).toEqual([{ iams: [] }]);
@@ -92,7 +92,7 @@ describe('the OpenAPI document', () => {
     expect(found.sort()).toEqual(allRoutes.map(({ method, path }) => `${method} ${path}`).sort());
   });
 
-  test('has unique operation ids, and each operation in the set of APIs it belongs to', () => {
+  test('has unique operation ids, and each operation in its set of APIs', () => {
     const ids = allRoutes.map((route) => operationOf(route).operationId);
     expect(new Set(ids).size).toBe(allRoutes.length);
     expect(ids).toEqual(allRoutes.map(({ operation }) => operation));
@@ -149,12 +149,12 @@ describe('the OpenAPI document', () => {
     expect(resolved(node(json.examples).gateway)).toMatchObject({ value: { message: messages[status] } });
   });
 
-  test('has Retry-After with 503', () => {
+  test('declares Retry-After for 503', () => {
     for (const route of allRoutes)
       expect(node(resolved(responsesOf(route)[503]).headers)).toHaveProperty('Retry-After');
   });
 
-  test('gives examples that their own schemas accept', () => {
+  test('has examples that match their own schemas', () => {
     const seen = { single: 0, named: 0, inSchemas: 0 };
     const faults: string[] = [];
     const check = (pointer: string, value: unknown) => {
@@ -229,7 +229,7 @@ describe('the OpenAPI document', () => {
     expect(bare, 'describe these in FIELDS of tools/generate/openapi-texts.ts').toEqual([]);
   });
 
-  test('takes a repeated query parameter for several participants', () => {
+  test('declares a repeated query parameter for several participants', () => {
     const parameters = operationOf(routes.removeParticipants).parameters as Node[];
     expect(parameters.find(({ in: where }) => where === 'query')).toMatchObject({
       name: 'participant_id',
@@ -321,7 +321,7 @@ describe('the OpenAPI document', () => {
     expect(new Set(verdicts.map(([, good]) => good)).size, 'samples of both kinds').toBe(2);
   });
 
-  test('refuses a schema that it could not describe', () => {
+  test('rejects a schema that it could not describe', () => {
     const date = { ...routes.updateProfile, body: v.strictObject({ day: v.date() }) };
     expect(() => openapi([date])).toThrow('date');
     const flagged = { ...routes.updateProfile, body: v.strictObject({ day: v.pipe(v.string(), v.regex(/^a$/i)) }) };
@@ -361,7 +361,7 @@ describe('the OpenAPI 3.0 document', () => {
     expect(found).toEqual(nullableFields(at('/components/schemas')));
   });
 
-  test('refuses a schema that it could not translate', () => {
+  test('rejects a schema that it could not translate', () => {
     const odd = structuredClone(openapi(allRoutes));
     Object.assign(Object(odd.components.schemas.Room), { contains: {} });
     expect(() => openapi30(odd)).toThrow('"contains" has no translation to OpenAPI 3.0.');
@@ -372,7 +372,7 @@ describe('the files in docs', () => {
   test.each([
     ['openapi.json', openapiText],
     ['openapi-3.0.json', openapi30Text],
-  ])('%s is what the contract says', async (file, text) => {
+  ])('%s matches the contract', async (file, text) => {
     const found = await readFile(join(ROOT, 'docs', file), 'utf8');
     expect(found === text(allRoutes), `docs/${file} is stale: run "npm run openapi" and commit it`).toBe(true);
   });
@@ -401,7 +401,7 @@ describe('npm run openapi', () => {
     }
   };
 
-  test('writes the document, and tells a missing and a stale one from a good one', async () => {
+  test('writes the document, and reports a missing or stale one', async () => {
     expect(await run('--check', 'api.json')).toEqual({
       code: 1,
       output:
@@ -418,7 +418,7 @@ describe('npm run openapi', () => {
     expect(await readFile(join(dir, 'api.json'), 'utf8')).toBe('{}');
   });
 
-  test('has --help, and refuses what it does not know', async () => {
+  test('has --help, and rejects unknown options', async () => {
     expect(await run('--help')).toMatchObject({ code: 0, output: expect.stringContaining('--check') });
     expect(await run('--chekc')).toMatchObject({
       code: 2,
@@ -467,7 +467,7 @@ describe('the API reference of the local stack', () => {
     expect(served).toEqual({ ...document, servers: [{ url: '/', description: expect.any(String) }] });
   });
 
-  test('refers to nothing that it does not serve', async () => {
+  test('refers only to what it serves', async () => {
     const text =
       (await (await fetch(`${origin}/docs`)).text()) + (await (await fetch(`${origin}/docs/start.js`)).text());
     const references = [...text.matchAll(/(?:src|href)="([^"]*)"|url: '([^']*)'/g)].map(([, a, b]) => a ?? b ?? '');
@@ -475,7 +475,7 @@ describe('the API reference of the local stack', () => {
     for (const path of references) expect(handlers).toHaveProperty([path]);
   });
 
-  test('answers HEAD without a body', async () => {
+  test('responds to HEAD without a body', async () => {
     const head = await fetch(`${origin}/docs`, { method: 'HEAD' });
     expect([head.status, await head.text()]).toEqual([200, '']);
   });

@@ -28,7 +28,7 @@ describe('a body', () => {
   test.each([
     ['text', (text: string) => ({ body: text, encoded: false })],
     ['base64', (text: string) => ({ body: Buffer.from(text).toString('base64'), encoded: true })],
-  ])('of MAX_BODY_BYTES is accepted, and of one byte more is not (as %s)', (_, form) => {
+  ])('of MAX_BODY_BYTES is accepted, and one byte more is not (as %s)', (_, form) => {
     const most = form(padded(MAX_BODY_BYTES));
     expect(parsed(createRoom, most.body, most.encoded)).toMatchObject({ body: { name: 'R' } });
     const more = form(padded(MAX_BODY_BYTES + 1));
@@ -37,14 +37,14 @@ describe('a body', () => {
     );
   });
 
-  test('that is missing, empty or white space is none', () => {
+  test('that is missing, empty or white space counts as none', () => {
     for (const body of [undefined, '', ' \r\n\t']) {
       expect(parsed(getRoom, body)).toMatchObject({ body: {} });
       expect(parsed(endRoom, body)).toMatchObject({ body: {} });
     }
   });
 
-  test('is refused by a route that takes none', () => {
+  test('is rejected by a route without a body', () => {
     for (const body of ['{}', ' {} '])
       expect(() => parsed(getRoom, body)).toThrow(expect.objectContaining({ code: 'invalid_request' }));
   });
@@ -56,7 +56,7 @@ describe('a body', () => {
   });
 });
 
-describe('the error of an HTTP answer of AWS without a name', () => {
+describe('an AWS error response without an error name', () => {
   const answered = (httpStatusCode: number) => Object.assign(new Error('m'), { $metadata: { httpStatusCode } });
 
   test.each([
@@ -69,7 +69,7 @@ describe('the error of an HTTP answer of AWS without a name', () => {
   });
 });
 
-test('an unknown field in a schema that has no fields of its own: the message says that it takes none', () => {
+test('an unknown field in a schema without fields: the message says that there are none', () => {
   const schema = v.array(v.strictObject({}));
   const { issues = [] } = v.safeParse(schema, [{ x: 1 }]);
   expect(issuesOf(issues, schema)).toEqual([{ path: '0.x', message: 'is not a field of this request; it takes none' }]);
@@ -85,7 +85,7 @@ test.each([
   expect(issuesOf(issues, schema)).toEqual([{ path: 'x', message: `is not a field of this request; ${fields}` }]);
 });
 
-test('a request that does not end is answered with try_again 500 ms before the function is', async () => {
+test('a request that hangs is answered with try_again 500 ms before the time-out of the function', async () => {
   const started = performance.now();
   const hanging = endpoint(routes.getRoom, () => new Promise(() => {}));
   const answer = await Promise.race([

@@ -15,7 +15,7 @@ const read = (file: string): string =>
 const found = v.parse(results, JSON.parse(read('results.json')));
 
 describe('docs/operate/performance is written by npm run bench:', () => {
-  test('the figures of README.md are those of results.json', () => {
+  test('README.md has the figures of results.json', () => {
     expect(sectionOf(read('README.md'), PROGRAM)).toBe(performanceText(found).trim());
   });
 
@@ -39,11 +39,11 @@ describe('the choice of memory', () => {
     ...{ memory, start, warm, dollars },
     ...{ init: 0, first: 0, warmP95: 0, used: 0 },
   });
-  test('is the cheapest setting that is not slower than the fastest by more than 10 %', () => {
+  test('is the cheapest setting that is at most 10 % slower than the fastest', () => {
     const settings = [setting(256, 130, 10, 1), setting(512, 109, 10.4, 2), setting(1_024, 100, 10, 3)];
     expect(cheapestOf(settings).memory).toBe(512);
   });
-  test('regards starts and warm requests', () => {
+  test('considers cold starts and warm requests', () => {
     const settings = [setting(256, 100, 20, 1), setting(512, 120, 10, 2), setting(1_024, 100, 10, 3)];
     expect(cheapestOf(settings).memory).toBe(1_024);
   });
@@ -51,18 +51,18 @@ describe('the choice of memory', () => {
 
 describe('a section of a document', () => {
   const document = 'before\n<!-- written by x: begin -->\nold\n<!-- written by x: end -->\nafter';
-  test('is replaced, and nothing else', () => {
+  test('replaces that section only', () => {
     const changed = withSection(document, 'x', 'new');
     expect(sectionOf(changed, 'x')).toBe('new');
     expect(changed).toMatch(/^before\n/);
     expect(changed).toMatch(/\nafter$/);
   });
-  test('must be there', () => {
+  test('must exist', () => {
     expect(() => sectionOf(document, 'y')).toThrow('no section that y writes');
   });
 });
 
-test('quantiles are numbers of the list', () => {
+test('quantiles are elements of the list', () => {
   const sorted = [1, 2, 3, 4];
   expect([0, 0.25, 0.5, 0.99, 1].map((q) => quantile(sorted, q))).toEqual([1, 1, 2, 4, 4]);
 });

@@ -4,7 +4,7 @@ import { ASSUMPTIONS, kubernetesFloor, priceOf, total } from '../../bench/common
 import { KUBERNETES, PRICES } from '../../bench/prices.ts';
 
 describe('the price', () => {
-  test('of a message is what it takes: a frame, its reply, and one frame for each receiver', () => {
+  test('of a message covers a frame, its reply, and one frame for each receiver', () => {
     const { message } = priceOf({ ...ASSUMPTIONS, participants: 10 });
     expect(message['API Gateway']).toBeCloseTo(12e-6, 12);
     // Sent, and read by the fan-out: ten connections of 0.4 KB are one read of 4 KB.
@@ -14,14 +14,14 @@ describe('the price', () => {
     expect(message.Lambda).toBeGreaterThan(2 * PRICES.lambdaRequest.dollars);
   });
 
-  test('of a message to a large room is that of all who tell it, and of the one who waits for them', () => {
+  test('of a message to a large room covers all fan-out invocations and the invoker', () => {
     const lambda = (participants: number) => priceOf({ ...ASSUMPTIONS, participants }).message.Lambda;
     expect(lambda(999) / lambda(499)).toBeLessThan(2);
     expect(lambda(10_000) / lambda(500)).toBeGreaterThan(20);
     expect(lambda(10_000) / lambda(500)).toBeLessThan(40);
   });
 
-  test('of a room-hour grows with those who are there, what they say, and how often they ping', () => {
+  test('of a room-hour grows with participants, messages and pings', () => {
     const price = (more: Partial<typeof ASSUMPTIONS>) => total(priceOf({ ...ASSUMPTIONS, ...more }).roomHour);
     const usual = price({});
     expect(price({ participants: 20 })).toBeGreaterThan(1.9 * usual);
@@ -37,7 +37,7 @@ describe('the price', () => {
     expect(million(36_000)).toBeLessThan(300);
   });
 
-  test('of nothing is nothing but storage; that of a cluster is the sum of its parts', () => {
+  test('of an idle system is storage only; that of a cluster is the sum of its parts', () => {
     expect(total(priceOf({ ...ASSUMPTIONS, messages: 0, participants: 0, hours: Infinity }).roomHour)).toBe(0);
     expect(kubernetesFloor()).toBeCloseTo(
       KUBERNETES.reduce((sum, { count, dollars }) => sum + count * dollars, 0),

@@ -63,7 +63,7 @@ describe('a room', () => {
     expect(dataOf(effects, 'room_created')).toMatchObject({ room_id, name: 'A room', status: 'started' });
   });
 
-  test('is created with times that are to come', () => {
+  test('is created with future times', () => {
     expect(kinds(fresh({ new: room({ start_time: T(30) }) }, T(0, 1)))).toEqual(['room_created', 'schedule']);
     expect(kinds(fresh({ new: room({ end_time: T(30) }) }, T(0, 1)))).toEqual(['room_created', 'schedule']);
     expect(kinds(fresh({ new: room({ start_time: T(20), end_time: T(30) }) }, T(0, 1)))).toEqual([
@@ -94,11 +94,11 @@ describe('a room', () => {
     expect(kinds(changed(before, after))).toEqual(expected);
   });
 
-  test('gets an end that has come by the time it is heard of: it is announced, as no schedule will', () => {
+  test('gets an end that has passed when its record is read: it is announced, because no schedule will', () => {
     expect(kinds(changed({}, { end_time: T(10, 1) }, T(10, 2)))).toEqual(['schedule', 'room_ended', 'close_room']);
   });
 
-  test('gets a start that has come by the time it is heard of, or is now', () => {
+  test('gets a start that has passed when its record is read, or is now', () => {
     const expected = ['schedule', 'room_updated', 'room_started'];
     expect(kinds(changed({ start_time: T(30) }, { start_time: T(10, 1) }, T(10, 2)))).toEqual(expected);
     expect(kinds(changed({ start_time: T(30) }, { start_time: T(10) }))).toEqual(expected);
@@ -109,15 +109,15 @@ describe('a room', () => {
     ]);
   });
 
-  test('that has started is not told to start again', () => {
+  test('that has started does not start again', () => {
     expect(kinds(changed({}, { start_time: T(0, 1) }))).toEqual(['schedule', 'room_updated']);
   });
 
-  test('that has ended is not ended again by a change of something else', () => {
+  test('that has ended does not end again after another change', () => {
     expect(kinds(changed({ end_time: T(5) }, { name: 'B' }))).toEqual(['room_updated']);
   });
 
-  test('gets and loses admins: each is told, with what else has changed', () => {
+  test('gets and loses admins: each change is announced, with what else has changed', () => {
     const effects = fresh(
       {
         old: room({ admins: new Set(['alice', 'bob']) }),
@@ -143,7 +143,7 @@ describe('a room', () => {
     );
   });
 
-  test('is changed without anything new: there is nothing to tell', () => {
+  test('is written without a change: nothing is announced', () => {
     expect(changed({}, { updated_at: T(9) })).toEqual([]);
   });
 });
@@ -197,7 +197,7 @@ describe('a participant', () => {
     expect(kinds(changed(before, after))).toEqual(expected);
   });
 
-  test('is told about with the changed fields only', () => {
+  test('is announced with the changed fields only', () => {
     expect(dataOf(changed({ archive_room: true }, { username: 'Bob' }), 'participant_updated')).toEqual({
       participant_id: 'bob',
       username: 'Bob',
@@ -239,7 +239,7 @@ describe('a participant', () => {
   });
 });
 
-describe('whatever has happened to an item', () => {
+describe('for any history of an item', () => {
   const time = fc.integer({ min: 0, max: 59 }).map((minute) => T(minute));
   const maybe = <Value>(arbitrary: fc.Arbitrary<Value>) => fc.option(arbitrary, { nil: undefined });
   const defined = <Item extends object>(item: Item) =>
@@ -275,7 +275,7 @@ describe('whatever has happened to an item', () => {
     );
   });
 
-  test('every event is one of the contract, and says what is now, whatever the record says', () => {
+  test('every event is one of the contract, and has the current data, whatever the record says', () => {
     fc.assert(
       fc.property(
         fc.tuple(maybe(anyRoom), anyRoom, maybe(anyRoom)),
@@ -307,7 +307,7 @@ describe('whatever has happened to an item', () => {
     );
   });
 
-  test('nothing closes a connection that the participant has joined with now, or queues a check of one who is here', () => {
+  test('no effect closes a connection that has joined, or queues a check of a present participant', () => {
     fc.assert(
       fc.property(
         maybe(anyParticipant),
@@ -326,7 +326,7 @@ describe('whatever has happened to an item', () => {
     );
   });
 
-  test('a change of presence is sent if, and only if, it is still true', () => {
+  test('a change of presence is sent exactly if it is still true', () => {
     fc.assert(
       fc.property(
         maybe(anyParticipant),
@@ -344,7 +344,7 @@ describe('whatever has happened to an item', () => {
     );
   });
 
-  test('a changed time has its schedule follow it, and one that has not changed is left alone', () => {
+  test('the schedule of a changed time follows it, and that of an unchanged time is kept', () => {
     fc.assert(
       fc.property(anyRoom, anyRoom, anyRoom, time, (old, changed, item, now) => {
         const scheduled = roomChanged({ old, new: changed }, item, now).flatMap((effect) =>
@@ -369,7 +369,7 @@ describe('changes that arrive together', () => {
   const ofBob = (change: Change<ParticipantItem>) => ({ of: 'participant', participant_id: 'bob', change }) as const;
   const ofRoom = (change: Change<RoomItem>) => ({ of: 'room', change }) as const;
 
-  test('of one thing are one event, with what is there now', () => {
+  test('of one thing are one event, with the current data', () => {
     const names = ['A', 'B', 'C', 'D'].map((name) => room({ name }));
     const effects = effectsOf(
       names.slice(1).map((changed, n) => ofRoom({ old: names[n], new: changed })),
@@ -380,7 +380,7 @@ describe('changes that arrive together', () => {
     expect(dataOf(effects, 'room_updated')).toMatchObject({ name: 'D' });
   });
 
-  test('such as a removal and an addition bring the addition only, and close what was joined before', () => {
+  test('such as a removal and an addition send the addition only, and close earlier connections', () => {
     const before = participant({ connections: new Set(['c1', 'c2']), present: true });
     const after = participant({ connections: new Set(['c2']), present: true });
     const effects = effectsOf(
@@ -408,7 +408,7 @@ describe('changes that arrive together', () => {
     );
   });
 
-  test('such as an expiry of a connection that has joined again leave it alone', () => {
+  test('such as an expiry of a connection that has joined again do not affect it', () => {
     const connection = { room_id, connection_id: 'c1', participant_id: 'bob' } as ConnectionItem;
     const expired = { of: 'expired_connection', connection } as const;
     expect(effectsOf([expired], present({ connections: ['c1'] }), now)).toEqual([]);

@@ -61,7 +61,7 @@ describe('the pages on events and the WebSocket API', () => {
 });
 
 describe('events on the bus', () => {
-  test('are those that the contract sends there', () => {
+  test('are those that the contract declares for the bus', () => {
     const wanted = Object.entries<EventType>(events).flatMap(([name, { bus }]) => (bus ? [name] : []));
     expect(wanted.length).toBeGreaterThan(0);
     expect(busEvents).toEqual(wanted);
@@ -101,7 +101,7 @@ describe('the schema of the WebSocket API', () => {
     expect(valid('v2.subprotocol', SUB_PROTOCOL_V2)).toBe(true);
   });
 
-  test('describes the frames of rooms.v2, with each event, and takes nothing else for them', () => {
+  test('describes the frames of rooms.v2 with each event, and rejects everything else', () => {
     expect(valid('v2.events', EVENTS_FRAME_EXAMPLE)).toBe(true);
     expect(valid('v2.detached', DETACHED_FRAME_EXAMPLE)).toBe(true);
     for (const name of Object.keys(events)) {

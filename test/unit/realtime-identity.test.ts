@@ -45,7 +45,7 @@ const seconds = () => Math.floor(Date.now() / 1_000);
 const UNAUTHORIZED = /^Unauthorized$/;
 
 describe('a valid token', () => {
-  test('lets its user in, and hands on who it is and until when, as text', async () => {
+  test('is accepted, and its user and expiry are passed on as text', async () => {
     const exp = seconds() + 600;
     expect(await authorizeToken(await issuer.token({ sub: 'bob', exp }))).toEqual({
       principalId: 'bob',
@@ -64,7 +64,7 @@ describe('a valid token', () => {
     ['the older one, beside one that is not known', 'rooms.v3, rooms.v1', 'rooms.v1'],
     ['the oldest, where none of ours is offered', 'chat', 'rooms.v1'],
     ['the oldest, where none is offered', undefined, 'rooms.v1'],
-  ])('speaks the version of the protocol that is %s', async (_, offered, protocol) => {
+  ])('selects the version of the protocol that is %s', async (_, offered, protocol) => {
     const headers = {
       Authorization: `Bearer ${await issuer.token()}`,
       ...(offered !== undefined && { 'Sec-WebSocket-Protocol': offered }),
@@ -81,7 +81,7 @@ describe('a valid token', () => {
       'in Authorization, whatever the sub-protocols say',
       (token) => ({ Authorization: `Bearer ${token}`, 'Sec-WebSocket-Protocol': 'rooms.v1, bearer.nonsense' }),
     ],
-  ])('may come %s', async (_, headers) => {
+  ])('may be sent %s', async (_, headers) => {
     expect(await authorize(headers(await issuer.token()))).toMatchObject({ principalId: 'alice' });
   });
 
@@ -105,7 +105,7 @@ describe('a valid token', () => {
     await expect(authorizeToken(await issuer.token({ [claim]: seconds() + 11 }))).rejects.toThrow(UNAUTHORIZED);
   });
 
-  test('is good until the second it expires in, and not a second longer', async () => {
+  test('is valid until the second it expires in, and not a second longer', async () => {
     const start = seconds();
     const token = await issuer.token({ exp: start + 60 });
     vi.useFakeTimers({ toFake: ['Date'], now: (start + 60) * 1_000 - 1 });
@@ -130,7 +130,7 @@ describe('a valid token', () => {
   });
 });
 
-describe('refused with a 401:', () => {
+describe('rejected with a 401:', () => {
   test.each<[string, () => Record<string, string> | Promise<Record<string, string>>]>([
     ['no token', () => ({})],
     ['no headers to speak of', () => ({ Host: 'x' })],
@@ -186,7 +186,7 @@ describe('refused with a 401:', () => {
     await expect(authorizeToken(await issuer.confusedToken())).rejects.toThrow(UNAUTHORIZED);
   });
 
-  test('a token signed with a key that the issuer does not have, under its name or none', async () => {
+  test('a token signed with a key that the issuer does not have, with or without a key id', async () => {
     const { privateKey } = await generateKeyPair('RS256');
     const kid = JSON.parse(Buffer.from((await issuer.token()).split('.')[0] ?? '', 'base64url').toString()).kid;
     for (const header of [{ kid }, { kid: 'mine' }]) {
@@ -213,14 +213,14 @@ describe('refused with a 401:', () => {
 });
 
 describe('the issuer', () => {
-  test('is asked once for as long as the process lives, also by many at once', async () => {
+  test('is requested once per process, also by many at once', async () => {
     const token = await issuer.token();
     await Promise.all(Array.from({ length: 20 }, () => authorizeToken(token)));
     for (let n = 0; n < 5; n++) await authorizeToken(await issuer.token({ sub: `user${n}` }));
     expect(issuer.requests).toEqual({ discovery: 1, keys: 1 });
   });
 
-  test('is not asked at all about a handshake without a token', async () => {
+  test('is not requested for a handshake without a token', async () => {
     await expect(authorize({})).rejects.toThrow(UNAUTHORIZED);
     expect(issuer.requests).toEqual({ discovery: 0, keys: 0 });
   });
@@ -232,7 +232,7 @@ describe('the issuer', () => {
       vi.useFakeTimers({ toFake: ['Date'] });
     });
 
-    test('is asked for it as soon as a token is signed with it; the old key is good as long as it is published', async () => {
+    test('is requested as soon as a token is signed with it; the old key is valid while it is published', async () => {
       const old = await issuer.token();
       later(11_000);
       await issuer.rotate();
@@ -241,7 +241,7 @@ describe('the issuer', () => {
       expect(issuer.requests).toEqual({ discovery: 1, keys: 2 });
     });
 
-    test('is not asked again and again for keys that nobody has', async () => {
+    test('is not requested again and again for unknown keys', async () => {
       const forged = await issuer.token({}, { kid: 'made-up' });
       for (let n = 0; n < 10; n++) await expect(authorizeToken(forged)).rejects.toThrow(UNAUTHORIZED);
       expect(issuer.requests.keys).toBe(1);
@@ -250,7 +250,7 @@ describe('the issuer', () => {
       expect(issuer.requests.keys).toBe(2);
     });
 
-    test('makes an old one worthless that it publishes no more, after ten minutes at the latest', async () => {
+    test('no longer accepts an old key that it has stopped publishing, after ten minutes at most', async () => {
       const old = await issuer.token();
       await issuer.rotate({ alone: true });
       later(10 * 60_000 + 1_000);
@@ -258,7 +258,7 @@ describe('the issuer', () => {
     });
   });
 
-  describe('that cannot be asked is no fault of the token: the client may try again', () => {
+  describe('that is not reachable is not the fault of the token: the client may retry', () => {
     const failing = async (token: string) => {
       const error: unknown = await authorizeToken(token).catch((error: unknown) => error);
       expect(error).toBeInstanceOf(Error);
@@ -282,7 +282,7 @@ describe('the issuer', () => {
       expect(await authorizeToken(token)).toMatchObject({ principalId: 'alice' });
     });
 
-    test('and whoever has a token of a key that is known still gets in', async () => {
+    test('and a token of a known key is still accepted', async () => {
       const token = await issuer.token();
       await authorizeToken(token);
       Object.assign(issuer.health, { discovery: 'down', keys: 'down' });
@@ -294,7 +294,7 @@ describe('the issuer', () => {
 describe('$connect', () => {
   const { requestContext } = socketEvent('$connect', newSocket('alice'));
 
-  test('names the sub-protocol where some were offered, and never the one with the token', async () => {
+  test('names the negotiated sub-protocol, and never the one with the token', async () => {
     for (const name of ['Sec-WebSocket-Protocol', 'sec-websocket-protocol'])
       expect(await connect({ requestContext, headers: { [name]: 'rooms.v1, bearer.x.y.z' } })).toEqual({
         statusCode: 200,
@@ -302,7 +302,7 @@ describe('$connect', () => {
       });
   });
 
-  test('names none where none was offered', async () => {
+  test('names none if none was offered', async () => {
     expect(await connect({ requestContext, headers: { Authorization: 'Bearer x' } })).toEqual({ statusCode: 200 });
     expect(await connect({ requestContext })).toEqual({ statusCode: 200 });
   });

@@ -50,7 +50,7 @@ const fits = (one: RoomEvent): boolean =>
   ) <= MAX_FRAME_BYTES;
 
 describe('packed frames', () => {
-  test('hold all events in order, each with its number, in at most 32,768 bytes; only events that fit into none are left out', () => {
+  test('hold all events in order, each with its number, in at most 32,768 bytes; only events that are too large are left out', () => {
     let packedTogether = 0;
     let leftOut = 0;
     fc.assert(
@@ -103,7 +103,7 @@ describe('packed frames', () => {
     expect(pack(room_id, { feed: 'changes', first: 1 }, [])).toEqual([]);
   });
 
-  test('show a gap where an event fits into none, even if nothing follows it', () => {
+  test('show a gap for an event that is too large, even if nothing follows it', () => {
     const huge = message('\u0001'.repeat(8_000));
     const [first, last, ...more] = parse(pack(room_id, { feed: 'messages', first: 7 }, [message('before'), huge]));
     expect(more).toEqual([]);
@@ -115,7 +115,7 @@ describe('packed frames', () => {
   });
 });
 
-test('the end of a room has no number, and comes with the frame that detaches', () => {
+test('the end of a room has no number, and is sent in the frame that detaches', () => {
   const ended = { type: 'room_ended', room_id, data: {}, sent_at } as RoomEvent;
   expect(isNumbered(ended)).toBe(false);
   expect(isNumbered(message('x'))).toBe(true);
@@ -136,7 +136,7 @@ test('the end of a room has no number, and comes with the frame that detaches', 
   });
 });
 
-test('the identity of a batch is that of its events and its source, whenever it is delivered', () => {
+test('the identity of a batch depends on its events and its source, not on the time', () => {
   const events = [message('a'), message('b')];
   const later = [message('a', '2026-03-02T10:00:00.000Z'), message('b', '2026-03-02T10:00:00.000Z')];
   expect(batchIdentity('1', later)).toBe(batchIdentity('1', events));

@@ -27,7 +27,7 @@ function controlled() {
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('work in a pool', () => {
-  test('is started up to the bound, and goes on, in order, as soon as any of it has ended', async () => {
+  test('runs up to the bound, and the rest starts in order as soon as work ends', async () => {
     const { work, started, end, peak } = controlled();
     const run = pool(3);
     const all = Promise.all([1, 2, 3, 4, 5].map((n) => run(() => work(n))));
@@ -44,7 +44,7 @@ describe('work in a pool', () => {
     expect(peak()).toBe(3);
   });
 
-  test('that fails makes room for others all the same', async () => {
+  test('that fails makes room for other work all the same', async () => {
     const { work, started, end, fail } = controlled();
     const run = pool(1);
     const [first, second] = [run(() => work(1)), run(() => work(2))];
@@ -62,7 +62,7 @@ describe('work in a pool', () => {
 });
 
 describe('a shared pool', () => {
-  test('runs no more in all than its bound, and no more of a group than that group may', async () => {
+  test('runs no more in total than its bound, and no more of a group than its own bound', async () => {
     const { work, started, end, peak } = controlled();
     const share = sharedPool(5);
     const [large, small] = [share(3), share(3)];
@@ -85,7 +85,7 @@ describe('a shared pool', () => {
     expect(peak()).toBe(5);
   });
 
-  test('starts with few places, and makes one more for each piece of work that ends', async () => {
+  test('starts with few slots, and gets one more for each piece of work that ends', async () => {
     const { work, started, end } = controlled();
     const run = sharedPool(4, 2)(4);
     const all = Array.from({ length: 20 }, (_, n) => run(() => work(n)));
@@ -136,7 +136,7 @@ describe('a shared pool', () => {
   });
 });
 
-test('a process has 25 requests to the gateway under way at first, and 200 later', async () => {
+test('a process runs 25 requests to the gateway at first, and 200 later', async () => {
   // As in a process that has just started: the pool remembers how much it has done.
   vi.resetModules();
   const { requestPool } = await import('../../core/realtime/gateway.ts');
@@ -153,7 +153,7 @@ test('a process has 25 requests to the gateway under way at first, and 200 later
   expect(peak()).toBe(200);
 });
 
-test('batches have a size, and the last has what is left', () => {
+test('batches have a fixed size, and the last has the rest', () => {
   expect(batchesOf([1, 2, 3, 4, 5, 6, 7], 3)).toEqual([[1, 2, 3], [4, 5, 6], [7]]);
   expect(batchesOf([1, 2, 3, 4], 2)).toEqual([
     [1, 2],

@@ -27,7 +27,7 @@ test.each([
     '--at must be a time such as 2026-03-01T10:00Z, not "yesterday".',
   ],
   ['disconnect-all', ['--env', 'dev'], 'Say which table: --table <name>.'],
-] as const)('%s, called with %j, says what is missing or wrong', (command, args, sentence) => {
+] as const)('%s, called with %j, reports what is missing or wrong', (command, args, sentence) => {
   const { status, stdout, stderr } = runCommand(command, args);
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   expect(stderr).toContain(sentence);

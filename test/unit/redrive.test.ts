@@ -1,15 +1,15 @@
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { runCommand } from '../support/run-command.ts';
 
 const run = (args: readonly string[], variables?: Readonly<Record<string, string>>) =>
   runCommand('redrive', args, variables);
 
-it('explains itself', () => {
+test('has --help', () => {
   expect(run(['--help'])).toEqual({ status: 0, stdout: expect.stringMatching(/^Usage: npm run redrive /), stderr: '' });
 });
 
 const whole = ['--env', 'dev', '--function', 'presence'];
-it.each([
+test.each([
   [[], {}, 'Say which environment: --env <name>.'],
   [['--env', 'dev', '--function', 'connect'], {}, 'Say which function: --function deliver-messages | room-changes | '],
   [[...whole, '--go', '--discard'], {}, 'Choose one of --go and --discard.'],
@@ -24,7 +24,7 @@ it.each([
     { AWS_REGION: 'eu-central-1' },
     'Could not load credentials from any providers: set AWS_REGION, and AWS_PROFILE ',
   ],
-] as const)('called with %j and %j, says what is missing or wrong', (args, variables, sentence) => {
+] as const)('called with %j and %j, reports what is missing or wrong', (args, variables, sentence) => {
   const { status, stdout, stderr } = run(args, variables);
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   expect(stderr).toContain(sentence);

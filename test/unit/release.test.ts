@@ -38,7 +38,7 @@ With contract 1.1.0.
 `);
   });
 
-  test('is refused if there are no unreleased changes', () => {
+  test('is rejected without unreleased changes', () => {
     const once = released(CHANGELOG, '0.2.0', '2026-12-01');
     expect(() => released(once, '0.3.0', '2026-12-02')).toThrow('no changes under "Unreleased"');
     expect(() => released('# Changelog\n', '0.2.0', '2026-12-01')).toThrow('no section "## [Unreleased]"');

@@ -18,7 +18,7 @@ describe('docs/releases/releases.json', () => {
   });
 });
 
-test('docs/operate/upgrade.md states the bound that the test of an upgrade holds', () => {
+test('docs/operate/upgrade.md states the bound that the upgrade test checks', () => {
   const page = readFileSync(at('docs/operate/upgrade.md'), 'utf8');
   expect(page).toContain(`without a connection for more than **${MAX_OUTAGE_MS / 1_000} seconds**`);
 });
@@ -27,12 +27,12 @@ describe('the packages of a release', () => {
   const lock = (packages: object) => ({ packages: { '': { version: '0.1.0' }, ...packages } });
   const valibot = { 'node_modules/valibot': { version: '1.0.0', integrity: 'a' } };
 
-  test('are those installed here where the lock files agree', () => {
+  test('are the installed ones if the lock files agree', () => {
     const more = { 'node_modules/new': { version: '1.0.0', integrity: 'b' } };
     expect(differing(lock(valibot), lock({ ...valibot, ...more }))).toEqual([]);
   });
 
-  test('are installed where a package that is shipped, or that builds what is shipped, has another version', () => {
+  test('are installed if a package that is shipped, or that builds what is shipped, has another version', () => {
     const shipped = { 'node_modules/valibot': { version: '1.0.1', integrity: 'c' } };
     expect(differing(lock(valibot), lock(shipped))).toEqual(['node_modules/valibot']);
     const esbuild = (version: string) => ({ 'node_modules/esbuild': { version, dev: true } });

@@ -42,18 +42,18 @@ describe('the status of a room', () => {
   });
 });
 
-describe('what is wrong with times', () => {
-  test('a start may lag by as much as clocks do', () => {
+describe('issues with times', () => {
+  test('a start may be late by the clock skew', () => {
     expect(startIssues(earlier(CLOCK_SKEW_MS), NOW)).toEqual([]);
     expect(startIssues(earlier(CLOCK_SKEW_MS + 1), NOW)).toMatchObject([{ path: 'start_time' }]);
     expect(isPast(earlier(CLOCK_SKEW_MS), NOW)).toBe(false);
   });
 
-  test('a start further back is fine where the room has it already', () => {
+  test('an earlier start is accepted if it is the stored one', () => {
     expect(startIssues(earlier(CLOCK_SKEW_MS + 1), NOW, true)).toEqual([]);
   });
 
-  test('ten years ahead are enough', () => {
+  test('at most ten years ahead are accepted', () => {
     expect(startIssues(later(MAX_BOOKING_AHEAD_MS), NOW)).toEqual([]);
     expect(startIssues(later(MAX_BOOKING_AHEAD_MS + 1), NOW)).toMatchObject([{ path: 'start_time' }]);
     expect(endIssues(later(MAX_BOOKING_AHEAD_MS), NOW)).toEqual([]);
@@ -78,7 +78,7 @@ describe('what is wrong with times', () => {
 });
 
 describe('times', () => {
-  test('as text sort as the instants do', () => {
+  test('sort as text like the instants', () => {
     const moment = fc.date({ min: new Date(0), max: new Date('9999-12-31T23:59:59.999Z'), noInvalidDate: true });
     fc.assert(
       fc.property(moment, moment, (a, b) => {
@@ -87,7 +87,7 @@ describe('times', () => {
     );
   });
 
-  test('seconds of the epoch are whole', () => {
+  test('are whole seconds of the epoch', () => {
     expect(epochSeconds('1970-01-01T00:00:01.999Z')).toBe(1);
   });
 

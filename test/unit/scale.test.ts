@@ -22,13 +22,13 @@ import type { SubProtocol } from '../../core/contract/realtime.ts';
 const [many, , chatty, crowd] = WORKLOADS;
 if (!many || !chatty || !crowd) throw new Error('There are no workloads.');
 
-test('docs/operate/scale.md has the figures of today: npm run bench:scale -- --write', () => {
+test('docs/operate/scale.md has the current figures: npm run bench:scale -- --write', () => {
   const document = readFileSync(new URL('../../docs/operate/scale.md', import.meta.url), 'utf8');
   expect(sectionOf(document, PROGRAM)).toBe(scaleText().trim());
 });
 
 describe('the loads', () => {
-  test('of a chat are the units of a message, each as often as there are messages', () => {
+  test('of a chat are the units of a message times the number of messages', () => {
     const load = loadsOf(chatty).find(({ limit }) => limit === 'partitionWrites');
     const [, wcu] = CAPACITY.message;
     // Two units are the counts of the sender's frames and of the room's messages, which are not in the chat.
@@ -36,14 +36,14 @@ describe('the loads', () => {
     expect(load?.share).toBeCloseTo((load?.load ?? 0) / 1_000, 9);
   });
 
-  test('come with the heaviest first', () => {
+  test('are sorted, the heaviest first', () => {
     for (const workload of WORKLOADS) {
       const shares = loadsOf(workload).map(({ share }) => share);
       expect(shares).toEqual(shares.toSorted((a, b) => b - a));
     }
   });
 
-  test('of many rooms are spread: the busiest partition is above the average, and below its limit', () => {
+  test('of many rooms are distributed: the busiest partition is above the average, and below its limit', () => {
     const { mean, hottest, partitions } = partitionHeat(many);
     expect(partitions * mean).toBeCloseTo(((1_000_000 * 60) / 3_600) * 4, 0);
     expect(hottest).toBeGreaterThan(mean);
@@ -52,7 +52,7 @@ describe('the loads', () => {
 });
 
 describe('the delay of a message', () => {
-  test('grows with the room and with what is said in it, until it cannot be delivered at all', () => {
+  test('grows with the room and its messages, until delivery is impossible', () => {
     const median = (participants: number, messages: number, protocol: SubProtocol = 'rooms.v1') =>
       deliveryDelay(protocol, participants, messages)?.median ?? Infinity;
     expect(median(1_000, 60)).toBeGreaterThan(median(10, 60));
@@ -70,11 +70,11 @@ describe('the delay of a message', () => {
     expect(deliveryDelay('rooms.v2', 2, 60)?.p99).toBeGreaterThan(STREAM_SECONDS.p99);
   });
 
-  test('is at least what the posts take', () => {
+  test('is at least that of the posts', () => {
     expect(deliveryDelay('rooms.v1', 999, 60)?.median).toBeGreaterThan(999 / POSTS_A_SECOND);
   });
 
-  test('with many rooms is that of shards which they share: the more partitions, the shorter', () => {
+  test('with many rooms depends on shared shards: the more partitions, the shorter', () => {
     const at = (partitions: number) => shardDelay(many, partitions);
     // A sixth of a million posts a second, spread.
     expect(at(100).posts).toBeCloseTo(1_000_000 / 6 / 100, 6);
@@ -85,7 +85,7 @@ describe('the delay of a message', () => {
 });
 
 describe('a large room', () => {
-  test('is shared out among invocations: no connection is left out, and the first invocation has less than two batches', () => {
+  test('is split among invocations: no connection is left out, and the first invocation has less than two batches', () => {
     for (const participants of [0, 1, 49, 50, 499, 999, 1_000, 1_499, 10_000])
       for (const frames of [1, 3, 20, 100]) {
         const { batch, invoked, own } = shares(participants, frames);
@@ -98,19 +98,19 @@ describe('a large room', () => {
 
   afterEach(() => vi.unstubAllEnvs());
 
-  test('has a message no sooner than a quarter of the quota allows, however many invocations post', () => {
+  test('receives a message no sooner than a quarter of the quota allows, however many invocations post', () => {
     expect(roomSeconds(10_000, 1)).toBe(aloneSeconds(10_000, 1));
     expect(roomSeconds(10_000, 1)).toBeGreaterThan(4);
     expect(roomSeconds(10_000, 1)).toBeLessThan(4.5);
     expect(roomSeconds(100, 1)).toBe(aloneSeconds(100, 1));
   });
 
-  test('has a message sooner than one invocation could post it, where the quota is higher', () => {
+  test('receives a message sooner than one invocation could post it, if the quota is higher', () => {
     vi.stubEnv('API_GATEWAY_QUOTA', '40000');
     expect(roomSeconds(10_000, 1)).toBeLessThan(aloneSeconds(10_000, 1) / 2);
   });
 });
 
-test('who joins is told to those who came before', () => {
+test('a join is announced to everyone who has joined before', () => {
   expect(joinPosts(4)).toBe(0 + 1 + 2 + 3);
 });

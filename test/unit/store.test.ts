@@ -13,7 +13,7 @@ describe('a cursor', () => {
   const list = fc.string({ maxLength: 60 }).filter((text) => !text.includes('\n'));
   const position = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 128 }).filter((text) => text.isWellFormed());
 
-  test('says where to go on in its own list', () => {
+  test('continues its own list', () => {
     fc.assert(
       fc.property(list, position, (name, where) => {
         const cursor = encodeCursor(name, where);
@@ -23,7 +23,7 @@ describe('a cursor', () => {
     );
   });
 
-  test('says nothing in another list', () => {
+  test('is invalid in another list', () => {
     fc.assert(
       fc.property(list, list, position, (name, other, where) => {
         fc.pre(name !== other);
@@ -32,7 +32,7 @@ describe('a cursor', () => {
     );
   });
 
-  test('says nothing when any of its bytes is another', () => {
+  test('is invalid if any of its bytes is changed', () => {
     const bytes = Buffer.from(encodeCursor('list', 'position'), 'base64url');
     for (let index = 0; index < bytes.length; index++)
       for (const bit of [1, 0x80]) {
@@ -42,7 +42,7 @@ describe('a cursor', () => {
       }
   });
 
-  test('says nothing under another key, and is not made up by chance', () => {
+  test('is invalid under another key, and cannot be guessed', () => {
     const cursor = encodeCursor('list', 'position');
     process.env.CURSOR_KEY = 'another key';
     expect(() => decodeCursor('list', cursor)).toThrow('not valid');
@@ -54,7 +54,7 @@ describe('a cursor', () => {
     );
   });
 
-  test('fits in the query of the contract, whatever the position', () => {
+  test('fits in the query of the contract, for any position', () => {
     expect(encodeCursor('list', 'x'.repeat(128)).length).toBeLessThanOrEqual(1_024);
   });
 });
@@ -93,7 +93,7 @@ describe('keys', () => {
     );
   });
 
-  test('the room is found again in its partition', () => {
+  test('contain the room, which can be read from the partition', () => {
     fc.assert(
       fc.property(id, (room) => {
         expect(keys.roomIdOf(keys.roomPartition(room))).toBe(room);
@@ -101,7 +101,7 @@ describe('keys', () => {
     );
   });
 
-  test('the prefix of participants takes in no other kind', () => {
+  test('the prefix of participants matches no other kind', () => {
     expect(keys.roomKey('r').SK.startsWith(keys.PARTICIPANT)).toBe(false);
     expect(keys.fileKey('r', 'PARTICIPANT#x').SK.startsWith(keys.PARTICIPANT)).toBe(false);
     expect(keys.sentKey('r', 'MESSAGE', 'x').SK.startsWith(keys.MESSAGE)).toBe(false);
@@ -120,7 +120,7 @@ describe('items', () => {
     updated_at: '2026-03-01T09:30:00.000Z',
   };
 
-  test('what is not stored is null or false in an answer, never missing', () => {
+  test('attributes that are not stored are null or false in a response, never missing', () => {
     const answer = toMyRoom(room, { added_at: room.created_at }, undefined, 'bob', '2026-03-01T09:30:00.000Z');
     expect(answer).toEqual({
       room_id: 'r',
@@ -148,14 +148,14 @@ describe('items', () => {
     expect(toProfile('bob')).toEqual({ participant_id: 'bob', username: null, archive_room: false });
   });
 
-  test('an answer shows neither keys nor who else is an admin', () => {
+  test('a response shows neither keys nor the other admins', () => {
     expect(
       JSON.stringify(toMyRoom(room, { added_at: room.created_at }, undefined, 'alice', room.created_at)),
     ).not.toMatch(/PK|SK|admins|#/);
   });
 });
 
-test('the wait before another try grows, is spread, and has an end', () => {
+test('the wait before a retry grows, is random, and has a maximum', () => {
   for (let attempt = 1; attempt < 20; attempt++) {
     const waits = Array.from({ length: 200 }, () => backoffMs(attempt));
     expect(Math.max(...waits)).toBeLessThanOrEqual(Math.min(500, 25 * 2 ** attempt));

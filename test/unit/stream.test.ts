@@ -32,14 +32,14 @@ describe('a partition', () => {
     expect(await work(records, 'a2')).toEqual({ worked: ['a1'], failed: ['a1'], lines: ['unreadable', 'work fails'] });
   });
 
-  test('with an unreadable record is worked on up to that record, and retried from there', async () => {
+  test('with an unreadable record is processed up to that record, and retried from there', async () => {
     const records = ['b1', 'b2', 'b3'].map((id) => record('b', id));
     expect(await work(records, 'b2')).toEqual({ worked: ['b1'], failed: ['b2'], lines: ['unreadable'] });
     expect(await work(records)).toEqual({ worked: ['b2', 'b3'], failed: [], lines: [] });
   });
 });
 
-test('records that were worked on beside a failure are skipped in a retry, but are not remembered forever', async () => {
+test('records that were processed in a failed batch are skipped in a retry, but are not remembered forever', async () => {
   const failing = record('failing', 'c0');
   const [first, ...rest] = Array.from({ length: 10_001 }, (_, n) => record('c', `c${n + 1}`));
   if (!first) throw new Error('there is one');

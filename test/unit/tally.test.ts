@@ -33,7 +33,7 @@ async function run(files: Readonly<Record<string, string>>): Promise<[number, st
   return [code, stdout.trimEnd().split('\n').at(-1)];
 }
 
-test('the last line counts what passed, failed and was skipped', async () => {
+test('the last line counts passed, failed and skipped tests', async () => {
   expect(await run({ 'a.test.ts': "test('a', () => {}); test.skip('b', () => {}); test.todo('c');" })).toEqual([
     0,
     '1 passed, 0 failed, 2 skipped',
@@ -46,7 +46,7 @@ test('the last line counts what passed, failed and was skipped', async () => {
   ).toEqual([1, '2 passed, 1 failed, 0 skipped']);
 });
 
-test('a file that cannot be loaded, or whose hook throws, is one that failed', async () => {
+test('a file that cannot be loaded, or whose hook throws, counts as failed', async () => {
   expect(await run({ 'a.test.ts': "throw new Error('no');", 'b.test.ts': "test('a', () => {});" })).toEqual([
     1,
     '1 passed, 1 failed, 0 skipped',
@@ -57,7 +57,7 @@ test('a file that cannot be loaded, or whose hook throws, is one that failed', a
   ]);
 });
 
-test('an error that no test waited for is one that failed', async () => {
+test('an unhandled error counts as failed', async () => {
   const stray =
     "test('a', async () => { setTimeout(() => { throw new Error('stray'); }); await new Promise((r) => setTimeout(r, 50)); });";
   expect(await run({ 'a.test.ts': stray })).toEqual([1, '1 passed, 1 failed, 0 skipped']);

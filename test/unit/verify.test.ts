@@ -11,7 +11,7 @@ import { runCommand } from '../support/run-command.ts';
 const page = readFileSync(new URL('../../docs/operate/verify.md', import.meta.url), 'utf8');
 
 describe('the table of checks', () => {
-  test('has no name twice', () => {
+  test('has unique names', () => {
     const names = allChecks.map(({ name }) => name);
     expect([...new Set(names)]).toEqual(names);
   });
@@ -51,11 +51,11 @@ describe('running a check', () => {
   };
   const fails = () => Promise.reject(new CheckFailed('it is red'));
 
-  test('reports what was measured', async () => {
+  test('reports the measurement', async () => {
     expect(await checked(async () => '12 ms')).toMatchObject({ outcome: 'passed', detail: '12 ms' });
   });
 
-  test('reports why a check failed, also where only an imitation lacks it', async () => {
+  test('reports why a check failed, even if only a stand-in lacks it', async () => {
     expect(await checked(fails)).toMatchObject({ outcome: 'failed', detail: 'it is red' });
     expect(await checked(fails, { lacks: { ministack: 'no' } })).toMatchObject({
       outcome: 'failed',
@@ -63,12 +63,12 @@ describe('running a check', () => {
     });
   });
 
-  test('reports a check that cannot be made, with the reason', async () => {
+  test('reports a check that cannot run, with the reason', async () => {
     const cannot = () => Promise.reject(new NotShown('no second user'));
     expect(await checked(cannot)).toMatchObject({ outcome: 'not_shown', detail: 'no second user' });
   });
 
-  test('reports the failure of a check that the imitation lacks as not shown', async () => {
+  test('reports the failure of a check that the stand-in lacks as not shown', async () => {
     const lacking = { imitation: 'ministack', lacks: { ministack: 'it does not throttle' } } as const;
     expect(await checked(fails, lacking)).toMatchObject({
       outcome: 'not_shown',
@@ -76,7 +76,7 @@ describe('running a check', () => {
     });
   });
 
-  test('fails a check that passes although the imitation is said to lack it', async () => {
+  test('fails a check that passes although the stand-in is declared to lack it', async () => {
     const lacking = { imitation: 'ministack', lacks: { ministack: 'it does not throttle' } } as const;
     expect(await checked(async () => '429', lacking)).toMatchObject({
       outcome: 'failed',
@@ -89,7 +89,7 @@ describe('running a check', () => {
     expect(result).toMatchObject({ outcome: 'failed', detail: 'it took longer than 0.2 s' });
   });
 
-  test('needs a second user, or an origin, only where a check asks for one', () => {
+  test('needs a second user or an origin only if a check asks for one', () => {
     const session = new Session(target);
     expect(() => session.other).toThrow(NotShown);
     expect(() => session.origin).toThrow(NotShown);
@@ -101,7 +101,7 @@ describe('the command', () => {
   const run = (args: readonly string[]) => runCommand('verify', args);
   const urls = ['--url', 'https://127.0.0.1:1', '--websocket-url', 'wss://127.0.0.1:1'];
 
-  test('explains itself', () => {
+  test('has --help', () => {
     expect(run(['--help'])).toMatchObject({ status: 0, stdout: expect.stringMatching(/^Usage: npm run verify /) });
     expect(run(['--list', '--only', 'cors-401'])).toMatchObject({
       status: 0,
@@ -116,7 +116,7 @@ describe('the command', () => {
     [[...urls, '--only', 'cors-402'], 'There is no check "cors-402"'],
     [[...urls, '--requests', '0'], '--requests must be a whole number of 1 or more, not "0"'],
     [['--url', 'ftp://a', '--websocket-url', 'wss://b'], '--url must be a URL that begins with https: or http:'],
-  ])('called with %j, says what is missing or wrong', (args, sentence) => {
+  ])('called with %j, reports what is missing or wrong', (args, sentence) => {
     const { status, stdout, stderr } = run(args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toContain(sentence);
@@ -124,7 +124,7 @@ describe('the command', () => {
   });
 });
 
-test('percentiles are by nearest rank', () => {
+test('percentiles use the nearest rank', () => {
   const samples = Array.from({ length: 100 }, (_, n) => 100 - n);
   expect(quantile(samples, 0.5)).toBe(50);
   expect(quantile(samples, 0.99)).toBe(99);

@@ -146,7 +146,7 @@ describe.skipIf(outOfReach !== undefined)(
       await hangUp(clients);
     });
 
-    test('is upgraded while people talk, and announces what ends meanwhile', async () => {
+    test('is upgraded while users talk, and announces what ends in the meantime', async () => {
       const ended = await endingRoom(30);
       progress('The upgrade: cdk destroy of monitoring');
       await inCode(oldCode, 'destroy', 'rooms-dev-monitoring', '--force', '--exclusively');
@@ -160,7 +160,7 @@ describe.skipIf(outOfReach !== undefined)(
       await talk();
     });
 
-    test('is rolled back while people talk, and announces what ends meanwhile', async () => {
+    test('is rolled back while users talk, and announces what ends in the meantime', async () => {
       const ended = await endingRoom(30);
       progress('The rollback: cdk deploy, readers of the table first');
       await deploy(oldCode, 'rooms-dev-realtime', 'rooms-dev-http', '--exclusively');
@@ -174,10 +174,10 @@ describe.skipIf(outOfReach !== undefined)(
       progress('Back; judging');
     });
 
-    describe('through all of it', () => {
+    describe('throughout', () => {
       beforeAll(() => crowd.stop(), 200_000);
 
-      test('no message is lost, doubled or made up', async () => {
+      test('no message is lost, duplicated or invented', async () => {
         const history = crowd.history(await finalStateOf());
         expect(history.operations.filter(({ kind }) => kind === 'send').length).toBeGreaterThan(100);
         expect(history.observations.filter(({ type }) => type === 'message').length).toBeGreaterThan(300);
@@ -189,7 +189,7 @@ describe.skipIf(outOfReach !== undefined)(
         expect(crowd.failures()).toEqual([]);
       });
 
-      test('nobody is disconnected for longer than the stated bound', () => {
+      test('no client is disconnected for longer than the stated bound', () => {
         const outages = crowd.longestOutages();
         progress(`Longest outages, in ms: ${JSON.stringify(outages)}`);
         expect(Object.keys(outages).sort()).toEqual([ALICE, BOB, CAROL, DAVE].sort());

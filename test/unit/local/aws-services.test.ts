@@ -13,7 +13,7 @@ import {
 } from '@aws-sdk/client-scheduler';
 import { ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import * as v from 'valibot';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createAwsEndpoint } from '../../../local/aws/aws-endpoint.ts';
 import { createEventBuses } from '../../../local/eventbridge/event-bus.ts';
 import type { EventSourceMapping } from '../../../local/lambda/event-source-mapping.ts';
@@ -99,7 +99,7 @@ async function start(options: { fn?: LocalFunction; file?: string } = {}) {
 const failure = (name: string, httpStatusCode: number) => ({ name, $metadata: { httpStatusCode } });
 
 describe('EventBridge', () => {
-  it('keeps what is put on a bus, as rules would hand it on', async () => {
+  test('keeps published events, in the format for rules', async () => {
     const { config, buses, lines } = await start();
     const client = new EventBridgeClient(config);
     const entry = { EventBusName: 'rooms-local', Source: 'rooms', DetailType: 'room_ended', Detail: '{"room_id":"1"}' };
@@ -135,7 +135,7 @@ describe('EventBridge', () => {
     });
   });
 
-  it('forgets the oldest', async () => {
+  test('drops the oldest events', async () => {
     const { config, buses } = await start();
     const client = new EventBridgeClient(config);
     for (let call = 0; call < 101; call += 1)
@@ -159,7 +159,7 @@ describe('Lambda', () => {
     more: { FunctionName?: string; InvocationType?: 'Event' } = {},
   ) => client.send(new InvokeCommand({ FunctionName: ARN, Payload, ...more }));
 
-  it('invokes a function by its ARN or name, and gives what it answers', async () => {
+  test('invokes a function by its ARN or name, and returns its result', async () => {
     const fn = functionThat((event) => ({ got: event }));
     const { config } = await start({ fn });
     const client = new LambdaClient(config);
@@ -171,7 +171,7 @@ describe('Lambda', () => {
     expect(fn.events).toHaveLength(2);
   });
 
-  it('says where a function failed, and with what', async () => {
+  test('reports the error of a function', async () => {
     const fn = functionThat(() => {
       throw new Error('no');
     });
@@ -181,7 +181,7 @@ describe('Lambda', () => {
     expect(JSON.parse(Payload?.transformToString() ?? '')).toEqual({ errorType: 'Error', errorMessage: 'Error: no' });
   });
 
-  it('refuses what Lambda would: a function that there is not, and an event that is too large', async () => {
+  test('rejects what Lambda rejects: an unknown function, and an event that is too large', async () => {
     const fn = functionThat();
     const { config } = await start({ fn });
     const client = new LambdaClient(config);
@@ -213,7 +213,7 @@ const schedule = (due: Date, more: Partial<CreateScheduleCommandInput> = {}): Cr
 const far = new Date(Date.now() + 10 * 365 * 86_400_000);
 
 describe('EventBridge Scheduler', () => {
-  it('fires once at the time, with the input, and is gone', async () => {
+  test('fires once at the time, with the input, and deletes the schedule', async () => {
     const fn = functionThat();
     const { config } = await start({ fn });
     const client = new SchedulerClient(config);
@@ -227,7 +227,7 @@ describe('EventBridge Scheduler', () => {
     await expect.poll(() => get().catch(({ name }: Error) => name)).toBe('ResourceNotFoundException');
   });
 
-  it('creates, changes, shows and deletes, with the errors of the real one', async () => {
+  test('creates, changes, shows and deletes schedules, with the errors of AWS', async () => {
     const { config } = await start();
     const client = new SchedulerClient(config);
     const { Name, GroupName } = schedule(far);
@@ -251,7 +251,7 @@ describe('EventBridge Scheduler', () => {
     await expect(client.send(new GetScheduleCommand({ Name, GroupName }))).rejects.toMatchObject(missing);
   });
 
-  it('refuses what it cannot do', async () => {
+  test('rejects unsupported schedules', async () => {
     const { config } = await start();
     const client = new SchedulerClient(config);
     const create = (more: Partial<CreateScheduleCommandInput>) =>
@@ -263,7 +263,7 @@ describe('EventBridge Scheduler', () => {
     await expect(create({ GroupName: 'other' })).rejects.toMatchObject(failure('ResourceNotFoundException', 404));
   });
 
-  it('invokes again where the function fails', async () => {
+  test('invokes again if the function fails', async () => {
     let failures = 1;
     const fn = functionThat(() => {
       if (failures-- > 0) throw new Error('not yet');
@@ -273,7 +273,7 @@ describe('EventBridge Scheduler', () => {
     await expect.poll(() => fn.events, { timeout: 30_000 }).toHaveLength(2);
   });
 
-  it('is kept in a file, and fires what was due meanwhile', async () => {
+  test('stores schedules in a file, and fires those that became due in the meantime', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'rooms-schedules-'));
     closers.push(() => rm(directory, { recursive: true }));
     const file = join(directory, 'schedules.json');
@@ -288,7 +288,7 @@ describe('EventBridge Scheduler', () => {
 });
 
 describe('the time of a schedule', () => {
-  it('is a time in UTC', () => {
+  test('is a time in UTC', () => {
     expect(oneOffTime('at(2026-11-24T09:30:05)', undefined)).toBe(Date.UTC(2026, 10, 24, 9, 30, 5));
     for (const wrong of [
       'at(2026-02-30T00:00:00)',
@@ -299,7 +299,7 @@ describe('the time of a schedule', () => {
       expect(() => oneOffTime(wrong, 'UTC')).toThrow('Invalid Schedule Expression');
   });
 
-  it('may be farther away than a timer goes', () => {
+  test('may be later than the longest timer', () => {
     vi.useFakeTimers();
     try {
       const days = 60 * 86_400_000;
@@ -329,7 +329,7 @@ describe('SQS', () => {
   };
   const records = v.object({ Records: v.array(v.object({ messageId: v.string(), body: v.string() })) });
 
-  it('hands messages to a function; what it reports comes again, and then goes to the dead-letter queue', async () => {
+  test('delivers messages to a function; reported ones are delivered again, and then go to the dead-letter queue', async () => {
     const { config, url, lines } = await start();
     const client = new SQSClient(config);
     const queueOf = (name: string, properties: Queue['properties']): Queue => ({
@@ -374,7 +374,7 @@ describe('SQS', () => {
     expect(lines.join('\n')).toMatch(/time 2; it goes to the dead-letter queue .*:dead: poison/);
   });
 
-  it('takes nothing that is not signed: a page in a browser could send that', async () => {
+  test('rejects unsigned requests: a page in a browser could send them', async () => {
     const { url } = await start();
     const response = await fetch(url, {
       method: 'POST',

@@ -25,19 +25,19 @@ const at = (port: number, pid = process.pid): Endpoints => ({
   pid,
 });
 
-test('no stack is running where none has written its endpoints', async () => {
+test('finds no stack without endpoints', async () => {
   expect(await runningStacks(join(state, 'nowhere'))).toEqual([]);
   expect(await chooseStack(state)).toBeUndefined();
   expect(await chooseStack(state, 4000)).toBeUndefined();
 });
 
-test('the only stack is found without its port', async () => {
+test('finds the only stack without its port', async () => {
   await writeEndpoints(at(4010), state);
   expect(await chooseStack(state)).toEqual(at(4010));
   expect(await readdir(join(state, '4010'))).toEqual(['endpoints.json']);
 });
 
-test('of several, the port chooses one, and none is guessed', async () => {
+test('chooses one of several by its port, and never guesses', async () => {
   for (const port of [10_000, 4010, 4000]) await writeEndpoints(at(port), state);
   expect(await chooseStack(state, 4010)).toEqual(at(4010));
   await expect(chooseStack(state)).rejects.toThrow(
@@ -51,14 +51,14 @@ test('of several, the port chooses one, and none is guessed', async () => {
   );
 });
 
-test('a stack that stops leaves the others to be found', async () => {
+test('finds the others after a stack stops', async () => {
   await writeEndpoints(at(4000), state);
   await writeEndpoints(at(4010), state);
   await removeEndpoints(at(4010), state);
   expect(await chooseStack(state)).toEqual(at(4000));
 });
 
-test('a stack that was killed is not found', async () => {
+test('does not find a stack that was killed', async () => {
   // No process has this id: Linux gives at most 2^22, macOS 99,998.
   await writeEndpoints(at(4000, 2 ** 30), state);
   await writeEndpoints(at(4010), state);

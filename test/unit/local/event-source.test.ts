@@ -1,12 +1,12 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { failedItems } from '../../../local/lambda/event-source-mapping.ts';
 import { afterBatch, type Batch } from '../../../local/streams/stream-batch.ts';
 import { compileFilters, compilePattern } from '../../../tools/aws/event-pattern.ts';
 
 describe('an event pattern', () => {
   const message = { eventName: 'INSERT', dynamodb: { Keys: { PK: { S: 'CHAT#1' }, SK: { S: 'MESSAGE#1' } } } };
-  it.each([
+  test.each([
     [{ eventName: ['INSERT'] }, true],
     [{ eventName: ['MODIFY', 'INSERT'] }, true],
     [{ eventName: ['MODIFY'] }, false],
@@ -26,7 +26,7 @@ describe('an event pattern', () => {
     expect(compilePattern(pattern)(message)).toBe(expected);
   });
 
-  it.each([
+  test.each([
     [[{ numeric: ['>', 0, '<=', 5] }], 5, true],
     [[{ numeric: ['>', 0, '<=', 5] }], 0, false],
     [[{ numeric: ['=', 3] }], '3', false],
@@ -37,23 +37,23 @@ describe('an event pattern', () => {
     expect(compilePattern({ field: pattern })({ field: value })).toBe(expected);
   });
 
-  it('lets everything pass without a filter; one of several is enough', () => {
+  test('matches everything without a filter; one of several filters is enough', () => {
     expect(compileFilters([])(message)).toBe(true);
     expect(compileFilters(['{"eventName":["REMOVE"]}', '{"eventName":["INSERT"]}'])(message)).toBe(true);
     expect(compileFilters(['{"eventName":["REMOVE"]}'])(message)).toBe(false);
   });
 
-  it('says what it does not know, and where', () => {
+  test('reports an unknown comparison with its path', () => {
     expect(() => compilePattern({ a: { b: [{ wildcard: '*' }] } })).toThrow('a.b.0: the local stack does not know');
     expect(() => compilePattern({ a: 'text' })).toThrow('a: an object or a list');
     expect(() => compilePattern({ a: [{ numeric: ['>'] }] })).toThrow('a.0.numeric: pairs');
   });
 });
 
-describe('what a function says of a batch', () => {
+describe('the result of a function for a batch', () => {
   const of = (payload: unknown, reports = true, ok = true) =>
     failedItems({ ok, payload: JSON.stringify(payload) }, ['1', '2', '3'], reports);
-  it('is nothing, an item, or too little to go by', () => {
+  test('reports nothing, an item, or the whole batch', () => {
     expect(of(null)).toEqual(new Set());
     expect(of({})).toEqual(new Set());
     expect(of({ batchItemFailures: [] })).toEqual(new Set());
@@ -64,7 +64,7 @@ describe('what a function says of a batch', () => {
     expect(of({ errorMessage: 'no' }, true, false)).toBeUndefined();
   });
 
-  it('does not count where the mapping does not ask for it', () => {
+  test('is ignored unless the mapping asks for it', () => {
     expect(of({ batchItemFailures: [{ itemIdentifier: '2' }] }, false)).toEqual(new Set());
   });
 });
@@ -73,26 +73,26 @@ describe('after a batch of a stream', () => {
   const rules = { bisect: true, retryAttempts: 2 };
   const batch = (items: number[], retries = 0): Batch<number> => ({ items, retries });
 
-  it('comes nothing where all went well', () => {
+  test('that succeeded, nothing follows', () => {
     expect(afterBatch(batch([1, 2]), 'none', rules)).toEqual({ next: [], givenUp: [] });
   });
 
-  it('come its halves where the function failed, and these are no retries', () => {
+  test('that failed as a whole, its halves follow, which does not count as a retry', () => {
     expect(afterBatch(batch([1, 2, 3], 1), 'all', rules).next).toEqual([batch([1, 2], 1), batch([3], 1)]);
     expect(afterBatch(batch([1, 2, 3]), 'all', { ...rules, bisect: false }).next).toEqual([batch([1, 2, 3], 1)]);
   });
 
-  it('comes all from the first item that was reported', () => {
+  test('with a reported item, everything from the first such item follows', () => {
     expect(afterBatch(batch([1, 2, 3], 2), { from: 1 }, rules).next).toEqual([batch([2, 3], 1)]);
     expect(afterBatch(batch([1, 2, 3], 0), { from: 0 }, rules).next).toEqual([batch([1, 2, 3], 1)]);
   });
 
-  it('is given up what has been tried often enough', () => {
+  test('without further retries, the batch goes to the queue', () => {
     expect(afterBatch(batch([1], 2), 'all', rules)).toEqual({ next: [], givenUp: [1] });
     expect(afterBatch(batch([1, 2], 2), { from: 0 }, rules)).toEqual({ next: [], givenUp: [1, 2] });
   });
 
-  it('is lost only what cannot be worked on, whatever that is, and the order stays', () => {
+  test('only records that cannot be processed are lost, and the order is kept', () => {
     const setup = fc.record({
       size: fc.integer({ min: 1, max: 40 }),
       poison: fc.uniqueArray(fc.integer({ min: 0, max: 39 }), { maxLength: 5 }),

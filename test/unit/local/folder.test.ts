@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { claimFolder, FolderError, makeFolder } from '../../../local/cli/folder.ts';
 
 let root: string;
@@ -12,16 +12,16 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
-it('makes a folder with those above it, once', async () => {
+test('creates a folder with its parents, once', async () => {
   await makeFolder('--data', join(root, 'a/b'));
   await makeFolder('--data', join(root, 'a/b'));
   expect(await readdir(join(root, 'a'))).toEqual(['b']);
 });
 
-it.each([
+test.each([
   ['a file', 'EEXIST', ''],
   ['within a file', 'ENOTDIR', '/within'],
-])('says so where the folder is %s', async (_what, code, below) => {
+])('reports a folder that is %s', async (_what, code, below) => {
   const file = join(root, 'file');
   await writeFile(file, '');
   await expect(makeFolder('--data', file + below)).rejects.toThrow(
@@ -40,7 +40,7 @@ async function claimElsewhere(folder: string): Promise<ChildProcess> {
   return child;
 }
 
-it('is claimed by one process at a time', async () => {
+test('can be claimed by one process at a time', async () => {
   const folder = join(root, 'claimed');
   await makeFolder('--data', folder);
   const owner = await claimElsewhere(folder);
@@ -55,7 +55,7 @@ it('is claimed by one process at a time', async () => {
   }
 });
 
-it('is claimed once within a process, too', async () => {
+test('can be claimed once within a process, too', async () => {
   const folder = join(root, 'once');
   await makeFolder('--data', folder);
   const claim = await claimFolder(folder);
@@ -64,7 +64,7 @@ it('is claimed once within a process, too', async () => {
   await (await claimFolder(folder)).close();
 });
 
-it('is free as soon as its owner is gone, however it went', async () => {
+test('is free as soon as its owner has ended in any way', async () => {
   const folder = join(root, 'killed');
   await makeFolder('--data', folder);
   const owner = await claimElsewhere(folder);
@@ -78,7 +78,7 @@ it('is free as soon as its owner is gone, however it went', async () => {
   }
 });
 
-it('is claimed by exactly one of many that try at the same moment, after its owner was killed', async () => {
+test('is claimed by exactly one of many simultaneous attempts, after its owner was killed', async () => {
   const folder = join(root, 'raced');
   await makeFolder('--data', folder);
   const owner = await claimElsewhere(folder);

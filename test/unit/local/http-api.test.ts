@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { isPreflight, preflight, withCors } from '../../../local/apigateway/cors.ts';
 import { claimText } from '../../../local/apigateway/jwt-authorizer.ts';
 import { eventOf, isTextType, type Request, responseOf } from '../../../local/apigateway/payload.ts';
@@ -16,7 +16,7 @@ describe('the choice of a route', () => {
     'GET /pets/{proxy+}',
     'ANY /{proxy+}',
   ].map((routeKey) => ({ routeKey, target: routeKey }));
-  it.each([
+  test.each([
     ['GET', '/pets', 'GET /pets', {}],
     ['POST', '/pets', 'ANY /pets', {}],
     ['GET', '/pets/7', 'GET /pets/{id}', { id: '7' }],
@@ -30,7 +30,7 @@ describe('the choice of a route', () => {
     expect(matchRoute(routes, method, path)).toEqual({ routeKey, target: routeKey, pathParameters });
   });
 
-  it('finds none for an empty parameter, a trailing slash or another method', () => {
+  test('finds none for an empty parameter, a trailing slash or another method', () => {
     const strict = [{ routeKey: 'GET /room/{id}', target: 1 }];
     for (const [method, path] of [
       ['GET', '/room/'],
@@ -70,7 +70,7 @@ const now = new Date('2020-03-12T19:03:58.390Z');
 const event = (changes: Partial<Request> = {}) => JSON.parse(eventOf({ ...request, ...changes }, routed, now));
 
 describe('the event', () => {
-  it('is in payload format 2.0', () => {
+  test('is in payload format 2.0', () => {
     expect(event()).toEqual({
       version: '2.0',
       routeKey: 'POST /room/{name}',
@@ -107,13 +107,13 @@ describe('the event', () => {
     });
   });
 
-  it('leaves out what there is none of', () => {
+  test('omits empty fields', () => {
     const bare = event({ rawQuery: '', headers: {}, body: Buffer.alloc(0) });
     for (const key of ['cookies', 'queryStringParameters', 'body']) expect(bare).not.toHaveProperty(key);
     expect(bare.isBase64Encoded).toBe(false);
   });
 
-  it('has the body in base64 unless its type says that it is text', () => {
+  test('has the body in base64 unless its type is text', () => {
     const bytes = Buffer.from([0, 255, 128]);
     const binary = event({ headers: { 'content-type': ['application/octet-stream'] }, body: bytes });
     expect(binary).toMatchObject({ body: bytes.toString('base64'), isBase64Encoded: true });
@@ -124,7 +124,7 @@ describe('the event', () => {
   });
 });
 
-it('writes claims as API Gateway does', () => {
+test('formats claims like API Gateway', () => {
   expect([1_584_039_838, true, 'a', ['a', 'b'], null, { roles: ['x', 'y'], a: 1 }].map(claimText)).toEqual([
     '1584039838',
     'true',
@@ -146,7 +146,7 @@ describe('the response', () => {
     body: '{"message":"Internal Server Error"}',
   };
 
-  it('takes a structured result apart', () => {
+  test('is a structured result', () => {
     const result = {
       statusCode: 201,
       headers: { 'Content-Type': 'text/html', 'X-Count': 3, Connection: 'close' },
@@ -166,14 +166,14 @@ describe('the response', () => {
     });
   });
 
-  it('makes a body of a result without a status code', () => {
+  test('has a result without a status code as its body', () => {
     const json = { 'content-type': 'application/json' };
     expect(of({ a: 1 })).toEqual({ status: 200, headers: json, body: '{"a":1}' });
     expect(of('text')).toEqual({ status: 200, headers: json, body: 'text' });
     expect(of(null)).toEqual({ status: 200, headers: json, body: 'null' });
   });
 
-  it.each([
+  test.each([
     [{ statusCode: 'x' }],
     [{ statusCode: 200, body: { a: 1 } }],
     [{ statusCode: 20 }],
@@ -182,7 +182,7 @@ describe('the response', () => {
     expect(of(result)).toEqual(error);
   });
 
-  it('is a 500 for a function that failed, and says nothing of why', () => {
+  test('is a 500 for a function that failed, without the reason', () => {
     const { body, ...rest } = responseOf({ ok: false, payload: '{"errorType":"Error","errorMessage":"secret"}' });
     expect({ ...rest, body: body.toString() }).toEqual(error);
   });
@@ -203,7 +203,7 @@ describe('CORS', () => {
     headers: { ...(origin && { origin: [origin] }), 'access-control-request-method': ['POST'] },
   });
 
-  it('answers a preflight', () => {
+  test('answers a preflight', () => {
     expect(isPreflight(from('https://ops.example'))).toBe(true);
     expect(isPreflight(from(undefined))).toBe(false);
     expect(isPreflight(from('https://ops.example', 'GET'))).toBe(false);
@@ -220,7 +220,7 @@ describe('CORS', () => {
     });
   });
 
-  it('says nothing to an origin that is not allowed', () => {
+  test('has no CORS headers for an origin that is not allowed', () => {
     for (const headers of [
       preflight(cors, from('https://evil.example')).headers,
       withCors(cors, from('https://ops.example.evil'), responseOf({ ok: true, payload: '1' })).headers,
@@ -231,7 +231,7 @@ describe('CORS', () => {
     });
   });
 
-  it("replaces an integration's own headers", () => {
+  test("replaces an integration's own headers", () => {
     const response = responseOf({
       ok: true,
       payload: JSON.stringify({ statusCode: 200, headers: { 'Access-Control-Allow-Origin': '*', etag: 'x' } }),
@@ -244,7 +244,7 @@ describe('CORS', () => {
   });
 });
 
-it('lets a burst pass, and then as many as the rate allows', () => {
+test('lets a burst pass, and then as many as the rate allows', () => {
   let now = 0;
   const mayPass = createTokenBucket({ rate: 2, burst: 3 }, () => now);
   const passed = (tries: number): number => Array.from({ length: tries }, mayPass).filter(Boolean).length;

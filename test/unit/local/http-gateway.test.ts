@@ -70,7 +70,7 @@ async function serve(
 }
 
 describe('a route above its throttle', () => {
-  test('answers 429 as API Gateway does, and does not invoke its function; other routes go on', async () => {
+  test('returns 429 like API Gateway, and does not invoke its function; other routes are not affected', async () => {
     const { request, invoked } = await serve({ $default: { rate: 100, burst: 100 }, [UPLOAD]: { rate: 0, burst: 3 } });
     const answers = await Promise.all(Array.from({ length: 8 }, () => request('/upload')));
     expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 200, 200, 429, 429, 429, 429, 429]);
@@ -86,7 +86,7 @@ describe('a route above its throttle', () => {
     expect(invoked.filter((name) => name === UPLOAD)).toHaveLength(3);
   });
 
-  test('answers again as fast as its rate allows', async () => {
+  test('accepts requests again at its rate', async () => {
     const { request } = await serve({ [UPLOAD]: { rate: 10, burst: 1 } });
     expect((await request('/upload')).status).toBe(200);
     expect((await request('/upload')).status).toBe(429);
@@ -94,7 +94,7 @@ describe('a route above its throttle', () => {
     expect((await request('/upload')).status).toBe(200);
   });
 
-  test('is asked again by the client SDK, which fails with too_many_requests in the end', async () => {
+  test('is retried by the client SDK, which finally fails with too_many_requests', async () => {
     const { url, invoked } = await serve({ [GET]: { rate: 10, burst: 1 } });
     const client = new RoomsClient({ url, token: () => 'token', retryInitialMs: 400 });
     await client.getRoom(ROOM);
@@ -108,7 +108,7 @@ describe('a route above its throttle', () => {
   });
 });
 
-test('the 429 of a limit per user keeps its body and its Retry-After on the way through the gateway', async () => {
+test('the 429 of a limit per user keeps its body and its Retry-After when it passes the gateway', async () => {
   const error = new RoomsError('too_many_requests', [{ message: 'You can request 600 uploads per hour.' }], {
     retryAfter: 1_234,
   });

@@ -24,7 +24,7 @@ const good = (url: string) => ({
   token_endpoint: 'https://tokens.example.com/token',
 });
 
-test('returns the origins that a page asks for tokens', async () => {
+test('returns the origins from which a page gets tokens', async () => {
   const url = await provider(good);
   expect(await tokenOriginsOf(url)).toEqual([url, 'https://tokens.example.com']);
 });
@@ -49,12 +49,12 @@ test.each<[string, (url: string) => unknown, number, (url: string) => string]>([
     503,
     (url) => `The identity provider cannot be asked at ${url}/.well-known/openid-configuration (status 503).`,
   ],
-])('is refused where the discovery document is that of %s', async (_, document, status, message) => {
+])('rejects a discovery document of %s', async (_, document, status, message) => {
   const url = await provider(document, status);
   await expect(tokenOriginsOf(url)).rejects.toThrow(new ProviderError(message(url)));
 });
 
-test('is refused where nobody answers', async () => {
+test('rejects an address that does not respond', async () => {
   const url = await provider(good);
   for (const server of open.splice(0)) await server.close();
   await expect(tokenOriginsOf(url)).rejects.toThrow(

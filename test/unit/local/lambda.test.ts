@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createFunction, type FunctionConfig, type LocalFunction } from '../../../local/lambda/lambda.ts';
 
 const BUNDLE = `
@@ -67,14 +67,14 @@ const invoke = async (fn: LocalFunction, event: object) => {
 };
 
 describe('a function', () => {
-  it('gets its event and gives its result, in an environment that is used again', async () => {
+  test('receives its event and returns its result, in an environment that is reused', async () => {
     const fn = create();
     expect(await invoke(fn, { a: [1, 'ä'] })).toEqual({ ok: true, result: { invocations: 1, event: { a: [1, 'ä'] } } });
     expect(await invoke(fn, {})).toMatchObject({ ok: true, result: { invocations: 2 } });
     expect(await invoke(fn, { do: 'nothing' })).toEqual({ ok: true, result: null });
   });
 
-  it("has its own variables and Lambda's, and none of this process", async () => {
+  test("has its own variables and Lambda's, and none of this process", async () => {
     process.env.ROOMS_TEST_SECRET = 'x';
     const { result } = await invoke(create(), { do: 'env' });
     delete process.env.ROOMS_TEST_SECRET;
@@ -83,7 +83,7 @@ describe('a function', () => {
     expect(result).not.toHaveProperty('HOME');
   });
 
-  it('has a context', async () => {
+  test('receives a context', async () => {
     const { result } = await invoke(create(), { do: 'context' });
     expect(result).toMatchObject({
       awsRequestId: expect.stringMatching(/^[0-9a-f-]{36}$/),
@@ -97,7 +97,7 @@ describe('a function', () => {
     expect(result.remaining).toBeLessThanOrEqual(30_000);
   });
 
-  it("writes its log in Lambda's JSON format", async () => {
+  test("writes its log in Lambda's JSON format", async () => {
     const fn = create();
     await invoke(fn, { do: 'log' });
     await expect.poll(() => logged.length).toBe(2);
@@ -107,7 +107,7 @@ describe('a function', () => {
     ]);
   });
 
-  it('fails as its handler fails, and keeps its environment', async () => {
+  test('fails with the error of its handler, and keeps its environment', async () => {
     const fn = create();
     expect(await invoke(fn, { do: 'throw' })).toMatchObject({
       ok: false,
@@ -116,7 +116,7 @@ describe('a function', () => {
     expect(await invoke(fn, {})).toMatchObject({ ok: true, result: { invocations: 2 } });
   });
 
-  it.each([
+  test.each([
     ['exit', 'Runtime.ExitError', 'exit status 3'],
     ['crash', 'Error', 'uncaught'],
   ])('loses its environment to %s, and gets a new one', async (what, errorType, message) => {
@@ -129,7 +129,7 @@ describe('a function', () => {
     expect(await invoke(fn, {})).toMatchObject({ ok: true, result: { invocations: 1 } });
   });
 
-  it('is ended when it takes too long', async () => {
+  test('is ended when it times out', async () => {
     const fn = create({ timeoutSeconds: 0.2 });
     expect(await invoke(fn, { do: 'hang' })).toMatchObject({
       ok: false,
@@ -141,7 +141,7 @@ describe('a function', () => {
     expect(await invoke(fn, {})).toMatchObject({ ok: true, result: { invocations: 1 } });
   });
 
-  it('fails where it cannot be loaded, each time it is tried', async () => {
+  test('fails if it cannot be loaded, at each attempt', async () => {
     const broken = create({ handler: 'broken.handler' });
     for (let attempt = 0; attempt < 2; attempt += 1)
       expect(await invoke(broken, {})).toMatchObject({
@@ -155,7 +155,7 @@ describe('a function', () => {
     expect(await invoke(create({ handler: 'missing.handler' }), {})).toMatchObject({ ok: false });
   });
 
-  it('takes neither events nor results above 6 MB', async () => {
+  test('accepts neither events nor results above 6 MB', async () => {
     const fn = create();
     expect(await invoke(fn, { do: 'large' })).toMatchObject({
       ok: false,
@@ -167,7 +167,7 @@ describe('a function', () => {
     });
   });
 
-  it('runs as many invocations at once as it may, each in an environment of its own, and the rest after them', async () => {
+  test('runs as many invocations at once as its limit, each in its own environment, and the rest afterwards', async () => {
     const fn = create({}, 2);
     const results = await Promise.all(Array.from({ length: 6 }, () => invoke(fn, { do: 'sleep', ms: 50 })));
     const counts = results.map(({ result }) => result.invocations).sort();
@@ -177,7 +177,7 @@ describe('a function', () => {
     expect(counts).toHaveLength(6);
   });
 
-  it('ends at once when it is closed', async () => {
+  test('ends at once when it is closed', async () => {
     const fn = create();
     const hanging = invoke(fn, { do: 'hang' });
     await invoke(create(), {});

@@ -1,4 +1,4 @@
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { findPort, type Listening, listen, PortError } from '../../../local/listen.ts';
 
 const open: Listening[] = [];
@@ -11,13 +11,13 @@ async function serve(): Promise<Listening> {
   return server;
 }
 
-it('listens on the loopback interface', async () => {
+test('listens on the loopback interface', async () => {
   const { url } = await serve();
   expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
   expect(await (await fetch(url)).text()).toBe('here');
 });
 
-it('finds a free port, and only the one that it is asked for', async () => {
+test('finds a free port, and only the requested one', async () => {
   const { port } = await serve();
   const free = await findPort(0);
   expect(free).not.toBe(port);
@@ -25,14 +25,14 @@ it('finds a free port, and only the one that it is asked for', async () => {
   await expect(findPort(port)).rejects.toThrow(PortError);
 });
 
-it('says so where the port is taken', async () => {
+test('reports a port that is in use', async () => {
   const { port } = await serve();
   const attempt = listen(() => {}, port);
   await expect(attempt).rejects.toThrow(PortError);
   await expect(attempt).rejects.toThrow(`Port ${port} is taken`);
 });
 
-it('closes without waiting for requests that hang', async () => {
+test('closes without waiting for pending requests', async () => {
   const server = await listen(() => {}, 0);
   const hanging = fetch(server.url).catch(() => 'cut off');
   await server.close();

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openLog } from '../../../local/log.ts';
 
 let folder: string;
@@ -16,7 +16,7 @@ const linesOf = async (file: string) =>
     .split('\n')
     .map((line) => line.replace(/^\S+ /, ''));
 
-it('writes an entry for each line, with its source, and gives it to whoever wants to see it, too', async () => {
+test('writes an entry for each line, with its source, and also passes it to echo', async () => {
   const file = join(folder, 'entries');
   const seen: string[] = [];
   const { log, close } = await openLog(file, { echo: (line) => seen.push(line) });
@@ -26,7 +26,7 @@ it('writes an entry for each line, with its source, and gives it to whoever want
   expect(seen).toEqual(['[gateway] one', '[gateway] two']);
 });
 
-it('starts anew', async () => {
+test('starts with an empty file', async () => {
   const file = join(folder, 'again');
   const first = await openLog(file);
   first.log('gateway', 'one');

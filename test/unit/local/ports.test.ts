@@ -29,18 +29,18 @@ test('with 0, each is any free port', async () => {
   expect(new Set(Object.values(portsFrom(0)))).toEqual(new Set([0]));
 });
 
-test('those of the last run are used again, unless others are asked for', async () => {
+test('the ports of the last run are reused, unless others are requested', async () => {
   const kept = { http: 5_001, issuer: 6_002, s3: 7_003, dynamodb: 8_004, ws: 9_005, aws: 9_006 };
   expect((await claimPorts({ kept }, listenHttp())).ports).toEqual(kept);
   expect((await claimPorts({ kept, port: 5000 }, listenHttp())).ports).toEqual(portsFrom(5000));
 });
 
-test('a port that was asked for, or kept, is not replaced by another one', async () => {
+test('a requested or reused port is not replaced by another one', async () => {
   await expect(claimPorts({ port: 5000 }, listenHttp([5000]))).rejects.toThrow(PortError);
   await expect(claimPorts({ kept: portsFrom(5000) }, listenHttp([5000]))).rejects.toThrow(PortError);
 });
 
-test('without either, the first block of free ports is taken', async () => {
+test('without either, the first block of free ports is used', async () => {
   const taken = [DEFAULT_PORT, DEFAULT_PORT + 10];
   const { ports } = await claimPorts({}, listenHttp(taken));
   expect(ports.http % 10).toBe(0);
@@ -48,7 +48,7 @@ test('without either, the first block of free ports is taken', async () => {
   expect(ports).toEqual(portsFrom(ports.http));
 });
 
-test('a block of which another program has one port is left out', async () => {
+test('a block with a port that is in use is skipped', async () => {
   const first = (await claimPorts({}, listenHttp())).ports;
   const server = createServer().listen(first.ws, HOST);
   servers.push(server);
@@ -56,7 +56,7 @@ test('a block of which another program has one port is left out', async () => {
   expect((await claimPorts({}, listenHttp())).ports.http).toBeGreaterThan(first.http);
 });
 
-test('a stack that chooses at the same moment takes another block', async () => {
+test('a stack that starts at the same time uses another block', async () => {
   const claim = async () => {
     const { ports, http } = await claimPorts({}, (port) => listen(() => {}, port));
     open.push(http);

@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: CloudFormation marks its variables like this.
 import * as v from 'valibot';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createResolver, type Physical, type Resource, readTemplate } from '../../../local/cloudformation/template.ts';
 
 const data = readTemplate('data', {
@@ -32,7 +32,7 @@ function resolve(value: unknown): unknown {
 }
 
 describe('the resolver', () => {
-  it.each<[string, unknown, unknown]>([
+  test.each<[string, unknown, unknown]>([
     ['a plain value', { a: [1, true, null, 'x'] }, { a: [1, true, null, 'x'] }],
     ['Ref of a resource', { Ref: 'Own' }, 'app/Own'],
     ['Ref of a parameter', { Ref: 'Size' }, 'small'],
@@ -52,14 +52,14 @@ describe('the resolver', () => {
     expect(resolve(value)).toEqual(expected);
   });
 
-  it('resolves what another stack exports in the scope of that stack', () => {
+  test('resolves exports of another stack in the scope of that stack', () => {
     const resolver = createResolver([data], physicalOf);
     const [table] = resolver.ofType('Test::Table');
     if (!table) throw new Error('no Table');
     expect(resolver.read(table, v.object({ TableName: v.string() }))).toEqual({ TableName: 'data-table' });
   });
 
-  it.each<[string, unknown, string]>([
+  test.each<[string, unknown, string]>([
     [
       'a resource that is not there',
       { a: [{ Ref: 'Nobody' }] },
@@ -81,11 +81,11 @@ describe('the resolver', () => {
     ['a parameter without a default', { Ref: 'Needed' }, 'the parameter Needed has no default value'],
     ['an index beyond the end', { 'Fn::Select': [2, ['a']] }, 'there is no item 2 in a list of 1'],
     ['an object where text is needed', { 'Fn::Join': ['', [{ a: 1 }]] }, 'a string is needed here'],
-  ])('says where it is stuck: %s', (_what, value, message) => {
+  ])('reports what it cannot resolve: %s', (_what, value, message) => {
     expect(() => resolve(value)).toThrow(message);
   });
 
-  it('reads only what it is asked for', () => {
+  test('resolves only what is requested', () => {
     const stack = readTemplate('app', {
       Resources: {
         Role: { Type: 'Test::Role' },

@@ -8,7 +8,7 @@ import {
   PostToConnectionCommand,
 } from '@aws-sdk/client-apigatewaymanagementapi';
 import * as v from 'valibot';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { hasIdentity, isAllowed } from '../../../local/apigateway/request-authorizer.ts';
 import { selectRoute } from '../../../local/apigateway/route-selection.ts';
@@ -140,7 +140,7 @@ describe('a handshake', () => {
     connectionId: expect.stringMatching(/=$/),
     requestId: expect.stringMatching(/=$/),
   });
-  it.each<[string, Act, number, string]>([
+  test.each<[string, Act, number, string]>([
     ['throws "Unauthorized"', () => Promise.reject(new Error('Unauthorized')), 401, 'Unauthorized'],
     ['throws anything else', () => Promise.reject(new Error('unauthorized')), 500, 'Internal server error'],
     ['answers nothing', () => null, 500, 'Internal server error'],
@@ -155,7 +155,7 @@ describe('a handshake', () => {
       'Forbidden',
     ],
     ['allows something else', (event) => allow({ ...event, methodArn: 'arn:other' }), 403, 'Forbidden'],
-  ])('is refused where the authorizer %s', async (_what, authorizer, status, text) => {
+  ])('is rejected if the authorizer %s', async (_what, authorizer, status, text) => {
     const { url, events } = await serve({ authorizer, $connect: ok });
     const { refusal } = await connect(url);
     expect(refusal?.status).toBe(status);
@@ -163,17 +163,17 @@ describe('a handshake', () => {
     expect(events.$connect).toEqual([]);
   });
 
-  it.each<[string, Act, number]>([
+  test.each<[string, Act, number]>([
     ['says so', () => ({ statusCode: 418 }), 418],
     ['fails', () => Promise.reject(new Error('down')), 502],
     ['answers nothing that could be understood', () => 'welcome', 502],
-  ])('is refused where $connect %s', async (_what, $connect, status) => {
+  ])('is rejected if $connect %s', async (_what, $connect, status) => {
     const { url, events } = await serve({ $connect, $disconnect: ok });
     expect((await connect(url)).refusal?.status).toBe(status);
     expect(events.$disconnect).toEqual([]);
   });
 
-  it('is refused at another path, and above the rate', async () => {
+  test('is rejected at another path, and above the rate', async () => {
     const throttles = new Map([['$default', { rate: 0, burst: 1 }]]);
     const { url } = await serve({ $connect: ok }, { throttles });
     expect((await connect(`${url}/x`)).refusal?.status).toBe(403);
@@ -181,7 +181,7 @@ describe('a handshake', () => {
     expect((await connect(url)).refusal?.status).toBe(429);
   });
 
-  it('may be reset by its client, also while it is being refused', async () => {
+  test('may be reset by its client, also while it is being rejected', async () => {
     const uncaught = vi.fn();
     process.on('uncaughtExceptionMonitor', uncaught);
     let admit = (): void => {};
@@ -212,7 +212,7 @@ describe('a handshake', () => {
     expect(uncaught).not.toHaveBeenCalled();
   });
 
-  it('is not even looked at where an identity source is missing', async () => {
+  test('is rejected without an invocation if an identity source is missing', async () => {
     const { url, events } = await serve(
       { authorizer: (event) => allow(event), $connect: ok },
       { authorizer: { functionArn: 'authorizer', identitySources: ['route.request.querystring.token'] } },
@@ -222,7 +222,7 @@ describe('a handshake', () => {
     expect((await connect(`${url}?token=1`)).refusal).toBeUndefined();
   });
 
-  it('has the sub-protocol that $connect chooses', async () => {
+  test('has the sub-protocol that $connect chooses', async () => {
     const { url } = await serve({ $connect: () => ({ statusCode: 200, headers: { 'sec-websocket-PROTOCOL': 'b' } }) });
     expect((await connect(url, ['a', 'b'])).socket.protocol).toBe('b');
     const silent = await serve({ $connect: ok });
@@ -234,7 +234,7 @@ describe('a handshake', () => {
     expect(closed).toBeDefined();
   });
 
-  it('gives its context to every later event of the connection, as text', async () => {
+  test('adds its context to every later event of the connection, as text', async () => {
     const { url, events } = await serve({
       authorizer: (event) => allow(event, { user_id: 'alice', expires: 7 }),
       $connect: ok,
@@ -258,7 +258,7 @@ describe('a handshake', () => {
 });
 
 describe('a frame', () => {
-  it('goes to its route, and what that answers goes back where the route has a response', async () => {
+  test('invokes its route, and the result is sent back if the route has a response', async () => {
     const { url, events } = await serve({
       $connect: ok,
       $default: () => ({ statusCode: 400, body: 'what?' }),
@@ -289,14 +289,14 @@ describe('a frame', () => {
       });
   });
 
-  it('is forbidden where no route takes it', async () => {
+  test('is forbidden if no route matches', async () => {
     const { url } = await serve({ $connect: ok });
     const { socket, frames } = await connect(url);
     socket.send('hello');
     await expect.poll(() => frames.map((frame) => JSON.parse(frame))).toMatchObject([{ message: 'Forbidden' }]);
   });
 
-  it('of exactly 128 KB is taken, a larger one closes the connection', async () => {
+  test('of exactly 128 KB is accepted, a larger one closes the connection', async () => {
     const { url, events } = await serve({
       $connect: ok,
       $disconnect: ok,
@@ -312,7 +312,7 @@ describe('a frame', () => {
 });
 
 describe('the end of a connection', () => {
-  it('is told also where the socket just dies', async () => {
+  test('is reported even if the socket just dies', async () => {
     const { url, events } = await serve({ $connect: ok, $disconnect: ok });
     const { socket } = await connect(url);
     socket.terminate();
@@ -323,7 +323,7 @@ describe('the end of a connection', () => {
 });
 
 describe('the connection management endpoint', () => {
-  it('posts, shows and closes; what is closed is gone', async () => {
+  test('posts, shows and closes; a closed connection is gone', async () => {
     const { url, management, events } = await serve({ $connect: ok, $disconnect: ok });
     const { frames, closed } = await connect(url);
     const ConnectionId = events.$connect?.[0]?.requestContext.connectionId;
@@ -343,7 +343,7 @@ describe('the connection management endpoint', () => {
     await expect.poll(() => events.$disconnect?.length).toBe(1);
   });
 
-  it('keeps what is posted in order', async () => {
+  test('keeps posts in order', async () => {
     const { url, management, events } = await serve({ $connect: ok });
     const { frames } = await connect(url);
     const ConnectionId = events.$connect?.[0]?.requestContext.connectionId;
@@ -356,7 +356,7 @@ describe('the connection management endpoint', () => {
 describe('the choice of a route', () => {
   const keys = new Set(['$connect', '$disconnect', '$default', 'ping', '1']);
   const expression = '$request.body.action';
-  it.each([
+  test.each([
     ['{"action":"ping"}', 'ping'],
     ['{"action":1}', '1'],
     ['{"action":"$connect"}', '$default'],
@@ -368,11 +368,11 @@ describe('the choice of a route', () => {
     ['null', '$default'],
     ['', '$default'],
     [undefined, '$default'],
-  ])('of %s is %s', (text, expected) => {
+  ])('for %s is %s', (text, expected) => {
     expect(selectRoute(keys, expression, text)).toBe(expected);
   });
 
-  it('looks deeper, and finds none where there is no $default', () => {
+  test('supports nested fields, and finds no route without $default', () => {
     expect(selectRoute(keys, '$request.body.message.action', '{"message":{"action":"ping"}}')).toBe('ping');
     expect(selectRoute(new Set(['ping']), expression, '{}')).toBeUndefined();
     expect(() => selectRoute(keys, '$request.header.x', '{}')).toThrow('does not know the route selection expression');
@@ -386,7 +386,7 @@ describe('an authorizer’s policy', () => {
     Action: [Action],
     Resource: [Resource],
   });
-  it('allows what it names, unless it denies it', () => {
+  test('allows what it names, unless it denies it', () => {
     expect(isAllowed([statement('Allow', arn)], arn)).toBe(true);
     expect(isAllowed([statement('Allow', '*')], arn)).toBe(true);
     expect(isAllowed([statement('Allow', 'arn:aws:execute-api:*:*:api/v?/*')], arn)).toBe(true);
@@ -397,7 +397,7 @@ describe('an authorizer’s policy', () => {
     expect(isAllowed([], arn)).toBe(false);
   });
 
-  it('is asked for only where the identity is there', () => {
+  test('is evaluated only if the identity exists', () => {
     const request = { headers: { Authorization: 'x', Empty: '' }, query: { token: '1' } };
     expect(hasIdentity('route.request.header.authorization', request)).toBe(true);
     expect(hasIdentity('route.request.header.Empty', request)).toBe(false);
