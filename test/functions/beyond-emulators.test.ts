@@ -8,7 +8,7 @@ import { connectionKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
-import { type Fault, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
+import { exception, type Fault, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
 import { writeItems } from '../support/fill.ts';
 import { data, succeed } from '../support/invoke.ts';
 import { type Management, startManagement } from '../support/management.ts';
@@ -90,6 +90,20 @@ describe('a query of more than 1 MB', () => {
     const frame = { room_id, client_message_id: 'a', text: 'x' };
     const records = await recorded(() => reply('message', newSocket(admin), frame));
     await runEventFunction('deliver-messages', (context) => deliverMessages(messagesIn(records), context));
+    expect(management.attempts.toSorted()).toEqual(ids);
+  });
+
+  test('delivers a message to nobody if its second page cannot be read, and to each connection once on the retry', async () => {
+    const { room_id, admin, ids } = await roomOfConnections();
+    const frame = { room_id, client_message_id: 'a', text: 'x' };
+    const { Records } = messagesIn(await recorded(() => reply('message', newSocket(admin), frame)));
+    const deliver = () => runEventFunction('deliver-messages', (context) => deliverMessages({ Records }, context));
+    faults.next('Query', undefined, exception('AccessDeniedException'));
+    expect((await deliver()).result.batchItemFailures).toEqual([
+      { itemIdentifier: Records[0]?.dynamodb?.SequenceNumber },
+    ]);
+    expect(management.attempts).toEqual([]);
+    expect((await deliver()).result.batchItemFailures).toEqual([]);
     expect(management.attempts.toSorted()).toEqual(ids);
   });
 

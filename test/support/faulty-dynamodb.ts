@@ -23,8 +23,8 @@ export interface FaultyDynamoDb {
   readonly url: string;
   /** Faults for the next requests of an action, one each; undefined lets one pass. */
   next(action: string, ...faults: readonly (Fault | undefined)[]): void;
-  /** A fault for all requests of an action from now on. */
-  always(action: string, fault: Fault): void;
+  /** A fault for all requests of an action from now on, or for those that have a text, such as a room's ID. */
+  always(action: string, fault: Fault, text?: string): void;
   /** Lets DynamoDB have the requests that are held. Answers with how many clients still wait for an answer. */
   release(): number;
   /** No faults any more. Answers with how many requests there were of each action since the last time. */
@@ -54,7 +54,7 @@ export const refusedBy = (item: object): Fault =>
 
 export async function startFaultyDynamoDb(upstream: string): Promise<FaultyDynamoDb> {
   const queues = new Map<string, (Fault | undefined)[]>();
-  const standing = new Map<string, Fault>();
+  const standing = new Map<string, { fault: Fault; text: string }>();
   let counts: Record<string, number> = {};
   const held = new Set<() => void>();
 
@@ -62,7 +62,8 @@ export async function startFaultyDynamoDb(upstream: string): Promise<FaultyDynam
     const action = String(req.headers['x-amz-target']).split('.')[1] ?? '';
     counts[action] = (counts[action] ?? 0) + 1;
     const body = await buffer(req);
-    const fault = queues.get(action)?.shift() ?? standing.get(action);
+    const always = standing.get(action);
+    const fault = queues.get(action)?.shift() ?? (body.includes(always?.text ?? '') ? always?.fault : undefined);
     if (fault === 'hang up') return void req.socket.destroy();
     if (fault === 'hold')
       await new Promise<void>((resolve) => {
@@ -89,7 +90,7 @@ export async function startFaultyDynamoDb(upstream: string): Promise<FaultyDynam
   return {
     url: `http://127.0.0.1:${port}`,
     next: (action, ...faults) => void queues.set(action, [...faults]),
-    always: (action, fault) => void standing.set(action, fault),
+    always: (action, fault, text = '') => void standing.set(action, { fault, text }),
     release() {
       const waiting = [...held];
       held.clear();
