@@ -43,7 +43,7 @@ and the most memory it had, in MB.
   --rounds <n>     messages for each line, after one that does not count (default: 7)
   --batches <a,b>  measures batches of the stream instead, as <rooms>x<connections>, or
                    <rooms>x<connections>x<messages of each room>: the deployed bundle with the CPU
-                   quota it has on Lambda, its own limits, TLS, 20 ms a post
+                   quota of 1,024 MB on Lambda, its own limits, TLS, 20 ms a post
   --protocols <a>  measures each of these batches with connections of each of these versions of
                    the protocol (default: rooms.v1,rooms.v2)
   --posts          measures what one post takes of a processor instead: a warm process, TLS
@@ -199,7 +199,7 @@ const table = (lines: readonly Line[]): string =>
 
 /** What a post takes in a batch, in milliseconds: the gateway's time to answer. */
 const BATCH_LATENCY_MS = 20;
-/** Of the functions that deliver: lib/constructs. */
+/** Less than the functions that deliver have (lib/memory.ts): the table in docs/operate/performance has always been measured with so much. */
 const MEMORY_MB = 1_024;
 
 const batchesOf = (value: string): Batch[] =>

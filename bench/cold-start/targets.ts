@@ -16,7 +16,8 @@ import { calls, frames, newRoom } from '../common/world.ts';
  * The functions whose starts are measured, and for each an event that it answers with a success.
  */
 
-export type Kind = 'http' | 'websocket' | 'event';
+/** `event`: users wait for these. */
+export type Kind = 'http' | 'websocket' | 'event' | 'background';
 
 export interface Target {
   /** The operation, the action, or the entry. */
@@ -29,13 +30,15 @@ export interface Target {
 /** The function of frames with an action that does not exist. */
 export const DEFAULT = socketFunction(unknownAction.action);
 const WEBSOCKET = ['authorizer', 'connect', 'disconnect', DEFAULT, ...Object.keys(actions)];
-/** Users wait for the first two. The others run in the background, and are not primed. */
-const EVENT = ['deliver-messages', 'fan-out', 'room-changes', 'presence', 'announce'];
+const EVENT = ['deliver-messages', 'fan-out'];
+/** These are not primed. */
+const BACKGROUND = ['room-changes', 'presence', 'announce'];
 
 export const targets: readonly Target[] = [
   ...allRoutes.map((route): Target => ({ name: route.operation, kind: 'http', entry: httpEntry(route).name })),
   ...WEBSOCKET.map((name): Target => ({ name, kind: 'websocket', entry: name })),
   ...EVENT.map((name): Target => ({ name, kind: 'event', entry: name })),
+  ...BACKGROUND.map((name): Target => ({ name, kind: 'background', entry: name })),
 ];
 
 /** The name of the event for functions that only read a room. */

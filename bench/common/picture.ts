@@ -19,7 +19,7 @@ const GOAL = 0.4;
  */
 export function startPicture(found: Results): string {
   const starts = found['cold-start'].filter(
-    ({ kind, invoke }) => kind !== 'step' && (kind !== 'reference' || invoke > 1),
+    ({ kind, invoke }) => kind !== 'step' && kind !== 'background' && (kind !== 'reference' || invoke > 1),
   );
   const reference = starts.find(({ invokeRatio, kind }) => kind === 'reference' && invokeRatio === 1)?.invoke ?? 1;
   const longest = Math.max(...starts.map(({ invoke }) => invoke));

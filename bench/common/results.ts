@@ -6,7 +6,7 @@ import * as v from 'valibot';
 
 const start = v.object({
   name: v.string(),
-  kind: v.picklist(['reference', 'http', 'websocket', 'event', 'step']),
+  kind: v.picklist(['reference', 'http', 'websocket', 'event', 'background', 'step']),
   bytes: v.number(),
   load: v.number(),
   invoke: v.number(),

@@ -11,7 +11,7 @@ const REFERENCES = 'reference';
 const HEAD = ['function', 'KB', 'first request', 'start', 'start: CPU', 'warm', '95 %', 'trips', 'RCU', 'WCU'];
 
 /** Kinds of functions, as opposed to references and steps. */
-const KINDS: readonly string[] = ['http', 'websocket', 'event'];
+const KINDS: readonly string[] = ['http', 'websocket', 'event', 'background'];
 
 /** One line an endpoint: what it weighs, how it starts and runs, and what it costs in the largest room. */
 function endpoints(found: Results): Cell[][] {
@@ -62,12 +62,12 @@ const START_HEAD = [
 
 /** The ratios of the first requests of all functions: the median, and the largest. */
 function firstRequests(found: Results): string {
-  const functions = found['cold-start'].filter(({ kind }) => KINDS.includes(kind));
+  const functions = found['cold-start'].filter(({ kind }) => KINDS.includes(kind) && kind !== 'background');
   const worst = functions.reduce((a, b) => (b.invokeRatio > a.invokeRatio ? b : a));
   const middle = median(functions.map(({ invokeRatio }) => invokeRatio));
   return (
     `The first request takes ${middle.toFixed(2)} of the bare function's with the median function, and ` +
-    `${worst.invokeRatio.toFixed(2)} with the slowest, ${worst.name}.`
+    `${worst.invokeRatio.toFixed(2)} with the slowest, ${worst.name}, but for those that run in the background.`
   );
 }
 
@@ -190,7 +190,7 @@ export const summary = (found: Results): string =>
 export const performanceText = (found: Results): string =>
   [
     `Measured ${machine(found.measured)}`,
-    ...Object.entries(found.again).map(([name, measured]) => `Measured again since, ${name}: ${machine(measured)}`),
+    ...Object.entries(found.again).map(([name, measured]) => `Measured again since, \`${name}\`: ${machine(measured)}`),
     '### Functions',
     markdownTable(HEAD, endpoints(found)),
     firstRequests(found),
