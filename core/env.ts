@@ -10,6 +10,7 @@ export type Variable =
   | 'AUDIENCE'
   | 'CALLBACK_URL'
   | 'PRESENCE_QUEUE_URL'
+  | 'LANE_QUEUE_URL'
   | 'EVENT_BUS_NAME'
   | 'SCHEDULE_GROUP'
   | 'SCHEDULE_ROLE_ARN'

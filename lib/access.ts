@@ -27,6 +27,7 @@ export const eventFunctionAccess = {
     bucket: ['DeleteObject'],
   },
   'fan-out': { table: disconnecting },
+  lane: { table: broadcasting },
   presence: { table: { ...dropping, BatchGetItem: ['ROOM'], GetItem: ['ROOM'], Query: ['ROOM', 'USER'] } },
   announce: { table: { ...broadcasting, GetItem: ['ROOM'] } },
 } as const satisfies Record<string, Access>;

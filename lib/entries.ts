@@ -24,5 +24,5 @@ export const allEntries: readonly Entry[] = [
   ...['authorizer', '$connect', '$disconnect', unknownAction.action, ...Object.keys(actions)]
     .map(socketFunction)
     .map(realtimeEntry),
-  ...['deliver-messages', 'room-changes', 'fan-out', 'presence', 'announce'].map(eventEntry),
+  ...['deliver-messages', 'room-changes', 'fan-out', 'lane', 'presence', 'announce'].map(eventEntry),
 ];

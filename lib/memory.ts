@@ -20,6 +20,7 @@ const MEMORY: Readonly<Record<string, number>> = {
   'deliver-messages': POSTING_MB,
   'room-changes': POSTING_MB,
   'fan-out': POSTING_MB,
+  lane: POSTING_MB,
   announce: POSTING_MB,
 };
 

@@ -32,6 +32,9 @@ export interface MonitoringStackProps extends StackProps {
 }
 
 const FIVE_MINUTES = Duration.minutes(5);
+const DELIVERING = ['deliver-messages', 'room-changes', 'lane'] as const satisfies readonly Reader[];
+/** From when on events are late, in milliseconds. The stream has whole seconds for changes. A room of 10,000 takes 4 s with the default quota. */
+const LATE_MS: Readonly<Record<Reader, number>> = { 'deliver-messages': 2_000, 'room-changes': 3_000, lane: 5_000 };
 /** The operations that the code sends: see `TableAction`, and transactions. */
 const OPERATIONS = [
   Operation.GET_ITEM,
@@ -139,9 +142,9 @@ export class MonitoringStack extends Stack {
     });
 
     // The functions that nobody waits for.
-    const { deliverMessages, roomChanges, fanOut, presence, announcements } = realtime;
+    const { deliverMessages, roomChanges, fanOut, lane, presence, announcements } = realtime;
     const readers = { 'deliver-messages': deliverMessages, 'room-changes': roomChanges };
-    const putAside = { ...readers, presence, announce: announcements };
+    const putAside = { ...readers, lane, presence, announce: announcements };
     const behind = { ...putAside, 'fan-out': fanOut };
     for (const [name, { handler: fn }] of Object.entries(behind)) {
       alarms.add(`${name}-errors`, {
@@ -174,14 +177,21 @@ export class MonitoringStack extends Stack {
         from: 60_000,
         bad: [3, 5],
       });
-    for (const reader of ['deliver-messages', 'room-changes'] as const)
+    for (const reader of DELIVERING)
       alarms.add(`${reader}-late`, {
         says: `For 15 minutes, 1 % of what ${reader} delivers reaches its receivers more than two seconds after it was stored.`,
         // Well below a second in good times: the stream takes about 200 ms, half a second at p99.
         metric: storedToDelivered(reader, 'p99'),
-        from: reader === 'room-changes' ? 3_000 : 2_000,
+        from: LATE_MS[reader],
         bad: [3, 3],
       });
+    alarms.add('lane-behind', {
+      says: 'Events wait at least 1 minute in the lane of a large room: its clients receive them that late.',
+      // Seconds in good times. After an hour, they are dropped.
+      metric: lane.queue.metricApproximateAgeOfOldestMessage({ statistic: 'Maximum', period: Duration.minutes(1) }),
+      from: 60,
+      bad: [3, 5],
+    });
     alarms.add('presence-behind', {
       says: 'Absence checks wait at least 2 minutes in their queue: offline participants are still shown as online.',
       // Ten seconds of grace, and one time-out of the queue (60 s) where a batch was lost, are none.
@@ -295,7 +305,7 @@ export class MonitoringStack extends Stack {
         [
           graph(
             'Stored to delivered: milliseconds',
-            (['deliver-messages', 'room-changes'] as const).flatMap((reader) =>
+            DELIVERING.flatMap((reader) =>
               ['p50', 'p99'].map((statistic) => storedToDelivered(reader, statistic, `${reader}, ${statistic}`)),
             ),
           ),

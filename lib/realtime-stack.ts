@@ -6,6 +6,7 @@ import { eventFunctionAccess } from './access.ts';
 import { folderOf } from './bundle.ts';
 import { Announcements } from './constructs/announcements.ts';
 import { FanOut } from './constructs/fan-out.ts';
+import { Lane } from './constructs/lane.ts';
 import { pinLogicalId } from './constructs/logical-id.ts';
 import { accessTo, type Permission } from './constructs/permission.ts';
 import { Presence } from './constructs/presence.ts';
@@ -23,6 +24,7 @@ export class RealtimeStack extends Stack {
   readonly deliverMessages: StreamReader;
   readonly roomChanges: StreamReader;
   readonly fanOut: FanOut;
+  readonly lane: Lane;
   readonly presence: Presence;
   readonly announcements: Announcements;
 
@@ -37,9 +39,15 @@ export class RealtimeStack extends Stack {
     });
 
     const fanOut = new FanOut(this, 'FanOut', { ...parts, sockets });
+    const lane = new Lane(this, 'Lane', { ...parts, sockets, fanOut });
     const broadcasting = {
-      variables: { TABLE_NAME: data.table.tableName, CALLBACK_URL: sockets.callbackUrl, ...fanOut.variables },
-      permissions: [sockets.manageConnections, fanOut.permission],
+      variables: {
+        TABLE_NAME: data.table.tableName,
+        CALLBACK_URL: sockets.callbackUrl,
+        API_GATEWAY_QUOTA: String(environment.apiGatewayQuota),
+        ...lane.variables,
+      },
+      permissions: [sockets.manageConnections, lane.permission],
     };
     const publish: Permission = { actions: ['events:PutEvents'], resources: [bus.eventBusArn] };
 
@@ -102,6 +110,7 @@ export class RealtimeStack extends Stack {
     this.deliverMessages = deliverMessages;
     this.roomChanges = roomChanges;
     this.fanOut = fanOut;
+    this.lane = lane;
     this.presence = presence;
     this.announcements = announcements;
     // For `npm run reschedule`.
@@ -118,6 +127,7 @@ export class RealtimeStack extends Stack {
     for (const [name, { handler, deadLetters }] of Object.entries({
       DeliverMessages: deliverMessages,
       RoomChanges: roomChanges,
+      Lane: lane,
       Presence: presence,
       Announce: announcements,
     })) {

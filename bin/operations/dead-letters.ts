@@ -19,11 +19,13 @@ import { compileFilters } from '../../tools/aws/event-pattern.ts';
 
 /*
  * Dead letters: events that a function could not process. Those of `announce` are the events of its invocations,
- * those of `presence` the messages of its queue. Those of stream readers are positions in the table's stream.
+ * those of `presence` and `lane` the messages of their queues. Those of stream readers are positions in the table's stream.
  */
 
-export const FUNCTIONS = ['deliver-messages', 'room-changes', 'presence', 'announce'] as const;
+export const FUNCTIONS = ['deliver-messages', 'room-changes', 'lane', 'presence', 'announce'] as const;
 export type FunctionName = (typeof FUNCTIONS)[number];
+
+const isFromQueue = (name: FunctionName): boolean => name === 'presence' || name === 'lane';
 
 export interface Clients {
   readonly sqs: SQSClient;
@@ -165,7 +167,7 @@ async function filterOf({ lambda }: Clients, { functionName }: Target, streamArn
 async function eventOf(clients: Clients, target: Target, letter: DeadLetter): Promise<unknown> {
   const { id, body, sentAt } = letter;
   if (target.name === 'announce') return JSON.parse(body);
-  if (target.name === 'presence')
+  if (isFromQueue(target.name))
     return { Records: [{ messageId: id, body, attributes: { SentTimestamp: String(sentAt.getTime()) } }] };
   const { DDBStreamBatchInfo: about } = v.parse(note, JSON.parse(body));
   const records = await recordsOf(clients, about);
@@ -193,7 +195,7 @@ export async function redrive(clients: Clients, target: Target, letter: DeadLett
 /** Describes a letter in one line. */
 export function describe({ name }: Target, { body, sentAt }: DeadLetter): string {
   const when = sentAt.toISOString();
-  if (name === 'announce' || name === 'presence') return `${when} ${body}`;
+  if (name === 'announce' || isFromQueue(name)) return `${when} ${body}`;
   const parsed = v.safeParse(note, JSON.parse(body));
   if (!parsed.success) return `${when} ${body}`;
   const { batchSize, shardId, startSequenceNumber } = parsed.output.DDBStreamBatchInfo;

@@ -8,8 +8,8 @@ export const NAMESPACE = 'Rooms';
 /** The part of the system that a metric is about: the dimension `service`, in addition to `environment`. */
 export type Service = 'http' | 'websocket' | 'events';
 
-/** The function that read a change from the table's stream: a dimension of the metrics that are counted for each reader. */
-export type Reader = 'deliver-messages' | 'room-changes';
+/** The function that delivered a change: a reader of the table's stream, or the lanes of large rooms. A dimension of the metrics that are counted for each. */
+export type Reader = 'deliver-messages' | 'room-changes' | 'lane';
 
 /** Each metric with its unit, and its service if only one has it. */
 export const metrics = {

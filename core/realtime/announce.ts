@@ -49,8 +49,8 @@ export async function announce({ room_id, moment, time }: Announcement, deadline
     sent_at: now,
   };
   const onSockets = async () => {
-    await broadcast(room_id, [event], { feed: 'changes', source: `${moment} ${time}` }, deadline);
-    if (moment === 'end') await closeRoom(room_id, event, deadline);
+    const outcome = await broadcast(room_id, [event], { feed: 'changes', source: `${moment} ${time}` }, deadline);
+    if (moment === 'end') await closeRoom(room_id, event, outcome, deadline);
   };
   await settleAll([onSockets(), publishAll([event])], furtherFailure(room_id));
   countRooms([event]);

@@ -1,19 +1,15 @@
 import type { Message } from '../contract/answers.ts';
-import type { Feed, RoomEvent } from '../contract/realtime.ts';
+import type { RoomEvent } from '../contract/realtime.ts';
 import { count } from '../metrics/emf.ts';
-import { speaksV2 } from '../rules/protocol.ts';
-import { connectionsOf, type Recipient } from '../store/connections.ts';
+import { connectionsOf, type RoomConnections } from '../store/connections.ts';
 import type { LastMessage } from '../store/items.ts';
-import { numberEvents, recordSent } from '../store/sequence.ts';
+import { enterLane, isInLane } from '../store/lane.ts';
+import { numberEvents, type RoomFeed, recordSent } from '../store/sequence.ts';
 import { settleAll } from '../store/settle-all.ts';
-import { batchesOf, batchSize } from './batches.ts';
 import type { Deadline } from './deadline.ts';
 import {
-  add,
-  type Batch,
   type Counts,
   deliverBatch,
-  disconnectAll,
   disconnectMarked,
   noCounts,
   onTable,
@@ -21,66 +17,26 @@ import {
   roomPool,
   type Task,
 } from './deliver.ts';
-import { invokeFanOut } from './fan-out-invoke.ts';
 import { furtherFailure } from './further-failure.ts';
-import { invocationsAtOnce, paceOf, postsPerSecondOfRoom } from './pace.ts';
+import { handToLane } from './lane-queue.ts';
 import { batchIdentity, isNumbered } from './pack.ts';
 
-export interface Broadcast extends Counts {
-  /** Batches of the connections that other invocations have delivered. */
-  batches: number;
-}
-
-/**
- * Carries out a task for every connection of a room, and disconnects the connections that are marked.
- *
- * Rooms below two batches are handled in this invocation. In larger ones, the first batch and the rest that does not fill one are
- * handled here, and each other batch in a `fan-out` invocation of its own. The function returns when all have finished, which
- * preserves the order of messages for every connection, whichever invocation posts to it.
- *
- * A batch that no invocation has started is handled here. The rooms.v1 connections of one that may have started, and did not end, are
- * disconnected: to send all of it again would be to send it twice. So are those for which the time does not suffice. Those of rooms.v2 see a gap.
- * See docs/decisions/0001-one-pool-and-marked-connections.md.
- *
- * @throws if the connections cannot be read, before anything has been sent, or if some that may be open cannot be marked.
+/*
+ * Sends events to a room. What takes long is left to the room's lane, so that the reader of the stream goes on with other rooms: see
+ * docs/decisions/0032-lanes.md.
  */
-async function fanOut(room_id: string, task: Task, deadline: Deadline): Promise<Broadcast> {
-  const counts: Broadcast = { ...noCounts(), batches: 0 };
-  const run = roomPool();
-  const { live, disconnecting } = await onTable(() => connectionsOf(room_id));
-  const size = batchSize(postsEach(room_id, task, live));
-  const batches = batchesOf(live, size);
-  const isHere = (batch: readonly Recipient[], n: number): boolean => n === 0 || batch.length < size;
-  const invoked = batches.filter((batch, n) => !isHere(batch, n)).length;
-  // The invocations that post at the same time, this one included, share what the room may take.
-  const share = postsPerSecondOfRoom() / (Math.min(invoked, invocationsAtOnce()) + 1);
-  const pace = paceOf(share);
 
-  async function byInvocation(batch: Batch): Promise<Counts> {
-    const outcome = await invokeFanOut(batch, share, deadline);
-    if (outcome === 'refused') return deliverBatch(batch, deadline, { run, pace });
-    if (outcome !== 'lost') {
-      counts.batches++;
-      return outcome;
-    }
-    // A room that is to be closed must not stay open for any of them.
-    const isAboutAll = task.kind === 'close';
-    const failed = batch.recipients.filter((recipient) => isAboutAll || !speaksV2(recipient));
-    const marked = await disconnectAll(room_id, failed, deadline, run);
-    return { ...noCounts(), failed: failed.length, skipped: batch.recipients.length - failed.length, marked };
-  }
+/** A task with more posts goes through the room's lane: one invocation makes these in a quarter of a second (`npm run bench:fanout`). */
+export const MAX_POSTS_HERE = 500;
 
-  const work = batches.map(async (recipients, n) => {
-    const batch: Batch = { room_id, recipients, task };
-    add(counts, await (isHere(recipients, n) ? deliverBatch(batch, deadline, { run, pace }) : byInvocation(batch)));
-  });
-  await settleAll([...work, disconnectMarked(room_id, disconnecting, deadline, run)], furtherFailure(room_id));
-  return counts;
+export interface Broadcast extends Counts {
+  /** True where the room's lane delivers the events, later. */
+  readonly isHanded: boolean;
 }
 
 /** Where the events of a broadcast come from. */
 export interface Origin {
-  readonly feed: Exclude<Feed, 'user'>;
+  readonly feed: RoomFeed;
   /** Such as the ID of the first stream record: a batch that is delivered again has the same. */
   readonly source: string;
 }
@@ -95,13 +51,18 @@ function lastMessageOf(events: readonly RoomEvent[]): LastMessage | undefined {
   return newest && { last_message_id: newest.message_id, last_sender_id: newest.sender_id };
 }
 
+/** Returns whether a task is too much for a function that others wait for. */
+export const isLarge = (room_id: string, task: Task, { live }: Pick<RoomConnections, 'live'>): boolean =>
+  live.length * Math.max(1, postsEach(room_id, task, live)) > MAX_POSTS_HERE;
+
 /**
  * Sends events to every connection that has joined a room: to each in the given order, to all in parallel, within a bound.
  * A connection that is slow, gone, or whose token has expired costs the others nothing.
  *
  * The events get their numbers before the connections are read: see docs/decisions/0030-rooms-v2.md.
  *
- * @throws as `fanOut` does, and if the events cannot be numbered.
+ * @throws if the events cannot be numbered, the connections cannot be read, or the lane does not take the events, before anything has been sent; or if some
+ *   connections that may be open cannot be marked.
  */
 export async function broadcast(
   room_id: string,
@@ -109,23 +70,46 @@ export async function broadcast(
   { feed, source }: Origin,
   deadline: Deadline,
 ): Promise<Broadcast> {
-  if (events.length === 0) return { ...noCounts(), batches: 0 };
+  if (events.length === 0) return { ...noCounts(), isHanded: false };
+  const of = { feed, room_id };
   const numbered = events.filter(isNumbered);
-  const { first, isSent } =
+  const { first, isSent, inLane } =
     numbered.length > 0
-      ? await onTable(() =>
-          numberEvents({ feed, room_id }, numbered.length, batchIdentity(source, numbered), lastMessageOf(numbered)),
-        )
-      : { first: 0, isSent: false };
-  if (isSent) return { ...noCounts(), batches: 0 };
-  const counts = await fanOut(room_id, { kind: 'send', events, numbers: { feed, first } }, deadline);
-  count('events', {
-    ConnectionsGone: counts.gone,
-    DeliveriesFailed: counts.failed,
-    DeliveriesSkipped: counts.skipped,
-  });
+      ? await onTable(() => numberEvents(of, numbered.length, batchIdentity(source, numbered), lastMessageOf(numbered)))
+      : { first: 0, isSent: false, inLane: await onTable(() => isInLane(of)) };
+  if (isSent) return { ...noCounts(), isHanded: inLane };
+  const task: Task = { kind: 'send', events, numbers: { feed, first } };
+  const connections = inLane ? undefined : await onTable(() => connectionsOf(room_id));
+  if (connections === undefined || isLarge(room_id, task, connections)) {
+    if (!inLane) await onTable(() => enterLane(of));
+    await handToLane(of, task);
+    return { ...noCounts(), isHanded: true };
+  }
+  const counts = await deliverHere(room_id, task, connections, deadline);
+  countOutcomes(counts);
+  return { ...counts, isHanded: false };
+}
+
+/** Carries out a task for every connection of a room that is not large, and disconnects the connections that are marked. */
+async function deliverHere(
+  room_id: string,
+  task: Task,
+  { live, disconnecting }: RoomConnections,
+  deadline: Deadline,
+): Promise<Counts> {
+  const run = roomPool();
+  const [counts] = await settleAll(
+    [
+      deliverBatch({ room_id, recipients: live, task }, deadline, { run }),
+      disconnectMarked(room_id, disconnecting, deadline, run),
+    ],
+    furtherFailure(room_id),
+  );
   return counts;
 }
+
+export const countOutcomes = ({ gone, failed, skipped }: Counts): void =>
+  count('events', { ConnectionsGone: gone, DeliveriesFailed: failed, DeliveriesSkipped: skipped });
 
 /**
  * Records that `broadcast` has sent the events, and that they need not be sent again with their batch, which is going to be retried because
@@ -145,8 +129,18 @@ export async function recordBroadcast(
  * Takes every connection out of a room that has ended. Those of rooms.v1 are closed, and `$disconnect` removes what is stored of each. The others
  * are detached with the event.
  *
- * @throws as `fanOut` does.
+ * @param isHanded whether events of the room are in its lane: the end comes after them
+ * @throws as `broadcast` does.
  */
-export async function closeRoom(room_id: string, event: RoomEvent | undefined, deadline: Deadline): Promise<void> {
-  await fanOut(room_id, { kind: 'close', ...(event && { event }) }, deadline);
+export async function closeRoom(
+  room_id: string,
+  event: RoomEvent | undefined,
+  { isHanded }: Pick<Broadcast, 'isHanded'>,
+  deadline: Deadline,
+): Promise<void> {
+  const task: Task = { kind: 'close', ...(event && { event }) };
+  const connections = isHanded ? undefined : await onTable(() => connectionsOf(room_id));
+  if (connections === undefined || isLarge(room_id, task, connections))
+    return handToLane({ feed: 'changes', room_id }, task);
+  await deliverHere(room_id, task, connections, deadline);
 }

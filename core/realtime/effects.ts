@@ -118,10 +118,10 @@ async function onSockets(
   await settleAll(work, furtherFailure(room_id));
 
   async function toAll(): Promise<void> {
-    await broadcast(room_id, events, origin, deadline);
+    const outcome = await broadcast(room_id, events, origin, deadline);
     if (!effects.some(({ kind }) => kind === 'close_room')) return;
     const ended = events.find(({ type }) => type === 'room_ended');
-    await closeRoom(room_id, ended, deadline);
+    await closeRoom(room_id, ended, outcome, deadline);
   }
 
   async function farewell({ connections, event }: Effect & { kind: 'close' }): Promise<void> {

@@ -1,5 +1,5 @@
 import { marshall } from '@aws-sdk/util-dynamodb';
-import type { DynamoDBStreamEvent } from 'aws-lambda';
+import type { DynamoDBStreamEvent, SQSEvent } from 'aws-lambda';
 import { REHEARSING_USER } from '../aws/prime.ts';
 import type { Action, RoomEvent } from '../contract/realtime.ts';
 import { toMessage } from '../store/items.ts';
@@ -60,6 +60,13 @@ export function streamRehearsal(): DynamoDBStreamEvent {
     marshall(item) as NonNullable<DynamoDBStreamEvent['Records'][0]['dynamodb']>['NewImage'];
   const dynamodb = { Keys: image({ ...key }), NewImage: image({ ...key, ...MESSAGE }), SequenceNumber: 'rehearsal' };
   return { Records: [{ eventID: 'rehearsal', eventName: 'INSERT', dynamodb }] };
+}
+
+/** Returns the message of a room's lane that rehearses it. */
+export function laneRehearsal(): Pick<SQSEvent, 'Records'> {
+  const body = JSON.stringify({ room_id: MESSAGE.room_id, feed: 'messages' });
+  // What the function does not read is missing.
+  return { Records: [{ messageId: 'rehearsal', body } as SQSEvent['Records'][0]] };
 }
 
 /** Connections of a batch: fan-out opens as many of its own. */

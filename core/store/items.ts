@@ -161,6 +161,9 @@ export interface SentItem extends Key {
  */
 export type SequenceItem = Key & { readonly [F in Feed]?: number } & {
   readonly [B in `${Feed}_batch` | `${Feed}_sent`]?: string;
+} & {
+  /** Whether the feed's events go through the room's lane: see docs/decisions/0032-lanes.md. */
+  readonly [L in `${Exclude<Feed, 'user'>}_lane`]?: true;
 } & Partial<LastMessage>;
 
 /** The newest message that was sent to a room's connections. */

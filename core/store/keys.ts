@@ -26,6 +26,7 @@
  *   in this second?                           PK ROOM#<room_id>   SK RATE#<second>
  *   the last numbers of a room's feeds,
  *   and its last message                      PK ROOM#<room_id>   SK SEQUENCE
+ *   what waits in the lanes of a large room   PK ROOM#<room_id>   SK LANE#<feed>#<number> (sorts by number)
  *   … and of a subscribed user's              PK USER#<user_id>   SK SEQUENCE
  *   was this room created already?            PK USER#<user_id>   SK IDEMPOTENCY#<key>
  *
@@ -75,6 +76,12 @@ export const roomRateKey = (room_id: string, second: number): Key => ({
 
 /** One of the items that exist while only admins may post in a room. */
 export const lockKey = (room_id: string, n: number): Key => ({ PK: roomPartition(room_id), SK: `${LOCK}${n}` });
+
+/** @param order its place among all that waits */
+export const laneKey = (room_id: string, feed: string, order: string): Key => ({
+  PK: roomPartition(room_id),
+  SK: `LANE#${feed}#${order}`,
+});
 
 export const roomSequenceKey = (room_id: string): Key => ({ PK: roomPartition(room_id), SK: SEQUENCE });
 export const userSequenceKey = (user_id: string): Key => ({ PK: userPartition(user_id), SK: SEQUENCE });

@@ -1,7 +1,7 @@
 import { marshall } from '@aws-sdk/util-dynamodb';
 import * as v from 'valibot';
 import { REHEARSING_USER } from '../aws/prime.ts';
-import { DISCONNECTING, PARTICIPANT, ROOM, roomIdOf, roomPartition } from './keys.ts';
+import { DISCONNECTING, laneKey, PARTICIPANT, ROOM, roomIdOf, roomPartition } from './keys.ts';
 
 /*
  * What the table returns in a rehearsal (core/aws/prime.ts): every room exists, is live, and has the caller as admin,
@@ -43,8 +43,12 @@ const LISTENERS = 8;
 const connection = (n: number) =>
   marshall({ connection_id: `rehearsal-${n}`, participant_id: REHEARSING_USER, token_expires_at: FAR_AHEAD });
 
-/** Returns the result of a query: the connections of a room for a query of those, otherwise a participant. */
+/** Something that waits in a lane. */
+const WAITING = marshall({ ...laneKey('x', 'messages', '1'), task: JSON.stringify({ kind: 'send', events: [{}] }) });
+
+/** What a query finds: the connections of a room, or what waits in its lane, where it asks for these, and otherwise a participant. */
 function found(values: Readonly<Record<string, unknown>>) {
+  if (':lane' in values) return [WAITING];
   const { ':first': first } = values;
   if (v.is(v.object({ S: v.literal(DISCONNECTING) }), first))
     return Array.from({ length: LISTENERS }, (_, n) => connection(n));

@@ -1,4 +1,4 @@
-import type { RoomSeq } from '../contract/realtime.ts';
+import type { Feed, RoomSeq } from '../contract/realtime.ts';
 import type { ConnectionItem, LastMessage, SequenceItem, SubscriptionItem } from './items.ts';
 import { connectionKey, type Key, roomSequenceKey, userConnectionKey, userSequenceKey } from './keys.ts';
 import { get, getMany } from './read.ts';
@@ -8,18 +8,29 @@ import { update } from './write.ts';
  * The numbers of events. Only what delivers events writes them: one write for each batch and feed. See docs/decisions/0030-rooms-v2.md.
  */
 
-/** Whose events are numbered. */
-export type Numbered =
-  | { readonly feed: 'messages' | 'changes'; readonly room_id: string }
-  | { readonly feed: 'user'; readonly user_id: string };
+/** The feeds of a room. */
+export type RoomFeed = Exclude<Feed, 'user'>;
 
-const keyOf = (of: Numbered): Key => (of.feed === 'user' ? userSequenceKey(of.user_id) : roomSequenceKey(of.room_id));
+/** A feed of a room. */
+export interface FeedOfRoom {
+  readonly feed: RoomFeed;
+  readonly room_id: string;
+}
+
+/** Whose events are numbered. */
+export type Numbered = FeedOfRoom | { readonly feed: 'user'; readonly user_id: string };
+
+/** Where the numbers are. */
+export const keyOf = (of: Numbered): Key =>
+  of.feed === 'user' ? userSequenceKey(of.user_id) : roomSequenceKey(of.room_id);
 
 export interface NumberedBatch {
   /** The number of the first event. */
   readonly first: number;
   /** True for a batch that was sent before, and is delivered again because something else failed: see `recordSent`. */
   readonly isSent: boolean;
+  /** Whether the feed's events go through the room's lane. */
+  readonly inLane: boolean;
 }
 
 /**
@@ -51,7 +62,11 @@ export async function numberEvents(
   let outcome = await write(last);
   if (last && !outcome.done && outcome.old?.[`${feed}_batch`] !== batch) outcome = await write();
   const item = outcome.done ? outcome.item : outcome.old;
-  return { first: (item?.[feed] ?? 0) - count + 1, isSent: !outcome.done && item?.[`${feed}_sent`] === batch };
+  return {
+    first: (item?.[feed] ?? 0) - count + 1,
+    isSent: !outcome.done && item?.[`${feed}_sent`] === batch,
+    inLane: feed !== 'user' && item?.[`${feed}_lane`] === true,
+  };
 }
 
 /** Records that the events of the batch that got the last numbers have been sent, so that they are not sent again with the batch. */

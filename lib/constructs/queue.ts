@@ -11,8 +11,13 @@ export function queue(scope: Construct, id: string, logicalId: string, props: sq
 }
 
 /** A queue for what could not be worked on. It keeps that for 14 days, as long as SQS can. */
-export function deadLetterQueue(scope: Construct, id: string, logicalId: string): sqs.Queue {
-  const made = queue(scope, id, logicalId, { retentionPeriod: Duration.days(14) });
+export function deadLetterQueue(
+  scope: Construct,
+  id: string,
+  logicalId: string,
+  props: Pick<sqs.QueueProps, 'fifo'> = {},
+): sqs.Queue {
+  const made = queue(scope, id, logicalId, { ...props, retentionPeriod: Duration.days(14) });
   Validations.of(made).acknowledge({
     id: 'AwsSolutions-SQS3',
     reason:

@@ -6,7 +6,7 @@ const tableName = v.object({ TableName: name });
 const bucketName = v.object({ BucketName: name });
 const logGroupName = v.object({ LogGroupName: name });
 const functionName = v.object({ FunctionName: name });
-const queueName = v.object({ QueueName: name });
+const queueName = v.object({ QueueName: name, FifoQueue: v.optional(v.boolean(), false) });
 const roleName = v.object({ RoleName: name });
 const plainName = v.object({ Name: name });
 const stageName = v.object({ StageName: v.string() });
@@ -42,7 +42,8 @@ export function physicalOf(resource: Resource, resolver: Resolver): Physical | u
       return { ref, attributes: { Arn: `arn:aws:logs:${REGION}:${ACCOUNT}:log-group:${ref}:*` } };
     }
     case 'AWS::SQS::Queue': {
-      const QueueName = resolver.read(resource, queueName).QueueName ?? defaultName(resource);
+      const { QueueName: given, FifoQueue } = resolver.read(resource, queueName);
+      const QueueName = given ?? `${defaultName(resource)}${FifoQueue ? '.fifo' : ''}`;
       const ref = `https://sqs.${REGION}.amazonaws.com/${ACCOUNT}/${QueueName}`;
       return { ref, attributes: { Arn: `arn:aws:sqs:${REGION}:${ACCOUNT}:${QueueName}`, QueueName, QueueUrl: ref } };
     }

@@ -32,6 +32,7 @@ export const queueProperties = v.object({
   VisibilityTimeout: v.optional(v.number()),
   MessageRetentionPeriod: v.optional(v.number()),
   ReceiveMessageWaitTimeSeconds: v.optional(v.number()),
+  FifoQueue: v.optional(v.boolean()),
   RedrivePolicy: v.optional(redrivePolicy),
 });
 

@@ -6,6 +6,7 @@ import type { ActionName } from '../../core/contract/realtime.ts';
 import { batchSize } from '../../core/realtime/batches.ts';
 import { noCounts } from '../../core/realtime/deliver.ts';
 import { markDisconnecting } from '../../core/store/connections.ts';
+import { enterLane, isInLane } from '../../core/store/lane.ts';
 import { handler as announce } from '../../functions/events/announce.ts';
 import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
 import { handler as fanOut } from '../../functions/events/fan-out.ts';
@@ -16,6 +17,7 @@ import { deployedPermissions } from '../infrastructure/permissions.ts';
 import { type FanOut, startFanOut } from '../support/fan-out.ts';
 import { haveJoined } from '../support/fill.ts';
 import { data, invoke, type Operation, type Request } from '../support/invoke.ts';
+import { forgetLanes, runLaneOnce } from '../support/lanes.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { queueEvent } from '../support/queue-event.ts';
 import { requests, roomOf } from '../support/requests.ts';
@@ -119,7 +121,7 @@ async function everyEvent(): Promise<void> {
       (await runEventFunction('room-changes', (context) => roomChanges(changesIn(records), context))).trace.used,
     );
   /** A room with a connection that listens, one that is gone, one that takes nothing, and one that cannot be closed either. */
-  const listening = async () => {
+  const listening = async (isLarge = false) => {
     const world = await newRoom({ body: { end_time: new Date(Date.now() + 3_600_000).toISOString() } });
     const { room_id, admin, member } = world;
     await joined(room_id, admin);
@@ -132,21 +134,36 @@ async function everyEvent(): Promise<void> {
     for (const { connection_id } of [unresponsive, stuck]) management.respondWith(connection_id, 500);
     management.respondToCloseWith(stuck.connection_id, 500);
     // So many that not all are told by the same invocation; those above are read first.
+    const crowd = isLarge ? 2 * batchSize(1) : 0;
     await haveJoined(
       room_id,
-      Array.from({ length: 2 * batchSize(1) }, () => `~${randomUUID()}=`),
+      Array.from({ length: crowd }, () => `~${randomUUID()}=`),
       admin,
     );
     return world;
   };
 
-  const world = await listening();
-  const messages = await recorded(() => sent(world.room_id, world.admin));
-  note(
-    'deliver-messages',
-    (await runEventFunction('deliver-messages', (context) => deliverMessages(messagesIn(messages), context))).trace
-      .used,
-  );
+  const deliver = async (records: readonly DynamoDBRecord[]) =>
+    note(
+      'deliver-messages',
+      (await runEventFunction('deliver-messages', (context) => deliverMessages(messagesIn(records), context))).trace
+        .used,
+    );
+  const small = await listening();
+  await deliver(await recorded(() => sent(small.room_id, small.admin)));
+  const world = await listening(true);
+  await deliver(await recorded(() => sent(world.room_id, world.admin)));
+  // A small room that was large, whose lane ends, beside the large one.
+  const shrunk = await newRoom();
+  const of = { feed: 'messages', room_id: shrunk.room_id } as const;
+  await enterLane(of);
+  await deliver(await recorded(() => sent(shrunk.room_id, shrunk.admin)));
+  note('lane', (await runLaneOnce()).trace.used);
+  expect(await isInLane(of)).toBe(false);
+  // No time is left: its messages are to come again soon.
+  await deliver(await recorded(() => sent(world.room_id, world.admin)));
+  note('lane', (await runLaneOnce(10_000)).trace.used);
+  forgetLanes();
 
   const batches = largeRooms.batches();
   expect(batches.length).toBeGreaterThan(0);
@@ -220,10 +237,12 @@ async function everyEvent(): Promise<void> {
   await look(JSON.stringify({ kind: 'schedules', room_id, moments }));
   await changes(await change({}));
 
-  const ended = await listening();
-  const { end_time } = await data('endRoom', { as: ended.admin, params: { room_id: ended.room_id } });
-  const announcement = { room_id: ended.room_id, moment: 'end', time: end_time ?? '' } as const;
-  note('announce', (await runEventFunction('announce', (context) => announce(announcement, context))).trace.used);
+  for (const isLarge of [false, true]) {
+    const ended = await listening(isLarge);
+    const { end_time } = await data('endRoom', { as: ended.admin, params: { room_id: ended.room_id } });
+    const announcement = { room_id: ended.room_id, moment: 'end', time: end_time ?? '' } as const;
+    note('announce', (await runEventFunction('announce', (context) => announce(announcement, context))).trace.used);
+  }
 }
 
 describe('the role of each function allows all that its code calls, and nothing else:', () => {

@@ -7,7 +7,12 @@ import { allRoutes, routes } from '../../core/contract/index.ts';
 import { actions } from '../../core/contract/realtime.ts';
 import type { HttpHandler } from '../../core/http/http-event.ts';
 import { rehearsalEvent } from '../../core/http/rehearsal.ts';
-import { fanOutRehearsal, rehearsalEvent as socketRehearsal, streamRehearsal } from '../../core/realtime/rehearsal.ts';
+import {
+  fanOutRehearsal,
+  laneRehearsal,
+  rehearsalEvent as socketRehearsal,
+  streamRehearsal,
+} from '../../core/realtime/rehearsal.ts';
 import type { SocketHandler } from '../../core/realtime/socket-event.ts';
 import { context, handlerOf, httpEvent } from '../support/event.ts';
 
@@ -115,6 +120,7 @@ describe('a rehearsal', () => {
   test.each([
     ['deliver-messages', streamRehearsal, 9],
     ['fan-out', fanOutRehearsal, 8],
+    ['lane', laneRehearsal, 9],
   ] as const)(
     'of %s opens connections to the gateway, and neither posts, reads, logs, nor counts',
     async (name, event, most) => {

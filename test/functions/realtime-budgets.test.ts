@@ -6,20 +6,23 @@ import { type FanOut, startFanOut } from '../support/fan-out.ts';
 import { haveJoined } from '../support/fill.ts';
 import { data } from '../support/invoke.ts';
 import { type Management, startManagement } from '../support/management.ts';
+import { type Services, startServices } from '../support/services.ts';
 import { act, newSocket, refusedWith, reply, type Socket } from '../support/socket.ts';
 import { at, newRoom, newUser } from '../support/world.ts';
 
 let management: Management;
+let services: Services;
 let fanOut: FanOut;
 beforeAll(async () => {
-  [management, fanOut] = await Promise.all([startManagement(), startFanOut()]);
+  [management, services, fanOut] = await Promise.all([startManagement(), startServices(), startFanOut()]);
   process.env.CALLBACK_URL = management.url;
 });
 beforeEach(() => {
   management.reset();
+  services.reset();
   fanOut.reset();
 });
-afterAll(() => Promise.all([management.close(), fanOut.close()]));
+afterAll(() => Promise.all([management.close(), services.close(), fanOut.close()]));
 
 /** The beginning of a window of frames, and of a second. */
 const NOW = Math.ceil(Date.now() / 10_000) * 10_000 + 10_000;

@@ -9,6 +9,7 @@ import { type FanOut, startFanOut } from '../support/fan-out.ts';
 import { haveJoined } from '../support/fill.ts';
 import { data } from '../support/invoke.ts';
 import { watchSockets } from '../support/known-sockets.ts';
+import { runLanes } from '../support/lanes.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { leavePlaces, type Occupied } from '../support/places.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
@@ -48,16 +49,20 @@ async function roomOf(count: number) {
 }
 const textsAt = (id: string) => management.received(id).map(({ data }) => data.text);
 const isJoined = async (room_id: string, id: string) => (await get(connectionKey(room_id, id))) !== undefined;
-/** What deliver-messages logs of a room, without times and ids. */
-const logOf = (lines: Awaited<ReturnType<typeof deliver>>['lines']) =>
-  lines.map(({ level, entry }) => {
+/** What is logged of a room, without times and ids: it has so many posts that its lane delivers them. */
+const logOf = (lines: Awaited<ReturnType<typeof deliver>>['lines']) => {
+  const [reader, ...others] = lines.map(({ level, entry }) => {
     const { room_id: _room, duration_ms: _ms, error: _error, ...rest } = Object(entry);
     return { level, ...rest };
   });
+  expect(reader).toEqual({ level: 'info', action: 'deliver', messages: ALL.length, in_lane: true });
+  return others;
+};
 const delivered = (receivers: number, more: object = {}) => ({
   level: 'info',
-  action: 'deliver',
-  messages: ALL.length,
+  action: 'lane',
+  feed: 'messages',
+  events: ALL.length,
   ...noCounts(),
   sent: ALL.length * receivers,
   receivers,
@@ -131,6 +136,7 @@ describe('a large room', () => {
     await runEventFunction('announce', (context) =>
       announce({ room_id, moment: 'end', time: end_time ?? '' }, context),
     );
+    await runLanes();
     expect(fanOut.batches().map(({ task }) => task.kind)).toEqual(['send', 'close']);
     expect([...new Set(management.closed)].sort()).toEqual(ids);
   });

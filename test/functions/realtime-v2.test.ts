@@ -247,7 +247,11 @@ test('each batch is numbered once, however many deliveries run at the same time'
   expect(await Promise.all(Array.from({ length: 5 }, () => numberEvents(of, 1, 'last')))).toEqual(
     Array.from({ length: 5 }, () => again),
   );
-  expect(await numberEvents({ feed: 'changes', room_id }, 3, 'last')).toEqual({ first: 1, isSent: false });
+  expect(await numberEvents({ feed: 'changes', room_id }, 3, 'last')).toEqual({
+    first: 1,
+    isSent: false,
+    inLane: false,
+  });
   expect(await get(roomSequenceKey(room_id))).not.toHaveProperty('expires_at');
 });
 
@@ -338,7 +342,7 @@ describe('overload', () => {
     fanOut.work = () => Promise.reject(new Error('Out of memory'));
     const { lines } = await deliver(await send(room_id, admin, 'one'));
     expect(lines.map(({ entry }) => entry)).toContainEqual(
-      expect.objectContaining({ action: 'deliver', sent: 601, skipped: 500, failed: 0 }),
+      expect.objectContaining({ action: 'lane', sent: 601, skipped: 500, failed: 0 }),
     );
     expect(management.closeAttempts).toEqual([]);
     await own.settle();

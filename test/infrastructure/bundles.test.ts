@@ -19,25 +19,27 @@ const BUDGET = 236_000;
 const BUDGETS: Readonly<Record<string, number>> = {
   // Signs with code of S3's, beside what the table takes.
   'create-upload': 234_000,
-  'deliver-messages': 317_000,
-  presence: 313_000,
-  'room-changes': 398_000,
-  announce: 337_000,
+  'deliver-messages': 268_000,
+  lane: 358_000,
+  presence: 325_000,
+  'room-changes': 340_000,
+  announce: 289_000,
   authorizer: 43_500,
   connect: 21_500,
 };
 
 /** Of all bundles, compressed, in bytes. */
-const UPLOAD_BUDGET = 2_080_000;
+const UPLOAD_BUDGET = 2_240_000;
 
 /** The SDK clients in a bundle; the table's is in all that know the table. */
 const CLIENTS: Readonly<Record<string, readonly string[]>> = {
   authorizer: [],
   connect: [],
-  'deliver-messages': ['dynamodb', 'lambda'],
-  'room-changes': ['dynamodb', 'eventbridge', 'lambda', 'scheduler', 'sqs'],
+  'deliver-messages': ['dynamodb', 'sqs'],
+  lane: ['dynamodb', 'lambda', 'sqs'],
+  'room-changes': ['dynamodb', 'eventbridge', 'scheduler', 'sqs'],
   presence: ['dynamodb', 'eventbridge', 'scheduler', 'sqs'],
-  announce: ['dynamodb', 'eventbridge', 'lambda'],
+  announce: ['dynamodb', 'eventbridge', 'sqs'],
 };
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));

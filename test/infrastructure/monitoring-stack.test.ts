@@ -56,7 +56,7 @@ function functionOf(name: string): { timeout: number; exported: string } {
 }
 const isOf = (dimensions: unknown, id: string): boolean => JSON.stringify(dimensions).includes(id);
 
-const PUT_ASIDE = ['deliver-messages', 'room-changes', 'presence', 'announce'];
+const PUT_ASIDE = ['deliver-messages', 'room-changes', 'lane', 'presence', 'announce'];
 const BEHIND = [...PUT_ASIDE, 'fan-out'];
 const READERS = PUT_ASIDE.slice(0, 2);
 /** The alarms there are. Their names are written into other systems: none of them goes or is renamed. */
@@ -69,6 +69,8 @@ const KEYS = [
   ...PUT_ASIDE.map((name) => `${name}-dead-letters`),
   ...READERS.map((name) => `${name}-behind`),
   ...READERS.map((name) => `${name}-late`),
+  'lane-late',
+  'lane-behind',
   'presence-behind',
   'schedules',
   'throttles',
@@ -283,6 +285,7 @@ describe('alarms of what is delivered late', () => {
   it.each([
     ['deliver-messages', 2_000],
     ['room-changes', 3_000],
+    ['lane', 5_000],
   ])('%s: p99 of %i ms from stored to delivered, for a quarter of an hour', (reader, threshold) => {
     const properties = alarm(`${reader}-late`);
     expect(properties).toMatchObject({ Threshold: threshold, DatapointsToAlarm: 3, EvaluationPeriods: 3 });
@@ -305,6 +308,13 @@ describe('alarms of what falls behind', () => {
     expect(metricsOf(properties)).toMatchObject([{ name: 'AWS/SQS ApproximateAgeOfOldestMessage' }]);
     expect(isOf(metricsOf(properties)[0]?.dimensions, 'PresenceQueue')).toBe(true);
     expect(Number(at(properties, 'Threshold'))).toBeGreaterThan(10 + Number(at(queue, 'VisibilityTimeout')));
+  });
+
+  it('lanes: a minute, for three of five', () => {
+    const properties = alarm('lane-behind');
+    expect(metricsOf(properties)).toMatchObject([{ name: 'AWS/SQS ApproximateAgeOfOldestMessage', period: 60 }]);
+    expect(isOf(metricsOf(properties)[0]?.dimensions, 'LaneQueue')).toBe(true);
+    expect(properties).toMatchObject({ Threshold: 60, DatapointsToAlarm: 3, EvaluationPeriods: 5 });
   });
 
   it('schedules: those of the group', () => {

@@ -17,6 +17,8 @@ const HTTP = { HttpApi: 'AWS::ApiGatewayV2::Api' };
 const REALTIME = {
   WebSocketApi: 'AWS::ApiGatewayV2::Api',
   Bus: 'AWS::Events::EventBus',
+  LaneQueue: 'AWS::SQS::Queue',
+  LaneDeadLetters: 'AWS::SQS::Queue',
   PresenceQueue: 'AWS::SQS::Queue',
   PresenceDeadLetters: 'AWS::SQS::Queue',
   DeliverMessagesDeadLetters: 'AWS::SQS::Queue',
@@ -50,6 +52,7 @@ const REALTIME_LOGS = [
   'DisconnectLogs',
   'FanOutLogs',
   'JoinLogs',
+  'LaneLogs',
   'LeaveLogs',
   'MessageLogs',
   'PingLogs',

@@ -55,6 +55,8 @@ const mappingOf = (name: string): unknown =>
   mappings.find((each) => at(each, 'FunctionName', 'Ref') === functionOf(name).id);
 const asideOf = (name: string): string =>
   String(at(mappingOf(name), 'DestinationConfig', 'OnFailure', 'Destination', 'Fn::GetAtt', 0));
+const laneQueue = String(at(mappingOf('lane'), 'EventSourceArn', 'Fn::GetAtt', 0));
+const lanesAside = String(at(queues.get(laneQueue), 'RedrivePolicy', 'deadLetterTargetArn', 'Fn::GetAtt', 0));
 const presenceQueue = String(at(mappingOf('presence'), 'EventSourceArn', 'Fn::GetAtt', 0));
 const announceQueue = String(at(functionOf('announce').properties, 'DeadLetterConfig', 'TargetArn', 'Fn::GetAtt', 0));
 
@@ -76,7 +78,7 @@ const checkConnections: Allowed[] = ['GET', 'POST', 'DELETE'].flatMap((method) =
 const broadcasting: Allowed[] = [
   ...items(['ROOM'], 'Query', 'UpdateItem', 'DeleteItem', 'PutItem'),
   ...manageConnections,
-  ...on('lambda', arnOf(functionOf('fan-out').id), 'InvokeFunction'),
+  ...on('sqs', arnOf(laneQueue), 'SendMessage'),
 ];
 const reading: Allowed[] = on('dynamodb', stream, 'DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams');
 
@@ -92,6 +94,7 @@ const CALLBACK_URL = {
 const FAN_OUT_FUNCTION_ARN = arnOf(functionOf('fan-out').id);
 const EVENT_BUS_NAME = { Ref: bus.id };
 const API_GATEWAY_QUOTA = '10000';
+const LANE_QUEUE_URL = { Ref: laneQueue };
 
 const scheduling: readonly Allowed[] = [
   ...on(
@@ -155,7 +158,7 @@ const expected: Readonly<Record<string, Expected>> = {
   },
   'deliver-messages': {
     timeout: 60,
-    variables: { TABLE_NAME, CALLBACK_URL, FAN_OUT_FUNCTION_ARN, API_GATEWAY_QUOTA },
+    variables: { TABLE_NAME, CALLBACK_URL, LANE_QUEUE_URL, API_GATEWAY_QUOTA },
     allowed: [...broadcasting, ...reading, ...on('sqs', arnOf(asideOf('deliver-messages')), 'SendMessage')],
   },
   'room-changes': {
@@ -163,7 +166,7 @@ const expected: Readonly<Record<string, Expected>> = {
     variables: {
       TABLE_NAME,
       CALLBACK_URL,
-      FAN_OUT_FUNCTION_ARN,
+      LANE_QUEUE_URL,
       API_GATEWAY_QUOTA,
       BUCKET_NAME: { Ref: 'FilesBucket' },
       PRESENCE_QUEUE_URL: { Ref: presenceQueue },
@@ -190,6 +193,23 @@ const expected: Readonly<Record<string, Expected>> = {
     variables: { TABLE_NAME, CALLBACK_URL, API_GATEWAY_QUOTA },
     allowed: [...items(['ROOM'], 'UpdateItem', 'DeleteItem', 'PutItem'), ...manageConnections],
   },
+  lane: {
+    timeout: 60,
+    variables: { TABLE_NAME, CALLBACK_URL, LANE_QUEUE_URL, FAN_OUT_FUNCTION_ARN, API_GATEWAY_QUOTA },
+    allowed: [
+      ...items(['ROOM'], 'Query', 'UpdateItem', 'DeleteItem', 'PutItem'),
+      ...manageConnections,
+      ...on('lambda', arnOf(functionOf('fan-out').id), 'InvokeFunction'),
+      ...on(
+        'sqs',
+        arnOf(laneQueue),
+        'ReceiveMessage',
+        'DeleteMessage',
+        'GetQueueAttributes',
+        'ChangeMessageVisibility',
+      ),
+    ],
+  },
   presence: {
     variables: {
       TABLE_NAME,
@@ -209,7 +229,7 @@ const expected: Readonly<Record<string, Expected>> = {
   },
   announce: {
     timeout: 60,
-    variables: { TABLE_NAME, CALLBACK_URL, FAN_OUT_FUNCTION_ARN, API_GATEWAY_QUOTA, EVENT_BUS_NAME },
+    variables: { TABLE_NAME, CALLBACK_URL, LANE_QUEUE_URL, API_GATEWAY_QUOTA, EVENT_BUS_NAME },
     allowed: [
       ...broadcasting,
       ...items(['ROOM'], 'GetItem'),
@@ -243,14 +263,14 @@ describe('the real-time stack', () => {
       'AWS::ApiGateway::Account': 1,
       'AWS::Lambda::Permission': 9,
       'AWS::Lambda::Function': each,
-      'AWS::Lambda::EventSourceMapping': 3,
+      'AWS::Lambda::EventSourceMapping': 4,
       // And those of API Gateway and of the schedules.
       'AWS::IAM::Role': each + 2,
       // And one for the access log.
       'AWS::Logs::LogGroup': each + 1,
-      // The presence queue, and one to put aside what fails: of each stream reader, of presence, and of the schedules.
-      'AWS::SQS::Queue': 5,
-      'AWS::SQS::QueuePolicy': 5,
+      // The presence queue, the lanes, and one to put aside what fails: of each stream reader, of both queues, and of the schedules.
+      'AWS::SQS::Queue': 7,
+      'AWS::SQS::QueuePolicy': 7,
       'AWS::Events::EventBus': 1,
     });
   });
@@ -434,15 +454,17 @@ describe('queues', () => {
     const deadLetters = [
       ...aside,
       String(at(queues.get(presenceQueue), 'RedrivePolicy', 'deadLetterTargetArn', 'Fn::GetAtt', 0)),
+      lanesAside,
     ];
-    expect(new Set(deadLetters).size).toBe(4);
+    expect(new Set(deadLetters).size).toBe(5);
     for (const id of deadLetters)
       expect(queues.get(id), id).toEqual({
         MessageRetentionPeriod: 14 * 24 * 3_600,
         SqsManagedSseEnabled: true,
         Tags: expect.anything(),
+        ...(id === lanesAside && { FifoQueue: true }),
       });
-    expect([...queues.keys()].sort()).toEqual([presenceQueue, ...deadLetters].sort());
+    expect([...queues.keys()].sort()).toEqual([laneQueue, presenceQueue, ...deadLetters].sort());
   });
 
   it('hide what the presence function works on for six times its timeout, and give up after five', () => {
@@ -453,6 +475,27 @@ describe('queues', () => {
     expect(mappingOf('presence')).toEqual({
       EventSourceArn: arnOf(presenceQueue),
       FunctionName: { Ref: functionOf('presence').id },
+      BatchSize: 10,
+      ScalingConfig: { MaximumConcurrency: 20 },
+      FunctionResponseTypes: ['ReportBatchItemFailures'],
+      Tags: expect.anything(),
+    });
+  });
+});
+
+describe('the queue of lanes', () => {
+  it('keeps the order of each room, and hides what is worked on until the function must have ended', () => {
+    expect(queues.get(laneQueue)).toMatchObject({
+      FifoQueue: true,
+      DeduplicationScope: 'messageGroup',
+      FifoThroughputLimit: 'perMessageGroupId',
+      VisibilityTimeout: 30 + Number(at(functionOf('lane').properties, 'Timeout')),
+      MessageRetentionPeriod: 3_600,
+      RedrivePolicy: { maxReceiveCount: 5 },
+    });
+    expect(mappingOf('lane')).toEqual({
+      EventSourceArn: arnOf(laneQueue),
+      FunctionName: { Ref: functionOf('lane').id },
       BatchSize: 10,
       ScalingConfig: { MaximumConcurrency: 20 },
       FunctionResponseTypes: ['ReportBatchItemFailures'],
@@ -491,6 +534,7 @@ describe('what operators need to redrive dead letters', () => {
   const aside = new Map([
     ['deliver-messages', asideOf('deliver-messages')],
     ['room-changes', asideOf('room-changes')],
+    ['lane', lanesAside],
     ['presence', String(at(queues.get(presenceQueue), 'RedrivePolicy', 'deadLetterTargetArn', 'Fn::GetAtt', 0))],
     ['announce', announceQueue],
   ]);

@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import * as v from 'valibot';
+import { forgetLanes, laneRequests, takeForLane } from './lanes.ts';
 
 /*
  * SQS, EventBridge and EventBridge Scheduler, as much of them as is called: one server that speaks their wire formats,
@@ -14,6 +15,16 @@ const queued = v.strictObject({
   QueueUrl: v.string(),
   MessageBody: v.string(),
   DelaySeconds: v.number(),
+});
+const laned = v.strictObject({
+  QueueUrl: v.pipe(v.string(), v.endsWith('/lane.fifo')),
+  MessageBody: v.string(),
+  MessageGroupId: v.pipe(v.string(), v.maxLength(128)),
+  MessageDeduplicationId: v.pipe(v.string(), v.maxLength(128)),
+});
+const onMessages = v.object({
+  QueueUrl: v.pipe(v.string(), v.endsWith('/lane.fifo')),
+  Entries: v.pipe(v.array(v.object({ Id: v.string(), ReceiptHandle: v.string() })), v.minLength(1), v.maxLength(10)),
 });
 const entry = v.strictObject({
   EventBusName: v.string(),
@@ -45,7 +56,7 @@ export type Schedule = v.InferOutput<typeof schedule>;
 type Service = 'sqs' | 'events' | 'scheduler';
 
 export interface Services {
-  /** What SQS was sent. */
+  /** What the presence queue was sent. For the lanes, see lanes.ts. */
   readonly messages: v.InferOutput<typeof queued>[];
   /** What EventBridge was sent, one item a call. */
   readonly puts: v.InferOutput<typeof entry>[][];
@@ -78,6 +89,7 @@ export async function startServices(): Promise<Services> {
     onRequest: undefined,
     reset() {
       services.messages.length = 0;
+      forgetLanes();
       services.puts.length = 0;
       services.schedules.clear();
       services.schedulerCalls.length = 0;
@@ -94,9 +106,20 @@ export async function startServices(): Promise<Services> {
   type Answer = readonly [status: number, body: object, exception?: string];
   const broken: Answer = [500, { message: 'injected' }, 'InternalServerException'];
 
-  function onSqs(body: unknown): Answer {
-    const message = v.parse(queued, body);
-    services.messages.push(message);
+  function onSqs(action: string, body: unknown): Answer {
+    if (action !== 'SendMessage') {
+      const { Entries } = v.parse(onMessages, body);
+      laneRequests[action === 'DeleteMessageBatch' ? 'deleted' : 'retried'] += Entries.length;
+      return [200, { Successful: Entries.map(({ Id }) => ({ Id })), Failed: [] }];
+    }
+    const message = v.parse(v.union([queued, laned]), body);
+    if ('MessageGroupId' in message)
+      takeForLane({
+        group: message.MessageGroupId,
+        deduplication: message.MessageDeduplicationId,
+        body: message.MessageBody,
+      });
+    else services.messages.push(message);
     const MD5OfMessageBody = createHash('md5').update(message.MessageBody).digest('hex');
     return [200, { MessageId: randomUUID(), MD5OfMessageBody }];
   }
@@ -138,7 +161,7 @@ export async function startServices(): Promise<Services> {
     let answer: Answer;
     try {
       if (services.broken[service] === true) answer = broken;
-      else if (service === 'sqs') answer = onSqs(body);
+      else if (service === 'sqs') answer = onSqs(target.split('.')[1] ?? '', body);
       else if (service === 'events') answer = onEvents(body);
       else answer = onScheduler(req.method ?? '', decodeURIComponent(url.pathname.split('/').at(-1) ?? ''), body);
     } catch (error) {
@@ -159,6 +182,7 @@ export async function startServices(): Promise<Services> {
     AWS_ENDPOINT_URL_EVENTBRIDGE: url,
     AWS_ENDPOINT_URL_SCHEDULER: url,
     PRESENCE_QUEUE_URL: `${url}/000000000000/presence`,
+    LANE_QUEUE_URL: `${url}/000000000000/lane.fifo`,
     EVENT_BUS_NAME: 'rooms-test',
     SCHEDULE_GROUP: 'rooms-test',
     SCHEDULE_ROLE_ARN: 'arn:aws:iam::000000000000:role/schedules',

@@ -117,6 +117,9 @@ dynamodb.middlewareStack.add(
 /** What the commands for other services take. */
 const PERMISSIONS: Readonly<Record<string, readonly string[]>> = {
   SendMessageCommand: ['sqs:SendMessage'],
+  ChangeMessageVisibilityBatchCommand: ['sqs:ChangeMessageVisibility'],
+  // Its role lets Lambda do that anyway.
+  DeleteMessageBatchCommand: [],
   PutEventsCommand: ['events:PutEvents'],
   CreateScheduleCommand: ['scheduler:CreateSchedule', 'iam:PassRole'],
   UpdateScheduleCommand: ['scheduler:UpdateSchedule', 'iam:PassRole'],

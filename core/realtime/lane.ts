@@ -1,0 +1,151 @@
+import type { SQSRecord } from 'aws-lambda';
+import * as v from 'valibot';
+import { isRehearsal } from '../aws/prime.ts';
+import type { RoomEvent, RoomEventOf } from '../contract/realtime.ts';
+import { count, countReader } from '../metrics/emf.ts';
+import { connectionsOf } from '../store/connections.ts';
+import type { Key } from '../store/keys.ts';
+import { leaveLane, removeFromLane, waitingInLane } from '../store/lane.ts';
+import type { FeedOfRoom } from '../store/sequence.ts';
+import { countOutcomes, MAX_POSTS_HERE } from './broadcast.ts';
+import type { Deadline } from './deadline.ts';
+import { onTable, type SendTask, type Task } from './deliver.ts';
+import { deliverToRoom } from './deliver-room.ts';
+import { deleteFromQueue, retryFromQueue } from './lane-queue.ts';
+import { isNumbered } from './pack.ts';
+
+/*
+ * The lanes of large and busy rooms: works through what the readers of the stream have left to them. See docs/decisions/0032-lanes.md.
+ */
+
+/** A room with fewer connections leaves its lane once it is empty: well below the bound, so that no room comes and goes with every join. */
+const LEAVE_BELOW = 0.8 * MAX_POSTS_HERE;
+/** Less time than this is not enough to deliver to a large room, in milliseconds. */
+const MIN_LEFT_MS = 5_000;
+/** After this, what has failed is tried again, in seconds. */
+const RETRY_SECONDS = 2;
+
+const numbersOf = (task: Task) =>
+  task.kind === 'send' && task.numbers && task.events.some(isNumbered) ? task.numbers : undefined;
+
+const lastOf = ({ events, numbers }: SendTask): number => (numbers?.first ?? 0) + events.filter(isNumbered).length - 1;
+
+/** Returns whether the events of one task follow those of another without a gap. */
+const follows = (next: SendTask, previous: SendTask): boolean =>
+  numbersOf(next)?.first === lastOf(previous) + 1 && numbersOf(previous) !== undefined;
+
+/** Returns two tasks in one. A frame has one time for all of its events: theirs is that of the last. */
+function merge(previous: SendTask, next: SendTask): SendTask {
+  const sent_at = next.events.at(-1)?.sent_at;
+  const events = [...previous.events, ...next.events].map(
+    (event): RoomEvent => (sent_at ? { ...event, sent_at } : event),
+  );
+  return { ...previous, events };
+}
+
+/** What is delivered at once. */
+export interface Step {
+  readonly task: Task;
+  /** Of the items that it is from. */
+  readonly keys: readonly Key[];
+}
+
+/**
+ * Puts together what waits for one feed of a room, in order, and follows without a gap: the longer a room takes, the more events are in its
+ * next frames. Pure.
+ */
+export function stepsOf(waiting: readonly { readonly key: Key; readonly task: Task }[]): Step[] {
+  const steps: Step[] = [];
+  for (const { key, task } of waiting) {
+    const open = steps.at(-1);
+    if (open?.task.kind === 'send' && task.kind === 'send' && follows(task, open.task))
+      steps.splice(-1, 1, { task: merge(open.task, task), keys: [...open.keys, key] });
+    else steps.push({ task, keys: [key] });
+  }
+  return steps;
+}
+
+/** Delivers one step, and removes it from the lane. */
+async function deliver(of: FeedOfRoom, { task, keys }: Step, deadline: Deadline): Promise<void> {
+  const { room_id, feed } = of;
+  const started = performance.now();
+  const connections = await onTable(() => connectionsOf(room_id));
+  const counts = await deliverToRoom(room_id, task, connections, deadline);
+  const duration_ms = Math.round(performance.now() - started);
+  report();
+  await onTable(() => removeFromLane(keys));
+  if (task.kind === 'send' && numbersOf(task) && connections.live.length < LEAVE_BELOW)
+    await onTable(() => leaveLane(of, lastOf(task)));
+
+  function report(): void {
+    if (isRehearsal()) return;
+    const about = { action: 'lane', room_id, feed, duration_ms };
+    if (task.kind === 'close') {
+      console.info({ ...about, closed: connections.live.length, marked: counts.marked });
+      return;
+    }
+    countOutcomes(counts);
+    const messages = task.events.filter((event): event is RoomEventOf<'message'> => event.type === 'message');
+    const now = Date.now();
+    if (messages.length > 0) {
+      count('events', { FanOutTime: duration_ms, Receivers: counts.receivers });
+      const times = messages.map(({ data }) => Math.max(0, now - Date.parse(data.sent_at)));
+      if (counts.receivers > 0) countReader('lane', { StoredToDelivered: times });
+    }
+    console.info({ ...about, events: task.events.length, ...counts });
+  }
+}
+
+/**
+ * Delivers what waits in a lane, and what comes meanwhile, in order.
+ *
+ * @throws where a step fails, or the time is up before the lane is empty
+ */
+async function workLane(of: FeedOfRoom, deadline: Deadline): Promise<void> {
+  for (let more = true; more; ) {
+    const waiting = await onTable(() => waitingInLane(of));
+    // Made by this service: the shape is not checked again.
+    const steps = stepsOf(waiting.map(({ key, task }) => ({ key, task: JSON.parse(task) as Task })));
+    for (const step of steps) {
+      if (deadline.leftMs() < MIN_LEFT_MS) throw new Error('The time is up.');
+      await deliver(of, step, deadline);
+    }
+    more = steps.length > 0 && !isRehearsal();
+  }
+}
+
+/** Runs what only makes something happen sooner than it would. */
+const sooner = (work: Promise<void>): Promise<void> =>
+  work.catch((error: unknown) => console.error({ action: 'lane', error }));
+
+const lookAt = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.object({ room_id: v.string(), feed: v.picklist(['messages', 'changes']) }),
+);
+
+/** A message of the queue, which says where to look. A dead letter that is delivered again has no receipt. */
+type Message = Pick<SQSRecord, 'messageId' | 'body'> & Partial<Pick<SQSRecord, 'receiptHandle'>>;
+
+const receiptsOf = (messages: readonly Message[]) => messages.flatMap(({ receiptHandle }) => receiptHandle ?? []);
+
+/** Works through the lanes that messages of the queue name, at the same time. Returns the messages that are to be delivered again. */
+export async function workLanes(messages: readonly Message[], deadline: Deadline): Promise<readonly Message[]> {
+  const lanes = [...Map.groupBy(messages, ({ body }) => body)];
+  const failed = await Promise.all(
+    lanes.map(async ([body, group]) => {
+      try {
+        await workLane(v.parse(lookAt, body), deadline);
+      } catch (error) {
+        const described = error instanceof Error ? `${error.name}: ${error.message}` : error;
+        console.error({ action: 'lane', message_id: group[0]?.messageId, lane: body, error: described });
+        await sooner(retryFromQueue(receiptsOf(group), RETRY_SECONDS));
+        return group;
+      }
+      // What comes next for this room need not wait for the other rooms of this batch.
+      if (lanes.length > 1) await sooner(deleteFromQueue(receiptsOf(group)));
+      return [];
+    }),
+  );
+  return failed.flat();
+}

@@ -1,0 +1,270 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import type { RoomEvent } from '../../core/contract/realtime.ts';
+import { MAX_POSTS_HERE } from '../../core/realtime/broadcast.ts';
+import type { Task } from '../../core/realtime/deliver.ts';
+import { stepsOf } from '../../core/realtime/lane.ts';
+import { dynamodb } from '../../core/store/client.ts';
+import { connectionKey } from '../../core/store/keys.ts';
+import { isInLane } from '../../core/store/lane.ts';
+import { remove } from '../../core/store/write.ts';
+import { handler as roomChanges } from '../../functions/events/room-changes.ts';
+import { deliver, readMessages, send } from '../support/delivery.ts';
+import { type FanOut, startFanOut } from '../support/fan-out.ts';
+import { haveJoined } from '../support/fill.ts';
+import { data } from '../support/invoke.ts';
+import { inLanes, laneRequests, runLaneOnce, runLanes, takeForLane } from '../support/lanes.ts';
+import { type Management, startManagement } from '../support/management.ts';
+import { runEventFunction } from '../support/run-event-function.ts';
+import { type Services, startServices } from '../support/services.ts';
+import { joined } from '../support/socket.ts';
+import { changesIn, recorded } from '../support/stream.ts';
+import { type Frame, joinedV2, unpack } from '../support/v2-client.ts';
+import { newRoom } from '../support/world.ts';
+
+let management: Management;
+let services: Services;
+let fanOut: FanOut;
+beforeAll(async () => {
+  [management, services, fanOut] = await Promise.all([startManagement(), startServices(), startFanOut()]);
+  process.env.CALLBACK_URL = management.url;
+});
+beforeEach(() => {
+  management.reset();
+  services.reset();
+  fanOut.reset();
+});
+afterAll(() => Promise.all([management.close(), services.close(), fanOut.close()]));
+
+const LARGE = MAX_POSTS_HERE + 1;
+const crowdOf = (count: number) => Array.from({ length: count }, (_, n) => `connection-${String(n).padStart(5, '0')}=`);
+/** So many connections of rooms.v2 join, or leave. */
+const arrive = (room_id: string, ids: readonly string[]) =>
+  haveJoined(room_id, ids, undefined, { protocol: 'rooms.v2' });
+const depart = async (room_id: string, ids: readonly string[]) => {
+  for (const id of ids) await remove(connectionKey(room_id, id));
+};
+const framesAt = (connection_id: string): Frame[] =>
+  management.delivered.flatMap((post) => (post.connection_id === connection_id ? [JSON.parse(post.frame)] : []));
+const textsOf = (events: readonly RoomEvent[]) =>
+  events.flatMap((event) => (event.type === 'message' ? [event.data.text] : []));
+const textsAtV2 = (id: string) => textsOf(framesAt(id).flatMap(unpack));
+const textsAtV1 = (id: string) => management.received(id).map(({ data }) => data.text);
+/** The numbers of the events that a connection has had. */
+const numbersAt = (id: string) =>
+  framesAt(id).flatMap((frame) => ('seq' in frame ? frame.events.map((_, index) => frame.seq + index) : []));
+const upTo = (last: number) => Array.from({ length: last }, (_, n) => n + 1);
+
+/** Makes the table refuse to be queried. */
+function breakQueries(): () => void {
+  dynamodb.middlewareStack.add(
+    (next, { commandName }) =>
+      (args) =>
+        commandName === 'QueryCommand' ? Promise.reject(new Error('Throttled')) : next(args),
+    { step: 'initialize', name: 'failing', override: true },
+  );
+  const mend = () => void dynamodb.middlewareStack.remove('failing');
+  onTestFinished(mend);
+  return mend;
+}
+
+describe('a room of 5,000', () => {
+  test('holds up no neighbor on its shard: the reader makes no post to it', { timeout: 120_000 }, async () => {
+    const [large, small] = [await newRoom(), await newRoom()];
+    const crowd = crowdOf(5_000);
+    await arrive(large.room_id, crowd);
+    const neighbor = await joinedV2(small.room_id, small.member);
+    // Nothing in the large room is answered before this test says so.
+    const batch = [
+      ...(await send(large.room_id, large.admin, 'to 5,000')),
+      ...(await send(small.room_id, small.admin, 'one')),
+    ];
+    for (const id of crowd) management.respondWith(id, 'hold');
+
+    expect((await readMessages(batch)).failures).toEqual([]);
+    // The shard's next batch begins, and ends, while the large room has had nothing.
+    expect((await readMessages(await send(small.room_id, small.admin, 'two'))).failures).toEqual([]);
+    expect(textsAtV2(neighbor.socket.connection_id)).toEqual(['one', 'two']);
+    expect(new Set(management.attempts)).toEqual(new Set([neighbor.socket.connection_id]));
+    expect(inLanes().map(({ group }) => group)).toEqual([`${large.room_id}-messages`]);
+
+    for (const id of crowd) management.respondWith(id, 200);
+    await runLanes();
+    for (const id of crowd) expect(textsAtV2(id)).toEqual(['to 5,000']);
+  });
+});
+
+describe('the order of a room', () => {
+  test('holds while it grows beyond the bound and shrinks below it, for rooms.v1 and rooms.v2', {
+    timeout: 120_000,
+  }, async () => {
+    const { room_id, admin, member } = await newRoom();
+    const [v1, v2] = [await joined(room_id, member), await joinedV2(room_id, member)];
+    const of = { room_id, feed: 'messages' } as const;
+    const texts: string[] = [];
+    const say = async () => {
+      texts.push(`message ${texts.length}`);
+      await readMessages(await send(room_id, admin, texts.at(-1) ?? ''));
+    };
+    const expectAll = () => {
+      expect(textsAtV1(v1.connection_id)).toEqual(texts);
+      expect(textsAtV2(v2.socket.connection_id)).toEqual(texts);
+      expect(numbersAt(v2.socket.connection_id)).toEqual(upTo(texts.length));
+    };
+
+    await say();
+    expectAll();
+    // It grows: the next message waits in the lane.
+    const crowd = crowdOf(LARGE);
+    await arrive(room_id, crowd);
+    await say();
+    expect(await isInLane(of)).toBe(true);
+    expect(textsAtV1(v1.connection_id)).toHaveLength(1);
+    // It shrinks while that waits: what comes now must not overtake it.
+    await depart(room_id, crowd);
+    await say();
+    expect(textsAtV1(v1.connection_id)).toHaveLength(1);
+    expect(inLanes()).toHaveLength(2);
+    await runLanes();
+    expectAll();
+    // The lane was empty, and the room small: the reader delivers again.
+    expect(await isInLane(of)).toBe(false);
+    await say();
+    expect(inLanes()).toEqual([]);
+    expectAll();
+    // The lane stays in use while a later message has a number, which may be on its way to the lane.
+    await arrive(room_id, crowd);
+    await say();
+    await depart(room_id, crowd);
+    const next = await send(room_id, admin, 'later');
+    const lane = runLaneOnce();
+    texts.push('later');
+    await Promise.all([lane, readMessages(next)]);
+    await runLanes();
+    expectAll();
+    expect(await isInLane(of)).toBe(false);
+  });
+
+  test('holds when the lane fails: nothing is left out, and what has failed is soon tried again', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const { socket } = await joinedV2(room_id, member);
+    await arrive(room_id, crowdOf(LARGE));
+    for (const text of ['one', 'two']) await readMessages(await send(room_id, admin, text));
+    const mend = breakQueries();
+    expect((await runLaneOnce()).failed).toHaveLength(2);
+    expect(laneRequests.retried).toBe(2);
+    mend();
+    await readMessages(await send(room_id, admin, 'three'));
+    await runLanes();
+    expect(textsAtV2(socket.connection_id)).toEqual(['one', 'two', 'three']);
+    expect(numbersAt(socket.connection_id)).toEqual([1, 2, 3]);
+  });
+
+  test('holds when the queue fails: the batch fails, and is delivered with the same numbers, once', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const { socket } = await joinedV2(room_id, member);
+    await arrive(room_id, crowdOf(LARGE));
+    const records = await send(room_id, admin, 'one');
+    services.broken.sqs = true;
+    expect((await readMessages(records)).failures).toHaveLength(1);
+    services.broken.sqs = false;
+    // The second time, it is what Lambda delivers again although it was done.
+    for (const _ of [1, 2]) expect((await readMessages(records)).failures).toEqual([]);
+    await runLanes();
+    await deliver(await send(room_id, admin, 'two'));
+    expect(numbersAt(socket.connection_id)).toEqual([1, 2]);
+  });
+
+  test('its end comes after its events, and detaches everybody', { timeout: 60_000 }, async () => {
+    const { room_id, admin, member } = await newRoom();
+    const { socket } = await joinedV2(room_id, member);
+    await arrive(room_id, crowdOf(LARGE));
+    const rename = (name: string) => data('changeRoom', { as: admin, params: { room_id }, body: { name } });
+    for (const work of [() => rename('another'), () => data('endRoom', { as: admin, params: { room_id } })]) {
+      const records = changesIn(await recorded(work));
+      const { result } = await runEventFunction('room-changes', (context) => roomChanges(records, context));
+      expect(result.batchItemFailures).toEqual([]);
+    }
+    expect(management.delivered).toEqual([]);
+    await runLanes();
+    const frames = framesAt(socket.connection_id);
+    expect(frames.map(({ type }) => type)).toEqual(['events', 'detached']);
+    expect(frames.flatMap(unpack).map(({ type }) => type)).toEqual(['room_updated', 'room_ended']);
+    expect(new Set(management.delivered.map(({ connection_id }) => connection_id)).size).toBe(LARGE + 1);
+  });
+});
+
+test('what a room takes in while it is delivered to is one post to each connection', { timeout: 60_000 }, async () => {
+  const { room_id, admin } = await newRoom();
+  const crowd = crowdOf(LARGE);
+  await arrive(room_id, crowd);
+  const texts = upTo(8).map((n) => `message ${n}`);
+  for (const text of texts) await readMessages(await send(room_id, admin, text));
+  await runLanes();
+  expect(management.delivered).toHaveLength(LARGE);
+  for (const id of crowd) expect(textsAtV2(id)).toEqual(texts);
+});
+
+test('a batch that is larger than an item is several, in order', { timeout: 60_000 }, async () => {
+  const { room_id, admin, member } = await newRoom();
+  const { socket } = await joinedV2(room_id, member);
+  await arrive(room_id, crowdOf(25));
+  const texts = upTo(45).map((n) => `${n} `.padEnd(7_900, 'é'));
+  await readMessages(await send(room_id, admin, ...texts));
+  await runLanes();
+  expect(textsAtV2(socket.connection_id)).toEqual(texts);
+});
+
+test('rooms that are delivered together do not wait for each other: the messages of those that are done are deleted', async () => {
+  const rooms = [await newRoom(), await newRoom()];
+  for (const { room_id, admin } of rooms) {
+    await arrive(room_id, crowdOf(LARGE));
+    await readMessages(await send(room_id, admin, 'one'));
+  }
+  await runLanes();
+  expect(laneRequests.deleted).toBe(2);
+});
+
+describe('what waits is put together', () => {
+  const event = (text: string): RoomEvent =>
+    ({ type: 'message', room_id: 'r', data: { text }, sent_at: text }) as unknown as RoomEvent;
+  const task = (first: number, ...texts: string[]): Task => ({
+    kind: 'send',
+    events: texts.map(event),
+    numbers: { feed: 'messages', first },
+  });
+  const close: Task = { kind: 'close' };
+  const stepsFor = (...tasks: Task[]) => stepsOf(tasks.map((each, n) => ({ key: { PK: '', SK: `${n}` }, task: each })));
+  const shapeOf = (...tasks: Task[]) =>
+    stepsFor(...tasks).map(({ task, keys }) => [
+      task.kind === 'send' ? [task.numbers?.first, textsOf(task.events)] : task.kind,
+      keys.map(({ SK }) => SK).join(),
+    ]);
+
+  test('where it follows without a gap, with the time of the last', () => {
+    expect(shapeOf(task(1, 'a', 'b'), task(3, 'c'))).toEqual([[[1, ['a', 'b', 'c']], '0,1']]);
+    const [merged] = stepsFor(task(1, 'a'), task(2, 'b'));
+    expect(merged?.task.kind === 'send' && merged.task.events.map(({ sent_at }) => sent_at)).toEqual(['b', 'b']);
+  });
+
+  test('not over a gap, a number that was there already, or the end of the room', () => {
+    expect(shapeOf(task(1, 'a'), task(3, 'c'))).toEqual([
+      [[1, ['a']], '0'],
+      [[3, ['c']], '1'],
+    ]);
+    expect(shapeOf(task(1, 'a', 'b'), task(2, 'b'), close)).toEqual([
+      [[1, ['a', 'b']], '0'],
+      [[2, ['b']], '1'],
+      ['close', '2'],
+    ]);
+  });
+});
+
+test('a message that names no lane fails alone', async () => {
+  const { room_id, admin } = await newRoom();
+  await arrive(room_id, crowdOf(LARGE));
+  await readMessages(await send(room_id, admin, 'one'));
+  takeForLane({ group: 'x', deduplication: 'x', body: '{}' });
+  expect((await runLaneOnce()).failed).toHaveLength(1);
+  expect(management.delivered).toHaveLength(LARGE);
+  expect(laneRequests).toEqual({ deleted: 1, retried: 1 });
+});
