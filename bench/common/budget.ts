@@ -31,6 +31,7 @@ export const CAPACITY = {
   message: [3, 10],
   leave: [0, 4],
   subscribe: [0, 3],
+  typing: [3, 0],
 } as const satisfies Readonly<Record<string, Budget>>;
 
 export type Counted = keyof typeof CAPACITY;

@@ -151,6 +151,7 @@ export function frames({ room_id, member }: Room): readonly Frame[] {
     { action: 'join', note: 'rooms.v2', connection: v2, fields: { room_id } },
     { action: 'ping', note: 'with numbers', connection: v2, fields: { rooms: [room_id] } },
     { action: 'message', connection, fields: { room_id, client_message_id: randomUUID(), text: 'x'.repeat(100) } },
+    { action: 'typing', connection, fields: { room_id, typing: true } },
     { action: 'leave', connection, fields: { room_id } },
     { action: 'subscribe', connection, fields: {} },
   ];

@@ -88,6 +88,10 @@ export const PRESENCE_GRACE_SECONDS = 10;
  * frames, the grace period, a retried check and the lag of queue and stream, presence is right within five minutes.
  */
 export const SILENCE_SECONDS = 200;
+/** How often one connection may say that it is typing in a room, in seconds. */
+export const TYPING_INTERVAL_SECONDS = 2;
+/** In rooms with more connections, no `typing` events are sent. */
+export const MAX_TYPING_CONNECTIONS = 100;
 /** The longest ping interval that a client can promise, in seconds. */
 export const MAX_PING_INTERVAL_SECONDS = 240;
 /** API Gateway closes every WebSocket after two hours; what is known of a connection is kept a little longer, in seconds. */

@@ -44,6 +44,10 @@ export interface Action {
   /** Errors of this action, in addition to those of all actions (see COMMON_ACTION_ERRORS). */
   readonly errors: readonly ErrorCode[];
   readonly access: Access;
+  /** True where the function posts to connections itself. Default: false. */
+  readonly posts?: boolean;
+  /** True where frames write nothing: they do not count towards the limits of frames. Default: false. */
+  readonly uncounted?: boolean;
 }
 
 const envelope = { action: v.string(), request_id: fields.requestId };
@@ -139,6 +143,20 @@ export const subscribe = {
   access: { table: { UpdateItem: ['USER'], GetItem: ['USER'] } },
 } as const satisfies Action;
 
+export const typing = {
+  action: 'typing',
+  summary:
+    'Says that you are typing, or that you have stopped. The connections of the other participants receive the event `typing`, in rooms of up ' +
+    'to 100 connections. Nothing is stored or sent again. After `true`, another `true` within 2 seconds gets `too_many_requests`. `false` is ' +
+    'always accepted.',
+  frame: v.strictObject({ ...inRoom, typing: v.boolean() }),
+  data: v.object({ room_id: v.string() }),
+  errors: ['not_a_participant', 'room_not_found', 'room_not_started', 'room_ended', 'read_only'],
+  access: { table: { BatchGetItem: ['ROOM'], Query: ['ROOM'] } },
+  posts: true,
+  uncounted: true,
+} as const satisfies Action;
+
 /** Answers a frame with an unknown action, and one that is not a JSON object. */
 export const unknownAction = {
   action: '$default',
@@ -149,7 +167,7 @@ export const unknownAction = {
   access: { table: { UpdateItem: ['USER'] } },
 } as const satisfies Action;
 
-export const actions = { join, leave, message, ping, subscribe } as const satisfies Record<string, Action>;
+export const actions = { join, leave, message, ping, subscribe, typing } as const satisfies Record<string, Action>;
 
 /** Errors that any action can be answered with. */
 export const COMMON_ACTION_ERRORS = [

@@ -132,7 +132,9 @@ export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => P
     if (!parsed.success) throw invalid(...issuesOf(parsed.issues, row.frame));
 
     const caller = authorizer.user_id;
-    const admitted = admitFrame({ connection_id, user_id: caller, isMessage: row.action === 'message', now });
+    const admitted = row.uncounted
+      ? Promise.resolve()
+      : admitFrame({ connection_id, user_id: caller, isMessage: row.action === 'message', now });
     // Code that awaits it sees the rejection; a frame that fails before that must not end the process.
     admitted.catch(() => undefined);
     const data = await act({

@@ -7,12 +7,14 @@ import { messageKey } from '../store/keys.ts';
 import type { FanOutRequest } from './deliver.ts';
 import type { SocketEvent } from './socket-event.ts';
 
+const ROOM_ID = '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01';
 /** A value for every field that a frame must have. */
-const FIELDS: Readonly<Record<string, string>> = {
+const FIELDS: Readonly<Record<string, string | boolean>> = {
   request_id: 'rehearsal',
-  room_id: '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01',
+  room_id: ROOM_ID,
   client_message_id: 'rehearsal',
   text: 'x',
+  typing: true,
 };
 
 /** The id of a connection that does not exist. */
@@ -44,7 +46,7 @@ export function rehearsalEvent({ action, frame }: Action): SocketEvent {
 }
 
 const MESSAGE = {
-  room_id: FIELDS.room_id ?? '',
+  room_id: ROOM_ID,
   message_id: '01J8ZQ4W3N7K2M5P9R1T6V8X0Y',
   sender_id: REHEARSING_USER,
   client_message_id: 'rehearsal',

@@ -311,8 +311,9 @@ export interface RoomConnections {
 /**
  * Returns the connections that have joined a room: consistent, so that a client that has just joined misses nothing. Marks sort
  * before connections, so that one query reads both.
+ * @param atMost stops reading when more live connections than these have been found; default: reads all
  */
-export async function connectionsOf(room_id: string): Promise<RoomConnections> {
+export async function connectionsOf(room_id: string, atMost = Number.POSITIVE_INFINITY): Promise<RoomConnections> {
   const marks: string[] = [];
   /** By connection: whether it need only leave the room. */
   const marked = new Map<string, boolean>();
@@ -334,8 +335,9 @@ export async function connectionsOf(room_id: string): Promise<RoomConnections> {
       ':last': `${CONNECTION}\uffff`,
     },
     ConsistentRead: true,
+    ...(Number.isFinite(atMost) && { Limit: atMost + 1 }),
   });
-  for await (const page of pages)
+  for await (const page of pages) {
     for (const item of page) {
       if ('mark_id' in item) {
         marks.push(item.mark_id);
@@ -350,6 +352,8 @@ export async function connectionsOf(room_id: string): Promise<RoomConnections> {
         else disconnecting.push({ ...toRecipient(item), detach });
       }
     }
+    if (live.length > atMost) break;
+  }
   return { live, disconnecting, marks };
 }
 

@@ -13,6 +13,7 @@
  *   … and those after a read mark, counted    SK between MESSAGE#<ulid>! and MESSAGE#\uffff, at most 100
  *   was this message sent already?            PK CHAT#<room_id>   SK SENT#<user_id>#<client_message_id>
  *   the connections that joined a room        PK ROOM#<room_id>   SK begins with CONNECTION#
+ *   … the first 101 of them, for typing       the same, cut off
  *   those of them that are to be closed       PK ROOM#<room_id>   SK CONNECTION!<uuid> (sorts before CONNECTION#)
  *   the rooms that a connection joined        GSI1PK CONNECTION#<connection_id>   GSI1SK ROOM#<room_id>
  *   how much does this user send, and when

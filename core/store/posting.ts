@@ -35,7 +35,7 @@ interface Membership {
 }
 
 /** Throws `read_only` for an observer, and for a member of a locked room, as they were read: that saves a write. */
-function requireRightToPost({ room, participant }: Membership): void {
+export function requireRightToPost({ room, participant }: Membership): void {
   const isLocked = room.posting === 'admins' && !room.admins.has(participant.participant_id);
   if (isLocked || participant.role === 'observer') throw new RoomsError('read_only');
 }

@@ -86,7 +86,7 @@ export async function queryPage<Item extends Partial<Key>>(
 
 /** Yields all items of one query, page by page as DynamoDB returns them (1 MB). */
 export async function* queryAll<Item extends object>(
-  query: Omit<QueryCommandInput, 'TableName' | 'Limit' | 'ExclusiveStartKey'>,
+  query: Omit<QueryCommandInput, 'TableName' | 'ExclusiveStartKey'>,
 ): AsyncGenerator<Item[]> {
   let start: QueryCommandInput['ExclusiveStartKey'];
   do {

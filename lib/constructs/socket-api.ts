@@ -92,6 +92,8 @@ export class SocketApi extends Construct {
     this.manageConnections = connections('POST', 'DELETE');
     this.checkConnections = connections('GET', 'POST', 'DELETE');
 
+    const postToConnections = connections('POST');
+
     const table = { TABLE_NAME: data.table.tableName };
     const make = (id: string, name: string, of: Omit<RoomsFunctionProps, 'name' | 'code' | 'environment'>) =>
       new RoomsFunction(this, id, { name, code: folderOf(bundles, name), environment, ...of });
@@ -131,16 +133,17 @@ export class SocketApi extends Construct {
     const request = api.node.findAll().find((child) => child instanceof CfnAuthorizer);
     request?.addPropertyDeletionOverride('IdentitySource');
     route('$disconnect', disconnect);
-    for (const { action, summary, access } of answered) {
+    for (const { action, summary, access, posts } of answered) {
       const name = socketFunction(action);
       const answering = make(`${capital(name)}Action`, name, {
         description: `WebSocket ${action}: ${summary}`,
         variables: {
           ...table,
           USER_FRAME_LIMIT: String(environment.userLimits.framesPer10Seconds),
+          ...(posts && { CALLBACK_URL: stage.callbackUrl }),
           ...(access.bucket && { BUCKET_NAME: data.bucket.bucketName }),
         },
-        permissions: accessTo(data, access),
+        permissions: [...accessTo(data, access), ...(posts ? [postToConnections] : [])],
       });
       route(action, answering, { returnResponse: true });
     }

@@ -101,10 +101,12 @@ async function sent(room_id: string, user_id: string): Promise<{ message_id: str
 }
 
 async function everyAction(): Promise<void> {
-  const { room_id, member } = await newRoom();
+  const { room_id, admin, member } = await newRoom();
   const socket = newSocket(member);
   for (const action of ['join', 'leave', 'join'] as const) await doing(action, socket, { room_id });
   await doing('ping', socket, {});
+  await joined(room_id, admin);
+  await doing('typing', socket, { room_id, typing: true });
   await doing('subscribe', socket, {});
   const v2 = newV2Socket(member);
   await doing('join', v2, { room_id });

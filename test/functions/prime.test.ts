@@ -74,7 +74,7 @@ const TWO_AT_A_TIME = new Set([
     'listMessages',
     'createUpload',
   ],
-  ...['join', 'message'],
+  ...['join', 'message', 'typing'],
 ]);
 const connectionsOf = (name: string): number => (TWO_AT_A_TIME.has(name) ? 2 : 1);
 

@@ -59,6 +59,7 @@ const REALTIME_LOGS = [
   'PresenceLogs',
   'RoomChangesLogs',
   'SubscribeLogs',
+  'TypingLogs',
   'WebSocketAccessLogs',
 ];
 

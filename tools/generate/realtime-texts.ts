@@ -65,6 +65,7 @@ export const FRAME_EXAMPLES: Readonly<Record<ActionName, object>> = {
   },
   ping: { action: 'ping', request_id: '3', rooms: [room_id], subscribed: true },
   subscribe: { action: 'subscribe', request_id: '5' },
+  typing: { action: 'typing', request_id: '6', room_id, typing: true },
 };
 
 export const REPLY_EXAMPLES: Readonly<Record<ActionName, unknown>> = {
@@ -73,6 +74,7 @@ export const REPLY_EXAMPLES: Readonly<Record<ActionName, unknown>> = {
   message,
   ping: { time: SENT_AT, rooms: { [room_id]: { messages: 41, changes: 12 } }, user: 3 },
   subscribe: { participant_id: profile.participant_id, seq: 3 },
+  typing: { room_id },
 };
 
 /** `data` of each event. */
@@ -221,6 +223,7 @@ export const V2_INTRODUCTION = `
 
 Every event of a room belongs to one of two feeds: \`messages\` has the chat messages, \`changes\` everything else. A connection that has subscribed also receives the feed \`user\`.
 In each feed of a room, and in the feed \`user\` of a user, events are numbered one by one. \`room_ended\`, and \`participant_removed\` of your own user, come in a \`detached\` frame instead, without a number.
+\`typing\` belongs to no feed. It has a frame of its own, as on a \`rooms.v1\` connection: \`{"type": "typing", "room_id", "data", "sent_at"}\`. A \`typing\` event can be lost, so stop showing it after 6 seconds.
 
 ### How to notice and fill a gap
 

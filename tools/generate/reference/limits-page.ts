@@ -75,6 +75,8 @@ const TEXTS: { readonly [Name in keyof typeof limits]: LimitText } = {
   MAX_USER_MESSAGES_PER_WINDOW: text('WebSocket', 'Messages of one user in a window, over all connections'),
   MAX_ROOM_MESSAGES_PER_SECOND: text('WebSocket', 'Messages in one room in a second, whoever sends them'),
   MAX_CONNECTIONS_PER_PARTICIPANT: text('WebSocket', 'Connections of one user in a room'),
+  TYPING_INTERVAL_SECONDS: text('WebSocket', 'Time between two `typing` frames of a connection in a room', seconds),
+  MAX_TYPING_CONNECTIONS: text('WebSocket', 'Connections of a room up to which `typing` events are sent'),
   MAX_PING_INTERVAL_SECONDS: text('WebSocket', '`ping_interval_seconds`', seconds),
   SILENCE_SECONDS: text('WebSocket', 'Silence after which the service checks a connection', seconds),
   MAX_PING_ROOMS: text('WebSocket', 'Rooms in one `ping`'),

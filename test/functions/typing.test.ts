@@ -1,0 +1,128 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { MAX_TYPING_CONNECTIONS } from '../../core/contract/limits.ts';
+import { haveJoined } from '../support/fill.ts';
+import { data } from '../support/invoke.ts';
+import { startRealtimeServices } from '../support/realtime-services.ts';
+import { act, joined, newSocket, refusedWith, reply, type Socket } from '../support/socket.ts';
+import { joinedV2 } from '../support/v2-client.ts';
+import { at, newRoom, newUser, snapshot } from '../support/world.ts';
+
+const { management } = await startRealtimeServices();
+
+/** A time at which no process remembers anything: later than in the test before. */
+let now = Date.now();
+beforeEach(() => {
+  now += 120_000;
+});
+const type = (socket: Socket, room_id: string, typing: boolean, later = 0) =>
+  at(now + later, () => act('typing', socket, { room_id, typing }));
+const received = ({ connection_id }: Socket) => management.received(connection_id);
+const typings = (socket: Socket) => received(socket).map(({ data }) => Reflect.get(Object(data), 'typing'));
+
+describe('typing', () => {
+  test('is sent to the connections of the others, with the same frame on both protocols, and writes nothing', async () => {
+    const { room_id, admin, member } = await newRoom();
+    await data('updateProfile', { as: member, params: { room_id }, body: { username: 'Bob' } });
+    const [own, tab, other] = [
+      await joined(room_id, member),
+      await joined(room_id, member),
+      await joined(room_id, admin),
+    ];
+    const { socket: v2 } = await joinedV2(room_id, admin);
+    management.reset();
+    const before = await snapshot();
+    const answer = await type(own, room_id, true);
+    expect(answer).toMatchObject({ ok: true, data: { room_id } });
+    const event = {
+      type: 'typing',
+      room_id,
+      data: { participant_id: member, username: 'Bob', typing: true },
+      sent_at: new Date(now).toISOString(),
+    };
+    for (const socket of [other, v2]) expect(received(socket)).toEqual([event]);
+    for (const socket of [own, tab]) expect(received(socket)).toEqual([]);
+    expect(await snapshot()).toEqual(before);
+    // What was read is good for 5 seconds.
+    expect(answer.trace.requests.toSorted()).toEqual(['BatchGetItem', 'Query']);
+    expect((await type(own, room_id, true, 3_000)).trace.requests).toEqual([]);
+    expect((await type(own, room_id, true, 6_000)).trace.requests.toSorted()).toEqual(['BatchGetItem', 'Query']);
+  });
+
+  test('is accepted once in 2 seconds from a connection in a room, and the stop always, which is sent once', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const [socket, other] = [await joined(room_id, member), await joined(room_id, admin)];
+    management.reset();
+    expect(await type(socket, room_id, true)).toMatchObject({ ok: true });
+    expect(await type(socket, room_id, true, 1_000)).toMatchObject({
+      ok: false,
+      code: 'too_many_requests',
+      retry_after: 1,
+    });
+    for (const later of [1_100, 1_200, 1_300])
+      expect(await type(socket, room_id, false, later)).toMatchObject({ ok: true });
+    expect(await type(socket, room_id, true, 1_900)).toMatchObject({ ok: false, code: 'too_many_requests' });
+    expect(await type(socket, room_id, true, 2_000)).toMatchObject({ ok: true });
+    expect(typings(other)).toEqual([true, false, true]);
+    // Another connection, and another room, have limits of their own.
+    expect(await type(await joined(room_id, member), room_id, true, 2_100)).toMatchObject({ ok: true });
+  });
+
+  test('costs the same in a room of 10,000 connections, where nothing is sent', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const ids = Array.from({ length: 10_000 }, (_, n) => `c${n}=`);
+    await haveJoined(room_id, ids.slice(0, MAX_TYPING_CONNECTIONS), admin);
+    management.reset();
+    await type(newSocket(member), room_id, true);
+    expect(received({ ...newSocket(admin), connection_id: 'c0=' })).toHaveLength(1);
+    management.reset();
+    await haveJoined(room_id, ids.slice(MAX_TYPING_CONNECTIONS), admin);
+    const answer = await type(newSocket(member), room_id, true, 10_000);
+    expect(answer).toMatchObject({ ok: true });
+    expect(answer.trace.requests.toSorted()).toEqual(['BatchGetItem', 'Query']);
+    expect(received({ ...newSocket(admin), connection_id: 'c0=' })).toEqual([]);
+  }, 60_000);
+
+  test('is refused to outsiders, in rooms that are not live, and to those who may only read', async () => {
+    const { room_id, admin, member, outsider } = await newRoom();
+    const frame = { room_id, typing: true };
+    expect(await refusedWith('typing', newSocket(outsider), frame)).toBe('not_a_participant');
+    const booked = await newRoom({ body: { start_time: new Date(Date.now() + 3_600_000).toISOString() } });
+    expect(await refusedWith('typing', newSocket(booked.admin), { ...frame, room_id: booked.room_id })).toBe(
+      'room_not_started',
+    );
+    const { removed } = { removed: newUser('removed') };
+    const change = { as: admin, params: { room_id }, body: { participant_ids: [removed] } };
+    await data('addParticipants', change);
+    await data('removeParticipants', change);
+    expect(await refusedWith('typing', newSocket(removed), frame)).toBe('not_a_participant');
+    await data('endRoom', { as: admin, params: { room_id } });
+    expect(await refusedWith('typing', newSocket(member), frame)).toBe('room_ended');
+    const none = { ...frame, room_id: '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01' };
+    expect(await refusedWith('typing', newSocket(member), none)).toBe('room_not_found');
+  });
+
+  test.each([undefined, null, 0, 1, 'true', '', [], {}])('with typing %j is invalid', async (typing) => {
+    const { room_id, member } = await newRoom();
+    expect(await act('typing', newSocket(member), { room_id, typing })).toMatchObject({
+      ok: false,
+      code: 'invalid_request',
+      errors: [{ path: 'typing' }],
+    });
+  });
+
+  test('is answered although connections are gone or do not take it', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const [gone, failing, other] = [
+      await joined(room_id, admin),
+      await joined(room_id, admin),
+      await joined(room_id, admin),
+    ];
+    management.reset();
+    management.respondWith(gone.connection_id, 410);
+    management.respondWith(failing.connection_id, 403);
+    const before = await snapshot();
+    expect(await reply('typing', newSocket(member), { room_id, typing: true })).toEqual({ room_id });
+    expect(received(other)).toHaveLength(1);
+    expect(await snapshot()).toEqual(before);
+  });
+});
