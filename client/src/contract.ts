@@ -690,7 +690,7 @@ export interface Actions {
       readonly seq?: number | undefined;
     };
   };
-  /** Says that you are typing, or that you have stopped. The connections of the other participants receive the event `typing`, in rooms of up to 100 connections. Nothing is stored or sent again. After `true`, another `true` within 2 seconds gets `too_many_requests`. `false` is always accepted. */
+  /** Says that you are typing, or have stopped. The others receive the event `typing`, in rooms of up to 100 connections. Nothing is stored. A second `true` within 2 seconds gets `too_many_requests`. */
   readonly typing: {
     readonly frame: {
       /** ID of the room, a UUIDv7. */

@@ -146,9 +146,8 @@ export const subscribe = {
 export const typing = {
   action: 'typing',
   summary:
-    'Says that you are typing, or that you have stopped. The connections of the other participants receive the event `typing`, in rooms of up ' +
-    'to 100 connections. Nothing is stored or sent again. After `true`, another `true` within 2 seconds gets `too_many_requests`. `false` is ' +
-    'always accepted.',
+    'Says that you are typing, or have stopped. The others receive the event `typing`, in rooms of up to 100 connections. Nothing is stored. ' +
+    'A second `true` within 2 seconds gets `too_many_requests`.',
   frame: v.strictObject({ ...inRoom, typing: v.boolean() }),
   data: v.object({ room_id: v.string() }),
   errors: ['not_a_participant', 'room_not_found', 'room_not_started', 'room_ended', 'read_only'],

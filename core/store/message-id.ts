@@ -1,4 +1,4 @@
-import { decodeTime, encodeTime } from 'ulid';
+import { decodeTime, encodeTime, monotonicFactory } from 'ulid';
 import type { Timestamp } from '../rules/time.ts';
 
 /*
@@ -7,6 +7,12 @@ import type { Timestamp } from '../rules/time.ts';
 
 const TIME_LENGTH = 10;
 const RANDOM_LENGTH = 16;
+
+/** Within a process, ids that are made in the same millisecond still sort in the order in which they were made. */
+const ulid = monotonicFactory();
+
+/** Returns the ID of a message that is received now. */
+export const newMessageId = (now: Timestamp): string => ulid(Date.parse(now));
 
 /** Returns the time in a message ID, in milliseconds since the epoch. The ID need not be one of a message. */
 export const millisecondsOf = (message_id: string): number => decodeTime(message_id);

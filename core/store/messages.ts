@@ -1,4 +1,3 @@
-import { monotonicFactory } from 'ulid';
 import type { Attachment, Message, Page } from '../contract/answers.ts';
 import { type ErrorCode, RoomsError } from '../contract/errors.ts';
 import { IDEMPOTENCY_TTL_SECONDS } from '../contract/limits.ts';
@@ -9,14 +8,12 @@ import { decodeCursor, encodeCursor } from './cursor.ts';
 import type { OwnFile } from './files.ts';
 import { type MessageItem, type SentItem, toMessage } from './items.ts';
 import { chatPartition, MESSAGE, messageKey, sentKey } from './keys.ts';
+import { newMessageId } from './message-id.ts';
 import { rightRefusal, withRightToPost } from './posting.ts';
 import { get, queryPage } from './read.ts';
 import { checkRoomRate, countMessage, type RoomRateItem, rateKeyAt } from './room-rate.ts';
 import { settleAll } from './settle-all.ts';
 import { transact, type Write } from './write.ts';
-
-/** Within a process, ids that are made in the same millisecond still sort in the order in which they were made. */
-const ulid = monotonicFactory();
 
 export interface NewMessage {
   readonly room_id: string;
@@ -49,7 +46,7 @@ async function messageOf(room_id: string, { message_id }: SentItem): Promise<Mes
  */
 export async function appendMessage(message: NewMessage): Promise<Message> {
   const { room_id, sender_id, sender_name, client_message_id, text, attachment, keep, right = [], now } = message;
-  const message_id = ulid(Date.parse(now));
+  const message_id = newMessageId(now);
   const item: MessageItem = {
     ...messageKey(room_id, message_id),
     room_id,
