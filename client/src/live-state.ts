@@ -10,6 +10,9 @@ import { backoff, sleep } from './timing.ts';
  * if nothing imports it.
  */
 
+/** What a live list needs of its room. */
+export type ListedRoom = Pick<LiveRoom, 'id' | 'on' | 'pending'>;
+
 /** A value that changes. `state` is a new object after each change. */
 export interface LiveState<State> {
   readonly state: State;
@@ -112,7 +115,7 @@ export const replaceMessage = (messages: readonly Message[], changed: Message): 
  */
 export function liveMessages(
   rooms: Pick<RoomsClient, 'listMessages'>,
-  room: LiveRoom,
+  room: ListedRoom,
   { pageSize = 50 }: { readonly pageSize?: number } = {},
 ): LiveMessages {
   const list = store<MessageListState>({ messages: [], pending: room.pending, earlier: 'more' });
@@ -180,7 +183,7 @@ const RETRY_INITIAL_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
 
 /** Returns the participants of a joined room with their presence. The list is read again after an outage. */
-export function liveParticipants(rooms: Pick<RoomsClient, 'allParticipants'>, room: LiveRoom): LiveParticipants {
+export function liveParticipants(rooms: Pick<RoomsClient, 'allParticipants'>, room: ListedRoom): LiveParticipants {
   const list = store<ParticipantListState>({ participants: [], onlineCount: 0, status: 'loading' });
   let people: People = new Map();
   /** Aborts the current read. */

@@ -421,6 +421,14 @@ export async function startWireServer(
       });
       return void send(response, 201, { data: room });
     }
+    if (request.method === 'GET' && url.pathname === '/participant/room') {
+      const mine = [...rooms.values()].filter(({ participants }) => participants.has(user)).reverse();
+      const start = Number(url.searchParams.get('cursor') ?? 0);
+      const end = start + Number(url.searchParams.get('limit') ?? 50);
+      const data = mine.slice(start, end).map((state) => myRoom(state, user));
+      const next_cursor = end < mine.length ? String(end) : null;
+      return void send(response, 200, { data, page: { size: data.length, next_cursor } });
+    }
     const [, set, , room_id, what, item = ''] = url.pathname.split('/');
     const state = roomFor(room_id, user);
     if (set === 'admin' && request.method === 'PATCH' && what === 'participant') {

@@ -1,0 +1,207 @@
+import type { RoomsClient } from '../client.ts';
+import type { MyRoom } from '../contract.ts';
+import { codeOf, isRetryable } from '../errors.ts';
+import type { LiveRoom } from '../room-types.ts';
+import { backoff, sleep } from '../timing.ts';
+import { lazyStore, type Store } from './lazy-store.ts';
+
+/**
+ * How the user stands to a room.
+ *
+ * - `joining`: the room is being joined.
+ * - `joined`: events are delivered, also through outages.
+ * - `booked`: the room starts later. It is joined when it starts.
+ * - `ended`: the room has ended. Its history can still be read.
+ * - `removed`: the user is not a participant, or the room does not exist. The room is joined when the user is added.
+ * - `left`: the user has left the room.
+ * - `failed`: see `error`. Errors that can pass are retried; `retry` tries immediately.
+ */
+export type RoomStatus = 'joining' | 'joined' | 'booked' | 'ended' | 'removed' | 'left' | 'failed';
+
+export interface RoomState {
+  readonly status: RoomStatus;
+  /** The room, with the user's own profile and rights in it, as last heard. */
+  readonly room: MyRoom | undefined;
+  /** Why `status` is `failed` or `removed`. */
+  readonly error: unknown;
+  /** The last warning that the room ends soon. Undefined without one, and after the end has moved. */
+  readonly ending: { readonly ends_at: string; readonly seconds_left: number } | undefined;
+  /** The room as the SDK joined it; also after it was closed. For what the hooks do not offer, such as other events. */
+  readonly live: LiveRoom | undefined;
+}
+
+export interface RoomStore extends Store<RoomState> {
+  /** Joins the room now, if it is neither joined nor being joined. */
+  retry(): void;
+  /** Leaves the room for good: the user is no longer a participant. */
+  leave(): Promise<void>;
+  /** Marks all messages up to this one as read. Never rejects: an attempt that fails is repeated with the next message. */
+  markRead(messageId: string): void;
+  /** Shows others that the user is typing. Call it at each keystroke. */
+  setTyping(typing: boolean): void;
+}
+
+export const initialRoom: RoomState = {
+  status: 'joining',
+  room: undefined,
+  error: undefined,
+  ending: undefined,
+  live: undefined,
+};
+
+/** How long a room stays joined after the last component that uses it is gone, in milliseconds. */
+const LINGER_MS = 250;
+/** Waits between attempts to join a room, in milliseconds. */
+const RETRY_INITIAL_MS = 1_000;
+const RETRY_MAX_MS = 30_000;
+/** How long a booked room goes without a look at its start time, in milliseconds: no event says that it was moved. */
+const BOOKED_POLL_MS = 60_000;
+const BOOKED_MIN_MS = 250;
+
+/** The events after which `info` may have changed. */
+const INFO_EVENTS = ['room_updated', 'room_started', 'room_ended', 'read', 'missed', 'rejoined'] as const;
+
+const OWN_FIELDS = ['username', 'archive_room', 'is_admin', 'role'] as const;
+
+/**
+ * Returns the state of one room. The room is joined while the store has listeners.
+ *
+ * @param onChange Called when the room has changed or was closed, for lists of rooms.
+ */
+export function roomStore(client: RoomsClient, roomId: string, onChange: () => void): RoomStore {
+  let readTo = '';
+  /** Ends the work of the present attempt; undefined without listeners. */
+  let scope: AbortController | undefined;
+
+  const store = lazyStore<RoomState>(
+    initialRoom,
+    () => {
+      void run();
+      return () => {
+        const { live } = store.state;
+        scope?.abort();
+        scope = undefined;
+        live?.leave().catch(() => {});
+      };
+    },
+    LINGER_MS,
+  );
+
+  function listen(live: LiveRoom, signal: AbortSignal): void {
+    const onInfo = () => {
+      if (signal.aborted) return;
+      const { ending } = store.state;
+      const isMoved = ending?.ends_at !== live.info.end_time;
+      store.set({ room: live.info, ...(ending && isMoved && { ending: undefined }) });
+    };
+    /** Not for the names and rights of others. */
+    const onProfile = () => {
+      const { room } = store.state;
+      if (OWN_FIELDS.some((name) => live.info[name] !== room?.[name])) onInfo();
+    };
+    const stops = [
+      live.on('participant_updated', onProfile),
+      ...INFO_EVENTS.map((name) => live.on(name, onInfo)),
+      ...(['room_updated', 'room_started', 'read'] as const).map((name) => live.on(name, onChange)),
+      live.on('room_ending', ({ ends_at, seconds_left }) => store.set({ ending: { ends_at, seconds_left } })),
+      live.on('waiting', (room) => store.set({ status: 'booked', room })),
+      live.on('rejoined', () => store.set({ status: 'joined', room: live.info })),
+      live.on('closed', ({ reason, error }) => {
+        if (signal.aborted) return;
+        onChange();
+        if (reason === 'room_ended') store.set({ status: 'ended', room: live.info });
+        else if (reason === 'left') store.set({ status: 'left' });
+        else if (reason === 'removed') {
+          store.set({ status: 'removed', error });
+          awaitAddition(signal);
+        } else store.set({ status: 'failed', error: error ?? new Error('The connection was closed.') });
+      }),
+    ];
+    signal.addEventListener('abort', () => {
+      for (const stop of stops) stop();
+    });
+  }
+
+  /** Joins the room again when the user is added to it. */
+  function awaitAddition(signal: AbortSignal): void {
+    const follow = async (): Promise<void> => {
+      const connection = await client.connect({ signal });
+      const stop = connection.on('added', ({ room_id }) => {
+        if (room_id === roomId && store.state.status === 'removed') void run();
+      });
+      signal.addEventListener('abort', stop);
+      await connection.subscribe({ signal });
+    };
+    // Without it, `retry` and the next mount still work.
+    follow().catch(() => {});
+  }
+
+  /** Joins, or finds out why that is not possible. Throws for errors of the service or the network. */
+  async function join(signal: AbortSignal): Promise<Partial<RoomState>> {
+    try {
+      const live = await client.join(roomId, { signal });
+      listen(live, signal);
+      return { status: 'joined', live, room: live.info, error: undefined };
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === 'not_a_participant' || code === 'room_not_found') return { status: 'removed', error };
+      if (code !== 'room_ended' && code !== 'room_not_started') throw error;
+      const room = await client.getRoom(roomId, { signal });
+      return { status: room.status === 'ended' ? 'ended' : 'booked', room, error: undefined };
+    }
+  }
+
+  async function run(): Promise<void> {
+    scope?.abort();
+    scope = new AbortController();
+    const { signal } = scope;
+    store.set({ status: 'joining', error: undefined });
+    for (let tried = 0; !signal.aborted; tried++) {
+      try {
+        const next = await join(signal);
+        if (signal.aborted) return void next.live?.leave().catch(() => {});
+        store.set(next);
+        if (next.status === 'removed') awaitAddition(signal);
+        if (next.status !== 'booked' || !next.room) return;
+        const ms = Date.parse(next.room.start_time) - Date.now();
+        await sleep(Math.min(Math.max(ms, BOOKED_MIN_MS), BOOKED_POLL_MS), signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        store.set({ status: 'failed', error });
+        if (!isRetryable(error)) return;
+        await sleep(backoff(tried, RETRY_INITIAL_MS, RETRY_MAX_MS), signal).catch(() => {});
+      }
+    }
+  }
+
+  return Object.assign(store, {
+    retry() {
+      if (scope && !['joining', 'joined'].includes(store.state.status)) void run();
+    },
+    async leave() {
+      await client.leaveRoom(roomId);
+      scope?.abort();
+      store.set({ status: 'left' });
+      await store.state.live?.leave();
+    },
+    markRead(messageId: string) {
+      if (messageId <= readTo || messageId <= (store.state.room?.read_to ?? '')) return;
+      const before = readTo;
+      readTo = messageId;
+      const { status, live } = store.state;
+      const marked = status === 'joined' && live ? live.markRead(messageId) : client.markRead(roomId, messageId);
+      marked.then(
+        () => {
+          if (live && live === store.state.live) store.set({ room: live.info });
+          onChange();
+        },
+        () => {
+          if (readTo === messageId) readTo = before;
+        },
+      );
+    },
+    setTyping(typing: boolean) {
+      if (store.state.status === 'joined') store.state.live?.setTyping(typing);
+    },
+  });
+}
