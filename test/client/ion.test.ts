@@ -178,9 +178,10 @@ test('two rooms of the Ion SDK exchange maps, each message once, also to the sen
 
 test('peers: those who are online at the join, who come, who go, and new names, but not the user', async () => {
   const { alice, bobs, room_id } = await wire.meeting();
-  await bobs.join(room_id);
+  const bobsRoom = await bobs.join(room_id);
   const room = new Ion.Room(connectorOf('alice'));
   const log = record(room);
+  room.onmessage = ({ from }) => log.push(`message ${from}`);
   const opened: string[] = [];
   room.connector.onopen = ({ name }) => opened.push(`open ${name}`);
   room.connector.onclose = ({ name }) => opened.push(`close ${name}`);
@@ -196,6 +197,8 @@ test('peers: those who are online at the join, who come, who go, and new names, 
   wire.way.cut();
   await until('it has reconnected', () => opened.length === 3);
   expect(opened).toEqual(['open room', 'close room', 'open room']);
+  await bobsRoom.send({ text: 'Are you back?' });
+  await until('alice is back in the room', () => log.includes('message bob'));
   await alice.endRoom(room_id, { reason: 'Done.' });
   await until('it is disconnected', () => log.some((line) => line.startsWith('disconnect')));
   expect(log.filter((line) => line.startsWith('disconnect'))).toHaveLength(1);
