@@ -3,6 +3,7 @@ import { DynamoDBStreamsClient } from '@aws-sdk/client-dynamodb-streams';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { pascal } from '../core/contract/names.ts';
+import { type WithDeadLetters, withDeadLetters } from '../lib/event-functions.ts';
 import { UsageError } from '../tools/cli/usage-error.ts';
 import { runCommand } from './operations/command.ts';
 import {
@@ -10,8 +11,6 @@ import {
   type DeadLetter,
   describe,
   discard,
-  FUNCTIONS,
-  type FunctionName,
   lettersOf,
   type Outcome,
   redrive,
@@ -25,7 +24,7 @@ const HELP = `Usage: npm run redrive -- --env <name> --function <name> [--go | -
 Shows what a function could not work on (its dead letters), and hands it to the function once more.
 
   --env       the environment, such as prod
-  --function  one of ${FUNCTIONS.join(', ')}
+  --function  one of ${withDeadLetters.join(', ')}
   --go        invoke the function with each letter, and delete those that it has worked on
   --discard   delete all letters without invoking anything
   --help      print this
@@ -39,7 +38,7 @@ const SAYS: Readonly<Record<Outcome, string>> = {
   gone: 'the stream no longer has it: it stays until you --discard it',
 };
 
-async function targetOf(env: string, name: FunctionName): Promise<Target> {
+async function targetOf(env: string, name: WithDeadLetters): Promise<Target> {
   const output = await outputsOf(`rooms-${env}-realtime`);
   return {
     name,
@@ -48,7 +47,7 @@ async function targetOf(env: string, name: FunctionName): Promise<Target> {
   };
 }
 
-const isFunction = (name: string | undefined): name is FunctionName => FUNCTIONS.some((each) => each === name);
+const isFunction = (name: string | undefined): name is WithDeadLetters => withDeadLetters.some((each) => each === name);
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -66,7 +65,7 @@ async function main(): Promise<number> {
   }
   const { env, function: name, go } = values;
   if (env === undefined) throw new UsageError('Say which environment: --env <name>.');
-  if (!isFunction(name)) throw new UsageError(`Say which function: --function ${FUNCTIONS.join(' | ')}.`);
+  if (!isFunction(name)) throw new UsageError(`Say which function: --function ${withDeadLetters.join(' | ')}.`);
   if (go && values.discard) throw new UsageError('Choose one of --go and --discard.');
 
   const clients: Clients = { sqs: new SQSClient(), lambda: new LambdaClient(), streams: new DynamoDBStreamsClient() };

@@ -1,10 +1,11 @@
 import { allRoutes, handlerFile, kebab } from '../core/contract/index.ts';
 import { actions, unknownAction } from '../core/contract/realtime.ts';
 import type { Route } from '../core/contract/route.ts';
+import { eventFunctions } from './event-functions.ts';
 
-/** Where the code of a function starts. */
+/** The entry point of a function's code. */
 export interface Entry {
-  /** Kebab case; no two functions have the same. */
+  /** Kebab case, unique. */
   readonly name: string;
   /** From the root of the repository. */
   readonly file: string;
@@ -12,17 +13,19 @@ export interface Entry {
 
 export const httpEntry = (route: Route): Entry => ({ name: kebab(route.operation), file: handlerFile(route) });
 
-/** `$connect` → `connect`: WebSocket routes that are not for clients to choose begin with a dollar sign. */
+/** `$connect` → `connect`: WebSocket routes that clients cannot choose begin with a dollar sign. */
 export const socketFunction = (routeKey: string): string => routeKey.replace(/^\$/, '');
 
-const realtimeEntry = (name: string): Entry => ({ name, file: `functions/realtime/${name}.ts` });
-const eventEntry = (name: string): Entry => ({ name, file: `functions/events/${name}.ts` });
+const entryIn = (folder: 'events' | 'realtime', name: string): Entry => ({
+  name,
+  file: `functions/${folder}/${name}.ts`,
+});
 
 /** The functions of all stacks. */
 export const allEntries: readonly Entry[] = [
   ...allRoutes.map(httpEntry),
-  ...['authorizer', '$connect', '$disconnect', unknownAction.action, ...Object.keys(actions)]
-    .map(socketFunction)
-    .map(realtimeEntry),
-  ...['deliver-messages', 'room-changes', 'fan-out', 'lane', 'presence', 'announce'].map(eventEntry),
+  ...[unknownAction.action, ...Object.keys(actions)].map(socketFunction).map((name) => entryIn('realtime', name)),
+  ...Object.entries(eventFunctions).map(([name, { source }]) =>
+    entryIn(source === 'websocket' ? 'realtime' : 'events', name),
+  ),
 ];

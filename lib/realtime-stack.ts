@@ -1,17 +1,23 @@
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import { EventBus } from 'aws-cdk-lib/aws-events';
+import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
+import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
+import { pascal } from '../core/contract/names.ts';
 import { CONNECTION, DISCONNECTING, FILE, MESSAGE, PARTICIPANT, ROOM } from '../core/store/keys.ts';
-import { eventFunctionAccess } from './access.ts';
-import { folderOf } from './bundle.ts';
 import { Announcements } from './constructs/announcements.ts';
 import { FanOut } from './constructs/fan-out.ts';
 import { Lane } from './constructs/lane.ts';
 import { pinLogicalId } from './constructs/logical-id.ts';
-import { accessTo, type Permission } from './constructs/permission.ts';
+import type { Permission } from './constructs/permission.ts';
 import { Presence } from './constructs/presence.ts';
 import { type RealtimeProps, SocketApi } from './constructs/socket-api.ts';
 import { StreamReader } from './constructs/stream-reader.ts';
+import { type BackgroundFunction, type WithDeadLetters, withDeadLetters } from './event-functions.ts';
+
+type Background = { readonly [Name in BackgroundFunction]: { readonly handler: LambdaFunction } } & {
+  readonly [Name in WithDeadLetters]: { readonly deadLetters: IQueue };
+} & { readonly [Name in 'lane' | 'presence']: { readonly queue: IQueue } };
 
 export interface RealtimeStackProps extends StackProps, RealtimeProps {}
 
@@ -21,12 +27,8 @@ export interface RealtimeStackProps extends StackProps, RealtimeProps {}
  */
 export class RealtimeStack extends Stack {
   readonly sockets: SocketApi;
-  readonly deliverMessages: StreamReader;
-  readonly roomChanges: StreamReader;
-  readonly fanOut: FanOut;
-  readonly lane: Lane;
-  readonly presence: Presence;
-  readonly announcements: Announcements;
+  /** The functions that no client waits for, by the names of their rows. */
+  readonly background: Background;
 
   constructor(scope: Construct, id: string, { environment, data, bundles, ...props }: RealtimeStackProps) {
     super(scope, id, props);
@@ -54,7 +56,7 @@ export class RealtimeStack extends Stack {
     const announcements = new Announcements(this, 'Announcements', {
       ...parts,
       variables: { ...broadcasting.variables, EVENT_BUS_NAME: bus.eventBusName },
-      permissions: [...accessTo(data, eventFunctionAccess.announce), ...broadcasting.permissions, publish],
+      permissions: [...broadcasting.permissions, publish],
     });
     const presence = new Presence(this, 'Presence', {
       ...parts,
@@ -64,20 +66,14 @@ export class RealtimeStack extends Stack {
     });
     const deliverMessages = new StreamReader(this, 'DeliverMessages', {
       name: 'deliver-messages',
-      description: 'Table stream: sends new messages to all who have joined their room.',
-      code: folderOf(bundles, 'deliver-messages'),
-      environment,
-      data,
+      ...parts,
       filters: [{ eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: MESSAGE }] } } } }],
       variables: broadcasting.variables,
-      permissions: [...accessTo(data, eventFunctionAccess['deliver-messages']), ...broadcasting.permissions],
+      permissions: [...broadcasting.permissions],
     });
     const roomChanges = new StreamReader(this, 'RoomChanges', {
       name: 'room-changes',
-      description: 'Table stream: tells clients and back ends what has changed in rooms.',
-      code: folderOf(bundles, 'room-changes'),
-      environment,
-      data,
+      ...parts,
       filters: [
         { dynamodb: { Keys: { SK: { S: [ROOM, { prefix: PARTICIPANT }] } } } },
         // Connections that could not be closed.
@@ -97,7 +93,6 @@ export class RealtimeStack extends Stack {
         EVENT_BUS_NAME: bus.eventBusName,
       },
       permissions: [
-        ...accessTo(data, eventFunctionAccess['room-changes']),
         ...broadcasting.permissions,
         ...announcements.permissions,
         publish,
@@ -107,12 +102,14 @@ export class RealtimeStack extends Stack {
 
     pinLogicalId(bus, 'Bus');
     this.sockets = sockets;
-    this.deliverMessages = deliverMessages;
-    this.roomChanges = roomChanges;
-    this.fanOut = fanOut;
-    this.lane = lane;
-    this.presence = presence;
-    this.announcements = announcements;
+    this.background = {
+      'deliver-messages': deliverMessages,
+      'room-changes': roomChanges,
+      'fan-out': fanOut,
+      lane,
+      presence,
+      announce: announcements,
+    };
     // For `npm run reschedule`.
     new CfnOutput(this, 'AnnounceFunctionArn', { value: announcements.handler.functionArn });
     new CfnOutput(this, 'ScheduleRoleArn', { value: announcements.role.roleArn });
@@ -124,15 +121,10 @@ export class RealtimeStack extends Stack {
     new CfnOutput(this, 'CallbackUrl', { value: sockets.callbackUrl });
     new CfnOutput(this, 'EventBusName', { value: bus.eventBusName });
     // For `npm run redrive`.
-    for (const [name, { handler, deadLetters }] of Object.entries({
-      DeliverMessages: deliverMessages,
-      RoomChanges: roomChanges,
-      Lane: lane,
-      Presence: presence,
-      Announce: announcements,
-    })) {
-      new CfnOutput(this, `${name}FunctionName`, { value: handler.functionName });
-      new CfnOutput(this, `${name}DeadLettersUrl`, { value: deadLetters.queueUrl });
+    for (const name of withDeadLetters) {
+      const { handler, deadLetters } = this.background[name];
+      new CfnOutput(this, `${pascal(name)}FunctionName`, { value: handler.functionName });
+      new CfnOutput(this, `${pascal(name)}DeadLettersUrl`, { value: deadLetters.queueUrl });
     }
   }
 }

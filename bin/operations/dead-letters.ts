@@ -15,17 +15,13 @@ import {
   type SQSClient,
 } from '@aws-sdk/client-sqs';
 import * as v from 'valibot';
+import { eventFunctions, type WithDeadLetters } from '../../lib/event-functions.ts';
 import { compileFilters } from '../../tools/aws/event-pattern.ts';
 
 /*
  * Dead letters: events that a function could not process. Those of `announce` are the events of its invocations,
  * those of `presence` and `lane` the messages of their queues. Those of stream readers are positions in the table's stream.
  */
-
-export const FUNCTIONS = ['deliver-messages', 'room-changes', 'lane', 'presence', 'announce'] as const;
-export type FunctionName = (typeof FUNCTIONS)[number];
-
-const isFromQueue = (name: FunctionName): boolean => name === 'presence' || name === 'lane';
 
 export interface Clients {
   readonly sqs: SQSClient;
@@ -35,7 +31,7 @@ export interface Clients {
 
 /** A deployed function and its dead-letter queue. */
 export interface Target {
-  readonly name: FunctionName;
+  readonly name: WithDeadLetters;
   /** Name or ARN of the function. */
   readonly functionName: string;
   readonly queueUrl: string;
@@ -166,8 +162,9 @@ async function filterOf({ lambda }: Clients, { functionName }: Target, streamArn
  */
 async function eventOf(clients: Clients, target: Target, letter: DeadLetter): Promise<unknown> {
   const { id, body, sentAt } = letter;
-  if (target.name === 'announce') return JSON.parse(body);
-  if (isFromQueue(target.name))
+  const { source } = eventFunctions[target.name];
+  if (source === 'schedule') return JSON.parse(body);
+  if (source === 'queue')
     return { Records: [{ messageId: id, body, attributes: { SentTimestamp: String(sentAt.getTime()) } }] };
   const { DDBStreamBatchInfo: about } = v.parse(note, JSON.parse(body));
   const records = await recordsOf(clients, about);
@@ -195,7 +192,7 @@ export async function redrive(clients: Clients, target: Target, letter: DeadLett
 /** Describes a letter in one line. */
 export function describe({ name }: Target, { body, sentAt }: DeadLetter): string {
   const when = sentAt.toISOString();
-  if (name === 'announce' || isFromQueue(name)) return `${when} ${body}`;
+  if (eventFunctions[name].source !== 'stream') return `${when} ${body}`;
   const parsed = v.safeParse(note, JSON.parse(body));
   if (!parsed.success) return `${when} ${body}`;
   const { batchSize, shardId, startSequenceNumber } = parsed.output.DDBStreamBatchInfo;

@@ -1,4 +1,3 @@
-import type { Duration } from 'aws-cdk-lib';
 import {
   Alarm,
   ComparisonOperator,
@@ -10,21 +9,21 @@ import { Construct } from 'constructs';
 import { pascal } from '../../core/contract/names.ts';
 import { pinLogicalId } from './logical-id.ts';
 
-/** Where each alarm has its section, headed by its key. */
+/** Has a section for each alarm, with the alarm's key as heading. */
 const RUNBOOK = 'docs/operate/runbook.md';
 
 export interface AlarmProps {
   /** One sentence. */
-  readonly says: string;
-  /** Its period is how long a data point is. */
+  readonly summary: string;
+  /** Its period is the length of a data point. */
   readonly metric: IMetric;
-  /** From this value on, a data point is bad. */
-  readonly from: number;
-  /** How many data points must be bad, of how many. Default: one of one. */
-  readonly bad?: readonly [bad: number, of: number];
+  /** A data point of this value or more is breaching. */
+  readonly threshold: number;
+  /** How many of the last data points must be breaching. Default: one of one. */
+  readonly datapointsToAlarm?: readonly [breaching: number, of: number];
 }
 
-/** The alarms of one environment. Their names are `rooms-<environment>-<key>`, and stay: people write them into other systems. */
+/** The alarms of one environment. Their names, `rooms-<environment>-<key>`, are stable, because other systems refer to them. */
 export class Alarms extends Construct {
   readonly all: Alarm[] = [];
   readonly #environment: string;
@@ -37,16 +36,16 @@ export class Alarms extends Construct {
   }
 
   /** @param key kebab case, the heading of its section in the runbook */
-  add(key: string, { says, metric, from, bad: [bad, of] = [1, 1] }: AlarmProps): Alarm {
+  add(key: string, { summary, metric, threshold, datapointsToAlarm: [breaching, of] = [1, 1] }: AlarmProps): Alarm {
     const alarm = new Alarm(this, key, {
       alarmName: `rooms-${this.#environment}-${key}`,
-      alarmDescription: `${says} What to do: ${RUNBOOK}#${key}`,
+      alarmDescription: `${summary} What to do: ${RUNBOOK}#${key}`,
       metric,
-      threshold: from,
+      threshold,
       comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-      datapointsToAlarm: bad,
+      datapointsToAlarm: breaching,
       evaluationPeriods: of,
-      // Where nothing happens, nothing goes wrong.
+      // Without events, there are no errors.
       treatMissingData: TreatMissingData.NOT_BREACHING,
     });
     pinLogicalId(alarm, `Alarm${pascal(key)}`);
@@ -58,16 +57,3 @@ export class Alarms extends Construct {
     return alarm;
   }
 }
-
-/**
- * A share, in percent, where `part` is `least` at least in a period: one failure of three requests at night gets nobody out of
- * bed, while an outage does that every request at night meets.
- */
-export const percent = (part: string, whole: string, least: number): string =>
-  `IF(${part} >= ${least}, 100 * ${part} / ${whole}, 0)`;
-
-/** What a function may take at most before it is worth a look: four fifths of its time-out, in milliseconds. */
-export const closeToTimeout = (timeout: Duration | undefined): number => {
-  if (timeout === undefined) throw new Error('The function has no time-out.');
-  return 0.8 * timeout.toMilliseconds();
-};

@@ -3,11 +3,11 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as lambda from 'aws-cdk-lib/aws-lambda';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { folderOf } from '../bundle.ts';
+import { EventFunction } from './event-function.ts';
 import { pinLogicalId } from './logical-id.ts';
 import { type Permission, policy } from './permission.ts';
 import { deadLetterQueue } from './queue.ts';
-import { RoomsFunction, type RoomsFunctionProps } from './rooms-function.ts';
+import type { RoomsFunctionProps } from './rooms-function.ts';
 import type { RealtimeProps } from './socket-api.ts';
 
 export interface AnnouncementsProps extends RealtimeProps {
@@ -41,15 +41,14 @@ export class Announcements extends Construct {
   ) {
     super(scope, id);
     this.deadLetters = deadLetterQueue(this, 'DeadLetters', 'AnnounceDeadLetters');
-    const { handler } = new RoomsFunction(this, 'Announce', {
+    const { handler } = new EventFunction(this, 'Announce', {
       name: 'announce',
+      bundles,
+      data,
       functionName: `rooms-${environment.name}-announce`,
-      description: 'Invoked by schedules: tells everybody that a room has started or ended.',
-      code: folderOf(bundles, 'announce'),
       environment,
       variables,
       permissions,
-      timeout: 60,
       deadLetters: this.deadLetters,
     });
     this.handler = handler;

@@ -2,16 +2,12 @@ import { Duration } from 'aws-cdk-lib';
 import { EventSourceMapping, type Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { eventFunctionAccess } from '../access.ts';
-import { folderOf } from '../bundle.ts';
+import { eventFunctions } from '../event-functions.ts';
+import { EventFunction } from './event-function.ts';
 import type { FanOut } from './fan-out.ts';
-import { accessTo, type Permission } from './permission.ts';
+import type { Permission } from './permission.ts';
 import { deadLetterQueue, queue } from './queue.ts';
-import { RoomsFunction } from './rooms-function.ts';
 import type { RealtimeProps, SocketApi } from './socket-api.ts';
-
-/** Seconds: as long as a reader of the stream has, for the same work. */
-const TIMEOUT = 60;
 
 export interface LaneProps extends RealtimeProps {
   readonly sockets: SocketApi;
@@ -40,15 +36,15 @@ export class Lane extends Construct {
       fifoThroughputLimit: sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
       // The rest of a room waits for it where an invocation breaks off; what fails in a regular way is tried again after 2 s. So it is not six times the
       // function's timeout, as for other queues.
-      visibilityTimeout: Duration.seconds(TIMEOUT + 30),
+      visibilityTimeout: Duration.seconds(eventFunctions.lane.timeout + 30),
       // As long as the readers of the stream try.
       retentionPeriod: Duration.hours(1),
       deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: 5 },
     });
-    const { handler } = new RoomsFunction(this, 'Lane', {
+    const { handler } = new EventFunction(this, 'Lane', {
       name: 'lane',
-      description: 'Lane queue: delivers to large and busy rooms, each in order.',
-      code: folderOf(bundles, 'lane'),
+      bundles,
+      data,
       environment,
       variables: {
         TABLE_NAME: data.table.tableName,
@@ -57,7 +53,6 @@ export class Lane extends Construct {
         ...fanOut.variables,
       },
       permissions: [
-        ...accessTo(data, eventFunctionAccess.lane),
         sockets.manageConnections,
         fanOut.permission,
         {
@@ -67,7 +62,6 @@ export class Lane extends Construct {
           resources: [this.queue.queueArn],
         },
       ],
-      timeout: TIMEOUT,
     });
     this.handler = handler;
     new EventSourceMapping(this, 'Mapping', {

@@ -2,15 +2,12 @@ import { Duration } from 'aws-cdk-lib';
 import { EventSourceMapping, type Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { eventFunctionAccess } from '../access.ts';
-import { folderOf } from '../bundle.ts';
-import { accessTo, type Permission } from './permission.ts';
+import { eventFunctions } from '../event-functions.ts';
+import { EventFunction } from './event-function.ts';
+import type { Permission } from './permission.ts';
 import { deadLetterQueue, queue } from './queue.ts';
-import { RoomsFunction, type RoomsFunctionProps } from './rooms-function.ts';
+import type { RoomsFunctionProps } from './rooms-function.ts';
 import type { RealtimeProps, SocketApi } from './socket-api.ts';
-
-/** In seconds. A batch is ten conditional writes in parallel; the rest of the time is for closing connections. */
-const TIMEOUT = 10;
 
 export interface PresenceProps extends RealtimeProps {
   readonly sockets: SocketApi;
@@ -38,13 +35,13 @@ export class Presence extends Construct {
     this.queue = queue(this, 'Queue', 'PresenceQueue', {
       // Six times the function's time-out, as Lambda recommends: a batch that waits for a free invocation is not
       // delivered twice.
-      visibilityTimeout: Duration.seconds(6 * TIMEOUT),
+      visibilityTimeout: Duration.seconds(6 * eventFunctions.presence.timeout),
       deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: 5 },
     });
-    const { handler } = new RoomsFunction(this, 'Presence', {
+    const { handler } = new EventFunction(this, 'Presence', {
       name: 'presence',
-      description: 'Presence queue: marks participants absent, checks connections, and retries what has failed.',
-      code: folderOf(bundles, 'presence'),
+      bundles,
+      data,
       environment,
       variables: {
         TABLE_NAME: data.table.tableName,
@@ -53,7 +50,6 @@ export class Presence extends Construct {
         ...variables,
       },
       permissions: [
-        ...accessTo(data, eventFunctionAccess.presence),
         ...permissions,
         sockets.checkConnections,
         {
@@ -63,7 +59,6 @@ export class Presence extends Construct {
           resources: [this.queue.queueArn],
         },
       ],
-      timeout: TIMEOUT,
       // Each check of a participant queues the next while the participant is present: see docs/decisions/0011.
       recursive: true,
     });

@@ -13,11 +13,12 @@ import { WebSocketLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integra
 import { Construct } from 'constructs';
 import { capital } from '../../core/contract/names.ts';
 import { type Action, actions, unknownAction } from '../../core/contract/realtime.ts';
-import { eventFunctionAccess } from '../access.ts';
 import { type Bundles, folderOf } from '../bundle.ts';
 import type { DataStack } from '../data-stack.ts';
 import { socketFunction } from '../entries.ts';
 import type { Environment } from '../environments.ts';
+import type { EventFunctionName } from '../event-functions.ts';
+import { EventFunction } from './event-function.ts';
 import { GatewayLogging } from './gateway-logging.ts';
 import { logGroup } from './log-group.ts';
 import { pinLogicalId } from './logical-id.ts';
@@ -95,8 +96,6 @@ export class SocketApi extends Construct {
     const postToConnections = connections('POST');
 
     const table = { TABLE_NAME: data.table.tableName };
-    const make = (id: string, name: string, of: Omit<RoomsFunctionProps, 'name' | 'code' | 'environment'>) =>
-      new RoomsFunction(this, id, { name, code: folderOf(bundles, name), environment, ...of });
     const route = (routeKey: string, fn: RoomsFunction, options: Partial<WebSocketRouteOptions> = {}) => {
       const made = new WebSocketRoute(fn, 'Route', {
         webSocketApi: api,
@@ -112,19 +111,14 @@ export class SocketApi extends Construct {
         });
     };
 
-    const authorizer = make('Authorizer', 'authorizer', {
-      description: 'WebSocket authorizer: whose access token is this?',
-      variables: { ISSUER: environment.issuer, AUDIENCE: environment.audience.join(',') },
+    const own = (id: string, name: EventFunctionName, variables: RoomsFunctionProps['variables'] = {}) =>
+      new EventFunction(this, id, { name, ...props, variables });
+    const authorizer = own('Authorizer', 'authorizer', {
+      ISSUER: environment.issuer,
+      AUDIENCE: environment.audience.join(','),
     });
-    const connect = make('Connect', 'connect', { description: 'WebSocket $connect: agrees on the sub-protocol.' });
-    const disconnect = make('Disconnect', 'disconnect', {
-      description: 'WebSocket $disconnect: takes a connection out of the rooms it has joined.',
-      variables: table,
-      permissions: accessTo(data, eventFunctionAccess.disconnect),
-      // Nobody waits for it, and what it leaves undone is seen only when the next event does not get through. API Gateway
-      // gives an integration 29 seconds.
-      timeout: 29,
-    });
+    const connect = own('Connect', 'connect');
+    const disconnect = own('Disconnect', 'disconnect', table);
     route('$connect', connect, {
       authorizer: new WebSocketLambdaAuthorizer('Authorizer', authorizer.handler, { identitySource: [] }),
     });
@@ -135,7 +129,10 @@ export class SocketApi extends Construct {
     route('$disconnect', disconnect);
     for (const { action, summary, access, posts } of answered) {
       const name = socketFunction(action);
-      const answering = make(`${capital(name)}Action`, name, {
+      const answering = new RoomsFunction(this, `${capital(name)}Action`, {
+        name,
+        code: folderOf(bundles, name),
+        environment,
         description: `WebSocket ${action}: ${summary}`,
         variables: {
           ...table,

@@ -2,12 +2,10 @@ import { Duration } from 'aws-cdk-lib';
 import { EventSourceMapping, FilterCriteria, StartingPosition } from 'aws-cdk-lib/aws-lambda';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
-import type { DataStack } from '../data-stack.ts';
+import { EventFunction, type EventFunctionProps } from './event-function.ts';
 import { deadLetterQueue } from './queue.ts';
-import { RoomsFunction, type RoomsFunctionProps } from './rooms-function.ts';
 
-export interface StreamReaderProps extends Omit<RoomsFunctionProps, 'timeout' | 'deadLetters'> {
-  readonly data: DataStack;
+export interface StreamReaderProps extends Omit<EventFunctionProps, 'deadLetters'> {
   /** Lambda event filters; a record must match one of them. */
   readonly filters: readonly Readonly<Record<string, unknown>>[];
 }
@@ -18,7 +16,7 @@ export interface StreamReaderProps extends Omit<RoomsFunctionProps, 'timeout' | 
  * that fails permanently ends in a queue, as a note of its position in the stream (which keeps it for a day), and the
  * others continue.
  */
-export class StreamReader extends RoomsFunction {
+export class StreamReader extends EventFunction {
   readonly deadLetters: Queue;
 
   constructor(scope: Construct, id: string, { data, filters, permissions = [], ...props }: StreamReaderProps) {
@@ -27,10 +25,7 @@ export class StreamReader extends RoomsFunction {
     const deadLetters = deadLetterQueue(scope, `${id}Aside`, `${id}DeadLetters`);
     super(scope, id, {
       ...props,
-      // 10 of these seconds are reserved for marking connections (core/realtime/deadline.ts). Two rounds of slow
-      // fan-out invocations, 35 s each, do not fit: the connections of the second are disconnected or marked when the
-      // time is over.
-      timeout: 60,
+      data,
       permissions: [
         ...permissions,
         // Lambda requires all four when it creates the mapping.

@@ -10,7 +10,6 @@ import {
   type Clients,
   type DeadLetter,
   discard,
-  type FunctionName,
   lettersOf,
   redrive,
   release,
@@ -21,6 +20,7 @@ import { handler as announce } from '../../functions/events/announce.ts';
 import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
+import type { WithDeadLetters } from '../../lib/event-functions.ts';
 import { createSqs } from '../../local/sqs/sqs.ts';
 import { context } from '../support/event.ts';
 import { data } from '../support/invoke.ts';
@@ -75,7 +75,7 @@ beforeEach(() => {
 afterAll(() => Promise.all(closing.map((close) => close())));
 
 /** A function with a dead-letter queue that has these letters in it. */
-async function lettersFor(name: FunctionName, ...bodies: readonly unknown[]): Promise<Target> {
+async function lettersFor(name: WithDeadLetters, ...bodies: readonly unknown[]): Promise<Target> {
   const { QueueUrl = '' } = await clients.sqs.send(new CreateQueueCommand({ QueueName: randomUUID() }));
   for (const body of bodies)
     await clients.sqs.send(

@@ -1,7 +1,7 @@
 import { Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
-import { FUNCTIONS } from '../../bin/operations/dead-letters.ts';
 import { allEntries } from '../../lib/entries.ts';
+import { withDeadLetters } from '../../lib/event-functions.ts';
 import { memoryOf } from '../../lib/memory.ts';
 import { type Allowed, permissions, sorted, tracing, within } from './permissions.ts';
 import { AUDIENCE, at, countByType, ISSUER, ofType, onlyOne, synthesize, withImports } from './synthesize.ts';
@@ -539,7 +539,7 @@ describe('what operators need to redrive dead letters', () => {
     ['announce', announceQueue],
   ]);
 
-  it.each(FUNCTIONS)('%s: function and queue are outputs of the stack', (name) => {
+  it.each(withDeadLetters)('%s: function and queue are outputs of the stack', (name) => {
     const output = name.replace(/(^|-)(\w)/g, (_, _dash, letter) => letter.toUpperCase());
     realtime.hasOutput(`${output}FunctionName`, { Value: { Ref: functionOf(name).id } });
     realtime.hasOutput(`${output}DeadLettersUrl`, { Value: { Ref: aside.get(name) } });

@@ -13,7 +13,7 @@ import {
   unknownAction,
 } from '../../core/contract/realtime.ts';
 import type { SocketHandler } from '../../core/realtime/socket-event.ts';
-import { eventFunctionAccess } from '../../lib/access.ts';
+import { eventFunctions } from '../../lib/event-functions.ts';
 import { context } from './event.ts';
 import { type LogLine, logged } from './logs.ts';
 import { newSocket, type RouteKey, type Socket, socketEvent } from './socket-event.ts';
@@ -166,6 +166,6 @@ export async function disconnect(socket: Socket): Promise<Trace> {
   departed.add(socket.connection_id);
   const { result } = await logged(() => traced(() => handler(socketEvent('$disconnect', socket), context)));
   expect(result.result).toEqual({ statusCode: 200 });
-  expectWithin('$disconnect', eventFunctionAccess.disconnect, result.trace);
+  expectWithin('$disconnect', eventFunctions.disconnect.access, result.trace);
   return result.trace;
 }

@@ -1,0 +1,158 @@
+import type { Access } from '../core/contract/route.ts';
+
+/*
+ * The functions that are not rows of the contract: those behind the table's stream, queues and schedules, the fan-out of large
+ * rooms, and those of the WebSocket API itself. Each row declares its function. Bundles, permissions, memory, time-outs, alarms,
+ * the outputs for `npm run redrive` and the tests of permissions follow from it.
+ */
+
+/** What invokes a function. */
+export type Source = 'websocket' | 'stream' | 'queue' | 'schedule' | 'function';
+
+export interface EventFunctionRow {
+  readonly source: Source;
+  readonly description: string;
+  readonly access: Access;
+  /** In megabytes. `npm run bench:memory` chooses it. */
+  readonly memory: number;
+  /** In seconds. */
+  readonly timeout: number;
+  readonly alarms?: {
+    /** How long events may wait in the stream or queue, in seconds. */
+    readonly behind?: number;
+    /** The p99 from storing a change until its delivery, in milliseconds. */
+    readonly late?: number;
+  };
+}
+
+/** To remove closed connections from a room. */
+const dropping = { UpdateItem: ['ROOM'], DeleteItem: ['ROOM'] } as const;
+/** Also to mark connections that cannot be closed. */
+const disconnecting = { ...dropping, PutItem: ['ROOM'] } as const;
+/** Also to find the connections of a room. */
+const broadcasting = { ...disconnecting, Query: ['ROOM'] } as const;
+
+/** Posting to many connections is TLS and JSON: it takes a whole processor. */
+const POSTING_MB = 1_769;
+/**
+ * 10 of these seconds are reserved for marking connections (core/realtime/deadline.ts). Two rounds of slow fan-out invocations,
+ * 35 s each, do not fit: the connections of the second are disconnected or marked when the time is over.
+ */
+const DELIVERY_SECONDS = 60;
+
+/** By the name of the entry. */
+export const eventFunctions = {
+  authorizer: {
+    source: 'websocket',
+    description: 'WebSocket authorizer: whose access token is this?',
+    access: { table: {} },
+    memory: 1_024,
+    timeout: 10,
+  },
+  connect: {
+    source: 'websocket',
+    description: 'WebSocket $connect: agrees on the sub-protocol.',
+    access: { table: {} },
+    memory: 256,
+    timeout: 10,
+  },
+  disconnect: {
+    source: 'websocket',
+    description: 'WebSocket $disconnect: takes a connection out of the rooms it has joined.',
+    access: { table: { ...dropping, DeleteItem: ['ROOM', 'USER'] }, index: ['CONNECTION'] },
+    memory: 256,
+    // Nobody waits for it, and what it does not finish is noticed only when the next event cannot be delivered. This is API
+    // Gateway's limit for an integration.
+    timeout: 29,
+  },
+  'deliver-messages': {
+    source: 'stream',
+    description: 'Table stream: sends new messages to all who have joined their room.',
+    access: { table: broadcasting },
+    memory: POSTING_MB,
+    timeout: DELIVERY_SECONDS,
+    alarms: { behind: 60, late: 2_000 },
+  },
+  'room-changes': {
+    source: 'stream',
+    description: 'Table stream: tells clients and back ends what has changed in rooms.',
+    access: {
+      table: {
+        ...broadcasting,
+        BatchGetItem: ['ROOM'],
+        GetItem: ['ROOM'],
+        // Connections that subscribed to their user.
+        Query: ['ROOM', 'USER'],
+        DeleteItem: ['ROOM', 'USER'],
+        // The numbers of the events that are sent to them.
+        UpdateItem: ['ROOM', 'USER'],
+      },
+      bucket: ['DeleteObject'],
+    },
+    memory: POSTING_MB,
+    timeout: DELIVERY_SECONDS,
+    // The stream has whole seconds for changes.
+    alarms: { behind: 60, late: 3_000 },
+  },
+  'fan-out': {
+    source: 'function',
+    description: 'Invoked by functions that send to a large room: delivers a batch of its connections.',
+    access: { table: disconnecting },
+    memory: POSTING_MB,
+    // 10 of these seconds are reserved for marking connections (core/realtime/deadline.ts). If none of 500 connections answers,
+    // 100 at a time and 3 s each, the batch takes 15 s. The invokers wait a little longer (core/realtime/fan-out-invoke.ts).
+    timeout: 30,
+    alarms: {},
+  },
+  lane: {
+    source: 'queue',
+    description: 'Lane queue: delivers to large and busy rooms, each in order.',
+    access: { table: broadcasting },
+    memory: POSTING_MB,
+    timeout: DELIVERY_SECONDS,
+    // A room of 10,000 takes 4 s with the default quota.
+    alarms: { behind: 60, late: 5_000 },
+  },
+  presence: {
+    source: 'queue',
+    description: 'Presence queue: marks participants absent, checks connections, and retries what has failed.',
+    access: { table: { ...dropping, BatchGetItem: ['ROOM'], GetItem: ['ROOM'], Query: ['ROOM', 'USER'] } },
+    memory: 1_024,
+    // A batch is ten conditional writes in parallel; the rest of the time is for closing connections.
+    timeout: 10,
+    // The grace period of 10 seconds, and one time-out of the queue (60 s) after a lost batch, are normal.
+    alarms: { behind: 120 },
+  },
+  announce: {
+    source: 'schedule',
+    description: 'Invoked by schedules: tells everybody that a room has started or ended.',
+    access: { table: { ...broadcasting, GetItem: ['ROOM'] } },
+    memory: POSTING_MB,
+    timeout: DELIVERY_SECONDS,
+    alarms: {},
+  },
+} as const satisfies Record<string, EventFunctionRow>;
+
+export type EventFunctionName = keyof typeof eventFunctions;
+
+/** The names of the rows whose source is one of these. */
+type NameWith<S extends Source> = {
+  [Name in EventFunctionName]: (typeof eventFunctions)[Name]['source'] extends S ? Name : never;
+}[EventFunctionName];
+
+/** Functions whose failed events go to a dead-letter queue. A failed frame or invocation is reported to its caller instead. */
+export type WithDeadLetters = NameWith<'stream' | 'queue' | 'schedule'>;
+
+/** Functions that no client waits for, each with alarms of its own. */
+export type BackgroundFunction = Exclude<EventFunctionName, NameWith<'websocket'>>;
+
+const named = <Name extends EventFunctionName>(...sources: readonly Source[]): Name[] =>
+  // The type parameter repeats the sources.
+  (Object.keys(eventFunctions) as Name[]).filter((name) => sources.includes(eventFunctions[name].source));
+
+export const withDeadLetters: readonly WithDeadLetters[] = named('stream', 'queue', 'schedule');
+export const backgroundFunctions: readonly BackgroundFunction[] = named('stream', 'function', 'queue', 'schedule');
+
+/** Returns the row of a function by the name of its entry; undefined for functions that are rows of the contract. */
+export const eventFunctionOf = (name: string): EventFunctionRow | undefined =>
+  Object.entries(eventFunctions).find(([key]) => key === name)?.[1];
