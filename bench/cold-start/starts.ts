@@ -10,7 +10,7 @@ import { say } from '../common/command.ts';
 import { type CpuShare, cpuShare, shareOf } from '../common/cpu-share.ts';
 import { tlsProxies } from '../common/tls-proxy.ts';
 import { quietly, withTable } from '../common/world.ts';
-import { DEFAULT, GET_ROOM, newEvents } from './targets.ts';
+import { DEFAULT, GET_ROOM, newEvents, prepare } from './targets.ts';
 
 /*
  * Starts of functions as on Lambda: INIT at full speed, the first request with the function's share of a processor, and TLS in front of
@@ -134,6 +134,7 @@ export async function withLambda<T>(connections: number, work: (lambda: Lambda) 
       return work({
         async start(variant, { memory = 512, more = 0 } = {}) {
           const event = events.get(variant.event ?? variant.name) ?? events.get(GET_ROOM) ?? {};
+          await prepare(variant.event ?? variant.name, event);
           const group = groupOf(memory);
           const times = await startOnce(variant, event, group?.procs ?? '', more, environment);
           return group ? times : { ...times, invoke: slowed(times.invoke, times.invokeCpu, shareOf(memory)) };

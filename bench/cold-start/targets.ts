@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { marshall } from '@aws-sdk/util-dynamodb';
 import { monotonicFactory } from 'ulid';
+import * as v from 'valibot';
 import { allRoutes, routes } from '../../core/contract/index.ts';
 import { actions, SUB_PROTOCOL, unknownAction } from '../../core/contract/realtime.ts';
 import type { FanOutRequest } from '../../core/realtime/deliver.ts';
@@ -46,6 +47,26 @@ export const GET_ROOM = 'getRoom';
 
 const ulid = monotonicFactory();
 
+/** Users who leave: each can do so once. */
+const leaver = (n: number | string): string => `bench-leaver-${n}`;
+const LEAVERS = Array.from({ length: 21 }, (_, n) => leaver(n));
+
+/** Lets a target succeed that has done so before. */
+export async function prepare(name: string, event: object): Promise<void> {
+  if (name !== routes.leaveRoom.operation) return;
+  const { participantKey, userRoomKey } = await import('../../core/store/keys.ts');
+  const { writeItems } = await import('../../test/support/fill.ts');
+  const { room_id } = v.parse(v.object({ pathParameters: v.object({ room_id: v.string() }) }), event).pathParameters;
+  await writeItems(
+    LEAVERS.map((participant_id) => ({
+      ...participantKey(room_id, participant_id),
+      ...userRoomKey(room_id, participant_id),
+      room_id,
+      participant_id,
+    })),
+  );
+}
+
 /**
  * Makes a room, and returns an event about it for each target. `%N%` in an event stands for the number of the invocation.
  *
@@ -66,6 +87,7 @@ export async function newEvents(token: string, connections: number): Promise<Rea
   const frameEvent = (key: RouteKey, fields: object) =>
     socketEvent(key, newSocket(room.member), JSON.stringify({ request_id: 'bench', ...fields }));
   for (const { action, fields } of frames(room)) events.set(action, frameEvent(action, { action, ...fields }));
+  events.set('leaveRoom', httpEvent(routes.leaveRoom, { as: leaver('%N%'), params: { room_id } }));
   events.set(
     'message',
     frameEvent('message', { action: 'message', room_id, client_message_id: 'bench-%N%', text: 'x' }),

@@ -163,6 +163,11 @@ export interface Load {
   readonly share: number;
 }
 
+/** Write units of the conditions of the sender's right: the participant and a lock, two each. */
+const RIGHT_UNITS = 4;
+/** Write units of a message in its chat: without these, the count of the sender's frames and that of the room's messages. */
+const chatUnits = (): number => unitsOf('message').wcu - RIGHT_UNITS - 2;
+
 /** The loads of a workload against each limit, the heaviest first. */
 export function loadsOf(workload: Workload): readonly Load[] {
   const { rooms, participants, messages, users, listingsADay, connects } = workload;
@@ -179,9 +184,11 @@ export function loadsOf(workload: Workload): readonly Load[] {
   const pings = (rooms * participants * pingsOfClient(messages, PING_SECONDS['rooms.v2'])) / HOUR;
   const ping = unitsOf('ping, with numbers');
   const loads: Record<Limit, number> = {
-    // The connection's count of frames lies elsewhere: one unit of the message's.
-    // So does the room's count of messages, which is in the partition of its numbers.
-    partitionWrites: Math.max(ofRoom * (message.wcu - 2), ofRoom + fanOuts + connectsToRoom * (join.wcu - 1)),
+    // The conditions of the sender's right and the room's count of messages are in the room's partition.
+    partitionWrites: Math.max(
+      ofRoom * chatUnits(),
+      ofRoom * (RIGHT_UNITS + 1) + fanOuts + connectsToRoom * (join.wcu - 1),
+    ),
     partitionReads: ofRoom * message.rcu + fanOuts * fanOutReads + connectsToRoom * join.rcu,
     // Each batch is given numbers, one write.
     tableWrites: sent * message.wcu + rooms * fanOuts + connects * join.wcu + pings * ping.wcu,
@@ -273,7 +280,7 @@ function poisson(mean: number, random: () => number): number {
  */
 export function partitionHeat(workload: Workload, seconds = 60): { partitions: number; mean: number; hottest: number } {
   const random = randomFrom(1);
-  const units = unitsOf('message').wcu - 2;
+  const units = chatUnits();
   const total = perSecond(workload) * units;
   // DynamoDB splits a partition that is near its limit: it has twice as many as are needed at least.
   const partitions = Math.ceil((2 * total) / LIMITS.partitionWrites.value);

@@ -77,6 +77,8 @@ export interface Room {
   readonly admin: string;
   /** A participant without the admin right. */
   readonly member: string;
+  /** Another one. */
+  readonly leaver: string;
   /** A file that the member has announced. */
   readonly file_id: string;
 }
@@ -85,11 +87,14 @@ const FILE = { name: 'plan.pdf', size: 48_213, content_type: 'application/pdf' }
 
 /** A new room of two, with a file. */
 export async function newRoom(): Promise<Room> {
-  const [admin, member] = [randomUUID(), randomUUID()];
-  const { room_id } = await send('createRoom', { as: admin, body: { name: 'Stand-up', participant_ids: [member] } });
+  const [admin, member, leaver] = [randomUUID(), randomUUID(), randomUUID()];
+  const { room_id } = await send('createRoom', {
+    as: admin,
+    body: { name: 'Stand-up', participant_ids: [member, leaver] },
+  });
   const params = { room_id: String(room_id) };
   const { file_id } = await send('createUpload', { as: member, params, query: FILE });
-  return { room_id: params.room_id, admin, member, file_id: String(file_id) };
+  return { room_id: params.room_id, admin, member, leaver, file_id: String(file_id) };
 }
 
 export interface Call {
@@ -100,10 +105,10 @@ export interface Call {
 }
 
 /** Requests of all endpoints that succeed, in this order and again. */
-export function calls({ room_id, admin, member, file_id }: Room): readonly Call[] {
+export function calls({ room_id, admin, member, leaver, file_id }: Room): readonly Call[] {
   const params = { room_id };
   const ofMember = { ...params, participant_id: member };
-  const ten = Array.from({ length: 10 }, () => randomUUID());
+  const [ten, observers] = [0, 1].map(() => Array.from({ length: 10 }, () => randomUUID()));
   const all: readonly Call[] = [
     { operation: 'createRoom', request: { as: admin, body: { name: 'x' } } },
     {
@@ -112,13 +117,25 @@ export function calls({ room_id, admin, member, file_id }: Room): readonly Call[
       request: { as: admin, body: { name: 'x', participant_ids: ten }, headers: { 'Idempotency-Key': randomUUID() } },
     },
     { operation: 'changeRoom', request: { as: admin, params, body: { name: 'Stand-up, team Blue' } } },
+    {
+      operation: 'changeRoom',
+      note: 'posting',
+      request: { as: admin, params, body: { posting: 'everyone' } },
+    },
     { operation: 'addParticipants', note: '10', request: { as: admin, params, body: { participant_ids: ten } } },
+    {
+      operation: 'addParticipants',
+      note: '10 observers',
+      request: { as: admin, params, body: { participant_ids: observers, role: 'observer' } },
+    },
     { operation: 'removeParticipants', note: '10', request: { as: admin, params, body: { participant_ids: ten } } },
+    { operation: 'setRole', request: { as: admin, params: ofMember, body: { role: 'member' } } },
     { operation: 'grantAdmin', request: { as: admin, params: ofMember } },
     { operation: 'revokeAdmin', request: { as: admin, params: ofMember } },
     { operation: 'listRooms', note: 'page of 50', request: { as: admin } },
     { operation: 'getRoom', request: { as: member, params } },
     { operation: 'getRoom', note: 'page of 100 unread', request: { as: admin, params } },
+    { operation: 'leaveRoom', request: { as: leaver, params } },
     { operation: 'listParticipants', note: 'page of 50', request: { as: member, params } },
     { operation: 'updateProfile', request: { as: member, params, body: { username: 'Bob' } } },
     { operation: 'markRead', request: { as: member, params, body: { message_id: ulid() } } },

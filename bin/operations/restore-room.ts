@@ -1,9 +1,17 @@
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
-import { type DynamoDBDocumentClient, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import {
+  type DynamoDBDocumentClient,
+  PutCommand,
+  QueryCommand,
+  TransactWriteCommand,
+  UpdateCommand,
+} from '@aws-sdk/lib-dynamodb';
 import * as v from 'valibot';
 import { sharedPool } from '../../core/realtime/pool.ts';
 import { epochSeconds, type Timestamp } from '../../core/rules/time.ts';
 import { chatPartition, type Key, type Kind, kindOf, roomKey, roomPartition } from '../../core/store/keys.ts';
+import { lockWrites, unlockWrites } from '../../core/store/posting.ts';
+import type { Write } from '../../core/store/write.ts';
 import { UsageError } from '../../tools/cli/usage-error.ts';
 import { copyFrom, type Objects, objectState, undelete } from './objects.ts';
 
@@ -88,8 +96,8 @@ async function* paired(
 
 /** The fields of a room and a participant that can be overwritten. Counters, connections and presence stay current. */
 const FIELDS = {
-  room: ['name', 'description', 'start_time', 'end_time', 'end_reason', 'admins'],
-  participant: ['username', 'archive_room'],
+  room: ['name', 'description', 'start_time', 'end_time', 'end_reason', 'posting', 'metadata', 'admins'],
+  participant: ['username', 'archive_room', 'role'],
 } as const;
 /** Attributes that are not restored: connections, and expiry times of items that are kept. */
 const OF_THE_PRESENT = ['connections', 'present', 'left_at'];
@@ -229,7 +237,28 @@ export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
   const present_room = await only(dynamodb, table, roomKey(room_id));
   if (present_room) await replace(room, present_room, 'room', room_id);
   else await add(room, 'room', room_id);
+  if (apply) await syncLocks(options);
   return counts;
+}
+
+/** Makes the locks of a room agree with its `posting`, as it is now. Only these keep out a message that was on its way. */
+async function syncLocks({ dynamodb, table, room_id }: RestoreOptions): Promise<void> {
+  const posting = (await only(dynamodb, table, roomKey(room_id)))?.posting;
+  const isUnchanged = {
+    ConditionCheck: {
+      Key: roomKey(room_id),
+      ConditionExpression: posting === undefined ? 'attribute_not_exists(posting)' : 'posting = :posting',
+      ...(posting !== undefined && { ExpressionAttributeValues: { ':posting': posting } }),
+    },
+  };
+  const writes: Write[] = [isUnchanged, ...(posting === 'admins' ? lockWrites(room_id) : unlockWrites(room_id))];
+  await dynamodb.send(
+    new TransactWriteCommand({
+      TransactItems: writes.map((write) =>
+        Object.fromEntries(Object.entries(write).map(([kind, action]) => [kind, { ...action, TableName: table }])),
+      ),
+    }),
+  );
 }
 
 /** Returns false if the condition failed because of another writer. */

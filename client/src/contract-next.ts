@@ -4,14 +4,11 @@ import type {
   AddParticipantsBody,
   ChangeRoomBody,
   CreateRoomBody,
-  ListRoomsQuery,
   Message,
   NoFields,
   OperationName,
   Operations,
-  Participant,
   Posting,
-  RemovedParticipant,
   Role,
 } from './contract.ts';
 import { OPERATIONS } from './contract.ts';
@@ -35,31 +32,10 @@ export interface RoomSettings {
     | undefined;
 }
 
-interface InRoom {
-  readonly params: { readonly room_id: string };
-  readonly query: NoFields;
-  readonly body: NoFields;
-}
-
 interface NextOperations {
   readonly addParticipants: { readonly body: AddParticipantsBody & { readonly role?: Role | undefined } };
   readonly changeRoom: { readonly body: ChangeRoomBody & RoomSettings };
   readonly createRoom: { readonly body: CreateRoomBody & RoomSettings };
-  readonly listRooms: {
-    readonly query: ListRoomsQuery & {
-      readonly archived?: boolean | undefined;
-      readonly from?: string | undefined;
-      readonly to?: string | undefined;
-      readonly order?: 'asc' | 'desc' | undefined;
-    };
-  };
-  readonly leaveRoom: InRoom & { readonly data: RemovedParticipant };
-  readonly setRole: {
-    readonly params: { readonly room_id: string; readonly participant_id: string };
-    readonly query: NoFields;
-    readonly body: { readonly role: Role };
-    readonly data: Participant;
-  };
   readonly editMessage: {
     readonly params: { readonly room_id: string; readonly message_id: string };
     readonly query: NoFields;
@@ -86,8 +62,6 @@ export type AllOperationName = OperationName | keyof NextOperations;
 export const ALL_OPERATIONS: {
   readonly [Name in AllOperationName]: { readonly method: string; readonly path: string };
 } = {
-  leaveRoom: { method: 'DELETE', path: '/participant/room/{room_id}' },
-  setRole: { method: 'PATCH', path: '/admin/room/{room_id}/participant/{participant_id}' },
   editMessage: { method: 'PATCH', path: '/participant/room/{room_id}/chat/{message_id}' },
   deleteMessage: { method: 'DELETE', path: '/participant/room/{room_id}/chat/{message_id}' },
   listMessageChanges: { method: 'GET', path: '/participant/room/{room_id}/chat/change' },

@@ -375,6 +375,8 @@ export interface RoomSeq {
 export interface AddParticipantsBody {
   /** User IDs: the `sub` claims of their access tokens. Duplicates count once. */
   readonly participant_ids: readonly string[];
+  /** Observers read and download, but do not send, edit or upload. An admin is always a member. */
+  readonly role?: 'member' | 'observer' | undefined;
 }
 
 /** Update or end a room: body. */
@@ -387,6 +389,10 @@ export interface ChangeRoomBody {
   readonly start_time?: string | undefined;
   /** When the room ends, after `start_time`. `null`: when an admin ends it. */
   readonly end_time?: string | null | undefined;
+  /** Who may send, edit and upload: everyone but observers, or only admins. */
+  readonly posting?: 'everyone' | 'admins' | undefined;
+  /** JSON object of your application, at most 4 KiB as JSON. `null`: none. */
+  readonly metadata?: Readonly<Record<string, unknown>> | null | undefined;
   /** Seconds until the room ends. Default: 0. */
   readonly time_left_in_seconds?: number | undefined;
   /** Why the room ends. Participants see it as `end_reason`. */
@@ -411,6 +417,10 @@ export interface CreateRoomBody {
   readonly start_time?: string | null | undefined;
   /** When the room ends, after `start_time`. `null`: when an admin ends it. */
   readonly end_time?: string | null | undefined;
+  /** Who may send, edit and upload: everyone but observers, or only admins. */
+  readonly posting?: 'everyone' | 'admins' | undefined;
+  /** JSON object of your application, at most 4 KiB as JSON. `null`: none. */
+  readonly metadata?: Readonly<Record<string, unknown>> | null | undefined;
   /** Users to add in addition to the caller, who is always added. */
   readonly participant_ids?: readonly string[] | undefined;
 }
@@ -455,6 +465,14 @@ export interface ListParticipantsQuery {
 export interface ListRoomsQuery {
   /** Returns only rooms that currently have this status. */
   readonly status?: 'booked' | 'started' | 'ended' | undefined;
+  /** Returns only rooms that the caller has archived, or has not archived. */
+  readonly archived?: boolean | undefined;
+  /** Returns only rooms that start at this time or later. */
+  readonly from?: string | undefined;
+  /** Returns only rooms that start before this time. */
+  readonly to?: string | undefined;
+  /** `desc`: newest first. `asc`: oldest first. */
+  readonly order?: 'asc' | 'desc' | undefined;
   /** Maximum number of items in the page. */
   readonly limit?: number | undefined;
   /** `next_cursor` of the previous page. Omit it for the first page. */
@@ -477,6 +495,12 @@ export interface RemoveParticipantsQuery {
 export interface RemoveParticipantsBody {
   /** User IDs: the `sub` claims of their access tokens. Duplicates count once. */
   readonly participant_ids?: readonly string[] | undefined;
+}
+
+/** Set the role of a participant: body. */
+export interface SetRoleBody {
+  /** Observers read and download, but do not send, edit or upload. An admin is always a member. */
+  readonly role: 'member' | 'observer';
 }
 
 /** Set your profile in a room: body. */
@@ -547,6 +571,13 @@ export interface Operations {
     readonly body: NoFields;
     readonly data: Participant;
   };
+  /** Leave a room */
+  readonly leaveRoom: {
+    readonly params: { readonly room_id: string };
+    readonly query: NoFields;
+    readonly body: NoFields;
+    readonly data: RemovedParticipant;
+  };
   /** Read the chat history of a room */
   readonly listMessages: {
     readonly params: { readonly room_id: string };
@@ -589,6 +620,13 @@ export interface Operations {
     readonly body: NoFields;
     readonly data: Participant;
   };
+  /** Set the role of a participant */
+  readonly setRole: {
+    readonly params: { readonly room_id: string; readonly participant_id: string };
+    readonly query: NoFields;
+    readonly body: SetRoleBody;
+    readonly data: Participant;
+  };
   /** Set your profile in a room */
   readonly updateProfile: {
     readonly params: { readonly room_id: string };
@@ -610,12 +648,14 @@ export const OPERATIONS: { readonly [Name in OperationName]: { readonly method: 
   endRoom: { method: 'DELETE', path: '/admin/room/{room_id}' },
   getRoom: { method: 'GET', path: '/participant/room/{room_id}' },
   grantAdmin: { method: 'POST', path: '/admin/room/{room_id}/participant/{participant_id}/admin' },
+  leaveRoom: { method: 'DELETE', path: '/participant/room/{room_id}' },
   listMessages: { method: 'GET', path: '/participant/room/{room_id}/chat' },
   listParticipants: { method: 'GET', path: '/participant/room/{room_id}/participant' },
   listRooms: { method: 'GET', path: '/participant/room' },
   markRead: { method: 'PUT', path: '/participant/room/{room_id}/read' },
   removeParticipants: { method: 'DELETE', path: '/admin/room/{room_id}/participant' },
   revokeAdmin: { method: 'DELETE', path: '/admin/room/{room_id}/participant/{participant_id}/admin' },
+  setRole: { method: 'PATCH', path: '/admin/room/{room_id}/participant/{participant_id}' },
   updateProfile: { method: 'PATCH', path: '/participant/room/{room_id}/userprofile' },
 };
 

@@ -130,6 +130,8 @@ export const fileSize = integer(0, Number.MAX_SAFE_INTEGER);
 export const limit = v.optional(integer(1, limits.MAX_PAGE_SIZE), limits.DEFAULT_PAGE_SIZE);
 export const cursor = v.pipe(v.string(), v.minLength(1, 'must not be empty'), v.maxLength(1_024, 'is not a cursor'));
 export const status = v.picklist(['booked', 'started', 'ended'], 'must be one of booked, started, ended');
+export const role = v.picklist(['member', 'observer'], 'must be member or observer');
+export const posting = v.picklist(['everyone', 'admins'], 'must be everyone or admins');
 export const order = v.picklist(['asc', 'desc'], 'must be asc or desc');
 export const idempotencyKey = v.pipe(
   v.string(),

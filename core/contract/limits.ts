@@ -37,6 +37,8 @@ export const MAX_UNREAD_COUNT = 100;
 
 export const DEFAULT_PAGE_SIZE = 50;
 export const MAX_PAGE_SIZE = 200;
+/** Rooms that one page of a filtered list looks at. */
+export const MAX_ROOMS_READ = 1_000;
 
 /** A year. For an end further ahead, use `end_time`. */
 export const MAX_TIME_LEFT_SECONDS = 31_536_000;

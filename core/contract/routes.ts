@@ -22,10 +22,11 @@ const update = {
   description: v.nullish(fields.description),
   start_time: v.optional(fields.time),
   end_time: v.nullish(fields.time),
+  posting: v.optional(fields.posting),
+  metadata: v.nullish(fields.jsonObject),
 };
 const isUpdate = (body: object): boolean => Object.keys(update).some((field) => field in body);
 const isEnd = (body: object): boolean => Object.keys(end.entries).some((field) => field in body);
-const participantList = v.strictObject({ participant_ids: fields.participantIds });
 
 const ROOM_ID = '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01';
 const FILE_ID = '0199d3f4-8a10-7c44-b1de-5a7c0e9f3b02';
@@ -41,13 +42,15 @@ export const createRoom = {
   summary: 'Create a room',
   description:
     'Creates a room. The caller becomes its admin. Without `start_time`, the room starts now. Without `end_time`, it lasts until an ' +
-    'admin ends it. With an `Idempotency-Key`, a retry within 24 hours returns the first room and creates nothing.',
+    'admin ends it. With `posting: "admins"`, only admins may post. With an `Idempotency-Key`, a retry within 24 hours returns the first room and creates nothing.',
   headers: v.strictObject({ 'idempotency-key': v.optional(fields.idempotencyKey) }),
   body: v.strictObject({
     name: fields.roomName,
     description: v.nullish(fields.description),
     start_time: v.nullish(fields.time),
     end_time: v.nullish(fields.time),
+    posting: v.optional(fields.posting),
+    metadata: v.nullish(fields.jsonObject),
     participant_ids: v.optional(fields.optionalParticipantIds, []),
   }),
   status: 201,
@@ -68,8 +71,8 @@ export const changeRoom = {
   path: '/admin/room/{room_id}',
   summary: 'Update or end a room',
   description:
-    'Updates the room if the body has any of `name`, `description`, `start_time`, `end_time`; `null` clears `description` or ' +
-    '`end_time`. Ends the room if the body has `time_left_in_seconds` or `reason`, or is `{}` or missing. The end of a room can be ' +
+    'Updates the room if the body has any of `name`, `description`, `start_time`, `end_time`, `posting`, `metadata`; `null` clears ' +
+    '`description`, `end_time` or `metadata`. With `posting: "admins"`, no message of anybody else is stored after the response. Ends the room if the body has `time_left_in_seconds` or `reason`, or is `{}` or missing. The end of a room can be ' +
     'moved until it has ended. A body with fields of both kinds, or with unknown fields, is rejected without any effect.',
   params: inRoom,
   body: v.pipe(
@@ -83,7 +86,7 @@ export const changeRoom = {
   status: 200,
   data: answers.room,
   errors: ['not_a_participant', 'not_an_admin', 'room_not_found', 'room_ended', 'payload_too_large'],
-  access: { table: { UpdateItem: ['ROOM'], GetItem: ['ROOM'] } },
+  access: { table: { UpdateItem: ['ROOM'], GetItem: ['ROOM'], PutItem: ['ROOM'], DeleteItem: ['ROOM'] } },
   example: { params: { room_id: ROOM_ID }, body: { name: 'Stand-up, team Blue' } },
 } as const satisfies Route;
 
@@ -113,9 +116,9 @@ export const addParticipants = {
   path: '/admin/room/{room_id}/participant',
   summary: 'Add participants',
   description:
-    'Adds up to 50 users. Users who already are participants stay unchanged. Returns all users in the request.',
+    'Adds up to 50 users, as members or as observers. Users who already are participants stay unchanged. Returns all users in the request.',
   params: inRoom,
-  body: participantList,
+  body: v.strictObject({ participant_ids: fields.participantIds, role: v.optional(fields.role, 'member') }),
   status: 200,
   data: answers.participant,
   list: true,
@@ -124,6 +127,7 @@ export const addParticipants = {
     table: {
       ConditionCheckItem: ['ROOM', 'USER'],
       UpdateItem: ['ROOM', 'USER'],
+      PutItem: ['ROOM', 'USER'],
       GetItem: ['ROOM'],
       BatchGetItem: ['ROOM'],
     },
@@ -153,13 +157,42 @@ export const removeParticipants = {
   example: { params: { room_id: ROOM_ID }, body: { participant_ids: [BOB] } },
 } as const satisfies Route;
 
+export const setRole = {
+  operation: 'setRole',
+  set: 'admin',
+  method: 'PATCH',
+  path: '/admin/room/{room_id}/participant/{participant_id}',
+  summary: 'Set the role of a participant',
+  description:
+    'Makes a participant an observer or a member. An observer joins, reads and downloads, but does not post: no message of theirs is ' +
+    'stored after the response. Has no effect on a participant who already has the role.',
+  params: ofParticipant,
+  body: v.strictObject({ role: fields.role }),
+  status: 200,
+  data: answers.participant,
+  errors: [
+    'not_a_participant',
+    'not_an_admin',
+    'room_not_found',
+    'participant_not_found',
+    'participant_is_admin',
+    'room_ended',
+    'payload_too_large',
+  ],
+  access: {
+    table: { ConditionCheckItem: ['ROOM'], UpdateItem: ['ROOM'], GetItem: ['ROOM'], BatchGetItem: ['ROOM'] },
+  },
+  example: { params: { room_id: ROOM_ID, participant_id: BOB }, body: { role: 'observer' } },
+} as const satisfies Route;
+
 export const grantAdmin = {
   operation: 'grantAdmin',
   set: 'admin',
   method: 'POST',
   path: '/admin/room/{room_id}/participant/{participant_id}/admin',
   summary: 'Grant admin to a participant',
-  description: 'Makes the participant an admin. Has no effect on a participant who already is one.',
+  description:
+    'Makes the participant an admin, and an observer a member. Has no effect on a participant who already is an admin.',
   params: ofParticipant,
   body: nothing,
   bodyOptional: true,
@@ -174,7 +207,7 @@ export const grantAdmin = {
     'room_ended',
     'payload_too_large',
   ],
-  access: { table: { ConditionCheckItem: ['ROOM'], UpdateItem: ['ROOM'], GetItem: ['ROOM'] } },
+  access: { table: { UpdateItem: ['ROOM'], GetItem: ['ROOM'] } },
   example: { params: { room_id: ROOM_ID, participant_id: BOB } },
 } as const satisfies Route;
 
@@ -212,10 +245,28 @@ export const listRooms = {
   path: '/participant/room',
   summary: 'List your rooms',
   description:
-    'Returns the rooms of the caller, newest first. `status` filters each page after it was read, so a page can be short or empty ' +
+    'Returns the rooms of the caller, newest first unless `order` is `asc`. With a filter, a request looks at up to 1,000 rooms until ' +
+    'its page is full, so a page can be short or empty ' +
     'although there are more: continue until `next_cursor` is `null`. A room that the caller was added to within the last second may ' +
     'be missing.',
-  query: v.strictObject({ status: v.optional(fields.status), ...page }),
+  query: v.pipe(
+    v.strictObject({
+      status: v.optional(fields.status),
+      archived: v.optional(v.boolean()),
+      from: v.optional(fields.time),
+      to: v.optional(fields.time),
+      order: v.optional(fields.order, 'desc'),
+      ...page,
+    }),
+    v.forward(
+      v.partialCheck(
+        [['from'], ['to']],
+        ({ from, to }) => from === undefined || to === undefined || from < to,
+        'must be after from',
+      ),
+      ['to'],
+    ),
+  ),
   status: 200,
   data: answers.myRoom,
   list: true,
@@ -238,6 +289,27 @@ export const getRoom = {
   data: answers.roomDetails,
   errors: ['not_a_participant', 'room_not_found'],
   access: { table: { BatchGetItem: ['ROOM'], Query: ['CHAT'] } },
+  example: { params: { room_id: ROOM_ID } },
+} as const satisfies Route;
+
+export const leaveRoom = {
+  operation: 'leaveRoom',
+  set: 'participant',
+  method: 'DELETE',
+  path: '/participant/room/{room_id}',
+  summary: 'Leave a room',
+  description:
+    'Removes the caller from the room, with their admin right. The last admin cannot leave: grant admin to someone else first. Also ' +
+    'possible before the room starts and after it has ended. Leaving twice is `not_a_participant`.',
+  params: inRoom,
+  body: nothing,
+  bodyOptional: true,
+  status: 200,
+  data: answers.removedParticipant,
+  errors: ['not_a_participant', 'room_not_found', 'last_admin', 'payload_too_large'],
+  access: {
+    table: { ConditionCheckItem: ['ROOM'], UpdateItem: ['ROOM'], DeleteItem: ['ROOM'], PutItem: ['ROOM'] },
+  },
   example: { params: { room_id: ROOM_ID } },
 } as const satisfies Route;
 
@@ -327,7 +399,8 @@ export const createUpload = {
   description:
     'Returns a presigned URL. Send the file to `upload_url` with PUT and exactly the given `headers`, within 15 minutes. S3 rejects ' +
     'a body of another size or type with 403, and a second upload to the same URL with 412. Then send the `file_id` in a chat ' +
-    'message. A file that no message uses is deleted after 24 hours.',
+    'message. A file that no message uses is deleted after 24 hours. Observers, and members of a room in which only admins may post, ' +
+    'get `read_only`.',
   params: inRoom,
   query: v.strictObject({
     name: v.optional(fields.fileName, 'file'),
@@ -336,7 +409,7 @@ export const createUpload = {
   }),
   status: 200,
   data: answers.upload,
-  errors: ['not_a_participant', 'room_not_found', 'room_ended'],
+  errors: ['not_a_participant', 'read_only', 'room_not_found', 'room_ended'],
   access: {
     table: { BatchGetItem: ['ROOM'], UpdateItem: ['USER'], ConditionCheckItem: ['ROOM'], PutItem: ['ROOM'] },
     bucket: ['PutObject'],

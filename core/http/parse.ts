@@ -10,6 +10,10 @@ type Event = APIGatewayProxyEventV2WithJWTAuthorizer;
 type Entries = Readonly<Record<string, { readonly type: string; readonly wrapped?: { readonly type: string } }>>;
 
 const NUMBER = /^-?\d+(\.\d+)?$/;
+const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['false', false],
+]);
 
 /** Returns the calling user. The authorizer has verified the token, but not that its `sub` is a valid user id. */
 function callerOf(event: Event): string {
@@ -18,7 +22,7 @@ function callerOf(event: Event): string {
   return parsed.output;
 }
 
-/** Converts each query parameter to the type of its field: numbers and lists arrive as text. */
+/** Converts each query parameter to the type of its field: numbers, booleans and lists arrive as text. */
 function queryOf(raw: string, entries: Entries, issues: Issue[]): Record<string, unknown> {
   const search = new URLSearchParams(raw);
   // Without a prototype, `__proto__` is a name like any other, and rejected like any unknown name.
@@ -30,7 +34,8 @@ function queryOf(raw: string, entries: Entries, issues: Issue[]): Record<string,
     const type = (field?.wrapped ?? field)?.type;
     if (type === 'array') query[name] = values;
     else if (values.length > 1) issues.push({ path: name, message: 'must be given only once' });
-    else query[name] = type === 'number' && NUMBER.test(value) ? Number(value) : value;
+    else if (type === 'number' && NUMBER.test(value)) query[name] = Number(value);
+    else query[name] = type === 'boolean' ? (BOOLEANS.get(value) ?? value) : value;
   }
   return query;
 }

@@ -77,6 +77,8 @@ export interface Present {
   readonly room: RoomItem | undefined;
   /** By user ID. */
   readonly participants: ReadonlyMap<string, ParticipantItem>;
+  /** When those who left by themselves did so, by user ID. */
+  readonly left: ReadonlyMap<string, Timestamp>;
   /** IDs of those connections of expired items that have an item again. */
   readonly connections: ReadonlySet<string>;
 }
@@ -90,7 +92,10 @@ export function effectsOf(changes: readonly RoomChange[], present: Present, now:
     if (each.of === 'room') return roomChanged(each.change, present.room, now);
     if (each.of === 'participant') {
       const item = present.participants.get(each.participant_id);
-      return [...participantChanged(each.change, item, now), ...joinedTooLate(each.change, item, present.room, now)];
+      return [
+        ...participantChanged(each.change, item, now, present.left.get(each.participant_id)),
+        ...joinedTooLate(each.change, item, present.room, now),
+      ];
     }
     if (each.of === 'mark') return [{ kind: 'disconnect' as const }];
     return connectionExpired(each.connection, present.connections);
@@ -100,7 +105,7 @@ export function effectsOf(changes: readonly RoomChange[], present: Present, now:
 
 const eventEffect = (event: RoomEvent): Effect => ({ kind: 'event', event });
 
-const ROOM_FIELDS = ['name', 'description', 'start_time', 'end_time', 'end_reason'] as const;
+const ROOM_FIELDS = ['name', 'description', 'start_time', 'end_time', 'end_reason', 'posting', 'metadata'] as const;
 
 /**
  * Returns the effects of a change of a room's item, where `room` is that item now.
@@ -155,11 +160,14 @@ export function roomChanged(
 /**
  * Returns the effects of a change of a participant's item, where `item` is that item now; undefined if the user is not a
  * participant. An event about a state that has passed is dropped: the record of the change that ended it brings its own.
+ *
+ * @param left_at when the user last left by themselves, if within a day
  */
 export function participantChanged(
   { old, new: changed }: Change<ParticipantItem>,
   item: ParticipantItem | undefined,
   now: Timestamp,
+  left_at?: Timestamp,
 ): Effect[] {
   const known = item ?? changed ?? old;
   if (!known) return [];
@@ -183,7 +191,8 @@ export function participantChanged(
     const removed: RoomEvent = {
       type: 'participant_removed',
       ...about,
-      data: { participant_id, reason: 'removed' },
+      // One who left, was added again and then removed was removed.
+      data: { participant_id, reason: left_at && old && left_at >= old.added_at ? 'left' : 'removed' },
     };
     // A user who was added again may have joined again, on the same connection.
     const connections = [...(old?.connections ?? new Set<string>()).difference(item?.connections ?? new Set())];
@@ -204,8 +213,9 @@ export function participantChanged(
   const added: Effect[] = old ? [] : [eventEffect(event), { kind: 'notify', participant_id, event, except: [] }];
   const username = old?.username !== changed.username;
   const archived = (old?.archive_room ?? false) !== (changed.archive_room ?? false);
+  const role = old?.role !== changed.role;
   const updated =
-    old && (username || archived)
+    old && (username || archived || role)
       ? [
           eventEffect({
             type: 'participant_updated',
@@ -214,6 +224,7 @@ export function participantChanged(
               participant_id,
               ...(username && { username: profile.username }),
               ...(archived && { archive_room: profile.archive_room }),
+              ...(role && { role: profile.role }),
             },
           }),
         ]

@@ -7,7 +7,8 @@ import { roomStatus } from '../rules/room.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { membership } from './access.ts';
 import { attachmentsOf, type FileItem, type MessageItem } from './items.ts';
-import { fileKey, messageKey, participantKey } from './keys.ts';
+import { fileKey, messageKey } from './keys.ts';
+import { isParticipant, requireRightToPost } from './posting.ts';
 import { get } from './read.ts';
 import { settleAll } from './settle-all.ts';
 import { countUsage } from './user-limits.ts';
@@ -29,8 +30,9 @@ export async function addFile({
   now,
 }: Omit<Attachment, 'file_id'> & RequestContext & { room_id: string }): Promise<Attachment> {
   const requireRoom = async (): Promise<void> => {
-    const { room } = await membership(room_id, caller);
-    if (roomStatus(room, now) === 'ended') throw new RoomsError('room_ended');
+    const member = await membership(room_id, caller);
+    if (roomStatus(member.room, now) === 'ended') throw new RoomsError('room_ended');
+    requireRightToPost(member);
   };
   await settleAll([requireRoom(), countUsage({ caller, now, uses: { uploadsPerHour: 1 } })]);
   const file: Attachment = { file_id: uuidv7({ msecs: Date.parse(now) }), name, size, content_type };
@@ -43,10 +45,7 @@ export async function addFile({
     expires_at: epochSeconds(now) + UNUSED_FILE_SECONDS,
   };
   const put: Write = { Put: { Item: item } };
-  const outcome = await transactUnlessContended(
-    [put, { ConditionCheck: { Key: participantKey(room_id, caller), ConditionExpression: 'attribute_exists(PK)' } }],
-    1,
-  );
+  const outcome = await transactUnlessContended([put, isParticipant(room_id, caller)], 1);
   if (!outcome) {
     // Parallel uploads of one user to one room would conflict. Instead, the participant is read once more after the
     // write. The file of a user who was removed meanwhile expires, and nobody knows its id.

@@ -64,6 +64,13 @@ export interface ParticipantItem extends Key {
   left_at?: Timestamp;
 }
 
+/** Remembers that a participant left by themselves, so that the event of the removal says so. */
+export interface LeftItem extends Key {
+  left_at: Timestamp;
+  /** In epoch seconds. */
+  expires_at: number;
+}
+
 /** The attributes of a participant in the index: see the table's projection. */
 export type IndexedParticipant = Pick<ParticipantItem, 'PK' | 'SK' | 'GSI1PK' | 'GSI1SK' | 'username' | 'archive_room'>;
 

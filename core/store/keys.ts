@@ -6,6 +6,7 @@
  *   the participants of a room, by user id    PK ROOM#<room_id>   SK begins with PARTICIPANT#
  *   … and how far each of them has read       attribute `read_to` of the same item, which only moves forward
  *   the rooms of a user, newest first         GSI1PK USER#<user_id>   GSI1SK ROOM#<room_id>, descending (UUIDv7 sorts by time)
+ *   did this user leave, or were they removed? PK ROOM#<room_id>   SK LEFT#<user_id> (for a day)
  *   may only admins post in a room?           PK ROOM#<room_id>   SK LOCK#<n>, n from 0 to 15: all of them, or none
  *   a file of a room                          PK ROOM#<room_id>   SK FILE#<file_id>
  *   a message of a room                       PK CHAT#<room_id>   SK MESSAGE#<ulid>
@@ -48,6 +49,7 @@ export const DISCONNECTING = 'CONNECTION!';
 export const ROOM = 'ROOM';
 const SENT = 'SENT#';
 const LOCK = 'LOCK#';
+export const LEFT = 'LEFT#';
 export const FRAMES = 'FRAMES#';
 export const SEQUENCE = 'SEQUENCE';
 /** The one index; what its keys mean depends on the kind of item. */
@@ -62,6 +64,12 @@ export const roomKey = (room_id: string): Key => ({ PK: roomPartition(room_id), 
 export const participantKey = (room_id: string, user_id: string): Key => ({
   PK: roomPartition(room_id),
   SK: `${PARTICIPANT}${user_id}`,
+});
+
+/** Remembers that a participant left by themselves. */
+export const leftKey = (room_id: string, user_id: string): Key => ({
+  PK: roomPartition(room_id),
+  SK: `${LEFT}${user_id}`,
 });
 
 export const livenessKey = (room_id: string, user_id: string): Key => ({

@@ -1,72 +1,118 @@
-import type { ListedParticipant, Page, Participant, Profile, RemovedParticipant } from '../contract/answers.ts';
+import type { ListedParticipant, Page, Participant, Profile, RemovedParticipant, Role } from '../contract/answers.ts';
 import { RoomsError } from '../contract/errors.ts';
 import { MAX_ADMINS } from '../contract/limits.ts';
 import type { RequestContext } from '../contract/route.ts';
+import { epochSeconds } from '../rules/time.ts';
 import { ADMIN_OF_LIVE_ROOM, adminRefusal, adminValues, membership } from './access.ts';
 import { removalMark } from './connections.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
-import { type ParticipantItem, type RoomItem, toParticipant, toProfile } from './items.ts';
-import { PARTICIPANT, participantKey, roomKey, roomPartition, userRoomKey } from './keys.ts';
-import { get, getMany, queryPage } from './read.ts';
+import { type LeftItem, type ParticipantItem, type RoomItem, toParticipant, toProfile } from './items.ts';
+import { leftKey, PARTICIPANT, participantKey, roomKey, roomPartition, userRoomKey } from './keys.ts';
+import { isParticipant } from './posting.ts';
+import { batchGetOrdered, get, getMany, queryPage } from './read.ts';
+import { settleAll } from './settle-all.ts';
 import { transactCounted } from './user-limits.ts';
 import { CONFLICT_ATTEMPTS, transact, update, type Write } from './write.ts';
 
 type RoomRequest = RequestContext & { readonly room_id: string };
 
-/**
- * Adds users to a room, and returns all of them. Existing participants are not changed. The profiles are read during
- * the write: the result is the same just before and just after it.
- * @throws `too_many_requests`, and as `adminRefusal` says
- */
-export async function addParticipants({
+/** How long it is remembered that a participant left, in seconds: as long as the stream keeps the record of the removal. */
+const LEFT_SECONDS = 24 * 3_600;
+
+/** The item of a user who becomes a participant. */
+export const newParticipant = (
+  room_id: string,
+  participant_id: string,
+  { caller, now }: RequestContext,
+  role: Role = 'member',
+): ParticipantItem => ({
+  ...participantKey(room_id, participant_id),
+  ...userRoomKey(room_id, participant_id),
   room_id,
-  participant_ids,
-  caller,
-  now,
-}: RoomRequest & { participant_ids: readonly string[] }): Promise<Page<Participant>> {
-  const ids = [...new Set(participant_ids)];
-  const writes: readonly Write[] = [
-    {
-      ConditionCheck: {
-        Key: roomKey(room_id),
-        ConditionExpression: ADMIN_OF_LIVE_ROOM,
-        ExpressionAttributeValues: adminValues(caller, now),
+  participant_id,
+  ...(role === 'observer' && { role }),
+  added_by: caller,
+  added_at: now,
+});
+
+/** Adds a user, unless they are there. */
+function addMember({ room_id, caller, now }: RoomRequest, id: string): Write {
+  const { GSI1PK, GSI1SK } = userRoomKey(room_id, id);
+  return {
+    Update: {
+      Key: participantKey(room_id, id),
+      UpdateExpression:
+        'SET room_id = :room, participant_id = :id, GSI1PK = :gsi1pk, GSI1SK = :gsi1sk, ' +
+        'added_by = if_not_exists(added_by, :caller), added_at = if_not_exists(added_at, :now)',
+      ExpressionAttributeValues: {
+        ...adminValues(caller, now),
+        ':room': room_id,
+        ':id': id,
+        ':gsi1pk': GSI1PK,
+        ':gsi1sk': GSI1SK,
       },
     },
-    ...ids.map((id) => {
-      const { GSI1PK, GSI1SK } = userRoomKey(room_id, id);
-      return {
-        Update: {
-          Key: participantKey(room_id, id),
-          UpdateExpression:
-            'SET room_id = :room, participant_id = :id, GSI1PK = :gsi1pk, GSI1SK = :gsi1sk, ' +
-            'added_by = if_not_exists(added_by, :caller), added_at = if_not_exists(added_at, :now)',
-          ExpressionAttributeValues: {
-            ...adminValues(caller, now),
-            ':room': room_id,
-            ':id': id,
-            ':gsi1pk': GSI1PK,
-            ':gsi1sk': GSI1SK,
-          },
+  };
+}
+
+/** Adds an observer. No update can do this and keep the role of a user who is there: it is absent from the item of a member. */
+const addObserver = (request: RoomRequest, id: string): Write => ({
+  Put: {
+    Item: newParticipant(request.room_id, id, request, 'observer'),
+    ConditionExpression: 'attribute_not_exists(PK)',
+  },
+});
+
+/**
+ * Adds users to a room, and returns all of them. Existing participants are not changed. The profiles are read during
+ * the write: the result is the same just before and just after it. Adding observers takes another attempt if some of them are
+ * participants already.
+ * @throws `too_many_requests`, `try_again` if the participants change with each attempt, and as `adminRefusal` says
+ */
+export async function addParticipants({
+  participant_ids,
+  role,
+  ...request
+}: RoomRequest & { participant_ids: readonly string[]; role: Role }): Promise<Page<Participant>> {
+  const { room_id, caller, now } = request;
+  const ids = [...new Set(participant_ids)];
+  const addUnless = (existing: ReadonlySet<string>) => {
+    const writes: readonly Write[] = [
+      {
+        ConditionCheck: {
+          Key: roomKey(room_id),
+          ConditionExpression: ADMIN_OF_LIVE_ROOM,
+          ExpressionAttributeValues: adminValues(caller, now),
         },
-      };
-    }),
-  ];
-  const [outcome, known] = await Promise.all([
-    transactCounted(writes, { caller, now, uses: { participantsPerHour: ids.length } }),
-    getMany<RoomItem | ParticipantItem>([roomKey(room_id), ...ids.map((id) => participantKey(room_id, id))], {
-      consistent: true,
-    }),
-  ]);
-  if (!outcome.done)
-    throw (
-      (await adminRefusal(outcome.refusals[0]?.old as RoomItem | undefined, caller, now)) ?? new RoomsError('try_again')
-    );
+      },
+      ...ids.map((id) => {
+        if (role === 'member') return addMember(request, id);
+        return existing.has(id) ? isParticipant(room_id, id) : addObserver(request, id);
+      }),
+    ];
+    return transactCounted(writes, { caller, now, uses: { participantsPerHour: ids.length } });
+  };
+  const keys = [roomKey(room_id), ...ids.map((id) => participantKey(room_id, id))];
+  const add = async () => {
+    let existing: ReadonlySet<string> = new Set();
+    for (let attempt = 1; ; attempt++) {
+      const outcome = await addUnless(existing);
+      if (outcome.done) return;
+      const [onRoom, ...others] = outcome.refusals;
+      if (onRoom?.refused || attempt === CONFLICT_ATTEMPTS)
+        throw (await adminRefusal(onRoom?.old as RoomItem | undefined, caller, now)) ?? new RoomsError('try_again');
+      // What was wrong about a user is the other way round now: there, or no longer there.
+      existing = existing.symmetricDifference(new Set(ids.filter((_, n) => others[n]?.refused)));
+    }
+  };
+  const [, known] = await settleAll([add(), getMany<RoomItem | ParticipantItem>(keys, { consistent: true })]);
 
   const room = known.find((item): item is RoomItem => 'admins' in item);
   const profiles = new Map(known.flatMap((item) => ('participant_id' in item ? [[item.participant_id, item]] : [])));
   return {
-    items: ids.map((id) => toParticipant(id, profiles.get(id), room?.admins.has(id) ?? false)),
+    items: ids.map((id) =>
+      toParticipant(id, profiles.get(id) ?? withRole(undefined, role), room?.admins.has(id) ?? false),
+    ),
     next_cursor: null,
   };
 }
@@ -117,6 +163,112 @@ export async function removeParticipants({
 }
 
 /**
+ * Removes the caller from a room, in whatever state it is, with their admin right if they have one. After the response, their connections
+ * are sent nothing more.
+ * @throws `not_a_participant`, `room_not_found`, `last_admin`, or `try_again` if the caller's right changes with each attempt
+ */
+export async function leaveRoom({ room_id, caller, now }: RoomRequest): Promise<RemovedParticipant> {
+  const left: LeftItem = {
+    ...leftKey(room_id, caller),
+    left_at: now,
+    expires_at: epochSeconds(now) + LEFT_SECONDS,
+  };
+  const leave = (onRoom: Write) =>
+    transact([
+      onRoom,
+      { Delete: { Key: participantKey(room_id, caller), ConditionExpression: 'attribute_exists(PK)' } },
+      { Put: { Item: removalMark(room_id, [caller], now) } },
+      { Put: { Item: left } },
+    ]);
+  const leaveAsMember = () =>
+    leave({
+      ConditionCheck: {
+        Key: roomKey(room_id),
+        ConditionExpression: 'attribute_exists(PK) AND NOT contains(admins, :me)',
+        ExpressionAttributeValues: { ':me': caller },
+      },
+    });
+  const leaveAsAdmin = () =>
+    leave({
+      Update: {
+        Key: roomKey(room_id),
+        UpdateExpression: 'DELETE admins :left',
+        ConditionExpression: 'contains(admins, :me) AND size(admins) > :one',
+        ExpressionAttributeValues: { ':me': caller, ':left': new Set([caller]), ':one': 1 },
+      },
+    });
+
+  let isAdmin = false;
+  for (let attempt = 1; attempt <= CONFLICT_ATTEMPTS; attempt++) {
+    const outcome = await (isAdmin ? leaveAsAdmin() : leaveAsMember());
+    if (outcome.done) return { participant_id: caller };
+    const [onRoom, onParticipant] = outcome.refusals;
+    // The room's item comes back only if its own condition failed.
+    const room = onRoom?.old as RoomItem | undefined;
+    if (onRoom?.refused && !room) throw new RoomsError('room_not_found');
+    if (onParticipant?.refused) throw new RoomsError('not_a_participant');
+    const wasAdmin = isAdmin;
+    isAdmin = room?.admins.has(caller) ?? false;
+    if (wasAdmin && isAdmin) throw new RoomsError('last_admin');
+  }
+  throw new RoomsError('try_again');
+}
+
+/**
+ * Sets the role of a participant who is not an admin. Setting `member` for an admin has no effect.
+ * @throws `participant_not_found`, `participant_is_admin`, and as `adminRefusal` says
+ */
+export async function setRole({
+  room_id,
+  participant_id,
+  role,
+  caller,
+  now,
+}: RoomRequest & { participant_id: string; role: Role }): Promise<Participant> {
+  const notAnAdmin = role === 'observer' ? ' AND NOT contains(admins, :participant)' : '';
+  const [outcome, [room, participant]] = await settleAll([
+    transact([
+      {
+        ConditionCheck: {
+          Key: roomKey(room_id),
+          ConditionExpression: `${ADMIN_OF_LIVE_ROOM}${notAnAdmin}`,
+          ExpressionAttributeValues: {
+            ...adminValues(caller, now),
+            ...(role === 'observer' && { ':participant': participant_id }),
+          },
+        },
+      },
+      setRoleWrite(room_id, participant_id, role),
+    ]),
+    batchGetOrdered<[RoomItem, ParticipantItem]>(roomKey(room_id), participantKey(room_id, participant_id)),
+  ]);
+  if (outcome.done) {
+    const isAdmin = role === 'member' && (room?.admins.has(participant_id) ?? false);
+    return toParticipant(participant_id, withRole(participant, role), isAdmin);
+  }
+  const [onRoom, onParticipant] = outcome.refusals;
+  // The room's item comes back only if its own condition failed.
+  const refusal = onRoom?.refused ? await adminRefusal(onRoom.old as RoomItem | undefined, caller, now) : undefined;
+  throw refusal ?? new RoomsError(onParticipant?.refused ? 'participant_not_found' : 'participant_is_admin');
+}
+
+const setRoleWrite = (room_id: string, participant_id: string, role: Role): Write => ({
+  Update: {
+    Key: participantKey(room_id, participant_id),
+    UpdateExpression: role === 'observer' ? 'SET #role = :observer' : 'REMOVE #role',
+    ConditionExpression: 'attribute_exists(PK)',
+    ExpressionAttributeNames: { '#role': 'role' },
+    ...(role === 'observer' && { ExpressionAttributeValues: { ':observer': role } }),
+  },
+});
+
+/** A participant's item as it is after the role was set. */
+const withRole = ({ role: _, ...item }: Partial<ParticipantItem> = {}, role: Role): Partial<ParticipantItem> => ({
+  ...item,
+  ...(role === 'observer' && { role }),
+});
+
+/**
  * Grants a participant the admin right.
  * @throws `participant_not_found` for a user who is not in the room, `too_many_admins`, and as `adminRefusal` says
  */
@@ -141,16 +293,11 @@ export async function grantAdmin({
           },
         },
       },
-      {
-        ConditionCheck: {
-          Key: participantKey(room_id, participant_id),
-          ConditionExpression: 'attribute_exists(PK)',
-        },
-      },
+      setRoleWrite(room_id, participant_id, 'member'),
     ]),
     get<ParticipantItem>(participantKey(room_id, participant_id)),
   ]);
-  if (outcome.done) return toParticipant(participant_id, participant, true);
+  if (outcome.done) return toParticipant(participant_id, withRole(participant, 'member'), true);
 
   const [onRoom, onParticipant] = outcome.refusals;
   // The room's item is returned only if its own condition failed.

@@ -1,5 +1,6 @@
 import type { FileItem, MessageItem, ParticipantItem, RoomItem } from './items.ts';
 import { fileKey, messageKey, PARTICIPANT, participantKey, roomKey, roomPartition } from './keys.ts';
+import { isParticipant } from './posting.ts';
 import { get, getMany, queryAll } from './read.ts';
 import { transact, type Write } from './write.ts';
 
@@ -55,9 +56,6 @@ async function newAdminFor({ room_id, created_by }: RoomItem): Promise<string | 
   return first?.participant_id;
 }
 
-const isParticipant = (room_id: string, user_id: string): Write => ({
-  ConditionCheck: { Key: participantKey(room_id, user_id), ConditionExpression: 'attribute_exists(PK)' },
-});
 const isStranger = (room_id: string, user_id: string): Write => ({
   ConditionCheck: { Key: participantKey(room_id, user_id), ConditionExpression: 'attribute_not_exists(PK)' },
 });

@@ -1,46 +1,22 @@
 import { createHash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
-import type { MyRoom, Page, Room, RoomDetails } from '../contract/answers.ts';
+import type { Posting, Room, RoomDetails } from '../contract/answers.ts';
 import { RoomsError } from '../contract/errors.ts';
 import { IDEMPOTENCY_TTL_SECONDS } from '../contract/limits.ts';
 import type { RequestContext } from '../contract/route.ts';
-import {
-  endIssues,
-  isPast,
-  orderIssues,
-  type RoomStatus,
-  roomStatus,
-  startIssues,
-  throwIfInvalid,
-} from '../rules/room.ts';
+import type { JsonObject } from '../rules/json.ts';
+import { endIssues, isPast, orderIssues, startIssues, throwIfInvalid } from '../rules/room.ts';
 import { epochSeconds, plus, type Timestamp } from '../rules/time.ts';
 import { ADMIN_OF_LIVE_ROOM, adminRefusal, adminValues, membership } from './access.ts';
-import { decodeCursor, encodeCursor } from './cursor.ts';
-import {
-  type IdempotencyItem,
-  type IndexedParticipant,
-  type ParticipantItem,
-  type RoomItem,
-  type SequenceItem,
-  toMyRoom,
-  toRoom,
-} from './items.ts';
-import {
-  INDEX,
-  idempotencyKey,
-  type Key,
-  participantKey,
-  roomIdOf,
-  roomKey,
-  roomPartition,
-  roomSequenceKey,
-  userPartition,
-  userRoomKey,
-} from './keys.ts';
-import { get, getMany, queryPage } from './read.ts';
+import { type IdempotencyItem, type RoomItem, type SequenceItem, toMyRoom, toRoom } from './items.ts';
+import { idempotencyKey, roomKey, roomSequenceKey } from './keys.ts';
+import { newParticipant } from './participants.ts';
+import { lockWrites, unlockWrites } from './posting.ts';
+import { get } from './read.ts';
 import { countUnread } from './reading.ts';
+import { settleAll } from './settle-all.ts';
 import { transactCounted } from './user-limits.ts';
-import { update, type Write } from './write.ts';
+import { transact, update, type Write } from './write.ts';
 
 export interface NewRoom {
   readonly name: string;
@@ -49,17 +25,11 @@ export interface NewRoom {
   readonly start_time?: Timestamp | null | undefined;
   /** Default: none; the room goes on until it is ended. */
   readonly end_time?: Timestamp | null | undefined;
+  /** Default: everyone. */
+  readonly posting?: Posting | undefined;
+  readonly metadata?: JsonObject | null | undefined;
   readonly participant_ids: readonly string[];
 }
-
-const newParticipant = (room_id: string, participant_id: string, { caller, now }: RequestContext): ParticipantItem => ({
-  ...participantKey(room_id, participant_id),
-  ...userRoomKey(room_id, participant_id),
-  room_id,
-  participant_id,
-  added_by: caller,
-  added_at: now,
-});
 
 /** For JSON.stringify: `null` and a missing field ask for the same room, so that they are the same request. */
 const nullAsAbsent = (_key: string, value: unknown): unknown => value ?? undefined;
@@ -100,6 +70,8 @@ export async function createRoom(
     ...(wanted.description && { description: wanted.description }),
     start_time,
     ...(wanted.end_time && { end_time: wanted.end_time }),
+    ...(wanted.posting === 'admins' && { posting: wanted.posting }),
+    ...(wanted.metadata && { metadata: JSON.stringify(wanted.metadata) }),
     admins: new Set([caller]),
     created_by: caller,
     created_at: now,
@@ -116,6 +88,7 @@ export async function createRoom(
   const writes: readonly Write[] = [
     { Put: { Item: room, ConditionExpression: 'attribute_not_exists(PK)' } },
     ...participants.map((id) => ({ Put: { Item: newParticipant(room_id, id, act) } })),
+    ...(room.posting ? lockWrites(room_id) : []),
     ...(memory
       ? [
           {
@@ -147,10 +120,15 @@ export interface RoomChanges {
   readonly start_time?: Timestamp | undefined;
   /** null clears it: the room goes on until it is ended. */
   readonly end_time?: Timestamp | null | undefined;
+  readonly posting?: Posting | undefined;
+  /** null clears it. */
+  readonly metadata?: JsonObject | null | undefined;
 }
 
+type Attributes = Readonly<Record<string, string | null | undefined>>;
+
 /** `SET`s what has a value and `REMOVE`s what is null; names go through placeholders, as some are reserved words. */
-function assignment(attributes: Readonly<Record<string, string | null | undefined>>) {
+function assignment(attributes: Attributes) {
   const given = Object.entries(attributes).filter(([, value]) => value !== undefined);
   const sets = given.filter(([, value]) => value !== null).map(([name]) => `#${name} = :${name}`);
   const removes = given.filter(([, value]) => value === null).map(([name]) => `#${name}`);
@@ -158,6 +136,32 @@ function assignment(attributes: Readonly<Record<string, string | null | undefine
     UpdateExpression: `SET ${sets.join(', ')}${removes.length > 0 ? ` REMOVE ${removes.join(', ')}` : ''}`,
     ExpressionAttributeNames: Object.fromEntries(given.map(([name]) => [`#${name}`, name])),
     values: Object.fromEntries(given.filter(([, value]) => value !== null).map(([name, value]) => [`:${name}`, value])),
+  };
+}
+
+/**
+ * Updates a room and its locks in one transaction. That brings no new item: the room is read meanwhile, and returned with the new
+ * attributes, so that only what others change at the same time can be missing.
+ */
+async function updateWithLocks(
+  room_id: string,
+  write: Omit<NonNullable<Write['Update']>, 'Key'>,
+  posting: Posting,
+  attributes: Attributes,
+): Promise<
+  { readonly done: true; readonly item: RoomItem } | { readonly done: false; readonly old: RoomItem | undefined }
+> {
+  const locks = posting === 'admins' ? lockWrites(room_id) : unlockWrites(room_id);
+  const [outcome, room] = await settleAll([
+    transact([{ Update: { Key: roomKey(room_id), ...write } }, ...locks]),
+    get<RoomItem>(roomKey(room_id)),
+  ]);
+  if (!outcome.done || !room)
+    return { done: false, old: outcome.done ? undefined : (outcome.refusals[0]?.old as RoomItem | undefined) };
+  const given = Object.entries(attributes).filter(([, value]) => value !== undefined);
+  return {
+    done: true,
+    item: { ...room, ...Object.fromEntries(given.map(([name, value]) => [name, value ?? undefined])) },
   };
 }
 
@@ -172,7 +176,7 @@ export async function updateRoom({
   caller,
   now,
 }: RequestContext & { room_id: string; changes: RoomChanges }): Promise<Room> {
-  const { name, start_time, end_time } = changes;
+  const { name, start_time, end_time, posting, metadata } = changes;
   const description = changes.description === '' ? null : changes.description;
   throwIfInvalid([
     ...(start_time ? startIssues(start_time, now, true) : []),
@@ -180,7 +184,7 @@ export async function updateRoom({
     ...(start_time && end_time ? orderIssues({ start_time, end_time }) : []),
   ]);
 
-  const { values, ...expressions } = assignment({
+  const attributes = {
     updated_at: now,
     name,
     description,
@@ -188,8 +192,11 @@ export async function updateRoom({
     end_time,
     // The reason belongs to the end that this one replaces.
     end_reason: end_time === undefined ? undefined : null,
-  });
-  const outcome = await update<RoomItem>(roomKey(room_id), {
+    posting: posting === 'everyone' ? null : posting,
+    metadata: metadata ? JSON.stringify(metadata) : metadata,
+  };
+  const { values, ...expressions } = assignment(attributes);
+  const write = {
     ...expressions,
     ConditionExpression: [
       ADMIN_OF_LIVE_ROOM,
@@ -199,7 +206,10 @@ export async function updateRoom({
       ...(start_time && isPast(start_time, now) ? ['start_time = :start_time'] : []),
     ].join(' AND '),
     ExpressionAttributeValues: { ...adminValues(caller, now), ...values },
-  });
+  };
+  const outcome = await (posting === undefined
+    ? update<RoomItem>(roomKey(room_id), write)
+    : updateWithLocks(room_id, write, posting, attributes));
   if (outcome.done) return toRoom(outcome.item, now);
 
   const { old } = outcome;
@@ -256,58 +266,4 @@ export async function getRoom({ room_id, caller, now }: RequestContext & { room_
   const mine = toMyRoom(room, participant, extra[0], caller, now);
   const unread_count = mine.has_unread ? await countUnread(participant) : 0;
   return { ...mine, has_unread: unread_count > 0, unread_count };
-}
-
-interface RoomOfUser {
-  readonly room: RoomItem;
-  readonly participant: ParticipantItem;
-  readonly sequence: SequenceItem | undefined;
-}
-
-/** Returns those of the rooms in which the user is a participant, in the given order. Eventually consistent, as the index. */
-async function roomsOf(room_ids: readonly string[], user_id: string): Promise<RoomOfUser[]> {
-  const keys = room_ids.flatMap((id) => [roomKey(id), participantKey(id, user_id), roomSequenceKey(id)]);
-  const items = await getMany<Key>(keys, { consistent: false });
-  const found = new Map(items.map((item) => [`${item.PK} ${item.SK}`, item]));
-  const at = <Item extends Key>({ PK, SK }: Key) => found.get(`${PK} ${SK}`) as Item | undefined;
-  return room_ids.flatMap((id) => {
-    const room = at<RoomItem>(roomKey(id));
-    const participant = at<ParticipantItem>(participantKey(id, user_id));
-    return room && participant ? [{ room, participant, sequence: at<SequenceItem>(roomSequenceKey(id)) }] : [];
-  });
-}
-
-/** Returns one page of the rooms of the caller, newest first. `status` filters within the page. */
-export async function listRooms({
-  status,
-  limit,
-  cursor,
-  caller,
-  now,
-}: RequestContext & { status?: RoomStatus | undefined; limit: number; cursor?: string | undefined }): Promise<
-  Page<MyRoom>
-> {
-  const list = `rooms of ${caller}`;
-  const start = cursor && decodeCursor(list, cursor);
-  const { items, more } = await queryPage<IndexedParticipant>(
-    {
-      IndexName: INDEX,
-      KeyConditionExpression: 'GSI1PK = :user AND begins_with(GSI1SK, :room)',
-      ExpressionAttributeValues: { ':user': userPartition(caller), ':room': roomPartition('') },
-      ScanIndexForward: false,
-      ...(start && { ExclusiveStartKey: { ...participantKey(start, caller), ...userRoomKey(start, caller) } }),
-    },
-    limit,
-  );
-  const found = await roomsOf(
-    items.map(({ PK }) => roomIdOf(PK)),
-    caller,
-  );
-  const last = items.at(-1)?.PK;
-  return {
-    items: found.flatMap(({ room, participant, sequence }) =>
-      status && roomStatus(room, now) !== status ? [] : [toMyRoom(room, participant, sequence, caller, now)],
-    ),
-    next_cursor: more && last ? encodeCursor(list, roomIdOf(last)) : null,
-  };
 }

@@ -5,13 +5,15 @@ import { type Effect, effectsOf, type Present, type RoomChange } from '../../cor
 import { deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
 import { applyEffects } from '../../core/realtime/effects.ts';
 import { imageOf, keyOf, processByPartition } from '../../core/realtime/stream.ts';
-import type { ConnectionItem, ParticipantItem, RoomItem } from '../../core/store/items.ts';
+import type { ConnectionItem, LeftItem, ParticipantItem, RoomItem } from '../../core/store/items.ts';
 import {
   CONNECTION,
   connectionKey,
   DISCONNECTING,
   FILE,
   type Key,
+  LEFT,
+  leftKey,
   PARTICIPANT,
   participantKey,
   ROOM,
@@ -102,7 +104,11 @@ async function presentOf(room_id: string, changes: readonly RoomChange[]): Promi
   const keys = changes.flatMap((change) => {
     if (change.of === 'mark') return [];
     if (change.of === 'room') return roomKey(room_id);
-    if (change.of === 'participant') return [roomKey(room_id), participantKey(room_id, change.participant_id)];
+    if (change.of === 'participant') {
+      const { participant_id } = change;
+      const left = change.change.new ? [] : [leftKey(room_id, participant_id)];
+      return [roomKey(room_id), participantKey(room_id, participant_id), ...left];
+    }
     return connectionKey(room_id, change.connection.connection_id);
   });
   const items = await getMany<Key>([...new Map(keys.map((key) => [key.SK, key])).values()], { consistent: true });
@@ -113,6 +119,7 @@ async function presentOf(room_id: string, changes: readonly RoomChange[]): Promi
     participants: new Map(
       under(PARTICIPANT).map((item) => [item.SK.slice(PARTICIPANT.length), item as ParticipantItem]),
     ),
+    left: new Map(under(LEFT).map((item) => [item.SK.slice(LEFT.length), (item as LeftItem).left_at])),
     connections: new Set(under(CONNECTION).map(({ SK }) => SK.slice(CONNECTION.length))),
   };
 }

@@ -30,10 +30,13 @@ beforeAll(async () => {
     endRoom: { params, body: { time_left_in_seconds: 1_000 } },
     addParticipants: { params, body: { participant_ids: [newUser()] } },
     removeParticipants: { params, body: { participant_ids: [newUser()] } },
+    setRole: { params: ofMember, body: { role: 'member' } },
     grantAdmin: { params: ofMember },
     revokeAdmin: { params: ofMember },
     listRooms: {},
     getRoom: { params },
+    // An admin cannot leave their own room.
+    leaveRoom: { params: { room_id: (await newRoom({ members: [admin] })).room_id } },
     listParticipants: { params },
     updateProfile: { params, body: { username: 'x' } },
     markRead: { params, body: { message_id: A_MESSAGE } },
@@ -298,6 +301,28 @@ const NOT_IDS = [
   long,
 ];
 
+const NOT_A_CHOICE = ['', 'Member', 'admin', 'Admins', ' everyone', '__proto__', 1, true, null, [], ['member'], {}];
+
+const nested = (levels: number): object => {
+  let value: object = {};
+  for (let n = 1; n < levels; n++) value = n % 2 ? { a: value } : [value];
+  return { a: value };
+};
+/** An object of so many bytes as JSON. */
+const ofBytes = (bytes: number, text = 'x') => {
+  const frame = Buffer.byteLength(JSON.stringify({ a: '' }));
+  return { a: text.repeat((bytes - frame) / Buffer.byteLength(text)) };
+};
+const NOT_METADATA = [
+  ...['', '{}', 1, true, []],
+  ofBytes(4_097),
+  // 2,000 characters, 4,097 bytes.
+  { a: `${'é'.repeat(2_044)}x` },
+  nested(1_000),
+  JSON.parse('{"__proto__":1}'),
+  JSON.parse('{"a":[{"__proto__":{"admin":true}}]}'),
+];
+
 describe('fields of the body', () => {
   test.each<[Operation, string, readonly unknown[]]>([
     ...(['createRoom', 'changeRoom'] as const).flatMap((operation): [Operation, string, readonly unknown[]][] => [
@@ -320,7 +345,11 @@ describe('fields of the body', () => {
       [operation, 'description', [...CONTROLS, ...SURROGATES, 'x'.repeat(2_001), long, ...NOT_TEXT]],
       [operation, 'start_time', operation === 'createRoom' ? NOT_TIME : [...NOT_TIME, null]],
       [operation, 'end_time', NOT_TIME],
+      [operation, 'posting', NOT_A_CHOICE],
+      [operation, 'metadata', NOT_METADATA],
     ]),
+    ['addParticipants', 'role', NOT_A_CHOICE],
+    ['setRole', 'role', NOT_A_CHOICE],
     ['createRoom', 'participant_ids', ['x', 1, true, {}, null, { length: 1 }, Array(51).fill('x')]],
     ['addParticipants', 'participant_ids', ['x', 1, true, {}, null, [], Array(51).fill('x')]],
     ['removeParticipants', 'participant_ids', ['x', 1, true, {}, null, [], Array(51).fill('x')]],
@@ -347,7 +376,10 @@ describe('fields of the body', () => {
   ])('%s: a bad %s is rejected, with its path', (operation, field, values) => {
     const { name, ...rest } = (good[operation]?.body ?? {}) as Body;
     // An end has no other fields, an update of a room takes only its own.
-    const base = operation === 'createRoom' ? { name, ...rest } : {};
+    const base =
+      operation === 'createRoom' || operation === 'addParticipants'
+        ? { ...(name !== undefined && { name }), ...rest }
+        : {};
     return refuses(
       operation,
       values.map((value) => ({ body: { ...base, [field]: value } })),
@@ -385,6 +417,17 @@ describe('fields of the body', () => {
 });
 
 describe('unusual but valid input', () => {
+  test.each([
+    ['of 4,096 bytes', ofBytes(4_096)],
+    ['of 4,096 bytes, two each', ofBytes(4_096, 'é')],
+    ['with keys of Object.prototype', { toString: null, hasOwnProperty: [], '': {} }],
+  ])('keeps metadata %s as it is', async (_, metadata) => {
+    const { room_id, admin } = await newRoom({ body: { metadata } });
+    const params = { room_id };
+    expect((await data('getRoom', { as: admin, params })).metadata).toEqual(metadata);
+    expect((await data('changeRoom', { as: admin, params, body: { metadata } })).metadata).toEqual(metadata);
+  });
+
   test.each([
     '😀 🏳️‍🌈 👩‍👩‍👧‍👦',
     'مرحبا بالعالم',

@@ -67,6 +67,7 @@ const silence = () => [
 const TWO_AT_A_TIME = new Set([
   ...[
     'addParticipants',
+    'setRole',
     'grantAdmin',
     'revokeAdmin',
     'listParticipants',

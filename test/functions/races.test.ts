@@ -32,6 +32,8 @@ const remove = (room_id: string, as: string, ...participant_ids: string[]): Call
   { as, params: { room_id }, body: { participant_ids } },
 ];
 
+const leave = (room_id: string, as: string): Call => ['leaveRoom', { as, params: { room_id } }];
+
 /** Sends two calls at the same moment, in either order. Answers with the codes of those that were refused. */
 async function race(n: number, first: Call, second: Call): Promise<string[]> {
   const calls = n % 2 === 0 ? [first, second] : [second, first];
@@ -65,6 +67,19 @@ describe('if the only two admins act at the same time, exactly one succeeds and 
       'one leaves with a stranger, one gives up the right',
       (r, a, b) => [remove(r, a, a, 'stranger', 'another'), revoke(r, b, b)],
       ['last_admin'],
+    ],
+    ['both leave', (r, a, b) => [leave(r, a), leave(r, b)], ['last_admin']],
+    ['one leaves by themselves, one gives up the right', (r, a, b) => [leave(r, a), revoke(r, b, b)], ['last_admin']],
+    ['one leaves by themselves, one removes themselves', (r, a, b) => [leave(r, a), remove(r, b, b)], ['last_admin']],
+    [
+      'one leaves by themselves, and the other revokes their right',
+      (r, a, b) => [leave(r, a), revoke(r, b, a)],
+      ['', 'participant_not_found'],
+    ],
+    [
+      'one leaves by themselves, and the other removes them',
+      (r, a, b) => [leave(r, a), remove(r, b, a)],
+      ['', 'not_a_participant'],
     ],
   ])('%s', async (_, calls, expected) => {
     await rounds(await twoAdmins(), async ({ room_id, admin, member }, n) => {
@@ -116,6 +131,33 @@ test('granting and removing the same participant at the same time never leaves a
       params: { room_id },
       body: { participant_ids: [member] },
     });
+    expect(again).toMatchObject({ participant_id: member, is_admin: false });
+  });
+});
+
+test('if five admins all leave, one stays', async () => {
+  for (let n = 0; n < 20; n++) {
+    const others = Array.from({ length: 4 }, (_, k) => newUser(`admin${k}`));
+    const { room_id, admin } = await newRoom({ members: others });
+    for (const participant_id of others) await data('grantAdmin', { as: admin, params: { room_id, participant_id } });
+    const all = [admin, ...others];
+    const replies = await Promise.all(all.map((id) => invoke(...leave(room_id, id))));
+    expect(replies.filter(({ ok }) => ok)).toHaveLength(4);
+    expect(replies.flatMap((reply) => (reply.ok ? [] : [reply.code]))).toEqual(['last_admin']);
+    expect(await adminsOf(room_id, all)).toHaveLength(1);
+  }
+});
+
+test('granting to a participant who leaves at the same time never leaves an admin who is not a participant', async () => {
+  await rounds(await newRoom(), async ({ room_id, admin, member }, n) => {
+    const refused = await race(
+      n,
+      ['grantAdmin', { as: admin, params: { room_id, participant_id: member } }],
+      leave(room_id, member),
+    );
+    expect(['', 'participant_not_found']).toContain(refused.join());
+    const body = { participant_ids: [member] };
+    const [again] = await data('addParticipants', { as: admin, params: { room_id }, body });
     expect(again).toMatchObject({ participant_id: member, is_admin: false });
   });
 });

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { ownDefaults } from '../support/defaults.ts';
+import { moreRooms } from '../support/fill.ts';
 import { data, refused, succeed } from '../support/invoke.ts';
 import { allRoomsOf, at, newRoom, newUser } from '../support/world.ts';
 
@@ -92,7 +93,7 @@ describe('GET /participant/room', () => {
       expect(seen.at(-1)).toBeNull();
     });
 
-    test('filters by status within a page, and the pages still add up', async () => {
+    test('filters by status, and the pages add up', async () => {
       await at(start + 301 * SECOND, async () => {
         for (const [status, remainder] of [
           ['started', 0],
@@ -105,11 +106,38 @@ describe('GET /participant/room', () => {
             created.filter((_, index) => (204 - index) % 3 === remainder),
           );
         }
-        // The two newest are booked (n = 202 is the third) and started: a page of one that is not wanted is empty, not last.
-        const { data: none, page } = await succeed('listRooms', { as: alice, query: { status: 'ended', limit: 1 } });
-        expect(none).toEqual([]);
-        expect(page).toEqual({ size: 0, next_cursor: expect.any(String) });
+        // The newest of these is the third: others are read until the page is full.
+        const { data: one, page } = await succeed('listRooms', { as: alice, query: { status: 'ended', limit: 1 } });
+        expect(one).toMatchObject([{ name: 'Room 203' }]);
+        expect(page).toEqual({ size: 1, next_cursor: expect.any(String) });
       });
+    });
+
+    test('returns the oldest first with order=asc, and a cursor works in both orders', async () => {
+      expect((await allRoomsOf(alice, { limit: 41, order: 'asc' })).map(({ room_id }) => room_id)).toEqual(
+        created.toReversed(),
+      );
+      const { page } = await succeed('listRooms', { as: alice, query: { limit: 10, order: 'asc' } });
+      const query = { limit: 20, cursor: page?.next_cursor ?? '' };
+      const back = await data('listRooms', { as: alice, query });
+      expect(back.map(({ room_id }) => room_id)).toEqual(created.slice(-9));
+    });
+
+    test('filters by start: from is included, to is not', async () => {
+      const of = async (from?: number, to?: number) =>
+        (
+          await allRoomsOf(alice, {
+            limit: 41,
+            ...(from !== undefined && { from: new Date(from).toISOString() }),
+            ...(to !== undefined && { to: new Date(to).toISOString() }),
+          })
+        ).length;
+      const booked = start + HOUR;
+      expect(await of(booked)).toBe(68);
+      expect(await of(booked + 1)).toBe(0);
+      expect(await of(undefined, booked)).toBe(205 - 68);
+      expect(await of(booked, booked + 1)).toBe(68);
+      expect(await of(start + 2 * SECOND, start + 3 * SECOND)).toBe(1);
     });
 
     test('returns 50 without a limit', async () => {
@@ -117,7 +145,65 @@ describe('GET /participant/room', () => {
     });
   });
 
+  describe('of 300 ended rooms, an older one that is live, and 1,000 others', () => {
+    let user = '';
+    let live = '';
+    beforeAll(async () => {
+      user = newUser();
+      const hour = 3_600_000;
+      const ago = (ms: number) => Date.now() - ms;
+      const create = (ms: number, body: object = {}) =>
+        at(ago(ms), () => data('createRoom', { as: user, body: { name: 'x', ...body } }));
+      const old = await create(4 * hour);
+      await data('endRoom', { as: user, params: { room_id: old.room_id } });
+      await moreRooms(user, old.room_id, 1_000, ago(4 * hour));
+      live = (await create(3 * hour)).room_id;
+      const { room_id } = await create(2 * hour);
+      await data('endRoom', { as: user, params: { room_id } });
+      await moreRooms(user, room_id, 299, ago(2 * hour));
+    });
+
+    test('finds the live one on the first page', async () => {
+      const { data: rooms, trace } = await succeed('listRooms', { as: user, query: { status: 'started' } });
+      expect(rooms.map(({ room_id }) => room_id)).toEqual([live]);
+      // Looks at 50, 100, 200, 200, 200, 200, 50 rooms, two round trips each, then at those that are returned.
+      expect(trace.trips).toBe(15);
+    });
+
+    test('looks at no more than 1,000 rooms in a request, and goes on from there', async () => {
+      const query = { status: 'booked' };
+      const { data: none, page, trace } = await succeed('listRooms', { as: user, query });
+      expect(none).toEqual([]);
+      expect(trace.requests.filter((each) => each === 'Query')).toHaveLength(7);
+      const cursor = page?.next_cursor ?? '';
+      expect(await succeed('listRooms', { as: user, query: { ...query, cursor } })).toMatchObject({
+        data: [],
+        page: { size: 0, next_cursor: null },
+      });
+    });
+
+    test('costs three round trips if the first look fills the page', async () => {
+      const { page, trace } = await succeed('listRooms', { as: user, query: { status: 'ended', limit: 50 } });
+      expect([page?.size, trace.trips]).toEqual([50, 3]);
+      expect((await allRoomsOf(user, { status: 'ended', limit: 200 })).length).toBe(1_301);
+    });
+
+    test('filters by archived without reading the other rooms', async () => {
+      await data('updateProfile', { as: user, params: { room_id: live }, body: { archive_room: true } });
+      const { data: archived } = await succeed('listRooms', { as: user, query: { archived: 'true' } });
+      expect(archived.map(({ room_id }) => room_id)).toEqual([live]);
+      expect(await data('listRooms', { as: user, query: { archived: 'false', status: 'started' } })).toEqual([]);
+      expect(await allRoomsOf(user, { archived: 'false', limit: 200 })).toHaveLength(1_301);
+    });
+  });
+
   test.each([
+    ['archived', { archived: 'yes' }],
+    ['archived', { archived: '' }],
+    ['from', { from: 'yesterday' }],
+    ['to', { to: '2026-02-30T00:00Z' }],
+    ['to', { from: '2026-03-01T00:00Z', to: '2026-03-01T00:00Z' }],
+    ['order', { order: 'newest' }],
     ['limit', { limit: 0 }],
     ['limit', { limit: 201 }],
     ['status', { status: 'over' }],

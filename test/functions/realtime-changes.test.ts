@@ -813,3 +813,66 @@ describe('a schedule that fires', () => {
     expect(management.closed).toEqual([ear.connection_id]);
   });
 });
+
+describe('a participant who leaves', () => {
+  const removedFor = (world: World) =>
+    worked(() => data('leaveRoom', { as: world.member, params: { room_id: world.room_id } }));
+
+  test('is announced with the reason, and their connections are closed', async () => {
+    const world = await listening();
+    const { room_id, member, ear } = world;
+    const socket = await joined(room_id, member);
+    const subscribed = newSocket(member);
+    await reply('subscribe', subscribed, {});
+    await removedFor(world);
+    const left = { type: 'participant_removed', room_id, data: { participant_id: member, reason: 'left' } };
+    expect(toldTo(ear)).toContainEqual(left);
+    expect(toldTo(socket)).toEqual([left]);
+    expect(toldTo(subscribed)).toEqual([left]);
+    expect(toldBus()).toEqual([left]);
+    expect(await isJoined(room_id, socket)).toBe(false);
+  });
+
+  test('and is removed after they were added again, was removed', async () => {
+    const world = await listening();
+    const { room_id, member, ear } = world;
+    await removedFor(world);
+    const body = { participant_ids: [member] };
+    await worked(() => data('addParticipants', asAdmin(world, body)));
+    management.reset();
+    await worked(() => data('removeParticipants', asAdmin(world, body)));
+    expect(toldTo(ear)).toEqual([
+      { type: 'participant_removed', room_id, data: { participant_id: member, reason: 'removed' } },
+    ]);
+  });
+});
+
+test('a role is announced, and once more only if it changes', async () => {
+  const world = await listening();
+  const { room_id, admin, member, ear } = world;
+  const set = (role: string) =>
+    recorded(() => data('setRole', { as: admin, params: { room_id, participant_id: member }, body: { role } }));
+  for (const role of ['observer', 'observer', 'member', 'member']) await handle(await set(role));
+  const updated = (role: string) => ({
+    type: 'participant_updated',
+    room_id,
+    data: { participant_id: member, role },
+  });
+  expect(toldTo(ear)).toEqual([updated('observer'), updated('member')]);
+  await handle(await set('observer'));
+  management.reset();
+  await worked(() => data('grantAdmin', { as: admin, params: { room_id, participant_id: member } }));
+  expect(toldTo(ear)).toContainEqual(updated('member'));
+});
+
+test('posting and metadata are announced with the room; the locks wake nobody', async () => {
+  const world = await listening();
+  const { ear } = world;
+  for (const body of [{ posting: 'admins' }, { metadata: { a: 1 } }, { posting: 'everyone', metadata: null }]) {
+    management.reset();
+    const records = await recorded(() => data('changeRoom', asAdmin(world, body)));
+    expect(changesIn(records).Records).toHaveLength(1);
+    expect(await handle(records)).toEqual([]);
+    expect(toldTo(ear)).toMatchObject([{ type: 'room_updated', data: body }]);
+  }
+});

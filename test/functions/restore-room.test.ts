@@ -9,7 +9,15 @@ import { type RestoreOptions, restoreRoom, type Step } from '../../bin/operation
 import { objectKey } from '../../core/files/object-key.ts';
 import { dynamodb, tableName } from '../../core/store/client.ts';
 import type { ParticipantItem, RoomItem } from '../../core/store/items.ts';
-import { chatPartition, connectionKey, type Key, messageKey, participantKey, roomKey } from '../../core/store/keys.ts';
+import {
+  chatPartition,
+  connectionKey,
+  type Key,
+  lockKey,
+  messageKey,
+  participantKey,
+  roomKey,
+} from '../../core/store/keys.ts';
 import { get, queryAll } from '../../core/store/read.ts';
 import { createTable } from '../../local/dynamodb/dynamodb-local.ts';
 import { CREDENTIALS } from '../../local/s3/s3.ts';
@@ -205,6 +213,29 @@ describe('an item that differs', () => {
     expect((await run({ overwrite: true })).steps).toEqual([]);
     // The room is live again.
     await joined(room_id, member);
+  });
+
+  test('is replaced with its role and its lock', async () => {
+    const { room_id, admin, member } = room;
+    const params = { room_id };
+    const set = async (role: string, posting: string) => {
+      await data('setRole', { as: admin, params: { ...params, participant_id: member }, body: { role } });
+      await data('changeRoom', { as: admin, params, body: { posting, metadata: { posting } } });
+    };
+    await set('observer', 'admins');
+    await backUp();
+    await set('member', 'everyone');
+    await run({ overwrite: true });
+    const now = await data('getRoom', { as: member, params });
+    expect(now).toMatchObject({ role: 'observer', posting: 'admins', metadata: { posting: 'admins' } });
+    expect(await get(lockKey(room_id, 7))).toBeDefined();
+
+    await set('member', 'everyone');
+    await backUp();
+    await set('observer', 'admins');
+    await run({ overwrite: true });
+    expect(await get(lockKey(room_id, 7))).toBeUndefined();
+    await reply('message', newSocket(member), { room_id, client_message_id: 'restored', text: 'x' });
   });
 
   test('is not changed if it changes once more between the read and the write', async () => {

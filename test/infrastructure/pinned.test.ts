@@ -35,12 +35,14 @@ const HTTP_LOGS = [
   'GetRoomLogs',
   'GrantAdminLogs',
   'HttpAccessLogs',
+  'LeaveRoomLogs',
   'ListMessagesLogs',
   'ListParticipantsLogs',
   'ListRoomsLogs',
   'MarkReadLogs',
   'RemoveParticipantsLogs',
   'RevokeAdminLogs',
+  'SetRoleLogs',
   'UpdateProfileLogs',
 ];
 const REALTIME_LOGS = [

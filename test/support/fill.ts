@@ -3,7 +3,15 @@ import { BatchWriteCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import { v7 as uuidv7 } from 'uuid';
 import { dynamodb, tableName } from '../../core/store/client.ts';
 import type { ConnectionItem } from '../../core/store/items.ts';
-import { connectionKey, connectionRoomKey, roomPartition } from '../../core/store/keys.ts';
+import {
+  connectionKey,
+  connectionRoomKey,
+  participantKey,
+  roomKey,
+  roomPartition,
+  userRoomKey,
+} from '../../core/store/keys.ts';
+import { get } from '../../core/store/read.ts';
 import { newUser, type World } from './world.ts';
 
 /*
@@ -89,3 +97,16 @@ export const haveJoined = (
       }),
     ),
   );
+
+/** Writes copies of a room of one participant, created one after the other in the milliseconds after `start`. */
+export async function moreRooms(user_id: string, room_id: string, count: number, start: number): Promise<void> {
+  const [room, participant] = await Promise.all([get(roomKey(room_id)), get(participantKey(room_id, user_id))]);
+  function* copies(): Generator<object> {
+    for (let n = 0; n < count; n++) {
+      const id = uuidv7({ msecs: start + n });
+      yield { ...room, ...roomKey(id), room_id: id };
+      yield { ...participant, ...participantKey(id, user_id), ...userRoomKey(id, user_id), room_id: id };
+    }
+  }
+  await writeItems(copies());
+}

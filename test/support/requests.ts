@@ -52,6 +52,11 @@ export function requests({ room_id, admin, member, file_id }: Sized): readonly (
     ['changeRoom', { as: admin, params, body: { time_left_in_seconds: 1_000 } }],
     ['addParticipants', { as: admin, params, body: { participant_ids: more } }],
     ['addParticipants', { as: admin, params, body: { participant_ids: [newUser()] } }],
+    ['changeRoom', { as: admin, params, body: { posting: 'admins', metadata: { shift: 'night' } } }],
+    ['changeRoom', { as: admin, params, body: { posting: 'everyone', metadata: null } }],
+    ['addParticipants', { as: admin, params, body: { participant_ids: [newUser()], role: 'observer' } }],
+    ['setRole', { as: admin, params: { room_id, participant_id: member }, body: { role: 'observer' } }],
+    ['setRole', { as: admin, params: { room_id, participant_id: member }, body: { role: 'member' } }],
     ['grantAdmin', { as: admin, params: { room_id, participant_id: member } }],
     ['revokeAdmin', { as: admin, params: { room_id, participant_id: member } }],
     ['removeParticipants', { as: admin, params, body: { participant_ids: more } }],
@@ -66,6 +71,7 @@ export function requests({ room_id, admin, member, file_id }: Sized): readonly (
     ['createDownload', { as: member, params, query: { file_id } }],
     ['grantAdmin', { as: admin, params: { room_id, participant_id: member } }],
     ['revokeAdmin', { as: admin, params: { room_id, participant_id: admin } }],
+    ['leaveRoom', { as: admin, params }],
     ['endRoom', { as: member, params }],
   ];
 }

@@ -52,7 +52,7 @@ export async function snapshot(): Promise<string[]> {
 }
 
 /** Every room of a user, page by page, newest first. The index may lag behind, though it does not in DynamoDB Local. */
-export async function allRoomsOf(as: string, query: { limit?: number; status?: string } = {}) {
+export async function allRoomsOf(as: string, query: Readonly<Record<string, string | number>> = {}) {
   const rooms: Data<'listRooms'> = [];
   let cursor: string | undefined;
   do {

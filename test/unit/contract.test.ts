@@ -20,6 +20,8 @@ describe('the route table', () => {
         'DELETE /admin/room/{room_id}/participant/{participant_id}/admin',
         'GET /participant/room',
         'GET /participant/room/{room_id}',
+        'DELETE /participant/room/{room_id}',
+        'PATCH /admin/room/{room_id}/participant/{participant_id}',
         'GET /participant/room/{room_id}/participant',
         'PATCH /participant/room/{room_id}/userprofile',
         'PUT /participant/room/{room_id}/read',

@@ -361,9 +361,15 @@ describe('for any history of an item', () => {
 
 describe('changes that arrive together', () => {
   const now = T(10);
-  const present = (items: { room?: RoomItem; bob?: ParticipantItem; connections?: string[] }): Present => ({
+  const present = (items: {
+    room?: RoomItem;
+    bob?: ParticipantItem;
+    connections?: string[];
+    left?: string;
+  }): Present => ({
     room: items.room,
     participants: new Map(items.bob ? [['bob', items.bob]] : []),
+    left: new Map(items.left ? [['bob', items.left]] : []),
     connections: new Set(items.connections),
   });
   const ofBob = (change: Change<ParticipantItem>) => ({ of: 'participant', participant_id: 'bob', change }) as const;

@@ -148,6 +148,9 @@ export const FIELDS: Readonly<Record<string, FieldText>> = {
     example: MADE_UP_CURSOR,
   },
   'listRooms.status': { description: 'Returns only rooms that currently have this status.' },
+  archived: { description: 'Returns only rooms that the caller has archived, or has not archived.', example: false },
+  from: { description: 'Returns only rooms that start at this time or later.', example: '2026-03-02T00:00:00.000Z' },
+  to: { description: 'Returns only rooms that start before this time.', example: '2026-03-09T00:00:00.000Z' },
   order: { description: '`desc`: newest first. `asc`: oldest first.' },
   username: { description: "The participant's name in this room. `null`: no name." },
   'updateProfile.username': {
@@ -395,6 +398,7 @@ export const DATA_EXAMPLES: { readonly [O in Operation]?: DataExample<O> } = {
     { ...profile, role: 'member', is_admin: true },
     { ...bob, is_admin: false },
   ],
+  setRole: { ...bob, role: 'observer', is_admin: false },
   grantAdmin: { ...bob, is_admin: true },
   revokeAdmin: { ...bob, is_admin: false },
   listParticipants: [

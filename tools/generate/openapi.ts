@@ -34,7 +34,7 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 /* Schemas */
 
 /** Valibot actions that JSON Schema cannot express or need not: the texts describe them. All others must convert. */
-const UNSAID = new Set(['check', 'to_lower_case', 'to_upper_case', 'transform']);
+const UNSAID = new Set(['partial_check', 'check', 'to_lower_case', 'to_upper_case', 'transform']);
 
 const nullable = (schema: JsonSchema): JsonSchema | undefined => {
   const [of, none] = schema.anyOf ?? [];
@@ -246,7 +246,8 @@ function bodySchemas(routes: readonly Route[]): Record<string, JsonSchema> {
   const named = bodies.flatMap(({ operation, path, schema }): [string, JsonSchema][] => {
     const name = bodyName(operation);
     const part = bodies.find((other) => other.path === path && isProperPart(other.schema, schema));
-    if (!part) return [[name, schema]];
+    // A body with a required field has one meaning only.
+    if (!part || schema.required?.length) return [[name, schema]];
     const theirs = fieldsOf(part.schema);
     const rest = Object.entries(schema.properties ?? {}).filter(([field]) => !theirs.includes(field));
     return [

@@ -55,10 +55,20 @@ export const samplers: Readonly<Record<string, Sampler>> = {
     await session.data('POST', `/admin/room/${room_id}/participant`, { body: { participant_ids } });
     return { path: `/admin/room/${room_id}/participant?participant_id=${participant_ids[0]}` };
   },
+  setRole: ({ room_id, participant }) => ({
+    path: `/admin/room/${room_id}/participant/${participant}`,
+    body: { role: 'member' },
+  }),
   grantAdmin: admin,
   revokeAdmin: admin,
   listRooms: () => ({ path: '/participant/room' }),
   getRoom: inRoom('/participant/room/ROOM'),
+  leaveRoom: async ({ session }) => {
+    const participant = madeUpUser();
+    const room_id = await session.createRoom({ participant_ids: [participant] });
+    await session.data('POST', `/admin/room/${room_id}/participant/${participant}/admin`);
+    return { path: `/participant/room/${room_id}` };
+  },
   listParticipants: inRoom('/participant/room/ROOM/participant'),
   updateProfile: ({ room_id }, n) => ({
     path: `/participant/room/${room_id}/userprofile`,

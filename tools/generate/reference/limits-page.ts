@@ -79,6 +79,7 @@ const TEXTS: { readonly [Name in keyof typeof limits]: LimitText } = {
   MAX_TYPING_CONNECTIONS: text('WebSocket', 'Connections of a room up to which `typing` events are sent'),
   MAX_PING_INTERVAL_SECONDS: text('WebSocket', '`ping_interval_seconds`', seconds),
   SILENCE_SECONDS: text('WebSocket', 'Silence after which the service checks a connection', seconds),
+  MAX_ROOMS_READ: text('Requests', 'Rooms that one page of a filtered list looks at'),
   MAX_PING_ROOMS: text('WebSocket', 'Rooms in one `ping`'),
   MAX_PACKED_BYTES: text('WebSocket', 'Size of an `events` frame that the service sends (`rooms.v2`)', kib),
   CONNECTION_TTL_SECONDS: text('WebSocket', 'Time for which the service remembers a connection', minutes),
