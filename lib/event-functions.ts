@@ -116,7 +116,7 @@ export const eventFunctions = {
   presence: {
     source: 'queue',
     description: 'Presence queue: marks participants absent, checks connections, and retries what has failed.',
-    access: { table: { ...dropping, BatchGetItem: ['ROOM'], GetItem: ['ROOM'], Query: ['ROOM', 'USER'] } },
+    access: { table: { ...broadcasting, BatchGetItem: ['ROOM'], GetItem: ['ROOM'], Query: ['ROOM', 'USER'] } },
     memory: 1_024,
     // A batch is ten conditional writes in parallel; the rest of the time is for closing connections.
     timeout: 10,

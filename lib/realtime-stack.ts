@@ -61,8 +61,8 @@ export class RealtimeStack extends Stack {
     const presence = new Presence(this, 'Presence', {
       ...parts,
       sockets,
-      variables: { ...announcements.variables, EVENT_BUS_NAME: bus.eventBusName },
-      permissions: [...announcements.permissions, publish],
+      variables: { ...broadcasting.variables, ...announcements.variables, EVENT_BUS_NAME: bus.eventBusName },
+      permissions: [...announcements.permissions, publish, lane.permission],
     });
     const deliverMessages = new StreamReader(this, 'DeliverMessages', {
       name: 'deliver-messages',

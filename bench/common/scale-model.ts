@@ -1,6 +1,7 @@
 import { MAX_PACKED_BYTES } from '../../core/contract/limits.ts';
 import type { SubProtocol } from '../../core/contract/realtime.ts';
 import { batchSize } from '../../core/realtime/batches.ts';
+import { digestSeconds, EACH_UP_TO } from '../../core/realtime/digest-mode.ts';
 import { invocationsAtOnce, postsPerSecondOfRoom } from '../../core/realtime/pace.ts';
 import { memoryOf } from '../../lib/memory.ts';
 import { unitsOf } from './budget.ts';
@@ -372,6 +373,26 @@ export function shardDelay(workload: Workload, partitions: number): { posts: num
   const delay = queued(rate, (messages) => START_SECONDS + tellSeconds(messages * participants, 1), 300);
   return { posts: rate * participants, delay };
 }
+
+/**
+ * Posts of presence when all of a room join one after the other, with `rooms.v2`, evenly in so many seconds: one for each batch of the stream
+ * while each is named, and then digests.
+ */
+export function digestPosts(participants: number, seconds: number): number {
+  const rate = participants / seconds;
+  let posts = 0;
+  for (let time = 0; ; ) {
+    const online = Math.floor(time * rate);
+    if (online >= participants) return posts + participants;
+    posts += online;
+    // A digest is due so many seconds after a change was noted, which the next batch of the stream does.
+    const batch = Math.max(1 / BATCHES_A_SECOND, 1 / rate);
+    time += batch + (online <= EACH_UP_TO ? 0 : digestSeconds(online));
+  }
+}
+
+/** Lambda looks so often for new records of a shard. */
+const BATCHES_A_SECOND = 4;
 
 /** Events that are posted when all of a room join one after the other: each is told to those who are there already. */
 export const joinPosts = (participants: number): number => sum(Array.from({ length: participants }, (_, n) => n));

@@ -4,6 +4,7 @@ import {
   aloneSeconds,
   type Delay,
   deliveryDelay,
+  digestPosts,
   joinPosts,
   LIMITS,
   loadsOf,
@@ -129,8 +130,9 @@ export function scaleText(): string {
     'The rooms share the shards, one per partition. Each shard gives one batch of at most 100 messages at a time to its reader.',
     shards(many, heat.partitions),
     '### Posts for joins',
-    `With \`rooms.v1\`, each join is sent to all connected participants. When 10,000 users join one room, that is ` +
+    `If each join is sent to all connected participants, as with \`rooms.v1\` in smaller rooms, and 10,000 users join one room, that is ` +
       `${whole(joinPosts(10_000))} posts, ${whole(joinPosts(10_000) / LIMITS.gatewayRequests.value / 60)} minutes of the account's default ` +
-      `quota. For 1,000 users it is ${whole(joinPosts(1_000) / LIMITS.gatewayRequests.value)} seconds.`,
+      `quota. For 1,000 users it is ${whole(joinPosts(1_000) / LIMITS.gatewayRequests.value)} seconds. ` +
+      `With \`rooms.v2\`, 10,000 joins in a minute are ${whole(digestPosts(10_000, 60))} posts, and 1,000 joins ${whole(digestPosts(1_000, 60))}.`,
   ].join('\n\n');
 }

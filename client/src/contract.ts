@@ -813,7 +813,7 @@ export interface EventData {
   };
   /** The room has ended. Its `rooms.v1` connections are closed, its `rooms.v2` connections are detached from it. */
   readonly room_ended: Room;
-  /** Number of online participants, for large rooms instead of single `peer_joined` and `peer_left` events. Only on `rooms.v2` connections. The service does not send it yet. */
+  /** Number of online participants, instead of single `peer_joined` and `peer_left` events while more than 100 are online. Up to 1,000, it also names who came and went, at most once a second; above, it has only the count, at most every 1 s per 2,000 participants. Only on `rooms.v2` connections: those of `rooms.v1` get a `peer_joined` or `peer_left` event for each name, and nothing above 1,000. */
   readonly presence: {
     readonly count: number;
     readonly joined?:

@@ -181,6 +181,8 @@ type Change = (people: People) => People;
 
 const RETRY_INITIAL_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
+/** A list of which parts are unknown is read again within this time. */
+const NAMES_AGAIN_MS = 5_000;
 
 /** Returns the participants of a joined room with their presence. The list is read again after an outage. */
 export function liveParticipants(rooms: Pick<RoomsClient, 'allParticipants'>, room: ListedRoom): LiveParticipants {
@@ -236,6 +238,7 @@ export function liveParticipants(rooms: Pick<RoomsClient, 'allParticipants'>, ro
         people = since.reduce<People>((all, by) => by(all), found);
         since = [];
         counted = undefined;
+        isStale = false;
         list.set({ status: 'ready' });
         return show();
       } catch (error) {
@@ -257,18 +260,30 @@ export function liveParticipants(rooms: Pick<RoomsClient, 'allParticipants'>, ro
   const come = (peer: Peer) => change(set({ ...peer, online: true }));
   const go = ({ participant_id }: Peer) => change(set({ participant_id, online: false }, false));
   list.onClose(room.on('missed', readAgain));
+  /** Whether some came and went without being named. */
+  let isStale = false;
+  /** The service names participants again: those that it did not name are looked up, not by all clients at the same moment. */
+  function namesAgain(): void {
+    if (!isStale) return;
+    isStale = false;
+    const { signal } = reading;
+    sleep(Math.random() * NAMES_AGAIN_MS, signal).then(readAgain, () => {});
+  }
   const named = (by: (peer: Peer) => void) => (peer: Peer) => {
     counted = undefined;
     by(peer);
+    namesAgain();
   };
   list.onClose(room.on('peer_joined', named(come)));
   list.onClose(room.on('peer_left', named(go)));
   list.onClose(
-    room.on('presence', ({ count, joined = [], left = [] }) => {
-      joined.forEach(come);
-      left.forEach(go);
+    room.on('presence', ({ count, joined, left }) => {
+      joined?.forEach(come);
+      left?.forEach(go);
       counted = count;
       show();
+      if (joined || left) namesAgain();
+      else isStale = true;
     }),
   );
   list.onClose(room.on('participant_added', (profile) => change(set(profile))));

@@ -256,8 +256,9 @@ export const events = {
   },
   presence: {
     summary:
-      'Number of online participants, for large rooms instead of single `peer_joined` and `peer_left` events. Only on `rooms.v2` ' +
-      'connections. The service does not send it yet.',
+      'Number of online participants, instead of single `peer_joined` and `peer_left` events while more than 100 are online. Up to 1,000, it also ' +
+      'names who came and went, at most once a second; above, it has only the count, at most every 1 s per 2,000 participants. Only on `rooms.v2` connections: those of `rooms.v1` ' +
+      'get a `peer_joined` or `peer_left` event for each name, and nothing above 1,000.',
     data: v.object({
       count: v.pipe(v.number(), v.integer(), v.minValue(0)),
       joined: v.optional(v.array(peer)),

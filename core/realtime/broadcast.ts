@@ -17,6 +17,7 @@ import {
   roomPool,
   type Task,
 } from './deliver.ts';
+import { considerDigests } from './digest-mode.ts';
 import { furtherFailure } from './further-failure.ts';
 import { handToLane } from './lane-queue.ts';
 import { batchIdentity, isNumbered } from './pack.ts';
@@ -87,6 +88,7 @@ export async function broadcast(
   }
   const counts = await deliverHere(room_id, task, connections, deadline);
   countOutcomes(counts);
+  await considerDigests(room_id, events, connections.live);
   return { ...counts, isHanded: false };
 }
 

@@ -222,6 +222,16 @@ interface Frames {
   v2?: readonly string[];
 }
 
+/** Returns an event as connections of rooms.v1 know it: who came and went in a digest of presence are events of their own. */
+function inV1(event: RoomEvent): RoomEvent[] {
+  if (event.type !== 'presence') return [event];
+  const { data, ...about } = event;
+  return [
+    ...(data.joined ?? []).map((peer): RoomEvent => ({ ...about, type: 'peer_joined', data: peer })),
+    ...(data.left ?? []).map((peer): RoomEvent => ({ ...about, type: 'peer_left', data: peer })),
+  ];
+}
+
 /** A batch is delivered in parts: its frames are made once. */
 const framesOfTasks = new WeakMap<SendTask, Frames>();
 
@@ -230,7 +240,7 @@ function framesFor(room_id: string, task: SendTask, isV2: boolean): readonly str
   framesOfTasks.set(task, frames);
   const { events, numbers } = task;
   if (!isV2) {
-    frames.v1 ??= events.map((event) => JSON.stringify(event));
+    frames.v1 ??= events.flatMap(inV1).map((event) => JSON.stringify(event));
     return frames.v1;
   }
   frames.v2 ??= numbers ? pack(room_id, numbers, events.filter(isNumbered)) : [];
@@ -244,8 +254,9 @@ const postsTo = (room_id: string, task: Task, recipient: Recipient): number =>
 export function postsEach(room_id: string, task: Task, recipients: readonly Recipient[]): number {
   if (task.kind !== 'send' || recipients.length === 0) return 1;
   const ofV2 = recipients.filter(speaksV2).length;
-  const packed = ofV2 > 0 ? framesFor(room_id, task, true).length : 0;
-  return (ofV2 * packed + (recipients.length - ofV2) * task.events.length) / recipients.length;
+  const ofV1 = recipients.length - ofV2;
+  const each = (isV2: boolean): number => framesFor(room_id, task, isV2).length;
+  return ((ofV2 > 0 ? ofV2 * each(true) : 0) + (ofV1 > 0 ? ofV1 * each(false) : 0)) / recipients.length;
 }
 
 /**

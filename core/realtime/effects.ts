@@ -2,16 +2,19 @@ import type { RoomEvent } from '../contract/realtime.ts';
 import type { Timestamp } from '../rules/time.ts';
 import { dropConnection, recipientsOf } from '../store/connections.ts';
 import type { RoomItem } from '../store/items.ts';
+import type { DigestItem } from '../store/presence-digest.ts';
 import { settleAll } from '../store/settle-all.ts';
 import { broadcast, closeRoom, type Origin, recordBroadcast } from './broadcast.ts';
 import { publish } from './bus.ts';
 import type { Effect } from './changes.ts';
 import { type Deadline, wait } from './deadline.ts';
 import { expel, onTable } from './deliver.ts';
+import { isPeerEvent } from './digest-mode.ts';
 import { furtherFailure } from './further-failure.ts';
 import { ensureChecked } from './liveness.ts';
 import { notifyUser } from './notify.ts';
 import { type DeferredEffect, queueAbsenceCheck, queueDisconnect, queueEffect } from './presence.ts';
+import { notePresence } from './presence-digest.ts';
 import { countRooms } from './room-metrics.ts';
 import type { Moment } from './schedule.ts';
 import { syncSchedulesOf } from './sync-schedules.ts';
@@ -20,6 +23,8 @@ export interface Circumstances {
   readonly now: Timestamp;
   /** The ID of the first record of the changes: the same when they are delivered again. */
   readonly source: string;
+  /** How presence is told in this room; undefined where that does not matter. */
+  readonly digests: DigestItem | undefined;
   readonly deadline: Deadline;
 }
 
@@ -34,14 +39,17 @@ export async function applyEffects(
   room_id: string,
   room: RoomItem | undefined,
   effects: readonly Effect[],
-  { now, source, deadline }: Circumstances,
+  { now, source, digests, deadline }: Circumstances,
 ): Promise<void> {
-  const events: RoomEvent[] = effects.flatMap((effect) => (effect.kind === 'event' ? [effect.event] : []));
+  const all: RoomEvent[] = effects.flatMap((effect) => (effect.kind === 'event' ? [effect.event] : []));
+  const events = digests?.is_on ? all.filter((event) => !isPeerEvent(event)) : all;
+  const changed = digests?.is_on ? all.flatMap(peerOf) : [];
   const moments = effects.flatMap((effect) => (effect.kind === 'schedule' ? [effect.moment] : []));
   const origin: Origin = { feed: 'changes', source };
   const sockets = onSockets(room_id, events, effects, origin, now, deadline);
   const others = [
     publishOrLater(events),
+    digests && changed.length > 0 && notePresence(room_id, changed, digests, source),
     room && moments.length > 0 && syncOrLater(room, moments),
     effects.some(({ kind }) => kind === 'disconnect') ? queueDisconnect(room_id) : undefined,
     ...effects.map((effect) => (effect.kind === 'notify' ? notifyUser(effect, source, now, deadline) : undefined)),
@@ -64,6 +72,10 @@ export async function applyEffects(
     await recordBroadcast(room_id, events, origin);
   throw onAll.reason;
 }
+
+/** Returns the participant whose presence an event is about. */
+const peerOf = (event: RoomEvent): string[] =>
+  event.type === 'peer_joined' || event.type === 'peer_left' ? [event.data.participant_id] : [];
 
 /** Has events that the bus does not take retried from the queue, alone. Throws where the queue fails, too. */
 async function publishOrLater(events: readonly RoomEvent[]): Promise<void> {

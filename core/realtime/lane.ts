@@ -11,6 +11,7 @@ import { countOutcomes, MAX_POSTS_HERE } from './broadcast.ts';
 import type { Deadline } from './deadline.ts';
 import { onTable, type SendTask, type Task } from './deliver.ts';
 import { deliverToRoom } from './deliver-room.ts';
+import { considerDigests } from './digest-mode.ts';
 import { deleteFromQueue, retryFromQueue } from './lane-queue.ts';
 import { isNumbered } from './pack.ts';
 
@@ -73,6 +74,7 @@ async function deliver(of: FeedOfRoom, { task, keys }: Step, deadline: Deadline)
   const counts = await deliverToRoom(room_id, task, connections, deadline);
   const duration_ms = Math.round(performance.now() - started);
   report();
+  if (task.kind === 'send') await considerDigests(room_id, task.events, connections.live);
   await onTable(() => removeFromLane(keys));
   if (task.kind === 'send' && numbersOf(task) && connections.live.length < LEAVE_BELOW)
     await onTable(() => leaveLane(of, lastOf(task)));

@@ -28,6 +28,13 @@ export interface LivenessCheck {
   readonly due: Timestamp;
 }
 
+/** Presence in a large room has changed. `due` is its name as well: only the one that the table names counts. */
+export interface Digest {
+  readonly kind: 'digest';
+  readonly room_id: string;
+  readonly due: Timestamp;
+}
+
 /** Something that follows from a change of a room, and has failed: it is retried alone. */
 export type DeferredEffect =
   | { readonly kind: 'publish'; readonly event: RoomEvent }
@@ -42,7 +49,7 @@ const DISCONNECT_DELAY_SECONDS = 5;
 let client: SQSClient | undefined;
 
 async function queue(
-  message: Absence | DisconnectRetry | LivenessCheck | DeferredEffect,
+  message: Absence | DisconnectRetry | LivenessCheck | Digest | DeferredEffect,
   DelaySeconds: number,
 ): Promise<void> {
   client ??= abortable(new SQSClient(CLIENT_OPTIONS));
@@ -68,3 +75,7 @@ export const queueEffect = (effect: DeferredEffect): Promise<void> => queue(effe
 
 /** Queues a check of a participant's connections. */
 export const queueLivenessCheck = (check: LivenessCheck, seconds: number): Promise<void> => queue(check, seconds);
+
+/** Queues a digest of a room's presence, so many whole seconds from now. */
+export const queueDigest = ({ room_id, due }: Omit<Digest, 'kind'>, seconds: number): Promise<void> =>
+  queue({ kind: 'digest', room_id, due }, seconds);

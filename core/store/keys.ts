@@ -28,6 +28,7 @@
  *   in this second?                           PK ROOM#<room_id>   SK RATE#<second>
  *   the last numbers of a room's feeds,
  *   and its last message                      PK ROOM#<room_id>   SK SEQUENCE
+ *   the digests of presence in a large room   PK ROOM#<room_id>   SK PRESENCE
  *   what waits in the lanes of a large room   PK ROOM#<room_id>   SK LANE#<feed>#<number> (sorts by number)
  *   … and of a subscribed user's              PK USER#<user_id>   SK SEQUENCE
  *   was this room created already?            PK USER#<user_id>   SK IDEMPOTENCY#<key>
@@ -52,6 +53,7 @@ const LOCK = 'LOCK#';
 export const LEFT = 'LEFT#';
 export const FRAMES = 'FRAMES#';
 export const SEQUENCE = 'SEQUENCE';
+export const PRESENCE = 'PRESENCE';
 /** The one index; what its keys mean depends on the kind of item. */
 export const INDEX = 'GSI1';
 
@@ -85,6 +87,8 @@ export const roomRateKey = (room_id: string, second: number): Key => ({
 
 /** One of the items that exist while only admins may post in a room. */
 export const lockKey = (room_id: string, n: number): Key => ({ PK: roomPartition(room_id), SK: `${LOCK}${n}` });
+
+export const presenceDigestKey = (room_id: string): Key => ({ PK: roomPartition(room_id), SK: PRESENCE });
 
 /** @param order its place among all that waits */
 export const laneKey = (room_id: string, feed: string, order: string): Key => ({

@@ -7,6 +7,7 @@ import { type Deadline, deadlineOf, type TimeLeft } from '../../core/realtime/de
 import { retryDisconnect } from '../../core/realtime/deliver.ts';
 import { checkLiveness } from '../../core/realtime/liveness.ts';
 import { queueDisconnect } from '../../core/realtime/presence.ts';
+import { sendDigest } from '../../core/realtime/presence-digest.ts';
 import type { Moment } from '../../core/realtime/schedule.ts';
 import { syncSchedulesOf } from '../../core/realtime/sync-schedules.ts';
 import { markAbsent } from '../../core/store/connections.ts';
@@ -18,6 +19,7 @@ const of = { room_id: v.string(), participant_id: v.string() };
 const disconnect = v.object({ kind: v.literal('disconnect'), room_id: v.string() });
 const liveness = v.object({ ...of, kind: v.literal('liveness'), due: v.string() });
 const absence = v.object({ ...of, kind: v.optional(v.undefined()), left_at: v.string() });
+const digest = v.object({ kind: v.literal('digest'), room_id: v.string(), due: v.string() });
 const publishing = v.object({
   kind: v.literal('publish'),
   // Made by this service: its shape is not checked again.
@@ -28,14 +30,14 @@ const schedules = v.object({
   room_id: v.string(),
   moments: v.array(v.picklist(['start', 'end'])),
 });
-const queued = v.union([disconnect, liveness, publishing, schedules, absence]);
+const queued = v.union([disconnect, liveness, digest, publishing, schedules, absence]);
 
 /** Kept for what follows the deadline, in milliseconds: one message to the queue. */
 const RESERVE_MS = 4_000;
 
 /**
  * Marks participants absent who lost their last connection and have not come back, checks whether the connections of others are
- * alive, disconnects the connections of rooms that could not be closed before, and retries effects of changes that have failed.
+ * alive, tells who is online in large rooms, disconnects the connections of rooms that could not be closed before, and retries effects of changes that have failed.
  */
 export const handler = async ({ Records }: SQSEvent, context: TimeLeft): Promise<SQSBatchResponse> => {
   const deadline = deadlineOf(context, RESERVE_MS);
@@ -44,7 +46,10 @@ export const handler = async ({ Records }: SQSEvent, context: TimeLeft): Promise
       try {
         const message = v.parse(queued, JSON.parse(body));
         if (message.kind === 'disconnect') await closeMarked(message.room_id, messageId, deadline);
-        else if (message.kind === 'publish') await publishAll([message.event]);
+        else if (message.kind === 'digest') {
+          const outcome = await sendDigest(message, deadline);
+          console.info({ action: 'digest', message_id: messageId, room_id: message.room_id, outcome });
+        } else if (message.kind === 'publish') await publishAll([message.event]);
         else if (message.kind === 'schedules') await syncSchedules(message.room_id, message.moments);
         else {
           const { room_id, participant_id } = message;

@@ -15,11 +15,14 @@ import {
   LEFT,
   leftKey,
   PARTICIPANT,
+  PRESENCE,
   participantKey,
+  presenceDigestKey,
   ROOM,
   roomIdOf,
   roomKey,
 } from '../../core/store/keys.ts';
+import type { DigestItem } from '../../core/store/presence-digest.ts';
 import { getMany } from '../../core/store/read.ts';
 import { settleAll } from '../../core/store/settle-all.ts';
 
@@ -59,7 +62,12 @@ export const handler = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Pr
         const present = await presentOf(room_id, changes);
         const now = new Date().toISOString();
         const applied = effectsOf(changes, present, now);
-        await applyEffects(room_id, present.room, applied, { now, source: first?.id ?? '', deadline });
+        await applyEffects(room_id, present.room, applied, {
+          now,
+          source: first?.id ?? '',
+          digests: present.digests,
+          deadline,
+        });
         if (applied.some(({ kind }) => kind === 'event')) {
           const delivered = Date.now();
           const times = records.flatMap(({ change, stored_at }) =>
@@ -99,15 +107,22 @@ function changeOf(record: DynamoDBRecord): RoomChange | undefined {
 const isTimeToLive = ({ eventName, userIdentity }: DynamoDBRecord): boolean =>
   eventName === 'REMOVE' && userIdentity?.principalId === 'dynamodb.amazonaws.com';
 
+const changesPresence = ({ change }: RoomChange & { of: 'participant' }): boolean =>
+  (change.old?.present ?? false) !== (change.new?.present ?? false);
+
 /** Reads, consistently and together, the items that the changes are about. */
-async function presentOf(room_id: string, changes: readonly RoomChange[]): Promise<Present> {
+async function presentOf(
+  room_id: string,
+  changes: readonly RoomChange[],
+): Promise<Present & { readonly digests: DigestItem | undefined }> {
   const keys = changes.flatMap((change) => {
     if (change.of === 'mark') return [];
     if (change.of === 'room') return roomKey(room_id);
     if (change.of === 'participant') {
       const { participant_id } = change;
       const left = change.change.new ? [] : [leftKey(room_id, participant_id)];
-      return [roomKey(room_id), participantKey(room_id, participant_id), ...left];
+      const digests = changesPresence(change) ? [presenceDigestKey(room_id)] : [];
+      return [roomKey(room_id), participantKey(room_id, participant_id), ...left, ...digests];
     }
     return connectionKey(room_id, change.connection.connection_id);
   });
@@ -120,6 +135,7 @@ async function presentOf(room_id: string, changes: readonly RoomChange[]): Promi
       under(PARTICIPANT).map((item) => [item.SK.slice(PARTICIPANT.length), item as ParticipantItem]),
     ),
     left: new Map(under(LEFT).map((item) => [item.SK.slice(LEFT.length), (item as LeftItem).left_at])),
+    digests: items.find(({ SK }) => SK === PRESENCE) as DigestItem | undefined,
     connections: new Set(under(CONNECTION).map(({ SK }) => SK.slice(CONNECTION.length))),
   };
 }

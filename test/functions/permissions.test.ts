@@ -7,6 +7,7 @@ import { batchSize } from '../../core/realtime/batches.ts';
 import { noCounts } from '../../core/realtime/deliver.ts';
 import { markDisconnecting } from '../../core/store/connections.ts';
 import { enterLane, isInLane } from '../../core/store/lane.ts';
+import { noteChanges } from '../../core/store/presence-digest.ts';
 import { handler as announce } from '../../functions/events/announce.ts';
 import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
 import { handler as fanOut } from '../../functions/events/fan-out.ts';
@@ -232,6 +233,12 @@ async function everyEvent(): Promise<void> {
       (await runEventFunction('presence', (context) => presence(queueEvent(retry), context))).trace.used,
     );
   }
+  // A digest of a large room.
+  const crowded = await listening(true);
+  const now = new Date().toISOString();
+  const due = await noteChanges({ room_id: crowded.room_id, participant_ids: [admin], source: 'x', now, due: now });
+  await look(JSON.stringify({ kind: 'digest', room_id: crowded.room_id, due }));
+  forgetLanes();
   // Effects of changes that have failed are retried.
   const event = { type: 'room_updated', room_id, sent_at: later, data: {} };
   await look(JSON.stringify({ kind: 'publish', event }));

@@ -214,6 +214,8 @@ const expected: Readonly<Record<string, Expected>> = {
     variables: {
       TABLE_NAME,
       CALLBACK_URL,
+      LANE_QUEUE_URL,
+      API_GATEWAY_QUOTA,
       PRESENCE_QUEUE_URL: { Ref: presenceQueue },
       EVENT_BUS_NAME,
       ...SCHEDULES,
@@ -221,9 +223,10 @@ const expected: Readonly<Record<string, Expected>> = {
     allowed: [
       ...on('events', arnOf(bus.id), 'PutEvents'),
       ...scheduling,
-      ...items(['ROOM'], 'UpdateItem', 'DeleteItem', 'BatchGetItem', 'GetItem'),
+      ...items(['ROOM'], 'PutItem', 'UpdateItem', 'DeleteItem', 'BatchGetItem', 'GetItem'),
       ...items(['ROOM', 'USER'], 'Query'),
       ...checkConnections,
+      ...on('sqs', arnOf(laneQueue), 'SendMessage'),
       ...on('sqs', arnOf(presenceQueue), 'SendMessage', 'ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'),
     ],
   },

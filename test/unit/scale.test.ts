@@ -4,6 +4,7 @@ import { CAPACITY } from '../../bench/common/budget.ts';
 import {
   aloneSeconds,
   deliveryDelay,
+  digestPosts,
   joinPosts,
   loadsOf,
   POSTS_A_SECOND,
@@ -115,4 +116,10 @@ describe('a large room', () => {
 
 test('a join is announced to everyone who has joined before', () => {
   expect(joinPosts(4)).toBe(0 + 1 + 2 + 3);
+});
+
+test('10,000 joins in a minute are fewer than 100,000 posts of presence', () => {
+  expect(digestPosts(10_000, 60)).toBeLessThan(100_000);
+  // As before, each is told to all while 100 are online at most.
+  expect(digestPosts(100, 60)).toBeLessThanOrEqual(joinPosts(101));
 });

@@ -1,0 +1,207 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { MAX_PACKED_BYTES } from '../../core/contract/limits.ts';
+import { digestEvents } from '../../core/realtime/presence-digest.ts';
+import { connectionKey } from '../../core/store/keys.ts';
+import { digestOf } from '../../core/store/presence-digest.ts';
+import { remove } from '../../core/store/write.ts';
+import { handler as presence } from '../../functions/events/presence.ts';
+import { handler as roomChanges } from '../../functions/events/room-changes.ts';
+import { type FanOut, startFanOut } from '../support/fan-out.ts';
+import { haveJoined } from '../support/fill.ts';
+import { runLanes } from '../support/lanes.ts';
+import { type Management, startManagement } from '../support/management.ts';
+import { queueEvent } from '../support/queue-event.ts';
+import { runEventFunction } from '../support/run-event-function.ts';
+import { type Services, startServices } from '../support/services.ts';
+import { joined, newSocket, reply } from '../support/socket.ts';
+import { changesIn, recorded } from '../support/stream.ts';
+import { type Frame, joinedV2, unpack } from '../support/v2-client.ts';
+import { newRoom, newUser } from '../support/world.ts';
+
+let management: Management;
+let services: Services;
+let fanOut: FanOut;
+beforeAll(async () => {
+  [management, services, fanOut] = await Promise.all([startManagement(), startServices(), startFanOut()]);
+  process.env.CALLBACK_URL = management.url;
+});
+beforeEach(() => {
+  management.reset();
+  services.reset();
+  fanOut.reset();
+});
+afterAll(() => Promise.all([management.close(), services.close(), fanOut.close()]));
+
+const crowdOf = (count: number) => Array.from({ length: count }, (_, n) => `crowd-${String(n).padStart(5, '0')}=`);
+const arrive = (room_id: string, ids: readonly string[]) =>
+  haveJoined(room_id, ids, undefined, { protocol: 'rooms.v2' });
+const framesAt = (connection_id: string): Frame[] =>
+  management.delivered.flatMap((post) => (post.connection_id === connection_id ? [JSON.parse(post.frame)] : []));
+const eventsAt = (connection_id: string) => framesAt(connection_id).flatMap(unpack);
+const presenceAt = (connection_id: string) =>
+  eventsAt(connection_id).flatMap((event) => (event.type === 'presence' ? [event.data] : []));
+const typesAt = (connection_id: string) => eventsAt(connection_id).map(({ type }) => type);
+
+/** Does something, and has room-changes process its records. */
+async function processed(work: () => Promise<unknown>) {
+  const records = await recorded(work);
+  await handle(records);
+  return records;
+}
+const handle = async (records: Parameters<typeof changesIn>[0]) => {
+  const { result } = await runEventFunction('room-changes', (context) => roomChanges(changesIn(records), context));
+  await runLanes();
+  return result.batchItemFailures;
+};
+const queued = () => services.messages.filter(({ MessageBody }) => MessageBody.includes('"digest"'));
+/** Has the last queued digest run. */
+const digest = async (body = queued().at(-1)?.MessageBody ?? '') => {
+  const { result } = await runEventFunction('presence', (context) => presence(queueEvent(body), context));
+  await runLanes();
+  return result.batchItemFailures;
+};
+
+/** A room in which so many are online, beside one connection of each protocol. */
+async function crowded(count: number) {
+  const members = Array.from({ length: 3 }, () => newUser());
+  const world = await newRoom({ members });
+  const { room_id, admin, member } = world;
+  const [v1, { socket: v2 }] = [await joined(room_id, admin), await joinedV2(room_id, member)];
+  const crowd = crowdOf(count);
+  await arrive(room_id, crowd);
+  return { ...world, members, crowd, v1: v1.connection_id, v2: v2.connection_id };
+}
+const join = (room_id: string, user: string) => processed(() => joinedV2(room_id, user));
+
+describe('presence in a room of more than 100', () => {
+  test('is one digest for all who come and go in a second', async () => {
+    const { room_id, members, v1, v2 } = await crowded(100);
+    const [first = '', second = '', third = ''] = members;
+    // Who is told of the first of more than 100 is told by name.
+    await join(room_id, first);
+    expect(typesAt(v2)).toEqual(['peer_joined']);
+    expect(queued()).toEqual([]);
+
+    await join(room_id, second);
+    const socket = newSocket(third);
+    await processed(() => reply('join', socket, { room_id }));
+    await processed(() => reply('leave', socket, { room_id }));
+    expect(typesAt(v2)).toEqual(['peer_joined']);
+    expect(queued()).toHaveLength(1);
+    expect(queued()[0]?.DelaySeconds).toBe(1);
+
+    expect(await digest()).toEqual([]);
+    const [data, ...others] = presenceAt(v2);
+    expect(others).toEqual([]);
+    expect(data).toEqual({
+      count: 104,
+      joined: [{ participant_id: second, username: null }],
+      left: [{ participant_id: third, username: null }],
+    });
+    // rooms.v1 knows no digests: it gets who is there and who is not.
+    expect(management.received(v1).map(({ type, data }) => [type, data.participant_id])).toEqual([
+      ['peer_joined', first],
+      ['peer_joined', second],
+      ['peer_left', third],
+    ]);
+    // Nothing is left, and a message that comes twice does nothing.
+    expect(await digestOf(room_id)).not.toHaveProperty('due');
+    expect(await digest()).toEqual([]);
+    expect(presenceAt(v2)).toHaveLength(1);
+    expect(queued()).toHaveLength(1);
+  });
+
+  test('that changes while a digest is sent has another one follow', async () => {
+    const { room_id, members, v2 } = await crowded(100);
+    const [first = '', second = '', third = ''] = members;
+    await join(room_id, first);
+    await join(room_id, second);
+    const records = await recorded(() => joinedV2(room_id, third));
+    let isNoted: Promise<unknown> | undefined;
+    management.onRequest = () => {
+      isNoted ??= handle(records);
+    };
+    await digest();
+    await isNoted;
+    if (queued().length === 1) expect(await digestOf(room_id)).toMatchObject({ is_on: true });
+    await digest();
+    const names = presenceAt(v2).flatMap((data) => data.joined?.map(({ participant_id }) => participant_id) ?? []);
+    expect(new Set(names)).toEqual(new Set([second, third]));
+    expect(await digestOf(room_id)).not.toHaveProperty('due');
+  });
+
+  test('is told although the queue failed, or the digest was lost', async () => {
+    const { room_id, members, v2 } = await crowded(100);
+    const [first = '', second = '', third = ''] = members;
+    await join(room_id, first);
+    const records = await recorded(() => joinedV2(room_id, second));
+    services.broken.sqs = true;
+    expect(await handle(records)).toHaveLength(1);
+    services.broken.sqs = false;
+    expect(await handle(records)).toEqual([]);
+    expect(queued()).toHaveLength(1);
+    // That one is lost. A minute later, the next change has another one queued.
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 120_000 });
+    try {
+      await join(room_id, third);
+      expect(queued()).toHaveLength(2);
+      await digest();
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(
+      presenceAt(v2)[0]
+        ?.joined?.map(({ participant_id }) => participant_id)
+        .sort(),
+    ).toEqual([second, third].sort());
+  });
+
+  test('is told by name again once fewer than 80 are online', async () => {
+    const { room_id, members, crowd, v2 } = await crowded(100);
+    const [first = '', second = '', third = ''] = members;
+    await join(room_id, first);
+    for (const id of crowd.slice(30)) await remove(connectionKey(room_id, id));
+    await join(room_id, second);
+    await digest();
+    expect(presenceAt(v2)).toMatchObject([{ count: 34 }]);
+    await join(room_id, third);
+    expect(typesAt(v2)).toEqual(['peer_joined', 'presence', 'peer_joined']);
+    expect(queued()).toHaveLength(1);
+  });
+});
+
+test('presence in a room of more than 1,000 is its count, every second or less often', {
+  timeout: 60_000,
+}, async () => {
+  const { room_id, members, v1, v2 } = await crowded(2_050);
+  const [first = '', second = ''] = members;
+  await join(room_id, first);
+  await join(room_id, second);
+  expect(queued().map(({ DelaySeconds }) => DelaySeconds)).toEqual([2]);
+  expect(await digestOf(room_id)).not.toHaveProperty('changed');
+  await digest();
+  expect(presenceAt(v2)).toEqual([{ count: 2_054 }]);
+  expect(management.received(v1).map(({ type }) => type)).toEqual(['peer_joined']);
+});
+
+describe('the events of a digest', () => {
+  const peers = (count: number, name: string) =>
+    Array.from({ length: count }, (_, n) => ({ participant_id: `${n}`.padEnd(128, 'é'), username: name.repeat(100) }));
+
+  test('fit into frames, whatever the names are', () => {
+    const events = digestEvents('r', 1_000, { joined: peers(500, '€'), left: peers(500, 'x') }, 'now');
+    for (const event of events) expect(Buffer.byteLength(JSON.stringify(event))).toBeLessThan(MAX_PACKED_BYTES);
+    const names = events.flatMap(({ data }) => {
+      const { joined = [], left = [] } = data as { joined?: unknown[]; left?: unknown[] };
+      return [...joined, ...left];
+    });
+    expect(names).toHaveLength(1_000);
+  });
+
+  test('are one where nobody is named', () => {
+    expect(digestEvents('r', 5, undefined, 'now')).toMatchObject([{ data: { count: 5 } }]);
+    expect(digestEvents('r', 5, { joined: [], left: [] }, 'now')).toMatchObject([
+      { data: { count: 5, joined: [], left: [] } },
+    ]);
+  });
+});
