@@ -28,6 +28,7 @@ export const PRICES = {
   readUnit: { dollars: 0.125 / 1e6, per: 'read request unit', source: DYNAMODB },
   storageGbMonth: { dollars: 0.25, per: 'GB and month of the table', source: DYNAMODB },
   event: { dollars: 1 / 1e6, per: 'custom event', source: 'https://aws.amazon.com/eventbridge/pricing/' },
+  fifoRequest: { dollars: 0.5 / 1e6, per: 'SQS request, FIFO', source: 'https://aws.amazon.com/sqs/pricing/' },
   queueRequest: { dollars: 0.4 / 1e6, per: 'SQS request', source: 'https://aws.amazon.com/sqs/pricing/' },
   logGb: { dollars: 0.5, per: 'GB of log taken in', source: 'https://aws.amazon.com/cloudwatch/pricing/' },
   egressGb: { dollars: 0.09, per: 'GB sent to the internet', source: EC2 },

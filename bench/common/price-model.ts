@@ -1,8 +1,9 @@
+import { MAX_POSTS_HERE } from '../../core/realtime/broadcast.ts';
 import { DEFAULT_MB, memoryOf } from '../../lib/memory.ts';
 import { KUBERNETES, PRICES } from '../prices.ts';
 import { type Counted, unitsOf } from './budget.ts';
 import { sum } from './numbers.ts';
-import { PING_SECONDS, pingsOfClient, roomSeconds, shares } from './scale-model.ts';
+import { PING_SECONDS, pingsOfClient, roomSeconds, roundSeconds, shares } from './scale-model.ts';
 
 /** What is supposed of how rooms are used. Change it with the options of `npm run bench:price`. */
 export interface Assumptions {
@@ -49,9 +50,11 @@ const FAN_OUT_GB = memoryOf('deliver-messages') / 1_024;
 const GB = 1e9;
 
 /** Dollars by what they are paid for. */
-export type Bill = Readonly<Record<'Lambda' | 'API Gateway' | 'DynamoDB' | 'logs' | 'traffic' | 'storage', number>>;
+export type Bill = Readonly<
+  Record<'Lambda' | 'API Gateway' | 'DynamoDB' | 'SQS' | 'logs' | 'traffic' | 'storage', number>
+>;
 
-const NOTHING: Bill = { Lambda: 0, 'API Gateway': 0, DynamoDB: 0, logs: 0, traffic: 0, storage: 0 };
+const NOTHING: Bill = { Lambda: 0, 'API Gateway': 0, DynamoDB: 0, SQS: 0, logs: 0, traffic: 0, storage: 0 };
 const plus = (bills: readonly Bill[]): Bill =>
   Object.fromEntries(
     Object.keys(NOTHING).map((name) => [name, sum(bills.map((bill) => bill[name as keyof Bill]))]),
@@ -86,6 +89,15 @@ export function priceOf(assumed: Assumptions): { roomHour: Bill; message: Bill }
     assumed.fanOutMs + (assumed.fanOutMsPerHundred * connections) / 100;
   // The invoker is paid for while it waits.
   const waitingMs = invoked > 0 ? 1_000 * roomSeconds(participants, 1) : 0;
+  /** What a large room takes in addition: the reader's invocation, an item that is written and deleted, a look, and a message that is sent, received and deleted. */
+  const lane: Bill = plus([
+    invocation(assumed.functionMs, FAN_OUT_GB),
+    {
+      ...NOTHING,
+      DynamoDB: 2 * PRICES.writeUnit.dollars + PRICES.readUnit.dollars,
+      SQS: 3 * PRICES.fifoRequest.dollars,
+    },
+  ]);
   /** One event to everybody: it gets its number, and the connections are read, 0.4 KB each, and posted to. */
   const fanOut: Bill = plus([
     invocation(Math.max(tellingMs(own), waitingMs), FAN_OUT_GB),
@@ -95,13 +107,14 @@ export function priceOf(assumed: Assumptions): { roomHour: Bill; message: Bill }
       DynamoDB: Math.ceil((participants * 0.4) / 4) * PRICES.readUnit.dollars + PRICES.writeUnit.dollars,
     },
     gateway(participants * PRICES.socketMessage.dollars),
+    ...(participants > MAX_POSTS_HERE ? [lane] : []),
     { ...NOTHING, traffic: ((participants * assumed.messageBytes) / GB) * PRICES.egressGb.dollars },
   ]);
   // Kept for a year.
   const storage: Bill = { ...NOTHING, storage: (assumed.storedBytes / GB) * PRICES.storageGbMonth.dollars * 12 };
 
   // What comes while a batch is delivered is the next batch, and one post to each receiver.
-  const together = Math.max(1, (messages / 3_600) * roomSeconds(participants, 1));
+  const together = Math.max(1, (messages / 3_600) * roundSeconds(participants));
   const message = plus([frame('message'), times(1 / together, fanOut), storage]);
   const room = plus([http('createRoom, with 10 others and a key'), http('endRoom, in an hour'), times(2, fanOut)]);
   /** What a participant does once: finds the room, sets the profile, connects, joins, leaves. */

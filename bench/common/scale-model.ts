@@ -1,7 +1,9 @@
 import { MAX_PACKED_BYTES } from '../../core/contract/limits.ts';
 import type { SubProtocol } from '../../core/contract/realtime.ts';
 import { batchSize } from '../../core/realtime/batches.ts';
+import { MAX_POSTS_HERE } from '../../core/realtime/broadcast.ts';
 import { digestSeconds, EACH_UP_TO } from '../../core/realtime/digest-mode.ts';
+import { ROUND_MS } from '../../core/realtime/lane.ts';
 import { invocationsAtOnce, postsPerSecondOfRoom } from '../../core/realtime/pace.ts';
 import { memoryOf } from '../../lib/memory.ts';
 import { unitsOf } from './budget.ts';
@@ -155,6 +157,15 @@ export function roomSeconds(participants: number, frames: number): number {
   return START_SECONDS + participants * READ_SECONDS + Math.max(tellSeconds(own, frames), others, paced);
 }
 
+/**
+ * Seconds from the beginning of one delivery to a busy room to that of the next one. A room with a lane (core/realtime/lane.ts) waits for more, so that
+ * each frame has more events.
+ */
+export const roundSeconds = (participants: number): number =>
+  participants > MAX_POSTS_HERE
+    ? Math.max(roomSeconds(participants, 1), ROUND_MS / 1_000)
+    : roomSeconds(participants, 1);
+
 const perSecond = ({ rooms, messages }: Workload): number => (rooms * messages) / HOUR;
 
 export interface Load {
@@ -180,7 +191,7 @@ export function loadsOf(workload: Workload): readonly Load[] {
   // One room: its chat is one partition key, its item, participants and connections are another.
   const ofRoom = messages / HOUR;
   // Messages that come while one is delivered are delivered together: no more than one read for each second of posting.
-  const fanOuts = Math.min(ofRoom, 1 / roomSeconds(participants, 1));
+  const fanOuts = Math.min(ofRoom, 1 / roundSeconds(participants));
   const connectsToRoom = connects / rooms;
   const pings = (rooms * participants * pingsOfClient(messages, PING_SECONDS['rooms.v2'])) / HOUR;
   const ping = unitsOf('ping, with numbers');

@@ -9,8 +9,8 @@ import { wait } from './deadline.ts';
 const DEFAULT_QUOTA = 10_000;
 /** Of the account's quota. */
 const SHARE_OF_ROOM = 1 / 4;
-/** What one invocation makes in a second (`npm run bench:fanout`). */
-const POSTS_OF_INVOCATION = 1_900;
+/** What one invocation with a whole processor makes in a second (`npm run bench:fanout`, lib/memory.ts). */
+const POSTS_OF_INVOCATION = 3_300;
 /** Posts that need not wait, so that timers do not slow down a small room, in milliseconds of its rate. */
 const BURST_MS = 20;
 
