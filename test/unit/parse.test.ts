@@ -75,6 +75,11 @@ test('an unknown field in a schema without fields: the message says that there a
   expect(issuesOf(issues, schema)).toEqual([{ path: '0.x', message: 'is not a field of this request; it takes none' }]);
 });
 
+test('a query parameter that is a text stays one, also where it is made of digits', () => {
+  const event = eventOf(routes.createUpload, { rawQueryString: 'name=2026&size=12&content_type=text/plain' });
+  expect(parseRequest(routes.createUpload, event, NOW).query).toMatchObject({ name: '2026', size: 12 });
+});
+
 test.each([
   [[], 'it takes none'],
   [['a'], 'it takes a'],
