@@ -36,6 +36,7 @@ export const FAULTS = {
   'gateway-restart':
     'both gateways restart: requests and connections break, new ones are refused for a while, and nobody is told',
   'dynamodb-restart': 'DynamoDB restarts: it answers nothing until it is back, with all of its data',
+  'dynamodb-no-query': 'DynamoDB refuses all queries, for longer than the retries of a batch of the stream',
 } as const;
 export type Fault = keyof typeof FAULTS;
 export const faultNames = Object.keys(FAULTS) as Fault[];
@@ -271,6 +272,10 @@ function faultsOf(random: Random, length: number, crowd: boolean): FaultWindow[]
     windows.push({ fault: 'gateway-restart', ...down }, { ...down, fault: 'lost-disconnect', to: down.to + 1_000 });
   }
   if (random.chance(0.4)) moments('dynamodb-restart', 1);
+  if (random.chance(0.5)) {
+    const at = Math.round(random.between(from, last - 7_000));
+    windows.push({ fault: 'dynamodb-no-query', from: at, to: at + random.int(4_000, 7_000), probability: 1 });
+  }
   return windows.toSorted((a, b) => a.from - b.from);
 }
 

@@ -34,7 +34,7 @@ export function onDynamoDb(faults: Faults, { headers, body }: Passing): Verdict 
   if (faults.hits('dynamodb-refuse', action)) return { kind: 'hang up' };
   if (faults.hits('dynamodb-lose-answer', action)) return { kind: 'lose' };
   if (faults.hits('dynamodb-5xx', action)) return { kind: 'answer', reply: dynamodbError('InternalServerError', 500) };
-  if (faults.hits('dynamodb-throttle', action))
+  if (faults.hits('dynamodb-throttle', action) || (action === 'Query' && faults.hits('dynamodb-no-query', action)))
     return { kind: 'answer', reply: dynamodbError('ThrottlingException', 400) };
   const reply = conflict(action, body);
   if (reply && faults.hits('dynamodb-conflict', action)) return { kind: 'answer', reply };
