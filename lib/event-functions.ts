@@ -67,8 +67,9 @@ export const eventFunctions = {
   },
   'deliver-messages': {
     source: 'stream',
-    description: 'Table stream: sends new messages to all who have joined their room.',
-    access: { table: broadcasting },
+    description: 'Table stream: sends new, edited and deleted messages to all connections that have joined their room.',
+    // Messages that may have changed since their record: what is deleted is never sent again.
+    access: { table: { ...broadcasting, BatchGetItem: ['CHAT'] } },
     memory: POSTING_MB,
     timeout: DELIVERY_SECONDS,
     alarms: { behind: 60, late: 2_000 },
@@ -107,7 +108,8 @@ export const eventFunctions = {
   lane: {
     source: 'queue',
     description: 'Lane queue: delivers to large and busy rooms, each in order.',
-    access: { table: broadcasting },
+    // As `deliver-messages`: messages that have waited.
+    access: { table: { ...broadcasting, BatchGetItem: ['CHAT'] } },
     memory: POSTING_MB,
     timeout: DELIVERY_SECONDS,
     // A room of 10,000 takes 4 s with the default quota.

@@ -67,7 +67,7 @@ export class RealtimeStack extends Stack {
     const deliverMessages = new StreamReader(this, 'DeliverMessages', {
       name: 'deliver-messages',
       ...parts,
-      filters: [{ eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: MESSAGE }] } } } }],
+      filters: [{ eventName: ['INSERT', 'MODIFY'], dynamodb: { Keys: { SK: { S: [{ prefix: MESSAGE }] } } } }],
       variables: broadcasting.variables,
       permissions: [...broadcasting.permissions],
     });

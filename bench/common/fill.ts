@@ -1,6 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { ulid } from 'ulid';
-import { messageKey, participantKey, roomKey, sentKey, userRoomKey } from '../../core/store/keys.ts';
+import {
+  changeKey,
+  changesKey,
+  messageKey,
+  participantKey,
+  roomKey,
+  sentKey,
+  userRoomKey,
+} from '../../core/store/keys.ts';
 import { appendMessage } from '../../core/store/messages.ts';
 import { get } from '../../core/store/read.ts';
 import { numberEvents } from '../../core/store/sequence.ts';
@@ -20,6 +28,9 @@ export interface Scale {
   /** Messages in its chat. */
   readonly messages: number;
 }
+
+/** How many messages have been edited at most. */
+const MAX_CHANGED = 1_000;
 
 async function model<T extends object>(item: Promise<T | undefined>): Promise<T> {
   const found = await item;
@@ -60,17 +71,21 @@ export async function roomOf({ participants, rooms, messages }: Scale): Promise<
     model(get(messageKey(room_id, first.message_id))),
     model(get(sentKey(room_id, member, said.client_message_id))),
   ]);
+  const changed = Math.min(messages - 1, MAX_CHANGED);
   let last_message_id = first.message_id;
   function* history(): Generator<object> {
     for (let n = 1; n < messages; n++) {
       const [message_id, client_message_id] = [ulid(), randomUUID()];
       last_message_id = message_id;
-      yield { ...message, ...messageKey(room_id, message_id), message_id, client_message_id };
+      const item = { ...message, ...messageKey(room_id, message_id), message_id, client_message_id };
+      yield n > changed ? item : { ...item, change: n };
+      if (n <= changed) yield { ...changeKey(room_id, n), message_id };
       // Those of the last day: older ones have expired. A tenth is more than any long history has.
       if (n % 10 === 0) yield { ...sent, ...sentKey(room_id, member, client_message_id), message_id };
     }
   }
   await writeItems(history());
+  await writeItems([{ ...changesKey(room_id), last: changed }]);
   // As when they are delivered.
   const last = { last_message_id, last_sender_id: member };
   await numberEvents({ feed: 'messages', room_id }, messages, 'filled', last);

@@ -81,11 +81,17 @@ export interface Room {
   readonly leaver: string;
   /** A file that the member has announced. */
   readonly file_id: string;
+  /** Messages of the member: one to edit, and one to delete. */
+  readonly message_id: string;
+  readonly deleted_id: string;
 }
 
 const FILE = { name: 'plan.pdf', size: 48_213, content_type: 'application/pdf' };
 
-/** A new room of two, with a file. */
+/** As long as a message is. */
+const TEXT = 'x'.repeat(100);
+
+/** A new room of three, with a file and two messages. */
 export async function newRoom(): Promise<Room> {
   const [admin, member, leaver] = [randomUUID(), randomUUID(), randomUUID()];
   const { room_id } = await send('createRoom', {
@@ -94,7 +100,13 @@ export async function newRoom(): Promise<Room> {
   });
   const params = { room_id: String(room_id) };
   const { file_id } = await send('createUpload', { as: member, params, query: FILE });
-  return { room_id: params.room_id, admin, member, leaver, file_id: String(file_id) };
+  const connection = newSocket(member);
+  const post = async (text: string) => {
+    const fields = { ...params, client_message_id: randomUUID(), text };
+    return String((await sendFrame({ action: 'message', connection, fields })).message_id);
+  };
+  const [message_id, deleted_id] = [await post(TEXT), await post(TEXT)];
+  return { ...params, admin, member, leaver, file_id: String(file_id), message_id, deleted_id };
 }
 
 export interface Call {
@@ -105,7 +117,7 @@ export interface Call {
 }
 
 /** Requests of all endpoints that succeed, in this order and again. */
-export function calls({ room_id, admin, member, leaver, file_id }: Room): readonly Call[] {
+export function calls({ room_id, admin, member, leaver, file_id, message_id, deleted_id }: Room): readonly Call[] {
   const params = { room_id };
   const ofMember = { ...params, participant_id: member };
   const [ten, observers] = [0, 1].map(() => Array.from({ length: 10 }, () => randomUUID()));
@@ -140,6 +152,18 @@ export function calls({ room_id, admin, member, leaver, file_id }: Room): readon
     { operation: 'updateProfile', request: { as: member, params, body: { username: 'Bob' } } },
     { operation: 'markRead', request: { as: member, params, body: { message_id: ulid() } } },
     { operation: 'listMessages', note: 'page of 50', request: { as: member, params } },
+    {
+      operation: 'editMessage',
+      // `%N%` makes a text that the message does not have: see bench/cold-start/targets.ts.
+      request: { as: member, params: { ...params, message_id }, body: { text: `${TEXT} %N%` } },
+    },
+    {
+      operation: 'editMessage',
+      note: 'again',
+      request: { as: member, params: { ...params, message_id }, body: { text: `${TEXT} again %N%` } },
+    },
+    { operation: 'deleteMessage', request: { as: member, params: { ...params, message_id: deleted_id } } },
+    { operation: 'listMessageChanges', note: 'page of 50', request: { as: member, params } },
     { operation: 'createUpload', request: { as: member, params, query: FILE } },
     { operation: 'createDownload', request: { as: member, params, query: { file_id } } },
     { operation: 'endRoom', note: 'in an hour', request: { as: admin, params, body: { time_left_in_seconds: 3_600 } } },
@@ -167,19 +191,20 @@ export function frames({ room_id, member }: Room): readonly Frame[] {
     { action: 'join', connection, fields: { room_id } },
     { action: 'join', note: 'rooms.v2', connection: v2, fields: { room_id } },
     { action: 'ping', note: 'with numbers', connection: v2, fields: { rooms: [room_id] } },
-    { action: 'message', connection, fields: { room_id, client_message_id: randomUUID(), text: 'x'.repeat(100) } },
+    { action: 'message', connection, fields: { room_id, client_message_id: randomUUID(), text: TEXT } },
     { action: 'typing', connection, fields: { room_id, typing: true } },
     { action: 'leave', connection, fields: { room_id } },
     { action: 'subscribe', connection, fields: {} },
   ];
 }
 
-/** Invokes the handler of an action. Throws where it did not succeed. */
-export async function sendFrame({ action, connection, fields }: Frame): Promise<void> {
+/** Invokes the handler of an action. Returns the `data` of its reply, and throws where it did not succeed. */
+export async function sendFrame({ action, connection, fields }: Frame): Promise<Record<string, unknown>> {
   const { context } = await import('../../test/support/event.ts');
   const body = JSON.stringify({ action, request_id: randomUUID(), ...fields });
   const file = new URL(`../../functions/realtime/${action}.ts`, import.meta.url).href;
   const { handler }: { handler: SocketHandler } = await import(file);
   const answer = await handler(socketEvent(action, connection, body), context);
   if (!answer.body?.includes('"ok":true')) throw new Error(`${action} was answered with ${answer.body}`);
+  return JSON.parse(answer.body).data;
 }

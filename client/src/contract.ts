@@ -153,7 +153,7 @@ export interface Message {
   readonly sender_id: string;
   /** The sender's ID of the message. The service stores a message with the same ID only once. */
   readonly client_message_id: string;
-  /** Text of the message. `null` if it has only an attachment. */
+  /** Text of the message, or `null`. */
   readonly text: string | null;
   /** First file attached to the message, or `null`. */
   readonly attachment: Attachment | null;
@@ -177,7 +177,7 @@ export interface Message {
   readonly deleted_at: string | null;
   /** ID of the user who deleted the message, or `null`. */
   readonly deleted_by: string | null;
-  /** Number of the message's last edit or deletion among all of the room, or `null`. */
+  /** Number of the message's last edit or deletion among all of the room, or `null` if it was never changed. Numbers only rise. */
   readonly change: number | null;
 }
 
@@ -403,7 +403,7 @@ export interface ChangeRoomBody {
 export interface CreateDownloadQuery {
   /** ID of the file. Give either `file_id` or `message_id`. */
   readonly file_id?: string | undefined;
-  /** ID of the message that the file is attached to. Give either `file_id` or `message_id`. */
+  /** ID of a message: returns its first file. Give either `file_id` or `message_id`. */
   readonly message_id?: string | undefined;
 }
 
@@ -435,12 +435,28 @@ export interface CreateUploadQuery {
   readonly content_type: string;
 }
 
+/** Edit a message: body. */
+export interface EditMessageBody {
+  /** The new text of the message. */
+  readonly text: string;
+}
+
 /** End a room: body. */
 export interface EndRoomBody {
   /** Seconds until the room ends. Default: 0. */
   readonly time_left_in_seconds?: number | undefined;
   /** Why the room ends. Participants see it as `end_reason`. */
   readonly reason?: string | undefined;
+}
+
+/** Read what has changed in the chat history: query parameters. */
+export interface ListMessageChangesQuery {
+  /** Returns only changes with a higher number. Default: 0, which means all. */
+  readonly after?: number | undefined;
+  /** Maximum number of items in the page. */
+  readonly limit?: number | undefined;
+  /** `next_cursor` of the previous page. Omit it for the first page. */
+  readonly cursor?: string | undefined;
 }
 
 /** Read the chat history of a room: query parameters. */
@@ -550,6 +566,20 @@ export interface Operations {
     readonly body: NoFields;
     readonly data: Upload;
   };
+  /** Delete a message */
+  readonly deleteMessage: {
+    readonly params: { readonly room_id: string; readonly message_id: string };
+    readonly query: NoFields;
+    readonly body: NoFields;
+    readonly data: Message;
+  };
+  /** Edit a message */
+  readonly editMessage: {
+    readonly params: { readonly room_id: string; readonly message_id: string };
+    readonly query: NoFields;
+    readonly body: EditMessageBody;
+    readonly data: Message;
+  };
   /** End a room */
   readonly endRoom: {
     readonly params: { readonly room_id: string };
@@ -577,6 +607,13 @@ export interface Operations {
     readonly query: NoFields;
     readonly body: NoFields;
     readonly data: RemovedParticipant;
+  };
+  /** Read what has changed in the chat history */
+  readonly listMessageChanges: {
+    readonly params: { readonly room_id: string };
+    readonly query: ListMessageChangesQuery;
+    readonly body: NoFields;
+    readonly data: readonly Message[];
   };
   /** Read the chat history of a room */
   readonly listMessages: {
@@ -645,10 +682,13 @@ export const OPERATIONS: { readonly [Name in OperationName]: { readonly method: 
   createDownload: { method: 'GET', path: '/participant/room/{room_id}/download' },
   createRoom: { method: 'POST', path: '/room' },
   createUpload: { method: 'GET', path: '/participant/room/{room_id}/upload' },
+  deleteMessage: { method: 'DELETE', path: '/participant/room/{room_id}/chat/{message_id}' },
+  editMessage: { method: 'PATCH', path: '/participant/room/{room_id}/chat/{message_id}' },
   endRoom: { method: 'DELETE', path: '/admin/room/{room_id}' },
   getRoom: { method: 'GET', path: '/participant/room/{room_id}' },
   grantAdmin: { method: 'POST', path: '/admin/room/{room_id}/participant/{participant_id}/admin' },
   leaveRoom: { method: 'DELETE', path: '/participant/room/{room_id}' },
+  listMessageChanges: { method: 'GET', path: '/participant/room/{room_id}/chat/change' },
   listMessages: { method: 'GET', path: '/participant/room/{room_id}/chat' },
   listParticipants: { method: 'GET', path: '/participant/room/{room_id}/participant' },
   listRooms: { method: 'GET', path: '/participant/room' },
@@ -690,14 +730,14 @@ export interface Actions {
       readonly room_id: string;
     };
   };
-  /** Sends a chat message: text, an uploaded file, or both. A retry with the same `client_message_id` within 24 hours gets the first reply and stores nothing, even if the room has ended or the sender was removed in the meantime. */
+  /** Sends a chat message: text, files or `data`. A retry with the same `client_message_id` within 24 hours gets the message as it is now and stores nothing, even after the end. Other content is `idempotency_conflict`. */
   readonly message: {
     readonly frame: {
       /** ID of the room, a UUIDv7. */
       readonly room_id: string;
       /** The sender's ID of the message. The service stores a message with the same ID only once. */
       readonly client_message_id: string;
-      /** Text of the message. `null` if it has only an attachment. */
+      /** Text of the message, or `null`. */
       readonly text?: string | undefined;
       /** First file attached to the message, or `null`. */
       readonly attachment?:
@@ -706,6 +746,18 @@ export interface Actions {
             readonly file_id: string;
           }
         | undefined;
+      /** Files attached to the message. */
+      readonly attachments?:
+        | readonly {
+            /** ID of the file, a UUIDv7. */
+            readonly file_id: string;
+          }[]
+        | undefined;
+      /** Your application's own type of the message, or `null`. */
+      readonly type?: string | undefined;
+      readonly data?: Readonly<Record<string, unknown>> | undefined;
+      /** ID of the message that this one replies to, or `null`. */
+      readonly reply_to?: string | undefined;
     };
     readonly data: Message;
   };

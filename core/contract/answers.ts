@@ -1,10 +1,11 @@
 import * as v from 'valibot';
+import { isJsonObject, type JsonObject } from '../rules/json.ts';
 
 const id = v.string();
 const time = v.pipe(v.string(), v.isoTimestamp());
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 /** A JSON object of the application's own. */
-const json = v.record(v.string(), v.unknown());
+const json = v.custom<JsonObject>(isJsonObject);
 
 export const role = v.picklist(['member', 'observer']);
 export const posting = v.picklist(['everyone', 'admins']);

@@ -77,6 +77,14 @@ export const messageText = v.pipe(
   v.regex(VISIBLE, NOT_VISIBLE),
   v.check((message) => HAS_GLYPH.test(message), NOT_VISIBLE),
 );
+/** The application's own name for what a message is. */
+export const messageType = v.pipe(text(limits.MAX_MESSAGE_TYPE_LENGTH, ONE_LINE), v.minLength(1, 'must not be empty'));
+/** The files of a message, in the order in which they are shown. */
+export const attachments = v.pipe(
+  v.array(v.strictObject({ file_id: fileId })),
+  v.maxLength(limits.MAX_ATTACHMENTS, `must have at most ${limits.MAX_ATTACHMENTS} files`),
+  v.check((files) => new Set(files.map(({ file_id }) => file_id)).size === files.length, 'must name each file once'),
+);
 /**
  * A JSON object of the application's own. Not `v.record`, which drops keys such as `constructor`. The depth is checked first: all that
  * follows can then go through the object without overflowing the stack.
@@ -128,6 +136,8 @@ export const timeLeft = integer(0, limits.MAX_TIME_LEFT_SECONDS);
 /** `MAX_UPLOAD_BYTES`, which an environment may change, bounds it further. */
 export const fileSize = integer(0, Number.MAX_SAFE_INTEGER);
 export const limit = v.optional(integer(1, limits.MAX_PAGE_SIZE), limits.DEFAULT_PAGE_SIZE);
+/** The number of a change of a room's messages. */
+export const change = integer(0, limits.MAX_CHANGE);
 export const cursor = v.pipe(v.string(), v.minLength(1, 'must not be empty'), v.maxLength(1_024, 'is not a cursor'));
 export const status = v.picklist(['booked', 'started', 'ended'], 'must be one of booked, started, ended');
 export const role = v.picklist(['member', 'observer'], 'must be member or observer');

@@ -17,6 +17,13 @@ export const MAX_JSON_BYTES = 4 * 1024;
 /** Levels of objects and arrays in them. */
 export const MAX_JSON_DEPTH = 32;
 export const MAX_ATTACHMENTS = 10;
+/**
+ * A message as JSON, in bytes: with the envelope, and with what edits add to it, it fits into a frame of MAX_FRAME_BYTES. 8,000 characters
+ * and one file always fit.
+ */
+export const MAX_MESSAGE_BYTES = 31 * 1024;
+/** The highest number of a change of messages that callers may name: more than any room gets to. */
+export const MAX_CHANGE = 999_999_999_999;
 export const MAX_END_WARNINGS = 5;
 /** A day. */
 export const MAX_END_WARNING_SECONDS = 86_400;

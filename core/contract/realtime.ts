@@ -61,7 +61,7 @@ export const join = {
   data: joinedRoom,
   errors: ['not_a_participant', 'room_not_found', 'room_not_started', 'room_ended'],
   access: {
-    table: { BatchGetItem: ['ROOM'], GetItem: ['ROOM'], UpdateItem: ['ROOM', 'USER'], PutItem: ['ROOM'] },
+    table: { BatchGetItem: ['ROOM', 'CHAT'], UpdateItem: ['ROOM', 'USER'], PutItem: ['ROOM'] },
   },
 } as const satisfies Action;
 
@@ -78,16 +78,28 @@ export const leave = {
 export const message = {
   action: 'message',
   summary:
-    'Sends a chat message: text, an uploaded file, or both. A retry with the same `client_message_id` within 24 hours gets the first ' +
-    'reply and stores nothing, even if the room has ended or the sender was removed in the meantime.',
+    'Sends a chat message: text, files or `data`. A retry with the same `client_message_id` within 24 hours gets the message as it is now and ' +
+    'stores nothing, even after the end. Other content is `idempotency_conflict`.',
   frame: v.pipe(
     v.strictObject({
       ...inRoom,
       client_message_id: fields.clientMessageId,
       text: v.optional(fields.messageText),
       attachment: v.optional(v.strictObject({ file_id: fields.fileId })),
+      attachments: v.optional(fields.attachments),
+      type: v.optional(fields.messageType),
+      data: v.optional(fields.jsonObject),
+      reply_to: v.optional(fields.messageId),
     }),
-    v.check(({ text, attachment }) => text !== undefined || attachment !== undefined, 'must have text or attachment'),
+    v.check(
+      ({ text, attachment, attachments = [], data }) =>
+        text !== undefined || attachment !== undefined || attachments.length > 0 || data !== undefined,
+      'must have text, attachment, attachments or data',
+    ),
+    v.check(
+      ({ attachment, attachments }) => attachment === undefined || attachments === undefined,
+      'must not have both attachment and attachments',
+    ),
   ),
   data: answers.message,
   errors: [
@@ -98,14 +110,16 @@ export const message = {
     'read_only',
     'file_not_found',
     'file_not_uploaded',
+    'message_not_found',
+    'idempotency_conflict',
   ],
   access: {
     table: {
-      BatchGetItem: ['ROOM'],
+      BatchGetItem: ['ROOM', 'CHAT'],
       GetItem: ['ROOM', 'CHAT'],
       PutItem: ['CHAT', 'ROOM'],
       ConditionCheckItem: ['CHAT', 'ROOM'],
-      UpdateItem: ['USER', 'ROOM'],
+      UpdateItem: ['USER', 'ROOM', 'CHAT'],
     },
     bucket: ['GetObject'],
   },

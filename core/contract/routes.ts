@@ -10,6 +10,7 @@ import type { Route } from './route.ts';
 
 const inRoom = v.strictObject({ room_id: fields.roomId });
 const ofParticipant = v.strictObject({ room_id: fields.roomId, participant_id: fields.userId });
+const ofMessage = v.strictObject({ room_id: fields.roomId, message_id: fields.messageId });
 const page = { limit: fields.limit, cursor: v.optional(fields.cursor) };
 /** Some clients send `{}` with every POST and DELETE. */
 const nothing = v.strictObject({});
@@ -388,6 +389,103 @@ export const listMessages = {
   errors: ['not_a_participant', 'room_not_found'],
   access: { table: { BatchGetItem: ['ROOM'], Query: ['CHAT'] } },
   example: { params: { room_id: ROOM_ID }, query: { limit: 50, order: 'desc' } },
+} as const satisfies Route;
+
+export const editMessage = {
+  operation: 'editMessage',
+  set: 'participant',
+  method: 'PATCH',
+  path: '/participant/room/{room_id}/chat/{message_id}',
+  summary: 'Edit a message',
+  description:
+    'Replaces the text of a message of the caller. Files, `type`, `data` and `reply_to` stay. Has no effect if the message has this text. ' +
+    'History shows the message as it is now. The former text is not kept.',
+  params: ofMessage,
+  body: v.strictObject({ text: fields.messageText }),
+  status: 200,
+  data: answers.message,
+  errors: [
+    'not_a_participant',
+    'read_only',
+    'not_the_sender',
+    'room_not_found',
+    'message_not_found',
+    'room_not_started',
+    'room_ended',
+    'message_deleted',
+    'payload_too_large',
+  ],
+  access: {
+    table: {
+      BatchGetItem: ['ROOM', 'CHAT'],
+      ConditionCheckItem: ['ROOM', 'CHAT'],
+      UpdateItem: ['ROOM', 'CHAT', 'USER'],
+      PutItem: ['ROOM', 'CHAT'],
+      DeleteItem: ['ROOM', 'CHAT'],
+    },
+  },
+  counts: ['messageChangesPerMinute'],
+  example: { params: { room_id: ROOM_ID, message_id: MESSAGE_ID }, body: { text: 'The meeting is at 10:30.' } },
+} as const satisfies Route;
+
+export const deleteMessage = {
+  operation: 'deleteMessage',
+  set: 'participant',
+  method: 'DELETE',
+  path: '/participant/room/{room_id}/chat/{message_id}',
+  summary: 'Delete a message',
+  description:
+    'Deletes the text, `type`, `data` and files of a message. Its sender may do so while the room is started, an admin at any time, also after the ' +
+    'end. What is left is who sent it, when, and who deleted it. A file that no other message has is deleted, too: its ' +
+    'download is 404 `file_not_found`. Deleting a message again has no further effect.',
+  params: ofMessage,
+  body: nothing,
+  bodyOptional: true,
+  status: 200,
+  data: answers.message,
+  errors: [
+    'not_a_participant',
+    'not_the_sender',
+    'room_not_found',
+    'message_not_found',
+    'room_not_started',
+    'room_ended',
+    'payload_too_large',
+  ],
+  access: {
+    table: {
+      BatchGetItem: ['ROOM', 'CHAT'],
+      ConditionCheckItem: ['ROOM', 'CHAT'],
+      UpdateItem: ['ROOM', 'CHAT', 'USER'],
+      PutItem: ['ROOM', 'CHAT'],
+      DeleteItem: ['ROOM', 'CHAT'],
+    },
+    bucket: ['DeleteObject'],
+  },
+  counts: ['messageChangesPerMinute'],
+  example: { params: { room_id: ROOM_ID, message_id: MESSAGE_ID } },
+} as const satisfies Route;
+
+export const listMessageChanges = {
+  operation: 'listMessageChanges',
+  set: 'participant',
+  method: 'GET',
+  path: '/participant/room/{room_id}/chat/change',
+  summary: 'Read what has changed in the chat history',
+  description:
+    'Returns the messages that were edited or deleted, as they are now, in the order of their last `change`. Each message is listed once. To ' +
+    'get only what has happened since, give `after`: the highest `change` that you have. New messages are not listed: read them from the chat history.',
+  params: inRoom,
+  query: v.pipe(
+    v.strictObject({ after: v.optional(fields.change), ...page }),
+    v.check(({ after, cursor }) => after === undefined || cursor === undefined, 'must not have both after and cursor'),
+  ),
+  status: 200,
+  data: answers.message,
+  list: true,
+  errors: ['not_a_participant', 'room_not_found'],
+  access: { table: { BatchGetItem: ['ROOM', 'CHAT'], Query: ['CHAT'] } },
+  example: { params: { room_id: ROOM_ID }, query: { after: 41, limit: 50 } },
 } as const satisfies Route;
 
 export const createUpload = {

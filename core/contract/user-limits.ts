@@ -20,6 +20,11 @@ export const USER_LIMITS = {
   participantsPerHour: { seconds: 3_600, max: 3_000, allowance: (max) => `add ${max} participants per hour` },
   uploadsPerHour: { seconds: 3_600, max: 600, allowance: (max) => `request ${max} uploads per hour` },
   profileChangesPerMinute: { seconds: 60, max: 60, allowance: (max) => `change profiles ${max} times per minute` },
+  messageChangesPerMinute: {
+    seconds: 60,
+    max: 120,
+    allowance: (max) => `edit or delete messages ${max} times per minute`,
+  },
   /** Over all WebSocket connections of the user. */
   framesPer10Seconds: {
     seconds: FRAME_WINDOW_SECONDS,
@@ -41,6 +46,7 @@ const {
   participantsPerHour,
   uploadsPerHour,
   profileChangesPerMinute,
+  messageChangesPerMinute,
   framesPer10Seconds,
 } = USER_LIMITS;
 
@@ -50,5 +56,6 @@ export const DEFAULT_USER_LIMITS: UserLimits = {
   participantsPerHour: participantsPerHour.max,
   uploadsPerHour: uploadsPerHour.max,
   profileChangesPerMinute: profileChangesPerMinute.max,
+  messageChangesPerMinute: messageChangesPerMinute.max,
   framesPer10Seconds: framesPer10Seconds.max,
 };

@@ -1,21 +1,60 @@
+import type { Message } from '../contract/answers.ts';
+import type { RequestContext } from '../contract/route.ts';
 import type { Timestamp } from '../rules/time.ts';
 import { fileKey } from '../store/keys.ts';
+import { deleteMessage } from '../store/message-changes.ts';
 import { get } from '../store/read.ts';
 import { objectKey } from './object-key.ts';
 import { signed } from './transfer.ts';
 
 /** S3 answers a DELETE within some hundred milliseconds. */
 const TIMEOUT_MS = 5_000;
+/** For which a caller waits. What takes longer is deleted with the record of the file. */
+const CALLER_TIMEOUT_MS = 2_000;
 
 /**
- * Deletes the object of a file whose item has expired, if the item is gone. Deleting twice is harmless. The request is signed as a
- * URL: an S3 client would double the size of the bundle.
+ * Deletes an object. Deleting twice is harmless. The request is signed as a URL: an S3 client would double the size of the bundle.
  *
  * @throws if S3 refuses or does not answer in time
  */
+async function deleteObject(room_id: string, file_id: string, now: Timestamp, timeout: number): Promise<void> {
+  const url = await signed('DELETE', objectKey(room_id, file_id), 60, now, {});
+  const { status } = await fetch(url, { method: 'DELETE', signal: AbortSignal.timeout(timeout) });
+  if (status !== 204 && status !== 404) throw new Error(`S3 answered ${status} when an unused file was to be deleted.`);
+}
+
+/**
+ * Deletes the object of a file whose item has expired, if the item is gone.
+ *
+ * @throws as `deleteObject` does
+ */
 export async function deleteUnusedObject(room_id: string, file_id: string, now: Timestamp): Promise<void> {
   if (await get(fileKey(room_id, file_id))) return;
-  const url = await signed('DELETE', objectKey(room_id, file_id), 60, now, {});
-  const { status } = await fetch(url, { method: 'DELETE', signal: AbortSignal.timeout(TIMEOUT_MS) });
-  if (status !== 204 && status !== 404) throw new Error(`S3 answered ${status} when an unused file was to be deleted.`);
+  await deleteObject(room_id, file_id, now, TIMEOUT_MS);
+}
+
+/**
+ * Deletes a message, and the files that no other message has. An object that S3 does not delete at once is deleted when DynamoDB deletes the
+ * record of the file, which has expired.
+ *
+ * @throws as `deleteMessage` does
+ */
+export async function deleteMessageAndFiles(
+  asked: RequestContext & { room_id: string; message_id: string },
+): Promise<Message> {
+  const { message, unused } = await deleteMessage(asked);
+  const { room_id, now } = asked;
+  await Promise.all(
+    unused.map((file_id) =>
+      deleteObject(room_id, file_id, now, CALLER_TIMEOUT_MS).catch((error: unknown) =>
+        console.error({
+          action: 'delete_object',
+          room_id,
+          file_id,
+          error: error instanceof Error ? error.message : error,
+        }),
+      ),
+    ),
+  );
+  return message;
 }

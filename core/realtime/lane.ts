@@ -7,12 +7,14 @@ import { connectionsOf } from '../store/connections.ts';
 import type { Key } from '../store/keys.ts';
 import { leaveLane, removeFromLane, waitingInLane } from '../store/lane.ts';
 import type { FeedOfRoom } from '../store/sequence.ts';
+import { settleAll } from '../store/settle-all.ts';
 import { countOutcomes, MAX_POSTS_HERE } from './broadcast.ts';
 import { type Deadline, wait } from './deadline.ts';
 import { onTable, type SendTask, type Task } from './deliver.ts';
 import { deliverToRoom } from './deliver-room.ts';
 import { considerDigests } from './digest-mode.ts';
 import { deleteFromQueue, retryFromQueue } from './lane-queue.ts';
+import { withPresentMessages } from './message-events.ts';
 import { isNumbered } from './pack.ts';
 
 /*
@@ -71,11 +73,16 @@ export function stepsOf(waiting: readonly { readonly key: Key; readonly task: Ta
   return steps;
 }
 
+/** Returns a task with messages as they are now, as what waits may have been deleted. */
+const asOfNow = async (task: Task): Promise<Task> =>
+  task.kind === 'send' ? { ...task, events: await onTable(() => withPresentMessages(task.events)) } : task;
+
 /** Delivers one step, and removes it from the lane. */
-async function deliver(of: FeedOfRoom, { task, keys }: Step, deadline: Deadline): Promise<void> {
+async function deliver(of: FeedOfRoom, step: Step, deadline: Deadline): Promise<void> {
   const { room_id, feed } = of;
+  const { keys } = step;
   const started = performance.now();
-  const connections = await onTable(() => connectionsOf(room_id));
+  const [connections, task] = await settleAll([onTable(() => connectionsOf(room_id)), asOfNow(step.task)]);
   const counts = await deliverToRoom(room_id, task, connections, deadline);
   const duration_ms = Math.round(performance.now() - started);
   report();

@@ -60,7 +60,9 @@ export function streamRehearsal(): DynamoDBStreamEvent {
   // The types of stream and SDK differ only in how they spell bytes, and no item has any.
   const image = (item: object) =>
     marshall(item) as NonNullable<DynamoDBStreamEvent['Records'][0]['dynamodb']>['NewImage'];
-  const dynamodb = { Keys: image({ ...key }), NewImage: image({ ...key, ...MESSAGE }), SequenceNumber: 'rehearsal' };
+  // As new as most are: older messages are read again.
+  const message = { ...key, ...MESSAGE, sent_at: new Date().toISOString() };
+  const dynamodb = { Keys: image({ ...key }), NewImage: image(message), SequenceNumber: 'rehearsal' };
   return { Records: [{ eventID: 'rehearsal', eventName: 'INSERT', dynamodb }] };
 }
 

@@ -1,5 +1,4 @@
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
-import type { MyRoom } from '../contract/answers.ts';
 import { RoomsError } from '../contract/errors.ts';
 import {
   CONNECTION_TTL_SECONDS,
@@ -9,12 +8,13 @@ import {
   MAX_USER_FRAMES_PER_WINDOW,
   MAX_USER_MESSAGES_PER_WINDOW,
 } from '../contract/limits.ts';
-import type { SubProtocol } from '../contract/realtime.ts';
+import type { JoinedRoom, SubProtocol } from '../contract/realtime.ts';
 import { speaksV2 } from '../rules/protocol.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { liveMembership } from './access.ts';
 import { dynamodb, tableName } from './client.ts';
 import {
+  type ChangesItem,
   type ConnectionItem,
   type DisconnectingItem,
   type ParticipantItem,
@@ -23,6 +23,7 @@ import {
 } from './items.ts';
 import {
   CONNECTION,
+  changesKey,
   connectionKey,
   connectionPartition,
   connectionRoomKey,
@@ -133,10 +134,12 @@ export async function joinRoom({
   protocol?: SubProtocol;
   now: Timestamp;
   admitted: Promise<void>;
-}): Promise<MyRoom> {
+}): Promise<JoinedRoom> {
+  // A connection of rooms.v2 gets it with its numbers, after it is stored.
+  const alsoGet = speaksV2({ protocol }) ? [] : [changesKey(room_id)];
   const [, { room, participant, extra }] = await settleAll([
     admitted,
-    liveMembership<[SequenceItem]>(room_id, user_id, now, roomSequenceKey(room_id)),
+    liveMembership<[SequenceItem, ...ChangesItem[]]>(room_id, user_id, now, roomSequenceKey(room_id), ...alsoGet),
   ]);
   const item: ConnectionItem = {
     ...connectionKey(room_id, connection_id),
@@ -175,7 +178,7 @@ export async function joinRoom({
       },
     ]);
   if (!outcome.done) throw new RoomsError('not_a_participant');
-  return toMyRoom(room, participant, extra[0], user_id, now);
+  return { ...toMyRoom(room, participant, extra[0], user_id, now), last_change: extra[1]?.last ?? 0 };
 }
 
 /**

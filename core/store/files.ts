@@ -70,45 +70,76 @@ export async function getFile({
   file_id?: string | undefined;
   message_id?: string | undefined;
 }): Promise<Attachment> {
-  const keys = file_id ? [fileKey(room_id, file_id)] : message_id ? [messageKey(room_id, message_id)] : [];
-  const {
-    extra: [found],
-  } = await membership<(FileItem | MessageItem)[]>(room_id, caller, ...keys);
-  const file = found && 'message_id' in found ? attachmentsOf(found)[0] : found;
+  const file = file_id ? await byId(file_id) : message_id ? await byMessage(message_id) : undefined;
   if (!file || isExpired(file, now)) throw new RoomsError('file_not_found');
   return file;
+
+  async function byId(id: string): Promise<FileItem | undefined> {
+    return (await membership<[FileItem]>(room_id, caller, fileKey(room_id, id))).extra[0];
+  }
+  async function byMessage(id: string): Promise<Attachment | undefined> {
+    const [message] = (await membership<[MessageItem]>(room_id, caller, messageKey(room_id, id))).extra;
+    return message && attachmentsOf(message)[0];
+  }
 }
 
-/** Expired items stay in the table until DynamoDB deletes them, up to some days later. */
+/** Expired items stay in the table until DynamoDB deletes them, up to some days later. A file that is let go of is gone on every clock. */
 const isExpired = (file: Attachment | FileItem, now: Timestamp): boolean =>
-  'expires_at' in file && file.expires_at !== undefined && file.expires_at <= epochSeconds(now);
+  ('expires_at' in file && file.expires_at !== undefined && file.expires_at <= epochSeconds(now)) ||
+  ('uses' in file && file.uses === 0);
 
 /** A file that its uploader may attach to a message. */
 export interface OwnFile {
   readonly attachment: Attachment;
   /**
-   * Belongs in the transaction that stores the message, and keeps the file from expiring. Its condition does not hold if the file
-   * has expired. Absent where another message has the file already.
+   * Belongs in the transaction that stores the message: counts it, and keeps the file from expiring. Its condition does not hold if the
+   * file has expired, or was deleted with the last message that had it.
    */
-  readonly keep?: Write;
+  readonly keep: Write;
 }
 
 /** A file that this user uploaded to this room. Throws `file_not_found` for any other, and for one that has expired. */
 export async function getOwnFile(room_id: string, file_id: string, { caller, now }: RequestContext): Promise<OwnFile> {
   const file = await get<FileItem>(fileKey(room_id, file_id));
   if (file?.uploader_id !== caller || isExpired(file, now)) throw new RoomsError('file_not_found');
-  const { expires_at, ...kept } = file;
   const attachment = { file_id, name: file.name, size: file.size, content_type: file.content_type };
-  if (expires_at === undefined) return { attachment };
   return {
     attachment,
     keep: {
-      // A Put like the other writes of that transaction: IAM may compare all of its keys with the condition on each action.
-      Put: {
-        Item: kept,
-        ConditionExpression: 'attribute_exists(PK) AND (attribute_not_exists(expires_at) OR expires_at > :now)',
-        ExpressionAttributeValues: { ':now': epochSeconds(now) },
+      Update: {
+        Key: fileKey(room_id, file_id),
+        UpdateExpression: 'SET uses = if_not_exists(uses, :before) + :one REMOVE expires_at',
+        // A file that is let go of has no uses left, whatever the clocks of two functions say of its expiry.
+        ConditionExpression:
+          'attribute_exists(PK) AND (attribute_not_exists(expires_at) OR expires_at > :now) AND ' +
+          '(attribute_not_exists(uses) OR uses > :none)',
+        ExpressionAttributeValues: {
+          // Files that were used before uses were counted have no expiry either.
+          ':before': file.expires_at === undefined ? 1 : 0,
+          ':one': 1,
+          ':none': 0,
+          ':now': epochSeconds(now),
+        },
       },
     },
   };
 }
+
+/**
+ * Lets go of a file that a deleted message had: with its last message, the file expires at once. Belongs in the transaction that deletes
+ * the message. The condition does not hold if another number of messages has the file.
+ *
+ * @param uses how many messages have it
+ */
+export const letGo = (room_id: string, file_id: string, uses: number, now: Timestamp): Write => ({
+  Update: {
+    Key: fileKey(room_id, file_id),
+    UpdateExpression: `SET uses = :left${uses === 1 ? ', expires_at = :now' : ''}`,
+    ConditionExpression: `uses = :uses${uses === 1 ? ' OR (attribute_exists(PK) AND attribute_not_exists(uses))' : ''}`,
+    ExpressionAttributeValues: {
+      ':uses': uses,
+      ':left': uses - 1,
+      ...(uses === 1 && { ':now': epochSeconds(now) }),
+    },
+  },
+});

@@ -127,6 +127,8 @@ export interface FileItem extends Key, Attachment {
   created_at: Timestamp;
   /** In epoch seconds; absent once a message has the file. Files from before uploads expired have none. */
   expires_at?: number;
+  /** How many messages have the file. Absent until one has, and on files that were used before this was counted. At 0, the file is deleted. */
+  uses?: number;
 }
 
 export interface MessageItem extends Key {
@@ -135,8 +137,9 @@ export interface MessageItem extends Key {
   sender_id: string;
   client_message_id: string;
   text?: string;
-  /** Of messages from before there could be several. */
+  /** The first file. */
   attachment?: Attachment;
+  /** All files; absent unless there are several. */
   attachments?: readonly Attachment[];
   sent_at: Timestamp;
   /** The sender's username when the message was sent. */
@@ -157,6 +160,8 @@ export interface MessageItem extends Key {
 /** Remembers a sent message, so that sending it again stores nothing. */
 export interface SentItem extends Key {
   message_id: string;
+  /** Of what was sent. Absent on markers of earlier versions. */
+  content_hash?: string;
   sent_at: Timestamp;
   /** In epoch seconds. */
   expires_at: number;
@@ -177,6 +182,16 @@ export type SequenceItem = Key & { readonly [F in Feed]?: number } & {
 export interface LastMessage {
   readonly last_message_id: string;
   readonly last_sender_id: string;
+}
+
+/** How many edits and deletions a room's messages have had: also the number of the last one. */
+export interface ChangesItem extends Key {
+  last: number;
+}
+
+/** Points to a message from the number of its last change. */
+export interface ChangeItem extends Key {
+  message_id: string;
 }
 
 /** Remembers the room that a request with an `Idempotency-Key` created. */

@@ -12,6 +12,10 @@
  *   a message of a room                       PK CHAT#<room_id>   SK MESSAGE#<ulid>
  *   the messages of a room, by time           PK CHAT#<room_id>   SK begins with MESSAGE# (a ULID sorts by time)
  *   … and those after a read mark, counted    SK between MESSAGE#<ulid>! and MESSAGE#\uffff, at most 100
+ *   how many changes of messages has this
+ *   room had?                                 PK CHAT#<room_id>   SK CHANGES
+ *   the messages that changed after change n,
+ *   in order of their last change             PK CHAT#<room_id>   SK CHANGE#<number> > CHANGE#<n>, 12 digits each
  *   was this message sent already?            PK CHAT#<room_id>   SK SENT#<user_id>#<client_message_id>
  *   the connections that joined a room        PK ROOM#<room_id>   SK begins with CONNECTION#
  *   … the first 101 of them, for typing       the same, cut off
@@ -51,6 +55,8 @@ export const ROOM = 'ROOM';
 const SENT = 'SENT#';
 const LOCK = 'LOCK#';
 export const LEFT = 'LEFT#';
+export const CHANGE = 'CHANGE#';
+const CHANGES = 'CHANGES';
 export const FRAMES = 'FRAMES#';
 export const SEQUENCE = 'SEQUENCE';
 export const PRESENCE = 'PRESENCE';
@@ -115,6 +121,17 @@ export const messageKey = (room_id: string, message_id: string): Key => ({
   SK: `${MESSAGE}${message_id}`,
 });
 
+/** Counts the edits and deletions of a room's messages. */
+export const changesKey = (room_id: string): Key => ({ PK: chatPartition(room_id), SK: CHANGES });
+
+const CHANGE_DIGITS = 12;
+
+/** Points to the message that the change was of. With leading zeros, numbers sort as text. */
+export const changeKey = (room_id: string, change: number): Key => ({
+  PK: chatPartition(room_id),
+  SK: `${CHANGE}${String(change).padStart(CHANGE_DIGITS, '0')}`,
+});
+
 export const sentKey = (room_id: string, sender_id: string, client_message_id: string): Key => ({
   PK: chatPartition(room_id),
   SK: `${SENT}${sender_id}#${client_message_id}`,
@@ -173,6 +190,8 @@ export type Kind =
   | 'lock'
   | 'message'
   | 'sent'
+  | 'change'
+  | 'changes'
   | 'connection'
   | 'subscription'
   /** Items that expire, and that nothing else depends on. */
@@ -193,6 +212,8 @@ export function kindOf({ PK, SK }: Key): { readonly kind: Kind; readonly room_id
   if (PK.startsWith(chat)) {
     const room_id = PK.slice(chat.length);
     if (SK.startsWith(MESSAGE)) return { kind: 'message', room_id };
+    if (SK.startsWith(CHANGE)) return { kind: 'change', room_id };
+    if (SK === CHANGES) return { kind: 'changes', room_id };
     return SK.startsWith(SENT) ? { kind: 'sent', room_id } : { kind: 'other', room_id };
   }
   return { kind: SK.startsWith(CONNECTION) ? 'subscription' : 'other' };

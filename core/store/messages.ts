@@ -1,7 +1,9 @@
-import type { Attachment, Message, Page } from '../contract/answers.ts';
+import { createHash } from 'node:crypto';
+import type { Message, Page } from '../contract/answers.ts';
 import { type ErrorCode, RoomsError } from '../contract/errors.ts';
-import { IDEMPOTENCY_TTL_SECONDS } from '../contract/limits.ts';
+import { IDEMPOTENCY_TTL_SECONDS, MAX_MESSAGE_BYTES } from '../contract/limits.ts';
 import type { RequestContext } from '../contract/route.ts';
+import { type JsonObject, jsonBytes } from '../rules/json.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { liveMembership, membership } from './access.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
@@ -25,14 +27,37 @@ export interface NewMessage {
   /** Chosen by the sender; sending it again within a day stores nothing new. */
   readonly client_message_id: string;
   readonly text?: string | undefined;
-  readonly attachment?: Attachment | undefined;
-  /** Keeps the file of the attachment from expiring: see `OwnFile`. */
-  readonly keep?: Write | undefined;
+  readonly files?: readonly OwnFile[] | undefined;
+  readonly type?: string | undefined;
+  readonly data?: JsonObject | undefined;
+  readonly reply_to?: string | undefined;
   readonly now: Timestamp;
 }
 
-/** Returns the message that a marker points to. */
-async function messageOf(room_id: string, { message_id }: SentItem): Promise<Message> {
+/** What a sender says: what counts when they send it again. */
+type Content = Pick<NewMessage, 'text' | 'type' | 'data' | 'reply_to'> & { readonly file_ids: readonly string[] };
+
+const hashOf = ({ text, type, data, reply_to, file_ids }: Content): string =>
+  createHash('sha256')
+    .update(JSON.stringify([text, type, data, reply_to, file_ids]))
+    .digest('base64url');
+
+/** Throws `payload_too_large` if a message does not fit into the frame of an event. */
+export function requireMessageSize(message: Message): void {
+  if (jsonBytes(message) > MAX_MESSAGE_BYTES)
+    throw new RoomsError('payload_too_large', [
+      {
+        message: `A message with its data and the names of its files must be at most ${MAX_MESSAGE_BYTES} bytes as JSON.`,
+      },
+    ]);
+}
+
+/**
+ * Returns the message that a marker points to, as it is now.
+ * @throws `idempotency_conflict` if its content was another one
+ */
+async function messageOf(room_id: string, { message_id, content_hash }: SentItem, hash: string): Promise<Message> {
+  if (content_hash !== undefined && content_hash !== hash) throw new RoomsError('idempotency_conflict');
   const stored = await get<MessageItem>(messageKey(room_id, message_id));
   if (!stored) throw new Error(`The message ${message_id} was sent, but is not stored.`);
   return toMessage(stored);
@@ -42,11 +67,14 @@ async function messageOf(room_id: string, { message_id }: SentItem): Promise<Mes
  * Stores a message and a marker under the sender's own id for it. Does not check whether the sender may send. Returns
  * the stored message; if it was sent before, the first one. Does not touch the room's item: two senders would
  * conflict there.
- * @throws `file_not_found` if the attachment has expired meanwhile
+ * @throws `file_not_found` if a file has expired meanwhile, `idempotency_conflict`, `payload_too_large`
  */
 export async function appendMessage(message: NewMessage): Promise<Message> {
-  const { room_id, sender_id, sender_name, client_message_id, text, attachment, keep, right = [], now } = message;
+  const { room_id, sender_id, sender_name, client_message_id, text, type, data, reply_to, now } = message;
+  const { files = [], right = [] } = message;
   const message_id = newMessageId(now);
+  const attachments = files.map(({ attachment }) => attachment);
+  const [attachment] = attachments;
   const item: MessageItem = {
     ...messageKey(room_id, message_id),
     room_id,
@@ -55,12 +83,19 @@ export async function appendMessage(message: NewMessage): Promise<Message> {
     client_message_id,
     ...(text !== undefined && { text }),
     ...(attachment && { attachment }),
+    ...(attachments.length > 1 && { attachments }),
     sent_at: now,
     ...(sender_name !== undefined && { sender_name }),
+    ...(type !== undefined && { type }),
+    ...(data !== undefined && { data: JSON.stringify(data) }),
+    ...(reply_to !== undefined && { reply_to }),
   };
+  requireMessageSize(toMessage(item));
+  const content_hash = hashOf({ ...message, file_ids: attachments.map(({ file_id }) => file_id) });
   const sent: SentItem = {
     ...sentKey(room_id, sender_id, client_message_id),
     message_id,
+    content_hash,
     sent_at: now,
     expires_at: epochSeconds(now) + IDEMPOTENCY_TTL_SECONDS,
   };
@@ -74,7 +109,7 @@ export async function appendMessage(message: NewMessage): Promise<Message> {
     },
     { Put: { Item: item, ConditionExpression: 'attribute_not_exists(PK)' } },
     ...right,
-    ...(keep ? [keep] : []),
+    ...files.map(({ keep }) => keep),
   ]);
   if (outcome.done) return toMessage(item);
 
@@ -83,11 +118,11 @@ export async function appendMessage(message: NewMessage): Promise<Message> {
   if (!first) {
     const refusal = rightRefusal(others.slice(0, right.length));
     if (refusal) throw refusal;
-    if (others[right.length]?.refused) throw new RoomsError('file_not_found');
+    if (others.slice(right.length).some(({ refused }) => refused)) throw new RoomsError('file_not_found');
   }
   // A ULID has 80 random bits per millisecond: no other message has this id.
   if (!first) throw new Error(`The message id ${message_id} is taken.`);
-  return messageOf(room_id, first);
+  return messageOf(room_id, first, content_hash);
 }
 
 /** Errors of a message that may have been accepted when it was sent first. */
@@ -96,42 +131,57 @@ const SINCE_THEN: ReadonlySet<ErrorCode> = new Set([
   'read_only',
   'room_not_started',
   'room_ended',
+  // The message, and its files, may have been deleted.
+  'file_not_found',
 ]);
 
 /**
- * Stores a participant's message in a room that is on. `attachment` finds the file that goes with it; it may throw. `admitted` is
+ * Stores a participant's message in a room that is on. `findFile` returns one of its files; it may throw. `admitted` is
  * awaited with the first read.
- * Who sends a message again, because the answer was lost, gets the first answer, also when the room has ended since, or the
+ * Who sends a message again, because the answer was lost, gets the message as it is now, also when the room has ended since, or the
  * sender was removed: it is what they sent themselves, and tells them nothing of what came after.
- * Throws `room_not_started`, `room_ended`, `too_many_requests` where the room takes no more in this second, and as `membership` does.
+ * Throws `room_not_started`, `room_ended`, `message_not_found` for the message that is replied to, `too_many_requests` where the room takes
+ * no more in this second, and as `membership`, `withRightToPost` and `appendMessage` do.
  */
 export async function sendMessage({
   room_id,
   client_message_id,
-  text,
-  attachment,
+  file_ids,
+  findFile,
   caller,
   now,
   admitted,
-}: RequestContext & {
-  room_id: string;
-  client_message_id: string;
-  text?: string | undefined;
-  attachment?: () => Promise<OwnFile>;
-  admitted: Promise<void>;
-}): Promise<Message> {
-  const ownFile = attachment?.();
+  ...content
+}: RequestContext &
+  Content & {
+    room_id: string;
+    client_message_id: string;
+    findFile: (file_id: string) => Promise<OwnFile>;
+    admitted: Promise<void>;
+  }): Promise<Message> {
+  const { reply_to } = content;
+  const found = settleAll(file_ids.map(findFile));
+  const alsoGet = reply_to === undefined ? [] : [messageKey(room_id, reply_to)];
   const read = async () => {
-    const member = liveMembership<[RoomRateItem]>(room_id, caller, now, rateKeyAt(room_id, now));
-    const [, { extra, ...rest }, file] = await settleAll([admitted, member, ownFile]);
-    checkRoomRate(extra[0]);
-    return { ...rest, file };
+    const rateKey = rateKeyAt(room_id, now);
+    const member = liveMembership<[RoomRateItem, ...MessageItem[]]>(room_id, caller, now, rateKey, ...alsoGet);
+    const [
+      ,
+      {
+        extra: [rate, repliedTo],
+        ...rest
+      },
+      files,
+    ] = await settleAll([admitted, member, found]);
+    if (reply_to !== undefined && !repliedTo) throw new RoomsError('message_not_found');
+    checkRoomRate(rate);
+    return { ...rest, files };
   };
   try {
-    return await withRightToPost(read, async ({ participant, file }, right) => {
+    return await withRightToPost(read, async ({ participant, files }, right) => {
       const { username: sender_name } = participant;
       const [message] = await settleAll([
-        appendMessage({ room_id, sender_id: caller, sender_name, client_message_id, text, right, ...file, now }),
+        appendMessage({ ...content, room_id, sender_id: caller, sender_name, client_message_id, files, right, now }),
         countMessage(room_id, now),
       ]);
       return message;
@@ -140,7 +190,7 @@ export async function sendMessage({
     if (!(error instanceof RoomsError && SINCE_THEN.has(error.code))) throw error;
     const first = await get<SentItem>(sentKey(room_id, caller, client_message_id));
     if (!first || first.expires_at <= epochSeconds(now)) throw error;
-    return messageOf(room_id, first);
+    return messageOf(room_id, first, hashOf({ ...content, file_ids }));
   }
 }
 

@@ -29,7 +29,16 @@ function itemAt({ PK: { S: PK }, SK: { S: SK } }: v.InferOutput<typeof key>) {
     room_id,
     ...(SK === ROOM
       ? { name: 'x', start_time: LONG_AGO, admins: new Set([REHEARSING_USER]), created_by: 'x' }
-      : { participant_id, uploader_id: REHEARSING_USER, file_id: 'x', name: 'x', size: 1, content_type: 'text/plain' }),
+      : {
+          participant_id,
+          sender_id: REHEARSING_USER,
+          message_id: 'x',
+          uploader_id: REHEARSING_USER,
+          file_id: 'x',
+          name: 'x',
+          size: 1,
+          content_type: 'text/plain',
+        }),
     created_at: LONG_AGO,
     updated_at: LONG_AGO,
     expires_at: FAR_AHEAD,

@@ -1,7 +1,7 @@
 import type { Feed, RoomSeq } from '../contract/realtime.ts';
-import type { ConnectionItem, LastMessage, SequenceItem, SubscriptionItem } from './items.ts';
-import { connectionKey, type Key, roomSequenceKey, userConnectionKey, userSequenceKey } from './keys.ts';
-import { get, getMany } from './read.ts';
+import type { ChangesItem, ConnectionItem, LastMessage, SequenceItem, SubscriptionItem } from './items.ts';
+import { changesKey, connectionKey, type Key, roomSequenceKey, userConnectionKey, userSequenceKey } from './keys.ts';
+import { batchGetOrdered, get, getMany } from './read.ts';
 import { update } from './write.ts';
 
 /*
@@ -84,9 +84,14 @@ const toRoomSeq = (item: SequenceItem | undefined): RoomSeq => ({
   changes: item?.changes ?? 0,
 });
 
-/** Returns the last numbers of a room's feeds, as they are now. */
-export const roomSeq = async (room_id: string): Promise<RoomSeq> =>
-  toRoomSeq(await get<SequenceItem>(roomSequenceKey(room_id)));
+/** Returns the last numbers of a room's feeds, and of the changes of its messages, as they are now. */
+export async function roomNumbers(room_id: string): Promise<{ readonly seq: RoomSeq; readonly last_change: number }> {
+  const [item, changes] = await batchGetOrdered<[SequenceItem, ChangesItem]>(
+    roomSequenceKey(room_id),
+    changesKey(room_id),
+  );
+  return { seq: toRoomSeq(item), last_change: changes?.last ?? 0 };
+}
 
 /** Returns the last number of a user's feed, as it is now. */
 export const userSeq = async (user_id: string): Promise<number> =>

@@ -4,7 +4,8 @@ import { action } from '../../core/realtime/action.ts';
 import { sendMessage } from '../../core/store/messages.ts';
 
 export const handler = action(row, ({ caller, now, admitted, frame }) => {
-  const { room_id, client_message_id, text, attachment } = frame;
+  const { room_id, client_message_id, text, type, data, reply_to } = frame;
+  const files = frame.attachments ?? (frame.attachment ? [frame.attachment] : []);
   return sendMessage({
     caller,
     now,
@@ -12,6 +13,10 @@ export const handler = action(row, ({ caller, now, admitted, frame }) => {
     room_id,
     client_message_id,
     text,
-    ...(attachment && { attachment: () => attachmentOf(room_id, attachment.file_id, { caller, now }) }),
+    type,
+    data,
+    reply_to,
+    file_ids: files.map(({ file_id }) => file_id),
+    findFile: (file_id) => attachmentOf(room_id, file_id, { caller, now }),
   });
 });

@@ -37,8 +37,8 @@ export const breaks: Readonly<Record<string, Break>> = {
   'out-of-order': {
     what: 'the messages of a batch are delivered newest first',
     file: 'functions/events/deliver-messages.ts',
-    text: 'await broadcast(first.room_id, messages',
-    instead: 'await broadcast(first.room_id, [...messages].reverse()',
+    text: 'await broadcast(room_id, events',
+    instead: 'await broadcast(room_id, [...events].reverse()',
     seenBy: ['order', 'complete'],
   },
   'failure-as-success': {

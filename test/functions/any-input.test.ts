@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { allRoutes } from '../../core/contract/index.ts';
 import type { Route } from '../../core/contract/route.ts';
+import { appendMessage } from '../../core/store/messages.ts';
 import { invoke, type Operation, type Request } from '../support/invoke.ts';
 import { newRoom } from '../support/world.ts';
 
@@ -71,15 +72,23 @@ const queries = ({ query }: Route): fc.Arbitrary<string> => {
   );
 };
 
+async function roomWithMessage() {
+  const world = await newRoom();
+  const { room_id, admin: sender_id } = world;
+  const now = new Date().toISOString();
+  const { message_id } = await appendMessage({ room_id, sender_id, client_message_id: 'm', text: 'x', now });
+  return { ...world, message_id };
+}
+
 describe('arbitrary input', () => {
   test.each(allRoutes.map((route) => [route.operation, route] as const))(
     '%s answers as the contract says',
     async (operation, route) => {
-      const { room_id, admin, member } = await newRoom();
       /** Rooms come to an end on the way; then the next call gets another one. */
-      let room = { room_id, admin, member };
+      let room = await roomWithMessage();
       let refusals = 0;
       const idOf = {
+        message_id: fc.oneof(fc.constant('message'), text),
         participant_id: fc.oneof(fc.constant('member'), text),
         room_id: fc.oneof({ weight: 9, arbitrary: fc.constant('room') }, { weight: 1, arbitrary: text }),
       };
@@ -92,6 +101,9 @@ describe('arbitrary input', () => {
           async (body, query, ids, key) => {
             const params = {
               room_id: ids.room_id === 'room' ? room.room_id : ids.room_id,
+              ...(route.path.includes('{message_id}') && {
+                message_id: ids.message_id === 'message' ? room.message_id : ids.message_id,
+              }),
               ...(route.path.includes('{participant_id}') && {
                 participant_id: ids.participant_id === 'member' ? room.member : ids.participant_id,
               }),
@@ -106,7 +118,7 @@ describe('arbitrary input', () => {
             const reply = await invoke(operation as Operation, request);
             expect(reply.status).toBeLessThan(500);
             if (!reply.ok) refusals++;
-            if (!reply.ok && reply.code === 'room_ended') room = await newRoom();
+            if (!reply.ok && reply.code === 'room_ended') room = await roomWithMessage();
           },
         ),
         { numRuns: RUNS },

@@ -15,6 +15,7 @@ const A_MESSAGE = '01KJPWK0F03YV98J9N016TWRVK';
 
 let world: World;
 let file_id = '';
+let message_id = '';
 /** A good request for each route; the cases below spoil one thing in it. */
 let good: Readonly<Record<string, Sample>>;
 
@@ -24,6 +25,9 @@ beforeAll(async () => {
   const params = { room_id };
   const ofMember = { room_id, participant_id: member };
   ({ file_id } = await data('createUpload', { as: admin, params, query: { size: 1, content_type: 'a/b' } }));
+  const said = { room_id, sender_id: admin, text: 'x', now: new Date().toISOString() };
+  ({ message_id } = await appendMessage({ ...said, client_message_id: 'edited' }));
+  const deleted = await appendMessage({ ...said, client_message_id: 'deleted' });
   good = {
     createRoom: { body: { name: 'x', participant_ids: [member] } },
     changeRoom: { params, body: { name: 'y' } },
@@ -41,6 +45,9 @@ beforeAll(async () => {
     updateProfile: { params, body: { username: 'x' } },
     markRead: { params, body: { message_id: A_MESSAGE } },
     listMessages: { params },
+    editMessage: { params: { room_id, message_id }, body: { text: 'y' } },
+    deleteMessage: { params: { room_id, message_id: deleted.message_id } },
+    listMessageChanges: { params },
     createUpload: { params, query: { name: 'a', size: 1, content_type: 'a/b' } },
     createDownload: { params, query: { file_id } },
   };
@@ -135,6 +142,16 @@ describe('ids in the path', () => {
         bad.map((room_id) => ({ params: { ...good[operation]?.params, room_id } })),
         /^room_id$/,
       ),
+  );
+
+  test.each(['editMessage', 'deleteMessage'] as const)('%s: a message id that is no ULID is refused', (operation) =>
+    refuses(
+      operation,
+      ['x', 'MESSAGE#x', 'change', '8ZZZZZZZZZZZZZZZZZZZZZZZZZ', '01KJPWMX60DN4XCMTN3FJRJPHI', '.', '\0', ''].map(
+        (id) => ({ params: { room_id: world.room_id, message_id: id } }),
+      ),
+      /^message_id$/,
+    ),
   );
 
   test.each(['grantAdmin', 'revokeAdmin'] as const)('%s: a participant id that is no user id is refused', (operation) =>
@@ -372,6 +389,7 @@ describe('fields of the body', () => {
         ...[ulid(Date.now() + 6 * 60_000), '7ZZZZZZZZZZZZZZZZZZZZZZZZZ'],
       ],
     ],
+    ['editMessage', 'text', [...INVISIBLE, ...CONTROLS, ...SURROGATES, 'x'.repeat(8_001), long, null, ...NOT_TEXT]],
     ['updateProfile', 'archive_room', [0, 1, 'true', '', null, [], {}]],
   ])('%s: a bad %s is rejected, with its path', (operation, field, values) => {
     const { name, ...rest } = (good[operation]?.body ?? {}) as Body;
@@ -515,6 +533,11 @@ describe('the query', () => {
   test.each([
     ['listRooms', 'status', ['', 'ENDED', 'over', 'ended,booked', 'ended ', '%00', long]],
     ['listMessages', 'order', ['', 'ASC', 'up', 'asc,desc', '%00', long]],
+    [
+      'listMessageChanges',
+      'after',
+      ['', '-1', '1.5', '1e3', 'NaN', '0x10', '1000000000000', '9'.repeat(30), ' 1', long],
+    ],
     ['createUpload', 'size', ['', '-1', '1.5', '1e3', 'NaN', 'Infinity', '0x10', '9'.repeat(20), '9'.repeat(30), '1 ']],
     [
       'createUpload',
@@ -609,9 +632,14 @@ describe('a cursor', () => {
       for (const n of [1, 2])
         await appendMessage({ room_id, sender_id: admin, client_message_id: `c${n}`, text: 'x', now });
       await data('createRoom', { as: admin, body: { name: 'second' } });
+      for (const n of [1, 2]) {
+        const edited = await appendMessage({ room_id, sender_id: admin, client_message_id: `e${n}`, text: 'x', now });
+        const params = { room_id, message_id: edited.message_id };
+        await data('editMessage', { as: admin, params, body: { text: 'y' } });
+      }
     }
     for (const operation of lists) cursors.set(operation, await cursorOf(operation, world));
-    expect(cursors.size).toBe(3);
+    expect(cursors.size).toBe(4);
   });
 
   test.each(lists)('%s: goes on where it was issued, as often as it is used', async (operation) => {
@@ -620,6 +648,9 @@ describe('a cursor', () => {
     const first = await succeed(operation, request);
     expect((await succeed(operation, request)).data).toEqual(first.data);
   });
+
+  test('listMessageChanges takes either after or a cursor', () =>
+    refuses('listMessageChanges', [{ query: { after: 0, cursor: cursors.get('listMessageChanges') ?? '' } }]));
 
   test.each(lists)('%s: of another list, room or user is refused', async (operation) => {
     const foreign = [...cursors].filter(([of]) => of !== operation).map(([, cursor]) => cursor);

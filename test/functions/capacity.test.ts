@@ -48,6 +48,6 @@ describe('capacity units', () => {
       if (!paged.includes(call)) expect({ call, ...small[call] }).toEqual({ call, rcu, wcu });
       else expect(small[call]?.rcu, call).toBeLessThan(rcu);
     }
-    expect(paged).toHaveLength(4);
+    expect(paged).toHaveLength(5);
   });
 });

@@ -10,6 +10,9 @@ const TRIPS: Readonly<Record<string, number>> = {
   createUpload: 2,
   // Of a room without unread messages: 1.
   getRoom: 2,
+  editMessage: 2,
+  deleteMessage: 2,
+  listMessageChanges: 2,
 };
 const tripsOf = (operation: Operation): number => TRIPS[operation] ?? 1;
 

@@ -7,6 +7,7 @@ import { parse } from 'content-disposition';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DOWNLOAD_URL_SECONDS, UPLOAD_URL_SECONDS } from '../../core/contract/limits.ts';
 import { bucketHost } from '../../core/files/transfer.ts';
+import { getOwnFile } from '../../core/store/files.ts';
 import { appendMessage } from '../../core/store/messages.ts';
 import { data, refusal, refused } from '../support/invoke.ts';
 import { at, newRoom, snapshot, type World } from '../support/world.ts';
@@ -309,14 +310,14 @@ describe('a download', () => {
 
   test('is found by the message with the attachment', async () => {
     const file_id = await upload({ name: 'attached.png' });
-    const attachment = { file_id, name: 'attached.png', size: bytes.length, content_type: 'image/png' };
     const { room_id, member } = world;
+    const now = new Date().toISOString();
     const message = await appendMessage({
       room_id,
       sender_id: member,
       client_message_id: 'with-file',
-      attachment,
-      now: new Date().toISOString(),
+      files: [await getOwnFile(room_id, file_id, { caller: member, now })],
+      now,
     });
     const { download_url, name } = await askDownload({ message_id: message.message_id.toLowerCase() });
     expect(name).toBe('attached.png');
@@ -328,9 +329,9 @@ describe('a download', () => {
     const params = { room_id: other.room_id };
     const file_id = await upload();
     const now = new Date().toISOString();
-    const attachment = { file_id, name: 'x', size: 1, content_type: 'a/b' };
+    const files = [await getOwnFile(world.room_id, file_id, { caller: world.member, now })];
     const base = { sender_id: world.member, client_message_id: 'other', now };
-    const { message_id } = await appendMessage({ ...base, room_id: world.room_id, attachment });
+    const { message_id } = await appendMessage({ ...base, room_id: world.room_id, files });
     for (const query of [{ file_id }, { message_id }])
       expect(await refusal('createDownload', { as: other.admin, params, query })).toBe('file_not_found');
   });

@@ -5,7 +5,7 @@ import type { Task } from '../../core/realtime/deliver.ts';
 import { stepsOf } from '../../core/realtime/lane.ts';
 import { dynamodb } from '../../core/store/client.ts';
 import { connectionKey } from '../../core/store/keys.ts';
-import { isInLane } from '../../core/store/lane.ts';
+import { enterLane, isInLane } from '../../core/store/lane.ts';
 import { remove } from '../../core/store/write.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
 import { deliver, readMessages, send } from '../support/delivery.ts';
@@ -19,7 +19,7 @@ import { type Services, startServices } from '../support/services.ts';
 import { joined } from '../support/socket.ts';
 import { changesIn, recorded } from '../support/stream.ts';
 import { type Frame, joinedV2, unpack } from '../support/v2-client.ts';
-import { newRoom } from '../support/world.ts';
+import { at, newRoom } from '../support/world.ts';
 
 let management: Management;
 let services: Services;
@@ -66,6 +66,20 @@ function breakQueries(): () => void {
   onTestFinished(mend);
   return mend;
 }
+
+test('a message that was deleted while it waited is sent without its text, in its place', async () => {
+  const { room_id, admin } = await newRoom();
+  const socket = await joined(room_id, admin);
+  const { socket: v2 } = await joinedV2(room_id, admin);
+  await enterLane({ feed: 'messages', room_id });
+  await readMessages(await send(room_id, admin, 'secret', 'kept'));
+  const [, first] = await data('listMessages', { as: admin, params: { room_id } });
+  await data('deleteMessage', { as: admin, params: { room_id, message_id: first?.message_id ?? '' } });
+  await at(Date.now() + 10_000, () => runLanes());
+  expect(textsAtV1(socket.connection_id)).toEqual([null, 'kept']);
+  expect(textsAtV2(v2.connection_id)).toEqual([null, 'kept']);
+  expect(numbersAt(v2.connection_id)).toEqual([1, 2]);
+});
 
 describe('a room of 5,000', () => {
   test('holds up no neighbor on its shard: the reader makes no post to it', { timeout: 120_000 }, async () => {

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   MAX_FRAME_BYTES,
   MAX_FRAMES_PER_WINDOW,
+  MAX_JSON_BYTES,
   MAX_MESSAGE_LENGTH,
   MAX_USER_FRAMES_PER_WINDOW,
 } from '../../core/contract/limits.ts';
@@ -10,7 +11,7 @@ import { actions } from '../../core/contract/realtime.ts';
 import { epochSeconds } from '../../core/rules/time.ts';
 import { getOwnFile } from '../../core/store/files.ts';
 import type { FileItem } from '../../core/store/items.ts';
-import { fileKey } from '../../core/store/keys.ts';
+import { fileKey, sentKey } from '../../core/store/keys.ts';
 import { appendMessage } from '../../core/store/messages.ts';
 import { get } from '../../core/store/read.ts';
 import { remove, update } from '../../core/store/write.ts';
@@ -170,7 +171,7 @@ describe('message', () => {
         await remove(fileKey(world.room_id, file_id));
         const before = await chatOf(world.room_id);
         const message = { room_id: world.room_id, sender_id: world.member, client_message_id: randomUUID() };
-        await expect(appendMessage({ ...message, ...own, now: sender.now })).rejects.toMatchObject({
+        await expect(appendMessage({ ...message, files: [own], now: sender.now })).rejects.toMatchObject({
           code: 'file_not_found',
         });
         expect(await chatOf(world.room_id)).toEqual(before);
@@ -180,13 +181,13 @@ describe('message', () => {
       test('is rejected if it expires between the read and the write', async () => {
         const { file_id } = await file(world.member);
         const sender = { caller: world.member, now: new Date().toISOString() };
-        const { attachment, keep } = await getOwnFile(world.room_id, file_id, sender);
+        const own = await getOwnFile(world.room_id, file_id, sender);
         await update(fileKey(world.room_id, file_id), {
           UpdateExpression: 'SET expires_at = :now',
           ExpressionAttributeValues: { ':now': epochSeconds(sender.now) },
         });
         const message = { room_id: world.room_id, sender_id: world.member, client_message_id: randomUUID() };
-        await expect(appendMessage({ ...message, attachment, keep, now: sender.now })).rejects.toMatchObject({
+        await expect(appendMessage({ ...message, files: [own], now: sender.now })).rejects.toMatchObject({
           code: 'file_not_found',
         });
       });
@@ -205,11 +206,40 @@ describe('message', () => {
     test('from before uploads expired is sent and downloaded as before', async () => {
       const { file_id } = await file(world.member);
       await update(fileKey(world.room_id, file_id), { UpdateExpression: 'REMOVE expires_at' });
-      const own = await getOwnFile(world.room_id, file_id, { caller: world.member, now: new Date().toISOString() });
-      expect(own.keep).toBeUndefined();
       await reply('message', newSocket(world.member), attached(file_id));
       const request = { as: world.member, params: { room_id: world.room_id }, query: { file_id } };
       await at(Date.now() + 1_000 * HOUR, () => data('createDownload', request));
+    });
+
+    test('can have ten files, of which the first is `attachment`, too, and no more, and none twice', async () => {
+      const facts = await Promise.all(Array.from({ length: 11 }, () => file(world.member)));
+      const attachments = facts.map(({ file_id }) => ({ file_id }));
+      const frame = (files: object[]) => ({
+        room_id: world.room_id,
+        client_message_id: randomUUID(),
+        attachments: files,
+      });
+      const answer = await act('message', newSocket(world.member), frame(attachments.slice(0, 10)));
+      expect(answer).toMatchObject({ ok: true, data: { attachment: facts[0], attachments: facts.slice(0, 10) } });
+      expect(answer.trace.trips).toBe(2);
+      const [one] = attachments;
+      for (const bad of [
+        frame(attachments),
+        frame([]),
+        frame([one ?? {}, one ?? {}]),
+        { ...frame(attachments.slice(0, 2)), attachment: one },
+      ])
+        expect(await refusedWith('message', newSocket(world.member), bad)).toBe('invalid_request');
+    });
+
+    test('is rejected as a whole if one of its files is not there', async () => {
+      const [first, second] = [await file(world.member), await file(world.admin)];
+      const frame = text('x', { attachments: [{ file_id: first.file_id }, { file_id: second.file_id }] });
+      const before = await snapshot();
+      expect(await refusedWith('message', newSocket(world.member), frame)).toBe('file_not_found');
+      expect((await snapshot()).filter((item) => !item.includes('FRAMES#'))).toEqual(
+        before.filter((item) => !item.includes('FRAMES#')),
+      );
     });
 
     test('takes nothing of a file from the sender except its id', async () => {
@@ -265,7 +295,7 @@ describe('message', () => {
     });
 
     test.each<[string, object, string]>([
-      ['with neither text nor file', { text: undefined }, 'text or attachment'],
+      ['with neither text nor file nor data', { text: undefined }, 'text, attachment, attachments or data'],
       ['with an empty text', { text: '' }, 'text '],
       ['with a text that does not show', { text: ' \u200b\n' }, 'text '],
       ['with a null byte', { text: 'a\u0000' }, 'text '],
@@ -278,6 +308,19 @@ describe('message', () => {
       ['with a room id that is none', { room_id: 'x' }, 'room_id must be a UUID'],
       ['with somebody else as its sender', { sender_id: 'x' }, 'sender_id is not a field'],
       ['with a made-up time', { sent_at: '2020-01-01T00:00:00.000Z' }, 'sent_at is not a field'],
+      ['with an empty type', { type: '' }, 'type must not be empty'],
+      ['with a type that is too long', { type: 'x'.repeat(65) }, 'type must be at most 64'],
+      ['with a type of two lines', { type: 'a\nb' }, 'type must not contain'],
+      ['with data that is null', { data: null }, 'data must be a JSON object'],
+      ['with data that is a list', { data: [1] }, 'data must be a JSON object'],
+      ['with data that is text', { data: '{}' }, 'data must be a JSON object'],
+      [
+        'with data of a byte too much',
+        { data: { a: 'x'.repeat(MAX_JSON_BYTES - 7) } },
+        'data must be at most 4096 bytes',
+      ],
+      ['with a reply to what is no message', { reply_to: 'x' }, 'reply_to must be a ULID'],
+      ['with a name of its sender', { sender_name: 'x' }, 'sender_name is not a field'],
       ['with a request_id that is too long', { request_id: 'x'.repeat(129) }, 'request_id'],
     ])('%s', async (_, more, message) => {
       const before = await chatOf(world.room_id);
@@ -285,6 +328,81 @@ describe('message', () => {
       expect(answer).toMatchObject({ ok: false, code: 'invalid_request', message: expect.stringContaining(message) });
       expect(await chatOf(world.room_id)).toEqual(before);
     });
+  });
+
+  test.each([
+    ['nested 1,000 levels deep', `{"a":${'['.repeat(999)}${']'.repeat(999)}}`, 'nested at most 32 levels'],
+    ['with __proto__', '{"__proto__":{"admin":true}}', '__proto__'],
+    ['with __proto__ inside', '{"a":[{"__proto__":1}]}', '__proto__'],
+    ['with an infinite number', '{"a":1e999}', 'numbers'],
+  ])('rejects data %s', async (_, json, message) => {
+    const frame = JSON.stringify({ action: 'message', request_id: '1', ...text('x', { data: 0 }) });
+    const before = await chatOf(world.room_id);
+    const answer = await act('message', newSocket(world.member), frame.replace('"data":0', `"data":${json}`));
+    expect(answer).toMatchObject({ ok: false, code: 'invalid_request', message: expect.stringContaining(message) });
+    expect(await chatOf(world.room_id)).toEqual(before);
+  });
+
+  test('can have data alone, of 4 KiB exactly, with any keys, and gets it back as it was', async () => {
+    for (const given of [
+      { a: 'x'.repeat(MAX_JSON_BYTES - 8) },
+      { constructor: 'Ferrari', toString: { prototype: [null, true, -1.5e300, '\ud800'] } },
+      {},
+    ]) {
+      const frame = { ...text('x', { data: given }), text: undefined };
+      const sent = await reply('message', newSocket(world.member), frame);
+      expect(sent).toMatchObject({ text: null, data: given });
+      expect((await history(world.room_id, world.admin)).at(-1)).toEqual(sent);
+    }
+  });
+
+  test('replies to a message of the room, also to one that was deleted, in two round trips', async () => {
+    const { message_id } = await reply('message', newSocket(world.admin), text('question'));
+    const params = { room_id: world.room_id, message_id };
+    await data('deleteMessage', { as: world.admin, params });
+    const answer = await act(
+      'message',
+      newSocket(world.member),
+      text('answer', { reply_to: message_id.toLowerCase() }),
+    );
+    expect(answer).toMatchObject({ ok: true, data: { reply_to: message_id } });
+    expect(answer.trace.trips).toBe(2);
+  });
+
+  test('cannot reply to a message of another room, or to none', async () => {
+    const other = await newRoom({ members: [world.member] });
+    const foreign = await reply('message', newSocket(world.member), text('x', { room_id: other.room_id }));
+    const before = await chatOf(world.room_id);
+    for (const reply_to of [foreign.message_id, '01KJPWMX60DN4XCMTN3FJRJPH3'])
+      expect(await refusedWith('message', newSocket(world.member), text('x', { reply_to }))).toBe('message_not_found');
+    expect(await chatOf(world.room_id)).toEqual(before);
+  });
+
+  test('names its sender as they were called when they sent it', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const rename = (username: string) => data('updateProfile', { as: member, params: { room_id }, body: { username } });
+    const first = await reply('message', newSocket(member), text('x', { room_id }));
+    await rename('Bob');
+    const second = await reply('message', newSocket(member), text('x', { room_id }));
+    await rename('Robert');
+    expect([first, second].map(({ sender_name }) => sender_name)).toEqual([null, 'Bob']);
+    expect(await history(room_id, admin)).toEqual([first, second]);
+  });
+
+  test('that does not fit into the frame of an event is too large, and stores nothing', async () => {
+    const files = await Promise.all(
+      Array.from({ length: 10 }, async () => {
+        const query = { name: '語'.repeat(255), size: 1, content_type: 'a/b' };
+        const params = { room_id: world.room_id };
+        const { file_id, upload_url, headers } = await data('createUpload', { as: world.member, params, query });
+        expect((await fetch(upload_url, { method: 'PUT', body: 'x', headers })).status).toBe(200);
+        return { file_id };
+      }),
+    );
+    const before = await chatOf(world.room_id);
+    const frame = text('語'.repeat(MAX_MESSAGE_LENGTH), { attachments: files });
+    expect(await refusedWith('message', newSocket(world.member), frame)).toBe('payload_too_large');
+    expect(await chatOf(world.room_id)).toEqual(before);
   });
 
   test('may be as long as the contract says, in any script', async () => {
@@ -309,10 +427,47 @@ describe('the same client_message_id', () => {
     expect(await chatOf(room_id)).toHaveLength(2);
   });
 
-  test('with another text returns the first message', async () => {
+  test('with other content is a conflict, and stores nothing', async () => {
+    const original = await reply('message', newSocket(world.member), text('x'));
+    const frame = text('first', { type: 'a', data: { a: 1 } });
+    const first = await reply('message', newSocket(world.member), frame);
+    const before = await chatOf(world.room_id);
+    const { file_id } = await file(world.member);
+    for (const other of [
+      { text: 'second' },
+      { text: undefined },
+      { type: 'b' },
+      { type: undefined },
+      { data: { a: 2 } },
+      { reply_to: original.message_id },
+      { attachment: { file_id } },
+    ])
+      expect(await refusedWith('message', newSocket(world.member), { ...frame, ...other })).toBe(
+        'idempotency_conflict',
+      );
+    expect(await chatOf(world.room_id)).toEqual(before);
+    expect(await reply('message', newSocket(world.member), frame)).toEqual(first);
+  });
+
+  test('of a version that kept no hash accepts any content', async () => {
     const frame = text('first');
     const first = await reply('message', newSocket(world.member), frame);
+    await update(sentKey(world.room_id, world.member, frame.client_message_id), {
+      UpdateExpression: 'REMOVE content_hash',
+    });
     expect(await reply('message', newSocket(world.member), { ...frame, text: 'second' })).toEqual(first);
+  });
+
+  test('returns the message as it is now, after an edit and a deletion', async () => {
+    const { file_id } = await file(world.member);
+    const frame = attached(file_id, { text: 'secret' });
+    const { message_id } = await reply('message', newSocket(world.member), frame);
+    const request = { as: world.member, params: { room_id: world.room_id, message_id } };
+    const edited = await data('editMessage', { ...request, body: { text: 'second' } });
+    expect(await reply('message', newSocket(world.member), frame)).toEqual(edited);
+    const deleted = await data('deleteMessage', request);
+    expect(await reply('message', newSocket(world.member), frame)).toEqual(deleted);
+    expect(JSON.stringify(deleted)).not.toContain('secret');
   });
 
   test('is another message for another sender, and in another room', async () => {
@@ -364,7 +519,7 @@ describe('the same client_message_id', () => {
       const before = await snapshot();
       const socket = newSocket(member);
       expect(await reply('message', socket, frame)).toEqual(first);
-      expect(await reply('message', socket, { ...frame, text: 'second' })).toEqual(first);
+      expect(await refusedWith('message', socket, { ...frame, text: 'second' })).toBe('idempotency_conflict');
       const stored = (items: string[]) => items.filter((item) => !item.includes('FRAMES#'));
       expect(stored(await snapshot())).toEqual(stored(before));
     });

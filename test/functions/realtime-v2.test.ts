@@ -7,7 +7,7 @@ import { dynamodb } from '../../core/store/client.ts';
 import type { ParticipantItem } from '../../core/store/items.ts';
 import { connectionKey, participantKey, roomSequenceKey, userConnectionKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
-import { numberEvents, roomSeq } from '../../core/store/sequence.ts';
+import { numberEvents, roomNumbers } from '../../core/store/sequence.ts';
 import { handler as announce } from '../../functions/events/announce.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
@@ -169,7 +169,7 @@ describe('a batch', () => {
     expect(management.received(old.connection_id).map((event) => event.data.text)).toEqual(texts);
     a.receive();
     expect([...a.room.messages.values()]).toEqual(await history(room_id, member));
-    expect(await roomSeq(room_id)).toEqual({ messages: 45, changes: 0 });
+    expect((await roomNumbers(room_id)).seq).toEqual({ messages: 45, changes: 0 });
   });
 
   test('of 100 changes is one post to each connection', async () => {
@@ -242,7 +242,7 @@ test('each batch is numbered once, however many deliveries run at the same time'
     Array.from({ length: 30 }, async (_, n) => (await numberEvents(of, n % 3 === 0 ? 2 : 1, `batch ${n}`)).first),
   );
   expect(new Set(firsts).size).toBe(30);
-  expect(await roomSeq(room_id)).toEqual({ messages: 40, changes: 0 });
+  expect((await roomNumbers(room_id)).seq).toEqual({ messages: 40, changes: 0 });
   const again = await numberEvents(of, 1, 'last');
   expect(await Promise.all(Array.from({ length: 5 }, () => numberEvents(of, 1, 'last')))).toEqual(
     Array.from({ length: 5 }, () => again),

@@ -17,10 +17,13 @@ import { UsageError } from '../../tools/cli/usage-error.ts';
  */
 const BUDGET = 236_000;
 const BUDGETS: Readonly<Record<string, number>> = {
-  // Signs with code of S3's, beside what the table takes.
-  'create-upload': 234_000,
-  'deliver-messages': 268_000,
-  lane: 358_000,
+  // These sign with code of S3's, beside what the table takes.
+  'create-upload': 240_000,
+  'delete-message': 246_000,
+  message: 244_000,
+  'edit-message': 238_000,
+  'deliver-messages': 272_000,
+  lane: 362_000,
   presence: 325_000,
   'room-changes': 340_000,
   announce: 289_000,
@@ -29,7 +32,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
 };
 
 /** Of all bundles, compressed, in bytes. */
-const UPLOAD_BUDGET = 2_240_000;
+const UPLOAD_BUDGET = 2_600_000;
 
 /** The SDK clients in a bundle; the table's is in all that know the table. */
 const CLIENTS: Readonly<Record<string, readonly string[]>> = {

@@ -140,7 +140,11 @@ const expected: Readonly<Record<string, Expected>> = {
   subscribe: { variables: { TABLE_NAME, USER_FRAME_LIMIT }, allowed: items(['USER'], 'UpdateItem', 'GetItem') },
   join: {
     variables: { TABLE_NAME, USER_FRAME_LIMIT },
-    allowed: [...items(['ROOM'], 'BatchGetItem', 'GetItem', 'PutItem'), ...items(['ROOM', 'USER'], 'UpdateItem')],
+    allowed: [
+      ...items(['ROOM', 'CHAT'], 'BatchGetItem'),
+      ...items(['ROOM'], 'PutItem'),
+      ...items(['ROOM', 'USER'], 'UpdateItem'),
+    ],
   },
   leave: {
     variables: { TABLE_NAME, USER_FRAME_LIMIT },
@@ -149,17 +153,21 @@ const expected: Readonly<Record<string, Expected>> = {
   message: {
     variables: { TABLE_NAME, USER_FRAME_LIMIT, BUCKET_NAME: { Ref: 'FilesBucket' } },
     allowed: [
-      ...items(['ROOM'], 'BatchGetItem'),
-      ...items(['ROOM', 'CHAT'], 'GetItem'),
-      ...items(['CHAT', 'ROOM'], 'PutItem'),
-      ...items(['USER', 'ROOM'], 'UpdateItem'),
+      ...items(['ROOM', 'CHAT'], 'BatchGetItem', 'GetItem'),
+      ...items(['CHAT', 'ROOM'], 'PutItem', 'ConditionCheckItem'),
+      ...items(['USER', 'ROOM', 'CHAT'], 'UpdateItem'),
       ...on('s3', objects, 'GetObject'),
     ],
   },
   'deliver-messages': {
     timeout: 60,
     variables: { TABLE_NAME, CALLBACK_URL, LANE_QUEUE_URL, API_GATEWAY_QUOTA },
-    allowed: [...broadcasting, ...reading, ...on('sqs', arnOf(asideOf('deliver-messages')), 'SendMessage')],
+    allowed: [
+      ...broadcasting,
+      ...items(['CHAT'], 'BatchGetItem'),
+      ...reading,
+      ...on('sqs', arnOf(asideOf('deliver-messages')), 'SendMessage'),
+    ],
   },
   'room-changes': {
     timeout: 60,
@@ -198,6 +206,7 @@ const expected: Readonly<Record<string, Expected>> = {
     variables: { TABLE_NAME, CALLBACK_URL, LANE_QUEUE_URL, FAN_OUT_FUNCTION_ARN, API_GATEWAY_QUOTA },
     allowed: [
       ...items(['ROOM'], 'Query', 'UpdateItem', 'DeleteItem', 'PutItem'),
+      ...items(['CHAT'], 'BatchGetItem'),
       ...manageConnections,
       ...on('lambda', arnOf(functionOf('fan-out').id), 'InvokeFunction'),
       ...on(
@@ -383,7 +392,9 @@ describe('logs', () => {
 
 describe('readers of the table’s stream', () => {
   const filters = {
-    'deliver-messages': [{ eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: 'MESSAGE#' }] } } } }],
+    'deliver-messages': [
+      { eventName: ['INSERT', 'MODIFY'], dynamodb: { Keys: { SK: { S: [{ prefix: 'MESSAGE#' }] } } } },
+    ],
     'room-changes': [
       { dynamodb: { Keys: { SK: { S: ['ROOM', { prefix: 'PARTICIPANT#' }] } } } },
       { eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: 'CONNECTION!' }] } } } },

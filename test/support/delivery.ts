@@ -14,14 +14,14 @@ export const send = (room_id: string, as: string, ...texts: string[]) =>
 
 /** As `readMessages`, and then works through the lanes of large rooms. */
 export async function deliver(records: readonly DynamoDBRecord[]) {
-  const { failures, lines } = await readMessages(records);
-  return { failures, lines: [...lines, ...(await runLanes())] };
+  const { failures, lines, trace } = await readMessages(records);
+  return { failures, lines: [...lines, ...(await runLanes())], trace };
 }
 
 /** What Lambda would get back for these records, and what was logged. What is left to the lanes of large rooms waits there. */
 export async function readMessages(records: readonly DynamoDBRecord[]) {
-  const { result, lines } = await runEventFunction('deliver-messages', (context) =>
+  const { result, lines, trace } = await runEventFunction('deliver-messages', (context) =>
     deliverMessages(messagesIn(records), context),
   );
-  return { failures: result.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier), lines };
+  return { failures: result.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier), lines, trace };
 }

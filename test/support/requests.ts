@@ -1,4 +1,5 @@
 import { ulid } from 'ulid';
+import { getOwnFile } from '../../core/store/files.ts';
 import { appendMessage } from '../../core/store/messages.ts';
 import { numberEvents } from '../../core/store/sequence.ts';
 import { copiesOf } from './fill.ts';
@@ -7,6 +8,9 @@ import { newRoom, newUser, type World } from './world.ts';
 
 export interface Sized extends World {
   readonly file_id: string;
+  /** A message of the member, to edit, and another, with a file, to delete. */
+  readonly message_id: string;
+  readonly deleted_id: string;
 }
 
 /** A room with this many participants, whose admin is in as many rooms, with as many messages, and a file. */
@@ -34,11 +38,33 @@ export async function roomOf(size: number): Promise<Sized> {
     params: { room_id },
     query: { size: 1, content_type: 'text/plain' },
   });
-  return { ...world, file_id };
+  return { ...world, file_id, ...(await messagesOf(world)) };
+}
+
+/** Two messages of the member: one with text, one with a file that is in the bucket. */
+async function messagesOf({ room_id, member }: World): Promise<Pick<Sized, 'message_id' | 'deleted_id'>> {
+  const said = { room_id, sender_id: member, text: 'x', now: new Date().toISOString() };
+  const { message_id } = await appendMessage({ ...said, client_message_id: 'edited' });
+  const file = await data('createUpload', {
+    as: member,
+    params: { room_id },
+    query: { size: 1, content_type: 'text/plain' },
+  });
+  await fetch(file.upload_url, { method: 'PUT', body: 'x', headers: file.headers });
+  const own = await getOwnFile(room_id, file.file_id, { caller: member, now: said.now });
+  const deleted = await appendMessage({ ...said, client_message_id: 'deleted', files: [own] });
+  return { message_id, deleted_id: deleted.message_id };
 }
 
 /** Good requests of each operation, as good for a large room as for a small one, in an order in which all succeed. */
-export function requests({ room_id, admin, member, file_id }: Sized): readonly (readonly [Operation, Request])[] {
+export function requests({
+  room_id,
+  admin,
+  member,
+  file_id,
+  message_id,
+  deleted_id,
+}: Sized): readonly (readonly [Operation, Request])[] {
   const params = { room_id };
   const more = Array.from({ length: 49 }, () => newUser());
   const page = { limit: 200 };
@@ -67,6 +93,11 @@ export function requests({ room_id, admin, member, file_id }: Sized): readonly (
     ['updateProfile', { as: member, params, body: { username: 'x', archive_room: true } }],
     ['markRead', { as: member, params, body: { message_id: ulid() } }],
     ['listMessages', { as: member, params, query: page }],
+    ['editMessage', { as: member, params: { room_id, message_id }, body: { text: 'y' } }],
+    ['editMessage', { as: member, params: { room_id, message_id }, body: { text: 'z' } }],
+    ['deleteMessage', { as: member, params: { room_id, message_id: deleted_id } }],
+    ['deleteMessage', { as: admin, params: { room_id, message_id } }],
+    ['listMessageChanges', { as: member, params, query: page }],
     ['createUpload', { as: member, params, query: { size: 1, content_type: 'text/plain' } }],
     ['createDownload', { as: member, params, query: { file_id } }],
     ['grantAdmin', { as: admin, params: { room_id, participant_id: member } }],

@@ -119,7 +119,10 @@ const sortKey = ({ dynamodb }: DynamoDBRecord): string => dynamodb?.Keys?.SK?.S 
 
 /** What the filter of deliver-messages lets through. */
 export const messagesIn = (records: readonly DynamoDBRecord[]): DynamoDBStreamEvent => ({
-  Records: records.filter((record) => record.eventName === 'INSERT' && sortKey(record).startsWith('MESSAGE#')),
+  Records: records.filter(
+    ({ eventName = 'REMOVE', ...record }) =>
+      ['INSERT', 'MODIFY'].includes(eventName) && sortKey(record).startsWith('MESSAGE#'),
+  ),
 });
 
 /** What the filter of room-changes lets through. */

@@ -123,7 +123,7 @@ describe('the schema of the WebSocket API', () => {
     expect(valid(`reply.${action}`, reply({}))).toBe(false);
     for (const code of [...COMMON_ACTION_ERRORS, ...errors])
       expect(valid(`refusal.${action}`, refusal(code))).toBe(true);
-    expect(valid(`refusal.${action}`, refusal('idempotency_conflict'))).toBe(false);
+    expect(valid(`refusal.${action}`, refusal('last_admin'))).toBe(false);
   });
 
   test.each(Object.keys(events))('describes the event %s, and takes no other for it', (name) => {

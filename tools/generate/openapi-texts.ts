@@ -51,7 +51,7 @@ cursor is opaque and valid only for the room or user that it was issued for.
 Send an \`Idempotency-Key\` with \`POST /room\`. For ${limits.IDEMPOTENCY_TTL_SECONDS / 3_600} hours, a retry with the same key returns the first room and creates nothing. The same key with another
 body is 409 \`idempotency_conflict\`.
 
-All other requests are safe to retry. Adding, removing, granting or revoking twice has no further effect. There are three visible differences:
+All other requests are safe to retry. Adding, removing, granting, revoking, editing or deleting twice has no further effect. There are three visible differences:
 
 - An admin who has revoked their own right, or was removed, gets 403 for the retry.
 - Ending a room that has ended is 409 \`room_ended\`.
@@ -77,6 +77,7 @@ can be read, and participants can change their own profile in it. Every other ch
 | Rooms created by one user | ${count(DEFAULT_USER_LIMITS.roomsPerMinute)} per minute, ${count(DEFAULT_USER_LIMITS.roomsPerDay)} per day |
 | Participants added by one user, when creating a room or later | ${count(DEFAULT_USER_LIMITS.participantsPerHour)} per hour; users who already are participants count |
 | Uploads requested by one user | ${count(DEFAULT_USER_LIMITS.uploadsPerHour)} per hour |
+| Messages edited or deleted by one user | ${count(DEFAULT_USER_LIMITS.messageChangesPerMinute)} per minute |
 | Profile changes by one user | ${count(DEFAULT_USER_LIMITS.profileChangesPerMinute)} per minute |
 | Start and end of a room | at most 10 years ahead; the start at most ${limits.CLOCK_SKEW_MS / 60_000} minutes in the past |
 
@@ -161,9 +162,11 @@ export const FIELDS: Readonly<Record<string, FieldText>> = {
   archive_room: { description: 'Whether the participant has archived the room. Front ends hide archived rooms.' },
   file_id: { description: 'ID of the file, a UUIDv7.' },
   message_id: { description: 'ID of the message, a ULID. IDs sort by the time of sending.' },
+  'editMessage.text': { description: 'The new text of the message.' },
+  after: { description: 'Returns only changes with a higher number. Default: 0, which means all.' },
   'createDownload.file_id': { description: 'ID of the file. Give either `file_id` or `message_id`.' },
   'createDownload.message_id': {
-    description: 'ID of the message that the file is attached to. Give either `file_id` or `message_id`.',
+    description: 'ID of a message: returns its first file. Give either `file_id` or `message_id`.',
     example: '01KJPWMX60DN4XCMTN3FJRJPH3',
   },
   size: { description: 'Size of the file in bytes.' },
@@ -226,11 +229,14 @@ export const FIELDS: Readonly<Record<string, FieldText>> = {
   edited_at: { description: 'When the message was last edited, or `null`.' },
   deleted_at: { description: 'When the message was deleted, or `null`. A deleted message has no text, data or files.' },
   deleted_by: { description: 'ID of the user who deleted the message, or `null`.' },
-  change: { description: "Number of the message's last edit or deletion among all of the room, or `null`." },
+  change: {
+    description:
+      "Number of the message's last edit or deletion among all of the room, or `null` if it was never changed. Numbers only rise.",
+  },
   client_message_id: {
     description: "The sender's ID of the message. The service stores a message with the same ID only once.",
   },
-  text: { description: 'Text of the message. `null` if it has only an attachment.' },
+  text: { description: 'Text of the message, or `null`.' },
   attachment: { description: 'First file attached to the message, or `null`.' },
   'Message.sent_at': { description: 'When the message was sent.' },
   upload_url: {

@@ -22,8 +22,14 @@ export const REALTIME_FIELDS: Readonly<Record<string, string>> = {
     'client may be silent.',
   'message.client_message_id':
     'Your ID of the message: 1 to 128 letters, digits or `.` `_` `:` `-`. Use the same ID when you retry.',
-  'message.text': 'Text of the message. Required if there is no attachment.',
-  'message.attachment': 'File that was uploaded to this room.',
+  'message.text': 'Text of the message. Required if there are no files and no `data`.',
+  'message.attachment': 'One file that you have uploaded to this room: the same as `attachments` with this file only.',
+  'message.attachments':
+    'Files that you have uploaded to this room, at most 10, each once. Cannot be combined with `attachment`.',
+  'message.type': 'Your application’s own type of the message, 1 to 64 characters. The service does not look at it.',
+  'message.data':
+    'JSON object of your application: at most 4 KiB as JSON, nested at most 32 levels deep, without the key `__proto__`.',
+  'message.reply_to': 'ID of the message of this room that this one replies to.',
   'ping.time': 'Current time of the service.',
   'ping.rooms':
     'In the frame: at most 50 rooms that this connection has joined. In the reply: by room ID, the last numbers of its feeds. A room ' +
@@ -37,7 +43,8 @@ export const REALTIME_FIELDS: Readonly<Record<string, string>> = {
   'MyRoom.seq': 'The last numbers of the room’s feeds. Given exactly if the connection speaks `rooms.v2`.',
   'Seq.messages': 'The number of the last message.',
   'Seq.changes': 'The number of the last other event.',
-  'MyRoom.last_change': 'Number of the last edit or deletion of a message in the room.',
+  'MyRoom.last_change':
+    'Number of the last edit or deletion of a message in the room, 0 if there was none. See [edits and deletions](#edits-and-deletions).',
   'room_ending.ends_at': 'When the room ends.',
   'room_ending.seconds_left': 'Seconds from the warning to the end, as in `end_warnings_seconds`.',
   'typing.typing': 'Whether the participant is typing.',
@@ -69,7 +76,7 @@ export const FRAME_EXAMPLES: Readonly<Record<ActionName, object>> = {
 };
 
 export const REPLY_EXAMPLES: Readonly<Record<ActionName, unknown>> = {
-  join: { ...myRoom, seq: { messages: 40, changes: 12 }, joined_at: SENT_AT },
+  join: { ...myRoom, last_change: 6, seq: { messages: 40, changes: 12 }, joined_at: SENT_AT },
   leave: { room_id },
   message,
   ping: { time: SENT_AT, rooms: { [room_id]: { messages: 41, changes: 12 } }, user: 3 },
@@ -185,7 +192,21 @@ With both versions, a connection ends in these cases:
 - after the token has expired: frames get \`token_expired\`, and the next event closes the connection
 - when the client does not read its frames
 
-Then connect again, join again, and read missed messages from \`GET /participant/room/{room_id}/chat\`. History has exactly the messages that were delivered.
+Then connect again, join again, and read missed messages from \`GET /participant/room/{room_id}/chat\`. History has exactly the messages that were delivered, as they are now.
+
+## Edits and deletions
+
+\`message_updated\` and \`message_deleted\` have the whole message as it is now. The edits and deletions of a room are numbered one by one: \`change\` is the number of the last one of
+a message. Keep a position \`p\` for each room: at first \`last_change\` in the reply to \`join\`.
+
+1. Drop an event whose \`change\` is \`p\` or less.
+2. Apply an event whose \`change\` is \`p + 1\`, and move \`p\` there.
+3. If \`change\` is higher, you have missed some: read \`GET /participant/room/{room_id}/chat/change?after=p\` until \`next_cursor\` is \`null\`, and move \`p\` to the highest \`change\`. Several edits
+   of one message can be one event or one entry, so numbers can be missing there.
+4. After a reconnect, read the same if \`last_change\` is higher than \`p\`, or if messages are missing. With \`__SUB_PROTOCOL__\`, always read. If \`last_change\` is lower, the table was
+   restored: read everything you need.
+
+Apply a message only if its \`change\` is higher than that of the one you have. A new message can have been edited or deleted before you receive it.
 
 ## Frames
 
@@ -221,7 +242,7 @@ All frames are also in [websocket.schema.json](../websocket.schema.json) as JSON
 export const V2_INTRODUCTION = `
 ## Frames of \`rooms.v2\`
 
-Every event of a room belongs to one of two feeds: \`messages\` has the chat messages, \`changes\` everything else. A connection that has subscribed also receives the feed \`user\`.
+Every event of a room belongs to one of two feeds: \`messages\` has the chat messages, their edits and deletions, \`changes\` everything else. A connection that has subscribed also receives the feed \`user\`.
 In each feed of a room, and in the feed \`user\` of a user, events are numbered one by one. \`room_ended\`, and \`participant_removed\` of your own user, come in a \`detached\` frame instead, without a number.
 \`typing\` belongs to no feed. It has a frame of its own, as on a \`rooms.v1\` connection: \`{"type": "typing", "room_id", "data", "sent_at"}\`. A \`typing\` event can be lost, so stop showing it after 6 seconds.
 
@@ -232,7 +253,7 @@ Keep for each room and feed the highest number \`n\` up to which nothing is miss
 1. Drop a frame whose numbers are all \`n\` or less. It was sent again.
 2. Deliver a frame that begins with \`n + 1\`, and move \`n\` to its last number. In a frame without events, the last number is \`seq - 1\`.
 3. A frame that begins with a higher number shows a gap. Hold it, and wait for a random time of 0 to 2 seconds: the missing frame may still come. If it does not, read what is missing:
-   - \`messages\`: \`GET /participant/room/{room_id}/chat\` from the newest message back. Stop at a page whose messages are all at least 30 seconds older than your last message before the gap.
+   - \`messages\`: \`GET /participant/room/{room_id}/chat\` from the newest message back. Stop at a page whose messages are all at least 30 seconds older than your last message before the gap. Read the [changes of messages](#edits-and-deletions), too.
    - \`changes\`: \`GET /participant/room/{room_id}\`, and the list of participants if you show it.
    - \`user\`: \`GET /participant/room\`.
 

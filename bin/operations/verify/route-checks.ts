@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { v7 as uuid } from 'uuid';
+import * as v from 'valibot';
 import { allRoutes } from '../../../core/contract/index.ts';
 import type { Route } from '../../../core/contract/route.ts';
 import { type Check, percentiles, quantile } from './check.ts';
@@ -23,6 +25,9 @@ interface World {
   /** A participant without rights, who is not a real user. */
   readonly participant: string;
   readonly file_id: string;
+  /** Messages of the caller: one to edit, and one to delete. */
+  readonly message_id: string;
+  readonly deleted_id: string;
   readonly session: Session;
 }
 
@@ -76,6 +81,12 @@ export const samplers: Readonly<Record<string, Sampler>> = {
   }),
   markRead: inRoom('/participant/room/ROOM/read', { message_id: '01KJPWK0F03YV98J9N016TWRVK' }),
   listMessages: inRoom('/participant/room/ROOM/chat'),
+  editMessage: ({ room_id, message_id }, n) => ({
+    path: `/participant/room/${room_id}/chat/${message_id}`,
+    body: { text: `edit ${n}` },
+  }),
+  deleteMessage: ({ room_id, deleted_id }) => ({ path: `/participant/room/${room_id}/chat/${deleted_id}` }),
+  listMessageChanges: inRoom('/participant/room/ROOM/chat/change'),
   createUpload: inRoom('/participant/room/ROOM/upload?name=verify.txt&size=6&content_type=text/plain'),
   createDownload: ({ room_id, file_id }) => ({ path: `/participant/room/${room_id}/download?file_id=${file_id}` }),
 };
@@ -88,7 +99,14 @@ function worldOf(session: Session): Promise<World> {
     const room_id = await session.createRoom({ participant_ids: [participant] });
     const { file_id, put } = await upload(session, room_id);
     must((await put()) === 200, 'the file could not be uploaded');
-    return { session, room_id, participant, file_id };
+    const socket = await session.join(room_id);
+    const post = async () => {
+      const frame = { room_id, client_message_id: randomUUID(), text: 'verify' };
+      return v.parse(v.object({ message_id: v.string() }), await socket.data('message', frame)).message_id;
+    };
+    const [message_id, deleted_id] = [await post(), await post()];
+    socket.drop();
+    return { session, room_id, participant, file_id, message_id, deleted_id };
   };
   const world = worlds.get(session) ?? make();
   worlds.set(session, world);

@@ -34,6 +34,7 @@ const TEXTS: { readonly [Name in keyof typeof limits]: LimitText } = {
     'Time for which an `Idempotency-Key` or `client_message_id` is remembered',
     hours,
   ),
+  MAX_CHANGE: text('Requests', '`after` of a list of changes'),
   MAX_ADMINS: text('Rooms', 'Admins in a room'),
   MAX_BOOKING_AHEAD_MS: text('Rooms', 'Start or end of a room: maximum time ahead', (ms) => days(ms / 1_000)),
   CLOCK_SKEW_MS: text('Rooms', '`start_time` of a room: maximum time in the past', (ms) => minutes(ms / 1_000)),
@@ -61,6 +62,7 @@ const TEXTS: { readonly [Name in keyof typeof limits]: LimitText } = {
   MAX_JSON_BYTES: text('Text', '`data` of a message, `metadata` of a room, as JSON', kib),
   MAX_JSON_DEPTH: text('Text', 'Nesting of `data` and `metadata`', (value) => `${count(value)} levels`),
   MAX_ANNOUNCEMENT_ID_LENGTH: text('Text', 'ID of an announcement', characters),
+  MAX_MESSAGE_BYTES: text('Text', 'Message with its `data` and the names of its files, as JSON', kib),
   MAX_ATTACHMENTS: text('Files', 'Files of a message'),
   DEFAULT_MAX_UPLOAD_BYTES: text('Files', 'File size, unless the setting `maxUploadBytes` has another value', mib),
   MAX_FILE_NAME_LENGTH: text('Files', 'File name', characters),
@@ -102,6 +104,7 @@ const USER_LIMIT_TEXTS: Readonly<Record<keyof typeof USER_LIMITS, string>> = {
   participantsPerHour: 'Participants added, when creating a room or later',
   uploadsPerHour: 'Uploads requested',
   profileChangesPerMinute: 'Profile changes',
+  messageChangesPerMinute: 'Messages edited or deleted',
   framesPer10Seconds: 'WebSocket frames, over all connections',
 };
 

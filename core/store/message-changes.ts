@@ -1,0 +1,313 @@
+import { pause } from '../aws/abort.ts';
+import type { Message, Page } from '../contract/answers.ts';
+import { type ErrorCode, RoomsError } from '../contract/errors.ts';
+import { MAX_CHANGE } from '../contract/limits.ts';
+import type { RequestContext } from '../contract/route.ts';
+import { roomStatus } from '../rules/room.ts';
+import { membership, requireLive } from './access.ts';
+import { backoffMs } from './backoff.ts';
+import { decodeCursor, encodeCursor } from './cursor.ts';
+import { letGo } from './files.ts';
+import {
+  attachmentsOf,
+  type ChangeItem,
+  type ChangesItem,
+  type FileItem,
+  type MessageItem,
+  type ParticipantItem,
+  type RoomItem,
+  toMessage,
+} from './items.ts';
+import { CHANGE, changeKey, changesKey, chatPartition, type Key, messageKey, roomKey } from './keys.ts';
+import { requireMessageSize } from './messages.ts';
+import { isParticipant, rightRefusal, withRightToPost } from './posting.ts';
+import { getMany, queryPage } from './read.ts';
+import { settleAll } from './settle-all.ts';
+import { countUsage } from './user-limits.ts';
+import { type Refusal, transact, type Write } from './write.ts';
+
+/*
+ * Edits and deletions of messages, and the feed that lists them. Each is one transaction: the message, the room's number of changes, and a
+ * pointer from the new number to the message, which replaces the former pointer. See docs/decisions/0050-changes-of-messages.md.
+ */
+
+/** Attempts at a change that others get in the way of: in each round, one of those that change messages of the room succeeds. */
+const CHANGE_ATTEMPTS = 20;
+/** The longest wait between two of them, in milliseconds. */
+const CHANGE_WAIT_MS = 100;
+
+interface Asked extends RequestContext {
+  readonly room_id: string;
+  readonly message_id: string;
+}
+
+/** A message, and what must be known to change it. */
+interface Target {
+  readonly room: RoomItem;
+  readonly participant: ParticipantItem;
+  readonly message: MessageItem;
+  /** The number of the room's last change. */
+  readonly last: number;
+}
+
+async function read({
+  room_id,
+  message_id,
+  caller,
+}: Asked): Promise<Omit<Target, 'message'> & { message?: MessageItem }> {
+  const {
+    extra: [message, changes],
+    ...member
+  } = await membership<[MessageItem, ChangesItem]>(
+    room_id,
+    caller,
+    messageKey(room_id, message_id),
+    changesKey(room_id),
+  );
+  return { ...member, ...(message && { message }), last: changes?.last ?? 0 };
+}
+
+/** Whether a user sent a message. Nobody sent those of the service, whatever users are called. */
+const isSender = ({ sender_id, kind }: MessageItem, user_id: string): boolean =>
+  sender_id === user_id && kind === undefined;
+
+/** What a change does to a message. */
+interface Change {
+  readonly set: Readonly<Partial<MessageItem>>;
+  readonly remove?: readonly (keyof MessageItem)[];
+  /** What else is in the transaction. */
+  readonly beside: readonly Write[];
+  /** Called with what became of `beside`, if one of it was refused. Throws, or returns what to write beside the next attempt. */
+  readonly onRefusal: (refusals: readonly Refusal[]) => readonly Write[];
+}
+
+interface Outcome {
+  /** As it is now. */
+  readonly message: MessageItem;
+  /** Whether somebody else has deleted it meanwhile: then this change has not happened. */
+  readonly isTooLate: boolean;
+}
+
+/**
+ * Changes a message, under the next number of the room.
+ *
+ * @throws `message_not_found`; `try_again` if others change messages of the room all the time
+ */
+async function change(
+  { message: before, last: seen }: Pick<Target, 'message' | 'last'>,
+  { set, remove = [], beside, onRefusal }: Change,
+): Promise<Outcome> {
+  const { room_id, message_id } = before;
+  let [message, last, others] = [before, seen, beside];
+  for (let attempt = 1; attempt <= CHANGE_ATTEMPTS; attempt++) {
+    const number = last + 1;
+    const former = message.change;
+    const changed = { ...set, change: number };
+    const names = [...Object.keys(changed), ...remove];
+    const outcome = await transact([
+      {
+        Update: {
+          Key: messageKey(room_id, message_id),
+          UpdateExpression:
+            `SET ${Object.keys(changed).map((name) => `#${name} = :${name}`)}` +
+            (remove.length > 0 ? ` REMOVE ${remove.map((name) => `#${name}`)}` : ''),
+          ConditionExpression:
+            'attribute_exists(PK) AND attribute_not_exists(#deleted_at) AND ' +
+            (former === undefined ? 'attribute_not_exists(#change)' : '#change = :former'),
+          ExpressionAttributeNames: {
+            '#deleted_at': 'deleted_at',
+            ...Object.fromEntries(names.map((name) => [`#${name}`, name])),
+          },
+          ExpressionAttributeValues: {
+            ...Object.fromEntries(Object.entries(changed).map(([name, value]) => [`:${name}`, value])),
+            ...(former !== undefined && { ':former': former }),
+          },
+        },
+      },
+      {
+        Update: {
+          Key: changesKey(room_id),
+          UpdateExpression: 'SET #last = :number',
+          ConditionExpression: last === 0 ? 'attribute_not_exists(#last)' : '#last = :last',
+          ExpressionAttributeNames: { '#last': 'last' },
+          ExpressionAttributeValues: { ':number': number, ...(last > 0 && { ':last': last }) },
+        },
+      },
+      { Put: { Item: { ...changeKey(room_id, number), message_id } satisfies ChangeItem } },
+      ...(former === undefined ? [] : [{ Delete: { Key: changeKey(room_id, former) } }]),
+      ...others,
+    ]);
+    if (outcome.done) {
+      const kept = Object.entries({ ...message, ...changed }).filter(([name]) => !remove.some((each) => each === name));
+      // What was read and written is a message.
+      return { message: Object.fromEntries(kept) as unknown as MessageItem, isTooLate: false };
+    }
+
+    const [onMessage, onChanges] = outcome.refusals;
+    const onOthers = outcome.refusals.slice(former === undefined ? 3 : 4);
+    if (onMessage?.refused) {
+      const present = onMessage.old as MessageItem | undefined;
+      if (!present) throw new RoomsError('message_not_found');
+      if (present.deleted_at !== undefined) return { message: present, isTooLate: true };
+      message = present;
+    }
+    if (onOthers.some(({ refused }) => refused)) others = onRefusal(onOthers);
+    if (onChanges?.refused) last = (onChanges.old as ChangesItem | undefined)?.last ?? 0;
+    await pause(backoffMs(attempt, CHANGE_WAIT_MS));
+  }
+  throw new RoomsError('try_again');
+}
+
+/**
+ * Replaces the text of the caller's own message. A message that has this text stays as it is.
+ *
+ * @throws `room_not_started`, `room_ended`, `message_not_found`, `not_the_sender`, `message_deleted`, `payload_too_large`,
+ *   `too_many_requests`, and as `membership` and `withRightToPost` do
+ */
+export async function editMessage({ text, ...asked }: Asked & { text: string }): Promise<Message> {
+  const { caller, now } = asked;
+  const usage = countUsage({ caller, now, uses: { messageChangesPerMinute: 1 } });
+  const target = async (): Promise<Target> => {
+    const [{ message, ...others }] = await settleAll([read(asked), usage]);
+    requireLive(others.room, now);
+    if (!message) throw new RoomsError('message_not_found');
+    if (!isSender(message, caller)) throw new RoomsError('not_the_sender');
+    if (message.deleted_at !== undefined) throw new RoomsError('message_deleted');
+    return { ...others, message };
+  };
+  return await withRightToPost(target, async ({ message, last }, right) => {
+    if (message.text === text) return toMessage(message);
+    const set = { text, edited_at: now };
+    requireMessageSize(toMessage({ ...message, ...set }));
+    const edited = await change({ message, last }, { set, beside: right, onRefusal });
+    if (edited.isTooLate) throw new RoomsError('message_deleted');
+    return toMessage(edited.message);
+
+    function onRefusal(refusals: readonly Refusal[]): readonly Write[] {
+      throw rightRefusal(refusals) ?? new Error('An edit was refused although each of its conditions held.');
+    }
+  });
+}
+
+/** A deleted message, and the files that went with it. */
+export interface Deleted {
+  readonly message: Message;
+  /** IDs of files that no message has any more. */
+  readonly unused: readonly string[];
+}
+
+/**
+ * The condition under which the caller may delete a message, and what it means if it does not hold although it did in the read: they
+ * sent it, and the room is on; or they are an admin.
+ */
+function rightToDelete({ room, message }: Target, { room_id, caller, now }: Asked): { right: Write; lost: ErrorCode } {
+  const isOwn = isSender(message, caller);
+  const isAdmin = room.admins.has(caller);
+  if (!isOwn && !isAdmin) throw new RoomsError('not_the_sender');
+  if (isOwn && !(isAdmin && roomStatus(room, now) !== 'started')) {
+    requireLive(room, now);
+    return { right: isParticipant(room_id, caller), lost: 'not_a_participant' };
+  }
+  return {
+    right: {
+      ConditionCheck: {
+        Key: roomKey(room_id),
+        ConditionExpression: 'contains(admins, :caller)',
+        ExpressionAttributeValues: { ':caller': caller },
+      },
+    },
+    lost: isOwn ? 'not_a_participant' : 'not_the_sender',
+  };
+}
+
+/**
+ * Deletes what a message says, for good: what stays is who sent it, when, and who deleted it. Its sender may, while the room is on, and an
+ * admin always. A message that was deleted before stays as it is.
+ *
+ * @throws `message_not_found`, `not_the_sender`, `room_not_started`, `room_ended`, `too_many_requests`, and as `membership` does
+ */
+export async function deleteMessage(asked: Asked): Promise<Deleted> {
+  const { room_id, caller, now } = asked;
+  const [{ message, ...others }] = await settleAll([
+    read(asked),
+    countUsage({ caller, now, uses: { messageChangesPerMinute: 1 } }),
+  ]);
+  if (!message) throw new RoomsError('message_not_found');
+  const target: Target = { ...others, message };
+  const { right, lost } = rightToDelete(target, asked);
+  if (message.deleted_at !== undefined) return { message: toMessage(message), unused: [] };
+
+  // Most files are in one message.
+  const uses = new Map(attachmentsOf(message).map(({ file_id }) => [file_id, 1]));
+  const beside = () => [right, ...[...uses].flatMap(([file_id, n]) => (n > 0 ? letGo(room_id, file_id, n, now) : []))];
+  const deleted = await change(target, {
+    set: { deleted_at: now, deleted_by: caller },
+    remove: ['text', 'type', 'data', 'attachment', 'attachments'],
+    beside: beside(),
+    onRefusal([onRight, ...onFiles]) {
+      if (onRight?.refused) throw new RoomsError(lost);
+      const counted = [...uses].filter(([, n]) => n > 0);
+      for (const [n, [file_id]] of counted.entries()) {
+        const onFile = onFiles[n];
+        // Another number of messages has it, or its record is gone.
+        if (onFile?.refused) uses.set(file_id, (onFile.old as FileItem | undefined)?.uses ?? 0);
+      }
+      return beside();
+    },
+  });
+  const unused = deleted.isTooLate ? [] : [...uses].flatMap(([file_id, n]) => (n <= 1 ? file_id : []));
+  return { message: toMessage(deleted.message), unused };
+}
+
+/**
+ * One page of the messages of a room that have changed after a number, in the order of their last change. The query is consistent: the
+ * page has everything up to the number of its last message.
+ *
+ * @throws as `membership` does
+ */
+export async function listMessageChanges({
+  room_id,
+  after = 0,
+  limit,
+  cursor,
+  caller,
+}: {
+  room_id: string;
+  after?: number | undefined;
+  limit: number;
+  cursor?: string | undefined;
+  caller: string;
+}): Promise<Page<Message>> {
+  const list = `changes of ${room_id}`;
+  const start = cursor === undefined ? after : Number(decodeCursor(list, cursor));
+  const [, { items: pointers, more }] = await Promise.all([
+    membership(room_id, caller),
+    queryPage<ChangeItem>(
+      {
+        KeyConditionExpression: 'PK = :chat AND SK BETWEEN :first AND :last',
+        ExpressionAttributeValues: {
+          ':chat': chatPartition(room_id),
+          ':first': changeKey(room_id, start + 1).SK,
+          ':last': changeKey(room_id, MAX_CHANGE).SK,
+        },
+        ConsistentRead: true,
+      },
+      limit,
+    ),
+  ]);
+  const messages = await getMany<MessageItem>(
+    pointers.map(({ message_id }) => messageKey(room_id, message_id)),
+    { consistent: true },
+  );
+  const byId = new Map(messages.map((message) => [message.message_id, message]));
+  const items = pointers.flatMap((pointer) => {
+    const message = byId.get(pointer.message_id);
+    // A message that has changed since the query is left out: it is in the feed at its later number.
+    return message?.change === numberOf(pointer) ? toMessage(message) : [];
+  });
+  const last = pointers.at(-1);
+  return { items, next_cursor: more && last ? encodeCursor(list, String(numberOf(last))) : null };
+}
+
+/** The number of a change, which is in the key of its pointer. */
+const numberOf = ({ SK }: Key): number => Number(SK.slice(CHANGE.length));
