@@ -36,6 +36,8 @@ const idsOf = async ({ room_id, admin }: World) =>
     ({ message_id }) => message_id,
   );
 
+const noFiles = { file_ids: [], findFile: () => Promise.reject(new Error('The message has no files.')) };
+
 describe('PATCH …/participant/{participant_id}', () => {
   test('makes an observer, who reads, but does not post; and a member again', async () => {
     const { room_id, member } = world;
@@ -295,7 +297,7 @@ describe('while a user sends at full speed, no message is stored after the respo
           try {
             // Each message has a time of its own, so that no budget of the room stops them.
             const time = new Date(started + 50 * sent++).toISOString();
-            const message = { ...text(room_id), caller, now: time, admitted: Promise.resolve() };
+            const message = { ...text(room_id), ...noFiles, caller, now: time, admitted: Promise.resolve() };
             stored.push((await sendMessage(message)).message_id);
           } catch (error) {
             refusals.push(error);
