@@ -1,7 +1,6 @@
 import {
   createContext,
   createElement,
-  type ReactElement,
   type ReactNode,
   useCallback,
   useContext,
@@ -38,7 +37,7 @@ export function RoomsProvider({
 }: {
   readonly client: RoomsClient;
   readonly children?: ReactNode;
-}): ReactElement {
+}): ReactNode {
   return createElement(ClientContext.Provider, { value: client }, children);
 }
 

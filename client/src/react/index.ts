@@ -17,7 +17,7 @@ export {
   useRoomsClient,
   useTyping,
 } from './hooks.ts';
-export { seenBy } from './hub.ts';
+export { type Hub, hubOf, type RoomStores, seenBy } from './hub.ts';
 export type { OutboxMessage } from './outbox.ts';
 export type { RoomFilter } from './room-list-store.ts';
 export type { RoomStatus } from './room-store.ts';

@@ -304,7 +304,7 @@ function Closed({
             <strong>You were removed from this room.</strong> It opens again when an admin adds you.
           </p>
           {listed ? (
-            <button type="button" class="button" onClick={() => void session.enter()}>
+            <button type="button" class="button" onClick={() => session.enter()}>
               Enter again
             </button>
           ) : (
@@ -319,7 +319,7 @@ function Closed({
           <p>
             <strong>You are not in this room.</strong> {standing.why}
           </p>
-          <button type="button" class="button" onClick={() => void session.enter()}>
+          <button type="button" class="button" onClick={() => session.enter()}>
             Try again
           </button>
         </>

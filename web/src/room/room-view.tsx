@@ -62,7 +62,7 @@ function OpenRoom({ session }: { session: RoomSession }) {
   // A room that one has not joined tells nothing: the list says when its time has come.
   const itsTime = standing.is === 'booked' && listed !== undefined && listed.status !== 'booked';
   useEffect(() => {
-    if (itsTime) void session.enter();
+    if (itsTime) session.enter();
   }, [itsTime, session]);
   // Where no event said that the user was added again, the list of rooms shows it.
   const isOut = standing.is === 'removed';
@@ -71,7 +71,7 @@ function OpenRoom({ session }: { session: RoomSession }) {
     if (isOut) outSince.current = Date.now();
   }, [isOut]);
   useEffect(() => {
-    if (isOut && listed && list.readAt > outSince.current + LIST_LAG_MS) void session.enter();
+    if (isOut && listed && list.readAt > outSince.current + LIST_LAG_MS) session.enter();
   }, [isOut, listed, list.readAt, session]);
   // The list shows what has happened here at once, and not only when it is read the next time.
   useEffect(() => {
@@ -88,7 +88,7 @@ function OpenRoom({ session }: { session: RoomSession }) {
               <button type="button" class="button" onClick={() => showRoom(undefined)}>
                 Back to your rooms
               </button>
-              <button type="button" class="button primary" onClick={() => void session.enter()}>
+              <button type="button" class="button primary" onClick={() => session.enter()}>
                 Try again
               </button>
             </div>

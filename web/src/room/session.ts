@@ -1,10 +1,5 @@
-import {
-  type ListedParticipant,
-  type LiveRoom,
-  MAX_PAGE_SIZE,
-  type Message,
-  type RoomsClient,
-} from '../../../client/src/index.ts';
+import type { LiveRoom, Message, RoomsClient } from '../../../client/src/index.ts';
+import { hubOf } from '../../../client/src/react/index.ts';
 import { codeOf, sayError, sayFileError } from '../session/errors.ts';
 import type { KeyValueStorage } from '../session/storage.ts';
 import { createStore, type Store } from '../store.ts';
@@ -15,9 +10,6 @@ import { fileIsGone, type WaitingMessages } from './waiting-messages.ts';
 
 const NOT_IN_ROOM = 'You are no longer in this room.';
 
-/** Messages read at a time. */
-const PAGE = 50;
-
 /** The open room: what is known of it, and what can be done in it. */
 export interface RoomSession {
   readonly roomId: string;
@@ -27,7 +19,7 @@ export interface RoomSession {
   /** True while a message of the user waits to be sent, or is on its way. */
   isBusy(): boolean;
   /** Enters the room, where that has not worked yet. */
-  enter(): Promise<void>;
+  enter(): void;
   loadEarlier(): Promise<void>;
   /** Sends a text and files. The first file goes with the text, each other one in a message of its own, and they arrive in this order. */
   send(text: string, files: readonly File[]): void;
@@ -41,8 +33,6 @@ export interface RoomSession {
 
 const randomId = (): string =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
-
-type PeopleChange = (people: readonly ListedParticipant[]) => readonly ListedParticipant[];
 
 export interface RoomSessionOptions {
   readonly client: RoomsClient;
@@ -64,12 +54,16 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
   /** Those of them that are still uploading their file. */
   const uploading = new Set<AbortController>();
   const pictures = new Map<string, string>();
+  const stores = hubOf(client).room(roomId);
+  const messageList = stores.messages(undefined);
   let live: LiveRoom | undefined;
+  let stopHearing = (): void => {};
+  /** Messages that are stored, by client_message_id. */
+  const acknowledged = new Set<string>();
+  let lastStatus: string = 'joining';
+  let wasOut = false;
   /** Aborts when the user leaves. */
   const leaving = new AbortController();
-  let cursor: string | undefined;
-  /** What has happened to the people since their list is being read: one for each reading. */
-  const meanwhile = new Set<PeopleChange[]>();
 
   function update(by: (state: RoomState) => RoomState): void {
     const before = store.get();
@@ -79,99 +73,53 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
     if (after.outbox !== before.outbox) waiting.write(roomId, before.outbox, after.outbox);
   }
   const isBusy = (): boolean => sending.size > 0 || store.get().outbox.some(({ failure }) => !failure);
-  const changePeople = (by: PeopleChange, at: string): void => {
-    for (const changes of meanwhile) changes.push(by);
-    update((state) => (state.people ? change.withPeople(state, by(state.people), userId, at) : state));
-  };
+  /** Takes over what the stores of the room have, and says in notices what that changed. */
+  function onMessages(): void {
+    const { messages, earlier } = messageList.state;
+    if (messages === store.get().messages && earlier === store.get().earlier) return;
+    const wasBusy = isBusy();
+    update((state) => change.withMessages({ ...state, earlier }, messages, userId));
+    if (wasBusy && !isBusy()) onIdle();
+  }
 
-  async function readPeople(): Promise<void> {
-    const since: PeopleChange[] = [];
-    meanwhile.add(since);
-    try {
-      const listed: ListedParticipant[] = [];
-      for await (const person of client.allParticipants(roomId, { limit: MAX_PAGE_SIZE })) listed.push(person);
-      const people = since.reduce<readonly ListedParticipant[]>((changed, by) => by(changed), listed);
-      update((state) => change.withPeople(state, people, userId, new Date().toISOString()));
-    } finally {
-      meanwhile.delete(since);
+  function onPeople(): void {
+    const { participants, status } = stores.participants.state;
+    if (status === 'ready' && participants !== store.get().people)
+      update((state) => change.withPeople(state, participants, userId, new Date().toISOString()));
+    onRoom();
+  }
+
+  function onRoom(): void {
+    const { room, status, error, live: joined } = stores.room.state;
+    if (room && room !== store.get().room) update((state) => change.withRoom(state, room, new Date().toISOString()));
+    if (status === 'joined' && joined !== live) {
+      live = joined;
+      stopHearing();
+      stopHearing =
+        live?.on('message', (message) => {
+          if (message.sender_id !== userId) for (const listener of heard) listener(message);
+        }) ?? stopHearing;
     }
-  }
-
-  async function readMessages(): Promise<readonly Message[]> {
-    update((state) => ({ ...state, earlier: 'loading' }));
-    try {
-      const page = await client.listMessages(roomId, { limit: PAGE, cursor });
-      cursor = page.next_cursor ?? undefined;
-      update((state) => ({
-        ...change.withMessages(state, page.items, userId),
-        earlier: page.next_cursor === null ? 'none' : 'more',
-      }));
-      return page.items;
-    } catch (error) {
-      update((state) => ({ ...state, earlier: 'failed' }));
-      throw error;
+    if (status !== 'joined') live = undefined;
+    // A room is open when its participants are known.
+    const isRead = stores.participants.state.status !== 'loading';
+    const next = status === 'joined' && !isRead ? 'joining' : status;
+    if (next === lastStatus) return;
+    const before = lastStatus;
+    lastStatus = next;
+    if (before === 'joined') for (const controller of uploading) controller.abort();
+    if (next === 'removed' && codeOf(error) === 'room_not_found') fail(error);
+    else if (next === 'removed' || next === 'left') stand({ is: 'removed' });
+    else if (next === 'failed') fail(error);
+    else stand({ is: next });
+    if (next === 'joined') {
+      if (wasOut) update((state) => change.withNotices(state, [['You were added.']], new Date().toISOString()));
+      wasOut = false;
+      sendWaiting();
     }
+    if (next === 'removed') wasOut = true;
+    if (next !== 'joining' && !isBusy()) onIdle();
   }
-
-  function listen(room: LiveRoom): void {
-    room.on('message', (message) => {
-      update((state) => change.withMessages(state, [message], userId));
-      if (message.sender_id !== userId) for (const listener of heard) listener(message);
-    });
-    room.on('peer_joined', ({ participant_id, username }, { sent_at }) =>
-      changePeople((people) => change.withPerson(people, { participant_id, username, online: true }), sent_at),
-    );
-    room.on('peer_left', ({ participant_id }, { sent_at }) =>
-      changePeople((people) => change.withAbsent(people, participant_id), sent_at),
-    );
-    room.on('participant_added', ({ participant_id, username, archive_room }, { sent_at }) =>
-      changePeople((people) => change.withPerson(people, { participant_id, username, archive_room }), sent_at),
-    );
-    room.on('participant_removed', ({ participant_id }, { sent_at }) =>
-      changePeople((people) => change.withoutPerson(people, participant_id), sent_at),
-    );
-    room.on('participant_updated', ({ participant_id, username, archive_room, is_admin }, { sent_at }) => {
-      changePeople(
-        (people) =>
-          // exactOptionalPropertyTypes: what is absent must not be set.
-          change.withPerson(people, {
-            participant_id,
-            ...(username !== undefined && { username }),
-            ...(archive_room !== undefined && { archive_room }),
-            ...(is_admin !== undefined && { is_admin }),
-          }),
-        sent_at,
-      );
-      readInfo(room, sent_at);
-    });
-    room.on('room_updated', (_, { sent_at }) => readInfo(room, sent_at));
-    room.on('room_started', (_, { sent_at }) => readInfo(room, sent_at));
-    room.on('room_ended', (_, { sent_at }) => readInfo(room, sent_at));
-    room.on('rejoined', () => {
-      readInfo(room);
-      readPeople().catch(() => {});
-    });
-    room.on('closed', ({ reason, error }) => {
-      if (leaving.signal.aborted) return;
-      live = undefined;
-      readInfo(room);
-      // Of a message that was sent already, the client finds out whether it was stored.
-      for (const controller of uploading) controller.abort();
-      if (reason === 'room_ended') {
-        stand({ is: 'ended' });
-        // The last word of the service: the event may have been missed, and the reason with it.
-        client
-          .getRoom(roomId)
-          .then((room) => update((state) => ({ ...state, room })))
-          .catch(() => {});
-      } else if (reason === 'removed') stand({ is: 'removed' });
-      else fail(error ?? new Error('The connection to this room was closed.'));
-    });
-  }
-
-  /** The room and the user's own right in it, as last heard. */
-  const readInfo = (room: LiveRoom, at = new Date().toISOString()): void =>
-    update((state) => change.withRoom(state, room.info, at));
 
   /** Changes how the user stands to the room. Where nothing can be sent any more, what waits says so. */
   function stand(standing: Standing): void {
@@ -180,44 +128,14 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
       ...state,
       standing,
       outbox: why
-        ? state.outbox.map((one) =>
-            one.failure || sending.has(one.client_message_id) ? one : { ...one, failure: why },
-          )
+        ? state.outbox
+            .filter(({ client_message_id }) => !acknowledged.has(client_message_id))
+            .map((one) => (one.failure || sending.has(one.client_message_id) ? one : { ...one, failure: why }))
         : state.outbox,
     }));
   }
 
   const fail = (error: unknown): void => stand({ is: 'failed', why: sayError(error) });
-
-  async function enter(): Promise<void> {
-    const wasOut = store.get().standing.is === 'removed';
-    stand({ is: 'joining' });
-    try {
-      const room = await client.getRoom(roomId);
-      update((state) => change.withRoom(state, room, new Date().toISOString()));
-      const { earlier, messages } = store.get();
-      if (messages.length === 0 && earlier !== 'none') await readMessages();
-      if (room.status === 'started') {
-        const joined = await client.join(roomId, { known: store.get().messages, signal: leaving.signal });
-        if (leaving.signal.aborted) return void joined.leave();
-        // It is the same again where only what comes after the join had failed.
-        if (joined !== live) listen(joined);
-        live = joined;
-        readInfo(live);
-      }
-      await readPeople();
-      stand({ is: room.status === 'started' ? 'joined' : room.status });
-      if (wasOut) update((state) => change.withNotices(state, [['You were added.']], new Date().toISOString()));
-      if (room.status === 'started') sendWaiting();
-    } catch (error) {
-      if (leaving.signal.aborted) return;
-      // Between asking for the room and joining it, its time may have come.
-      if (codeOf(error) === 'room_ended') stand({ is: 'ended' });
-      else if (codeOf(error) === 'not_a_participant') stand({ is: 'removed' });
-      else fail(error);
-    }
-    if (!isBusy()) onIdle();
-  }
 
   /** Sends what waited while the room was not open: from before a reload, or from before the user left the room's page. */
   function sendWaiting(): void {
@@ -251,7 +169,7 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
       }
       await before;
       if (!live) throw new Error(NOT_IN_ROOM);
-      const sent = await live.send(
+      await live.send(
         {
           client_message_id: id,
           ...(outgoing.text && { text: outgoing.text }),
@@ -259,7 +177,8 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
         },
         { signal },
       );
-      update((state) => change.withMessages(state, [sent], userId));
+      // It leaves the outbox when it is delivered.
+      acknowledged.add(id);
     } catch (error) {
       const why = outgoing.file ? sayFileError(error, outgoing.file) : sayError(error);
       // A page that goes away keeps its messages waiting.
@@ -271,7 +190,13 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
     }
   }
 
-  void enter();
+  const stops = [
+    stores.room.subscribe(onRoom),
+    messageList.subscribe(onMessages),
+    stores.participants.subscribe(onPeople),
+  ];
+  onMessages();
+  onPeople();
 
   return {
     roomId,
@@ -281,10 +206,8 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
       return () => heard.delete(listener);
     },
     isBusy,
-    enter,
-    async loadEarlier() {
-      if (['more', 'failed'].includes(store.get().earlier)) await readMessages().catch(() => {});
-    },
+    enter: () => stores.room.retry(),
+    loadEarlier: messageList.loadEarlier,
     send(text, files) {
       const [first, ...others] = files;
       const all = [{ text, file: first }, ...others.map((file) => ({ text: '', file }))].map(
@@ -319,7 +242,8 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
       leaving.abort();
       for (const controller of sending.values()) controller.abort();
       for (const url of pictures.values()) URL.revokeObjectURL(url);
-      live?.leave().catch(() => {});
+      stopHearing();
+      for (const stop of stops) stop();
     },
   };
 }

@@ -64,16 +64,15 @@ export const emptyRoom: RoomState = {
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-/** With these messages too: each once, in order, and out of the outbox where they are the user's own. */
-export function withMessages(state: RoomState, added: readonly Message[], userId: string): RoomState {
-  if (added.length === 0) return state;
-  const known = new Map(state.messages.map((message) => [message.message_id, message]));
-  for (const message of added) known.set(message.message_id, message);
-  const messages = [...known.values()].sort((a, b) => compareText(a.message_id, b.message_id));
+/** With these messages, in order; the user's own ones among them leave the outbox. */
+export function withMessages(state: RoomState, messages: readonly Message[], userId: string): RoomState {
   const arrived = new Set(
-    added.filter(({ sender_id }) => sender_id === userId).map(({ client_message_id }) => client_message_id),
+    messages.filter(({ sender_id }) => sender_id === userId).map(({ client_message_id }) => client_message_id),
   );
-  const outbox = state.outbox.filter(({ client_message_id }) => !arrived.has(client_message_id));
+  const isWaiting = state.outbox.every(({ client_message_id }) => !arrived.has(client_message_id));
+  const outbox = isWaiting
+    ? state.outbox
+    : state.outbox.filter(({ client_message_id }) => !arrived.has(client_message_id));
   return { ...state, messages, outbox };
 }
 
@@ -118,35 +117,6 @@ export function withPeople(
 export function withRoom(state: RoomState, room: MyRoom, at: string): RoomState {
   return withNotices({ ...state, room }, state.room ? roomChanges(state.room, room) : [], at);
 }
-
-type People = readonly ListedParticipant[];
-
-/** Changes one participant, or adds them where `change` is whole. */
-export function withPerson(
-  people: People,
-  change: Partial<ListedParticipant> & Pick<ListedParticipant, 'participant_id'>,
-): People {
-  const blank = {
-    username: null,
-    archive_room: false,
-    role: 'member',
-    is_admin: false,
-    online: false,
-    read_to: null,
-  } as const;
-  const known = people.find(({ participant_id }) => participant_id === change.participant_id);
-  const others = people.filter((person) => person !== known);
-  return [...others, { ...blank, ...known, ...change }].sort(byId);
-}
-
-const byId = (a: ListedParticipant, b: ListedParticipant): number => compareText(a.participant_id, b.participant_id);
-
-export const withoutPerson = (people: People, participantId: string): People =>
-  people.filter(({ participant_id }) => participant_id !== participantId);
-
-/** Marks one participant as gone; one who is not in the list stays out of it. */
-export const withAbsent = (people: People, participantId: string): People =>
-  people.map((person) => (person.participant_id === participantId ? { ...person, online: false } : person));
 
 /** What a user is called in this room. */
 export const nameOf = ({ people }: Pick<RoomState, 'people'>, userId: string): string =>

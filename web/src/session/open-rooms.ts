@@ -39,11 +39,11 @@ export function openRooms(open: (roomId: string, onIdle: () => void) => RoomSess
       };
     },
     retryFailed() {
-      for (const { session } of rooms.values()) if (session.store.get().standing.is === 'failed') void session.enter();
+      for (const { session } of rooms.values()) if (session.store.get().standing.is === 'failed') session.enter();
     },
     enterAgain(roomId) {
       const session = rooms.get(roomId)?.session;
-      if (session?.store.get().standing.is === 'removed') void session.enter();
+      if (session?.store.get().standing.is === 'removed') session.enter();
     },
     close() {
       for (const { session } of rooms.values()) session.leave();
