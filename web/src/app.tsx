@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { RoomsProvider } from '../../client/src/react/index.ts';
 import { ProviderSignIn } from './provider-sign-in.tsx';
 import { type Config, isSameConfig, loadConfig } from './session/config.ts';
 import { sayError } from './session/errors.ts';
@@ -98,7 +99,9 @@ export function App() {
     return <SignIn issuer={config.issuer} onSignIn={(userId) => signIn(config, userId)} onFailure={reloadIfMoved} />;
   return (
     <SessionProvider value={session}>
-      <Workspace key={session.userId} onSignOut={signOut} />
+      <RoomsProvider client={session.client}>
+        <Workspace key={session.userId} onSignOut={signOut} />
+      </RoomsProvider>
     </SessionProvider>
   );
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { MyRoom } from '../../../client/src/index.ts';
 import { filterRooms } from '../../../web/src/list/filter.ts';
-import { isUnread, nextToCheck } from '../../../web/src/session/unread.ts';
+import { unreadRooms } from '../../../web/src/session/unread.ts';
 
 const room = (number: number, changes: Partial<MyRoom> = {}): MyRoom => ({
   room_id: `00000000-0000-7000-8000-${String(number).padStart(12, '0')}`,
@@ -54,45 +54,18 @@ describe('the search', () => {
 });
 
 describe('unread marks', () => {
-  const since = '2026-03-01T09:00:00.000Z';
-  const message = { message_id: 'B', sender_id: 'bob', sent_at: '2026-03-01T10:00:00.000Z' };
+  const [r1, r2, r3] = [room(1, { has_unread: true }), room(2, { has_unread: true, archive_room: true }), room(3)];
+  const unread = (open: string | undefined, readAt: [string, number][] = []) => [
+    ...unreadRooms([r1, r2, r3], open, new Map(readAt), 100_000),
+  ];
 
-  test('a room is unread where others have written since the user was there', () => {
-    expect(isUnread(message, 'r', { since, readTo: {} }, 'alice')).toBe(true);
-    expect(isUnread(message, 'r', { since, readTo: { r: 'A' } }, 'alice')).toBe(true);
-    expect(isUnread(message, 'r', { since, readTo: { r: 'B' } }, 'alice')).toBe(false);
-    expect(isUnread(message, 'r', { since, readTo: {} }, 'bob')).toBe(false);
-    expect(isUnread(undefined, 'r', { since, readTo: {} }, 'alice')).toBe(false);
-    // Before this browser was used for the first time.
-    expect(isUnread({ ...message, sent_at: '2026-02-28T10:00:00.000Z' }, 'r', { since, readTo: {} }, 'alice')).toBe(
-      false,
-    );
+  test('a room is unread if the service says so, unless it is archived or in view', () => {
+    expect(unread(undefined)).toEqual([r1.room_id]);
+    expect(unread(r1.room_id)).toEqual([]);
   });
 
-  test('four rooms are looked at each time, and every room in its turn', () => {
-    const rooms = Array.from({ length: 300 }, (_, index) => room(index));
-    const checked = new Map<string, { turn: number; ended: boolean }>();
-    const seen = new Set<string>();
-    for (let turn = 1; turn <= 75; turn++) {
-      const next = nextToCheck(rooms, checked, undefined);
-      expect(next.length).toBe(4);
-      for (const { room_id } of next) {
-        seen.add(room_id);
-        checked.set(room_id, { turn, ended: false });
-      }
-    }
-    expect(seen.size).toBe(300);
-  });
-
-  test('booked, archived and open rooms are not looked at, and ended ones once', () => {
-    const rooms = [
-      room(1, { status: 'booked' }),
-      room(2, { archive_room: true }),
-      room(3),
-      room(4, { status: 'ended' }),
-    ];
-    const open = rooms[2]?.room_id;
-    expect(nextToCheck(rooms, new Map(), open)).toEqual([rooms[3]]);
-    expect(nextToCheck(rooms, new Map([[rooms[3]?.room_id ?? '', { turn: 1, ended: true }]]), open)).toEqual([]);
+  test('a room that was read here stays read while the service can be late', () => {
+    expect(unread(undefined, [[r1.room_id, 91_000]])).toEqual([]);
+    expect(unread(undefined, [[r1.room_id, 89_000]])).toEqual([r1.room_id]);
   });
 });

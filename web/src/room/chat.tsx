@@ -1,13 +1,14 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import type { Message } from '../../../client/src/index.ts';
+import type { Attachment, Message } from '../../../client/src/index.ts';
 import { useSession } from '../session/user-session.ts';
 import { DownIcon } from '../ui/icons.tsx';
 import { PictureViewer } from '../ui/picture-viewer.tsx';
 import { Spinner } from '../ui/small.tsx';
-import { dayName, moment } from '../ui/text.ts';
+import { clock, dayName, moment } from '../ui/text.ts';
+import { LinkedText } from '../ui/user-text.tsx';
 import { MessageLine, OutgoingLine, saveFile } from './message-line.tsx';
 import { isPicture, type RoomSession } from './session.ts';
-import { type Line, type Notice, nameOf, type RoomState, timeline } from './state.ts';
+import { type Line, type Notice, type RoomState, timeline } from './state.ts';
 
 /** This near to the end, a reader is taken along by new messages, in pixels. */
 const AT_END_PX = 80;
@@ -22,6 +23,7 @@ export function Chat({ session, state }: { session: RoomSession; state: RoomStat
   const [unseen, setUnseen] = useState(0);
   const [viewing, setViewing] = useState<string>();
   const lines = timeline(state, userId);
+  const lastOwnLine = lines.findLast((line) => line.kind === 'message' && line.message.sender_id === userId)?.key;
   const first = state.messages[0]?.message_id;
   const count = state.messages.length + state.outbox.length;
 
@@ -130,17 +132,20 @@ export function Chat({ session, state }: { session: RoomSession; state: RoomStat
               line={line}
               session={session}
               state={state}
-              onOpenPicture={({ message_id }) => setViewing(message_id)}
+              isLastOwn={line.key === lastOwnLine}
+              onOpenPicture={({ file_id }) => setViewing(file_id)}
             />
           ))}
         </div>
       </div>
       {viewing !== undefined && (
         <PictureViewer
-          pictures={state.messages.filter(({ attachment }) => attachment && isPicture(attachment.content_type))}
+          pictures={state.messages
+            .flatMap(({ attachments }) => attachments)
+            .filter((file) => isPicture(file.content_type))}
           start={viewing}
           load={session.fileUrl}
-          onSave={(message) => void attempt(() => saveFile(session, message))}
+          onSave={(picture) => void attempt(() => saveFile(session, picture))}
           onClose={() => setViewing(undefined)}
         />
       )}
@@ -158,12 +163,14 @@ function ChatLine({
   line,
   session,
   state,
+  isLastOwn,
   onOpenPicture,
 }: {
   line: Line;
   session: RoomSession;
   state: RoomState;
-  onOpenPicture: (message: Message) => void;
+  isLastOwn: boolean;
+  onOpenPicture: (picture: Attachment) => void;
 }) {
   const { userId } = useSession();
   if (line.kind === 'day')
@@ -172,6 +179,7 @@ function ChatLine({
         <time dateTime={line.at}>{dayName(line.at)}</time>
       </p>
     );
+  if (line.kind === 'system') return <SystemLine message={line.message} />;
   if (line.kind === 'notice') return <NoticeLine notice={line.notice} />;
   if (line.kind === 'outgoing') return <OutgoingLine session={session} outgoing={line.outgoing} goesOn={line.goesOn} />;
   const { message, goesOn } = line;
@@ -180,13 +188,26 @@ function ChatLine({
     <MessageLine
       session={session}
       message={message}
-      name={nameOf(state, sender_id)}
+      state={state}
       own={sender_id === userId}
       goesOn={goesOn}
+      isLastOwn={isLastOwn}
       onOpenPicture={onOpenPicture}
     />
   );
 }
+
+/** An announcement of the room. */
+const SystemLine = ({ message: { text, sent_at, deleted_at } }: { message: Message }) => (
+  <p class="announcement" role="note" aria-label="Announcement">
+    <span class="text" dir="auto">
+      {deleted_at === null ? <LinkedText text={text ?? ''} /> : 'This announcement was deleted.'}
+    </span>{' '}
+    <time class="muted small" dateTime={sent_at}>
+      {clock(sent_at)}
+    </time>
+  </p>
+);
 
 const NoticeLine = ({ notice: { sentence, at } }: { notice: Notice }) => (
   <p class="notice" title={moment(at)}>

@@ -5,10 +5,13 @@ import { showRoom } from '../room-url.ts';
 import type { Draft } from '../session/drafts.ts';
 import { fileProblem, MAX_FILES } from '../session/file-limits.ts';
 import { useSession } from '../session/user-session.ts';
+import { useStore } from '../store.ts';
 import { AttachIcon, CloseIcon, SendIcon } from '../ui/icons.tsx';
 import { asSentence, fileSize, moment } from '../ui/text.ts';
+import { excerpt } from './message-line.tsx';
 import type { RoomSession } from './session.ts';
-import type { RoomState } from './state.ts';
+import { type RoomState, readOnlyReason, senderName } from './state.ts';
+import { TypingLine } from './typing-line.tsx';
 
 export interface ComposerHandle {
   /** Puts files beside the text that is being written; says which cannot be sent, and why. */
@@ -42,6 +45,8 @@ export function Composer({
   const { drafts } = useSession();
   const { roomId } = session;
   const { standing } = state;
+  const reply = useStore(session.reply);
+  const readOnly = standing.is === 'joined' ? readOnlyReason(state.room) : undefined;
   const id = useId();
   const [draft, setDraft] = useState(() => drafts.get(roomId));
   const [problems, setProblems] = useState<readonly string[]>([]);
@@ -94,12 +99,19 @@ export function Composer({
     setTooLong({ text: inserted, from, to });
   }
 
-  if (standing.is !== 'joined' && standing.is !== 'joining')
+  // A reply is written at once.
+  const replyTo = reply?.message_id;
+  useLayoutEffect(() => {
+    if (replyTo !== undefined) field.current?.focus();
+  }, [replyTo]);
+
+  if (readOnly !== undefined || (standing.is !== 'joined' && standing.is !== 'joining'))
     return (
       <Closed
         session={session}
         state={state}
         listed={listed}
+        readOnly={readOnly}
         draft={text}
         onDiscard={() => change({ text: '', files })}
       />
@@ -112,6 +124,25 @@ export function Composer({
         send();
       }}
     >
+      <TypingLine roomId={roomId} />
+      {reply && (
+        <div class="composer-note reply">
+          <p class="grow">
+            Reply to <bdi>{senderName(state, reply)}</bdi>: <span dir="auto">{excerpt(reply)}</span>
+          </p>
+          <button
+            type="button"
+            class="button quiet square tiny"
+            aria-label="Do not reply"
+            onClick={() => {
+              session.reply.update(() => undefined);
+              field.current?.focus();
+            }}
+          >
+            <CloseIcon />
+          </button>
+        </div>
+      )}
       {files.length > 0 && (
         <ul class="staged" aria-label="Files to send">
           {files.map((file, index) => (
@@ -202,8 +233,12 @@ export function Composer({
             maxLength={MAX_MESSAGE_LENGTH}
             value={text}
             onBeforeInput={checkLength}
-            onInput={({ currentTarget }) => change({ text: currentTarget.value, files })}
+            onInput={({ currentTarget }) => {
+              session.setTyping(currentTarget.value !== '');
+              change({ text: currentTarget.value, files });
+            }}
             onKeyDown={(event) => {
+              if (event.key === 'Escape' && reply) session.reply.update(() => undefined);
               // While a character is being composed, Enter chooses it.
               if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
               event.preventDefault();
@@ -275,17 +310,20 @@ function Closed({
   session,
   state: { standing, room },
   listed,
+  readOnly,
   draft,
   onDiscard,
 }: {
   session: RoomSession;
   state: RoomState;
   listed: boolean;
+  readOnly: string | undefined;
   draft: string;
   onDiscard: () => void;
 }) {
   return (
     <div class="closed">
+      {readOnly && <p role="status">{readOnly}</p>}
       {standing.is === 'booked' && <p>You can write here from {room && moment(room.start_time)} on.</p>}
       {standing.is === 'ended' && (
         <p>

@@ -1,5 +1,6 @@
 import { useId, useState } from 'preact/hooks';
 import type { ListedParticipant, MyRoom } from '../../../client/src/index.ts';
+import { useRoom } from '../../../client/src/react/index.ts';
 import { endProblem } from '../list/end-problem.ts';
 import { RoomFields, timeOf } from '../list/room-fields.tsx';
 import { UserChips } from '../list/user-chips.tsx';
@@ -180,20 +181,25 @@ export function InviteDialog({ room, people, onClose }: DialogProps & { people: 
 
 export function RemoveDialog({ room, onClose, person }: DialogProps & { person: ListedParticipant }) {
   const { client, userId } = useSession();
-  const mine = person.participant_id === userId;
+  if (person.participant_id === userId) return <LeaveDialog room={room} onClose={onClose} />;
   return (
     <FormDialog
-      title={mine ? `Leave “${room.name}” for good?` : `Remove ${person.username ?? person.participant_id}?`}
-      submit={mine ? 'Leave' : 'Remove'}
+      title={`Remove ${person.username ?? person.participant_id}?`}
+      submit="Remove"
       danger
       onClose={onClose}
       onSubmit={() => client.removeParticipants(room.room_id, [person.participant_id])}
     >
-      <p>
-        {mine
-          ? 'You can no longer read or write here. Another admin can add you again.'
-          : 'They see it at once and can no longer read or write here. You can add them again.'}
-      </p>
+      <p>They see it at once and can no longer read or write here. You can add them again.</p>
+    </FormDialog>
+  );
+}
+
+export function LeaveDialog({ room, onClose }: DialogProps) {
+  const { leave } = useRoom(room.room_id);
+  return (
+    <FormDialog title={`Leave “${room.name}” for good?`} submit="Leave" danger onClose={onClose} onSubmit={leave}>
+      <p>You can no longer read or write here. An admin can add you again.</p>
     </FormDialog>
   );
 }

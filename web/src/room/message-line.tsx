@@ -1,33 +1,40 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import type { Attachment, Message } from '../../../client/src/index.ts';
+import { type Attachment, MAX_MESSAGE_LENGTH, type Message } from '../../../client/src/index.ts';
+import { seenBy, useParticipants } from '../../../client/src/react/index.ts';
 import { useSession } from '../session/user-session.ts';
+import { FormDialog } from '../ui/dialog.tsx';
 import { FileIcon } from '../ui/icons.tsx';
+import { Menu, type MenuItem } from '../ui/menu.tsx';
 import { Avatar } from '../ui/small.tsx';
 import { clock, fileSize } from '../ui/text.ts';
 import { LinkedText } from '../ui/user-text.tsx';
 import { isPicture, type RoomSession } from './session.ts';
-import type { Outgoing } from './state.ts';
+import { nameOf, type Outgoing, type RoomState, readOnlyReason, senderName } from './state.ts';
 
 /** A bubble, and whose it is. */
 function Bubble({
+  id,
   sender,
   own,
   goesOn,
   state = 'sent',
+  actions,
   children,
   below,
 }: {
+  id?: string;
   sender: { readonly id: string; readonly name: string };
   own: boolean;
   /** The one above is of the same sender. */
   goesOn: boolean;
   state?: 'sent' | 'pending' | 'failed';
+  actions?: ComponentChildren;
   children: ComponentChildren;
   below: ComponentChildren;
 }) {
   return (
-    <article class={`message ${own ? 'own' : ''} ${goesOn ? 'goes-on' : ''} ${state}`} data-state={state}>
+    <article id={id} class={`message ${own ? 'own' : ''} ${goesOn ? 'goes-on' : ''} ${state}`} data-state={state}>
       {!own && (goesOn ? <span class="avatar-space" /> : <Avatar id={sender.id} name={sender.name} />)}
       <div class="message-body">
         {!own && !goesOn && (
@@ -36,7 +43,10 @@ function Bubble({
           </p>
         )}
         {(own || goesOn) && <span class="visually-hidden">{own ? 'You' : sender.name}:</span>}
-        <div class="bubble">{children}</div>
+        <div class="bubble-row">
+          <div class="bubble">{children}</div>
+          {actions}
+        </div>
         <p class="message-foot muted small">{below}</p>
       </div>
     </article>
@@ -46,44 +56,178 @@ function Bubble({
 export function MessageLine({
   session,
   message,
-  name,
+  state,
   own,
   goesOn,
+  isLastOwn,
   onOpenPicture,
 }: {
   session: RoomSession;
   message: Message;
-  name: string;
+  state: RoomState;
   own: boolean;
   goesOn: boolean;
-  onOpenPicture: (message: Message) => void;
+  /** The newest message of the user: shows who has read it. */
+  isLastOwn: boolean;
+  onOpenPicture: (picture: Attachment) => void;
 }) {
+  const [editing, setEditing] = useState(false);
+  const [deleting, setDeleting] = useState(false);
+  const { room, standing } = state;
+  const isDeleted = message.deleted_at !== null;
+  const mayWrite = standing.is === 'joined' && !readOnlyReason(room);
+  const name = senderName(state, message);
+  const actions: MenuItem[] = [
+    ...(mayWrite ? [{ label: 'Reply', onChoose: () => session.reply.update(() => message) }] : []),
+    ...(mayWrite && own && message.text !== null ? [{ label: 'Edit', onChoose: () => setEditing(true) }] : []),
+    ...((own && standing.is === 'joined') || (room?.is_admin && standing.is !== 'removed')
+      ? [{ label: 'Delete…', danger: true, onChoose: () => setDeleting(true) }]
+      : []),
+  ];
   return (
     <Bubble
+      id={`message-${message.message_id}`}
       sender={{ id: message.sender_id, name }}
       own={own}
       goesOn={goesOn}
+      actions={!isDeleted && !editing && actions.length > 0 && <Menu label="Message actions" items={actions} />}
       below={
         <span>
           <time dateTime={message.sent_at}>{clock(message.sent_at)}</time>
+          {message.edited_at && !isDeleted && ' · Edited'}
           {own && ' · Sent'}
+          {isLastOwn && <SeenBy message={message} />}
         </span>
       }
     >
-      {message.attachment && (
+      {message.reply_to !== null && !isDeleted && <Quote id={message.reply_to} state={state} />}
+      {message.attachments.map((attachment) => (
         <AttachedFile
+          key={attachment.file_id}
           session={session}
-          message={message}
-          attachment={message.attachment}
-          onOpen={() => onOpenPicture(message)}
+          attachment={attachment}
+          onOpen={() => onOpenPicture(attachment)}
         />
-      )}
-      {message.text !== null && (
+      ))}
+      {isDeleted && <p class="muted deleted">{deletedText(message, state)}</p>}
+      {editing && <EditField session={session} message={message} onClose={() => setEditing(false)} />}
+      {message.text !== null && !editing && (
         <p class="text" dir="auto">
           <LinkedText text={message.text} />
         </p>
       )}
+      {deleting && (
+        <FormDialog
+          title="Delete this message?"
+          submit="Delete"
+          danger
+          onClose={() => setDeleting(false)}
+          onSubmit={() => session.remove(message)}
+        >
+          <p>Its text and files are removed for everybody. That it was deleted stays visible.</p>
+        </FormDialog>
+      )}
     </Bubble>
+  );
+}
+
+function deletedText({ sender_id, deleted_by }: Message, state: RoomState): string {
+  if (deleted_by === null || deleted_by === sender_id) return 'This message was deleted.';
+  return `This message was deleted by ${nameOf(state, deleted_by)}.`;
+}
+
+/** What a message replies to. A click shows it, if it is loaded. */
+function Quote({ id, state }: { id: string; state: RoomState }) {
+  const original = state.messages.find(({ message_id }) => message_id === id);
+  if (!original) return <p class="quote muted small">Reply to an earlier message</p>;
+  return (
+    <button
+      type="button"
+      class="quote small"
+      onClick={() => document.getElementById(`message-${id}`)?.scrollIntoView({ block: 'center' })}
+    >
+      <span class="visually-hidden">Reply to </span>
+      <strong dir="auto">{senderName(state, original)}</strong>
+      <span class="two-lines" dir="auto">
+        {excerpt(original)}
+      </span>
+    </button>
+  );
+}
+
+/** The text of a message, or the name of its file. */
+export const excerpt = ({ deleted_at, text, attachments }: Message): string =>
+  deleted_at !== null ? 'This message was deleted.' : (text ?? attachments[0]?.name ?? '');
+
+/** Enter saves, Escape cancels. */
+function EditField({ session, message, onClose }: { session: RoomSession; message: Message; onClose: () => void }) {
+  const { attempt } = useSession();
+  const field = useRef<HTMLTextAreaElement>(null);
+  const [text, setText] = useState(message.text ?? '');
+  const [busy, setBusy] = useState(false);
+  useEffect(() => field.current?.focus(), []);
+  const save = async (): Promise<void> => {
+    const changed = text.trim();
+    if (busy || !changed) return;
+    if (changed === message.text) return onClose();
+    setBusy(true);
+    if (await attempt(() => session.edit(message, changed))) onClose();
+    else setBusy(false);
+  };
+  return (
+    <form
+      class="edit"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void save();
+      }}
+    >
+      <textarea
+        ref={field}
+        rows={2}
+        dir="auto"
+        aria-label="Edit message"
+        maxLength={MAX_MESSAGE_LENGTH}
+        value={text}
+        onInput={({ currentTarget }) => setText(currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key === 'Escape') onClose();
+          if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+          event.preventDefault();
+          void save();
+        }}
+      />
+      <span class="row">
+        <button type="submit" class="button small primary" disabled={busy || text.trim() === ''}>
+          Save
+        </button>
+        <button type="button" class="button small" onClick={onClose}>
+          Cancel
+        </button>
+      </span>
+    </form>
+  );
+}
+
+/** How often the read marks of others are read while the user's newest message waits for them, in milliseconds. */
+const SEEN_MS = 10_000;
+/** In larger rooms, nobody reads who has seen a message. */
+const MAX_SEEN = 100;
+
+function SeenBy({ message }: { message: Message }) {
+  const [isComplete, setIsComplete] = useState(false);
+  const { participants } = useParticipants(message.room_id, { refreshMs: isComplete ? undefined : SEEN_MS });
+  const seen = seenBy(participants, message);
+  const isAll = participants.length > MAX_SEEN || seen.length >= participants.length - 1;
+  useEffect(() => setIsComplete(isAll), [isAll]);
+  if (seen.length === 0 || participants.length > MAX_SEEN) return null;
+  const names = seen.map(({ username, participant_id }) => username ?? participant_id);
+  return (
+    <>
+      {' · Seen by '}
+      <bdi>{names.slice(0, 3).join(', ')}</bdi>
+      {names.length > 3 && ` and ${names.length - 3} more`}
+    </>
   );
 }
 
@@ -175,9 +319,9 @@ const FileFacts = ({ name, size }: { name: string; size?: number }) => (
   </span>
 );
 
-/** Saves the file of a message on this machine. */
-export const saveFile = async (session: RoomSession, message: Message): Promise<void> =>
-  saveFrom(await session.fileUrl(message), message.attachment?.name ?? '');
+/** Saves a file on this machine. */
+export const saveFile = async (session: RoomSession, attachment: Attachment): Promise<void> =>
+  saveFrom(await session.fileUrl(attachment), attachment.name);
 
 /** The browser saves the file under its own name: the storage answers with it as an attachment. */
 function saveFrom(url: string, name: string): void {
@@ -190,12 +334,10 @@ function saveFrom(url: string, name: string): void {
 
 function AttachedFile({
   session,
-  message,
   attachment,
   onOpen,
 }: {
   session: RoomSession;
-  message: Message;
   attachment: Attachment;
   onOpen: () => void;
 }) {
@@ -205,11 +347,11 @@ function AttachedFile({
     return (
       <button type="button" class="attachment" title={name} onClick={onOpen}>
         <span class="visually-hidden">Open the picture</span>
-        <Picture session={session} message={message} name={name} size={size} />
+        <Picture session={session} attachment={attachment} />
       </button>
     );
   return (
-    <button type="button" class="attachment" onClick={() => void attempt(() => saveFile(session, message))}>
+    <button type="button" class="attachment" onClick={() => void attempt(() => saveFile(session, attachment))}>
       <span class="visually-hidden">Download</span>
       <FileFacts name={name} size={size} />
     </button>
@@ -217,23 +359,13 @@ function AttachedFile({
 }
 
 /** A picture, fetched when it comes near to being seen. */
-function Picture({
-  session,
-  message,
-  name,
-  size,
-}: {
-  session: RoomSession;
-  message: Message;
-  name: string;
-  size: number;
-}) {
+function Picture({ session, attachment }: { session: RoomSession; attachment: Attachment }) {
   const place = useRef<HTMLSpanElement>(null);
   const [url, setUrl] = useState<string>();
   const [failed, setFailed] = useState(false);
   const near = useNear(place);
-  const { message_id } = message;
-  const load = useMemo(() => () => session.fileUrl(message), [session, message_id]);
+  const { file_id, name, size } = attachment;
+  const load = useMemo(() => () => session.fileUrl({ file_id }), [session, file_id]);
   useEffect(() => {
     if (!near) return;
     let shown = true;

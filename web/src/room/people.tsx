@@ -101,9 +101,12 @@ function Person({
   onRemove: () => void;
 }) {
   const { client, attempt, userId } = useSession();
-  const { participant_id: id, username, is_admin } = person;
+  const { participant_id: id, username, is_admin, role } = person;
+  const isObserver = role === 'observer';
   const name = username ?? id;
-  const facts = [id === userId && 'you', is_admin && 'admin', username !== null && id].filter(Boolean).join(' · ');
+  const facts = [id === userId && 'you', is_admin && 'admin', isObserver && 'observer', username !== null && id]
+    .filter(Boolean)
+    .join(' · ');
   const actions: MenuItem[] = [
     is_admin
       ? {
@@ -111,6 +114,14 @@ function Person({
           onChoose: () => void attempt(() => client.revokeAdmin(room.room_id, id)),
         }
       : { label: 'Make admin', onChoose: () => void attempt(() => client.grantAdmin(room.room_id, id)) },
+    ...(is_admin
+      ? []
+      : [
+          {
+            label: isObserver ? 'Let them write' : 'Make observer',
+            onChoose: () => void attempt(() => client.setRole(room.room_id, id, isObserver ? 'member' : 'observer')),
+          },
+        ]),
     { label: id === userId ? 'Leave for good…' : 'Remove…', danger: true, onChoose: onRemove },
   ];
   return (

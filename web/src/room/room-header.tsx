@@ -7,7 +7,7 @@ import { BackIcon, ClockIcon, PeopleIcon } from '../ui/icons.tsx';
 import { Menu } from '../ui/menu.tsx';
 import { StatusBadge, useNow } from '../ui/small.tsx';
 import { countdown, moment } from '../ui/text.ts';
-import { EditRoomDialog, EndRoomDialog, NameDialog } from './dialogs.tsx';
+import { EditRoomDialog, EndRoomDialog, LeaveDialog, NameDialog } from './dialogs.tsx';
 import type { Standing } from './state.ts';
 
 export function RoomHeader({
@@ -29,7 +29,7 @@ export function RoomHeader({
   onTogglePeople: () => void;
 }) {
   const { client, attempt, rooms } = useSession();
-  const [dialog, setDialog] = useState<'edit' | 'end' | 'name'>();
+  const [dialog, setDialog] = useState<'edit' | 'end' | 'leave' | 'name'>();
   const [archived, setArchived] = useState(room.archive_room);
   const mayChange = room.is_admin && room.status !== 'ended' && standing.is !== 'removed';
   const archive = async (archive_room: boolean): Promise<void> => {
@@ -37,6 +37,8 @@ export function RoomHeader({
     setArchived(archive_room);
     void rooms.refresh();
   };
+  const isLocked = room.posting === 'admins';
+  const lock = (posting: 'admins' | 'everyone') => attempt(() => client.updateRoom(room.room_id, { posting }));
   const count =
     onlineCount !== undefined ? `${onlineCount} online` : `${peopleCount} ${peopleCount === 1 ? 'person' : 'people'}`;
   return (
@@ -55,6 +57,7 @@ export function RoomHeader({
             {room.name}
           </h1>
           <StatusBadge status={room.status} />
+          {isLocked && <span class="badge">Admins only</span>}
         </div>
         <p class="muted small ellipsis" title={room.description ?? undefined}>
           <When room={room} />
@@ -87,12 +90,21 @@ export function RoomHeader({
             archived
               ? { label: 'Bring back from archive', onChoose: () => void archive(false) }
               : { label: 'Archive', onChoose: () => void archive(true) },
+            ...(mayChange
+              ? [
+                  isLocked
+                    ? { label: 'Let everyone write', onChoose: () => void lock('everyone') }
+                    : { label: 'Let only admins write', onChoose: () => void lock('admins') },
+                ]
+              : []),
+            { label: 'Leave room…', danger: true, onChoose: () => setDialog('leave') },
             ...(mayChange ? [{ label: 'End room…', danger: true, onChoose: () => setDialog('end') }] : []),
           ]}
         />
       )}
       {dialog === 'edit' && <EditRoomDialog room={room} onClose={() => setDialog(undefined)} />}
       {dialog === 'end' && <EndRoomDialog room={room} onClose={() => setDialog(undefined)} />}
+      {dialog === 'leave' && <LeaveDialog room={room} onClose={() => setDialog(undefined)} />}
       {dialog === 'name' && <NameDialog room={room} onClose={() => setDialog(undefined)} />}
     </header>
   );

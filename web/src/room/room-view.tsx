@@ -7,11 +7,12 @@ import { useStore } from '../store.ts';
 import { Blank, Spinner } from '../ui/small.tsx';
 import { Chat } from './chat.tsx';
 import { Composer, type ComposerHandle } from './composer.tsx';
+import { EndingBanner } from './ending-banner.tsx';
 import { People } from './people.tsx';
 import { RoomHeader } from './room-header.tsx';
 import { plainText } from './sentences.ts';
 import type { RoomSession } from './session.ts';
-import { nameOf, type RoomState } from './state.ts';
+import { type RoomState, readOnlyReason, senderName } from './state.ts';
 
 /** One room: its participants, their messages, and what the user may do. */
 export function RoomView({ roomId }: { roomId: string }) {
@@ -29,9 +30,6 @@ export function RoomView({ roomId }: { roomId: string }) {
   if (!session) return null;
   return <OpenRoom session={session} />;
 }
-
-/** A list that was read this long after a removal, in milliseconds, has the removal in it: its index lags behind by less. */
-const LIST_LAG_MS = 2_000;
 
 function OpenRoom({ session }: { session: RoomSession }) {
   const { rooms } = useSession();
@@ -64,15 +62,14 @@ function OpenRoom({ session }: { session: RoomSession }) {
   useEffect(() => {
     if (itsTime) session.enter();
   }, [itsTime, session]);
-  // Where no event said that the user was added again, the list of rooms shows it.
+  // Where no event said that the user was added again, the list of rooms shows it: the room is gone from it, and comes back.
   const isOut = standing.is === 'removed';
-  const outSince = useRef(0);
+  const wasUnlisted = useRef(false);
   useEffect(() => {
-    if (isOut) outSince.current = Date.now();
-  }, [isOut]);
-  useEffect(() => {
-    if (isOut && listed && list.readAt > outSince.current + LIST_LAG_MS) session.enter();
-  }, [isOut, listed, list.readAt, session]);
+    if (!isOut) wasUnlisted.current = false;
+    else if (!listed) wasUnlisted.current = true;
+    else if (wasUnlisted.current) session.enter();
+  }, [isOut, listed, session]);
   // The list shows what has happened here at once, and not only when it is read the next time.
   useEffect(() => {
     void rooms.refresh();
@@ -112,8 +109,12 @@ function OpenRoom({ session }: { session: RoomSession }) {
         peopleButton={peopleButton}
         onTogglePeople={() => setShowPeople(!showPeople)}
       />
+      <EndingBanner roomId={session.roomId} />
       <div class="room-body">
-        <DropTarget enabled={standing.is === 'joined'} onFiles={(files) => composer.current?.attach(files)}>
+        <DropTarget
+          enabled={standing.is === 'joined' && !readOnlyReason(room)}
+          onFiles={(files) => composer.current?.attach(files)}
+        >
           <Chat session={session} state={state} />
           <Composer handle={composer} session={session} state={state} listed={listed !== undefined} />
         </DropTarget>
@@ -168,7 +169,8 @@ function Announcer({ session, state }: { session: RoomSession; state: RoomState 
     () =>
       session.onHeard((message) => {
         const said = message.text ?? `sent the file ${message.attachment?.name ?? ''}`;
-        setText(`${nameOf(session.store.get(), message.sender_id)}: ${said}`);
+        const sender = message.kind === 'system' ? 'Announcement' : senderName(session.store.get(), message);
+        setText(`${sender}: ${said}`);
       }),
     [session],
   );

@@ -1,4 +1,4 @@
-import type { LiveRoom, Message, RoomsClient } from '../../../client/src/index.ts';
+import type { Attachment, LiveRoom, Message, RoomsClient } from '../../../client/src/index.ts';
 import { hubOf } from '../../../client/src/react/index.ts';
 import { codeOf, sayError, sayFileError } from '../session/errors.ts';
 import type { KeyValueStorage } from '../session/storage.ts';
@@ -21,13 +21,24 @@ export interface RoomSession {
   /** Enters the room, where that has not worked yet. */
   enter(): void;
   loadEarlier(): Promise<void>;
-  /** Sends a text and files. The first file goes with the text, each other one in a message of its own, and they arrive in this order. */
+  /**
+   * Sends a text and files. The first file goes with the text, each other one in a message of its own, and they arrive in this order. Where the
+   * user replies to a message, the first message is the reply.
+   */
   send(text: string, files: readonly File[]): void;
+  /** The message that the user replies to. */
+  readonly reply: Store<Message | undefined>;
+  /** Changes the text of an own message. */
+  edit(message: Message, text: string): Promise<unknown>;
+  /** Deletes a message: an own one, or any for admins. */
+  remove(message: Message): Promise<unknown>;
+  /** Shows others that the user is typing. */
+  setTyping(typing: boolean): void;
   retry(id: string): void;
   /** Takes back a message that is not sent: an upload under way is broken off. */
   discard(id: string): void;
-  /** A URL where the file of a message can be had; for what the user has just sent, without asking the service. */
-  fileUrl(message: Message): Promise<string>;
+  /** A URL where a file can be had; for what the user has just sent, without asking the service. */
+  fileUrl(file: Pick<Attachment, 'file_id'>): Promise<string>;
   leave(): void;
 }
 
@@ -48,6 +59,7 @@ export interface RoomSessionOptions {
 export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: RoomSessionOptions): RoomSession {
   const log = noticeLog(storage, userId, roomId);
   const store = createStore<RoomState>({ ...emptyRoom, notices: log.read(), outbox: waiting.read(roomId) });
+  const reply = createStore<Message | undefined>(undefined);
   const heard = new Set<(message: Message) => void>();
   /** Breaks off what is being sent, by client_message_id. */
   const sending = new Map<string, AbortController>();
@@ -174,6 +186,7 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
           client_message_id: id,
           ...(outgoing.text && { text: outgoing.text }),
           ...(file_id && { attachment: { file_id } }),
+          ...(outgoing.reply_to && { reply_to: outgoing.reply_to }),
         },
         { signal },
       );
@@ -210,7 +223,9 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
     loadEarlier: messageList.loadEarlier,
     send(text, files) {
       const [first, ...others] = files;
-      const all = [{ text, file: first }, ...others.map((file) => ({ text: '', file }))].map(
+      const reply_to = reply.get()?.message_id;
+      reply.update(() => undefined);
+      const all = [{ text, file: first, reply_to }, ...others.map((file) => ({ text: '', file }))].map(
         (message): Outgoing => ({
           ...message,
           client_message_id: randomId(),
@@ -234,10 +249,13 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
       sending.get(id)?.abort();
       update((state) => change.withoutOutgoing(state, id));
     },
-    async fileUrl({ attachment, message_id }) {
-      const own = attachment && pictures.get(attachment.file_id);
-      return own ?? (await client.downloadUrl(roomId, { message_id })).download_url;
+    async fileUrl({ file_id }) {
+      return pictures.get(file_id) ?? (await client.downloadUrl(roomId, { file_id })).download_url;
     },
+    reply,
+    edit: ({ message_id }, text) => messageList.edit(message_id, text),
+    remove: ({ message_id }) => messageList.remove(message_id),
+    setTyping: stores.room.setTyping,
     leave() {
       leaving.abort();
       for (const controller of sending.values()) controller.abort();

@@ -19,6 +19,8 @@ export interface Outgoing {
   readonly loaded: number;
   /** Why it was not sent; undefined while it is under way. */
   readonly failure: string | undefined;
+  /** ID of the message that it replies to. */
+  readonly reply_to?: string | undefined;
   /** When the user sent it. */
   readonly at: string;
 }
@@ -118,6 +120,19 @@ export function withRoom(state: RoomState, room: MyRoom, at: string): RoomState 
   return withNotices({ ...state, room }, state.room ? roomChanges(state.room, room) : [], at);
 }
 
+/** What the sender of a message is called: those who are gone keep the name that they had. */
+export const senderName = ({ people }: Pick<RoomState, 'people'>, message: Message): string =>
+  people?.find(({ participant_id }) => participant_id === message.sender_id)?.username ??
+  message.sender_name ??
+  message.sender_id;
+
+/** Why the user cannot write although the room is open; undefined where they can. */
+export function readOnlyReason(room: Pick<MyRoom, 'posting' | 'role' | 'is_admin'> | undefined): string | undefined {
+  if (!room || room.is_admin) return undefined;
+  if (room.role === 'observer') return 'You are an observer here: you can read, but not write.';
+  return room.posting === 'admins' ? 'Only admins can write in this room at the moment.' : undefined;
+}
+
 /** What a user is called in this room. */
 export const nameOf = ({ people }: Pick<RoomState, 'people'>, userId: string): string =>
   people?.find(({ participant_id }) => participant_id === userId)?.username ?? userId;
@@ -126,6 +141,7 @@ export const nameOf = ({ people }: Pick<RoomState, 'people'>, userId: string): s
 export type Line =
   | { readonly kind: 'day'; readonly key: string; readonly at: string }
   | { readonly kind: 'notice'; readonly key: string; readonly notice: Notice }
+  | { readonly kind: 'system'; readonly key: string; readonly message: Message }
   | { readonly kind: 'message'; readonly key: string; readonly message: Message; readonly goesOn: boolean }
   | { readonly kind: 'outgoing'; readonly key: string; readonly outgoing: Outgoing; readonly goesOn: boolean };
 
@@ -168,6 +184,11 @@ export function timeline({ messages, notices: all, outbox, earlier }: RoomState,
     tellUpTo(message.sent_at);
     onDay(message.sent_at);
     const { sender_id, client_message_id, message_id } = message;
+    if (message.kind === 'system') {
+      lines.push({ kind: 'system', key: message_id, message });
+      last = undefined;
+      continue;
+    }
     // The key an own message had while it was being sent: it stays the same element.
     const key = sender_id === userId ? client_message_id : message_id;
     lines.push({ kind: 'message', key, message, goesOn: goesOn(sender_id, message.sent_at) });

@@ -22,20 +22,22 @@ export interface WaitingMessages {
 const isKept = (value: unknown): value is Kept =>
   isRecord(value) &&
   ['client_message_id', 'text', 'at'].every((name) => typeof value[name] === 'string') &&
-  ['fileName', 'file_id', 'failure'].every((name) => value[name] === undefined || typeof value[name] === 'string');
+  ['fileName', 'file_id', 'failure', 'reply_to'].every(
+    (name) => value[name] === undefined || typeof value[name] === 'string',
+  );
 
 /** Why a message whose file was not uploaded before a reload cannot be sent. */
 export const fileIsGone = (name: string): string => `Attach the file “${name}” again: the page has been reloaded.`;
 
 /** A message as it is after a reload, from what was kept of it. */
-function restored({ client_message_id, text, at, fileName, file_id, failure }: Kept, now: number): Outgoing {
+function restored({ client_message_id, text, at, fileName, file_id, failure, reply_to }: Kept, now: number): Outgoing {
   const why =
     fileName !== undefined && file_id === undefined
       ? fileIsGone(fileName)
       : now - Date.parse(at) < RESEND_WITHIN_MS
         ? failure
         : (failure ?? 'It has waited for more than a day.');
-  return { client_message_id, text, at, file: undefined, fileName, file_id, loaded: 0, failure: why };
+  return { client_message_id, text, at, file: undefined, fileName, file_id, loaded: 0, failure: why, reply_to };
 }
 
 /** One entry a message, so that tabs of the same user do not overwrite each other's. */

@@ -1,6 +1,7 @@
 import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
 import { type ConnectionState, RoomsClient } from '../../../client/src/index.ts';
+import { hubOf } from '../../../client/src/react/index.ts';
 import { openRoom } from '../room/session.ts';
 import { waitingMessages } from '../room/waiting-messages.ts';
 import { createStore, type Store } from '../store.ts';
@@ -76,7 +77,7 @@ export function startSession(config: Config, userId: string, tokens = tokenSourc
   const waiting = waitingMessages(storage, userId);
   const rooms = roomList(client);
   const opened = openRooms((roomId, onIdle) => openRoom({ client, roomId, userId, storage, waiting, onIdle }));
-  const unread = trackUnread(client, rooms, storage, userId);
+  const unread = trackUnread(rooms, (roomId, messageId) => hubOf(client).room(roomId).room.markRead(messageId));
   online.subscribe(() => {
     recovery.onConnection(isLost());
     if (online.get() !== 'connected') return;

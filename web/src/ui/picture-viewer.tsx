@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { Message } from '../../../client/src/index.ts';
+import type { Attachment } from '../../../client/src/index.ts';
 import { keepFocus } from './dialog.tsx';
 import { BackIcon, CloseIcon, DownIcon, ForwardIcon } from './icons.tsx';
 import { Spinner } from './small.tsx';
@@ -15,17 +15,17 @@ export function PictureViewer({
   onSave,
   onClose,
 }: {
-  pictures: readonly Message[];
-  /** ID of the message whose picture is shown first. */
+  pictures: readonly Attachment[];
+  /** ID of the picture that is shown first. */
   start: string;
-  load: (message: Message) => Promise<string>;
-  onSave: (message: Message) => void;
+  load: (picture: Attachment) => Promise<string>;
+  onSave: (picture: Attachment) => void;
   onClose: () => void;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [id, setId] = useState(start);
   const [shown, setShown] = useState<{ readonly id: string; readonly url: string | undefined }>();
-  const index = pictures.findIndex(({ message_id }) => message_id === id);
+  const index = pictures.findIndex(({ file_id }) => file_id === id);
   const picture = pictures[index];
   const [before, after] = [pictures[index - 1], pictures[index + 1]];
   useEffect(() => {
@@ -46,11 +46,11 @@ export function PictureViewer({
       wanted = false;
     };
   }, [id, load]);
-  if (!picture?.attachment) return null;
-  const { name } = picture.attachment;
+  if (!picture) return null;
+  const { name } = picture;
   const current = shown?.id === id ? shown : undefined;
-  const turnTo = (message: Message | undefined): void => {
-    if (message) setId(message.message_id);
+  const turnTo = (other: Attachment | undefined): void => {
+    if (other) setId(other.file_id);
   };
   return (
     <dialog
