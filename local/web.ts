@@ -54,7 +54,7 @@ export async function bundleWebClient(): Promise<WebClient> {
       target: ['chrome123', 'firefox125', 'safari17.5'],
       jsx: 'automatic',
       jsxImportSource: 'preact',
-      // The hooks of the SDK run in Preact: see docs/decisions/0051-preact.md.
+      // The hooks of the SDK run in Preact: see docs/decisions/0060-web-hooks-on-preact.md.
       alias: { react: 'preact/compat' },
       minify: true,
       sourcemap: true,
