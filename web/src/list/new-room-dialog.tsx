@@ -4,7 +4,7 @@ import { SUGGESTED_USERS } from '../sign-in.tsx';
 import { FormDialog, textOf } from '../ui/dialog.tsx';
 import { userIds, userIdsProblem } from '../ui/text.ts';
 import { endProblem } from './end-problem.ts';
-import { RoomFields, timeOf } from './room-fields.tsx';
+import { announcementsOf, RoomFields, timeOf } from './room-fields.tsx';
 import { UserChips } from './user-chips.tsx';
 
 export function NewRoomDialog({ onClose, onCreated }: { onClose: () => void; onCreated: (roomId: string) => void }) {
@@ -19,12 +19,14 @@ export function NewRoomDialog({ onClose, onCreated }: { onClose: () => void; onC
         const participant_ids = userIds(textOf(data, 'participants'));
         const problem = userIdsProblem(participant_ids) ?? endProblem(timeOf(data, 'end_time'), Date.now());
         if (problem) throw new Error(problem);
+        const announcements = announcementsOf(data);
         const room = await client.createRoom({
           name: textOf(data, 'name'),
           description: textOf(data, 'description') || null,
           start_time: timeOf(data, 'start_time'),
           end_time: timeOf(data, 'end_time'),
           participant_ids,
+          ...(announcements && { announcements }),
         });
         onCreated(room.room_id);
       }}

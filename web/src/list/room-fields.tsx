@@ -1,10 +1,11 @@
 import { useId } from 'preact/hooks';
-import type { Room } from '../../../client/src/index.ts';
+import type { Announcement, Room } from '../../../client/src/index.ts';
 import { textOf } from '../ui/dialog.tsx';
 
 /** Name, description and times of a room, in a form; `room` gives what they are now. */
 export function RoomFields({ room }: { room?: Room }) {
   const id = useId();
+  const announcement = room?.announcements.find(isOwn);
   const booked = !room || room.status === 'booked';
   return (
     <>
@@ -67,8 +68,53 @@ export function RoomFields({ room }: { room?: Room }) {
           </p>
         </div>
       </div>
+      <div class="field">
+        <label for={`${id}-announcement`}>
+          Announcement before the end <span class="muted">(optional)</span>
+        </label>
+        <input
+          id={`${id}-announcement`}
+          name="announcement"
+          maxLength={1_000}
+          dir="auto"
+          autocomplete="off"
+          defaultValue={announcement?.message ?? ''}
+        />
+        <label class="choice">
+          <input
+            name="announcement_minutes"
+            class="minutes"
+            type="number"
+            min="1"
+            step="1"
+            inputMode="numeric"
+            defaultValue={announcement ? -announcement.relative_time_in_seconds / 60 : 10}
+          />
+          minutes before the end
+        </label>
+      </div>
     </>
   );
+}
+
+/** The announcement that this form writes. Those of other programs stay as they are. */
+const isOwn = ({ announcement_id }: Announcement): boolean => announcement_id === 'before-the-end';
+
+/** Returns the announcements of a room with that of the form; undefined if it has not changed. */
+export function announcementsOf(data: FormData, room?: Room): readonly Announcement[] | undefined {
+  const message = textOf(data, 'announcement').trim();
+  const seconds = -60 * Number(textOf(data, 'announcement_minutes') || 10);
+  const before = room?.announcements.find(isOwn);
+  if (message === (before?.message ?? '') && (!before || before.relative_time_in_seconds === seconds)) return undefined;
+  const others = room?.announcements.filter((one) => !isOwn(one)) ?? [];
+  if (!message) return others;
+  const own: Announcement = {
+    announcement_id: 'before-the-end',
+    message,
+    relative_from: 'end',
+    relative_time_in_seconds: seconds,
+  };
+  return [...others, own];
 }
 
 /** As `<input type="datetime-local">` writes times: in the user's zone, by the minute. */

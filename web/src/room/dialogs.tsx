@@ -2,8 +2,9 @@ import { useId, useState } from 'preact/hooks';
 import type { ListedParticipant, MyRoom } from '../../../client/src/index.ts';
 import { useRoom } from '../../../client/src/react/index.ts';
 import { endProblem } from '../list/end-problem.ts';
-import { RoomFields, timeOf } from '../list/room-fields.tsx';
+import { announcementsOf, RoomFields, timeOf } from '../list/room-fields.tsx';
 import { UserChips } from '../list/user-chips.tsx';
+import { showRoom } from '../room-url.ts';
 import { useSession } from '../session/user-session.ts';
 import { SUGGESTED_USERS } from '../sign-in.tsx';
 import { FormDialog, textOf } from '../ui/dialog.tsx';
@@ -29,7 +30,9 @@ export function EditRoomDialog({ room, onClose }: DialogProps) {
         const start_time = timeOf(data, 'start_time', room.start_time);
         const problem = end_time === room.end_time ? undefined : endProblem(end_time, Date.now());
         if (problem) throw new Error(problem);
+        const announcements = announcementsOf(data, room);
         const changes = {
+          ...(announcements && { announcements }),
           ...(name !== room.name && { name }),
           ...(description !== room.description && { description }),
           ...(end_time !== room.end_time && { end_time }),
@@ -196,9 +199,21 @@ export function RemoveDialog({ room, onClose, person }: DialogProps & { person: 
 }
 
 export function LeaveDialog({ room, onClose }: DialogProps) {
+  const { rooms } = useSession();
   const { leave } = useRoom(room.room_id);
+  const leaveForGood = async (): Promise<void> => {
+    await leave();
+    showRoom(undefined);
+    void rooms.refresh();
+  };
   return (
-    <FormDialog title={`Leave “${room.name}” for good?`} submit="Leave" danger onClose={onClose} onSubmit={leave}>
+    <FormDialog
+      title={`Leave “${room.name}” for good?`}
+      submit="Leave"
+      danger
+      onClose={onClose}
+      onSubmit={leaveForGood}
+    >
       <p>You can no longer read or write here. An admin can add you again.</p>
     </FormDialog>
   );

@@ -11,6 +11,11 @@ const SENTENCES: Partial<Record<RoomsErrorCode, string>> = {
   room_ended: 'This room has ended.',
   room_not_started: 'This room has not started yet.',
   last_admin: 'You are the only admin. Make somebody else an admin first.',
+  read_only: 'You can read in this room, but not write.',
+  not_the_sender: 'Only its sender may do that.',
+  message_not_found: 'This message does not exist any more.',
+  message_deleted: 'This message was deleted.',
+  participant_is_admin: 'An admin cannot be an observer. Revoke the admin right first.',
   connection_closed: 'You are not connected.',
   room_closed: 'You are no longer in this room.',
 };
@@ -28,6 +33,7 @@ const FIELDS: Readonly<Record<string, string>> = {
   text: 'the message',
   attachment: 'the file',
   size: 'the file’s size',
+  announcements: 'the announcement',
   content_type: 'the file’s type',
 };
 
