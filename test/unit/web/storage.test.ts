@@ -62,10 +62,7 @@ describe('drafts', () => {
 const outgoing = (id: string, changes: Partial<Outgoing> = {}): Outgoing => ({
   client_message_id: id,
   text: `Text of ${id}`,
-  file: undefined,
-  fileName: undefined,
-  file_id: undefined,
-  loaded: 0,
+  files: [],
   failure: undefined,
   at: new Date().toISOString(),
   ...changes,
@@ -104,13 +101,15 @@ describe('waiting messages', () => {
   test('asks for a file again that was not uploaded, and sends one that was', () => {
     const storage = memoryStorage();
     const file = new File(['x'], 'a.txt');
+    const sent = { name: 'a.txt', size: 1, file, file_id: undefined, loaded: 0 };
+    const uploaded = { ...sent, file_id: 'f', loaded: 1 };
     const waiting = waitingMessages(storage, 'alice');
     waiting.write(
       'room-1',
       [],
-      [outgoing('lost', { file, fileName: 'a.txt' }), outgoing('kept', { file, fileName: 'a.txt', file_id: 'f' })],
+      [outgoing('lost', { files: [uploaded, sent] }), outgoing('kept', { files: [uploaded] })],
     );
-    expect(waiting.read('room-1').map((one) => one.file)).toEqual([file, file]);
+    expect(waiting.read('room-1').map(({ files }) => files.map((one) => one.file))).toEqual([[file, file], [file]]);
     const reloaded = waitingMessages(storage, 'alice').read('room-1');
     expect(Object.fromEntries(reloaded.map((one) => [one.client_message_id, one.failure]))).toEqual({
       lost: 'Attach the file “a.txt” again: the page has been reloaded.',

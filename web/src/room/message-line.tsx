@@ -11,6 +11,7 @@ import { clock, fileSize } from '../ui/text.ts';
 import { LinkedText } from '../ui/user-text.tsx';
 import { isPicture, type RoomSession } from './session.ts';
 import { nameOf, type Outgoing, type RoomState, readOnlyReason, senderName } from './state.ts';
+import { lostFile } from './waiting-messages.ts';
 
 /** A bubble, and whose it is. */
 function Bubble({
@@ -241,8 +242,12 @@ export function OutgoingLine({
   goesOn: boolean;
 }) {
   const { userId } = useSession();
-  const { client_message_id: id, file, fileName, file_id, failure, loaded } = outgoing;
-  const uploading = file !== undefined && file_id === undefined;
+  const { client_message_id: id, files, failure } = outgoing;
+  const uploading = files.filter(({ file, file_id }) => file !== undefined && file_id === undefined);
+  const [loaded, size] = [
+    files.reduce((sum, file) => sum + (file.file_id === undefined ? file.loaded : file.size), 0),
+    files.reduce((sum, file) => sum + file.size, 0),
+  ];
   return (
     <Bubble
       sender={{ id: userId, name: userId }}
@@ -255,7 +260,7 @@ export function OutgoingLine({
             <span class="failure" role="alert" dir="auto">
               Not sent. {failure}
             </span>
-            {(!fileName || file || file_id) && (
+            {!lostFile(files) && (
               <button type="button" class="link" onClick={() => session.retry(id)}>
                 Retry
               </button>
@@ -264,10 +269,10 @@ export function OutgoingLine({
               Discard
             </button>
           </>
-        ) : uploading ? (
+        ) : uploading.length > 0 ? (
           <>
             <span>
-              {fileSize(loaded)} of {fileSize(file.size)}
+              {fileSize(loaded)} of {fileSize(size)}
             </span>
             <button type="button" class="link" onClick={() => session.discard(id)}>
               Cancel
@@ -278,15 +283,12 @@ export function OutgoingLine({
         )
       }
     >
-      {!file && fileName && <FileFacts name={fileName} />}
-      {file && (
-        <>
-          <LocalFile file={file} />
-          {!failure && (
-            <progress aria-label={`Uploading ${file.name}`} max={file.size} value={file_id ? file.size : loaded} />
-          )}
-        </>
-      )}
+      {files.map(({ name, size, file, file_id, loaded }, index) => (
+        <div key={index}>
+          {file ? <LocalFile file={file} /> : <FileFacts name={name} />}
+          {file && !failure && <progress aria-label={`Uploading ${name}`} max={size} value={file_id ? size : loaded} />}
+        </div>
+      ))}
       {outgoing.text && (
         <p class="text" dir="auto">
           {outgoing.text}

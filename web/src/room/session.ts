@@ -5,8 +5,8 @@ import type { KeyValueStorage } from '../session/storage.ts';
 import { createStore, type Store } from '../store.ts';
 import { noticeLog } from './notice-log.ts';
 import * as change from './state.ts';
-import { emptyRoom, type Outgoing, type RoomState, type Standing } from './state.ts';
-import { fileIsGone, type WaitingMessages } from './waiting-messages.ts';
+import { emptyRoom, type Outgoing, type OutgoingFile, type RoomState, type Standing } from './state.ts';
+import { fileIsGone, lostFile, type WaitingMessages } from './waiting-messages.ts';
 
 const NOT_IN_ROOM = 'You are no longer in this room.';
 
@@ -21,10 +21,7 @@ export interface RoomSession {
   /** Enters the room, where that has not worked yet. */
   enter(): void;
   loadEarlier(): Promise<void>;
-  /**
-   * Sends a text and files. The first file goes with the text, each other one in a message of its own, and they arrive in this order. Where the
-   * user replies to a message, the first message is the reply.
-   */
+  /** Sends a text and files in one message. Where the user replies to a message, it is the reply. */
   send(text: string, files: readonly File[]): void;
   /** The message that the user replies to. */
   readonly reply: Store<Message | undefined>;
@@ -162,6 +159,35 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
     for (const outgoing of all) before = deliver(outgoing, before);
   }
 
+  /** Uploads those files of a message that are not uploaded yet, side by side. Where one fails, the others are broken off. */
+  async function uploadFiles(
+    { client_message_id: id, files }: Outgoing,
+    controller: AbortController,
+  ): Promise<readonly { readonly file_id: string }[]> {
+    const failed = new AbortController();
+    const signal = AbortSignal.any([controller.signal, failed.signal]);
+    if (lostFile(files) === undefined && files.some(({ file_id }) => file_id === undefined)) uploading.add(controller);
+    const upload = async ({ file, file_id }: OutgoingFile, at: number): Promise<{ readonly file_id: string }> => {
+      if (file_id !== undefined || !file) return { file_id: file_id ?? '' };
+      const set = (changed: Partial<OutgoingFile>): void =>
+        update((state) => change.changeFile(state, id, at, changed));
+      const onProgress = ({ loaded }: { loaded: number }): void => set({ loaded });
+      const uploaded = await client.uploadFile(roomId, file, { onProgress, signal });
+      if (isPicture(file.type)) pictures.set(uploaded.file_id, URL.createObjectURL(file));
+      set({ file_id: uploaded.file_id });
+      return uploaded;
+    };
+    try {
+      const uploads = await Promise.all(files.map(upload));
+      return uploads.map(({ file_id }) => ({ file_id }));
+    } catch (error) {
+      failed.abort();
+      throw error;
+    } finally {
+      uploading.delete(controller);
+    }
+  }
+
   async function deliver(outgoing: Outgoing, before = Promise.resolve()): Promise<void> {
     const id = outgoing.client_message_id;
     const set = (changed: Partial<Outgoing>): void => update((state) => change.changeOutgoing(state, id, changed));
@@ -169,23 +195,16 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
     sending.set(id, controller);
     const { signal } = controller;
     try {
-      let { file_id } = outgoing;
-      if (outgoing.fileName && !outgoing.file && !file_id) throw new Error(fileIsGone(outgoing.fileName));
-      if (outgoing.file && !file_id) {
-        uploading.add(controller);
-        const onProgress = ({ loaded }: { loaded: number }): void => set({ loaded });
-        ({ file_id } = await client.uploadFile(roomId, outgoing.file, { onProgress, signal }));
-        if (isPicture(outgoing.file.type)) pictures.set(file_id, URL.createObjectURL(outgoing.file));
-        set({ file_id });
-        uploading.delete(controller);
-      }
+      const lost = lostFile(outgoing.files);
+      if (lost) throw new Error(fileIsGone(lost.name));
+      const attachments = await uploadFiles(outgoing, controller);
       await before;
       if (!live) throw new Error(NOT_IN_ROOM);
       await live.send(
         {
           client_message_id: id,
           ...(outgoing.text && { text: outgoing.text }),
-          ...(file_id && { attachment: { file_id } }),
+          ...(attachments.length > 0 && { attachments }),
           ...(outgoing.reply_to && { reply_to: outgoing.reply_to }),
         },
         { signal },
@@ -193,7 +212,8 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
       // It leaves the outbox when it is delivered.
       acknowledged.add(id);
     } catch (error) {
-      const why = outgoing.file ? sayFileError(error, outgoing.file) : sayError(error);
+      const [file, ...others] = outgoing.files.flatMap((one) => one.file ?? []);
+      const why = file && others.length === 0 ? sayFileError(error, file) : sayError(error);
       // A page that goes away keeps its messages waiting.
       if (!leaving.signal.aborted) set({ failure: signal.aborted ? NOT_IN_ROOM : why });
     } finally {
@@ -222,27 +242,22 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
     enter: () => stores.room.retry(),
     loadEarlier: messageList.loadEarlier,
     send(text, files) {
-      const [first, ...others] = files;
-      const reply_to = reply.get()?.message_id;
+      const outgoing: Outgoing = {
+        client_message_id: randomId(),
+        text,
+        files: files.map((file) => ({ name: file.name, size: file.size, file, file_id: undefined, loaded: 0 })),
+        failure: undefined,
+        reply_to: reply.get()?.message_id,
+        at: new Date().toISOString(),
+      };
       reply.update(() => undefined);
-      const all = [{ text, file: first, reply_to }, ...others.map((file) => ({ text: '', file }))].map(
-        (message): Outgoing => ({
-          ...message,
-          client_message_id: randomId(),
-          fileName: message.file?.name,
-          file_id: undefined,
-          loaded: 0,
-          failure: undefined,
-          at: new Date().toISOString(),
-        }),
-      );
-      for (const outgoing of all) update((state) => change.withOutgoing(state, outgoing));
-      deliverInOrder(all);
+      update((state) => change.withOutgoing(state, outgoing));
+      void deliver(outgoing);
     },
     retry(id) {
       const outgoing = store.get().outbox.find(({ client_message_id }) => client_message_id === id);
       if (!outgoing || sending.has(id)) return;
-      update((state) => change.changeOutgoing(state, id, { failure: undefined, loaded: 0 }));
+      update((state) => change.changeOutgoing(state, id, { failure: undefined }));
       void deliver(outgoing);
     },
     discard(id) {

@@ -5,18 +5,23 @@ import { peopleChanges, plainText, roomChanges, type Sentence } from './sentence
  * What the page knows of the room that is open, and how that changes. Pure: session.ts applies the changes.
  */
 
-/** A message of the user's own that the service has not answered yet. */
-export interface Outgoing {
-  readonly client_message_id: string;
-  readonly text: string;
-  /** The file to send; a reload loses it. */
+/** A file of a message that is being sent. */
+export interface OutgoingFile {
+  readonly name: string;
+  readonly size: number;
+  /** The file itself; a reload loses it. */
   readonly file: File | undefined;
-  /** Its name, which a reload keeps. */
-  readonly fileName: string | undefined;
   /** The uploaded file, when it is. */
   readonly file_id: string | undefined;
   /** Of the upload, in bytes. */
   readonly loaded: number;
+}
+
+/** A message of the user's own that the service has not answered yet. */
+export interface Outgoing {
+  readonly client_message_id: string;
+  readonly text: string;
+  readonly files: readonly OutgoingFile[];
   /** Why it was not sent; undefined while it is under way. */
   readonly failure: string | undefined;
   /** ID of the message that it replies to. */
@@ -86,6 +91,16 @@ export const withOutgoing = (state: RoomState, outgoing: Outgoing): RoomState =>
 export const changeOutgoing = (state: RoomState, id: string, change: Partial<Outgoing>): RoomState => ({
   ...state,
   outbox: state.outbox.map((one) => (one.client_message_id === id ? { ...one, ...change } : one)),
+});
+
+/** Changes one file of a message that is being sent. */
+export const changeFile = (state: RoomState, id: string, at: number, change: Partial<OutgoingFile>): RoomState => ({
+  ...state,
+  outbox: state.outbox.map((one) =>
+    one.client_message_id === id
+      ? { ...one, files: one.files.map((file, index) => (index === at ? { ...file, ...change } : file)) }
+      : one,
+  ),
 });
 
 export const withoutOutgoing = (state: RoomState, id: string): RoomState => ({

@@ -1,5 +1,5 @@
 import { isRecord, type KeyValueStorage, readStored, storedKeys, writeStored } from '../session/storage.ts';
-import type { Outgoing } from './state.ts';
+import type { Outgoing, OutgoingFile } from './state.ts';
 
 /**
  * How long a message may wait and still be sent without asking, in milliseconds. The service knows a `client_message_id` again for
@@ -7,8 +7,10 @@ import type { Outgoing } from './state.ts';
  */
 const RESEND_WITHIN_MS = 23 * 3_600_000;
 
-/** What is kept of a message: all but its file, which browsers do not store. */
-type Kept = Omit<Outgoing, 'file' | 'loaded'>;
+/** What is kept of a file: not the file itself, which browsers do not store. */
+type KeptFile = Pick<OutgoingFile, 'name' | 'size' | 'file_id'>;
+/** What is kept of a message. */
+type Kept = Omit<Outgoing, 'files'> & { readonly files: readonly KeptFile[] };
 
 /** The messages of one user that the service has not stored yet, in every room. They survive a reload. */
 export interface WaitingMessages {
@@ -19,25 +21,32 @@ export interface WaitingMessages {
   write(roomId: string, before: readonly Outgoing[], after: readonly Outgoing[]): void;
 }
 
+const isOptional = (value: unknown): boolean => value === undefined || typeof value === 'string';
+
+const isKeptFile = (value: unknown): value is KeptFile =>
+  isRecord(value) && typeof value.name === 'string' && typeof value.size === 'number' && isOptional(value.file_id);
+
 const isKept = (value: unknown): value is Kept =>
   isRecord(value) &&
   ['client_message_id', 'text', 'at'].every((name) => typeof value[name] === 'string') &&
-  ['fileName', 'file_id', 'failure', 'reply_to'].every(
-    (name) => value[name] === undefined || typeof value[name] === 'string',
-  );
+  [value.failure, value.reply_to].every(isOptional) &&
+  Array.isArray(value.files) &&
+  value.files.every(isKeptFile);
 
 /** Why a message whose file was not uploaded before a reload cannot be sent. */
 export const fileIsGone = (name: string): string => `Attach the file “${name}” again: the page has been reloaded.`;
 
+/** Returns the first file of a message that a reload has lost. */
+export const lostFile = (files: readonly OutgoingFile[]): OutgoingFile | undefined =>
+  files.find(({ file, file_id }) => file === undefined && file_id === undefined);
+
 /** A message as it is after a reload, from what was kept of it. */
-function restored({ client_message_id, text, at, fileName, file_id, failure, reply_to }: Kept, now: number): Outgoing {
-  const why =
-    fileName !== undefined && file_id === undefined
-      ? fileIsGone(fileName)
-      : now - Date.parse(at) < RESEND_WITHIN_MS
-        ? failure
-        : (failure ?? 'It has waited for more than a day.');
-  return { client_message_id, text, at, file: undefined, fileName, file_id, loaded: 0, failure: why, reply_to };
+function restored({ files: kept, failure, ...rest }: Kept, now: number): Outgoing {
+  const files = kept.map((file): OutgoingFile => ({ ...file, file_id: file.file_id, file: undefined, loaded: 0 }));
+  const lost = lostFile(files);
+  const isLate = now - Date.parse(rest.at) >= RESEND_WITHIN_MS;
+  const why = lost ? fileIsGone(lost.name) : isLate ? (failure ?? 'It has waited for more than a day.') : failure;
+  return { ...rest, files, failure: why };
 }
 
 /** One entry a message, so that tabs of the same user do not overwrite each other's. */
@@ -77,9 +86,11 @@ export function waitingMessages(
         const key = keyOf(roomId, outgoing.client_message_id);
         const old = known.get(key);
         known.set(key, outgoing);
-        const { file: _, loaded, ...kept } = outgoing;
+        const files = outgoing.files.map(({ name, size, file_id }): KeptFile => ({ name, size, file_id }));
+        const kept: Kept = { ...outgoing, files };
+        const uploaded = ({ files }: Outgoing): string => files.map(({ file_id }) => file_id).join();
         // The progress of an upload is nothing to keep.
-        if (!old || old.file_id !== outgoing.file_id || old.failure !== outgoing.failure)
+        if (!old || uploaded(old) !== uploaded(outgoing) || old.failure !== outgoing.failure)
           writeStored(storage, key, kept);
       }
     },

@@ -4,8 +4,8 @@ import { fileSize } from '../ui/text.ts';
 export const MAX_FILE_BYTES = 100 * 1024 * 1024;
 /** Characters that the name of a file can have. */
 const MAX_NAME_LENGTH = 255;
-/** Files that can be sent at a time: each is a message of its own. */
-export const MAX_FILES = 20;
+/** Files that a message can have. */
+export const MAX_FILES = 10;
 
 /** Says why a file cannot be sent; undefined where it can. */
 export function fileProblem({ name, size }: Pick<File, 'name' | 'size'>): string | undefined {
