@@ -70,6 +70,7 @@ const OWN_FIELDS = ['username', 'archive_room', 'is_admin', 'role'] as const;
  */
 export function roomStore(client: RoomsClient, roomId: string, onChange: () => void): RoomStore {
   let readTo = '';
+  let isLeaving = false;
   /** Ends the work of the present attempt; undefined without listeners. */
   let scope: AbortController | undefined;
 
@@ -112,7 +113,7 @@ export function roomStore(client: RoomsClient, roomId: string, onChange: () => v
         if (reason === 'room_ended') store.set({ status: 'ended', room: live.info });
         else if (reason === 'left') store.set({ status: 'left' });
         else if (reason === 'removed') {
-          store.set({ status: 'removed', error });
+          store.set({ status: isLeaving ? 'left' : 'removed', error });
           awaitAddition(signal);
         } else store.set({ status: 'failed', error: error ?? new Error('The connection was closed.') });
       }),
@@ -127,7 +128,7 @@ export function roomStore(client: RoomsClient, roomId: string, onChange: () => v
     const follow = async (): Promise<void> => {
       const connection = await client.connect({ signal });
       const stop = connection.on('added', ({ room_id }) => {
-        if (room_id === roomId && store.state.status === 'removed') void run();
+        if (room_id === roomId && ['removed', 'left'].includes(store.state.status)) void run();
       });
       signal.addEventListener('abort', stop);
       await connection.subscribe({ signal });
@@ -179,10 +180,21 @@ export function roomStore(client: RoomsClient, roomId: string, onChange: () => v
       if (scope && !['joining', 'joined'].includes(store.state.status)) void run();
     },
     async leave() {
-      await client.leaveRoom(roomId);
+      isLeaving = true;
+      try {
+        await client.leaveRoom(roomId);
+      } finally {
+        isLeaving = false;
+      }
+      const { status, live } = store.state;
+      if (status === 'left') return;
       scope?.abort();
       store.set({ status: 'left' });
-      await store.state.live?.leave();
+      if (scope) {
+        scope = new AbortController();
+        awaitAddition(scope.signal);
+      }
+      await live?.leave();
     },
     markRead(messageId: string) {
       if (messageId <= readTo || messageId <= (store.state.room?.read_to ?? '')) return;
