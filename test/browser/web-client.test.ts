@@ -179,7 +179,8 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
       const isPart = (url: URL): boolean => url.pathname.endsWith(`/${room.room_id}/${part}`);
       await alice.page.route(isPart, (route) => route.fulfill({ status: 418, body: '{}' }));
       await (part === 'chat' ? alice.page.getByRole('link', { name: room.name }) : again).click();
-      await shown(alice.page.getByText('You are not in this room.'));
+      const said = part === 'chat' ? 'This room cannot be opened' : 'You are not in this room.';
+      await shown(alice.page.getByText(said));
       await alice.page.unroute(isPart);
     }
     await again.click();

@@ -169,9 +169,10 @@ function RoomItems({ rooms, selected }: { rooms: readonly MyRoom[]; selected: st
                 {whenOf(room)}
               </span>
               {isUnread && (
-                <span class="unread-mark">
+                <>
+                  <span class="unread-mark" aria-hidden="true" />
                   <span class="visually-hidden">Unread</span>
-                </span>
+                </>
               )}
             </a>
           </li>

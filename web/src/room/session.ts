@@ -111,15 +111,15 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
     }
     if (status !== 'joined') live = undefined;
     // A room is open when its participants are known.
-    const isRead = stores.participants.state.status !== 'loading';
-    const next = status === 'joined' && !isRead ? 'joining' : status;
+    const people = stores.participants.state.status;
+    const next = status !== 'joined' || people === 'ready' ? status : people === 'failed' ? 'failed' : 'joining';
     if (next === lastStatus) return;
     const before = lastStatus;
     lastStatus = next;
     if (before === 'joined') for (const controller of uploading) controller.abort();
     if (next === 'removed' && codeOf(error) === 'room_not_found') fail(error);
     else if (next === 'removed' || next === 'left') stand({ is: 'removed' });
-    else if (next === 'failed') fail(error);
+    else if (next === 'failed') fail(error ?? new Error('The participants could not be read.'));
     else stand({ is: next });
     if (next === 'joined') {
       if (wasOut) update((state) => change.withNotices(state, [['You were added.']], new Date().toISOString()));
@@ -239,7 +239,10 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
       return () => heard.delete(listener);
     },
     isBusy,
-    enter: () => stores.room.retry(),
+    enter() {
+      if (stores.participants.state.status === 'failed') stores.participants.refresh();
+      stores.room.retry();
+    },
     loadEarlier: messageList.loadEarlier,
     send(text, files) {
       const outgoing: Outgoing = {
