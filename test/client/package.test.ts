@@ -40,7 +40,7 @@ beforeAll(async () => {
   await run(process.execPath, [TSC, '-p', CLIENT, '--outDir', join(installed, 'dist')]);
   await writeFile(join(installed, 'package.json'), await readFile(join(CLIENT, 'package.json')));
   await mkdir(join(directory, 'node_modules/@types'));
-  for (const types of ['@types/node', 'undici-types'])
+  for (const types of ['@types/node', 'undici-types', '@types/react', 'csstype'])
     await symlink(resolve(ROOT, 'node_modules', types), join(directory, 'node_modules', types));
   await writeFile(join(directory, 'package.json'), JSON.stringify({ type: 'module' }));
 });
@@ -122,6 +122,22 @@ test.each([
 ])('has types that compile in a strict project for %s', (_, compilerOptions) =>
   compile({ 'consumer.ts': CONSUMER }, compilerOptions),
 );
+
+test('has hooks and the surface of the Ion SDK, as the guides use them', async () => {
+  const guide = await readFile(join(ROOT, 'docs/guides/build-a-front-end.md'), 'utf8');
+  const [, component = ''] = /^```tsx\n(.*?)^```$/ms.exec(guide) ?? [];
+  expect(component).toContain("from '@rooms/client/react'");
+  const ion = `
+    import * as Ion from '@rooms/client/ion';
+    const room = new Ion.Room(new Ion.Connector('https://rooms.example.com wss://ws.example.com/v1', 'token'));
+    room.onmessage = ({ data, payload }) => console.log(data.length, payload.length);
+    // @ts-expect-error a state is a number
+    room.onpeerevent = ({ state }) => state.length;`;
+  await compile(
+    { 'component.tsx': component, 'ion.ts': ion },
+    { lib: ['es2022', 'dom', 'dom.iterable'], types: [], jsx: 'react-jsx' },
+  );
+});
 
 test('runs after it is built', async () => {
   await writeFile(join(directory, 'consumer.ts'), CONSUMER);
