@@ -218,6 +218,12 @@ function read(world: World, writes: readonly Write[], joinedAt: number): Deliver
     deliver(covered.filter((write) => !isNew(write)));
     deliver(next);
   };
+  const fillChanges = (now: number) => {
+    numbers.waited();
+    const changed = changedAt(now);
+    const { covered, next } = numbers.filled();
+    for (const some of [changed, covered, next]) deliverChanges(some);
+  };
   const deliverOne = (write: Write) => {
     if (write.change === null) return deliverMessages(log.receive(version(write.message_id, null)));
     // As it is when the event is sent: perhaps with a later change.
@@ -255,7 +261,7 @@ function read(world: World, writes: readonly Write[], joinedAt: number): Deliver
       if (random() < 0.5) continue;
       // A gap in the numbers of the socket: both are read. One in the numbers of changes: only these.
       if (stream.phase === 'gap') fill(event.deliveredAt, last);
-      else if (numbers.phase === 'gap') release([], changedAt(event.deliveredAt), last);
+      else if (numbers.phase === 'gap') fillChanges(event.deliveredAt);
     }
     // Whatever is still missing is noticed by a ping.
     if (isLast) {
