@@ -66,11 +66,49 @@ export function havoc(way: Way, random: () => number) {
   };
 }
 
-export async function write(room: LiveRoom, texts: readonly string[], random: () => number): Promise<void> {
+/** Sends messages one after the other. With `edits`, also edits and deletes some of them. Returns what was sent, by message ID. */
+export async function write(
+  room: LiveRoom,
+  texts: readonly string[],
+  random: () => number,
+  edits = false,
+): Promise<ReadonlyMap<string, string>> {
+  const sent = new Map<string, string>();
+  const open: string[] = [];
   for (const text of texts) {
-    await room.send({ text });
+    const { message_id } = await room.send({ text });
+    sent.set(message_id, text);
+    open.push(message_id);
+    const at = Math.floor(random() * open.length);
+    const chance = edits ? random() : 1;
+    if (chance < 0.3) await room.edit(open[at] ?? '', `${text} instead`);
+    else if (chance < 0.4) await room.delete(open.splice(at, 1)[0] ?? '');
     await sleep(random() * 12);
   }
+  return sent;
+}
+
+/** Follows a room as an application does: what it was told, in which order, and the messages as it shows them. */
+export function follow(room: LiveRoom) {
+  const read: Message[] = [];
+  const shown = new Map<string, Message>();
+  /** The numbers of edits and deletions. */
+  const changes: number[] = [];
+  /** What should not have come: a message twice, and a change of one that was not there. */
+  const wrong: Message[] = [];
+  room.on('message', (message) => {
+    if (shown.has(message.message_id)) wrong.push(message);
+    read.push(message);
+    shown.set(message.message_id, message);
+  });
+  const change = (message: Message) => {
+    if (Number(message.change) <= (shown.get(message.message_id)?.change ?? 0)) wrong.push(message);
+    changes.push(Number(message.change));
+    shown.set(message.message_id, message);
+  };
+  room.on('message_updated', change);
+  room.on('message_deleted', change);
+  return { read, shown, changes, wrong };
 }
 
 export const texts = (name: string, count: number): string[] => Array.from({ length: count }, (_, n) => `${name} ${n}`);
@@ -79,8 +117,8 @@ export const historyOf = (client: RoomsClient, roomId: string): Promise<Message[
   collect(client.allMessages(roomId, { order: 'asc', limit: 200 }));
 
 /**
- * While two write, and the way of a third, who reads and writes too, breaks at random moments: the third sees every message
- * once and in order. Whatever chance decides follows from the seed.
+ * While two write, edit and delete, and the way of a third, who does the same, breaks at random moments: the third sees every message
+ * once and in order, and so every edit and deletion. Whatever chance decides follows from the seed.
  */
 export async function everyMessageOnce(server: Omit<Backend, 'close'>, way: Way, seed: number): Promise<void> {
   const clientOf = clientsOf(server);
@@ -94,9 +132,8 @@ export async function everyMessageOnce(server: Omit<Backend, 'close'>, way: Way,
   const writers = [clientOf(bob), clientOf(carol)];
   const roomId = await roomOf(reader, bob, carol);
 
-  const read: Message[] = [];
   const room = await reader.join(roomId);
-  room.on('message', (message) => read.push(message));
+  const { read, shown, changes, wrong } = follow(room);
   const rejoined: string[] = [];
   room.on('rejoined', ({ room_id }) => rejoined.push(room_id));
   const iterated: Message[] = [];
@@ -108,25 +145,32 @@ export async function everyMessageOnce(server: Omit<Backend, 'close'>, way: Way,
   const [bobs, carols] = await Promise.all(writers.map((writer) => writer.join(roomId)));
   if (!bobs || !carols) throw new Error('The writers have not joined.');
   const own = texts('alice', 40);
-  await Promise.all([
-    write(bobs, texts('bob', 150), random),
-    write(carols, texts('carol', 150), random),
-    write(room, own, random),
+  const sent = await Promise.all([
+    write(bobs, texts('bob', 150), random, true),
+    write(carols, texts('carol', 150), random, true),
+    write(room, own, random, true),
   ]);
   await chaos.stop();
   const history = await historyOf(reader, roomId);
-  await until('the reader has caught up', () => read.length >= history.length);
+  const lastChange = Math.max(...history.map(({ change }) => change ?? 0));
+  await until('the reader has caught up', () => read.length >= history.length && Number(room.lastChange) >= lastChange);
   // Whatever was still under way would come by now.
   await Promise.all(writers.map(async (writer) => (await writer.connect()).close()));
   await room.leave();
   await iterating;
   (await reader.connect()).close();
 
-  expect(history.map(textOf).toSorted()).toEqual([...texts('bob', 150), ...texts('carol', 150), ...own].toSorted());
-  expect(history.map(textOf).filter((text) => text.startsWith('alice'))).toEqual(own);
-  if (server.ordered) expect(read).toEqual(history);
-  else expect(read.toSorted((a, b) => (a.message_id < b.message_id ? -1 : 1))).toEqual(history);
+  const written = new Map(sent.flatMap((each) => [...each]));
+  const first = history.map(({ message_id }) => written.get(message_id) ?? '');
+  expect(first.toSorted()).toEqual([...texts('bob', 150), ...texts('carol', 150), ...own].toSorted());
+  expect(first.filter((text) => text.startsWith('alice'))).toEqual(own);
+  const ids = read.map(({ message_id }) => message_id);
+  expect(server.ordered ? ids : ids.toSorted()).toEqual(history.map(({ message_id }) => message_id));
   expect(iterated).toEqual(read);
+  expect(wrong).toEqual([]);
+  expect([...shown.values()].toSorted((a, b) => (a.message_id < b.message_id ? -1 : 1))).toEqual(history);
+  expect(changes).toEqual([...new Set(changes)].toSorted((a, b) => a - b));
+  expect(changes.length).toBeGreaterThan(20);
   expect(rejoined.length).toBeGreaterThan(3);
   expect(Math.min(...Object.values(chaos.count))).toBeGreaterThan(0);
 }
