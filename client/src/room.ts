@@ -152,11 +152,11 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
   let isRejoining = false;
   /** The numbers in the reply to the last join; undefined with `rooms.v1`. */
   let joinedSeq: RoomSeq | undefined;
-  /** The last change of a message, in the reply to the last join; undefined where the service is too old for changeFeed. */
+  /** The last edit or deletion, in the reply to the last join. Undefined if the service does not support edits. */
   let joinedChange: number | undefined;
   /** Names the last join in the frame that ends it. */
   let joinedAt: string | undefined;
-  /** The frame that ends the first join, where it has come before its history was read. */
+  /** A frame that ends a join and has come before that join was processed. */
   let early: DetachedFrame | undefined;
   let isNumbered: boolean | undefined;
   /** When the socket was lost last, by the clock of this machine. */
@@ -291,7 +291,8 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
   /** The last frame about the room: the service has detached the room from the socket. */
   function onDetached(frame: DetachedFrame): void {
     if (closed) return;
-    if (!isAdmitted) {
+    // It can come in one packet with the reply to the join, which is processed a moment later.
+    if (!isAdmitted || phase === 'joining') {
       early = frame;
       return;
     }
@@ -533,7 +534,9 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
     release({ history, changed });
     if (seq) numbered.start(seq);
     if (!go('caught_up')) return;
-    if (early) onDetached(early);
+    const ending = early;
+    early = undefined;
+    if (ending) onDetached(ending);
     if (!isRejoining || !info) return;
     isRejoining = false;
     if (hasMissed) onMissed(info);

@@ -24,8 +24,19 @@ afterEach(() => server.close());
 const clientOf = (options: Partial<RoomsClientOptions> = {}) =>
   new RoomsClient({ url: server.url, token: () => 'token-1', retryInitialMs: 1, ...options });
 
-const { room, myRoom, participant, listedParticipant, profile, message, download, removedParticipant } =
-  ANSWER_EXAMPLES;
+const {
+  room,
+  myRoom,
+  roomDetails,
+  participant,
+  listedParticipant,
+  profile,
+  message,
+  download,
+  removedParticipant,
+  readMark,
+} = ANSWER_EXAMPLES;
+const MESSAGE = message.message_id;
 const ROOM = room.room_id;
 const BOB = 'auth0|bob';
 
@@ -48,6 +59,35 @@ describe('calls', () => {
       'POST',
       `/admin/room/${ROOM}`,
       { description: null },
+    ],
+    leaveRoom: [(c) => c.leaveRoom(ROOM), removedParticipant, 'DELETE', `/participant/room/${ROOM}`, ''],
+    setRole: [
+      (c) => c.setRole(ROOM, BOB, 'observer'),
+      participant,
+      'PATCH',
+      `/admin/room/${ROOM}/participant/auth0%7Cbob`,
+      { role: 'observer' },
+    ],
+    editMessage: [
+      (c) => c.editMessage(ROOM, MESSAGE, 'Better'),
+      message,
+      'PATCH',
+      `/participant/room/${ROOM}/chat/${MESSAGE}`,
+      { text: 'Better' },
+    ],
+    deleteMessage: [
+      (c) => c.deleteMessage(ROOM, MESSAGE),
+      message,
+      'DELETE',
+      `/participant/room/${ROOM}/chat/${MESSAGE}`,
+      '',
+    ],
+    markRead: [
+      (c) => c.markRead(ROOM, MESSAGE),
+      readMark,
+      'PUT',
+      `/participant/room/${ROOM}/read`,
+      { message_id: MESSAGE },
     ],
     endRoom: [(c) => c.endRoom(ROOM, { reason: 'Done' }), room, 'DELETE', `/admin/room/${ROOM}`, { reason: 'Done' }],
     addParticipants: [
@@ -78,7 +118,7 @@ describe('calls', () => {
       `/admin/room/${ROOM}/participant/auth0%7Cbob/admin`,
       '',
     ],
-    getRoom: [(c) => c.getRoom(ROOM), myRoom, 'GET', `/participant/room/${ROOM}`, ''],
+    getRoom: [(c) => c.getRoom(ROOM), roomDetails, 'GET', `/participant/room/${ROOM}`, ''],
     updateProfile: [
       (c) => c.updateProfile(ROOM, { username: 'Bob' }),
       profile,
@@ -103,7 +143,11 @@ describe('calls', () => {
   });
 
   const lists: Record<string, [(client: RoomsClient) => AsyncIterable<unknown>, unknown, string]> = {
-    listRooms: [(c) => c.allRooms({ status: 'started', limit: 2 }), myRoom, '/participant/room?status=started&limit=2'],
+    listRooms: [
+      (c) => c.allRooms({ status: 'started', archived: false, order: 'asc', limit: 2 }),
+      myRoom,
+      '/participant/room?status=started&archived=false&order=asc&limit=2',
+    ],
     listParticipants: [
       (c) => c.allParticipants(ROOM, { limit: 2 }),
       listedParticipant,
@@ -134,9 +178,35 @@ describe('calls', () => {
 
   test('has a method for every route of the contract', () => {
     // Uploading has a test of its own, with a storage.
-    const tested = [...Object.keys(calls), ...Object.keys(lists), 'createUpload'];
-    expect(tested.toSorted()).toEqual(allRoutes.map(({ operation }) => operation).toSorted());
+    const tested = [...Object.keys(calls), ...Object.keys(lists), 'createUpload', 'listMessageChanges'];
+    expect(allRoutes.map(({ operation }) => operation).filter((operation) => !tested.includes(operation))).toEqual([]);
     expect(routes.createUpload.path).toBe('/participant/room/{room_id}/upload');
+  });
+
+  test('listMessageChanges returns a page after a change', async () => {
+    server.play(success([message], 'more'));
+    const page = await clientOf().listMessageChanges(ROOM, { after: 5, limit: 1 });
+    expect(page).toEqual({ items: [message], next_cursor: 'more' });
+    expect(server.received[0]?.path).toBe(`/participant/room/${ROOM}/chat/change?after=5&limit=1`);
+  });
+
+  test('adds participants with a role, and rooms with all settings', async () => {
+    server.play(success([participant]));
+    await clientOf().addParticipants(ROOM, [BOB], { role: 'observer' });
+    const settings = {
+      posting: 'admins',
+      metadata: { ticket: 7 },
+      end_warnings_seconds: [60],
+      announcements: [{ announcement_id: 'a', message: 'Soon', relative_time_in_seconds: -60 }],
+    } as const;
+    server.play(success(room));
+    await clientOf().createRoom({ name: 'One', ...settings });
+    await clientOf().updateRoom(ROOM, { ...settings, metadata: null });
+    expect(server.received.map(({ body }) => body)).toEqual([
+      { participant_ids: [BOB], role: 'observer' },
+      { name: 'One', ...settings },
+      { ...settings, metadata: null },
+    ]);
   });
 
   test('sends the given idempotency key, or makes one for the call', async () => {
@@ -323,7 +393,22 @@ describe('a change that removes the permission it needs', () => {
   test("succeeds if the response was lost: revoking the caller's own right", async () => {
     server.play(hangUp, failure('not_an_admin'), success({ ...myRoom, username: 'Al', is_admin: false }));
     const revoked = await clientOf({ token: alice }).revokeAdmin(ROOM, 'alice');
-    expect(revoked).toEqual({ participant_id: 'alice', username: 'Al', archive_room: false, is_admin: false });
+    expect(revoked).toEqual({
+      participant_id: 'alice',
+      username: 'Al',
+      archive_room: false,
+      role: 'member',
+      is_admin: false,
+    });
+  });
+
+  test('succeeds if the response was lost: leaving a room', async () => {
+    server.play(hangUp, failure('not_a_participant'));
+    expect(await clientOf({ token: alice }).leaveRoom(ROOM)).toEqual({ participant_id: 'alice' });
+    server.play(failure('not_a_participant'));
+    expect(await failed(clientOf({ token: alice }).leaveRoom(ROOM))).toMatchObject({ code: 'not_a_participant' });
+    server.play(hangUp, failure('last_admin'));
+    expect(await failed(clientOf({ token: alice }).leaveRoom(ROOM))).toMatchObject({ code: 'last_admin' });
   });
 
   test('succeeds if the response was lost: removing the caller', async () => {

@@ -9,6 +9,8 @@ afterAll(() => {
 });
 
 await import('./realtime.test.ts');
+await import('./changes.test.ts');
+await import('./reading.test.ts');
 await import('./sending.test.ts');
 await import('./reconnect.test.ts');
 await import('./live-state.test.ts');

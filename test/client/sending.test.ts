@@ -1,7 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
-import type { LiveRoom, PendingMessage } from '../../client/src/index.ts';
-import { MAX_FRAME_BYTES } from '../../core/contract/limits.ts';
+import {
+  type LiveRoom,
+  type Message,
+  type PendingMessage,
+  type Progress,
+  RoomsApiError,
+} from '../../client/src/index.ts';
+import { settingsOf } from '../../client/src/options.ts';
+import { type SenderHost, sender } from '../../client/src/sender.ts';
+import type { Socket } from '../../client/src/socket.ts';
+import { MAX_FRAME_BYTES, MAX_JSON_BYTES } from '../../core/contract/limits.ts';
 import { lossyWebSocket } from './faults.ts';
 import { codeOf, wireServers } from './meeting.ts';
 import { until } from './until.ts';
@@ -21,6 +30,16 @@ describe('a message that the service would reject', () => {
     ['neither text nor attachment', {}, 'text'],
     ['empty text', { text: '' }, 'text'],
     ['an attachment that is no file', { attachment: 'x' as unknown as Blob }, 'attachment'],
+    ['both attachment and attachments', { attachment: { file_id: 'x' }, attachments: [] }, 'attachments'],
+    ['11 files', { attachments: Array(11).fill({ file_id: 'x' }) }, 'attachments'],
+    ['a list with something that is no file', { attachments: [{ file_id: 'x' }, {} as Blob] }, 'attachments.1'],
+    ['a type above the limit', { text: 'x', type: 'x'.repeat(65) }, 'type'],
+    ['an empty type', { text: 'x', type: '' }, 'type'],
+    ['data that is no object', { data: [1] as unknown as Record<string, unknown> }, 'data'],
+    ['data that is no JSON', { data: { n: 1n } }, 'data'],
+    // 9 bytes besides the value; an umlaut takes 2.
+    ['data above the limit', { data: { text: 'ä'.repeat(2_043) } }, 'data'],
+    ['an answer to nothing', { text: 'x', reply_to: '' }, 'reply_to'],
     ['an id of other characters', { text: 'x', client_message_id: 'no spaces' }, 'client_message_id'],
   ])('is rejected before it is sent: %s', async (_, message, path) => {
     const { connection, room_id } = await wire.meeting();
@@ -30,6 +49,15 @@ describe('a message that the service would reject', () => {
     expect(room.pending).toEqual([]);
     expect(wire.server.frames).not.toContain('message');
     expect(await room.send({ text: 'next' })).toMatchObject({ text: 'next' });
+  });
+
+  test('is sent if it is at the limit', async () => {
+    const { connection, room_id } = await wire.meeting();
+    const room = await connection.join(room_id);
+    const data = { text: `a${'ä'.repeat(2_042)}` };
+    expect(Buffer.byteLength(JSON.stringify(data))).toBe(MAX_JSON_BYTES);
+    const message = { data, type: 'x'.repeat(64), attachments: Array(10).fill({ file_id: 'x' }) };
+    expect(await room.send(message)).toMatchObject({ data, type: message.type, text: null });
   });
 
   test('is rejected before it is sent if its frame is too large, although its text is not', async () => {
@@ -193,6 +221,121 @@ test('a message that is sent again under its id after delivery does not stay pen
   expect(room.pending).toEqual([]);
   await sleep(20);
   expect(heard).toEqual(['once']);
+});
+
+test('a message has type, data, files and the message that it answers, also while it is pending', async () => {
+  const { connection, bobs, room_id } = await wire.meeting();
+  const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
+  const heard: Message[] = [];
+  bobsRoom.on('message', (message) => heard.push(message));
+  const { message_id } = await bobsRoom.send({ text: 'question' });
+  const onSending = vi.fn<(pending: PendingMessage) => void>();
+  const data: Record<string, unknown> = { lat: 47.1 };
+  const message = { text: 'answer', type: 'position', data, reply_to: message_id };
+  const sending = room.send({ ...message, attachments: [{ file_id: 'a' }, { file_id: 'b' }] }, { onSending });
+  // What the application does with it later is of no effect.
+  data.lat = 0;
+  const sent = await sending;
+  const expected = {
+    ...message,
+    data: { lat: 47.1 },
+    attachment: { file_id: 'a' },
+    attachments: [{ file_id: 'a' }, { file_id: 'b' }],
+  };
+  expect(onSending.mock.calls[0]?.[0]).toMatchObject(expected);
+  expect(sent).toMatchObject(expected);
+  await until('bob has it', () => heard.length === 2);
+  expect(heard[1]).toEqual(sent);
+});
+
+test('several files are uploaded side by side, and their progress is that of all', async () => {
+  const { connection, room_id } = await wire.meeting();
+  const room = await connection.join(room_id);
+  const progress: Progress[] = [];
+  const uploads: string[] = [];
+  const { host, finish } = fakeUploads(uploads);
+  const messages = sender({ ...host, room_id, settings: settingsOf({ url: 'http://localhost', token: () => '' }) });
+  const files = [new File(['12'], 'a.txt'), { file_id: 'known' }, new File(['345'], 'b.txt')];
+  const sending = messages.send({ attachments: files }, { onProgress: (one) => progress.push(one) });
+  await until('both have begun', () => uploads.length === 2);
+  expect(messages.pending).toMatchObject([{ state: 'uploading', attachments: [] }]);
+  finish('b.txt');
+  finish('a.txt');
+  expect(await sending).toMatchObject({ attachments: ['id of a.txt', 'known', 'id of b.txt'] });
+  expect(progress).toEqual([
+    { loaded: 3, total: 5 },
+    { loaded: 5, total: 5 },
+  ]);
+  await room.leave();
+});
+
+/** Uploads that end when the test says so, and messages that come back as they are sent. */
+function fakeUploads(uploads: string[]) {
+  const ends = new Map<string, () => void>();
+  const aborted: string[] = [];
+  const upload: SenderHost['upload'] = (file, { onProgress, signal }) =>
+    new Promise((resolve, reject) => {
+      const { name, size } = file as File;
+      uploads.push(name);
+      signal?.addEventListener('abort', () => {
+        aborted.push(name);
+        reject(signal.reason);
+      });
+      ends.set(name, () => {
+        onProgress?.({ loaded: size, total: size });
+        resolve({ file_id: `id of ${name}` });
+      });
+    });
+  const socket = {
+    request: async (_: string, frame: { attachments?: readonly { file_id: string }[] }) => ({
+      ...frame,
+      message_id: '1',
+      attachments: frame.attachments?.map(({ file_id }) => file_id),
+    }),
+  } as unknown as Socket;
+  const host = {
+    upload,
+    socketFor: async () => socket,
+    isDelivered: () => true,
+    onChange: () => {},
+    onLag: () => {},
+  };
+  return { host, aborted, finish: (name: string) => ends.get(name)?.() };
+}
+
+test('the first upload that fails ends the others, and the message is not sent', async () => {
+  const uploads: string[] = [];
+  const { host, aborted } = fakeUploads(uploads);
+  const refused = new RoomsApiError('upload_refused', 'No.');
+  const messages = sender({
+    ...host,
+    room_id: 'r',
+    settings: settingsOf({ url: 'http://localhost', token: () => '' }),
+    upload: (file, options) =>
+      (file as File).name === 'bad.txt' ? Promise.reject(refused) : host.upload(file, options),
+  });
+  const sending = messages.send({ attachments: [new File(['1'], 'a.txt'), new File(['2'], 'bad.txt')] });
+  await expect(sending).rejects.toBe(refused);
+  expect(aborted).toEqual(['a.txt']);
+  expect(messages.pending).toEqual([]);
+  const stop = new AbortController();
+  const stopped = messages.send({ attachments: [new File(['1'], 'a.txt')] }, { signal: stop.signal });
+  const reason = new Error('changed my mind');
+  stop.abort(reason);
+  await expect(stopped).rejects.toBe(reason);
+});
+
+test.each(['read_only', 'idempotency_conflict'] as const)('send passes %s on at once', async (code) => {
+  const { connection, bobs, alice, room_id } = await wire.meeting();
+  const room = await connection.join(room_id);
+  const bobsRoom = await bobs.join(room_id);
+  if (code === 'read_only') {
+    await alice.setRole(room_id, 'bob', 'observer');
+    await until('bob knows', () => bobsRoom.info.role === 'observer');
+  } else await bobsRoom.send({ text: 'one', client_message_id: '1' });
+  expect(await codeOf(bobsRoom.send({ text: 'two', client_message_id: '1' }))).toBe(code);
+  expect(bobsRoom.pending).toEqual([]);
+  expect(await room.send({ text: 'an admin may' })).toMatchObject({ text: 'an admin may' });
 });
 
 test('lost replies do not cause duplicate messages', async () => {
