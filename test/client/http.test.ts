@@ -221,7 +221,7 @@ describe('calls', () => {
   });
 
   test('rejects an update without fields, which would end the room', async () => {
-    await expect(clientOf().updateRoom(ROOM, { name: undefined })).rejects.toThrow('at least one of');
+    await expect(clientOf().updateRoom(ROOM, { name: undefined })).rejects.toThrow('at least one field');
     expect(server.received).toEqual([]);
   });
 });

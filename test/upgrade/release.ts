@@ -55,18 +55,26 @@ export function whyOutOfReach({ version, commit }: Release): string | undefined 
   }
 }
 
-/**
- * Puts the code of a release into a folder, with its packages. These are the ones installed here where the lock files agree on all that
- * matter; otherwise they are installed by the lock file of the release.
- */
-export async function checkOut({ version, commit }: Release, directory: string): Promise<void> {
+/** Puts the code of a release into a folder, without its packages. */
+export async function unpack({ version, commit }: Release, directory: string): Promise<void> {
   mkdirSync(directory, { recursive: true });
   const archive = join(directory, '..', `${version}.tar`);
   await run('git', ['archive', '--format=tar', '--output', archive, commit], { cwd: ROOT });
   await run('tar', ['-xf', archive, '-C', directory]);
+}
+
+/** Uses the packages that are installed here for the code of a release. */
+export const usePackages = (directory: string): void =>
+  symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
+
+/**
+ * Puts the code of a release into a folder, with its packages. These are the ones installed here where the lock files agree on all that
+ * matter; otherwise they are installed by the lock file of the release.
+ */
+export async function checkOut(release: Release, directory: string): Promise<void> {
+  await unpack(release, directory);
   const lockOf = (folder: string): unknown => JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8'));
-  if (differing(lockOf(directory), lockOf(ROOT)).length === 0)
-    symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
+  if (differing(lockOf(directory), lockOf(ROOT)).length === 0) usePackages(directory);
   else await run('npm', ['ci', '--no-audit', '--no-fund'], { cwd: directory, maxBuffer: 64 * 1024 * 1024 });
   mkdirSync(join(directory, 'test/upgrade'), { recursive: true });
   cpSync(join(ROOT, 'test/upgrade/user.ts'), join(directory, 'test/upgrade/user.ts'));

@@ -1,0 +1,52 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify, stripVTControlCharacters } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { lastRelease, unpack, usePackages, whyOutOfReach } from '../upgrade/release.ts';
+import { npmStart, ROOT, type RunningStack } from './npm-start.ts';
+
+/*
+ * Clients of the last release are served as before: the SDK of that release runs its own tests against the present service. Its outage tests
+ * run against the whole local stack. The others run against the present wire server, which offers what the present contract says, adds all new
+ * fields, and sends all new events after each message.
+ */
+
+const release = lastRelease();
+const outOfReach = whyOutOfReach(release);
+const run = promisify(execFile);
+
+let directory: string;
+let stack: RunningStack | undefined;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'rooms-last-release-'));
+  if (outOfReach === undefined) stack = await npmStart();
+});
+afterAll(async () => {
+  await stack?.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+test.skipIf(outOfReach !== undefined)(
+  `the client SDK of release ${release.version} passes its own tests against the present service`,
+  async () => {
+    const code = join(directory, 'code');
+    await unpack(release, code);
+    usePackages(code);
+    const present = JSON.stringify(join(ROOT, 'test/client/wire-server.ts'));
+    await writeFile(join(code, 'test/client/wire-server.ts'), `export * from ${present};\n`);
+    const endpoints = join(directory, 'endpoints.json');
+    await writeFile(endpoints, JSON.stringify(stack));
+    const env = { ...process.env, ROOMS_TEST_ENDPOINTS: endpoints, ROOMS_TEST_NOISE: '1' };
+    const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs');
+    const args = [vitest, 'run', '--project', 'client', '--reporter', 'default', '--testTimeout', '60000'];
+    const { stdout } = await run(process.execPath, args, { cwd: code, env, maxBuffer: 64 * 1024 * 1024 }).catch(
+      (error: { readonly stdout: string; readonly stderr: string }) => {
+        throw new Error(`${error.stdout}\n${error.stderr}`);
+      },
+    );
+    const passed = /Tests\s+(\d+) passed/.exec(stripVTControlCharacters(stdout))?.[1];
+    expect(Number(passed)).toBeGreaterThan(100);
+  },
+);
