@@ -18,11 +18,12 @@ const TSC = resolve(ROOT, 'node_modules/typescript/bin/tsc');
 /**
  * The client without its optional parts, minified, in bytes. The exact catch-up (message-log.ts), bounds for all waits, pending messages,
  * subscriptions and the reconnect policy raised it from 9.5 KB to 13.3 KB. `rooms.v2` raised it by 2.3 KB: the numbers of feeds (sequence.ts), filling
- * gaps (follow.ts, room-feeds.ts), and adaptive pings (ping-schedule.ts), beside `rooms.v1`, which older services need.
+ * gaps (follow.ts, room-feeds.ts), and adaptive pings (ping-schedule.ts), beside `rooms.v1`, which older services need. Contract 1.2 raised it by 2.4 KB:
+ * edits and deletions (change-log.ts), typing (typing.ts), several files and checks of them (sender.ts), read marks, and six more calls.
  */
-const MAX_GZIP_BYTES = 15_700;
+const MAX_GZIP_BYTES = 18_200;
 /** With live lists and the send queue, which bundlers leave out where nobody imports them. */
-const MAX_WHOLE_GZIP_BYTES = 17_500;
+const MAX_WHOLE_GZIP_BYTES = 20_300;
 
 const packageFile = v.object({
   exports: v.looseObject({ '.': v.object({ types: v.string(), default: v.string() }) }),
