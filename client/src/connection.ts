@@ -11,6 +11,7 @@ import { codeOf, isRetryable, RoomsApiError, retryAfterOf } from './errors.ts';
 import { emitter, type Listening } from './events.ts';
 import type { UploadOptions } from './files.ts';
 import { followFeed } from './follow.ts';
+import type { ChangesQuery } from './history.ts';
 import { type CallOptions, type Page, probeToken, type Tokens } from './http.ts';
 import { tokenFacts } from './jwt.ts';
 import type { Settings } from './options.ts';
@@ -74,7 +75,7 @@ export interface ConnectionHost {
 /** The calls of the HTTP API that joined rooms make. */
 interface HttpApi {
   listMessages(roomId: string, query: ListMessagesQuery & CallOptions): Promise<Page<Message>>;
-  listMessageChanges(roomId: string, query: { after: number; limit: number } & CallOptions): Promise<Page<Message>>;
+  listMessageChanges(roomId: string, query: ChangesQuery & CallOptions): Promise<Page<Message>>;
   editMessage(roomId: string, messageId: string, text: string, options?: CallOptions): Promise<Message>;
   deleteMessage(roomId: string, messageId: string, options?: CallOptions): Promise<Message>;
   markRead(roomId: string, messageId: string, options?: CallOptions): Promise<ReadMark>;
@@ -446,7 +447,7 @@ export function openConnection(host: ConnectionHost): {
     const actor = roomActor(roomId, options, {
       settings,
       readPage: (limit, cursor) => api.listMessages(roomId, { limit, cursor, order: 'desc' }),
-      readChangesPage: (after, limit) => api.listMessageChanges(roomId, { after, limit }),
+      readChangesPage: (query) => api.listMessageChanges(roomId, query),
       edit: (id, text, callOptions) => api.editMessage(roomId, id, text, callOptions),
       delete: (id, callOptions) => api.deleteMessage(roomId, id, callOptions),
       markRead: (id) => api.markRead(roomId, id),

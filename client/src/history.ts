@@ -7,7 +7,14 @@ import type { Identified, MessageLog } from './message-log.ts';
 export type ReadPage = (limit: number, cursor: string | undefined) => Promise<Page<Message>>;
 
 /** Reads a page of the room's changed messages, in the order of their last changes. */
-export type ReadChangesPage = (after: number, limit: number) => Promise<Page<Message>>;
+export type ReadChangesPage = (query: ChangesQuery) => Promise<Page<Message>>;
+
+/** Where a page of changes begins: after a number, or where the page before it ended. */
+export interface ChangesQuery {
+  readonly after?: number | undefined;
+  readonly cursor?: string | undefined;
+  readonly limit: number;
+}
 
 /** Messages in the first page that is read. The other pages are as long as pages can be. */
 const FIRST_PAGE = 50;
@@ -82,13 +89,15 @@ export const readMissed = async (
 /** Reads the messages whose last edit or deletion has a number above `after`, in the order of these numbers. */
 export async function readChanges(
   readPage: ReadChangesPage,
-  maxPageSize: number,
+  limit: number,
   after: number,
 ): Promise<readonly Message[]> {
   const messages: Message[] = [];
-  for (let from = after; ; from = messages.at(-1)?.change ?? from) {
-    const { items, next_cursor } = await readPage(from, maxPageSize);
+  let query: ChangesQuery = { after, limit };
+  for (;;) {
+    const { items, next_cursor } = await readPage(query);
     messages.push(...items);
-    if (next_cursor === null || items.length === 0) return messages;
+    if (next_cursor === null) return messages;
+    query = { cursor: next_cursor, limit };
   }
 }

@@ -476,7 +476,7 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
 
   const insistent = (signal: AbortSignal): Pages => ({
     readPage: (limit, cursor) => insist(signal, () => host.readPage(limit, cursor)),
-    readChangesPage: (after, limit) => insist(signal, () => host.readChangesPage(after, limit)),
+    readChangesPage: (query) => insist(signal, () => host.readChangesPage(query)),
   });
 
   async function join(signal: AbortSignal): Promise<void> {

@@ -81,18 +81,26 @@ describe('changeLog', () => {
 describe('readChanges', () => {
   test('reads page by page after the last change, until the last page', async () => {
     const all = [3, 5, 6, 9].map((change) => ({ ...ANSWER_EXAMPLES.message, change }) as Message);
-    const requests: number[] = [];
+    // A page is empty where its messages have changed again, while there is more.
+    const pages = [all.slice(0, 2), [], all.slice(2)];
+    const queries: object[] = [];
     const read = await readChanges(
-      async (after, limit) => {
-        requests.push(after);
-        const items = all.filter(({ change }) => Number(change) > after);
-        return { items: items.slice(0, limit), next_cursor: items.length > limit ? 'more' : null };
+      async (query) => {
+        queries.push(query);
+        return {
+          items: pages[queries.length - 1] ?? [],
+          next_cursor: queries.length < 3 ? `c${queries.length}` : null,
+        };
       },
       2,
       2,
     );
     expect(read).toEqual(all);
-    expect(requests).toEqual([2, 5]);
+    expect(queries).toEqual([
+      { after: 2, limit: 2 },
+      { cursor: 'c1', limit: 2 },
+      { cursor: 'c2', limit: 2 },
+    ]);
   });
 });
 

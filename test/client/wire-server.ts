@@ -475,7 +475,7 @@ export async function startWireServer(
     }
     if (what === 'chat' && item === 'change') {
       wire.changeReads++;
-      const after = Number(url.searchParams.get('after') ?? 0);
+      const after = Number(url.searchParams.get('cursor') ?? url.searchParams.get('after') ?? 0);
       const limit = Math.min(Number(url.searchParams.get('limit') ?? 50), wire.changesPageSize);
       const changed = state.messages.filter((message) => (message.change ?? 0) > after);
       const sorted = changed.toSorted((a, b) => Number(a.change) - Number(b.change));
