@@ -21,6 +21,7 @@ export type Variable =
 
 /**
  * Returns the value of an environment variable.
+ *
  * @throws if it is not set
  */
 export function env(name: Variable): string {

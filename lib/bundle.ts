@@ -57,7 +57,7 @@ function check(entries: readonly Entry[], root: string): void {
  * - `mainFields`: packages are taken in their ES module form, of which esbuild leaves out what is not used.
  * - `format`, `supported`: what is bundled is CommonJS all the same. To import `node:http` as an ES module, be it by `import()`,
  *   is to evaluate all its exports, one of which loads undici.
- * - `alias`: parts of the SDK that no function of ours needs are replaced: see the files.
+ * - `alias`: parts of the SDK that no function needs are replaced: see the files.
  * - No source maps and no `--enable-source-maps`: reading them would be start-up time too.
  */
 export const bundling = (root: string = repository) =>

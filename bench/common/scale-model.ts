@@ -327,9 +327,11 @@ export interface Delay {
 }
 
 /**
- * Delivers messages that come at random, `rate` of them a second, to one invocation at a time, each with all that have come
- * meanwhile, as many as a batch takes: the readers of a shard do, for the sake of order. `batchSeconds` says what a batch takes.
- * Undefined where more come than can be delivered.
+ * Simulates messages that arrive at random, `rate` per second. One invocation runs at a time, like for the shards of
+ * a stream, and takes all messages that have arrived since, up to a full batch. Returns undefined if more messages
+ * arrive than can be delivered.
+ *
+ * @param batchSeconds returns the duration of a batch
  */
 function queued(
   rate: number,

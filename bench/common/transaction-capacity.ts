@@ -64,8 +64,8 @@ function keysOf(transaction: unknown): { PK: string; SK: string }[] {
 }
 
 /**
- * Runs a transaction and says how many write units it took: of each item, the larger of before and after, twice; and one
- * write of the index where what it holds of the item is another now.
+ * Runs a transaction and returns its write units: for each item, the larger of before and after, twice. If the index
+ * holds something else of the item afterwards, one write of the index is added.
  */
 export async function writeUnits(
   client: DynamoDBClient,

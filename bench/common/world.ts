@@ -33,8 +33,8 @@ export const environment = (dynamodbUrl: string): Record<string, string> =>
   }) satisfies Partial<Record<Variable, string>> & Record<string, string>;
 
 /**
- * Starts DynamoDB Local with an empty table, does the work, and ends it. This process works on the table meanwhile: what reads
- * its environment, as core/store does, must be loaded by `work`.
+ * Starts DynamoDB Local with an empty table, does the work, and ends it. This process uses the table in the meantime:
+ * `work` must load code that reads its environment, such as core/store.
  */
 export async function withTable<T>(
   work: (environment: Readonly<Record<string, string>>, client: DynamoDBClient) => Promise<T>,

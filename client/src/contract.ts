@@ -897,7 +897,7 @@ export type PackedEvent = {
   readonly [Name in EventName]: { readonly type: Name; readonly data: EventData[Name] };
 }[EventName];
 
-/** Events of one feed: `events[i]` has the number `seq + i`. */
+/** Events of one feed, for connections that speak `rooms.v2`: `events[i]` has the number `seq + i`. */
 export interface EventsFrame {
   readonly type: 'events';
   readonly room_id: string;
@@ -907,12 +907,12 @@ export interface EventsFrame {
   readonly events: readonly PackedEvent[];
 }
 
-/** The last frame about a room: the connection is no longer in it. */
+/** The last frame about a room: the connection is no longer in it. Its events have no numbers. */
 export interface DetachedFrame {
   readonly type: 'detached';
   readonly room_id: string;
   readonly reason: 'room_ended' | 'removed';
-  /** As in the reply to the join that has ended. */
+  /** As in the reply to the join that has ended. Missing if the connection joined before the service had `rooms.v2`. */
   readonly joined_at?: string | undefined;
   readonly sent_at: string;
   readonly events: readonly PackedEvent[];

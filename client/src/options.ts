@@ -71,7 +71,10 @@ export interface RoomsClientOptions {
    * would store a repeated message again.
    */
   readonly sendMs?: number | undefined;
-  /** How long after its acknowledgement an own message may stay undelivered before history is read, in milliseconds. Default: 5,000. */
+  /**
+   * How long after its acknowledgment an own message may stay undelivered before history is read, in milliseconds.
+   * Default: 5,000.
+   */
   readonly lagMs?: number | undefined;
   /**
    * How often the client checks that an open WebSocket is alive, in milliseconds. If the service speaks `rooms.v2`:

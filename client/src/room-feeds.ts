@@ -33,8 +33,8 @@ export interface RoomFeeds {
   start(seq: RoomSeq): void;
   take(frame: EventsFrame): void;
   /**
-   * Returns what takes the numbers in the reply to a ping that is sent now. It returns false where events cannot be followed any more: the service
-   * knows of no join, or its table was restored and counts from an earlier number.
+   * Returns a function that takes the numbers in the reply to a ping that is sent now. It returns false if events can
+   * no longer be followed: the service knows of no join, or its table was restored and counts from an earlier number.
    */
   ask(): (seq: RoomSeq | undefined) => boolean;
   /** The socket or the join is lost. */

@@ -7,7 +7,7 @@ export type Phase =
   | 'away'
   /** The service is being asked to join. */
   | 'joining'
-  /** Joined. History is being read, and events are held back meanwhile. */
+  /** Joined. The history is being read, and events are held back in the meantime. */
   | 'catching_up'
   /** Events are delivered as they come, and messages are sent. */
   | 'live'
@@ -24,7 +24,7 @@ export type Input =
   | 'caught_up'
   /** A message that is known to be stored was not delivered. */
   | 'gap_found'
-  /** The service does not know of the join any more, or has forgotten events. Only with `rooms.v2`. */
+  /** The service no longer has the join, or has lost events. Only with `rooms.v2`. */
   | 'join_lost'
   | 'room_booked'
   | 'room_started'

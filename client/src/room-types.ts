@@ -27,8 +27,8 @@ export interface PendingMessage {
   readonly data: Readonly<Record<string, unknown>> | null;
   readonly reply_to: string | null;
   /**
-   * `uploading`: its files are being uploaded. `queued`: it waits for its turn, for the connection or for the acknowledgement. `stored`: it
-   * is acknowledged, and messages before it have not all been delivered.
+   * `uploading`: its files are being uploaded. `queued`: it waits for its turn, for the connection or for the
+   * acknowledgment. `stored`: it is acknowledged, and messages before it have not all been delivered.
    */
   readonly state: 'uploading' | 'queued' | 'stored';
   /** When `send` was called: ISO 8601, by the clock of this machine. */
@@ -117,16 +117,17 @@ export interface LiveRoom extends Listening<RoomListeners> {
   /** All messages from this call on, the user's own ones too. */
   messages(): AsyncIterableIterator<Message, undefined>;
   /**
-   * Sends a message, and returns what was stored, as soon as that is acknowledged. The message is delivered as an event, in its order
-   * among those of others.
+   * Sends a message, and returns the stored message as soon as it is acknowledged. The message is delivered as an
+   * event, in its order among those of others. The client retries through outages, for at most `sendMs`, and the
+   * message is stored once. Messages are stored in the order in which they were sent; one with a file to upload is
+   * stored after the upload. If the room ends, or the user is removed, before the acknowledgment arrives, the client
+   * still finds out whether the message was stored. An abort leaves that open.
    *
-   * It tries through outages, for at most `sendMs`, and the message is stored once. Messages are stored in the order in which
-   * they were sent; one with a file to upload is when that is uploaded. Where the room ends, or the user is removed, before the
-   * acknowledgement has come, it still finds out whether the message was stored. An abort leaves that open.
-   *
-   * @throws RoomsApiError `invalid_request` or `payload_too_large` for a message that the service would refuse; `read_only` where the user
-   * may not post; `idempotency_conflict` where another message has the `client_message_id`; `timeout` after `sendMs`: the message may have
-   * been stored, and can be sent again under the same `client_message_id`.
+   * @throws RoomsApiError `invalid_request` or `payload_too_large` for a message that the service would reject.
+   * @throws RoomsApiError `read_only` if the user may not post.
+   * @throws RoomsApiError `idempotency_conflict` if another message has the `client_message_id`.
+   * @throws RoomsApiError `timeout` after `sendMs`: the message may have been stored, and can be sent again under the
+   * same `client_message_id`.
    */
   send(message: OutgoingMessage, options?: SendOptions): Promise<Message>;
   /**

@@ -111,8 +111,8 @@ function closedError({ reason, error }: RoomClosed): RoomsApiError {
 const MAX_PING_INTERVAL_SECONDS = [90, 240] as const;
 
 /**
- * After an outage of this long, in milliseconds, equal numbers do not say that nothing was missed: meanwhile, the table may have been restored and have
- * counted up to the same number again.
+ * In milliseconds. After a longer outage, equal numbers do not prove that nothing was missed: the table may have been
+ * restored, and counted up to the same number again.
  */
 const LONG_OUTAGE_MS = 300_000;
 

@@ -61,6 +61,7 @@ const report = (error: unknown): void =>
 /**
  * Lets a client's request take part in a rehearsal, which does not send it. Instead, a connection is opened, unless
  * the client has an unused one.
+ *
  * @param connect opens a connection, which the client keeps for its next request
  * @returns false outside a rehearsal: the caller must send the request
  */

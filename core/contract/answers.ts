@@ -57,7 +57,7 @@ export const myRoom = v.object({
 /** As `myRoom`, with a figure that takes a query of its own. */
 export const roomDetails = v.object({ ...myRoom.entries, unread_count: count });
 
-/** As in the event that somebody was added. */
+/** The same fields as in the event `participant_added`. */
 export const addedParticipant = v.object({ ...profile.entries, role });
 
 export const participant = v.object({ ...addedParticipant.entries, is_admin: v.boolean() });

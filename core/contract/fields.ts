@@ -48,7 +48,7 @@ export const messageId = v.pipe(
   v.regex(/^[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}$/, 'must be a ULID'),
   v.toUpperCase(),
 );
-/** The `sub` of an IAMS access token; Keycloak's are UUIDs. */
+/** The `sub` of an access token; Keycloak's are UUIDs. */
 export const userId = v.pipe(
   v.string(),
   v.minLength(1, 'must not be empty'),

@@ -303,7 +303,7 @@ export type DetachReason = (typeof DETACH_REASONS)[number];
 /** An event within a frame of `rooms.v2`, which says the room and the time once for all of its events. */
 export type PackedEvent = { [Name in EventName]: Pick<RoomEventOf<Name>, 'type' | 'data'> }[EventName];
 
-/** A post to a connection that speaks `rooms.v2`: `events[i]` has the number `seq + i` in the feed. */
+/** Events of one feed, for connections that speak `rooms.v2`: `events[i]` has the number `seq + i`. */
 export interface EventsFrame {
   readonly type: 'events';
   readonly room_id: string;
@@ -313,12 +313,12 @@ export interface EventsFrame {
   readonly events: readonly PackedEvent[];
 }
 
-/** The last post about a room: the connection is no longer in it. Its events are outside of the sequence. */
+/** The last frame about a room: the connection is no longer in it. Its events have no numbers. */
 export interface DetachedFrame {
   readonly type: 'detached';
   readonly room_id: string;
   readonly reason: DetachReason;
-  /** As in the reply to the join that has ended. Missing where the connection joined before there was `rooms.v2`. */
+  /** As in the reply to the join that has ended. Missing if the connection joined before the service had `rooms.v2`. */
   readonly joined_at?: string;
   readonly sent_at: string;
   readonly events: readonly PackedEvent[];

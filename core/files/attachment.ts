@@ -18,6 +18,7 @@ const send = sender(requestHandler);
 /**
  * Returns what a message says about a file: the stored facts of a file that the sender uploaded to the room, after
  * its upload has finished.
+ *
  * @throws `file_not_found` or `file_not_uploaded`
  */
 export async function attachmentOf(room_id: string, file_id: string, sender: RequestContext): Promise<OwnFile> {

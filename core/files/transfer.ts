@@ -64,6 +64,7 @@ export async function signed(
 /**
  * Records a file and signs a PUT for it. Length and type are part of the signature, so S3 rejects any other. So is
  * `If-None-Match: *`: the URL stores the file once, and nobody can replace what others may have read.
+ *
  * @throws `invalid_request` for a file above MAX_UPLOAD_BYTES, and as `addFile` does
  */
 export async function startUpload(
@@ -94,6 +95,7 @@ export async function startUpload(
 
 /**
  * Signs a GET for a file of a room, under its original name.
+ *
  * @throws as `getFile` does
  */
 export async function startDownload(

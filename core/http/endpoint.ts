@@ -16,6 +16,7 @@ const isPage = (answer: unknown): answer is Page<unknown> =>
 
 /**
  * Returns the Lambda handler of a route: validates the request, calls `act`, and wraps its result or its error.
+ *
  * @param act receives only valid input, and may throw any RoomsError
  */
 export function endpoint<R extends Route>(route: R, act: (call: Call<R>) => Promise<Answer<R>>): HttpHandler {

@@ -80,6 +80,7 @@ function bodyOf(route: Route, event: Event): unknown {
 
 /**
  * Returns the input of a route's handler.
+ *
  * @throws `invalid_request` with one entry for every issue, `invalid_token`, or `payload_too_large`
  */
 export function parseRequest<R extends Route>(route: R, event: Event, now: string): Call<R> {

@@ -2,6 +2,7 @@ import { invalid } from '../contract/errors.ts';
 
 /**
  * Returns a value that a request must contain either in its query or in its body.
+ *
  * @throws `invalid_request` if both or neither have it
  */
 export function queryOrBody<T>(query: T | undefined, body: T | undefined, path: string): T {

@@ -51,6 +51,7 @@ export async function publish(all: readonly RoomEvent[]): Promise<RoomEvent[]> {
 
 /**
  * As `publish`.
+ *
  * @throws if EventBridge does not accept an event
  */
 export async function publishAll(events: readonly RoomEvent[]): Promise<void> {

@@ -9,8 +9,9 @@ export interface Deadline {
 }
 
 /**
- * The part of a function's time that is kept for what follows its deadline, in milliseconds: one write that marks the connections
- * that have not been served, with all attempts of the DynamoDB client (three of two seconds), and the answer.
+ * The part of a function's time that is reserved for the work after its deadline, in milliseconds: the response, and
+ * one write that marks the connections without a delivery. The write includes all attempts of the DynamoDB client,
+ * three of two seconds.
  */
 export const RESERVE_MS = 10_000;
 

@@ -310,10 +310,10 @@ function sender(room_id: string, task: SendTask, deadline: Deadline, counts: Cou
 }
 
 /**
- * Disconnects connections of rooms.v1 of which nobody knows what they have had. Each client sees the closed socket, reconnects, and
- * catches up. Those that cannot be closed are marked. Returns how many were marked.
+ * Disconnects connections of rooms.v1 for which it is unknown which frames they received. Each client sees the closed
+ * socket, reconnects, and catches up. Those that cannot be closed are marked. Returns how many were marked.
  *
- * @throws if connections that may be open cannot be marked.
+ * @throws if connections that may be open cannot be marked
  */
 export const disconnectAll = async (
   room_id: string,

@@ -11,14 +11,17 @@ import { pool, type Run } from './pool.ts';
  */
 
 /**
- * How long an answer is waited for, in milliseconds, attempts included: a little longer than the function may take (30 s:
- * lib/constructs/fan-out.ts), so that as a rule none still runs when the next batch begins.
+ * The longest wait for a response, in milliseconds, including retries. It is a little longer than the time-out of the
+ * function (30 s: lib/event-functions.ts), so that usually none still runs when the next batch begins.
  */
 const ANSWER_TIMEOUT_MS = 35_000;
 /** What the function needs beside its own deadline, in milliseconds: a cold start, one write for what it leaves, and the answer. */
 const ANSWER_MARGIN_MS = 4_000;
 
-/** The result of a batch. `refused`: it was never started. `lost`: it may have been, and nobody knows how far it got. */
+/**
+ * The result of a batch. `refused`: it was never started. `lost`: it may have been started, and its progress is
+ * unknown.
+ */
 export type FanOutOutcome = Counts | 'refused' | 'lost';
 
 let client: LambdaClient | undefined;

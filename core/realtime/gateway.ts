@@ -60,7 +60,7 @@ async function request(method: 'GET' | 'POST' | 'DELETE', connection_id: string,
 /** The pool of all requests to the gateway, and of what follows from their answers. Each room has a group of its own in it. */
 export const requestPool = sharedPool(REQUESTS_AT_ONCE, FIRST_REQUESTS_AT_ONCE);
 
-/** `gone`: there is no such connection any more (410). `failed`: all attempts failed, or the caller's time was up. */
+/** `gone`: the connection no longer exists (410). `failed`: all attempts failed, or the caller's time was over. */
 export type Outcome = 'done' | 'gone' | 'failed';
 /** `unanswered`: the post was not answered in time. */
 export type PostOutcome = Outcome | 'unanswered';

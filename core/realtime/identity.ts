@@ -18,8 +18,8 @@ const JWKS_MAX_AGE_MS = 10 * 60_000;
 const JWKS_COOLDOWN_MS = 10_000;
 const FETCH_TIMEOUT_MS = 3_000;
 /**
- * How far the issuer's clock may be ahead of ours, so that a client can connect with a token issued this second.
- * `exp` is checked to the second all the same.
+ * How far the issuer's clock may be ahead of the service's, so that a client can connect with a token issued this
+ * second. `exp` is checked to the second all the same.
  */
 const ISSUER_AHEAD_SECONDS = 10;
 
@@ -113,6 +113,7 @@ export interface Refused {
 
 /**
  * Returns the user of a token.
+ *
  * @throws if the issuer cannot be reached, which is not the token's fault
  */
 export async function identify(token: string | undefined): Promise<Omit<AuthorizerContext, 'protocol'> | Refused> {

@@ -111,9 +111,9 @@ async function deliver(of: FeedOfRoom, step: Step, deadline: Deadline): Promise<
 }
 
 /**
- * Delivers what waits in a lane, and what comes meanwhile, in order.
+ * Delivers the events in a lane, and those that arrive in the meantime, in order.
  *
- * @throws where a step fails, or the time is up before the lane is empty
+ * @throws if a step fails, or the time is over before the lane is empty
  */
 async function workLane(of: FeedOfRoom, deadline: Deadline): Promise<void> {
   let begun: number | undefined;

@@ -48,10 +48,9 @@ async function queueNext(of: Participation, seconds: number, now: Timestamp, pre
 }
 
 /**
- * Has the connections of a present participant checked from now on, unless they are checked already.
- *
- * One who joins just before the room ends is checked soon after the end: on a clock that is behind, the room may not have ended although the
- * end was announced, and whoever announced it did not find the connection.
+ * Starts checks of the connections of a present participant, unless they are checked already. A participant who joins
+ * just before the room ends is checked soon after the end. With a late clock, the join may be accepted after the end
+ * was announced, and the announcement did not find the connection.
  */
 export async function ensureChecked(of: Participation, room: Pick<RoomItem, 'end_time'> | undefined): Promise<void> {
   const now = new Date().toISOString();
@@ -61,7 +60,7 @@ export async function ensureChecked(of: Participation, room: Pick<RoomItem, 'end
   await queueNext(of, SILENCE_SECONDS, now);
 }
 
-/** `outdated`: another check counts. `ended`: the participant is not present any more. */
+/** `outdated`: another check counts. `ended`: the participant is no longer present. */
 export type CheckOutcome = 'outdated' | 'ended' | 'present';
 
 /**

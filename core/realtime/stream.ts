@@ -22,8 +22,8 @@ export const keyOf = ({ dynamodb }: DynamoDBRecord): Key => ({
 });
 
 /**
- * Records that were worked on in batches of which something else failed. Lambda tries such a batch again from the first
- * record that failed on, with all that came after it, as a rule in the process that has just had it.
+ * Records that were processed in batches in which something else failed. Lambda retries such a batch from the first
+ * failed record, with all records after it, usually in the same process.
  */
 const done = new Set<string>();
 /** Far more than the batches that a process can be in the middle of; each id is some 40 bytes. */

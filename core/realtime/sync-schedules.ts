@@ -7,8 +7,8 @@ import { type Moment, syncSchedules } from './schedule.ts';
 const SYNC_ATTEMPTS = 5;
 
 /**
- * Brings schedules in step with the room's times, and reads these again afterwards: of two invocations at work at the same
- * time, a redriven record's and a new one's, the one that writes last has then seen the later times.
+ * Syncs the schedules of a room with its times, and reads the times again afterwards. Two invocations may run at the
+ * same time, one for a redriven record and one for a new one: the last writer has then read the latest times.
  */
 export async function syncSchedulesOf(room: RoomItem, moments: readonly Moment[]): Promise<void> {
   let known = room;

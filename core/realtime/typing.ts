@@ -49,6 +49,7 @@ const said = recent<Said>(SAID_MS, MAX_REMEMBERED);
 
 /**
  * Returns whether the others have to know. A second stop changes nothing, so it is not sent.
+ *
  * @throws `too_many_requests` for a start less than 2 seconds after the last one
  */
 function admit(key: string, isTyping: boolean): boolean {
@@ -73,6 +74,7 @@ function admit(key: string, isTyping: boolean): boolean {
 /**
  * Sends the event `typing` to the connections of the other participants, and returns when it was posted. A post that fails is not repeated
  * later: the next event replaces it.
+ *
  * @throws `too_many_requests` or `read_only`, and as `membership` and `requireLive` do
  */
 export async function sendTyping({

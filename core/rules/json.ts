@@ -1,4 +1,6 @@
-/** A JSON object that an application attaches to something of ours. We keep it, and look at nothing in it. */
+/**
+ * A JSON object that an application attaches to a room or message. The service stores it, and does not interpret it.
+ */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 export const isJsonObject = (value: unknown): value is JsonObject =>

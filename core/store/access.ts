@@ -40,6 +40,7 @@ interface Membership<Items extends readonly Key[]> {
 
 /**
  * Returns the room, the caller's participant item, and the items of other keys, with one consistent read.
+ *
  * @param alsoGet the other keys
  * @throws `room_not_found` or `not_a_participant`
  */
@@ -66,6 +67,7 @@ export function requireLive(room: RoomItem, now: Timestamp): void {
 
 /**
  * As `membership`, for a room that has started and not ended.
+ *
  * @throws `room_not_started` or `room_ended`, and as `membership` does
  */
 export async function liveMembership<Items extends readonly Key[] = []>(

@@ -314,6 +314,7 @@ export interface RoomConnections {
 /**
  * Returns the connections that have joined a room: consistent, so that a client that has just joined misses nothing. Marks sort
  * before connections, so that one query reads both.
+ *
  * @param atMost stops reading when more live connections than these have been found; default: reads all
  */
 export async function connectionsOf(room_id: string, atMost = Number.POSITIVE_INFINITY): Promise<RoomConnections> {

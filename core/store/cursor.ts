@@ -19,6 +19,7 @@ export const encodeCursor = (list: string, position: string): string =>
 
 /**
  * Returns the position of a cursor of this list.
+ *
  * @throws `invalid_request` for any other text
  */
 export function decodeCursor(list: string, cursor: string): string {

@@ -19,6 +19,7 @@ import { transact, transactUnlessContended, type Write } from './write.ts';
  * checks that the caller is a participant; the read before it finds other errors, and conflicts with no parallel
  * upload. The file expires after a day, unless a message has it by then. The limit is counted in parallel to the
  * read, so a rejected upload counts, too: parallel uploads of one user do not conflict there.
+ *
  * @throws `room_ended`, `too_many_requests`, and as `membership` does
  */
 export async function addFile({
@@ -57,6 +58,7 @@ export async function addFile({
 
 /**
  * Returns a file of a room by its own id or by the id of a message with it, with one request.
+ *
  * @throws `file_not_found`, and as `membership` does
  */
 export async function getFile({

@@ -67,7 +67,8 @@ async function messageOf(room_id: string, { message_id, content_hash }: SentItem
  * Stores a message and a marker under the sender's own id for it. Does not check whether the sender may send. Returns
  * the stored message; if it was sent before, the first one. Does not touch the room's item: two senders would
  * conflict there.
- * @throws `file_not_found` if a file has expired meanwhile, `idempotency_conflict`, `payload_too_large`
+ *
+ * @throws `file_not_found` if a file has expired in the meantime, `idempotency_conflict`, or `payload_too_large`
  */
 export async function appendMessage(message: NewMessage): Promise<Message> {
   const { room_id, sender_id, sender_name, client_message_id, text, type, data, reply_to, now } = message;
@@ -136,12 +137,14 @@ const SINCE_THEN: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /**
- * Stores a participant's message in a room that is on. `findFile` returns one of its files; it may throw. `admitted` is
- * awaited with the first read.
- * Who sends a message again, because the answer was lost, gets the message as it is now, also when the room has ended since, or the
- * sender was removed: it is what they sent themselves, and tells them nothing of what came after.
- * Throws `room_not_started`, `room_ended`, `message_not_found` for the message that is replied to, `too_many_requests` where the room takes
- * no more in this second, and as `membership`, `withRightToPost` and `appendMessage` do.
+ * Stores a participant's message in a live room. Repeating a message after a lost response returns the message as it
+ * is now, also if the room has ended since or the sender was removed. It is the sender's own message, and reveals
+ * nothing that was sent later.
+ *
+ * @param findFile returns one of the message's files; it may throw
+ * @param admitted is awaited together with the first read
+ * @throws `room_not_started`, `room_ended`, `message_not_found` for the message that is replied to, `too_many_requests`
+ * above the limit of the room, and as `membership`, `withRightToPost` and `appendMessage` do
  */
 export async function sendMessage({
   room_id,
@@ -196,6 +199,7 @@ export async function sendMessage({
 
 /**
  * Returns one page of a room's chat. Consistent: it contains everything stored before the request.
+ *
  * @throws as `membership` does
  */
 export async function listMessages({

@@ -67,6 +67,7 @@ const addObserver = (request: RoomRequest, id: string): Write => ({
  * Adds users to a room, and returns all of them. Existing participants are not changed. The profiles are read during
  * the write: the result is the same just before and just after it. Adding observers takes another attempt if some of them are
  * participants already.
+ *
  * @throws `too_many_requests`, `try_again` if the participants change with each attempt, and as `adminRefusal` says
  */
 export async function addParticipants({
@@ -120,6 +121,7 @@ export async function addParticipants({
 /**
  * Removes users from a room, and their admin rights in the same write. Returns all that were named, also users who
  * were not participants. After the response, their connections are sent nothing more; the stream reader closes them.
+ *
  * @throws `last_admin` if no admin would be left, `try_again` if the admins change with each attempt, and as
  * `adminRefusal` says
  */
@@ -165,6 +167,7 @@ export async function removeParticipants({
 /**
  * Removes the caller from a room, in whatever state it is, with their admin right if they have one. After the response, their connections
  * are sent nothing more.
+ *
  * @throws `not_a_participant`, `room_not_found`, `last_admin`, or `try_again` if the caller's right changes with each attempt
  */
 export async function leaveRoom({ room_id, caller, now }: RoomRequest): Promise<RemovedParticipant> {
@@ -216,6 +219,7 @@ export async function leaveRoom({ room_id, caller, now }: RoomRequest): Promise<
 
 /**
  * Sets the role of a participant who is not an admin. Setting `member` for an admin has no effect.
+ *
  * @throws `participant_not_found`, `participant_is_admin`, and as `adminRefusal` says
  */
 export async function setRole({
@@ -270,6 +274,7 @@ const withRole = ({ role: _, ...item }: Partial<ParticipantItem> = {}, role: Rol
 
 /**
  * Grants a participant the admin right.
+ *
  * @throws `participant_not_found` for a user who is not in the room, `too_many_admins`, and as `adminRefusal` says
  */
 export async function grantAdmin({
@@ -308,6 +313,7 @@ export async function grantAdmin({
 /**
  * Revokes the admin right of a participant. Admins who revoke another's right keep their own, so only revoking one's
  * own right can leave a room without an admin.
+ *
  * @throws `last_admin`, `participant_not_found`, and as `adminRefusal` says
  */
 export async function revokeAdmin({
@@ -340,6 +346,7 @@ export async function revokeAdmin({
 
 /**
  * Returns one page of the participants of a room, in the order of their ids.
+ *
  * @throws as `membership` does
  */
 export async function listParticipants({
@@ -376,6 +383,7 @@ export async function listParticipants({
 /**
  * Changes the caller's own profile in a room, also after the room has ended. null clears the user name. The rest of
  * the profile is read during the write, which does not change it.
+ *
  * @throws `room_not_found`, `not_a_participant` or `too_many_requests`
  */
 export async function updateProfile({

@@ -72,7 +72,9 @@ export function rightRefusal([onParticipant, onLock]: readonly Refusal[]): Rooms
   return onLock?.refused ? new RoomsError('read_only') : undefined;
 }
 
-/** How often the right is read for one write. Only an admin whose room is locked meanwhile needs a second time. */
+/**
+ * How often the right is read for one write. Only an admin whose room is locked in the meantime needs a second time.
+ */
 const READ_ATTEMPTS = 3;
 
 /**

@@ -39,6 +39,7 @@ async function getChunk<Item extends Key>(keys: readonly Key[], consistent: bool
 /**
  * Returns those of the items that exist, in no order. Chunks above DynamoDB's limit of 100 keys are requested in
  * parallel. Unprocessed keys are requested again.
+ *
  * @throws `try_again` if keys stay unprocessed
  */
 export async function getMany<Item extends Key>(
@@ -54,6 +55,7 @@ export async function getMany<Item extends Key>(
 /**
  * Returns at most 100 items with a consistent read, in the order of their keys; undefined for those that do not
  * exist. One request costs a function less than two parallel ones, also during a cold start.
+ *
  * @throws `try_again` as `getMany` does
  */
 export async function batchGetOrdered<Items extends readonly Key[]>(

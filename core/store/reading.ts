@@ -18,6 +18,7 @@ import { update } from './write.ts';
 /**
  * Moves the caller's read mark forward to a message, which need not exist. An older message leaves it where it is. Returns the mark that
  * the caller has now.
+ *
  * @throws `invalid_request` for a message of the future, `room_not_found` or `not_a_participant`
  */
 export async function markRead({

@@ -37,6 +37,7 @@ const nullAsAbsent = (_key: string, value: unknown): unknown => value ?? undefin
 /**
  * Creates a room with its participants. The caller is its first admin. With an idempotency key, repeating the request
  * returns the first room, also after its times have passed. A repeated request does not count.
+ *
  * @throws `invalid_request` for inconsistent times, `idempotency_conflict` for a key of another request, or
  * `too_many_requests`
  */
@@ -140,8 +141,8 @@ function assignment(attributes: Attributes) {
 }
 
 /**
- * Updates a room and its locks in one transaction. That brings no new item: the room is read meanwhile, and returned with the new
- * attributes, so that only what others change at the same time can be missing.
+ * Updates a room and its locks in one transaction. A transaction returns no new item, so the room is read at the same
+ * time, and returned with the new attributes. Only parallel changes of others can be missing.
  */
 async function updateWithLocks(
   room_id: string,
@@ -168,6 +169,7 @@ async function updateWithLocks(
 /**
  * Changes a room that has not ended. A new time is checked against the other stored time in the condition of the
  * write.
+ *
  * @throws `invalid_request` for inconsistent times, and as `adminRefusal` says
  */
 export async function updateRoom({
@@ -227,6 +229,7 @@ export async function updateRoom({
 
 /**
  * Ends a room `time_left_in_seconds` from now (default: 0). This needs no job: the status follows from the clock.
+ *
  * @throws as `adminRefusal` says
  */
 export async function endRoom({
@@ -259,6 +262,7 @@ export async function endRoom({
 
 /**
  * Returns the room as the caller sees it. Only a room with unread messages takes a second request, which counts them.
+ *
  * @throws as `membership` does
  */
 export async function getRoom({ room_id, caller, now }: RequestContext & { room_id: string }): Promise<RoomDetails> {

@@ -41,6 +41,7 @@ const isConflict = (error: unknown): boolean =>
 
 /**
  * Retries a write while another transaction holds one of its items.
+ *
  * @throws `try_again` if that persists
  */
 async function whileConflicting<T>(write: () => Promise<T>, isRetried = isConflict): Promise<T> {
@@ -89,7 +90,7 @@ export async function update<Item extends Key>(
   }
 }
 
-/** Deletes an item, whether or not it exists. */
+/** Deletes an item if it exists. */
 export async function remove({ PK, SK }: Key): Promise<void> {
   await whileConflicting(() => dynamodb.send(new DeleteCommand({ TableName: tableName(), Key: { PK, SK } })));
 }

@@ -36,8 +36,9 @@ const queued = v.union([disconnect, liveness, digest, publishing, schedules, abs
 const RESERVE_MS = 4_000;
 
 /**
- * Marks participants absent who lost their last connection and have not come back, checks whether the connections of others are
- * alive, tells who is online in large rooms, disconnects the connections of rooms that could not be closed before, and retries effects of changes that have failed.
+ * Processes the presence queue: marks participants absent who lost their last connection and have not returned, and
+ * checks connections. It sends presence digests of large rooms, retries closing connections, and retries failed
+ * effects.
  */
 export const handler = async ({ Records }: SQSEvent, context: TimeLeft): Promise<SQSBatchResponse> => {
   const deadline = deadlineOf(context, RESERVE_MS);

@@ -26,7 +26,7 @@ import type { DigestItem } from '../../core/store/presence-digest.ts';
 import { getMany } from '../../core/store/read.ts';
 import { settleAll } from '../../core/store/settle-all.ts';
 
-/** Tells clients and back ends what has changed in rooms, whoever changed it. */
+/** Sends the changes of rooms to clients and back ends, whoever made them. */
 export const handler = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Promise<DynamoDBBatchResponse> => {
   const deadline = deadlineOf(context);
   return processByPartition(

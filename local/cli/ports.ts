@@ -28,9 +28,9 @@ export const portsFrom = (http: number): Ports =>
 /**
  * Chooses the ports of a stack and opens that of the HTTP API, which keeps other stacks from choosing the same.
  *
- * @param port the requested port of the HTTP API; 0 for any free ports
- * @param kept the ports of the last run with the same data, used if the user did not request any
- * @throws PortError if the requested or kept HTTP port is not available
+ * @param port the requested port of the HTTP API; 0 for any free ports.
+ * @param kept the ports of the last run with the same data, used if the user did not request any.
+ * @throws PortError if the requested or kept HTTP port is not available.
  */
 export async function claimPorts(
   { port, kept }: { port?: number | undefined; kept?: Ports | undefined },

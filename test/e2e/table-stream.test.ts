@@ -3,10 +3,10 @@ import * as v from 'valibot';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type DynamoDbLocal, startDynamoDb } from '../../local/dynamodb/dynamodb-local.ts';
 import type { EventSourceMapping } from '../../local/lambda/event-source-mapping.ts';
-import type { LocalFunction } from '../../local/lambda/lambda.ts';
 import { createStreamMapping } from '../../local/streams/stream-mapping.ts';
 import { readStream } from '../../local/streams/stream-reader.ts';
 import { compileFilters } from '../../tools/aws/event-pattern.ts';
+import { localFunction } from '../support/local-function.ts';
 
 /*
  * From a table of DynamoDB Local through its stream to functions that a test writes.
@@ -93,28 +93,7 @@ async function stream(
   const givenUp: { destination: string; body: unknown }[] = [];
   const log = (): void => {};
   const parts = mappings.map(({ mapping, act }) => {
-    const fn: LocalFunction = {
-      config: {
-        name: 'target',
-        arn: 'arn:target',
-        directory: '/',
-        handler: 'index.handler',
-        variables: {},
-        timeoutSeconds: 3,
-        memoryMegabytes: 128,
-        logFormat: 'JSON',
-        logGroup: '/logs',
-      },
-      async invoke(event) {
-        try {
-          const result = await act(v.parse(streamEvent, JSON.parse(event)).Records);
-          return { ok: true, payload: JSON.stringify(result ?? null) };
-        } catch (error) {
-          return { ok: false, payload: JSON.stringify({ errorType: 'Error', errorMessage: String(error) }) };
-        }
-      },
-      close: async () => {},
-    };
+    const fn = localFunction('target', (event) => act(v.parse(streamEvent, event).Records), 'arn:target');
     return createStreamMapping({
       mapping: { ...usual, ...mapping },
       fn,

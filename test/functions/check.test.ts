@@ -1,8 +1,5 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { DeleteObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { GetScheduleCommand, ResourceNotFoundException, SchedulerClient } from '@aws-sdk/client-scheduler';
+import { GetScheduleCommand, ResourceNotFoundException } from '@aws-sdk/client-scheduler';
 import { DeleteCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type CheckOptions, check, type Outcome } from '../../bin/operations/check.ts';
@@ -17,11 +14,10 @@ import type { FileItem, ParticipantItem, RoomItem } from '../../core/store/items
 import { connectionKey, fileKey, type Key, messageKey, participantKey, roomKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { subscriptionsOf } from '../../core/store/subscriptions.ts';
-import { answerError } from '../../local/aws/aws-request.ts';
 import { CREDENTIALS } from '../../local/s3/s3.ts';
-import { startScheduler } from '../../local/scheduler/scheduler.ts';
 import { writeItems } from '../support/fill.ts';
 import { data } from '../support/invoke.ts';
+import { startLocalScheduler } from '../support/local-scheduler.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { joined, newSocket, reply } from '../support/socket.ts';
 import { startVersionedS3, type VersionedS3 } from '../support/versioned-s3.ts';
@@ -48,26 +44,11 @@ beforeAll(async () => {
   [s3, management] = await Promise.all([startVersionedS3(inject('s3Url')), startManagement()]);
   process.env.AWS_ENDPOINT_URL_S3 = s3.url;
   process.env.CALLBACK_URL = management.url;
-  const scheduler = await startScheduler({
-    groups: [settings.group],
-    invoke: async () => {},
-    file: undefined,
-    log: () => {},
-  });
-  const server = createServer(async (request, response) => {
-    try {
-      onScheduler?.();
-      await scheduler.handle(request, response);
-    } catch (error) {
-      answerError(response, error);
-    }
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const scheduler = await startLocalScheduler(settings.group, () => onScheduler?.());
   places = {
     schedules: {
       dynamodb,
-      scheduler: new SchedulerClient({ endpoint, maxAttempts: 1 }),
+      scheduler: scheduler.client,
       table: tableName(),
       settings,
     },
@@ -77,10 +58,7 @@ beforeAll(async () => {
     },
     connections: connectionsClient(management.url),
   };
-  closing.push(scheduler.close, s3.close, management.close, async () => {
-    server.close();
-    server.closeAllConnections();
-  });
+  closing.push(scheduler.close, s3.close, management.close);
 });
 afterEach(() => {
   s3.onWrite = undefined;

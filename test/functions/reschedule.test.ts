@@ -1,8 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { GetScheduleCommand, ResourceNotFoundException, SchedulerClient } from '@aws-sdk/client-scheduler';
+import { GetScheduleCommand, ResourceNotFoundException } from '@aws-sdk/client-scheduler';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   MAX_FAILURES,
@@ -16,9 +13,9 @@ import { dynamodb, tableName } from '../../core/store/client.ts';
 import type { RoomItem } from '../../core/store/items.ts';
 import { roomKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
-import { AwsError, answerError } from '../../local/aws/aws-request.ts';
-import { startScheduler } from '../../local/scheduler/scheduler.ts';
+import { AwsError } from '../../local/aws/aws-request.ts';
 import { data } from '../support/invoke.ts';
+import { startLocalScheduler } from '../support/local-scheduler.ts';
 import { newRoom, newUser } from '../support/world.ts';
 
 /*
@@ -58,33 +55,15 @@ beforeAll(async () => {
   await data('endRoom', { as: over.admin, params: { room_id: over.room_id } });
   await newRoom();
 
-  const scheduler = await startScheduler({
-    groups: [settings.group],
-    invoke: async () => {},
-    file: undefined,
-    log: () => {},
-  });
   let under = 0;
-  const server = createServer(async (request, response) => {
-    const { method = '', url = '' } = request;
+  const scheduler = await startLocalScheduler(settings.group, async ({ method, name, response }) => {
     peak = Math.max(peak, ++under);
     response.once('close', () => under--);
-    const name = url.split('/').at(-1)?.split('?')[0] ?? '';
     if (method !== 'GET') writes.push(`${method} ${name}`);
-    try {
-      await onRequest?.({ method, name });
-      await scheduler.handle(request, response);
-    } catch (error) {
-      answerError(response, error);
-    }
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  target = { dynamodb, scheduler: new SchedulerClient({ endpoint, maxAttempts: 1 }), table: tableName(), settings };
-  closing.push(scheduler.close, async () => {
-    server.close();
-    server.closeAllConnections();
+    await onRequest?.({ method, name });
   });
+  target = { dynamodb, scheduler: scheduler.client, table: tableName(), settings };
+  closing.push(scheduler.close);
 });
 beforeEach(() => {
   onRequest = undefined;

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { type ConversionConfig, type JsonSchema, toJsonSchema } from '@valibot/to-json-schema';
 import type * as v from 'valibot';
 import * as answers from '../../core/contract/answers.ts';
@@ -26,6 +27,21 @@ import { ANSWER_TEXTS, FIELDS } from './openapi-texts.ts';
  */
 
 type AnySchema = v.GenericSchema<unknown, unknown>;
+
+const REALTIME = readFileSync(new URL('../../core/contract/realtime.ts', import.meta.url), 'utf8');
+
+/** Returns the declaration of an interface of core/contract/realtime.ts, with its comments. */
+function declarationOf(name: string): string {
+  const [found] = new RegExp(`/\\*\\*[^\\n]*\\nexport interface ${name} \\{\\n[^}]*\\}\\n`).exec(REALTIME) ?? [];
+  if (found === undefined)
+    throw new Error(`core/contract/realtime.ts does not declare ${name} with a comment of one line.`);
+  return (
+    found
+      .replace('DetachReason', union(DETACH_REASONS.map(quote)))
+      // For callers with exactOptionalPropertyTypes.
+      .replaceAll(/(\w+\?: )([^;]+);/g, '$1$2 | undefined;')
+  );
+}
 
 const quote = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 const key = (name: string): string => (/^[a-z_]\w*$/i.test(name) ? name : quote(name));
@@ -252,27 +268,8 @@ export type Feed = ${union(FEEDS.map(quote))};
 /** An event within a frame of \`rooms.v2\`. */
 export type PackedEvent = { readonly [Name in EventName]: { readonly type: Name; readonly data: EventData[Name] } }[EventName];
 
-/** Events of one feed: \`events[i]\` has the number \`seq + i\`. */
-export interface EventsFrame {
-  readonly type: 'events';
-  readonly room_id: string;
-  readonly feed: Feed;
-  readonly seq: number;
-  readonly sent_at: string;
-  readonly events: readonly PackedEvent[];
-}
-
-/** The last frame about a room: the connection is no longer in it. */
-export interface DetachedFrame {
-  readonly type: 'detached';
-  readonly room_id: string;
-  readonly reason: ${union(DETACH_REASONS.map(quote))};
-  /** As in the reply to the join that has ended. */
-  readonly joined_at?: string | undefined;
-  readonly sent_at: string;
-  readonly events: readonly PackedEvent[];
-}
-
+${declarationOf('EventsFrame')}
+${declarationOf('DetachedFrame')}
 /** The names of all events. */
 export const EVENT_NAMES = [${Object.keys(events).map(quote).join(', ')}] as const satisfies readonly EventName[];
 `;

@@ -5,13 +5,12 @@ import { TextlintKernel, type TextlintMessage } from '@textlint/kernel';
 import markdown from '@textlint/textlint-plugin-markdown';
 import { MAX_WORDS, sentenceLength, wording } from './rules.ts';
 
-const HELP = `Usage: npm run lint:prose -- [--comments]
+const HELP = `Usage: npm run lint:prose
 
-Checks the prose of all Markdown documents: sentences of at most ${MAX_WORDS} words, and words that have a better alternative
-(tools/prose/words.ts). Exits with 1 if there are findings. Then counts the findings in doc comments, which do not fail the check.
+Checks the prose of all Markdown documents and doc comments: sentences of at most ${MAX_WORDS} words, and words that have a better
+alternative (tools/prose/words.ts). Exits with 1 if there are findings.
 
-  --comments  List the findings in doc comments, too
-  --help      Print this
+  --help  Print this
 `;
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -50,29 +49,23 @@ function commentsOf(source: string): string {
 }
 
 async function main(): Promise<string> {
-  const { values } = parseArgs({
-    options: { comments: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } },
-  });
+  const { values } = parseArgs({ options: { help: { type: 'boolean', short: 'h', default: false } } });
   if (values.help) return HELP;
 
   let found = 0;
-  const documents = globSync(DOCUMENTS, { cwd: ROOT, exclude: ignored }).sort();
-  for (const file of documents)
-    for (const { line, column, message } of await findingsIn(readFileSync(resolve(ROOT, file), 'utf8'), file)) {
+  const check = async (file: string, prose: string): Promise<void> => {
+    for (const { line, column, message } of await findingsIn(prose, file)) {
       found += 1;
       console.error(`${file}:${line}:${column} ${message}`);
     }
-
+  };
+  const textOf = (file: string): string => readFileSync(resolve(ROOT, file), 'utf8');
+  const documents = globSync(DOCUMENTS, { cwd: ROOT, exclude: ignored }).sort();
+  for (const file of documents) await check(file, textOf(file));
   const sources = globSync(SOURCES, { cwd: ROOT, exclude: ignored }).sort();
-  let inComments = 0;
-  for (const file of sources)
-    for (const { line, message } of await findingsIn(commentsOf(readFileSync(resolve(ROOT, file), 'utf8')), file)) {
-      inComments += 1;
-      if (values.comments) console.error(`${file}:${line} ${message}`);
-    }
-
+  for (const file of sources) await check(file, commentsOf(textOf(file)));
   if (found > 0) process.exitCode = 1;
-  return `${found} findings in ${documents.length} documents; ${inComments} in the doc comments of ${sources.length} files (counted only).`;
+  return `${found} findings in ${documents.length} documents and the doc comments of ${sources.length} files.`;
 }
 
 console.log(await main());

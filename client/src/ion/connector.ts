@@ -33,7 +33,9 @@ export class Connector {
 
   /**
    * @param uri URL of the HTTP API and URL of the WebSocket API, separated by a space; or both in an object.
-   * @param token Access token, or a function that returns one. With a text, the connection is lost for good when the token expires.
+   * @param token Access token, or a function that returns one. With a text, the connection is permanently lost when
+   * the token expires.
+   *
    * @throws Error if one of the addresses is missing.
    */
   constructor(uri: string | Addresses, token: string | TokenSource = '', options: ConnectorOptions = {}) {

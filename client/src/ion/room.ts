@@ -65,7 +65,7 @@ export class Room implements Service {
   readonly name = 'room';
   readonly connector: Connector;
   connected = false;
-  /** Called when the connection cannot be opened, or is closed for good by an error. */
+  /** Called when the connection cannot be opened, or is permanently closed by an error. */
   onerror?: (err: Event) => void;
   onjoin?: (result: JoinResult) => void;
   onleave?: (reason: string) => void;

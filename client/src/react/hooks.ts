@@ -106,7 +106,7 @@ export interface UseRoom extends RoomState {
   /** Joins the room now, if an attempt has failed. */
   retry(): void;
   /**
-   * Leaves the room for good: the user is no longer a participant. To only close the room, unmount the component.
+   * Leaves the room permanently: the user is no longer a participant. To only close the room, unmount the component.
    *
    * @throws RoomsApiError `last_admin`.
    */

@@ -33,7 +33,7 @@ export interface RoomState {
 export interface RoomStore extends Store<RoomState> {
   /** Joins the room now, if it is neither joined nor being joined. */
   retry(): void;
-  /** Leaves the room for good: the user is no longer a participant. */
+  /** Leaves the room permanently: the user is no longer a participant. */
   leave(): Promise<void>;
   /** Marks all messages up to this one as read. Never rejects: an attempt that fails is repeated with the next message. */
   markRead(messageId: string): void;

@@ -25,6 +25,7 @@ import { callAt, oneOffTime } from '../../../local/scheduler/schedule-time.ts';
 import { startScheduler } from '../../../local/scheduler/scheduler.ts';
 import { startQueueMapping } from '../../../local/sqs/queue-mapping.ts';
 import { createQueue, createSqs, type Queue } from '../../../local/sqs/sqs.ts';
+import { localFunction } from '../../support/local-function.ts';
 
 /*
  * The local SQS, EventBridge, EventBridge Scheduler and Lambda, as AWS's own clients see them.
@@ -40,31 +41,15 @@ const ARN = 'arn:aws:lambda:us-east-1:000000000000:function:target';
 /** A function that notes what it is invoked with; `act` may fail. */
 function functionThat(act: (event: unknown) => unknown = () => null): LocalFunction & { readonly events: unknown[] } {
   const events: unknown[] = [];
-  const config: LocalFunction['config'] = {
-    name: 'target',
-    arn: ARN,
-    directory: '/',
-    handler: 'index.handler',
-    variables: {},
-    timeoutSeconds: 3,
-    memoryMegabytes: 128,
-    logFormat: 'JSON',
-    logGroup: '/target',
-  };
-  return {
-    config,
-    events,
-    async invoke(event) {
-      const parsed: unknown = JSON.parse(event);
-      events.push(parsed);
-      try {
-        return { ok: true, payload: JSON.stringify(act(parsed) ?? null) };
-      } catch (error) {
-        return { ok: false, payload: JSON.stringify({ errorType: 'Error', errorMessage: String(error) }) };
-      }
+  const fn = localFunction(
+    'target',
+    (event) => {
+      events.push(event);
+      return act(event);
     },
-    close: async () => {},
-  };
+    ARN,
+  );
+  return { ...fn, events };
 }
 
 async function start(options: { fn?: LocalFunction; file?: string } = {}) {
@@ -178,7 +163,7 @@ describe('Lambda', () => {
     const { config } = await start({ fn });
     const { FunctionError, Payload } = await invoke(new LambdaClient(config), '{}');
     expect(FunctionError).toBe('Unhandled');
-    expect(JSON.parse(Payload?.transformToString() ?? '')).toEqual({ errorType: 'Error', errorMessage: 'Error: no' });
+    expect(JSON.parse(Payload?.transformToString() ?? '')).toEqual({ errorType: 'Error', errorMessage: 'no' });
   });
 
   test('rejects what Lambda rejects: an unknown function, and an event that is too large', async () => {

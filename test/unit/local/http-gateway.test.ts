@@ -5,8 +5,8 @@ import { RoomsError } from '../../../core/contract/errors.ts';
 import { failure, success } from '../../../core/http/response.ts';
 import { createHttpGateway } from '../../../local/apigateway/http-gateway.ts';
 import type { Throttle } from '../../../local/apigateway/throttle.ts';
-import type { LocalFunction } from '../../../local/lambda/lambda.ts';
 import { listen } from '../../../local/listen.ts';
+import { localFunction } from '../../support/local-function.ts';
 
 const ROOM = '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01';
 const ORIGIN = 'https://ops.test.example';
@@ -24,24 +24,11 @@ async function serve(
   answer: () => object = () => success(200, { data: {} }),
 ) {
   const invoked: string[] = [];
-  const functionOf = (name: string): LocalFunction => ({
-    config: {
-      name,
-      arn: name,
-      directory: '/',
-      handler: 'index.handler',
-      variables: {},
-      timeoutSeconds: 3,
-      memoryMegabytes: 128,
-      logFormat: 'JSON',
-      logGroup: '/logs',
-    },
-    async invoke() {
+  const functionOf = (name: string) =>
+    localFunction(name, () => {
       invoked.push(name);
-      return { ok: true, payload: JSON.stringify(answer()) };
-    },
-    close: async () => {},
-  });
+      return answer();
+    });
   const routes = [UPLOAD, GET].map((routeKey) => ({
     routeKey,
     target: { functionArn: routeKey, authorize: undefined, scopes: [] },

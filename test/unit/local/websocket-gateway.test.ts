@@ -16,6 +16,7 @@ import type { WebSocketApi } from '../../../local/apigateway/websocket-api.ts';
 import { createWebSocketGateway } from '../../../local/apigateway/websocket-gateway.ts';
 import type { LocalFunction } from '../../../local/lambda/lambda.ts';
 import { listen } from '../../../local/listen.ts';
+import { localFunction } from '../../support/local-function.ts';
 
 /*
  * The gateway with functions that a test writes: what API Gateway does with whatever they answer. Clients are real.
@@ -57,30 +58,14 @@ async function serve(acts: Readonly<Record<string, Act>>, api: Partial<WebSocket
   for (const [name, act] of Object.entries(acts)) {
     const seen: SocketEvent[] = [];
     events[name] = seen;
-    functions.set(name, {
-      config: {
-        name,
-        arn: name,
-        directory: '/',
-        handler: 'index.handler',
-        variables: {},
-        timeoutSeconds: 3,
-        memoryMegabytes: 128,
-        logFormat: 'JSON',
-        logGroup: '/logs',
-      },
-      async invoke(text) {
-        const event = v.parse(socketEvent, JSON.parse(text));
+    functions.set(
+      name,
+      localFunction(name, (text) => {
+        const event = v.parse(socketEvent, text);
         seen.push(event);
-        try {
-          return { ok: true, payload: JSON.stringify((await act(event)) ?? null) };
-        } catch (error) {
-          const errorMessage = error instanceof Error ? error.message : String(error);
-          return { ok: false, payload: JSON.stringify({ errorType: 'Error', errorMessage }) };
-        }
-      },
-      close: async () => {},
-    });
+        return act(event);
+      }),
+    );
   }
   const routes = Object.keys(acts).filter((name) => name !== 'authorizer');
   const gateway = createWebSocketGateway(

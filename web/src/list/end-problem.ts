@@ -1,6 +1,6 @@
 /**
- * Says why a room cannot end then; undefined where it can. An end in the past would end the room at once and for good, which is what
- * “End room” asks about first.
+ * Returns why a room cannot end then; undefined if it can. An end in the past would end the room at once and
+ * permanently, which “End room” asks about first.
  */
 export const endProblem = (endTime: string | null, now: number): string | undefined =>
   endTime !== null && Date.parse(endTime) <= now

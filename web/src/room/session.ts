@@ -48,7 +48,7 @@ export interface RoomSessionOptions {
   readonly userId: string;
   readonly storage: KeyValueStorage | undefined;
   readonly waiting: WaitingMessages;
-  /** Called when nothing is being sent any more. */
+  /** Called when nothing is being sent. */
   readonly onIdle: () => void;
 }
 
@@ -130,7 +130,7 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
     if (next !== 'joining' && !isBusy()) onIdle();
   }
 
-  /** Changes how the user stands to the room. Where nothing can be sent any more, what waits says so. */
+  /** Changes the relation of the user to the room. If nothing can be sent, waiting messages show that. */
   function stand(standing: Standing): void {
     const why = standing.is === 'ended' ? 'This room has ended.' : standing.is === 'removed' ? NOT_IN_ROOM : undefined;
     update((state) => ({

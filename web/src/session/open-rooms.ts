@@ -11,7 +11,7 @@ export interface OpenRooms {
   close(): void;
 }
 
-/** `open` opens a room; it calls its second argument when nothing is being sent in the room any more. */
+/** `open` opens a room; it calls its second argument when nothing is being sent in the room. */
 export function openRooms(open: (roomId: string, onIdle: () => void) => RoomSession): OpenRooms {
   const rooms = new Map<string, { session: RoomSession; viewers: number }>();
 

@@ -1,0 +1,25 @@
+import type { LocalFunction } from '../../local/lambda/lambda.ts';
+
+/** A function of the local stack that runs `work` in this process. An error of `work` is an error of the function. */
+export const localFunction = (name: string, work: (event: unknown) => unknown, arn = name): LocalFunction => ({
+  config: {
+    name,
+    arn,
+    directory: '/',
+    handler: 'index.handler',
+    variables: {},
+    timeoutSeconds: 3,
+    memoryMegabytes: 128,
+    logFormat: 'JSON',
+    logGroup: `/${name}`,
+  },
+  async invoke(event) {
+    try {
+      return { ok: true, payload: JSON.stringify((await work(JSON.parse(event))) ?? null) };
+    } catch (error) {
+      const errorMessage = error instanceof Error ? error.message : String(error);
+      return { ok: false, payload: JSON.stringify({ errorType: 'Error', errorMessage }) };
+    }
+  },
+  close: async () => {},
+});
