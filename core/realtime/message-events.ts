@@ -41,8 +41,8 @@ interface Stored {
 }
 
 /**
- * Returns the events of the records of one room, in their order. A message that has changed several times is sent once, at its last
- * change. One that does not exist any more is left out.
+ * Returns the events of the records of one room, in their order. A message that has changed several times is sent
+ * once, at its last change. A message that no longer exists is left out.
  *
  * @param sent_at when the events are sent
  */
@@ -79,8 +79,8 @@ const changeOf = ({ deleted_at }: MessageItem): 'message_updated' | 'message_del
   deleted_at === undefined ? 'message_updated' : 'message_deleted';
 
 /**
- * Returns numbered events that have waited in a lane, in the same order and number, with their messages as they are now: what was deleted
- * meanwhile is not sent. Events that have not waited long are returned as they are.
+ * Returns numbered events that have waited in a lane, in the same order and with the same numbers, with their current
+ * messages: deleted content is not sent. Events that have not waited long are returned as they are.
  */
 export async function withPresentMessages(events: readonly RoomEvent[]): Promise<readonly RoomEvent[]> {
   const now = Date.now();

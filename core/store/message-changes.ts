@@ -84,7 +84,7 @@ interface Change {
 interface Outcome {
   /** As it is now. */
   readonly message: MessageItem;
-  /** Whether somebody else has deleted it meanwhile: then this change has not happened. */
+  /** Whether another user has deleted it since the read: then this change has not happened. */
   readonly isTooLate: boolean;
 }
 
@@ -192,13 +192,13 @@ export async function editMessage({ text, ...asked }: Asked & { text: string }):
 /** A deleted message, and the files that went with it. */
 export interface Deleted {
   readonly message: Message;
-  /** IDs of files that no message has any more. */
+  /** IDs of files that no message has. */
   readonly unused: readonly string[];
 }
 
 /**
- * The condition under which the caller may delete a message, and what it means if it does not hold although it did in the read: they
- * sent it, and the room is on; or they are an admin.
+ * The condition under which the caller may delete a message: the caller sent it and the room is live, or the caller
+ * is an admin. Also the error if the condition fails although it held at the time of the read.
  */
 function rightToDelete({ room, message }: Target, { room_id, caller, now }: Asked): { right: Write; lost: ErrorCode } {
   const isOwn = isSender(message, caller);
@@ -221,10 +221,11 @@ function rightToDelete({ room, message }: Target, { room_id, caller, now }: Aske
 }
 
 /**
- * Deletes what a message says, for good: what stays is who sent it, when, and who deleted it. Its sender may, while the room is on, and an
- * admin always. A message that was deleted before stays as it is.
+ * Permanently deletes the content of a message. Its sender, its time and the user who deleted it stay. Its sender may
+ * delete it while the room is live, and an admin always. A message that was deleted before does not change.
  *
- * @throws `message_not_found`, `not_the_sender`, `room_not_started`, `room_ended`, `too_many_requests`, and as `membership` does
+ * @throws `message_not_found`, `not_the_sender`, `room_not_started`, `room_ended`, `too_many_requests`, and as
+ * `membership` does
  */
 export async function deleteMessage(asked: Asked): Promise<Deleted> {
   const { room_id, caller, now } = asked;

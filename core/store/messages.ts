@@ -141,8 +141,8 @@ const SINCE_THEN: ReadonlySet<ErrorCode> = new Set([
  * is now, also if the room has ended since or the sender was removed. It is the sender's own message, and reveals
  * nothing that was sent later.
  *
- * @param findFile returns one of the message's files; it may throw
- * @param admitted is awaited together with the first read
+ * @param findFile returns one of the message's files; it may throw.
+ * @param admitted is awaited together with the first read.
  * @throws `room_not_started`, `room_ended`, `message_not_found` for the message that is replied to, `too_many_requests`
  * above the limit of the room, and as `membership`, `withRightToPost` and `appendMessage` do
  */
