@@ -46,7 +46,14 @@ export async function createRoom(
 ): Promise<Room> {
   const { caller, now, room: wanted, idempotency_key } = act;
   const start_time = wanted.start_time ?? now;
-  const request_hash = createHash('sha256').update(JSON.stringify(wanted, nullAsAbsent)).digest('base64url');
+  const request = {
+    ...wanted,
+    // The default.
+    posting: wanted.posting === 'everyone' ? undefined : wanted.posting,
+    // As it is stored: within it, null is a value.
+    metadata: wanted.metadata && JSON.stringify(wanted.metadata),
+  };
+  const request_hash = createHash('sha256').update(JSON.stringify(request, nullAsAbsent)).digest('base64url');
   const roomOfFirst = (first: IdempotencyItem): Room => {
     if (first.request_hash !== request_hash) throw new RoomsError('idempotency_conflict');
     return toRoom(first.room, now);

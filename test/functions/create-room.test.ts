@@ -117,13 +117,12 @@ test('with a key, null and an omitted field are the same request', async () => {
     { name: 'x' },
     { name: 'x', description: null },
     { name: 'x', end_time: null },
-    { name: 'x', description: null, end_time: null, participant_ids: [] },
+    { name: 'x', description: null, end_time: null, metadata: null, posting: 'everyone', participant_ids: [] },
   ];
   const rooms = await Promise.all(bodies.map((body) => data('createRoom', { ...request, body })));
   expect(new Set(rooms.map(({ room_id }) => room_id)).size).toBe(1);
-  expect(await refusal('createRoom', { ...request, body: { name: 'x', description: 'y' } })).toBe(
-    'idempotency_conflict',
-  );
+  for (const more of [{ description: 'y' }, { metadata: {} }, { posting: 'admins' }])
+    expect(await refusal('createRoom', { ...request, body: { name: 'x', ...more } })).toBe('idempotency_conflict');
 });
 
 describe('a request that is repeated with its key after its times have passed', () => {
