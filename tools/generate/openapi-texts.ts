@@ -53,7 +53,7 @@ body is 409 \`idempotency_conflict\`.
 
 All other requests are safe to retry. Adding, removing, granting, revoking, editing or deleting twice has no further effect. There are three visible differences:
 
-- An admin who has revoked their own right, or was removed, gets 403 for the retry.
+- An admin who has revoked their own right, or a participant who has left or was removed, gets 403 for the retry.
 - Ending a room that has ended is 409 \`room_ended\`.
 - Each upload request returns a new \`file_id\`.
 
@@ -62,7 +62,7 @@ After a 429 or 503, wait for the seconds in \`Retry-After\`, then send the reque
 ### Room status
 
 A room is \`booked\` before its \`start_time\`, \`started\` until its \`end_time\`, and then \`ended\`. Without an \`end_time\`, it stays \`started\` until an admin ends it. An ended room
-can be read, and participants can change their own profile in it. Every other change is 409 \`room_ended\`.
+can be read, and participants can change their own profile and read mark in it, or leave it. Every other change is 409 \`room_ended\`.
 
 ### Limits
 
