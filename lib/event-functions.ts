@@ -127,8 +127,17 @@ export const eventFunctions = {
   },
   announce: {
     source: 'schedule',
-    description: 'Invoked by schedules: tells everybody that a room has started or ended.',
-    access: { table: { ...broadcasting, GetItem: ['ROOM'] } },
+    description: 'Invoked by schedules: announces starts and ends of rooms, warns of the end, and sends announcements.',
+    access: {
+      table: {
+        ...broadcasting,
+        GetItem: ['ROOM'],
+        // Warnings and announcements.
+        BatchGetItem: ['ROOM'],
+        ConditionCheckItem: ['ROOM'],
+        PutItem: ['ROOM', 'CHAT'],
+      },
+    },
     memory: POSTING_MB,
     timeout: DELIVERY_SECONDS,
     alarms: {},

@@ -4,7 +4,7 @@ import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { pascal } from '../core/contract/names.ts';
-import { CONNECTION, DISCONNECTING, FILE, MESSAGE, PARTICIPANT, ROOM } from '../core/store/keys.ts';
+import { ANNOUNCED, CONNECTION, DISCONNECTING, FILE, MESSAGE, PARTICIPANT, ROOM, WARNED } from '../core/store/keys.ts';
 import { Announcements } from './constructs/announcements.ts';
 import { FanOut } from './constructs/fan-out.ts';
 import { Lane } from './constructs/lane.ts';
@@ -76,8 +76,11 @@ export class RealtimeStack extends Stack {
       ...parts,
       filters: [
         { dynamodb: { Keys: { SK: { S: [ROOM, { prefix: PARTICIPANT }] } } } },
-        // Connections that could not be closed.
-        { eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: DISCONNECTING }] } } } },
+        // Connections that could not be closed; warnings and announcements.
+        {
+          eventName: ['INSERT'],
+          dynamodb: { Keys: { SK: { S: [{ prefix: DISCONNECTING }, { prefix: WARNED }, { prefix: ANNOUNCED }] } } },
+        },
         // Connections, and uploads that no message has, that have expired. Those that go in other ways have been dealt with by whoever deleted them.
         {
           eventName: ['REMOVE'],

@@ -1,7 +1,8 @@
 import { ListSchedulesCommand, type ScheduleSummary } from '@aws-sdk/client-scheduler';
 import * as v from 'valibot';
+import { announcement } from '../../core/contract/answers.ts';
 import { PRESENCE_GRACE_SECONDS } from '../../core/contract/limits.ts';
-import { announcementsOf, type Moment } from '../../core/realtime/schedule.ts';
+import { announcementsOf, MOMENTS, type Moment } from '../../core/realtime/schedule.ts';
 import { plus } from '../../core/rules/time.ts';
 import { dropConnection, markAbsent } from '../../core/store/connections.ts';
 import type { ConnectionItem, FileItem, ParticipantItem, RoomItem } from '../../core/store/items.ts';
@@ -49,13 +50,16 @@ export interface Places {
 
 /** The attributes that the scan reads of an item. Checks read the rest. */
 export const PROJECTION =
-  'PK, SK, start_time, end_time, admins, participant_id, connections, present, left_at, message_id, attachment, file_id, expires_at, connection_id';
+  'PK, SK, start_time, end_time, admins, participant_id, connections, present, left_at, message_id, attachment, file_id, expires_at, connection_id, updated_at, end_warnings_seconds, announcements';
 
 const seen = v.object({
   PK: v.string(),
   SK: v.string(),
   start_time: v.optional(v.string()),
   end_time: v.optional(v.string()),
+  updated_at: v.optional(v.string()),
+  end_warnings_seconds: v.optional(v.array(v.number())),
+  announcements: v.optional(v.array(announcement)),
   admins: v.optional(v.set(v.string())),
   participant_id: v.optional(v.string(), ''),
   connections: v.optional(v.set(v.string())),
@@ -139,8 +143,8 @@ function looksAtItem(places: Places, item: Item, isInPage: (participant: Key) =>
   const now = new Date().toISOString();
   switch (kind) {
     case 'room': {
-      const { start_time = '', end_time, admins = new Set() } = item;
-      const moments = announcementsOf({ room_id, start_time, end_time }, now).map(({ moment }) => moment);
+      const { start_time = '', updated_at = '', admins = new Set() } = item;
+      const moments = announcementsOf({ ...item, start_time, updated_at }, now).map(({ moment }) => moment);
       // Most rooms are completely on one page.
       const isRight = admins.size > 0 && [...admins].every((id) => isInPage(participantKey(room_id, id)));
       return [...(isRight ? [] : [adminsOf(room_id)]), ...moments.map((moment) => schedule(places, room_id, moment))];
@@ -253,8 +257,8 @@ const clock = (): string => new Date().toISOString();
 /** The Scheduler deletes a schedule after it has fired, after at most an hour of attempts. */
 const ATTEMPTS_MS = 3_600_000;
 
-const scheduleName = /^(?<room_id>.+)-(?<moment>start|end)$/;
-const isMoment = (text: string | undefined): text is Moment => text === 'start' || text === 'end';
+const scheduleName = /^(?<room_id>.+)-(?<moment>start|end|next)$/;
+const isMoment = (text: string | undefined): text is Moment => MOMENTS.some((moment) => moment === text);
 
 /** Returns the checks for all schedules, page by page. */
 export async function* looksAtSchedules({ schedules }: Places): AsyncGenerator<Look[]> {
@@ -278,7 +282,7 @@ function leftOver(schedules: Schedules, { Name = '', LastModificationDate }: Sch
       const now = new Date().toISOString();
       if (room && announcementsOf(room, now, [moment]).length > 0) return undefined;
       // It may be about to fire, still be retried, or announce a time that was missed.
-      const time = moment === 'start' ? room?.start_time : room?.end_time;
+      const time = moment === 'start' ? room?.start_time : moment === 'end' ? room?.end_time : room?.updated_at;
       const recently = new Date(Date.now() - ATTEMPTS_MS).toISOString();
       const modified = LastModificationDate?.toISOString() ?? '';
       if (time !== undefined && (time > recently || modified > recently)) return undefined;

@@ -229,6 +229,11 @@ export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
     else if (kind === 'message') await add(source, 'message', text(source, 'message_id'));
     else if (apply) await put(source);
   });
+  // Announcements that were sent are not sent again.
+  await forAll(roomPartition(room_id), ['announced'], async ({ source, target }) => {
+    if (target) counts.same++;
+    else if (apply) await put(source);
+  });
   await forAll(roomPartition(room_id), ['participant'], async ({ source, target }) => {
     const id = text(source, 'participant_id');
     if (target) await replace(source, target, 'participant', id);

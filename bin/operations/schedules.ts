@@ -1,6 +1,7 @@
 import { GetScheduleCommand, ResourceNotFoundException, type SchedulerClient } from '@aws-sdk/client-scheduler';
 import { type DynamoDBDocumentClient, GetCommand } from '@aws-sdk/lib-dynamodb';
 import * as v from 'valibot';
+import { announcement } from '../../core/contract/answers.ts';
 import {
   type Announcement,
   announcementsOf,
@@ -9,6 +10,7 @@ import {
   scheduleOf,
   syncSchedules,
 } from '../../core/realtime/schedule.ts';
+import { sameAgenda } from '../../core/rules/agenda.ts';
 import { ROOM, roomKey } from '../../core/store/keys.ts';
 import { walk } from './walk.ts';
 
@@ -47,7 +49,7 @@ export interface Options {
 export interface Progress {
   /** Items read, of all kinds. */
   items: number;
-  /** Rooms with a future start or end. */
+  /** Rooms with a future start or end, warning or announcement. */
   rooms: number;
   /** Schedules that are right. */
   current: number;
@@ -68,10 +70,29 @@ export const MAX_FAILURES = 10;
 /** How often a room whose times change during the write is retried. */
 const ATTEMPTS = 5;
 
-const times = v.object({ room_id: v.string(), start_time: v.string(), end_time: v.optional(v.string()) });
+const times = v.object({
+  room_id: v.string(),
+  start_time: v.string(),
+  end_time: v.optional(v.string()),
+  updated_at: v.string(),
+  end_warnings_seconds: v.optional(v.array(v.number())),
+  announcements: v.optional(v.array(announcement)),
+});
 type Times = v.InferOutput<typeof times>;
 
 export type Comparison = 'current' | 'missing' | 'outdated';
+
+/** How long a schedule that has fired may wait for its successor, in milliseconds. */
+const SUCCESSION_MS = 5 * 60_000;
+
+/**
+ * Whether a schedule of `next` fires before the wanted time, or has just fired. It then does what is due, if anything, and gives way to the
+ * schedule of what comes next.
+ */
+function isPending(expression: string | undefined, { moment, time }: Announcement): boolean {
+  const at = Date.parse(`${/^at\((.+)\)$/.exec(expression ?? '')?.[1]}Z`);
+  return moment === 'next' && at > Date.now() - SUCCESSION_MS && at <= Date.parse(time);
+}
 
 /** Compares a schedule with what it should be. */
 export async function compareSchedule(
@@ -83,11 +104,11 @@ export async function compareSchedule(
     const { GroupName, Name } = wanted;
     const found = await scheduler.send(new GetScheduleCommand({ GroupName, Name }));
     const same =
-      found.ScheduleExpression === wanted.ScheduleExpression &&
+      (found.ScheduleExpression === wanted.ScheduleExpression || isPending(found.ScheduleExpression, announcement)) &&
       found.State !== 'DISABLED' &&
       found.Target?.Arn === wanted.Target.Arn &&
       found.Target.RoleArn === wanted.Target.RoleArn &&
-      found.Target.Input === wanted.Target.Input;
+      (found.Target.Input === wanted.Target.Input || announcement.moment === 'next');
     return same ? 'current' : 'outdated';
   } catch (error) {
     if (error instanceof ResourceNotFoundException) return 'missing';
@@ -117,9 +138,9 @@ export async function writeSchedules(
   let room = await read();
   for (let attempt = 1; ; attempt++) {
     // A room that does not exist has no times, and so no schedules.
-    await syncSchedules(room ?? { room_id, start_time: '' }, since(), moments, settings, scheduler);
+    await syncSchedules(room ?? { room_id, start_time: '', updated_at: '' }, since(), moments, settings, scheduler);
     const after = await read();
-    if (after?.start_time === room?.start_time && after?.end_time === room?.end_time) return;
+    if (!after || (room && sameAgenda(after, room))) return;
     if (attempt === ATTEMPTS) throw new Error('Its times keep changing.');
     room = after;
   }
@@ -161,12 +182,12 @@ export async function reschedule(target: ScheduleTarget, options: Options): Prom
 
   const scan = {
     TableName: target.table,
-    FilterExpression: 'SK = :room AND (start_time > :since OR end_time > :since)',
-    ProjectionExpression: 'room_id, start_time, end_time',
+    FilterExpression: 'SK = :room AND (start_time > :since OR end_time > :since OR attribute_exists(announcements))',
+    ProjectionExpression: 'room_id, start_time, end_time, updated_at, end_warnings_seconds, announcements',
     ExpressionAttributeValues: { ':room': ROOM, ':since': since() },
   };
   for await (const { items, scanned, cursor } of walk(target.dynamodb, scan, { readUnits, from, signal })) {
-    const rooms = v.parse(v.array(times), items);
+    const rooms = v.parse(v.array(times), items).filter((room) => announcementsOf(room, since()).length > 0);
     progress.items += scanned;
     progress.rooms += rooms.length;
     for (let n = 0; n < rooms.length && progress.failed < MAX_FAILURES; n += concurrency)

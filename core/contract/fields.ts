@@ -131,6 +131,46 @@ const integer = (min: number, max: number) =>
     v.minValue(min, `must be at least ${min}`),
     v.maxValue(max, `must be at most ${max}`),
   );
+/** Distinct, in any order. */
+export const endWarnings = v.pipe(
+  v.array(integer(1, limits.MAX_END_WARNING_SECONDS)),
+  v.maxLength(limits.MAX_END_WARNINGS, `must have at most ${limits.MAX_END_WARNINGS} entries`),
+  v.checkItems((seconds, index, all) => all.indexOf(seconds) === index, 'must not be repeated'),
+);
+/** It becomes part of a sort key. */
+const announcementId = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9._:-]{1,64}$/, 'must be 1 to 64 letters, digits or . _ : -'),
+);
+const announcement = v.pipe(
+  v.strictObject({
+    announcement_id: announcementId,
+    message: messageText,
+    relative_from: v.optional(v.picklist(['start', 'end'], 'must be start or end'), 'end'),
+    relative_time_in_seconds: integer(-limits.MAX_TIME_LEFT_SECONDS, limits.MAX_TIME_LEFT_SECONDS),
+  }),
+  v.forward(
+    v.check(
+      ({ relative_from, relative_time_in_seconds: seconds }) =>
+        relative_from === 'start' ? seconds >= 0 : seconds <= 0,
+      'must be 0 or more from the start, and 0 or less from the end',
+    ),
+    ['relative_time_in_seconds'],
+  ),
+);
+const bytesAsJson = (value: unknown): number => new TextEncoder().encode(JSON.stringify(value)).length;
+export const announcements = v.pipe(
+  v.array(announcement),
+  v.maxLength(limits.MAX_ANNOUNCEMENTS, `must have at most ${limits.MAX_ANNOUNCEMENTS} entries`),
+  v.checkItems(
+    ({ announcement_id }, index, all) => all.findIndex((each) => each.announcement_id === announcement_id) === index,
+    'must have an announcement_id of its own',
+  ),
+  v.check(
+    (list) => bytesAsJson(list) <= limits.MAX_ANNOUNCEMENTS_BYTES,
+    `must be at most ${limits.MAX_ANNOUNCEMENTS_BYTES} bytes as JSON`,
+  ),
+);
 export const pingInterval = integer(1, limits.MAX_PING_INTERVAL_SECONDS);
 export const timeLeft = integer(0, limits.MAX_TIME_LEFT_SECONDS);
 /** `MAX_UPLOAD_BYTES`, which an environment may change, bounds it further. */

@@ -28,6 +28,8 @@ export const MAX_END_WARNINGS = 5;
 /** A day. */
 export const MAX_END_WARNING_SECONDS = 86_400;
 export const MAX_ANNOUNCEMENTS = 20;
+/** All announcements of a room, as JSON in UTF-8, in bytes: every event about the room has them, and a frame has 32 KB. */
+export const MAX_ANNOUNCEMENTS_BYTES = 16 * 1024;
 export const MAX_ANNOUNCEMENT_ID_LENGTH = 64;
 export const MAX_IDEMPOTENCY_KEY_LENGTH = 255;
 

@@ -25,6 +25,8 @@ const update = {
   end_time: v.nullish(fields.time),
   posting: v.optional(fields.posting),
   metadata: v.nullish(fields.jsonObject),
+  end_warnings_seconds: v.optional(fields.endWarnings),
+  announcements: v.optional(fields.announcements),
 };
 const isUpdate = (body: object): boolean => Object.keys(update).some((field) => field in body);
 const isEnd = (body: object): boolean => Object.keys(end.entries).some((field) => field in body);
@@ -52,6 +54,8 @@ export const createRoom = {
     end_time: v.nullish(fields.time),
     posting: v.optional(fields.posting),
     metadata: v.nullish(fields.jsonObject),
+    end_warnings_seconds: v.optional(fields.endWarnings),
+    announcements: v.optional(fields.announcements),
     participant_ids: v.optional(fields.optionalParticipantIds, []),
   }),
   status: 201,
@@ -87,7 +91,15 @@ export const changeRoom = {
   status: 200,
   data: answers.room,
   errors: ['not_a_participant', 'not_an_admin', 'room_not_found', 'room_ended', 'payload_too_large'],
-  access: { table: { UpdateItem: ['ROOM'], GetItem: ['ROOM'], PutItem: ['ROOM'], DeleteItem: ['ROOM'] } },
+  access: {
+    table: {
+      UpdateItem: ['ROOM'],
+      GetItem: ['ROOM'],
+      BatchGetItem: ['ROOM'],
+      PutItem: ['ROOM'],
+      DeleteItem: ['ROOM'],
+    },
+  },
   example: { params: { room_id: ROOM_ID }, body: { name: 'Stand-up, team Blue' } },
 } as const satisfies Route;
 

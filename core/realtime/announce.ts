@@ -1,6 +1,9 @@
 import { pause } from '../aws/abort.ts';
 import type { RoomEvent } from '../contract/realtime.ts';
+import type { AgendaItem } from '../rules/agenda.ts';
 import { roomStatus } from '../rules/room.ts';
+import type { Timestamp } from '../rules/time.ts';
+import { carryOut, pendingOf } from '../store/agenda.ts';
 import { type RoomItem, toRoom } from '../store/items.ts';
 import { roomKey } from '../store/keys.ts';
 import { get } from '../store/read.ts';
@@ -20,8 +23,12 @@ const MAX_LAG_MS = 5_000;
 /** A timer may fire a millisecond before the clock says so. */
 const TIMER_MS = 10;
 
+/** More than the changes that a room can get while its agenda is carried out. */
+const AGENDA_ATTEMPTS = 5;
+
 /**
- * Announces that a room has started or ended, unless its times have changed since the schedule was made.
+ * Announces that a room has started or ended, unless its times have changed since the schedule was made. For `next`, it does what is due in
+ * the room.
  *
  * A schedule that fires early, by this machine's clock, waits for its time.
  *
@@ -31,6 +38,7 @@ export async function announce({ room_id, moment, time }: Announcement, deadline
   const early = Date.parse(time) - Date.now();
   if (early > 0 && early <= MAX_LAG_MS) await pause(early + TIMER_MS);
 
+  if (moment === 'next') return carryOutAgenda(room_id, time);
   const now = new Date().toISOString();
   const room = await get<RoomItem>(roomKey(room_id));
   if (!room) return;
@@ -55,4 +63,31 @@ export async function announce({ room_id, moment, time }: Announcement, deadline
   await settleAll([onSockets(), publishAll([event])], furtherFailure(room_id));
   countRooms([event]);
   console.info({ action: 'announce', room_id, moment, time });
+}
+
+/**
+ * Does what is due in a room and not done, whatever the schedule was made for. The stream brings the marks of what is done to `room-changes`,
+ * which sends warnings and makes the schedule for what comes next.
+ */
+async function carryOutAgenda(room_id: string, time: Timestamp): Promise<void> {
+  for (let attempt = 0; attempt < AGENDA_ATTEMPTS; attempt++) {
+    const now = new Date().toISOString();
+    const room = await get<RoomItem>(roomKey(room_id));
+    if (!room) return;
+    const pending = await pendingOf(room, now);
+    const due = pending.filter(({ at }) => at <= now);
+    if (due.length === 0 && pending.some(({ at }) => at === time))
+      throw new Error(`What is due in room ${room_id} at ${time} is done at ${now}.`);
+    if (await carryOutAll(room, due, now)) {
+      console.info({ action: 'announce', room_id, moment: 'next', time, done: due.map(({ kind }) => kind) });
+      return;
+    }
+  }
+  throw new Error(`Room ${room_id} changes faster than its agenda can be carried out.`);
+}
+
+/** Returns false if the room has changed, and the rest has to be looked at again. */
+async function carryOutAll(room: RoomItem, due: readonly AgendaItem[], now: Timestamp): Promise<boolean> {
+  for (const item of due) if (!(await carryOut(room, item, now))) return false;
+  return true;
 }

@@ -1,6 +1,8 @@
 import type { RoomEvent } from '../contract/realtime.ts';
+import { agendaOf, isTooLate, sameAgenda, samePlan } from '../rules/agenda.ts';
 import { roomStatus } from '../rules/room.ts';
 import type { Timestamp } from '../rules/time.ts';
+import type { WarnedItem } from '../store/agenda.ts';
 import {
   type ConnectionItem,
   type ParticipantItem,
@@ -69,6 +71,10 @@ export type RoomChange =
   | { readonly of: 'participant'; readonly participant_id: string; readonly change: Change<ParticipantItem> }
   /** The item of a connection, deleted by DynamoDB's time to live. */
   | { readonly of: 'expired_connection'; readonly connection: ConnectionItem }
+  /** The mark of a warning, which has been stored. */
+  | { readonly of: 'warned'; readonly warned: WarnedItem }
+  /** The mark of an announcement, which has been stored with its message. */
+  | { readonly of: 'announced' }
   /** A mark of connections that could not be closed, which has been stored. */
   | { readonly of: 'mark' };
 
@@ -98,12 +104,24 @@ export function effectsOf(changes: readonly RoomChange[], present: Present, now:
       ];
     }
     if (each.of === 'mark') return [{ kind: 'disconnect' as const }];
+    if (each.of === 'announced') return [NEXT];
+    if (each.of === 'warned') return [...warningOf(each.warned, present.room, now), NEXT];
     return connectionExpired(each.connection, present.connections);
   });
   return [...new Map(effects.map((effect) => [JSON.stringify(effect), effect])).values()];
 }
 
 const eventEffect = (event: RoomEvent): Effect => ({ kind: 'event', event });
+
+/** Something of the agenda is done: the schedule follows what comes next. */
+const NEXT: Effect = { kind: 'schedule', moment: 'next' };
+
+/** Returns the event of a warning, unless the end has moved since, or it is too late to warn. */
+function warningOf({ ends_at, seconds_left, at }: WarnedItem, room: RoomItem | undefined, now: Timestamp): Effect[] {
+  if (!room || room.end_time !== ends_at || roomStatus(room, now) !== 'started' || isTooLate(at, now)) return [];
+  const data = { ends_at, seconds_left };
+  return [eventEffect({ type: 'room_ending', room_id: room.room_id, sent_at: now, data })];
+}
 
 const ROOM_FIELDS = ['name', 'description', 'start_time', 'end_time', 'end_reason', 'posting', 'metadata'] as const;
 
@@ -139,6 +157,8 @@ export function roomChanged(
       ? [{ kind: 'schedule' as const, moment: 'start' as const }]
       : []),
     ...(newEnd ? [{ kind: 'schedule' as const, moment: 'end' as const }] : []),
+    // An agenda that is over is looked at as well: its schedule goes.
+    ...(old ? (sameAgenda(old, changed) ? [] : [NEXT]) : agendaOf(changed).length > 0 ? [NEXT] : []),
   ];
   if (!old) return [eventEffect({ type: 'room_created', ...about, data }), ...schedules, ...started, ...ended];
 
@@ -149,7 +169,7 @@ export function roomChanged(
       data: { participant_id, is_admin: room.admins.has(participant_id) },
     }),
   );
-  if (!ROOM_FIELDS.some((field) => old[field] !== changed[field])) return rights;
+  if (!ROOM_FIELDS.some((field) => old[field] !== changed[field]) && samePlan(old, changed)) return rights;
   return [
     ...rights,
     ...schedules,

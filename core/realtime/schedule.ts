@@ -9,6 +9,7 @@ import {
 } from '@aws-sdk/client-scheduler';
 import { abortable } from '../aws/abort.ts';
 import { env } from '../env.ts';
+import { nextAfter, type Planned } from '../rules/agenda.ts';
 import type { Timestamp } from '../rules/time.ts';
 import type { RoomItem } from '../store/items.ts';
 import { CLIENT_OPTIONS } from './client-options.ts';
@@ -18,7 +19,8 @@ import { CLIENT_OPTIONS } from './client-options.ts';
  * so a schedule that is late (EventBridge Scheduler promises the minute) or lost makes nothing wrong.
  */
 
-export type Moment = 'start' | 'end';
+/** `next`: the next warning or announcement. */
+export type Moment = 'start' | 'end' | 'next';
 
 /** The input of the function that announces. */
 export interface Announcement {
@@ -73,7 +75,8 @@ export const scheduleOf = (announcement: Announcement, settings: ScheduleSetting
     ScheduleExpression: expression(announcement.time),
     ScheduleExpressionTimezone: 'UTC',
     FlexibleTimeWindow: { Mode: 'OFF' },
-    ActionAfterCompletion: 'DELETE',
+    // The function sets `next` again while the Scheduler still completes it: that must not delete it.
+    ActionAfterCompletion: announcement.moment === 'next' ? 'NONE' : 'DELETE',
     Target: {
       Arn: settings.functionArn,
       RoleArn: settings.roleArn,
@@ -99,17 +102,20 @@ async function cancel(client: SchedulerClient, name: ReturnType<typeof nameOf>):
   }
 }
 
-type Times = Pick<RoomItem, 'room_id' | 'start_time'> & { readonly end_time?: Timestamp | undefined };
+type Times = Planned & Pick<RoomItem, 'room_id'>;
 
-const ALL: readonly Moment[] = ['start', 'end'];
-const timeOf = ({ start_time, end_time }: Times, moment: Moment): Timestamp | undefined =>
-  moment === 'start' ? start_time : end_time;
+export const MOMENTS: readonly Moment[] = ['start', 'end', 'next'];
+function timeOf(room: Times, moment: Moment, since: Timestamp): Timestamp | undefined {
+  if (moment === 'next') return nextAfter(room, since, new Date().toISOString())?.at;
+  const time = moment === 'start' ? room.start_time : room.end_time;
+  return time && time > since ? time : undefined;
+}
 
-/** Returns the future announcements of a room: its start and its end, if they are still to come. */
-export const announcementsOf = (room: Times, now: Timestamp, moments: readonly Moment[] = ALL): Announcement[] =>
+/** Returns what is still to be announced of a room: its start, its end, and its next warning or announcement, if they come after `since`. */
+export const announcementsOf = (room: Times, since: Timestamp, moments: readonly Moment[] = MOMENTS): Announcement[] =>
   moments.flatMap((moment) => {
-    const time = timeOf(room, moment);
-    return time && time > now ? [{ room_id: room.room_id, moment, time }] : [];
+    const time = timeOf(room, moment, since);
+    return time ? [{ room_id: room.room_id, moment, time }] : [];
   });
 
 /**
@@ -118,15 +124,16 @@ export const announcementsOf = (room: Times, now: Timestamp, moments: readonly M
  *
  * @param settings default: those in the function's environment
  * @param client default: that of the process
+ * @param pending what is to be announced; default: what follows from the times
  */
 export async function syncSchedules(
   room: Times,
   now: Timestamp,
-  moments: readonly Moment[] = ALL,
+  moments: readonly Moment[] = MOMENTS,
   settings: ScheduleSettings = settingsOfFunction(),
   client: SchedulerClient = scheduler(),
+  pending: readonly Announcement[] = announcementsOf(room, now, moments),
 ): Promise<void> {
-  const pending = announcementsOf(room, now, moments);
   await Promise.all(
     moments.map((moment) => {
       const announcement = pending.find((each) => each.moment === moment);

@@ -1,7 +1,10 @@
+import { sameAgenda } from '../rules/agenda.ts';
+import type { Timestamp } from '../rules/time.ts';
+import { pendingOf } from '../store/agenda.ts';
 import type { RoomItem } from '../store/items.ts';
 import { roomKey } from '../store/keys.ts';
 import { get } from '../store/read.ts';
-import { type Moment, syncSchedules } from './schedule.ts';
+import { type Announcement, announcementsOf, type Moment, syncSchedules } from './schedule.ts';
 
 /** Far more than the changes that one room's times can get while its schedules are written. */
 const SYNC_ATTEMPTS = 5;
@@ -13,10 +16,25 @@ const SYNC_ATTEMPTS = 5;
 export async function syncSchedulesOf(room: RoomItem, moments: readonly Moment[]): Promise<void> {
   let known = room;
   for (let attempt = 0; attempt < SYNC_ATTEMPTS; attempt++) {
-    await syncSchedules(known, new Date().toISOString(), moments);
+    const now = new Date().toISOString();
+    await syncSchedules(known, now, moments, undefined, undefined, await announcementsNow(known, now, moments));
     const after = await get<RoomItem>(roomKey(room.room_id));
-    if (!after || (after.start_time === known.start_time && after.end_time === known.end_time)) return;
+    if (!after || sameAgenda(after, known)) return;
     known = after;
   }
   throw new Error(`The times of room ${room.room_id} change faster than its schedules can follow.`);
+}
+
+/** As `announcementsOf`, but `next` includes what is due and not done: its schedule fires at once. */
+async function announcementsNow(
+  room: RoomItem,
+  now: Timestamp,
+  moments: readonly Moment[],
+): Promise<readonly Announcement[]> {
+  const others = moments.filter((moment) => moment !== 'next');
+  const [next] = moments.includes('next') ? await pendingOf(room, now) : [];
+  return [
+    ...announcementsOf(room, now, others),
+    ...(next ? [{ room_id: room.room_id, moment: 'next' as const, time: next.at }] : []),
+  ];
 }

@@ -30,6 +30,8 @@
  *   checked next?                             PK ROOM#<room_id>   SK LIVENESS#<user_id>
  *   how many messages has this room taken
  *   in this second?                           PK ROOM#<room_id>   SK RATE#<second>
+ *   was this announcement sent?               PK ROOM#<room_id>   SK ANNOUNCED#<announcement_id> (stays as long as the room)
+ *   was this warning of this end given?       PK ROOM#<room_id>   SK WARNED#<end_time>#<seconds>
  *   the last numbers of a room's feeds,
  *   and its last message                      PK ROOM#<room_id>   SK SEQUENCE
  *   the digests of presence in a large room   PK ROOM#<room_id>   SK PRESENCE
@@ -58,6 +60,8 @@ export const LEFT = 'LEFT#';
 export const CHANGE = 'CHANGE#';
 const CHANGES = 'CHANGES';
 export const FRAMES = 'FRAMES#';
+export const ANNOUNCED = 'ANNOUNCED#';
+export const WARNED = 'WARNED#';
 export const SEQUENCE = 'SEQUENCE';
 export const PRESENCE = 'PRESENCE';
 /** The one index; what its keys mean depends on the kind of item. */
@@ -100,6 +104,16 @@ export const presenceDigestKey = (room_id: string): Key => ({ PK: roomPartition(
 export const laneKey = (room_id: string, feed: string, order: string): Key => ({
   PK: roomPartition(room_id),
   SK: `LANE#${feed}#${order}`,
+});
+
+export const announcedKey = (room_id: string, announcement_id: string): Key => ({
+  PK: roomPartition(room_id),
+  SK: `${ANNOUNCED}${announcement_id}`,
+});
+
+export const warnedKey = (room_id: string, end_time: string, seconds: number): Key => ({
+  PK: roomPartition(room_id),
+  SK: `${WARNED}${end_time}#${seconds}`,
 });
 
 export const roomSequenceKey = (room_id: string): Key => ({ PK: roomPartition(room_id), SK: SEQUENCE });
@@ -194,6 +208,7 @@ export type Kind =
   | 'changes'
   | 'connection'
   | 'subscription'
+  | 'announced'
   /** Items that expire, and that nothing else depends on. */
   | 'other';
 
@@ -205,6 +220,7 @@ export function kindOf({ PK, SK }: Key): { readonly kind: Kind; readonly room_id
     if (SK === ROOM) return { kind: 'room', room_id };
     if (SK.startsWith(PARTICIPANT)) return { kind: 'participant', room_id };
     if (SK.startsWith(FILE)) return { kind: 'file', room_id };
+    if (SK.startsWith(ANNOUNCED)) return { kind: 'announced', room_id };
     if (SK.startsWith(CONNECTION)) return { kind: 'connection', room_id };
     if (SK.startsWith(LOCK)) return { kind: 'lock', room_id };
     return { kind: 'other', room_id };

@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
-import type { Posting, Room, RoomDetails } from '../contract/answers.ts';
+import type { Announcement, Posting, Room, RoomDetails } from '../contract/answers.ts';
 import { RoomsError } from '../contract/errors.ts';
 import { IDEMPOTENCY_TTL_SECONDS } from '../contract/limits.ts';
 import type { RequestContext } from '../contract/route.ts';
+import { agendaIssues } from '../rules/agenda.ts';
 import type { JsonObject } from '../rules/json.ts';
 import { endIssues, isPast, orderIssues, startIssues, throwIfInvalid } from '../rules/room.ts';
 import { epochSeconds, plus, type Timestamp } from '../rules/time.ts';
 import { ADMIN_OF_LIVE_ROOM, adminRefusal, adminValues, membership } from './access.ts';
+import { guardAgenda } from './agenda.ts';
 import { type IdempotencyItem, type RoomItem, type SequenceItem, toMyRoom, toRoom } from './items.ts';
 import { idempotencyKey, roomKey, roomSequenceKey } from './keys.ts';
 import { newParticipant } from './participants.ts';
@@ -28,6 +30,8 @@ export interface NewRoom {
   /** Default: everyone. */
   readonly posting?: Posting | undefined;
   readonly metadata?: JsonObject | null | undefined;
+  readonly end_warnings_seconds?: readonly number[] | undefined;
+  readonly announcements?: readonly Announcement[] | undefined;
   readonly participant_ids: readonly string[];
 }
 
@@ -62,6 +66,7 @@ export async function createRoom(
   const issues = [
     ...startIssues(start_time, now),
     ...(wanted.end_time ? [...endIssues(wanted.end_time, now), ...orderIssues({ ...wanted, start_time })] : []),
+    ...agendaIssues({ ...wanted, start_time }, start_time < now ? start_time : now),
   ];
   if (issues.length > 0) {
     // Times that were valid when the room was created may have passed when the request is repeated.
@@ -80,6 +85,8 @@ export async function createRoom(
     ...(wanted.end_time && { end_time: wanted.end_time }),
     ...(wanted.posting === 'admins' && { posting: wanted.posting }),
     ...(wanted.metadata && { metadata: JSON.stringify(wanted.metadata) }),
+    ...(wanted.end_warnings_seconds && { end_warnings_seconds: wanted.end_warnings_seconds }),
+    ...(wanted.announcements?.length && { announcements: wanted.announcements }),
     admins: new Set([caller]),
     created_by: caller,
     created_at: now,
@@ -131,9 +138,11 @@ export interface RoomChanges {
   readonly posting?: Posting | undefined;
   /** null clears it. */
   readonly metadata?: JsonObject | null | undefined;
+  readonly end_warnings_seconds?: readonly number[] | undefined;
+  readonly announcements?: readonly Announcement[] | undefined;
 }
 
-type Attributes = Readonly<Record<string, string | null | undefined>>;
+type Attributes = Readonly<Record<string, string | readonly unknown[] | null | undefined>>;
 
 /** `SET`s what has a value and `REMOVE`s what is null; names go through placeholders, as some are reserved words. */
 function assignment(attributes: Attributes) {
@@ -185,7 +194,7 @@ export async function updateRoom({
   caller,
   now,
 }: RequestContext & { room_id: string; changes: RoomChanges }): Promise<Room> {
-  const { name, start_time, end_time, posting, metadata } = changes;
+  const { name, start_time, end_time, end_warnings_seconds, announcements, posting, metadata } = changes;
   const description = changes.description === '' ? null : changes.description;
   throwIfInvalid([
     ...(start_time ? startIssues(start_time, now, true) : []),
@@ -193,12 +202,16 @@ export async function updateRoom({
     ...(start_time && end_time ? orderIssues({ start_time, end_time }) : []),
   ]);
 
+  const agenda = await guardAgenda(room_id, changes, caller, now);
+
   const attributes = {
     updated_at: now,
     name,
     description,
     start_time,
     end_time,
+    end_warnings_seconds,
+    announcements,
     // The reason belongs to the end that this one replaces.
     end_reason: end_time === undefined ? undefined : null,
     posting: posting === 'everyone' ? null : posting,
@@ -213,8 +226,9 @@ export async function updateRoom({
       ...(end_time && !start_time ? ['start_time < :end_time'] : []),
       // A form that sends all fields of a room may send its stored start, which is in the past.
       ...(start_time && isPast(start_time, now) ? ['start_time = :start_time'] : []),
+      ...agenda.conditions,
     ].join(' AND '),
-    ExpressionAttributeValues: { ...adminValues(caller, now), ...values },
+    ExpressionAttributeValues: { ...adminValues(caller, now), ...values, ...agenda.values },
   };
   const outcome = await (posting === undefined
     ? update<RoomItem>(roomKey(room_id), write)

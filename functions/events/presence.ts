@@ -8,7 +8,7 @@ import { retryDisconnect } from '../../core/realtime/deliver.ts';
 import { checkLiveness } from '../../core/realtime/liveness.ts';
 import { queueDisconnect } from '../../core/realtime/presence.ts';
 import { sendDigest } from '../../core/realtime/presence-digest.ts';
-import type { Moment } from '../../core/realtime/schedule.ts';
+import { MOMENTS, type Moment } from '../../core/realtime/schedule.ts';
 import { syncSchedulesOf } from '../../core/realtime/sync-schedules.ts';
 import { markAbsent } from '../../core/store/connections.ts';
 import type { RoomItem } from '../../core/store/items.ts';
@@ -28,7 +28,7 @@ const publishing = v.object({
 const schedules = v.object({
   kind: v.literal('schedules'),
   room_id: v.string(),
-  moments: v.array(v.picklist(['start', 'end'])),
+  moments: v.array(v.picklist(MOMENTS)),
 });
 const queued = v.union([disconnect, liveness, digest, publishing, schedules, absence]);
 

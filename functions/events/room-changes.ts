@@ -5,8 +5,10 @@ import { type Effect, effectsOf, type Present, type RoomChange } from '../../cor
 import { deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
 import { applyEffects } from '../../core/realtime/effects.ts';
 import { imageOf, keyOf, processByPartition } from '../../core/realtime/stream.ts';
+import type { WarnedItem } from '../../core/store/agenda.ts';
 import type { ConnectionItem, LeftItem, ParticipantItem, RoomItem } from '../../core/store/items.ts';
 import {
+  ANNOUNCED,
   CONNECTION,
   connectionKey,
   DISCONNECTING,
@@ -21,6 +23,7 @@ import {
   ROOM,
   roomIdOf,
   roomKey,
+  WARNED,
 } from '../../core/store/keys.ts';
 import type { DigestItem } from '../../core/store/presence-digest.ts';
 import { getMany } from '../../core/store/read.ts';
@@ -99,6 +102,9 @@ function changeOf(record: DynamoDBRecord): RoomChange | undefined {
       change: { old: imageOf<ParticipantItem>(OldImage), new: imageOf<ParticipantItem>(NewImage) },
     };
   if (SK.startsWith(DISCONNECTING)) return { of: 'mark' };
+  if (SK.startsWith(ANNOUNCED)) return { of: 'announced' };
+  const warned = SK.startsWith(WARNED) && imageOf<WarnedItem>(NewImage);
+  if (warned) return { of: 'warned', warned };
   const connection = SK.startsWith(CONNECTION) && isTimeToLive(record) && imageOf<ConnectionItem>(OldImage);
   return connection ? { of: 'expired_connection', connection } : undefined;
 }
@@ -117,7 +123,7 @@ async function presentOf(
 ): Promise<Present & { readonly digests: DigestItem | undefined }> {
   const keys = changes.flatMap((change) => {
     if (change.of === 'mark') return [];
-    if (change.of === 'room') return roomKey(room_id);
+    if (change.of === 'room' || change.of === 'announced' || change.of === 'warned') return roomKey(room_id);
     if (change.of === 'participant') {
       const { participant_id } = change;
       const left = change.change.new ? [] : [leftKey(room_id, participant_id)];

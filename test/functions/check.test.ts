@@ -364,7 +364,13 @@ describe('schedules', () => {
         throw error;
       });
   const sync = (room: { room_id: string; start_time: string; end_time?: string }, other = {}) =>
-    syncSchedules(room, new Date().toISOString(), undefined, { ...settings, ...other }, places.schedules.scheduler);
+    syncSchedules(
+      { updated_at: '', ...room },
+      new Date().toISOString(),
+      undefined,
+      { ...settings, ...other },
+      places.schedules.scheduler,
+    );
 
   test('a missing schedule is created, and a wrong one updated', async () => {
     const end_time = inFuture(HOUR);

@@ -40,7 +40,7 @@ const schedule = v.object({
   ScheduleExpression: v.pipe(v.string(), v.regex(/^at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)$/)),
   ScheduleExpressionTimezone: v.literal('UTC'),
   FlexibleTimeWindow: v.strictObject({ Mode: v.literal('OFF') }),
-  ActionAfterCompletion: v.literal('DELETE'),
+  ActionAfterCompletion: v.picklist(['DELETE', 'NONE']),
   Target: v.strictObject({
     Arn: v.string(),
     RoleArn: v.string(),

@@ -34,7 +34,7 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 /* Schemas */
 
 /** Valibot actions that JSON Schema cannot express or need not: the texts describe them. All others must convert. */
-const UNSAID = new Set(['partial_check', 'check', 'to_lower_case', 'to_upper_case', 'transform']);
+const UNSAID = new Set(['partial_check', 'check', 'check_items', 'to_lower_case', 'to_upper_case', 'transform']);
 
 const nullable = (schema: JsonSchema): JsonSchema | undefined => {
   const [of, none] = schema.anyOf ?? [];

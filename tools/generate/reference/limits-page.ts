@@ -45,6 +45,7 @@ const TEXTS: { readonly [Name in keyof typeof limits]: LimitText } = {
     'Time from a warning to the end of a room',
     (value) => `${count(value)} seconds (${days(value)})`,
   ),
+  MAX_ANNOUNCEMENTS_BYTES: text('Rooms', 'Announcements of a room, as JSON', kib),
   MAX_ANNOUNCEMENTS: text('Rooms', 'Announcements of a room'),
   MAX_UNREAD_COUNT: text('Rooms', 'Messages after the read mark among which `unread_count` counts'),
   PRESENCE_GRACE_SECONDS: text('Rooms', 'Time after which a disconnected participant goes offline', seconds),

@@ -1,0 +1,427 @@
+import type { DynamoDBRecord } from 'aws-lambda';
+import { describe, expect, test, vi } from 'vitest';
+import { announcedKey } from '../../core/store/keys.ts';
+import { get } from '../../core/store/read.ts';
+import { handler as announce } from '../../functions/events/announce.ts';
+import { handler as presence } from '../../functions/events/presence.ts';
+import { handler as roomChanges } from '../../functions/events/room-changes.ts';
+import { deliver } from '../support/delivery.ts';
+import { runningOut } from '../support/event.ts';
+import { type Data, data, invoke, refused } from '../support/invoke.ts';
+import { queueEvent } from '../support/queue-event.ts';
+import { startRealtimeServices } from '../support/realtime-services.ts';
+import { runEventFunction } from '../support/run-event-function.ts';
+import { newSocket, reply, type Socket } from '../support/socket.ts';
+import { changesIn, messagesIn, recorded } from '../support/stream.ts';
+import { at, newRoom, type World } from '../support/world.ts';
+
+/*
+ * Warnings of the end, and announcements: what schedules fire for a room, and what follows from it.
+ */
+
+const { management, services } = await startRealtimeServices();
+
+const MINUTE = 60_000;
+/** A full second, so that schedules fire at the time itself. */
+const NOW = Math.ceil(Date.now() / 1_000) * 1_000 + 1_000;
+const time = (ms: number) => new Date(NOW + ms).toISOString();
+
+const processed = async (records: readonly DynamoDBRecord[]): Promise<void> => {
+  const { result } = await runEventFunction('room-changes', (context) => roomChanges(changesIn(records), context));
+  expect(result.batchItemFailures).toEqual([]);
+};
+/** Does something at a time, and has the functions process what it changed. Returns the records. */
+const worked = async (ms: number, work: () => Promise<unknown>): Promise<DynamoDBRecord[]> => {
+  const records = await recorded(() => at(NOW + ms, work));
+  await at(NOW + ms, async () => {
+    await processed(records);
+    if (messagesIn(records).Records.length > 0) expect((await deliver(records)).failures).toEqual([]);
+  });
+  return records;
+};
+/** Fires the schedule of a room's next moment, as it stands. */
+const fire = (room_id: string, ms: number) =>
+  worked(ms, async () => {
+    const schedule = services.schedules.get(`${room_id}-next`);
+    if (!schedule) throw new Error('Nothing is scheduled.');
+    await runEventFunction('announce', (context) => announce(JSON.parse(schedule.Target.Input), context));
+  });
+/** When the schedule of a room's next moment fires, in milliseconds after `NOW`; undefined if there is none. */
+const scheduledAt = (room_id: string): number | undefined => {
+  const at = /at\((.*)\)/.exec(services.schedules.get(`${room_id}-next`)?.ScheduleExpression ?? '')?.[1];
+  return at === undefined ? undefined : Date.parse(`${at}Z`) - NOW;
+};
+/** Fires schedules until there are none, or until the time. */
+async function runUntil(room_id: string, ms: number): Promise<number[]> {
+  const fired: number[] = [];
+  for (let next = scheduledAt(room_id); next !== undefined && next <= ms; next = scheduledAt(room_id)) {
+    if (fired.length > 20) throw new Error('It never ends.');
+    fired.push(next);
+    await fire(room_id, next);
+  }
+  return fired;
+}
+
+async function room(body: object): Promise<World & { ear: Socket }> {
+  let world: World | undefined;
+  await worked(0, async () => {
+    world = await newRoom({ body });
+  });
+  if (!world) throw new Error('There is no room.');
+  const ear = newSocket(world.admin);
+  if (!('start_time' in body)) await at(NOW, () => reply('join', ear, { room_id: world?.room_id }));
+  return { ...world, ear };
+}
+const change = (world: World, ms: number, body: object) =>
+  worked(ms, () => data('changeRoom', { as: world.admin, params: { room_id: world.room_id }, body }));
+const told = ({ connection_id }: Socket, type: string) =>
+  management
+    .received(connection_id)
+    .filter((event) => event.type === type)
+    .map(({ data }) => data);
+const messages = ({ room_id, admin }: World): Promise<Data<'listMessages'>> =>
+  data('listMessages', { as: admin, params: { room_id }, query: { order: 'asc' } });
+const announcement = (announcement_id: string, seconds: number, relative_from?: 'start' | 'end') => ({
+  announcement_id,
+  message: `This is ${announcement_id}.`,
+  relative_time_in_seconds: seconds,
+  ...(relative_from && { relative_from }),
+});
+
+describe('warnings of the end', () => {
+  test('are sent 300 and 60 seconds before it, and published; then the schedule goes', async () => {
+    const world = await room({ end_time: time(10 * MINUTE) });
+    const { room_id, ear } = world;
+    expect(await runUntil(room_id, 11 * MINUTE)).toEqual([5 * MINUTE, 9 * MINUTE]);
+    const warnings = [300, 60].map((seconds_left) => ({ ends_at: time(10 * MINUTE), seconds_left }));
+    expect(told(ear, 'room_ending')).toEqual(warnings);
+    expect(
+      services
+        .events()
+        .filter(({ type }) => type === 'room_ending')
+        .map(({ data }) => data),
+    ).toEqual(warnings);
+    expect(scheduledAt(room_id)).toBeUndefined();
+    expect(await messages(world)).toEqual([]);
+  });
+
+  test('are those of the room, if it has its own, and none from before its start', async () => {
+    const { room_id, ear } = await room({ end_time: time(4 * MINUTE), end_warnings_seconds: [1, 240, 100] });
+    expect(await runUntil(room_id, 5 * MINUTE)).toEqual([5_000, 140_000, 239_000]);
+    expect(told(ear, 'room_ending').map(({ seconds_left }) => seconds_left)).toEqual([240, 100, 1]);
+    const short = await room({ end_time: time(4 * MINUTE) });
+    expect(await runUntil(short.room_id, 5 * MINUTE)).toEqual([3 * MINUTE]);
+    const none = await room({ end_time: time(10 * MINUTE), end_warnings_seconds: [] });
+    expect(scheduledAt(none.room_id)).toBeUndefined();
+  });
+
+  test('follow the end when it moves, and come once for each end, also if it moves back and forth sixteen times', async () => {
+    const world = await room({ end_time: time(10 * MINUTE) });
+    const { room_id, ear } = world;
+    await fire(room_id, 5 * MINUTE);
+    for (let n = 0; n < 16; n++)
+      await change(world, 5 * MINUTE + n * 1_000, { end_time: time((n % 2 === 0 ? 30 : 10) * MINUTE) });
+    expect(scheduledAt(room_id)).toBe(9 * MINUTE);
+    await runUntil(room_id, 9 * MINUTE);
+    await change(world, 9.5 * MINUTE, { end_time: time(30 * MINUTE) });
+    expect(await runUntil(room_id, 40 * MINUTE)).toEqual([25 * MINUTE, 29 * MINUTE]);
+    expect(told(ear, 'room_ending').map(({ ends_at, seconds_left }) => [ends_at, seconds_left])).toEqual([
+      [time(10 * MINUTE), 300],
+      [time(10 * MINUTE), 60],
+      [time(30 * MINUTE), 300],
+      [time(30 * MINUTE), 60],
+    ]);
+  });
+
+  test('of an end that has moved before the record is processed are dropped, and so are those that are too late', async () => {
+    const world = await room({ end_time: time(10 * MINUTE) });
+    const { room_id, admin, ear } = world;
+    const fired = await recorded(() =>
+      at(NOW + 5 * MINUTE, () =>
+        runEventFunction('announce', (context) =>
+          announce({ room_id, moment: 'next', time: time(5 * MINUTE) }, context),
+        ),
+      ),
+    );
+    await at(NOW + 6 * MINUTE + 1, () => processed(fired));
+    expect(told(ear, 'room_ending')).toEqual([]);
+    await at(NOW + 5 * MINUTE, () =>
+      data('changeRoom', { as: admin, params: { room_id }, body: { end_time: time(20 * MINUTE) } }),
+    );
+    await at(NOW + 5 * MINUTE + 1, () => processed(fired));
+    expect(told(ear, 'room_ending')).toEqual([]);
+  });
+
+  test('come once if the schedule fires twice, at the same time as well, and its record is redriven', async () => {
+    const world = await room({ end_time: time(10 * MINUTE) });
+    const { room_id, ear } = world;
+    const input = { room_id, moment: 'next', time: time(5 * MINUTE) } as const;
+    const call = () => runEventFunction('announce', (context) => announce(input, context));
+    const records = await worked(5 * MINUTE, () => Promise.all([call(), call(), call()]));
+    await worked(5 * MINUTE + 1_000, async () => {
+      await call();
+      await change(world, 5 * MINUTE + 1_000, { name: 'B' });
+    });
+    await at(NOW + 20 * MINUTE, () => processed(records));
+    expect(told(ear, 'room_ending')).toHaveLength(1);
+  });
+
+  test('are not given in a room that has been ended', async () => {
+    const world = await room({ end_time: time(10 * MINUTE) });
+    const { room_id, admin, ear } = world;
+    await worked(MINUTE, () => data('endRoom', { as: admin, params: { room_id } }));
+    expect(scheduledAt(room_id)).toBeUndefined();
+    await at(NOW + 5 * MINUTE, () =>
+      runEventFunction('announce', (context) => announce({ room_id, moment: 'next', time: time(5 * MINUTE) }, context)),
+    );
+    expect(told(ear, 'room_ending')).toEqual([]);
+  });
+});
+
+describe('announcements', () => {
+  test('are stored as messages of the system when they are due, and delivered like any other', async () => {
+    const world = await room({
+      end_time: time(10 * MINUTE),
+      end_warnings_seconds: [],
+      announcements: [announcement('handover', -120), announcement('hello', 30, 'start'), announcement('bye', 0)],
+    });
+    const { room_id, ear } = world;
+    expect(await runUntil(room_id, 11 * MINUTE)).toEqual([30_000, 8 * MINUTE, 10 * MINUTE]);
+    const stored = await messages(world);
+    expect(stored).toMatchObject(
+      ['hello', 'handover', 'bye'].map((id) => ({
+        kind: 'system',
+        sender_id: 'system',
+        sender_name: null,
+        client_message_id: id,
+        text: `This is ${id}.`,
+        attachments: [],
+      })),
+    );
+    expect(stored.map(({ sent_at }) => sent_at)).toEqual([30_000, 8 * MINUTE, 10 * MINUTE].map(time));
+    expect(told(ear, 'message')).toEqual(stored);
+    expect(scheduledAt(room_id)).toBeUndefined();
+  });
+
+  test('move with the start and the end, and wait for an end', async () => {
+    const world = await room({ announcements: [announcement('later', -60)] });
+    const { room_id } = world;
+    expect(scheduledAt(room_id)).toBeUndefined();
+    await change(world, 0, { end_time: time(10 * MINUTE), end_warnings_seconds: [] });
+    expect(scheduledAt(room_id)).toBe(9 * MINUTE);
+    await change(world, 0, { end_time: time(20 * MINUTE) });
+    expect(scheduledAt(room_id)).toBe(19 * MINUTE);
+    await change(world, 0, { end_time: null });
+    expect(scheduledAt(room_id)).toBeUndefined();
+  });
+
+  test('that a new end moves into the past are sent at once', async () => {
+    const world = await room({
+      end_time: time(60 * MINUTE),
+      end_warnings_seconds: [],
+      announcements: [announcement('a', -600), announcement('b', -1_200), announcement('c', -30)],
+    });
+    await change(world, 20 * MINUTE, { end_time: time(25 * MINUTE) });
+    const fired = await runUntil(world.room_id, 21 * MINUTE);
+    // Five seconds is how far ahead a schedule is created at least.
+    expect(fired).toEqual([20 * MINUTE + 5_000]);
+    expect((await messages(world)).map(({ client_message_id }) => client_message_id)).toEqual(['b', 'a']);
+    expect(await runUntil(world.room_id, 30 * MINUTE)).toEqual([24.5 * MINUTE]);
+  });
+
+  test('that are still to come are dropped when an admin ends the room, but one at the end itself is not', async () => {
+    const world = await room({
+      end_time: time(60 * MINUTE),
+      announcements: [announcement('a', -600), announcement('b', 0), announcement('c', 1_800, 'start')],
+    });
+    const { room_id, admin } = world;
+    await worked(MINUTE, () => data('endRoom', { as: admin, params: { room_id } }));
+    await runUntil(room_id, 120 * MINUTE);
+    expect((await messages(world)).map(({ client_message_id }) => client_message_id)).toEqual(['b']);
+    expect(scheduledAt(room_id)).toBeUndefined();
+  });
+
+  test('come once, also if the end moves back and forth sixteen times around them', async () => {
+    const world = await room({
+      end_time: time(60 * MINUTE),
+      end_warnings_seconds: [],
+      announcements: [announcement('a', -600), announcement('b', -60)],
+    });
+    for (let n = 0; n < 16; n++) {
+      const now = 20 * MINUTE + n * 10_000;
+      await change(world, now, { end_time: time((n % 2 === 0 ? 25 : 60) * MINUTE) });
+      await runUntil(world.room_id, now + 6_000);
+    }
+    await runUntil(world.room_id, 61 * MINUTE);
+    expect((await messages(world)).map(({ client_message_id }) => client_message_id)).toEqual(['a', 'b']);
+  });
+
+  test('come once if the function is killed after storing them, and the schedule of what is next is created all the same', async () => {
+    const world = await room({
+      end_time: time(10 * MINUTE),
+      end_warnings_seconds: [],
+      announcements: [announcement('a', 60, 'start'), announcement('b', 120, 'start')],
+    });
+    const { room_id } = world;
+    const input = { room_id, moment: 'next', time: time(MINUTE) } as const;
+    const killed = vi.spyOn(console, 'info').mockImplementation(() => {
+      throw new Error('killed');
+    });
+    const records = await recorded(() =>
+      at(NOW + MINUTE, async () => {
+        await expect(announce(input, runningOut(60_000))).rejects.toThrow('killed');
+      }),
+    );
+    killed.mockRestore();
+    expect(await get(announcedKey(room_id, 'a'))).toBeDefined();
+    // Lambda invokes it again.
+    await worked(2 * MINUTE - 30_000, () => runEventFunction('announce', (context) => announce(input, context)));
+    await at(NOW + 2 * MINUTE - 20_000, () => processed(records));
+    expect(await runUntil(room_id, 11 * MINUTE)).toEqual([2 * MINUTE]);
+    expect((await messages(world)).map(({ client_message_id }) => client_message_id)).toEqual(['a', 'b']);
+  });
+
+  test('come once if three functions are at work at the same time', async () => {
+    const world = await room({ announcements: [announcement('a', 60, 'start'), announcement('b', 60, 'start')] });
+    const input = { room_id: world.room_id, moment: 'next', time: time(MINUTE) } as const;
+    await worked(MINUTE, () =>
+      Promise.all([1, 2, 3].map(() => runEventFunction('announce', (context) => announce(input, context)))),
+    );
+    expect(await messages(world)).toHaveLength(2);
+  });
+
+  test('are retried alone while the Scheduler fails', async () => {
+    services.broken.scheduler = true;
+    const world = await room({ announcements: [announcement('a', 60, 'start')] });
+    services.broken.scheduler = false;
+    expect(scheduledAt(world.room_id)).toBeUndefined();
+    const retry = services.messages.find(({ MessageBody }) => MessageBody.includes(world.room_id));
+    expect(JSON.parse(retry?.MessageBody ?? '{}')).toMatchObject({ kind: 'schedules', moments: ['next'] });
+    await at(NOW, () =>
+      runEventFunction('presence', (context) => presence(queueEvent(retry?.MessageBody ?? ''), context)),
+    );
+    expect(await runUntil(world.room_id, 2 * MINUTE)).toEqual([MINUTE]);
+    expect(await messages(world)).toHaveLength(1);
+  });
+
+  test('fired more than five seconds early fail, so that Lambda invokes the function again later', async () => {
+    const { room_id } = await room({ announcements: [announcement('a', 60, 'start')] });
+    const early = at(NOW, () =>
+      runEventFunction('announce', (context) => announce({ room_id, moment: 'next', time: time(MINUTE) }, context)),
+    );
+    await expect(early).rejects.toThrow(`What is due in room ${room_id}`);
+  });
+});
+
+describe('an update', () => {
+  const plan = { end_warnings_seconds: [120], announcements: [announcement('a', -60), announcement('b', 30, 'start')] };
+  const stored = {
+    end_warnings_seconds: [120],
+    announcements: [
+      { ...announcement('a', -60), relative_from: 'end' },
+      { ...announcement('b', 30), relative_from: 'start' },
+    ],
+  };
+
+  test('replaces warnings and announcements, is announced, and costs one more round trip', async () => {
+    const world = await room({ end_time: time(10 * MINUTE) });
+    const { room_id, admin, ear } = world;
+    const reply = await at(NOW, () => invoke('changeRoom', { as: admin, params: { room_id }, body: plan }));
+    expect(reply).toMatchObject({ ok: true, data: stored });
+    expect(reply.trace.requests).toEqual(['BatchGetItem', 'UpdateItem']);
+    await change(world, 1_000, { announcements: [] });
+    expect(await data('getRoom', { as: admin, params: { room_id } })).toMatchObject({
+      end_warnings_seconds: [120],
+      announcements: [],
+    });
+    expect(told(ear, 'room_updated')).toHaveLength(1);
+  });
+
+  test('accepts what the room has, and what was sent, although it is past', async () => {
+    const world = await room({ end_time: time(10 * MINUTE), ...plan });
+    const { room_id, admin } = world;
+    const update = (body: object) =>
+      at(NOW + 2 * MINUTE, () => invoke('changeRoom', { as: admin, params: { room_id }, body }));
+    // Not sent yet, but the same.
+    expect(await update({ announcements: stored.announcements })).toMatchObject({ ok: true });
+    await runUntil(room_id, MINUTE);
+    expect(await messages(world)).toHaveLength(1);
+    const [a, b] = stored.announcements;
+    expect(await update({ announcements: [a, { ...b, message: 'Sent already.' }] })).toMatchObject({ ok: true });
+    expect(await update({ announcements: [a, { ...b, announcement_id: 'new' }] })).toMatchObject({ ok: false });
+    await runUntil(room_id, 11 * MINUTE);
+    expect((await messages(world)).map(({ text }) => text)).toEqual(['This is b.', 'This is a.']);
+  });
+
+  test.each<[string, object, string]>([
+    [
+      'due in the past',
+      { announcements: [announcement('x', 30, 'start')] },
+      'announcements.0.relative_time_in_seconds',
+    ],
+    ['before the start', { announcements: [announcement('x', -3_601)] }, 'announcements.0.relative_time_in_seconds'],
+    [
+      'after the end',
+      { announcements: [announcement('y', -1), announcement('x', 3_601, 'start')] },
+      'announcements.1.relative_time_in_seconds',
+    ],
+    ['longer than the room', { end_warnings_seconds: [60, 3_601] }, 'end_warnings_seconds.1'],
+    [
+      'longer than the room with its new end',
+      { end_time: time(30 * MINUTE), end_warnings_seconds: [1_801] },
+      'end_warnings_seconds.0',
+    ],
+  ])('with something %s is rejected with its path', async (_, body, path) => {
+    const world = await room({ end_time: time(60 * MINUTE) });
+    const { room_id, admin, member } = world;
+    const request = { params: { room_id }, body };
+    const reply = await at(NOW + MINUTE, () => refused('changeRoom', { ...request, as: admin }));
+    expect(reply).toMatchObject({ status: 400, errors: [{ code: 'invalid_request', path }] });
+    // Somebody who is no admin learns nothing of the times.
+    expect(await at(NOW + MINUTE, () => refused('changeRoom', { ...request, as: member }))).toMatchObject({
+      code: 'not_an_admin',
+    });
+  });
+});
+
+describe('a new room', () => {
+  const body = (extra: object) => ({ name: 'x', end_time: time(60 * MINUTE), ...extra });
+  test.each<[string, object, RegExp]>([
+    [
+      '21 announcements',
+      { announcements: Array.from({ length: 21 }, (_, n) => announcement(`a${n}`, -n)) },
+      /^announcements$/,
+    ],
+    [
+      'two announcements with one ID',
+      { announcements: [announcement('a', -1), announcement('a', -2)] },
+      /^announcements\.1/,
+    ],
+    ['an announcement after the start of the end', { announcements: [announcement('a', 1)] }, /^announcements\.0\.rel/],
+    ['an announcement before the start', { announcements: [announcement('a', -1, 'start')] }, /^announcements\.0\.rel/],
+    ['an announcement after the end', { announcements: [announcement('a', 3_601, 'start')] }, /^announcements\.0\.rel/],
+    ['an announcement long before the end', { announcements: [announcement('a', -3_700)] }, /^announcements\.0\.rel/],
+    [
+      'announcements of more than 16 KB',
+      { announcements: [1, 2, 3].map((n) => ({ ...announcement(`a${n}`, -1), message: 'x'.repeat(6_000) })) },
+      /^announcements$/,
+    ],
+    ['a warning of 0 seconds', { end_warnings_seconds: [0] }, /^end_warnings_seconds\.0/],
+    ['a warning of more than a day', { end_warnings_seconds: [86_401] }, /^end_warnings_seconds\.0/],
+    ['a warning longer than the room', { end_warnings_seconds: [60, 3_601] }, /^end_warnings_seconds\.1/],
+    ['six warnings', { end_warnings_seconds: [1, 2, 3, 4, 5, 6] }, /^end_warnings_seconds$/],
+    ['the same warning twice', { end_warnings_seconds: [60, 60] }, /^end_warnings_seconds\.1/],
+  ])('with %s is rejected with its path', async (_, extra, path) => {
+    const reply = await at(NOW, () => refused('createRoom', { as: 'alice', body: body(extra) }));
+    expect(reply).toMatchObject({ status: 400, code: 'invalid_request' });
+    expect(reply.errors.map((error) => error.path ?? '')).toContainEqual(expect.stringMatching(path));
+  });
+
+  test('can have 20 announcements, at its start and end, and warnings as long as itself', async () => {
+    const announcements = Array.from({ length: 20 }, (_, n) => announcement(`a${n}`, -n * 10));
+    const extra = { announcements, end_warnings_seconds: [3_600, 1], start_time: time(0) };
+    const created = await at(NOW, () => data('createRoom', { as: 'alice', body: body(extra) }));
+    expect(created.announcements).toHaveLength(20);
+    expect(created.end_warnings_seconds).toEqual([3_600, 1]);
+  });
+});
