@@ -11,6 +11,7 @@ export const CAPACITY = {
   'createRoom, with 10 others and a key': [0, 43],
   changeRoom: [0, 1],
   'changeRoom, posting': [1, 34],
+  'changeRoom, with an announcement': [2, 1],
   'addParticipants, 10': [11, 34],
   'addParticipants, 10 observers': [11, 34],
   'removeParticipants, 10': [0, 34],

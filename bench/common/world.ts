@@ -88,6 +88,13 @@ export interface Room {
 
 const FILE = { name: 'plan.pdf', size: 48_213, content_type: 'application/pdf' };
 
+const ANNOUNCEMENT = {
+  announcement_id: 'handover',
+  message: 'Hand over to the night shift.',
+  relative_from: 'start',
+  relative_time_in_seconds: 36_000,
+};
+
 /** As long as a message is. */
 const TEXT = 'x'.repeat(100);
 
@@ -133,6 +140,11 @@ export function calls({ room_id, admin, member, leaver, file_id, message_id, del
       operation: 'changeRoom',
       note: 'posting',
       request: { as: admin, params, body: { posting: 'everyone' } },
+    },
+    {
+      operation: 'changeRoom',
+      note: 'with an announcement',
+      request: { as: admin, params, body: { announcements: [ANNOUNCEMENT] } },
     },
     { operation: 'addParticipants', note: '10', request: { as: admin, params, body: { participant_ids: ten } } },
     {

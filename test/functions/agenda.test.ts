@@ -313,6 +313,17 @@ describe('announcements', () => {
   });
 });
 
+test('a fired schedule takes three requests, whatever the size of the room', async () => {
+  const members = Array.from({ length: 49 }, (_, n) => `m${n}`);
+  for (const of of [[], members]) {
+    const announcements = [announcement('a', 0, 'start')];
+    const { room_id } = await newRoom({ members: of, body: { announcements } });
+    const input = { room_id, moment: 'next', time: new Date().toISOString() } as const;
+    const { trace } = await runEventFunction('announce', (context) => announce(input, context));
+    expect(trace.requests).toEqual(['GetItem', 'BatchGetItem', 'TransactWriteItems']);
+  }
+});
+
 describe('an update', () => {
   const plan = { end_warnings_seconds: [120], announcements: [announcement('a', -60), announcement('b', 30, 'start')] };
   const stored = {

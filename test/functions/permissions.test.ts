@@ -76,6 +76,8 @@ async function everyEndpoint(): Promise<void> {
   const passed = { name: 'x', end_time: new Date(0).toISOString() };
   await call('createRoom', { as: admin, body: passed, headers: { 'Idempotency-Key': randomUUID() } });
   const other = await newRoom();
+  const warnings = { params: { room_id: other.room_id }, body: { end_warnings_seconds: [] } };
+  await call('changeRoom', { as: other.admin, ...warnings });
   const { message_id } = await sent(other.room_id, other.admin);
   await call('createDownload', { as: other.admin, params: { room_id: other.room_id }, query: { message_id } });
 }
@@ -260,6 +262,10 @@ async function everyEvent(): Promise<void> {
     const { end_time } = await data('endRoom', { as: ended.admin, params: { room_id: ended.room_id } });
     const announcement = { room_id: ended.room_id, moment: 'end', time: end_time ?? '' } as const;
     note('announce', (await runEventFunction('announce', (context) => announce(announcement, context))).trace.used);
+    const hello = { announcement_id: 'a', message: 'x', relative_from: 'start', relative_time_in_seconds: 0 };
+    const planned = await newRoom({ body: { announcements: [hello] } });
+    const next = { room_id: planned.room_id, moment: 'next', time: later } as const;
+    note('announce', (await runEventFunction('announce', (context) => announce(next, context))).trace.used);
   }
 }
 
