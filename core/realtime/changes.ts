@@ -113,6 +113,10 @@ export function effectsOf(changes: readonly RoomChange[], present: Present, now:
 
 const eventEffect = (event: RoomEvent): Effect => ({ kind: 'event', event });
 
+/** Whether the schedule `next` has to follow a change. An agenda that has become empty loses its schedule. */
+const agendaChanged = (old: RoomItem | undefined, changed: RoomItem): boolean =>
+  !(old && sameAgenda(old, changed)) && [old, changed].some((room) => room && agendaOf(room).length > 0);
+
 /** Something of the agenda is done: the schedule follows what comes next. */
 const NEXT: Effect = { kind: 'schedule', moment: 'next' };
 
@@ -157,8 +161,7 @@ export function roomChanged(
       ? [{ kind: 'schedule' as const, moment: 'start' as const }]
       : []),
     ...(newEnd ? [{ kind: 'schedule' as const, moment: 'end' as const }] : []),
-    // An agenda that is over is looked at as well: its schedule goes.
-    ...(old ? (sameAgenda(old, changed) ? [] : [NEXT]) : agendaOf(changed).length > 0 ? [NEXT] : []),
+    ...(agendaChanged(old, changed) ? [NEXT] : []),
   ];
   if (!old) return [eventEffect({ type: 'room_created', ...about, data }), ...schedules, ...started, ...ended];
 
