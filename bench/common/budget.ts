@@ -21,7 +21,7 @@ export const CAPACITY = {
   leaveRoom: [0, 9],
   'listRooms, page of 50': [76.5, 0],
   getRoom: [3, 0],
-  'getRoom, page of 100 unread': [8, 0],
+  'getRoom, page of 100 unread': [13, 0],
   'listParticipants, page of 50': [7, 0],
   updateProfile: [1, 5],
   markRead: [0, 1],

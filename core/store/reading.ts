@@ -49,6 +49,7 @@ export async function countUnread(participant: ParticipantItem): Promise<number>
     new QueryCommand({
       TableName: tableName(),
       Select: 'COUNT',
+      ConsistentRead: true,
       KeyConditionExpression: 'PK = :chat AND SK BETWEEN :first AND :last',
       FilterExpression: 'sender_id <> :reader AND attribute_not_exists(deleted_at)',
       ExpressionAttributeValues: {
