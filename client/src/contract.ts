@@ -393,6 +393,20 @@ export interface ChangeRoomBody {
   readonly posting?: 'everyone' | 'admins' | undefined;
   /** JSON object of your application, at most 4 KiB as JSON. `null`: none. */
   readonly metadata?: Readonly<Record<string, unknown>> | null | undefined;
+  /** How many seconds before its end the room sends `room_ending`. Warnings before the start, or in the past, are not sent. */
+  readonly end_warnings_seconds?: readonly number[] | undefined;
+  /** Messages that the service sends at times relative to the start or the end of the room. */
+  readonly announcements?:
+    | readonly {
+        /** Your ID of the announcement. It is sent once, even if its time or text changes later. */
+        readonly announcement_id: string;
+        readonly message: string;
+        /** Which time of the room the announcement is relative to. Default: `end`. */
+        readonly relative_from?: 'start' | 'end' | undefined;
+        /** When to send it, in seconds after that time; negative before it. */
+        readonly relative_time_in_seconds: number;
+      }[]
+    | undefined;
   /** Seconds until the room ends. Default: 0. */
   readonly time_left_in_seconds?: number | undefined;
   /** Why the room ends. Participants see it as `end_reason`. */
@@ -421,6 +435,20 @@ export interface CreateRoomBody {
   readonly posting?: 'everyone' | 'admins' | undefined;
   /** JSON object of your application, at most 4 KiB as JSON. `null`: none. */
   readonly metadata?: Readonly<Record<string, unknown>> | null | undefined;
+  /** How many seconds before its end the room sends `room_ending`. Warnings before the start, or in the past, are not sent. */
+  readonly end_warnings_seconds?: readonly number[] | undefined;
+  /** Messages that the service sends at times relative to the start or the end of the room. */
+  readonly announcements?:
+    | readonly {
+        /** Your ID of the announcement. It is sent once, even if its time or text changes later. */
+        readonly announcement_id: string;
+        readonly message: string;
+        /** Which time of the room the announcement is relative to. Default: `end`. */
+        readonly relative_from?: 'start' | 'end' | undefined;
+        /** When to send it, in seconds after that time; negative before it. */
+        readonly relative_time_in_seconds: number;
+      }[]
+    | undefined;
   /** Users to add in addition to the caller, who is always added. */
   readonly participant_ids?: readonly string[] | undefined;
 }
