@@ -134,7 +134,7 @@ export const eventFunctions = {
         GetItem: ['ROOM'],
         // Warnings and announcements.
         BatchGetItem: ['ROOM'],
-        ConditionCheckItem: ['ROOM'],
+        ConditionCheckItem: ['ROOM', 'CHAT'],
         PutItem: ['ROOM', 'CHAT'],
       },
     },

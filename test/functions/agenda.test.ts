@@ -158,10 +158,8 @@ describe('warnings of the end', () => {
     const input = { room_id, moment: 'next', time: time(5 * MINUTE) } as const;
     const call = () => runEventFunction('announce', (context) => announce(input, context));
     const records = await worked(5 * MINUTE, () => Promise.all([call(), call(), call()]));
-    await worked(5 * MINUTE + 1_000, async () => {
-      await call();
-      await change(world, 5 * MINUTE + 1_000, { name: 'B' });
-    });
+    await worked(5 * MINUTE + 1_000, call);
+    await change(world, 5 * MINUTE + 2_000, { name: 'B' });
     await at(NOW + 20 * MINUTE, () => processed(records));
     expect(told(ear, 'room_ending')).toHaveLength(1);
   });

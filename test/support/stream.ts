@@ -131,6 +131,7 @@ export const changesIn = (records: readonly DynamoDBRecord[]): DynamoDBStreamEve
     (record) =>
       sortKey(record) === 'ROOM' ||
       sortKey(record).startsWith('PARTICIPANT#') ||
-      (record.eventName === 'INSERT' && sortKey(record).startsWith('CONNECTION!')),
+      (record.eventName === 'INSERT' &&
+        ['CONNECTION!', 'WARNED#', 'ANNOUNCED#'].some((prefix) => sortKey(record).startsWith(prefix))),
   ),
 });
