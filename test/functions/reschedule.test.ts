@@ -8,7 +8,7 @@ import {
   reschedule,
   type ScheduleTarget,
 } from '../../bin/operations/schedules.ts';
-import { syncSchedules } from '../../core/realtime/schedule.ts';
+import { MOMENTS, syncSchedules } from '../../core/realtime/schedule.ts';
 import { dynamodb, tableName } from '../../core/store/client.ts';
 import type { RoomItem } from '../../core/store/items.ts';
 import { roomKey } from '../../core/store/keys.ts';
@@ -31,11 +31,13 @@ const settings = {
 };
 const dead = { ...settings, functionArn: 'arn:aws:lambda:us-east-1:000000000000:function:rooms-test-Announce1234' };
 
+/** The end of a room, and the first warning of it. */
+const ending = (milliseconds: number) => ({ end: inFuture(milliseconds), next: inFuture(milliseconds - 300_000) });
 /** The rooms that have something to announce, with what. */
 const rooms: Record<'booked' | 'open' | 'running', { room_id: string; times: Record<string, string> }> = {
-  booked: { room_id: '', times: { start: inFuture(HOUR), end: inFuture(2 * HOUR) } },
+  booked: { room_id: '', times: { start: inFuture(HOUR), ...ending(2 * HOUR) } },
   open: { room_id: '', times: { start: inFuture(HOUR) } },
-  running: { room_id: '', times: { end: inFuture(24 * HOUR) } },
+  running: { room_id: '', times: ending(24 * HOUR) },
 };
 const names = Object.values(rooms).flatMap(({ times }) => Object.keys(times));
 
@@ -94,7 +96,7 @@ const find = async (room_id: string, moment: string) =>
     });
 async function expectAllRight() {
   for (const { room_id, times } of Object.values(rooms))
-    for (const moment of ['start', 'end']) {
+    for (const moment of MOMENTS) {
       const found = await find(room_id, moment);
       const time = times[moment];
       if (time === undefined) expect(found, moment).toBeUndefined();
@@ -128,8 +130,8 @@ test('repairs schedules that invoke a deleted function', async () => {
   const room = await get<RoomItem>(roomKey(rooms.booked.room_id));
   if (!room) throw new Error('It was created.');
   await syncSchedules(room, new Date().toISOString(), undefined, dead, target.scheduler);
-  expect(await run()).toMatchObject({ outdated: 2, current: names.length - 2 });
-  expect(await run({ apply: true })).toMatchObject({ outdated: 2 });
+  expect(await run()).toMatchObject({ outdated: 3, current: names.length - 3 });
+  expect(await run({ apply: true })).toMatchObject({ outdated: 3 });
   await expectAllRight();
 });
 
@@ -202,12 +204,25 @@ test('a room whose schedules cannot be written is named, and the others are repa
 test('works on a limited number of rooms at once, and ends after too many failures in a row', async () => {
   for (let n = 0; n < MAX_FAILURES + 5; n++) await newRoom({ body: { end_time: inFuture(HOUR) } });
   await run({ concurrency: 2 });
-  // Two rooms, of which each has a start and an end at most.
-  expect(peak).toBeLessThanOrEqual(4);
+  // Two rooms, of which each has a start, an end and a warning at most.
+  expect(peak).toBeLessThanOrEqual(6);
   onRequest = () => {
     throw new AwsError(403, 'AccessDeniedException', 'injected');
   };
   expect(await run({ apply: true, concurrency: 1 })).toMatchObject({ failed: MAX_FAILURES, finished: false });
+});
+
+test('creates the schedule of an announcement in a room without an end', async () => {
+  const announcements = [
+    { announcement_id: 'a', message: 'x', relative_from: 'start', relative_time_in_seconds: 3_600 },
+    { announcement_id: 'b', message: 'x', relative_from: 'start', relative_time_in_seconds: 7_200 },
+  ];
+  const { room_id, admin } = await newRoom({ body: { announcements } });
+  await run({ apply: true });
+  const { start_time } = await data('getRoom', { as: admin, params: { room_id } });
+  const time = new Date(Date.parse(start_time) + HOUR).toISOString();
+  expect((await find(room_id, 'next'))?.Target?.Input).toBe(JSON.stringify({ room_id, moment: 'next', time }));
+  await data('endRoom', { as: admin, params: { room_id } });
 });
 
 test('rejects an invalid cursor', async () => {
