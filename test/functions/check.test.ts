@@ -356,6 +356,8 @@ describe('files', () => {
 });
 
 describe('schedules', () => {
+  /** Only its start and end are announced. */
+  const NO_WARNINGS = { end_warnings_seconds: [] };
   const find = async (room_id: string, moment: string) =>
     places.schedules.scheduler
       .send(new GetScheduleCommand({ GroupName: settings.group, Name: `${room_id}-${moment}` }))
@@ -365,7 +367,7 @@ describe('schedules', () => {
       });
   const sync = (room: { room_id: string; start_time: string; end_time?: string }, other = {}) =>
     syncSchedules(
-      { updated_at: '', ...room },
+      { ...NO_WARNINGS, updated_at: '', ...room },
       new Date().toISOString(),
       undefined,
       { ...settings, ...other },
@@ -374,7 +376,7 @@ describe('schedules', () => {
 
   test('a missing schedule is created, and a wrong one updated', async () => {
     const end_time = inFuture(HOUR);
-    const { room_id, admin } = await newRoom({ body: { end_time } });
+    const { room_id, admin } = await newRoom({ body: { ...NO_WARNINGS, end_time } });
     await expectRepaired('schedule-missing', { room_id, moment: 'end' }, () => find(room_id, 'end'));
     await sync({ room_id, start_time: '', end_time }, { functionArn: `${settings.functionArn}-old` });
     await expectRepaired('schedule-wrong', { room_id, moment: 'end' });
@@ -406,8 +408,8 @@ describe('schedules', () => {
   });
 
   test('a room whose end changes between the read and the write gets a schedule for its new end', async () => {
-    const { room_id, admin } = await newRoom({ body: { end_time: inFuture(HOUR) } });
-    const found = await lookAt({ ...roomKey(room_id), start_time: '', end_time: inFuture(HOUR) });
+    const { room_id, admin } = await newRoom({ body: { ...NO_WARNINGS, end_time: inFuture(HOUR) } });
+    const found = await lookAt({ ...roomKey(room_id), ...NO_WARNINGS, start_time: '', end_time: inFuture(HOUR) });
     expect(found.kind).toBe('schedule-missing');
     const end_time = inFuture(2 * HOUR);
     await data('changeRoom', { as: admin, params: { room_id }, body: { end_time } });
@@ -425,6 +427,23 @@ describe('schedules', () => {
     await leftOver[0]?.apply?.();
     expect((await find(room_id, 'end'))?.Target?.Input).toContain(again);
     expect((await run()).findings).toEqual([]);
+  });
+
+  test('the schedule of a warning is created, and one that fires earlier is right', async () => {
+    const end_time = inFuture(HOUR);
+    const { room_id, admin } = await newRoom({ body: { end_time, end_warnings_seconds: [600] } });
+    const { findings } = await run();
+    expect(findings.map(({ kind, subject }) => [kind, subject.moment]).toSorted()).toEqual([
+      ['schedule-missing', 'end'],
+      ['schedule-missing', 'next'],
+    ]);
+    await run({ repair: true });
+    const { Target } = (await find(room_id, 'next')) ?? {};
+    const time = new Date(Date.parse(end_time) - 600_000).toISOString();
+    expect(Target?.Input).toBe(JSON.stringify({ room_id, moment: 'next', time }));
+    await change(roomKey(room_id), 'SET end_time = :end', { ':end': inFuture(2 * HOUR) });
+    expect((await run()).findings.map(({ subject }) => subject.moment)).toEqual(['end']);
+    await data('endRoom', { as: admin, params: { room_id } });
   });
 });
 
