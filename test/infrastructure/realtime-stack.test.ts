@@ -159,6 +159,13 @@ const expected: Readonly<Record<string, Expected>> = {
       ...on('s3', objects, 'GetObject'),
     ],
   },
+  typing: {
+    variables: { TABLE_NAME, USER_FRAME_LIMIT, CALLBACK_URL },
+    allowed: [
+      ...items(['ROOM'], 'BatchGetItem', 'Query'),
+      ...on('execute-api', connections('POST'), 'ManageConnections'),
+    ],
+  },
   'deliver-messages': {
     timeout: 60,
     variables: { TABLE_NAME, CALLBACK_URL, LANE_QUEUE_URL, API_GATEWAY_QUOTA },
@@ -243,8 +250,9 @@ const expected: Readonly<Record<string, Expected>> = {
     timeout: 60,
     variables: { TABLE_NAME, CALLBACK_URL, LANE_QUEUE_URL, API_GATEWAY_QUOTA, EVENT_BUS_NAME },
     allowed: [
-      ...broadcasting,
-      ...items(['ROOM'], 'GetItem'),
+      ...broadcasting.filter(([action]) => action !== 'dynamodb:PutItem'),
+      ...items(['ROOM'], 'GetItem', 'BatchGetItem'),
+      ...items(['ROOM', 'CHAT'], 'PutItem', 'ConditionCheckItem'),
       ...on('events', arnOf(bus.id), 'PutEvents'),
       ...on('sqs', arnOf(announceQueue), 'SendMessage'),
     ],
@@ -269,11 +277,11 @@ describe('the real-time stack', () => {
       'AWS::ApiGatewayV2::Api': 1,
       'AWS::ApiGatewayV2::Stage': 1,
       'AWS::ApiGatewayV2::Authorizer': 1,
-      'AWS::ApiGatewayV2::Route': 8,
-      'AWS::ApiGatewayV2::RouteResponse': 6,
-      'AWS::ApiGatewayV2::Integration': 8,
+      'AWS::ApiGatewayV2::Route': 9,
+      'AWS::ApiGatewayV2::RouteResponse': 7,
+      'AWS::ApiGatewayV2::Integration': 9,
       'AWS::ApiGateway::Account': 1,
-      'AWS::Lambda::Permission': 9,
+      'AWS::Lambda::Permission': 10,
       'AWS::Lambda::Function': each,
       'AWS::Lambda::EventSourceMapping': 4,
       // And those of API Gateway and of the schedules.
@@ -397,7 +405,10 @@ describe('readers of the table’s stream', () => {
     ],
     'room-changes': [
       { dynamodb: { Keys: { SK: { S: ['ROOM', { prefix: 'PARTICIPANT#' }] } } } },
-      { eventName: ['INSERT'], dynamodb: { Keys: { SK: { S: [{ prefix: 'CONNECTION!' }] } } } },
+      {
+        eventName: ['INSERT'],
+        dynamodb: { Keys: { SK: { S: [{ prefix: 'CONNECTION!' }, { prefix: 'WARNED#' }, { prefix: 'ANNOUNCED#' }] } } },
+      },
       {
         eventName: ['REMOVE'],
         userIdentity: { principalId: ['dynamodb.amazonaws.com'] },
