@@ -74,7 +74,7 @@ const times = v.object({
   room_id: v.string(),
   start_time: v.string(),
   end_time: v.optional(v.string()),
-  updated_at: v.string(),
+  updated_at: v.optional(v.string(), ''),
   end_warnings_seconds: v.optional(v.array(v.number())),
   announcements: v.optional(v.array(announcement)),
 });

@@ -23,6 +23,7 @@ test('a room with only a name starts now, has no end, and has the caller as admi
   });
   expect(room.created_at >= before && room.created_at <= new Date().toISOString()).toBe(true);
   expect(await data('getRoom', { as: alice, params: { room_id: room.room_id } })).toEqual({
+    unread_count: 0,
     ...room,
     ...ownDefaults,
     is_admin: true,
