@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { announcement } from '../../core/contract/answers.ts';
 import { PRESENCE_GRACE_SECONDS } from '../../core/contract/limits.ts';
 import { announcementsOf, MOMENTS, type Moment } from '../../core/realtime/schedule.ts';
+import { announcementsNow } from '../../core/realtime/sync-schedules.ts';
 import { plus } from '../../core/rules/time.ts';
 import { dropConnection, markAbsent } from '../../core/store/connections.ts';
 import type { ConnectionItem, FileItem, ParticipantItem, RoomItem } from '../../core/store/items.ts';
@@ -237,7 +238,7 @@ const schedule =
   ({ schedules }: Places, room_id: string, moment: Moment): Look =>
   async () => {
     const room = await get<RoomItem>(roomKey(room_id));
-    const [announcement] = room ? announcementsOf(room, new Date().toISOString(), [moment]) : [];
+    const [announcement] = room ? await announcementsNow(room, new Date().toISOString(), [moment]) : [];
     if (!announcement) return undefined;
     const comparison = await compareSchedule(schedules, announcement);
     if (comparison === 'current') return undefined;

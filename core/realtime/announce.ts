@@ -3,7 +3,7 @@ import type { RoomEvent } from '../contract/realtime.ts';
 import type { AgendaItem } from '../rules/agenda.ts';
 import { roomStatus } from '../rules/room.ts';
 import type { Timestamp } from '../rules/time.ts';
-import { carryOut, pendingOf } from '../store/agenda.ts';
+import { carryOut, passOn, pendingOf } from '../store/agenda.ts';
 import { type RoomItem, toRoom } from '../store/items.ts';
 import { roomKey } from '../store/keys.ts';
 import { get } from '../store/read.ts';
@@ -78,6 +78,7 @@ async function carryOutAgenda(room_id: string, time: Timestamp): Promise<void> {
     const due = pending.filter(({ at }) => at <= now);
     if (due.length === 0 && pending.some(({ at }) => at === time))
       throw new Error(`What is due in room ${room_id} at ${time} is done at ${now}.`);
+    if (due.length === 0) await passOn(room_id, time, now);
     if (await carryOutAll(room, due, now)) {
       console.info({ action: 'announce', room_id, moment: 'next', time, done: due.map(({ kind }) => kind) });
       return;

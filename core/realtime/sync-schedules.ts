@@ -26,7 +26,7 @@ export async function syncSchedulesOf(room: RoomItem, moments: readonly Moment[]
 }
 
 /** As `announcementsOf`, but `next` includes what is due and not done: its schedule fires at once. */
-async function announcementsNow(
+export async function announcementsNow(
   room: RoomItem,
   now: Timestamp,
   moments: readonly Moment[],

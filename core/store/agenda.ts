@@ -35,10 +35,15 @@ const markKey = (room_id: string, item: AgendaItem): Key =>
     ? warnedKey(room_id, item.ends_at, item.seconds_left)
     : announcedKey(room_id, item.announcement.announcement_id);
 
-/** Returns what is still to be done in a room, by time. Reads only the marks of what is due. */
+/**
+ * Returns what is still to be done in a room, by time. Reads the marks of warnings that are due, and of all announcements: one that was sent
+ * may be due again, if the end has moved.
+ */
 export async function pendingOf(room: RoomItem, now: Timestamp): Promise<AgendaItem[]> {
   const items = agendaOf(room).filter((item) => !isOver(item, room, now));
-  const keys = items.filter(({ at }) => at <= now).map((item) => markKey(room.room_id, item));
+  const keys = items
+    .filter(({ kind, at }) => kind === 'announcement' || at <= now)
+    .map((item) => markKey(room.room_id, item));
   const marks = keys.length > 0 ? await getMany<Key>(keys, { consistent: true }) : [];
   const done = new Set(marks.map(({ SK }) => SK));
   return items.filter((item) => !done.has(markKey(room.room_id, item).SK));
@@ -70,6 +75,16 @@ export async function carryOut(room: RoomItem, item: AgendaItem, now: Timestamp)
   ]);
   // A mark that exists is enough, whatever else has changed.
   return outcome.done || outcome.refusals[1]?.refused === true;
+}
+
+/**
+ * Says that nothing was due when a schedule fired. As with every mark, its record in the stream has the schedule of what comes next created: no
+ * schedule that was wrong ends the sequence.
+ */
+export async function passOn(room_id: string, time: Timestamp, now: Timestamp): Promise<void> {
+  const nothing = warningOf({ kind: 'warning', at: time, ends_at: time, seconds_left: 0 });
+  const Item = { ...warnedKey(room_id, time, 0), room_id, ...nothing, expires_at: epochSeconds(now) + WARNED_SECONDS };
+  await transact([{ Put: { Item } }]);
 }
 
 const warningOf = ({ at, ends_at, seconds_left }: AgendaItem & { kind: 'warning' }) => ({

@@ -311,6 +311,15 @@ describe('announcements', () => {
   });
 });
 
+test('a schedule that fires when nothing is due is followed by the right one', async () => {
+  const world = await room({ end_time: time(10 * MINUTE) });
+  const input = { room_id: world.room_id, moment: 'next', time: time(-MINUTE) } as const;
+  services.schedules.clear();
+  await worked(0, () => runEventFunction('announce', (context) => announce(input, context)));
+  expect(scheduledAt(world.room_id)).toBe(5 * MINUTE);
+  expect(told(world.ear, 'room_ending')).toEqual([]);
+});
+
 test('a fired schedule takes three requests, whatever the size of the room', async () => {
   const members = Array.from({ length: 49 }, (_, n) => `m${n}`);
   for (const of of [[], members]) {
