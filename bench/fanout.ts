@@ -114,7 +114,7 @@ async function measureSize(size: number, settings: Settings, { gateway, url, inv
   const listeners = start('listeners.ts', `${url.replace('http', 'ws')}/v1`, size);
   try {
     await message(listeners, v.object({ ready: v.literal(true) }));
-    // The gateway has accepted them all; that it says so may be on its way.
+    // The gateway has accepted all of them; its responses may still be in transit.
     while (ids.length < size) await message(gateway, v.object({ connection_id: v.string() }));
     const rooms = Array.from({ length: settings.rooms }, () => randomUUID());
     for (const [n, room_id] of rooms.entries())

@@ -22,8 +22,8 @@ type Background = { readonly [Name in BackgroundFunction]: { readonly handler: L
 export interface RealtimeStackProps extends StackProps, RealtimeProps {}
 
 /**
- * The real-time side: the WebSocket API, and what tells its clients, and back ends on the event bus, of changes to the table.
- * Nothing in it holds data that could be lost: it can be taken down and put up again.
+ * The real-time side: the WebSocket API, and the functions that send changes of the table to clients and, through the
+ * event bus, to back ends. It holds no data that could be lost, so it can be deleted and deployed again.
  */
 export class RealtimeStack extends Stack {
   readonly sockets: SocketApi;

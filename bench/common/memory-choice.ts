@@ -67,7 +67,7 @@ export function cheapestOf(settings: readonly Setting[]): Setting {
   };
   const [startsFast, runsFast] = [isFast(({ start }) => start), isFast(({ warm }) => warm)];
   const fast = settings.filter((setting) => startsFast(setting) && runsFast(setting));
-  // Where no setting is fast at both, the largest is.
+  // If no setting is fast for both, the largest is chosen.
   const [cheapest] = (fast.length > 0 ? fast : settings.slice(-1)).toSorted((a, b) => a.dollars - b.dollars);
   if (!cheapest) throw new Error('There is no setting to choose from.');
   return cheapest;

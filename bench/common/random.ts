@@ -1,4 +1,4 @@
-/** The same numbers from 0 to 1 for the same seed (mulberry32): what a program computes with them does not change. */
+/** Returns a generator of random numbers from 0 to 1 (mulberry32). The same seed gives the same numbers. */
 export function randomFrom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -50,7 +50,7 @@ export function layoutOf(name: string, table: ReturnType<typeof dataTemplate>['t
   return { table: name, indexKey, projected: [indexKey, ...indexKeys, ...(index.Projection.NonKeyAttributes ?? [])] };
 }
 
-/** Counts what some work takes. One at a time. */
+/** Counts the capacity units of some work. Only one piece of work at a time can be counted. */
 export function meter(client: DynamoDBClient, layout: Layout): (work: () => Promise<unknown>) => Promise<Units> {
   let counting: Units | undefined;
   dynamodb.middlewareStack.add(

@@ -9,7 +9,7 @@ import { signed } from './transfer.ts';
 
 /** S3 answers a DELETE within some hundred milliseconds. */
 const TIMEOUT_MS = 5_000;
-/** For which a caller waits. What takes longer is deleted with the record of the file. */
+/** While a caller waits. Slower deletions happen with the stream record of the file. */
 const CALLER_TIMEOUT_MS = 2_000;
 
 /**

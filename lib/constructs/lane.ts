@@ -22,7 +22,7 @@ export class Lane extends Construct {
   readonly queue: sqs.Queue;
   readonly deadLetters: sqs.Queue;
   readonly handler: LambdaFunction;
-  /** What those that hand something to a lane need to know, and must be allowed. */
+  /** Variables and permission of functions that add events to a lane. */
   readonly variables: { readonly LANE_QUEUE_URL: string };
   readonly permission: Permission;
 

@@ -114,8 +114,8 @@ const sendKey = (room: string | undefined, sender: string | undefined, key: stri
   `${room} ${sender} ${key}`;
 
 /**
- * What all tries of a message come to: it was sent with the first, it is stored when the first acknowledgement has come, and it
- * was refused only where each of them was.
+ * The combined outcome of all attempts of a message. It was sent with the first attempt, stored when the first
+ * acknowledgment arrived, and rejected only if every attempt was.
  */
 function merged(tries: readonly Operation[]): Operation[] {
   const [first] = tries.toSorted((a, b) => a.invoked - b.invoked);

@@ -6,7 +6,7 @@ import { threadId } from 'node:worker_threads';
  * it at an await.
  */
 
-/** What an invocation is told beside its event. */
+/** The context of an invocation, in addition to its event. */
 export interface Told {
   /** Names the clocks: an environment takes a new one when this changes. */
   readonly clocks: number;

@@ -125,7 +125,7 @@ test('granting and removing the same participant at the same time never leaves a
       remove(room_id, admin, member),
     );
     expect(['', 'participant_not_found']).toContain(refused.join());
-    // Were the right still there, it would show as soon as they are back.
+    // If the right still existed, it would be visible as soon as they are participants again.
     const [again] = await data('addParticipants', {
       as: admin,
       params: { room_id },

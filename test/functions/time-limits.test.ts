@@ -92,7 +92,7 @@ const clients: Readonly<Record<string, Client>> = {
     },
     attempts: 3,
     limit: 2_000,
-    // Its waits are Node's, which the clock of this test does not wind: there are none.
+    // Waits use Node's timers, which the fake clock of this test does not advance, so there are none.
     random: 0,
   },
   Scheduler: {

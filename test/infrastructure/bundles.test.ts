@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import type { Metafile } from 'esbuild';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { bundle } from '../../lib/bundle.ts';
 import { allEntries } from '../../lib/entries.ts';
 import { UsageError } from '../../tools/cli/usage-error.ts';
@@ -71,14 +71,14 @@ function copyOf(...paths: string[]): string {
 }
 
 describe('handler files and functions', () => {
-  it('correspond one to one', () => {
+  test('correspond one to one', () => {
     const found = globSync('functions/**/*', { cwd: repository, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name).slice(repository.length));
     expect(found.sort()).toEqual(allEntries.map(({ file }) => file).sort());
   });
 
-  it('without a file, the error names the expected file', () => {
+  test('without a file, the error names the expected file', () => {
     const root = copyOf('functions');
     rmSync(join(root, 'functions/http/admin/grant-admin.ts'));
     expect(() => bundle(allEntries, root)).toThrow(
@@ -88,7 +88,7 @@ describe('handler files and functions', () => {
     );
   });
 
-  it('must not share a name, which is the folder of the bundle', () => {
+  test('must not share a name, which is the folder of the bundle', () => {
     const twin = { name: 'ping', file: 'functions/realtime/leave.ts' };
     expect(() => bundle([...allEntries, twin])).toThrow(
       new UsageError(
@@ -99,7 +99,7 @@ describe('handler files and functions', () => {
 });
 
 describe('the bundles', () => {
-  it('load on their own, and export a handler', { timeout: 60_000 }, () => {
+  test('load on their own, and export a handler', { timeout: 60_000 }, () => {
     const script = `
       for (const url of process.argv.slice(1)) if (typeof (await import(url)).handler !== 'function') throw new Error(url);
     `;
@@ -118,22 +118,22 @@ describe('the bundles', () => {
     });
   });
 
-  it.each(names)('%s needs nothing but what Node has', (name) => {
+  test.each(names)('%s needs nothing but what Node has', (name) => {
     const imports = builtFrom(name).imports.filter(({ external }) => external);
     expect(imports.map(({ path }) => path).filter((path) => !isBuiltin(path))).toEqual([]);
     // What esbuild writes where a CommonJS package asks for a module at run time, which an ES module cannot do.
     expect(readFileSync(bundleOf(name), 'utf8')).not.toContain('Dynamic require of');
   });
 
-  it.each(names)('%s imports nothing as an ES module, which would load undici with node:http', (name) => {
+  test.each(names)('%s imports nothing as an ES module, which would load undici with node:http', (name) => {
     expect(readFileSync(bundleOf(name), 'utf8')).not.toMatch(/\bimport\(|\bfrom ?["']node:/);
   });
 
-  it.each(names)('%s is within the budget', (name) => {
+  test.each(names)('%s is within the budget', (name) => {
     expect(statSync(bundleOf(name)).size).toBeLessThanOrEqual(BUDGETS[name] ?? BUDGET);
   });
 
-  it('keep the total budget of a deployment', () => {
+  test('keep the total budget of a deployment', () => {
     const folders = names.map((name) => join(bundleOf(name), '..'));
     const zipped = folders.map((folder) =>
       globSync('*', { cwd: folder }).map((file) => gzipSync(readFileSync(join(folder, file))).length),
@@ -141,14 +141,14 @@ describe('the bundles', () => {
     expect(zipped.flat().reduce((sum, bytes) => sum + bytes, 0)).toBeLessThanOrEqual(UPLOAD_BUDGET);
   });
 
-  it('have a budget of their own only if they need one', () => {
+  test('have a budget of their own only if they need one', () => {
     for (const [name, budget] of Object.entries(BUDGETS)) {
       const { size } = statSync(bundleOf(name));
       expect(budget, `${name}: ${size}`).toBeLessThanOrEqual(size * 1.06);
     }
   });
 
-  it.each(names)('%s has the clients that it uses, and no search for credentials', (name) => {
+  test.each(names)('%s has the clients that it uses, and no search for credentials', (name) => {
     const inputs = Object.keys(builtFrom(name).inputs);
     const clients = inputs.flatMap((input) => /@aws-sdk\/client-([^/]+)/.exec(input)?.[1] ?? []);
     const expected = CLIENTS[name] ?? ['dynamodb'];
@@ -157,7 +157,7 @@ describe('the bundles', () => {
     expect(inputs.filter((input) => input.includes('@aws-sdk/credential-provider'))).toEqual([]);
   });
 
-  it('are not written if nothing changed, and written if something did', { timeout: 60_000 }, () => {
+  test('are not written if nothing changed, and written if something did', { timeout: 60_000 }, () => {
     const file = bundleOf('get-room');
     const { mtimeMs } = statSync(file);
     bundle(allEntries);
@@ -191,7 +191,8 @@ describe('the bundles', () => {
     expect(built()).toContain('three');
     const other = { ...entry, name: 'pong' };
     expect(readFileSync(join(bundle([other], root).get('pong') ?? '', 'index.js'), 'utf8')).toContain('three');
-    // What is saved while esbuild runs (here: later than now) may not be what it read: nothing is remembered of that build.
+    // A file that is saved while esbuild runs (here: with a later time) may not be the version that it read, so that
+    // build is not cached.
     const stamp = readFileSync(join(root, '.build/stamp.json'), 'utf8');
     writeFileSync(join(root, entry.file), "export const handler = () => 'four';");
     utimesSync(join(root, entry.file), minuteAgo + 3_600, minuteAgo + 3_600);

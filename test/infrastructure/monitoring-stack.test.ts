@@ -1,6 +1,6 @@
 import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { metrics, NAMESPACE } from '../../core/contract/metrics.ts';
 import type { Environment } from '../../lib/environments.ts';
 import { at, countByType, ofType, onlyOne, synthesize } from './synthesize.ts';
@@ -79,7 +79,7 @@ const KEYS = [
 ];
 
 describe('the monitoring stack', () => {
-  it('holds one dashboard, the alarms, and where they go, and nothing else', () => {
+  test('holds one dashboard, the alarms and their topic, and nothing else', () => {
     expect(countByType(template)).toEqual({
       'AWS::CloudWatch::Dashboard': 1,
       'AWS::CloudWatch::Alarm': KEYS.length,
@@ -90,7 +90,7 @@ describe('the monitoring stack', () => {
     expect([...byKey.keys()].sort()).toEqual([...KEYS].sort());
   });
 
-  it('is not there where nobody would look, and neither are traces and metrics of our own', () => {
+  test('does not exist in local, and neither do traces and custom metrics', () => {
     const { monitoring, http, realtime } = synthesize('local');
     expect(monitoring).toBeUndefined();
     for (const stack of [http, realtime]) {
@@ -99,7 +99,7 @@ describe('the monitoring stack', () => {
     }
   });
 
-  it('is there in dev, staging and prod, and so are traces', () => {
+  test('exists in dev, staging and prod, with traces', () => {
     for (const env of ['dev', 'staging', 'prod'] as const) {
       const { monitoring, http, realtime } = synthesize(env);
       expect(monitoring, env).toBeDefined();
@@ -114,14 +114,14 @@ describe('the monitoring stack', () => {
 });
 
 describe('every alarm', () => {
-  it('says in a sentence what is wrong, and where it stands what to do', () => {
+  test('has one sentence as summary, and names its section in the runbook', () => {
     for (const [key, properties] of byKey)
       expect(at(properties, 'AlarmDescription')).toMatch(
         new RegExp(`^\\S.*\\. What to do: docs/operate/runbook\\.md#${key}$`),
       );
   });
 
-  it('counts silence as well-being: a system that nobody uses has nothing to report', () => {
+  test('treats missing data as not breaching', () => {
     for (const [key, properties] of byKey)
       expect(properties, key).toMatchObject({
         TreatMissingData: 'notBreaching',
@@ -129,12 +129,12 @@ describe('every alarm', () => {
       });
   });
 
-  it('keeps its logical id, so that a release does not replace it', () => {
+  test('keeps its logical id, so that a release does not replace it', () => {
     const ids = KEYS.map((key) => `Alarm${key.replace(/(^|-)(\w)/g, (_, _dash, letter) => letter.toUpperCase())}`);
     expect([...alarms.keys()].sort()).toEqual(ids.sort());
   });
 
-  it('looks at no more than four metrics, for each of which AWS charges', () => {
+  test('has at most four metrics, because AWS charges for each', () => {
     for (const [key, properties] of byKey) {
       // Of DynamoDB's own failures there is one metric an operation.
       if (key === 'table-errors') continue;
@@ -143,7 +143,7 @@ describe('every alarm', () => {
     }
   });
 
-  it('that adds metrics counts one without data as 0: without FILL, the sum has no data either', () => {
+  test('that adds metrics counts one without data as 0: without FILL, the sum would have no data', () => {
     const sums = [...byKey].flatMap(([key, properties]) =>
       partsOf(properties).flatMap(({ Expression }) =>
         typeof Expression === 'string' && Expression.includes(' + ') ? [{ key, Expression, properties }] : [],
@@ -164,7 +164,7 @@ describe('every alarm', () => {
     }
   });
 
-  it('has its section in the runbook, and every section its alarm', () => {
+  test('has its section in the runbook, and every section its alarm', () => {
     const [, ...sections] = runbook.split(/^## Alarms$/m);
     expect(sections).toHaveLength(1);
     const headings = [...String(sections[0]).matchAll(/^### (.+)$/gm)].map(([, heading]) => heading);
@@ -177,7 +177,7 @@ describe('the runbook', () => {
   const [, alarmSections = ''] = runbook.split(/^## Alarms$/m);
   const sections = alarmSections.split(/^### /m).slice(1);
 
-  it('has in each section the meaning, the impact, the diagnosis and the resolution', () => {
+  test('has in each section the meaning, the impact, the diagnosis and the resolution', () => {
     for (const section of sections)
       expect([...section.matchAll(/^\*\*(.+?)\.\*\*/gm)].map(([, part]) => part)).toEqual([
         'Meaning',
@@ -187,18 +187,18 @@ describe('the runbook', () => {
       ]);
   });
 
-  it('has a query to paste for each alarm, or names the section that has it', () => {
+  test('has a query for each alarm, or names the section that has it', () => {
     for (const section of sections) expect(section).toMatch(/^```$|^\*\*Diagnose\.\*\* The log query of \[/m);
   });
 
-  it('links only to sections that are there', () => {
+  test('links only to existing sections', () => {
     const anchors = [...runbook.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
       heading.toLowerCase().replaceAll(' ', '-'),
     );
     for (const [, anchor] of runbook.matchAll(/\]\(#([^)]+)\)/g)) expect(anchors).toContain(anchor);
   });
 
-  it('asks only for fields that the code logs', () => {
+  test('queries only fields that the code logs', () => {
     const asked = new Set([...runbook.matchAll(/\bmessage\.(\w+)/g)].map(([, field = '']) => field));
     expect(asked.size).toBeGreaterThan(10);
     const root = resolve(import.meta.dirname, '../..');
@@ -213,10 +213,10 @@ describe('the runbook', () => {
   });
 });
 
-describe('alarms of what callers meet', () => {
+describe('alarms of the APIs', () => {
   const api = (stack: typeof template) => onlyOne(stack, 'AWS::ApiGatewayV2::Api').id;
 
-  it('http-5xx: one request in a hundred, and three at least, twice in a quarter of an hour', () => {
+  test('http-5xx: 1 % of the requests, and at least three, in two of three 5-minute periods', () => {
     const properties = alarm('http-5xx');
     expect(properties).toMatchObject({ Threshold: 1, DatapointsToAlarm: 2, EvaluationPeriods: 3 });
     expect(metricsOf(properties)).toMatchObject([
@@ -227,7 +227,7 @@ describe('alarms of what callers meet', () => {
     expect(JSON.stringify(properties)).toContain('IF(errors >= 3, 100 * errors / requests, 0)');
   });
 
-  it('websocket-errors: crashes, failures of the gateway, and answers of `internal`', () => {
+  test('websocket-errors: crashes, failures of the gateway, and `internal` errors', () => {
     const properties = alarm('websocket-errors');
     expect(metricsOf(properties).map(({ name }) => name)).toEqual([
       'AWS/ApiGateway IntegrationError',
@@ -242,10 +242,10 @@ describe('alarms of what callers meet', () => {
     expect(isOf(metricsOf(properties)[0]?.dimensions, api(stacks.realtime))).toBe(true);
   });
 
-  it.each([
+  test.each([
     ['http-latency', 'get-room'],
     ['websocket-latency', 'message'],
-  ])('%s: p99 at half of the time that a function may take', (key, name) => {
+  ])('%s: p99 at half of the time-out of a function', (key, name) => {
     expect(metricsOf(alarm(key))).toMatchObject([{ name: 'AWS/ApiGateway IntegrationLatency', statistic: 'p99' }]);
     expect(at(alarm(key), 'Threshold')).toBe((functionOf(name).timeout * 1_000) / 2);
   });
@@ -254,14 +254,14 @@ describe('alarms of what callers meet', () => {
 describe.each(BEHIND)('alarms of %s', (name) => {
   const { timeout, exported } = functionOf(name);
 
-  it('errors: three in five minutes, twice', () => {
+  test('errors: three in 5 minutes, twice', () => {
     const properties = alarm(`${name}-errors`);
     expect(metricsOf(properties)).toMatchObject([{ name: 'AWS/Lambda Errors', statistic: 'Sum', period: 300 }]);
     expect(isOf(metricsOf(properties)[0]?.dimensions, exported)).toBe(true);
     expect(properties).toMatchObject({ Threshold: 3, DatapointsToAlarm: 2 });
   });
 
-  it('duration: p99 at four fifths of its time-out', () => {
+  test('duration: p99 at 80 % of its time-out', () => {
     const properties = alarm(`${name}-duration`);
     expect(metricsOf(properties)).toMatchObject([{ name: 'AWS/Lambda Duration', statistic: 'p99' }]);
     expect(isOf(metricsOf(properties)[0]?.dimensions, exported)).toBe(true);
@@ -270,7 +270,7 @@ describe.each(BEHIND)('alarms of %s', (name) => {
 });
 
 describe('alarms of dead letters', () => {
-  it.each(PUT_ASIDE)('%s: a single one', (name) => {
+  test.each(PUT_ASIDE)('%s: a single one', (name) => {
     const properties = alarm(`${name}-dead-letters`);
     expect(metricsOf(properties)).toMatchObject([
       { name: 'AWS/SQS ApproximateNumberOfMessagesVisible', statistic: 'Maximum' },
@@ -281,12 +281,12 @@ describe('alarms of dead letters', () => {
   });
 });
 
-describe('alarms of what is delivered late', () => {
-  it.each([
+describe('alarms of late delivery', () => {
+  test.each([
     ['deliver-messages', 2_000],
     ['room-changes', 3_000],
     ['lane', 5_000],
-  ])('%s: p99 of %i ms from stored to delivered, for a quarter of an hour', (reader, threshold) => {
+  ])('%s: p99 of %i ms from storing to delivery, for 15 minutes', (reader, threshold) => {
     const properties = alarm(`${reader}-late`);
     expect(properties).toMatchObject({ Threshold: threshold, DatapointsToAlarm: 3, EvaluationPeriods: 3 });
     expect(metricsOf(properties)).toMatchObject([{ name: 'Rooms StoredToDelivered', statistic: 'p99', period: 300 }]);
@@ -294,15 +294,15 @@ describe('alarms of what is delivered late', () => {
   });
 });
 
-describe('alarms of what falls behind', () => {
-  it.each(READERS)('%s: a minute behind the stream, for three of five', (name) => {
+describe('alarms of waiting events', () => {
+  test.each(READERS)('%s: a minute behind the stream, for three of five', (name) => {
     const properties = alarm(`${name}-behind`);
     expect(metricsOf(properties)).toMatchObject([{ name: 'AWS/Lambda IteratorAge', statistic: 'Maximum', period: 60 }]);
     expect(isOf(metricsOf(properties)[0]?.dimensions, functionOf(name).exported)).toBe(true);
     expect(properties).toMatchObject({ Threshold: 60_000, DatapointsToAlarm: 3, EvaluationPeriods: 5 });
   });
 
-  it('presence: later than the grace and one time-out of the queue', () => {
+  test('presence: more than the grace period and one time-out of the queue', () => {
     const queue = ofType(stacks.realtime, 'AWS::SQS::Queue').get('PresenceQueue');
     const properties = alarm('presence-behind');
     expect(metricsOf(properties)).toMatchObject([{ name: 'AWS/SQS ApproximateAgeOfOldestMessage' }]);
@@ -310,14 +310,14 @@ describe('alarms of what falls behind', () => {
     expect(Number(at(properties, 'Threshold'))).toBeGreaterThan(10 + Number(at(queue, 'VisibilityTimeout')));
   });
 
-  it('lanes: a minute, for three of five', () => {
+  test('lanes: 1 minute, in three of five periods', () => {
     const properties = alarm('lane-behind');
     expect(metricsOf(properties)).toMatchObject([{ name: 'AWS/SQS ApproximateAgeOfOldestMessage', period: 60 }]);
     expect(isOf(metricsOf(properties)[0]?.dimensions, 'LaneQueue')).toBe(true);
     expect(properties).toMatchObject({ Threshold: 60, DatapointsToAlarm: 3, EvaluationPeriods: 5 });
   });
 
-  it('schedules: those of the group', () => {
+  test('schedules: those of the group', () => {
     const [errors, dropped] = metricsOf(alarm('schedules'));
     expect([errors?.name, dropped?.name]).toEqual([
       'AWS/Scheduler TargetErrorCount',
@@ -327,14 +327,14 @@ describe('alarms of what falls behind', () => {
   });
 });
 
-describe('alarms of what all share', () => {
-  it('throttles: of all functions of the account, for they share one limit', () => {
+describe('alarms of shared resources', () => {
+  test('throttles: of all functions of the account, because they share one limit', () => {
     expect(metricsOf(alarm('throttles'))).toEqual([
       { name: 'AWS/Lambda Throttles', statistic: 'Sum', period: 300, dimensions: undefined },
     ]);
   });
 
-  it('the table: throttled requests, which are counted for its index apart', () => {
+  test('the table: throttled requests, which its index counts separately', () => {
     const found = metricsOf(alarm('table-throttles')).map(({ name, dimensions }) => [
       name,
       isOf(dimensions, 'RoomsTable'),
@@ -348,7 +348,7 @@ describe('alarms of what all share', () => {
     ]);
   });
 
-  it('the table: failures of every operation that is used', () => {
+  test('the table: system errors of every operation in use', () => {
     const operations = metricsOf(alarm('table-errors')).map(({ name, dimensions }) => {
       expect(name).toBe('AWS/DynamoDB SystemErrors');
       return Array.isArray(dimensions)
@@ -360,10 +360,10 @@ describe('alarms of what all share', () => {
   });
 });
 
-describe('where alarms go', () => {
+describe('the target of alarms', () => {
   const target = (properties: unknown) => [at(properties, 'AlarmActions'), at(properties, 'OKActions')];
 
-  it('an e-mail address: by way of a topic of its own, over TLS, which only CloudWatch of this account may use', () => {
+  test('an email address: through a topic of its own, with TLS, which only CloudWatch of this account may use', () => {
     const topic = onlyOne(template, 'AWS::SNS::Topic').id;
     for (const properties of byKey.values()) expect(target(properties)).toEqual([[{ Ref: topic }], [{ Ref: topic }]]);
     expect(onlyOne(template, 'AWS::SNS::Subscription').properties).toEqual({
@@ -383,14 +383,14 @@ describe('where alarms go', () => {
     ]);
   });
 
-  it('a topic that is there already: to that one', () => {
+  test('an existing topic', () => {
     const { monitoring: other } = monitoring({ alarmTarget: TOPIC });
     for (const properties of ofType(other, 'AWS::CloudWatch::Alarm').values())
       expect(target(properties)).toEqual([[TOPIC], [TOPIC]]);
     other.resourceCountIs('AWS::SNS::Topic', 0);
   });
 
-  it('nobody: they are seen on the dashboard', () => {
+  test('none: alarms are only on the dashboard', () => {
     for (const properties of ofType(monitoring().monitoring, 'AWS::CloudWatch::Alarm').values()) {
       expect(properties).not.toHaveProperty('AlarmActions');
       expect(properties).not.toHaveProperty('OKActions');
@@ -402,12 +402,12 @@ describe('the dashboard', () => {
   const { properties } = onlyOne(template, 'AWS::CloudWatch::Dashboard');
   const text = JSON.stringify(at(properties, 'DashboardBody')).replaceAll('\\', '');
 
-  it('is named after the environment', () => {
+  test('is named after the environment', () => {
     expect(properties).toMatchObject({ DashboardName: 'rooms-prod' });
     template.hasOutput('DashboardName', {});
   });
 
-  it('shows every metric of our own, and the state of every alarm', () => {
+  test('shows every custom metric, and the state of every alarm', () => {
     for (const name of Object.keys(metrics)) expect(text, name).toContain(name);
     expect(text).toContain(`"${NAMESPACE}"`);
     for (const id of alarms.keys()) expect(text, id).toContain(id);
@@ -420,14 +420,14 @@ describe('a monthly budget', () => {
     return onlyOne(template, 'AWS::Budgets::Budget').properties;
   };
 
-  it('is not there unless it is asked for', () => {
+  test('exists only if it is configured', () => {
     stacks.monitoring.resourceCountIs('AWS::Budgets::Budget', 0);
   });
 
-  it.each([
+  test.each([
     [E_MAIL, 'EMAIL'],
     [TOPIC, 'SNS'],
-  ])('tells %s of what is spent, and of what will be', (address, SubscriptionType) => {
+  ])('notifies %s of actual and forecast costs', (address, SubscriptionType) => {
     const subscribers = [{ SubscriptionType, Address: address }];
     const above = (NotificationType: string, Threshold: number) => ({
       Notification: { NotificationType, ComparisonOperator: 'GREATER_THAN', Threshold, ThresholdType: 'PERCENTAGE' },

@@ -1,5 +1,5 @@
 import type { Template } from 'aws-cdk-lib/assertions';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { environmentNames } from '../../lib/environments.ts';
 import { synthesize } from './synthesize.ts';
 
@@ -80,22 +80,22 @@ const stateful = (template: Template): Record<string, string> =>
 const logGroups = (ids: readonly string[]) => Object.fromEntries(ids.map((id) => [id, 'AWS::Logs::LogGroup']));
 
 describe.each(environmentNames.map((name) => [name, synthesize(name)] as const))('in %s', (name, stacks) => {
-  it('table, bucket and schedules keep their logical ids', () => {
+  test('table, bucket and schedules keep their logical ids', () => {
     const thrownAway = !stacks.protected[0];
     expect(stateful(stacks.data)).toEqual({ ...DATA, ...logGroups(thrownAway ? ['EmptyBucketLogs'] : []) });
   });
 
-  it('the HTTP API and the logs behind it keep theirs', () => {
+  test('the HTTP API and its logs keep theirs', () => {
     expect(stateful(stacks.http)).toEqual({ ...HTTP, ...logGroups(HTTP_LOGS) });
   });
 
-  it('the WebSocket API, bus, queues and the logs behind them keep theirs', () => {
+  test('the WebSocket API, bus, queues and their logs keep theirs', () => {
     expect(stateful(stacks.realtime)).toEqual({ ...REALTIME, ...logGroups(REALTIME_LOGS) });
   });
 
   // Schedules hold these ARNs for up to ten years. A name that changes leaves them with an ARN that is dead; a logical id that changes has
   // CloudFormation make a second one under the same name, which fails.
-  it('the function and the role that schedules know keep their names and logical ids', () => {
+  test('the function and the role that schedules refer to keep their names and logical ids', () => {
     expect(stacks.realtime.toJSON().Resources).toMatchObject({
       AnnounceFunction: { Type: 'AWS::Lambda::Function', Properties: { FunctionName: `rooms-${name}-announce` } },
       ScheduleRole: {

@@ -1,5 +1,5 @@
 import { Match } from 'aws-cdk-lib/assertions';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { allEntries } from '../../lib/entries.ts';
 import { withDeadLetters } from '../../lib/event-functions.ts';
 import { memoryOf } from '../../lib/memory.ts';
@@ -261,7 +261,7 @@ const expected: Readonly<Record<string, Expected>> = {
 const names = Object.keys(expected);
 
 describe('the real-time stack', () => {
-  it('deploys every function of the repository that the HTTP stack does not, once', () => {
+  test('deploys every function that the HTTP stack does not deploy, once', () => {
     const deployed = [http, realtime].flatMap((template) =>
       [...ofType(template, 'AWS::Lambda::Function').values()].map(codeOf),
     );
@@ -271,7 +271,7 @@ describe('the real-time stack', () => {
     expect([...names].sort()).toEqual(here.sort());
   });
 
-  it('holds what it takes and nothing else', () => {
+  test('holds the expected resources and nothing else', () => {
     const each = names.length;
     expect(countByType(realtime)).toEqual({
       'AWS::ApiGatewayV2::Api': 1,
@@ -284,7 +284,7 @@ describe('the real-time stack', () => {
       'AWS::Lambda::Permission': 10,
       'AWS::Lambda::Function': each,
       'AWS::Lambda::EventSourceMapping': 4,
-      // And those of API Gateway and of the schedules.
+      // Plus the roles of API Gateway and of the schedules.
       'AWS::IAM::Role': each + 2,
       // And one for the access log.
       'AWS::Logs::LogGroup': each + 1,
@@ -295,20 +295,20 @@ describe('the real-time stack', () => {
     });
   });
 
-  it('lets only the presence function cause its own invocations: Lambda stops such chains of others', () => {
+  test('lets only the presence function cause its own invocations: Lambda stops such chains of others', () => {
     const allowed = [...functions].filter(([, { properties }]) => 'RecursiveLoop' in Object(properties));
     expect(allowed.map(([name, { properties }]) => [name, at(properties, 'RecursiveLoop')])).toEqual([
       ['presence', 'Allow'],
     ]);
   });
 
-  it('is protected from deletion in no environment, for it holds no data', () => {
+  test('can be deleted in every environment, because it holds no data', () => {
     expect(JSON.stringify(prod.realtime.toJSON())).not.toContain('DeletionProtection');
   });
 });
 
 describe.each(names.map((name) => [name, expected[name] ?? fail(name)] as const))('%s', (name, wanted) => {
-  it('runs as Node 24 on arm64, with the memory and time it needs', () => {
+  test('runs on Node 24 and arm64, with the memory and time-out that it needs', () => {
     expect(functionOf(name).properties).toMatchObject({
       Runtime: 'nodejs24.x',
       Architectures: ['arm64'],
@@ -320,16 +320,16 @@ describe.each(names.map((name) => [name, expected[name] ?? fail(name)] as const)
     });
   });
 
-  it('says what it is for, in no more than Lambda takes', () => {
+  test("has a description within Lambda's limit", () => {
     expect(String(at(functionOf(name).properties, 'Description')).length).toBeLessThanOrEqual(256);
   });
 
-  it('gets the variables that it reads, and no other', () => {
+  test('sets the variables that the function reads, and no others', () => {
     const environment = at(functionOf(name).properties, 'Environment');
     expect(withImports(environment, data)).toEqual({ Variables: { ...wanted.variables, METRICS_ENVIRONMENT: 'dev' } });
   });
 
-  it('may do what it does, write its own log, and nothing else', () => {
+  test('grants what the function does, writing its own log, and nothing else', () => {
     const { role, properties, roleId } = functionOf(name);
     const log = arnOf(String(at(properties, 'LoggingConfig', 'LogGroup', 'Ref')));
     const all = [...on('logs', log, 'CreateLogStream', 'PutLogEvents'), ...tracing, ...wanted.allowed];
@@ -351,7 +351,7 @@ function fail(name: string): never {
 }
 
 describe('permissions as a whole', () => {
-  it('have no wildcard in an action; in a resource, only behind what cannot be known before', () => {
+  test('have no wildcard in an action, and in a resource only after a known prefix', () => {
     for (const role of [...functions.values()].map((fn) => fn.role))
       for (const [action, resource] of permissions(role, data)) {
         expect(action).not.toContain('*');
@@ -364,12 +364,12 @@ describe('permissions as a whole', () => {
       }
   });
 
-  it('are given by roles alone', () => {
+  test('are granted by roles only', () => {
     for (const type of ['AWS::IAM::Policy', 'AWS::IAM::ManagedPolicy', 'AWS::IAM::RolePolicy'])
       realtime.resourceCountIs(type, 0);
   });
 
-  it('let schedules of the group invoke the function that announces, and nothing and nobody else', () => {
+  test('let schedules of the group invoke the function that announces, and nothing else', () => {
     const [, role] = scheduleRole;
     expect(permissions(role, data)).toEqual([['lambda:InvokeFunction', arnOf(functionOf('announce').id)]]);
     expect(role).not.toHaveProperty('ManagedPolicyArns');
@@ -390,7 +390,7 @@ describe('permissions as a whole', () => {
 });
 
 describe('logs', () => {
-  it('are kept for as long as the environment says', () => {
+  test('are kept for the retention period of the environment', () => {
     const groups = ofType(realtime, 'AWS::Logs::LogGroup');
     for (const [id, properties] of groups) expect(properties, id).toMatchObject({ RetentionInDays: 5 });
     realtime.allResources('AWS::Logs::LogGroup', { DeletionPolicy: 'Delete' });
@@ -417,18 +417,18 @@ describe('readers of the table’s stream', () => {
     ],
   };
 
-  it('are two, for a shard serves no more', () => {
+  test('are two, because a shard supports no more', () => {
     const readers = mappings.filter((each) => JSON.stringify(each).includes('StreamArn'));
     expect(readers).toHaveLength(Object.keys(filters).length);
   });
 
-  it.each(Object.entries(filters))('%s is woken for what concerns it', (name, wanted) => {
+  test.each(Object.entries(filters))('%s is woken for what concerns it', (name, wanted) => {
     expect(withImports(at(mappingOf(name), 'EventSourceArn'), data)).toEqual(stream);
     const patterns = at(mappingOf(name), 'FilterCriteria', 'Filters');
     expect(Array.isArray(patterns) ? patterns.map(({ Pattern }) => JSON.parse(Pattern)) : patterns).toEqual(wanted);
   });
 
-  it.each(Object.keys(filters))('%s reads on whatever happens, and puts aside what it cannot work on', (name) => {
+  test.each(Object.keys(filters))('%s reads on whatever happens, and puts aside what it cannot work on', (name) => {
     expect(mappingOf(name)).toEqual({
       EventSourceArn: expect.anything(),
       FunctionName: expect.anything(),
@@ -445,7 +445,7 @@ describe('readers of the table’s stream', () => {
     });
   });
 
-  it('are of no use without the stream', () => {
+  test('require the stream', () => {
     expect(onlyOne(data, 'AWS::DynamoDB::Table').properties).toMatchObject({
       StreamSpecification: { StreamViewType: 'NEW_AND_OLD_IMAGES' },
     });
@@ -455,7 +455,7 @@ describe('readers of the table’s stream', () => {
 describe('queues', () => {
   const aside = [asideOf('deliver-messages'), asideOf('room-changes'), announceQueue];
 
-  it('are encrypted, and refuse everything that does not come over TLS', () => {
+  test('are encrypted, and reject requests without TLS', () => {
     for (const [id, properties] of queues) {
       expect(properties, id).toMatchObject({ SqsManagedSseEnabled: true });
       realtime.hasResourceProperties('AWS::SQS::QueuePolicy', {
@@ -475,7 +475,7 @@ describe('queues', () => {
     }
   });
 
-  it('keep what was put aside as long as SQS can, one for each that puts something aside', () => {
+  test('keep dead letters as long as SQS can, in one queue for each function', () => {
     const deadLetters = [
       ...aside,
       String(at(queues.get(presenceQueue), 'RedrivePolicy', 'deadLetterTargetArn', 'Fn::GetAtt', 0)),
@@ -492,7 +492,7 @@ describe('queues', () => {
     expect([...queues.keys()].sort()).toEqual([laneQueue, presenceQueue, ...deadLetters].sort());
   });
 
-  it('hide what the presence function works on for six times its timeout, and give up after five', () => {
+  test('hide messages of the presence function for six times its time-out, and give up after five attempts', () => {
     expect(queues.get(presenceQueue)).toMatchObject({
       VisibilityTimeout: 6 * Number(at(functionOf('presence').properties, 'Timeout')),
       RedrivePolicy: { maxReceiveCount: 5 },
@@ -509,7 +509,7 @@ describe('queues', () => {
 });
 
 describe('the queue of lanes', () => {
-  it('keeps the order of each room, and hides what is worked on until the function must have ended', () => {
+  test('keeps the order of each room, and hides messages until the function must have ended', () => {
     expect(queues.get(laneQueue)).toMatchObject({
       FifoQueue: true,
       DeduplicationScope: 'messageGroup',
@@ -540,7 +540,7 @@ describe('concurrency', () => {
         }),
     );
 
-  it('is reserved in prod for what a flood would starve, or starve others with', () => {
+  test('is reserved in prod for functions that a flood could block, or that could block others', () => {
     expect(reserved(prod)).toEqual({
       'deliver-messages': 100,
       'room-changes': 100,
@@ -550,12 +550,12 @@ describe('concurrency', () => {
     });
   });
 
-  it('is left to Lambda in dev, whose account may be a new one', () => {
+  test('is left to Lambda in dev, whose account may be new', () => {
     expect(reserved({ http, realtime, codeOf })).toEqual({});
   });
 });
 
-describe('what operators need to redrive dead letters', () => {
+describe('the outputs for redriving dead letters', () => {
   const aside = new Map([
     ['deliver-messages', asideOf('deliver-messages')],
     ['room-changes', asideOf('room-changes')],
@@ -564,7 +564,7 @@ describe('what operators need to redrive dead letters', () => {
     ['announce', announceQueue],
   ]);
 
-  it.each(withDeadLetters)('%s: function and queue are outputs of the stack', (name) => {
+  test.each(withDeadLetters)('%s: function and queue are outputs of the stack', (name) => {
     const output = name.replace(/(^|-)(\w)/g, (_, _dash, letter) => letter.toUpperCase());
     realtime.hasOutput(`${output}FunctionName`, { Value: { Ref: functionOf(name).id } });
     realtime.hasOutput(`${output}DeadLettersUrl`, { Value: { Ref: aside.get(name) } });
@@ -572,7 +572,7 @@ describe('what operators need to redrive dead letters', () => {
 });
 
 describe('the event bus and the schedules', () => {
-  it('are named after the environment', () => {
+  test('are named after the environment', () => {
     expect(bus.properties).toMatchObject({ Name: 'rooms-dev' });
     data.hasResourceProperties('AWS::Scheduler::ScheduleGroup', { Name: 'rooms-dev-schedules' });
     realtime.hasOutput('EventBusName', { Value: { Ref: bus.id } });
@@ -580,13 +580,13 @@ describe('the event bus and the schedules', () => {
     prod.data.hasResourceProperties('AWS::Scheduler::ScheduleGroup', { Name: 'rooms-prod-schedules' });
   });
 
-  it('stay when this stack goes: schedules are in that of the table', () => {
+  test('survive this stack: schedules are in the stack of the table', () => {
     realtime.resourceCountIs('AWS::Scheduler::ScheduleGroup', 0);
     // `npm run reschedule` makes them again where that one goes, too.
     prod.data.hasResource('AWS::Scheduler::ScheduleGroup', { DeletionPolicy: 'Delete' });
   });
 
-  it('what is needed to make schedules again is an output', () => {
+  test('outputs what is needed to create schedules again', () => {
     data.hasOutput('ScheduleGroupName', { Value: Match.anyValue() });
     realtime.hasOutput('AnnounceFunctionArn', { Value: arnOf(functionOf('announce').id) });
     realtime.hasOutput('ScheduleRoleArn', { Value: arnOf(scheduleRole[0]) });

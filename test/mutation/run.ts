@@ -147,7 +147,7 @@ async function run(): Promise<string> {
     concurrency: workers,
     // TypeScript 7 has no JavaScript API, with which Stryker would rewrite the configuration.
     tsconfigFile: 'none',
-    // One file a mutant, as soon as it was tried: what a run has found is not lost when it is stopped.
+    // One file for each mutant, written as soon as it was tested, so that a stopped run loses no results.
     reporters: ['progress-append-only', 'event-recorder'],
     eventReporter: { baseDir: 'reports/mutation' },
     tempDirName: 'reports/stryker',

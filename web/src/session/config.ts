@@ -3,7 +3,7 @@ export interface Config {
   readonly http: string;
   readonly ws: string;
   readonly issuer: string;
-  /** Of this page at an identity provider of the user's own; absent where the stack has its own issuer. */
+  /** The client ID of this page at an external identity provider; absent if the stack has its own issuer. */
   readonly clientId?: string;
 }
 
