@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import * as v from 'valibot';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { connectionsOf, markDisconnecting } from '../../core/store/connections.ts';
@@ -10,7 +11,7 @@ import { handler as deliverMessages } from '../../functions/events/deliver-messa
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
 import { exception, type Fault, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
 import { writeItems } from '../support/fill.ts';
-import { data, succeed } from '../support/invoke.ts';
+import { data, runningOut, succeed } from '../support/invoke.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { requests, roomOf } from '../support/requests.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
@@ -29,14 +30,18 @@ let management: Management;
 let services: Services;
 let s3: Server;
 /** What S3 answers to a HEAD, and before that once each. */
-let s3Status = 403;
+let s3Status: number | 'nothing' = 403;
 const s3First: number[] = [];
 /** When S3 was asked, in milliseconds. */
 const s3Asked: number[] = [];
+/** How many requests without an answer were given up. */
+let s3HungUp = 0;
 beforeAll(async () => {
   s3 = createServer((_, res) => {
     s3Asked.push(performance.now());
-    res.writeHead(s3First.shift() ?? s3Status).end();
+    const status = s3First.shift() ?? s3Status;
+    if (status === 'nothing') res.once('close', () => s3HungUp++);
+    else res.writeHead(status).end();
   }).listen(0, '127.0.0.1');
   await once(s3, 'listening');
   faults = await startFaultyDynamoDb(process.env.AWS_ENDPOINT_URL_DYNAMODB ?? '');
@@ -214,6 +219,16 @@ describe('S3 responds to the check of an attachment with', () => {
     // Timers may fire a millisecond early.
     expect(second - first).toBeGreaterThanOrEqual(48);
     expect(third - second).toBeGreaterThanOrEqual(98);
+  });
+
+  test('nothing before the invocation ends: the check is aborted, and not retried', async () => {
+    s3Status = 'nothing';
+    s3Asked.length = 0;
+    const { socket, frame } = await attachmentMessage();
+    // The response comes after 300 ms. An attempt has 2 s.
+    expect(await act('message', socket, frame, runningOut(800))).toMatchObject({ ok: false, code: 'try_again' });
+    await sleep(500);
+    expect({ asked: s3Asked.length, hungUp: s3HungUp }).toEqual({ asked: 1, hungUp: 1 });
   });
 
   test('400: the check is not retried', async () => {
