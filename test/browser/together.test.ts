@@ -103,6 +103,8 @@ describe.skipIf(!chromium)(chromium ? 'three users' : `three users (skipped: ${N
     await choose(alice, 'Room actions', 'Leave room…');
     await alice.page.getByRole('dialog').getByRole('button', { name: 'Leave', exact: true }).click();
     await shown(alice.page.getByText('You are the only admin. Make somebody else an admin first.'));
+    // The browser itself reports the refusal.
+    expect(alice.problems.splice(0).every((problem) => problem.includes('409'))).toBe(true);
   });
 
   test('are warned of the end, which an admin extends, and get announcements', async () => {
