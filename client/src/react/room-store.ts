@@ -57,6 +57,8 @@ const RETRY_MAX_MS = 30_000;
 /** How long a booked room goes without a look at its start time, in milliseconds: no event says that it was moved. */
 const BOOKED_POLL_MS = 60_000;
 const BOOKED_MIN_MS = 250;
+/** Shortest time between two read marks, in milliseconds. */
+const MARK_MS = 1_000;
 
 /** The events after which `info` may have changed. */
 const INFO_EVENTS = ['room_updated', 'room_started', 'room_ended', 'read', 'missed', 'rejoined'] as const;
@@ -69,7 +71,10 @@ const OWN_FIELDS = ['username', 'archive_room', 'is_admin', 'role'] as const;
  * @param onChange Called when the room has changed or was closed, for lists of rooms.
  */
 export function roomStore(client: RoomsClient, roomId: string, onChange: () => void): RoomStore {
+  /** The newest message that was read, and the newest one that the service was asked to mark. */
   let readTo = '';
+  let marked = '';
+  let marking: ReturnType<typeof setTimeout> | undefined;
   let isLeaving = false;
   /** Ends the work of the present attempt; undefined without listeners. */
   let scope: AbortController | undefined;
@@ -80,6 +85,7 @@ export function roomStore(client: RoomsClient, roomId: string, onChange: () => v
       void run();
       return () => {
         const { live } = store.state;
+        flushMark();
         scope?.abort();
         scope = undefined;
         live?.leave().catch(() => {});
@@ -87,6 +93,31 @@ export function roomStore(client: RoomsClient, roomId: string, onChange: () => v
     },
     LINGER_MS,
   );
+
+  /** Marks what was read, at most once in MARK_MS: in a busy room, each message is read as it arrives. */
+  function sendMark(): void {
+    const before = marked;
+    const id = readTo;
+    marked = id;
+    marking = setTimeout(flushMark, MARK_MS);
+    const { status, live, room } = store.state;
+    const request = status === 'joined' && live ? live.markRead(id) : client.markRead(roomId, id);
+    request.then(
+      () => {
+        if (live && live === store.state.live) store.set({ room: live.info });
+        if (room?.has_unread) onChange();
+      },
+      () => {
+        if (readTo === id) readTo = before;
+      },
+    );
+  }
+
+  function flushMark(): void {
+    clearTimeout(marking);
+    marking = undefined;
+    if (readTo > marked) sendMark();
+  }
 
   function listen(live: LiveRoom, signal: AbortSignal): void {
     const onInfo = () => {
@@ -198,19 +229,8 @@ export function roomStore(client: RoomsClient, roomId: string, onChange: () => v
     },
     markRead(messageId: string) {
       if (messageId <= readTo || messageId <= (store.state.room?.read_to ?? '')) return;
-      const before = readTo;
       readTo = messageId;
-      const { status, live } = store.state;
-      const marked = status === 'joined' && live ? live.markRead(messageId) : client.markRead(roomId, messageId);
-      marked.then(
-        () => {
-          if (live && live === store.state.live) store.set({ room: live.info });
-          onChange();
-        },
-        () => {
-          if (readTo === messageId) readTo = before;
-        },
-      );
+      if (!marking) sendMark();
     },
     setTyping(typing: boolean) {
       if (store.state.status === 'joined') store.state.live?.setTyping(typing);
