@@ -17,6 +17,8 @@ import { until } from './until.ts';
 
 const wire = wireServers();
 
+const FILES = ['0199d3f4-8a10-7c44-b1de-5a7c0e9f3b02', '0199d3f4-8a10-7c44-b1de-5a7c0e9f3b03'];
+
 const textsOf = (room: LiveRoom) => {
   const texts: (string | null)[] = [];
   room.on('message', ({ text }) => texts.push(text));
@@ -56,7 +58,7 @@ describe('a message that the service would reject', () => {
     const room = await connection.join(room_id);
     const data = { text: `a${'ä'.repeat(2_042)}` };
     expect(Buffer.byteLength(JSON.stringify(data))).toBe(MAX_JSON_BYTES);
-    const message = { data, type: 'x'.repeat(64), attachments: Array(10).fill({ file_id: 'x' }) };
+    const message = { data, type: 'x'.repeat(64), attachments: Array(10).fill({ file_id: FILES[0] }) };
     expect(await room.send(message)).toMatchObject({ data, type: message.type, text: null });
   });
 
@@ -232,15 +234,15 @@ test('a message has type, data, files and the message that it answers, also whil
   const onSending = vi.fn<(pending: PendingMessage) => void>();
   const data: Record<string, unknown> = { lat: 47.1 };
   const message = { text: 'answer', type: 'position', data, reply_to: message_id };
-  const sending = room.send({ ...message, attachments: [{ file_id: 'a' }, { file_id: 'b' }] }, { onSending });
+  const sending = room.send({ ...message, attachments: FILES.map((file_id) => ({ file_id })) }, { onSending });
   // What the application does with it later is of no effect.
   data.lat = 0;
   const sent = await sending;
   const expected = {
     ...message,
     data: { lat: 47.1 },
-    attachment: { file_id: 'a' },
-    attachments: [{ file_id: 'a' }, { file_id: 'b' }],
+    attachment: { file_id: FILES[0] },
+    attachments: FILES.map((file_id) => ({ file_id })),
   };
   expect(onSending.mock.calls[0]?.[0]).toMatchObject(expected);
   expect(sent).toMatchObject(expected);
