@@ -1,13 +1,18 @@
 import { type Connection, openConnection } from './connection.ts';
 import type {
+  Announcement,
   Attachment,
   Download,
   EndRoomBody,
   ListedParticipant,
+  ListMessageChangesQuery,
   ListMessagesQuery,
   ListParticipantsQuery,
+  ListRoomsQuery,
   Message,
   MyRoom,
+  OperationName,
+  Operations,
   Participant,
   Profile,
   ReadMark,
@@ -17,7 +22,6 @@ import type {
   RoomDetails,
   UpdateProfileBody,
 } from './contract.ts';
-import type { AllOperationName, AllOperations } from './contract-next.ts';
 import { codeOf, type RoomsErrorCode } from './errors.ts';
 import {
   type DownloadedFile,
@@ -34,12 +38,18 @@ import { type RoomsClientOptions, type Settings, settingsOf } from './options.ts
 import { randomId } from './random.ts';
 import type { JoinOptions, LiveRoom } from './room-types.ts';
 
-export type CreateRoomBody = AllOperations['createRoom']['body'];
-export type ListRoomsQuery = AllOperations['listRooms']['query'];
-export type ListMessageChangesQuery = AllOperations['listMessageChanges']['query'];
+/** Settings of a room that concern its end. */
+interface RoomTimes {
+  readonly end_warnings_seconds?: readonly number[] | undefined;
+  readonly announcements?:
+    | readonly (Omit<Announcement, 'relative_from'> & Partial<Pick<Announcement, 'relative_from'>>)[]
+    | undefined;
+}
+
+export type CreateRoomBody = Operations['createRoom']['body'] & RoomTimes;
 
 /** The fields of a room to change. Omitted fields stay. */
-export type UpdateRoomBody = Omit<AllOperations['changeRoom']['body'], keyof EndRoomBody>;
+export type UpdateRoomBody = Omit<Operations['changeRoom']['body'], keyof EndRoomBody> & RoomTimes;
 
 export interface AddParticipantsOptions extends CallOptions {
   /** Role of the added participants. Default: `member`. */
@@ -108,13 +118,13 @@ export class RoomsClient {
    * Makes a change that removes the permission it needs, so that the service rejects a repetition. If `isDone` is
    * true of the error of a retry, an earlier attempt has succeeded and its response was lost: the result is `done()`.
    */
-  async #once<Name extends AllOperationName>(
+  async #once<Name extends OperationName>(
     name: Name,
     input: Input<Name>,
     isDone: (code: RoomsErrorCode | undefined) => boolean | Promise<boolean>,
     options: CallOptions | undefined,
-    done: () => Promise<AllOperations[Name]['data']>,
-  ): Promise<AllOperations[Name]['data']> {
+    done: () => Promise<Operations[Name]['data']>,
+  ): Promise<Operations[Name]['data']> {
     let attempts = 0;
     try {
       return (await this.#call(name, input, { ...options, onTry: () => attempts++ })).data;

@@ -1,5 +1,4 @@
-import { ERROR_STATUS, OPERATIONS } from './contract.ts';
-import { ALL_OPERATIONS, type AllOperationName, type AllOperations } from './contract-next.ts';
+import { ERROR_STATUS, OPERATIONS, type OperationName, type Operations } from './contract.ts';
 import {
   type Issue,
   invalidRequest,
@@ -24,10 +23,10 @@ export interface Page<Item> {
   readonly next_cursor: string | null;
 }
 
-export interface Input<Name extends AllOperationName> {
-  readonly params?: AllOperations[Name]['params'];
-  readonly query?: AllOperations[Name]['query'];
-  readonly body?: AllOperations[Name]['body'];
+export interface Input<Name extends OperationName> {
+  readonly params?: Operations[Name]['params'];
+  readonly query?: Operations[Name]['query'];
+  readonly body?: Operations[Name]['body'];
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -36,14 +35,14 @@ interface Answer<Data> {
   readonly next_cursor: string | null;
 }
 
-export type Call = <Name extends AllOperationName>(
+export type Call = <Name extends OperationName>(
   name: Name,
   input: Input<Name>,
   options?: CallOptions & {
     /** Called each time the request is sent. */
     readonly onTry?: () => void;
   },
-) => Promise<Answer<AllOperations[Name]['data']>>;
+) => Promise<Answer<Operations[Name]['data']>>;
 
 export type Json = Readonly<Record<string, unknown>>;
 export const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null;
@@ -227,7 +226,7 @@ export async function fetching<T>(
 export function caller(settings: Settings, token: Tokens): Call {
   const { timeoutMs } = settings;
   return async (name, { params = {}, query = {}, body, headers = {} }, { signal, onTry } = {}) => {
-    const { method, path } = ALL_OPERATIONS[name];
+    const { method, path } = OPERATIONS[name];
     const url = settings.url + pathOf(path, { ...params }) + queryOf(query);
     let refresh = false;
     let used: string | undefined;

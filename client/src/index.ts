@@ -2,8 +2,6 @@ export {
   type AddParticipantsOptions,
   type CreateRoomBody,
   type CreateRoomOptions,
-  type ListMessageChangesQuery,
-  type ListRoomsQuery,
   RoomsClient,
   type UpdateRoomBody,
 } from './client.ts';

@@ -1,11 +1,11 @@
 import {
+  type Actions,
   MAX_ATTACHMENTS,
   MAX_JSON_BYTES,
   MAX_MESSAGE_LENGTH,
   MAX_MESSAGE_TYPE_LENGTH,
   type Message,
 } from './contract.ts';
-import type { AllActions } from './contract-next.ts';
 import { codeOf, invalidRequest, isRetryable, retryAfterOf } from './errors.ts';
 import { isFile, type Progress } from './files.ts';
 import type { Settings } from './options.ts';
@@ -48,7 +48,7 @@ interface Entry {
   lag?: ReturnType<typeof setTimeout>;
 }
 
-type MessageFrame = AllActions['message']['frame'];
+type MessageFrame = Actions['message']['frame'];
 
 const CLIENT_MESSAGE_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 

@@ -1,4 +1,6 @@
 import {
+  type ActionName,
+  type Actions,
   BEARER_SUB_PROTOCOL,
   type DetachedFrame,
   ERROR_STATUS,
@@ -9,7 +11,6 @@ import {
   SUB_PROTOCOL,
   SUB_PROTOCOL_V2,
 } from './contract.ts';
-import type { AllActionName, AllActions } from './contract-next.ts';
 import { messageOf, RoomsApiError, type RoomsErrorCode } from './errors.ts';
 import { isObject, issuesOf, type Json } from './http.ts';
 import type { Settings, WebSocketConstructor, WebSocketLike } from './options.ts';
@@ -29,8 +30,8 @@ export type RoomEvent<Name extends EventName = EventName> = {
 
 /** A ping to send, and the handler of its reply. */
 export interface Ping {
-  readonly frame: AllActions['ping']['frame'];
-  readonly onReply: (data: AllActions['ping']['data']) => void;
+  readonly frame: Actions['ping']['frame'];
+  readonly onReply: (data: Actions['ping']['data']) => void;
 }
 
 /** The parts of its connection that a socket needs. */
@@ -48,10 +49,7 @@ export interface Socket {
   /** Whether the handshake chose `rooms.v2`. Only a hint: while the service is being deployed, it can be wrong. */
   readonly speaksV2: boolean;
   /** Sends a frame and returns the data of its reply. Rejects with the reply's error, `payload_too_large`, `timeout`, or `connection_lost`. */
-  request<Name extends AllActionName>(
-    action: Name,
-    frame: AllActions[Name]['frame'],
-  ): Promise<AllActions[Name]['data']>;
+  request<Name extends ActionName>(action: Name, frame: Actions[Name]['frame']): Promise<Actions[Name]['data']>;
   /** Sends pings. Closes the socket where no frame comes within `ms` milliseconds. Default: the option `replyMs`. */
   check(ms?: number): void;
   close(): void;
@@ -162,12 +160,12 @@ export function openSocket(settings: Settings, token: string, host: SocketHost, 
     end(code === 'connection_lost' ? lost : new RoomsApiError(code, message));
   }
 
-  function send<Name extends AllActionName>(
+  function send<Name extends ActionName>(
     action: Name,
-    frame: AllActions[Name]['frame'],
+    frame: Actions[Name]['frame'],
     ms: number,
     option: string,
-  ): Promise<AllActions[Name]['data']> {
+  ): Promise<Actions[Name]['data']> {
     return new Promise((resolve, reject) => {
       if (dead) return reject(dead);
       const request_id = String(++sent);
@@ -187,7 +185,7 @@ export function openSocket(settings: Settings, token: string, host: SocketHost, 
         bytes,
         resolve: (data) => {
           clearTimeout(timer);
-          resolve(data as AllActions[Name]['data']);
+          resolve(data as Actions[Name]['data']);
         },
         reject: (error) => {
           clearTimeout(timer);
