@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify, stripVTControlCharacters } from 'node:util';
@@ -12,6 +12,17 @@ import { npmStart, ROOT, type RunningStack } from './npm-start.ts';
  * run against the whole local stack. The others run against the present wire server, which offers what the present contract says, adds all new
  * fields, and sends all new events after each message.
  */
+
+/** Tests of a release that compare data with exactly the fields of that time, although callers must expect more: they check these fields only. */
+const LOOSER: Readonly<Record<string, readonly (readonly [file: string, exact: string, looser: string])[]>> = {
+  '0.1.0': [
+    [
+      'test/client/realtime.test.ts',
+      "expect(await removed).toEqual({ participant_id: 'bob' });",
+      "expect(await removed).toMatchObject({ participant_id: 'bob' });",
+    ],
+  ],
+};
 
 const release = lastRelease();
 const outOfReach = whyOutOfReach(release);
@@ -36,6 +47,11 @@ test.skipIf(outOfReach !== undefined)(
     usePackages(code);
     const present = JSON.stringify(join(ROOT, 'test/client/wire-server.ts'));
     await writeFile(join(code, 'test/client/wire-server.ts'), `export * from ${present};\n`);
+    for (const [file, exact, looser] of LOOSER[release.version] ?? []) {
+      const text = await readFile(join(code, file), 'utf8');
+      expect(text).toContain(exact);
+      await writeFile(join(code, file), text.replace(exact, looser));
+    }
     const endpoints = join(directory, 'endpoints.json');
     await writeFile(endpoints, JSON.stringify(stack));
     const env = { ...process.env, ROOMS_TEST_ENDPOINTS: endpoints, ROOMS_TEST_NOISE: '1' };
@@ -49,4 +65,5 @@ test.skipIf(outOfReach !== undefined)(
     const passed = /Tests\s+(\d+) passed/.exec(stripVTControlCharacters(stdout))?.[1];
     expect(Number(passed)).toBeGreaterThan(100);
   },
+  600_000,
 );
