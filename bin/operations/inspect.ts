@@ -51,7 +51,7 @@ export interface Places {
 
 /** The attributes that the scan reads of an item. Checks read the rest. */
 export const PROJECTION =
-  'PK, SK, start_time, end_time, admins, participant_id, connections, present, left_at, message_id, attachment, file_id, expires_at, connection_id, updated_at, end_warnings_seconds, announcements';
+  'PK, SK, start_time, end_time, admins, participant_id, connections, present, left_at, message_id, attachment, attachments, file_id, expires_at, connection_id, updated_at, end_warnings_seconds, announcements';
 
 const seen = v.object({
   PK: v.string(),
@@ -68,6 +68,7 @@ const seen = v.object({
   left_at: v.optional(v.string()),
   message_id: v.optional(v.string(), ''),
   attachment: v.optional(v.object({ file_id: v.string() })),
+  attachments: v.optional(v.array(v.object({ file_id: v.string() }))),
   file_id: v.optional(v.string(), ''),
   expires_at: v.optional(v.number()),
   connection_id: v.optional(v.string(), ''),
@@ -300,18 +301,19 @@ function leftOver(schedules: Schedules, { Name = '', LastModificationDate }: Sch
   ];
 }
 
-function looksAtFiles(places: Places, { kind, room_id, message_id, attachment, file_id, expires_at }: Item): Look[] {
-  if (kind === 'message' && attachment) return [messageFile(places, room_id, message_id)];
+function looksAtFiles(places: Places, item: Item): Look[] {
+  const { kind, room_id, message_id, attachment, file_id, expires_at } = item;
+  const { attachments = attachment ? [attachment] : [] } = item;
+  if (kind === 'message') return attachments.map((each) => messageFile(places, room_id, message_id, each.file_id));
   // An upload without a message may still be in progress, and expires by itself.
   return kind === 'file' && expires_at === undefined ? [fileRecord(places, room_id, file_id)] : [];
 }
 
 const messageFile =
-  ({ objects }: Places, room_id: string, message_id: string): Look =>
+  ({ objects }: Places, room_id: string, message_id: string, file_id: string): Look =>
   async () => {
-    const stored = await messageWithFile(room_id, message_id);
+    const stored = await messageWithFile(room_id, message_id, file_id);
     if (!stored) return undefined;
-    const { file_id } = stored.message.attachment;
     const subject = { room_id, message_id, file_id };
     const object = await objectState(objects, room_id, file_id);
     if (object.state === 'lost') return { kind: 'message-file-lost', subject };

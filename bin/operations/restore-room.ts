@@ -111,6 +111,16 @@ const timeOf = (of: Item): string => text(of, 'sent_at') || text(of, 'added_at')
 /** How many requests run at the same time. */
 const AT_ONCE = 20;
 
+const withFiles = v.object({
+  attachment: v.optional(v.object({ file_id: v.string() })),
+  attachments: v.optional(v.array(v.object({ file_id: v.string() }))),
+});
+
+function fileIdsOf(message: Item): string[] {
+  const { attachment, attachments = attachment ? [attachment] : [] } = v.parse(withFiles, message);
+  return attachments.map(({ file_id }) => file_id);
+}
+
 export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
   const { dynamodb, objects, table, from, fromBucket, room_id, at, apply, overwrite, onStep } = options;
   const now = new Date().toISOString();
@@ -212,19 +222,48 @@ export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
   }
   type Pair = { readonly source: Item; readonly target: Item | undefined };
 
+  /** Returns the files of messages in the backup that were deleted since, and that no other message has. */
+  async function deletedFiles(): Promise<ReadonlySet<string>> {
+    const [gone, kept] = [new Set<string>(), new Set<string>()];
+    await forAll(chatPartition(room_id), ['message'], async ({ source, target }) => {
+      for (const id of fileIdsOf(source)) (target?.deleted_at === undefined ? kept : gone).add(id);
+    });
+    return gone.difference(kept);
+  }
+
+  /** Lets the count of changes go on where that of the backup ended. */
+  async function raiseChanges({ PK, SK, last }: Item): Promise<void> {
+    const command = new UpdateCommand({
+      TableName: table,
+      Key: { PK, SK },
+      UpdateExpression: 'SET #last = :last',
+      ConditionExpression: '#last < :last',
+      ExpressionAttributeNames: { '#last': 'last' },
+      ExpressionAttributeValues: { ':last': last },
+    });
+    await unlessRefused(dynamodb.send(command));
+  }
+
   const room = await only(dynamodb, from, roomKey(room_id));
   if (!room) throw new UsageError(`There is no room ${room_id} in the table ${from}.`);
 
+  const deleted = await deletedFiles();
   await forAll(roomPartition(room_id), ['file'], async ({ source, target }) => {
     const id = text(source, 'file_id');
+    // What users have deleted since stays deleted.
+    if (deleted.has(id) && (!target || target.uses === 0)) return;
     // An upload without a message, which may not have finished.
     if (source.expires_at !== undefined && !(await isIn(objects.bucket, id))) return;
     await bringBack(id);
     if (target) counts.same++;
     else await add(source, 'file', id);
   });
-  await forAll(chatPartition(room_id), ['message', 'sent'], async ({ source, target }, kind) => {
-    if (target) counts.same++;
+  await forAll(chatPartition(room_id), ['message', 'sent', 'change', 'changes'], async ({ source, target }, kind) => {
+    if (kind === 'change' || kind === 'changes') {
+      // The list of changes: pointers, and their count, which only rises.
+      if (apply && !target) await put(source);
+      else if (apply && kind === 'changes') await raiseChanges(source);
+    } else if (target) counts.same++;
     // The marker records that the message was sent: sending it again stores nothing new.
     else if (kind === 'message') await add(source, 'message', text(source, 'message_id'));
     else if (apply) await put(source);

@@ -1,4 +1,4 @@
-import type { FileItem, MessageItem, ParticipantItem, RoomItem } from './items.ts';
+import { attachmentsOf, type FileItem, type MessageItem, type ParticipantItem, type RoomItem } from './items.ts';
 import { fileKey, messageKey, PARTICIPANT, participantKey, roomKey, roomPartition } from './keys.ts';
 import { isParticipant } from './posting.ts';
 import { get, getMany, queryAll } from './read.ts';
@@ -60,7 +60,10 @@ const isStranger = (room_id: string, user_id: string): Write => ({
   ConditionCheck: { Key: participantKey(room_id, user_id), ConditionExpression: 'attribute_not_exists(PK)' },
 });
 const isStored = (room_id: string, message_id: string): Write => ({
-  ConditionCheck: { Key: messageKey(room_id, message_id), ConditionExpression: 'attribute_exists(PK)' },
+  ConditionCheck: {
+    Key: messageKey(room_id, message_id),
+    ConditionExpression: 'attribute_exists(PK) AND attribute_not_exists(deleted_at)',
+  },
 });
 
 /** Takes the right of admins who are no participants, and gives it to the new admin, if any. Returns whether it did. */
@@ -100,19 +103,24 @@ export async function removeOrphan(room_id: string, participant_id: string): Pro
   return done;
 }
 
-/** A message and its file, as they are now. */
+/** A message and one of its files, as they are now. */
 export interface MessageWithFile {
+  /** With the file as its `attachment`. */
   readonly message: MessageItem & Required<Pick<MessageItem, 'attachment'>>;
   /** Undefined where the file has no record. */
   readonly file: FileItem | undefined;
 }
 
-/** Returns a message that has a file; undefined where there is no such message, or it has none. */
-export async function messageWithFile(room_id: string, message_id: string): Promise<MessageWithFile | undefined> {
+/** Returns a message and one of its files; undefined where there is no such message, or it does not have the file. */
+export async function messageWithFile(
+  room_id: string,
+  message_id: string,
+  file_id: string,
+): Promise<MessageWithFile | undefined> {
   const message = await get<MessageItem>(messageKey(room_id, message_id));
-  if (!message?.attachment) return undefined;
-  const { attachment } = message;
-  return { message: { ...message, attachment }, file: await get<FileItem>(fileKey(room_id, attachment.file_id)) };
+  const attachment = message && attachmentsOf(message).find((each) => each.file_id === file_id);
+  if (!attachment) return undefined;
+  return { message: { ...message, attachment }, file: await get<FileItem>(fileKey(room_id, file_id)) };
 }
 
 /** Records the file of a message again. Returns whether it did. */
@@ -138,8 +146,9 @@ export async function keepFile({ message: { room_id, message_id, attachment } }:
     {
       Update: {
         Key: fileKey(room_id, attachment.file_id),
-        UpdateExpression: 'REMOVE expires_at',
-        ConditionExpression: 'attribute_exists(PK)',
+        // Without a count, one message has it.
+        UpdateExpression: 'REMOVE expires_at, uses',
+        ConditionExpression: 'attribute_exists(PK) AND attribute_exists(expires_at)',
       },
     },
     isStored(room_id, message_id),

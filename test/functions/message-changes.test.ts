@@ -336,6 +336,27 @@ describe('a deletion', () => {
   });
 });
 
+describe.each<[string, (world: World) => Promise<unknown>]>([
+  [
+    'an observer',
+    ({ room_id, admin, member }) =>
+      data('setRole', { as: admin, params: { room_id, participant_id: member }, body: { role: 'observer' } }),
+  ],
+  [
+    'a member of a locked room',
+    ({ room_id, admin }) => data('changeRoom', { as: admin, params: { room_id }, body: { posting: 'admins' } }),
+  ],
+])('%s', (_, restrict) => {
+  test('cannot edit, but can delete a message of their own', async () => {
+    const world = await newRoom();
+    const { message_id } = await send(world);
+    await restrict(world);
+    const request = { as: world.member, params: { room_id: world.room_id, message_id } };
+    expect(await refusal('editMessage', { ...request, body: { text: 'second' } })).toBe('read_only');
+    expect(await data('deleteMessage', request)).toMatchObject({ text: null, deleted_by: world.member });
+  });
+});
+
 describe('the list of changes', () => {
   test('has each changed message once, at its last change', async () => {
     const world = await newRoom();

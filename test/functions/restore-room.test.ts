@@ -12,6 +12,7 @@ import type { ParticipantItem, RoomItem } from '../../core/store/items.ts';
 import {
   chatPartition,
   connectionKey,
+  fileKey,
   type Key,
   lockKey,
   messageKey,
@@ -329,4 +330,38 @@ test('disconnect-all closes every connection in a table once', async () => {
   expect(management.closed).toEqual(expect.arrayContaining([socket.connection_id, subscribed.connection_id]));
   // Who has left is for $disconnect to say.
   expect(await get(connectionKey(room_id, socket.connection_id))).toBeDefined();
+});
+
+describe('messages that were deleted after the backup', () => {
+  const historyOf = ({ room_id, admin }: typeof room) => data('listMessages', { as: admin, params: { room_id } });
+  const deleteLast = () =>
+    data('deleteMessage', { as: room.member, params: { room_id: room.room_id, message_id: messages[2] ?? '' } });
+
+  test('stay deleted, with their files', async () => {
+    await deleteLast();
+    const before = await historyOf(room);
+    await run();
+    expect(await historyOf(room)).toEqual(before);
+    const download = { as: room.member, params: { room_id: room.room_id }, query: { file_id } };
+    expect(await invoke('createDownload', download)).toMatchObject({ ok: false, code: 'file_not_found' });
+    // Also after DynamoDB has deleted the expired record.
+    await remove(fileKey(room.room_id, file_id));
+    const { steps } = await run();
+    expect(steps).toEqual([]);
+    expect(await invoke('createDownload', download)).toMatchObject({ ok: false, code: 'file_not_found' });
+  });
+
+  test('come back with the room if all of it was lost, and the list of changes goes on', async () => {
+    const { room_id, member, admin } = room;
+    const edit = (n: number, newText: string) =>
+      data('editMessage', { as: member, params: { room_id, message_id: messages[n] ?? '' }, body: { text: newText } });
+    await edit(0, 'Edited');
+    await backUp();
+    await loseRoom();
+    await run();
+    expect((await data('listMessageChanges', { as: admin, params: { room_id } })).map(({ change }) => change)).toEqual([
+      1,
+    ]);
+    expect(await edit(1, 'Edited, too')).toMatchObject({ change: 2 });
+  });
 });
