@@ -100,8 +100,10 @@ async function change(
   const { room_id, message_id } = before;
   let [message, last, others] = [before, seen, beside];
   for (let attempt = 1; attempt <= CHANGE_ATTEMPTS; attempt++) {
-    const number = last + 1;
     const former = message.change;
+    // The message and the count are not read at the same moment: the count may be older.
+    last = Math.max(last, former ?? 0);
+    const number = last + 1;
     const changed = { ...set, change: number };
     const names = [...Object.keys(changed), ...remove];
     const outcome = await transact([
