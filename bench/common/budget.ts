@@ -37,7 +37,7 @@ export const CAPACITY = {
   'ping, with numbers': [2, 1],
   join: [4, 6],
   'join, rooms.v2': [5, 6],
-  message: [3, 10],
+  message: [4, 10],
   leave: [0, 4],
   subscribe: [0, 3],
   typing: [3, 0],

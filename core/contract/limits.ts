@@ -85,6 +85,11 @@ export const MAX_USER_FRAMES_PER_WINDOW = 300;
 export const FRAME_WINDOW_SECONDS = 10;
 /** Chat messages that one user may send within FRAME_WINDOW_SECONDS, over all connections; more get `too_many_requests`. */
 export const MAX_USER_MESSAGES_PER_WINDOW = 100;
+/**
+ * Messages of one user within FRAME_WINDOW_SECONDS, times the participants who are online, in a room with more than 100 of them; more get
+ * `too_many_requests`. A quarter of the posts that an account may make by default.
+ */
+export const LARGE_ROOM_POSTS_PER_WINDOW = 25_000;
 /** Chat messages that a room takes in a second, from all of its participants; more get `too_many_requests`. */
 export const MAX_ROOM_MESSAGES_PER_SECOND = 50;
 /**

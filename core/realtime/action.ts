@@ -28,7 +28,7 @@ export interface ActionCall<A extends Action> extends RequestContext {
   readonly protocol: SubProtocol;
   readonly frame: OutputOf<A['frame']>;
   /** Settles when this frame has been counted: await it together with the first read, before any write. */
-  readonly admitted: Promise<void>;
+  readonly admitted: Promise<number>;
 }
 
 const reply = (body: Reply): SocketResult => ({ statusCode: 200, body: JSON.stringify(body) });
@@ -133,7 +133,7 @@ export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => P
 
     const caller = authorizer.user_id;
     const admitted = row.uncounted
-      ? Promise.resolve()
+      ? Promise.resolve(0)
       : admitFrame({ connection_id, user_id: caller, isMessage: row.action === 'message', now });
     // Code that awaits it sees the rejection; a frame that fails before that must not end the process.
     admitted.catch(() => undefined);

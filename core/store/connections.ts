@@ -67,12 +67,17 @@ export const COUNT_OF = 'of ';
 /** Returns the number of the window that a time is in. */
 export const windowAt = (now: Timestamp): number => Math.floor(epochSeconds(now) / FRAME_WINDOW_SECONDS);
 
+/** Returns the seconds until the window ends that a time is in, rounded up. */
+export const secondsToNextWindow = (now: Timestamp): number =>
+  Math.max(1, Math.ceil((windowAt(now) + 1) * FRAME_WINDOW_SECONDS - Date.parse(now) / 1_000));
+
 const maxUserFrames = (): number => Number(process.env.USER_FRAME_LIMIT ?? MAX_USER_FRAMES_PER_WINDOW);
 
 /**
  * Counts a frame, of its connection and of its user, and so records that the connection is alive: one write for all three. The counter is
  * an item of its own: in the connection's, frames that arrive together would conflict. A refused frame is not counted.
  *
+ * @returns the messages that the user has sent in this window, over all connections, this one included
  * @throws `too_many_requests`, with the seconds until the window ends
  */
 export async function admitFrame({
@@ -80,11 +85,11 @@ export async function admitFrame({
   user_id,
   isMessage = false,
   now,
-}: Omit<Joined, 'room_id'> & { isMessage?: boolean; now: Timestamp }): Promise<void> {
+}: Omit<Joined, 'room_id'> & { isMessage?: boolean; now: Timestamp }): Promise<number> {
   const window = windowAt(now);
   const ends = (window + 1) * FRAME_WINDOW_SECONDS;
   const max = maxUserFrames();
-  const { done } = await update<FramesItem>(framesKey(user_id, window), {
+  const outcome = await update<FramesItem>(framesKey(user_id, window), {
     UpdateExpression: `ADD frames :one, #connection :one${isMessage ? ', messages :one' : ''} SET expires_at = :expiry`,
     ConditionExpression:
       '(attribute_not_exists(frames) OR frames < :user_max) AND ' +
@@ -99,8 +104,8 @@ export async function admitFrame({
       ':expiry': ends + FRAMES_KEPT_SECONDS,
     },
   });
-  if (done) return;
-  const retryAfter = Math.max(1, Math.ceil(ends - Date.parse(now) / 1_000));
+  if (outcome.done) return outcome.item.messages ?? 0;
+  const retryAfter = secondsToNextWindow(now);
   throw new RoomsError(
     'too_many_requests',
     [
@@ -133,7 +138,7 @@ export async function joinRoom({
   ping_interval_seconds?: number | undefined;
   protocol?: SubProtocol;
   now: Timestamp;
-  admitted: Promise<void>;
+  admitted: Promise<unknown>;
 }): Promise<JoinedRoom> {
   // A connection of rooms.v2 gets it with its numbers, after it is stored.
   const alsoGet = speaksV2({ protocol }) ? [] : [changesKey(room_id)];

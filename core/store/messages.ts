@@ -9,11 +9,12 @@ import { liveMembership, membership } from './access.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import type { OwnFile } from './files.ts';
 import { type MessageItem, type SentItem, toMessage } from './items.ts';
-import { chatPartition, MESSAGE, messageKey, sentKey } from './keys.ts';
+import { chatPartition, MESSAGE, messageKey, presenceDigestKey, sentKey } from './keys.ts';
 import { newMessageId } from './message-id.ts';
 import { rightRefusal, withRightToPost } from './posting.ts';
+import type { DigestItem } from './presence-digest.ts';
 import { get, queryPage } from './read.ts';
-import { checkRoomRate, countMessage, type RoomRateItem, rateKeyAt } from './room-rate.ts';
+import { checkRoomRate, checkSenderRate, countMessage, type RoomRateItem, rateKeyAt } from './room-rate.ts';
 import { settleAll } from './settle-all.ts';
 import { transact, type Write } from './write.ts';
 
@@ -160,24 +161,31 @@ export async function sendMessage({
     room_id: string;
     client_message_id: string;
     findFile: (file_id: string) => Promise<OwnFile>;
-    admitted: Promise<void>;
+    admitted: Promise<number>;
   }): Promise<Message> {
   const { reply_to } = content;
   const found = settleAll(file_ids.map(findFile));
   const alsoGet = reply_to === undefined ? [] : [messageKey(room_id, reply_to)];
   const read = async () => {
-    const rateKey = rateKeyAt(room_id, now);
-    const member = liveMembership<[RoomRateItem, ...MessageItem[]]>(room_id, caller, now, rateKey, ...alsoGet);
+    const keys = [rateKeyAt(room_id, now), presenceDigestKey(room_id)] as const;
+    const member = liveMembership<[RoomRateItem, DigestItem, ...MessageItem[]]>(
+      room_id,
+      caller,
+      now,
+      ...keys,
+      ...alsoGet,
+    );
     const [
-      ,
+      sent,
       {
-        extra: [rate, repliedTo],
+        extra: [rate, digests, repliedTo],
         ...rest
       },
       files,
     ] = await settleAll([admitted, member, found]);
     if (reply_to !== undefined && !repliedTo) throw new RoomsError('message_not_found');
     checkRoomRate(rate);
+    checkSenderRate(sent, digests, now);
     return { ...rest, files };
   };
   try {

@@ -1,7 +1,10 @@
 import { RoomsError } from '../contract/errors.ts';
-import { MAX_ROOM_MESSAGES_PER_SECOND } from '../contract/limits.ts';
+import { FRAME_WINDOW_SECONDS, MAX_ROOM_MESSAGES_PER_SECOND } from '../contract/limits.ts';
+import { messagesPerWindow } from '../rules/sender-rate.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
+import { secondsToNextWindow } from './connections.ts';
 import { type Key, roomRateKey } from './keys.ts';
+import type { DigestItem } from './presence-digest.ts';
 import { update } from './write.ts';
 
 /*
@@ -31,6 +34,21 @@ export function checkRoomRate(counted: RoomRateItem | undefined): void {
     [{ message: `A room takes at most ${MAX_ROOM_MESSAGES_PER_SECOND} messages in a second. Try again in 1 second.` }],
     { retryAfter: 1 },
   );
+}
+
+/**
+ * Of the sender alone, and less the more are online: so one sender does not use up what a room may be posted.
+ *
+ * @param sent the sender's messages in this window of frames, over all rooms, this one included
+ * @throws `too_many_requests`, with the seconds until the window ends
+ */
+export function checkSenderRate(sent: number, digests: DigestItem | undefined, now: Timestamp): void {
+  if (!digests?.is_on) return;
+  const max = messagesPerWindow(digests.online_count ?? 0);
+  if (sent <= max) return;
+  const retryAfter = secondsToNextWindow(now);
+  const message = `In a room of this size, a user can send ${max} messages in ${FRAME_WINDOW_SECONDS} seconds. Try again in ${retryAfter} seconds.`;
+  throw new RoomsError('too_many_requests', [{ message }], { retryAfter });
 }
 
 /** Counts a message. Never throws: that must not keep a message from being stored. */

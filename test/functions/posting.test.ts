@@ -297,7 +297,7 @@ describe('while a user sends at full speed, no message is stored after the respo
           try {
             // Each message has a time of its own, so that no budget of the room stops them.
             const time = new Date(started + 50 * sent++).toISOString();
-            const message = { ...text(room_id), ...noFiles, caller, now: time, admitted: Promise.resolve() };
+            const message = { ...text(room_id), ...noFiles, caller, now: time, admitted: Promise.resolve(1) };
             stored.push((await sendMessage(message)).message_id);
           } catch (error) {
             refusals.push(error);

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { MAX_ROOM_MESSAGES_PER_SECOND, MAX_USER_MESSAGES_PER_WINDOW } from '../../core/contract/limits.ts';
 import { invocationsAtOnce, paceOf, postsPerSecondOfRoom } from '../../core/realtime/pace.ts';
+import { messagesPerWindow } from '../../core/rules/sender-rate.ts';
+import { turnDigestsOn } from '../../core/store/presence-digest.ts';
 import { deliver, send } from '../support/delivery.ts';
 import { type FanOut, startFanOut } from '../support/fan-out.ts';
 import { haveJoined } from '../support/fill.ts';
@@ -49,6 +51,33 @@ describe('a user', () => {
     });
     await at(NOW + 10_000, () => reply('message', sockets[0], message(room_id)));
     expect(await stored(room_id, admin)).toBe(102);
+  });
+});
+
+describe('a sender', () => {
+  test('can send fewer messages to a room the more are online, and as many as ever to others', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const small = await newRoom({ members: [member] });
+    const socket = newSocket(member);
+    await turnDigestsOn(room_id, 1_000);
+    await at(NOW + 50_000, async () => {
+      for (let n = 0; n < 25; n++) await reply('message', socket, message(room_id));
+      expect(await act('message', socket, message(room_id))).toMatchObject({
+        ok: false,
+        code: 'too_many_requests',
+        retry_after: 10,
+      });
+      expect(await act('message', socket, message(small.room_id))).toMatchObject({ ok: true });
+      expect(await act('message', newSocket(admin), message(room_id))).toMatchObject({ ok: true });
+    });
+    await at(NOW + 60_000, () => reply('message', socket, message(room_id)));
+    expect(await stored(room_id, admin)).toBe(27);
+  });
+
+  test('is within what a room may be posted, whatever its size', () => {
+    expect([1, 100, 250, 251, 1_000, 10_000, 100_000].map(messagesPerWindow)).toEqual([100, 100, 100, 99, 25, 2, 2]);
+    for (let online = 1; online <= 10_000; online += 99)
+      expect(messagesPerWindow(online) * online).toBeLessThanOrEqual(10 * postsPerSecondOfRoom());
   });
 });
 

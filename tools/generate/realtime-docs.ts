@@ -4,6 +4,7 @@ import * as answers from '../../core/contract/answers.ts';
 import { ERRORS, type ErrorCode } from '../../core/contract/errors.ts';
 import {
   FRAME_WINDOW_SECONDS,
+  LARGE_ROOM_POSTS_PER_WINDOW,
   MAX_CONNECTIONS_PER_PARTICIPANT,
   MAX_FRAME_BYTES,
   MAX_FRAMES_PER_WINDOW,
@@ -335,6 +336,7 @@ export const socketPage = (): string =>
       .replaceAll('__FRAMES__', String(MAX_FRAMES_PER_WINDOW))
       .replaceAll('__USER_FRAMES__', String(MAX_USER_FRAMES_PER_WINDOW))
       .replaceAll('__USER_MESSAGES__', String(MAX_USER_MESSAGES_PER_WINDOW))
+      .replaceAll('__LARGE_ROOM_POSTS__', LARGE_ROOM_POSTS_PER_WINDOW.toLocaleString('en'))
       .replaceAll('__ROOM_MESSAGES__', String(MAX_ROOM_MESSAGES_PER_SECOND))
       .replaceAll('__CONNECTIONS__', String(MAX_CONNECTIONS_PER_PARTICIPANT))
       .replaceAll('__WINDOW__', String(FRAME_WINDOW_SECONDS)),

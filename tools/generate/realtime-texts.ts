@@ -218,6 +218,7 @@ A frame is a JSON object, sent as text.
 | Frames of one connection | __FRAMES__ in __WINDOW__ seconds | \`too_many_requests\` |
 | Frames of one user, over all connections | __USER_FRAMES__ in __WINDOW__ seconds | \`too_many_requests\` |
 | Messages of one user, over all connections | __USER_MESSAGES__ in __WINDOW__ seconds | \`too_many_requests\` |
+| Messages of one user, in a room with more than 100 participants online | __LARGE_ROOM_POSTS__ divided by the participants online, in __WINDOW__ seconds; at least 2 | \`too_many_requests\` |
 | Messages in one room, whoever sends them | __ROOM_MESSAGES__ in a second | \`too_many_requests\` |
 | Connections of one user in a room | __CONNECTIONS__ | \`too_many_requests\` |
 

@@ -76,6 +76,10 @@ const TEXTS: { readonly [Name in keyof typeof limits]: LimitText } = {
   MAX_FRAMES_PER_WINDOW: text('WebSocket', 'Frames of one connection in a window'),
   MAX_USER_FRAMES_PER_WINDOW: text('WebSocket', 'Frames of one user in a window, over all connections (default)'),
   MAX_USER_MESSAGES_PER_WINDOW: text('WebSocket', 'Messages of one user in a window, over all connections'),
+  LARGE_ROOM_POSTS_PER_WINDOW: text(
+    'WebSocket',
+    'Messages of one user in 10 seconds, times the participants online, in a room with more than 100 of them',
+  ),
   MAX_ROOM_MESSAGES_PER_SECOND: text('WebSocket', 'Messages in one room in a second, whoever sends them'),
   MAX_CONNECTIONS_PER_PARTICIPANT: text('WebSocket', 'Connections of one user in a room'),
   TYPING_INTERVAL_SECONDS: text('WebSocket', 'Time between two `typing` frames of a connection in a room', seconds),

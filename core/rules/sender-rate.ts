@@ -1,0 +1,14 @@
+import { LARGE_ROOM_POSTS_PER_WINDOW, MAX_USER_MESSAGES_PER_WINDOW } from '../contract/limits.ts';
+
+/** However large a room is, a user can send so many messages in a window. */
+const LEAST = 2;
+
+/**
+ * Returns how many messages one user may send in a window of frames to a room in which so many are online: as many as are within what a room may
+ * be posted, if each message is a post to each of them.
+ */
+export const messagesPerWindow = (online: number): number =>
+  Math.max(
+    LEAST,
+    Math.min(MAX_USER_MESSAGES_PER_WINDOW, Math.floor(LARGE_ROOM_POSTS_PER_WINDOW / Math.max(1, online))),
+  );
