@@ -1,10 +1,14 @@
+import { randomUUID } from 'node:crypto';
 import type { RoomEvent } from '../../core/contract/realtime.ts';
-import { broadcast } from '../../core/realtime/broadcast.ts';
+import { broadcast, MAX_POSTS_HERE } from '../../core/realtime/broadcast.ts';
 import { deadlineIn } from '../../core/realtime/deadline.ts';
-import { type Batch, deliverBatch } from '../../core/realtime/deliver.ts';
+import { type Batch, type Counts, deliverBatch } from '../../core/realtime/deliver.ts';
+import { deliverToRoom } from '../../core/realtime/deliver-room.ts';
+import { connectionsOf } from '../../core/store/connections.ts';
+import { numberEvents } from '../../core/store/sequence.ts';
 
 /*
- * An execution environment, in a process of its own: does what it is told, as deliver-messages or fan-out would, and says what that
+ * An execution environment, in a process of its own: does what it is told, as deliver-messages, lane or fan-out would, and says what that
  * took. It is bundled as functions are, so that its memory is that of a function.
  */
 
@@ -19,10 +23,19 @@ const DEADLINE_MS = 50_000;
 async function work(job: Job): Promise<object> {
   const deadline = deadlineIn(DEADLINE_MS);
   if (job.kind === 'batch') return deliverBatch(job.batch, deadline);
-  const counts = await Promise.all(
-    job.events.map((event) => broadcast(event.room_id, [event], { feed: 'messages', source: '' }, deadline)),
-  );
+  const counts = await Promise.all(job.events.map(send));
   return { sent: counts.reduce((sum, { sent }) => sum + sent, 0) };
+
+  /** A large room has a lane, whose queue is not measured: see `npm run bench:latency`. */
+  async function send(event: RoomEvent): Promise<Counts> {
+    const { room_id } = event;
+    const connections = await connectionsOf(room_id);
+    if (connections.live.length <= MAX_POSTS_HERE)
+      return broadcast(room_id, [event], { feed: 'messages', source: '' }, deadline);
+    const { first } = await numberEvents({ feed: 'messages', room_id }, 1, randomUUID());
+    const task = { kind: 'send', events: [event], numbers: { feed: 'messages', first } } as const;
+    return deliverToRoom(room_id, task, connections, deadline);
+  }
 }
 
 process.on('message', async (job: Job) => {
