@@ -4,8 +4,8 @@ import { LARGE_ROOM_POSTS_PER_WINDOW, MAX_USER_MESSAGES_PER_WINDOW } from '../co
 const LEAST = 2;
 
 /**
- * Returns how many messages one user may send in a window of frames to a room in which so many are online: as many as are within what a room may
- * be posted, if each message is a post to each of them.
+ * Returns how many messages one user may send in a window of frames to a room, by how many are online in it. If each message is a post
+ * to each of them, the posts are within the budget of the room.
  */
 export const messagesPerWindow = (online: number): number =>
   Math.max(
