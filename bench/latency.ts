@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb';
 import * as v from 'valibot';
-import { SUB_PROTOCOL } from '../core/contract/realtime.ts';
+import { SUB_PROTOCOL } from '../core/contract/sub-protocols.ts';
 import { requestToken } from '../local/oidc/oidc-issuer.ts';
 import { parseCommandLine } from '../tools/cli/command-line.ts';
 import { main, number, numbers, say } from './common/command.ts';

@@ -1,5 +1,5 @@
 import { MAX_PACKED_BYTES } from '../../core/contract/limits.ts';
-import type { SubProtocol } from '../../core/contract/realtime.ts';
+import type { SubProtocol } from '../../core/contract/sub-protocols.ts';
 import { batchSize } from '../../core/realtime/batches.ts';
 import { MAX_POSTS_HERE } from '../../core/realtime/broadcast.ts';
 import { digestSeconds, EACH_UP_TO } from '../../core/realtime/digest-mode.ts';

@@ -1,4 +1,4 @@
-import type { SubProtocol } from '../../core/contract/realtime.ts';
+import type { SubProtocol } from '../../core/contract/sub-protocols.ts';
 import { invocationsAtOnce } from '../../core/realtime/pace.ts';
 import {
   aloneSeconds,

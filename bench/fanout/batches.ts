@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { monotonicFactory } from 'ulid';
 import * as v from 'valibot';
-import type { SubProtocol } from '../../core/contract/realtime.ts';
+import type { SubProtocol } from '../../core/contract/sub-protocols.ts';
 import { messageKey } from '../../core/store/keys.ts';
 import { bundle, folderOf } from '../../lib/bundle.ts';
 import { allEntries } from '../../lib/entries.ts';

@@ -1,4 +1,4 @@
-import { SUB_PROTOCOL, SUB_PROTOCOL_V2, SUB_PROTOCOLS, type SubProtocol } from '../contract/realtime.ts';
+import { SUB_PROTOCOL, SUB_PROTOCOL_V2, SUB_PROTOCOLS, type SubProtocol } from '../contract/sub-protocols.ts';
 
 /** Returns the version of the API that a connection speaks, from its context: see docs/decisions/0030-rooms-v2.md. */
 export const spoken = ({ protocol }: { readonly protocol?: string }): SubProtocol =>

@@ -8,7 +8,8 @@ import {
   MAX_USER_FRAMES_PER_WINDOW,
   MAX_USER_MESSAGES_PER_WINDOW,
 } from '../contract/limits.ts';
-import type { JoinedRoom, SubProtocol } from '../contract/realtime.ts';
+import type { JoinedRoom } from '../contract/realtime.ts';
+import type { SubProtocol } from '../contract/sub-protocols.ts';
 import { speaksV2 } from '../rules/protocol.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { liveMembership } from './access.ts';

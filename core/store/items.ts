@@ -8,7 +8,8 @@ import type {
   Profile,
   Room,
 } from '../contract/answers.ts';
-import type { Feed, SubProtocol } from '../contract/realtime.ts';
+import type { Feed } from '../contract/realtime.ts';
+import type { SubProtocol } from '../contract/sub-protocols.ts';
 import type { JsonObject } from '../rules/json.ts';
 import { DEFAULT_END_WARNINGS_SECONDS, roomStatus } from '../rules/room.ts';
 import type { Timestamp } from '../rules/time.ts';

@@ -1,5 +1,5 @@
 import { CONNECTION_TTL_SECONDS, MAX_CONNECTIONS_PER_PARTICIPANT } from '../contract/limits.ts';
-import type { SubProtocol } from '../contract/realtime.ts';
+import type { SubProtocol } from '../contract/sub-protocols.ts';
 import { speaksV2 } from '../rules/protocol.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import type { SubscriptionItem } from './items.ts';

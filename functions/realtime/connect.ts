@@ -1,4 +1,4 @@
-import { SUB_PROTOCOLS } from '../../core/contract/realtime.ts';
+import { SUB_PROTOCOLS } from '../../core/contract/sub-protocols.ts';
 import { count } from '../../core/metrics/emf.ts';
 import type { SocketEvent, SocketResult } from '../../core/realtime/socket-event.ts';
 import { spoken } from '../../core/rules/protocol.ts';

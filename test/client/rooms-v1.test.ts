@@ -1,5 +1,5 @@
 import { afterAll, vi } from 'vitest';
-import { SUB_PROTOCOL } from '../../core/contract/realtime.ts';
+import { SUB_PROTOCOL } from '../../core/contract/sub-protocols.ts';
 
 /* The tests of delivery, sending and outages again, against a service that speaks `rooms.v1` alone. */
 

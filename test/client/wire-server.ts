@@ -12,15 +12,13 @@ import * as v from 'valibot';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Message, Room } from '../../core/contract/answers.ts';
 import { ERRORS, type ErrorCode } from '../../core/contract/errors.ts';
+import type { ActionName, PackedEvent, RoomSeq } from '../../core/contract/realtime.ts';
 import {
-  type ActionName,
   BEARER_SUB_PROTOCOL,
-  type PackedEvent,
-  type RoomSeq,
   SUB_PROTOCOL,
   SUB_PROTOCOL_V2,
   type SubProtocol,
-} from '../../core/contract/realtime.ts';
+} from '../../core/contract/sub-protocols.ts';
 import { toMessage } from '../../core/store/items.ts';
 import { messageKey } from '../../core/store/keys.ts';
 import type { Backend } from './backend.ts';

@@ -2,7 +2,7 @@ import type { DynamoDBRecord } from 'aws-lambda';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { Message } from '../../core/contract/answers.ts';
-import type { SubProtocol } from '../../core/contract/realtime.ts';
+import type { SubProtocol } from '../../core/contract/sub-protocols.ts';
 import { dynamodb } from '../../core/store/client.ts';
 import type { ParticipantItem } from '../../core/store/items.ts';
 import { connectionKey, participantKey, roomSequenceKey, userConnectionKey } from '../../core/store/keys.ts';

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { ActionName, SubProtocol } from '../../core/contract/realtime.ts';
+import type { ActionName } from '../../core/contract/realtime.ts';
+import type { SubProtocol } from '../../core/contract/sub-protocols.ts';
 import type { SocketEvent } from '../../core/realtime/socket-event.ts';
 
 /* The events of a WebSocket API, as API Gateway calls functions with them. */

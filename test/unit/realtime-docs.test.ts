@@ -7,14 +7,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import * as v from 'valibot';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import {
-  actions,
-  COMMON_ACTION_ERRORS,
-  type EventType,
-  events,
-  SUB_PROTOCOL,
-  SUB_PROTOCOL_V2,
-} from '../../core/contract/realtime.ts';
+import { actions, COMMON_ACTION_ERRORS, type EventType, events } from '../../core/contract/realtime.ts';
+import { SUB_PROTOCOL, SUB_PROTOCOL_V2 } from '../../core/contract/sub-protocols.ts';
 import { EVENT_SOURCE } from '../../core/realtime/bus.ts';
 import { busEvents, busExample, busSchema, eventExample, realtimeDocs } from '../../tools/generate/realtime-docs.ts';
 import {

@@ -18,7 +18,7 @@ import {
 } from '../../bench/common/scale-model.ts';
 import { PROGRAM, scaleText } from '../../bench/common/scale-text.ts';
 import { sectionOf } from '../../bench/common/section.ts';
-import type { SubProtocol } from '../../core/contract/realtime.ts';
+import type { SubProtocol } from '../../core/contract/sub-protocols.ts';
 
 const [many, , chatty, crowd] = WORKLOADS;
 if (!many || !chatty || !crowd) throw new Error('There are no workloads.');

@@ -6,18 +6,9 @@ import { ERRORS } from '../../core/contract/errors.ts';
 import { allRoutes } from '../../core/contract/index.ts';
 import * as limits from '../../core/contract/limits.ts';
 import { capital } from '../../core/contract/names.ts';
-import {
-  actions,
-  BEARER_SUB_PROTOCOL,
-  DETACH_REASONS,
-  events,
-  FEEDS,
-  joinedRoom,
-  roomSeq,
-  SUB_PROTOCOL,
-  SUB_PROTOCOL_V2,
-} from '../../core/contract/realtime.ts';
+import { actions, DETACH_REASONS, events, FEEDS, joinedRoom, roomSeq } from '../../core/contract/realtime.ts';
 import type { Route } from '../../core/contract/route.ts';
+import { BEARER_SUB_PROTOCOL, SUB_PROTOCOL, SUB_PROTOCOL_V2 } from '../../core/contract/sub-protocols.ts';
 import { ANY_OBJECT, isJsonObjectSchema } from './openapi.ts';
 import { ANSWER_TEXTS, FIELDS } from './openapi-texts.ts';
 

@@ -17,7 +17,6 @@ import {
   type Action,
   type ActionName,
   actions,
-  BEARER_SUB_PROTOCOL,
   COMMON_ACTION_ERRORS,
   DETACH_REASONS,
   type EventName,
@@ -25,9 +24,8 @@ import {
   events,
   FEEDS,
   joinedRoom,
-  SUB_PROTOCOL,
-  SUB_PROTOCOL_V2,
 } from '../../core/contract/realtime.ts';
+import { BEARER_SUB_PROTOCOL, SUB_PROTOCOL, SUB_PROTOCOL_V2 } from '../../core/contract/sub-protocols.ts';
 import { CONTRACT_VERSION } from '../../core/contract/version.ts';
 import { CONVERSION } from './openapi.ts';
 import { ANSWER_FORMATS, FIELDS, SENT_AT } from './openapi-texts.ts';

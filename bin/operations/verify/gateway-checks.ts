@@ -1,6 +1,6 @@
 import { MAX_FRAME_BYTES } from '../../../core/contract/limits.ts';
-import { BEARER_SUB_PROTOCOL, SUB_PROTOCOL, SUB_PROTOCOLS } from '../../../core/contract/realtime.ts';
 import { createRoom } from '../../../core/contract/routes.ts';
+import { BEARER_SUB_PROTOCOL, SUB_PROTOCOL, SUB_PROTOCOLS } from '../../../core/contract/sub-protocols.ts';
 import type { Check } from './check.ts';
 import { CheckFailed, must, NotShown } from './outcome.ts';
 import type { Session, Socket } from './session.ts';
