@@ -15,16 +15,15 @@ import { UsageError } from '../../tools/cli/usage-error.ts';
  * The size of a bundle is start-up time (see lib/bundle.ts). In bytes, minified: for a function that talks to the table and
  * to nothing else but its callers, and for those that take more, with the clients they cannot do without.
  */
-const BUDGET = 236_000;
+const BUDGET = 242_500;
 const BUDGETS: Readonly<Record<string, number>> = {
   // These sign with code of S3's, beside what the table takes.
-  'create-upload': 240_000,
-  'delete-message': 246_000,
-  message: 244_000,
-  'edit-message': 238_000,
-  'deliver-messages': 272_000,
-  lane: 362_000,
-  presence: 325_000,
+  'create-upload': 246_500,
+  'delete-message': 249_500,
+  message: 246_000,
+  'deliver-messages': 249_000,
+  lane: 338_000,
+  presence: 330_000,
   'room-changes': 340_000,
   announce: 289_000,
   authorizer: 43_500,
@@ -32,7 +31,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
 };
 
 /** Of all bundles, compressed, in bytes. */
-const UPLOAD_BUDGET = 2_600_000;
+const UPLOAD_BUDGET = 2_760_000;
 
 /** The SDK clients in a bundle; the table's is in all that know the table. */
 const CLIENTS: Readonly<Record<string, readonly string[]>> = {
