@@ -170,7 +170,9 @@ export async function everyMessageOnce(server: Omit<Backend, 'close'>, way: Way,
   expect(wrong).toEqual([]);
   expect([...shown.values()].toSorted((a, b) => (a.message_id < b.message_id ? -1 : 1))).toEqual(history);
   expect(changes).toEqual([...new Set(changes)].toSorted((a, b) => a - b));
-  expect(changes.length).toBeGreaterThan(20);
+  // Some come within messages that are read after an outage.
+  expect(changes.length).toBeGreaterThan(0);
+  expect(history.filter(({ change }) => change !== null).length).toBeGreaterThan(20);
   expect(rejoined.length).toBeGreaterThan(3);
   expect(Math.min(...Object.values(chaos.count))).toBeGreaterThan(0);
 }
