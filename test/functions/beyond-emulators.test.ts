@@ -143,6 +143,7 @@ describe('an eventually consistent read', () => {
     });
 
   test('is used by no request but the list of rooms', async () => {
+    s3Status = 204;
     for (const [operation, request] of requests(await roomOf(2))) {
       const { trace } = await succeed(operation, request);
       expect({ operation, inconsistent: inconsistent(trace) }).toEqual({

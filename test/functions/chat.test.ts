@@ -141,13 +141,14 @@ describe('sending a message again', () => {
     expect((await history(world, { limit: 200 })).ids).toEqual([answers[0]?.message_id]);
   });
 
-  test('later, with another text, returns the first message', async () => {
+  test('later returns the first message, and with another text is a conflict', async () => {
     const { room_id, member } = await newRoom();
     const message = { room_id, sender_id: member, client_message_id: 'a', text: 'first', now: now() };
     const first = await appendMessage(message);
     const before = await snapshot();
-    const again = await appendMessage({ ...message, text: 'second', now: new Date(Date.now() + 60_000).toISOString() });
-    expect(again).toEqual(first);
+    const later = { ...message, now: new Date(Date.now() + 60_000).toISOString() };
+    expect(await appendMessage(later)).toEqual(first);
+    await expect(appendMessage({ ...later, text: 'second' })).rejects.toMatchObject({ code: 'idempotency_conflict' });
     expect(await snapshot()).toEqual(before);
   });
 

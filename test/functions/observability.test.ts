@@ -286,11 +286,15 @@ describe('the log', () => {
       [outsider, 'not_a_participant'],
     ] as const) {
       const socket = newSocket(user);
-      for (const action of ['join', 'message', 'leave', 'ping', 'subscribe'] as const) {
+      for (const action of ['join', 'message', 'typing', 'leave', 'ping', 'subscribe'] as const) {
         const isInRoom = action !== 'ping' && action !== 'subscribe';
-        const frame = { room_id, ...(action === 'message' && { client_message_id: randomUUID(), text: 'SECRET' }) };
+        const frame = {
+          room_id,
+          ...(action === 'message' && { client_message_id: randomUUID(), text: 'SECRET' }),
+          ...(action === 'typing' && { typing: true }),
+        };
         const { log } = await act(action, socket, isInRoom ? frame : {});
-        const isAbout = action === 'join' || action === 'message';
+        const isAbout = action === 'join' || action === 'message' || action === 'typing';
         expect(log).toEqual({
           level: 'info',
           entry: {
@@ -306,7 +310,7 @@ describe('the log', () => {
         expect(JSON.stringify(log)).not.toMatch(/SECRET/);
       }
     }
-    expect(Object.keys(actions)).toHaveLength(5);
+    expect(Object.keys(actions)).toHaveLength(6);
     const { log } = await actUnknown(newSocket(member), '{"action":"SECRET"}');
     expect(log).toMatchObject({ level: 'info', entry: { action: '$default', code: 'invalid_request', user: member } });
     expect(JSON.stringify(log)).not.toMatch(/SECRET/);

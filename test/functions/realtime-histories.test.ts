@@ -1,6 +1,7 @@
 import type { DynamoDBRecord } from 'aws-lambda';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { plus } from '../../core/rules/time.ts';
 import { connectionsOf } from '../../core/store/connections.ts';
 import type { ParticipantItem } from '../../core/store/items.ts';
 import { participantKey } from '../../core/store/keys.ts';
@@ -160,7 +161,12 @@ async function play({ steps, booked, ends, order }: History): Promise<void> {
     [...services.schedules].map(([name, { Target }]) => [name.slice(37), JSON.parse(Target.Input).time]),
   );
   const now = new Date().toISOString();
+  const warnings = room.end_warnings_seconds.map((seconds) => plus(room.end_time ?? now, -seconds * 1_000));
+  const next = warnings.filter((at) => room.end_time && at > now && at >= room.start_time).toSorted()[0];
+  // A warning that has come leaves its schedule, which does not fire again.
+  if (scheduled.next <= now) delete scheduled.next;
   expect(scheduled).toEqual({
+    ...(next && { next }),
     ...(room.start_time > now && { start: room.start_time }),
     ...(room.end_time && room.end_time > now && { end: room.end_time }),
   });

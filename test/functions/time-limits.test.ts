@@ -99,10 +99,10 @@ const clients: Readonly<Record<string, Client>> = {
     endpoint: 'AWS_ENDPOINT_URL_SCHEDULER',
     load: async () => {
       const { syncSchedules } = await import('../../core/realtime/schedule.ts');
-      // It creates the schedule of the start, and deletes that of the end.
+      // It creates the schedule of the start, and deletes that of the end and the next one.
       return () => syncSchedules(room, new Date().toISOString());
     },
-    together: 2,
+    together: 3,
     attempts: 3,
     limit: 3_000,
   },

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_USER_LIMITS, USER_LIMITS, type UserLimit } from '../../core/contract/user-limits.ts';
 import { limitKey } from '../../core/store/keys.ts';
+import { appendMessage } from '../../core/store/messages.ts';
 import { get } from '../../core/store/read.ts';
 import { countUsage } from '../../core/store/user-limits.ts';
 import { data, invoke, type Operation, type Request, refusal, refused, succeed } from '../support/invoke.ts';
@@ -38,7 +39,7 @@ interface Case {
   readonly ms: number;
   readonly operation: Operation;
   /** A request that uses up one. */
-  readonly request: (user: string, room_id: string) => Request;
+  readonly request: (user: string, room_id: string, message_id: string) => Request;
   readonly message: string;
 }
 const cases: readonly Case[] = [
@@ -90,7 +91,20 @@ const cases: readonly Case[] = [
     request: rename,
     message: 'You can change profiles 60 times per minute. Try again in 10 seconds.',
   },
+  {
+    limit: 'messageChangesPerMinute',
+    max: 120,
+    ms: MINUTE,
+    operation: 'deleteMessage',
+    request: (user, room_id, message_id) => ({ as: user, params: { room_id, message_id } }),
+    message: 'You can edit or delete messages 120 times per minute. Try again in 10 seconds.',
+  },
 ];
+
+const messageOf = async (room_id: string, sender_id: string): Promise<string> => {
+  const message = { room_id, sender_id, client_message_id: 'm', text: 'x', now: new Date(DAY).toISOString() };
+  return (await appendMessage(message)).message_id;
+};
 
 test('every limit is tested, with the documented number', () => {
   // Frames are counted with their connections: see realtime-messages.test.ts.
@@ -101,12 +115,13 @@ test('every limit is tested, with the documented number', () => {
 describe.each(cases)('$limit of $operation', ({ limit, max, ms, operation, request, message }) => {
   test(`accepts the last use of a window and rejects the next until the window ends`, async () => {
     const { room_id, admin } = await at(DAY - 24 * HOUR, () => newRoom());
+    const message_id = await messageOf(room_id, admin);
     const end = DAY + ms;
     await use(admin, limit, max - 1, DAY);
     const late = end - 10_000;
-    await at(late, () => succeed(operation, request(admin, room_id)));
+    await at(late, () => succeed(operation, request(admin, room_id, message_id)));
     const before = await snapshot();
-    const reply = await at(late, () => refused(operation, request(admin, room_id)));
+    const reply = await at(late, () => refused(operation, request(admin, room_id, message_id)));
     expect(reply).toMatchObject({
       status: 429,
       code: 'too_many_requests',
@@ -116,19 +131,20 @@ describe.each(cases)('$limit of $operation', ({ limit, max, ms, operation, reque
     });
     expect(await snapshot()).toEqual(before);
     expect(await usedOf(admin, limit, late)).toBe(max);
-    const last = await at(end - 1, () => refused(operation, request(admin, room_id)));
+    const last = await at(end - 1, () => refused(operation, request(admin, room_id, message_id)));
     expect(last.headers).toMatchObject({ 'retry-after': '1' });
-    await at(end, () => succeed(operation, request(admin, room_id)));
+    await at(end, () => succeed(operation, request(admin, room_id, message_id)));
     expect(await usedOf(admin, limit, end)).toBe(1);
   });
 
   test('applies to each user separately', async () => {
     const { room_id, admin, member } = await newRoom();
+    const message_id = await messageOf(room_id, admin);
     await data('grantAdmin', { as: admin, params: { room_id, participant_id: member } });
     await use(admin, limit, max, DAY);
     await at(DAY, async () => {
-      expect(await refusal(operation, request(admin, room_id))).toBe('too_many_requests');
-      await succeed(operation, request(member, room_id));
+      expect(await refusal(operation, request(admin, room_id, message_id))).toBe('too_many_requests');
+      await succeed(operation, request(member, room_id, message_id));
     });
   });
 });
