@@ -56,7 +56,7 @@ test.skipIf(outOfReach !== undefined)(
     await writeFile(endpoints, JSON.stringify(stack));
     const env = { ...process.env, ROOMS_TEST_ENDPOINTS: endpoints, ROOMS_TEST_NOISE: '1' };
     const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs');
-    const args = [vitest, 'run', '--project', 'client', '--reporter', 'default', '--testTimeout', '60000'];
+    const args = [vitest, 'run', '--project', 'client', '--reporter', 'default'];
     const { stdout } = await run(process.execPath, args, { cwd: code, env, maxBuffer: 64 * 1024 * 1024 }).catch(
       (error: { readonly stdout: string; readonly stderr: string }) => {
         throw new Error(`${error.stdout}\n${error.stderr}`);
