@@ -320,16 +320,16 @@ describe('invalid frames', () => {
       invalid('A frame must be a JSON object.'),
     );
     expect(await client.sendRaw('{}')).toMatchObject(
-      invalid('action must be one of join, leave, message, ping, subscribe'),
+      invalid('action must be one of join, leave, message, ping, subscribe, typing'),
     );
     expect(await client.ask('shout')).toMatchObject(
-      invalid('action must be one of join, leave, message, ping, subscribe'),
+      invalid('action must be one of join, leave, message, ping, subscribe, typing'),
     );
     expect(await client.ask('$disconnect')).toMatchObject(
-      invalid('action must be one of join, leave, message, ping, subscribe'),
+      invalid('action must be one of join, leave, message, ping, subscribe, typing'),
     );
     expect(await client.ask('__proto__')).toMatchObject(
-      invalid('action must be one of join, leave, message, ping, subscribe'),
+      invalid('action must be one of join, leave, message, ping, subscribe, typing'),
     );
     expect(await client.ask('ping', { padding: 'x'.repeat(MAX_FRAME_BYTES) })).toMatchObject({
       error: { code: 'payload_too_large' },

@@ -90,7 +90,7 @@ export async function createRoom({ call }: Callers, participants: readonly strin
   return v.parse(roomData, created.data).room_id;
 }
 
-/** Two users and a room, from its creation to its end: every route but those of files. */
+/** Two users and a room, from its creation to its end: every route but those of files and of single messages. */
 export async function session(callers: Callers): Promise<void> {
   const { call } = callers;
   const room = await createRoom(callers);
@@ -140,6 +140,17 @@ export async function session(callers: Callers): Promise<void> {
     data: { participant_id: ALICE, read_to },
   });
   expect(await call(ALICE, 'GET', `/participant/room/${room}/chat`)).toMatchObject({ status: 200, data: [] });
+  expect(await call(ALICE, 'GET', `/participant/room/${room}/chat/change`)).toMatchObject({ status: 200, data: [] });
+
+  const observer = await call(BOB, 'PATCH', `/admin/room/${room}/participant/${ALICE}`, { role: 'observer' });
+  expect(observer).toMatchObject({ status: 200, data: { participant_id: ALICE, role: 'observer' } });
+  const uploading = `/participant/room/${room}/upload?size=1&content_type=text/plain`;
+  expect(await call(ALICE, 'GET', uploading)).toMatchObject({ status: 403, codes: ['read_only'] });
+  const left = await call(ALICE, 'DELETE', `/participant/room/${room}`);
+  expect(left).toMatchObject({ status: 200, data: { participant_id: ALICE } });
+  expect(await call(BOB, 'DELETE', `/participant/room/${room}`)).toMatchObject({ status: 409, codes: ['last_admin'] });
+  const again = await call(BOB, 'POST', `/admin/room/${room}/participant`, { participant_ids: [ALICE] });
+  expect(again).toMatchObject({ status: 200, data: [{ participant_id: ALICE, role: 'member' }] });
 
   const removed = await call(BOB, 'DELETE', `/admin/room/${room}/participant?participant_id=${ALICE}`);
   expect(removed).toMatchObject({ status: 200, data: [{ participant_id: ALICE }] });
