@@ -350,7 +350,7 @@ describe.skipIf(outOfReach !== undefined)(
         args: ['--requests', '10'],
       });
       expect(report.results.filter(({ outcome }) => outcome === 'failed')).toEqual([]);
-      expect(code).toBe(0);
+      expect(code, JSON.stringify(report)).toBe(0);
       // Emulator: verify runs these checks and sees them fail. One that passes is an error, and the note in the check has to go.
       expect(named('not_shown')).toEqual([
         'cold-start',

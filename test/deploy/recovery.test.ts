@@ -221,7 +221,7 @@ describe.skipIf(outOfReach !== undefined)('recovery', () => {
     const repair = await npmRun('check', '--repair');
     expect(repair.code, repair.printed).toBe(0);
     expect(await npmRun('check')).toMatchObject({ code: 0, printed: expect.stringContaining(' 0 findings') });
-    expect(await schedules()).toEqual([`${kept.room_id}-end`]);
+    expect(await schedules()).toEqual([`${kept.room_id}-end`, `${kept.room_id}-next`]);
 
     progress('recovery: users again');
     expect(await call(GUEST, 'GET', `/participant/room/${kept.room_id}`)).toMatchObject({

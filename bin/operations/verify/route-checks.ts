@@ -41,6 +41,9 @@ const admin: Sampler = ({ room_id, participant }) => ({
   path: `/admin/room/${room_id}/participant/${participant}/admin`,
 });
 
+/** When a room ends that its admin has left, in milliseconds after it was created. */
+const LEFT_ROOM_MS = 60_000;
+
 /** By operation: a request that succeeds any number of times. */
 export const samplers: Readonly<Record<string, Sampler>> = {
   createRoom: ({ session }) => ({ path: '/room', body: session.newRoom() }),
@@ -70,8 +73,11 @@ export const samplers: Readonly<Record<string, Sampler>> = {
   getRoom: inRoom('/participant/room/ROOM'),
   leaveRoom: async ({ session }) => {
     const participant = madeUpUser();
-    const room_id = await session.createRoom({ participant_ids: [participant] });
+    const end_time = new Date(Date.now() + LEFT_ROOM_MS).toISOString();
+    const room_id = await session.createRoom({ participant_ids: [participant], end_time });
     await session.data('POST', `/admin/room/${room_id}/participant/${participant}/admin`);
+    // Nobody who could end it stays in it: it ends by itself.
+    session.openRooms.delete(room_id);
     return { path: `/participant/room/${room_id}` };
   },
   listParticipants: inRoom('/participant/room/ROOM/participant'),
