@@ -421,8 +421,8 @@ describe.skipIf(outOfReach !== undefined)(
       const there = await inventory(target);
       expect(there.tables).toEqual([TableName]);
       expect(there.buckets).toContain(BucketName);
-      // The end of the room, and the first warning before it.
-      expect(there.schedules).toEqual([expect.stringContaining(kept), expect.stringContaining(kept)]);
+      // The end of the room, and the first warning before it. The rooms that "npm run verify" has left end a minute later.
+      expect(there.schedules.filter((name) => name.startsWith(kept))).toEqual([`${kept}-end`, `${kept}-next`]);
       for (const kind of ['alarms', 'apis', 'dashboards', 'functions', 'logs', 'queues', 'stacks'] as const)
         expect(there[kind].length, kind).toBeGreaterThan(bare[kind].length);
       expect((await s3.send(new ListObjectsV2Command({ Bucket: BucketName }))).KeyCount).toBeGreaterThan(0);
