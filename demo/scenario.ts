@@ -176,6 +176,64 @@ export async function scenario({ http, ws, issuer }: Endpoints, story: Story): P
     expect(put.status === 403, `403, but got ${put.status}`);
   });
 
+  chapter('Second thoughts');
+  const last = heard[MESSAGES - 1]?.message_id ?? '';
+  await step(
+    'Alice edits her last reading, and Bob sees it',
+    async () => {
+      await alicesRoom.edit(last, 'Reading corrected');
+      return next(seenByBob, 'message_updated', ({ data }) => data.message_id === last);
+    },
+    ({ data }) => `${data.text}, change ${data.change}`,
+  );
+  await refused('Bob cannot edit it', 'not_the_sender', () => bobsRoom.edit(last, 'Mine'));
+  const reply = await step(
+    'Bob replies to it, with data of the application',
+    async () => {
+      await bobsRoom.send({ text: 'Thank you', reply_to: last, type: 'note', data: { line: 4 } });
+      return next(seenByAlice, 'message', ({ data }) => data.reply_to === last);
+    },
+    ({ data }) => `${data.sender_name}: ${data.text}, ${JSON.stringify(data.data)}`,
+  );
+  await step('Alice sees that Bob types', async () => {
+    const typing = new Promise<void>((resolve) => {
+      alicesRoom.on('typing', (peers) => peers.some(({ participant_id }) => participant_id === bobId) && resolve());
+    });
+    bobsRoom.setTyping(true);
+    await Promise.race([typing, sleep(PATIENCE_MS).then(() => expect(false, 'that Alice sees Bob type'))]);
+    bobsRoom.setTyping(false);
+  });
+  await step('Alice reads on, and Bob sees how far', async () => {
+    await alice.markRead(room_id, reply.data.message_id);
+    const { items } = await bob.listParticipants(room_id);
+    const read = items.find(({ participant_id }) => participant_id === aliceId)?.read_to;
+    expect(read === reply.data.message_id, `the mark at the reply, but got ${read}`);
+  });
+  await step('Bob deletes his picture: the message stays, empty', async () => {
+    await bobsRoom.delete(sent.message_id);
+    const { data } = await next(seenByAlice, 'message_deleted', ({ data }) => data.message_id === sent.message_id);
+    expect(data.text === null && data.attachments.length === 0, 'neither text nor file');
+  });
+  await refused('and the file is gone', 'file_not_found', () =>
+    alice.downloadFile(room_id, { message_id: sent.message_id }),
+  );
+
+  chapter('Who may post');
+  await step('Alice takes the right of an admin from Bob, and locks the room', async () => {
+    await alice.revokeAdmin(room_id, bobId);
+    await alice.updateRoom(room_id, { posting: 'admins' });
+  });
+  await refused('Bob cannot post', 'read_only', () => bobsRoom.send({ text: 'But' }));
+  await step('Alice unlocks it, and makes Bob an observer', async () => {
+    await alice.updateRoom(room_id, { posting: 'everyone' });
+    await alice.setRole(room_id, bobId, 'observer');
+  });
+  await refused('again he cannot post', 'read_only', () => bobsRoom.send({ text: 'Please' }));
+  await step('as a member he can', async () => {
+    await alice.setRole(room_id, bobId, 'member');
+    await bobsRoom.send({ text: 'Back to work' });
+  });
+
   chapter('An outage');
   const comings: string[] = [];
   const stopWatching = [
@@ -216,6 +274,12 @@ export async function scenario({ http, ws, issuer }: Endpoints, story: Story): P
   });
 
   chapter('The end');
+  await step('Eve is added, and leaves', async () => {
+    await alice.addParticipants(room_id, [`eve-${run}`]);
+    await eve.leaveRoom(room_id);
+    const { data } = await next(seenByAlice, 'participant_removed');
+    expect(data.reason === 'left', `the reason left, but got ${data.reason}`);
+  });
   await step('Alice removes Bob: he is told, and his connection to the room is closed', async () => {
     await alice.removeParticipants(room_id, [bobId]);
     await next(seenByBob, 'participant_removed', ({ data }) => data.participant_id === bobId);

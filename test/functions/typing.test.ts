@@ -82,7 +82,7 @@ describe('typing', () => {
     expect(received({ ...newSocket(admin), connection_id: 'c0=' })).toEqual([]);
   }, 60_000);
 
-  test('is refused to outsiders, in rooms that are not live, and to those who may only read', async () => {
+  test('is rejected for users who are not participants, and in rooms that are not live', async () => {
     const { room_id, admin, member, outsider } = await newRoom();
     const frame = { room_id, typing: true };
     expect(await refusedWith('typing', newSocket(outsider), frame)).toBe('not_a_participant');
@@ -90,7 +90,7 @@ describe('typing', () => {
     expect(await refusedWith('typing', newSocket(booked.admin), { ...frame, room_id: booked.room_id })).toBe(
       'room_not_started',
     );
-    const { removed } = { removed: newUser('removed') };
+    const removed = newUser('removed');
     const change = { as: admin, params: { room_id }, body: { participant_ids: [removed] } };
     await data('addParticipants', change);
     await data('removeParticipants', change);
@@ -99,6 +99,17 @@ describe('typing', () => {
     expect(await refusedWith('typing', newSocket(member), frame)).toBe('room_ended');
     const none = { ...frame, room_id: '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01' };
     expect(await refusedWith('typing', newSocket(member), none)).toBe('room_not_found');
+  });
+
+  test('by an observer, or by a member of a locked room, is rejected', async () => {
+    const { room_id, admin, member } = await newRoom();
+    const frame = { room_id, typing: true };
+    await data('setRole', { as: admin, params: { room_id, participant_id: member }, body: { role: 'observer' } });
+    expect(await refusedWith('typing', newSocket(member), frame)).toBe('read_only');
+    await data('setRole', { as: admin, params: { room_id, participant_id: member }, body: { role: 'member' } });
+    await data('changeRoom', { as: admin, params: { room_id }, body: { posting: 'admins' } });
+    expect(await refusedWith('typing', newSocket(member), frame)).toBe('read_only');
+    expect(await reply('typing', newSocket(admin), frame)).toEqual({ room_id });
   });
 
   test.each([undefined, null, 0, 1, 'true', '', [], {}])('with typing %j is invalid', async (typing) => {
