@@ -192,5 +192,6 @@ inBrowser('in a browser: an upload that is aborted ends, and one that stalls is 
   );
   expect(result).toMatchObject({ aborted: 'Error: changed my mind', uploaded: SMALL });
   expect(result.attempts).toBeGreaterThan(1);
-  expect(failures.slice(0, 2)).toEqual(['net::ERR_ABORTED', 'net::ERR_ABORTED']);
+  // The browser reports a failed request after the page has heard of it.
+  await expect.poll(() => failures.slice(0, 2)).toEqual(['net::ERR_ABORTED', 'net::ERR_ABORTED']);
 });

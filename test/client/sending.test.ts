@@ -336,7 +336,8 @@ test.each(['read_only', 'idempotency_conflict'] as const)('send passes %s on at 
     await until('bob knows', () => bobsRoom.info.role === 'observer');
   } else await bobsRoom.send({ text: 'one', client_message_id: '1' });
   expect(await codeOf(bobsRoom.send({ text: 'two', client_message_id: '1' }))).toBe(code);
-  expect(bobsRoom.pending).toEqual([]);
+  // The first message may still wait for its event.
+  expect(bobsRoom.pending.map(({ text }) => text)).not.toContain('two');
   expect(await room.send({ text: 'an admin may' })).toMatchObject({ text: 'an admin may' });
 });
 

@@ -26,8 +26,8 @@ const BUDGETS: Readonly<Record<string, number>> = {
   presence: 330_000,
   'room-changes': 340_000,
   announce: 289_000,
-  authorizer: 43_500,
-  connect: 21_500,
+  authorizer: 38_500,
+  connect: 2_600,
 };
 
 /** Of all bundles, compressed, in bytes. */
