@@ -170,6 +170,8 @@ inBrowser('in a browser: an upload that is aborted ends, and one that stalls is 
       const rooms = new Rooms.RoomsClient({ url, token: () => token, stallMs: 1_500, retries: 6, retryInitialMs: 1 });
       const { room_id } = await rooms.createRoom({ name: 'Uploads' });
       const file = new File([new Uint8Array(size)], 'big.bin', { type: 'application/x-thing' });
+      // So that it cannot finish before it is aborted.
+      await freezeAfter(size / 2);
       const aborting = new AbortController();
       const aborted = await rooms
         .uploadFile(room_id, file, {
@@ -177,6 +179,7 @@ inBrowser('in a browser: an upload that is aborted ends, and one that stalls is 
           signal: aborting.signal,
         })
         .catch((error: unknown) => String(error));
+      await cut();
       // In the middle of the first attempt, its connection and those that are idle freeze.
       await freezeAfter(size / 2);
       let attempts = 0;
@@ -193,5 +196,5 @@ inBrowser('in a browser: an upload that is aborted ends, and one that stalls is 
   expect(result).toMatchObject({ aborted: 'Error: changed my mind', uploaded: SMALL });
   expect(result.attempts).toBeGreaterThan(1);
   // The browser reports a failed request after the page has heard of it.
-  await expect.poll(() => failures.slice(0, 2)).toEqual(['net::ERR_ABORTED', 'net::ERR_ABORTED']);
+  await expect.poll(() => failures.slice(0, 2), { timeout: 20_000 }).toEqual(['net::ERR_ABORTED', 'net::ERR_ABORTED']);
 });
