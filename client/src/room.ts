@@ -157,7 +157,7 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
   /** Names the last join in the frame that ends it. */
   let joinedAt: string | undefined;
   /** A frame that ends a join and has come before that join was processed. */
-  let early: DetachedFrame | undefined;
+  let early: readonly DetachedFrame[] = [];
   let isNumbered: boolean | undefined;
   /** When the socket was lost last, by the clock of this machine. */
   let lostAt = 0;
@@ -293,7 +293,7 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
     if (closed) return;
     // It can come in one packet with the reply to the join, which is processed a moment later.
     if (!isAdmitted || phase === 'joining') {
-      early = frame;
+      early = [...early, frame];
       return;
     }
     // A late frame: the user was added and has joined again since.
@@ -534,9 +534,9 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
     release({ history, changed });
     if (seq) numbered.start(seq);
     if (!go('caught_up')) return;
-    const ending = early;
-    early = undefined;
-    if (ending) onDetached(ending);
+    const frames = early;
+    early = [];
+    for (const frame of frames) onDetached(frame);
     if (!isRejoining || !info) return;
     isRejoining = false;
     if (hasMissed) onMissed(info);

@@ -450,35 +450,43 @@ test('insertMessages keeps the order of history, each message once', async () =>
   expect(insertMessages(shown, sent)).toEqual(sent);
 });
 
-test('a frame that ends a second join is heeded if it comes in one packet with the reply', async () => {
-  let reply: (() => void) | undefined;
-  let isHolding = false;
-  /** Holds the reply to a join, until the frame `detached` has come, and delivers both at once. */
-  class Packing extends WebSocket {
-    override set onmessage(listener: ((event: MessageEvent) => void) | null) {
-      super.onmessage =
-        listener &&
-        ((event) => {
-          const isReply = isHolding && String(event.data).includes('"joined_at"') && !reply;
-          if (isReply) reply = () => listener(event);
-          else {
-            reply?.();
-            listener(event);
-          }
-        });
+test.each(['in one packet with the reply', 'in one packet with the reply, before a late frame of the join before'])(
+  'a frame that ends a second join is heeded if it comes %s',
+  async (how) => {
+    let reply: (() => void) | undefined;
+    let isHolding = false;
+    /** Holds the reply to a join, until the frame `detached` has come, and delivers both at once. */
+    class Packing extends WebSocket {
+      override set onmessage(listener: ((event: MessageEvent) => void) | null) {
+        super.onmessage =
+          listener &&
+          ((event) => {
+            const isReply = isHolding && String(event.data).includes('"joined_at"') && !reply;
+            if (isReply) reply = () => listener(event);
+            else {
+              reply?.();
+              listener(event);
+              const { data } = event;
+              if (reply && how.endsWith('before') && data.includes('"detached"'))
+                listener(
+                  new MessageEvent('message', { data: data.replace(/"joined_at":"[^"]*"/, '"joined_at":"before"') }),
+                );
+            }
+          });
+      }
+      override get onmessage() {
+        return null;
+      }
     }
-    override get onmessage() {
-      return null;
-    }
-  }
-  const { alice, connection, room_id } = await wire.meeting();
-  const { room_id: other } = await alice.createRoom({ name: 'Other', participant_ids: ['bob'] });
-  const bobs = await wire.connect(wire.clientOf('bob', { wsUrl: wire.server.wsUrl, WebSocket: Packing }));
-  const [bobsRoom] = await Promise.all([bobs.join(other), connection.join(room_id)]);
-  const closed = new Promise((resolve) => bobsRoom.once('closed', resolve));
-  isHolding = true;
-  wire.server.closeSockets();
-  await until('bob joins again', () => reply !== undefined);
-  await alice.removeParticipants(other, ['bob']);
-  expect(await closed).toEqual({ reason: 'removed' });
-});
+    const { alice, connection, room_id } = await wire.meeting();
+    const { room_id: other } = await alice.createRoom({ name: 'Other', participant_ids: ['bob'] });
+    const bobs = await wire.connect(wire.clientOf('bob', { wsUrl: wire.server.wsUrl, WebSocket: Packing }));
+    const [bobsRoom] = await Promise.all([bobs.join(other), connection.join(room_id)]);
+    const closed = new Promise((resolve) => bobsRoom.once('closed', resolve));
+    isHolding = true;
+    wire.server.closeSockets();
+    await until('bob joins again', () => reply !== undefined);
+    await alice.removeParticipants(other, ['bob']);
+    expect(await closed).toEqual({ reason: 'removed' });
+  },
+);
