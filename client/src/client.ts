@@ -1,6 +1,5 @@
 import { type Connection, openConnection } from './connection.ts';
 import type {
-  Announcement,
   Attachment,
   Download,
   EndRoomBody,
@@ -38,18 +37,10 @@ import { type RoomsClientOptions, type Settings, settingsOf } from './options.ts
 import { randomId } from './random.ts';
 import type { JoinOptions, LiveRoom } from './room-types.ts';
 
-/** Settings of a room that concern its end. */
-interface RoomTimes {
-  readonly end_warnings_seconds?: readonly number[] | undefined;
-  readonly announcements?:
-    | readonly (Omit<Announcement, 'relative_from'> & Partial<Pick<Announcement, 'relative_from'>>)[]
-    | undefined;
-}
-
-export type CreateRoomBody = Operations['createRoom']['body'] & RoomTimes;
+export type CreateRoomBody = Operations['createRoom']['body'];
 
 /** The fields of a room to change. Omitted fields stay. */
-export type UpdateRoomBody = Omit<Operations['changeRoom']['body'], keyof EndRoomBody> & RoomTimes;
+export type UpdateRoomBody = Omit<Operations['changeRoom']['body'], keyof EndRoomBody>;
 
 export interface AddParticipantsOptions extends CallOptions {
   /** Role of the added participants. Default: `member`. */
