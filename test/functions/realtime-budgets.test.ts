@@ -1,30 +1,16 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { MAX_ROOM_MESSAGES_PER_SECOND, MAX_USER_MESSAGES_PER_WINDOW } from '../../core/contract/limits.ts';
 import { invocationsAtOnce, paceOf, postsPerSecondOfRoom } from '../../core/realtime/pace.ts';
 import { messagesPerWindow } from '../../core/rules/sender-rate.ts';
 import { turnDigestsOn } from '../../core/store/presence-digest.ts';
 import { deliver, send } from '../support/delivery.ts';
-import { type FanOut, startFanOut } from '../support/fan-out.ts';
 import { haveJoined } from '../support/fill.ts';
 import { data } from '../support/invoke.ts';
-import { type Management, startManagement } from '../support/management.ts';
-import { type Services, startServices } from '../support/services.ts';
+import { startDeliveryServices } from '../support/realtime-services.ts';
 import { act, newSocket, refusedWith, reply, type Socket } from '../support/socket.ts';
 import { at, newRoom, newUser } from '../support/world.ts';
 
-let management: Management;
-let services: Services;
-let fanOut: FanOut;
-beforeAll(async () => {
-  [management, services, fanOut] = await Promise.all([startManagement(), startServices(), startFanOut()]);
-  process.env.CALLBACK_URL = management.url;
-});
-beforeEach(() => {
-  management.reset();
-  services.reset();
-  fanOut.reset();
-});
-afterAll(() => Promise.all([management.close(), services.close(), fanOut.close()]));
+const { management } = await startDeliveryServices();
 
 /** The beginning of a window of frames, and of a second. */
 const NOW = Math.ceil(Date.now() / 10_000) * 10_000 + 10_000;

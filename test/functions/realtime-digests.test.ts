@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { MAX_PACKED_BYTES } from '../../core/contract/limits.ts';
 import { digestEvents } from '../../core/realtime/presence-digest.ts';
 import { connectionKey } from '../../core/store/keys.ts';
@@ -6,31 +6,17 @@ import { digestOf } from '../../core/store/presence-digest.ts';
 import { remove } from '../../core/store/write.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
-import { type FanOut, startFanOut } from '../support/fan-out.ts';
 import { haveJoined } from '../support/fill.ts';
 import { runLanes } from '../support/lanes.ts';
-import { type Management, startManagement } from '../support/management.ts';
 import { queueEvent } from '../support/queue-event.ts';
+import { startDeliveryServices } from '../support/realtime-services.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
-import { type Services, startServices } from '../support/services.ts';
 import { joined, newSocket, reply } from '../support/socket.ts';
 import { changesIn, recorded } from '../support/stream.ts';
 import { type Frame, joinedV2, unpack } from '../support/v2-client.ts';
 import { newRoom, newUser } from '../support/world.ts';
 
-let management: Management;
-let services: Services;
-let fanOut: FanOut;
-beforeAll(async () => {
-  [management, services, fanOut] = await Promise.all([startManagement(), startServices(), startFanOut()]);
-  process.env.CALLBACK_URL = management.url;
-});
-beforeEach(() => {
-  management.reset();
-  services.reset();
-  fanOut.reset();
-});
-afterAll(() => Promise.all([management.close(), services.close(), fanOut.close()]));
+const { management, services } = await startDeliveryServices();
 
 const crowdOf = (count: number) => Array.from({ length: count }, (_, n) => `crowd-${String(n).padStart(5, '0')}=`);
 const arrive = (room_id: string, ids: readonly string[]) =>

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { RoomEvent } from '../../core/contract/realtime.ts';
 import { MAX_POSTS_HERE } from '../../core/realtime/broadcast.ts';
 import type { Task } from '../../core/realtime/deliver.ts';
@@ -9,31 +9,17 @@ import { enterLane, isInLane } from '../../core/store/lane.ts';
 import { remove } from '../../core/store/write.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
 import { deliver, readMessages, send } from '../support/delivery.ts';
-import { type FanOut, startFanOut } from '../support/fan-out.ts';
 import { haveJoined } from '../support/fill.ts';
 import { data } from '../support/invoke.ts';
 import { inLanes, laneRequests, runLaneOnce, runLanes, takeForLane } from '../support/lanes.ts';
-import { type Management, startManagement } from '../support/management.ts';
+import { startDeliveryServices } from '../support/realtime-services.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
-import { type Services, startServices } from '../support/services.ts';
 import { joined } from '../support/socket.ts';
 import { changesIn, recorded } from '../support/stream.ts';
 import { type Frame, joinedV2, unpack } from '../support/v2-client.ts';
 import { at, newRoom } from '../support/world.ts';
 
-let management: Management;
-let services: Services;
-let fanOut: FanOut;
-beforeAll(async () => {
-  [management, services, fanOut] = await Promise.all([startManagement(), startServices(), startFanOut()]);
-  process.env.CALLBACK_URL = management.url;
-});
-beforeEach(() => {
-  management.reset();
-  services.reset();
-  fanOut.reset();
-});
-afterAll(() => Promise.all([management.close(), services.close(), fanOut.close()]));
+const { management, services } = await startDeliveryServices();
 
 const LARGE = MAX_POSTS_HERE + 1;
 const crowdOf = (count: number) => Array.from({ length: count }, (_, n) => `connection-${String(n).padStart(5, '0')}=`);

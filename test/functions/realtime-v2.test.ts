@@ -1,6 +1,6 @@
 import type { DynamoDBRecord } from 'aws-lambda';
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Message } from '../../core/contract/answers.ts';
 import type { SubProtocol } from '../../core/contract/sub-protocols.ts';
 import { dynamodb } from '../../core/store/client.ts';
@@ -13,30 +13,16 @@ import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
 import { handler as connect } from '../../functions/realtime/connect.ts';
 import { deliver, send } from '../support/delivery.ts';
-import { type FanOut, startFanOut } from '../support/fan-out.ts';
 import { haveJoined } from '../support/fill.ts';
 import { data } from '../support/invoke.ts';
-import { type Management, startManagement } from '../support/management.ts';
+import { startDeliveryServices } from '../support/realtime-services.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
-import { type Services, startServices } from '../support/services.ts';
 import { act, joined, newSocket, reply, type Socket, socketEvent } from '../support/socket.ts';
 import { changesIn, recorded } from '../support/stream.ts';
 import { type Frame, joinedV2, newV2Socket, v2Room } from '../support/v2-client.ts';
 import { newRoom, newUser } from '../support/world.ts';
 
-let management: Management;
-let services: Services;
-let fanOut: FanOut;
-beforeAll(async () => {
-  [management, services, fanOut] = await Promise.all([startManagement(), startServices(), startFanOut()]);
-  process.env.CALLBACK_URL = management.url;
-});
-beforeEach(() => {
-  management.reset();
-  services.reset();
-  fanOut.reset();
-});
-afterAll(() => Promise.all([management.close(), services.close(), fanOut.close()]));
+const { management, fanOut } = await startDeliveryServices();
 
 const framesAt = ({ connection_id }: Pick<Socket, 'connection_id'>): Frame[] =>
   management.delivered.flatMap((post) => (post.connection_id === connection_id ? [JSON.parse(post.frame)] : []));

@@ -1,4 +1,5 @@
 import { afterAll, beforeEach } from 'vitest';
+import { type FanOut, startFanOut } from './fan-out.ts';
 import { type Management, startManagement } from './management.ts';
 import { type Services, startServices } from './services.ts';
 
@@ -15,4 +16,12 @@ export async function startRealtimeServices(): Promise<{ management: Management;
   });
   afterAll(() => Promise.all([management.close(), services.close()]));
   return { management, services };
+}
+
+/** As `startRealtimeServices`, with the fan-out function behind the endpoint of Lambda. */
+export async function startDeliveryServices(): Promise<{ management: Management; services: Services; fanOut: FanOut }> {
+  const [started, fanOut] = await Promise.all([startRealtimeServices(), startFanOut()]);
+  beforeEach(() => fanOut.reset());
+  afterAll(() => fanOut.close());
+  return { ...started, fanOut };
 }
