@@ -4,7 +4,7 @@ import { GetFunctionConfigurationCommand, LambdaClient } from '@aws-sdk/client-l
 import { SchedulerClient } from '@aws-sdk/client-scheduler';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import * as v from 'valibot';
-import { timeLimits } from '../core/aws/client-settings.ts';
+import { timeLimits } from '../core/platform/client-settings.ts';
 import type { ScheduleSettings } from '../core/realtime/schedule.ts';
 import { chooseStack } from '../local/cli/endpoints.ts';
 import { ACCOUNT, REGION } from '../local/cloudformation/template.ts';

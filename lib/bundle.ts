@@ -71,9 +71,9 @@ export const bundling = (root: string = repository) =>
     target: 'node24',
     mainFields: ['module', 'main'],
     alias: {
-      '@aws-sdk/credential-provider-node': join(root, 'core/aws/environment-credentials.ts'),
-      '@aws-sdk/endpoint-cache': join(root, 'core/aws/endpoint-cache.ts'),
-      '@smithy/core/event-streams': join(root, 'core/aws/event-streams.ts'),
+      '@aws-sdk/credential-provider-node': join(root, 'core/platform/environment-credentials.ts'),
+      '@aws-sdk/endpoint-cache': join(root, 'core/platform/endpoint-cache.ts'),
+      '@smithy/core/event-streams': join(root, 'core/platform/event-streams.ts'),
     },
     legalComments: 'none',
     logLevel: 'warning',
@@ -86,7 +86,7 @@ export const bundling = (root: string = repository) =>
 const PACKAGE = Buffer.from('{ "type": "commonjs" }\n');
 
 /**
- * The module that Lambda loads: an ES module can wait until the handler is primed (core/aws/prime.ts), which CommonJS
+ * The module that Lambda loads: an ES module can wait until the handler is primed (core/platform/prime.ts), which CommonJS
  * cannot.
  */
 export const START = Buffer.from(

@@ -35,7 +35,7 @@ const broadcasting = { ...disconnecting, Query: ['ROOM'] } as const;
 /** Posting to many connections is TLS and JSON: it takes a whole processor. */
 const POSTING_MB = 1_769;
 /**
- * 10 of these seconds are reserved for marking connections (core/realtime/deadline.ts). Two rounds of slow fan-out invocations,
+ * 10 of these seconds are reserved for marking connections (core/platform/deadline.ts). Two rounds of slow fan-out invocations,
  * 35 s each, do not fit: the connections of the second are disconnected or marked when the time is over.
  */
 const DELIVERY_SECONDS = 60;
@@ -100,7 +100,7 @@ export const eventFunctions = {
     description: 'Invoked by functions that send to a large room: delivers a batch of its connections.',
     access: { table: disconnecting },
     memory: POSTING_MB,
-    // 10 of these seconds are reserved for marking connections (core/realtime/deadline.ts). If none of 500 connections answers,
+    // 10 of these seconds are reserved for marking connections (core/platform/deadline.ts). If none of 500 connections answers,
     // 100 at a time and 3 s each, the batch takes 15 s. The invokers wait a little longer (core/realtime/fan-out-invoke.ts).
     timeout: 30,
     alarms: {},

@@ -4,7 +4,7 @@ import { ulid } from 'ulid';
 import { allRoutes, routes } from '../../core/contract/index.ts';
 import type { ActionName } from '../../core/contract/realtime.ts';
 import { DEFAULT_USER_LIMITS } from '../../core/contract/user-limits.ts';
-import type { Variable } from '../../core/env.ts';
+import type { Variable } from '../../core/platform/env.ts';
 import type { SocketHandler } from '../../core/realtime/socket-event.ts';
 import { createTable, startDynamoDb } from '../../local/dynamodb/dynamodb-local.ts';
 import { dataTemplate } from '../../test/support/data-template.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { RoomEvent } from '../../core/contract/realtime.ts';
+import { deadlineIn } from '../../core/platform/deadline.ts';
 import { broadcast, MAX_POSTS_HERE } from '../../core/realtime/broadcast.ts';
-import { deadlineIn } from '../../core/realtime/deadline.ts';
 import { type Batch, type Counts, deliverBatch } from '../../core/realtime/deliver.ts';
 import { deliverToRoom } from '../../core/realtime/deliver-room.ts';
 import { connectionsOf } from '../../core/store/connections.ts';

@@ -1,4 +1,4 @@
-import { sharedPool } from '../../core/realtime/pool.ts';
+import { sharedPool } from '../../core/platform/pool.ts';
 import type { FindingKind, Found, Look } from './findings.ts';
 import { looksAt, looksAtSchedules, type Places, PROJECTION } from './inspect.ts';
 import { MAX_FAILURES } from './schedules.ts';

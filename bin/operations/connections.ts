@@ -3,8 +3,8 @@ import {
   DeleteConnectionCommand,
   GetConnectionCommand,
 } from '@aws-sdk/client-apigatewaymanagementapi';
-import { timeLimits } from '../../core/aws/client-settings.ts';
-import { statusOf } from '../../core/aws/status-of.ts';
+import { timeLimits } from '../../core/platform/client-settings.ts';
+import { statusOf } from '../../core/platform/status-of.ts';
 
 /*
  * Checks and closes connections of the WebSocket API with the operator's credentials. Functions use their own.

@@ -1,6 +1,6 @@
 import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import * as v from 'valibot';
-import { pool } from '../../core/realtime/pool.ts';
+import { pool } from '../../core/platform/pool.ts';
 import { kindOf } from '../../core/store/keys.ts';
 import { type Connections, closeConnection } from './connections.ts';
 import { type WalkOptions, walk } from './walk.ts';

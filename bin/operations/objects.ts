@@ -5,8 +5,8 @@ import {
   ListObjectVersionsCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { statusOf } from '../../core/aws/status-of.ts';
 import { objectKey } from '../../core/files/object-key.ts';
+import { statusOf } from '../../core/platform/status-of.ts';
 
 /*
  * The objects of files. The bucket keeps versions: deleting an object adds a delete marker, and removing the markers

@@ -2,7 +2,7 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SchedulerClient } from '@aws-sdk/client-scheduler';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
-import { timeLimits } from '../../core/aws/client-settings.ts';
+import { timeLimits } from '../../core/platform/client-settings.ts';
 import { connectionsClient } from './connections.ts';
 import type { Places } from './inspect.ts';
 import { outputsOf } from './stack.ts';

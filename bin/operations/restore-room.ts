@@ -7,7 +7,7 @@ import {
   UpdateCommand,
 } from '@aws-sdk/lib-dynamodb';
 import * as v from 'valibot';
-import { sharedPool } from '../../core/realtime/pool.ts';
+import { sharedPool } from '../../core/platform/pool.ts';
 import { epochSeconds, type Timestamp } from '../../core/rules/time.ts';
 import { chatPartition, type Key, type Kind, kindOf, roomKey, roomPartition } from '../../core/store/keys.ts';
 import { lockWrites, unlockWrites } from '../../core/store/posting.ts';

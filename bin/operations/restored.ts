@@ -29,7 +29,7 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import * as v from 'valibot';
-import { statusOf } from '../../core/aws/status-of.ts';
+import { statusOf } from '../../core/platform/status-of.ts';
 import { UsageError } from '../../tools/cli/usage-error.ts';
 
 /*

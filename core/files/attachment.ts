@@ -1,10 +1,10 @@
-import { invocationSignal, pause } from '../aws/abort.ts';
-import { timeLimits } from '../aws/client-settings.ts';
-import { requestTo, sender } from '../aws/send.ts';
-import { statusOf } from '../aws/status-of.ts';
 import { RoomsError } from '../contract/errors.ts';
 import type { RequestContext } from '../contract/route.ts';
-import { backoffMs } from '../store/backoff.ts';
+import { invocationSignal, pause } from '../platform/abort.ts';
+import { backoffMs } from '../platform/backoff.ts';
+import { timeLimits } from '../platform/client-settings.ts';
+import { requestTo, sender } from '../platform/send.ts';
+import { statusOf } from '../platform/status-of.ts';
 import { getOwnFile, type OwnFile } from '../store/files.ts';
 import { objectKey } from './object-key.ts';
 import { signed } from './transfer.ts';

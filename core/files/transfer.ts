@@ -4,7 +4,7 @@ import type { Download, Upload } from '../contract/answers.ts';
 import { invalid } from '../contract/errors.ts';
 import { DOWNLOAD_URL_SECONDS, UPLOAD_URL_SECONDS } from '../contract/limits.ts';
 import type { RequestContext } from '../contract/route.ts';
-import { env } from '../env.ts';
+import { env } from '../platform/env.ts';
 import { plus, type Timestamp } from '../rules/time.ts';
 import { dynamodb } from '../store/client.ts';
 import { addFile, getFile } from '../store/files.ts';

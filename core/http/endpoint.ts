@@ -1,9 +1,9 @@
 import middy from '@middy/core';
-import { abortOn } from '../aws/abort.ts';
-import { primed } from '../aws/prime.ts';
 import type { Page } from '../contract/answers.ts';
 import type { Answer, Call, Route } from '../contract/route.ts';
-import { EARLY_TIMEOUT } from './early-timeout.ts';
+import { abortOn } from '../platform/abort.ts';
+import { EARLY_TIMEOUT } from '../platform/early-timeout.ts';
+import { primed } from '../platform/prime.ts';
 import { errorResponse } from './error-response.ts';
 import type { HttpEvent, HttpHandler, HttpResult } from './http-event.ts';
 import { parseRequest } from './parse.ts';

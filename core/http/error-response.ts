@@ -1,5 +1,5 @@
 import type { MiddlewareObj } from '@middy/core';
-import { toRoomsError } from './errors.ts';
+import { toRoomsError } from '../platform/rooms-error.ts';
 import type { HttpEvent, HttpResult } from './http-event.ts';
 import { failure } from './response.ts';
 

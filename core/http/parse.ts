@@ -4,7 +4,8 @@ import { type Issue, invalid, RoomsError } from '../contract/errors.ts';
 import { userId } from '../contract/fields.ts';
 import { MAX_BODY_BYTES } from '../contract/limits.ts';
 import type { Call, Route } from '../contract/route.ts';
-import { issuesOf } from './issues.ts';
+import { issuesOf } from '../platform/issues.ts';
+import { parseJsonObject } from '../platform/json.ts';
 
 type Event = APIGatewayProxyEventV2WithJWTAuthorizer;
 type Entries = Readonly<Record<string, { readonly type: string; readonly wrapped?: { readonly type: string } }>>;
@@ -51,16 +52,6 @@ function textOf({ body = '', isBase64Encoded }: Event): string {
   }
 }
 
-/**
- * Parses text as a JSON object. Throws for anything else: to a schema of optional fields, an empty array would be an
- * empty object.
- */
-export function jsonObject(text: string): object {
-  const value: unknown = JSON.parse(text);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError('Not a JSON object.');
-  return value;
-}
-
 function bodyOf(route: Route, event: Event): unknown {
   if (!route.body) {
     if (event.body?.trim()) throw invalid({ message: `${route.method} ${route.path} takes no body.` });
@@ -72,7 +63,7 @@ function bodyOf(route: Route, event: Event): unknown {
     throw invalid({ message: `${route.method} ${route.path} needs a JSON body.` });
   }
   try {
-    return jsonObject(text);
+    return parseJsonObject(text);
   } catch {
     throw invalid({ message: 'The body must be a JSON object.' });
   }

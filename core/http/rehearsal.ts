@@ -1,5 +1,5 @@
-import { REHEARSING_USER } from '../aws/prime.ts';
 import type { Route } from '../contract/route.ts';
+import { REHEARSING_USER } from '../platform/prime.ts';
 import type { HttpEvent } from './http-event.ts';
 
 /** Returns the event of a request that rehearses a route: its documented example. */

@@ -1,18 +1,13 @@
 import type { MiddlewareObj } from '@middy/core';
-import { isRehearsal } from '../aws/prime.ts';
 import { RoomsError } from '../contract/errors.ts';
 import type { Route } from '../contract/route.ts';
-import { count } from '../metrics/emf.ts';
+import { count } from '../platform/emf.ts';
+import { errorChain } from '../platform/log.ts';
+import { isRehearsal } from '../platform/prime.ts';
 import type { HttpEvent, HttpResult } from './http-event.ts';
 
 /** Like `performance.now()`, in milliseconds, which would load more of Node during a cold start. */
 const now = (): number => Number(process.hrtime.bigint()) / 1e6;
-
-/** Returns an error with its causes, for the logs only. */
-export const errorChain = (error: unknown): object | undefined =>
-  error instanceof Error
-    ? { name: error.name, message: error.message, stack: error.stack, cause: errorChain(error.cause) }
-    : undefined;
 
 /**
  * Writes one line for each request. Lambda's JSON format makes a log record of the object. It contains only ids and

@@ -1,19 +1,19 @@
 import middy from '@middy/core';
 import * as v from 'valibot';
-import { abortOn } from '../aws/abort.ts';
-import { isRehearsal, primed } from '../aws/prime.ts';
 import { type ErrorCode, invalid, RoomsError } from '../contract/errors.ts';
 import { requestId as requestIdField, roomId } from '../contract/fields.ts';
 import { MAX_FRAME_BYTES } from '../contract/limits.ts';
 import type { Action, Reply } from '../contract/realtime.ts';
 import type { RequestContext } from '../contract/route.ts';
 import type { SubProtocol } from '../contract/sub-protocols.ts';
-import { EARLY_TIMEOUT } from '../http/early-timeout.ts';
-import { toRoomsError } from '../http/errors.ts';
-import { issuesOf } from '../http/issues.ts';
-import { jsonObject } from '../http/parse.ts';
-import { errorChain } from '../http/request-log.ts';
-import { count } from '../metrics/emf.ts';
+import { abortOn } from '../platform/abort.ts';
+import { EARLY_TIMEOUT } from '../platform/early-timeout.ts';
+import { count } from '../platform/emf.ts';
+import { issuesOf } from '../platform/issues.ts';
+import { parseJsonObject } from '../platform/json.ts';
+import { errorChain } from '../platform/log.ts';
+import { isRehearsal, primed } from '../platform/prime.ts';
+import { toRoomsError } from '../platform/rooms-error.ts';
 import { spoken } from '../rules/protocol.ts';
 import { epochSeconds } from '../rules/time.ts';
 import { admitFrame } from '../store/connections.ts';
@@ -59,7 +59,7 @@ function jsonOf(body: string): object {
   if (Buffer.byteLength(body) > MAX_FRAME_BYTES)
     throw new RoomsError('payload_too_large', [{ message: `A frame must be at most ${MAX_FRAME_BYTES} bytes.` }]);
   try {
-    return jsonObject(body);
+    return parseJsonObject(body);
   } catch {
     throw invalid({ message: 'A frame must be a JSON object.' });
   }

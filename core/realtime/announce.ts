@@ -1,5 +1,8 @@
-import { pause } from '../aws/abort.ts';
 import type { RoomEvent } from '../contract/realtime.ts';
+import { pause } from '../platform/abort.ts';
+import type { Deadline } from '../platform/deadline.ts';
+import { furtherFailure } from '../platform/log.ts';
+import { settleAll } from '../platform/settle-all.ts';
 import type { AgendaItem } from '../rules/agenda.ts';
 import { roomStatus } from '../rules/room.ts';
 import type { Timestamp } from '../rules/time.ts';
@@ -7,11 +10,8 @@ import { carryOut, passOn, pendingOf } from '../store/agenda.ts';
 import { type RoomItem, toRoom } from '../store/items.ts';
 import { roomKey } from '../store/keys.ts';
 import { get } from '../store/read.ts';
-import { settleAll } from '../store/settle-all.ts';
 import { broadcast, closeRoom } from './broadcast.ts';
 import { publishAll } from './bus.ts';
-import type { Deadline } from './deadline.ts';
-import { furtherFailure } from './further-failure.ts';
 import { countRooms } from './room-metrics.ts';
 import type { Announcement } from './schedule.ts';
 

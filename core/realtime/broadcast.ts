@@ -1,12 +1,13 @@
 import type { Message } from '../contract/answers.ts';
 import type { RoomEvent } from '../contract/realtime.ts';
-import { count } from '../metrics/emf.ts';
+import type { Deadline } from '../platform/deadline.ts';
+import { count } from '../platform/emf.ts';
+import { furtherFailure } from '../platform/log.ts';
+import { settleAll } from '../platform/settle-all.ts';
 import { connectionsOf, type RoomConnections } from '../store/connections.ts';
 import type { LastMessage } from '../store/items.ts';
 import { enterLane, isInLane } from '../store/lane.ts';
 import { numberEvents, type RoomFeed, recordSent } from '../store/sequence.ts';
-import { settleAll } from '../store/settle-all.ts';
-import type { Deadline } from './deadline.ts';
 import {
   type Counts,
   deliverBatch,
@@ -18,7 +19,6 @@ import {
   type Task,
 } from './deliver.ts';
 import { considerDigests } from './digest-mode.ts';
-import { furtherFailure } from './further-failure.ts';
 import { handToLane } from './lane-queue.ts';
 import { batchIdentity, isNumbered } from './pack.ts';
 

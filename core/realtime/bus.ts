@@ -1,8 +1,8 @@
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
-import { abortable } from '../aws/abort.ts';
 import { type EventType, events, type RoomEvent } from '../contract/realtime.ts';
-import { env } from '../env.ts';
-import { CLIENT_OPTIONS } from './client-options.ts';
+import { abortable } from '../platform/abort.ts';
+import { SHORT_TIME_LIMITS } from '../platform/client-settings.ts';
+import { env } from '../platform/env.ts';
 
 /** The `source` of our events on the bus. */
 export const EVENT_SOURCE = 'rooms';
@@ -30,7 +30,7 @@ const toEntry = ({ type, room_id, data, sent_at }: RoomEvent) => ({
 export async function publish(all: readonly RoomEvent[]): Promise<RoomEvent[]> {
   const events = all.filter(goesToBus);
   const refused: RoomEvent[] = [];
-  client ??= abortable(new EventBridgeClient(CLIENT_OPTIONS));
+  client ??= abortable(new EventBridgeClient(SHORT_TIME_LIMITS));
   for (let start = 0; start < events.length; start += ENTRIES_PER_CALL) {
     const chunk = events.slice(start, start + ENTRIES_PER_CALL);
     const failed = (error: unknown): void => console.error({ action: 'publish', room_id: chunk[0]?.room_id, error });

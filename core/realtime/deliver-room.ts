@@ -1,8 +1,9 @@
+import type { Deadline } from '../platform/deadline.ts';
+import { furtherFailure } from '../platform/log.ts';
+import { settleAll } from '../platform/settle-all.ts';
 import { speaksV2 } from '../rules/protocol.ts';
 import type { Recipient, RoomConnections } from '../store/connections.ts';
-import { settleAll } from '../store/settle-all.ts';
 import { batchesOf, batchSize } from './batches.ts';
-import type { Deadline } from './deadline.ts';
 import {
   add,
   type Batch,
@@ -16,7 +17,6 @@ import {
   type Task,
 } from './deliver.ts';
 import { invokeFanOut } from './fan-out-invoke.ts';
-import { furtherFailure } from './further-failure.ts';
 import { invocationsAtOnce, paceOf, postsPerSecondOfRoom } from './pace.ts';
 
 export interface RoomDelivery extends Counts {

@@ -1,4 +1,6 @@
 import type { RoomEvent } from '../contract/realtime.ts';
+import type { Deadline } from '../platform/deadline.ts';
+import { pool, type Run } from '../platform/pool.ts';
 import { speaksV2 } from '../rules/protocol.ts';
 import { epochSeconds } from '../rules/time.ts';
 import {
@@ -11,11 +13,9 @@ import {
   type Recipient,
   removeMarks,
 } from '../store/connections.ts';
-import type { Deadline } from './deadline.ts';
 import { deleteConnection, type PostOutcome, postToConnection, requestPool } from './gateway.ts';
 import { type Pace, paceOf, postsPerSecondOfRoom } from './pace.ts';
 import { detachedFrame, isNumbered, type Numbers, pack } from './pack.ts';
-import { pool, type Run } from './pool.ts';
 
 /*
  * Delivers to a batch of a room's connections. Those of rooms.v1 that cannot be delivered to are disconnected; those of rooms.v2 see a

@@ -1,7 +1,7 @@
 import type { RoomEvent } from '../contract/realtime.ts';
+import { furtherFailure } from '../platform/log.ts';
 import type { Recipient } from '../store/connections.ts';
 import { turnDigestsOn } from '../store/presence-digest.ts';
-import { furtherFailure } from './further-failure.ts';
 
 /*
  * In which rooms presence is told in digests: see docs/decisions/0033-presence-digests.md.

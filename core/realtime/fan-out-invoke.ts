@@ -1,10 +1,10 @@
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
-import { statusOf } from '../aws/status-of.ts';
-import { env } from '../env.ts';
-import type { Deadline } from './deadline.ts';
+import type { Deadline } from '../platform/deadline.ts';
+import { env } from '../platform/env.ts';
+import { pool, type Run } from '../platform/pool.ts';
+import { statusOf } from '../platform/status-of.ts';
 import type { Batch, Counts, FanOutRequest } from './deliver.ts';
 import { invocationsAtOnce } from './pace.ts';
-import { pool, type Run } from './pool.ts';
 
 /*
  * Invokes the fan-out function with batches of a large room's connections, and waits for the answers.

@@ -1,11 +1,11 @@
 import { SignatureV4 } from '@smithy/signature-v4';
-import { BrokenAnswerError, requestTo, type SendOptions, sender } from '../aws/send.ts';
-import { statusOf } from '../aws/status-of.ts';
-import { env } from '../env.ts';
-import { backoffMs } from '../store/backoff.ts';
+import { backoffMs } from '../platform/backoff.ts';
+import { wait } from '../platform/deadline.ts';
+import { env } from '../platform/env.ts';
+import { sharedPool } from '../platform/pool.ts';
+import { BrokenAnswerError, requestTo, type SendOptions, sender } from '../platform/send.ts';
+import { statusOf } from '../platform/status-of.ts';
 import { dynamodb } from '../store/client.ts';
-import { wait } from './deadline.ts';
-import { sharedPool } from './pool.ts';
 
 /*
  * The connection management endpoint of the WebSocket API: how a function reaches a client.

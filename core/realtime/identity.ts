@@ -2,7 +2,7 @@ import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose';
 import * as v from 'valibot';
 import { userId } from '../contract/fields.ts';
 import { BEARER_SUB_PROTOCOL, SUB_PROTOCOL, SUB_PROTOCOLS, type SubProtocol } from '../contract/sub-protocols.ts';
-import { env } from '../env.ts';
+import { env } from '../platform/env.ts';
 import type { AuthorizerContext } from './socket-event.ts';
 
 /*

@@ -5,12 +5,12 @@ import {
   SendMessageCommand,
   SQSClient,
 } from '@aws-sdk/client-sqs';
-import { abortable } from '../aws/abort.ts';
 import type { RoomEvent } from '../contract/realtime.ts';
-import { env } from '../env.ts';
+import { abortable } from '../platform/abort.ts';
+import { SHORT_TIME_LIMITS } from '../platform/client-settings.ts';
+import { env } from '../platform/env.ts';
 import { storeInLane, type Unnumbered } from '../store/lane.ts';
 import type { FeedOfRoom } from '../store/sequence.ts';
-import { CLIENT_OPTIONS } from './client-options.ts';
 import { onTable, type SendTask, type Task } from './deliver.ts';
 import { isNumbered } from './pack.ts';
 
@@ -24,7 +24,7 @@ const MAX_ITEM_BYTES = 300_000;
 
 let client: SQSClient | undefined;
 const sqs = (): SQSClient => {
-  client ??= abortable(new SQSClient(CLIENT_OPTIONS));
+  client ??= abortable(new SQSClient(SHORT_TIME_LIMITS));
   return client;
 };
 

@@ -1,4 +1,7 @@
 import { PRESENCE_GRACE_SECONDS, SILENCE_SECONDS } from '../contract/limits.ts';
+import type { Deadline } from '../platform/deadline.ts';
+import type { Run } from '../platform/pool.ts';
+import { settleAll } from '../platform/settle-all.ts';
 import { speaksV2 } from '../rules/protocol.ts';
 import { roomStatus } from '../rules/room.ts';
 import { longestSilence } from '../rules/silence.ts';
@@ -8,11 +11,8 @@ import type { ConnectionItem, ParticipantItem, RoomItem } from '../store/items.t
 import { connectionKey, participantKey } from '../store/keys.ts';
 import { endChecks, isCheckQueued, lastHeard, presenceOf, recordCheck } from '../store/liveness.ts';
 import { get } from '../store/read.ts';
-import { settleAll } from '../store/settle-all.ts';
-import type { Deadline } from './deadline.ts';
 import { roomPool } from './deliver.ts';
 import { type ConnectionStatus, connectionStatus, deleteConnection } from './gateway.ts';
-import type { Run } from './pool.ts';
 import { type LivenessCheck, queueLivenessCheck } from './presence.ts';
 
 /*

@@ -1,10 +1,10 @@
+import type { Deadline } from '../platform/deadline.ts';
 import { speaksV2 } from '../rules/protocol.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import type { SubscriptionItem } from '../store/items.ts';
 import { numberEvents } from '../store/sequence.ts';
 import { dropSubscription, subscriptionsOf } from '../store/subscriptions.ts';
 import type { Effect } from './changes.ts';
-import type { Deadline } from './deadline.ts';
 import { onTable, roomPool } from './deliver.ts';
 import { deleteConnection, postToConnection } from './gateway.ts';
 import { batchIdentity, pack } from './pack.ts';

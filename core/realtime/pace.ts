@@ -1,4 +1,4 @@
-import { wait } from './deadline.ts';
+import { wait } from '../platform/deadline.ts';
 
 /*
  * How fast the connections of one room are posted to: posts of all rooms share the account's quota of requests to API Gateway. See

@@ -1,4 +1,5 @@
 import type { RoomEvent, RoomEventOf } from '../contract/realtime.ts';
+import type { Deadline } from '../platform/deadline.ts';
 import { plus, type Timestamp } from '../rules/time.ts';
 import { connectionsOf } from '../store/connections.ts';
 import type { ParticipantItem } from '../store/items.ts';
@@ -6,7 +7,6 @@ import { participantKey } from '../store/keys.ts';
 import { continueDigest, type DigestItem, digestOf, endDigest, noteChanges } from '../store/presence-digest.ts';
 import { getMany } from '../store/read.ts';
 import { broadcast } from './broadcast.ts';
-import type { Deadline } from './deadline.ts';
 import { onTable } from './deliver.ts';
 import { digestSeconds, EACH_AGAIN_BELOW, NAMES_UP_TO, onlineIn } from './digest-mode.ts';
 import { type Digest, queueDigest } from './presence.ts';

@@ -1,10 +1,10 @@
 import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
-import { abortable } from '../aws/abort.ts';
 import { PRESENCE_GRACE_SECONDS } from '../contract/limits.ts';
 import type { RoomEvent } from '../contract/realtime.ts';
-import { env } from '../env.ts';
+import { abortable } from '../platform/abort.ts';
+import { SHORT_TIME_LIMITS } from '../platform/client-settings.ts';
+import { env } from '../platform/env.ts';
 import type { Timestamp } from '../rules/time.ts';
-import { CLIENT_OPTIONS } from './client-options.ts';
 import type { Moment } from './schedule.ts';
 
 /** A participant who lost the last connection at `left_at`. */
@@ -52,7 +52,7 @@ async function queue(
   message: Absence | DisconnectRetry | LivenessCheck | Digest | DeferredEffect,
   DelaySeconds: number,
 ): Promise<void> {
-  client ??= abortable(new SQSClient(CLIENT_OPTIONS));
+  client ??= abortable(new SQSClient(SHORT_TIME_LIMITS));
   await client.send(
     new SendMessageCommand({
       QueueUrl: env('PRESENCE_QUEUE_URL'),

@@ -1,7 +1,7 @@
 import { marshall } from '@aws-sdk/util-dynamodb';
 import type { DynamoDBStreamEvent, SQSEvent } from 'aws-lambda';
-import { REHEARSING_USER } from '../aws/prime.ts';
 import type { Action, RoomEvent } from '../contract/realtime.ts';
+import { REHEARSING_USER } from '../platform/prime.ts';
 import { toMessage } from '../store/items.ts';
 import { messageKey } from '../store/keys.ts';
 import type { FanOutRequest } from './deliver.ts';

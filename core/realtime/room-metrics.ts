@@ -1,5 +1,5 @@
 import type { RoomEvent } from '../contract/realtime.ts';
-import { count } from '../metrics/emf.ts';
+import { count } from '../platform/emf.ts';
 
 /**
  * Counts the rooms that were created and that ended. Call it after the events have been delivered: if delivery fails,

@@ -7,12 +7,12 @@ import {
   SchedulerClient,
   UpdateScheduleCommand,
 } from '@aws-sdk/client-scheduler';
-import { abortable } from '../aws/abort.ts';
-import { env } from '../env.ts';
+import { abortable } from '../platform/abort.ts';
+import { SHORT_TIME_LIMITS } from '../platform/client-settings.ts';
+import { env } from '../platform/env.ts';
 import { nextAfter, type Planned } from '../rules/agenda.ts';
 import type { Timestamp } from '../rules/time.ts';
 import type { RoomItem } from '../store/items.ts';
-import { CLIENT_OPTIONS } from './client-options.ts';
 
 /*
  * One-off schedules that announce when a room starts and ends. They only announce: the status follows from the clock,
@@ -32,7 +32,7 @@ export interface Announcement {
 
 let client: SchedulerClient | undefined;
 const scheduler = (): SchedulerClient => {
-  client ??= abortable(new SchedulerClient(CLIENT_OPTIONS));
+  client ??= abortable(new SchedulerClient(SHORT_TIME_LIMITS));
   return client;
 };
 

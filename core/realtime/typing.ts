@@ -2,16 +2,16 @@ import { RoomsError } from '../contract/errors.ts';
 import { MAX_TYPING_CONNECTIONS, TYPING_INTERVAL_SECONDS } from '../contract/limits.ts';
 import type { RoomEventOf } from '../contract/realtime.ts';
 import type { RequestContext } from '../contract/route.ts';
+import { deadlineIn } from '../platform/deadline.ts';
+import { recent } from '../platform/recent.ts';
+import { settleAll } from '../platform/settle-all.ts';
 import { epochSeconds } from '../rules/time.ts';
 import { membership, requireLive } from '../store/access.ts';
 import { connectionsOf, type Recipient } from '../store/connections.ts';
 import type { ParticipantItem, RoomItem } from '../store/items.ts';
 import { requireRightToPost } from '../store/posting.ts';
-import { settleAll } from '../store/settle-all.ts';
-import { deadlineIn } from './deadline.ts';
 import { roomPool } from './deliver.ts';
 import { postToConnection } from './gateway.ts';
-import { recent } from './recent.ts';
 
 /*
  * Who is typing. Nothing is stored: the process that gets the frame posts to the connections, and the limits are its own. See

@@ -1,9 +1,9 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
-import { abortable } from '../aws/abort.ts';
-import { CLIENT_SETTINGS, timeLimits, withEndpoint } from '../aws/client-settings.ts';
-import { rehearsable } from '../aws/prime.ts';
-import { env } from '../env.ts';
+import { abortable } from '../platform/abort.ts';
+import { CLIENT_SETTINGS, timeLimits, withEndpoint } from '../platform/client-settings.ts';
+import { env } from '../platform/env.ts';
+import { rehearsable } from '../platform/prime.ts';
 import { rehearsedAnswer } from './rehearsal.ts';
 
 /** The DynamoDB client of the process: its connections outlive an invocation. DynamoDB answers in single-digit milliseconds. */

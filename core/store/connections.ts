@@ -10,6 +10,7 @@ import {
 } from '../contract/limits.ts';
 import type { JoinedRoom } from '../contract/realtime.ts';
 import type { SubProtocol } from '../contract/sub-protocols.ts';
+import { settleAll } from '../platform/settle-all.ts';
 import { speaksV2 } from '../rules/protocol.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { liveMembership } from './access.ts';
@@ -40,7 +41,6 @@ import {
   roomSequenceKey,
 } from './keys.ts';
 import { getMany, queryAll } from './read.ts';
-import { settleAll } from './settle-all.ts';
 import { CONFLICT_ATTEMPTS, remove, removeIf, transact, update } from './write.ts';
 
 /** How long counted frames are kept after their window, in seconds: longer than SILENCE_SECONDS, for which they are looked at. */

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { invalid } from '../contract/errors.ts';
-import { env } from '../env.ts';
+import { env } from '../platform/env.ts';
 
 /*
  * A cursor is base64url(tag ‖ position): the position is the last part of a sort key, never a partition, and the tag binds

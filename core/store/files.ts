@@ -3,6 +3,7 @@ import type { Attachment } from '../contract/answers.ts';
 import { RoomsError } from '../contract/errors.ts';
 import { UNUSED_FILE_SECONDS } from '../contract/limits.ts';
 import type { RequestContext } from '../contract/route.ts';
+import { settleAll } from '../platform/settle-all.ts';
 import { roomStatus } from '../rules/room.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { membership } from './access.ts';
@@ -10,7 +11,6 @@ import { attachmentsOf, type FileItem, type MessageItem } from './items.ts';
 import { fileKey, messageKey } from './keys.ts';
 import { isParticipant, requireRightToPost } from './posting.ts';
 import { get } from './read.ts';
-import { settleAll } from './settle-all.ts';
 import { countUsage } from './user-limits.ts';
 import { transact, transactUnlessContended, type Write } from './write.ts';
 

@@ -1,11 +1,12 @@
-import { pause } from '../aws/abort.ts';
 import type { Message, Page } from '../contract/answers.ts';
 import { type ErrorCode, RoomsError } from '../contract/errors.ts';
 import { MAX_CHANGE } from '../contract/limits.ts';
 import type { RequestContext } from '../contract/route.ts';
+import { pause } from '../platform/abort.ts';
+import { backoffMs } from '../platform/backoff.ts';
+import { settleAll } from '../platform/settle-all.ts';
 import { roomStatus } from '../rules/room.ts';
 import { membership, requireLive } from './access.ts';
-import { backoffMs } from './backoff.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
 import { letGo } from './files.ts';
 import {
@@ -22,7 +23,6 @@ import { CHANGE, changeKey, changesKey, chatPartition, type Key, messageKey, roo
 import { requireMessageSize } from './messages.ts';
 import { isParticipant, rightRefusal, withRightToPost } from './posting.ts';
 import { getMany, queryPage } from './read.ts';
-import { settleAll } from './settle-all.ts';
 import { countUsage } from './user-limits.ts';
 import { type Refusal, transact, type Write } from './write.ts';
 

@@ -3,6 +3,7 @@ import type { Message, Page } from '../contract/answers.ts';
 import { type ErrorCode, RoomsError } from '../contract/errors.ts';
 import { IDEMPOTENCY_TTL_SECONDS, MAX_MESSAGE_BYTES } from '../contract/limits.ts';
 import type { RequestContext } from '../contract/route.ts';
+import { settleAll } from '../platform/settle-all.ts';
 import { type JsonObject, jsonBytes } from '../rules/json.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { liveMembership, membership } from './access.ts';
@@ -15,7 +16,6 @@ import { rightRefusal, withRightToPost } from './posting.ts';
 import type { DigestItem } from './presence-digest.ts';
 import { get, queryPage } from './read.ts';
 import { checkRoomRate, checkSenderRate, countMessage, type RoomRateItem, rateKeyAt } from './room-rate.ts';
-import { settleAll } from './settle-all.ts';
 import { transact, type Write } from './write.ts';
 
 export interface NewMessage {

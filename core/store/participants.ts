@@ -2,6 +2,7 @@ import type { ListedParticipant, Page, Participant, Profile, RemovedParticipant,
 import { RoomsError } from '../contract/errors.ts';
 import { MAX_ADMINS } from '../contract/limits.ts';
 import type { RequestContext } from '../contract/route.ts';
+import { settleAll } from '../platform/settle-all.ts';
 import { epochSeconds } from '../rules/time.ts';
 import { ADMIN_OF_LIVE_ROOM, adminRefusal, adminValues, membership } from './access.ts';
 import { removalMark } from './connections.ts';
@@ -10,7 +11,6 @@ import { type LeftItem, type ParticipantItem, type RoomItem, toParticipant, toPr
 import { leftKey, PARTICIPANT, participantKey, roomKey, roomPartition, userRoomKey } from './keys.ts';
 import { isParticipant } from './posting.ts';
 import { batchGetOrdered, get, getMany, queryPage } from './read.ts';
-import { settleAll } from './settle-all.ts';
 import { transactCounted } from './user-limits.ts';
 import { CONFLICT_ATTEMPTS, transact, update, type Write } from './write.ts';
 

@@ -1,7 +1,7 @@
 import { BatchGetCommand, GetCommand, QueryCommand, type QueryCommandInput } from '@aws-sdk/lib-dynamodb';
-import { pause } from '../aws/abort.ts';
 import { RoomsError } from '../contract/errors.ts';
-import { backoffMs } from './backoff.ts';
+import { pause } from '../platform/abort.ts';
+import { backoffMs } from '../platform/backoff.ts';
 import { dynamodb, tableName } from './client.ts';
 import type { Key } from './keys.ts';
 

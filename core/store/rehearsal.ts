@@ -1,10 +1,10 @@
 import { marshall } from '@aws-sdk/util-dynamodb';
 import * as v from 'valibot';
-import { REHEARSING_USER } from '../aws/prime.ts';
+import { REHEARSING_USER } from '../platform/prime.ts';
 import { DISCONNECTING, laneKey, PARTICIPANT, ROOM, roomIdOf, roomPartition } from './keys.ts';
 
 /*
- * What the table returns in a rehearsal (core/aws/prime.ts): every room exists, is live, and has the caller as admin,
+ * What the table returns in a rehearsal (core/platform/prime.ts): every room exists, is live, and has the caller as admin,
  * so that a made-up request gets as far as a valid one.
  */
 

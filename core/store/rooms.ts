@@ -4,6 +4,7 @@ import type { Announcement, Posting, Room, RoomDetails } from '../contract/answe
 import { RoomsError } from '../contract/errors.ts';
 import { IDEMPOTENCY_TTL_SECONDS } from '../contract/limits.ts';
 import type { RequestContext } from '../contract/route.ts';
+import { settleAll } from '../platform/settle-all.ts';
 import { agendaIssues } from '../rules/agenda.ts';
 import type { JsonObject } from '../rules/json.ts';
 import { endIssues, isPast, orderIssues, startIssues, throwIfInvalid } from '../rules/room.ts';
@@ -16,7 +17,6 @@ import { newParticipant } from './participants.ts';
 import { lockWrites, unlockWrites } from './posting.ts';
 import { get } from './read.ts';
 import { countUnread } from './reading.ts';
-import { settleAll } from './settle-all.ts';
 import { transactCounted } from './user-limits.ts';
 import { transact, update, type Write } from './write.ts';
 

@@ -1,7 +1,7 @@
 import { RoomsError } from '../contract/errors.ts';
 import type { RequestContext } from '../contract/route.ts';
 import { USER_LIMITS, type UserLimit, userLimitNames } from '../contract/user-limits.ts';
-import { env } from '../env.ts';
+import { env } from '../platform/env.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { type Key, limitKey } from './keys.ts';
 import { type TransactionOutcome, transact, transactUnlessContended, update, type Write } from './write.ts';

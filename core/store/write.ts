@@ -11,9 +11,9 @@ import {
   type UpdateCommandInput,
 } from '@aws-sdk/lib-dynamodb';
 import { unmarshall } from '@aws-sdk/util-dynamodb';
-import { pause } from '../aws/abort.ts';
 import { RoomsError } from '../contract/errors.ts';
-import { backoffMs } from './backoff.ts';
+import { pause } from '../platform/abort.ts';
+import { backoffMs } from '../platform/backoff.ts';
 import { dynamodb, tableName } from './client.ts';
 import type { Key } from './keys.ts';
 

@@ -1,5 +1,5 @@
+import { deadlineOf, type TimeLeft } from '../../core/platform/deadline.ts';
 import { announce } from '../../core/realtime/announce.ts';
-import { deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
 import type { Announcement } from '../../core/realtime/schedule.ts';
 
 /** Invoked by a room's schedule when its start or end has come. */

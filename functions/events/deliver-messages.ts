@@ -1,8 +1,8 @@
 import type { DynamoDBBatchResponse, DynamoDBStreamEvent } from 'aws-lambda';
-import { isRehearsal, primed } from '../../core/aws/prime.ts';
-import { count, countReader } from '../../core/metrics/emf.ts';
+import { deadlineOf, type TimeLeft } from '../../core/platform/deadline.ts';
+import { count, countReader } from '../../core/platform/emf.ts';
+import { isRehearsal, primed } from '../../core/platform/prime.ts';
 import { broadcast } from '../../core/realtime/broadcast.ts';
-import { deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
 import { onTable } from '../../core/realtime/deliver.ts';
 import { messageEvents, messageRecord } from '../../core/realtime/message-events.ts';
 import { streamRehearsal } from '../../core/realtime/rehearsal.ts';

@@ -1,5 +1,5 @@
-import { isRehearsal, primed } from '../../core/aws/prime.ts';
-import { deadlineIn, deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
+import { deadlineIn, deadlineOf, type TimeLeft } from '../../core/platform/deadline.ts';
+import { isRehearsal, primed } from '../../core/platform/prime.ts';
 import { type Counts, deliverBatch, type FanOutRequest } from '../../core/realtime/deliver.ts';
 import { paceOf } from '../../core/realtime/pace.ts';
 import { fanOutRehearsal } from '../../core/realtime/rehearsal.ts';

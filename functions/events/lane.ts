@@ -1,6 +1,6 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
-import { primed } from '../../core/aws/prime.ts';
-import { deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
+import { deadlineOf, type TimeLeft } from '../../core/platform/deadline.ts';
+import { primed } from '../../core/platform/prime.ts';
 import { workLanes } from '../../core/realtime/lane.ts';
 import { laneRehearsal } from '../../core/realtime/rehearsal.ts';
 

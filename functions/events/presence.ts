@@ -1,9 +1,9 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import * as v from 'valibot';
 import type { RoomEvent } from '../../core/contract/realtime.ts';
-import { errorChain } from '../../core/http/request-log.ts';
+import { type Deadline, deadlineOf, type TimeLeft } from '../../core/platform/deadline.ts';
+import { errorChain } from '../../core/platform/log.ts';
 import { publishAll } from '../../core/realtime/bus.ts';
-import { type Deadline, deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
 import { retryDisconnect } from '../../core/realtime/deliver.ts';
 import { checkLiveness } from '../../core/realtime/liveness.ts';
 import { queueDisconnect } from '../../core/realtime/presence.ts';

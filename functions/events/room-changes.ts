@@ -1,8 +1,9 @@
 import type { DynamoDBBatchResponse, DynamoDBRecord, DynamoDBStreamEvent } from 'aws-lambda';
 import { deleteUnusedObject } from '../../core/files/unused.ts';
-import { countReader } from '../../core/metrics/emf.ts';
+import { deadlineOf, type TimeLeft } from '../../core/platform/deadline.ts';
+import { countReader } from '../../core/platform/emf.ts';
+import { settleAll } from '../../core/platform/settle-all.ts';
 import { type Effect, effectsOf, type Present, type RoomChange } from '../../core/realtime/changes.ts';
-import { deadlineOf, type TimeLeft } from '../../core/realtime/deadline.ts';
 import { applyEffects } from '../../core/realtime/effects.ts';
 import { imageOf, keyOf, processByPartition } from '../../core/realtime/stream.ts';
 import type { WarnedItem } from '../../core/store/agenda.ts';
@@ -27,7 +28,6 @@ import {
 } from '../../core/store/keys.ts';
 import type { DigestItem } from '../../core/store/presence-digest.ts';
 import { getMany } from '../../core/store/read.ts';
-import { settleAll } from '../../core/store/settle-all.ts';
 
 /** Sends the changes of rooms to clients and back ends, whoever made them. */
 export const handler = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Promise<DynamoDBBatchResponse> => {

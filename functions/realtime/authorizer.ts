@@ -1,6 +1,6 @@
 import type { APIGatewayRequestAuthorizerEvent } from 'aws-lambda';
-import { inInit } from '../../core/aws/prime.ts';
-import { count } from '../../core/metrics/emf.ts';
+import { count } from '../../core/platform/emf.ts';
+import { inInit } from '../../core/platform/prime.ts';
 import { fetchKeys, identify, protocolOf, tokenOf } from '../../core/realtime/identity.ts';
 
 /** Lets a client connect whose access token is valid; everything else is a 401. */

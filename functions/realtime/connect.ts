@@ -1,5 +1,5 @@
 import { SUB_PROTOCOLS } from '../../core/contract/sub-protocols.ts';
-import { count } from '../../core/metrics/emf.ts';
+import { count } from '../../core/platform/emf.ts';
 import type { SocketEvent, SocketResult } from '../../core/realtime/socket-event.ts';
 import { spoken } from '../../core/rules/protocol.ts';
 

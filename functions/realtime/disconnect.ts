@@ -1,5 +1,5 @@
-import { isRehearsal, primed } from '../../core/aws/prime.ts';
-import { count } from '../../core/metrics/emf.ts';
+import { count } from '../../core/platform/emf.ts';
+import { isRehearsal, primed } from '../../core/platform/prime.ts';
 import { CONNECTION } from '../../core/realtime/rehearsal.ts';
 import type { SocketEvent, SocketResult } from '../../core/realtime/socket-event.ts';
 import { dropConnection, placesOfConnection } from '../../core/store/connections.ts';

@@ -5,7 +5,7 @@ import { NodejsFunction } from 'aws-cdk-lib/aws-lambda-nodejs';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { pascal } from '../../core/contract/names.ts';
-import type { Variable } from '../../core/env.ts';
+import type { Variable } from '../../core/platform/env.ts';
 import type { Environment } from '../environments.ts';
 import { memoryOf } from '../memory.ts';
 import { logGroup } from './log-group.ts';

@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import * as v from 'valibot';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { type Primed, primed, rehearse } from '../../core/aws/prime.ts';
 import { allRoutes, routes } from '../../core/contract/index.ts';
 import { actions } from '../../core/contract/realtime.ts';
 import type { HttpHandler } from '../../core/http/http-event.ts';
 import { rehearsalEvent } from '../../core/http/rehearsal.ts';
+import { type Primed, primed, rehearse } from '../../core/platform/prime.ts';
 import {
   fanOutRehearsal,
   laneRehearsal,

@@ -139,7 +139,7 @@ const clients: Readonly<Record<string, Client>> = {
     endpoint: 'AWS_ENDPOINT_URL_LAMBDA',
     load: async () => {
       const { invokeFanOut } = await import('../../core/realtime/fan-out-invoke.ts');
-      const { deadlineIn } = await import('../../core/realtime/deadline.ts');
+      const { deadlineIn } = await import('../../core/platform/deadline.ts');
       const deadline = deadlineIn(MAX_MS);
       return async () => {
         const batch = { room_id, recipients: [], task: { kind: 'close' } } as const;

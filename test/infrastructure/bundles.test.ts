@@ -65,7 +65,7 @@ function builtFrom(name: string): Metafile['outputs'][string] {
 function copyOf(...paths: string[]): string {
   const root = mkdtempSync(join(tmpdir(), 'rooms-bundle-'));
   onTestFinished(() => rmSync(root, { recursive: true }));
-  for (const path of ['core/aws', ...paths]) cpSync(join(repository, path), join(root, path), { recursive: true });
+  for (const path of ['core/platform', ...paths]) cpSync(join(repository, path), join(root, path), { recursive: true });
   return root;
 }
 
@@ -152,7 +152,7 @@ describe('the bundles', () => {
     const clients = inputs.flatMap((input) => /@aws-sdk\/client-([^/]+)/.exec(input)?.[1] ?? []);
     const expected = CLIENTS[name] ?? ['dynamodb'];
     expect([...new Set(clients)].sort()).toEqual(expected);
-    expect(inputs.includes('core/aws/environment-credentials.ts')).toBe(expected.length > 0);
+    expect(inputs.includes('core/platform/environment-credentials.ts')).toBe(expected.length > 0);
     expect(inputs.filter((input) => input.includes('@aws-sdk/credential-provider'))).toEqual([]);
   });
 

@@ -138,7 +138,7 @@ client.send = function (command, ...more) {
   return send.call(this, command, ...more);
 };
 
-/** What requests that are sent without the SDK (core/aws/send.ts) need, by method and path. */
+/** What requests that are sent without the SDK (core/platform/send.ts) need, by method and path. */
 function permissionOf(method: string, path: string): string | undefined {
   if (path.includes('/@connections/')) return `execute-api:ManageConnections ${method}`;
   return method === 'HEAD' && path.includes('X-Amz-Signature') ? 's3:GetObject' : undefined;

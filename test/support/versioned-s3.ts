@@ -3,7 +3,7 @@ import { createServer, request as forward } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { statusOf } from '../../core/aws/status-of.ts';
+import { statusOf } from '../../core/platform/status-of.ts';
 import { CREDENTIALS } from '../../local/s3/s3.ts';
 
 /*

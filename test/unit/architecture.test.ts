@@ -20,7 +20,7 @@ test('there are files to check', () => {
 
 test('every SDK client and every wait ends with its invocation', () => {
   // Used only by functions that no caller waits for: Lambda ends their process with their time-out. They have time limits of their own.
-  const others = ['core/realtime/gateway.ts', 'core/realtime/fan-out-invoke.ts', 'core/realtime/deadline.ts'];
+  const others = ['core/realtime/gateway.ts', 'core/realtime/fan-out-invoke.ts', 'core/platform/deadline.ts'];
   const core = files.filter((file) => file.startsWith('core/') && !others.includes(file));
   const clients = core.flatMap((file) =>
     [...textOf(file).matchAll(/(?:abortable\(\s*)?\bnew \w+Client\(/g)].map(([text]) => text),
@@ -29,7 +29,7 @@ test('every SDK client and every wait ends with its invocation', () => {
   expect(clients.filter((text) => !text.startsWith('abortable('))).toEqual([]);
   const waiting = core.filter((file) => /from 'node:timers/.test(textOf(file)) || /\bsetTimeout\(/.test(textOf(file)));
   // INIT is no invocation: nobody waits for it but Lambda, and it has a limit of its own.
-  expect(waiting).toEqual(['core/aws/abort.ts', 'core/aws/prime.ts']);
+  expect(waiting).toEqual(['core/platform/abort.ts', 'core/platform/prime.ts']);
   expect(textOf('core/files/attachment.ts')).toContain('invocationSignal()');
 });
 

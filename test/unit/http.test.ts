@@ -7,10 +7,10 @@ import {
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { RoomsError } from '../../core/contract/errors.ts';
-import { toRoomsError } from '../../core/http/errors.ts';
-import { issuesOf } from '../../core/http/issues.ts';
 import { queryOrBody } from '../../core/http/query-or-body.ts';
 import { failure, success } from '../../core/http/response.ts';
+import { issuesOf } from '../../core/platform/issues.ts';
+import { toRoomsError } from '../../core/platform/rooms-error.ts';
 
 const meta = { $metadata: {}, message: 'm' };
 const named = (name: string): Error => Object.assign(new Error('m'), { name });

@@ -5,11 +5,11 @@ import { routes } from '../../core/contract/index.ts';
 import { MAX_BODY_BYTES } from '../../core/contract/limits.ts';
 import type { Route } from '../../core/contract/route.ts';
 import { endpoint } from '../../core/http/endpoint.ts';
-import { toRoomsError } from '../../core/http/errors.ts';
 import type { HttpEvent } from '../../core/http/http-event.ts';
-import { issuesOf } from '../../core/http/issues.ts';
 import { parseRequest } from '../../core/http/parse.ts';
 import { rehearsalEvent } from '../../core/http/rehearsal.ts';
+import { issuesOf } from '../../core/platform/issues.ts';
+import { toRoomsError } from '../../core/platform/rooms-error.ts';
 import { runningOut } from '../support/event.ts';
 
 const NOW = '2026-01-02T03:04:05.006Z';

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
+import { pool, sharedPool } from '../../core/platform/pool.ts';
 import { batchesOf } from '../../core/realtime/batches.ts';
-import { pool, sharedPool } from '../../core/realtime/pool.ts';
 
 /** Work that ends when it is told to. */
 function controlled() {

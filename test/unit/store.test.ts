@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { backoffMs } from '../../core/store/backoff.ts';
+import { backoffMs } from '../../core/platform/backoff.ts';
 import { decodeCursor, encodeCursor } from '../../core/store/cursor.ts';
 import { type RoomItem, toMyRoom, toProfile } from '../../core/store/items.ts';
 import * as keys from '../../core/store/keys.ts';

@@ -5,7 +5,7 @@ const EARLY_MS = 500;
 
 /**
  * Settings of middy for a function that a caller waits for. When the time is nearly over, middy aborts the signal that it gives to the
- * handler, then answers with `try_again`. The handler must run in `abortOn` (core/aws/abort.ts), so that nothing of it goes on after that.
+ * handler, then answers with `try_again`. The handler must run in `abortOn` (core/platform/abort.ts), so that nothing of it goes on after that.
  */
 export const EARLY_TIMEOUT = {
   timeoutEarlyInMillis: EARLY_MS,

@@ -1,5 +1,5 @@
-import { statusOf } from '../aws/status-of.ts';
 import { RoomsError } from '../contract/errors.ts';
+import { statusOf } from './status-of.ts';
 
 /** Names of errors that DynamoDB returns when it is throttled, and of requests that timed out or were aborted. */
 const BUSY = new Set([

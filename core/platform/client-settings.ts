@@ -32,6 +32,9 @@ export const timeLimits = (milliseconds: number) => ({
   },
 });
 
+/** The time limits of clients whose services answer within tens of milliseconds. */
+export const SHORT_TIME_LIMITS = timeLimits(3_000);
+
 /** Collects the body of a response. The SDK's own collector also supports web streams, and so loads Node's. */
 function streamCollector(stream: Readable): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {

@@ -1,7 +1,7 @@
-import { isRehearsal } from '../aws/prime.ts';
 import type { ErrorCode } from '../contract/errors.ts';
 import { type MetricName, metrics, NAMESPACE, type Reader, type Service } from '../contract/metrics.ts';
-import type { Variable } from '../env.ts';
+import type { Variable } from './env.ts';
+import { isRehearsal } from './prime.ts';
 
 /*
  * Metrics in CloudWatch's embedded metric format: log lines that CloudWatch turns into metrics, without an API call
