@@ -2,13 +2,13 @@ import { readFile } from 'node:fs/promises';
 import * as v from 'valibot';
 import { requestToken } from '../../local/oidc/oidc-issuer.ts';
 
-/** What the scenarios run against. */
+/** The service under test: the local stack or an in-memory server. */
 export interface Backend {
   readonly url: string;
   readonly wsUrl: string;
-  /** True where broadcasts leave in the order in which messages are stored. */
+  /** Whether messages are broadcast in the order in which they are stored. */
   readonly ordered: boolean;
-  /** An access token of that user. */
+  /** Returns an access token for the user. */
   token(user: string): Promise<string>;
   close(): Promise<void>;
 }
@@ -16,7 +16,7 @@ export interface Backend {
 const Endpoints = v.object({ http: v.string(), ws: v.string(), issuer: v.string() });
 
 /**
- * The running local stack, where ROOMS_TEST_ENDPOINTS names its endpoints.json; else what `start` starts.
+ * Connects to the running local stack whose endpoints.json is named by ROOMS_TEST_ENDPOINTS. Without that variable, calls `start`.
  * Example: ROOMS_TEST_ENDPOINTS=.local/4000/endpoints.json npm test -- --project client
  */
 export async function backend<Own extends Backend>(start: () => Promise<Own>): Promise<Own | Backend> {

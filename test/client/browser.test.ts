@@ -20,7 +20,7 @@ let server: WireServer;
 let storage: Storage;
 let browser: Browser;
 
-// Only where there is a browser: everything else about the client is tested without one.
+// Skipped if Chromium is not installed.
 const inBrowser = test.skipIf(!chromium);
 
 beforeAll(async () => {
@@ -36,7 +36,7 @@ afterAll(async () => {
 declare const Rooms: typeof Client;
 declare const freezeAfter: (bytes: number) => Promise<void>;
 declare const cut: () => Promise<void>;
-/** As much of a page as is used here to record something. */
+/** The part of the DOM's types that the recording test uses. */
 declare const document: {
   createElement(name: 'canvas'): {
     getContext(name: '2d'): { fillRect(...rectangle: [number, number, number, number]): void };
@@ -91,7 +91,7 @@ inBrowser('in a browser: chat over its WebSocket, and files with progress', asyn
     { url: server.url, wsUrl: server.wsUrl, token: unsignedToken('alice'), size: SIZE },
   );
   expect(result).toMatchObject({ heard: ['see here'], same: true, userId: 'alice', state: 'closed' });
-  // Only XMLHttpRequest tells the progress of an upload.
+  // The client uploads with XMLHttpRequest, because fetch does not report upload progress.
   expect(puts).toEqual(['xhr']);
   for (const progress of [result.up, result.down]) {
     expect(progress[0]).toEqual({ loaded: 0, total: SIZE });
@@ -101,12 +101,12 @@ inBrowser('in a browser: chat over its WebSocket, and files with progress', asyn
   }
 });
 
-inBrowser('in a browser: a recording goes up under the type that its recorder gives it', async () => {
+inBrowser('in a browser: a recording is uploaded with the media type that its recorder reports', async () => {
   const page = await browser.newPage();
   const json = (data: object) => ({ contentType: 'application/json', body: JSON.stringify({ data }) });
   await page.route(/\/upload\?/, async (route) => {
     const { searchParams } = new URL(route.request().url());
-    // As the service does: what is no media type is refused.
+    // Rejects an invalid media type, as the service does.
     const type = v.parse(contentType, searchParams.get('content_type'));
     await route.fulfill(json(await storage.upload(randomUUID(), Number(searchParams.get('size')), type)));
   });
@@ -136,7 +136,7 @@ inBrowser('in a browser: a recording goes up under the type that its recorder gi
         await new Promise((resolve) => setTimeout(resolve, 200));
         recorder.stop();
         await over;
-        // Browsers write the type of what they record, and of the recorder, each in a way of their own.
+        // The requested type, the recorder's type and the type of its data can differ in format.
         for (const type of new Set([mimeType, recorder.mimeType, ...parts.map((part) => part.type)])) {
           types.push(new Blob(parts, { type }).type);
           uploaded.push((await rooms.uploadFile(room_id, new Blob(parts, { type }))).content_type);
@@ -151,7 +151,7 @@ inBrowser('in a browser: a recording goes up under the type that its recorder gi
   expect(types).toContain('video/webm;codecs=vp9,opus');
 });
 
-inBrowser('in a browser: an upload that is aborted ends, and one that stalls is sent again', async () => {
+inBrowser('in a browser: an aborted upload ends, and a stalled upload is retried', async () => {
   const page = await browser.newPage();
   const json = (data: object) => ({ contentType: 'application/json', body: JSON.stringify({ data }) });
   await page.route(/\/upload\?/, async (route) =>
@@ -170,7 +170,7 @@ inBrowser('in a browser: an upload that is aborted ends, and one that stalls is 
       const rooms = new Rooms.RoomsClient({ url, token: () => token, stallMs: 1_500, retries: 6, retryInitialMs: 1 });
       const { room_id } = await rooms.createRoom({ name: 'Uploads' });
       const file = new File([new Uint8Array(size)], 'big.bin', { type: 'application/x-thing' });
-      // So that it cannot finish before it is aborted.
+      // Stops the upload halfway, so that it cannot finish before the test aborts it.
       await freezeAfter(size / 2);
       const aborting = new AbortController();
       const aborted = await rooms
@@ -180,12 +180,12 @@ inBrowser('in a browser: an upload that is aborted ends, and one that stalls is 
         })
         .catch((error: unknown) => String(error));
       await cut();
-      // In the middle of the first attempt, its connection and those that are idle freeze.
+      // Halfway through the first attempt, all connections freeze, including idle ones.
       await freezeAfter(size / 2);
       let attempts = 0;
       const { size: uploaded } = await rooms.uploadFile(room_id, file, {
         onProgress({ loaded }) {
-          // The browser would use the idle connections again.
+          // Otherwise, the browser would reuse a frozen idle connection.
           if (loaded === 0 && ++attempts > 1) void cut();
         },
       });
@@ -195,6 +195,6 @@ inBrowser('in a browser: an upload that is aborted ends, and one that stalls is 
   );
   expect(result).toMatchObject({ aborted: 'Error: changed my mind', uploaded: SMALL });
   expect(result.attempts).toBeGreaterThan(1);
-  // The browser reports a failed request after the page has heard of it.
+  // Playwright reports a failed request later than the page does.
   await expect.poll(() => failures.slice(0, 2), { timeout: 20_000 }).toEqual(['net::ERR_ABORTED', 'net::ERR_ABORTED']);
 });

@@ -3,7 +3,7 @@ import { build } from 'esbuild';
 
 export const CLIENT = resolve(import.meta.dirname, '../../client');
 
-/** These exports of the package, as a bundler leaves them. */
+/** Bundles and minifies only these exports of the package. */
 export async function bundleOf(...names: readonly string[]): Promise<Uint8Array<ArrayBuffer>> {
   const { outputFiles } = await build({
     stdin: { contents: `export { ${names.join(', ')} } from './index.ts';`, resolveDir: resolve(CLIENT, 'src') },
@@ -19,7 +19,7 @@ export async function bundleOf(...names: readonly string[]): Promise<Uint8Array<
   return new Uint8Array(file.contents);
 }
 
-/** The whole package as a browser would load it. */
+/** Bundles the whole package for a browser. */
 export async function browserBundle(globalName?: string): Promise<Uint8Array<ArrayBuffer>> {
   const { outputFiles } = await build({
     entryPoints: [resolve(CLIENT, 'src/index.ts')],

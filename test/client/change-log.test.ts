@@ -18,7 +18,7 @@ interface Version {
 const version = (message_id: string, change: number | null): Version => ({ message_id, change });
 
 describe('changeLog', () => {
-  /** Started at 4; knows the messages a and b. */
+  /** Returns a change log that has seen changes up to 4 and the messages `a` and `b`. */
   const started = () => {
     const log = changeLog<Version>((id) => id === 'a' || id === 'b');
     log.start(4);
@@ -34,7 +34,7 @@ describe('changeLog', () => {
     expect(log.position).toBe(8);
   });
 
-  test('takes the first change for the next one if the service has not told a position', () => {
+  test('accepts any number as the first change if the service has not reported the last change', () => {
     const log = changeLog<Version>(() => true);
     expect(log.position).toBeNaN();
     expect(log.take(version('a', 7))).toBe(true);
@@ -63,7 +63,7 @@ describe('changeLog', () => {
     expect(log.admit(version('c', null))).toEqual(version('c', 6));
   });
 
-  test('delivers a message that was read later than its change as it was read', () => {
+  test('delivers a message in the read version if that is newer than the change', () => {
     const log = started();
     log.take(version('c', 5));
     expect(log.admit(version('c', 9))).toEqual(version('c', 9));
@@ -81,7 +81,7 @@ describe('changeLog', () => {
 describe('readChanges', () => {
   test('reads page by page after the last change, until the last page', async () => {
     const all = [3, 5, 6, 9].map((change) => ({ ...ANSWER_EXAMPLES.message, change }) as Message);
-    // A page is empty where its messages have changed again, while there is more.
+    // A page is empty if all its messages have changed again since. More pages can follow.
     const pages = [all.slice(0, 2), [], all.slice(2)];
     const queries: object[] = [];
     const read = await readChanges(
@@ -105,8 +105,8 @@ describe('readChanges', () => {
 });
 
 /*
- * A room as the service has it, in steps of a made-up clock: messages are stored, edited and deleted. The stream delivers one event for each of
- * these, in their order, after a lag that changes, and now and then twice. The event of a change has the message as it is when it is sent.
+ * Simulates the room on the server with a virtual clock. Messages are stored, edited and deleted. The stream delivers one event for each write,
+ * in order, after a varying lag, and sometimes twice. The event of a change contains the message as it is when the event is sent.
  */
 
 interface Write {
@@ -123,7 +123,7 @@ interface World {
   readonly writes: number;
   readonly maxLag: number;
   readonly cuts: number;
-  /** Share of the live events that are not sent. */
+  /** Fraction of the live events that are lost. */
   readonly loss: number;
 }
 
@@ -161,7 +161,7 @@ function play({ seed, writes, maxLag }: World): Write[] {
   });
 }
 
-/** All messages as they are at a moment. */
+/** Returns all messages as they are at the time `now`. */
 function at(writes: readonly Write[], now: number): Map<string, Version> {
   const messages = new Map<string, Version>();
   for (const { storedAt, message_id, change } of writes)
@@ -174,14 +174,14 @@ interface Delivered {
   readonly version: Version;
 }
 
-/** A reader that is put together as in room.ts. Returns what it has delivered when everything has come. */
+/** Combines the parts of a reader as room.ts does, and returns everything that the reader delivers. */
 function read(world: World, writes: readonly Write[], joinedAt: number): Delivered[] {
   const random = seededRandom(world.seed ^ 0x5eed);
   const moment = (from: number, upTo: number) => from + random() * Math.max(0, upTo - from);
   const log = messageLog<Version>(10);
   const changes = changeLog<Version>(log.has);
   const numbers = sequence<Version>();
-  /** The numbers of the socket: of all writes, in the order of the stream. */
+  /** Sequence numbers of the frames: one for each write, in stream order. */
   const stream = sequence<Write>();
   const delivered: Delivered[] = [];
   const deliverMessages = (messages: readonly Version[]) => {
@@ -234,7 +234,7 @@ function read(world: World, writes: readonly Write[], joinedAt: number): Deliver
   };
   const deliverOne = (write: Write) => {
     if (write.change === null) return deliverMessages(log.receive(version(write.message_id, null)));
-    // As it is when the event is sent: perhaps with a later change.
+    // The event contains the current message, which can include a later change.
     const present = at(writes, write.readAt).get(write.message_id) ?? version(write.message_id, write.change);
     deliverChanges(numbers.take(present.change ?? 0, [present]));
   };
@@ -267,11 +267,11 @@ function read(world: World, writes: readonly Write[], joinedAt: number): Deliver
       take(event);
       if (random() < 0.1) take(event);
       if (random() < 0.5) continue;
-      // A gap in the numbers of the socket: both are read. One in the numbers of changes: only these.
+      // After a gap in the frame numbers, the reader reads messages and changes. After a gap in the change numbers, only changes.
       if (stream.phase === 'gap') fill(event.deliveredAt, last);
       else if (numbers.phase === 'gap') fillChanges(event.deliveredAt);
     }
-    // Whatever is still missing is noticed by a ping.
+    // A ping reveals all events that are still missing.
     if (isLast) {
       stream.told(writes.length);
       fill(end, last);
@@ -291,9 +291,9 @@ describe('the edits and deletions of a room', () => {
         const [before, final] = [at(writes, joinedAt), at(writes, Number.POSITIVE_INFINITY)];
         const shown = new Map<string, Version>(before);
         for (const { kind, version } of delivered) {
-          // A message comes once, and before its changes.
+          // A message is delivered once, and before its changes.
           expect(shown.has(version.message_id)).toBe(kind === 'change');
-          // Never an older version after a newer one, nor the same again.
+          // Each delivered version is newer than the one before.
           if (kind === 'change') expect(version.change).toBeGreaterThan(shown.get(version.message_id)?.change ?? 0);
           shown.set(version.message_id, version);
         }

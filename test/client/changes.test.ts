@@ -6,7 +6,7 @@ import { follow } from './outages.ts';
 import { until } from './until.ts';
 import { isV1 } from './wire-server.ts';
 
-/* Edits and deletions of messages. outage.test.ts has those through random cuts, change-log.test.ts random histories. */
+/* Edits and deletions of messages. outage.test.ts tests them with random disconnects, and change-log.test.ts with random histories. */
 
 const wire = wireServers();
 
@@ -17,7 +17,7 @@ const send = async (room: LiveRoom, ...all: readonly string[]): Promise<string[]
   return ids;
 };
 
-/** Breaks Alice's way, does something, and lets her come back. */
+/** Disconnects Alice, runs `work`, and waits until she has rejoined. */
 async function whileAway(room: LiveRoom, work: () => Promise<unknown>): Promise<void> {
   const again = new Promise((resolve) => room.once('rejoined', resolve));
   wire.way.refusing = true;
@@ -55,7 +55,7 @@ test('errors of edits and deletions are those of the service', async () => {
   expect(await codeOf(bobsRoom.delete('01HZZZZZZZZZZZZZZZZZZZZZZZ'))).toBe('message_not_found');
   await bobsRoom.delete(own);
   expect(await codeOf(bobsRoom.edit(own, 'x'))).toBe('message_deleted');
-  // An admin deletes anyone's, and twice is once.
+  // An admin can delete messages of others. Deleting a message twice changes it once.
   const again = await room.delete(own);
   expect(again).toMatchObject({ deleted_by: 'bob', change: 1 });
 });
@@ -105,20 +105,20 @@ test('changes of an outage are read page by page, each message once, at its last
   wire.server.changesPageSize = 5;
   await whileAway(room, async () => {
     for (const id of [...ids, ...ids.slice(0, 3)]) await bobsRoom.edit(id, `${id} edited`);
-    // New ones, which are edited and deleted before they are read.
+    // New messages that are edited or deleted before Alice reads them.
     const [edited = '', deleted = ''] = await send(bobsRoom, 'new', 'gone');
     await bobsRoom.edit(edited, 'new edited');
     await bobsRoom.delete(deleted);
   });
   expect(wrong).toEqual([]);
-  // 0 to 2 were changed twice. The new messages came with their changes.
+  // Changes 1 to 3 are missing because messages 0 to 2 were changed again. The new messages already contain their changes.
   expect(changes).toEqual([4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
   expect(wire.server.changeReads).toBe(3);
   expect(texts(shown)).toEqual([...ids.map((id) => `${id} edited`), 'new edited', null]);
   expect(room.lastChange).toBe(17);
 });
 
-describe('a change whose event does not come', () => {
+describe('a change whose event is lost', () => {
   test('is read after a later change has come, within 2 seconds', async () => {
     const { connection, bobs, room_id } = await wire.meeting();
     const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
@@ -130,7 +130,7 @@ describe('a change whose event does not come', () => {
     await until('both are edited', () => changes.length === 2);
     expect(texts(shown)).toEqual(['One', 'Two']);
     expect([changes, wrong]).toEqual([[1, 2], []]);
-    // By Alice, and by Bob, whose answer has the second change.
+    // One read by Alice, and one by Bob, whose response contains the second change.
     expect(wire.server.changeReads).toBeLessThanOrEqual(2);
   });
 
@@ -171,7 +171,7 @@ test('the change of a message that is not delivered yet waits for it', async () 
   const { shown, changes, wrong } = follow(room);
   const [id = ''] = await send(bobsRoom, 'one');
   await until('it is there', () => shown.size === 1);
-  // The events of the next message are on their way for longer than the edit's.
+  // The event of the next message arrives later than the event of its edit.
   wire.server.lagMs = 300;
   const [late = ''] = await send(bobsRoom, 'late');
   await sleep(20);
@@ -181,7 +181,7 @@ test('the change of a message that is not delivered yet waits for it', async () 
   await until('it is there', () => shown.size === 2);
   expect(texts(shown)).toEqual(['One', 'Late']);
   expect(wrong).toEqual([]);
-  // With rooms.v2, the numbers of the socket show that a message is missing, and the edits wait for it.
+  // With rooms.v2, the frame numbers show that a message is missing, so the edits are held back until it arrives.
   expect(changes).toEqual(isV1 ? [2] : [1, 2]);
 });
 
@@ -230,7 +230,7 @@ test('changes are delivered before the end of a room is reported', async () => {
   expect([texts(shown), changes]).toEqual([['last words'], [1]]);
 });
 
-test('numbers that are lower after an outage are followed from there: the table was restored', async () => {
+test('changes are followed from a lower number after the table was restored', async () => {
   const { connection, bobs, room_id } = await wire.meeting();
   const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
   const { changes } = follow(room);
@@ -251,7 +251,7 @@ test('a service that does not support edits is served as before', async () => {
   await whileAway(room, () => send(bobsRoom, 'one'));
   expect(texts(shown)).toEqual(['one']);
   expect([room.lastChange, wire.server.changeReads]).toEqual([undefined, 0]);
-  // It was updated since.
+  // The service is upgraded while clients are connected.
   const [id = ''] = await send(bobsRoom, 'two');
   wire.server.setLastChange(room_id, 7);
   await bobsRoom.edit(id, 'Two');

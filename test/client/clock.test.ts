@@ -8,7 +8,7 @@ import { until } from './until.ts';
 import { unsignedToken } from './wire-server.ts';
 
 /*
- * Times that are longer than timers can count to (2^31 - 1 ms, about 25 days), which would be over at once, and clocks that are set.
+ * Tests times that exceed the maximum of a timer (2^31 - 1 ms, about 25 days), and changes of the system clock. A timer above the maximum fires at once.
  */
 
 const wire = wireServers();
@@ -16,10 +16,10 @@ afterEach(() => void vi.useRealTimers());
 
 const HOUR = 3_600_000;
 const YEAR_SECONDS = 365 * 24 * 3_600;
-/** Longer than anything that is over at once takes, in milliseconds. */
+/** Long enough for a timer that fires at once to take effect, in milliseconds. */
 const WHILE_MS = 300;
 
-/** Sets the wall clock; what measures time by another clock does not see it. */
+/** Moves the wall clock. Monotonic clocks such as `performance.now()` are not affected. */
 const setClock = (byMs: number): void => {
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + byMs });
 };
@@ -38,24 +38,21 @@ describe('timers for times that are far away', () => {
     'stallMs',
   ];
 
-  test.each([Number.POSITIVE_INFINITY, 2 ** 31, 2 ** 40])(
-    'as options (%d) are over for none of the calls',
-    async (ms) => {
-      const options: Partial<RoomsClientOptions> = {
-        ...Object.fromEntries(limits.map((name) => [name, ms])),
-        retries: 0,
-      };
-      const { alice, room_id, connection } = await wire.meeting(options);
-      const lost = vi.fn();
-      connection.on('reconnecting', lost);
-      const room = await alice.join(room_id);
-      expect(await room.send({ text: 'hello' })).toMatchObject({ text: 'hello' });
-      await wait(WHILE_MS);
-      expect(await alice.getRoom(room_id)).toMatchObject({ room_id });
-      expect(lost).not.toHaveBeenCalled();
-      expect(wire.server.frames.filter((action) => action === 'ping')).toEqual([]);
-    },
-  );
+  test.each([Number.POSITIVE_INFINITY, 2 ** 31, 2 ** 40])('as options (%d) do not end calls early', async (ms) => {
+    const options: Partial<RoomsClientOptions> = {
+      ...Object.fromEntries(limits.map((name) => [name, ms])),
+      retries: 0,
+    };
+    const { alice, room_id, connection } = await wire.meeting(options);
+    const lost = vi.fn();
+    connection.on('reconnecting', lost);
+    const room = await alice.join(room_id);
+    expect(await room.send({ text: 'hello' })).toMatchObject({ text: 'hello' });
+    await wait(WHILE_MS);
+    expect(await alice.getRoom(room_id)).toMatchObject({ room_id });
+    expect(lost).not.toHaveBeenCalled();
+    expect(wire.server.frames.filter((action) => action === 'ping')).toEqual([]);
+  });
 
   test('does not replace the socket of a token that never expires', async () => {
     const token = unsignedToken('alice', 100 * YEAR_SECONDS);
@@ -110,7 +107,7 @@ describe('a clock that is set back by an hour', () => {
     const source = vi.fn(() => `token-${source.mock.calls.length}`);
     const token = tokens({ token: source, tokenMs: 1_000 });
     expect(await token(true, 'refused')).toBe('token-1');
-    // Another request that was refused at the same time shares it.
+    // A request that is rejected at the same time shares the new token.
     expect(await token(true, 'refused')).toBe('token-1');
     setClock(-HOUR);
     expect(await token(true, 'refused')).toBe('token-2');

@@ -1,8 +1,8 @@
 import { Window } from 'happy-dom';
 
 /*
- * A document for React, in Node. Only what React needs is made global: fetch and WebSocket stay those of Node, so that the SDK
- * talks to a real server. Import this before react-dom.
+ * Provides a DOM for React in Node. Only the names that React needs become global. fetch and WebSocket stay those of Node,
+ * so the SDK connects to a real server. Import this before react-dom.
  */
 const window = new Window({ url: 'http://127.0.0.1/' });
 for (const name of ['document', 'HTMLElement', 'HTMLIFrameElement', 'Node', 'Element'] as const)

@@ -1,21 +1,21 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import type { WebSocketConstructor } from '../../client/src/index.ts';
 
-/** A way to the server that can be broken: a TCP proxy, so that whatever is behind it need not take part. */
+/** A TCP proxy to a server that can interrupt connections. The server itself is unchanged. */
 export interface Way {
-  /** The URL that leads to `target` through here. */
+  /** The URL of `target` through the proxy. */
   readonly url: string;
-  /** Connections that lead through at this moment. */
+  /** Number of open connections. */
   readonly open: () => number;
-  /** Ends all connections, in the middle of whatever they were at. */
+  /** Closes all connections immediately. */
   cut(): void;
-  /** Nothing gets through any more on the connections there are, and neither side is told. */
+  /** Stops all data on the open connections without closing them. */
   freeze(): void;
-  /** Freezes, once, when clients have sent so many bytes from now on. */
+  /** Calls `freeze` once, after clients have sent this many further bytes. */
   freezeAfter(bytes: number): void;
-  /** Nothing reaches the client for so many milliseconds; then it gets what has piled up. */
+  /** Delays all data to the client for this many milliseconds, then delivers it. */
   stall(ms: number): void;
-  /** Whether new connections are refused. */
+  /** Whether the proxy refuses new connections. */
   refusing: boolean;
   close(): Promise<void>;
 }
@@ -78,7 +78,7 @@ export async function breakableWay(target: string): Promise<Way> {
   return Object.assign(way, { url: `${protocol}//127.0.0.1:${own}${pathname}` });
 }
 
-/** A WebSocket that loses frames which `isLost` says so of. */
+/** Returns a WebSocket class that drops received frames for which `isLost` returns true. */
 export const lossyWebSocket = (isLost: (frame: string) => boolean): WebSocketConstructor =>
   class extends WebSocket {
     override set onmessage(listener: ((event: MessageEvent) => void) | null) {
@@ -89,7 +89,7 @@ export const lossyWebSocket = (isLost: (frame: string) => boolean): WebSocketCon
     }
   };
 
-/** Numbers from 0 to 1 that are the same for the same seed (mulberry32), so that a failure can be played again. */
+/** Returns a generator of numbers from 0 to 1 (mulberry32). The same seed gives the same numbers, so a failure can be reproduced. */
 export function seededRandom(seed: number): () => number {
   let state = seed;
   return () => {

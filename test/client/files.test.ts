@@ -30,7 +30,7 @@ const hash = async (data: Blob | Uint8Array<ArrayBuffer>): Promise<string> => {
 const rising = (progress: readonly Progress[]): boolean =>
   progress.every(({ loaded }, i) => loaded > (progress[i - 1]?.loaded ?? -1));
 
-/** Uploads `file` to the storage under the ID that the service gave it. */
+/** Uploads `file` to the storage under the file ID of the service. */
 async function store(file: Blob, url?: (upload_url: string) => string) {
   const upload = await storage.upload(FILE, file.size, file.type);
   return success({ ...upload, ...(url && { upload_url: url(upload.upload_url) }) });
@@ -179,7 +179,7 @@ test('continues a transfer that breaks off after its URL has expired with a new 
   const onProgress = ({ loaded }: Progress) => {
     if (loaded < MB || broken) return;
     broken = true;
-    // Nothing else may go on meanwhile, or the transfer would be over.
+    // Blocks the process, so that the transfer cannot finish before the URL expires.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);
     storage.way.cut();
   };

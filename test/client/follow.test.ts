@@ -9,7 +9,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A feed that is in step at 10, and what it does. `read` ends when the test calls `finish`. */
+/** Follows a feed from sequence number 10, and records what is delivered and read. A read ends when the test calls `finish`. */
 function feed() {
   const delivered: string[] = [];
   const onFailure = vi.fn();
@@ -88,7 +88,7 @@ test('reads again for a gap that it notices after the read began', async () => {
   expect(delivered).toEqual(['read', '12', 'read', '14']);
 });
 
-test('cancels a read if the missing frame arrives meanwhile or the socket closes', async () => {
+test('cancels a read if the missing frame arrives or the socket closes', async () => {
   for (const end of ['frame', 'lost'] as const) {
     const { followed, delivered, reads, onFailure } = feed();
     followed.take(12, ['12']);

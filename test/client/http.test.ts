@@ -50,7 +50,7 @@ const failed = async (call: Promise<unknown>): Promise<RoomsApiError> => {
 };
 
 describe('calls', () => {
-  /** Each method with its request as HTTP has it. */
+  /** Each method: the call, the result, and the HTTP method, path and body that it must send. */
   const calls: Record<string, [(client: RoomsClient) => Promise<unknown>, unknown, string, string, unknown]> = {
     createRoom: [(c) => c.createRoom({ name: 'Stand-up' }), room, 'POST', '/room', { name: 'Stand-up' }],
     changeRoom: [
@@ -161,7 +161,7 @@ describe('calls', () => {
   };
 
   test.each(Object.entries(lists))('%s, page by page', async (_, [iterate, item, path]) => {
-    // A page may be empty while there is more.
+    // A page can be empty although more pages follow.
     server.play(success([item, item], 'c1/+='), success([], 'c2'), success([item], null));
     expect(await collect(iterate(clientOf()))).toEqual([item, item, item]);
     expect(server.received.map((request) => request.path)).toEqual([
@@ -177,7 +177,7 @@ describe('calls', () => {
   });
 
   test('has a method for every route of the contract', () => {
-    // Uploading has a test of its own, with a storage.
+    // files.test.ts tests uploads.
     const tested = [...Object.keys(calls), ...Object.keys(lists), 'createUpload', 'listMessageChanges'];
     expect(allRoutes.map(({ operation }) => operation).filter((operation) => !tested.includes(operation))).toEqual([]);
     expect(routes.createUpload.path).toBe('/participant/room/{room_id}/upload');
@@ -247,7 +247,7 @@ describe('errors', () => {
   });
 
   test.each(['not_a_participant', 'not_an_admin', 'room_not_found', 'last_admin', 'room_ended'] as const)(
-    '%s is not tried again',
+    'does not retry after %s',
     async (code) => {
       server.play(failure(code));
       expect(await failed(clientOf().revokeAdmin(ROOM, BOB))).toMatchObject({ code, retryable: false });
@@ -269,7 +269,7 @@ describe('errors', () => {
     ['a page of a proxy', other(200, '<html>Please log in</html>')],
     ['another service', other(200, { hello: 'world' })],
     ['a page that is not there', other(404, '<html>Not Found</html>')],
-  ])('reports %s as an answer that is not from the service', async (_, reaction) => {
+  ])('reports %s as a response of another server', async (_, reaction) => {
     server.play(reaction);
     expect(await failed(clientOf().getRoom(ROOM))).toMatchObject({ code: 'unexpected_answer', retryable: false });
     expect(server.received).toHaveLength(1);
@@ -344,7 +344,7 @@ describe('retries', () => {
     const started = Date.now();
     server.play(failure('try_again', { 'retry-after': '1' }), success(myRoom));
     await clientOf().getRoom(ROOM);
-    // Whether it waited can only be seen by the clock; how much longer it took says nothing.
+    // No upper bound: a busy machine can take longer.
     expect(Date.now() - started).toBeGreaterThanOrEqual(990);
   });
 
@@ -421,7 +421,7 @@ describe('a change that removes the permission it needs', () => {
     ['the right of another', 'not_an_admin', (client) => client.revokeAdmin(ROOM, 'bob')],
     ['another', 'not_a_participant', (client) => client.removeParticipants(ROOM, ['bob'])],
     ['oneself, without the right to', 'not_an_admin', (client) => client.removeParticipants(ROOM, ['alice'])],
-  ])('fails if it is about %s', async (_, code, call) => {
+  ])('fails if it concerns %s', async (_, code, call) => {
     server.play(hangUp, failure(code));
     expect(await failed(call(clientOf({ token: alice })))).toMatchObject({ code });
   });

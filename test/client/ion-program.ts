@@ -1,8 +1,8 @@
 import * as Ion from 'ion-sdk-js/lib/connector/index.js';
 
 /*
- * The program of the page "Client SDK" of UCS, without audio and video. It is compiled against the types of ion-sdk-js as it is, and
- * with its import changed to `@rooms/client/ion`, and then run.
+ * The example program of the UCS page "Client SDK", without audio and video. Tests compile it against the types of ion-sdk-js.
+ * Then they replace its import by `@rooms/client/ion`, compile it again, and run it.
  */
 
 /** A file, as the upload API of UCS and Rooms describes it. */
@@ -30,7 +30,7 @@ export async function openChat(
   connector.onclose = (service: Ion.Service) => console.log(`${service.name} is disconnected`);
   const room = new Ion.Room(connector);
 
-  // The types of the Ion SDK say payload; its code delivers data.
+  // The types of the Ion SDK name the field `payload`, but its code sets `data`.
   room.onmessage = ({ data }: Ion.Message & { data?: Uint8Array }) => {
     const text = String.fromCharCode(...(data ?? []));
     const { msg } = JSON.parse(text);

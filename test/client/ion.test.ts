@@ -44,7 +44,7 @@ const peer = (sid: string, uid: string, displayname = ''): Ion.Peer => ({
 
 const decode = ({ data }: Ion.Message): unknown => JSON.parse(String.fromCharCode(...data));
 
-/** Everything that a room calls, as text. */
+/** Records every callback of a room as a line of text. */
 function record(room: Ion.Room): string[] {
   const log: string[] = [];
   room.onjoin = ({ success, error }) => log.push(`join ${success} ${error.reason}`.trim());
@@ -58,7 +58,7 @@ function record(room: Ion.Room): string[] {
 
 describe('the program of UCS', () => {
   let directory: string;
-  /** The program, with this import instead of that of this repository, where Node resolves no folders. */
+  /** Writes ion-program.ts to a file with `from` as its import, and returns the path. */
   async function program(from: string): Promise<string> {
     const text = await readFile(join(import.meta.dirname, 'ion-program.ts'), 'utf8');
     const changed = text.replace("'ion-sdk-js/lib/connector/index.js'", `'${from}'`);
@@ -132,7 +132,7 @@ describe('the program of UCS', () => {
 test('has the types of the Ion SDK', () => {
   const connector = new Ion.Connector('http://127.0.0.1:9 ws://127.0.0.1:9', 'x');
   const asIon: Pick<IonTypes.Connector, 'uri' | 'services' | 'close' | 'registerService'> = connector;
-  // What this module delivers has one field more than in the types of the Ion SDK: the one that its code delivers.
+  // A message has the additional field `data`, which the code of the Ion SDK sets but its types omit.
   type RoomOfIon = Omit<IonTypes.Room, 'connector' | '_rpc' | 'onmessage'> & { onmessage?: (msg: Ion.Message) => void };
   const onmessage = (msg: IonTypes.Message): void => void msg;
   const room: RoomOfIon = Object.assign(new Ion.Room(connector), { onmessage });
@@ -140,7 +140,7 @@ test('has the types of the Ion SDK', () => {
   expect([asIon.uri, room.name, values.PeerState.LEAVE]).toEqual(['http://127.0.0.1:9 ws://127.0.0.1:9', 'room', 3]);
 });
 
-test('two rooms of the Ion SDK exchange maps, each message once, also to the sender', async () => {
+test('two rooms of the Ion SDK exchange maps, and each receives every message once, including its own', async () => {
   const { room_id } = await wire.meeting();
   const [alice, bob] = [new Ion.Room(connectorOf('alice')), new Ion.Room(connectorOf('bob'))];
   const heard: unknown[] = [];
@@ -176,7 +176,7 @@ test('two rooms of the Ion SDK exchange maps, each message once, also to the sen
   await until('alice has her own', () => own === 2);
 });
 
-test('peers: those who are online at the join, who come, who go, and new names, but not the user', async () => {
+test('reports peers that are online at the join, come, go or change their names, but not the user', async () => {
   const { alice, bobs, room_id } = await wire.meeting();
   const bobsRoom = await bobs.join(room_id);
   const room = new Ion.Room(connectorOf('alice'));
@@ -231,7 +231,7 @@ test('a join that the service rejects resolves with success false', async () => 
   expect(await bob.join(peer(room_id, 'bob'))).toMatchObject({ success: false, error: { errType: ROOMNOTEXIST } });
 });
 
-test('what Rooms does not have throws a sentence that says what to do', async () => {
+test('unsupported features throw an error that says what to do', async () => {
   const { room_id } = await wire.meeting();
   const room = new Ion.Room(connectorOf('alice'));
   const alice = peer(room_id, 'alice');

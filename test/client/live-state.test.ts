@@ -89,7 +89,7 @@ test('liveParticipants follows presence, rights and names, and reads the list ag
   wire.way.refusing = true;
   wire.way.cut();
   await bobs.join(room_id);
-  // The event is missed: its number is not.
+  // The client misses the event, but sees the gap in the numbers.
   wire.server.emit(room_id, 'peer_joined', { participant_id: 'bob', username: 'Bob' });
   wire.way.refusing = false;
   await until('presence is right', () => online(list).length === 2);

@@ -3,7 +3,7 @@ import { type Connection, RoomsApiError, RoomsClient, type RoomsClientOptions } 
 import { breakableWay, type Way } from './faults.ts';
 import { startWireServer, unsignedToken, type WireServer } from './wire-server.ts';
 
-/** Waits that are short enough for tests, and none longer than in production. */
+/** Time limits that are short enough for tests, and no longer than in production. */
 export const QUICK = {
   replyMs: 500,
   openMs: 2_000,
@@ -16,12 +16,12 @@ export interface Meeting {
   readonly alice: RoomsClient;
   readonly connection: Connection;
   readonly room_id: string;
-  /** Bob's own way to the server is never broken. */
+  /** Bob connects directly to the server, so his connection is never interrupted. */
   readonly bob: RoomsClient;
   readonly bobs: Connection;
 }
 
-/** A wire server for each test of a file, with a way to it that can be broken. */
+/** Starts a wire server for each test of a file, and a proxy that can interrupt connections to it. */
 export function wireServers() {
   let server: WireServer;
   let way: Way;
@@ -51,7 +51,7 @@ export function wireServers() {
     },
     clientOf,
     connect,
-    /** Alice's room, with Bob in it, and both connected. */
+    /** Creates a room of Alice with Bob as a participant, and connects both. */
     async meeting(options: Partial<RoomsClientOptions> = {}): Promise<Meeting> {
       const alice = clientOf('alice', options);
       const bob = clientOf('bob', { wsUrl: server.wsUrl });
@@ -61,7 +61,7 @@ export function wireServers() {
   };
 }
 
-/** The code of the error that a call rejects with; any other error as it is. */
+/** Returns the code with which a call rejects. Returns any other error itself. */
 export const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
     () => 'no error',

@@ -8,7 +8,7 @@ import { type MessageLog, messageLog } from '../../client/src/message-log.ts';
 import { ANSWER_EXAMPLES } from '../../tools/generate/openapi-texts.ts';
 import { seededRandom } from './faults.ts';
 
-/** All times that a ULID can have, but for 0, which its library takes for now. */
+/** All times that a ULID can contain, except 0: the library replaces 0 by the current time. */
 const millis = fc.integer({ min: 1, max: 2 ** 48 - 1 });
 
 describe('message ids', () => {
@@ -28,7 +28,7 @@ describe('message ids', () => {
 });
 
 describe('messageDedup', () => {
-  test('knows every id that was added, after any number of compactions', () => {
+  test('contains every id that was added, after any number of compactions', () => {
     const dedup = messageDedup();
     const ids = Array.from({ length: 22_000 }, (_, n) => ulid(1_000_000 + n));
     for (const id of ids) {
@@ -38,7 +38,7 @@ describe('messageDedup', () => {
     expect(ids.filter((id) => dedup.add(id))).toEqual([]);
   });
 
-  test('takes a late id for a new one until 5,000 newer ones have been compacted', () => {
+  test('accepts a late id as new until 5,000 newer ids have been compacted', () => {
     const dedup = messageDedup();
     const late = ulid(1_000_000 + 17_000);
     for (let n = 0; n < 20_000; n++) if (n !== 17_000) dedup.add(ulid(1_000_000 + n));
@@ -56,8 +56,8 @@ describe('messageDedup', () => {
 });
 
 /*
- * A room as the service has it, in steps of a made-up clock: messages are stored some time after the time in their ids, the stream delivers
- * them in the order of storage, after a lag that changes, and now and then twice.
+ * Simulates the room on the server with a virtual clock. Messages are stored some time after the time in their ids. The stream delivers
+ * them in stored order, after a varying lag, and sometimes twice.
  */
 
 interface Stored {
@@ -78,7 +78,7 @@ const worlds = fc.record<World>({
   seed: fc.nat(2 ** 31 - 1),
   messages: fc.integer({ min: 0, max: 60 }),
   overlapMs: fc.constantFrom(0, 50, 1_000),
-  // Up to many times the overlap.
+  // The lag can exceed the overlap many times.
   maxLagMs: fc.constantFrom(0, 20, 500, 60_000),
   cuts: fc.integer({ min: 0, max: 8 }),
 });
@@ -90,7 +90,7 @@ function play({ seed, messages, overlapMs, maxLagMs }: World): Stored[] {
   const random = seededRandom(seed);
   const all = Array.from({ length: messages }, () => {
     const time = START + Math.floor(random() * LENGTH);
-    // Strictly below the overlap, as the service promises; without one, messages are stored in the order of their ids.
+    // The delay is less than the overlap, as the service guarantees. Without an overlap, messages are stored in the order of their ids.
     const storedAt = time + Math.floor(random() * overlapMs);
     return { message: { ...ANSWER_EXAMPLES.message, message_id: ulid(time) } as Message, storedAt };
   });
@@ -104,7 +104,7 @@ function play({ seed, messages, overlapMs, maxLagMs }: World): Stored[] {
   });
 }
 
-/** History as it is at a moment, in pages of three. */
+/** Returns the history as it is at the time `now`, in pages of three. */
 const pagesAt =
   (world: readonly Stored[], now: number): ReadPage =>
   async (_, cursor) => {
@@ -123,7 +123,7 @@ interface Reader {
   readonly options: { readonly history: number; readonly known: readonly Message[] | undefined };
 }
 
-/** Joins at a moment, loses its socket now and then, and returns the ids that were delivered until all messages have come. */
+/** Joins at `joinedAt`, loses its socket several times, and returns the delivered ids after all messages have arrived. */
 async function read(world: World, stored: readonly Stored[], { joinedAt, options }: Reader): Promise<string[]> {
   const random = seededRandom(world.seed ^ 0x5eed);
   const log: MessageLog<Message> = messageLog(world.overlapMs);
@@ -143,7 +143,7 @@ async function read(world: World, stored: readonly Stored[], { joinedAt, options
     const lostAt = socket === world.cuts ? end : moment(now, end);
     const readAt = Math.min(moment(now, now + 200), lostAt);
     const events = stored.filter(({ deliveredAt }) => deliveredAt > now && deliveredAt <= lostAt);
-    // Joined at `now`: what the stream delivers from then on comes, whenever it was stored.
+    // A socket receives everything that the stream delivers after the join, whenever it was stored.
     for (const { message } of events.filter(({ deliveredAt }) => deliveredAt <= readAt)) deliver(log.receive(message));
     // Some sockets are lost while history is being read.
     if (socket < world.cuts && random() < 0.3) {
@@ -159,10 +159,10 @@ async function read(world: World, stored: readonly Stored[], { joinedAt, options
     const live = events.filter(({ deliveredAt }) => deliveredAt > readAt);
     for (const [n, { message }] of live.entries()) {
       deliver(log.receive(message));
-      // The stream delivers a batch again from one of its messages on.
+      // The stream can redeliver the last part of a batch.
       if (random() < 0.1)
         for (const again of live.slice(Math.max(0, n - 3), n + 1)) deliver(log.receive(again.message));
-      // The application looks for a message of its own that was acknowledged.
+      // The client reads history to find an own message that was acknowledged.
       const { deliveredAt } = live[n] ?? { deliveredAt: 0 };
       if (random() < 0.1) {
         log.hold();
@@ -208,14 +208,14 @@ describe('messageLog', () => {
         const known = before.filter(() => random() < 0.3).map(({ message }) => message);
         fc.pre(known.length > 0);
         const oldest = known.map(({ message_id }) => message_id).sort()[0] ?? '';
-        // The first reading is not cut: which older messages were stored before it would be another question.
+        // The first read is not interrupted. Otherwise, the set of expected messages would depend on the time of the second read.
         const uncut = { ...world, cuts: 0 };
         const delivered = await read(uncut, stored, { joinedAt, options: { history: 0, known } });
         const knownIds = new Set(known.map(({ message_id }) => message_id));
         const expected = idsOf(stored).filter((id) => id > oldest && !knownIds.has(id));
         expect(expected.filter((id) => !delivered.includes(id))).toEqual([]);
         expect(new Set(delivered).size).toBe(delivered.length);
-        // Older ones come only where they were stored after the join.
+        // Messages with older ids are delivered only if they were stored after the join.
         const late = new Set(idsOf(stored.filter(({ storedAt }) => storedAt > joinedAt)));
         expect(delivered.filter((id) => id <= oldest && !late.has(id))).toEqual([]);
       }),
@@ -230,7 +230,7 @@ describe('messageLog', () => {
         const uncut = { ...world, cuts: 0 };
         const delivered = await read(uncut, stored, { joinedAt, options: { history, known: undefined } });
         const before = idsOf(stored.filter(({ storedAt }) => storedAt <= joinedAt));
-        // History is read up to 200 ms after the join.
+        // The first read of history takes up to 200 ms after the join.
         const after = idsOf(stored.filter(({ storedAt }) => storedAt > joinedAt + 200));
         expect(new Set(delivered).size).toBe(delivered.length);
         expect(after.filter((id) => !delivered.includes(id))).toEqual([]);
@@ -258,7 +258,7 @@ describe('messageLog', () => {
       }),
     ));
 
-  test('reads no more history than the overlap after messages that are not wanted', async () => {
+  test('reads only the overlap if older messages are not requested', async () => {
     const log: MessageLog<Message> = messageLog(50);
     const stored = play({ seed: 1, messages: 60, overlapMs: 0, maxLagMs: 0, cuts: 0 });
     const pages = pagesAt(stored, START + LENGTH);
@@ -277,7 +277,7 @@ describe('messageLog', () => {
     const at = (time: number) => ({ ...ANSWER_EXAMPLES.message, message_id: ulid(time) }) as Message;
     const [first, others, own] = [at(START), at(START + 10_000), at(START + 100_000)];
     log.catchUp([first]);
-    // `own` is acknowledged; the stream has delivered neither. The socket is lost.
+    // `own` is acknowledged. The socket is lost before the stream delivers `own` or `others`.
     log.hold();
     expect(log.isComplete(others.message_id)).toBe(false);
     expect(log.catchUp([own, others])).toEqual([others, own]);

@@ -19,8 +19,8 @@ import { until } from './until.ts';
 import { startWireServer } from './wire-server.ts';
 
 /*
- * What applications are promised: through any outage, every message once and in order. These tests also run against the
- * local stack (see backend.ts): all faults are on the way to it, or on the client's side of the socket.
+ * The guarantee for applications: every message is delivered once and in order, whatever the outage. These tests also run against the
+ * local stack (see backend.ts), because a proxy or the client's socket causes all faults.
  */
 
 let server: Backend;
@@ -41,7 +41,7 @@ const seeds = process.env.ROOMS_TEST_SEED
   ? [Number(process.env.ROOMS_TEST_SEED)]
   : Array.from({ length: 3 }, () => Math.floor(Math.random() * 2 ** 31));
 
-test.each(seeds)('every message once and in order while the way breaks at random moments (seed %i)', (seed) =>
+test.each(seeds)('delivers every message once and in order through random network faults (seed %i)', (seed) =>
   everyMessageOnce(server, way, seed),
 );
 
@@ -75,7 +75,7 @@ test('stores each message once and in order when sent through outages, and resol
   const roomId = await roomOf(sender);
   const room = await sender.join(roomId);
   const chaos = havoc(way, random);
-  // Not one after the other: the client has to keep them in order.
+  // Sends without waiting, so that the client must keep the order.
   const answers = await Promise.all(texts('alice', 80).map((text) => room.send({ text })));
   await chaos.stop();
   (await sender.connect()).close();

@@ -6,10 +6,10 @@ import { lossyWebSocket, seededRandom, type Way } from './faults.ts';
 import { collect, until } from './until.ts';
 
 /*
- * Outages: what breaks the way between a client and the service, and what is promised all the same.
+ * Random network faults between a client and the service, and a check that clients receive every message.
  */
 
-/** Impatient, so that many outages fit into a test. */
+/** Short time limits, so that a test can have many outages. */
 export const IMPATIENT = {
   replyMs: 400,
   openMs: 1_000,
@@ -24,7 +24,7 @@ export const clientsOf =
   (user: string, options: Partial<RoomsClientOptions> = {}): RoomsClient =>
     new RoomsClient({ url: server.url, wsUrl: server.wsUrl, token: () => server.token(user), ...options });
 
-/** Names that no other test has: a stack may keep what was there. */
+/** Returns unique user names, because a stack can keep the data of earlier tests. */
 export const users = () => {
   const run = Math.random().toString(36).slice(2);
   return { alice: `alice-${run}`, bob: `bob-${run}`, carol: `carol-${run}` };
@@ -34,7 +34,7 @@ export async function roomOf(owner: RoomsClient, ...participant_ids: string[]): 
   return (await owner.createRoom({ name: 'Outages', participant_ids })).room_id;
 }
 
-/** Breaks the way again and again until it is told to stop, and at least once in every manner; then the way is whole. */
+/** Causes random faults until `stop` is called, and each kind at least once. After `stop`, the proxy works again. */
 export function havoc(way: Way, random: () => number) {
   let over = false;
   const count = { cut: 0, freeze: 0, refuse: 0 };
@@ -66,7 +66,7 @@ export function havoc(way: Way, random: () => number) {
   };
 }
 
-/** Sends messages one after the other. With `edits`, also edits and deletes some of them. Returns what was sent, by message ID. */
+/** Sends messages one after the other. With `edits`, also edits and deletes some of them. Returns the sent texts by message ID. */
 export async function write(
   room: LiveRoom,
   texts: readonly string[],
@@ -88,13 +88,13 @@ export async function write(
   return sent;
 }
 
-/** Follows a room as an application does: what it was told, in which order, and the messages as it shows them. */
+/** Records the events of a room in order, and keeps the messages as an application would show them. */
 export function follow(room: LiveRoom) {
   const read: Message[] = [];
   const shown = new Map<string, Message>();
-  /** The numbers of edits and deletions. */
+  /** The change numbers of received edits and deletions. */
   const changes: number[] = [];
-  /** What should not have come: a message twice, and a change of one that was not there. */
+  /** Events that the client must not deliver: a duplicate message, or a change that is not newer than the shown version. */
   const wrong: Message[] = [];
   room.on('message', (message) => {
     if (shown.has(message.message_id)) wrong.push(message);
@@ -117,16 +117,16 @@ export const historyOf = (client: RoomsClient, roomId: string): Promise<Message[
   collect(client.allMessages(roomId, { order: 'asc', limit: 200 }));
 
 /**
- * While two write, edit and delete, and the way of a third, who does the same, breaks at random moments: the third sees every message
- * once and in order, and so every edit and deletion. Whatever chance decides follows from the seed.
+ * Three users write, edit and delete messages while random faults interrupt the connection of one of them. Checks that this user
+ * receives every message, edit and deletion once and in order. The seed determines all random choices.
  */
 export async function everyMessageOnce(server: Omit<Backend, 'close'>, way: Way, seed: number): Promise<void> {
   const clientOf = clientsOf(server);
   const random = seededRandom(seed);
   const { alice, bob, carol } = users();
-  // Nothing overtakes on the wire server, so that the client has no overlap to hide behind.
+  // The wire server keeps the order of messages, so no overlap is needed. An overlap could hide errors.
   const options = { ...IMPATIENT, ...(server.ordered && { overlapMs: 0 }) };
-  // Now and then a reply is lost, although the socket lives on.
+  // Loses 10 % of the replies while the socket stays open.
   const WebSocket = lossyWebSocket((frame) => frame.includes('"type":"reply"') && random() < 0.1);
   const reader = clientOf(alice, { ...options, wsUrl: way.url, WebSocket });
   const writers = [clientOf(bob), clientOf(carol)];
@@ -154,7 +154,7 @@ export async function everyMessageOnce(server: Omit<Backend, 'close'>, way: Way,
   const history = await historyOf(reader, roomId);
   const lastChange = Math.max(...history.map(({ change }) => change ?? 0));
   await until('the reader has caught up', () => read.length >= history.length && Number(room.lastChange) >= lastChange);
-  // Whatever was still under way would come by now.
+  // Closing and leaving gives a duplicate that is still in transit the time to arrive.
   await Promise.all(writers.map(async (writer) => (await writer.connect()).close()));
   await room.leave();
   await iterating;
@@ -170,7 +170,7 @@ export async function everyMessageOnce(server: Omit<Backend, 'close'>, way: Way,
   expect(wrong).toEqual([]);
   expect([...shown.values()].toSorted((a, b) => (a.message_id < b.message_id ? -1 : 1))).toEqual(history);
   expect(changes).toEqual([...new Set(changes)].toSorted((a, b) => a - b));
-  // Some come within messages that are read after an outage.
+  // Some changes have no event, because the messages that are read after an outage already contain them.
   expect(changes.length).toBeGreaterThan(0);
   expect(history.filter(({ change }) => change !== null).length).toBeGreaterThan(20);
   expect(rejoined.length).toBeGreaterThan(3);

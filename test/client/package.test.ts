@@ -16,13 +16,13 @@ const ROOT = resolve(CLIENT, '..');
 const TSC = resolve(ROOT, 'node_modules/typescript/bin/tsc');
 
 /**
- * The client without its optional parts, minified, in bytes. The exact catch-up (message-log.ts), bounds for all waits, pending messages,
- * subscriptions and the reconnect policy raised it from 9.5 KB to 13.3 KB. `rooms.v2` raised it by 2.3 KB: the numbers of feeds (sequence.ts), filling
- * gaps (follow.ts, room-feeds.ts), and adaptive pings (ping-schedule.ts), beside `rooms.v1`, which older services need. Contract 1.2 raised it by 2.4 KB:
- * edits and deletions (change-log.ts), typing (typing.ts), several files and checks of them (sender.ts), read marks, and six more calls.
+ * Maximum size of the client without its optional parts, minified and compressed. It has grown with these features:
+ * - from 9.5 KB to 13.3 KB: exact catch-up (message-log.ts), time limits, pending messages, subscriptions, the reconnect policy;
+ * - by 2.3 KB for `rooms.v2`: sequence numbers (sequence.ts), reads after a gap (follow.ts, room-feeds.ts), adaptive pings (ping-schedule.ts);
+ * - by 2.4 KB for contract 1.2: edits and deletions (change-log.ts), typing (typing.ts), several files (sender.ts), read marks, six calls.
  */
 const MAX_GZIP_BYTES = 18_200;
-/** With live lists and the send queue, which bundlers leave out where nobody imports them. */
+/** Maximum size with live lists and the send queue. Bundlers omit both if they are not imported. */
 const MAX_WHOLE_GZIP_BYTES = 20_300;
 
 const packageFile = v.object({
@@ -33,7 +33,7 @@ const packageFile = v.object({
 });
 
 let directory: string;
-/** A project that has the package installed as npm would. */
+// Creates a project in which the package is installed as npm would.
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'rooms-client-'));
   const installed = join(directory, 'node_modules/@rooms/client');
@@ -102,7 +102,7 @@ try {
 }
 `;
 
-/** Compiles files of the project, and throws what is wrong with them. */
+/** Compiles files of the project, and throws if there are errors. */
 async function compile(files: Readonly<Record<string, string>>, compilerOptions: object): Promise<void> {
   for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), text);
   const config = join(directory, 'tsconfig.json');

@@ -28,7 +28,7 @@ describe('tokenFacts', () => {
     expect(Math.abs((expiresAt ?? 0) - Date.now() - 60_000)).toBeLessThan(5_000);
   });
 
-  test('returns nothing for text that is no JWT, and for other kinds of tokens', () => {
+  test('returns no facts for text that is not a JWT, and for other kinds of tokens', () => {
     const part = (claims: unknown) => `x.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.x`;
     for (const token of ['', 'opaque', 'a.b.c', part(null), part(5), part({ sub: 5, exp: 'soon' })])
       expect(tokenFacts(token)).toEqual({});
@@ -39,7 +39,7 @@ test('a rejection after the caller has aborted is handled, so that it does not e
   const uncaught = vi.fn();
   process.on('unhandledRejection', uncaught);
   await expect(abortable(Promise.reject(new Error('late')), AbortSignal.abort())).rejects.toThrow('aborted');
-  // Node tells when all that was to be done has been.
+  // Node reports unhandled rejections before the next `setImmediate`.
   await new Promise(setImmediate);
   process.off('unhandledRejection', uncaught);
   expect(uncaught).not.toHaveBeenCalled();

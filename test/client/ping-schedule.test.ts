@@ -4,7 +4,7 @@ import { pingSchedule } from '../../client/src/ping-schedule.ts';
 const SECOND = 1_000;
 const PING_MS = 30 * SECOND;
 
-/** Plays a room in which an event comes every `gap` milliseconds, for so many events. Pings are answered at once. */
+/** Simulates a room with one event every `gap` milliseconds. Pings are answered at once. Returns the times of all pings. */
 function listen(gap: number, events: number) {
   const schedule = pingSchedule(PING_MS, 0);
   const pings: number[] = [];
@@ -43,13 +43,13 @@ describe('with rooms.v2', () => {
 
   test('a room with a message every minute is not pinged', () => {
     const { pings } = listen(60 * SECOND, 60);
-    // Only because the service is promised a frame every 4 minutes.
+    // Except every 4 minutes, because the client promises the service a frame in that interval.
     expect(pings).toEqual(Array.from({ length: 14 }, (_, n) => 240 * SECOND * (n + 1)));
   });
 
   test('if something is received every 10 seconds, a dead socket is noticed within 40 seconds', () => {
     const { schedule, last } = listen(10 * SECOND, 30);
-    // The ping is due 30 seconds after the last event, and its reply 10 seconds later.
+    // The ping is due 30 seconds after the last event. The reply times out 10 seconds later.
     expect(schedule.dueAt(true) - last).toBeLessThanOrEqual(30.1 * SECOND);
   });
 

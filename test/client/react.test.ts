@@ -27,7 +27,7 @@ afterEach(() => {
   for (const unmount of unmounts.splice(0)) unmount();
 });
 
-/** Components that show a hook, with what it returned last and how often they were committed. */
+/** Returns a component that calls a hook. Records the last result of the hook and the number of commits. */
 function probe<State>(useHook: () => State, id: string) {
   const found: { state?: State; commits: number } = { commits: 0 };
   const Show: FunctionComponent = () => {
@@ -44,7 +44,7 @@ function probe<State>(useHook: () => State, id: string) {
   };
 }
 
-/** Renders elements in StrictMode, as applications do in development. Returns what unmounts them. */
+/** Renders elements in StrictMode, as applications do in development. Returns a function that unmounts them. */
 function mount(client: RoomsClient, ...children: readonly React.ReactNode[]): () => void {
   const root = createRoot(document.createElement('div'));
   root.render(createElement(StrictMode, null, createElement(RoomsProvider, { client }, ...children)));
@@ -124,7 +124,7 @@ test('a component does not render again for events that its hook does not show',
     () => wire.server.emit(room_id, 'room_updated', { ...room.state.room, name: 'Renamed' }),
     () => room.state.room?.name === 'Renamed',
   );
-  // The list of rooms shows the name, too.
+  // The list of rooms may render again, because it also shows the name.
   expect(Object.keys(renamed).filter((name) => name !== 'list')).toEqual(['room']);
 
   const typing = probe(() => useTyping(room_id), 'typing');
@@ -176,7 +176,7 @@ test('useMessages shows edits and deletions of others and of the user', async ()
   await expect(chat.state.edit(first.message_id, 'no')).rejects.toMatchObject({ code: 'not_the_sender' });
   await alice.endRoom(room_id);
   await until('bob knows that it has ended', () => bobsRoom.closed !== undefined);
-  // No event says so after the end.
+  // After the end of a room, a deletion causes no event.
   await chat.state.remove(mine);
   await until('it is deleted', () => chat.state.messages[1]?.deleted_at !== null);
   expect(texts(chat.state)).toEqual([null, null]);
@@ -226,7 +226,7 @@ test('useTyping shows who types, and says that the user does', async () => {
   await until('bob sees alice', () => bobsRoom.typing.some(({ participant_id }) => participant_id === 'alice'));
 });
 
-test('useRoom warns of the end until it moves, and leaves for good', async () => {
+test('useRoom warns of the end until it moves, and leaves permanently', async () => {
   const { alice, bob, room_id } = await wire.meeting();
   const room = probe(() => useRoom(room_id), 'room');
   mount(bob, room.element);
@@ -257,7 +257,7 @@ test('useMessages shows an own message at once, and each message in one of its l
   }, 'chat');
   mount(alice, chat.element);
   await until('the hook is there', () => chat.found.state !== undefined);
-  // Before the room is joined.
+  // Sends before the room is joined.
   chat.state.send({ text: 'a' });
   await until('it is delivered', () => texts(chat.state).length === 1);
   chat.state.send({ text: 'b' });
@@ -269,7 +269,7 @@ test('useMessages shows an own message at once, and each message in one of its l
     for (const text of ['a', 'b', 'c']) expect(line.split(text).length - 1, line).toBeLessThan(2);
 });
 
-test('a message that is refused stays as failed, and can be sent again or discarded', async () => {
+test('a rejected message stays as failed, and can be retried or discarded', async () => {
   const { alice, room_id } = await wire.meeting();
   const chat = probe(() => useMessages(room_id), 'chat');
   mount(alice, chat.element);
@@ -292,7 +292,7 @@ test('a message that is refused stays as failed, and can be sent again or discar
   expect(chat.state.pending).toEqual([]);
 });
 
-test('messages on their way are sent although the component is gone', async () => {
+test('pending messages are sent after the component is unmounted', async () => {
   const { alice, bobs, room_id } = await wire.meeting();
   const bobsRoom = await bobs.join(room_id);
   const heard: (string | null)[] = [];
@@ -349,7 +349,7 @@ test('an ended room shows its history and participants', async () => {
   expect(chat.state.pending[0]?.error).toMatchObject({ code: 'room_ended' });
 });
 
-test('a room that does not exist is reported, and not asked for again and again', async () => {
+test('a room that does not exist is reported, and not requested repeatedly', async () => {
   const { alice } = await wire.meeting();
   const room = probe(() => useRoom('00000000-0000-7000-8000-000000000000'), 'room');
   mount(alice, room.element);
@@ -393,7 +393,7 @@ test('the hooks render on the server, without a request', () => {
   expect(() => renderToString(createElement(App))).toThrow('Put <RoomsProvider');
 });
 
-test('seenBy names those whose read mark is at the message or after it, without its sender', () => {
+test('seenBy returns the participants whose read mark is at or after the message, except its sender', () => {
   const people = [
     { participant_id: 'alice', read_to: '03' },
     { participant_id: 'bob', read_to: '02' },

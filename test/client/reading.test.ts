@@ -4,14 +4,14 @@ import { liveParticipants } from '../../client/src/index.ts';
 import { codeOf, wireServers } from './meeting.ts';
 import { until } from './until.ts';
 
-/* What a room shows of its people and of the time: read marks, roles, leaving, and warnings of the end. */
+/* Read marks, roles, leaving a room, and warnings before its end. */
 
 const wire = wireServers();
 
 const marksOf = () => wire.server.requests.filter((line) => line.startsWith('PUT')).length;
 
 describe('markRead', () => {
-  test('moves the mark of the user, and never back', async () => {
+  test('moves the mark of the user forward only', async () => {
     const { connection, bobs, room_id } = await wire.meeting();
     const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
     expect(room.info).toMatchObject({ read_to: null, has_unread: false });
@@ -25,20 +25,20 @@ describe('markRead', () => {
     expect(await room.markRead(first.message_id)).toEqual(mark);
     expect(room.info).toMatchObject({ read_to: second.message_id, has_unread: false });
     expect(marksOf()).toBe(2);
-    // Own messages are read.
+    // Own messages count as read.
     await room.send({ text: '3' });
     await until('it is delivered', () => room.pending.length === 0);
     expect(room.info.has_unread).toBe(false);
   });
 
-  test('makes one request at a time, and one for all calls meanwhile', async () => {
+  test('makes one request at a time, and combines the calls that wait', async () => {
     const { connection, bobs, room_id } = await wire.meeting();
     const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
     const ids: string[] = [];
     for (let n = 0; n < 20; n++) ids.push((await bobsRoom.send({ text: String(n) })).message_id);
     const [first = '', ...others] = ids;
     const marking = room.markRead(first);
-    // The request is on its way.
+    // Lets the first request start.
     await sleep(0);
     const marks = await Promise.all([marking, ...others.map((id) => room.markRead(id))]);
     expect(marksOf()).toBe(2);

@@ -43,7 +43,7 @@ async function connect(client: RoomsClient): Promise<Connection> {
   return connection;
 }
 
-/** Alice's room, with Bob in it, and both connected. */
+/** Creates a room of Alice with Bob as a participant, and connects both. */
 async function meeting(options: Partial<RoomsClientOptions> = {}) {
   const alice = clientOf('alice', options);
   const bob = clientOf('bob', { wsUrl: server.wsUrl });
@@ -160,7 +160,7 @@ test('rejects a join that the service rejects, and keeps no state of it', async 
   expect(await codeOf(connection.join('0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01'))).toBe('room_not_found');
   server.refusals.push({ action: 'join', code: 'room_not_started' });
   expect(await codeOf(connection.join(room_id))).toBe('room_not_started');
-  // The room can be joined afterwards.
+  // A later join succeeds.
   expect((await connection.join(room_id)).id).toBe(room_id);
 });
 
@@ -178,14 +178,14 @@ test('connects by itself when a room is joined', async () => {
   expect(await alice.connect()).toBe(open[0]);
 });
 
-test('resends frames that are rejected for a while, and messages keep their order', async () => {
+test('resends frames after temporary rejections, and keeps the order of messages', async () => {
   const { connection, room_id } = await meeting();
   server.refusals.push({ action: 'join', code: 'try_again' }, { action: 'join', code: 'too_many_requests' });
   const room = await connection.join(room_id);
   for (const code of ['try_again', 'internal', 'too_many_requests'] as const)
     server.refusals.push({ action: 'message', code });
   const texts = Array.from({ length: 20 }, (_, n) => String(n));
-  // The first is refused three times; the others must not go ahead meanwhile.
+  // The first message is rejected three times. The others must not overtake it.
   const sent = await Promise.all(texts.map((text) => room.send({ text })));
   expect(textsOf(sent)).toEqual(texts);
   const ids = sent.map(({ message_id }) => message_id);
@@ -246,7 +246,7 @@ test('stores a message once if the socket dies while it is sent', async () => {
   expect((await alice.listMessages(room_id)).items).toEqual([sent]);
 });
 
-test('delivers nothing from between two sockets that is not in the history', async () => {
+test('delivers messages that are sent between two sockets from the history', async () => {
   const { connection, bobs, room_id } = await meeting();
   const room = await connection.join(room_id);
   const bobsRoom = await bobs.join(room_id);
@@ -270,7 +270,7 @@ test('delivers all messages before the end of a room, then reports the end and e
   room.on('closed', closed);
   const loop = collect(room.events(), ({ type }) => type);
   const messages = collect(room.messages(), ({ text }) => text);
-  // This one is on its way for longer than the room lives.
+  // The broadcast of this message arrives after the end of the room.
   server.broadcastDelay = 1_000;
   await bobsRoom.send({ text: 'last words' });
   server.broadcastDelay = 0;
@@ -280,7 +280,7 @@ test('delivers all messages before the end of a room, then reports the end and e
   expect(closed.mock.calls).toEqual([[{ reason: 'room_ended' }]]);
   expect(room.info.status).toBe('ended');
   expect(await codeOf(room.send({ text: 'too late' }))).toBe('room_ended');
-  // With rooms.v1, the service closes the socket, and nothing needs another one.
+  // With rooms.v1, the service closes the socket. The client does not reconnect, because no room is joined.
   if (isV1) await until('the connection rests', () => connection.state === 'idle');
   await sleep(50);
   expect(connection.state).toBe(isV1 ? 'idle' : 'connected');
@@ -306,7 +306,7 @@ test('delivers the last messages of a room that ended during an outage, and clos
 });
 
 describe('a room that ends while its history cannot be read', () => {
-  /** Bob's last message is on its way for longer than the room lives, and Alice cannot read it for now, or ever. */
+  /** Ends a room before Bob's last message is broadcast. Alice cannot read the history while `state.down` is set. */
   async function ended(connectMs: number) {
     const state = { down: false, asked: 0 };
     const get: typeof fetch = async (input, init) => {
@@ -328,7 +328,7 @@ describe('a room that ends while its history cannot be read', () => {
 
   test('delivers its last messages once the history can be read', async () => {
     const { state, room, heard, closed } = await ended(30_000);
-    // More than the tries of one request.
+    // More than the attempts of one request.
     await until('it is asked for again', () => state.asked > 10);
     expect(room.closed).toBeUndefined();
     state.down = false;
@@ -336,13 +336,13 @@ describe('a room that ends while its history cannot be read', () => {
     expect(await closed).toEqual({ reason: 'room_ended' });
   });
 
-  test('reports after a while that messages may be missing', async () => {
+  test('reports that messages may be missing if the history stays unreadable for connectMs', async () => {
     const { heard, closed } = await ended(100);
     expect(await closed).toMatchObject({ reason: 'room_ended', error: { code: 'network_error' } });
     expect(await heard).toEqual([]);
   });
 
-  test('waits no longer than the application allows', async () => {
+  test('stops waiting if the application leaves the room', async () => {
     const { room, closed } = await ended(30_000);
     await room.leave();
     expect(await closed).toEqual({ reason: 'left' });
@@ -378,7 +378,7 @@ test('reports a removal that happened during an outage', async () => {
 });
 
 describe('a message whose acknowledgement is lost', () => {
-  /** Bob in Alice's room, on a way of his own that can be cut, with a socket that loses the next replies to messages. */
+  /** Connects Bob through the proxy and joins Alice's room. His socket loses replies to messages while `loss.on` is set. */
   async function bobsSending() {
     const { alice, room_id } = await meeting();
     const loss = { on: false };
@@ -398,19 +398,19 @@ describe('a message whose acknowledgement is lost', () => {
   test.each([
     ['the room ends', endRoom, 'room_ended'],
     ['the sender is removed', removeBob, 'removed'],
-  ])('and that was stored before %s, counts as sent', async (_, shut, reason) => {
+  ])('is resolved if the message was stored before %s', async (_, shut, reason) => {
     const { alice, room_id, loss, bob, connection, room, closed } = await bobsSending();
     loss.on = true;
     const sending = room.send({ text: 'last words' });
     await until('it is stored', () => server.handled.includes('message'));
-    // Behind it in the queue, and never sent.
+    // Queued after the first message, and never sent.
     const late = codeOf(room.send({ text: 'too late' }));
     await shut(alice, room_id);
     loss.on = false;
     expect(await closed).toMatchObject({ reason });
     expect([await sending]).toEqual(await stored(alice, room_id));
     expect(await late).toBe(reason === 'removed' ? 'not_a_participant' : reason);
-    // For that, a socket was opened once more, and is not kept up.
+    // The client opened one more socket to resolve the message. After that socket closes, the client does not reconnect.
     server.closeSockets();
     await until('the connection rests', () => connection.state === 'idle');
     expect(await bob.connect()).toBe(connection);
@@ -419,7 +419,7 @@ describe('a message whose acknowledgement is lost', () => {
   test.each([
     ['the room has ended', endRoom, 'room_ended'],
     ['the sender was removed', removeBob, 'not_a_participant'],
-  ])('in an outage, is resolved although %s meanwhile', async (_, shut, code) => {
+  ])('is resolved after an outage in which %s', async (_, shut, code) => {
     const { alice, room_id, loss, room, closed } = await bobsSending();
     loss.on = true;
     const sending = room.send({ text: 'stored' });
@@ -434,7 +434,7 @@ describe('a message whose acknowledgement is lost', () => {
     expect(await codeOf(room.send({ text: 'not any more' }))).toBe(code);
   });
 
-  test('and that was never stored, is rejected with the reason', async () => {
+  test('is rejected with the reason if the message was never stored', async () => {
     const { alice, room_id, room } = await bobsSending();
     way.freeze();
     const sending = codeOf(room.send({ text: 'never arrives' }));
@@ -497,7 +497,7 @@ test('rejects the first connect with invalid_token if the service also rejects a
   const connecting = clientOf('alice', { token, connectMs: 20_000, reconnectInitialMs: 20_000 }).connect();
   await expect(connecting).rejects.toMatchObject({ code: 'invalid_token', status: 401 });
   expect(token.mock.calls).toEqual([[{ refresh: false }], [{ refresh: true }]]);
-  // Node sends a handshake again that is answered with 401.
+  // Node repeats a handshake that fails with 401, so the same token can appear twice.
   expect(new Set(server.tokens).size).toBe(2);
   const before = server.tokens.length;
   await sleep(100);

@@ -1,7 +1,7 @@
 import { afterAll, vi } from 'vitest';
 import { SUB_PROTOCOL } from '../../core/contract/sub-protocols.ts';
 
-/* The tests of delivery, sending and outages again, against a service that speaks `rooms.v1` alone. */
+/* Repeats the tests of delivery, sending and outages with a service that supports only `rooms.v1`. */
 
 vi.stubEnv('ROOMS_TEST_PROTOCOL', SUB_PROTOCOL);
 afterAll(() => {

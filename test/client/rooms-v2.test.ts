@@ -6,7 +6,7 @@ import { codeOf, wireServers } from './meeting.ts';
 import { everyMessageOnce } from './outages.ts';
 import { collect, until } from './until.ts';
 
-/* What only `rooms.v2` has: numbers and the gaps in them, frames with several events, and sockets that outlive rooms. */
+/* Features of `rooms.v2`: sequence numbers and gaps, frames with several events, and sockets that stay open when a room ends. */
 
 const wire = wireServers();
 
@@ -14,7 +14,7 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-/** Pings soon after the last frame, so that a test does not wait for long. */
+/** A short ping interval, so that a test does not wait long. */
 const SOON = { pingMs: 50 };
 
 const textsOf = (room: LiveRoom) => {
@@ -27,7 +27,7 @@ const count = (room: LiveRoom, name: 'missed' | 'rejoined') => {
   room.on(name, () => listener());
   return listener;
 };
-/** Skips Alice's next so many frames of a feed. */
+/** Drops the next `times` frames of a feed to Alice. */
 const skip = (feed: string, times = 1) => {
   let left = times;
   wire.server.skips = (frame, user) => user === 'alice' && frame.feed === feed && left-- > 0;
@@ -38,7 +38,7 @@ const seeds = process.env.ROOMS_TEST_SEED
   : Array.from({ length: 2 }, () => Math.floor(Math.random() * 2 ** 31));
 
 test.each(seeds)(
-  'every message once and in order while posts are skipped, sent again under other numbers and packed, and the way breaks (seed %i)',
+  'delivers every message once and in order through skipped, renumbered and packed frames and network faults (seed %i)',
   async (seed) => {
     const random = seededRandom(seed ^ 0x5eed);
     wire.server.packMs = 15;
@@ -74,7 +74,7 @@ describe('a skipped post', () => {
     const since = Date.now();
     await bobsRoom.send({ text: 'skipped' });
     await until('it is there', () => texts.length === 1);
-    // The frame could have been overtaken by the reply to the ping.
+    // The client waits at least 3 seconds, because the reply to the ping can overtake a frame.
     expect(Date.now() - since).toBeGreaterThanOrEqual(3_000);
     expect(wire.server.asked).toContainEqual({ rooms: [room_id] });
   });
@@ -213,12 +213,12 @@ describe('a room that ends for a user', () => {
     await until('it is there', () => texts.length === 1);
     expect(connection.state).toBe('connected');
     expect(wire.server.tokens).toHaveLength(2);
-    // Added again, on the same socket.
+    // A later join on the same socket.
     expect(await codeOf(connection.join(room_id))).toBe('room_ended');
     (await bobs.join(other)).leave();
   });
 
-  test('is not closed by a late frame that ends an earlier join', async () => {
+  test('is not closed by a late `detached` frame of an earlier join', async () => {
     const { connection, bobs, room_id } = await wire.meeting();
     const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
     const texts = textsOf(room);
@@ -247,7 +247,7 @@ describe('a room that ends for a user', () => {
     });
     let reads = 0;
     const fetch: typeof globalThis.fetch = async (input, init) => {
-      // The first reading comes before the join.
+      // The first read happens before the join, the second after it.
       if (String(input).includes('/chat') && reads++ === 1) await held;
       return globalThis.fetch(input, init);
     };
@@ -256,7 +256,7 @@ describe('a room that ends for a user', () => {
     const joining = bobs.join(room_id);
     await until('history is being read', () => reads === 2);
     await alice.endRoom(room_id);
-    // Until the frame is there.
+    // Lets the frame `detached` arrive.
     await sleep(50);
     release();
     const room = await joining;
@@ -432,7 +432,7 @@ test('liveParticipants follows the digests of large rooms', async () => {
   const before = reads();
   wire.server.emit(room_id, 'peer_left', bob);
   await until('it counts itself again', () => people.state.onlineCount === 1);
-  // Some may have come and gone while only their number was sent.
+  // The client missed events while the server sent only counts, so it reads the list again.
   await until('the list is read again', () => reads() > before);
 });
 
@@ -451,11 +451,11 @@ test('insertMessages keeps the order of history, each message once', async () =>
 });
 
 test.each(['in one packet with the reply', 'in one packet with the reply, before a late frame of the join before'])(
-  'a frame that ends a second join is heeded if it comes %s',
+  'a `detached` frame ends a second join if it arrives %s',
   async (how) => {
     let reply: (() => void) | undefined;
     let isHolding = false;
-    /** Holds the reply to a join, until the frame `detached` has come, and delivers both at once. */
+    /** Holds the reply to a join until the frame `detached` arrives, then delivers both at once. */
     class Packing extends WebSocket {
       override set onmessage(listener: ((event: MessageEvent) => void) | null) {
         super.onmessage =

@@ -10,14 +10,14 @@ export interface Received {
   readonly body: unknown;
 }
 
-/** What is done with one request. */
+/** Answers one request. */
 export type Reaction = (response: ServerResponse, request: Received) => void;
 
 export interface ScriptedServer {
   readonly url: string;
-  /** Requests so far. */
+  /** All received requests. */
   readonly received: Received[];
-  /** What is done with the next requests, one each; with those after the last of them, the last one again. */
+  /** Sets the reactions to the next requests. The last reaction is repeated. */
   play(...reactions: Reaction[]): void;
   close(): Promise<void>;
 }
@@ -31,7 +31,7 @@ const answer =
       .writeHead(status, { 'content-type': 'application/json', ...headers })
       .end(typeof body === 'string' ? body : JSON.stringify(body));
 
-/** The contract's answer to what went well. */
+/** A success response as in the contract. */
 export const success = (data: unknown, next_cursor?: string | null): Reaction =>
   answer(200, {
     data,
@@ -39,23 +39,23 @@ export const success = (data: unknown, next_cursor?: string | null): Reaction =>
     sent_at: SENT_AT,
   });
 
-/** The contract's answer to what did not. */
+/** An error response as in the contract. */
 export const failure = (code: ErrorCode, headers: Record<string, string> = {}, ...faults: object[]): Reaction => {
   const { status, message } = ERRORS[code];
   const errors = (faults.length > 0 ? faults : [{ message }]).map((fault) => ({ code, ...fault }));
   return answer(status, { message, errors, sent_at: SENT_AT }, headers);
 };
 
-/** What API Gateway answers by itself. */
+/** An error response of API Gateway itself. */
 export const gateway = (status: number, message: string): Reaction => answer(status, { message });
 
-/** Anything else. */
+/** Any other response. */
 export const other = answer;
 
-/** Ends the connection without an answer. */
+/** Closes the connection without a response. */
 export const hangUp: Reaction = (response) => void response.socket?.destroy();
 
-/** Never answers. */
+/** Never responds. */
 export const silence: Reaction = () => {};
 
 async function receive(request: IncomingMessage): Promise<Received> {

@@ -12,7 +12,7 @@ import { until } from './until.ts';
 
 const wire = wireServers();
 
-/** What a browser has as localStorage. */
+/** Returns an in-memory `localStorage`. */
 function fakeWebStorage() {
   const items = new Map<string, string>();
   return {
@@ -31,7 +31,7 @@ test('sends messages that were not acknowledged before a reload once and in orde
   const storage = fakeWebStorage();
   const first = await wire.meeting();
   const { room_id } = first;
-  // All replies to messages are lost: some messages are stored, and this page never learns of it.
+  // All replies to messages are lost, so the page does not know which messages are stored.
   const WebSocket = lossyWebSocket((frame) => frame.includes('"type":"reply"') && frame.includes('sender_id'));
   const before = wire.clientOf('alice', { WebSocket });
   const connection = await wire.connect(before);
@@ -39,7 +39,7 @@ test('sends messages that were not acknowledged before a reload once and in orde
   const sending = ['one', 'two', 'three'].map((text) => codeOf(queue.send({ text })));
   await until('the first is stored', () => wire.server.handled.includes('message'));
   expect(storage.items.size).toBe(3);
-  // The page goes.
+  // The page is closed.
   connection.close();
   expect(await Promise.all(sending)).toEqual(Array(3).fill('connection_closed'));
   expect(storage.items.size).toBe(3);
@@ -126,7 +126,7 @@ test('stores a message with a file after the file is uploaded', async () => {
   const room = await connection.join(room_id);
   const queue = sendQueue(room, storage);
   const shown = vi.fn();
-  // The wire server has no files.
+  // The upload fails, because the wire server does not support files.
   const sending = queue.send({ attachment: new Blob(['x']) }, { onSending: shown });
   await expect(sending).rejects.toBeInstanceOf(RoomsApiError);
   expect(shown).toHaveBeenCalledWith(expect.objectContaining({ state: 'uploading' }));

@@ -39,7 +39,7 @@ describe('a message that the service would reject', () => {
     ['an empty type', { text: 'x', type: '' }, 'type'],
     ['data that is no object', { data: [1] as unknown as Record<string, unknown> }, 'data'],
     ['data that is no JSON', { data: { n: 1n } }, 'data'],
-    // 9 bytes besides the value; an umlaut takes 2.
+    // {"text":""} takes 11 bytes, and each umlaut 2: 4,097 bytes.
     ['data above the limit', { data: { text: 'ä'.repeat(2_043) } }, 'data'],
     ['an answer to nothing', { text: 'x', reply_to: '' }, 'reply_to'],
     ['an id of other characters', { text: 'x', client_message_id: 'no spaces' }, 'client_message_id'],
@@ -65,7 +65,7 @@ describe('a message that the service would reject', () => {
   test('is rejected before it is sent if its frame is too large, although its text is not', async () => {
     const { connection, room_id } = await wire.meeting();
     const room = await connection.join(room_id);
-    // Each half of a surrogate pair takes 6 bytes in JSON.
+    // JSON escapes a lone surrogate as 6 bytes.
     const text = '\ud800'.repeat(8_000);
     expect(Buffer.byteLength(JSON.stringify(text))).toBeGreaterThan(MAX_FRAME_BYTES);
     expect(await codeOf(room.send({ text }))).toBe('payload_too_large');
@@ -107,9 +107,9 @@ test('send has a time limit without a connection, and for each message in the qu
 
 describe('a frame that API Gateway rejects without a request_id', () => {
   test.each([['Limit exceeded'], ['Internal server error'], ['Forbidden']])(
-    'is sent again at once: %s',
+    'is resent at once: %s',
     async (message) => {
-      // A reply that is waited for would fail the test by its own time-out.
+      // With 60 seconds, the test times out if the client waits for a reply.
       const { connection, room_id } = await wire.meeting({ replyMs: 60_000 });
       const room = await connection.join(room_id);
       wire.server.gatewayMessages.push(message, message);
@@ -135,7 +135,7 @@ describe('own messages', () => {
   });
 
   test('do not move the point from which history is read: messages before them are not missed', async () => {
-    // No overlap that could hide it.
+    // An overlap could hide the error.
     const { connection, bobs, room_id } = await wire.meeting({ overlapMs: 0, lagMs: 60_000 });
     const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
     const heard = textsOf(room);
@@ -212,7 +212,7 @@ describe('own messages', () => {
   });
 });
 
-test('a message that is sent again under its id after delivery does not stay pending', async () => {
+test('a message that is resent with the same id after delivery does not stay pending', async () => {
   const { connection, room_id } = await wire.meeting();
   const room = await connection.join(room_id);
   const heard = textsOf(room);
@@ -235,7 +235,7 @@ test('a message has type, data, files and the message that it answers, also whil
   const data: Record<string, unknown> = { lat: 47.1 };
   const message = { text: 'answer', type: 'position', data, reply_to: message_id };
   const sending = room.send({ ...message, attachments: FILES.map((file_id) => ({ file_id })) }, { onSending });
-  // What the application does with it later is of no effect.
+  // A later change of the object has no effect.
   data.lat = 0;
   const sent = await sending;
   const expected = {
@@ -250,7 +250,7 @@ test('a message has type, data, files and the message that it answers, also whil
   expect(heard[1]).toEqual(sent);
 });
 
-test('several files are uploaded side by side, and their progress is that of all', async () => {
+test('uploads several files in parallel, and reports their total progress', async () => {
   const { connection, room_id } = await wire.meeting();
   const room = await connection.join(room_id);
   const progress: Progress[] = [];
@@ -271,7 +271,7 @@ test('several files are uploaded side by side, and their progress is that of all
   await room.leave();
 });
 
-/** Uploads that end when the test says so, and messages that come back as they are sent. */
+/** Returns a fake host: an upload ends when the test calls `finish`, and a sent message is echoed as the reply. */
 function fakeUploads(uploads: string[]) {
   const ends = new Map<string, () => void>();
   const aborted: string[] = [];
@@ -305,7 +305,7 @@ function fakeUploads(uploads: string[]) {
   return { host, aborted, finish: (name: string) => ends.get(name)?.() };
 }
 
-test('the first upload that fails ends the others, and the message is not sent', async () => {
+test('a failed upload aborts the others, and the message is not sent', async () => {
   const uploads: string[] = [];
   const { host, aborted } = fakeUploads(uploads);
   const refused = new RoomsApiError('upload_refused', 'No.');
@@ -327,7 +327,7 @@ test('the first upload that fails ends the others, and the message is not sent',
   await expect(stopped).rejects.toBe(reason);
 });
 
-test.each(['read_only', 'idempotency_conflict'] as const)('send passes %s on at once', async (code) => {
+test.each(['read_only', 'idempotency_conflict'] as const)('send rejects with %s at once', async (code) => {
   const { connection, bobs, alice, room_id } = await wire.meeting();
   const room = await connection.join(room_id);
   const bobsRoom = await bobs.join(room_id);
@@ -336,7 +336,7 @@ test.each(['read_only', 'idempotency_conflict'] as const)('send passes %s on at 
     await until('bob knows', () => bobsRoom.info.role === 'observer');
   } else await bobsRoom.send({ text: 'one', client_message_id: '1' });
   expect(await codeOf(bobsRoom.send({ text: 'two', client_message_id: '1' }))).toBe(code);
-  // The first message may still wait for its event.
+  // The first message can still be pending.
   expect(bobsRoom.pending.map(({ text }) => text)).not.toContain('two');
   expect(await room.send({ text: 'an admin may' })).toMatchObject({ text: 'an admin may' });
 });

@@ -32,7 +32,7 @@ describe('nextSequencePhase', () => {
 });
 
 describe('sequence', () => {
-  /** In step at 10. */
+  /** Returns a sequence that has received number 10 and misses nothing. */
   const started = () => {
     const numbers = sequence<string>();
     numbers.start(10);
@@ -96,7 +96,7 @@ describe('sequence', () => {
     expect(numbers.take(14, ['n', 'o'])).toEqual(['n', 'o', 'p']);
   });
 
-  test('cancels a read if the missing frame arrives meanwhile', () => {
+  test('cancels a read if the missing frame arrives', () => {
     const numbers = started();
     numbers.take(12, ['l']);
     numbers.waited();
@@ -150,8 +150,8 @@ describe('sequence', () => {
 });
 
 /*
- * A room as the service has it: messages are stored, and later numbered batch by batch. A batch may be numbered again (a redelivery that was
- * bisected), or its numbers may be used by nobody. Frames are lost, doubled, and overtake each other. The client reads, pings and joins again.
+ * Simulates the room on the server. Messages are stored, and later numbered in batches. A batch can be numbered again, as after a bisected
+ * redelivery, and numbers can stay unused. Frames are lost, duplicated and reordered. The client reads, pings and joins again.
  */
 
 interface Message {
@@ -189,16 +189,16 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: one('cut') },
 );
 
-/** Plays the steps, then lets everything arrive. Returns what was stored and what was delivered. */
+/** Runs the steps, then delivers all remaining frames. Returns the stored and the delivered messages. */
 function play(steps: readonly Step[], idOf: (n: number) => string) {
   const stored: Message[] = [];
   const batches: (readonly Message[])[] = [];
-  /** Frames that are on their way. */
+  /** Frames in transit. */
   let posted: { readonly seq: number; readonly events: readonly Message[] }[] = [];
   let numbered = 0;
   let last = 0;
   const numbers = sequence<Message>();
-  // Without an overlap, history is read back to the newest complete message.
+  // With overlap 0, the client reads history back to the newest complete message.
   const log = messageLog<Message>(0);
   const delivered: Message[] = [];
   let reading: readonly Message[] | undefined;
@@ -208,7 +208,7 @@ function play(steps: readonly Step[], idOf: (n: number) => string) {
   const deliver = (events: readonly Message[]) => {
     for (const event of events) delivered.push(...log.receive(event));
   };
-  /** Counts the gaps: between two of them, the client was in step. */
+  /** Counts gaps. Between two gaps, the client has received everything. */
   const watching = (work: () => void) => {
     const before = numbers.phase;
     work();
@@ -276,7 +276,7 @@ function play(steps: readonly Step[], idOf: (n: number) => string) {
 }
 
 const ordered = (n: number) => ulid(1_000_000 + n);
-/** Ids whose order is not that of storage: of two that are stored at nearly the same time, the later one may have the older id. */
+/** Returns ids whose order differs from stored order, as for messages that are stored at nearly the same time. */
 const disordered = (n: number) => ulid(1_000_000 + (n ^ 3));
 
 describe('a client that receives arbitrary frames', () => {
@@ -293,7 +293,7 @@ describe('a client that receives arbitrary frames', () => {
     );
   });
 
-  test('has every message once, also if ids sort in another order than that of storage', () => {
+  test('has every message once if the order of ids differs from stored order', () => {
     fc.assert(
       fc.property(steps, (all) => {
         const { stored, delivered } = play(all, disordered);
@@ -313,7 +313,7 @@ describe('a client that receives arbitrary frames', () => {
     );
     fc.assert(
       fc.property(whole, (all) => {
-        // A ping that overtakes a frame is no gap: the client waits.
+        // Without `wait` steps, a ping that overtakes a frame does not cause a read.
         const { stored, delivered } = play(all.filter(({ kind }) => kind !== 'wait') as Step[], disordered);
         expect(delivered).toEqual(stored);
       }),

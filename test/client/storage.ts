@@ -12,9 +12,9 @@ const BUCKET = 'files';
 const MINUTES_15 = 900;
 
 export interface Storage {
-  /** All signed URLs lead through here. */
+  /** The proxy in all signed URLs. */
   readonly way: Way;
-  /** Signs an upload as the service does: length, type and `If-None-Match: *` are part of the signature. Good for `seconds` (default: 15 minutes). */
+  /** Signs an upload as the service does, including length, type and `If-None-Match: *`. The URL expires after `seconds` (default: 15 minutes). */
   upload(file_id: string, size: number, content_type: string, seconds?: number): Promise<Upload>;
   download(
     file_id: string,
@@ -24,7 +24,7 @@ export interface Storage {
   close(): Promise<void>;
 }
 
-/** A real S3 server with a bucket that any web page may use. */
+/** Starts the S3 emulator with a bucket that allows requests from any web page. */
 export async function startStorage(): Promise<Storage> {
   const directory = await mkdtemp(join(tmpdir(), 'rooms-client-'));
   const CorsRules = [
@@ -34,7 +34,7 @@ export async function startStorage(): Promise<Storage> {
   const server = await startS3({ port: 0, directory, buckets: [{ name: BUCKET, properties }] });
   const way = await breakableWay(server.url);
   const s3 = new S3Client({
-    // The signature is of the host as well.
+    // The URL must contain the proxy's host, because the host is signed.
     endpoint: way.url,
     region: 'us-east-1',
     forcePathStyle: true,

@@ -11,7 +11,7 @@ describe('typing', () => {
     vi.useRealTimers();
   });
 
-  /** What is sent, with the seconds since the start, and the others who type. */
+  /** Records the sent frames with the seconds since the start, and each list of other users who are typing. */
   function setUp() {
     const since = performance.now();
     const sent: string[] = [];
@@ -49,7 +49,7 @@ describe('typing', () => {
     expect(at.length).toBeGreaterThan(1);
   });
 
-  test('sends nothing if it ends before it was sent, or ends twice', async () => {
+  test('sends no end before a start was sent, and no second end', async () => {
     const { typing, sent } = setUp();
     typing.set(true);
     typing.set(false);

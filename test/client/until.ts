@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Waits until `isTrue`. It fails only after a minute, far longer than anything here takes: time is not what is tested. */
+/** Waits until `isTrue` returns true, and throws after 1 minute. The limit is generous, because duration is not tested here. */
 export async function until(what: string, isTrue: () => boolean): Promise<void> {
   const end = Date.now() + 60_000;
   while (!isTrue()) {
@@ -9,7 +9,7 @@ export async function until(what: string, isTrue: () => boolean): Promise<void> 
   }
 }
 
-/** Everything that comes, as `map` makes it. */
+/** Collects all items until the iteration ends. `map` converts each of them. */
 export async function collect<Item, Result = Item>(
   items: AsyncIterable<Item>,
   map: (item: Item) => Result = (item) => item as unknown as Result,

@@ -9,12 +9,12 @@ import { until } from './until.ts';
 import { HttpXhr } from './xhr.ts';
 
 /*
- * Uploads over XMLHttpRequest, as browsers make them, which fail on the way. test/client/browser.test.ts has the same in Chromium.
+ * Failing uploads over XMLHttpRequest, as in browsers. test/client/browser.test.ts runs uploads in Chromium.
  */
 
 const ROOM = '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01';
 const FILE = '0199d3f4-8a10-7c44-b1de-5a7c0e9f3b02';
-/** More than the buffers of a connection hold. */
+/** Larger than the network buffers, so that an upload can stall. */
 const SIZE = 16 * 1024 * 1024;
 const TYPE = 'application/x-thing';
 
@@ -37,7 +37,7 @@ const clientOf = (options: Partial<RoomsClientOptions> = {}) =>
 const file = new Blob([randomBytes(SIZE)], { type: TYPE });
 const play = async (): Promise<void> => server.play(success(await storage.upload(FILE, SIZE, TYPE)));
 
-/** What the storage has. */
+/** Returns the content of the file in the storage. */
 async function stored(): Promise<Buffer | undefined> {
   const { download_url } = await storage.download(FILE, { name: 'x', size: SIZE, content_type: TYPE });
   const response = await fetch(download_url);
@@ -79,7 +79,7 @@ test('does not start an upload whose signal is already aborted', async () => {
   const send = vi.spyOn(HttpXhr.prototype, 'send');
   const aborting = new AbortController();
   const reason = new Error('changed my mind');
-  // The first progress, of 0 bytes, comes before the request.
+  // The first progress event, with 0 bytes, fires before the request.
   const onProgress = (): void => aborting.abort(reason);
   await expect(clientOf().uploadFile(ROOM, file, { onProgress, signal: aborting.signal })).rejects.toBe(reason);
   expect(send).not.toHaveBeenCalled();

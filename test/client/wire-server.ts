@@ -24,9 +24,8 @@ import { messageKey } from '../../core/store/keys.ts';
 import type { Backend } from './backend.ts';
 
 /*
- * A server that speaks the contract over real HTTP and a real WebSocket, and keeps everything in memory. It stands in for
- * the stack where a test is about what the client does when the network fails, and has a few faults of its own to offer. Every frame that it sends is
- * held against docs/websocket.schema.json.
+ * An in-memory server that implements the contract over real HTTP and WebSocket. It replaces the local stack in tests of network
+ * faults, and can cause faults itself. Every frame that it sends is validated against docs/websocket.schema.json.
  */
 
 const OPEN = 1;
@@ -40,15 +39,15 @@ interface RoomState {
   lastChange: number;
   readonly observers: Set<string>;
   readonly readTo: Map<string, string>;
-  /** By sender and client_message_id: the message, and what was sent. */
+  /** The sent messages with the content of their frames, by sender and client_message_id. */
   readonly sent: Map<string, { readonly message: Message; readonly content: string }>;
-  /** The sockets that have joined, and whose they are. */
+  /** The joined sockets, with their users. */
   readonly joined: Map<WebSocket, string>;
-  /** When each socket has joined last. */
+  /** The time of the last join of each socket. */
   readonly joinedAt: WeakMap<WebSocket, string>;
-  /** Events about messages that were given numbers, as often as they were. */
+  /** Numbered events about messages. Redelivered events appear again. */
   readonly numbered: PackedEvent[];
-  /** The last number of each feed. */
+  /** The last sequence number of each feed. */
   readonly seq: { -readonly [Feed in keyof RoomSeq]: number };
 }
 
@@ -57,7 +56,7 @@ addFormats.default(ajv);
 const SCHEMA_FILE = resolve(import.meta.dirname, '../../docs/websocket.schema.json');
 ajv.addSchema(JSON.parse(await readFile(SCHEMA_FILE, 'utf8')), 'websocket');
 
-/** Throws where a frame is not what the schema says. `name`: its name among the definitions. */
+/** Throws if a frame does not match the definition `name` of the schema. */
 function requireValid(name: string, frame: unknown): void {
   const validate = ajv.getSchema(`websocket#/$defs/${name}`);
   if (!validate) throw new Error(`docs/websocket.schema.json has no ${name}.`);
@@ -74,7 +73,7 @@ class Refusal extends Error {
   }
 }
 
-/** An access token that says who and until when, and is signed by nobody. `expiresIn` is in seconds. */
+/** Returns an access token with a user and an expiry, without a valid signature. `expiresIn` is in seconds. */
 export function unsignedToken(user: string, expiresIn = 3_600): string {
   const part = (claims: object) => Buffer.from(JSON.stringify(claims)).toString('base64url');
   return `${part({ alg: 'none' })}.${part({ sub: user, exp: Math.floor(Date.now() / 1_000) + expiresIn })}.x`;
@@ -82,7 +81,7 @@ export function unsignedToken(user: string, expiresIn = 3_600): string {
 
 const Claims = v.object({ sub: v.string(), exp: v.number() });
 
-/** The user of a token, unless it is none or has expired. */
+/** Returns the user of a token, or undefined if the token is malformed or expired. */
 function userOf(token: string | undefined): string | undefined {
   try {
     const claims = v.parse(Claims, JSON.parse(Buffer.from(token?.split('.')[1] ?? '', 'base64url').toString()));
@@ -115,86 +114,86 @@ const NewRoom = v.object({ name: v.string(), participant_ids: v.optional(v.array
 const Named = v.object({ participant_ids: v.array(v.string()) });
 
 export interface WireServer extends Backend {
-  /** How long a broadcast may be on its way, at most, in milliseconds. Above 0, messages overtake each other. */
+  /** Maximum random delay of a broadcast, in milliseconds. Above 0, messages can overtake each other. */
   broadcastDelay: number;
-  /** How long every broadcast is on its way, in milliseconds: the lag of the stream. Keeps the order. */
+  /** Constant delay of every broadcast, in milliseconds. Keeps the order. Simulates the lag of the stream. */
   lagMs: number;
-  /** Whether a frame of `rooms.v2` is skipped for a socket of a user, as a post that stays throttled is. Asked once for each socket. */
+  /** Returns whether to drop a frame of `rooms.v2` to a user, as the service does after throttling. Called once for each socket. */
   skips: (frame: { readonly type: string; readonly feed?: string }, user: string) => boolean;
-  /** How long events are collected before they are packed into one frame of `rooms.v2`, in milliseconds. */
+  /** How long the server collects events for one frame of `rooms.v2`, in milliseconds. */
   packMs: number;
-  /** Gives the last so many messages of a room new numbers and sends them again to `rooms.v2`, as after a failure of a reader. */
+  /** Renumbers the last `count` messages of a room and resends them over `rooms.v2`, as after a failure of the stream reader. */
   redeliver(room_id: string, count: number): void;
   /** The IDs of all rooms. */
   readonly rooms: () => string[];
-  /** Takes a user's sockets off a room without a frame, as where the frame `detached` was lost. */
+  /** Removes a user's sockets from a room without a frame, as if the frame `detached` was lost. */
   forget(room_id: string, user: string): void;
-  /** Sends a user's sockets the frame that ends a join, without an event: theirs, or one of long ago. */
+  /** Sends the frame `detached` without an event to a user's sockets, for the current join or, with `isLate`, for an earlier one. */
   detach(room_id: string, user: string, isLate?: boolean): void;
-  /** Changes the last numbers of a room. */
+  /** Sets the last sequence numbers of a room. */
   setSeq(room_id: string, seq: Partial<RoomSeq>): void;
-  /** Tokens that are refused beside those that have expired. */
+  /** Returns whether to reject a token, in addition to expired ones. */
   refusesToken: (token: string) => boolean;
-  /** The next frames are answered as API Gateway does when it does not hand one on: with one of these, and no request_id. */
+  /** Responses to the next frames, as from API Gateway if it does not forward a frame. They have no request_id. */
   readonly gatewayMessages: string[];
-  /** Bytes that a frame can have: a larger one closes the socket with 1009. */
+  /** Maximum size of a frame. A larger frame closes the socket with code 1009. */
   maxFrameBytes: number;
-  /** Requests of the HTTP API, as method and path. */
+  /** Received HTTP requests, as method and path. */
   readonly requests: string[];
-  /** The sockets that receive the events about their own user, and whose they are. */
+  /** The sockets that have subscribed to events about their user, with that user. */
   readonly subscribed: Map<WebSocket, string>;
-  /** Sends an event about a user to the sockets that have subscribed. */
+  /** Sends an event about a user to the user's subscribed sockets. */
   notify(user: string, room_id: string, type: string, data?: object): void;
-  /** Broadcasts an event. */
+  /** Sends an event to all joined sockets. */
   emit(room_id: string, type: string, data: object): void;
-  /** Changes a room without an event. */
+  /** Changes a room without sending an event. */
   set(room_id: string, change: Partial<Room>): void;
-  /** Frames are refused with this code while it is set. */
+  /** While set, all frames are rejected with this code. */
   refuseFrames: ErrorCode | undefined;
-  /** Codes that the next frames of an action are refused with, one each. */
+  /** Rejections of the next frames of an action, one for each frame. */
   readonly refusals: { action: ActionName; code: ErrorCode; retry_after?: number }[];
-  /** How long frames of an action wait before they are handled, in milliseconds. */
+  /** Delay before the frames of an action are handled, in milliseconds. */
   readonly delays: { [Name in ActionName]?: number };
-  /** What the joins have promised, as they were received. */
+  /** The field `ping_interval_seconds` of each received join. */
   readonly promised: unknown[];
-  /** The pings with anything to ask, as they were received. */
+  /** Received pings that ask about rooms or a subscription. */
   readonly asked: v.InferOutput<typeof PingFrame>[];
-  /** What was received, action by action. */
+  /** The action of each received frame. */
   readonly frames: string[];
-  /** What has been handled, likewise. */
+  /** The action of each handled frame. */
   readonly handled: string[];
-  /** Users whose sockets have joined the room. */
+  /** Returns the users of the sockets that have joined a room. */
   readonly joined: (room_id: string) => string[];
-  /** Tokens of the handshakes so far. */
+  /** The token of each WebSocket handshake. */
   readonly tokens: string[];
-  /** How often history was read. */
+  /** Number of reads of history. */
   reads: number;
-  /** How often the feed of changes was read. */
+  /** Number of reads of the changes. */
   changeReads: number;
-  /** Items that a page of the feed of changes has at most. */
+  /** Maximum number of items in a page of changes. */
   changesPageSize: number;
-  /** Typing that was received, as `<user> true`. */
+  /** Received typing frames, in the form `<user> true`. */
   readonly typed: string[];
-  /** Changes a message without an event, as the service while its stream is late; a text of null deletes it. Returns it. */
+  /** Changes a message without sending an event, and returns it. A text of null deletes the message. */
   change(room_id: string, message_id: string, by: string, text: string | null): Message;
-  /** Sends the event of a change that was made with `change`. */
+  /** Sends the event for a change that was made with `change`. */
   announce(room_id: string, message: Message): void;
-  /** Changes the number of the last change of a room, as a restored table does. */
+  /** Sets the number of the last change of a room, as after a restore of the table. */
   setLastChange(room_id: string, last: number): void;
-  /** Whether joins say the last change. Older services do not. */
+  /** Whether replies to joins contain the last change. Older services omit it. */
   hasChanges: boolean;
   readonly connections: () => number;
-  /** Closes all sockets, as API Gateway does after two hours. */
+  /** Closes all sockets, as API Gateway does after 2 hours. */
   closeSockets(): void;
 }
 
-/** Whether each message is followed by events that clients of contract 1.1 and earlier do not know: for the tests of the last release. */
+/** Whether each message is followed by events that are newer than contract 1.1. The tests of the last release set the environment variable. */
 const isNoisy = process.env.ROOMS_TEST_NOISE !== undefined;
 
-/** The versions of the API that the tests run against: rooms-v1.test.ts sets the environment variable. */
+/** Whether the tests run against `rooms.v1`. rooms-v1.test.ts sets the environment variable. */
 export const isV1 = process.env.ROOMS_TEST_PROTOCOL === SUB_PROTOCOL;
 
-/** Starts a server that speaks these versions of the API. The newest that a client offers is chosen. */
+/** Starts a server that supports these protocols. It chooses the newest protocol that a client offers. */
 export async function startWireServer(
   protocols: readonly SubProtocol[] = isV1 ? [SUB_PROTOCOL] : [SUB_PROTOCOL_V2, SUB_PROTOCOL],
 ): Promise<WireServer> {
@@ -252,7 +251,7 @@ export async function startWireServer(
   const speaksV2 = (socket: WebSocket) => socket.protocol === SUB_PROTOCOL_V2;
   const sentAt = () => new Date().toISOString();
 
-  /** Sends a frame after the time that frames are on their way. */
+  /** Sends a frame after the configured delay. */
   function post(socket: WebSocket, name: string, frame: object): void {
     requireValid(name, frame);
     const text = JSON.stringify(frame);
@@ -262,7 +261,7 @@ export async function startWireServer(
     else deliver();
   }
 
-  /** Posts a frame of `rooms.v2`, unless it is skipped. */
+  /** Sends a frame of `rooms.v2`, unless `skips` drops it. */
   function postV2(
     [socket, user]: readonly [WebSocket, string],
     frame: { readonly type: 'events' | 'detached'; readonly feed?: string },
@@ -270,14 +269,14 @@ export async function startWireServer(
     if (!wire.skips(frame, user)) post(socket, `v2.${frame.type}`, { ...frame, sent_at: sentAt() });
   }
 
-  /** Events that wait to be packed, by room and feed. */
+  /** Collected events that are not sent yet, by room and feed. */
   const packing = new Map<string, PackedEvent[]>();
 
   function numbered(state: RoomState, feed: keyof RoomSeq, events: readonly PackedEvent[]): void {
     const { room_id } = state.room;
     const seq = state.seq[feed] + 1;
     state.seq[feed] += events.length;
-    // As the service does, numbers first: who joins meanwhile has them in the reply.
+    // Like the service, counts before it sends, so that the reply to a join includes these numbers.
     if (feed === 'messages') state.numbered.push(...events);
     for (const entry of state.joined)
       if (speaksV2(entry[0])) postV2(entry, { type: 'events', room_id, feed, seq, events } as { type: 'events' });
@@ -285,7 +284,7 @@ export async function startWireServer(
 
   function broadcast(state: RoomState, type: string, data: object): void {
     const { room_id } = state.room;
-    // The contract has the events; a test that sends another one fails by the schema.
+    // The schema validation in `post` rejects events that the contract does not have.
     const event = { type, data } as PackedEvent;
     for (const socket of state.joined.keys())
       if (!speaksV2(socket)) post(socket, `event.${type}`, { ...event, room_id, sent_at: sentAt() });
@@ -302,7 +301,7 @@ export async function startWireServer(
     }, wire.packMs);
   }
 
-  /** Ends the stay of sockets in a room: of a user's, or of all. */
+  /** Detaches the sockets of one user or of all users from a room. */
   function close(state: RoomState, event: PackedEvent, user?: string): void {
     const { room_id } = state.room;
     const reason = event.type === 'room_ended' ? event.type : 'removed';
@@ -320,7 +319,7 @@ export async function startWireServer(
     }
   }
 
-  /** What has happened to a user, for those sockets of theirs that have subscribed. */
+  /** Sends an event about a user to the user's subscribed sockets. */
   function notify(
     user: string,
     room_id: string,
@@ -340,7 +339,7 @@ export async function startWireServer(
     }
   }
 
-  /** Changes a message, and gives it the next number. */
+  /** Edits or deletes a message, and assigns the next change number. */
   function change(state: RoomState, message_id: string, by: string, text: string | null): Message {
     const message = state.messages.find((each) => each.message_id === message_id);
     if (!message) throw new Refusal('message_not_found');
@@ -355,7 +354,7 @@ export async function startWireServer(
     return { ...message };
   }
 
-  /** Sends the event of a change. */
+  /** Sends the event of an edit or deletion. */
   const announce = (state: RoomState, message: Message) =>
     queueMicrotask(() => broadcast(state, message.deleted_at ? 'message_deleted' : 'message_updated', message));
 
@@ -373,11 +372,11 @@ export async function startWireServer(
     });
   }
 
-  /** Removes a user, who leaves or is removed. */
+  /** Removes a participant, and sends the events. */
   function remove(state: RoomState, participant_id: string, reason: 'left' | 'removed'): void {
     state.participants.delete(participant_id);
     const event = { type: 'participant_removed', data: { participant_id, reason } } as const;
-    // On rooms.v2, the removed user hears of it in the frame `detached` alone.
+    // Over rooms.v2, the removed user receives only the frame `detached`.
     const own = [...state.joined].filter(([socket, owner]) => owner === participant_id && speaksV2(socket));
     for (const [socket] of own) state.joined.delete(socket);
     broadcast(state, event.type, event.data);
@@ -387,7 +386,7 @@ export async function startWireServer(
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    // A page that scripts can be put into: a browser lets only one from this machine talk to this machine.
+    // An empty page for browser tests. Browsers allow requests to this machine only from a page of this machine.
     if (request.url === '/page')
       return void response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>');
     const token = request.headers.authorization?.replace('Bearer ', '') ?? '';
@@ -606,11 +605,11 @@ export async function startWireServer(
       return { ...myRoom(state, user), last_change, ...(speaksV2(socket) && { seq: { ...state.seq }, joined_at }) };
     }
     const outgoing = v.parse(MessageFrame, frame);
-    // What was sent before is told again, whatever has become of the room and the sender since.
+    // A repeated message gets the same reply, even if the room has ended or the sender was removed.
     const known = rooms.get(String(frame.room_id));
     const state = known?.sent.has(markerOf(user, outgoing)) ? known : liveRoomFor(frame.room_id, user);
     const message = store(state, user, outgoing);
-    // A repeated message is broadcast again: the first time, the service may have died before it was.
+    // A repeated message is broadcast again, because the service can have failed before the first broadcast.
     const event = { ...message };
     queueMicrotask(() => {
       broadcast(state, 'message', event);
@@ -628,7 +627,7 @@ export async function startWireServer(
     socket.on('message', async (data) => {
       if (Buffer.byteLength(String(data)) > wire.maxFrameBytes) return void socket.close(1009, 'Message too long');
       const { request_id, ...frame } = v.parse(Frame, JSON.parse(String(data)));
-      // An old service refuses fields that it does not know.
+      // An old service rejects unknown fields.
       const isOld = !protocols.includes(SUB_PROTOCOL_V2);
       if (isOld && frame.action === 'ping' && Object.keys(frame).length > 1) throw new Error('A ping with fields.');
       wire.frames.push(frame.action);

@@ -5,12 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const CHUNK_BYTES = 64 * 1024;
 
 /**
- * XMLHttpRequest as browsers have it, over real HTTP, as far as the client uses it: `progress` events of the upload while the network takes
- * the body, `load` or `error` in the end, and neither of them after `abort()`.
+ * Implements the part of XMLHttpRequest that the client uses, over real HTTP. Fires `progress` events during the upload, and `load` or
+ * `error` at the end. Fires nothing after `abort()`.
  * @see https://xhr.spec.whatwg.org
  */
 export class HttpXhr {
-  /** How long the network takes for each chunk, in milliseconds. */
+  /** Delay after each chunk, in milliseconds. */
   static chunkMs = 0;
   status = 0;
   responseText = '';
@@ -65,7 +65,7 @@ export class HttpXhr {
   async #sendBody(sending: ClientRequest, body: Blob): Promise<void> {
     for (let loaded = 0; loaded < body.size && !this.#over; ) {
       const chunk = await body.slice(loaded, loaded + CHUNK_BYTES).bytes();
-      // Called when the system has taken the chunk.
+      // Resolves when the operating system has accepted the chunk.
       const failed = await new Promise<unknown>((resolve) => sending.write(chunk, resolve));
       if (HttpXhr.chunkMs > 0) await sleep(HttpXhr.chunkMs);
       if (failed || this.#over) return;
