@@ -37,7 +37,7 @@ describe('POST …/admin', () => {
     for (const participant_id of ids) await data('grantAdmin', { as: admin, params: { room_id, participant_id } });
     const one = { as: admin, params: { room_id, participant_id: member } };
     expect(await refusal('grantAdmin', one)).toBe('too_many_admins');
-    // One who is an admin already is not one more.
+    // Granting the right to an admin again does not count against the maximum.
     await data('grantAdmin', { as: admin, params: { room_id, participant_id: ids[0] ?? '' } });
     await data('revokeAdmin', { as: admin, params: { room_id, participant_id: ids[0] ?? '' } });
     expect(await data('grantAdmin', one)).toMatchObject({ is_admin: true });
@@ -73,7 +73,7 @@ describe('DELETE …/admin', () => {
     expect(await refusal('revokeAdmin', { as: member, params: { room_id, participant_id: member } })).toBe(
       'last_admin',
     );
-    // The creator of a room is an admin like any other.
+    // The creator of a room can lose the admin right like any other admin.
     expect(await refusal('revokeAdmin', { as: admin, params: { room_id, participant_id: member } })).toBe(
       'not_an_admin',
     );

@@ -15,14 +15,12 @@ import { newSocket, reply, type Socket } from '../support/socket.ts';
 import { changesIn, messagesIn, recorded } from '../support/stream.ts';
 import { at, newRoom, type World } from '../support/world.ts';
 
-/*
- * Warnings of the end, and announcements: what schedules fire for a room, and what follows from it.
- */
+/* Warnings before the end, and announcements: which schedules fire for a room, and what each one causes. */
 
 const { management, services } = await startRealtimeServices();
 
 const MINUTE = 60_000;
-/** A full second, so that schedules fire at the time itself. */
+/** A full second: schedules fire exactly at the requested time. */
 const NOW = Math.ceil(Date.now() / 1_000) * 1_000 + 1_000;
 const time = (ms: number) => new Date(NOW + ms).toISOString();
 
@@ -30,7 +28,7 @@ const processed = async (records: readonly DynamoDBRecord[]): Promise<void> => {
   const { result } = await runEventFunction('room-changes', (context) => roomChanges(changesIn(records), context));
   expect(result.batchItemFailures).toEqual([]);
 };
-/** Does something at a time, and has the functions process what it changed. Returns the records. */
+/** Runs `work` at the given time, and lets the functions process its changes. Returns the stream records. */
 const worked = async (ms: number, work: () => Promise<unknown>): Promise<DynamoDBRecord[]> => {
   const records = await recorded(() => at(NOW + ms, work));
   await at(NOW + ms, async () => {
@@ -39,19 +37,19 @@ const worked = async (ms: number, work: () => Promise<unknown>): Promise<DynamoD
   });
   return records;
 };
-/** Fires the schedule of a room's next moment, as it stands. */
+/** Fires the pending schedule of a room. */
 const fire = (room_id: string, ms: number) =>
   worked(ms, async () => {
     const schedule = services.schedules.get(`${room_id}-next`);
     if (!schedule) throw new Error('Nothing is scheduled.');
     await runEventFunction('announce', (context) => announce(JSON.parse(schedule.Target.Input), context));
   });
-/** When the schedule of a room's next moment fires, in milliseconds after `NOW`; undefined if there is none. */
+/** When the pending schedule of a room fires, in milliseconds after `NOW`. Undefined without a schedule. */
 const scheduledAt = (room_id: string): number | undefined => {
   const at = /at\((.*)\)/.exec(services.schedules.get(`${room_id}-next`)?.ScheduleExpression ?? '')?.[1];
   return at === undefined ? undefined : Date.parse(`${at}Z`) - NOW;
 };
-/** Fires schedules until there are none, or until the time. */
+/** Fires the schedules of a room one after the other, up to the given time. Returns when each one fired. */
 async function runUntil(room_id: string, ms: number): Promise<number[]> {
   const fired: number[] = [];
   for (let next = scheduledAt(room_id); next !== undefined && next <= ms; next = scheduledAt(room_id)) {
@@ -221,7 +219,7 @@ describe('announcements', () => {
     });
     await change(world, 20 * MINUTE, { end_time: time(25 * MINUTE) });
     const fired = await runUntil(world.room_id, 21 * MINUTE);
-    // Five seconds is how far ahead a schedule is created at least.
+    // A schedule is created at least 5 seconds ahead.
     expect(fired).toEqual([20 * MINUTE + 5_000]);
     expect((await messages(world)).map(({ client_message_id }) => client_message_id)).toEqual(['b', 'a']);
     expect(await runUntil(world.room_id, 30 * MINUTE)).toEqual([24.5 * MINUTE]);
@@ -272,7 +270,7 @@ describe('announcements', () => {
     );
     killed.mockRestore();
     expect(await get(announcedKey(room_id, 'a'))).toBeDefined();
-    // Lambda invokes it again.
+    // Lambda retries the invocation.
     await worked(2 * MINUTE - 30_000, () => runEventFunction('announce', (context) => announce(input, context)));
     await at(NOW + 2 * MINUTE - 20_000, () => processed(records));
     expect(await runUntil(room_id, 11 * MINUTE)).toEqual([2 * MINUTE]);
@@ -360,7 +358,7 @@ describe('an update', () => {
     const { room_id, admin } = world;
     const update = (body: object) =>
       at(NOW + 2 * MINUTE, () => invoke('changeRoom', { as: admin, params: { room_id }, body }));
-    // Not sent yet, but the same.
+    // The announcements have not been sent yet, but they are unchanged.
     expect(await update({ announcements: stored.announcements })).toMatchObject({ ok: true });
     await runUntil(room_id, MINUTE);
     expect(await messages(world)).toHaveLength(1);
@@ -395,7 +393,7 @@ describe('an update', () => {
     const request = { params: { room_id }, body };
     const reply = await at(NOW + MINUTE, () => refused('changeRoom', { ...request, as: admin }));
     expect(reply).toMatchObject({ status: 400, errors: [{ code: 'invalid_request', path }] });
-    // Somebody who is no admin learns nothing of the times.
+    // The errors for a caller without the admin right do not mention the times.
     expect(await at(NOW + MINUTE, () => refused('changeRoom', { ...request, as: member }))).toMatchObject({
       code: 'not_an_admin',
     });

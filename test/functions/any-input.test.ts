@@ -7,8 +7,8 @@ import { invoke, type Operation, type Request } from '../support/invoke.ts';
 import { newRoom } from '../support/world.ts';
 
 /*
- * Whatever is sent, it is answered with what the contract has for it, never with a 5xx; and what is refused has written
- * nothing. `invoke` checks the former for every answer, and the latter for every refusal.
+ * Random input: every response matches the contract and is never a 5xx, and a rejected request writes nothing. `invoke`
+ * checks the responses, and checks after each rejection that nothing was written.
  */
 
 const RUNS = 120;
@@ -43,7 +43,7 @@ const anyValue = fc.oneof(
 const namesIn = (schema: object | undefined): string[] =>
   schema && 'entries' in schema && schema.entries ? Object.keys(schema.entries) : [];
 
-/** Bodies that have much of a good one, and bodies that have nothing of it. */
+/** Some bodies resemble a valid one, others have nothing in common with it. */
 const bodies = ({ body }: Route): fc.Arbitrary<string | undefined> => {
   const fields = Object.fromEntries(namesIn(body).map((name) => [name, anyValue]));
   return fc.oneof(
@@ -84,7 +84,7 @@ describe('arbitrary input', () => {
   test.each(allRoutes.map((route) => [route.operation, route] as const))(
     '%s answers as the contract says',
     async (operation, route) => {
-      /** Rooms come to an end on the way; then the next call gets another one. */
+      /** Some requests end the room. The next request then gets a new room. */
       let room = await roomWithMessage();
       let refusals = 0;
       const idOf = {
@@ -123,7 +123,7 @@ describe('arbitrary input', () => {
         ),
         { numRuns: RUNS },
       );
-      // Else it would not have tried anything.
+      // Without rejections, the input was not random enough.
       expect(refusals).toBeGreaterThan(0);
     },
   );

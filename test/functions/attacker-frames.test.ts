@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => management.close());
 
-/** The beginning of a window in which frames are counted. */
+/** The start of a 10-second window in which frames are counted. */
 const WINDOW = Math.ceil(Date.now() / 10_000) * 10_000;
 
 const send = (socket: Socket, room_id: string, text: string) =>
@@ -36,7 +36,7 @@ test('a user who sends too much over five connections gets 300 frames through; a
   const honest = { accepted: 0, refused: 0 };
   const attack = async (socket: Socket, n: number): Promise<void> => {
     const text = `attack ${n}`;
-    // Most are pings, which cost the service least, and count as much.
+    // Most frames are pings: they are the cheapest for the service, and count as much as any frame.
     const answer = await (n % 10 === 0 ? send(socket, shared.room_id, text) : act('ping', socket, {}));
     if (answer.ok) attacks.accepted++;
     else {

@@ -10,13 +10,13 @@ import { newRoom, newUser, snapshot, type World } from '../support/world.ts';
 type Sample = Omit<Request, 'as'>;
 type Body = Readonly<Record<string, unknown>>;
 
-/** From 2026-03-02. */
+/** The ULID of a message from 2026-03-02. */
 const A_MESSAGE = '01KJPWK0F03YV98J9N016TWRVK';
 
 let world: World;
 let file_id = '';
 let message_id = '';
-/** A good request for each route; the cases below spoil one thing in it. */
+/** A valid request for each route. Each case below makes one part of it invalid. */
 let good: Readonly<Record<string, Sample>>;
 
 beforeAll(async () => {
@@ -39,7 +39,7 @@ beforeAll(async () => {
     revokeAdmin: { params: ofMember },
     listRooms: {},
     getRoom: { params },
-    // An admin cannot leave their own room.
+    // The last admin cannot leave, so this is a room of another admin.
     leaveRoom: { params: { room_id: (await newRoom({ members: [admin] })).room_id } },
     listParticipants: { params },
     updateProfile: { params, body: { username: 'x' } },
@@ -65,7 +65,9 @@ const withoutBody = namesOf(allRoutes.filter(({ body }) => !body));
 const needsBody = namesOf(allRoutes.filter(({ body, bodyOptional }) => body && !bodyOptional));
 const lists = namesOf(allRoutes.filter(({ query }) => query && 'cursor' in query.entries));
 
-/** Every one of the requests is refused as `invalid_request`, with a fault at the path, and nothing is written. */
+/**
+ * Expects that each request is rejected as `invalid_request` with an issue at the path, and that nothing is written.
+ */
 async function refuses(
   operation: Operation,
   requests: readonly Partial<Request>[],
@@ -288,10 +290,10 @@ const CONTROLS = ['nul\0', 'bell\u0007', 'esc\u001b[0m', 'del\u007f', 'c1\u0085'
 const SURROGATES = ['\ud800', 'a\udc00b', '\udc00\ud800'];
 const INVISIBLE = [
   ...['', ' ', '\u200b', '\u200d\u2060\ufeff', '\u00a0\u3000', '\u202e', '\u2800', '\u3164', '\u{1d159}'],
-  // Marks that Unicode says to ignore: category Mn, so that they are neither white space nor formatting characters.
+  // Default-ignorable marks of the category Mn: neither white space nor formatting characters.
   ...['\ufe0f', '\u034f', '\u17b4', '\u17b5', '\u180b', '\u{e0100}', ' \ufe0f\u034f ', '\u200b\u{e01ef}'],
 ];
-/** Embeddings, overrides and isolates, which reorder the text that follows. */
+/** Embeddings, overrides and isolates, which change the order in which the following text is displayed. */
 const BIDI_CONTROLS = [...'\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069'].map((c) => `a${c}gnp.exe`);
 const year = new Date().getUTCFullYear() + 1;
 const NOT_TIME = [
@@ -325,7 +327,7 @@ const nested = (levels: number): object => {
   for (let n = 1; n < levels; n++) value = n % 2 ? { a: value } : [value];
   return { a: value };
 };
-/** An object of so many bytes as JSON. */
+/** An object whose JSON has this many bytes. */
 const ofBytes = (bytes: number, text = 'x') => {
   const frame = Buffer.byteLength(JSON.stringify({ a: '' }));
   return { a: text.repeat((bytes - frame) / Buffer.byteLength(text)) };
@@ -333,7 +335,7 @@ const ofBytes = (bytes: number, text = 'x') => {
 const NOT_METADATA = [
   ...['', '{}', 1, true, []],
   ofBytes(4_097),
-  // 2,000 characters, 4,097 bytes.
+  // Fewer than 4,096 characters, but 4,097 bytes.
   { a: `${'é'.repeat(2_044)}x` },
   nested(1_000),
   JSON.parse('{"__proto__":1}'),
@@ -385,7 +387,7 @@ describe('fields of the body', () => {
       [
         ...['', 'x', A_MESSAGE.slice(1), `${A_MESSAGE}0`, `8${A_MESSAGE.slice(1)}`, A_MESSAGE.replace('K', 'U'), long],
         ...[`${A_MESSAGE}\n`, `MESSAGE#${A_MESSAGE}`, null, ...NOT_TEXT],
-        // Of the future: beyond what clocks that differ explain, and the last there is.
+        // In the future: beyond the allowed clock difference, and the last possible ULID.
         ...[ulid(Date.now() + 6 * 60_000), '7ZZZZZZZZZZZZZZZZZZZZZZZZZ'],
       ],
     ],
@@ -393,7 +395,7 @@ describe('fields of the body', () => {
     ['updateProfile', 'archive_room', [0, 1, 'true', '', null, [], {}]],
   ])('%s: a bad %s is rejected, with its path', (operation, field, values) => {
     const { name, ...rest } = (good[operation]?.body ?? {}) as Body;
-    // An end has no other fields, an update of a room takes only its own.
+    // The body of endRoom has no other fields. An update of a room accepts only its own fields.
     const base =
       operation === 'createRoom' || operation === 'addParticipants'
         ? { ...(name !== undefined && { name }), ...rest }
@@ -612,11 +614,11 @@ describe('the query', () => {
 });
 
 describe('a cursor', () => {
-  /** A cursor of each list, as the contract gave it. */
+  /** A cursor from each list, as a response contained it. */
   const cursors = new Map<Operation, string>();
   let other: World;
 
-  /** A second page in each list of a room. */
+  /** Returns a cursor for the second page of a list. */
   async function cursorOf(operation: Operation, { room_id, admin }: World): Promise<string> {
     const params = operation === 'listRooms' ? {} : { room_id };
     const reply = await invoke(operation, { as: admin, params, query: { limit: 1 } });

@@ -22,19 +22,20 @@ import { type Trace, traced } from '../support/trace.ts';
 import { newRoom } from '../support/world.ts';
 
 /*
- * What AWS does and the emulators do not: pages of 1 MB where an item is small, reads that lag behind, and S3's answer for a missing object.
+ * Behavior of AWS that the emulators lack: pages of 1 MB of small items, eventually consistent reads, and S3's
+ * responses to a missing object.
  */
 
 let faults: FaultyDynamoDb;
 let management: Management;
 let services: Services;
 let s3: Server;
-/** What S3 answers to a HEAD, and before that once each. */
+/** The status of S3's response to a HEAD request. Each status in `s3First` is used once before it. */
 let s3Status: number | 'nothing' = 403;
 const s3First: number[] = [];
-/** When S3 was asked, in milliseconds. */
+/** When S3 received each request, in milliseconds. */
 const s3Asked: number[] = [];
-/** How many requests without an answer were given up. */
+/** How many requests the client aborted before a response. */
 let s3HungUp = 0;
 beforeAll(async () => {
   s3 = createServer((_, res) => {
@@ -46,7 +47,7 @@ beforeAll(async () => {
   await once(s3, 'listening');
   faults = await startFaultyDynamoDb(process.env.AWS_ENDPOINT_URL_DYNAMODB ?? '');
   [management, services] = await Promise.all([startManagement(), startServices()]);
-  // Before the clients' first requests, which is when they read these.
+  // The clients read these variables at their first requests.
   process.env.AWS_ENDPOINT_URL_DYNAMODB = faults.url;
   process.env.AWS_ENDPOINT_URL_S3 = `http://127.0.0.1:${(s3.address() as AddressInfo).port}`;
   process.env.CALLBACK_URL = management.url;
@@ -61,7 +62,7 @@ afterAll(() => {
 });
 
 describe('a query of more than 1 MB', () => {
-  /** 2.4 MB of connections: DynamoDB counts the whole items, however little of them is asked for. */
+  /** 2.4 MB of connections. DynamoDB counts whole items, even when a query asks for one attribute. */
   async function roomOfConnections() {
     const world = await newRoom();
     const { room_id, member } = world;
@@ -118,7 +119,7 @@ describe('a query of more than 1 MB', () => {
     const socket = newSocket(world.member);
     for (const { room_id } of rooms) await reply('join', socket, { room_id });
     const answer = v.object({ Items: v.array(v.record(v.string(), v.unknown())) });
-    /** The first item only, and where it goes on: as if it filled a page. */
+    /** Returns only the first item and a `LastEvaluatedKey`, as if the page were full. */
     const cut: Fault = (whole) => {
       const [first] = v.parse(answer, whole).Items;
       return { Items: [first], Count: 1, LastEvaluatedKey: keyIn(first) };
@@ -138,7 +139,7 @@ describe('an eventually consistent read', () => {
     commands.filter((command, n) => {
       const input = inputs[n];
       if (command === 'BatchGetItem') return !v.is(several, input);
-      // An index knows no other.
+      // An index supports only eventually consistent reads.
       return ['GetItem', 'Query'].includes(command) && !v.is(one, input) && !Object(input).IndexName;
     });
 
@@ -160,7 +161,7 @@ describe('an eventually consistent read', () => {
     const traces: Trace[] = [];
     const records = await recorded(async () => {
       traces.push((await act('join', socket, { room_id })).trace);
-      // The second time, it reads the first.
+      // The second request reads the message that the first one stored.
       for (let n = 0; n < 2; n++) traces.push((await act('message', socket, message)).trace);
       await data('endRoom', { as: admin, params: { room_id } });
     });
@@ -187,7 +188,7 @@ describe('S3 responds to the check of an attachment with', () => {
   };
 
   test.each([
-    // Whoever may not list a bucket does not learn whether the object exists.
+    // Without the permission to list the bucket, S3 responds with 403 instead of 404.
     [403, 'file_not_uploaded'],
     [404, 'file_not_uploaded'],
     [503, 'try_again'],
@@ -208,7 +209,7 @@ describe('S3 responds to the check of an attachment with', () => {
     s3First.push(status, status);
     s3Asked.length = 0;
     const { socket, frame } = await attachmentMessage();
-    // The longest waits: 50 ms and 100 ms.
+    // Makes the waits between attempts as long as possible: 50 ms and 100 ms.
     const random = vi.spyOn(Math, 'random').mockReturnValue(0.999);
     try {
       expect(await reply('message', socket, frame)).toMatchObject({ attachment: frame.attachment });
@@ -217,7 +218,7 @@ describe('S3 responds to the check of an attachment with', () => {
     }
     const [first = 0, second = 0, third = 0, ...more] = s3Asked;
     expect(more).toEqual([]);
-    // Timers may fire a millisecond early.
+    // Timers can fire a few milliseconds early.
     expect(second - first).toBeGreaterThanOrEqual(48);
     expect(third - second).toBeGreaterThanOrEqual(98);
   });
@@ -226,7 +227,7 @@ describe('S3 responds to the check of an attachment with', () => {
     s3Status = 'nothing';
     s3Asked.length = 0;
     const { socket, frame } = await attachmentMessage();
-    // The response comes after 300 ms. An attempt has 2 s.
+    // The caller gets a response after 300 ms. An attempt can take 2 s.
     expect(await act('message', socket, frame, runningOut(800))).toMatchObject({ ok: false, code: 'try_again' });
     await sleep(500);
     expect({ asked: s3Asked.length, hungUp: s3HungUp }).toEqual({ asked: 1, hungUp: 1 });

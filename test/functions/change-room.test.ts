@@ -63,7 +63,7 @@ describe('POST /admin/room/{room_id} with update fields', () => {
         errors: [{ path: 'end_time' }],
       });
     expect(await snapshot()).toEqual(before);
-    // Both together may go where neither could go alone; and without an end, any start will do.
+    // Both times can move together to where neither could move alone. A room without an end accepts any start.
     const both = { start_time: iso(now + 3 * HOUR), end_time: iso(now + 4 * HOUR) };
     expect(await data('changeRoom', { ...request, body: both })).toMatchObject(both);
     const open = { start_time: iso(now + 9 * HOUR), end_time: null };

@@ -6,7 +6,7 @@ import { at, newRoom, snapshot, type World } from '../support/world.ts';
 
 const now = (): string => new Date().toISOString();
 
-/** Every message of a room, page by page, and how many there were on each. */
+/** Reads every message of a room, page by page. Returns the messages and the size of each page. */
 async function history(world: World, query: { limit: number; order?: 'asc' | 'desc' }, from?: string) {
   const ids: string[] = [];
   const pages: number[] = [];
@@ -27,7 +27,7 @@ async function history(world: World, query: { limit: number; order?: 'asc' | 'de
 describe('a chat of 600 messages', () => {
   const COUNT = 600;
   let world: World;
-  /** In the order in which they were sent. */
+  /** IDs of the messages, in the order in which they were sent. */
   const sent: string[] = [];
 
   beforeAll(async () => {
@@ -42,7 +42,7 @@ describe('a chat of 600 messages', () => {
             sender_id: k % 2 ? admin : member,
             client_message_id: `m${n + k}`,
             text: `Message ${n + k}`,
-            // Ten at a time carry the same time.
+            // Each group of 10 messages has the same time.
             now: new Date(start + Math.floor((n + k) / 10) * 1_000).toISOString(),
           }),
         ),
@@ -109,7 +109,7 @@ test('pages that DynamoDB cuts at 1 MB still join without a gap', async () => {
   const world = await newRoom();
   const { room_id, admin } = world;
   const sent: string[] = [];
-  // 8,000 characters of three bytes each: 1 MB holds 43 of them, so a page of 200 is cut, and one of 30 is not.
+  // 8,000 characters of 3 bytes each. 1 MB holds 43 such messages, so a page of 200 is cut, and a page of 30 is not.
   for (let n = 0; n < 130; n++)
     sent.push(
       (

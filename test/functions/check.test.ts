@@ -23,9 +23,7 @@ import { joined, newSocket, reply } from '../support/socket.ts';
 import { startVersionedS3, type VersionedS3 } from '../support/versioned-s3.ts';
 import { at, newRoom, newUser } from '../support/world.ts';
 
-/*
- * `npm run check`, with the real table, S3, the Scheduler of the local stack, and the management endpoint of a WebSocket API.
- */
+/* `npm run check`, with the real table, S3, the local Scheduler, and the management endpoint of a WebSocket API. */
 
 const HOUR = 3_600_000;
 const inFuture = (milliseconds: number) => new Date(Date.now() + milliseconds).toISOString();
@@ -88,7 +86,10 @@ async function run(options: Partial<CheckOptions> = {}) {
   return { progress, findings, failures };
 }
 
-/** Runs a check, a repair and a check, and expects these findings: the first changes nothing, the second leaves nothing to repair. */
+/**
+ * Runs a check, a repair and a second check. Expects that the check finds this, and that the repair leaves nothing to
+ * repair.
+ */
 async function expectRepaired(kind: FindingKind, subject: Found['subject'], unchanged?: () => Promise<unknown>) {
   const before = await unchanged?.();
   const dry = await run();
@@ -117,7 +118,7 @@ const adminsOf = async (room_id: string) => [...((await get<RoomItem>(roomKey(ro
 const deleteObject = (room_id: string, file_id: string) =>
   places.objects.s3.send(new DeleteObjectCommand({ Bucket: places.objects.bucket, Key: objectKey(room_id, file_id) }));
 
-/** A message with a file, and a way to know whether that can be downloaded. */
+/** Sends a message with a file. The result includes a function that returns the status of a download. */
 async function sentFile() {
   const { room_id, member } = await newRoom();
   const asked = { as: member, params: { room_id } };
@@ -134,7 +135,7 @@ async function sentFile() {
   return { room_id, file_id, message_id: sent.message_id, status };
 }
 
-/** The only thing that is found about an item of the table. */
+/** Returns the only finding about an item of the table. */
 async function lookAt(item: object): Promise<Found> {
   for (const look of await looksAt(places, [{ ...item }], true)) {
     const found = await look();
@@ -147,7 +148,7 @@ test('finds nothing in a consistent environment', async () => {
   const { room_id, member } = await newRoom();
   await joined(room_id, member);
   await sentFile();
-  // An upload that nobody has sent, and a message without a file.
+  // An upload without a file in the bucket, and a message without an attachment.
   await data('createUpload', { as: member, params: { room_id }, query: { size: 1, content_type: 'text/plain' } });
   const { progress, findings, failures } = await run({ repair: true });
   expect({ findings, failures }).toEqual({ findings: [], failures: [] });
@@ -203,14 +204,14 @@ describe('admins', () => {
     expect(await noAdmin.apply?.()).toBe(false);
     expect(await adminsOf(room_id)).toEqual([member]);
 
-    // The new admin leaves.
+    // The new admin leaves the room.
     await change(roomKey(room_id), 'REMOVE admins');
     const look = await lookAt(roomKey(room_id));
     await remove(participantKey(room_id, admin));
     expect(await look.apply?.()).toBe(false);
     expect(await adminsOf(room_id)).toEqual([]);
 
-    // The stranger is added, and keeps the right.
+    // The stranger becomes a participant, and keeps the admin right.
     await change(roomKey(room_id), 'SET admins = :admins', { ':admins': new Set([admin, member]) });
     const stranger = await lookAt(roomKey(room_id));
     await data('addParticipants', { as: member, params: { room_id }, body: { participant_ids: [admin] } });
@@ -270,7 +271,7 @@ describe('files', () => {
     expect(dry.findings).toEqual([
       { kind: 'message-file-deleted', subject: { room_id, message_id, file_id }, outcome: 'kept' },
     ]);
-    // The record of the file is a finding of its own, unless the message was looked at first.
+    // The missing record of the file is a separate finding, unless the message was checked first.
     expect((await run()).progress.found).toEqual({ 'message-file-deleted': 1, 'file-without-object': 1 });
     expect(await status()).toBe(404);
     expect((await run({ repair: true, only: ofMessages })).progress).toMatchObject({ repaired: 1, left: 0 });
@@ -321,7 +322,7 @@ describe('files', () => {
     const before = await get<FileItem>(key);
     await remove(key);
     await expectRepaired('message-without-file-record', { room_id, message_id, file_id });
-    // Without a count, one message has it.
+    // If the number of uses is unknown, one message uses the file.
     expect(await get<FileItem>(key)).toEqual({ ...before, uses: undefined, created_at: expect.any(String) });
   });
 
@@ -357,7 +358,7 @@ describe('files', () => {
 });
 
 describe('schedules', () => {
-  /** Only its start and end are announced. */
+  /** Settings of a room that announces only its start and its end. */
   const NO_WARNINGS = { end_warnings_seconds: [] };
   const find = async (room_id: string, moment: string) =>
     places.schedules.scheduler
@@ -401,7 +402,7 @@ describe('schedules', () => {
     await change(roomKey(room_id), 'SET start_time = :now', { ':now': new Date().toISOString() });
     expect((await run()).findings).toEqual([]);
     await change(roomKey(room_id), 'SET start_time = :ago', { ':ago': inFuture(-2 * HOUR) });
-    // It was written a moment ago, to announce what was missed.
+    // The room item was written a moment ago, so the announcement of the missed start may still come.
     expect((await run()).findings).toEqual([]);
     const start_time = inFuture(HOUR);
     await at(Date.now() - 3 * HOUR, () => sync({ room_id, start_time }));
@@ -417,7 +418,7 @@ describe('schedules', () => {
     await found.apply?.();
     expect((await find(room_id, 'end'))?.Target?.Input).toContain(end_time);
 
-    // It loses its end, and gets another before the schedule is deleted.
+    // The room loses its end, and gets another one before the schedule is deleted.
     await data('changeRoom', { as: admin, params: { room_id }, body: { end_time: null } });
     const leftOver: Found[] = [];
     for await (const looks of looksAtSchedules(places))
@@ -456,7 +457,7 @@ describe('connections', () => {
     management.respondToGetWith(gone.connection_id, 410);
     const key = participantKey(room_id, member);
     const { findings } = await run();
-    // The item of the connection says it, and the participant who has it; it is one finding.
+    // Both the connection's item and the participant's item name the connection. They count as one finding.
     const subject = { room_id, participant_ids: [member], connection_id: gone.connection_id };
     expect(findings).toEqual([{ kind: 'connection-gone', subject, outcome: 'kept' }]);
     expect((await get<ParticipantItem>(key))?.connections?.size).toBe(2);

@@ -4,11 +4,11 @@ import { allRoutes } from '../../core/contract/index.ts';
 import { type Operation, type Request, refused, succeed } from '../support/invoke.ts';
 import { requests, roomOf } from '../support/requests.ts';
 
-/** Sequential round trips to DynamoDB on the path that succeeds. */
+/** Sequential round trips to DynamoDB of a successful request. */
 const TRIPS: Readonly<Record<string, number>> = {
   listRooms: 2,
   createUpload: 2,
-  // Of a room without unread messages: 1.
+  // 1 for a room without unread messages.
   getRoom: 2,
   editMessage: 2,
   deleteMessage: 2,

@@ -55,7 +55,7 @@ test('accepts 50 participants, and rejects 51', async () => {
     code: 'invalid_request',
     errors: [{ path: 'participant_ids' }],
   });
-  // With a key, the transaction is at its largest.
+  // An idempotency key makes the transaction as large as it can be.
   const { room_id } = await data('createRoom', {
     as: alice,
     body: { name: 'x', participant_ids: ids.slice(1) },
@@ -104,7 +104,7 @@ test('with a key, repeating a request returns the first response and creates not
     'idempotency_conflict',
   );
   expect(await snapshot()).toEqual(before);
-  // The key of another user is another key; and so is another key.
+  // The same key of another user, and another key of the same user, create new rooms.
   const others = [
     await data('createRoom', { ...request, as: bob }),
     await data('createRoom', { ...request, headers: { 'Idempotency-Key': 'K' } }),
@@ -146,7 +146,7 @@ describe('a request that is repeated with its key after its times have passed', 
       expect(await refusal('createRoom', { ...request, body: { ...request.body, name: 'y' } })).toBe(
         'idempotency_conflict',
       );
-      // What never created a room is wrong as ever: with another key, that of another user, and none.
+      // The request stays invalid with another key, from another user, and without a key.
       for (const other of [{ headers: { 'Idempotency-Key': 'K' } }, { as: newUser() }, { headers: {} }])
         expect(await refusal('createRoom', { ...request, ...other })).toBe('invalid_request');
     });

@@ -31,9 +31,7 @@ import { disconnect, joined, newSocket, reply } from '../support/socket.ts';
 import { changesIn, messagesIn, placeOf, recorded } from '../support/stream.ts';
 import { newRoom } from '../support/world.ts';
 
-/*
- * `npm run redrive`, with real queues, the real stream, and the functions themselves behind Lambda's API.
- */
+/* `npm run redrive`, with real queues and the real stream. The functions run behind Lambda's API. */
 
 const closing: (() => Promise<unknown>)[] = [];
 let clients: Clients;
@@ -74,7 +72,7 @@ beforeEach(() => {
 });
 afterAll(() => Promise.all(closing.map((close) => close())));
 
-/** A function with a dead-letter queue that has these letters in it. */
+/** A function whose dead-letter queue has these messages. */
 async function lettersFor(name: WithDeadLetters, ...bodies: readonly unknown[]): Promise<Target> {
   const { QueueUrl = '' } = await clients.sqs.send(new CreateQueueCommand({ QueueName: randomUUID() }));
   for (const body of bodies)
@@ -93,7 +91,7 @@ async function redriveAll(target: Target) {
   for (const letter of await all(target)) outcomes.push(await redrive(clients, target, letter));
   return outcomes;
 }
-/** How many are in a queue, hidden ones too. */
+/** The number of messages in a queue, including hidden ones. */
 async function left({ queueUrl }: Target): Promise<number> {
   const AttributeNames = ['ApproximateNumberOfMessages', 'ApproximateNumberOfMessagesNotVisible'] as const;
   const { Attributes = {} } = await clients.sqs.send(
@@ -103,7 +101,7 @@ async function left({ queueUrl }: Target): Promise<number> {
 }
 
 type Record = ReturnType<typeof changesIn>['Records'][number];
-/** What Lambda puts aside of records that a function could not work on. */
+/** The dead letter that Lambda writes for stream records that a function could not process. */
 async function noteOf(first: Record | undefined, last = first) {
   const [from, to] = [await placeOf(first), await placeOf(last)];
   return {

@@ -10,14 +10,14 @@ import { act, joined, newSocket, type Socket } from '../support/socket.ts';
 import { newRoom, newUser, snapshot, type World } from '../support/world.ts';
 
 /*
- * What an invocation still has under way when its caller is told to try again. Lambda freezes the process then and resumes it for the
- * next invocation, so whatever is not aborted happens later, over what others have written meanwhile.
+ * Requests that are still pending when the caller receives `try_again`. Lambda freezes the process then, and resumes it
+ * for the next invocation. A request that was not aborted would then overwrite newer data.
  */
 
 let faults: FaultyDynamoDb;
 beforeAll(async () => {
   faults = await startFaultyDynamoDb(process.env.AWS_ENDPOINT_URL_DYNAMODB ?? '');
-  // Before the client's first request, which is when it reads this.
+  // The client reads this variable at its first request.
   process.env.AWS_ENDPOINT_URL_DYNAMODB = faults.url;
 });
 afterEach(() => {
@@ -27,22 +27,24 @@ afterEach(() => {
 });
 afterAll(() => faults.close());
 
-/** An invocation whose caller gets an answer after 300 ms. */
+/** The context of an invocation whose caller gets a response after 300 ms. */
 const soonOver = () => runningOut(800);
-/** In milliseconds: what is not aborted has sent its next request by then. The longest wait between two attempts is 500. */
+/** How long to wait for further requests, in milliseconds. The longest wait between two attempts is 500 ms. */
 const RESUMED_MS = { request: 250, wait: 1_000 };
 
 describe('a write that was answered with try_again does not happen later', () => {
   type Held = 'BatchGetItem' | 'GetItem' | 'UpdateItem' | 'DeleteItem' | 'TransactWriteItems';
   const of = ({ room_id }: World, more: object = {}) => ({ room_id, ...more });
 
-  /** Holds the requests of an action, has the invocation run out of time, and lets DynamoDB have what is still on its way. */
+  /**
+   * Holds the requests of an action until the invocation times out, then releases the requests that are still pending.
+   */
   async function frozen(held: Held, invocation: () => Promise<unknown>): Promise<void> {
     faults.reset();
     faults.always(held, 'hold');
     await invocation();
     expect(faults.reset()[held], `${held} was not under way`).toBeGreaterThan(0);
-    // What comes before the held request is done, and stays: the frame is counted, a leaving participant's item is changed.
+    // Writes before the held request are kept: the frame is counted, and the item of a leaving participant is changed.
     const before = await snapshot();
     faults.reset();
     faults.release();
@@ -122,13 +124,13 @@ describe('of two writes, the acknowledged one stays', () => {
   ] as const)('while the other one %s', async (_, fault) => {
     const { room_id, member } = await newRoom();
     const rename = (username: string) => ({ as: member, params: { room_id }, body: { username } });
-    // The longest waits.
+    // Makes the waits between attempts as long as possible.
     vi.spyOn(Math, 'random').mockReturnValue(0.999);
     faults.reset();
     faults.always('TransactWriteItems', fault);
     const answer = await refused('updateProfile', rename('A'), runningOut(560));
     expect(answer).toMatchObject({ status: 503, code: 'try_again' });
-    // It was answered half a second before the function's end, so after 60 ms.
+    // The response comes 500 ms before the end of the available time, so after 60 ms.
     expect(Object(answer.log.entry).duration_ms).toBeGreaterThanOrEqual(50);
     faults.reset();
     await data('updateProfile', rename('B'));
@@ -152,7 +154,7 @@ describe('of two writes, the acknowledged one stays', () => {
       };
     });
     await refused('getRoom', { as: member, params: { room_id } }, runningOut(560));
-    // A request that was sent at the last moment may still be on its way.
+    // The last request may still be in transit.
     await sleep(100);
     faults.reset();
     await sleep(RESUMED_MS.wait);
@@ -168,7 +170,7 @@ test('the response leaves the function 500 ms to log and return', async () => {
     delays.push(delay);
     return setTimeout(callback, delay);
   });
-  // For middy, which imports it as an ES module.
+  // Makes the change visible to middy, which imports this as an ES module.
   syncBuiltinESMExports();
   try {
     await data('getRoom', { as: member, params: { room_id } }, runningOut(10_000));

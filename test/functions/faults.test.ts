@@ -16,7 +16,7 @@ let world: World;
 
 beforeAll(async () => {
   faults = await startFaultyDynamoDb(process.env.AWS_ENDPOINT_URL_DYNAMODB ?? '');
-  // Before the client's first request, which is when it reads this.
+  // The client reads this variable at its first request.
   process.env.AWS_ENDPOINT_URL_DYNAMODB = faults.url;
   world = await newRoom();
 });
@@ -77,7 +77,7 @@ test('an admin who leaves while the other admins keep changing gets try_again', 
 
 describe('an upload parallel to others of the same user', () => {
   const file = () => ({ room_id: world.room_id, name: 'a', size: 1, content_type: 'a/b', caller: world.member });
-  /** As if the user had been removed meanwhile. */
+  /** Simulates that the user was removed between two requests. */
   const withoutParticipant = (answer: object) => {
     const { Responses } = v.parse(
       v.object({ Responses: v.record(v.string(), v.array(v.looseObject({ SK: v.object({ S: v.string() }) }))) }),
@@ -149,7 +149,7 @@ describe('a throttled or failing DynamoDB', () => {
   });
 });
 
-/** The SDK sends again what it has no answer to: the second time, the write meets what it has done itself. */
+/** The SDK retries a write without a response. The retry then finds the result of the first attempt. */
 describe('a lost response of DynamoDB', () => {
   const two = async () => {
     const { room_id, admin, member } = await newRoom();
@@ -214,7 +214,7 @@ describe('keys that DynamoDB leaves unprocessed', () => {
     ['listRooms', () => ({ as: world.member })],
     ['getRoom', () => ({ as: world.member, params: { room_id: world.room_id } })],
   ];
-  /** As DynamoDB does when it has too little to give: some of the keys come back, with nothing of them. */
+  /** Simulates throttling: DynamoDB returns some keys as unprocessed, and no items for them. */
   const leaveAll = (answer: object) => {
     if (!('Responses' in answer)) throw new Error('This is no answer to BatchGetItem.');
     const [[table, items] = ['', []]] = Object.entries(

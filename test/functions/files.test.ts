@@ -299,7 +299,7 @@ describe('a download', () => {
     expect(answer.headers.get('content-type')).toBe('text/plain; charset=utf-8');
     const header = answer.headers.get('content-disposition') ?? '';
     expect(header).toMatch(/^attachment; [\x20-\x7e]+$/);
-    // Of a path, whoever saves the file takes the last part only (RFC 6266, 4.3).
+    // Clients use only the last segment of a path as the file name (RFC 6266, section 4.3).
     expect(parse(header).parameters.filename).toBe(name);
   });
 

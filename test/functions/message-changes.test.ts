@@ -29,7 +29,7 @@ const changes = ({ room_id, admin }: World, query: { after?: number; limit?: num
   data('listMessageChanges', { as: admin, params: { room_id }, query });
 const end = ({ room_id, admin }: World) => data('endRoom', { as: admin, params: { room_id } });
 
-/** A file of the member that is in the bucket. */
+/** Uploads a file of the member to the bucket. */
 async function file({ room_id, member }: World): Promise<string> {
   const params = { room_id };
   const query = { name: 'secret.txt', size: 6, content_type: 'text/plain' };
@@ -150,7 +150,7 @@ describe('an edit', () => {
   });
 });
 
-/** Ten files with names and types that are as long as they may be. */
+/** Uploads 10 files whose names and types have the maximum length. */
 async function longFiles({ room_id, member }: World) {
   const ids = await Promise.all(
     Array.from({ length: 10 }, async () => {
@@ -315,7 +315,7 @@ describe('a deletion', () => {
           reply('message', socket, { room_id: world.room_id, ...again }).catch(() => undefined),
         ]);
         const found = await download(world, file_id);
-        // Either both have the file, or none has.
+        // Either the message and the bucket both have the file, or neither has it.
         expect(found.ok).toBe(second !== undefined);
         if (found.ok) expect((await fetch(found.data.download_url)).status).toBe(200);
       }
@@ -330,7 +330,7 @@ describe('a deletion', () => {
         await remove(world, message_id);
         expect(await refusedWith('message', newSocket(world.member), frame())).toBe('file_not_found');
       });
-      // Also by a function whose clock is behind.
+      // The result is the same for a function whose clock is behind.
       expect(await refusedWith('message', newSocket(world.member), frame())).toBe('file_not_found');
     });
   });
@@ -402,7 +402,7 @@ describe('the list of changes', () => {
     const [a, b] = [await send(world), await send(world)];
     await edit(world, a.message_id, 'a1');
     await edit(world, b.message_id, 'b1');
-    // As for a reader that has read the pointers before the next edit.
+    // Simulates a reader that read the pointers before the next edit.
     await update(messageKey(world.room_id, a.message_id), {
       UpdateExpression: 'SET #change = :later',
       ExpressionAttributeNames: { '#change': 'change' },
@@ -478,7 +478,7 @@ describe('events', () => {
     const edited = await recorded(() => edit(world, id, 'secret, too'));
     const deleted = await recorded(() => remove(world, id));
     for (const records of [[...stored, ...edited, ...deleted], [...stored, ...edited], edited]) await deliver(records);
-    // From a dead letter.
+    // A dead letter delivers the record again much later.
     await at(Date.now() + HOUR / 6, () => deliver(stored));
     const events = management.received(socket.connection_id);
     expect(events.map(({ type }) => type)).toEqual([

@@ -27,9 +27,7 @@ import { act, actUnknown, disconnect, joined, newSocket, refusedWith, socketEven
 import { changesIn, messagesIn, recorded } from '../support/stream.ts';
 import { at, newRoom } from '../support/world.ts';
 
-/*
- * What operators see: a log line a request, and metrics in the lines that go to standard output beside it.
- */
+/* What operators see: one log line per request, and the metrics that functions write to standard output. */
 
 let issuer: Issuer;
 let management: Management;
@@ -44,7 +42,9 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all([issuer.close(), management.close(), services.close()]));
 
-/** What CloudWatch asks of a line (its specification's JSON schema), and what our dashboard and alarms rely on. */
+/**
+ * What CloudWatch requires of a line (the JSON schema of its specification), and what our dashboard and alarms require.
+ */
 const positive = v.pipe(v.number(), v.gtValue(0));
 const measured = v.pipe(v.array(v.pipe(v.number(), v.minValue(0))), v.minLength(1), v.maxLength(100));
 const line = v.pipe(
@@ -77,14 +77,14 @@ const line = v.pipe(
     const named = [...Dimensions[0], ...Metrics.map(({ Name }) => Name)];
     return (
       Dimensions[0].every((name) => typeof values[name] === 'string') &&
-      // Of many measurements, CloudWatch takes a list of 100 at most.
+      // CloudWatch accepts at most 100 values per metric in a line.
       Metrics.every(({ Name }) => v.is(v.union([positive, measured]), values[Name])) &&
       Object.keys(values).every((name) => named.includes(name))
     );
   }, 'every dimension and metric has its value beside it, and nothing else stands there'),
 );
 
-/** What `work` writes to standard output, and the metrics that CloudWatch would take from that. */
+/** Runs `work`, and returns the metrics that CloudWatch would extract from its standard output. */
 async function counted(work: () => Promise<unknown>, environment = 'test') {
   const written: string[] = [];
   vi.stubEnv('METRICS_ENVIRONMENT', environment);
@@ -99,7 +99,7 @@ async function counted(work: () => Promise<unknown>, environment = 'test') {
     vi.unstubAllEnvs();
   }
   const lines = written.join('').split('\n');
-  // The last line is ended as well: what is written next must not be part of it.
+  // The last line ends with a line feed, so that later output starts a new line.
   expect(lines.pop()).toBe('');
   return lines.map((text) => {
     const { _aws, environment: _, ...values } = v.parse(line, JSON.parse(text));
@@ -150,7 +150,7 @@ describe('metrics', () => {
       await counted(() => runEventFunction('room-changes', (context) => roomChanges(changesIn(records), context))),
     ).toEqual([
       { service: 'events', RoomsCreated: 1 },
-      // The room, and its two participants.
+      // The room and its two participants.
       { service: 'events', reader: 'room-changes', StoredToDelivered: Array(3).fill(expect.any(Number)) },
     ]);
   });
@@ -211,7 +211,7 @@ describe('metrics', () => {
     expect(await counted(asked)).toEqual(refused('websocket', 'internal'));
     issuer.health.discovery = 'well';
     expect(await counted(asked)).toEqual([]);
-    // What goes well is counted by API Gateway.
+    // API Gateway counts successful requests.
     expect(await counted(() => data('getRoom', { as: member, params: { room_id } }))).toEqual([]);
   });
 
@@ -233,11 +233,11 @@ test('a bundle in its own process writes both to standard output, one line each,
   expect([status, stderr]).toEqual([0, '']);
   const [metric = '', ...log] = stdout.trimEnd().split('\n');
   expect(v.parse(line, JSON.parse(metric))).toMatchObject({ service: 'websocket', ConnectionsOpened: 1 });
-  // What Lambda makes a JSON line of, Node prints as it prints objects.
+  // Lambda would log this entry as JSON. Node prints it as an object.
   expect(log.join(' ')).toMatch(/^\{.*action: 'connect'.*user: 'alice'.*\}$/);
 });
 
-/** A handshake as API Gateway asks the authorizer about it. */
+/** The event with which API Gateway invokes the authorizer for a handshake. */
 const handshake = (token: string): APIGatewayRequestAuthorizerEvent => {
   const { requestContext } = socketEvent('$connect', newSocket('nobody'));
   return {

@@ -7,20 +7,18 @@ import { data, invoke, type Operation, type Request } from '../support/invoke.ts
 import { act, newSocket } from '../support/socket.ts';
 import { at, newRoom, newUser } from '../support/world.ts';
 
-/*
- * What one user does at the same time, where transactions on the same item refuse each other, as in DynamoDB.
- */
+/* Simultaneous requests of one user, with conflicts between transactions on the same item as in DynamoDB. */
 
-/** How long a transaction holds its items. */
+/** How long a transaction holds its items, in milliseconds. */
 const HOLD_MS = 20;
 const PARALLEL = 10;
-/** The beginning of an hour, and so of a minute. */
+/** The start of an hour, and so of a minute. */
 const NOW = Date.parse('2027-03-01T10:00:00.000Z');
 
 let conflicting: ConflictingDynamoDb;
 beforeAll(async () => {
   conflicting = await startConflictingDynamoDb(process.env.AWS_ENDPOINT_URL_DYNAMODB ?? '', HOLD_MS);
-  // Before the client's first request, which is when it reads this.
+  // The client reads this variable at its first request.
   process.env.AWS_ENDPOINT_URL_DYNAMODB = conflicting.url;
 });
 afterAll(() => conflicting.close());
@@ -122,6 +120,6 @@ test('messages of 50 users to one room rarely conflict', async () => {
     senders.map((user) => act('message', newSocket(user), { room_id, client_message_id: 'x', text: 'x' })),
   );
   expect(answers.filter(({ ok }) => !ok)).toEqual([]);
-  // All of them at the same moment, on 16 items. On one item, there would be hundreds.
+  // The requests are spread over 16 items. With one item, there would be hundreds of conflicts.
   expect(conflicting.conflicts().TransactWriteItems ?? 0).toBeLessThan(100);
 });

@@ -12,9 +12,7 @@ import { leavePlaces, type Occupied } from '../support/places.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { newRoom } from '../support/world.ts';
 
-/*
- * Faults of one room while another is delivered, and two faults at once.
- */
+/* Failures in one room while another room is delivered, and combinations of two failures. */
 
 let faults: FaultyDynamoDb;
 let management: Management;
@@ -23,11 +21,11 @@ let fanOut: FanOut;
 let places: Occupied;
 beforeAll(async () => {
   faults = await startFaultyDynamoDb(process.env.AWS_ENDPOINT_URL_DYNAMODB ?? '');
-  // Before the client's first request, which is when it reads this.
+  // The client reads this variable at its first request.
   process.env.AWS_ENDPOINT_URL_DYNAMODB = faults.url;
   [management, services, fanOut] = await Promise.all([startManagement(), startServices(), startFanOut()]);
   process.env.CALLBACK_URL = management.url;
-  // Batches of 500 connections, but few of them at a time.
+  // Batches have up to 500 connections, but only a few posts run at the same time.
   places = await leavePlaces(20);
 });
 const known = watchSockets(() => management);
@@ -40,13 +38,13 @@ afterEach(() => {
 });
 afterAll(() => Promise.all([faults.close(), management.close(), services.close(), fanOut.close(), places.free()]));
 
-/** So many messages that a batch has few connections. */
+/** With this many messages, a batch has few connections. */
 const ALL = Array.from({ length: 20 }, (_, n) => `message ${n}`);
 const SIZE = batchSize(ALL.length);
-/** Long enough for the other room to fail, in milliseconds. */
+/** How long a request stays pending, in milliseconds: long enough for the other room to fail. */
 const UNDER_WAY_MS = 300;
 
-/** A room that is large for so many messages: its events go through a lane. */
+/** A room that is large enough for its events to go through a lane. */
 async function largeRoom() {
   const world = await newRoom();
   const ids = Array.from({ length: 2 * SIZE }, (_, n) => `${world.room_id}-${String(n).padStart(5, '0')}=`);
@@ -67,7 +65,7 @@ test('a room whose connections cannot be read, while batches of another are unde
     await sleep(UNDER_WAY_MS);
     return work(batch);
   };
-  // Two more faults: a connection is gone, and cannot be removed.
+  // Two more failures: a connection is gone, and its item cannot be deleted.
   management.respondWith(gone, 410);
   faults.always('DeleteItem', exception('AccessDeniedException'), gone);
   faults.always('Query', exception('AccessDeniedException'), broken.room_id);

@@ -98,7 +98,7 @@ describe('DELETE …/participant', () => {
 
   test('removing a user who is not a participant succeeds, and changes nothing', async () => {
     const { room_id, admin, outsider } = await newRoom();
-    // A removal leaves a mark for the connections of the removed, which goes within seconds.
+    // A removal leaves a marker for the connections of the removed user. The marker expires within seconds.
     const withoutMarks = async () => (await snapshot()).filter((item) => !item.includes('CONNECTION!'));
     const before = await withoutMarks();
     for (let n = 0; n < 2; n++)
@@ -117,7 +117,7 @@ describe('DELETE …/participant', () => {
       body: { participant_ids: [member] },
     });
     expect(trace.requests).toEqual(['TransactWriteItems']);
-    // Coming back, they come back without it.
+    // Users who are added again do not regain the admin right.
     const [again] = await data('addParticipants', {
       as: admin,
       params: { room_id },
@@ -136,7 +136,7 @@ describe('DELETE …/participant', () => {
   });
 
   describe('of the caller', () => {
-    /** A room with the admin and `admins` more of them, and `members` who are none. */
+    /** A room with the admin, `admins` additional admins, and `members` participants without the admin right. */
     const roomOf = async (admins: number, members: number) => {
       const others = Array.from({ length: admins }, (_, n) => newUser(`admin${n}`));
       const plain = Array.from({ length: members }, (_, n) => newUser(`plain${n}`));
@@ -192,7 +192,7 @@ describe('DELETE …/participant', () => {
       ])
         expect(await refusal('removeParticipants', remove(admin, room_id, ids))).toBe('last_admin');
       expect(await snapshot()).toEqual(before);
-      // Without the caller, who stays, they may all go.
+      // Without the caller in the list, all others can be removed in one request.
       await data('removeParticipants', remove(admin, room_id, [...others, ...plain]));
       expect(await participantsOf(room_id, admin)).toEqual([admin]);
     });
@@ -231,7 +231,7 @@ describe('GET …/participant', () => {
     const { page } = await succeed('listParticipants', { as: admin, params: { room_id }, query });
     await data('removeParticipants', { as: admin, params: { room_id }, body: { participant_ids: [member] } });
     const rest = { ...query, cursor: page?.next_cursor ?? '' };
-    // `admin…` sorts before `member…`.
+    // Users are sorted by ID, and `admin…` precedes `member…`.
     expect(await succeed('listParticipants', { as: admin, params: { room_id }, query: rest })).toMatchObject({
       data: [],
       page: { size: 0, next_cursor: null },

@@ -30,8 +30,8 @@ import { joinedV2, newV2Socket } from '../support/v2-client.ts';
 import { at, newRoom } from '../support/world.ts';
 
 /*
- * Each function as it is deployed, against what its code asks of AWS when it does all that it can do: the role allows neither
- * less nor more. All tests of functions hold each call to the row's "access" besides (see expectWithin).
+ * Compares the role of each deployed function with the AWS permissions that its code uses. The role allows exactly
+ * these. In addition, all function tests compare each call with `access` in the contract (see expectWithin).
  */
 
 const granted = deployedPermissions();
@@ -46,7 +46,7 @@ let largeRooms: FanOut;
 beforeAll(async () => {
   [management, services, largeRooms] = await Promise.all([startManagement(), startServices(), startFanOut()]);
   process.env.CALLBACK_URL = management.url;
-  // What it does with a batch is looked at by itself, below.
+  // A later part of this test runs the fan-out function itself.
   largeRooms.work = async ({ recipients }) => ({ ...noCounts(), sent: recipients.length });
   await everyEndpoint();
   await everyAction();
@@ -58,21 +58,21 @@ async function everyEndpoint(): Promise<void> {
   const call = async (operation: Operation, request: Request) => {
     const { trace, ...reply } = await invoke(operation, request);
     note(kebab(operation), trace.used);
-    // Signing asks S3 nothing; who uses the URL does so with the permissions of the function that signed it.
+    // Signing a URL sends no request to S3. A request with the URL has the permissions of the function that signed it.
     if (reply.ok && 'upload_url' in reply.data) note(kebab(operation), ['s3:PutObject']);
     if (reply.ok && 'download_url' in reply.data) note(kebab(operation), ['s3:GetObject']);
-    // It deletes objects with a signed URL: see message-changes.test.ts.
+    // The function deletes objects with a signed URL: see message-changes.test.ts.
     if (operation === 'deleteMessage') note(kebab(operation), ['s3:DeleteObject']);
   };
   const world = await roomOf(2);
   const { admin, member, outsider } = world;
   for (const [operation, request] of requests(world)) {
-    // As somebody who may, and as those who may not: to tell why takes reading.
+    // Callers with and without the right: a function that rejects a request reads more to find the reason.
     for (const as of [outsider, request.as === admin ? member : admin])
       if (operation !== 'createRoom' && operation !== 'listRooms') await call(operation, { ...request, as });
     await call(operation, request);
   }
-  // With a key and times that have passed: this may be sent again.
+  // A retry with the same idempotency key is allowed, even when the times have passed.
   const passed = { name: 'x', end_time: new Date(0).toISOString() };
   await call('createRoom', { as: admin, body: passed, headers: { 'Idempotency-Key': randomUUID() } });
   const other = await newRoom();
@@ -88,7 +88,7 @@ async function doing(action: ActionName, socket: Socket, frame: object) {
   return answer;
 }
 
-/** A message with an attachment, sent twice: the second time gets what the first one stored. */
+/** A message with an attachment, sent twice: the second response returns the stored message. */
 async function sent(room_id: string, user_id: string): Promise<{ message_id: string }> {
   const { file_id, upload_url, headers } = await data('createUpload', {
     as: user_id,
@@ -128,7 +128,10 @@ async function everyEvent(): Promise<void> {
       'room-changes',
       (await runEventFunction('room-changes', (context) => roomChanges(changesIn(records), context))).trace.used,
     );
-  /** A room with a connection that listens, one that is gone, one that takes nothing, and one that cannot be closed either. */
+  /**
+   * A room with four connections: one works, one is gone, and two do not respond. One of the two cannot be closed
+   * either.
+   */
   const listening = async (isLarge = false) => {
     const world = await newRoom({ body: { end_time: new Date(Date.now() + 3_600_000).toISOString() } });
     const { room_id, admin, member } = world;
@@ -141,7 +144,7 @@ async function everyEvent(): Promise<void> {
     management.respondWith(gone.connection_id, 410);
     for (const { connection_id } of [unresponsive, stuck]) management.respondWith(connection_id, 500);
     management.respondToCloseWith(stuck.connection_id, 500);
-    // So many that not all are told by the same invocation; those above are read first.
+    // Large rooms need a second invocation for these. The connections above are read first.
     const crowd = isLarge ? 2 * batchSize(1) : 0;
     await haveJoined(
       room_id,
@@ -166,15 +169,15 @@ async function everyEvent(): Promise<void> {
   );
   const world = await listening(true);
   await deliver(await recorded(() => sent(world.room_id, world.admin)));
-  // A small room that was large, whose lane ends, beside the large one.
+  // Beside the large room: a room that was large and is now small, so that its lane ends.
   const shrunk = await newRoom();
   const of = { feed: 'messages', room_id: shrunk.room_id } as const;
   await enterLane(of);
   await deliver(await recorded(() => sent(shrunk.room_id, shrunk.admin)));
-  // What has waited is read again.
+  // The function reads waiting messages again.
   note('lane', (await at(Date.now() + 10_000, () => runLaneOnce())).trace.used);
   expect(await isInLane(of)).toBe(false);
-  // No time is left: its messages are to come again soon.
+  // No time is left, so the function makes its messages visible again soon.
   await deliver(await recorded(() => sent(world.room_id, world.admin)));
   note('lane', (await runLaneOnce(10_000)).trace.used);
   forgetLanes();
@@ -183,7 +186,7 @@ async function everyEvent(): Promise<void> {
   expect(batches.length).toBeGreaterThan(0);
   for (const { recipients, ...rest } of batches) {
     const batch = { ...rest, recipients: recipients.slice(0, 4) };
-    // One connection is gone, one takes nothing, and one cannot be closed either.
+    // One connection is gone and two do not respond. One of the two cannot be closed either.
     const [gone, unresponsive, stuck] = batch.recipients.map(({ connection_id }) => connection_id);
     management.respondWith(gone ?? '', 410);
     for (const id of [unresponsive, stuck]) management.respondWith(id ?? '', 500);
@@ -191,7 +194,7 @@ async function everyEvent(): Promise<void> {
     note('fan-out', (await runEventFunction('fan-out', (context) => fanOut(batch, context))).trace.used);
   }
 
-  // Its end gets a schedule, then another one, then none; its connections are told, and closed.
+  // The end of the room gets a schedule, then another one, then none. The connections receive an event and are closed.
   let timed = world;
   await changes(
     await recorded(async () => {
@@ -206,7 +209,7 @@ async function everyEvent(): Promise<void> {
   const later = new Date(Date.now() + 7_200_000).toISOString();
   const change = (body: object) => recorded(() => data('changeRoom', { as: admin, params: { room_id }, body }));
   await changes(await change({ end_time: later }));
-  // It deletes the object of a file that has expired with a signed URL: see unused-files.test.ts.
+  // The function deletes the object of an expired file with a signed URL: see unused-files.test.ts.
   note('room-changes', ['s3:DeleteObject']);
   const tab = await joined(room_id, member);
   await changes(await recorded(() => disconnect(tab)));
@@ -215,7 +218,7 @@ async function everyEvent(): Promise<void> {
   const look = async (body: string) =>
     note('presence', (await runEventFunction('presence', (context) => presence(queueEvent(body), context))).trace.used);
   await look(queued('left_at'));
-  // Of two connections that have been silent, one has promised to ping. Then their user is not there any more.
+  // Two connections are silent, and one of them had announced pings. Later, their user is marked as absent.
   const silent = await newRoom();
   const [dead, quiet] = [newSocket(silent.member), newSocket(silent.member)];
   await changes(await recorded(() => reply('join', dead, { room_id: silent.room_id, ping_interval_seconds: 60 })));
@@ -228,7 +231,8 @@ async function everyEvent(): Promise<void> {
   const removal = { as: admin, params: { room_id }, body: { participant_ids: [member] } };
   await changes(await recorded(() => data('removeParticipants', removal)));
 
-  // Two connections could not be closed. One of them can be by now; the other is queued again. A third one need only leave the room.
+  // Two connections could not be closed before. Now one can be closed, and the other is queued again. A third
+  // connection only leaves the room.
   const [closable, stuck] = [await joined(room_id, admin), await joined(room_id, admin)];
   const ids = [closable, stuck].map(({ connection_id }) => connection_id);
   management.respondToCloseWith(stuck.connection_id, 500);
@@ -244,13 +248,13 @@ async function everyEvent(): Promise<void> {
       (await runEventFunction('presence', (context) => presence(queueEvent(retry), context))).trace.used,
     );
   }
-  // A digest of a large room.
+  // A presence digest of a large room.
   const crowded = await listening(true);
   const now = new Date().toISOString();
   const due = await noteChanges({ room_id: crowded.room_id, participant_ids: [admin], source: 'x', now, due: now });
   await look(JSON.stringify({ kind: 'digest', room_id: crowded.room_id, due }));
   forgetLanes();
-  // Effects of changes that have failed are retried.
+  // Retries effects of changes that failed before.
   const event = { type: 'room_updated', room_id, sent_at: later, data: {} };
   await look(JSON.stringify({ kind: 'publish', event }));
   const moments = ['start', 'end'];

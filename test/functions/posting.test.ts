@@ -206,7 +206,7 @@ describe('sender_name', () => {
   });
 });
 
-/** Posts, and does something after the sender's right was read. */
+/** Posts a message, and calls `meanwhile` between reading the sender's right and the write. */
 async function postAfter(user: string, meanwhile: () => Promise<unknown>): Promise<Message> {
   const { room_id } = world;
   let done: Promise<unknown> | undefined;
@@ -295,7 +295,7 @@ describe('while a user sends at full speed, no message is stored after the respo
       const sender = async (): Promise<void> => {
         while (refusals.length === 0)
           try {
-            // Each message has a time of its own, so that no budget of the room stops them.
+            // Each message has a different time, so that the room's budget does not limit them.
             const time = new Date(started + 50 * sent++).toISOString();
             const message = { ...text(room_id), ...noFiles, caller, now: time, admitted: Promise.resolve(1) };
             stored.push((await sendMessage(message)).message_id);

@@ -16,9 +16,7 @@ import {
 import type { SocketHandler } from '../../core/realtime/socket-event.ts';
 import { context, handlerOf, httpEvent } from '../support/event.ts';
 
-/*
- * What a function does in INIT, before its first request: against a server that stands in for DynamoDB and records what it is asked.
- */
+/* What a function does in INIT, before its first request. A server stands in for DynamoDB and records the requests. */
 
 const asked: string[] = [];
 let answer: (request: IncomingMessage, response: ServerResponse) => void;
@@ -55,7 +53,7 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-/** What a handler could write to, and must not in a rehearsal. */
+/** Spies on everything to which a handler could log. Priming must not log. */
 const silence = () => [
   vi.spyOn(console, 'info'),
   vi.spyOn(console, 'error'),
@@ -63,7 +61,7 @@ const silence = () => [
   vi.spyOn(process.stdout, 'write'),
 ];
 
-/** Functions that ask the table for two things at a time, and so open two connections in INIT. */
+/** Functions that send two requests to the table at the same time, and so open two connections in INIT. */
 const TWO_AT_A_TIME = new Set([
   ...[
     'addParticipants',
@@ -200,7 +198,7 @@ describe('a handler that Lambda loads', () => {
     await expect(handler('real')).resolves.toBe('real');
   });
 
-  /** Loads getRoom anew, with connections of its own, as Lambda does. */
+  /** Loads getRoom again with new connections, as Lambda does in a new environment. */
   async function loadGetRoom() {
     const route = routes.getRoom;
     vi.resetModules();
@@ -213,7 +211,7 @@ describe('a handler that Lambda loads', () => {
     return { warned, handler, request: () => handler(httpEvent(route, { as: 'alice', params }), context) };
   }
 
-  /** A table without rooms that opens no connection in INIT, as `inInit` says. */
+  /** A table without rooms. `inInit` answers the request that opens a connection in INIT. */
   const withoutRooms =
     (inInit: typeof answer): typeof answer =>
     (request, response) =>
@@ -226,7 +224,7 @@ describe('a handler that Lambda loads', () => {
     await handler.ready;
     expect(asked).toEqual(['GET /']);
     expect(performance.now() - start).toBeGreaterThanOrEqual(295);
-    // The request for a connection ends, too, so that nothing of INIT is left for the first request to wait for.
+    // The request that opens a connection is aborted too, so that the first invocation does not wait for it.
     await vi.waitFor(() => expect(warned).toHaveBeenCalledWith({ action: 'prime', error: expect.any(String) }));
     expect(await request()).toMatchObject({ statusCode: 404 });
     expect(asked).toEqual(['GET /', 'POST / DynamoDB_20120810.BatchGetItem']);

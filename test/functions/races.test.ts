@@ -4,17 +4,17 @@ import { data, invoke, type Operation, type Request, succeed } from '../support/
 import { newRoom, newUser, type World } from '../support/world.ts';
 
 const ROUNDS = 220;
-/** Rounds that run at the same time: they are about different rooms. */
+/** How many rounds run at the same time, each with its own room. */
 const ABREAST = 5;
 
-/** Runs `round` ROUNDS times, each time in a copy of a room. */
+/** Runs `round` ROUNDS times, each time with a copy of a room. */
 async function rounds(original: World, round: (world: World, n: number) => Promise<void>): Promise<void> {
   const worlds = await copiesOf(original, ROUNDS);
   for (let n = 0; n < ROUNDS; n += ABREAST)
     await Promise.all(worlds.slice(n, n + ABREAST).map((world, k) => round(world, n + k)));
 }
 
-/** A room whose participants are exactly its two admins. */
+/** A room with two participants, both admins. */
 async function twoAdmins(): Promise<World> {
   const world = await newRoom();
   const { room_id, admin, member } = world;
@@ -34,14 +34,14 @@ const remove = (room_id: string, as: string, ...participant_ids: string[]): Call
 
 const leave = (room_id: string, as: string): Call => ['leaveRoom', { as, params: { room_id } }];
 
-/** Sends two calls at the same moment, in either order. Answers with the codes of those that were refused. */
+/** Sends two calls at the same moment, in alternating order. Returns the codes of the rejected ones. */
 async function race(n: number, first: Call, second: Call): Promise<string[]> {
   const calls = n % 2 === 0 ? [first, second] : [second, first];
   const replies = await Promise.all(calls.map(([operation, request]) => invoke(operation, request)));
   return replies.flatMap((reply) => (reply.ok ? [] : [reply.code]));
 }
 
-/** The admins that a room is left with, as its participants (who are asked in turn) see them. */
+/** Returns the admins of a room. Asks each candidate in turn, because some may have left the room. */
 async function adminsOf(room_id: string, candidates: readonly string[]): Promise<string[]> {
   for (const as of candidates) {
     const reply = await invoke('listParticipants', { as, params: { room_id } });
@@ -59,7 +59,7 @@ describe('if the only two admins act at the same time, exactly one succeeds and 
     [
       'one revokes the other, who gives up the right',
       (r, a, b) => [revoke(r, a, b), revoke(r, b, b)],
-      // Whoever comes second: the right is gone already, by either's hand.
+      // Whichever request comes second finds no admin right to revoke.
       ['not_an_admin', ''],
     ],
     ['one leaves, one gives up the right', (r, a, b) => [remove(r, a, a), revoke(r, b, b)], ['last_admin']],
@@ -125,7 +125,7 @@ test('granting and removing the same participant at the same time never leaves a
       remove(room_id, admin, member),
     );
     expect(['', 'participant_not_found']).toContain(refused.join());
-    // If the right still existed, it would be visible as soon as they are participants again.
+    // If the right still existed, it would be visible once they are participants again.
     const [again] = await data('addParticipants', {
       as: admin,
       params: { room_id },

@@ -16,7 +16,7 @@ const { management } = await startRealtimeServices();
 const markRead = ({ room_id }: World, as: string, message_id: string) =>
   data('markRead', { as, params: { room_id }, body: { message_id } });
 const getRoom = ({ room_id }: World, as: string) => data('getRoom', { as, params: { room_id } });
-/** The room as it is in the list of the user's rooms. */
+/** The room as an item in the user's list of rooms. */
 const listed = async ({ room_id }: World, as: string) =>
   (await data('listRooms', { as })).find((room) => room.room_id === room_id);
 const said = async (world: World, as: string, ...texts: string[]) => {

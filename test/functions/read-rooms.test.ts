@@ -47,7 +47,7 @@ describe('GET /participant/room', () => {
     const start = Date.now();
 
     const create = async (n: number): Promise<void> => {
-      // One a second, as nobody may create so many in a minute.
+      // One room per second, because of the limit per minute.
       const { room_id } = await at(start + n * SECOND, () =>
         data('createRoom', {
           as: alice,
@@ -70,7 +70,7 @@ describe('GET /participant/room', () => {
       const { data: rooms, page, trace } = await succeed('listRooms', { as: alice, query: { limit: 200 } });
       expect(rooms.map(({ room_id }) => room_id)).toEqual(created.slice(0, 200));
       expect(rooms.map(({ room_id, name }) => names.get(room_id) === name)).not.toContain(false);
-      // Of each room, the participant's item and the last message as well: 600 items.
+      // Reads three items per room: the room, the participant, and the last message. That makes 600 items.
       expect(trace.requests).toEqual(['Query', ...Array(6).fill('BatchGetItem')]);
       expect(trace.trips).toBe(2);
       expect(page?.next_cursor).toEqual(expect.any(String));
@@ -88,7 +88,7 @@ describe('GET /participant/room', () => {
         seen.push(page?.next_cursor);
         cursor = page?.next_cursor ?? undefined;
       } while (cursor);
-      // 205 = 5 × 41
+      // 205 rooms in pages of 41.
       expect(seen).toHaveLength(5);
       expect(seen.at(-1)).toBeNull();
     });
@@ -106,7 +106,7 @@ describe('GET /participant/room', () => {
             created.filter((_, index) => (204 - index) % 3 === remainder),
           );
         }
-        // The newest of these is the third: others are read until the page is full.
+        // The newest matching room is the third, so the search continues until the page is full.
         const { data: one, page } = await succeed('listRooms', { as: alice, query: { status: 'ended', limit: 1 } });
         expect(one).toMatchObject([{ name: 'Room 203' }]);
         expect(page).toEqual({ size: 1, next_cursor: expect.any(String) });
@@ -166,7 +166,7 @@ describe('GET /participant/room', () => {
     test('finds the live one on the first page', async () => {
       const { data: rooms, trace } = await succeed('listRooms', { as: user, query: { status: 'started' } });
       expect(rooms.map(({ room_id }) => room_id)).toEqual([live]);
-      // Looks at 50, 100, 200, 200, 200, 200, 50 rooms, two round trips each, then at those that are returned.
+      // Reads 50, 100, 200, 200, 200, 200 and 50 rooms with two round trips each, then the returned rooms.
       expect(trace.trips).toBe(15);
     });
 

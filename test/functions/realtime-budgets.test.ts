@@ -12,7 +12,7 @@ import { at, newRoom, newUser } from '../support/world.ts';
 
 const { management } = await startDeliveryServices();
 
-/** The beginning of a window of frames, and of a second. */
+/** The start of a window of frames, and of a second. */
 const NOW = Math.ceil(Date.now() / 10_000) * 10_000 + 10_000;
 const message = (room_id: string) => ({ room_id, client_message_id: crypto.randomUUID(), text: 'x' });
 const stored = async (room_id: string, as: string) =>
@@ -22,7 +22,7 @@ describe('a user', () => {
   test('can send 100 messages in 10 seconds over all connections; other frames and other users are not affected', async () => {
     const { room_id, admin, member } = await newRoom();
     const sockets = [newSocket(member), newSocket(member), newSocket(member)] as const;
-    // 20 in each second, so that the room takes them all.
+    // 20 messages in each second, to stay within the room's limit per second.
     for (let n = 0; n < MAX_USER_MESSAGES_PER_WINDOW; n++)
       await at(NOW + Math.floor(n / 20) * 1_000, () => reply('message', sockets[n % 3] as Socket, message(room_id)));
     await at(NOW + 6_000, async () => {
@@ -85,7 +85,7 @@ describe('a room', () => {
         });
       await reply('message', newSocket(other.member), message(other.room_id));
     });
-    // What was refused is sent again.
+    // The rejected message is sent again.
     await at(second + 1_000, () => reply('message', sender(0), message(room_id)));
     expect(await stored(room_id, admin)).toBe(51);
   });
@@ -129,7 +129,7 @@ describe('the posts of one room', () => {
     const { signal } = new AbortController();
     const started = performance.now();
     await Promise.all(Array.from({ length: 300 }, () => pace(1, signal)));
-    // All but the burst.
+    // 270 posts exceed the burst and have to wait.
     expect(performance.now() - started).toBeGreaterThan(270);
     const small = performance.now();
     await Promise.all(Array.from({ length: 10 }, () => paceOf(1_000)(1, signal)));
@@ -151,7 +151,7 @@ describe('the posts of one room', () => {
     vi.unstubAllEnvs();
     expect(times).toHaveLength(1_600);
     const first = times[0] ?? 0;
-    // 1,000 a second, and the bursts of two invocations.
+    // 1,000 posts per second, and the bursts of two invocations.
     for (const ms of [250, 500, 1_000])
       expect(times.filter((time) => time - first <= ms).length).toBeLessThanOrEqual(ms * 1.05 + 60);
   });

@@ -39,32 +39,32 @@ beforeEach(() => {
 });
 afterAll(() => Promise.all([management.close(), services.close()]));
 
-/** Has the function work on records. Answers with the numbers of those that failed. */
+/** Invokes the function with stream records. Returns the sequence numbers of the records that failed. */
 async function handle(records: readonly DynamoDBRecord[]): Promise<string[]> {
   const { result } = await runEventFunction('room-changes', (context) => roomChanges(changesIn(records), context));
   return result.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
 }
-/** Does something, and has the function work on all that it changed. */
+/** Runs `work`, and invokes the function with the records of all its changes. */
 async function worked(work: () => Promise<unknown>): Promise<void> {
   const records = await recorded(work);
   expect(changesIn(records).Records.length).toBeGreaterThan(0);
   expect(await handle(records)).toEqual([]);
 }
 
-/** Has the presence function work on a message of its queue. Returns the number of failures. */
+/** Invokes the presence function with a message of its queue. Returns the number of failures. */
 const retry = async (body: string): Promise<number> => {
   const { result } = await runEventFunction('presence', (context) => presence(queueEvent(body), context));
   return result.batchItemFailures.length;
 };
 
-/** What a connection was told, each event checked against the contract. */
+/** The events that a connection received, each checked against the contract. */
 const toldTo = ({ connection_id }: Socket) =>
   management.received(connection_id).map(({ type, room_id, data, sent_at, ...more }) => {
     expect([more, new Date(sent_at).toISOString()]).toEqual([{}, sent_at]);
     expect(v.parse(events[type as EventName].data, data)).toEqual(data);
     return { type, room_id, data };
   });
-/** What the bus was told, each event checked against the contract. */
+/** The events that were published to the bus, each checked against the contract. */
 const toldBus = () =>
   services.events().map(({ type, room_id, data, sent_at, ...more }) => {
     expect([more, new Date(sent_at).toISOString()]).toEqual([{}, sent_at]);
@@ -74,7 +74,7 @@ const toldBus = () =>
 const isJoined = async (room_id: string, { connection_id }: Socket) =>
   (await get(connectionKey(room_id, connection_id))) !== undefined;
 
-/** A room whose admin listens. */
+/** A room whose admin has joined it. */
 async function listening(options?: Parameters<typeof newRoom>[0]): Promise<World & { ear: Socket }> {
   const world = await newRoom(options);
   return { ...world, ear: await joined(world.room_id, world.admin) };
@@ -117,7 +117,7 @@ describe('the creation of a room', () => {
     const start = services.schedules.get(`${room_id}-start`);
     expect(start).toMatchObject({
       GroupName: 'rooms-test',
-      // A millisecond after the full second is the next second.
+      // Scheduler fires on full seconds, so the start is rounded up to the next second.
       ScheduleExpression: `at(${new Date(Date.parse(start_time) + 999).toISOString().slice(0, 19)})`,
       Target: {
         Arn: process.env.ANNOUNCE_FUNCTION_ARN,
@@ -193,9 +193,9 @@ describe('participants', () => {
     expect(management.closed.sort()).toEqual([tab.connection_id, other.connection_id].sort());
     expect([await isJoined(room_id, tab), await isJoined(room_id, other)]).toEqual([false, false]);
     expect([await isJoined(room_id, ear), await isJoined(elsewhere.room_id, untouched)]).toEqual([true, true]);
-    // Presence is for those who see each other.
+    // Presence events are not published to the bus.
     expect(toldBus()).toEqual(expected.slice(1));
-    // Whatever of their connections is still open then is closed in five seconds.
+    // The queue repeats the disconnect after 5 seconds, for connections that are still open then.
     expect(services.messages.map(({ MessageBody }) => JSON.parse(MessageBody))).toEqual([
       { kind: 'disconnect', room_id },
     ]);
@@ -207,11 +207,11 @@ describe('participants', () => {
     const tabs = [await joined(room_id, member), await joined(room_id, member)];
     const change = await recorded(() => data('changeRoom', asAdmin(world, { name: 'B' })));
     const removal = await recorded(() => data('removeParticipants', asAdmin(world, { participant_ids: [member] })));
-    // The reader is behind: it comes to a change of before the removal only now.
+    // The stream reader is late: it processes a change from before the removal only now.
     expect(await handle(change)).toEqual([]);
     expect(toldTo(ear).map(({ type }) => type)).toEqual(['room_updated']);
     for (const tab of tabs) expect(toldTo(tab)).toEqual([]);
-    // And their sockets are not left open.
+    // The sockets of the removed user are closed.
     expect(await handle(removal)).toEqual([]);
     expect(new Set(management.closed)).toEqual(new Set(tabs.map(({ connection_id }) => connection_id)));
     for (const tab of tabs) expect(await isJoined(room_id, tab)).toBe(false);
@@ -324,7 +324,7 @@ describe('a change of a room', () => {
     });
     const end = services.schedules.get(`${world.room_id}-end`);
     expect(JSON.parse(end?.Target.Input ?? '{}').time).toBe(times.at(-1));
-    // The schedule of the start, which has not changed, may be about to fire.
+    // The schedule of the start did not change. It is not written again, because it may be about to fire.
     expect(services.schedulerCalls.toSorted()).toEqual([`CREATE ${world.room_id}-end`, `CREATE ${world.room_id}-next`]);
   });
 
@@ -399,7 +399,7 @@ describe('presence', () => {
     await worked(() => joined(world.room_id, world.member));
     expect(toldTo(world.ear)).toEqual([peer('peer_joined', world)]);
     expect(toldTo(tab)).toEqual([peer('peer_joined', world)]);
-    // It is for those who are there: back ends hear nothing of it.
+    // Presence events go only to connections in the room, and are not published to the bus.
     expect(services.puts).toEqual([]);
   });
 
@@ -413,7 +413,7 @@ describe('presence', () => {
     expect(services.messages).toEqual([]);
   });
 
-  /** Has the queue deliver what it was given. */
+  /** Delivers all queued messages to the presence function. */
   const graceIsOver = async () => {
     const bodies = services.messages.splice(0).map(({ MessageBody }) => MessageBody);
     const event = { Records: bodies.map((body, n) => ({ messageId: `m${n}`, body })) };
@@ -461,7 +461,7 @@ describe('presence', () => {
     }));
     const run = (Records: DynamoDBRecord[]) =>
       runEventFunction('room-changes', (context) => roomChanges({ Records }, context));
-    // Deleted by ourselves, it says nothing: whoever does that has seen to the participant.
+    // When our own code deletes the item, that code also updates the participant, so the record has no effect.
     await run(deletion);
     expect((await get<ParticipantItem>(participantKey(room_id, member)))?.connections?.size).toBe(1);
     await worked(() => run(expired));
@@ -544,7 +544,7 @@ describe('if something fails,', () => {
     expect(await handle(records)).toEqual([]);
     expect(toldBus().map(({ type }) => type)).toEqual(['room_updated']);
     for (const { connection_id } of [world.ear, socket]) expect(management.received(connection_id)).toHaveLength(1);
-    // Another batch is sent, with the next number.
+    // The next batch gets the next number.
     await worked(() => data('changeRoom', asAdmin(world, { name: 'C' })));
     expect(management.received(socket.connection_id)).toMatchObject([{ seq: 1 }, { seq: 2 }]);
   });
@@ -595,7 +595,7 @@ describe('records that are redriven or late,', () => {
   test('of an end that was moved keep the schedule at the later end', async () => {
     const world = await listening();
     const { room_id } = world;
-    // Tokens of tests are good for an hour.
+    // Test tokens are valid for one hour.
     const [E1, E2] = [inFuture(HOUR / 4), inFuture(HOUR / 2)];
     const first = await recorded(() => data('changeRoom', asAdmin(world, { end_time: E1 })));
     expect(await handle(first)).toEqual([]);
@@ -603,13 +603,13 @@ describe('records that are redriven or late,', () => {
     await worked(() => data('changeRoom', asAdmin(world, { end_time: E2 })));
     expect(end(room_id)).toBe(E2);
 
-    // A function that has just started knows nothing of what was done before.
+    // A new function instance does not know what was processed before.
     const redriven = first.map((record) => ({ ...record, eventID: `redriven-${record.eventID}` }));
     expect(await handle(redriven)).toEqual([]);
     expect(end(room_id)).toBe(E2);
     expect(toldTo(world.ear).at(-1)).toMatchObject({ type: 'room_updated', data: { end_time: E2 } });
 
-    // When E1 comes, the room goes on; when E2 comes, it is announced, and the sockets are closed.
+    // At E1, the room stays open. At E2, the end is announced and the sockets are closed.
     const fire = (time: string) =>
       at(time, () => runEventFunction('announce', (context) => announce({ room_id, moment: 'end', time }, context)));
     await at(E1, () => handle(redriven));
@@ -683,7 +683,7 @@ describe('records that are redriven or late,', () => {
     const world = await newRoom();
     const [E1, E2] = [inFuture(HOUR), inFuture(2 * HOUR)];
     const first = await recorded(() => data('changeRoom', asAdmin(world, { end_time: E1 })));
-    // The room changes while the first schedule is on its way. The other invocation, which has that record, is done by then.
+    // While this invocation writes the first schedule, the room changes, and another invocation processes that record.
     services.onRequest = async (service) => {
       if (service !== 'scheduler') return;
       services.onRequest = undefined;
@@ -703,8 +703,8 @@ describe('records that are redriven or late,', () => {
     );
     expect(records.Records).toHaveLength(41);
     const { trace } = await runEventFunction('room-changes', (context) => roomChanges(records, context));
-    // The room's connections, and those that each of the 40 users has subscribed.
-    // Beside them, one write gives the events their numbers.
+    // One query for the connections of the room, and one for the subscriptions of each of the 40 users. One write
+    // assigns the numbers of the events.
     expect(trace.requests.toSorted()).toEqual(['BatchGetItem', ...Array(41).fill('Query'), 'UpdateItem']);
     const reads = trace.inputs.filter((_, n) => trace.requests[n] !== 'UpdateItem');
     expect(reads).toMatchObject([
@@ -719,7 +719,7 @@ describe('a schedule that fires', () => {
     const { lines } = await runEventFunction('announce', (context) => announce(announcement, context));
     return lines;
   };
-  /** A room with a listener, and with times that `moment` says. */
+  /** A room with the given times, in which the admin has joined. */
   async function timed(times: { end_time?: string }) {
     const world = await listening({ body: times });
     return { ...world, room: await data('getRoom', { as: world.admin, params: { room_id: world.room_id } }) };
@@ -767,7 +767,7 @@ describe('a schedule that fires', () => {
         end: { end_time: inFuture(1_500) },
       };
       const { room_id, admin, member } = await newRoom({ body: times[moment] });
-      // Who joins must find the room started; the one that is still to start has a listener all the same.
+      // Users cannot join a room before its start, so the connection is written to the table directly.
       const ear = moment === 'end' ? await joined(room_id, member) : newSocket(member);
       if (moment === 'start') await haveJoined(room_id, [ear.connection_id], member);
       const time = moment === 'start' ? times.start.start_time : times.end.end_time;

@@ -21,7 +21,7 @@ const known = watchSockets(() => management);
 afterEach(() => known.check());
 afterAll(() => management.close());
 
-/** A room with an admin who sends, and a member for each of `count` connections. */
+/** A room with an admin, the sender, and with `count` members, each with one connection. */
 async function roomOf(count: number) {
   const members = Array.from({ length: count }, (_, n) => newUser(`m${n}`));
   const { room_id, admin } = await newRoom({ members });
@@ -96,7 +96,7 @@ describe('a connection', () => {
     expect(await isJoined(room_id, dead)).toBe(false);
     expect(await connectionsOf(room_id, members[1] ?? '')).toBeUndefined();
     expect(management.closed).toEqual([]);
-    // And it is not tried again.
+    // No later delivery tries the connection again.
     await deliver(await send(room_id, admin, 'more'));
     expect(management.attempts.filter((id) => id === dead.connection_id)).toHaveLength(1);
   });
@@ -130,10 +130,10 @@ describe('a connection', () => {
       expect(await deliver(await send(room_id, admin, first, second))).toMatchObject({ failures: [] });
 
       for (const socket of good) expect(textsAt(socket)).toEqual([first, second]);
-      // Nothing more is sent after what was lost, or the client would take the gap for all there was.
+      // After a failed post, the connection receives no later message: the client could not notice the gap.
       expect(textsAt(bad)).toEqual([]);
       expect(management.closed).toEqual([bad.connection_id]);
-      // The wait for one that does not answer is as long as any: all others have had all they should have by then.
+      // The other connections do not wait for the one that does not respond.
       if (response === 'hold') expect(order.at(-1)).toBe(bad.connection_id);
       expect(await isJoined(room_id, bad)).toBe(false);
       expect(await connectionsOf(room_id, members[0] ?? '')).toBeUndefined();
@@ -156,7 +156,7 @@ describe('a connection', () => {
 });
 
 describe('a record that cannot be processed', () => {
-  /** The record with an attribute of a type that there is not. */
+  /** A record whose image has an attribute of an unknown type. */
   const poisoned = (record: DynamoDBRecord): DynamoDBRecord => ({
     ...record,
     dynamodb: { ...record.dynamodb, NewImage: { ...record.dynamodb?.NewImage, text: { X: 'poison' } as never } },
@@ -176,12 +176,12 @@ describe('a record that cannot be processed', () => {
     for (const socket of sick.sockets) expect(textsAt(socket)).toEqual([first]);
     for (const socket of sound.sockets) expect(textsAt(socket)).toEqual(ALL);
 
-    // Lambda goes on from the lowest number that it was told.
+    // Lambda retries from the lowest reported sequence number.
     expect((await deliver(batch.slice(1))).failures).toEqual([sequence(two)]);
     for (const socket of sick.sockets) expect(textsAt(socket)).toEqual([first]);
     for (const socket of sound.sockets) expect(textsAt(socket)).toEqual(ALL);
 
-    // In the end it puts the one aside.
+    // At the end of its retries, Lambda writes the record to the dead-letter queue and continues with the next one.
     expect((await deliver(batch.slice(2))).failures).toEqual([]);
     for (const socket of sick.sockets) expect(textsAt(socket)).toEqual([first, third]);
     for (const socket of sound.sockets) expect(textsAt(socket)).toEqual(ALL);

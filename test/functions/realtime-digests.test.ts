@@ -28,7 +28,7 @@ const presenceAt = (connection_id: string) =>
   eventsAt(connection_id).flatMap((event) => (event.type === 'presence' ? [event.data] : []));
 const typesAt = (connection_id: string) => eventsAt(connection_id).map(({ type }) => type);
 
-/** Does something, and has room-changes process its records. */
+/** Runs `work`, and lets room-changes process its records. */
 async function processed(work: () => Promise<unknown>) {
   const records = await recorded(work);
   await handle(records);
@@ -40,14 +40,14 @@ const handle = async (records: Parameters<typeof changesIn>[0]) => {
   return result.batchItemFailures;
 };
 const queued = () => services.messages.filter(({ MessageBody }) => MessageBody.includes('"digest"'));
-/** Has the last queued digest run. */
+/** Invokes the presence function with the last queued digest. */
 const digest = async (body = queued().at(-1)?.MessageBody ?? '') => {
   const { result } = await runEventFunction('presence', (context) => presence(queueEvent(body), context));
   await runLanes();
   return result.batchItemFailures;
 };
 
-/** A room in which so many are online, beside one connection of each protocol. */
+/** A room with `count` users online, and with one connection of each protocol version. */
 async function crowded(count: number) {
   const members = Array.from({ length: 3 }, () => newUser());
   const world = await newRoom({ members });
@@ -63,7 +63,7 @@ describe('presence in a room of more than 100', () => {
   test('is one digest for all who come and go in a second', async () => {
     const { room_id, members, v1, v2 } = await crowded(100);
     const [first = '', second = '', third = ''] = members;
-    // Who is told of the first of more than 100 is told by name.
+    // The first join above 100 is still sent as an event with the name of the user.
     await join(room_id, first);
     expect(typesAt(v2)).toEqual(['peer_joined']);
     expect(queued()).toEqual([]);
@@ -84,13 +84,13 @@ describe('presence in a room of more than 100', () => {
       joined: [{ participant_id: second, username: null }],
       left: [{ participant_id: third, username: null }],
     });
-    // rooms.v1 knows no digests: it gets who is there and who is not.
+    // rooms.v1 has no digests. Its connections receive one event per user.
     expect(management.received(v1).map(({ type, data }) => [type, data.participant_id])).toEqual([
       ['peer_joined', first],
       ['peer_joined', second],
       ['peer_left', third],
     ]);
-    // Nothing is left, and a message that comes twice does nothing.
+    // No digest is pending, and a second delivery of the same message has no effect.
     expect(await digestOf(room_id)).not.toHaveProperty('due');
     expect(await digest()).toEqual([]);
     expect(presenceAt(v2)).toHaveLength(1);
@@ -126,7 +126,7 @@ describe('presence in a room of more than 100', () => {
     services.broken.sqs = false;
     expect(await handle(records)).toEqual([]);
     expect(queued()).toHaveLength(1);
-    // That one is lost. A minute later, the next change has another one queued.
+    // This digest is lost. A minute later, the next change queues another one.
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 120_000 });
     try {
       await join(room_id, third);

@@ -33,7 +33,7 @@ let fanOut: FanOut;
 let sockets: KnownSockets;
 beforeAll(async () => {
   faults = await startFaultyDynamoDb(process.env.AWS_ENDPOINT_URL_DYNAMODB ?? '');
-  // Before the client's first request, which is when it reads this.
+  // The client reads this variable at its first request.
   process.env.AWS_ENDPOINT_URL_DYNAMODB = faults.url;
   [management, services, fanOut] = await Promise.all([startManagement(), startServices(), startFanOut()]);
   process.env.CALLBACK_URL = management.url;
@@ -51,7 +51,7 @@ afterEach(() => {
 });
 afterAll(() => Promise.all([management.close(), services.close(), faults.close(), fanOut.close()]));
 
-/** A room with a connection that takes everything, and one that takes nothing and cannot be closed. */
+/** A room with one connection that works, and one that does not respond and cannot be closed. */
 async function roomWithStuck(response: ManagementResponse = 500) {
   const members = [newUser('good'), newUser('stuck')] as const;
   const { room_id, admin } = await newRoom({ members });
@@ -67,7 +67,7 @@ const isJoined = async (room_id: string, { connection_id }: Socket) =>
 const markedIn = async (room_id: string) =>
   (await connectionsOf(room_id)).disconnecting.map(({ connection_id }) => connection_id);
 const times = (all: readonly string[], { connection_id }: Socket) => all.filter((id) => id === connection_id).length;
-/** As `deliver`, in an invocation that has so many milliseconds before it must write down what is left. */
+/** Like `deliver`, in an invocation that has `ms` milliseconds before it must record what is left. */
 async function deliverWithin(ms: number, records: readonly DynamoDBRecord[]) {
   const invocation = { ...context, getRemainingTimeInMillis: () => 10_000 + ms };
   const { result, lines } = await runEventFunction('deliver-messages', () =>
@@ -75,7 +75,7 @@ async function deliverWithin(ms: number, records: readonly DynamoDBRecord[]) {
   );
   return { failures: result.batchItemFailures, lines: lines.map(({ entry }) => Object(entry)) };
 }
-/** Leaves messages of a large room to its lane, and works through it in an invocation that has so many milliseconds. */
+/** Queues messages of a large room in its lane, and processes the lane in an invocation with `ms` milliseconds. */
 async function laneWithin(ms: number, records: readonly DynamoDBRecord[]) {
   expect((await readMessages(records)).failures).toEqual([]);
   const { failed, lines } = await runLaneOnce(10_000 + ms);
@@ -106,7 +106,7 @@ describe('an unresponsive connection that cannot be closed', () => {
   test('is sent nothing more, and is closed by a later broadcast', async () => {
     const { room_id, admin, good, stuck } = await roomWithStuck();
     await deliver(await send(room_id, admin, 'one'));
-    // It would take posts again, but has missed one.
+    // Posts to the connection would succeed again, but it has missed one message.
     management.respondWith(stuck.connection_id, 200);
     await deliver(await send(room_id, admin, 'two'));
     expect(textsAt(stuck)).toEqual([]);
@@ -148,7 +148,7 @@ describe('an unresponsive connection that cannot be closed', () => {
       [{ kind: 'disconnect', room_id }, 5],
     ]);
 
-    // The queue keeps the message where nothing could be closed, and in the end puts it aside.
+    // If no connection could be closed, the message stays in the queue until it becomes a dead letter.
     expect(await retry(room_id)).toEqual(FAILED);
     expect(await isJoined(room_id, stuck)).toBe(true);
     management.respondToCloseWith(stuck.connection_id, 200);
@@ -156,7 +156,7 @@ describe('an unresponsive connection that cannot be closed', () => {
     expect(management.closed).toEqual([stuck.connection_id]);
     expect(await connectionsOf(room_id)).toMatchObject({ disconnecting: [], marks: [] });
     expect(await isJoined(room_id, stuck)).toBe(false);
-    // Late and twice is harmless.
+    // A late second delivery has no effect.
     expect(await retry(room_id)).toEqual(DONE);
     expect(services.messages).toHaveLength(1);
   });
@@ -246,7 +246,7 @@ describe('faults of the table', () => {
     const ids = Array.from({ length: 6 }, (_, n) => `c${n}=`);
     await haveJoined(room_id, ids, admin);
     const records = await send(room_id, admin, 'one');
-    // The first page ends early, and the second one fails.
+    // The first page is cut, and reading the second page fails.
     faults.next(
       'Query',
       (answer) => {
@@ -335,7 +335,7 @@ describe('when the time is over', () => {
     await laneWithin(20_000, await send(room_id, admin, ...TEXTS));
     const [batch] = fanOut.batches();
     if (!batch) throw new Error('There is one.');
-    // Four seconds are kept for its start and its answer.
+    // 4 seconds are reserved for the invocation's start and response.
     expect(batch.time_left_ms).toBeLessThanOrEqual(16_000);
     expect(batch.time_left_ms).toBeGreaterThan(8_000);
 
@@ -366,7 +366,7 @@ describe('when the time is over', () => {
     expect(lines.at(-1)).toMatchObject({ batches: 0 });
     const marked = await markedIn(room_id);
     expect(marked).toEqual(expect.arrayContaining(ids.slice(SIZE)));
-    // The first batch is delivered here. On a busy machine the time may not suffice for all of it.
+    // This invocation delivers the first batch itself. On a busy machine, it may not finish within its time.
     for (const connection_id of ids.slice(0, SIZE).filter((id) => !marked.includes(id)))
       expect(management.closed.includes(connection_id) || textsAt({ connection_id }).join() === TEXTS.join()).toBe(
         true,
@@ -397,7 +397,7 @@ describe('one pool for all rooms of a process', () => {
     const records = await send(room_id, admin, 'one');
     const others = occupy(2, 100);
     const delivery = deliver(records);
-    // Everything but the posts has been done.
+    // By now, only the posts are pending.
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(management.attempts).toEqual([]);
     await others.free();

@@ -23,7 +23,7 @@ let places: Occupied;
 beforeAll(async () => {
   [management, services, fanOut] = await Promise.all([startManagement(), startServices(), startFanOut()]);
   process.env.CALLBACK_URL = management.url;
-  // Batches of 500 connections, but few of them at a time.
+  // Batches have up to 500 connections, but only a few posts run at the same time.
   places = await leavePlaces(20);
 });
 const known = watchSockets(() => management);
@@ -35,12 +35,12 @@ beforeEach(() => {
 });
 afterAll(() => Promise.all([management.close(), services.close(), fanOut.close(), places.free()]));
 
-/** So many messages that a batch has few connections. */
+/** With this many messages, a batch has few connections. */
 const ALL = Array.from({ length: 20 }, (_, n) => `message ${n}`);
-/** How many connections are in a batch where each is sent all of them. */
+/** The number of connections in a batch, if each receives all of these messages. */
 const SIZE = batchSize(ALL.length);
 
-/** A room with as many connections, in the order in which they are read. */
+/** A room with `count` connections, whose IDs are in the order in which they are read. */
 async function roomOf(count: number) {
   const world = await newRoom();
   const ids = Array.from({ length: count }, (_, n) => `connection-${String(n).padStart(5, '0')}=`);
@@ -49,7 +49,9 @@ async function roomOf(count: number) {
 }
 const textsAt = (id: string) => management.received(id).map(({ data }) => data.text);
 const isJoined = async (room_id: string, id: string) => (await get(connectionKey(room_id, id))) !== undefined;
-/** What is logged of a room, without times and ids: it has so many posts that its lane delivers them. */
+/**
+ * The log entries about a room, without times and IDs. Its events go through its lane, because they need many posts.
+ */
 const logOf = (lines: Awaited<ReturnType<typeof deliver>>['lines']) => {
   const [reader, ...others] = lines.map(({ level, entry }) => {
     const { room_id: _room, duration_ms: _ms, error: _error, ...rest } = Object(entry);
@@ -88,7 +90,8 @@ describe('a small room', () => {
 describe('a large room', () => {
   test('is delivered in batches: each connection receives everything once and in order, and the counts add up', async () => {
     const { room_id, admin, ids } = await roomOf(3 * SIZE + 5);
-    // One that is gone and one that takes nothing, in the batch of another invocation, and one in the rest that fills no batch.
+    // Another invocation's batch has a connection that is gone and an unresponsive one. The rest, which is smaller than
+    // a batch, has one that is gone.
     const [gone, unresponsive, goneHere] = [ids[SIZE] ?? '', ids[SIZE + 1] ?? '', ids.at(-1) ?? ''];
     management.respondWith(gone, 410);
     management.respondWith(unresponsive, 500);
@@ -100,7 +103,7 @@ describe('a large room', () => {
     for (const id of ids) expect(textsAt(id)).toEqual([gone, unresponsive, goneHere].includes(id) ? [] : ALL);
     expect(management.closed).toEqual([unresponsive]);
     for (const id of [gone, unresponsive, goneHere]) expect(await isJoined(room_id, id)).toBe(false);
-    // The first batch is delivered here, as is the rest that does not fill one.
+    // This invocation delivers the first batch and the rest. Only full batches get invocations of their own.
     const batches = fanOut.batches().map(({ recipients }) => recipients.map(({ connection_id }) => connection_id));
     expect(batches.map(({ length }) => length)).toEqual([SIZE, SIZE]);
     expect(batches.flat().sort()).toEqual(ids.slice(SIZE, 3 * SIZE));
@@ -109,7 +112,8 @@ describe('a large room', () => {
   test('finishes all fan-out invocations before the next message is sent', async () => {
     const { room_id, admin, ids } = await roomOf(2 * SIZE);
     const last = ids.at(-1) ?? '';
-    // Its last message alone, so that the post does not time out before all others have had theirs.
+    // Only the last post to this connection is held, so that it does not time out before the other connections have
+    // their messages.
     management.respondWith(last, 200, ...ALL.slice(2).map(() => 200 as const), 'hold', 200);
     let over = false;
     const delivery = deliver(await send(room_id, admin, ...ALL)).finally(() => {
@@ -128,7 +132,7 @@ describe('a large room', () => {
   test('is closed in batches, too, when it ends', async () => {
     const { room_id, admin, ids } = await roomOf(2 * batchSize(1));
     const { end_time } = await data('endRoom', { as: admin, params: { room_id } });
-    // A batch that is lost is closed here.
+    // If a fan-out invocation is lost, this invocation closes the connections of its batch.
     fanOut.work = async (batch) => {
       if (batch.task.kind === 'close') throw new Error('lost');
       return { ...noCounts(), sent: batch.recipients.length, receivers: batch.recipients.length };
@@ -155,7 +159,7 @@ describe('a batch that an invocation', () => {
       throw new Error('out of memory');
     };
     const { failures, lines } = await deliver(await send(room_id, admin, ...ALL));
-    // The stream's batch succeeds: Lambda would send everything to everybody again.
+    // The batch of stream records succeeds. Otherwise, Lambda would send all messages again.
     expect(failures).toEqual([]);
     expect(logOf(lines)).toEqual([
       { ...invocation, outcome: 'lost' },

@@ -17,7 +17,7 @@ let management: Management;
 let world: World;
 beforeAll(async () => {
   faults = await startFaultyDynamoDb(process.env.AWS_ENDPOINT_URL_DYNAMODB ?? '');
-  // Before the client's first request, which is when it reads this.
+  // The client reads this variable at its first request.
   process.env.AWS_ENDPOINT_URL_DYNAMODB = faults.url;
   management = await startManagement();
   process.env.CALLBACK_URL = management.url;
@@ -42,7 +42,7 @@ describe('a conflict with another transaction', () => {
     await reply('message', socket, message());
     faults.next('TransactWriteItems', conflict, conflict);
     await reply('join', socket, { room_id: world.room_id });
-    // The first update counts the frame.
+    // The first update counts the frame, so the second one fails.
     faults.next('UpdateItem', undefined, exception('TransactionConflictException'));
     faults.next('DeleteItem', exception('TransactionConflictException'));
     await reply('leave', socket, { room_id: world.room_id });
@@ -55,7 +55,8 @@ describe('a conflict with another transaction', () => {
     const others = { connections: { SS: [socket.connection_id, 'another='] } };
     const refused = exception('ConditionalCheckFailedException', { Item: others });
     faults.reset();
-    // The first update counts the frame. Each attempt has two: as the last connection, and as one of several.
+    // The first update counts the frame. Each attempt then makes two updates: one for a last connection, one for a
+    // connection among several.
     faults.next('UpdateItem', undefined, ...Array(40).fill(refused));
     expect(await refusedWith('leave', socket, { room_id })).toBe('try_again');
     expect(faults.reset()).toMatchObject({ UpdateItem: 1 + 2 * 8 });
@@ -94,7 +95,7 @@ test('if a function dies between storing and replying, the sender retries, all r
   const ear = await joined(room_id, admin);
   const frame = { ...message(), room_id };
   const records = await recorded(async () => {
-    // The write is done, and nobody hears of it: neither the SDK, which sends it again, nor in the end the sender.
+    // DynamoDB applies the write, but neither the SDK, which retries it, nor the sender receives a response.
     faults.always('TransactWriteItems', 'lose the answer');
     expect(await act('message', newSocket(member), frame)).toMatchObject({ ok: false });
     faults.reset();
@@ -126,7 +127,7 @@ describe('deliver-messages', () => {
     expect(await deliver(records)).toEqual([]);
     expect(management.received(alive.connection_id)).toHaveLength(1);
     faults.reset();
-    // The next one finds what is left.
+    // The next delivery removes the item.
     expect(await deliver(await send('two'))).toEqual([]);
     expect((await get<ParticipantItem>(participantKey(world.room_id, world.member)))?.connections).toBeUndefined();
     expect(await get(connectionKey(world.room_id, dead.connection_id))).toBeUndefined();

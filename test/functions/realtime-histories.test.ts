@@ -15,21 +15,24 @@ import { changesIn, recorded } from '../support/stream.ts';
 import { newRoom } from '../support/world.ts';
 
 /*
- * Random histories of a room whose stream records are delivered twice, late, out of order and in parts. Whatever happened on the way,
- * once every record has been read, schedules, presence and sockets are as the table says.
+ * Random histories of a room. Stream records are delivered twice, late, out of order and partially. After every record
+ * has been read, schedules, presence and sockets match the table.
  */
 
 const { management, services } = await startRealtimeServices();
 
 const MINUTE = 60_000;
 
-/** What happens: `who` is one of the users, `n` one of the connections they have opened so far. */
+/** A step of a history. `who` is the index of a user, and `n` the index of one of the connections opened so far. */
 type Step =
   | { readonly do: 'add' | 'remove' | 'grant' | 'revoke' | 'rename' | 'join'; readonly who: number }
   | { readonly do: 'rejoin' | 'leave'; readonly n: number }
   | { readonly do: 'move_end' | 'move_start'; readonly minutes: number }
   | { readonly do: 'clear_end' | 'end' }
-  /** Records that have not been delivered yet: `from` of them are passed over, and stay undelivered; `again` are old ones. */
+  /**
+   * Delivers records. The first `from` undelivered records are skipped and stay undelivered. `again` lists old records
+   * that are repeated.
+   */
   | { readonly do: 'deliver'; readonly from: number; readonly count: number; readonly again: readonly number[] };
 
 const who = fc.nat(2);
@@ -57,13 +60,13 @@ const history = fc.record({
   steps: fc.array(step, { minLength: 4, maxLength: 24 }),
   booked: fc.integer({ max: 3, min: 0 }).map((n) => n === 0),
   ends: fc.integer({ max: 3, min: 0 }).map((n) => n === 0),
-  /** In which order the remaining records are delivered. */
+  /** The order in which the remaining records are delivered. */
   order: fc.array(fc.nat(), { minLength: 40, maxLength: 40 }),
 });
 
 type History = typeof history extends fc.Arbitrary<infer Values> ? Values : never;
 
-/** Plays one history, and checks what is there in the end. */
+/** Plays one history, and checks the final state. */
 async function play({ steps, booked, ends, order }: History): Promise<void> {
   management.reset();
   services.reset();
@@ -85,23 +88,23 @@ async function play({ steps, booked, ends, order }: History): Promise<void> {
     users.push(world.member, world.outsider, `other-${world.outsider}`);
   });
   const sockets: Socket[] = [];
-  /** Clients that have been closed open no room any more. */
+  /** The client of a closed connection sends no further frames. */
   const isOpen = ({ connection_id }: Socket) => !management.closed.includes(connection_id);
   const params = { room_id };
-  // Somebody who is there all the time, if the room has started.
+  // If the room has started, this connection is open during the whole history.
   const watcher = booked ? undefined : newSocket(admin);
   if (watcher) await note(() => reply('join', watcher, params));
 
   const deliver = async (records: readonly DynamoDBRecord[]) => {
     if (records.length === 0) return;
-    // Each time as if by a function that has just started.
+    // New event IDs make the function process each delivery as if it had just started.
     const events = records.map((record) => ({ ...record, eventID: `${record.eventID}/${deliveries++}` }));
     const { result } = await runEventFunction('room-changes', (context) => roomChanges({ Records: events }, context));
     expect(result.batchItemFailures).toEqual([]);
   };
 
   const doing = async (each: Exclude<Step, { do: 'deliver' }>): Promise<unknown> => {
-    // Refusals (a room that is booked, a user who is not there) are part of a history.
+    // Rejected requests are part of a history, for example because the room is booked or the user is not a participant.
     if ('who' in each) {
       const user = users[each.who] ?? '';
       const participant = { ...params, participant_id: user };
@@ -146,7 +149,7 @@ async function play({ steps, booked, ends, order }: History): Promise<void> {
   }
   if (ends) await note(() => invoke('endRoom', { as: admin, params }));
 
-  // All that is left, and much that was delivered before, in any order and in parts; some of them twice.
+  // Delivers all remaining records, and many old ones, in random order and in parts. Some are delivered twice.
   const last = [...pending, ...delivered].map((record, n) => ({ record, at: order[n % order.length] ?? 0 }));
   const shuffled = last.toSorted((a, b) => a.at - b.at).map(({ record }) => record);
   while (shuffled.length > 0) {
@@ -155,7 +158,7 @@ async function play({ steps, booked, ends, order }: History): Promise<void> {
     if (part.length % 2 === 0) await deliver(part.toReversed());
   }
 
-  // Schedules: those that the room's times call for, and no others.
+  // Exactly the schedules exist that the room's times require.
   const room = await data('getRoom', { as: admin, params });
   const scheduled = Object.fromEntries(
     [...services.schedules].map(([name, { Target }]) => [name.slice(37), JSON.parse(Target.Input).time]),
@@ -163,7 +166,7 @@ async function play({ steps, booked, ends, order }: History): Promise<void> {
   const now = new Date().toISOString();
   const warnings = room.end_warnings_seconds.map((seconds) => plus(room.end_time ?? now, -seconds * 1_000));
   const next = warnings.filter((at) => room.end_time && at > now && at >= room.start_time).toSorted()[0];
-  // A warning that has come leaves its schedule, which does not fire again.
+  // The schedule of a past warning can remain. It does not fire again.
   if (scheduled.next <= now) delete scheduled.next;
   expect(scheduled).toEqual({
     ...(next && { next }),
@@ -171,7 +174,8 @@ async function play({ steps, booked, ends, order }: History): Promise<void> {
     ...(room.end_time && room.end_time > now && { end: room.end_time }),
   });
 
-  // Sockets: one that the table knows is open, unless the room has ended; one of a user who is no participant is closed.
+  // A socket in the table is open, unless the room has ended. A socket of a user who is no longer a participant is
+  // closed.
   const known = new Map<string, string>();
   for (const { connection_id, participant_id } of (await connectionsOf(room_id)).live)
     known.set(connection_id, participant_id);
@@ -184,7 +188,7 @@ async function play({ steps, booked, ends, order }: History): Promise<void> {
     else expect(inTable.filter(isOpen)).toEqual([]);
   }
 
-  // What somebody who was there has been told, the last word on each thing, is what the API says.
+  // The last event about each thing that the watcher received agrees with the API.
   if (!watcher || ends) return;
   const told = { participants: new Set([admin, users[0]]), present: new Set([admin]), admins: new Set([admin]) };
   const names = new Map<string, unknown>();

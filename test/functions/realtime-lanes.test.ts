@@ -23,7 +23,7 @@ const { management, services } = await startDeliveryServices();
 
 const LARGE = MAX_POSTS_HERE + 1;
 const crowdOf = (count: number) => Array.from({ length: count }, (_, n) => `connection-${String(n).padStart(5, '0')}=`);
-/** So many connections of rooms.v2 join, or leave. */
+/** Writes connections of rooms.v2 to the table, or deletes them. */
 const arrive = (room_id: string, ids: readonly string[]) =>
   haveJoined(room_id, ids, undefined, { protocol: 'rooms.v2' });
 const depart = async (room_id: string, ids: readonly string[]) => {
@@ -35,12 +35,12 @@ const textsOf = (events: readonly RoomEvent[]) =>
   events.flatMap((event) => (event.type === 'message' ? [event.data.text] : []));
 const textsAtV2 = (id: string) => textsOf(framesAt(id).flatMap(unpack));
 const textsAtV1 = (id: string) => management.received(id).map(({ data }) => data.text);
-/** The numbers of the events that a connection has had. */
+/** The numbers of the events that a connection received. */
 const numbersAt = (id: string) =>
   framesAt(id).flatMap((frame) => ('seq' in frame ? frame.events.map((_, index) => frame.seq + index) : []));
 const upTo = (last: number) => Array.from({ length: last }, (_, n) => n + 1);
 
-/** Makes the table refuse to be queried. */
+/** Makes all queries of the table fail. */
 function breakQueries(): () => void {
   dynamodb.middlewareStack.add(
     (next, { commandName }) =>
@@ -73,7 +73,7 @@ describe('a room of 5,000', () => {
     const crowd = crowdOf(5_000);
     await arrive(large.room_id, crowd);
     const neighbor = await joinedV2(small.room_id, small.member);
-    // Nothing in the large room is answered before this test says so.
+    // The large room gets no posts before this test runs its lane.
     const batch = [
       ...(await send(large.room_id, large.admin, 'to 5,000')),
       ...(await send(small.room_id, small.admin, 'one')),
@@ -81,7 +81,7 @@ describe('a room of 5,000', () => {
     for (const id of crowd) management.respondWith(id, 'hold');
 
     expect((await readMessages(batch)).failures).toEqual([]);
-    // The shard's next batch begins, and ends, while the large room has had nothing.
+    // The reader processes the shard's next batch before the large room has received anything.
     expect((await readMessages(await send(small.room_id, small.admin, 'two'))).failures).toEqual([]);
     expect(textsAtV2(neighbor.socket.connection_id)).toEqual(['one', 'two']);
     expect(new Set(management.attempts)).toEqual(new Set([neighbor.socket.connection_id]));
@@ -113,25 +113,26 @@ describe('the order of a room', () => {
 
     await say();
     expectAll();
-    // It grows: the next message waits in the lane.
+    // The room grows, so the next message waits in the lane.
     const crowd = crowdOf(LARGE);
     await arrive(room_id, crowd);
     await say();
     expect(await isInLane(of)).toBe(true);
     expect(textsAtV1(v1.connection_id)).toHaveLength(1);
-    // It shrinks while that waits: what comes now must not overtake it.
+    // The room shrinks while that message waits. Newer messages must not overtake it.
     await depart(room_id, crowd);
     await say();
     expect(textsAtV1(v1.connection_id)).toHaveLength(1);
     expect(inLanes()).toHaveLength(2);
     await runLanes();
     expectAll();
-    // The lane was empty, and the room small: the reader delivers again.
+    // The lane is empty and the room is small, so the reader delivers directly again.
     expect(await isInLane(of)).toBe(false);
     await say();
     expect(inLanes()).toEqual([]);
     expectAll();
-    // The lane stays in use while a later message has a number, which may be on its way to the lane.
+    // The lane stays in use while a later message already has a number, because that message may be about to enter the
+    // lane.
     await arrive(room_id, crowd);
     await say();
     await depart(room_id, crowd);
@@ -167,7 +168,7 @@ describe('the order of a room', () => {
     services.broken.sqs = true;
     expect((await readMessages(records)).failures).toHaveLength(1);
     services.broken.sqs = false;
-    // The second time, it is what Lambda delivers again although it was done.
+    // The second pass is Lambda's repeated delivery of records that were already processed.
     for (const _ of [1, 2]) expect((await readMessages(records)).failures).toEqual([]);
     await runLanes();
     await deliver(await send(room_id, admin, 'two'));

@@ -17,14 +17,14 @@ import { changesIn, recorded } from '../support/stream.ts';
 import { at, newRoom, type World } from '../support/world.ts';
 
 /*
- * Presence where $disconnect was lost: the stream and the queue are played in virtual time, which jumps from one due message
- * to the next.
+ * Presence when API Gateway never invoked $disconnect. The stream and the queue run in virtual time, which jumps from
+ * one due message to the next.
  */
 
 const { management, services } = await startRealtimeServices();
 
 const PINGING = { ping_interval_seconds: 60 };
-/** In the middle of a window of counted frames, so that rounding shows. */
+/** In the middle of a window of counted frames, to reveal rounding errors. */
 const START = Math.ceil(Date.now() / 10_000) * 10_000 + 4_000;
 const SECOND = 1_000;
 
@@ -35,19 +35,19 @@ interface Queued {
 
 const droppedLine = v.object({ connection_id: v.string(), status: v.string(), dropped: v.literal(true) });
 
-/** The stream and the queue of one test: what is due is done when its time comes. */
+/** The stream and the queue of one test, in virtual time. */
 function machinery() {
   let now = START;
   const queue: Queued[] = [];
   let checks = 0;
-  /** Connections that checks have dropped, each with what API Gateway said about it. */
+  /** What API Gateway responded about each connection that a check dropped. */
   const dropped: unknown[] = [];
   const takeMessages = () => {
     for (const { MessageBody, DelaySeconds } of services.messages.splice(0))
       queue.push({ body: MessageBody, due: now + DelaySeconds * SECOND });
   };
 
-  /** Does something now, and has the stream's reader work on what it changed. */
+  /** Runs `work` at the current virtual time, and lets the stream reader process its changes. */
   async function happens(work: () => Promise<unknown>): Promise<void> {
     await at(now, async () => {
       const records = changesIn(await recorded(work));
@@ -59,7 +59,7 @@ function machinery() {
     });
   }
 
-  /** Delivers queue messages now. Returns how many failed. */
+  /** Delivers queue messages now. Returns the number of failures. */
   async function deliver(...bodies: string[]): Promise<number> {
     let failed = 0;
     await happens(async () => {
@@ -83,7 +83,7 @@ function machinery() {
     dropped,
     now: () => now,
     checks: () => checks,
-    /** Lets time pass; `meanwhile`, which changes no room, is done every ten seconds. */
+    /** Advances the time. `meanwhile` runs every 10 seconds, and must not change a room. */
     async pass(seconds: number, meanwhile: () => Promise<unknown> = async () => undefined): Promise<void> {
       for (const end = now + seconds * SECOND; now < end; ) {
         now += 10 * SECOND;
@@ -106,7 +106,7 @@ const participant = ({ room_id }: World, user_id: string) => get<ParticipantItem
 const online = async (world: World, user_id: string) => (await participant(world, user_id))?.present ?? false;
 const told = (socket: Socket) => management.received(socket.connection_id).map(({ type }) => type);
 
-/** A room in which the admin is present and pings. */
+/** A room whose admin is present and sends pings. */
 async function quietRoom(machine: Machinery) {
   const world = await at(START, () => newRoom());
   const watcher = newSocket(world.admin, soon);
@@ -114,7 +114,7 @@ async function quietRoom(machine: Machinery) {
   return { world, watcher, ping: () => reply('ping', watcher, {}) };
 }
 
-/** API Gateway has lost the connection, and nobody was told. */
+/** API Gateway loses the connection without invoking $disconnect. */
 const lose = ({ connection_id }: Socket) => {
   management.respondWith(connection_id, 410);
   management.respondToGetWith(connection_id, 410);
@@ -143,7 +143,7 @@ describe('an unreported disconnect in a quiet room', () => {
     const seconds = (machine.now() - lost) / SECOND;
     expect(seconds).toBeLessThanOrEqual(SILENCE_SECONDS + FRAME_WINDOW_SECONDS + PRESENCE_GRACE_SECONDS + 20);
     expect(seconds).toBeLessThan(300 - 60);
-    // The first is of the admin's own joining.
+    // The first `peer_joined` is about the admin.
     expect(told(watcher)).toEqual(['peer_joined', 'peer_joined', 'peer_left']);
     expect(await online(world, world.admin)).toBe(true);
   });
@@ -151,7 +151,7 @@ describe('an unreported disconnect in a quiet room', () => {
   test('of a room that ended is closed by its next check', async () => {
     const machine = machinery();
     const { world, watcher } = await quietRoom(machine);
-    // Not told to the stream's reader, as if it had looked for connections before this one joined.
+    // The stream reader does not process this change, as if it had read the connections before this one joined.
     await at(machine.now(), () => data('endRoom', { as: world.admin, params: { room_id: world.room_id } }));
     await machine.pass(SILENCE_SECONDS + PRESENCE_GRACE_SECONDS + 20);
     expect(management.closed).toEqual([watcher.connection_id]);
@@ -164,7 +164,7 @@ describe('an unreported disconnect in a quiet room', () => {
     const ending = { as: world.admin, params: { room_id: world.room_id }, body: { time_left_in_seconds: 4 } };
     await at(machine.now(), () => data('endRoom', ending));
     const tab = newSocket(world.admin, soon);
-    // As if the end had been announced before that, by a clock that is ahead.
+    // Simulates an end that was announced before the join, by a function whose clock is ahead.
     await machine.happens(() => join(tab, world, PINGING));
     await machine.pass(20);
     expect(management.closed.toSorted()).toEqual([watcher.connection_id, tab.connection_id].toSorted());
@@ -208,7 +208,7 @@ describe('an unreported disconnect in a quiet room', () => {
     management.respondToGetWith(tab.connection_id, 200);
     management.respondToCloseWith(tab.connection_id, 500);
     await machine.pass(40, ping);
-    // It may still be open: the table goes on knowing it.
+    // The connection may still be open, so the table keeps it.
     expect((await participant(world, world.member))?.connections).toEqual(new Set([tab.connection_id]));
     management.respondToCloseWith(tab.connection_id, 200);
     await machine.pass(60, ping);

@@ -36,10 +36,10 @@ const text = (text: string, more: object = {}) => ({
 });
 const history = (room_id: string, as: string) =>
   data('listMessages', { as, params: { room_id }, query: { limit: 200, order: 'asc' } });
-/** Messages in the table, markers of sent ones included. */
+/** The chat items of a room in the table, including the markers of sent messages. */
 const chatOf = async (room_id: string) => (await snapshot()).filter((item) => item.includes(`"CHAT#${room_id}"`));
 
-/** A file of the room; uploaded or not. */
+/** Creates a file of the room, and uploads it by default. */
 async function file(as: string, { uploaded = true, room_id = world.room_id } = {}) {
   const bytes = Buffer.from('an image');
   const { file_id, upload_url, headers } = await data('createUpload', {
@@ -417,7 +417,7 @@ describe('the same client_message_id', () => {
   test('12 times at once is one message, and all replies are the same', async () => {
     const { room_id, member } = await newRoom();
     const frame = text('once', { room_id });
-    // Over several connections, as after a reconnect.
+    // The retries come over several connections, as after a reconnect.
     const sockets = Array.from({ length: 4 }, () => newSocket(member));
     const replies = await Promise.all(
       Array.from({ length: 12 }, (_, n) => reply('message', sockets[n % 4] ?? newSocket(member), frame)),
@@ -630,7 +630,7 @@ describe('every frame', () => {
       message: 'A frame must be at most 32768 bytes.',
       request_id: 'r',
     });
-    // Bytes, not characters.
+    // The limit is in bytes, not in characters.
     expect(await refusedWith('message', socket, text('漢'.repeat(11_000)))).toBe('payload_too_large');
   });
 
@@ -680,7 +680,7 @@ describe('the rate limit of a connection', () => {
       const { room_id, member } = await newRoom();
       const socket = newSocket(member, soon);
       const answers: Awaited<ReturnType<typeof act<'message'>>>[] = [];
-      // A room takes 50 messages in a second.
+      // Three rooms, because a room accepts 50 messages per second.
       const rooms = [
         room_id,
         ...(await Promise.all([1, 2].map(async () => (await newRoom({ members: [member] })).room_id))),
@@ -702,7 +702,7 @@ describe('the rate limit of a connection', () => {
       expect(
         (await snapshot()).filter((item) => item.includes(socket.connection_id) && !item.includes('FRAMES#')),
       ).toEqual([]);
-      // The connection itself is as good as ever: others of the same user are not concerned, and it goes on later.
+      // Other connections of the user are not affected, and the connection itself works again later.
       await reply('ping', newSocket(member, soon), {});
     });
   });
@@ -729,7 +729,7 @@ describe('the rate limit of a connection', () => {
         ...Array(MAX_USER_FRAMES_PER_WINDOW).fill(undefined),
         ...Array(4).fill('too_many_requests'),
       ]);
-      // Not even on a new connection.
+      // A new connection of the user is limited too.
       expect(await refusedWith('ping', newSocket(user, soon), {})).toBe('too_many_requests');
       await reply('ping', newSocket(newUser(), soon), {});
     });

@@ -13,19 +13,19 @@ import { at, newRoom, newUser, snapshot } from '../support/world.ts';
 
 const HOUR = 3_600_000;
 
-/** Nobody closes a connection here: each ends by its own wish. */
+/** The functions close no connection here: every connection ends by itself. */
 const known = watchSockets(() => ({ closed: [], gone: new Set() }));
 afterEach(() => known.check());
 
 const participant = (room_id: string, user_id: string) => get<ParticipantItem>(participantKey(room_id, user_id));
 const isJoined = async (room_id: string, { connection_id }: Socket) =>
   (await get(connectionKey(room_id, connection_id))) !== undefined;
-/** Whether others see a user in a room, by the HTTP API. */
+/** Whether the HTTP API shows a user as online. */
 async function online(room_id: string, user_id: string, as: string): Promise<boolean | undefined> {
   const all = await data('listParticipants', { as, params: { room_id } });
   return all.find(({ participant_id }) => participant_id === user_id)?.online;
 }
-/** Lets the grace be over for those who lost their connection at `left_at`. */
+/** Ends the grace period of a participant who lost the last connection at `left_at`. */
 async function settle(room_id: string, participant_id: string, left_at: string | undefined): Promise<void> {
   const body = JSON.stringify({ room_id, participant_id, left_at });
   const { result } = await runEventFunction('presence', (context) => presence(queueEvent(body), context));
@@ -142,7 +142,7 @@ describe('join', () => {
       const [answer] =
         n % 2 === 0 ? await Promise.all([join(), remove()]) : (await Promise.all([remove(), join()])).reverse();
       expect(await participant(room_id, member)).toBeUndefined();
-      // Where it had joined, the stream's record of the removal has the connection: see the tests of the stream.
+      // If the join succeeded, the stream record of the removal removes the connection: see the tests of the stream.
       expect(await isJoined(room_id, socket)).toBe((answer as Awaited<ReturnType<typeof join>>).ok);
     }
   });
@@ -232,7 +232,7 @@ describe('a closed connection', () => {
     expect(left?.connections).toEqual(new Set([alive.connection_id]));
     await settle(room_id, member, left?.left_at);
     expect(await online(room_id, member, admin)).toBe(true);
-    // And in the end the last one goes as if it had been the only one.
+    // The last connection then disconnects like the only connection of a user.
     await disconnect(alive);
     await settle(room_id, member, (await participant(room_id, member))?.left_at);
     expect(await online(room_id, member, admin)).toBe(false);

@@ -12,7 +12,7 @@ import { newRoom, newUser } from '../support/world.ts';
 
 const { management } = await startRealtimeServices();
 
-/** Does something, and has room-changes process the records of it. */
+/** Runs `work`, and lets room-changes process its records. */
 async function processed(work: () => Promise<unknown>): Promise<void> {
   const records = await recorded(work);
   const { result } = await runEventFunction('room-changes', (context) => roomChanges(changesIn(records), context));

@@ -32,7 +32,7 @@ const textsIn = (frames: readonly Frame[]) =>
 const isJoined = async (room_id: string, { connection_id }: Socket) =>
   (await get(connectionKey(room_id, connection_id))) !== undefined;
 
-/** Does something, and has room-changes process the records of it. Returns these. */
+/** Runs `work`, lets room-changes process its records, and returns them. */
 async function processed(work: () => Promise<unknown>): Promise<DynamoDBRecord[]> {
   const records = await recorded(work);
   expect(await handle(records)).toEqual([]);
@@ -50,7 +50,7 @@ const remove = (room_id: string, as: string, ...participant_ids: string[]) =>
 const history = (room_id: string, as: string): Promise<Message[]> =>
   data('listMessages', { as, params: { room_id }, query: { limit: 200, order: 'asc' } });
 
-/** A client that has joined a room, and receives what its connection is sent. */
+/** A client that has joined a room, and processes what its connection receives. */
 async function client(room_id: string, user: string) {
   const { socket, reply: joinedAs } = await joinedV2(room_id, user);
   let taken = 0;
@@ -68,7 +68,7 @@ async function client(room_id: string, user: string) {
     socket,
     room,
     receive,
-    /** Takes what has arrived, asks for the numbers, and reads what is missing. */
+    /** Processes the received frames, asks for the current numbers, and reads what is missing. */
     async settle() {
       receive();
       const { rooms = {} } = await reply('ping', socket, { rooms: [room_id] });
@@ -91,7 +91,7 @@ describe('the handshake', () => {
   test('returns the version that the authorizer has chosen', async () => {
     const chosen = { 'Sec-WebSocket-Protocol': 'rooms.v2' };
     expect(await answer('rooms.v2', 'rooms.v2, rooms.v1, bearer.x')).toEqual({ statusCode: 200, headers: chosen });
-    // An authorizer of an earlier version, while one is being deployed.
+    // During a deployment, the authorizer may still have the earlier version.
     const v1 = { 'Sec-WebSocket-Protocol': 'rooms.v1' };
     expect(await answer(undefined, 'rooms.v2, rooms.v1')).toEqual({ statusCode: 200, headers: v1 });
     expect(await answer('rooms.v1')).toEqual({ statusCode: 200 });
@@ -142,7 +142,7 @@ describe('a batch', () => {
     const { room_id, admin, member } = await newRoom();
     const [a, b] = [await client(room_id, member), await client(room_id, admin)];
     const old = await joined(room_id, member);
-    // Of 30 KB: a short message is about 320 bytes.
+    // A frame has at most 30 KB, and a short message about 320 bytes.
     const texts = Array.from({ length: 45 }, (_, n) => `message ${n}`);
     await deliver(await send(room_id, admin, ...texts));
     for (const { socket } of [a, b]) {
@@ -151,7 +151,7 @@ describe('a batch', () => {
       expect(frame).toMatchObject({ type: 'events', room_id, feed: 'messages', seq: 1 });
       expect(textsIn([frame as Frame])).toEqual(texts);
     }
-    // One of rooms.v1 in the same room has each by itself.
+    // A connection of rooms.v1 in the same room receives each message in a frame of its own.
     expect(management.received(old.connection_id).map((event) => event.data.text)).toEqual(texts);
     a.receive();
     expect([...a.room.messages.values()]).toEqual(await history(room_id, member));
@@ -186,10 +186,10 @@ describe('a batch', () => {
     expect(framesAt(a.socket)).toMatchObject([{ seq: 1 }, { seq: 1 }]);
     a.receive();
     expect(a.room.messages.size).toBe(2);
-    // Bisected.
+    // Lambda has bisected the batch.
     await deliver(first.filter((record) => record.dynamodb?.Keys?.SK?.S?.startsWith('MESSAGE#')).slice(0, 1));
     expect(framesAt(a.socket).at(-1)).toMatchObject({ seq: 3, events: [{ data: { text: 'one' } }] });
-    // Late: another one was in between.
+    // The earlier batch is delivered again, after another one.
     await deliver(first);
     expect(framesAt(a.socket).at(-1)).toMatchObject({ seq: 4 });
     await a.settle();
@@ -264,7 +264,7 @@ describe('overload', () => {
     management.defaultResponse = 200;
 
     expect(sent).toBeGreaterThan(0);
-    // One client hears of the gap with the next message, the others with their next ping.
+    // One client notices the gap with the next message, the others with their next ping.
     const [first] = clients;
     await deliver(await send(room_id, admin, 'after'));
     first?.receive();
@@ -424,7 +424,7 @@ describe('a removal', () => {
     });
     expect(management.closeAttempts).toEqual([]);
     expect(await isJoined(room_id, gone.socket)).toBe(false);
-    // Delivered again.
+    // The same records are delivered again.
     management.reset();
     expect(await handle(records)).toEqual([]);
     expect(management.closeAttempts).toEqual([]);
@@ -436,7 +436,7 @@ describe('a removal', () => {
     const { socket } = await joinedV2(room_id, member);
     const removal = await recorded(() => remove(room_id, admin, member));
     management.onRequest = undefined;
-    // While the last frame is on its way, they are added and join again.
+    // While the last frame is pending, the user is added again and joins again.
     management.respondWith(socket.connection_id, 'hold');
     const handled = handle(removal);
     await expect.poll(() => management.held()).toBe(1);
@@ -501,12 +501,12 @@ describe('a subscription', () => {
   });
 });
 
-/* Random deliveries. */
+/* Random deliveries */
 
 interface Delivery {
   readonly from: number;
   readonly count: number;
-  /** What becomes of the posts to each client. */
+  /** For each client: whether posts to it succeed. */
   readonly responses: readonly boolean[];
 }
 
@@ -527,14 +527,14 @@ test('all clients converge after random batches that are delivered twice, partia
         (record) => record.eventName === 'INSERT' && record.dynamodb?.Keys?.SK?.S?.startsWith('MESSAGE#'),
       );
       for (const { from, count, responses } of deliveries) {
-        // 403 is not retried, so that the test is quick.
+        // A 403 is not retried, which keeps the test fast.
         for (const [n, { socket }] of clients.entries())
           management.respondWith(socket.connection_id, responses[n] ? 200 : 403);
         await deliver(records.slice(from, from + count));
         if (from % 2 === 0) for (const each of clients) each.receive();
         if (from % 3 === 0) await clients[0]?.settle();
       }
-      // In the end, each record has been delivered, though not to everybody.
+      // Finally, all records are delivered once more, though some clients may not receive them.
       await deliver(records);
       for (const each of clients) await each.settle();
       const wanted = await history(room_id, admin);

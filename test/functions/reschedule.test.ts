@@ -18,9 +18,7 @@ import { data } from '../support/invoke.ts';
 import { startLocalScheduler } from '../support/local-scheduler.ts';
 import { newRoom, newUser } from '../support/world.ts';
 
-/*
- * `npm run reschedule`, with the real table and the Scheduler of the local stack.
- */
+/* `npm run reschedule`, with the real table and the local Scheduler. */
 
 const HOUR = 3_600_000;
 const inFuture = (milliseconds: number) => new Date(Date.now() + milliseconds).toISOString();
@@ -31,9 +29,9 @@ const settings = {
 };
 const dead = { ...settings, functionArn: 'arn:aws:lambda:us-east-1:000000000000:function:rooms-test-Announce1234' };
 
-/** The end of a room, and the first warning of it. */
+/** The times of a room's end and of its first warning. */
 const ending = (milliseconds: number) => ({ end: inFuture(milliseconds), next: inFuture(milliseconds - 300_000) });
-/** The rooms that have something to announce, with what. */
+/** The rooms that need schedules, with the times of these. */
 const rooms: Record<'booked' | 'open' | 'running', { room_id: string; times: Record<string, string> }> = {
   booked: { room_id: '', times: { start: inFuture(HOUR), ...ending(2 * HOUR) } },
   open: { room_id: '', times: { start: inFuture(HOUR) } },
@@ -43,7 +41,7 @@ const names = Object.values(rooms).flatMap(({ times }) => Object.keys(times));
 
 let target: ScheduleTarget;
 const writes: string[] = [];
-/** Called with each request to the Scheduler; what it throws is the answer. */
+/** Called with each request to the Scheduler. An error that it throws becomes the response. */
 let onRequest: ((request: { method: string; name: string }) => void | Promise<void>) | undefined;
 let peak = 0;
 const closing: (() => Promise<unknown>)[] = [];
@@ -151,7 +149,7 @@ test('a room whose end changes meanwhile gets a schedule for its new end', async
 });
 
 describe('a run that does not finish', () => {
-  /** Enough messages' worth of bytes that the table has several pages. */
+  /** Writes enough large messages to fill several pages of the table. */
   beforeAll(async () => {
     const as = newUser();
     const { room_id } = await data('createRoom', { as, body: { name: 'large' } });
@@ -175,12 +173,12 @@ describe('a run that does not finish', () => {
   test('reads no faster than its limit', async () => {
     const progress: number[] = [];
     const began = performance.now();
-    // A page is 128 units.
+    // A page takes 128 read units.
     const { items } = await run({ readUnits: 500, onProgress: () => progress.push(performance.now() - began) });
     expect(items).toBeGreaterThan(12);
-    // Four items to a page; what else is in the table may come before or after them.
+    // Four items fill a page. The position of other items in the table is random.
     expect(progress.length).toBeGreaterThanOrEqual(3);
-    // The last page has no wait behind it; each of the others has 256 ms.
+    // After every page but the last, the scan waits 256 ms.
     expect(progress.at(-1)).toBeGreaterThan((progress.length - 2) * 200);
   });
 });
@@ -194,7 +192,7 @@ test('a room whose schedules cannot be written is named, and the others are repa
   expect(progress).toMatchObject({ rooms: 3, failed: 1, current: names.length - 1 });
   expect(failures).toEqual([room_id]);
 
-  // The cursor is that of the page which has the room, wherever the table keeps it.
+  // The cursor points to the page with the room, wherever in the table that is.
   const asked: string[] = [];
   onRequest = ({ name }) => void asked.push(name);
   expect(await run({ apply: true, ...(progress.cursor && { from: progress.cursor }) })).toMatchObject({ failed: 0 });
@@ -204,7 +202,7 @@ test('a room whose schedules cannot be written is named, and the others are repa
 test('works on a limited number of rooms at once, and ends after too many failures in a row', async () => {
   for (let n = 0; n < MAX_FAILURES + 5; n++) await newRoom({ body: { end_time: inFuture(HOUR) } });
   await run({ concurrency: 2 });
-  // Two rooms, of which each has a start, an end and a warning at most.
+  // Two rooms, each with at most three schedules: start, end and warning.
   expect(peak).toBeLessThanOrEqual(6);
   onRequest = () => {
     throw new AwsError(403, 'AccessDeniedException', 'injected');

@@ -29,7 +29,8 @@ import { startVersionedS3, type VersionedS3 } from '../support/versioned-s3.ts';
 import { newRoom, newUser, snapshot } from '../support/world.ts';
 
 /*
- * `npm run restore-room` and `npm run disconnect-all`, with two tables of DynamoDB Local: the one in use, and a copy of it as it was.
+ * `npm run restore-room` and `npm run disconnect-all`, with two tables of DynamoDB Local: the current one, and a
+ * restored copy.
  */
 
 const RESTORED = `rooms-restored-${randomUUID()}`;
@@ -51,7 +52,7 @@ afterAll(async () => {
   await Promise.all([s3.close(), management.close()]);
 });
 
-/** Makes the restored table: everything as it is now. DynamoDB Local restores nothing by itself. */
+/** Creates the restored table: a copy of all current items. DynamoDB Local cannot restore a backup. */
 async function backUp(): Promise<void> {
   await client.send(new DeleteTableCommand({ TableName: RESTORED })).catch(() => {});
   await createTable(client, RESTORED, inject('table'));
@@ -71,7 +72,7 @@ const deleteObject = (file_id: string) =>
 
 let room: Awaited<ReturnType<typeof newRoom>>;
 let file_id: string;
-/** The IDs of the room's messages. The last has the file. */
+/** The IDs of the room's messages. The file belongs to the last one. */
 let messages: string[];
 const text = 'The minutes are attached.';
 beforeEach(async () => {
@@ -106,7 +107,7 @@ async function run(options: Partial<RestoreOptions> = {}) {
   return { counts, steps: steps.map(({ step, what, id }) => `${step} ${what} ${id}`) };
 }
 
-/** Deletes all that the table has of the room. */
+/** Deletes all items of the room from the table. */
 async function loseRoom(): Promise<void> {
   for (const PK of [roomKey(room.room_id).PK, chatPartition(room.room_id)])
     for await (const page of queryAll<Key>({
@@ -142,7 +143,7 @@ test('restores a lost room: room, participants, chat, files, but no connections'
 
   const done = await run();
   expect(done.steps.toSorted()).toEqual(expected);
-  // Until everything is there, there is no room.
+  // The room item is restored last: until then, the room does not exist for callers.
   expect(done.steps.at(-1)).toBe(`add room ${room_id}`);
   expect(await data('getRoom', asMember)).toEqual(before.room);
   expect(await data('listMessages', asMember)).toEqual(before.chat);
@@ -212,7 +213,7 @@ describe('an item that differs', () => {
     const now = await data('getRoom', { as: member, params: { room_id } });
     expect(now).toMatchObject({ name: 'A room', description: null, status: 'started', end_time: null, username: null });
     expect((await run({ overwrite: true })).steps).toEqual([]);
-    // The room is live again.
+    // The restored room is live.
     await joined(room_id, member);
   });
 
@@ -328,7 +329,7 @@ test('disconnect-all closes every connection in a table once', async () => {
   expect(closed).toEqual({ found: counted.found, closed: counted.found, finished: true });
   expect(management.closed).toEqual([...new Set(management.closed)]);
   expect(management.closed).toEqual(expect.arrayContaining([socket.connection_id, subscribed.connection_id]));
-  // Who has left is for $disconnect to say.
+  // The items remain until $disconnect is invoked.
   expect(await get(connectionKey(room_id, socket.connection_id))).toBeDefined();
 });
 
@@ -344,7 +345,7 @@ describe('messages that were deleted after the backup', () => {
     expect(await historyOf(room)).toEqual(before);
     const download = { as: room.member, params: { room_id: room.room_id }, query: { file_id } };
     expect(await invoke('createDownload', download)).toMatchObject({ ok: false, code: 'file_not_found' });
-    // Also after DynamoDB has deleted the expired record.
+    // The result is the same after DynamoDB has deleted the expired record.
     await remove(fileKey(room.room_id, file_id));
     const { steps } = await run();
     expect(steps).toEqual([]);

@@ -8,7 +8,7 @@ type Sample = Omit<Request, 'as'>;
 
 let world: World;
 let file_id = '';
-/** A request for each route that is about a room: good but for who makes it. */
+/** A valid request for each route about a room. Only the caller varies. */
 let samples: Readonly<Record<string, Sample>>;
 
 beforeAll(async () => {
@@ -114,7 +114,7 @@ describe('a room that has ended', () => {
     await data('endRoom', { as: admin, params: { room_id } });
   });
 
-  /** An admin deletes messages after the end, too: see message-changes.test.ts. */
+  /** An admin can delete messages after the end of the room: see message-changes.test.ts. */
   const changes = aboutRooms
     .filter(({ errors, operation }) => errors.includes('room_ended') && operation !== 'deleteMessage')
     .map(({ operation }) => operation);

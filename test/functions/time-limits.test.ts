@@ -8,8 +8,8 @@ import { logged } from '../support/logs.ts';
 import { type SilentServer, startSilentServer, startUnreachableServer } from '../support/silent-server.ts';
 
 /*
- * What each client of the functions does with a service that says nothing: how often it asks, and when it stops waiting. The limits are
- * those of production; a clock that is wound on makes the waits short.
+ * What each client of the functions does if a service does not respond: how many attempts it makes, and when it stops
+ * waiting. The limits are those of production. A fake clock shortens the waits.
  */
 
 const room_id = randomUUID();
@@ -39,22 +39,25 @@ const token = ['{"alg":"RS256","kid":"1"}', '{}', 'signature']
   .join('.');
 
 interface Client {
-  /** The variable that says where the service is. */
+  /** The environment variable with the endpoint of the service. */
   readonly endpoint: string;
-  /** Loads the client anew, and answers with a function that makes a request. */
+  /** Loads the client again, and returns a function that sends a request. */
   readonly load: () => Promise<() => Promise<unknown>>;
-  /** Requests that go out together. */
+  /** How many requests are sent at the same time. */
   readonly together?: number;
   readonly attempts: number;
-  /** For one attempt, in milliseconds. */
+  /** The time limit of one attempt, in milliseconds. */
   readonly limit: number;
-  /** How often a connection is tried. Default: 3. */
+  /** Attempts to open a connection. Default: 3. */
   readonly connectionAttempts?: number;
-  /** What chance makes of the waits between attempts: with 0, there are none. Default: the longest. */
+  /**
+   * The value of `Math.random`, which determines the waits between attempts: 0 means no waits. Default: the longest
+   * waits.
+   */
   readonly random?: number;
 }
 
-/** Throws where a request to the gateway has failed: its functions never do. */
+/** Throws if a request to the gateway failed. The gateway functions return the result instead of throwing. */
 async function failed(request: () => Promise<string>): Promise<string> {
   const { result } = await logged(request);
   if (['failed', 'unanswered', 'unknown'].includes(result)) throw new Error('timed out');
@@ -85,21 +88,21 @@ const clients: Readonly<Record<string, Client>> = {
     endpoint: 'AWS_ENDPOINT_URL_S3',
     load: async () => {
       const { attachmentOf } = await import('../../core/files/attachment.ts');
-      // The table is asked first, and has to be at hand.
+      // `attachmentOf` reads the table first, so the client of the table must already be loaded.
       const { get } = await import('../../core/store/read.ts');
       await get(roomKey(room_id));
       return () => attachmentOf(room_id, file_id, { caller: 'alice', now: file.created_at });
     },
     attempts: 3,
     limit: 2_000,
-    // Waits use Node's timers, which the fake clock of this test does not advance, so there are none.
+    // The SDK waits with Node's promise timers, which the fake clock does not advance. So this client waits 0 ms.
     random: 0,
   },
   Scheduler: {
     endpoint: 'AWS_ENDPOINT_URL_SCHEDULER',
     load: async () => {
       const { syncSchedules } = await import('../../core/realtime/schedule.ts');
-      // It creates the schedule of the start, and deletes that of the end and the next one.
+      // Creates the schedule of the start, and deletes the schedules of the end and of the next warning.
       return () => syncSchedules(room, new Date().toISOString());
     },
     together: 3,
@@ -157,7 +160,7 @@ const clients: Readonly<Record<string, Client>> = {
       const { postToConnection } = await import('../../core/realtime/gateway.ts');
       return () => failed(() => postToConnection('id=', '{}', new AbortController().signal));
     },
-    // The connection may have had the frame: it is not sent again.
+    // The connection may have received the frame, so it is not sent again.
     attempts: 1,
     limit: 3_000,
     connectionAttempts: 4,
@@ -216,18 +219,18 @@ afterAll(async () => {
   await Promise.all([silent.close(), unreachable.close()]);
 });
 
-/** Gives the longest waits between attempts. */
+/** Makes the waits between attempts as long as possible. */
 const LONGEST = 0.999;
 const STEP_MS = 25;
-/** Longer than any limit may be, in milliseconds. */
+/** In milliseconds. Longer than any limit. */
 const MAX_MS = 120_000;
 
 const UNTIL_ASKED_MS = 500;
 
-/** Winds the clock on until `work` has failed. Answers with how many milliseconds that took by that clock. */
+/** Advances the clock until `work` fails. Returns how many milliseconds that took by the fake clock. */
 async function failing(work: () => Promise<unknown>): Promise<number> {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-  // Node's own timers are not those that are wound on.
+  // The fake clock does not advance Node's internal timers, so this replacement uses `setTimeout`.
   vi.spyOn(AbortSignal, 'timeout').mockImplementation((milliseconds) => {
     const controller = new AbortController();
     setTimeout(() => controller.abort(new DOMException('The operation timed out.', 'TimeoutError')), milliseconds);
@@ -243,11 +246,11 @@ async function failing(work: () => Promise<unknown>): Promise<number> {
     },
   );
   const ended = () => outcome !== 'waiting';
-  // Until the service is asked; one that takes no connection never knows.
+  // Waits until the service has a request. A server that accepts no connections never has one.
   const started = performance.now();
   while (silent.requests.length === 0 && performance.now() - started < UNTIL_ASKED_MS) await new Promise(setImmediate);
   for (let elapsed = 0; elapsed <= MAX_MS; elapsed += STEP_MS) {
-    // Lets what is on its way arrive.
+    // Lets pending I/O finish.
     for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
     if (ended()) {
       expect(outcome).toBe('failed');
@@ -258,7 +261,7 @@ async function failing(work: () => Promise<unknown>): Promise<number> {
   throw new Error(`It still waits after ${MAX_MS} ms.`);
 }
 
-/** All waits between three attempts, and some steps of the clock. */
+/** The sum of all waits between three attempts, and a few steps of the clock. */
 const BETWEEN_MS = 1_000;
 
 describe.each(all)(
@@ -304,11 +307,11 @@ describe.each(sdk)(
 );
 
 test('a response that stops after its headers is aborted, in each of the attempts', async () => {
-  // An answer to HEAD has no body, as has one to a DELETE of a connection, and Lambda has a limit for the whole answer, tested above. A
-  // status whose body breaks off is not asked for again before the next check.
+  // The responses of S3 (HEAD) and API Gateway (close) have no body. Lambda's time limit covers the whole response, and
+  // is tested above. If the body of a status breaks off, the next check asks again.
   const without = ['S3 (HEAD)', 'API Gateway (close)', 'API Gateway (status)', 'Lambda'];
   const withBodies = sdk.filter(([name]) => !without.includes(name));
-  // By the real clock, as Node's sockets have timers of their own: all at the same time.
+  // With the real clock, because Node's sockets have their own timers. All clients run at the same time.
   await Promise.all(
     withBodies.map(async ([name, { endpoint, load, together = 1, attempts }]) => {
       const server = await startSilentServer();

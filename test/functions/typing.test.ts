@@ -9,7 +9,7 @@ import { at, newRoom, newUser, snapshot } from '../support/world.ts';
 
 const { management } = await startRealtimeServices();
 
-/** A time at which no process remembers anything: later than in the test before. */
+/** Later than every time in the previous test, so that cached data has expired. */
 let now = Date.now();
 beforeEach(() => {
   now += 120_000;
@@ -42,7 +42,7 @@ describe('typing', () => {
     for (const socket of [other, v2]) expect(received(socket)).toEqual([event]);
     for (const socket of [own, tab]) expect(received(socket)).toEqual([]);
     expect(await snapshot()).toEqual(before);
-    // What was read is good for 5 seconds.
+    // Reads are cached for 5 seconds.
     expect(answer.trace.requests.toSorted()).toEqual(['BatchGetItem', 'Query']);
     expect((await type(own, room_id, true, 3_000)).trace.requests).toEqual([]);
     expect((await type(own, room_id, true, 6_000)).trace.requests.toSorted()).toEqual(['BatchGetItem', 'Query']);
@@ -63,7 +63,7 @@ describe('typing', () => {
     expect(await type(socket, room_id, true, 1_900)).toMatchObject({ ok: false, code: 'too_many_requests' });
     expect(await type(socket, room_id, true, 2_000)).toMatchObject({ ok: true });
     expect(typings(other)).toEqual([true, false, true]);
-    // Another connection, and another room, have limits of their own.
+    // Other connections and other rooms have separate limits.
     expect(await type(await joined(room_id, member), room_id, true, 2_100)).toMatchObject({ ok: true });
   });
 

@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => services.close());
 
-/** A file that was uploaded, and a URL that tells whether it is in the bucket. */
+/** Uploads a file. The result includes a URL that shows whether the object is in the bucket. */
 async function uploaded() {
   const { room_id, member } = await newRoom();
   const asked = { as: member, params: { room_id } };
@@ -62,7 +62,7 @@ test('a file that the service removed itself is not deleted', async () => {
   expect(await status()).toBe(200);
 });
 
-/** Does something while S3 is elsewhere. */
+/** Runs `work` with another endpoint for S3. */
 async function withS3At<T>(url: string, work: () => Promise<T>): Promise<T> {
   const { AWS_ENDPOINT_URL_S3 } = process.env;
   process.env.AWS_ENDPOINT_URL_S3 = url;

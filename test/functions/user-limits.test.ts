@@ -8,12 +8,12 @@ import { countUsage } from '../../core/store/user-limits.ts';
 import { data, invoke, type Operation, type Request, refusal, refused, succeed } from '../support/invoke.ts';
 import { at, newRoom, newUser, participantsOf, snapshot } from '../support/world.ts';
 
-/** The beginning of a day, and so of an hour and a minute. */
+/** The start of a day, and so of an hour and a minute. */
 const DAY = Date.parse('2027-03-01T00:00:00.000Z');
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-/** Brings a user to this many uses of a limit, as so many requests would. */
+/** Counts `amount` uses of a limit for a user. */
 const use = (caller: string, limit: UserLimit, amount: number, now: number) =>
   countUsage({ caller, now: new Date(now).toISOString(), uses: { [limit]: amount } });
 const usedOf = async (caller: string, limit: UserLimit, now: number): Promise<unknown> => {
@@ -38,7 +38,7 @@ interface Case {
   readonly max: number;
   readonly ms: number;
   readonly operation: Operation;
-  /** A request that uses up one. */
+  /** A request that counts as one use. */
   readonly request: (user: string, room_id: string, message_id: string) => Request;
   readonly message: string;
 }
@@ -107,7 +107,7 @@ const messageOf = async (room_id: string, sender_id: string): Promise<string> =>
 };
 
 test('every limit is tested, with the documented number', () => {
-  // Frames are counted with their connections: see realtime-messages.test.ts.
+  // Frames are counted per connection and per user: see realtime-messages.test.ts.
   const { framesPer10Seconds: _, ...http } = DEFAULT_USER_LIMITS;
   expect(Object.fromEntries(cases.map(({ limit, max }) => [limit, max]))).toEqual(http);
 });
@@ -191,7 +191,7 @@ describe('the count', () => {
       expect(await participantsOf(room_id, admin)).toHaveLength(2);
       await data('addParticipants', add(admin, room_id, 40));
     });
-    // Neither room nor participants of a call that one limit of several refuses.
+    // If one of several limits rejects a call, neither the room nor its participants are counted.
     const people = Array.from({ length: 5 }, () => newUser());
     expect(await at(DAY, () => refusal('createRoom', create(admin, { participant_ids: people })))).toBe(
       'too_many_requests',
@@ -294,7 +294,7 @@ describe('one user at full speed', () => {
       for (let n = 0; n < rounds; n++) await Promise.all([attack(n), ...(n % 20 === 0 ? others.map(work) : [])]);
     });
     expect(honest).toEqual({ answered: 5 * 5 * 5, refused: 0 });
-    // 60 calls with 50 people each, whichever route they take; all 100 uploads; 60 profile changes.
+    // Accepted: 60 calls with 50 participants each, by any route, all 100 uploads, and 60 profile changes.
     expect(tally).toEqual({ answered: 60 + 100 + 60, refused: 400 - 220 });
     expect(await usedOf(attacker, 'participantsPerHour', DAY)).toBe(3_000);
   });
