@@ -8,14 +8,14 @@ import { choose, enter, messageField, messages, type Visitor } from './visitor.t
 const chromium = await findChromium();
 if (!chromium) sayNoChromium('The accessibility of the web client is not tested.');
 
-/** WCAG 2.2 A and AA, best practice, and a rule of WCAG 2.5.3 that axe-core counts as experimental. */
+/** Checks WCAG 2.2 A and AA, best practices, and the rule for WCAG 2.5.3, which axe-core classifies as experimental. */
 const OPTIONS = {
   runOnly: { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] },
   rules: { 'label-content-name-mismatch': { enabled: true } },
   resultTypes: ['violations'],
 };
 
-/** What axe-core finds on the page as it is now: rule and element. */
+/** Runs axe-core on the current page. Returns the rule and the element of each violation. */
 async function findings(visitor: Visitor): Promise<unknown> {
   await evaluate(visitor, `globalThis.axe === undefined && void (() => { ${axe.source} })()`);
   return evaluate(
@@ -33,7 +33,7 @@ describe.skipIf(!chromium)(chromium ? 'accessibility' : `accessibility (skipped:
     ['dark', 1_200],
     ['light', 360],
     ['dark', 360],
-  ] as const)('axe-core finds nothing in any view: %s, %i pixels wide', async (colorScheme, width) => {
+  ] as const)('no view violates a rule of axe-core: %s, %i pixels wide', async (colorScheme, width) => {
     const options = { colorScheme, viewport: { width, height: 740 } };
     const clean = async (visitor: Visitor, view: string): Promise<void> =>
       expect(await findings(visitor), view).toEqual([]);

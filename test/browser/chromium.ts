@@ -3,14 +3,13 @@ import { type Browser, chromium } from 'playwright-core';
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
-/** What to do where there is none. */
-export const NO_CHROMIUM =
-  'There is no Chromium on this machine: "apt-get install chromium", or say where it is with CHROMIUM=<path>.';
+/** Error text if Chromium is not found. */
+export const NO_CHROMIUM = 'Chromium was not found. Run "apt-get install chromium", or set CHROMIUM=<path>.';
 
-/** Says why something is skipped. Not by `console`, of which is shown only what failing tests say. */
+/** Reports what is not tested. Writes to stderr directly, because Vitest shows `console` output only for failing tests. */
 export const sayNoChromium = (what: string): void => void process.stderr.write(`${what} ${NO_CHROMIUM}\n`);
 
-/** The Chromium of this machine: where the variable CHROMIUM says, or where Linux has it. Undefined where there is none. */
+/** Returns the path of Chromium: the variable CHROMIUM, or a usual path on Linux. Returns undefined if there is none. */
 export async function findChromium(): Promise<string | undefined> {
   for (const path of process.env.CHROMIUM ? [process.env.CHROMIUM] : PLACES)
     if (
@@ -23,7 +22,7 @@ export async function findChromium(): Promise<string | undefined> {
   return undefined;
 }
 
-/** Starts a Chromium without a window, with an empty profile of its own, that talks to nobody but the pages it is given. */
+/** Starts a headless Chromium with an empty profile. It makes no background requests. */
 export const startChromium = (executablePath: string): Promise<Browser> =>
   chromium.launch({
     executablePath,

@@ -27,7 +27,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
       await shown(dialogOf(alice));
       expect(await evaluate(alice, `document.querySelector('.minutes').validity.valid`), text).toBe(false);
     }
-    // A browser that does not check fields asks no more than one that does.
+    // The client also validates the field itself if the browser does not.
     await evaluate(alice, `document.querySelector('dialog form').noValidate = true`);
     await minutes.fill('');
     await alice.page.getByRole('button', { name: 'Set the end' }).click();
@@ -41,7 +41,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     expect(await status()).toBe('started');
   });
 
-  test('keeps drafts through switching, a reload, a removal and the end', async () => {
+  test('keeps drafts when the user switches rooms, reloads or is removed, and when the room ends', async () => {
     const { alice, bob, name, room_id } = await meeting();
     const other = await newRoom();
     await messageField(bob).fill('Half a sentence');
@@ -74,7 +74,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     await gone(alice.page.locator('.unsent'));
   });
 
-  test('sends what waited, after a reload and from a room that is not in view', async () => {
+  test('sends pending messages after a reload, and from a room that is not shown', async () => {
     const room = await newRoom();
     const other = await newRoom();
     const bob = await joinAs('bob', room.room_id);
@@ -123,7 +123,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     );
   });
 
-  test('announces participants, once and with one full stop, and still after a reload', async () => {
+  test('shows one notice for each change of a participant, also after a reload', async () => {
     const { alice, bob, room_id } = await meeting();
     await clientOf('alice').addParticipants(room_id, ['carol']);
     await shown(bob.page.locator('[aria-live=polite]', { hasText: 'carol was added.' }));
@@ -138,7 +138,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     await gone(person(bob, 'Alice A.'));
   });
 
-  test('shows presence where there is one: not in rooms that are booked, ended or left', async () => {
+  test('shows no presence in rooms that are booked or ended, or that the user was removed from', async () => {
     const { alice, bob, room_id } = await meeting();
     await shown(bob.page.getByText('Online (2)'));
     await clientOf('alice').removeParticipants(room_id, ['bob']);
@@ -157,7 +157,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     expect(await alice.page.locator('.avatar.online').count()).toBe(0);
   });
 
-  test('links addresses safely', async () => {
+  test('links only safe URLs, without an opener or a referrer', async () => {
     const { alice, bob } = await meeting();
     await say(alice, 'See https://example.com/a(b)?c=d. Not javascript:alert(1), not https://a@b.example');
     const message = messages(bob, 'See https://example.com');
@@ -169,9 +169,9 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     expect(await links.getAttribute('target')).toBe('_blank');
   });
 
-  test('opens pictures large, by keyboard, and keeps the focus in the dialog', async () => {
+  test('opens the picture viewer by keyboard, and keeps the focus in the dialog', async () => {
     const { alice, bob } = await meeting();
-    // One after the other: files that are sent together arrive in any order.
+    // One message after the other, so that the order of the pictures is known.
     for (const number of [1, 2]) {
       await alice.page
         .locator('input[type=file]')
@@ -216,7 +216,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     await shown(messages(alice, 'Ah, hello.'));
     await alice.page.reload();
     await enter(alice, other.name);
-    // A whole turn of looking at the rooms.
+    // Longer than the interval at which the client checks for unread messages.
     await alice.page.waitForTimeout(6_000);
     expect(await alice.page.getByRole('link', { name: new RegExp(`^${room.name} .*Unread$`) }).count()).toBe(0);
   });
@@ -224,7 +224,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
   test('finds one room among 300, by its name and by its status', async () => {
     const dora = clientOf('dora');
     const long = `Überprüfung ${'der Anlage '.repeat(15)}`.trim();
-    // One user may create 120 rooms a minute.
+    // Several users, because each can create only 120 rooms a minute.
     const creators = ['dora', 'emil', 'fay', 'gus'].map(clientOf);
     const participant_ids = ['dora'];
     await dora.createRoom({ name: long, description: 'The oldest one' });
@@ -264,7 +264,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     await expect.poll(() => items.count()).toBeGreaterThanOrEqual(200);
   });
 
-  test('offers a file for a paste that is too long, and says what it cuts', async () => {
+  test('offers to attach a pasted text that is too long as a file, or to paste the first part', async () => {
     const { alice, bob } = await meeting();
     await alice.context.grantPermissions(['clipboard-read', 'clipboard-write']);
     const paste = async (text: string): Promise<void> => {
@@ -289,7 +289,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     await shown(alice.page.getByRole('status').getByText('0 characters left'));
   });
 
-  test('refuses files that are too large when they are chosen, and names them', async () => {
+  test('rejects files that are too large when they are chosen, and names them', async () => {
     const { alice } = await meeting();
     await evaluate(
       alice,
@@ -306,7 +306,7 @@ describe.skipIf(!chromium)(chromium ? 'everyday use' : `everyday use (skipped: $
     expect(await alice.page.locator('.staged-file').allTextContents()).toEqual(['empty.txt0 bytes', 'fine.txt1 byte']);
   });
 
-  test('gives texts of users a direction of their own', async () => {
+  test('sets the text direction of user texts by their content', async () => {
     const room = await newRoom({ name: 'חדר בקרה!', description: 'תיאור!' });
     await clientOf('bob').updateProfile(room.room_id, { username: 'בוב!' });
     const bob = await joinAs('bob', room.room_id);

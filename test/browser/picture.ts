@@ -9,12 +9,12 @@ function chunk(type: string, data: Buffer): Buffer {
   return Buffer.concat([length, body, checksum]);
 }
 
-/** A PNG (https://www.w3.org/TR/png-3/) that is not compressed: about three bytes a pixel, for uploads that take a while. */
+/** Creates an uncompressed PNG (https://www.w3.org/TR/png-3/) with 3 bytes per pixel, large enough to observe the progress of its upload. */
 export function picture(width: number, height: number): Buffer {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
-  // Eight bits a channel, red, green and blue.
+  // 8 bits per channel, RGB.
   header.set([8, 2], 8);
   const rows = Buffer.alloc((1 + width * 3) * height);
   for (let y = 0; y < height; y++)

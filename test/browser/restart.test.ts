@@ -11,7 +11,7 @@ import { gone, shown } from './stage.ts';
 import { enter, messageField, messages, say, signIn, visit } from './visitor.ts';
 
 const chromium = await findChromium();
-if (!chromium) sayNoChromium('What open tabs do when the service restarts is not tested.');
+if (!chromium) sayNoChromium('Open tabs during a restart of the service are not tested.');
 
 describe.skipIf(!chromium)(chromium ? 'a restart of the service' : `a restart (skipped: ${NO_CHROMIUM})`, () => {
   let stack: RunningStack | undefined;
@@ -31,7 +31,7 @@ describe.skipIf(!chromium)(chromium ? 'a restart of the service' : `a restart (s
   const clientOf = ({ http, ws, issuer }: RunningStack, user: string): RoomsClient =>
     new RoomsClient({ url: http, wsUrl: ws, token: () => requestToken(issuer, user) });
 
-  test('open tabs come back by themselves, with what was written meanwhile', async () => {
+  test('open tabs reconnect, and show the messages that were written during the restart', async () => {
     const first = await npmStart({ port: restartablePort(), args: ['--data', data] });
     stack = first;
     const { room_id } = await clientOf(first, 'alice').createRoom({ name: 'Night shift', participant_ids: ['bob'] });
@@ -47,7 +47,7 @@ describe.skipIf(!chromium)(chromium ? 'a restart of the service' : `a restart (s
     await shown(alice.page.getByRole('button', { name: 'Retry now' }));
     await say(alice, 'During the restart');
     await messageField(bob).fill('Half a sentence');
-    // A tab that is opened meanwhile waits, too.
+    // This tab is opened during the restart.
     const carol = await visit(browser, 'about:blank', 'carol');
 
     stack = await npmStart({ port: null, args: ['--data', data] });
@@ -60,7 +60,7 @@ describe.skipIf(!chromium)(chromium ? 'a restart of the service' : `a restart (s
     });
     await shown(messages(bob, 'During the restart'));
     const tabs = since();
-    // client/README.md gives these numbers.
+    // client/README.md quotes these numbers.
     process.stderr.write(
       `After the service, open tabs were back in ${tabs} ms, the SDK in Node.js in ${await sdk} ms.\n`,
     );
@@ -73,14 +73,14 @@ describe.skipIf(!chromium)(chromium ? 'a restart of the service' : `a restart (s
     await carol.context.close();
   });
 
-  test('a tab whose room is gone with the data says so, and goes on with what there is', async () => {
+  test('a tab recovers if the service restarts without the data of its room', async () => {
     if (!stack) throw new Error('The first test has started no stack.');
     const { http } = stack;
     const alice = await signIn(browser, http, 'alice');
     await enter(alice, 'Night shift');
     await stack.close();
     await shown(alice.page.getByText('Connection lost.'));
-    // On the same port with other keys, and without the rooms.
+    // The new stack has the same port, other keys, and no rooms.
     stack = await npmStart({ port: Number(new URL(http).port) });
     await gone(alice.page.getByText('Connection lost.'));
     await shown(alice.page.getByText('You are in no room yet.'));

@@ -25,7 +25,7 @@ const HOUR_MS = 3_600_000;
 
 const inHours = (hours: number): string => new Date(Date.now() + hours * HOUR_MS).toISOString();
 
-/** What the users talk about: a chart, drawn by the browser itself. */
+/** Renders the chart that the users discuss as a PNG. */
 async function chart(browser: Browser): Promise<Buffer<ArrayBuffer>> {
   const readings = [62, 64, 63, 67, 66, 70, 69, 74, 81, 88, 84, 79, 75, 72, 71, 70];
   const points = readings.map((value, index) => `${60 + index * 33},${260 - (value - 55) * 6}`);
@@ -45,7 +45,7 @@ async function chart(browser: Browser): Promise<Buffer<ArrayBuffer>> {
   return Buffer.from(png);
 }
 
-/** The rooms of the story, and the one that is open, with those in it who have no browser. */
+/** Creates the rooms and messages of the screenshots. Bob and Carol join the open room without a browser. */
 async function setScene(stack: LocalStack, browser: Browser): Promise<{ others: RoomsClient[]; room_id: string }> {
   const clientOf = (user: string): RoomsClient =>
     new RoomsClient({ url: stack.http, wsUrl: stack.ws, token: () => requestToken(stack.issuer, user) });
@@ -71,7 +71,7 @@ async function setScene(stack: LocalStack, browser: Browser): Promise<{ others: 
     for (const text of texts) await room.send({ text });
   };
   const [alices, bobs, carols] = await Promise.all([alice, bob, carol].map((client) => client.join(room_id)));
-  if (!alices || !bobs || !carols) throw new Error('Somebody has not joined.');
+  if (!alices || !bobs || !carols) throw new Error('A user has not joined.');
   await say(bobs, 'Bearing 3 ran hot again at midnight.', 'It is coming down now, but look at this:');
   await bobs.send({
     text: 'The last four hours',
@@ -94,7 +94,7 @@ const LOOKS = [
   ['dark-narrow', { colorScheme: 'dark', viewport: NARROW }],
 ] satisfies [string, BrowserContextOptions][];
 
-/** The room is open, its picture is there, and those who are there are seen to be. */
+/** Opens the room, and waits until its picture and its online participants are shown. */
 async function openRoom(visitor: Visitor): Promise<void> {
   await enter(visitor, ROOM);
   await visitor.page.getByRole('img', { name: 'bearing-3.png' }).waitFor();
@@ -179,7 +179,7 @@ async function main(): Promise<void> {
 
 try {
   await main();
-  // Those without a browser are still connected, and would go on trying.
+  // The clients of Bob and Carol would try to reconnect and keep the process running.
   process.exit();
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error));

@@ -6,23 +6,23 @@ import { npmStart, type RunningStack } from '../e2e/npm-start.ts';
 import { startChromium } from './chromium.ts';
 import { enter, signIn, type Visitor, visit } from './visitor.ts';
 
-/** A running stack and a browser, and what tests of the web client do with them. */
+/** A running stack, a browser, and common steps for tests of the web client. */
 export interface Stage {
   readonly stack: RunningStack;
   readonly browser: Browser;
-  /** Signs in, in a browser context of its own. */
+  /** Signs in, in a new browser context. */
   come(name: string, options?: BrowserContextOptions): Promise<Visitor>;
-  /** Opens the sign-in page, in a browser context of its own. */
+  /** Opens the sign-in page, in a new browser context. */
   arrive(name: string, options?: BrowserContextOptions): Promise<Visitor>;
   clientOf(user: string): RoomsClient;
-  /** Joins a room without a browser, until the end of the test. */
+  /** Joins a room with the SDK, without a browser. Disconnects at the end of the test. */
   joinAs(user: string, roomId: string): Promise<LiveRoom>;
-  /** Creates a room of Alice's with Bob in it, which nobody has entered yet. */
+  /** Creates a room of Alice with Bob as a participant. Nobody joins it. */
   newRoom(more?: { name?: string; description?: string; start_time?: string; end_time?: string }): Promise<{
     readonly name: string;
     readonly room_id: string;
   }>;
-  /** Lets Alice and Bob enter a room of their own. */
+  /** Creates a room, signs in Alice and Bob, and joins both. */
   meeting(): Promise<{
     readonly name: string;
     readonly room_id: string;
@@ -31,7 +31,7 @@ export interface Stage {
   }>;
 }
 
-/** Starts a stack and a browser for the tests of a file. A test fails where a page has complained of anything. */
+/** Starts a stack and a browser for the tests of a file. A test fails if a page has reported an error or a warning. */
 export function useStage(executablePath: string | undefined, args: readonly string[] = []): Stage {
   let stack: RunningStack | undefined;
   let browser: Browser | undefined;
@@ -104,8 +104,8 @@ export function useStage(executablePath: string | undefined, args: readonly stri
 export const shown = (locator: Locator): Promise<void> => locator.waitFor();
 export const gone = (locator: Locator): Promise<void> => locator.waitFor({ state: 'detached' });
 export const evaluate = (visitor: Visitor, script: string): Promise<unknown> => visitor.page.evaluate(script);
-/** Waits until a script that runs in the page is true. */
+/** Waits until the script evaluates to true in the page. */
 export const becomes = async (visitor: Visitor, script: string): Promise<void> => {
-  // Playwright's own waitForFunction evaluates in the page, which the page's policy forbids.
+  // The page's Content Security Policy blocks Playwright's waitForFunction.
   await expect.poll(() => evaluate(visitor, script), { timeout: 90_000 }).toBe(true);
 };

@@ -4,11 +4,11 @@ import { evaluate, gone, shown, useStage } from './stage.ts';
 import { choose, enter, messageField, messages, person, say, type Visitor } from './visitor.ts';
 
 const chromium = await findChromium();
-if (!chromium) sayNoChromium('What three users do together is not tested.');
+if (!chromium) sayNoChromium('The web client with three users is not tested.');
 
 const PHONE = { viewport: { width: 390, height: 760 }, colorScheme: 'dark', hasTouch: true } as const;
 
-/** Opens the actions of a message by keyboard, and chooses one. */
+/** Opens the menu of a message by keyboard, and chooses an action. */
 async function act({ page }: Visitor, text: string, action: string): Promise<void> {
   const menu = page.getByRole('article').filter({ hasText: text }).getByLabel('Message actions', { exact: true });
   await menu.focus();
@@ -20,7 +20,7 @@ describe.skipIf(!chromium)(chromium ? 'three users' : `three users (skipped: ${N
   const stage = useStage(chromium);
   const { clientOf, come } = stage;
 
-  /** Alice, Bob and Carol in a room. Carol uses a phone, in the dark. */
+  /** Signs in Alice, Bob and Carol, and joins them to a room. Carol uses a phone with a dark color scheme. */
   async function three() {
     const name = `Three ${Math.random().toString(36).slice(2, 8)}`;
     const { room_id } = await clientOf('alice').createRoom({ name, participant_ids: ['bob', 'carol'] });
@@ -29,7 +29,7 @@ describe.skipIf(!chromium)(chromium ? 'three users' : `three users (skipped: ${N
     return { name, room_id, alice, bob, carol };
   }
 
-  test('see who types, who has read, and unread rooms', async () => {
+  test('see who is typing, who has read a message, and which rooms are unread', async () => {
     const { name, alice, bob, carol } = await three();
     await messageField(bob).pressSequentially('I am', { delay: 50 });
     await shown(alice.page.getByText('bob is typing…'));
@@ -38,7 +38,7 @@ describe.skipIf(!chromium)(chromium ? 'three users' : `three users (skipped: ${N
     await shown(messages(alice, 'I am'));
     await gone(alice.page.getByText('bob is typing…'));
     await shown(messages(bob, 'I am').filter({ hasText: /Seen by .*(alice.*carol|carol.*alice)/ }));
-    // On a phone, the list of rooms is a page of its own.
+    // On a phone, the list of rooms is a separate page.
     await carol.page.getByLabel('Back to your rooms').click();
     await say(alice, 'Carol?');
     await shown(carol.page.getByRole('link', { name }).filter({ hasText: 'Unread' }));
@@ -48,7 +48,7 @@ describe.skipIf(!chromium)(chromium ? 'three users' : `three users (skipped: ${N
     await gone(carol.page.getByRole('link', { name }).filter({ hasText: 'Unread' }));
   });
 
-  test('reply, edit and delete, by keyboard, and everybody sees it', async () => {
+  test('reply, edit and delete by keyboard, and everybody sees the changes', async () => {
     const { room_id, alice, bob, carol } = await three();
     await say(alice, 'Pump 7 is on');
     await shown(messages(bob, 'Pump 7 is on'));
@@ -67,7 +67,7 @@ describe.skipIf(!chromium)(chromium ? 'three users' : `three users (skipped: ${N
     await alice.page.getByRole('dialog').getByRole('button', { name: 'Delete', exact: true }).click();
     await shown(messages(bob, 'This message was deleted by alice.'));
     await gone(messages(carol, 'Since when?'));
-    // Several files in one message of another client.
+    // A message with several files, sent by the SDK.
     const bobsRoom = await stage.joinAs('bob', room_id);
     const files = ['one', 'two'].map((text) => new File([text], `${text}.txt`, { type: 'text/plain' }));
     await bobsRoom.send({ text: 'Both', attachments: files });
@@ -75,7 +75,7 @@ describe.skipIf(!chromium)(chromium ? 'three users' : `three users (skipped: ${N
     expect(await evaluate(carol, 'document.documentElement.scrollWidth <= innerWidth')).toBe(true);
   });
 
-  test('an observer and a locked room take away the field to write in', async () => {
+  test('observers, and members of a locked room, have no message field', async () => {
     const { alice, bob, carol } = await three();
     await messageField(carol).fill('Not sent yet');
     await choose(alice, 'Actions for carol', 'Make observer');
@@ -94,7 +94,7 @@ describe.skipIf(!chromium)(chromium ? 'three users' : `three users (skipped: ${N
     await shown(messages(carol, 'Thank you'));
   });
 
-  test('who leaves is gone for the others, and the last admin cannot leave', async () => {
+  test('a user who leaves disappears for the others, and the last admin cannot leave', async () => {
     const { name, alice, bob, carol } = await three();
     await choose(bob, 'Room actions', 'Leave room…');
     await bob.page.getByRole('dialog').getByRole('button', { name: 'Leave', exact: true }).click();
@@ -103,11 +103,11 @@ describe.skipIf(!chromium)(chromium ? 'three users' : `three users (skipped: ${N
     await choose(alice, 'Room actions', 'Leave room…');
     await alice.page.getByRole('dialog').getByRole('button', { name: 'Leave', exact: true }).click();
     await shown(alice.page.getByText('You are the only admin. Make somebody else an admin first.'));
-    // The browser itself reports the refusal.
+    // The browser logs the 409 response as an error.
     expect(alice.problems.splice(0).every((problem) => problem.includes('409'))).toBe(true);
   });
 
-  test('are warned of the end, which an admin extends, and get announcements', async () => {
+  test('get announcements and a warning before the end, which an admin can extend', async () => {
     const { name, room_id, alice, bob, carol } = await three();
     const end_time = new Date(Date.now() + 70_000).toISOString();
     await clientOf('alice').updateRoom(room_id, {

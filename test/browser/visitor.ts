@@ -1,11 +1,11 @@
 import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from 'playwright-core';
 
-/** Somebody who looks at the web client, in a browser context of their own: with cookies and storage that nobody shares. */
+/** A user of the web client in a separate browser context, which shares no cookies or storage. */
 export interface Visitor {
   readonly name: string;
   readonly page: Page;
   readonly context: BrowserContext;
-  /** Whatever the page has complained of: console, exceptions, violations of its security policy. */
+  /** Console errors and warnings, exceptions, and violations of the Content Security Policy. */
   readonly problems: string[];
 }
 
@@ -16,7 +16,7 @@ export async function visit(
   options: BrowserContextOptions = {},
 ): Promise<Visitor> {
   const context = await browser.newContext({ viewport: { width: 1200, height: 760 }, locale: 'en-GB', ...options });
-  // Only ends what hangs: the machine may be busy.
+  // A generous limit, because the machine can be busy.
   context.setDefaultTimeout(90_000);
   const page = await context.newPage();
   const problems: string[] = [];
@@ -31,7 +31,7 @@ export async function visit(
   return { name, page, context, problems };
 }
 
-/** As `visit`, and signs in. */
+/** Like `visit`, and also signs in. */
 export async function signIn(...visiting: Parameters<typeof visit>): Promise<Visitor> {
   const visitor = await visit(...visiting);
   const { page, name } = visitor;
@@ -41,15 +41,13 @@ export async function signIn(...visiting: Parameters<typeof visit>): Promise<Vis
   return visitor;
 }
 
-/* Parts of the page */
-
 export const messageField = ({ page }: Visitor): Locator => page.getByLabel('Message', { exact: true });
 
-/** Messages with this text, or file name. */
+/** Messages that contain this text or file name. */
 export const messages = ({ page }: Visitor, text: string | RegExp): Locator =>
   page.getByRole('article').filter({ hasText: text });
 
-/** The line of a participant under "Online" or "Offline". */
+/** The list item of a participant. */
 export const person = ({ page }: Visitor, name: string): Locator =>
   page.getByRole('complementary', { name: 'People in this room' }).getByRole('listitem').filter({ hasText: name });
 
@@ -59,7 +57,7 @@ export async function enter(visitor: Visitor, room: string): Promise<void> {
   await joined(visitor);
 }
 
-/** Waits until the room that is open has been joined: only then, Enter sends. */
+/** Waits until the open room is joined. Before that, Enter does not send. */
 const joined = (visitor: Visitor): Promise<void> =>
   messageField(visitor).and(visitor.page.getByPlaceholder('Write a message')).waitFor();
 
@@ -69,7 +67,7 @@ export async function say(visitor: Visitor, text: string): Promise<void> {
   await messageField(visitor).press('Enter');
 }
 
-/** Chooses from the menu that this button unfolds. */
+/** Opens a menu by the label of its button, and chooses an item. */
 export async function choose({ page }: Visitor, menu: string, item: string): Promise<void> {
   await page.getByLabel(menu, { exact: true }).click();
   await page.getByRole('button', { name: item }).click();

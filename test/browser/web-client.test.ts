@@ -4,7 +4,7 @@ import { picture } from './picture.ts';
 import { becomes, evaluate, gone, shown, useStage } from './stage.ts';
 import { choose, enter, messageField, messages, person, say, type Visitor, visit } from './visitor.ts';
 
-/** Whether the messages are scrolled to the newest. */
+/** Script that returns whether the log is scrolled to the newest message. */
 const AT_END = `(({ scrollTop, clientHeight, scrollHeight }) => scrollHeight - clientHeight - scrollTop < 5)(
   document.querySelector('[role=log]'))`;
 
@@ -15,7 +15,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
   const stage = useStage(chromium);
   const { come, arrive, clientOf, joinAs, newRoom, meeting } = stage;
 
-  test('is served as what it is, under a policy that lets no foreign script in', async () => {
+  test('is served with correct media types and a policy that blocks foreign scripts', async () => {
     const served = async (path: string) => (await fetch(stage.stack.http + path)).headers;
     expect((await served('/')).get('content-type')).toBe('text/html; charset=utf-8');
     expect((await served('/web/main.js')).get('content-type')).toBe('text/javascript; charset=utf-8');
@@ -38,7 +38,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await visitor.context.close();
   });
 
-  test('two users see each other come, talk both ways, and go', async () => {
+  test('two users see each other join, write and leave', async () => {
     const alice = await come('alice');
     const room = 'Night shift 12';
     await alice.page.getByRole('button', { name: 'New room' }).click();
@@ -60,7 +60,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await say(bob, 'Good evening, Alice 👋');
     await shown(messages(alice, 'Good evening, Alice 👋'));
     await shown(alice.page.locator('[aria-live=polite]', { hasText: 'bob: Good evening, Alice 👋' }));
-    // Each once, to both, whatever came by reply, broadcast or history.
+    // Each message is shown once, whether it arrives by reply, broadcast or history.
     for (const visitor of [alice, bob]) expect(await visitor.page.getByRole('article').count()).toBe(2);
     expect(await evaluate(bob, 'typeof hacked')).toBe('undefined');
 
@@ -69,7 +69,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await shown(person(alice, 'bob'));
   });
 
-  test('a picture goes with a progress bar, and is seen inline; another file can be saved', async () => {
+  test('uploads a picture with a progress bar and shows it inline; other files can be downloaded', async () => {
     const { alice, bob } = await meeting();
     const file = picture(1_000, 700);
     const session = await alice.context.newCDPSession(alice.page);
@@ -97,7 +97,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     expect(values.at(-1)).toBe(file.length);
 
     await session.send('Network.emulateNetworkConditions', { ...slowly, uploadThroughput: -1 });
-    // Pasted, and dropped.
+    // One file is pasted, another is dropped.
     const transfer = (name: string) =>
       `(() => { const data = new DataTransfer(); data.items.add(new File(['${name}'], '${name}', { type: 'text/plain' })); return data; })()`;
     await evaluate(
@@ -119,7 +119,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     expect((await download).suggestedFilename()).toBe('dropped.txt');
   });
 
-  test('what cannot be uploaded is said, and can be tried again', async () => {
+  test('reports a failed upload, and can retry it', async () => {
     const { alice, bob } = await meeting();
     const isUpload = (url: URL): boolean => url.searchParams.has('X-Amz-Signature');
     await alice.page.route(isUpload, (route) =>
@@ -139,7 +139,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await say(alice, 'My notes');
     await shown(messages(alice, 'Not sent. The storage refused the upload'));
     await alice.page.unroute(isUpload);
-    // The browser itself reports the refusal that was made here.
+    // The browser logs the 403 response as an error.
     expect(alice.problems.splice(0)).toEqual([expect.stringContaining('403')]);
     await alice.page.getByRole('button', { name: 'Retry' }).click();
     await shown(messages(bob, 'My notes').filter({ hasText: 'notes.txt' }));
@@ -147,13 +147,13 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     expect(await messages(alice, 'My notes').count()).toBe(1);
   });
 
-  test('files that go together are one message, in the order in which they were chosen', async () => {
+  test('sends several files in one message, in the order in which they were chosen', async () => {
     const { alice, bob } = await meeting();
     let uploads = 0;
     await alice.page.route(
       (url) => url.searchParams.has('X-Amz-Signature'),
       async (route) => {
-        // The first upload takes longest.
+        // Delays the first upload, so that it finishes last.
         if (route.request().method() === 'PUT')
           await new Promise((resolve) => setTimeout(resolve, uploads++ ? 0 : 1_500));
         await route.continue();
@@ -169,7 +169,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     expect(seen.map((text) => text.match(/\d\.txt/g))).toEqual([names]);
   });
 
-  test('a room that could be opened only in part is opened by another try, and tells everything once', async () => {
+  test('opens a room by "Try again" after a request has failed, and shows each event once', async () => {
     const room = await newRoom();
     const bob = await joinAs('bob', room.room_id);
     for (let number = 1; number <= 60; number++) await bob.send({ text: `Message number ${number}.` });
@@ -186,33 +186,33 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await again.click();
     await shown(messages(alice, 'Message number 60.'));
     await shown(alice.page.getByText('Online (2)'));
-    // A page of what was said, not all of it.
+    // Only the newest page of history is shown.
     expect(await alice.page.getByRole('article').count()).toBe(50);
     await clientOf('alice').grantAdmin(room.room_id, 'bob');
     await shown(person(alice, 'bob').getByText('admin', { exact: true }));
     expect(await alice.page.locator('.notice').allTextContents()).toEqual(['bob is now an admin.']);
-    // The browser itself reports the refusals that were made here.
+    // The browser logs the 418 responses as errors.
     expect(alice.problems.splice(0).every((problem) => problem.includes('418'))).toBe(true);
   });
 
-  test('earlier messages come on the way up, in order, and what is read stays in its place', async () => {
+  test('scrolling up loads earlier messages in order, and the visible messages do not move', async () => {
     const room = await newRoom();
     const bobs = await joinAs('bob', room.room_id);
     for (let number = 1; number <= 130; number++) await bobs.send({ text: `Message number ${number}.` });
     const alice = await come('alice');
     await enter(alice, room.name);
     await shown(messages(alice, 'Message number 130.'));
-    // Who does not see that it goes on hears of each whose it is.
+    // Screen readers get the sender of every message, although it is hidden visually for consecutive messages.
     expect(await messages(alice, 'Message number 130.').textContent()).toContain('bob:');
     expect(await alice.page.getByRole('article').count()).toBe(50);
     const log = alice.page.getByRole('log', { name: 'Messages' });
     const first = messages(alice, 'Message number 81.');
     await first.scrollIntoViewIfNeeded();
     await shown(messages(alice, 'Message number 31.'));
-    // What was first is still in sight, although fifty came in above it.
+    // The first message is still visible after 50 messages were inserted above it.
     const [top, view] = [await first.boundingBox(), await log.boundingBox()];
     expect(top && view && top.y >= view.y - 1 && top.y < view.y + view.height).toBe(true);
-    // A key scrolls smoothly: it is at the top when it stands still there.
+    // Home scrolls smoothly, so the position must be polled.
     const atTop = `document.querySelector('[role=log]').scrollTop === 0`;
     await expect
       .poll(
@@ -225,13 +225,13 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
       .toBe(true);
     const texts = await alice.page.locator('article .text').allTextContents();
     expect(texts).toEqual(Array.from({ length: 130 }, (_, index) => `Message number ${index + 1}.`));
-    // Far up, one is told of what is new; and can get there.
+    // While the user is scrolled up, a button announces a new message and scrolls to it.
     await bobs.send({ text: 'The newest one' });
     await alice.page.getByRole('button', { name: 'New message' }).click();
     await becomes(alice, AT_END);
   });
 
-  test('what is being written may grow: the newest messages stay in sight', async () => {
+  test('the newest messages stay visible while the message field grows', async () => {
     const room = await newRoom();
     const bob = await joinAs('bob', room.room_id);
     for (let number = 1; number <= 20; number++) await bob.send({ text: `Message number ${number}.` });
@@ -247,7 +247,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     }
     const high = await height();
     expect(high).toBeGreaterThan(low + 5 * 20);
-    // At most so high; and as low as before when it is sent.
+    // The field has a maximum height, and shrinks again after sending.
     await messageField(alice).pressSequentially('ten');
     await becomes(alice, AT_END);
     expect(await height()).toBe(high);
@@ -257,7 +257,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await becomes(alice, AT_END);
   });
 
-  test('an outage is told, nothing is lost in it, and nothing comes twice', async () => {
+  test('shows an outage, loses no message in it, and shows none twice', async () => {
     const room = await newRoom();
     const bob = await come('bob');
     await enter(bob, room.name);
@@ -299,7 +299,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     }
   });
 
-  test('who goes while the page is still connecting leaves nothing behind that goes on trying', async () => {
+  test('stops connecting when the user signs out while the page is connecting', async () => {
     const room = await newRoom();
     const alice = await arrive('alice');
     let tries = 0;
@@ -313,14 +313,14 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await expect.poll(() => tries, { timeout: 30_000 }).toBeGreaterThan(2);
     await alice.page.getByRole('button', { name: 'Switch user' }).click();
     await shown(alice.page.getByLabel('Who are you?'));
-    // One may be under way.
+    // One attempt can still be in progress.
     await alice.page.waitForTimeout(500);
     const before = tries;
     await alice.page.waitForTimeout(5_000);
     expect(tries).toBe(before);
   });
 
-  test('who is removed is told at once, and can write no more; who is added again can', async () => {
+  test('a removed user sees it at once and cannot write, and can write again after being added', async () => {
     const { alice, bob, room_id } = await meeting();
     await choose(alice, 'Actions for bob', 'Make admin');
     await shown(bob.page.getByText('You are now an admin.').first());
@@ -333,20 +333,20 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await gone(person(alice, 'bob'));
     await shown(bob.page.getByRole('button', { name: 'Back to your rooms' }).last());
 
-    // A hidden page does not poll: it is the WebSocket API that says that Bob was added.
+    // A hidden page does not poll, so the page can learn only by WebSocket that Bob was added.
     await evaluate(bob, `Object.defineProperty(document, 'hidden', { get: () => true })`);
     await alice.page.getByRole('button', { name: 'Add', exact: true }).click();
     await alice.page.getByLabel('User IDs').fill('bob');
     await alice.page.getByRole('dialog').getByRole('button', { name: 'Add', exact: true }).click();
     await shown(person(alice, 'bob'));
-    // By itself: nothing has to be clicked.
+    // The room opens again without a click.
     await say(bob, 'Here again');
     await shown(messages(alice, 'Here again'));
     await shown(bob.page.locator('.notice').getByText('You were added.'));
     expect((await clientOf('bob').getRoom(room_id)).is_admin).toBe(false);
   });
 
-  test('a refusal is said where it happened', async () => {
+  test('shows an error next to the action that failed', async () => {
     const { alice } = await meeting();
     await choose(alice, 'Actions for alice', 'Stop being an admin');
     await shown(alice.page.getByRole('alert').getByText('You are the only admin. Make somebody else an admin first.'));
@@ -354,11 +354,11 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await alice.page.getByLabel('User IDs').fill('two/words');
     await alice.page.getByRole('dialog').getByRole('button', { name: 'Add', exact: true }).click();
     await shown(alice.page.getByRole('dialog').getByRole('alert').getByText('“two/words” is not a user ID.'));
-    // The browser itself reports the refusal of the service.
+    // The browser logs the 409 response as an error.
     expect(alice.problems.splice(0).map((problem) => /status of (\d+)/.exec(problem)?.[1])).toEqual(['409']);
   });
 
-  test('a room is renamed and ended in front of everybody', async () => {
+  test('everybody sees a room renamed and ended', async () => {
     const { alice, bob, name } = await meeting();
     await choose(alice, 'Room actions', 'Edit room…');
     await alice.page.getByLabel('Name').fill(`${name} Renamed`);
@@ -387,7 +387,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await shown(bob.page.getByRole('link', { name: `${name} Renamed Ended` }));
   });
 
-  test('a booked room opens by itself when its time comes, and closes when it is over', async () => {
+  test('a booked room opens at its start and closes at its end, without a reload', async () => {
     const start = Date.now() + 8_000;
     const { name } = await newRoom({
       start_time: new Date(start).toISOString(),
@@ -404,7 +404,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await shown(alice.page.getByRole('link', { name: `${name} Ended` }));
   });
 
-  test('everything can be done with the keyboard alone', async () => {
+  test('all actions work by keyboard', async () => {
     const alice = await arrive('alice');
     const { keyboard } = alice.page;
     const focused = () =>
@@ -413,7 +413,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
         `(({ ariaLabel, innerText, labels, placeholder }) =>
       ariaLabel || innerText?.trim() || labels?.[0]?.innerText || placeholder)(document.activeElement)`,
       );
-    /** Tab, or another key, until that has the focus; and that can be seen. */
+    /** Presses Tab, or another key, until the named element has the focus. Checks that the focus is visible. */
     const reach = async (name: string, key = 'Tab'): Promise<void> => {
       for (let presses = 0; (await focused()) !== name; presses++) {
         expect(presses, `${name} is not reached; at last: ${await focused()}`).toBeLessThan(40);
@@ -478,7 +478,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     ['dark', 1_200],
     ['light', 360],
     ['dark', 360],
-  ] as const)('fits and can be read: %s, %i pixels wide', async (colorScheme, width) => {
+  ] as const)('fits the screen and has enough contrast: %s, %i pixels wide', async (colorScheme, width) => {
     const room = await newRoom();
     const bob = await joinAs('bob', room.room_id);
     await bob.send({ text: `A word that does not end: ${'x'.repeat(300)}` });
@@ -507,7 +507,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
       await alice.page.keyboard.press('Escape');
       await alice.page.getByRole('heading', { name: 'People' }).waitFor({ state: 'hidden' });
       expect(await evaluate(alice, isBack)).toBe(true);
-      // The name has the whole line.
+      // The name uses the full width.
       const [name, title] = await Promise.all(
         ['.room-title h1', '.room-title'].map((selector) => alice.page.locator(selector).boundingBox()),
       );
@@ -518,7 +518,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     expect(await contrast(alice)).toBeGreaterThanOrEqual(4.5);
   });
 
-  /** The least contrast of any text in sight with what it stands on, as WCAG 2 counts it; 4.5 is what it asks for (1.4.3). */
+  /** Returns the lowest contrast ratio of all visible texts. WCAG 2 requires 4.5 (success criterion 1.4.3). */
   const contrast = async (visitor: Visitor): Promise<number> =>
     Number(
       await evaluate(

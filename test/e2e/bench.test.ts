@@ -10,7 +10,7 @@ test('npm run bench:fanout measures the requested cases', async () => {
   expect({ code, stderr }).toMatchObject({ code: 0 });
   const lines = v.parse(v.array(line), JSON.parse(stdout));
   expect(lines.map(({ connections }) => connections)).toEqual([2, 30]);
-  // No connection receives a message before it is sent, nor the last before the first.
+  // A message arrives after it is sent, and the last connection receives it after the first.
   for (const { first, last } of lines) expect(0 < first && first <= last).toBe(true);
 });
 

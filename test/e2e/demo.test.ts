@@ -7,7 +7,7 @@ beforeAll(async () => {
 });
 afterAll(() => stack?.close());
 
-test('npm run demo plays its whole story on a running stack', async () => {
+test('npm run demo completes on a running stack', async () => {
   const { code, stdout, stderr } = await npm('run', '-s', 'demo', '--', '--state-dir', stack.stateDirectory).ended;
   expect(stderr).toBe('');
   expect(stdout).not.toContain('✗');
@@ -22,12 +22,12 @@ test('npm run demo has --help, and rejects unknown options', async () => {
   expect(code).toBe(2);
 });
 
-test('npm run demo ends the stack that it has started when Ctrl-C ends it', async () => {
+test('npm run demo stops its own stack on Ctrl-C', async () => {
   const demo = npmWith({ detached: true }, 'run', '-s', 'demo', '--', '--state-dir', `${stack.stateDirectory}/none`);
   const running = () => stillRunning(processTree(demo.pid)).join('\n');
   await expect.poll(running, { timeout: 60_000 }).toContain('DynamoDBLocal.jar');
   const tree = processTree(demo.pid);
-  // To the whole process group, as a terminal sends it.
+  // A terminal sends the signal to the whole process group.
   process.kill(-demo.pid, 'SIGINT');
   await demo.ended;
   await expect.poll(() => stillRunning(tree), { timeout: 20_000 }).toEqual([]);

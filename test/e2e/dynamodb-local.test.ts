@@ -20,10 +20,10 @@ const PROPERTIES = {
 const clientOf = ({ url }: DynamoDbLocal) =>
   new DynamoDBClient({ endpoint: url, region: 'us-east-1', credentials: CREDENTIALS });
 
-test('rejects a port that another instance is about to use, and is never served by that instance', async () => {
+test('rejects a port that another instance is about to use, and never connects to that instance', async () => {
   const port = await findPort(0);
   const starting = startDynamoDb({ port });
-  // Java is starting, and has not taken the port yet.
+  // Java is still starting, and does not listen on the port yet.
   await sleep(100);
   const late = startDynamoDb({ port });
   const [one, other] = await Promise.allSettled([starting, late]);
@@ -33,7 +33,7 @@ test('rejects a port that another instance is about to use, and is never served 
   expect(refusal).toMatchObject({ reason: new PortError(`Port ${port} is taken by another program.`) });
 });
 
-test('has its own tables', async () => {
+test('shares no tables with another instance', async () => {
   const [one, other] = await Promise.all([startDynamoDb({ port: 0 }), startDynamoDb({ port: 0 })]);
   open.push(one, other);
   await createTable(clientOf(one), 'mine', PROPERTIES);
@@ -45,7 +45,7 @@ test('has its own tables', async () => {
 test('is not reachable from other machines', async () => {
   const local = await startDynamoDb({ port: 0 });
   open.push(local);
-  // Every address of this machine but those of the loopback interface.
+  // All addresses of this machine except loopback.
   const addresses = Object.values(networkInterfaces())
     .flat()
     .filter((address) => address && !address.internal && address.family === 'IPv4')

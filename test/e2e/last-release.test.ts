@@ -8,12 +8,12 @@ import { lastRelease, unpack, usePackages, whyOutOfReach } from '../upgrade/rele
 import { npmStart, ROOT, type RunningStack } from './npm-start.ts';
 
 /*
- * Clients of the last release are served as before: the SDK of that release runs its own tests against the present service. Its outage tests
- * run against the whole local stack. The others run against the present wire server, which offers what the present contract says, adds all new
- * fields, and sends all new events after each message.
+ * Checks that the service supports clients of the last release. The SDK of that release runs its own tests against the current service.
+ * Its outage tests run against the local stack. Its other tests run against the current wire server, which adds all new fields and
+ * sends all new events after each message.
  */
 
-/** Tests of a release that compare data with exactly the fields of that time, although callers must expect more: they check these fields only. */
+/** Replacements in tests of a release that reject additional fields, although clients must accept them. */
 const LOOSER: Readonly<Record<string, readonly (readonly [file: string, exact: string, looser: string])[]>> = {
   '0.1.0': [
     [
@@ -40,7 +40,7 @@ afterAll(async () => {
 });
 
 test.skipIf(outOfReach !== undefined)(
-  `the client SDK of release ${release.version} passes its own tests against the present service`,
+  `the client SDK of release ${release.version} passes its own tests against the current service`,
   async () => {
     const code = join(directory, 'code');
     await unpack(release, code);

@@ -72,7 +72,7 @@ describe('npm run reschedule', () => {
 });
 
 describe('npm run verify', () => {
-  test('shows on the local stack what the emulated AWS lacks', async () => {
+  test('passes on the local stack', async () => {
     const report = v.object({
       results: v.array(v.object({ name: v.string(), outcome: v.string(), detail: v.string() })),
       rooms: v.object({ created: v.number(), ended: v.number() }),
@@ -139,7 +139,7 @@ describe('npm start', () => {
     expect(stderr).toContain('No local stack is running');
   });
 
-  test.each([['start'], ['token']])('explains itself: npm run %s -- --help', async (script) => {
+  test.each([['start'], ['token']])('prints its usage: npm run %s -- --help', async (script) => {
     const { code, stdout, stderr } = await npm('run', '-s', script, '--', '--help').ended;
     expect(code, stderr).toBe(0);
     expect(stdout).toMatch(/^Usage: npm /);
@@ -193,7 +193,7 @@ describe('npm start', () => {
 });
 
 describe('the documents', () => {
-  /** The blocks of a document from its first command with a token to its last documented response. */
+  /** Returns the code blocks of a document, from the first command with a token to the last response. */
   const sessionOf = (document: string) => {
     const text = readFileSync(new URL(`../../${document}`, import.meta.url), 'utf8');
     const blocks = [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = '', code = '']) => ({
@@ -204,7 +204,7 @@ describe('the documents', () => {
     return blocks.slice(first, blocks.findLastIndex(({ language }) => language === 'json') + 1);
   };
 
-  /** What an object looks like, without its values: its names and their types. */
+  /** Replaces the values of an object by their types. */
   const shapeOf = (value: unknown): unknown =>
     Array.isArray(value)
       ? value.map(shapeOf)
@@ -217,14 +217,14 @@ describe('the documents', () => {
     ['docs/guides/call-the-api.md', 3],
   ])('%s shows the responses to its commands', async (document, count) => {
     const session = sessionOf(document);
-    // This stack is on other ports and has a state directory of its own. Nothing else is changed.
+    // Only the ports and the state directory differ from the document.
     const script = session
       .filter(({ language }) => language === 'sh')
       .map(({ code }) => `${code.trim()}\necho; echo ====`)
       .join('\n')
       .replaceAll('http://127.0.0.1:4000', stack.http)
       .replaceAll(/npm run -s token -- (\w+)/g, `npm run -s token -- $1 --state-dir ${stack.stateDirectory}`);
-    // Without --norc, a bash whose standard input is a socket, as Node makes it, reads the startup files of interactive shells.
+    // Node gives bash a socket as standard input. Without --norc, bash would then read the user's startup files.
     const { stdout, stderr } = await promisify(execFile)('bash', ['--norc', '-eu', '-o', 'pipefail', '-c', script], {
       cwd: ROOT,
     });
@@ -258,7 +258,7 @@ describe('a session of two users', () => {
     }
   });
 
-  test('lets a browser upload: the bucket answers preflights as the template says', async () => {
+  test('allows uploads from browsers: the bucket has the CORS rules of the template', async () => {
     const room = await createRoom(callers);
     const { data } = await call(ALICE, 'GET', `/participant/room/${room}/upload?size=3&content_type=text/plain`);
     const { upload_url } = v.parse(v.object({ upload_url: v.string() }), data);
@@ -280,7 +280,7 @@ describe('the gateway', () => {
   const withToken = (token: string | undefined) =>
     fetch(`${stack.http}/participant/room`, { headers: token === undefined ? {} : { authorization: token } });
 
-  test.each(UNACCEPTABLE_CLAIMS)('refuses a token that is %s', async (_what, claims, reason) => {
+  test.each(UNACCEPTABLE_CLAIMS)('rejects a token that is %s', async (_what, claims, reason) => {
     const response = await withToken(`Bearer ${await requestToken(stack.issuer, ALICE, claims)}`);
     expect(response.status).toBe(401);
     expect(await response.json()).toEqual({ message: 'Unauthorized' });
@@ -298,7 +298,7 @@ describe('the gateway', () => {
     expect(Object.fromEntries(await Promise.all(statuses))).toEqual(
       Object.fromEntries(Object.keys(bad).map((what) => [what, 401])),
     );
-    // They fail for what is wrong with them: the claims themselves, and a token without "Bearer", are good.
+    // The valid token is accepted, also without "Bearer". So only the signatures cause the rejections.
     expect((await withToken(good)).status).toBe(200);
   });
 
@@ -422,7 +422,7 @@ describe('a stop', () => {
   test.each<[string, NodeJS.Signals, (other: RunningStack) => number]>([
     ['SIGTERM to npm', 'SIGTERM', ({ command }) => command.pid],
     ['SIGTERM to node', 'SIGTERM', ({ pid }) => pid],
-    // To the whole process group, as a terminal sends it.
+    // A terminal sends the signal to the whole process group.
     ['Ctrl-C', 'SIGINT', ({ command }) => -command.pid],
   ])('%s leaves no process and no endpoints', { timeout: START_MS }, async (_what, signal, target) => {
     const other = await npmStart({ detached: true });
@@ -441,7 +441,7 @@ describe('a stop', () => {
     }
   });
 
-  test('SIGKILL leaves no process, and a restart has the data, the addresses and the keys', {
+  test('SIGKILL leaves no process, and a restart has the same data, addresses and keys', {
     timeout: 2 * START_MS,
   }, async () => {
     const data = `${stack.stateDirectory}/data`;
@@ -460,7 +460,7 @@ describe('a stop', () => {
       process.kill(first.pid, 'SIGKILL');
       await first.command.ended;
 
-      // At once, as somebody would who sees the stack crash; and in the state directory of a stack that goes on running.
+      // Restarts at once, as a user would after a crash, and shares the state directory with a running stack.
       second = await npmStart({ args: ['--data', data], port: null, stateDirectory });
       expect(stillRunning(tree)).toEqual([]);
       expect([second.http, second.ws, second.issuer]).toEqual([first.http, first.ws, first.issuer]);

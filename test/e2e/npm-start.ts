@@ -10,7 +10,7 @@ import { type Endpoints, runningStacks } from '../../local/cli/endpoints.ts';
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface Command {
-  /** Of npm. */
+  /** Process ID of npm. */
   readonly pid: number;
   readonly ended: Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>;
 }
@@ -18,7 +18,7 @@ export interface Command {
 /** Runs `npm <args>` as a user does in a shell. */
 export const npm = (...args: string[]): Command => npmWith({}, ...args);
 
-/** As `npm`, with these environment variables, or in a process group of its own, as a terminal gives it to a command. */
+/** Like `npm`, with additional environment variables. `detached` starts a new process group, as a terminal does. */
 export function npmWith(
   { variables = {}, detached = false }: { variables?: Readonly<Record<string, string>>; detached?: boolean },
   ...args: string[]
@@ -43,27 +43,27 @@ export function npmWith(
 export interface RunningStack extends Endpoints {
   readonly command: Command;
   readonly stateDirectory: string;
-  /** Ends the stack, whatever state it is in. */
+  /** Stops the stack if it is still running, and waits for its end. */
   close(): Promise<void>;
 }
 
 export interface StartOptions {
-  /** In a process group of its own, as a terminal gives it to a command. */
+  /** Starts a new process group, as a terminal does for a command. */
   readonly detached?: boolean;
   readonly args?: readonly string[];
-  /** Of `--port`; null leaves it out. Default: 0, any free ports. */
+  /** Value of `--port`; null omits the option. Default: 0, any free ports. */
   readonly port?: number | null;
-  /** Default: a new one, deleted at the end. */
+  /** Default: a new directory, which is deleted at the end. */
   readonly stateDirectory?: string;
 }
 
 /**
- * A port for a stack that is stopped and started again at the same addresses. It is below the range from which systems take the ports of
- * outgoing connections, so that none of these has it meanwhile.
+ * Returns a random port for a stack that restarts at the same addresses. It is below the ephemeral port range, so an outgoing
+ * connection cannot take it during the restart.
  */
 export const restartablePort = (): number => 20_000 + 10 * Math.floor(Math.random() * 1_000);
 
-/** `npm start` on free ports and with its own state directory, so that it is in nobody's way. Waits until it is ready. */
+/** Runs `npm start` on free ports with a new state directory, and waits until the stack is ready. */
 export async function npmStart(options: StartOptions = {}): Promise<RunningStack> {
   const { detached = false, args = [], port = 0 } = options;
   const stateDirectory = options.stateDirectory ?? (await mkdtemp(join(tmpdir(), 'rooms-e2e-')));
@@ -87,7 +87,7 @@ export async function npmStart(options: StartOptions = {}): Promise<RunningStack
   }
 }
 
-/** A process and everything it has started, as process IDs. */
+/** Returns the IDs of a process and all its descendants. */
 export function processTree(root: number): number[] {
   const pairs = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' })
     .trim()
@@ -98,7 +98,7 @@ export function processTree(root: number): number[] {
   return [root, ...below(root)];
 }
 
-/** Which of these processes still run; the dead whom nobody has buried yet do not count. */
+/** Returns the processes that still run. Zombie processes do not count. */
 export function stillRunning(pids: readonly number[]): string[] {
   const lines = execFileSync('ps', ['-A', '-o', 'pid=,stat=,args='], { encoding: 'utf8' }).split('\n');
   return lines.filter((line) => {

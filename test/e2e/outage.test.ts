@@ -20,7 +20,7 @@ const seed = Number(process.env.ROOMS_TEST_SEED ?? Math.floor(Math.random() * 2 
 
 const token = (user: string) => requestToken(stack.issuer, user);
 
-test(`every message once and in order through the whole service, while the way breaks (seed ${seed})`, async () => {
+test(`the local stack delivers every message once and in order through random network faults (seed ${seed})`, async () => {
   const { http: url, ws: wsUrl } = stack;
   await everyMessageOnce({ url, wsUrl, ordered: false, token }, way, seed);
 });

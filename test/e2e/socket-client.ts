@@ -5,7 +5,7 @@ import { WebSocket } from 'ws';
 import type { EventName } from '../../core/contract/realtime.ts';
 
 /*
- * A client of the WebSocket API that remembers every frame it was sent, in order.
+ * A client of the WebSocket API that records every received frame, in order.
  */
 
 const frame = v.looseObject({
@@ -21,29 +21,29 @@ export type Frame = v.InferOutput<typeof frame>;
 
 export interface Client {
   readonly socket: WebSocket;
-  /** The sub-protocol that was agreed on; empty for none. */
+  /** The negotiated sub-protocol, or an empty string. */
   readonly protocol: string;
   readonly frames: readonly Frame[];
-  /** Sends an action, and gives its reply. */
+  /** Sends an action, and returns the reply. */
   ask(action: string, fields?: object): Promise<Frame>;
-  /** As `ask`, of which the data is wanted: fails where it is refused. */
+  /** Like `ask`, but returns `data` of the reply. Fails if the action is rejected. */
   data(action: string, fields?: object): Promise<unknown>;
-  /** The code with which an action is refused. */
+  /** Sends an action that must be rejected, and returns the error code. */
   refusal(action: string, fields?: object): Promise<string | undefined>;
-  /** Sends whatever it is, and gives the next frame that is a reply without a request id, or none of ours. */
+  /** Sends raw data, and returns the next frame that has no request id. */
   sendRaw(data: string | Buffer): Promise<Frame>;
-  /** Events of a room that have come so far, all or those of a type. */
+  /** Returns the received events of a room, all or those of a type. */
   events(room_id: string, type?: EventName): Frame[];
-  /** Waits until there are this many events of a type, and gives them. */
+  /** Waits until this many events of a type have been received, and returns them. */
   waitFor(room_id: string, type: EventName, count?: number): Promise<Frame[]>;
-  /** How the connection ended. */
+  /** Resolves with the close code and reason. */
   readonly closed: Promise<{ readonly code: number; readonly reason: string }>;
   close(): void;
-  /** As if the machine had lost its power. */
+  /** Ends the connection without a close frame, as after a power failure. */
   kill(): void;
 }
 
-/** Thrown where a handshake is refused. */
+/** Thrown if a handshake is rejected. */
 export class Refused extends Error {
   readonly status: number;
 
@@ -53,7 +53,7 @@ export class Refused extends Error {
   }
 }
 
-/** How a client shows its token. */
+/** How a client sends its token. */
 export type Credentials =
   | { readonly header: string }
   | { readonly protocol: string }
@@ -62,7 +62,11 @@ export type Credentials =
 
 const WAIT = { timeout: 60_000, interval: 20 };
 
-/** Opens a connection. Throws `Refused` where the handshake is. */
+/**
+ * Opens a connection.
+ *
+ * @throws {Refused} if the handshake is rejected.
+ */
 export async function connect(url: string, credentials: Credentials): Promise<Client> {
   const protocols =
     credentials && 'protocol' in credentials
@@ -137,7 +141,7 @@ export async function connect(url: string, credentials: Credentials): Promise<Cl
   };
 }
 
-/** Waits until a socket is gone, so that a test leaves nothing behind. */
+/** Terminates the sockets, and waits until they are closed. */
 export async function hangUp(clients: readonly Client[]): Promise<void> {
   await Promise.all(
     clients.map(async ({ socket }) => {

@@ -9,7 +9,7 @@ import { compileFilters } from '../../tools/aws/event-pattern.ts';
 import { localFunction } from '../support/local-function.ts';
 
 /*
- * From a table of DynamoDB Local through its stream to functions that a test writes.
+ * Tests the path from a table of DynamoDB Local through its stream to functions.
  */
 
 let dynamodb: DynamoDbLocal;
@@ -66,7 +66,10 @@ const usual: EventSourceMapping = {
 
 let tables = 0;
 
-/** A new table with the items `before`, whose stream is handed to functions. `put` writes an item, PK and SK as given: `CHAT#1/MESSAGE#1`. */
+/**
+ * Creates a table with the items `before`, and calls a function for each mapping of its stream. `put` writes an item by the path
+ * `<PK>/<SK>`, such as `CHAT#1/MESSAGE#1`.
+ */
 async function stream(
   mappings: readonly { mapping?: Partial<EventSourceMapping>; act: (records: Records) => unknown }[],
   {
@@ -161,7 +164,7 @@ describe('the stream of a table', () => {
     expect(Math.abs((rooms[0]?.dynamodb.ApproximateCreationDateTime ?? 0) - Date.now() / 1_000)).toBeLessThan(120);
   });
 
-  /** Works on 20 records of each of 8 partitions, for as long as chance has it; says in which order, and how many at once. */
+  /** Processes 20 records in each of 8 partitions, in batches that take a random time. Returns the order and the maximum concurrency. */
   async function workOn(parallelizationFactor: number, nameOf: (room: number, count: number) => string) {
     const done: { path: string; number: string }[] = [];
     let [running, most] = [0, 0];
@@ -181,7 +184,7 @@ describe('the stream of a table', () => {
     for (let count = 10; count < 30; count += 1)
       await Promise.all(rooms.map((room) => put(nameOf(room, count), { count: { N: String(count) } })));
     await expect.poll(() => done.length, { timeout: 30_000 }).toBe(8 * 20);
-    /** Whether what has the same `key` was done in the order in which it is in the stream. */
+    /** Whether records with the same `key` were processed in stream order. */
     const isInOrder = (key: (path: string) => string): boolean =>
       [...Map.groupBy(done, ({ path }) => key(path)).values()].every((group) =>
         group.every(({ number }, at) => at === 0 || BigInt(group[at - 1]?.number ?? 0) < BigInt(number)),
@@ -204,13 +207,13 @@ describe('the stream of a table', () => {
     expect(messages.isInOrder(partition)).toBe(false);
   });
 
-  test('continues after a record that cannot be processed, which alone goes to the queue', async () => {
+  test('sends a record that cannot be processed to the queue, and continues', async () => {
     const done: string[] = [];
     let first = true;
     const { put, givenUp } = await stream([
       {
         act: async (records) => {
-          // So that all of them are in one batch.
+          // The first invocation takes long enough for the other records to form one batch.
           if (first) await put('CHAT#1/later');
           first = false;
           if (records.some((record) => pathOf(record).endsWith('poison'))) throw new Error('poison');
@@ -266,7 +269,7 @@ describe('the stream of a table', () => {
   test.each([
     ['TRIM_HORIZON', ['CHAT#1/before', 'CHAT#1/after']],
     ['LATEST', ['CHAT#1/after']],
-  ] as const)('is read from %s on', async (startingPosition, expected) => {
+  ] as const)('is read from %s', async (startingPosition, expected) => {
     const seen: string[] = [];
     const { put } = await stream([{ act: (records) => void seen.push(...records.map(pathOf)) }], {
       before: ['CHAT#1/before'],
