@@ -5,7 +5,7 @@ import { data, refusal, succeed } from '../support/invoke.ts';
 import { newRoom, newUser, snapshot } from '../support/world.ts';
 
 describe('POST …/admin', () => {
-  test('grants the right, and granting it twice changes nothing', async () => {
+  test('grants the right; granting it twice changes nothing', async () => {
     const { room_id, admin, member } = await newRoom();
     await data('updateProfile', { as: member, params: { room_id }, body: { username: 'Bob' } });
     const request = { as: admin, params: { room_id, participant_id: member } };
@@ -45,7 +45,7 @@ describe('POST …/admin', () => {
 });
 
 describe('DELETE …/admin', () => {
-  test('revokes the right, keeps the participant, and revoking twice changes no right', async () => {
+  test('revokes the right and keeps the participant; revoking it twice changes no right', async () => {
     const { room_id, admin, member } = await newRoom();
     const request = { as: admin, params: { room_id, participant_id: member } };
     await data('grantAdmin', request);

@@ -86,8 +86,8 @@ const announcement = (announcement_id: string, seconds: number, relative_from?: 
   ...(relative_from && { relative_from }),
 });
 
-describe('warnings of the end', () => {
-  test('are sent 300 and 60 seconds before it, and published; then the schedule goes', async () => {
+describe('warnings before the end', () => {
+  test('are sent and published 300 and 60 seconds before the end; then the schedule is deleted', async () => {
     const world = await room({ end_time: time(10 * MINUTE) });
     const { room_id, ear } = world;
     expect(await runUntil(room_id, 11 * MINUTE)).toEqual([5 * MINUTE, 9 * MINUTE]);
@@ -103,7 +103,7 @@ describe('warnings of the end', () => {
     expect(await messages(world)).toEqual([]);
   });
 
-  test('are those of the room, if it has its own, and none from before its start', async () => {
+  test('follow the settings of the room, without those before its start', async () => {
     const { room_id, ear } = await room({ end_time: time(4 * MINUTE), end_warnings_seconds: [1, 240, 100] });
     expect(await runUntil(room_id, 5 * MINUTE)).toEqual([5_000, 140_000, 239_000]);
     expect(told(ear, 'room_ending').map(({ seconds_left }) => seconds_left)).toEqual([240, 100, 1]);
@@ -113,7 +113,7 @@ describe('warnings of the end', () => {
     expect(scheduledAt(none.room_id)).toBeUndefined();
   });
 
-  test('follow the end when it moves, and come once for each end, also if it moves back and forth sixteen times', async () => {
+  test('follow the end when it moves, and are sent once per end even if it moves 16 times', async () => {
     const world = await room({ end_time: time(10 * MINUTE) });
     const { room_id, ear } = world;
     await fire(room_id, 5 * MINUTE);
@@ -131,7 +131,7 @@ describe('warnings of the end', () => {
     ]);
   });
 
-  test('of an end that has moved before the record is processed are dropped, and so are those that are too late', async () => {
+  test('are dropped if the end moves before the record is processed, or if they are too late', async () => {
     const world = await room({ end_time: time(10 * MINUTE) });
     const { room_id, admin, ear } = world;
     const fired = await recorded(() =>
@@ -150,7 +150,7 @@ describe('warnings of the end', () => {
     expect(told(ear, 'room_ending')).toEqual([]);
   });
 
-  test('come once if the schedule fires twice, at the same time as well, and its record is redriven', async () => {
+  test('are sent once even if the schedule fires twice and its record is redriven', async () => {
     const world = await room({ end_time: time(10 * MINUTE) });
     const { room_id, ear } = world;
     const input = { room_id, moment: 'next', time: time(5 * MINUTE) } as const;
@@ -162,7 +162,7 @@ describe('warnings of the end', () => {
     expect(told(ear, 'room_ending')).toHaveLength(1);
   });
 
-  test('are not given in a room that has been ended', async () => {
+  test('are not sent after the room has ended', async () => {
     const world = await room({ end_time: time(10 * MINUTE) });
     const { room_id, admin, ear } = world;
     await worked(MINUTE, () => data('endRoom', { as: admin, params: { room_id } }));
@@ -175,7 +175,7 @@ describe('warnings of the end', () => {
 });
 
 describe('announcements', () => {
-  test('are stored as messages of the system when they are due, and delivered like any other', async () => {
+  test('are stored as system messages when they are due, and delivered like all messages', async () => {
     const world = await room({
       end_time: time(10 * MINUTE),
       end_warnings_seconds: [],
@@ -199,7 +199,7 @@ describe('announcements', () => {
     expect(scheduledAt(room_id)).toBeUndefined();
   });
 
-  test('move with the start and the end, and wait for an end', async () => {
+  test('move with the start and the end, and are not sent before an end is set', async () => {
     const world = await room({ announcements: [announcement('later', -60)] });
     const { room_id } = world;
     expect(scheduledAt(room_id)).toBeUndefined();
@@ -211,7 +211,7 @@ describe('announcements', () => {
     expect(scheduledAt(room_id)).toBeUndefined();
   });
 
-  test('that a new end moves into the past are sent at once', async () => {
+  test('are sent at once if a new end moves them into the past', async () => {
     const world = await room({
       end_time: time(60 * MINUTE),
       end_warnings_seconds: [],
@@ -225,7 +225,7 @@ describe('announcements', () => {
     expect(await runUntil(world.room_id, 30 * MINUTE)).toEqual([24.5 * MINUTE]);
   });
 
-  test('that are still to come are dropped when an admin ends the room, but one at the end itself is not', async () => {
+  test('are dropped when an admin ends the room, except one at the end itself', async () => {
     const world = await room({
       end_time: time(60 * MINUTE),
       announcements: [announcement('a', -600), announcement('b', 0), announcement('c', 1_800, 'start')],
@@ -237,7 +237,7 @@ describe('announcements', () => {
     expect(scheduledAt(room_id)).toBeUndefined();
   });
 
-  test('come once, also if the end moves back and forth sixteen times around them', async () => {
+  test('are sent once even if the end moves 16 times around them', async () => {
     const world = await room({
       end_time: time(60 * MINUTE),
       end_warnings_seconds: [],
@@ -252,7 +252,7 @@ describe('announcements', () => {
     expect((await messages(world)).map(({ client_message_id }) => client_message_id)).toEqual(['a', 'b']);
   });
 
-  test('come once if the function is killed after storing them, and the schedule of what is next is created all the same', async () => {
+  test('are sent once if the function is killed after storing them; the next schedule is still created', async () => {
     const world = await room({
       end_time: time(10 * MINUTE),
       end_warnings_seconds: [],
@@ -277,7 +277,7 @@ describe('announcements', () => {
     expect((await messages(world)).map(({ client_message_id }) => client_message_id)).toEqual(['a', 'b']);
   });
 
-  test('come once if three functions are at work at the same time', async () => {
+  test('are sent once if three invocations run at the same time', async () => {
     const world = await room({ announcements: [announcement('a', 60, 'start'), announcement('b', 60, 'start')] });
     const input = { room_id: world.room_id, moment: 'next', time: time(MINUTE) } as const;
     await worked(MINUTE, () =>
@@ -286,7 +286,7 @@ describe('announcements', () => {
     expect(await messages(world)).toHaveLength(2);
   });
 
-  test('are retried alone while the Scheduler fails', async () => {
+  test('are retried without other work while the Scheduler fails', async () => {
     services.broken.scheduler = true;
     const world = await room({ announcements: [announcement('a', 60, 'start')] });
     services.broken.scheduler = false;
@@ -300,7 +300,7 @@ describe('announcements', () => {
     expect(await messages(world)).toHaveLength(1);
   });
 
-  test('fired more than five seconds early fail, so that Lambda invokes the function again later', async () => {
+  test('fail if they fire more than 5 seconds early, so that Lambda retries later', async () => {
     const { room_id } = await room({ announcements: [announcement('a', 60, 'start')] });
     const early = at(NOW, () =>
       runEventFunction('announce', (context) => announce({ room_id, moment: 'next', time: time(MINUTE) }, context)),
@@ -309,7 +309,7 @@ describe('announcements', () => {
   });
 });
 
-test('a schedule that fires when nothing is due is followed by the right one', async () => {
+test('a schedule that fires when nothing is due is replaced by the right one', async () => {
   const world = await room({ end_time: time(10 * MINUTE) });
   const input = { room_id: world.room_id, moment: 'next', time: time(-MINUTE) } as const;
   services.schedules.clear();
@@ -339,7 +339,7 @@ describe('an update', () => {
     ],
   };
 
-  test('replaces warnings and announcements, is announced, and costs one more round trip', async () => {
+  test('replaces warnings and announcements, sends an event, and costs one more round trip', async () => {
     const world = await room({ end_time: time(10 * MINUTE) });
     const { room_id, admin, ear } = world;
     const reply = await at(NOW, () => invoke('changeRoom', { as: admin, params: { room_id }, body: plan }));
@@ -353,7 +353,7 @@ describe('an update', () => {
     expect(told(ear, 'room_updated')).toHaveLength(1);
   });
 
-  test('accepts what the room has, and what was sent, although it is past', async () => {
+  test('accepts past announcements if the room already has them, or has sent them', async () => {
     const world = await room({ end_time: time(10 * MINUTE), ...plan });
     const { room_id, admin } = world;
     const update = (body: object) =>
@@ -387,7 +387,7 @@ describe('an update', () => {
       { end_time: time(30 * MINUTE), end_warnings_seconds: [1_801] },
       'end_warnings_seconds.0',
     ],
-  ])('with something %s is rejected with its path', async (_, body, path) => {
+  ])('with a time that is %s is rejected with its path', async (_, body, path) => {
     const world = await room({ end_time: time(60 * MINUTE) });
     const { room_id, admin, member } = world;
     const request = { params: { room_id }, body };

@@ -82,7 +82,7 @@ async function roomWithMessage() {
 
 describe('arbitrary input', () => {
   test.each(allRoutes.map((route) => [route.operation, route] as const))(
-    '%s answers as the contract says',
+    'gets a response of the contract from %s',
     async (operation, route) => {
       /** Some requests end the room. The next request then gets a new room. */
       let room = await roomWithMessage();

@@ -23,7 +23,7 @@ const send = (socket: Socket, room_id: string, text: string) =>
 const textsAt = ({ connection_id }: Socket): unknown[] =>
   management.received(connection_id).map((event) => event.data.text);
 
-test('a user who sends too much over five connections gets 300 frames through; all messages of others arrive', async () => {
+test('accepts 300 frames of an attacker with 5 connections; all messages of others arrive', async () => {
   const [attacker, ...others] = [newUser('attacker'), newUser('a'), newUser('b')];
   const shared = await newRoom({ members: [attacker, ...others] });
   const elsewhere = await newRoom({ members: others });

@@ -87,12 +87,12 @@ async function refuses(
   expect(await snapshot()).toEqual(before);
 }
 
-test.each(every)('%s: the good request is good', async (operation) => {
+test.each(every)('%s: the valid request succeeds', async (operation) => {
   await succeed(operation, goodFor(operation));
 });
 
 describe('the token', () => {
-  test.each(every)('%s: without a sub that can be a user is invalid', async (operation) => {
+  test.each(every)('%s: is rejected if its sub is not a user ID', async (operation) => {
     const before = await snapshot();
     for (const as of [
       null,
@@ -115,7 +115,7 @@ describe('the token', () => {
   });
 
   test.each(['a', 'x'.repeat(128), 'auth0|42', 'A.b_c:d@e-f', '6f0c1a52-7a0e-4a53-8f5c-0e6c4d1b2a3f'])(
-    'the sub %s is a user like any other',
+    'accepts the sub %s as a user ID',
     async (as) => {
       const { room_id } = await data('createRoom', { as, body: { name: 'x' } });
       expect((await data('getRoom', { as, params: { room_id } })).created_by).toBe(as);
@@ -137,7 +137,7 @@ describe('ids in the path', () => {
   ];
 
   test.each(namesOf(allRoutes.filter(({ path }) => path.includes('{room_id}'))))(
-    '%s: a room id that is no UUID is refused',
+    '%s: rejects a room ID that is not a UUID',
     (operation) =>
       refuses(
         operation,
@@ -146,7 +146,7 @@ describe('ids in the path', () => {
       ),
   );
 
-  test.each(['editMessage', 'deleteMessage'] as const)('%s: a message id that is no ULID is refused', (operation) =>
+  test.each(['editMessage', 'deleteMessage'] as const)('%s: rejects a message ID that is not a ULID', (operation) =>
     refuses(
       operation,
       ['x', 'MESSAGE#x', 'change', '8ZZZZZZZZZZZZZZZZZZZZZZZZZ', '01KJPWMX60DN4XCMTN3FJRJPHI', '.', '\0', ''].map(
@@ -156,7 +156,7 @@ describe('ids in the path', () => {
     ),
   );
 
-  test.each(['grantAdmin', 'revokeAdmin'] as const)('%s: a participant id that is no user id is refused', (operation) =>
+  test.each(['grantAdmin', 'revokeAdmin'] as const)('%s: rejects a participant ID that is not a user ID', (operation) =>
     refuses(
       operation,
       ['ROOM#1', 'PARTICIPANT#x', 'a b', 'a/b', 'ü', '\0', 'a\n', '.', '..', 'x'.repeat(129), ''].map(
@@ -170,7 +170,7 @@ describe('ids in the path', () => {
 });
 
 describe('the body', () => {
-  test.each(withBody)('%s: what is no JSON is refused', (operation) =>
+  test.each(withBody)('%s: rejects a body that is not JSON', (operation) =>
     refuses(
       operation,
       [
@@ -190,7 +190,7 @@ describe('the body', () => {
     ),
   );
 
-  test.each(withBody)('%s: what is no object is refused', (operation) =>
+  test.each(withBody)('%s: rejects JSON that is not an object', (operation) =>
     refuses(
       operation,
       ['null', '0', '1', '"name"', 'true', 'false', '[]', '[{"name":"x"}]'].map((body) => ({ body })),
@@ -198,7 +198,7 @@ describe('the body', () => {
     ),
   );
 
-  test.each(withBody)('%s: unknown fields are refused, whatever they are called', (operation) => {
+  test.each(withBody)('%s: rejects unknown fields with any name', (operation) => {
     const body = (good[operation]?.body ?? {}) as Body;
     const fields = [
       'nmae',
@@ -225,18 +225,18 @@ describe('the body', () => {
     ]).then(() => undefined);
   });
 
-  test.each(withoutBody)('%s takes none', (operation) =>
+  test.each(withoutBody)('%s: rejects a body, because the route has none', (operation) =>
     refuses(
       operation,
       ['{}', '{', 'x', 'null', 'x'.repeat(MAX_BODY_BYTES + 1)].map((body) => ({ body })),
     ),
   );
 
-  test.each(needsBody)('%s needs one', (operation) =>
+  test.each(needsBody)('%s: rejects a request without a body', (operation) =>
     refuses(operation, [{ body: undefined }, { body: '' }, { body: ' \r\n\t' }, { body: {} }]),
   );
 
-  test.each(withBody)('%s: one that is too large is a 413', async (operation) => {
+  test.each(withBody)('%s: rejects a body that is too large with 413', async (operation) => {
     const before = await snapshot();
     const [filler, wide] = ['x'.repeat(MAX_BODY_BYTES), '語'.repeat(MAX_BODY_BYTES / 3)];
     for (const body of [
@@ -253,7 +253,7 @@ describe('the body', () => {
     expect(await snapshot()).toEqual(before);
   });
 
-  test.each(withBody)('%s: one that is not UTF-8 is refused', (operation) =>
+  test.each(withBody)('%s: rejects a body that is not UTF-8', (operation) =>
     refuses(
       operation,
       [
@@ -393,7 +393,7 @@ describe('fields of the body', () => {
     ],
     ['editMessage', 'text', [...INVISIBLE, ...CONTROLS, ...SURROGATES, 'x'.repeat(8_001), long, null, ...NOT_TEXT]],
     ['updateProfile', 'archive_room', [0, 1, 'true', '', null, [], {}]],
-  ])('%s: a bad %s is rejected, with its path', (operation, field, values) => {
+  ])('%s: rejects an invalid %s with its path', (operation, field, values) => {
     const { name, ...rest } = (good[operation]?.body ?? {}) as Body;
     // The body of endRoom has no other fields. An update of a room accepts only its own fields.
     const base =
@@ -408,7 +408,7 @@ describe('fields of the body', () => {
   });
 
   test.each(['createRoom', 'addParticipants', 'removeParticipants'] as const)(
-    '%s: one bad user id among good ones is refused, with its place',
+    '%s: rejects one invalid user ID among valid ones with its position',
     (operation) =>
       refuses(
         operation,
@@ -441,7 +441,7 @@ describe('unusual but valid input', () => {
     ['of 4,096 bytes', ofBytes(4_096)],
     ['of 4,096 bytes, two each', ofBytes(4_096, 'é')],
     ['with keys of Object.prototype', { toString: null, hasOwnProperty: [], '': {} }],
-  ])('keeps metadata %s as it is', async (_, metadata) => {
+  ])('stores metadata %s unchanged', async (_, metadata) => {
     const { room_id, admin } = await newRoom({ body: { metadata } });
     const params = { room_id };
     expect((await data('getRoom', { as: admin, params })).metadata).toEqual(metadata);
@@ -464,7 +464,7 @@ describe('unusual but valid input', () => {
     'ROOM#1',
     'null',
     '__proto__',
-  ])('keeps the text %j as it is', async (text) => {
+  ])('stores the text %j unchanged', async (text) => {
     const { room_id, admin } = await newRoom({ body: { name: text, description: `${text}\n\t${text}` } });
     const params = { room_id };
     await data('updateProfile', { as: admin, params, body: { username: text.slice(0, 100) } });
@@ -481,7 +481,7 @@ describe('unusual but valid input', () => {
 });
 
 describe('the query', () => {
-  test.each(every)('%s: unknown parameters are refused', (operation) => {
+  test.each(every)('%s: rejects unknown parameters', (operation) => {
     const { query } = goodFor(operation);
     const base = typeof query === 'string' ? query : new URLSearchParams(query as Record<string, string>).toString();
     return refuses(
@@ -501,7 +501,7 @@ describe('the query', () => {
     );
   });
 
-  test.each(lists)('%s: a bad limit is refused', (operation) =>
+  test.each(lists)('%s: rejects an invalid limit', (operation) =>
     refuses(
       operation,
       [
@@ -528,7 +528,7 @@ describe('the query', () => {
     ),
   );
 
-  test.each(lists)('%s: what is given twice is refused', (operation) =>
+  test.each(lists)('%s: rejects a parameter that is given twice', (operation) =>
     refuses(operation, [{ query: 'limit=1&limit=1' }, { query: 'limit=1&limit=' }], 'limit'),
   );
 
@@ -568,7 +568,7 @@ describe('the query', () => {
         ...[...INVISIBLE, ...BIDI_CONTROLS].map(encodeURIComponent),
       ],
     ],
-  ] as const)('%s: a bad %s is rejected', (operation, name, values) =>
+  ] as const)('%s: rejects an invalid %s', (operation, name, values) =>
     refuses(
       operation,
       values.map((value) => {
@@ -580,7 +580,7 @@ describe('the query', () => {
     ),
   );
 
-  test.each([20, 30, 300])('a number of %i digits is too large, not no number', async (digits) => {
+  test.each([20, 30, 300])('rejects a number of %i digits as too large', async (digits) => {
     const { errors } = await refused('listMessages', {
       ...goodFor('listMessages'),
       query: `limit=${'9'.repeat(digits)}`,
@@ -588,7 +588,7 @@ describe('the query', () => {
     expect(errors).toEqual([{ code: 'invalid_request', path: 'limit', message: 'must be at most 200' }]);
   });
 
-  test('removeParticipants: a bad participant_id is rejected, with its position', () =>
+  test('removeParticipants: rejects an invalid participant_id with its position', () =>
     refuses(
       'removeParticipants',
       NOT_IDS.filter((id) => id.isWellFormed()).map((id) => ({
@@ -598,7 +598,7 @@ describe('the query', () => {
       'participant_id.1',
     ));
 
-  test('createDownload: malformed ids are rejected', async () => {
+  test('createDownload: rejects malformed IDs', async () => {
     const bad = ['x', 'FILE#1', '../x', '{}', 'x'.repeat(10_000)];
     await refuses(
       'createDownload',
@@ -644,17 +644,17 @@ describe('a cursor', () => {
     expect(cursors.size).toBe(4);
   });
 
-  test.each(lists)('%s: goes on where it was issued, as often as it is used', async (operation) => {
+  test.each(lists)('%s: continues from the same position each time it is used', async (operation) => {
     const cursor = cursors.get(operation) ?? '';
     const request = { ...goodFor(operation), query: { cursor, limit: 1 } };
     const first = await succeed(operation, request);
     expect((await succeed(operation, request)).data).toEqual(first.data);
   });
 
-  test('listMessageChanges takes either after or a cursor', () =>
+  test('listMessageChanges: accepts either `after` or a cursor', () =>
     refuses('listMessageChanges', [{ query: { after: 0, cursor: cursors.get('listMessageChanges') ?? '' } }]));
 
-  test.each(lists)('%s: of another list, room or user is refused', async (operation) => {
+  test.each(lists)('%s: is rejected if it belongs to another list, room or user', async (operation) => {
     const foreign = [...cursors].filter(([of]) => of !== operation).map(([, cursor]) => cursor);
     await refuses(
       operation,
@@ -663,7 +663,7 @@ describe('a cursor', () => {
     );
   });
 
-  test.each(lists)('%s: that was cut, re-encoded, padded or forged is refused', (operation) => {
+  test.each(lists)('%s: is rejected if it was cut, re-encoded, padded or forged', (operation) => {
     const cursor = cursors.get(operation) ?? '';
     const bytes = Buffer.from(cursor, 'base64url');
     const position = bytes.subarray(16);

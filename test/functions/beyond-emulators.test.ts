@@ -80,7 +80,7 @@ describe('a query of more than 1 MB', () => {
     return { ...world, ids };
   }
 
-  test('finds all connections of a room, and which of them are marked', async () => {
+  test('finds all connections of a room, and the marked ones', async () => {
     const { room_id, ids } = await roomOfConnections();
     const marked = [ids[0] ?? '', ids.at(-1) ?? ''];
     await markDisconnecting(room_id, marked, new Date().toISOString());
@@ -99,7 +99,7 @@ describe('a query of more than 1 MB', () => {
     expect(management.attempts.toSorted()).toEqual(ids);
   });
 
-  test('delivers a message to nobody if its second page cannot be read, and to each connection once on the retry', async () => {
+  test('delivers nothing if the second page cannot be read, and to each connection once on the retry', async () => {
     const { room_id, admin, ids } = await roomOfConnections();
     const frame = { room_id, client_message_id: 'a', text: 'x' };
     const { Records } = messagesIn(await recorded(() => reply('message', newSocket(admin), frame)));
@@ -143,7 +143,7 @@ describe('an eventually consistent read', () => {
       return ['GetItem', 'Query'].includes(command) && !v.is(one, input) && !Object(input).IndexName;
     });
 
-  test('is used by no request but the list of rooms', async () => {
+  test('is used only by the list of rooms', async () => {
     s3Status = 204;
     for (const [operation, request] of requests(await roomOf(2))) {
       const { trace } = await succeed(operation, request);
@@ -154,7 +154,7 @@ describe('an eventually consistent read', () => {
     }
   });
 
-  test('is used by no WebSocket action, and by no delivery', async () => {
+  test('is not used by WebSocket actions or deliveries', async () => {
     const { room_id, admin, member } = await newRoom();
     const socket = newSocket(member);
     const message = { room_id, client_message_id: 'a', text: 'x' };
@@ -204,24 +204,27 @@ describe('S3 responds to the check of an attachment with', () => {
     expect(await reply('message', socket, frame)).toMatchObject({ attachment: frame.attachment });
   });
 
-  test.each([500, 503, 429])('%i, twice: S3 is asked again after a wait, and the message is stored', async (status) => {
-    s3Status = 200;
-    s3First.push(status, status);
-    s3Asked.length = 0;
-    const { socket, frame } = await attachmentMessage();
-    // Makes the waits between attempts as long as possible: 50 ms and 100 ms.
-    const random = vi.spyOn(Math, 'random').mockReturnValue(0.999);
-    try {
-      expect(await reply('message', socket, frame)).toMatchObject({ attachment: frame.attachment });
-    } finally {
-      random.mockRestore();
-    }
-    const [first = 0, second = 0, third = 0, ...more] = s3Asked;
-    expect(more).toEqual([]);
-    // Timers can fire a few milliseconds early.
-    expect(second - first).toBeGreaterThanOrEqual(48);
-    expect(third - second).toBeGreaterThanOrEqual(98);
-  });
+  test.each([500, 503, 429])(
+    '%i, twice: the check is retried after a wait, and the message is stored',
+    async (status) => {
+      s3Status = 200;
+      s3First.push(status, status);
+      s3Asked.length = 0;
+      const { socket, frame } = await attachmentMessage();
+      // Makes the waits between attempts as long as possible: 50 ms and 100 ms.
+      const random = vi.spyOn(Math, 'random').mockReturnValue(0.999);
+      try {
+        expect(await reply('message', socket, frame)).toMatchObject({ attachment: frame.attachment });
+      } finally {
+        random.mockRestore();
+      }
+      const [first = 0, second = 0, third = 0, ...more] = s3Asked;
+      expect(more).toEqual([]);
+      // Timers can fire a few milliseconds early.
+      expect(second - first).toBeGreaterThanOrEqual(48);
+      expect(third - second).toBeGreaterThanOrEqual(98);
+    },
+  );
 
   test('nothing before the invocation ends: the check is aborted, and not retried', async () => {
     s3Status = 'nothing';

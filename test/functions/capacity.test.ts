@@ -31,17 +31,17 @@ async function unitsIn(scale: Scale): Promise<Record<string, Units>> {
 const budget = Object.fromEntries(Object.entries(CAPACITY).map(([call, [rcu, wcu]]) => [call, { rcu, wcu }]));
 
 describe('capacity units', () => {
-  test('have a budget for every endpoint and every action', () => {
+  test('have a budget for each endpoint and action', () => {
     const budgeted = Object.keys(CAPACITY).map((call) => call.split(',')[0]);
     const all = [...allRoutes.map(({ operation }) => operation), ...Object.keys(actions)];
     expect([...new Set(budgeted)].sort()).toEqual(all.sort());
   });
 
-  test('of each call in a large room equal the budget', async () => {
+  test('equal the budget for each call in a large room', async () => {
     expect(await unitsIn(LARGE)).toEqual(budget);
   });
 
-  test('of each call in a small room are the same, or fewer if its page is smaller', async () => {
+  test('are the same in a small room, or fewer if its page is smaller', async () => {
     const small = await unitsIn(SMALL);
     const paged = Object.keys(budget).filter((call) => call.includes('page'));
     for (const [call, { rcu, wcu }] of Object.entries(budget)) {

@@ -33,7 +33,7 @@ describe('POST /admin/room/{room_id} with update fields', () => {
     });
   });
 
-  test('null clears description and end, and an empty description counts as none', async () => {
+  test('null clears description and end; an empty description is stored as null', async () => {
     const { room_id, admin } = await newRoom({ body: { description: 'd', end_time: iso(Date.now() + HOUR) } });
     const request = { as: admin, params: { room_id } };
     expect(await data('changeRoom', { ...request, body: { description: null, end_time: null } })).toMatchObject({
@@ -94,7 +94,7 @@ describe('POST /admin/room/{room_id} with update fields', () => {
     });
   });
 
-  test('rejects an end in the past: ending a room is a different call', async () => {
+  test('rejects an end in the past, because another call ends a room', async () => {
     const { room_id, admin } = await newRoom();
     const body = { end_time: iso(Date.now() - 1) };
     expect(await refused('changeRoom', { as: admin, params: { room_id }, body })).toMatchObject({
@@ -201,14 +201,14 @@ describe.each(['changeRoom', 'endRoom'] as const)('ending by %s', (operation) =>
     });
   });
 
-  test('a booked room that ends at once is ended, not booked', async () => {
+  test('a booked room that is ended at once has the status ended, not booked', async () => {
     const { room_id, admin, member } = await newRoom({ body: { start_time: iso(Date.now() + HOUR) } });
     expect(await data(operation, { as: admin, params: { room_id } })).toMatchObject({ status: 'ended' });
     const later = await at(Date.now() + 2 * HOUR, () => data('getRoom', { as: member, params: { room_id } }));
     expect(later.status).toBe('ended');
   });
 
-  test.each([-1, 0.5, 31_536_001, 1e300, '60', null, true, [1], {}])('%j seconds are refused', async (value) => {
+  test.each([-1, 0.5, 31_536_001, 1e300, '60', null, true, [1], {}])('%j seconds is rejected', async (value) => {
     const { room_id, admin } = await newRoom();
     const before = await snapshot();
     const body = { time_left_in_seconds: value };

@@ -52,7 +52,7 @@ describe('a chat of 600 messages', () => {
   });
 
   test.each([7, 50, 199, 200])(
-    'is read in pages of %i both ways: no gap, no double, nothing out of order',
+    'is read in pages of %i in both orders, without gaps, duplicates or disorder',
     async (limit) => {
       const up = await history(world, { limit, order: 'asc' });
       expect(up.ids).toEqual(sent);
@@ -105,7 +105,7 @@ describe('a chat of 600 messages', () => {
   });
 });
 
-test('pages that DynamoDB cuts at 1 MB still join without a gap', async () => {
+test('pages that DynamoDB cuts at 1 MB join without a gap', async () => {
   const world = await newRoom();
   const { room_id, admin } = world;
   const sent: string[] = [];
@@ -141,7 +141,7 @@ describe('sending a message again', () => {
     expect((await history(world, { limit: 200 })).ids).toEqual([answers[0]?.message_id]);
   });
 
-  test('later returns the first message, and with another text is a conflict', async () => {
+  test('later returns the first message, or a conflict if the text differs', async () => {
     const { room_id, member } = await newRoom();
     const message = { room_id, sender_id: member, client_message_id: 'a', text: 'first', now: now() };
     const first = await appendMessage(message);
@@ -168,7 +168,7 @@ describe('sending a message again', () => {
   });
 });
 
-test('messages of the same millisecond keep the order in which they were sent, and none is lost', async () => {
+test('messages of the same millisecond are all stored in the order in which they were sent', async () => {
   const world = await newRoom();
   const { room_id, member } = world;
   const moment = now();

@@ -196,7 +196,7 @@ describe('admins', () => {
     await remove(roomKey(room_id));
   });
 
-  test('a repair does not overwrite changes made between its read and its write', async () => {
+  test('a repair does not overwrite changes that are made between its read and its write', async () => {
     const { room_id, admin, member } = await newRoom();
     await change(roomKey(room_id), 'REMOVE admins');
     const noAdmin = await lookAt(roomKey(room_id));
@@ -231,7 +231,7 @@ describe('rooms that do not exist', () => {
     expect(await get(key)).toBeUndefined();
   });
 
-  test('a participant whose room returns between the read and the write stays', async () => {
+  test('a participant is kept if the room returns between the read and the write', async () => {
     const { room_id, member } = await newRoom();
     const room = await get<RoomItem>(roomKey(room_id));
     await remove(roomKey(room_id));
@@ -396,7 +396,7 @@ describe('schedules', () => {
     expect((await run()).findings).toEqual([]);
   });
 
-  test('a schedule that is due now is kept, so that it fires', async () => {
+  test('a schedule that is due now is kept', async () => {
     const { room_id } = await newRoom();
     await sync({ room_id, start_time: inFuture(HOUR) });
     await change(roomKey(room_id), 'SET start_time = :now', { ':now': new Date().toISOString() });
@@ -431,7 +431,7 @@ describe('schedules', () => {
     expect((await run()).findings).toEqual([]);
   });
 
-  test('the schedule of a warning is created, and one that fires earlier is right', async () => {
+  test('the missing schedule of a warning is created; one that fires earlier is accepted', async () => {
     const end_time = inFuture(HOUR);
     const { room_id, admin } = await newRoom({ body: { end_time, end_warnings_seconds: [600] } });
     const { findings } = await run();
@@ -506,7 +506,7 @@ describe('connections', () => {
     expect(await get(key)).toMatchObject({ present: true });
   });
 
-  test('if API Gateway does not respond, the run reports that and confirms nothing', async () => {
+  test('if API Gateway does not respond, the run reports it and confirms no connection', async () => {
     const { room_id, member } = await newRoom();
     const { connection_id } = await joined(room_id, member);
     management.respondToGetWith(connection_id, 403);

@@ -17,7 +17,7 @@ const TRIPS: Readonly<Record<string, number>> = {
 const tripsOf = (operation: Operation): number => TRIPS[operation] ?? 1;
 
 describe.each([2, 50, 200])('with %i participants, rooms and messages', (size) => {
-  test('every call keeps its budget of round trips', async () => {
+  test('every call stays within its budget of round trips', async () => {
     const world = await roomOf(size);
     const seen = new Set<string>();
     for (const [operation, request] of requests(world)) {
@@ -51,7 +51,7 @@ test('a room without unread messages is read with one request', async () => {
   expect(await trace(member)).toEqual(['BatchGetItem']);
 });
 
-test('a 403, 404 or 409 for a participant costs at most one more round trip', async () => {
+test('a 403, 404 or 409 costs a participant at most one more round trip', async () => {
   const world = await roomOf(2);
   const { room_id, admin, member, outsider } = world;
   const params = { room_id };

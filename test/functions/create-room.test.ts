@@ -6,7 +6,7 @@ import { allRoomsOf, at, newUser, participantsOf, snapshot } from '../support/wo
 
 const soon = (ms: number): string => new Date(Date.now() + ms).toISOString();
 
-test('a room with only a name starts now, has no end, and has the caller as admin', async () => {
+test('a room with only a name starts now, has no end, and its creator is the admin', async () => {
   const alice = newUser();
   const before = new Date().toISOString();
   const { status, data: room } = await succeed('createRoom', { as: alice, body: { name: 'Stand-up' } });
@@ -88,13 +88,13 @@ test.each([
   expect(await allRoomsOf(alice)).toEqual([]);
 });
 
-test("treats a start a few seconds ago as now: the caller's clock may be late", async () => {
+test("treats a start a few seconds ago as now, because the caller's clock may be behind", async () => {
   expect(await data('createRoom', { as: newUser(), body: { name: 'x', start_time: soon(-60_000) } })).toMatchObject({
     status: 'started',
   });
 });
 
-test('with a key, repeating a request returns the first response and creates nothing', async () => {
+test('a retry with the same key returns the first response and creates nothing', async () => {
   const [alice, bob] = [newUser('a'), newUser('b')];
   const request = { as: alice, body: { name: 'x', participant_ids: [bob] }, headers: { 'Idempotency-Key': 'k' } };
   const first = await data('createRoom', request);
@@ -126,7 +126,7 @@ test('with a key, null and an omitted field are the same request', async () => {
     expect(await refusal('createRoom', { ...request, body: { name: 'x', ...more } })).toBe('idempotency_conflict');
 });
 
-describe('a request that is repeated with its key after its times have passed', () => {
+describe('a retry with the same key after the times have passed', () => {
   const minute = 60_000;
   const timed = () => ({
     as: newUser(),
@@ -162,7 +162,7 @@ describe('a request that is repeated with its key after its times have passed', 
   });
 });
 
-test('without a key, repeating a request creates another room', async () => {
+test('a retry without a key creates another room', async () => {
   const request = { as: newUser(), body: { name: 'x' } };
   const [first, second] = [await data('createRoom', request), await data('createRoom', request)];
   expect(first.room_id).not.toBe(second.room_id);
@@ -189,7 +189,7 @@ test('a key expires after a day, even if its record has not been deleted yet', a
   }
 });
 
-test.each(['', 'a'.repeat(256), 'ключ', 'two words', 'tab\there'])('the key %j is refused', async (key) => {
+test.each(['', 'a'.repeat(256), 'ключ', 'two words', 'tab\there'])('rejects the key %j', async (key) => {
   const before = await snapshot();
   const reply = await invoke('createRoom', {
     as: newUser(),

@@ -118,7 +118,7 @@ async function noteOf(first: Record | undefined, last = first) {
 }
 
 describe('dead letters', () => {
-  test('are listed once each with what they are about, and are visible again after release', async () => {
+  test('are listed once each with their subject, and are visible again after release', async () => {
     const bodies = Array.from({ length: 25 }, (_, n) => ({ room_id: `${n}` }));
     const target = await lettersFor('presence', ...bodies);
     const letters = await all(target);
@@ -132,7 +132,7 @@ describe('dead letters', () => {
     expect(await all(target)).toHaveLength(25);
   });
 
-  test('of a stream reader name the position of their changes in the stream', async () => {
+  test('of a stream reader contain the position of their changes in the stream', async () => {
     const [record] = changesIn(await recorded(() => newRoom())).Records;
     const target = await lettersFor('room-changes', await noteOf(record));
     const [letter] = await all(target);

@@ -32,7 +32,7 @@ const soonOver = () => runningOut(800);
 /** How long to wait for further requests, in milliseconds. The longest wait between two attempts is 500 ms. */
 const RESUMED_MS = { request: 250, wait: 1_000 };
 
-describe('a write that was answered with try_again does not happen later', () => {
+describe('a write whose caller received try_again is not applied later', () => {
   type Held = 'BatchGetItem' | 'GetItem' | 'UpdateItem' | 'DeleteItem' | 'TransactWriteItems';
   const of = ({ room_id }: World, more: object = {}) => ({ room_id, ...more });
 
@@ -115,13 +115,13 @@ describe('a write that was answered with try_again does not happen later', () =>
   });
 });
 
-describe('of two writes, the acknowledged one stays', () => {
+describe('an acknowledged write is not overwritten', () => {
   const conflict = canceled('TransactionConflict', 'None');
   test.each([
     ['waits for another attempt after a conflict', conflict],
     ['is repeated by the SDK after a server error', exception('InternalServerError', {}, 500)],
     ['is on its way to DynamoDB', 'hold'],
-  ] as const)('while the other one %s', async (_, fault) => {
+  ] as const)('by an earlier write that %s', async (_, fault) => {
     const { room_id, member } = await newRoom();
     const rename = (username: string) => ({ as: member, params: { room_id }, body: { username } });
     // Makes the waits between attempts as long as possible.
@@ -182,7 +182,7 @@ test('the response leaves the function 500 ms to log and return', async () => {
   expect(delays).toEqual([9_500, 6_500]);
 });
 
-test('an invocation that starts with less than that responds at once', async () => {
+test('an invocation that starts with less than 500 ms responds at once', async () => {
   const { room_id, member } = await newRoom();
   faults.reset();
   faults.always('BatchGetItem', 'hold');
@@ -190,7 +190,7 @@ test('an invocation that starts with less than that responds at once', async () 
   expect(answer).toMatchObject({ status: 503, code: 'try_again' });
 });
 
-test('the end of one invocation does not affect another in the same process', async () => {
+test('the time-out of one invocation does not affect another in the same process', async () => {
   const { room_id, admin, member } = await newRoom();
   faults.next('TransactWriteItems', 'hold', 'hold');
   const [short, long] = [

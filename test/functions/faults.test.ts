@@ -33,7 +33,7 @@ describe('a conflict with another transaction', () => {
   const grant = () => ({ as: world.admin, params: { room_id: world.room_id, participant_id: world.member } });
   const rename = () => ({ as: world.admin, params: { room_id: world.room_id }, body: { name: 'again' } });
 
-  test('of a transaction is retried until it succeeds, after a different wait each time', async () => {
+  test('is retried until the transaction succeeds, with a different wait each time', async () => {
     const random = vi.spyOn(Math, 'random');
     faults.reset();
     faults.next('TransactWriteItems', ...Array(7).fill(canceledByConflict));
@@ -42,7 +42,7 @@ describe('a conflict with another transaction', () => {
     expect(random.mock.calls.length).toBeGreaterThanOrEqual(7);
   });
 
-  test('of a single write is retried as well', async () => {
+  test('is retried for a single write, too', async () => {
     faults.reset();
     faults.next('UpdateItem', conflict, conflict, conflict);
     expect(await data('changeRoom', rename())).toMatchObject({ name: 'again' });
@@ -75,7 +75,7 @@ test('an admin who leaves while the other admins keep changing gets try_again', 
   expect(faults.reset()).toMatchObject({ TransactWriteItems: 8 });
 });
 
-describe('an upload parallel to others of the same user', () => {
+describe('an upload during other uploads of the same user', () => {
   const file = () => ({ room_id: world.room_id, name: 'a', size: 1, content_type: 'a/b', caller: world.member });
   /** Simulates that the user was removed between two requests. */
   const withoutParticipant = (answer: object) => {
@@ -87,7 +87,7 @@ describe('an upload parallel to others of the same user', () => {
     return { ...answer, Responses: Object.fromEntries(rooms) };
   };
 
-  test('is recorded without waiting for them', async () => {
+  test('is recorded without waiting for the others', async () => {
     faults.next('TransactWriteItems', canceledByConflict);
     const { file_id } = await addFile({ ...file(), now: new Date().toISOString() });
     await data('createDownload', { as: world.member, params: { room_id: world.room_id }, query: { file_id } });
@@ -200,7 +200,7 @@ describe('a lost response of DynamoDB', () => {
       ({ params }) => ({ params, query: { size: 1, content_type: 'a/b' } }),
       { method: 'PUT' },
     ],
-  ])('%s (%s) responds as if it had arrived', async (operation, action, request, expected) => {
+  ])('%s (%s) returns the same response as without the loss', async (operation, action, request, expected) => {
     const made = await two();
     faults.reset();
     faults.next(action, 'lose the answer');
@@ -226,7 +226,7 @@ describe('keys that DynamoDB leaves unprocessed', () => {
     };
   };
 
-  test.each(calls)('of %s are asked for again', async (operation, request) => {
+  test.each(calls)('of %s are requested again', async (operation, request) => {
     const expected = await data(operation, request());
     faults.reset();
     faults.next('BatchGetItem', leaveAll, leaveAll);
@@ -234,7 +234,7 @@ describe('keys that DynamoDB leaves unprocessed', () => {
     expect(faults.reset()).toMatchObject({ BatchGetItem: 3 });
   });
 
-  test.each(calls)('of %s become try_again where it keeps doing so', async (operation, request) => {
+  test.each(calls)('of %s become try_again if DynamoDB repeats this', async (operation, request) => {
     faults.reset();
     faults.always('BatchGetItem', leaveAll);
     expect(await refused(operation, request())).toMatchObject({ status: 503, code: 'try_again' });

@@ -166,7 +166,7 @@ describe('an upload', () => {
     expect((await put(full.upload_url, Buffer.from('x'), full.headers)).status).toBe(403);
   });
 
-  test('after its expiry is rejected by S3, and accepted a minute before', async () => {
+  test('is accepted by S3 a minute before its expiry, and rejected after it', async () => {
     const ago = (seconds: number) => at(Date.now() - seconds * 1_000, () => askUpload());
     const late = await ago(UPLOAD_URL_SECONDS + 1);
     const answer = await put(late.upload_url, bytes, late.headers);
@@ -212,7 +212,7 @@ describe('an upload', () => {
     expect(await snapshot()).toEqual(before);
   });
 
-  test.each(['size', 'content_type'])('without %s is refused', async (left) => {
+  test.each(['size', 'content_type'])('without %s is rejected', async (left) => {
     const { query, ...rest } = request();
     const others = Object.entries(query).filter(([name]) => name !== left);
     expect(await refused('createUpload', { ...rest, query: Object.fromEntries(others) })).toMatchObject({
@@ -303,7 +303,7 @@ describe('a download', () => {
     expect(parse(header).parameters.filename).toBe(name);
   });
 
-  test('without a name of its own is called "file"', async () => {
+  test('of a file without a name is called "file"', async () => {
     const file_id = await upload();
     expect(await askDownload({ file_id })).toMatchObject({ name: 'file' });
   });
@@ -385,7 +385,7 @@ describe('a download', () => {
 
 describe('on AWS', () => {
   test.each(['us-east-1', 'eu-central-1', 'ap-southeast-2', 'cn-north-1'])(
-    'in %s, a URL leads to where the SDK would find the bucket',
+    'in %s, a URL has the address that the SDK uses for the bucket',
     async (region) => {
       const credentials = { accessKeyId: 'x', secretAccessKey: 'y' };
       const s3 = new S3Client({ region, credentials, ignoreConfiguredEndpointUrls: true });

@@ -19,7 +19,7 @@ describe('DELETE /participant/room/{room_id}', () => {
     expect(await snapshot()).toEqual(before);
   });
 
-  test('takes the admin right with it, in two round trips', async () => {
+  test('removes the admin right, too, in two round trips', async () => {
     const { room_id, admin, member } = await newRoom();
     const params = { room_id };
     await data('grantAdmin', { as: admin, params: { room_id, participant_id: member } });
@@ -29,7 +29,7 @@ describe('DELETE /participant/room/{room_id}', () => {
     expect(await data('getRoom', { as: admin, params })).toMatchObject({ is_admin: false, role: 'member' });
   });
 
-  test('rejects the last admin, also of a room that has ended or has no other participant', async () => {
+  test('rejects the last admin, even if the room has ended or has no other participant', async () => {
     const { room_id, admin, member } = await newRoom();
     const request = { as: admin, params: { room_id } };
     const before = await snapshot();
@@ -54,7 +54,7 @@ describe('DELETE /participant/room/{room_id}', () => {
     expect(await participantsOf(room_id, admin)).toEqual([admin]);
   });
 
-  test('forgets the profile and the role', async () => {
+  test('deletes the profile and the role', async () => {
     const { room_id, admin, member } = await newRoom();
     const params = { room_id };
     await data('setRole', { as: admin, params: { room_id, participant_id: member }, body: { role: 'observer' } });
@@ -67,7 +67,7 @@ describe('DELETE /participant/room/{room_id}', () => {
   });
 });
 
-test('50 participants who leave at the same time all leave', async () => {
+test('succeeds for 50 participants at the same time', async () => {
   const members = Array.from({ length: 49 }, () => newUser());
   const { room_id, admin, member } = await newRoom({ members });
   await Promise.all([member, ...members].map((as) => data('leaveRoom', { as, params: { room_id } })));

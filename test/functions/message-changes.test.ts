@@ -42,7 +42,7 @@ const download = ({ room_id, member }: World, file_id: string) =>
 const attachments = (...ids: string[]) => ({ attachments: ids.map((file_id) => ({ file_id })) });
 
 describe('an edit', () => {
-  test('replaces the text and nothing else, and history shows it in its place', async () => {
+  test('replaces only the text; history shows the message at its old position', async () => {
     const world = await newRoom();
     const before = await send(world, {
       text: 'first',
@@ -114,7 +114,7 @@ describe('an edit', () => {
     expect(await snapshot()).toEqual(before);
   });
 
-  test('of a message of the service is rejected, also for a user who is called like it', async () => {
+  test('of a system message is rejected, even for a user with the same ID', async () => {
     const world = await newRoom({ members: ['system'] });
     const { room_id } = world;
     const now = new Date().toISOString();
@@ -135,7 +135,7 @@ describe('an edit', () => {
     expect(await remove(world, message_id, world.admin)).toMatchObject({ text: null, deleted_by: world.admin });
   });
 
-  test('that makes the message too large for a frame is a 413', async () => {
+  test('that makes the message too large for a frame is rejected with 413', async () => {
     const world = await newRoom();
     const { message_id } = await send(world, {
       data: { a: 'x'.repeat(4_000) },
@@ -164,7 +164,7 @@ async function longFiles({ room_id, member }: World) {
 }
 
 describe('a deletion', () => {
-  test('leaves who sent the message, when, and who deleted it', async () => {
+  test('keeps the sender and the time, and records who deleted the message', async () => {
     const world = await newRoom();
     const first = await send(world);
     const sent = await send(world, {
@@ -191,7 +191,7 @@ describe('a deletion', () => {
     expect(JSON.stringify(item)).not.toMatch(/secret/);
   });
 
-  test('twice is a success without effect, and the first one counts', async () => {
+  test('succeeds a second time without effect', async () => {
     const world = await newRoom();
     const { message_id } = await send(world);
     const once = await remove(world, message_id);
@@ -200,7 +200,7 @@ describe('a deletion', () => {
     expect(await snapshot()).toEqual(before);
   });
 
-  test('by an admin is possible at any time, by the sender only while the room is on', async () => {
+  test('is allowed for an admin at any time, and for the sender only in a live room', async () => {
     const world = await newRoom();
     const [a, b] = [await send(world), await send(world)];
     const own = await send(world, { text: 'x' }, world.admin);
@@ -212,7 +212,7 @@ describe('a deletion', () => {
     expect(await remove(world, own.message_id, world.admin)).toMatchObject({ deleted_by: world.admin, text: null });
   });
 
-  test('of somebody else’s message by a participant is rejected', async () => {
+  test("of another user's message is rejected for a participant", async () => {
     const world = await newRoom();
     const { message_id } = await send(world, { text: 'x' }, world.admin);
     const params = { room_id: world.room_id, message_id };
@@ -222,7 +222,7 @@ describe('a deletion', () => {
     expect(await refusal('deleteMessage', { as: world.admin, params: absent })).toBe('message_not_found');
   });
 
-  test('is limited to 120 changes a minute for one user', async () => {
+  test('is limited to 120 changes per user and minute', async () => {
     const world = await newRoom();
     const { message_id } = await send(world);
     await remove(world, message_id);
@@ -235,7 +235,7 @@ describe('a deletion', () => {
     });
   });
 
-  test('beside an edit: one of them is first, and a deleted message stays deleted', async () => {
+  test('wins against a simultaneous edit: the message stays deleted', async () => {
     const world = await newRoom();
     for (let round = 0; round < 10; round++) {
       const { message_id } = await send(world);
@@ -271,7 +271,7 @@ describe('a deletion', () => {
       );
     });
 
-    test('keeps a file that another message has, until that is deleted, too', async () => {
+    test('keeps a file until the last message with it is deleted', async () => {
       const world = await newRoom();
       const file_id = await file(world);
       const [a, b] = [await send(world, attachments(file_id)), await send(world, { attachment: { file_id } })];
@@ -284,7 +284,7 @@ describe('a deletion', () => {
       expect((await fetch(link.data.download_url)).status).toBe(404);
     });
 
-    test('that was sent before uses were counted deletes it, too', async () => {
+    test('deletes a file that was sent before uses were counted', async () => {
       const world = await newRoom();
       const file_id = await file(world);
       const { message_id } = await send(world, attachments(file_id));
@@ -293,7 +293,7 @@ describe('a deletion', () => {
       expect(await download(world, file_id)).toMatchObject({ ok: false, code: 'file_not_found' });
     });
 
-    test('and a later message with an old file count both', async () => {
+    test('counts both messages if a later one has the same old file', async () => {
       const world = await newRoom();
       const file_id = await file(world);
       const old = await send(world, attachments(file_id));
@@ -303,7 +303,7 @@ describe('a deletion', () => {
       expect(await download(world, file_id)).toMatchObject({ ok: true });
     });
 
-    test('does not leave the file to a message that is sent at the same time without it', async () => {
+    test('does not break a message with the same file that is sent at the same time', async () => {
       const world = await newRoom();
       for (let round = 0; round < 10; round++) {
         const file_id = await file(world);
@@ -321,7 +321,7 @@ describe('a deletion', () => {
       }
     });
 
-    test('that is deleted cannot be sent again', async () => {
+    test('prevents that the file is sent again', async () => {
       const world = await newRoom();
       const file_id = await file(world);
       const { message_id } = await send(world, attachments(file_id));
@@ -358,7 +358,7 @@ describe.each<[string, (world: World) => Promise<unknown>]>([
 });
 
 describe('the list of changes', () => {
-  test('has each changed message once, at its last change', async () => {
+  test('contains each changed message once, at its last change', async () => {
     const world = await newRoom();
     const [a, b, c] = [await send(world), await send(world), await send(world)];
     expect(await changes(world)).toEqual([]);
@@ -397,7 +397,7 @@ describe('the list of changes', () => {
     expect(rest.page).toEqual({ size: 2, next_cursor: null });
   });
 
-  test('leaves out a message whose pointer is older than its last change', async () => {
+  test('omits a message whose pointer is older than its last change', async () => {
     const world = await newRoom();
     const [a, b] = [await send(world), await send(world)];
     await edit(world, a.message_id, 'a1');
@@ -411,7 +411,7 @@ describe('the list of changes', () => {
     expect((await changes(world)).map(({ message_id }) => message_id)).toEqual([b.message_id]);
   });
 
-  test('numbers the changes of many who act at the same time without a gap', { timeout: 30_000 }, async () => {
+  test('numbers simultaneous changes without a gap', { timeout: 30_000 }, async () => {
     const world = await newRoom();
     const messages = await Promise.all(Array.from({ length: 12 }, () => send(world)));
     await Promise.all(
@@ -468,7 +468,7 @@ describe('events', () => {
     ]);
   });
 
-  test('that are late or sent again never have what was deleted', async () => {
+  test('that are late or repeated never contain deleted text', async () => {
     const world = await newRoom();
     const socket = await joined(world.room_id, world.admin);
     let id = '';
@@ -490,7 +490,7 @@ describe('events', () => {
     expect(JSON.stringify(management.delivered)).not.toContain('secret');
   });
 
-  test('of new messages take no read, unless they are late', async () => {
+  test('of new messages need no read, unless they are late', async () => {
     const world = await newRoom();
     await joined(world.room_id, world.admin);
     const records = await recorded(() => send(world));
@@ -502,7 +502,7 @@ describe('events', () => {
     expect(await at(Date.now() + 10_000, reads)).toBe(1);
   });
 
-  test('are not sent for writes that are no change, nor for a message that is gone', async () => {
+  test('are not sent for writes without a change, or for a message that no longer exists', async () => {
     const world = await newRoom();
     const socket = await joined(world.room_id, world.admin);
     const { message_id } = await send(world);
@@ -518,7 +518,7 @@ describe('events', () => {
     expect(management.received(socket.connection_id)).toEqual([]);
   });
 
-  test('of a join start after its last_change', async () => {
+  test('after a join start after its last_change', async () => {
     const world = await newRoom();
     const { message_id } = await send(world);
     const before = await reply('join', newSocket(world.member), { room_id: world.room_id });

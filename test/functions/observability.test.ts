@@ -113,7 +113,7 @@ async function counted(work: () => Promise<unknown>, environment = 'test') {
 describe('metrics', () => {
   beforeEach(() => management.reset());
 
-  test('rooms: count those created and ended, when they are announced', async () => {
+  test('count rooms that are created and ended, when they are announced', async () => {
     const ended = async () => {
       const { room_id, admin } = await newRoom();
       await data('endRoom', { as: admin, params: { room_id } });
@@ -130,7 +130,7 @@ describe('metrics', () => {
     for (const { service } of found) expect(service).toBe('events');
   });
 
-  test('rooms: count those whose end time has come', async () => {
+  test('count rooms whose end time is reached', async () => {
     const { room_id, admin } = await newRoom();
     const { end_time } = await data('endRoom', { as: admin, params: { room_id } });
     const announcement = { room_id, moment: 'end', time: end_time ?? '' } as const;
@@ -139,7 +139,7 @@ describe('metrics', () => {
     ]);
   });
 
-  test('rooms: count after all have been notified, not on a failed attempt', async () => {
+  test('count a room after all events were sent, not on a failed attempt', async () => {
     const records = await recorded(() => newRoom());
     Object.assign(services.broken, { events: true, sqs: true });
     expect(
@@ -155,7 +155,7 @@ describe('metrics', () => {
     ]);
   });
 
-  test('messages: count messages, recipients, latency, and connections that are gone or unresponsive', async () => {
+  test('count messages, recipients, latency, and connections that are gone or unresponsive', async () => {
     const { room_id, admin, member } = await newRoom();
     const [, gone, unresponsive] = [
       await joined(room_id, admin),
@@ -189,7 +189,7 @@ describe('metrics', () => {
     expect(late.some((each) => 'reader' in each)).toBe(true);
   });
 
-  test('connections: count those opened and closed', async () => {
+  test('count connections that are opened and closed', async () => {
     const socket = newSocket('alice');
     const { requestContext } = socketEvent('$connect', socket);
     const opened = await counted(() => logged(() => connect({ requestContext })));
@@ -197,7 +197,7 @@ describe('metrics', () => {
     expect(await counted(() => disconnect(socket))).toEqual([{ service: 'websocket', ConnectionsClosed: 1 }]);
   });
 
-  test('errors by code: of requests, of frames, and of an unreachable issuer', async () => {
+  test('count errors by code: of requests, of frames, and of an unreachable issuer', async () => {
     const { room_id, outsider, member } = await newRoom();
     const refused = (service: string, code: string) => [{ service, code, Refused: 1 }];
     expect(await counted(() => refusal('getRoom', { as: outsider, params: { room_id } }))).toEqual(
@@ -215,13 +215,13 @@ describe('metrics', () => {
     expect(await counted(() => data('getRoom', { as: member, params: { room_id } }))).toEqual([]);
   });
 
-  test('are not written if they are off', async () => {
+  test('are not written if they are turned off', async () => {
     const { room_id, outsider } = await newRoom();
     expect(await counted(() => refusal('getRoom', { as: outsider, params: { room_id } }), '')).toEqual([]);
   });
 });
 
-test('a bundle in its own process writes both to standard output, one line each, and nothing else', () => {
+test('a bundle in its own process writes one log line and one metrics line, and nothing else', () => {
   const { requestContext } = socketEvent('$connect', newSocket('alice'));
   const file = join(folderOf(bundle(allEntries), 'connect'), 'index.js');
   const script = `const { default: module } = await import(process.argv[1]); await module.handler(JSON.parse(process.argv[2]));`;
@@ -249,7 +249,7 @@ const handshake = (token: string): APIGatewayRequestAuthorizerEvent => {
 };
 
 describe('the log', () => {
-  test('has one line for every HTTP request, with ids, route, user, status and duration, and nothing that was sent', async () => {
+  test('has one line per HTTP request, with IDs, route, user, status and duration, but no input', async () => {
     const seen = new Set<string>();
     for (const [operation, request] of requests(await roomOf(2))) {
       const { log, requestId, status } = await invoke(operation, request);
@@ -272,14 +272,14 @@ describe('the log', () => {
     expect(seen.size).toBe(allRoutes.length);
   });
 
-  test('has the same for a rejected request, with the reason', async () => {
+  test('has one line per rejected request, with the reason', async () => {
     const { room_id, outsider } = await newRoom();
     const { log } = await invoke('changeRoom', { as: outsider, params: { room_id }, body: { name: 'SECRET' } });
     expect(log).toMatchObject({ level: 'info', entry: { status: 403, code: 'not_a_participant', user: outsider } });
     expect(JSON.stringify(log)).not.toMatch(/SECRET/);
   });
 
-  test('has one line for every action, with ids and user, successful or not', async () => {
+  test('has one line per action, with IDs and user, for success and failure', async () => {
     const { room_id, member, outsider } = await newRoom();
     for (const [user, code] of [
       [member, 'ok'],
@@ -316,7 +316,7 @@ describe('the log', () => {
     expect(JSON.stringify(log)).not.toMatch(/SECRET/);
   });
 
-  test('has one line for a handshake, with ids, and user or reason; never the token', async () => {
+  test('has one line per handshake, with IDs and the user or the reason, but no token', async () => {
     const tokens = [
       [await issuer.token({ sub: 'alice' }), { user: 'alice' }],
       [await issuer.token({ aud: 'account' }), { refused: 'audience' }],
@@ -333,7 +333,7 @@ describe('the log', () => {
     }
   });
 
-  test('has one line for a connect and a disconnect, with ids and user', async () => {
+  test('has one line per connect and disconnect, with IDs and user', async () => {
     const socket = newSocket('alice');
     const event = socketEvent('$connect', socket);
     const headers = { 'Sec-WebSocket-Protocol': `rooms.v1, bearer.${TOKEN}` };

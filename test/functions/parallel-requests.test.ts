@@ -29,7 +29,7 @@ const all = async (operation: Operation, requests: readonly Request[]): Promise<
 };
 const usedOf = async (key: ReturnType<typeof limitKey>): Promise<unknown> => Object(await get(key)).used;
 
-describe('10 simultaneous requests of one user succeed, and each is counted once:', () => {
+describe('10 simultaneous requests of one user succeed, and each counts once:', () => {
   let user = '';
   let rooms: string[] = [];
   beforeEach(async () => {
@@ -94,8 +94,8 @@ test('simultaneous requests do not exceed the limit', async () => {
   expect(statuses.filter((status) => status === 429)).toHaveLength(30);
 });
 
-describe('50 messages that one user sends to a room at the same time, from two connections,', () => {
-  test('are all stored, and the user can join meanwhile', async () => {
+describe('50 simultaneous messages of one user to a room over two connections', () => {
+  test('are all stored, and the user can join at the same time', async () => {
     const { room_id, member } = await newRoom();
     const sockets = [newSocket(member), newSocket(member)] as const;
     conflicting.conflicts();

@@ -53,7 +53,7 @@ async function largeRoom() {
 }
 const textsAt = (id: string) => management.received(id).map(({ data }) => data.text);
 
-test('a room whose connections cannot be read, while batches of another are under way, is tried again alone', async () => {
+test('a room whose connections cannot be read is retried without another room that is being delivered', async () => {
   const [broken, other] = [await largeRoom(), await largeRoom()];
   const [gone = '', ...alive] = other.ids;
   for (const { room_id, admin } of [broken, other])

@@ -4,7 +4,7 @@ import { data, refusal, refused, succeed } from '../support/invoke.ts';
 import { allRoomsOf, newRoom, newUser, participantsOf, snapshot } from '../support/world.ts';
 
 describe('POST …/participant', () => {
-  test('adds users, and returns all that were named, in that order and once each', async () => {
+  test('adds users, and returns each named user once in the requested order', async () => {
     const { room_id, admin, member } = await newRoom();
     const [carol, dave] = [newUser('carol'), newUser('dave')];
     const params = { room_id };
@@ -48,7 +48,7 @@ describe('POST …/participant', () => {
     expect(await participantsOf(room_id, admin)).toHaveLength(52);
   });
 
-  test('one bad id fails the call, and is named', async () => {
+  test('one invalid ID fails the call, and the error contains it', async () => {
     const { room_id, admin } = await newRoom();
     const before = await snapshot();
     const body = { participant_ids: [newUser(), 'ROOM#1', newUser()] };
@@ -75,7 +75,7 @@ describe('DELETE …/participant', () => {
     expect(await allRoomsOf(carol)).toEqual([]);
   });
 
-  test('accepts the ids in the query as well', async () => {
+  test('accepts the IDs in the query, too', async () => {
     const carol = newUser('carol');
     const { room_id, admin, member } = await newRoom({ members: [carol] });
     const query = { participant_id: [member, carol] };
@@ -88,7 +88,7 @@ describe('DELETE …/participant', () => {
     ['in neither', {}],
     ['in neither, with {}', { body: {} }],
     ['nobody', { body: { participant_ids: [] } }],
-  ])('ids %s are rejected', async (_, ids) => {
+  ])('rejects the IDs %s', async (_, ids) => {
     const { room_id, admin } = await newRoom();
     expect(await refused('removeParticipants', { as: admin, params: { room_id }, ...ids })).toMatchObject({
       code: 'invalid_request',
@@ -166,7 +166,7 @@ describe('DELETE …/participant', () => {
       expect((await data('getRoom', { as: others[0] ?? '', params: { room_id } })).is_admin).toBe(true);
     });
 
-    test('with more admins than are named, one write is enough', async () => {
+    test('takes one write if the room has more admins than the request names', async () => {
       const { room_id, admin, others, plain } = await roomOf(3, 0);
       const { trace } = await succeed(
         'removeParticipants',
@@ -176,14 +176,14 @@ describe('DELETE …/participant', () => {
       expect(await participantsOf(room_id, others[1] ?? '')).toEqual(others.slice(1).sort());
     });
 
-    test('with fewer admins than are named, one who stays is enough', async () => {
+    test('succeeds if one of the admins stays', async () => {
       const { room_id, admin, others, plain } = await roomOf(1, 5);
       const { trace } = await succeed('removeParticipants', remove(admin, room_id, [admin, ...plain]));
       expect(trace.requests).toEqual(['TransactWriteItems', 'TransactWriteItems']);
       expect(await participantsOf(room_id, others[0] ?? '')).toEqual(others);
     });
 
-    test('all admins cannot be removed at once, whoever stays', async () => {
+    test('rejects a request that would remove all admins', async () => {
       const { room_id, admin, others, plain } = await roomOf(2, 2);
       const before = await snapshot();
       for (const ids of [
@@ -200,7 +200,7 @@ describe('DELETE …/participant', () => {
 });
 
 describe('GET …/participant', () => {
-  test('returns many pages in the order of their ids, and misses none', async () => {
+  test('returns all participants in the order of their IDs, over many pages', async () => {
     const members = Array.from({ length: 123 }, (_, n) => newUser(`p${n}`));
     const { room_id, admin, member } = await newRoom({ members: members.slice(0, 49) });
     for (const part of [members.slice(49, 99), members.slice(99)])
@@ -238,7 +238,7 @@ describe('GET …/participant', () => {
     });
   });
 
-  test('returns profile, right and presence of each', async () => {
+  test('returns profile, admin right and presence of each participant', async () => {
     const { room_id, admin, member } = await newRoom();
     await data('updateProfile', { as: member, params: { room_id }, body: { username: 'Bob' } });
     expect(await data('listParticipants', { as: member, params: { room_id } })).toEqual(
@@ -252,7 +252,7 @@ describe('GET …/participant', () => {
 
 describe('PATCH …/userprofile', () => {
   test.each(['Bob', '😀👩‍👩‍👧‍👦', 'محمد', 'ab\u200dcd', 'x'.repeat(100), 'O\'Neil <b>&"', '  spaces  '])(
-    'takes the name %j and gives it back unchanged',
+    'accepts the name %j and returns it unchanged',
     async (username) => {
       const { room_id, member } = await newRoom();
       const request = { as: member, params: { room_id } };

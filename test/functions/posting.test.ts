@@ -39,7 +39,7 @@ const idsOf = async ({ room_id, admin }: World) =>
 const noFiles = { file_ids: [], findFile: () => Promise.reject(new Error('The message has no files.')) };
 
 describe('PATCH …/participant/{participant_id}', () => {
-  test('makes an observer, who reads, but does not post; and a member again', async () => {
+  test('makes a member an observer, who can read but not post, and a member again', async () => {
     const { room_id, member } = world;
     const params = { room_id };
     const observer = { participant_id: member, username: null, archive_room: false, role: 'observer', is_admin: false };
@@ -61,7 +61,7 @@ describe('PATCH …/participant/{participant_id}', () => {
     await data('createUpload', { as: member, params, query });
   });
 
-  test('rejects an admin as observer, and leaves one who is made a member as they are', async () => {
+  test('rejects an admin as observer; the role member changes nothing for an admin', async () => {
     const { room_id, admin, member } = world;
     await data('grantAdmin', { as: admin, params: { room_id, participant_id: member } });
     const before = await snapshot();
@@ -90,7 +90,7 @@ describe('PATCH …/participant/{participant_id}', () => {
     await reply('message', newSocket(member), text());
   });
 
-  test('a demotion and a grant at the same time never make an admin an observer', async () => {
+  test('a simultaneous demotion and grant never make an admin an observer', async () => {
     for (const { room_id, admin, member } of await copiesOf(world, 50)) {
       const params = { room_id, participant_id: member };
       await Promise.allSettled([
@@ -106,7 +106,7 @@ describe('PATCH …/participant/{participant_id}', () => {
 });
 
 describe('adding participants with a role', () => {
-  test('adds observers, and keeps the role of those who are there', async () => {
+  test('adds observers, and keeps the role of existing participants', async () => {
     const { room_id, admin, member } = world;
     const params = { room_id };
     const [first, second] = [newUser(), newUser()];
@@ -136,7 +136,7 @@ describe('adding participants with a role', () => {
 });
 
 describe('posting: "admins"', () => {
-  test('lets only admins post, and nobody else upload; everyone may again afterwards', async () => {
+  test('lets only admins post and upload, until it is changed back', async () => {
     const { room_id, admin, member } = world;
     const params = { room_id };
     const { data: locked, trace } = await succeed('changeRoom', { as: admin, params, body: { posting: 'admins' } });
@@ -153,14 +153,14 @@ describe('posting: "admins"', () => {
     await reply('message', newSocket(member), text());
   });
 
-  test('holds from the start in a room that is created with it', async () => {
+  test('applies from the start in a room that is created with it', async () => {
     const locked = await newRoom({ body: { posting: 'admins' } });
     expect(await get(lockKey(locked.room_id, 0))).toBeDefined();
     expect(await refusedWith('message', newSocket(locked.member), text(locked.room_id))).toBe('read_only');
     await reply('message', newSocket(locked.admin), text(locked.room_id));
   });
 
-  test('changes together with other fields, or not at all', async () => {
+  test('changes together with the other fields of a request, or not at all', async () => {
     const { room_id, admin, member } = world;
     const body = { posting: 'admins', name: 'Quiet', description: 'd', metadata: { a: [1, null] }, end_time: null };
     const changed = await data('changeRoom', { as: admin, params: { room_id }, body });
@@ -193,7 +193,7 @@ test('metadata is stored as given, and cleared with null', async () => {
 });
 
 describe('sender_name', () => {
-  test('is the username when the message was sent, and survives the sender', async () => {
+  test('is the username at the time of sending, and remains after the sender has left', async () => {
     const { room_id, admin, member } = world;
     const params = { room_id };
     expect(await reply('message', newSocket(member), text())).toMatchObject({ sender_name: null });
@@ -235,7 +235,7 @@ describe('a message whose sender loses the right after it was read', () => {
     expect(await idsOf(world)).toEqual([]);
   });
 
-  test('is stored if the sender has it again', async () => {
+  test('is stored if the sender has regained the right', async () => {
     await postAfter(world.member, async () => {
       await setPosting(world, 'admins');
       await setPosting(world, 'everyone');
@@ -251,7 +251,7 @@ describe('a message whose sender loses the right after it was read', () => {
     expect(await idsOf(world)).toHaveLength(1);
   });
 
-  test('is not stored if the sender was an admin, and the right is revoked and the room is locked', async () => {
+  test("is not stored if the sender's admin right is revoked and the room is locked", async () => {
     const { room_id, admin, member } = world;
     const params = { room_id, participant_id: member };
     await data('grantAdmin', { as: admin, params });
@@ -263,7 +263,7 @@ describe('a message whose sender loses the right after it was read', () => {
     expect(await idsOf(world)).toEqual([]);
   });
 
-  test('is answered with the stored message when it is sent again', async () => {
+  test('gets the stored message as its response when it is sent again', async () => {
     const { room_id, member } = world;
     const frame = text(room_id, 'same');
     const first = await reply('message', newSocket(member), frame);

@@ -80,9 +80,9 @@ const TWO_AT_A_TIME = new Set([
 ]);
 const connectionsOf = (name: string): number => (TWO_AT_A_TIME.has(name) ? 2 : 1);
 
-describe('a rehearsal', () => {
+describe('priming', () => {
   test.each(allRoutes)(
-    'of $operation succeeds, opens as many connections as it has requests at a time, and neither reads, writes, logs, nor counts',
+    '$operation opens one connection per simultaneous request, and does not read, write, log or count',
     async (route) => {
       answer = healthy;
       const lines = silence();
@@ -95,7 +95,7 @@ describe('a rehearsal', () => {
   );
 
   test.each(Object.values(actions))(
-    'of the action $action succeeds, opens as many connections as it has requests at a time, and neither reads, writes, logs, nor counts',
+    'the action $action opens one connection per simultaneous request, and does not read, write, log or count',
     async (row) => {
       answer = healthy;
       const { handler }: { handler: SocketHandler } = await import(`../../functions/realtime/${row.action}.ts`);
@@ -108,7 +108,7 @@ describe('a rehearsal', () => {
     },
   );
 
-  test('of $disconnect opens one connection, and neither reads, writes, logs, nor counts', async () => {
+  test('$disconnect opens one connection, and does not read, write, log or count', async () => {
     answer = healthy;
     const lines = silence();
     vi.stubEnv('AWS_LAMBDA_INITIALIZATION_TYPE', 'on-demand');
@@ -124,7 +124,7 @@ describe('a rehearsal', () => {
     ['fan-out', fanOutRehearsal, 8],
     ['lane', laneRehearsal, 9],
   ] as const)(
-    'of %s opens connections to the gateway, and neither posts, reads, logs, nor counts',
+    '%s opens connections to the gateway, and does not post, read, log or count',
     async (name, event, most) => {
       answer = healthy;
       vi.stubEnv('CALLBACK_URL', `${process.env.AWS_ENDPOINT_URL_DYNAMODB}/v1`);
@@ -140,7 +140,7 @@ describe('a rehearsal', () => {
     },
   );
 
-  test('does not affect real requests that are sent meanwhile', async () => {
+  test('does not affect real requests at the same time', async () => {
     const [route] = allRoutes.filter(({ operation }) => operation === 'getRoom');
     if (!route) throw new Error('There is no getRoom.');
     answer = (request, response) =>
@@ -169,7 +169,7 @@ describe('a handler that Lambda loads', () => {
     expect(handler).toHaveBeenCalledExactlyOnceWith('event', expect.anything());
   });
 
-  test('is ready, and works, after a rehearsal that fails', async () => {
+  test('works after priming has failed', async () => {
     lambda();
     const warned = vi.spyOn(console, 'warn').mockReturnValue();
     const handler = primed(
@@ -184,7 +184,7 @@ describe('a handler that Lambda loads', () => {
     await expect(handler('real')).resolves.toBe('real');
   });
 
-  test('is loaded, and works, if its rehearsal event cannot be created', async () => {
+  test('works if its priming event cannot be created', async () => {
     lambda();
     const warned = vi.spyOn(console, 'warn').mockReturnValue();
     const handler = primed(
@@ -217,7 +217,7 @@ describe('a handler that Lambda loads', () => {
     (request, response) =>
       request.method === 'GET' ? inInit(request, response) : response.end(JSON.stringify({ Responses: {} }));
 
-  test('is ready after 300 ms, and works, if the table does not respond in INIT', async () => {
+  test('works after 300 ms if the table does not respond in INIT', async () => {
     answer = withoutRooms(() => {});
     const start = performance.now();
     const { handler, request, warned } = await loadGetRoom();
@@ -230,7 +230,7 @@ describe('a handler that Lambda loads', () => {
     expect(asked).toEqual(['GET /', 'POST / DynamoDB_20120810.BatchGetItem']);
   });
 
-  test('works if the table breaks the connection in INIT', async () => {
+  test('works if the table closes the connection in INIT', async () => {
     answer = withoutRooms((request) => request.socket.destroy());
     const { handler, request, warned } = await loadGetRoom();
     await handler.ready;
@@ -257,7 +257,7 @@ describe('a handler that Lambda loads', () => {
     expect(await request()).toMatchObject({ statusCode: 404 });
   });
 
-  test('has the keys of the issuer before the first handshake', async () => {
+  test('has fetched the keys of the issuer before the first handshake', async () => {
     answer = (request, response) => {
       const jwks_uri = `http://${request.headers.host}/keys`;
       response.setHeader('content-type', 'application/json');
@@ -270,7 +270,7 @@ describe('a handler that Lambda loads', () => {
     expect(asked).toEqual(['GET /.well-known/openid-configuration', 'GET /keys']);
   });
 
-  test('does not run before its first request outside Lambda', () => {
+  test('does not run before its first request if it is not on Lambda', () => {
     const handler = vi.fn(async (_event: string) => 'done');
     expect(primed(handler, () => 'event').ready).toBeUndefined();
     expect(handler).not.toHaveBeenCalled();

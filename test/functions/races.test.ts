@@ -148,7 +148,7 @@ test('if five admins all leave, one stays', async () => {
   }
 });
 
-test('granting to a participant who leaves at the same time never leaves an admin who is not a participant', async () => {
+test('granting the right to a participant who leaves at the same time never leaves an admin who is not a participant', async () => {
   await rounds(await newRoom(), async ({ room_id, admin, member }, n) => {
     const refused = await race(
       n,

@@ -26,7 +26,7 @@ const said = async (world: World, as: string, ...texts: string[]) => {
 };
 
 describe('a read mark', () => {
-  test('moves forward and never back, and all participants see it', async () => {
+  test('moves only forward, and all participants see it', async () => {
     const world = await newRoom();
     const { room_id, admin, member } = world;
     const [first, second, third] = [ulid(Date.now() - 3_000), ulid(Date.now() - 2_000), ulid(Date.now() - 1_000)];
@@ -44,7 +44,7 @@ describe('a read mark', () => {
     expect(await listed(world, admin)).toMatchObject({ read_to: null });
   });
 
-  test('ends at the newest of 20 messages that are marked in parallel', async () => {
+  test('is the newest of 20 messages that are marked in parallel', async () => {
     const world = await newRoom();
     const ids = Array.from({ length: 20 }, (_, n) => ulid(Date.now() - 20_000 + n));
     const answers = await Promise.all(
@@ -54,7 +54,7 @@ describe('a read mark', () => {
     expect(await getRoom(world, world.member)).toMatchObject({ read_to: ids.at(-1) });
   });
 
-  test('of the future is refused, beyond the difference of clocks', async () => {
+  test('is rejected if it is in the future by more than the allowed clock difference', async () => {
     const world = await newRoom();
     const { room_id, member } = world;
     const near = ulid(Date.now() + 4 * 60_000);
@@ -69,7 +69,7 @@ describe('a read mark', () => {
     ]);
   });
 
-  test('is gone when the participant was removed, and a new participant has none', async () => {
+  test('is deleted with the participant; a new participant has none', async () => {
     const world = await newRoom();
     const { room_id, admin, member } = world;
     await markRead(world, member, ulid());
@@ -84,7 +84,7 @@ describe('a read mark', () => {
 });
 
 describe('unread messages', () => {
-  test('are those of others after the read mark', async () => {
+  test('are messages of other users after the read mark', async () => {
     const world = await newRoom();
     const { admin, member } = world;
     expect(await getRoom(world, member)).toMatchObject({ last_message_at: null, has_unread: false, unread_count: 0 });
@@ -101,7 +101,7 @@ describe('unread messages', () => {
     expect(await getRoom(world, member)).toMatchObject({ has_unread: true, unread_count: 1 });
   });
 
-  test('are counted to 100', async () => {
+  test('are counted up to 100', async () => {
     const world = await newRoom();
     const { room_id, admin, member } = world;
     for (let n = 0; n < 120; n++)
@@ -116,7 +116,7 @@ describe('unread messages', () => {
     expect(await getRoom(world, member)).toMatchObject({ has_unread: true, unread_count: 100 });
   });
 
-  test('are not those from before the participant was added', async () => {
+  test('do not include messages from before the participant was added', async () => {
     const world = await newRoom();
     const { room_id, admin, outsider } = world;
     await said(world, admin, 'before');
@@ -137,7 +137,7 @@ describe('unread messages', () => {
     });
   });
 
-  test('follow the newest message, also if an older one is delivered later, or again', async () => {
+  test('follow the newest message, even if an older one is delivered later or again', async () => {
     const world = await newRoom();
     const { room_id, admin, member } = world;
     const older = await send(room_id, member, 'older');
@@ -158,7 +158,7 @@ describe('the event read', () => {
     expect(result.batchItemFailures).toEqual([]);
   };
 
-  test('goes to the subscribed connections of the reader only, once for marks that arrive together', async () => {
+  test('is sent only to subscribed connections of the reader, once for simultaneous marks', async () => {
     const world = await newRoom();
     const { room_id, admin, member } = world;
     const own = newSocket(member);

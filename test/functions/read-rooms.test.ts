@@ -5,7 +5,7 @@ import { data, refused, succeed } from '../support/invoke.ts';
 import { allRoomsOf, at, newRoom, newUser } from '../support/world.ts';
 
 describe('GET /participant/room', () => {
-  test("lists the rooms of the caller, newest first, with the caller's profile in each", async () => {
+  test("lists the caller's rooms, newest first, with the caller's profile in each", async () => {
     const [alice, bob] = [newUser('alice'), newUser('bob')];
     const own = await data('createRoom', { as: alice, body: { name: 'own' } });
     const others = await data('createRoom', { as: bob, body: { name: 'others', participant_ids: [alice] } });
@@ -38,7 +38,7 @@ describe('GET /participant/room', () => {
     expect(await allRoomsOf(member)).toEqual([]);
   });
 
-  describe('of 205 rooms', () => {
+  describe('with 205 rooms', () => {
     const alice = newUser('alice');
     const created: string[] = [];
     const names = new Map<string, string>();
@@ -145,7 +145,7 @@ describe('GET /participant/room', () => {
     });
   });
 
-  describe('of 300 ended rooms, an older one that is live, and 1,000 others', () => {
+  describe('with 300 ended rooms, an older live room, and 1,000 other rooms', () => {
     let user = '';
     let live = '';
     beforeAll(async () => {
@@ -163,14 +163,14 @@ describe('GET /participant/room', () => {
       await moreRooms(user, room_id, 299, ago(2 * hour));
     });
 
-    test('finds the live one on the first page', async () => {
+    test('finds the live room on the first page', async () => {
       const { data: rooms, trace } = await succeed('listRooms', { as: user, query: { status: 'started' } });
       expect(rooms.map(({ room_id }) => room_id)).toEqual([live]);
       // Reads 50, 100, 200, 200, 200, 200 and 50 rooms with two round trips each, then the returned rooms.
       expect(trace.trips).toBe(15);
     });
 
-    test('looks at no more than 1,000 rooms in a request, and goes on from there', async () => {
+    test('reads at most 1,000 rooms per request, and continues from there', async () => {
       const query = { status: 'booked' };
       const { data: none, page, trace } = await succeed('listRooms', { as: user, query });
       expect(none).toEqual([]);
@@ -182,7 +182,7 @@ describe('GET /participant/room', () => {
       });
     });
 
-    test('costs three round trips if the first look fills the page', async () => {
+    test('costs three round trips if the first read fills the page', async () => {
       const { page, trace } = await succeed('listRooms', { as: user, query: { status: 'ended', limit: 50 } });
       expect([page?.size, trace.trips]).toEqual([50, 3]);
       expect((await allRoomsOf(user, { status: 'ended', limit: 200 })).length).toBe(1_301);
@@ -217,7 +217,7 @@ describe('GET /participant/room', () => {
 });
 
 describe('the status of a room', () => {
-  test('is right to the millisecond, without any process', async () => {
+  test('changes exactly on time, without any process', async () => {
     const [start, end] = [Date.now() + 60_000, Date.now() + 120_000];
     const { room_id, member } = await newRoom({
       body: { start_time: new Date(start).toISOString(), end_time: new Date(end).toISOString() },

@@ -41,7 +41,7 @@ describe('a user', () => {
 });
 
 describe('a sender', () => {
-  test('can send fewer messages to a room the more are online, and as many as ever to others', async () => {
+  test('can send fewer messages to a room with more users online; other rooms are not affected', async () => {
     const { room_id, admin, member } = await newRoom();
     const small = await newRoom({ members: [member] });
     const socket = newSocket(member);
@@ -60,7 +60,7 @@ describe('a sender', () => {
     expect(await stored(room_id, admin)).toBe(27);
   });
 
-  test('is within what a room may be posted, whatever its size', () => {
+  test("stays within the room's budget of posts for any number of users online", () => {
     expect([1, 100, 250, 251, 1_000, 10_000, 100_000].map(messagesPerWindow)).toEqual([100, 100, 100, 99, 25, 2, 2]);
     for (let online = 1; online <= 10_000; online += 99)
       expect(messagesPerWindow(online) * online).toBeLessThanOrEqual(10 * postsPerSecondOfRoom());
@@ -90,7 +90,7 @@ describe('a room', () => {
     expect(await stored(room_id, admin)).toBe(51);
   });
 
-  test('counts only stored messages of senders with permission, and each once', async () => {
+  test('counts each stored message once, and no rejected message', async () => {
     const { room_id, member, outsider } = await newRoom();
     const second = NOW + 30_000;
     await at(second, async () => {
@@ -101,7 +101,7 @@ describe('a room', () => {
     });
   });
 
-  test('exceeds it by no more than the simultaneous sends', async () => {
+  test('exceeds the limit at most by the number of simultaneous messages', async () => {
     const members = Array.from({ length: 10 }, (_, n) => newUser(`m${n}`));
     const { room_id, admin } = await newRoom({ members });
     await at(NOW + 40_000, async () => {
@@ -115,7 +115,7 @@ describe('a room', () => {
 });
 
 describe('the posts of one room', () => {
-  test('use a quarter of the quota, and at most as many invocations send them', () => {
+  test("use at most a quarter of the account's quota, which limits the number of invocations", () => {
     expect([postsPerSecondOfRoom(), invocationsAtOnce()]).toEqual([2_500, 1]);
     vi.stubEnv('API_GATEWAY_QUOTA', '2500');
     expect([postsPerSecondOfRoom(), invocationsAtOnce()]).toEqual([625, 1]);
@@ -124,7 +124,7 @@ describe('the posts of one room', () => {
     vi.unstubAllEnvs();
   });
 
-  test('wait for their turn', async () => {
+  test('are delayed to stay within the rate', async () => {
     const pace = paceOf(1_000);
     const { signal } = new AbortController();
     const started = performance.now();
@@ -140,7 +140,7 @@ describe('the posts of one room', () => {
     await waiting;
   });
 
-  test('keep the limit in a large room, too: the invocations share it', { timeout: 60_000 }, async () => {
+  test('stay within the rate in a large room, whose invocations share it', { timeout: 60_000 }, async () => {
     vi.stubEnv('API_GATEWAY_QUOTA', '4000');
     const { room_id, admin, member } = await newRoom();
     const ids = Array.from({ length: 1_600 }, (_, n) => `paced-${String(n).padStart(5, '0')}=`);

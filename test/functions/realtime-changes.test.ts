@@ -82,7 +82,7 @@ async function listening(options?: Parameters<typeof newRoom>[0]): Promise<World
 const asAdmin = ({ room_id, admin }: World, body?: object) => ({ as: admin, params: { room_id }, body });
 
 describe('the creation of a room', () => {
-  test('is published with all participants, ten events a call; no socket is open yet', async () => {
+  test('is published with all participants, 10 events per call; no socket is open yet', async () => {
     const ids = Array.from({ length: 24 }, (_, n) => newUser(`p${n}`));
     const admin = newUser('admin');
     let room: Data<'createRoom'> | undefined;
@@ -248,7 +248,7 @@ describe('participants', () => {
     }
   });
 
-  test('that get or lose the admin right are announced to all', async () => {
+  test('that gain or lose the admin right are announced to all', async () => {
     const world = await listening();
     const { room_id, admin, member, ear } = world;
     const params = { room_id, participant_id: member };
@@ -316,7 +316,7 @@ describe('a change of a room', () => {
     expect(toldBus().map(({ type }) => type)).toContain('room_started');
   });
 
-  test('of its times before an earlier change was processed: only the last change counts', async () => {
+  test('of its times before an earlier change was processed: only the last change applies', async () => {
     const world = await newRoom();
     const times = Array.from({ length: 6 }, (_, n) => inFuture(HOUR + n * 60_000));
     await worked(async () => {
@@ -403,7 +403,7 @@ describe('presence', () => {
     expect(services.puts).toEqual([]);
   });
 
-  test('announces at once that the last connection left', async () => {
+  test('announces at once that a participant left with the last connection', async () => {
     const world = await listening();
     const [tab, other] = [await joined(world.room_id, world.member), await joined(world.room_id, world.member)];
     await worked(() => reply('leave', tab, { room_id: world.room_id }));
@@ -421,7 +421,7 @@ describe('presence', () => {
     expect(result.batchItemFailures).toEqual([]);
   };
 
-  test('announces ten seconds later that the last connection was lost, unless the participant has returned', async () => {
+  test('announces 10 seconds later that the last connection was lost, unless the participant has returned', async () => {
     const world = await listening();
     const [tab, other] = [await joined(world.room_id, world.member), await joined(world.room_id, world.member)];
     await worked(() => disconnect(tab));
@@ -446,7 +446,7 @@ describe('presence', () => {
     expect(toldTo(world.ear)).toEqual([]);
   });
 
-  test('ends when the item of a connection expires whose disconnect API Gateway never reported', async () => {
+  test("ends when a connection's item expires without a disconnect from API Gateway", async () => {
     const world = await listening();
     const { room_id, member } = world;
     const tab = await joined(room_id, member);
@@ -477,7 +477,7 @@ describe('if something fails,', () => {
     ['the bus for one event', 'events', 'entry'],
     ['the scheduler', 'scheduler', true],
   ])(
-    '%s: connections get the event and are closed all the same, and what has failed is retried alone',
+    '%s: connections still get the event and are closed, and only the failed part is retried',
     async (_, service, how) => {
       const world = await listening();
       const records = await recorded(() => data('endRoom', asAdmin(world)));
@@ -693,7 +693,7 @@ describe('records that are redriven or late,', () => {
     expect(end(world.room_id)).toBe(E2);
   });
 
-  test('are processed with one consistent read per room, however many there are', async () => {
+  test('are processed with one consistent read per room, for any number of records', async () => {
     const world = await newRoom();
     const records = changesIn(
       await recorded(async () => {
@@ -759,25 +759,22 @@ describe('a schedule that fires', () => {
   test.each<[string, 'start' | 'end', string]>([
     ['start', 'start', 'room_started'],
     ['end', 'end', 'room_ended'],
-  ])(
-    'a little early, as the clock here is behind: the %s is announced when its time has come',
-    async (_, moment, type) => {
-      const times = {
-        start: { start_time: inFuture(1_500), end_time: inFuture(HOUR) },
-        end: { end_time: inFuture(1_500) },
-      };
-      const { room_id, admin, member } = await newRoom({ body: times[moment] });
-      // Users cannot join a room before its start, so the connection is written to the table directly.
-      const ear = moment === 'end' ? await joined(room_id, member) : newSocket(member);
-      if (moment === 'start') await haveJoined(room_id, [ear.connection_id], member);
-      const time = moment === 'start' ? times.start.start_time : times.end.end_time;
-      await fire({ room_id, moment, time });
-      expect(new Date().toISOString() >= time).toBe(true);
-      expect(toldTo(ear)).toMatchObject([{ type, room_id, data: { [`${moment}_time`]: time } }]);
-      expect(toldBus()).toEqual(toldTo(ear));
-      expect(await data('getRoom', { as: admin, params: { room_id } })).toMatchObject(times[moment]);
-    },
-  );
+  ])('a little early, because the clock is behind: announces the %s at its time', async (_, moment, type) => {
+    const times = {
+      start: { start_time: inFuture(1_500), end_time: inFuture(HOUR) },
+      end: { end_time: inFuture(1_500) },
+    };
+    const { room_id, admin, member } = await newRoom({ body: times[moment] });
+    // Users cannot join a room before its start, so the connection is written to the table directly.
+    const ear = moment === 'end' ? await joined(room_id, member) : newSocket(member);
+    if (moment === 'start') await haveJoined(room_id, [ear.connection_id], member);
+    const time = moment === 'start' ? times.start.start_time : times.end.end_time;
+    await fire({ room_id, moment, time });
+    expect(new Date().toISOString() >= time).toBe(true);
+    expect(toldTo(ear)).toMatchObject([{ type, room_id, data: { [`${moment}_time`]: time } }]);
+    expect(toldBus()).toEqual(toldTo(ear));
+    expect(await data('getRoom', { as: admin, params: { room_id } })).toMatchObject(times[moment]);
+  });
 
   test('a little early, while its time changes: announces nothing', async () => {
     const time = inFuture(1_500);
@@ -835,7 +832,7 @@ describe('a participant who leaves', () => {
     expect(await isJoined(room_id, socket)).toBe(false);
   });
 
-  test('and is removed after they were added again, was removed', async () => {
+  test('is announced as removed if they are added again and then removed', async () => {
     const world = await listening();
     const { room_id, member, ear } = world;
     await removedFor(world);
@@ -849,7 +846,7 @@ describe('a participant who leaves', () => {
   });
 });
 
-test('a role is announced, and once more only if it changes', async () => {
+test('a role is announced each time it changes', async () => {
   const world = await listening();
   const { room_id, admin, member, ear } = world;
   const set = (role: string) =>
@@ -867,7 +864,7 @@ test('a role is announced, and once more only if it changes', async () => {
   expect(toldTo(ear)).toContainEqual(updated('member'));
 });
 
-test('posting and metadata are announced with the room; the locks wake nobody', async () => {
+test('posting and metadata are announced with the room; internal locks are not', async () => {
   const world = await listening();
   const { ear } = world;
   for (const body of [{ posting: 'admins' }, { metadata: { a: 1 } }, { posting: 'everyone', metadata: null }]) {

@@ -119,7 +119,7 @@ describe('a connection', () => {
   });
 
   test.each([429, 500, 'reset', 'hold'] as const)(
-    'that can never be posted to (%s) is closed, so that its client comes back and catches up; others wait for nothing',
+    'to which all posts fail (%s) is closed, so that its client reconnects and catches up; the others do not wait',
     async (response) => {
       const { room_id, admin, members, sockets } = await roomOf(12);
       const [bad, ...good] = sockets;

@@ -60,7 +60,7 @@ async function crowded(count: number) {
 const join = (room_id: string, user: string) => processed(() => joinedV2(room_id, user));
 
 describe('presence in a room of more than 100', () => {
-  test('is one digest for all who come and go in a second', async () => {
+  test('is sent as one digest of all changes in a second', async () => {
     const { room_id, members, v1, v2 } = await crowded(100);
     const [first = '', second = '', third = ''] = members;
     // The first join above 100 is still sent as an event with the name of the user.
@@ -97,7 +97,7 @@ describe('presence in a room of more than 100', () => {
     expect(queued()).toHaveLength(1);
   });
 
-  test('that changes while a digest is sent has another one follow', async () => {
+  test('is sent as another digest if it changes while one is sent', async () => {
     const { room_id, members, v2 } = await crowded(100);
     const [first = '', second = '', third = ''] = members;
     await join(room_id, first);
@@ -116,7 +116,7 @@ describe('presence in a room of more than 100', () => {
     expect(await digestOf(room_id)).not.toHaveProperty('due');
   });
 
-  test('is told although the queue failed, or the digest was lost', async () => {
+  test('is sent even if the queue failed or the digest was lost', async () => {
     const { room_id, members, v2 } = await crowded(100);
     const [first = '', second = '', third = ''] = members;
     await join(room_id, first);
@@ -142,7 +142,7 @@ describe('presence in a room of more than 100', () => {
     ).toEqual([second, third].sort());
   });
 
-  test('is told by name again once fewer than 80 are online', async () => {
+  test('is sent by name again when fewer than 80 users are online', async () => {
     const { room_id, members, crowd, v2 } = await crowded(100);
     const [first = '', second = '', third = ''] = members;
     await join(room_id, first);
@@ -156,7 +156,7 @@ describe('presence in a room of more than 100', () => {
   });
 });
 
-test('presence in a room of more than 1,000 is its count, every second or less often', {
+test('presence in a room of more than 1,000 users is a count, at most once per second', {
   timeout: 60_000,
 }, async () => {
   const { room_id, members, v1, v2 } = await crowded(2_050);
@@ -174,7 +174,7 @@ describe('the events of a digest', () => {
   const peers = (count: number, name: string) =>
     Array.from({ length: count }, (_, n) => ({ participant_id: `${n}`.padEnd(128, 'é'), username: name.repeat(100) }));
 
-  test('fit into frames, whatever the names are', () => {
+  test('fit into frames, for any names', () => {
     const events = digestEvents('r', 1_000, { joined: peers(500, '€'), left: peers(500, 'x') }, 'now');
     for (const event of events) expect(Buffer.byteLength(JSON.stringify(event))).toBeLessThan(MAX_PACKED_BYTES);
     const names = events.flatMap(({ data }) => {
@@ -184,7 +184,7 @@ describe('the events of a digest', () => {
     expect(names).toHaveLength(1_000);
   });
 
-  test('are one where nobody is named', () => {
+  test('are a single event if no user is named', () => {
     expect(digestEvents('r', 5, undefined, 'now')).toMatchObject([{ data: { count: 5 } }]);
     expect(digestEvents('r', 5, { joined: [], left: [] }, 'now')).toMatchObject([
       { data: { count: 5, joined: [], left: [] } },

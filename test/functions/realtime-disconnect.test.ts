@@ -103,7 +103,7 @@ describe('an unresponsive connection that cannot be closed', () => {
     await sockets.expectKnown(room_id, [good.connection_id, stuck.connection_id]);
   });
 
-  test('is sent nothing more, and is closed by a later broadcast', async () => {
+  test('receives nothing more, and is closed by a later broadcast', async () => {
     const { room_id, admin, good, stuck } = await roomWithStuck();
     await deliver(await send(room_id, admin, 'one'));
     // Posts to the connection would succeed again, but it has missed one message.
@@ -130,7 +130,7 @@ describe('an unresponsive connection that cannot be closed', () => {
     expect(await markedIn(room_id)).toEqual([]);
   });
 
-  test('stays marked when it joins again: its client would not notice the gap', async () => {
+  test('stays marked when it joins again, because its client would not notice the gap', async () => {
     const { room_id, admin, stuck } = await roomWithStuck();
     await deliver(await send(room_id, admin, 'one'));
     management.respondWith(stuck.connection_id, 200);
@@ -176,7 +176,7 @@ describe('an unresponsive connection that cannot be closed', () => {
   });
 });
 
-describe('if closing fails, a connection is kept, and sent nothing more:', () => {
+describe('if closing fails, a connection is kept and receives nothing more', () => {
   test('when its token has expired', async () => {
     const { room_id, admin, good } = await roomWithStuck();
     const soon = Math.floor(Date.now() / 1_000) + 1;
@@ -223,7 +223,7 @@ describe('if closing fails, a connection is kept, and sent nothing more:', () =>
 });
 
 describe('faults of the table', () => {
-  test('a mark of a removed user that cannot be stored: the others are informed, and the batch is retried', async () => {
+  test('a mark of a removed user that cannot be stored: the others receive the event, and the batch is retried', async () => {
     const { room_id, admin, good, stuck } = await roomWithStuck(403);
     const removal = { as: admin, params: { room_id }, body: { participant_ids: [stuck.user_id] } };
     const records = changesIn(await recorded(() => data('removeParticipants', removal)));
@@ -241,7 +241,7 @@ describe('faults of the table', () => {
     expect(await isJoined(room_id, stuck)).toBe(false);
   });
 
-  test('a page of connections that cannot be read: nothing is sent, and all of it once when Lambda retries', async () => {
+  test('a page of connections that cannot be read: nothing is sent until Lambda retries, then everything once', async () => {
     const { room_id, admin } = await newRoom();
     const ids = Array.from({ length: 6 }, (_, n) => `c${n}=`);
     await haveJoined(room_id, ids, admin);
@@ -276,7 +276,7 @@ describe('faults of the table', () => {
     expect([...textsAt(sick.good), ...textsAt(sound.good)]).toEqual(['one']);
   });
 
-  test('neither closed nor marked: the batch fails, because the next message must not follow a gap', async () => {
+  test('a connection that is neither closed nor marked: the batch fails, because a message must not follow a gap', async () => {
     const { room_id, admin, good, stuck } = await roomWithStuck();
     const records = await send(room_id, admin, 'one');
     faults.always('PutItem', exception('AccessDeniedException'));
@@ -288,7 +288,7 @@ describe('faults of the table', () => {
     expect(textsAt(stuck)).toEqual(['one']);
   });
 
-  test('closed, but not removed: nothing is sent twice, and the next broadcast removes it', async () => {
+  test('a connection that is closed but not removed: nothing is sent twice, and the next broadcast removes it', async () => {
     const { room_id, admin, good, stuck } = await roomWithStuck();
     management.respondToCloseWith(stuck.connection_id, 200);
     const records = await send(room_id, admin, 'one');
@@ -303,7 +303,7 @@ describe('faults of the table', () => {
   });
 });
 
-describe('when the time is over', () => {
+describe('when the time of the invocation is over', () => {
   const TEXTS = Array.from({ length: 20 }, (_, n) => `message ${n}`);
   const SIZE = batchSize(TEXTS.length);
   let places: Occupied;
@@ -347,7 +347,7 @@ describe('when the time is over', () => {
     expect(await markedIn(room_id)).toContain(held);
   });
 
-  test('what there is no time for in a lane is not started, and comes again', async () => {
+  test('lane messages for which no time is left are not started, and become visible again', async () => {
     const { room_id, admin, ids } = await largeRoom(2 * SIZE);
     const { failed } = await laneWithin(4_900, await send(room_id, admin, ...TEXTS));
     expect(failed).toHaveLength(1);

@@ -73,7 +73,7 @@ const delivered = (receivers: number, more: object = {}) => ({
 });
 
 describe('a small room', () => {
-  test('uses no other invocation', async () => {
+  test('is delivered without another invocation', async () => {
     const { room_id, admin, ids } = await roomOf(2 * SIZE - 1);
     const { failures, lines } = await deliver(await send(room_id, admin, ...ALL));
     expect(failures).toEqual([]);
@@ -82,7 +82,7 @@ describe('a small room', () => {
     expect(fanOut.batches()).toEqual([]);
   });
 
-  test('has less than two batches of 500 posts each, but at least 25 connections a batch', () => {
+  test('has less than two batches, each of 500 posts and at least 25 connections', () => {
     expect([1, 2, 3, 20, 21, 100].map(batchSize)).toEqual([500, 250, 166, 25, 25, 25]);
   });
 });
@@ -129,7 +129,7 @@ describe('a large room', () => {
     expect(fanOut.batches()).toHaveLength(1);
   });
 
-  test('is closed in batches, too, when it ends', async () => {
+  test('is closed in batches when it ends', async () => {
     const { room_id, admin, ids } = await roomOf(2 * batchSize(1));
     const { end_time } = await data('endRoom', { as: admin, params: { room_id } });
     // If a fan-out invocation is lost, this invocation closes the connections of its batch.
@@ -149,7 +149,7 @@ describe('a large room', () => {
 describe('a batch that an invocation', () => {
   const invocation = { level: 'error', action: 'invoke_fan_out', connections: SIZE };
 
-  test('started and did not finish is disconnected, and nothing is sent twice', async () => {
+  test('started but did not finish is disconnected, and nothing is sent twice', async () => {
     const { room_id, admin, ids } = await roomOf(3 * SIZE);
     const [here, lost, done] = [ids.slice(0, SIZE), ids.slice(SIZE, 2 * SIZE), ids.slice(2 * SIZE)];
     const { work } = fanOut;

@@ -218,6 +218,6 @@ async function play({ steps, booked, ends, order }: History): Promise<void> {
   });
 }
 
-test('for any history and any order of its records, schedules, presence and sockets end up as the table says', async () => {
+test('after any history, in any order of its records, schedules, presence and sockets match the table', async () => {
   await fc.assert(fc.asyncProperty(history, play), { numRuns: 60, interruptAfterTimeLimit: 60_000 });
 }, 120_000);

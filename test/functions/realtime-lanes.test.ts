@@ -53,7 +53,7 @@ function breakQueries(): () => void {
   return mend;
 }
 
-test('a message that was deleted while it waited is sent without its text, in its place', async () => {
+test('a message that was deleted while it waited is sent without its text, at its position', async () => {
   const { room_id, admin } = await newRoom();
   const socket = await joined(room_id, admin);
   const { socket: v2 } = await joinedV2(room_id, admin);
@@ -67,8 +67,10 @@ test('a message that was deleted while it waited is sent without its text, in it
   expect(numbersAt(v2.connection_id)).toEqual([1, 2]);
 });
 
-describe('a room of 5,000', () => {
-  test('holds up no neighbor on its shard: the reader makes no post to it', { timeout: 120_000 }, async () => {
+describe('a room of 5,000 connections', () => {
+  test('does not delay other rooms on its shard, because the reader posts nothing to it', {
+    timeout: 120_000,
+  }, async () => {
     const [large, small] = [await newRoom(), await newRoom()];
     const crowd = crowdOf(5_000);
     await arrive(large.room_id, crowd);
@@ -94,7 +96,7 @@ describe('a room of 5,000', () => {
 });
 
 describe('the order of a room', () => {
-  test('holds while it grows beyond the bound and shrinks below it, for rooms.v1 and rooms.v2', {
+  test('is kept while the room grows above the lane threshold and shrinks below it, for both protocols', {
     timeout: 120_000,
   }, async () => {
     const { room_id, admin, member } = await newRoom();
@@ -145,7 +147,7 @@ describe('the order of a room', () => {
     expect(await isInLane(of)).toBe(false);
   });
 
-  test('holds when the lane fails: nothing is left out, and what has failed is soon tried again', async () => {
+  test('is kept when the lane fails: nothing is skipped, and the failed messages are retried soon', async () => {
     const { room_id, admin, member } = await newRoom();
     const { socket } = await joinedV2(room_id, member);
     await arrive(room_id, crowdOf(LARGE));
@@ -160,7 +162,7 @@ describe('the order of a room', () => {
     expect(numbersAt(socket.connection_id)).toEqual([1, 2, 3]);
   });
 
-  test('holds when the queue fails: the batch fails, and is delivered with the same numbers, once', async () => {
+  test('is kept when the queue fails: the batch is retried and delivered once with the same numbers', async () => {
     const { room_id, admin, member } = await newRoom();
     const { socket } = await joinedV2(room_id, member);
     await arrive(room_id, crowdOf(LARGE));
@@ -175,7 +177,7 @@ describe('the order of a room', () => {
     expect(numbersAt(socket.connection_id)).toEqual([1, 2]);
   });
 
-  test('its end comes after its events, and detaches everybody', { timeout: 60_000 }, async () => {
+  test('the end of the room comes after its events, and detaches all connections', { timeout: 60_000 }, async () => {
     const { room_id, admin, member } = await newRoom();
     const { socket } = await joinedV2(room_id, member);
     await arrive(room_id, crowdOf(LARGE));
@@ -194,7 +196,9 @@ describe('the order of a room', () => {
   });
 });
 
-test('what a room takes in while it is delivered to is one post to each connection', { timeout: 60_000 }, async () => {
+test('messages that arrive during a delivery are sent together, with one post to each connection', {
+  timeout: 60_000,
+}, async () => {
   const { room_id, admin } = await newRoom();
   const crowd = crowdOf(LARGE);
   await arrive(room_id, crowd);
@@ -205,7 +209,7 @@ test('what a room takes in while it is delivered to is one post to each connecti
   for (const id of crowd) expect(textsAtV2(id)).toEqual(texts);
 });
 
-test('a batch that is larger than an item is several, in order', { timeout: 60_000 }, async () => {
+test('a batch that is larger than an item is split, in order', { timeout: 60_000 }, async () => {
   const { room_id, admin, member } = await newRoom();
   const { socket } = await joinedV2(room_id, member);
   await arrive(room_id, crowdOf(25));
@@ -215,7 +219,7 @@ test('a batch that is larger than an item is several, in order', { timeout: 60_0
   expect(textsAtV2(socket.connection_id)).toEqual(texts);
 });
 
-test('rooms that are delivered together do not wait for each other: the messages of those that are done are deleted', async () => {
+test('rooms of one batch do not wait for each other: lane messages of finished rooms are deleted', async () => {
   const rooms = [await newRoom(), await newRoom()];
   for (const { room_id, admin } of rooms) {
     await arrive(room_id, crowdOf(LARGE));
@@ -225,7 +229,7 @@ test('rooms that are delivered together do not wait for each other: the messages
   expect(laneRequests.deleted).toBe(2);
 });
 
-describe('what waits is put together', () => {
+describe('waiting lane messages are merged', () => {
   const event = (text: string): RoomEvent =>
     ({ type: 'message', room_id: 'r', data: { text }, sent_at: text }) as unknown as RoomEvent;
   const task = (first: number, ...texts: string[]): Task => ({
@@ -241,13 +245,13 @@ describe('what waits is put together', () => {
       keys.map(({ SK }) => SK).join(),
     ]);
 
-  test('where it follows without a gap, with the time of the last', () => {
+  test('if they follow each other without a gap, with the time of the last one', () => {
     expect(shapeOf(task(1, 'a', 'b'), task(3, 'c'))).toEqual([[[1, ['a', 'b', 'c']], '0,1']]);
     const [merged] = stepsFor(task(1, 'a'), task(2, 'b'));
     expect(merged?.task.kind === 'send' && merged.task.events.map(({ sent_at }) => sent_at)).toEqual(['b', 'b']);
   });
 
-  test('not over a gap, a number that was there already, or the end of the room', () => {
+  test('but not across a gap, a repeated number, or the end of the room', () => {
     expect(shapeOf(task(1, 'a'), task(3, 'c'))).toEqual([
       [[1, ['a']], '0'],
       [[3, ['c']], '1'],
@@ -260,7 +264,7 @@ describe('what waits is put together', () => {
   });
 });
 
-test('a message that names no lane fails alone', async () => {
+test('a message without a lane fails without affecting others', async () => {
   const { room_id, admin } = await newRoom();
   await arrive(room_id, crowdOf(LARGE));
   await readMessages(await send(room_id, admin, 'one'));

@@ -125,7 +125,7 @@ describe('an unreported disconnect in a quiet room', () => {
   test.each([
     ['a client that pings', PINGING],
     ['a client that says nothing', {}],
-  ])('of %s is noticed within five minutes', async (_, promise) => {
+  ])('of %s is noticed within 5 minutes', async (_, promise) => {
     const machine = machinery();
     const { world, watcher, ping } = await quietRoom(machine);
     const tab = newSocket(world.member, soon);
@@ -172,7 +172,7 @@ describe('an unreported disconnect in a quiet room', () => {
     expect(await online(world, world.admin)).toBe(false);
   });
 
-  test('that API Gateway does not notice either closes the connection of a client that has promised to ping', async () => {
+  test('that API Gateway does not notice either closes the connection of a client that announced pings', async () => {
     const machine = machinery();
     const { world, ping } = await quietRoom(machine);
     const tab = newSocket(world.member, soon);
@@ -197,7 +197,7 @@ describe('an unreported disconnect in a quiet room', () => {
     expect(await online(world, world.member)).toBe(false);
   });
 
-  test('is checked again if API Gateway cannot tell, and removed when it can', async () => {
+  test('is checked again if API Gateway fails to respond, and removed when it responds', async () => {
     const machine = machinery();
     const { world, ping } = await quietRoom(machine);
     const tab = newSocket(world.member, soon);
@@ -239,7 +239,7 @@ describe('a connected client', () => {
     expect(machine.queue).toHaveLength(1);
   });
 
-  test('with one of two connections keeps the participant present; the dead connection is removed', async () => {
+  test('with one of two connections alive stays present; the dead connection is removed', async () => {
     const machine = machinery();
     const { world, ping } = await quietRoom(machine);
     const [dead, alive] = [newSocket(world.member, soon), newSocket(world.member, soon)];
@@ -271,7 +271,7 @@ describe('a connected client', () => {
 });
 
 describe('checks', () => {
-  test('that are duplicated, at once or late, become one again', async () => {
+  test('that are duplicated, at once or later, become one again', async () => {
     const machine = machinery();
     const { ping } = await quietRoom(machine);
     const [first] = machine.queue;
@@ -284,7 +284,7 @@ describe('checks', () => {
     expect(machine.queue).toHaveLength(1);
   });
 
-  test('of a stream record that is read twice are one', async () => {
+  test('that follow from a repeated stream record are queued once', async () => {
     const machine = machinery();
     const world = await at(START, () => newRoom());
     const socket = newSocket(world.admin, soon);
@@ -294,7 +294,7 @@ describe('checks', () => {
     expect(machine.queue).toHaveLength(1);
   });
 
-  test('end with presence, and start again with the next', async () => {
+  test('end when presence ends, and start again with the next presence', async () => {
     const machine = machinery();
     const { world, watcher } = await quietRoom(machine);
     await machine.happens(() => disconnect(watcher));
@@ -362,7 +362,7 @@ describe('checks', () => {
     expect(item?.expires_at).toBe(Math.floor(Date.parse(item?.due ?? '') / 1_000) + 86_400);
   });
 
-  test('read everything consistently, and write once', async () => {
+  test('use only consistent reads, and write once', async () => {
     const machine = machinery();
     await quietRoom(machine);
     const [first] = machine.queue;
@@ -377,7 +377,7 @@ describe('checks', () => {
         expect(trace.inputs[n]).toMatchObject({ RequestItems: { [tableName()]: { ConsistentRead: true } } });
   });
 
-  test('that the table no longer lists cost one round trip, and write nothing', async () => {
+  test('that are no longer recorded in the table cost one round trip, and write nothing', async () => {
     const machine = machinery();
     const { world } = await quietRoom(machine);
     const [first] = machine.queue;

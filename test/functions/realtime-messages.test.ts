@@ -58,7 +58,7 @@ const attached = (file_id: string, more: object = {}) => ({
 });
 
 describe('message', () => {
-  test('is stored before it is acknowledged, in two round trips, and the history has it', async () => {
+  test('is stored before it is acknowledged, in two round trips, and appears in the history', async () => {
     const { room_id, member, admin } = await newRoom();
     const before = Date.now();
     const answer = await act(
@@ -92,7 +92,7 @@ describe('message', () => {
   });
 
   describe('with a file', () => {
-    test('contains its stored facts, in two round trips', async () => {
+    test('contains the stored details of the file, in two round trips', async () => {
       const facts = await file(world.member);
       const answer = await act('message', newSocket(world.member), attached(facts.file_id));
       expect(answer).toMatchObject({ ok: true, data: { text: null, attachment: facts } });
@@ -133,7 +133,7 @@ describe('message', () => {
       expect(await reply('message', newSocket(world.member), frame)).toMatchObject({ attachment: { file_id } });
     });
 
-    describe('that is in no message', () => {
+    describe('that no message has', () => {
       const DAY = 24 * HOUR;
       const download = (file_id: string) => ({
         as: world.member,
@@ -153,7 +153,7 @@ describe('message', () => {
         });
       });
 
-      test('stays after a message has it, also if it was sent in the last second', async () => {
+      test('does not expire after a message has it, even if it was sent in the last second', async () => {
         const uploaded = Math.floor(Date.now() / 1_000) * 1_000;
         const { file_id } = await at(uploaded, () => file(world.member));
         await at(uploaded + DAY - 1, () => reply('message', newSocket(world.member), attached(file_id)));
@@ -192,7 +192,7 @@ describe('message', () => {
         });
       });
 
-      test('stays if two messages use it at the same time, and if one is sent twice', async () => {
+      test('does not expire if two messages use it at the same time, or if one is sent twice', async () => {
         const { file_id } = await file(world.member);
         const twice = attached(file_id);
         const sent = await Promise.all(
@@ -211,7 +211,7 @@ describe('message', () => {
       await at(Date.now() + 1_000 * HOUR, () => data('createDownload', request));
     });
 
-    test('can have ten files, of which the first is `attachment`, too, and no more, and none twice', async () => {
+    test('can have 10 different files at most; the first one is also `attachment`', async () => {
       const facts = await Promise.all(Array.from({ length: 11 }, () => file(world.member)));
       const attachments = facts.map(({ file_id }) => ({ file_id }));
       const frame = (files: object[]) => ({
@@ -232,7 +232,7 @@ describe('message', () => {
         expect(await refusedWith('message', newSocket(world.member), bad)).toBe('invalid_request');
     });
 
-    test('is rejected as a whole if one of its files is not there', async () => {
+    test('is rejected if one of its files does not exist', async () => {
       const [first, second] = [await file(world.member), await file(world.admin)];
       const frame = text('x', { attachments: [{ file_id: first.file_id }, { file_id: second.file_id }] });
       const before = await snapshot();
@@ -242,7 +242,7 @@ describe('message', () => {
       );
     });
 
-    test('takes nothing of a file from the sender except its id', async () => {
+    test('takes only the ID of a file from the sender', async () => {
       const { file_id } = await file(world.member);
       expect(
         await refusedWith(
@@ -343,7 +343,7 @@ describe('message', () => {
     expect(await chatOf(world.room_id)).toEqual(before);
   });
 
-  test('can have data alone, of 4 KiB exactly, with any keys, and gets it back as it was', async () => {
+  test('can consist only of data, of up to 4 KiB with any keys, which is returned unchanged', async () => {
     for (const given of [
       { a: 'x'.repeat(MAX_JSON_BYTES - 8) },
       { constructor: 'Ferrari', toString: { prototype: [null, true, -1.5e300, '\ud800'] } },
@@ -378,7 +378,7 @@ describe('message', () => {
     expect(await chatOf(world.room_id)).toEqual(before);
   });
 
-  test('names its sender as they were called when they sent it', async () => {
+  test('contains the name that its sender had when it was sent', async () => {
     const { room_id, admin, member } = await newRoom();
     const rename = (username: string) => data('updateProfile', { as: member, params: { room_id }, body: { username } });
     const first = await reply('message', newSocket(member), text('x', { room_id }));
@@ -414,7 +414,7 @@ describe('message', () => {
 });
 
 describe('the same client_message_id', () => {
-  test('12 times at once is one message, and all replies are the same', async () => {
+  test('sent 12 times at once is one message, with the same reply each time', async () => {
     const { room_id, member } = await newRoom();
     const frame = text('once', { room_id });
     // The retries come over several connections, as after a reconnect.
@@ -449,7 +449,7 @@ describe('the same client_message_id', () => {
     expect(await reply('message', newSocket(world.member), frame)).toEqual(first);
   });
 
-  test('of a version that kept no hash accepts any content', async () => {
+  test('of a message that was stored without a hash accepts any content', async () => {
     const frame = text('first');
     const first = await reply('message', newSocket(world.member), frame);
     await update(sentKey(world.room_id, world.member, frame.client_message_id), {
@@ -609,7 +609,7 @@ describe('every frame', () => {
   });
 
   test.each(['', ' ', 'null', '"text"', '7', '[]', '[{"action":"ping"}]', '{"action":"ping"', 'ping', '\u0000\u0001'])(
-    'that is no JSON object is refused: %j',
+    'that is not a JSON object is rejected: %j',
     async (frame) => {
       const answer = await actUnknown(newSocket(newUser()), frame);
       expect(answer).toMatchObject({ ok: false, code: 'invalid_request', request_id: null });
@@ -634,7 +634,7 @@ describe('every frame', () => {
     expect(await refusedWith('message', socket, text('漢'.repeat(11_000)))).toBe('payload_too_large');
   });
 
-  test('has its request_id in the reply if it can be read', async () => {
+  test('gets its request_id in the reply if that can be read', async () => {
     const socket = newSocket(world.member);
     expect(await act('ping', socket, { request_id: 'a' })).toMatchObject({ ok: true, request_id: 'a' });
     expect(await act('ping', socket, { request_id: 'b', more: 1 })).toMatchObject({ ok: false, request_id: 'b' });
@@ -675,7 +675,7 @@ describe('the rate limit of a connection', () => {
   const NOW = Date.parse('2026-05-05T12:00:01.000Z');
   const soon = NOW / 1_000 + 600;
 
-  test('rejects further frames, and they leave no trace', async () => {
+  test('rejects further frames, which have no effect', async () => {
     await at(NOW, async () => {
       const { room_id, member } = await newRoom();
       const socket = newSocket(member, soon);
@@ -716,7 +716,7 @@ describe('the rate limit of a connection', () => {
     await at(NOW + 10_000, () => reply('ping', socket, {}));
   });
 
-  test('applies to the user, too: to all connections together, exactly, and not to others', async () => {
+  test('applies exactly to all connections of a user together, and not to other users', async () => {
     const user = newUser();
     await at(NOW, async () => {
       const sockets = Array.from({ length: 4 }, () => newSocket(user, soon));
@@ -766,7 +766,7 @@ describe('the rate limit of a connection', () => {
     }
   });
 
-  test('costs one write per frame, whichever connection it is from, and no more when it is rejected', async () => {
+  test('costs one write per frame of any connection, also for a rejected frame', async () => {
     const socket = newSocket(newUser(), soon);
     await at(NOW, async () => {
       for (let n = 0; n <= MAX_FRAMES_PER_WINDOW; n++) {
@@ -776,7 +776,7 @@ describe('the rate limit of a connection', () => {
     });
   });
 
-  test('is counted in items that expire', async () => {
+  test('uses counters that expire', async () => {
     const socket = newSocket(newUser());
     await reply('ping', socket, {});
     const [counter] = (await snapshot()).filter((item) => item.includes(socket.connection_id));

@@ -169,7 +169,7 @@ describe('leave', () => {
     expect(await online(room_id, member, admin)).toBe(false);
   });
 
-  test('with all of several connections at the same time leaves nobody', async () => {
+  test('with several connections at the same time removes all of them', async () => {
     for (let n = 0; n < 40; n++) {
       const { room_id, admin, member } = await newRoom();
       const sockets = await Promise.all(Array.from({ length: 2 + (n % 3) }, () => joined(room_id, member)));
@@ -179,7 +179,7 @@ describe('leave', () => {
     }
   });
 
-  test('succeeds without a join, for an outsider, and without a room; and writes nothing', async () => {
+  test('succeeds without a join, for an outsider, and without a room, and writes nothing', async () => {
     const { room_id, member, outsider } = await newRoom();
     const there = await joined(room_id, member);
     const before = (await snapshot()).filter((item) => !item.includes('FRAMES#'));
@@ -211,7 +211,7 @@ describe('a closed connection', () => {
     }
   });
 
-  test('that had joined no room costs one read', async () => {
+  test('without a room costs one read', async () => {
     expect((await disconnect(newSocket(newUser()))).requests).toEqual(['Query']);
   });
 

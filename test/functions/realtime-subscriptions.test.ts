@@ -36,7 +36,7 @@ const remove = (room_id: string, as: string, ...participant_ids: string[]) =>
   data('removeParticipants', { as, params: { room_id }, body: { participant_ids } });
 
 describe('a subscribed connection', () => {
-  test('receives that its user was added and removed, without a join, on each connection', async () => {
+  test('is notified when its user is added and removed, without a join', async () => {
     const { room_id, admin } = await newRoom();
     const user = newUser('added');
     const tabs = [await subscribed(user), await subscribed(user)];
@@ -52,7 +52,7 @@ describe('a subscribed connection', () => {
     expect([received(other), received(silent)]).toEqual([[], []]);
   });
 
-  test('receives that a room with its user was created, also if the user is the creator', async () => {
+  test('is notified when a room with its user is created, even by the user', async () => {
     const [admin, user] = [newUser('admin'), newUser('user')];
     const sockets = [await subscribed(admin), await subscribed(user)];
     let room_id = '';
@@ -65,7 +65,7 @@ describe('a subscribed connection', () => {
       ]);
   });
 
-  test("receives its user's removal once, although it had joined the room", async () => {
+  test("is notified once of its user's removal from a room that it has joined", async () => {
     const { room_id, admin, member } = await newRoom();
     const socket = await joined(room_id, member);
     await reply('subscribe', socket, {});
@@ -102,7 +102,7 @@ test('a connection without a subscription costs nothing when it closes', async (
   expect([...trace.used].filter((permission) => permission.endsWith(' USER'))).toEqual([]);
 });
 
-test('an invalid frame gets a list of issues with their fields, as in HTTP', async () => {
+test('an invalid frame gets a list of issues with their fields, like an HTTP request', async () => {
   const refused = await act('message', newSocket(newUser('user')), {
     room_id: 'x',
     client_message_id: 'no spaces',

@@ -221,7 +221,7 @@ describe('a batch', () => {
   });
 });
 
-test('each batch is numbered once, however many deliveries run at the same time', async () => {
+test('is numbered once, even with several simultaneous deliveries', async () => {
   const room_id = crypto.randomUUID();
   const of = { feed: 'messages', room_id } as const;
   const firsts = await Promise.all(
@@ -242,7 +242,7 @@ test('each batch is numbered once, however many deliveries run at the same time'
 });
 
 describe('overload', () => {
-  test('of five seconds closes no socket, and all clients have everything afterwards', {
+  test('of 5 seconds closes no socket, and all clients catch up afterwards', {
     timeout: 60_000,
   }, async () => {
     const { room_id, admin, member } = await newRoom();
@@ -283,7 +283,7 @@ describe('overload', () => {
   });
 
   test.each([429, 500, 'reset'] as const)(
-    'a post that fails (%s) is skipped, and costs neither the socket nor others',
+    'skips a failed post (%s) without closing the socket or affecting others',
     async (response) => {
       const { room_id, admin, member } = await newRoom();
       const [bad, good] = [await client(room_id, member), await client(room_id, admin)];
@@ -304,7 +304,7 @@ describe('overload', () => {
     },
   );
 
-  test('a connection that does not respond to two posts in a row is closed', { timeout: 60_000 }, async () => {
+  test('closes a connection that does not respond to two posts in a row', { timeout: 60_000 }, async () => {
     const { room_id, admin, member } = await newRoom();
     const { socket } = await client(room_id, member);
     const { socket: slow } = await client(room_id, member);
@@ -320,7 +320,7 @@ describe('overload', () => {
     expect(await isJoined(room_id, slow)).toBe(true);
   });
 
-  test('a lost fan-out invocation costs connections of rooms.v2 a gap, and nothing else', async () => {
+  test('causes only a gap for rooms.v2 connections when a fan-out invocation is lost', async () => {
     const { room_id, admin, member } = await newRoom();
     const own = await client(room_id, member);
     const ids = Array.from({ length: 1_100 }, (_, n) => `v2-${String(n).padStart(5, '0')}=`);
@@ -335,7 +335,7 @@ describe('overload', () => {
     expect(own.room.messages.size).toBe(1);
   });
 
-  test('a connection whose token has expired receives nothing and is closed', async () => {
+  test('closes a connection whose token has expired, without sending anything', async () => {
     const { room_id, admin, member } = await newRoom();
     const soon = Math.floor(Date.now() / 1_000) + 1;
     const { socket } = await joinedV2(room_id, member, soon);
@@ -391,7 +391,7 @@ describe('the end of a room', () => {
     expect(await isJoined(room_id, socket)).toBe(false);
   });
 
-  test('that does not reach a client is noticed with its next ping', async () => {
+  test('is noticed with the next ping by a client that did not receive it', async () => {
     const { room_id, admin, member } = await newRoom();
     const { socket } = await joinedV2(room_id, member);
     management.respondWith(socket.connection_id, 429);
@@ -431,7 +431,7 @@ describe('a removal', () => {
     expect(framesAt(gone.socket)).toEqual([]);
   });
 
-  test('does not detach a connection that has joined again meanwhile', async () => {
+  test('does not detach a connection that has joined again in the meantime', async () => {
     const { room_id, admin, member } = await newRoom();
     const { socket } = await joinedV2(room_id, member);
     const removal = await recorded(() => remove(room_id, admin, member));
@@ -451,7 +451,7 @@ describe('a removal', () => {
     expect([...(connections ?? [])]).toEqual([socket.connection_id]);
   });
 
-  test('is respected by messages before its record is read: nothing more reaches the removed user', async () => {
+  test('stops messages to the removed user before its record is read', async () => {
     const { room_id, admin, member } = await newRoom();
     const { socket } = await joinedV2(room_id, member);
     const removal = await recorded(() => remove(room_id, admin, member));
@@ -470,7 +470,7 @@ describe('a removal', () => {
 });
 
 describe('a subscription', () => {
-  test('has its own numbers, and a failed post is a gap in them', async () => {
+  test('has its own numbers, and a failed post leaves a gap in them', async () => {
     const user = newUser('u');
     const [socket, old] = [newV2Socket(user), newV2Socket(user)];
     await reply('subscribe', socket, {});

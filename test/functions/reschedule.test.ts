@@ -133,7 +133,7 @@ test('repairs schedules that invoke a deleted function', async () => {
   await expectAllRight();
 });
 
-test('a room whose end changes meanwhile gets a schedule for its new end', async () => {
+test('a room whose end changes during the run gets a schedule for its new end', async () => {
   const { room_id, admin } = await newRoom({ body: { end_time: inFuture(HOUR) } });
   const end_time = inFuture(3 * HOUR);
   let moved = false;
@@ -183,7 +183,7 @@ describe('a run that does not finish', () => {
   });
 });
 
-test('a room whose schedules cannot be written is named, and the others are repaired', async () => {
+test('reports a room whose schedules cannot be written, and repairs the others', async () => {
   const { room_id } = rooms.open;
   onRequest = ({ name }) => {
     if (name.startsWith(room_id)) throw new AwsError(500, 'InternalServerException', 'injected');
@@ -199,7 +199,7 @@ test('a room whose schedules cannot be written is named, and the others are repa
   expect(asked.some((name) => name.startsWith(room_id))).toBe(true);
 });
 
-test('works on a limited number of rooms at once, and ends after too many failures in a row', async () => {
+test('processes a limited number of rooms at once, and ends after too many failures in a row', async () => {
   for (let n = 0; n < MAX_FAILURES + 5; n++) await newRoom({ body: { end_time: inFuture(HOUR) } });
   await run({ concurrency: 2 });
   // Two rooms, each with at most three schedules: start, end and warning.
@@ -227,7 +227,7 @@ test('rejects an invalid cursor', async () => {
   await expect(run({ from: 'nonsense' })).rejects.toThrow('"nonsense" is no cursor of an earlier run.');
 });
 
-test('with missed minutes, announces at once what has passed within them', async () => {
+test('with missed minutes, announces starts and ends of that period at once', async () => {
   const { room_id, admin } = await newRoom({ body: { end_time: inFuture(HOUR) } });
   const ended = (await data('endRoom', { as: admin, params: { room_id } })).end_time;
   await run({ apply: true });

@@ -204,7 +204,7 @@ describe('an item that differs', () => {
     expect(await snapshot()).toEqual(before);
   });
 
-  test('is replaced on request, and is then the same', async () => {
+  test('is replaced on request by the backup', async () => {
     const { room_id, member } = room;
     await changed();
     expect((await run({ overwrite: true, apply: false })).counts).toMatchObject({ overwrite: 2, keep: 0 });
@@ -240,7 +240,7 @@ describe('an item that differs', () => {
     await reply('message', newSocket(member), { room_id, client_message_id: 'restored', text: 'x' });
   });
 
-  test('is not changed if it changes once more between the read and the write', async () => {
+  test('is kept if it changes again between the read and the write', async () => {
     const { room_id } = room;
     await changed();
     let times = 0;
@@ -286,13 +286,13 @@ describe('an item that differs', () => {
   });
 });
 
-test('leaves out what is newer than the requested time', async () => {
+test('omits items that are newer than the requested time', async () => {
   await loseRoom();
   const { steps } = await run({ apply: false, at: new Date(Date.now() - 3_600_000).toISOString() });
   expect(steps).toEqual([`add room ${room.room_id}`]);
 });
 
-test('leaves out unfinished uploads', async () => {
+test('omits unfinished uploads', async () => {
   const { room_id, member } = room;
   await data('createUpload', { as: member, params: { room_id }, query: { size: 1, content_type: 'text/plain' } });
   await backUp();
@@ -302,7 +302,7 @@ test('leaves out unfinished uploads', async () => {
   expect(counts).toMatchObject({ lost: 0 });
 });
 
-test('names the files that are lost', async () => {
+test('lists the lost files', async () => {
   s3.expire(objectKey(room.room_id, file_id));
   const { steps, counts } = await run();
   expect(steps).toEqual([`lost object ${file_id}`]);
@@ -352,7 +352,7 @@ describe('messages that were deleted after the backup', () => {
     expect(await invoke('createDownload', download)).toMatchObject({ ok: false, code: 'file_not_found' });
   });
 
-  test('come back with the room if all of it was lost, and the list of changes goes on', async () => {
+  test('return if the whole room was lost, and the list of changes continues', async () => {
     const { room_id, member, admin } = room;
     const edit = (n: number, newText: string) =>
       data('editMessage', { as: member, params: { room_id, message_id: messages[n] ?? '' }, body: { text: newText } });

@@ -55,7 +55,7 @@ const sampleOf = (operation: Operation): Sample => {
 const elsewhere = (sample: Sample, room_id: string): Sample => ({ ...sample, params: { ...sample.params, room_id } });
 
 describe('permissions', () => {
-  test.each(operations)('%s: an outsider is no participant, and learns nothing else', async (operation) => {
+  test.each(operations)('%s: reveals to an outsider only that they are not a participant', async (operation) => {
     const before = await snapshot();
     const reply = await invoke(operation, { as: world.outsider, ...sampleOf(operation) });
     expect(reply).toMatchObject({ ok: false, status: 403, code: 'not_a_participant' });
@@ -63,20 +63,20 @@ describe('permissions', () => {
     expect(await snapshot()).toEqual(before);
   });
 
-  test.each(operations)('%s: a room that does not exist is not found, whoever asks', async (operation) => {
+  test.each(operations)('%s: returns not found to every caller if the room does not exist', async (operation) => {
     const before = await snapshot();
     const sample = elsewhere(sampleOf(operation), '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01');
     expect(await refusal(operation, { as: world.admin, ...sample })).toBe('room_not_found');
     expect(await snapshot()).toEqual(before);
   });
 
-  test.each(adminOperations)('%s: a participant is no admin', async (operation) => {
+  test.each(adminOperations)('%s: rejects a participant without the admin right', async (operation) => {
     const before = await snapshot();
     expect(await refusal(operation, { as: world.member, ...sampleOf(operation) })).toBe('not_an_admin');
     expect(await snapshot()).toEqual(before);
   });
 
-  test.each(adminOperations)('%s: a participant whose right was revoked is an admin no longer', async (operation) => {
+  test.each(adminOperations)('%s: rejects a participant whose admin right was revoked', async (operation) => {
     const { room_id, admin, member } = await newRoom();
     const params = { room_id, participant_id: member };
     await data('grantAdmin', { as: admin, params });
@@ -85,7 +85,7 @@ describe('permissions', () => {
     expect(await refusal(operation, { as: member, ...sample })).toBe('not_an_admin');
   });
 
-  test.each(operations)('%s: one who was removed is an outsider', async (operation) => {
+  test.each(operations)('%s: treats a removed participant as an outsider', async (operation) => {
     const { room_id, admin, member } = await newRoom();
     await data('grantAdmin', { as: admin, params: { room_id, participant_id: member } });
     await data('removeParticipants', { as: admin, params: { room_id }, body: { participant_ids: [member] } });
@@ -93,12 +93,12 @@ describe('permissions', () => {
     expect(await refusal(operation, { as: member, ...sample })).toBe('not_a_participant');
   });
 
-  test.each(operations)('%s: an admin of another room is an outsider here', async (operation) => {
+  test.each(operations)('%s: treats an admin of another room as an outsider', async (operation) => {
     const other = await newRoom();
     expect(await refusal(operation, { as: other.admin, ...sampleOf(operation) })).toBe('not_a_participant');
   });
 
-  test('a room id in upper case is the same room', async () => {
+  test('a room ID in upper case means the same room', async () => {
     const { room_id, member } = world;
     const room = await data('getRoom', { as: member, params: { room_id: room_id.toUpperCase() } });
     expect(room.room_id).toBe(room_id);
@@ -119,14 +119,14 @@ describe('a room that has ended', () => {
     .filter(({ errors, operation }) => errors.includes('room_ended') && operation !== 'deleteMessage')
     .map(({ operation }) => operation);
 
-  test.each(changes)('%s is a change, and refused', async (operation) => {
+  test.each(changes)('%s is rejected as a change', async (operation) => {
     const before = await snapshot();
     const sample = elsewhere(sampleOf(operation as Operation), ended.room_id);
     expect(await refusal(operation as Operation, { as: ended.admin, ...sample })).toBe('room_ended');
     expect(await snapshot()).toEqual(before);
   });
 
-  test('the tests cover every admin route, createUpload and editMessage', () => {
+  test('the tests above cover every admin route, createUpload and editMessage', () => {
     expect([...changes].sort()).toEqual([...adminOperations, 'createUpload', 'editMessage'].sort());
   });
 

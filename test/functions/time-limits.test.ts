@@ -265,7 +265,7 @@ async function failing(work: () => Promise<unknown>): Promise<number> {
 const BETWEEN_MS = 1_000;
 
 describe.each(all)(
-  '%s that says nothing',
+  '%s that does not respond',
   (_name, { endpoint, load, together = 1, attempts, limit, random = LONGEST }) => {
     test(`gets ${attempts} attempts of ${limit} ms`, async () => {
       vi.spyOn(Math, 'random').mockReturnValue(random);
@@ -294,7 +294,7 @@ test('the keys of an identity provider have the same time limit as its discovery
 });
 
 describe.each(sdk)(
-  '%s that takes no connection',
+  '%s that does not accept connections',
   (_name, { endpoint, load, connectionAttempts = 3, random = LONGEST }) => {
     test(`gets ${connectionAttempts} attempts of 1,000 ms`, async () => {
       vi.spyOn(Math, 'random').mockReturnValue(random);
@@ -306,7 +306,7 @@ describe.each(sdk)(
   },
 );
 
-test('a response that stops after its headers is aborted, in each of the attempts', async () => {
+test('a response that stops after its headers is aborted in each attempt', async () => {
   // The responses of S3 (HEAD) and API Gateway (close) have no body. Lambda's time limit covers the whole response, and
   // is tested above. If the body of a status breaks off, the next check asks again.
   const without = ['S3 (HEAD)', 'API Gateway (close)', 'API Gateway (status)', 'Lambda'];

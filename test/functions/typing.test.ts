@@ -48,7 +48,7 @@ describe('typing', () => {
     expect((await type(own, room_id, true, 6_000)).trace.requests.toSorted()).toEqual(['BatchGetItem', 'Query']);
   });
 
-  test('is accepted once in 2 seconds from a connection in a room, and the stop always, which is sent once', async () => {
+  test('is accepted once in 2 seconds per connection and room; the stop is always accepted, and sent once', async () => {
     const { room_id, admin, member } = await newRoom();
     const [socket, other] = [await joined(room_id, member), await joined(room_id, admin)];
     management.reset();
@@ -121,7 +121,7 @@ describe('typing', () => {
     });
   });
 
-  test('is answered although a connection is gone, which is left to the next broadcast', async () => {
+  test('succeeds even if a connection is gone, which the next broadcast removes', async () => {
     const { room_id, admin, member } = await newRoom();
     const [gone, other] = [await joined(room_id, admin), await joined(room_id, admin)];
     management.reset();

@@ -46,7 +46,7 @@ test('an expired file is deleted from the bucket, and reading the record again d
   expect(await handle(records.map((record) => ({ ...record, eventID: 'again' })))).toBe(0);
 });
 
-test('a file whose item exists stays, whatever the record says', async () => {
+test('a file whose item exists is kept, even if a record reports its expiry', async () => {
   const { room_id, file_id, status } = await uploaded();
   const other = await uploaded();
   const [record] = await recorded(() => remove(fileKey(other.room_id, other.file_id)));

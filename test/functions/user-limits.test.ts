@@ -149,7 +149,7 @@ describe.each(cases)('$limit of $operation', ({ limit, max, ms, operation, reque
   });
 });
 
-test('accepts 120 rooms in a minute, one by one, and no more', async () => {
+test('accepts 120 rooms in a minute, and rejects the next', async () => {
   const user = newUser();
   const statuses: number[] = [];
   await at(DAY, async () => {
@@ -160,7 +160,7 @@ test('accepts 120 rooms in a minute, one by one, and no more', async () => {
 });
 
 describe('the count', () => {
-  test('of participants: each named user once, also existing participants; not the caller who creates a room', async () => {
+  test('of participants includes each named user once, also existing participants, but not the creator', async () => {
     const { room_id, admin, member } = await newRoom();
     const twice = { participant_ids: [member, member, newUser()] };
     await at(DAY, () => data('addParticipants', { as: admin, params: { room_id }, body: twice }));
@@ -169,7 +169,7 @@ describe('the count', () => {
     expect(await usedOf(admin, 'participantsPerHour', DAY)).toBe(3);
   });
 
-  test('of rooms: nothing for a request that is repeated with its key, also if the limit is reached', async () => {
+  test('of rooms does not include a retry with the same key, even at the limit', async () => {
     const user = newUser();
     const request = { ...create(user), headers: { 'Idempotency-Key': randomUUID() } };
     await at(DAY, async () => {
@@ -183,7 +183,7 @@ describe('the count', () => {
     expect(await usedOf(user, 'roomsPerDay', DAY)).toBe(1);
   });
 
-  test('of a call above the limit: nothing, and a smaller call still succeeds', async () => {
+  test('of a call above the limit does not change, and a smaller call still succeeds', async () => {
     const { room_id, admin } = await newRoom();
     await use(admin, 'participantsPerHour', 2_960, DAY);
     await at(DAY, async () => {
@@ -199,7 +199,7 @@ describe('the count', () => {
     expect(await usedOf(admin, 'roomsPerDay', DAY)).toBeUndefined();
   });
 
-  test('of rejected calls: nothing, except for uploads, which are counted while the room is read', async () => {
+  test('does not include rejected calls, except uploads, which are counted while the room is read', async () => {
     const { room_id, admin, member, outsider } = await newRoom();
     await at(DAY, async () => {
       expect(await refusal('addParticipants', add(member, room_id, 1))).toBe('not_an_admin');
@@ -218,23 +218,18 @@ test.each<[Operation, UserLimit, number, (user: string, room_id: string) => Requ
   ['addParticipants', 'participantsPerHour', 3_000, (user, room) => add(user, room, 1), 'not_a_participant'],
   ['updateProfile', 'profileChangesPerMinute', 60, rename, 'not_a_participant'],
   ['createUpload', 'uploadsPerHour', 600, upload, 'not_a_participant'],
-])(
-  '%s says first why the room refuses it, then that the limit is reached',
-  async (operation, limit, max, request, code) => {
-    const { room_id, admin, outsider } = await newRoom();
-    for (const user of [admin, outsider]) await use(user, limit, max, DAY);
-    await at(DAY, async () => {
-      expect(await refusal(operation, request(outsider, room_id))).toBe(code);
-      expect(await refusal(operation, request(outsider, '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01'))).toBe(
-        'room_not_found',
-      );
-      await data('endRoom', { as: admin, params: { room_id } });
-      if (operation !== 'updateProfile') expect(await refusal(operation, request(admin, room_id))).toBe('room_ended');
-    });
-  },
-);
+])('%s reports a rejection by the room before a reached limit', async (operation, limit, max, request, code) => {
+  const { room_id, admin, outsider } = await newRoom();
+  for (const user of [admin, outsider]) await use(user, limit, max, DAY);
+  await at(DAY, async () => {
+    expect(await refusal(operation, request(outsider, room_id))).toBe(code);
+    expect(await refusal(operation, request(outsider, '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01'))).toBe('room_not_found');
+    await data('endRoom', { as: admin, params: { room_id } });
+    if (operation !== 'updateProfile') expect(await refusal(operation, request(admin, room_id))).toBe('room_ended');
+  });
+});
 
-test('a limit of an environment replaces the default', async () => {
+test('a limit in the settings of an environment replaces the default', async () => {
   const { USER_LIMITS: limits } = process.env;
   process.env.USER_LIMITS = JSON.stringify({ ...DEFAULT_USER_LIMITS, roomsPerMinute: 2 });
   try {
