@@ -1,5 +1,6 @@
 import type { Message } from '../contract/answers.ts';
 import type { RequestContext } from '../contract/route.ts';
+import { logError } from '../platform/log.ts';
 import type { Timestamp } from '../rules/time.ts';
 import { fileKey } from '../store/keys.ts';
 import { deleteMessage } from '../store/message-changes.ts';
@@ -47,12 +48,7 @@ export async function deleteMessageAndFiles(
   await Promise.all(
     unused.map((file_id) =>
       deleteObject(room_id, file_id, now, CALLER_TIMEOUT_MS).catch((error: unknown) =>
-        console.error({
-          action: 'delete_object',
-          room_id,
-          file_id,
-          error: error instanceof Error ? error.message : error,
-        }),
+        logError({ action: 'delete_object', room_id, file_id }, error),
       ),
     ),
   );

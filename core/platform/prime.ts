@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'aws-lambda';
+import { describeError } from './log.ts';
 
 /*
  * Moves the work of a function's first request into its INIT phase: see docs/decisions/0013-prime-in-init.md.
@@ -55,8 +56,7 @@ interface Handler {
 }
 
 /** A failure in INIT repeats in the first request, which reports it to its caller. Here, a log line is enough. */
-const report = (error: unknown): void =>
-  console.warn({ action: 'prime', error: error instanceof Error ? error.message : error });
+const report = (error: unknown): void => console.warn({ action: 'prime', error: describeError(error) });
 
 /**
  * Lets a client's request take part in a rehearsal, which does not send it. Instead, a connection is opened, unless

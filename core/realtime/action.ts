@@ -1,19 +1,13 @@
-import middy from '@middy/core';
 import * as v from 'valibot';
-import { type ErrorCode, invalid, RoomsError } from '../contract/errors.ts';
+import { invalid, RoomsError } from '../contract/errors.ts';
 import { requestId as requestIdField, roomId } from '../contract/fields.ts';
 import { MAX_FRAME_BYTES } from '../contract/limits.ts';
 import type { Action, Reply } from '../contract/realtime.ts';
 import type { RequestContext } from '../contract/route.ts';
 import type { SubProtocol } from '../contract/sub-protocols.ts';
-import { abortOn } from '../platform/abort.ts';
-import { EARLY_TIMEOUT } from '../platform/early-timeout.ts';
-import { count } from '../platform/emf.ts';
 import { issuesOf } from '../platform/issues.ts';
 import { parseJsonObject } from '../platform/json.ts';
-import { errorChain } from '../platform/log.ts';
-import { isRehearsal, primed } from '../platform/prime.ts';
-import { toRoomsError } from '../platform/rooms-error.ts';
+import { type RequestKind, requestHandler } from '../platform/request.ts';
 import { spoken } from '../rules/protocol.ts';
 import { epochSeconds } from '../rules/time.ts';
 import { admitFrame } from '../store/connections.ts';
@@ -84,44 +78,26 @@ export function requestIdOf(body: string | undefined): string | null {
   }
 }
 
+/** Returns what the frames of an action are like. */
+const framesOf = (action: string): RequestKind<SocketEvent, SocketResult> => ({
+  service: 'websocket',
+  line: ({ body, requestContext }, _result, code) => ({
+    action,
+    code: code ?? 'ok',
+    api_request_id: requestContext.requestId,
+    connection_id: requestContext.connectionId,
+    user: requestContext.authorizer.user_id,
+    room_id: roomOf(body),
+  }),
+  failure: (error, { body, requestContext }) => failed(requestIdOf(body), error, requestContext.requestId),
+});
+
 /**
  * Returns the Lambda handler of an action: checks token, frame and rate, calls `act`, and replies. A rejected frame
  * gets an error reply, and the connection stays open.
  */
 export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => Promise<unknown>): SocketHandler {
-  const starts = new WeakMap<object, number>();
-  /** Returns the log line of a frame: ids and outcome. */
-  const lineOf = (event: SocketEvent, code: ErrorCode | 'ok') => ({
-    action: row.action,
-    code,
-    api_request_id: event.requestContext.requestId,
-    connection_id: event.requestContext.connectionId,
-    user: event.requestContext.authorizer.user_id,
-    room_id: roomOf(event.body),
-    duration_ms: Math.round(performance.now() - (starts.get(event) ?? performance.now())),
-  });
-  const handler = middy<SocketEvent, SocketResult>(EARLY_TIMEOUT)
-    .use({
-      before: ({ event }) => {
-        starts.set(event, performance.now());
-      },
-      after: ({ event }) => {
-        if (!isRehearsal()) console.info(lineOf(event, 'ok'));
-      },
-      onError(request) {
-        const { body, requestContext } = request.event;
-        const error = toRoomsError(request.error);
-        request.response = failed(requestIdOf(body), error, requestContext.requestId);
-        if (isRehearsal()) return;
-        count('websocket', { Refused: 1 }, error.code);
-        const line = lineOf(request.event, error.code);
-        if (error.code === 'internal' || error.code === 'try_again')
-          console.error({ ...line, error: errorChain(error) });
-        else console.info(line);
-      },
-    })
-    .handler((event: SocketEvent, _context, { signal }) => abortOn(signal, () => replyTo(event)));
-  return primed(handler, () => rehearsalEvent(row));
+  return requestHandler(framesOf(row.action), replyTo, () => rehearsalEvent(row));
 
   async function replyTo(event: SocketEvent): Promise<SocketResult> {
     const { body, requestContext } = event;

@@ -3,6 +3,7 @@ import { type EventType, events, type RoomEvent } from '../contract/realtime.ts'
 import { abortable } from '../platform/abort.ts';
 import { SHORT_TIME_LIMITS } from '../platform/client-settings.ts';
 import { env } from '../platform/env.ts';
+import { logError } from '../platform/log.ts';
 
 /** The `source` of our events on the bus. */
 export const EVENT_SOURCE = 'rooms';
@@ -33,17 +34,18 @@ export async function publish(all: readonly RoomEvent[]): Promise<RoomEvent[]> {
   client ??= abortable(new EventBridgeClient(SHORT_TIME_LIMITS));
   for (let start = 0; start < events.length; start += ENTRIES_PER_CALL) {
     const chunk = events.slice(start, start + ENTRIES_PER_CALL);
-    const failed = (error: unknown): void => console.error({ action: 'publish', room_id: chunk[0]?.room_id, error });
+    const failed = (error: unknown): void => logError({ action: 'publish', room_id: chunk[0]?.room_id }, error);
     try {
       const { FailedEntryCount, Entries = [] } = await client.send(
         new PutEventsCommand({ Entries: chunk.map(toEntry) }),
       );
       if (!FailedEntryCount) continue;
       refused.push(...chunk.filter((_, n) => Entries[n]?.ErrorCode));
-      failed(`EventBridge refused ${FailedEntryCount} events: ${Entries.find((each) => each.ErrorCode)?.ErrorCode}`);
+      const code = Entries.find((each) => each.ErrorCode)?.ErrorCode;
+      failed(new Error(`EventBridge refused ${FailedEntryCount} events: ${code}`));
     } catch (error) {
       refused.push(...chunk);
-      failed(error instanceof Error ? `${error.name}: ${error.message}` : error);
+      failed(error);
     }
   }
   return refused;

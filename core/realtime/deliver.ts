@@ -1,5 +1,6 @@
 import type { RoomEvent } from '../contract/realtime.ts';
 import type { Deadline } from '../platform/deadline.ts';
+import { logError } from '../platform/log.ts';
 import { pool, type Run } from '../platform/pool.ts';
 import { speaksV2 } from '../rules/protocol.ts';
 import { epochSeconds } from '../rules/time.ts';
@@ -110,7 +111,7 @@ async function drop(
       if (!signal.aborted) await dropConnection({ room_id, connection_id, user_id: participant_id, now });
     });
   } catch (error) {
-    console.error({ action: 'drop', room_id, connection_id, error: error instanceof Error ? error.message : error });
+    logError({ action: 'drop', room_id, connection_id }, error);
   }
 }
 
@@ -143,7 +144,7 @@ async function detach(
   const about = { room_id, connection_id, user_id: participant_id, joined_at, now };
   const leave = event?.type === 'room_ended' ? detachFromEnded : detachConnection;
   await onTable(() => leave(about)).catch((error: unknown) =>
-    console.error({ action: 'detach', room_id, connection_id, error: error instanceof Error ? error.message : error }),
+    logError({ action: 'detach', room_id, connection_id }, error),
   );
   return true;
 }

@@ -1,6 +1,7 @@
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import type { Deadline } from '../platform/deadline.ts';
 import { env } from '../platform/env.ts';
+import { logError } from '../platform/log.ts';
 import { pool, type Run } from '../platform/pool.ts';
 import { statusOf } from '../platform/status-of.ts';
 import type { Batch, Counts, FanOutRequest } from './deliver.ts';
@@ -41,11 +42,11 @@ export function invokeFanOut(batch: Batch, postsPerSecond: number, deadline: Dea
     client ??= new LambdaClient({ maxAttempts: 3, requestHandler: { connectionTimeout: 1_000 } });
     const failed = (outcome: 'refused' | 'lost', error: unknown): FanOutOutcome => {
       const { room_id, recipients } = batch;
-      console.error({ action: 'invoke_fan_out', room_id, connections: recipients.length, outcome, error });
+      logError({ action: 'invoke_fan_out', room_id, connections: recipients.length, outcome }, error);
       return outcome;
     };
     const time_left_ms = Math.floor(deadline.leftMs() - ANSWER_MARGIN_MS);
-    if (time_left_ms <= 0) return failed('lost', 'no time left');
+    if (time_left_ms <= 0) return failed('lost', new Error('No time is left.'));
     const request: FanOutRequest = { ...batch, time_left_ms, posts_per_second: postsPerSecond };
     try {
       const { FunctionError, Payload } = await client.send(
@@ -54,14 +55,11 @@ export function invokeFanOut(batch: Batch, postsPerSecond: number, deadline: Dea
         { abortSignal: AbortSignal.any([deadline.signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]) },
       );
       // Its own log has the error.
-      if (FunctionError !== undefined || !Payload) return failed('lost', FunctionError ?? 'no answer');
+      if (FunctionError !== undefined || !Payload) return failed('lost', new Error(FunctionError ?? 'No answer.'));
       return JSON.parse(Payload.transformToString());
     } catch (error) {
       const status = statusOf(error);
-      return failed(
-        status !== undefined && status < 500 ? 'refused' : 'lost',
-        error instanceof Error ? `${error.name}: ${error.message}` : error,
-      );
+      return failed(status !== undefined && status < 500 ? 'refused' : 'lost', error);
     }
   });
 }

@@ -2,6 +2,7 @@ import { SignatureV4 } from '@smithy/signature-v4';
 import { backoffMs } from '../platform/backoff.ts';
 import { wait } from '../platform/deadline.ts';
 import { env } from '../platform/env.ts';
+import { logError } from '../platform/log.ts';
 import { sharedPool } from '../platform/pool.ts';
 import { BrokenAnswerError, requestTo, type SendOptions, sender } from '../platform/send.ts';
 import { statusOf } from '../platform/status-of.ts';
@@ -94,7 +95,7 @@ async function attempt(
       if (status === 410) return 'gone';
       const attempts = status === 429 ? THROTTLED_ATTEMPTS : ATTEMPTS;
       if (signal.aborted || !mayRetry(error) || attempt >= attempts) {
-        console.error({ ...about, attempt, error: error instanceof Error ? error.message : error });
+        logError({ ...about, attempt }, error);
         return mayBeDone(error) ? 'unanswered' : 'failed';
       }
       await wait(backoffMs(attempt), signal);

@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import type { RoomEvent, RoomEventOf } from '../contract/realtime.ts';
 import { type Deadline, wait } from '../platform/deadline.ts';
 import { count, countReader } from '../platform/emf.ts';
+import { logError } from '../platform/log.ts';
 import { isRehearsal } from '../platform/prime.ts';
 import { settleAll } from '../platform/settle-all.ts';
 import { connectionsOf } from '../store/connections.ts';
@@ -137,7 +138,7 @@ async function workLane(of: FeedOfRoom, deadline: Deadline): Promise<void> {
 
 /** Runs what only makes something happen sooner than it would. */
 const sooner = (work: Promise<void>): Promise<void> =>
-  work.catch((error: unknown) => console.error({ action: 'lane', error }));
+  work.catch((error: unknown) => logError({ action: 'lane' }, error));
 
 const lookAt = v.pipe(
   v.string(),
@@ -158,8 +159,7 @@ export async function workLanes(messages: readonly Message[], deadline: Deadline
       try {
         await workLane(v.parse(lookAt, body), deadline);
       } catch (error) {
-        const described = error instanceof Error ? `${error.name}: ${error.message}` : error;
-        console.error({ action: 'lane', message_id: group[0]?.messageId, lane: body, error: described });
+        logError({ action: 'lane', message_id: group[0]?.messageId, lane: body }, error);
         await sooner(retryFromQueue(receiptsOf(group), RETRY_SECONDS));
         return group;
       }

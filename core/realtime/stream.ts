@@ -1,6 +1,7 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { unmarshall } from '@aws-sdk/util-dynamodb';
 import type { DynamoDBBatchResponse, DynamoDBRecord } from 'aws-lambda';
+import { logError } from '../platform/log.ts';
 import type { Key } from '../store/keys.ts';
 
 /*
@@ -54,7 +55,7 @@ export async function processByPartition<Read>(
       let failedAt: number | undefined;
       const fail = (at: number, error: unknown): void => {
         failedAt = at;
-        console.error({ partition, records: group.length, failed_at: sequenceOf(group[at]), error: describe(error) });
+        logError({ partition, records: group.length, failed_at: sequenceOf(group[at]) }, error);
       };
       try {
         for (const record of group) readable.push(read(record));
@@ -77,6 +78,3 @@ export async function processByPartition<Read>(
   }
   return { batchItemFailures };
 }
-
-const describe = (error: unknown): object | string =>
-  error instanceof Error ? { name: error.name, message: error.message, stack: error.stack } : String(error);

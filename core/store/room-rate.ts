@@ -1,5 +1,6 @@
 import { RoomsError } from '../contract/errors.ts';
 import { FRAME_WINDOW_SECONDS, MAX_ROOM_MESSAGES_PER_SECOND } from '../contract/limits.ts';
+import { logError } from '../platform/log.ts';
 import { messagesPerWindow } from '../rules/sender-rate.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { secondsToNextWindow } from './connections.ts';
@@ -59,6 +60,6 @@ export async function countMessage(room_id: string, now: Timestamp): Promise<voi
       ExpressionAttributeValues: { ':one': 1, ':expiry': epochSeconds(now) + KEPT_SECONDS },
     });
   } catch (error) {
-    console.error({ action: 'count_message', room_id, error: error instanceof Error ? error.message : error });
+    logError({ action: 'count_message', room_id }, error);
   }
 }

@@ -2,7 +2,7 @@ import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import * as v from 'valibot';
 import type { RoomEvent } from '../../core/contract/realtime.ts';
 import { type Deadline, deadlineOf, type TimeLeft } from '../../core/platform/deadline.ts';
-import { errorChain } from '../../core/platform/log.ts';
+import { logError } from '../../core/platform/log.ts';
 import { publishAll } from '../../core/realtime/bus.ts';
 import { retryDisconnect } from '../../core/realtime/deliver.ts';
 import { checkLiveness } from '../../core/realtime/liveness.ts';
@@ -62,7 +62,7 @@ export const handler = async ({ Records }: SQSEvent, context: TimeLeft): Promise
         }
         return [];
       } catch (error) {
-        console.error({ action: 'presence', message_id: messageId, error: errorChain(error) });
+        logError({ action: 'presence', message_id: messageId }, error);
         return [{ itemIdentifier: messageId }];
       }
     }),

@@ -85,7 +85,12 @@ test.each<[string, string, 'try_again' | 'internal']>([
     ['ping', {}],
   ] as const) {
     const answer = await act(action, socket, { ...frame, request_id: action });
-    expect(answer).toMatchObject({ ok: false, code, request_id: action, log: { level: 'error' } });
+    expect(answer).toMatchObject({
+      ok: false,
+      code,
+      request_id: action,
+      log: { level: 'error', entry: { error: { name } } },
+    });
     if (!answer.ok) expect(answer.message).not.toMatch(/injected|Exception/);
   }
 });

@@ -8,7 +8,16 @@ import { randomFrom } from '../../bench/common/random.ts';
 import { parseCommandLine } from '../../tools/cli/command-line.ts';
 import { installMutators, keyOf } from './mutators.ts';
 
-const FOLDERS = ['core/rules', 'core/store', 'core/realtime', 'core/http', 'core/files', 'functions', 'client/src'];
+const FOLDERS = [
+  'core/rules',
+  'core/platform',
+  'core/store',
+  'core/realtime',
+  'core/http',
+  'core/files',
+  'functions',
+  'client/src',
+];
 
 const HELP = `Usage: npm run test:mutation -- [--seed <n>] [--count <n>] [--folder <path> …] [--tests <part of a path> …] [--workers <n>]
 

@@ -1,0 +1,78 @@
+import middy from '@middy/core';
+import type { Context } from 'aws-lambda';
+import { ERRORS, type ErrorCode, RoomsError } from '../contract/errors.ts';
+import type { Service } from '../contract/metrics.ts';
+import { abortOn } from './abort.ts';
+import { count } from './emf.ts';
+import { logError } from './log.ts';
+import { isRehearsal, type Primed, primed } from './prime.ts';
+import { toRoomsError } from './rooms-error.ts';
+
+/*
+ * What surrounds every request that a caller waits for: a call of an HTTP endpoint, or a frame on a WebSocket connection.
+ */
+
+/** How long before the function's own time-out the caller gets `try_again`, in milliseconds: enough to log and to answer. */
+const EARLY_MS = 500;
+
+/**
+ * Settings of middy. When the time is nearly over, middy aborts the signal that it gives to the handler, then answers with `try_again`.
+ */
+const EARLY_TIMEOUT = {
+  timeoutEarlyInMillis: EARLY_MS,
+  timeoutEarlyResponse: (): never => {
+    throw new RoomsError('try_again');
+  },
+};
+
+/** The requests of one API. */
+export interface RequestKind<Event, Result> {
+  /** The value of the dimension `service` of metrics. */
+  readonly service: Service;
+  /** Returns the log line of a request: IDs and outcome. It never contains a token, query, body or message text. */
+  line(event: Event, result: Result, code: ErrorCode | undefined): object;
+  /** Returns the answer to a request that failed. */
+  failure(error: RoomsError, event: Event): Result;
+}
+
+/** Like `performance.now()`, in milliseconds, which would load more of Node during a cold start. */
+const now = (): number => Number(process.hrtime.bigint()) / 1e6;
+
+/**
+ * Returns the Lambda handler of a kind of requests. It answers errors as the contract says, logs each request in one line, with the error behind a 5xx, counts
+ * failures by code, and ends what a request has started when its time is over.
+ *
+ * @param work answers a request, and may throw anything
+ * @param rehearsal returns a valid event, for the time when Lambda loads the function
+ */
+export function requestHandler<Event extends object, Result>(
+  kind: RequestKind<Event, Result>,
+  work: (event: Event) => Promise<Result>,
+  rehearsal: () => Event,
+): Primed<(event: Event, context: Context) => Promise<Result>> {
+  const starts = new WeakMap<object, number>();
+  const log = (event: Event, result: Result, error?: RoomsError): void => {
+    if (isRehearsal()) return;
+    const duration_ms = Math.round(now() - (starts.get(event) ?? now()));
+    const line = { ...kind.line(event, result, error?.code), duration_ms };
+    if (error) count(kind.service, { Refused: 1 }, error.code);
+    if (error && ERRORS[error.code].status >= 500) logError(line, error.cause ?? error);
+    else console.info(line);
+  };
+  const handler = middy<Event, Result>(EARLY_TIMEOUT)
+    .use({
+      before({ event }) {
+        starts.set(event, now());
+      },
+      after({ event, response }) {
+        log(event, response);
+      },
+      onError(request) {
+        const error = toRoomsError(request.error);
+        request.response = kind.failure(error, request.event);
+        log(request.event, request.response, error);
+      },
+    })
+    .handler((event: Event, _context, { signal }) => abortOn(signal, () => work(event)));
+  return primed(handler, rehearsal);
+}
