@@ -6,13 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import * as v from 'valibot';
 
 /*
- * DynamoDB with conflicts between transactions, which DynamoDB Local does not have: a server in front of it that holds the items
- * of a transaction while the transaction runs, and answers other writes of these items as DynamoDB does.
+ * A proxy in front of DynamoDB Local that adds conflicts between transactions. It holds the items of a running
+ * transaction, and rejects other writes of them like DynamoDB.
  */
 
 export interface ConflictingDynamoDb {
   readonly url: string;
-  /** How many writes were refused since the last call, by action. */
+  /** The number of rejected writes since the last call, by action. */
   conflicts(): Readonly<Record<string, number>>;
   close(): void;
 }
@@ -32,7 +32,7 @@ const write = v.union([
 const transaction = v.object({ TransactItems: v.array(v.record(v.string(), write)) });
 const WRITES: ReadonlySet<string> = new Set(['PutItem', 'UpdateItem', 'DeleteItem']);
 
-/** The items that a request writes, or whose conditions a transaction checks. */
+/** The keys of the items that a request writes or checks. */
 function itemsOf(action: string, body: Buffer): string[] {
   const name = ({ PK, SK }: v.InferOutput<typeof key>): string => `${PK.S} ${SK.S}`;
   const json: unknown = JSON.parse(body.toString());
@@ -41,7 +41,7 @@ function itemsOf(action: string, body: Buffer): string[] {
   return WRITES.has(action) ? [name(v.parse(write, json))] : [];
 }
 
-/** @param holdMs how long a transaction holds its items */
+/** @param holdMs how long a transaction holds its items, in milliseconds */
 export async function startConflictingDynamoDb(upstream: string, holdMs: number): Promise<ConflictingDynamoDb> {
   const held = new Set<string>();
   let counts: Record<string, number> = {};
@@ -66,7 +66,7 @@ export async function startConflictingDynamoDb(upstream: string, holdMs: number)
     const hold = transacts ? holdMs : 0;
     if (transacts) {
       for (const item of items) held.add(item);
-      // As long as on AWS, however busy this machine is.
+      // A fixed time, as on AWS: independent of the speed of this machine.
       setTimeout(() => {
         for (const item of items) held.delete(item);
       }, holdMs);

@@ -11,7 +11,7 @@ import { bucketProperties } from '../../local/s3/s3.ts';
 
 const context: Readonly<Record<string, string>> = { env: 'local', issuer: 'http://127.0.0.1' };
 
-/** The table and the bucket as the data stack declares them; nothing about them is written down in tests. */
+/** Returns the table and the bucket as the data stack declares them, so that no test repeats their settings. */
 export function dataTemplate() {
   const outdir = mkdtempSync(join(tmpdir(), 'rooms-data-'));
   try {

@@ -1,6 +1,6 @@
 /*
- * Fields of responses for which a test gives no value. They change with the contract, and the tests that compare whole responses
- * need not.
+ * Default values for fields of responses. Tests that compare whole responses do not change when the contract gains a
+ * field.
  */
 
 export const messageDefaults = {
@@ -32,7 +32,7 @@ export const participantDefaults = { username: null, archive_room: false, role: 
 
 export const listedDefaults = { ...participantDefaults, online: false, read_to: null } as const;
 
-/** The caller's own part of a room. */
+/** The fields of a room that describe the caller. */
 export const ownDefaults = {
   ...participantDefaults,
   read_to: null,

@@ -5,20 +5,23 @@ import { runEventFunction } from './run-event-function.ts';
 import { newSocket, reply } from './socket.ts';
 import { messagesIn, recorded } from './stream.ts';
 
-/** The stream's records of messages that somebody sends. */
+/** Sends messages, and returns their stream records. */
 export const send = (room_id: string, as: string, ...texts: string[]) =>
   recorded(async () => {
     const sender = newSocket(as);
     for (const text of texts) await reply('message', sender, { room_id, client_message_id: crypto.randomUUID(), text });
   });
 
-/** As `readMessages`, and then works through the lanes of large rooms. */
+/** Delivers messages: calls `readMessages`, then processes the lanes of large rooms. */
 export async function deliver(records: readonly DynamoDBRecord[]) {
   const { failures, lines, trace } = await readMessages(records);
   return { failures, lines: [...lines, ...(await runLanes())], trace };
 }
 
-/** What Lambda would get back for these records, and what was logged. What is left to the lanes of large rooms waits there. */
+/**
+ * Invokes deliver-messages with these records. Returns the failures and the log. Events of large rooms stay in their
+ * lanes.
+ */
 export async function readMessages(records: readonly DynamoDBRecord[]) {
   const { result, lines, trace } = await runEventFunction('deliver-messages', (context) =>
     deliverMessages(messagesIn(records), context),

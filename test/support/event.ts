@@ -8,27 +8,27 @@ import type * as table from '../../core/contract/routes.ts';
 import type { HttpEvent, HttpHandler } from '../../core/http/http-event.ts';
 import { eventOf } from '../../local/apigateway/payload.ts';
 
-/* The events of API Gateway, and the handlers that they are for. */
+/* The events of API Gateway for HTTP routes, and the handlers of these routes. */
 
 const ROOT = join(import.meta.dirname, '../..');
 
 export type Operation = keyof typeof table;
 
 export interface Request {
-  /** The user who calls; null for a token without a `sub`. */
+  /** The ID of the caller. Null for a token without a `sub`. */
   readonly as: string | null;
   readonly params?: Readonly<Record<string, string>>;
-  /** An array is a parameter that is repeated; a string is the whole query as it stands in the URL. */
+  /** An array is a repeated parameter. A string is the whole query, already encoded. */
   readonly query?: string | Readonly<Record<string, string | number | readonly string[]>>;
-  /** An object or array is sent as JSON, text and bytes as they are. */
+  /** An object or array is sent as JSON, a string or bytes unchanged. */
   readonly body?: object | string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** What every caller authenticates with. The authorizer has verified it; nothing of it may get into a log. */
+/** The token of every caller, which the authorizer has verified. No log may contain it. */
 export const TOKEN = 'eyJhbGciOiJSUzI1NiJ9.SECRET-OF-THE-CALLER.c2ln';
 
-/** The context of an invocation that has all the time it needs. */
+/** The context of an invocation with enough time. */
 export const context: Context = {
   callbackWaitsForEmptyEventLoop: false,
   functionName: 'rooms-test',
@@ -44,7 +44,7 @@ export const context: Context = {
   succeed: () => {},
 };
 
-/** The context of an invocation that has this many milliseconds left. */
+/** The context of an invocation with this many milliseconds left. */
 export const runningOut = (milliseconds: number): Context => ({
   ...context,
   getRemainingTimeInMillis: () => milliseconds,
@@ -62,7 +62,7 @@ function rawQuery(query: Request['query'] = {}): string {
 const bytesOf = (body: Request['body']): Buffer =>
   Buffer.isBuffer(body) ? body : Buffer.from(typeof body === 'object' ? JSON.stringify(body) : (body ?? ''));
 
-/** The event that API Gateway would call a route's function with. */
+/** The event with which API Gateway invokes the function of a route. */
 export function httpEvent(route: Route, request: Request): HttpEvent {
   const { as, params = {}, body, headers = {} } = request;
   const all = {
@@ -102,7 +102,7 @@ export function httpEvent(route: Route, request: Request): HttpEvent {
 
 const handlers = new Map<string, Promise<{ handler: HttpHandler }>>();
 
-/** The handler of a route, loaded from where the contract says that it is. */
+/** Loads the handler of a route from the file that the contract names. */
 export async function handlerOf(route: Route): Promise<HttpHandler> {
   const file = handlerFile(route);
   const loaded = handlers.get(file) ?? import(pathToFileURL(join(ROOT, file)).href);

@@ -3,24 +3,22 @@ import { handler as fanOut } from '../../functions/events/fan-out.ts';
 import { type InvocationResponse, startLambdaApi } from './lambda-api.ts';
 import { runEventFunction } from './run-event-function.ts';
 
-/*
- * The fan-out function runEventFunction Lambda's API.
- */
+/* The fan-out function behind a local Lambda API. */
 
 const ARN = 'arn:aws:lambda:us-east-1:000000000000:function:fan-out';
 
 export interface FanOut {
-  /** The batches that the function was to be invoked with, once for each attempt. */
+  /** The batch of each attempted invocation, in order. */
   batches(): FanOutRequest[];
   /** Sets the responses to the next invocations: see `LambdaApi`. */
   respondWith(...responses: readonly [InvocationResponse, ...InvocationResponse[]]): void;
-  /** What the function does with a batch. Default: what it is for. */
+  /** How the function processes a batch. Default: as in production. */
   work: (batch: FanOutRequest) => Promise<Counts>;
   reset(): void;
   close(): Promise<void>;
 }
 
-/** Starts it, and points this process there. */
+/** Starts the API, and sets this process's endpoint of Lambda to it. */
 export async function startFanOut(): Promise<FanOut> {
   const work = async (batch: FanOutRequest) =>
     (await runEventFunction('fan-out', (context) => fanOut(batch, context))).result;

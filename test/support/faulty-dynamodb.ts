@@ -4,13 +4,13 @@ import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 
 /*
- * DynamoDB with faults that DynamoDB Local never shows: a server in front of it that answers chosen requests itself, word for
- * word as DynamoDB does, and passes on the rest. So the SDK's own retries and parsing are part of what is tested.
+ * A proxy in front of DynamoDB Local that injects failures. It answers the chosen requests itself, in DynamoDB's exact
+ * format, and forwards the rest. Tests therefore cover the SDK's own retries and parsing.
  */
 
 /**
- * What is done to a request: `hang up` closes its connection, `lose the answer` does so when DynamoDB has done it. `hold` keeps it on its
- * way until `release`; DynamoDB gets it then, unless the client has closed the connection.
+ * What happens to a request. `hang up` closes its connection. `lose the answer` does so after DynamoDB has processed
+ * the request. `hold` delays the request until `release`, and drops it if the client disconnects.
  */
 export type Fault =
   | { readonly status: number; readonly body: object }
@@ -21,20 +21,20 @@ export type Fault =
 
 export interface FaultyDynamoDb {
   readonly url: string;
-  /** Faults for the next requests of an action, one each; undefined lets one pass. */
+  /** Sets the faults for the next requests of an action, one each. Undefined means no fault. */
   next(action: string, ...faults: readonly (Fault | undefined)[]): void;
-  /** A fault for all requests of an action from now on, or for those that have a text, such as a room's ID. */
+  /** Sets a fault for all further requests of an action, or for those that contain `text`, such as a room's ID. */
   always(action: string, fault: Fault, text?: string): void;
-  /** Lets DynamoDB have the requests that are held. Answers with how many clients still wait for an answer. */
+  /** Forwards the held requests. Returns how many clients still wait for a response. */
   release(): number;
-  /** No faults any more. Answers with how many requests there were of each action since the last time. */
+  /** Removes all faults. Returns the number of requests per action since the last reset. */
   reset(): Readonly<Record<string, number>>;
   close(): Promise<void>;
 }
 
 const PREFIX = 'com.amazonaws.dynamodb.v20120810#';
 
-/** The exceptions as DynamoDB writes them. */
+/** An exception in DynamoDB's format. */
 export const exception = (name: string, more: object = {}, status = 400): Fault => ({
   status,
   body: { __type: `${PREFIX}${name}`, message: `${name}, injected`, ...more },
@@ -46,7 +46,7 @@ export const canceled = (...codes: readonly string[]): Fault =>
     CancellationReasons: codes.map((Code) => ({ Code })),
   });
 
-/** A transaction whose first condition does not hold for the item as it stands, in DynamoDB's own JSON. */
+/** A canceled transaction whose first condition failed for this item, given as DynamoDB JSON. */
 export const refusedBy = (item: object): Fault =>
   exception('TransactionCanceledException', {
     CancellationReasons: [{ Code: 'ConditionalCheckFailed', Item: item }, { Code: 'None' }],
@@ -68,7 +68,7 @@ export async function startFaultyDynamoDb(upstream: string): Promise<FaultyDynam
     if (fault === 'hold')
       await new Promise<void>((resolve) => {
         held.add(resolve);
-        // The client is gone: its request never arrives.
+        // The client has disconnected, so the request is not forwarded.
         res.once('close', () => held.delete(resolve));
       });
     if (typeof fault === 'object') {

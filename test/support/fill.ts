@@ -15,12 +15,13 @@ import { get } from '../../core/store/read.ts';
 import { newUser, type World } from './world.ts';
 
 /*
- * Fills the table past what handlers could in the time. Load it only when the environment says where the table is.
+ * Writes many items directly to the table, because requests to the handlers would take too long. Import it only after
+ * the environment contains the table's name and endpoint.
  */
 
-/** DynamoDB's limit for one BatchWriteItem. */
+/** DynamoDB's maximum of items per BatchWriteItem. */
 const BATCH = 25;
-/** Batches that are under way together: more do not make DynamoDB Local faster. */
+/** How many batches run at the same time. More do not make DynamoDB Local faster. */
 const AT_ONCE = 2;
 
 export async function writeItems(items: Iterable<object>): Promise<void> {
@@ -41,7 +42,7 @@ export async function writeItems(items: Iterable<object>): Promise<void> {
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }
 
-/** A value with the same change made to every string in it. */
+/** Returns a copy of a value in which `change` was applied to every string. */
 function mapStrings(value: unknown, change: (text: string) => string): unknown {
   if (typeof value === 'string') return change(value);
   if (value instanceof Set) return new Set([...value].map((each) => mapStrings(each, change)));
@@ -50,7 +51,7 @@ function mapStrings(value: unknown, change: (text: string) => string): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, mapStrings(each, change)]));
 }
 
-/** Writes copies of a room as it is now. Each has a room ID and users of its own. */
+/** Writes copies of a room. Each copy has its own room ID and its own users. */
 export async function copiesOf(world: World, count: number): Promise<World[]> {
   const { Items = [] } = await dynamodb.send(
     new QueryCommand({
@@ -76,7 +77,7 @@ export async function copiesOf(world: World, count: number): Promise<World[]> {
   return copies;
 }
 
-/** Lets these connections have joined a room, as users who are nobody, unless it is said who. */
+/** Writes connections that have joined a room. By default, they belong to users who are not participants. */
 export const haveJoined = (
   room_id: string,
   connection_ids: readonly string[],
@@ -98,7 +99,9 @@ export const haveJoined = (
     ),
   );
 
-/** Writes copies of a room of one participant, created one after the other in the milliseconds after `start`. */
+/**
+ * Writes copies of a room with one participant. Their creation times follow each other in milliseconds from `start`.
+ */
 export async function moreRooms(user_id: string, room_id: string, count: number, start: number): Promise<void> {
   const [room, participant] = await Promise.all([get(roomKey(room_id)), get(participantKey(room_id, user_id))]);
   function* copies(): Generator<object> {

@@ -17,7 +17,7 @@ declare module 'vitest' {
   }
 }
 
-/** Starts DynamoDB Local and S3, once for all test files. Each file has a database of its own: see setup.ts. */
+/** Starts DynamoDB Local and S3 once for all test files. Each file has its own database: see setup.ts. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const { table, bucket } = dataTemplate();
   const directory = await mkdtemp(join(tmpdir(), 'rooms-s3-'));

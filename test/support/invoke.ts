@@ -12,11 +12,11 @@ import { expectWithin, type Trace, traced } from './trace.ts';
 export { context, httpEvent, type Operation, type Request, runningOut } from './event.ts';
 
 /*
- * Invokes the handlers of the contract with the events of API Gateway, and holds every answer to what the contract says of
- * the route: shape, status, codes, headers, and the permissions it takes.
+ * Invokes HTTP handlers with API Gateway events. Checks every response against the contract: shape, status, codes and
+ * headers. Also checks that the function used only permitted actions.
  */
 
-/** `data` as the contract has it: of a list, an array of items. */
+/** The type of `data` in a response: an array of items for lists. */
 export type Data<Op extends Operation> =
   Answer<(typeof table)[Op]> extends { readonly items: readonly (infer Item)[] } ? Item[] : Answer<(typeof table)[Op]>;
 
@@ -61,7 +61,7 @@ const failure = v.strictObject({
 });
 const page = v.strictObject({ size: v.number(), next_cursor: v.nullable(v.string()) });
 
-/** Invokes a route's handler; fails the test where the answer is not one that the contract has for it. */
+/** Invokes the handler of a route. Fails the test if the response does not match the contract. */
 export async function invoke<Op extends Operation>(
   operation: Op,
   request: Request,
@@ -93,7 +93,7 @@ export async function invoke<Op extends Operation>(
   const documented: readonly ErrorCode[] = [...COMMON_ERRORS, ...route.errors];
   for (const error of errors) expect(documented, `${operation} does not list ${error.code}`).toContain(error.code);
   expect(new Set(errors.map((error) => error.code)).size).toBe(1);
-  // Taking a right from somebody who is not in the room is a write that changes nothing.
+  // The request to revoke the right of a user who is not a participant is sent as a write, which has no effect.
   if (!(operation === 'revokeAdmin' && code === 'participant_not_found'))
     expect(trace.writes, `${operation} wrote, although it was refused`).toBe(0);
   expect({ status, message }).toEqual({ status: ERRORS[code].status, message: ERRORS[code].message });
@@ -106,13 +106,13 @@ const list = v.strictObject({ ...single.entries, page });
 function successOf<Op extends Operation>(route: Route, json: unknown): Pick<Success<Op>, 'data' | 'page'> {
   const envelope = route.list ? v.parse(list, json) : { ...v.parse(single, json), page: undefined };
   const data = v.parse(route.list ? v.array(route.data) : route.data, envelope.data);
-  // Parsing drops what the schema does not know.
+  // Parsing removes fields that the schema does not have.
   expect(envelope.data).toEqual(data);
   if (envelope.page && Array.isArray(data)) expect(envelope.page.size).toBe(data.length);
   return { data: data as Data<Op>, page: envelope.page };
 }
 
-/** The successful answer to a request; fails the test for any other. */
+/** Sends a request that must succeed. Returns the response. */
 export async function succeed<Op extends Operation>(
   operation: Op,
   request: Request,
@@ -125,20 +125,20 @@ export async function succeed<Op extends Operation>(
   );
 }
 
-/** `data` of the successful answer to a request. */
+/** Sends a request that must succeed. Returns its `data`. */
 export const data = async <Op extends Operation>(
   operation: Op,
   request: Request,
   within?: Context,
 ): Promise<Data<Op>> => (await succeed(operation, request, within)).data;
 
-/** The refusal of a request; fails the test where it is not refused. */
+/** Sends a request that must be rejected. Returns the response. */
 export async function refused(operation: Operation, request: Request, within?: Context): Promise<Failure> {
   const reply = await invoke(operation, request, within);
   if (!reply.ok) return reply;
   throw new Error(`${operation} was not refused, but answered with ${JSON.stringify(reply.data)}`);
 }
 
-/** The code with which a request is refused. */
+/** Sends a request that must be rejected. Returns the error code. */
 export const refusal = async (operation: Operation, request: Request): Promise<ErrorCode> =>
   (await refused(operation, request)).code;

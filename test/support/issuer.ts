@@ -4,21 +4,22 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type CryptoKey, exportJWK, exportSPKI, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
 
-/*
- * An issuer of tokens: discovery document and keys over HTTP, as an OpenID provider has them, with faults on demand.
- */
+/* A token issuer with the discovery document and the keys of an OpenID provider, and with failures on demand. */
 
 export interface Issuer {
   readonly url: string;
-  /** A signed token: valid for an hour, for `rooms`, unless `claims` say otherwise (undefined leaves a claim out). */
+  /**
+   * Returns a signed token, valid for one hour and for the audience `rooms`. `claims` changes claims; undefined removes
+   * one.
+   */
   token(claims?: Record<string, unknown>, header?: Record<string, unknown>): Promise<string>;
-  /** As `token`, signed with a symmetric key: the issuer's public key as text, which anybody can get. */
+  /** Like `token`, but signed with a symmetric key: the text of the issuer's public key, which everyone can read. */
   confusedToken(): Promise<string>;
-  /** Makes a new key with which tokens are signed from now on. The old one stays published unless `alone`. */
+  /** Creates a new key that signs all further tokens. The old key stays published unless `alone` is true. */
   rotate(options?: { alone?: boolean; alg?: string }): Promise<void>;
-  /** How often was asked for discovery document and keys. */
+  /** The number of requests for the discovery document and for the keys. */
   readonly requests: { discovery: number; keys: number };
-  /** What is answered: what it should be, an error, nonsense, nothing at all, or nothing but a closed connection. */
+  /** How the issuer responds: correctly, with an error, with invalid content, never, or by closing the connection. */
   readonly health: { discovery: Health; keys: Health };
   close(): Promise<void>;
 }
@@ -75,7 +76,7 @@ export async function startIssuer(): Promise<Issuer> {
   return issuer;
 }
 
-/** The claims of a good token, with changes. */
+/** The claims of a valid token, with changes. */
 export function claimsOf(issuer: string, changes: Record<string, unknown>): JWTPayload {
   const now = Math.floor(Date.now() / 1_000);
   const claims = { iss: issuer, aud: 'rooms', sub: 'alice', iat: now - 1, exp: now + 3_600, ...changes };

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 
 /*
- * The claims of Keycloak's tokens, as a realm issues them that has been set up as docs/guides/keycloak.md says. `iss`, `iat` and `exp` are
- * the issuer's.
+ * The claims of Keycloak's tokens, from a realm that was set up as in docs/guides/keycloak.md. The issuer adds `iss`,
+ * `iat` and `exp`.
  */
 
 export const USER = '6f0c1a52-7a0e-4a53-8f5c-0e6c4d1b2a3f';
 
-/** An access token that a user has got by way of the client `rooms-web`: default scopes, and the audience mapper. */
+/** A user's access token from the client `rooms-web`, with default scopes and the audience mapper. */
 export const accessToken = (changes: Record<string, unknown> = {}): Record<string, unknown> => ({
   auth_time: Math.floor(Date.now() / 1_000) - 60,
   jti: `onrtac:${randomUUID()}`,
@@ -30,7 +30,7 @@ export const accessToken = (changes: Record<string, unknown> = {}): Record<strin
   ...changes,
 });
 
-/** An access token that a back end has got with its client credentials: `sub` is its service account. */
+/** A back end's access token from client credentials. `sub` is its service account. */
 export const serviceAccountToken = (changes: Record<string, unknown> = {}): Record<string, unknown> =>
   accessToken({
     jti: `trrtcc:${randomUUID()}`,
@@ -50,7 +50,7 @@ export const serviceAccountToken = (changes: Record<string, unknown> = {}): Reco
     ...changes,
   });
 
-/** A lightweight access token (Keycloak 24 and later, where the client asks for it): the rest is left to introspection. */
+/** A lightweight access token, which Keycloak 24 and later issue on request. It lacks most claims. */
 export const lightweightToken = (changes: Record<string, unknown> = {}): Record<string, unknown> => ({
   jti: `onltac:${randomUUID()}`,
   aud: 'rooms',

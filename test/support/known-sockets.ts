@@ -7,22 +7,21 @@ import type { Management } from './management.ts';
 import { departed } from './socket.ts';
 
 /*
- * The invariant of all tests with faults: at no time is a socket open, its client believing that it has joined, while the table does
- * not know it.
+ * An invariant of all tests with failures: if a client has joined and its socket is open, the table has its connection.
  */
 
 export interface KnownSockets {
-  /** The connection has ended by itself: what is stored of it may go. One that leaves or disconnects is known to. */
+  /** Records that the connection has left or disconnected, so that its item may be deleted. */
   left(connection_id: string): void;
-  /** Fails the test where an item was deleted while its connection was open. Forgets what has happened. */
+  /** Fails the test if an item was deleted while its connection was open. Then clears the record. */
   check(): void;
-  /** Fails the test where one of the connections is open, and the table does not know it. */
+  /** Fails the test if one of the connections is open but has no item in the table. */
   expectKnown(room_id: string, connection_ids: readonly string[]): Promise<void>;
 }
 
 const deletion = v.object({ Key: v.object({ PK: v.string(), SK: v.pipe(v.string(), v.startsWith(CONNECTION)) }) });
 
-/** Watches, from now on, every request of this process that deletes the item of a connection. */
+/** Observes every request of this process that deletes the item of a connection. */
 export function watchSockets(management: () => Pick<Management, 'closed' | 'gone'>): KnownSockets {
   const left = new Set<string>();
   const violations: string[] = [];

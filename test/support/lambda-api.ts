@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import type { Context } from 'aws-lambda';
 import { context } from './event.ts';
 
-/** A function as the API of Lambda knows it: what it does with an event, and the filters of its event source mapping. */
+/** A function behind the local Lambda API: its handler, and the filter patterns of its event source mapping. */
 export interface ApiFunction {
   readonly handler: (event: never, context: Context) => Promise<unknown>;
   readonly patterns?: readonly object[];
@@ -17,14 +17,17 @@ const ERRORS = { 403: 'AccessDeniedException', 429: 'TooManyRequestsException', 
 
 export interface LambdaApi {
   readonly url: string;
-  /** The invocations that were tried, in order. */
+  /** All attempted invocations, in order. */
   readonly tried: { readonly name: string; readonly event: unknown }[];
   /** Sets the responses to the next invocations: one after the other, then the last one forever. */
   respondWith(...responses: readonly [InvocationResponse, ...InvocationResponse[]]): void;
   close(): Promise<void>;
 }
 
-/** Invoke and ListEventSourceMappings of Lambda's API: a function that throws is answered as Lambda answers it. */
+/**
+ * A local server for Invoke and ListEventSourceMappings of Lambda's API. An error in the handler gets the same response
+ * as on Lambda.
+ */
 export async function startLambdaApi(functions: Readonly<Record<string, ApiFunction>>): Promise<LambdaApi> {
   const responses: InvocationResponse[] = [];
   const tried: LambdaApi['tried'] = [];

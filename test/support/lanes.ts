@@ -6,8 +6,8 @@ import { queueEvent } from './queue-event.ts';
 import { runEventFunction } from './run-event-function.ts';
 
 /*
- * The queue of large rooms' lanes, as SQS keeps its rules: in order within a group, of which nothing more is handed out while something is
- * under way, and nothing twice that has the same deduplication ID.
+ * The queue of the lanes of large rooms, with the rules of an SQS FIFO queue: messages of a group stay in order, a
+ * group with a message in flight is blocked, and repeated deduplication IDs are dropped.
  */
 
 export interface LaneMessage {
@@ -18,10 +18,10 @@ export interface LaneMessage {
 
 const waiting: LaneMessage[] = [];
 const known = new Set<string>();
-/** Requests of the function to have messages again sooner, or to delete them before the batch ends: how many messages each had. */
+/** How many messages the function made visible again sooner, and how many it deleted before the end of the batch. */
 export const laneRequests = { retried: 0, deleted: 0 };
 
-/** Takes a message, as SQS does. */
+/** Receives a message as SQS does. */
 export function takeForLane(message: Omit<LaneMessage, 'id'> & { readonly deduplication: string }): void {
   const { group, body, deduplication } = message;
   const id = createHash('sha256').update(`${group} ${deduplication}`).digest('hex').slice(0, 20);
@@ -30,7 +30,7 @@ export function takeForLane(message: Omit<LaneMessage, 'id'> & { readonly dedupl
   waiting.push({ group, id, body });
 }
 
-/** What waits in the lanes, oldest first. */
+/** The waiting messages of all lanes, oldest first. */
 export const inLanes = (): readonly LaneMessage[] => waiting;
 
 export function forgetLanes(): void {
@@ -41,13 +41,13 @@ export function forgetLanes(): void {
 
 const BATCH = 10;
 
-/** The event with which Lambda hands messages of lanes to the function. */
+/** The event with which Lambda invokes the lane function. */
 export function laneEvent(messages: readonly LaneMessage[]): SQSEvent {
   const { Records } = queueEvent(...messages.map(({ body }) => body));
   return { Records: Records.map((record, n) => ({ ...record, messageId: messages[n]?.id ?? '' })) };
 }
 
-/** Hands what waits to the function once, ten messages at most, and keeps what it reports as failed, in order. */
+/** Invokes the function once with up to 10 waiting messages. Failed ones stay in the queue, in order. */
 export async function runLaneOnce(time_left_ms = 60_000) {
   const batch = waiting.splice(0, BATCH);
   const { result, lines, trace } = await runEventFunction('lane', (context) =>
@@ -58,7 +58,7 @@ export async function runLaneOnce(time_left_ms = 60_000) {
   return { failed, lines, trace };
 }
 
-/** Works through all lanes. @throws if the function fails: there is nothing that would change by itself */
+/** Processes all lanes until they are empty. @throws if a message fails, because a retry would fail, too */
 export async function runLanes(): Promise<LogLine[]> {
   const all: LogLine[] = [];
   while (waiting.length > 0) {

@@ -1,6 +1,6 @@
 import type { LocalFunction } from '../../local/lambda/lambda.ts';
 
-/** A function of the local stack that runs `work` in this process. An error of `work` is an error of the function. */
+/** A function of the local stack that calls `work` in this process. If `work` throws, the function fails. */
 export const localFunction = (name: string, work: (event: unknown) => unknown, arn = name): LocalFunction => ({
   config: {
     name,

@@ -13,9 +13,11 @@ export interface SchedulerRequest {
 }
 
 /**
- * Starts the local Scheduler, whose schedules invoke nothing, and returns a client of it.
+ * Starts the local Scheduler with schedules that invoke nothing. Returns a client.
  *
- * @param onRequest called with each request; an error that it throws is the response
+ *
+ *
+ * @param onRequest called with each request; an error that it throws becomes the response
  */
 export async function startLocalScheduler(
   group: string,

@@ -16,7 +16,7 @@ for (const level of ['info', 'error'] as const) {
   };
 }
 
-/** Does `work` and gives what it logged, in place of printing it. */
+/** Runs `work`, and returns its log entries instead of printing them. */
 export async function logged<T>(work: () => Promise<T>): Promise<{ result: T; lines: readonly LogLine[] }> {
   const lines: LogLine[] = [];
   const result = await running.run(lines, work);

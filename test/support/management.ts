@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 
 /*
- * The connection management endpoint of a WebSocket API, over HTTP as the SDK speaks it: tests say what becomes of a
- * connection's posts, and see what was asked.
+ * A local connection management endpoint of a WebSocket API. Tests set the responses per connection, and read the
+ * recorded requests.
  */
 
 /** The response to a post. `reset` closes the TCP connection; `hold` waits for `release`, or until the caller aborts. */
@@ -21,27 +21,27 @@ export interface Management {
   respondToCloseWith(connection_id: string, response: ManagementResponse): void;
   /** Sets the response to GetConnection. Default: 200. */
   respondToGetWith(connection_id: string, response: ManagementResponse): void;
-  /** The connections that were asked about, in order. */
+  /** The connections whose status was requested, in order. */
   readonly asked: string[];
-  /** Called with every request as it comes in. */
+  /** Called with the connection of every request. */
   onRequest: ((connection_id: string) => void) | undefined;
-  /** The frames that connections have been given, in order. */
+  /** The frames that were delivered, in order. */
   readonly delivered: { readonly connection_id: string; readonly frame: string }[];
-  /** As `delivered`: those of one connection, parsed. */
+  /** The events that one connection received, parsed. */
   received(connection_id: string): { type: string; room_id: string; data: Record<string, unknown>; sent_at: string }[];
-  /** The connections that a post was tried to, once for each try. */
+  /** The connection of each attempted post, in order. */
   readonly attempts: string[];
   readonly closed: string[];
-  /** The connections that closing was tried of, once for each attempt. */
+  /** The connection of each attempt to close one, in order. */
   readonly closeAttempts: string[];
-  /** The connections that were said to be gone (410). */
+  /** The connections for which the response was 410. */
   readonly gone: Set<string>;
-  /** The most posts that were under way at the same time. */
+  /** The maximum number of simultaneous posts. */
   peak(): number;
-  /** How many posts are held at this moment. */
+  /** The number of posts that are held now. */
   held(): number;
   release(): void;
-  /** Clears all records and all responses. */
+  /** Clears all records and responses. */
   reset(): void;
   close(): Promise<void>;
 }
@@ -53,9 +53,7 @@ const ERRORS = {
   500: 'InternalServerError',
 } as const;
 
-/**
- * @param answerAfter milliseconds until a post is answered: without any, posts are never seen to be under way together
- */
+/** @param answerAfter milliseconds until the response to a post. With 0, posts never overlap. */
 export async function startManagement({ answerAfter = 0 } = {}): Promise<Management> {
   const responses = new Map<string, ManagementResponse[]>();
   const closeResponses = new Map<string, ManagementResponse>();

@@ -2,19 +2,19 @@ import { roomPool } from '../../core/realtime/deliver.ts';
 import { REQUESTS_AT_ONCE } from '../../core/realtime/gateway.ts';
 
 /*
- * Places in the pool of requests to the gateway. A test that is about many connections, and not about many at a time, leaves only a few
- * free: so a busy machine answers well within the time-outs, which stay those of production.
+ * Occupies slots in the pool of requests to the gateway. Tests with many connections leave only a few slots free. A
+ * busy machine then responds within the production time-outs.
  */
 
-/** Work that has taken places in the pool. */
+/** Work that occupies slots in the pool. */
 export interface Occupied {
-  /** How many places it has. */
+  /** The number of occupied slots. */
   count(): number;
-  /** Frees them. */
+  /** Frees the slots. */
   free(): Promise<void>;
 }
 
-/** Takes places in the pool, `each` for as many rooms, as far as there are any. */
+/** Occupies up to `each` slots for each of `rooms` rooms, as far as slots are free. */
 export function occupy(rooms: number, each: number): Occupied {
   const { promise, resolve } = Promise.withResolvers<void>();
   let running = 0;
@@ -35,13 +35,13 @@ export function occupy(rooms: number, each: number): Occupied {
   };
 }
 
-/** Makes all places that a process has once it has been at work for a while: it starts with fewer. */
+/** Grows the pool to its maximum, as in a process that has run for a while. */
 export async function makeAllPlaces(): Promise<void> {
   const run = roomPool();
   for (let n = 0; n < REQUESTS_AT_ONCE; n++) await run(async () => undefined);
 }
 
-/** Leaves only so many places for all that follows. */
+/** Occupies all slots except `count`, until they are freed. */
 export async function leavePlaces(count: number): Promise<Occupied> {
   await makeAllPlaces();
   return occupy(4, (REQUESTS_AT_ONCE - count) / 4);

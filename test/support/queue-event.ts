@@ -1,4 +1,4 @@
-/** The event with which Lambda hands messages of a queue to a function. */
+/** The event with which Lambda invokes a function for messages of a queue. */
 export const queueEvent = (...bodies: string[]) => ({
   Records: bodies.map((body, n) => ({
     messageId: `m${n}`,

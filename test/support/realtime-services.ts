@@ -4,8 +4,8 @@ import { type Management, startManagement } from './management.ts';
 import { type Services, startServices } from './services.ts';
 
 /**
- * Starts what real-time functions reach beside the table, for all tests of a file: the connection management endpoint, and SQS, EventBridge,
- * Scheduler and Lambda. Before each test they forget the tests before it.
+ * Starts the services of real-time functions for all tests of a file: the connection management endpoint, SQS,
+ * EventBridge, Scheduler and Lambda. They are reset before each test.
  */
 export async function startRealtimeServices(): Promise<{ management: Management; services: Services }> {
   const [management, services] = await Promise.all([startManagement(), startServices()]);
@@ -18,7 +18,7 @@ export async function startRealtimeServices(): Promise<{ management: Management;
   return { management, services };
 }
 
-/** As `startRealtimeServices`, with the fan-out function behind the endpoint of Lambda. */
+/** Like `startRealtimeServices`, and also starts the fan-out function behind Lambda's API. */
 export async function startDeliveryServices(): Promise<{ management: Management; services: Services; fanOut: FanOut }> {
   const [started, fanOut] = await Promise.all([startRealtimeServices(), startFanOut()]);
   beforeEach(() => fanOut.reset());

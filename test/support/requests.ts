@@ -8,12 +8,12 @@ import { newRoom, newUser, type World } from './world.ts';
 
 export interface Sized extends World {
   readonly file_id: string;
-  /** A message of the member, to edit, and another, with a file, to delete. */
+  /** IDs of two messages of the member: one to edit, and one with a file to delete. */
   readonly message_id: string;
   readonly deleted_id: string;
 }
 
-/** A room with this many participants, whose admin is in as many rooms, with as many messages, and a file. */
+/** A room with `size` participants, `size` messages and a file. Its admin is in `size` rooms. */
 export async function roomOf(size: number): Promise<Sized> {
   const members = Array.from({ length: size - 2 }, (_, n) => newUser(`p${n}`));
   const world = await newRoom({ members: members.slice(0, 49) });
@@ -31,7 +31,7 @@ export async function roomOf(size: number): Promise<Sized> {
     const message = { room_id, sender_id: admin, client_message_id: `m${n}`, text: 'x', now };
     last_message_id = (await appendMessage(message)).message_id;
   }
-  // As when they are delivered.
+  // Numbers the messages, as their delivery would.
   await numberEvents({ feed: 'messages', room_id }, size, 'filled', { last_message_id, last_sender_id: admin });
   const { file_id } = await data('createUpload', {
     as: admin,
@@ -41,7 +41,7 @@ export async function roomOf(size: number): Promise<Sized> {
   return { ...world, file_id, ...(await messagesOf(world)) };
 }
 
-/** Two messages of the member: one with text, one with a file that is in the bucket. */
+/** Stores two messages of the member: one with text, and one with a file that is in the bucket. */
 async function messagesOf({ room_id, member }: World): Promise<Pick<Sized, 'message_id' | 'deleted_id'>> {
   const said = { room_id, sender_id: member, text: 'x', now: new Date().toISOString() };
   const { message_id } = await appendMessage({ ...said, client_message_id: 'edited' });
@@ -56,7 +56,7 @@ async function messagesOf({ room_id, member }: World): Promise<Pick<Sized, 'mess
   return { message_id, deleted_id: deleted.message_id };
 }
 
-/** Good requests of each operation, as good for a large room as for a small one, in an order in which all succeed. */
+/** Valid requests of each operation, for rooms of any size, in an order in which all succeed. */
 export function requests({
   room_id,
   admin,

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 
-/** Runs an operator command, `bin/<name>.ts`, in a process in which the AWS SDK finds no configuration of any kind. */
+/** Runs an operator command, `bin/<name>.ts`, in a process without any configuration of the AWS SDK. */
 export function runCommand(
   name: string,
   args: readonly string[],

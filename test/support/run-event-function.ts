@@ -3,7 +3,10 @@ import { context } from './event.ts';
 import { type LogLine, logged } from './logs.ts';
 import { expectWithin, type Trace, traced } from './trace.ts';
 
-/** Runs a function that no caller waits for: gives what it answers, logs and asks of AWS, and holds it to its access. */
+/**
+ * Runs a function that is invoked asynchronously. Returns its result, log and requests to AWS, and checks its
+ * permissions.
+ */
 export async function runEventFunction<T>(
   name: EventFunctionName,
   work: (invocation: typeof context) => Promise<T>,

@@ -5,14 +5,12 @@ import { expect } from 'vitest';
 import { allRoutes } from '../../core/contract/index.ts';
 import { requestToken } from '../../local/oidc/oidc-issuer.ts';
 
-/*
- * What users do with the HTTP API, wherever it is served: on this machine, or where it was deployed to.
- */
+/* User actions over the HTTP API, for the local stack and for deployed environments. */
 
 export const ALICE = 'alice';
 export const BOB = '6f0c1a52-7a0e-4a53-8f5c-0e6c4d1b2a3f';
 
-/** Where an API is. Neither URL ends in a slash. */
+/** The addresses of an API, without a slash at the end. */
 export interface Served {
   readonly http: string;
   readonly issuer: string;
@@ -33,14 +31,14 @@ export interface Answered {
 }
 
 export interface Callers {
-  /** Calls the API as a user; without one, without a token. */
+  /** Calls the API as a user, or without a token if `user` is undefined. */
   call(user: string | undefined, method: string, path: string, body?: unknown): Promise<Answered>;
   tokenOf(user: string): Promise<string>;
-  /** The operations that have been called with success so far. */
+  /** The operations that have succeeded so far. */
   readonly succeeded: ReadonlySet<string>;
 }
 
-/** Users of an API. The API is asked for as late as it is needed: it may not be there yet. */
+/** Users of an API. Its addresses are read only when needed, because the API may not have started yet. */
 export function callersOf(served: () => Served): Callers {
   const tokens = new Map<string, Promise<string>>();
   const succeeded = new Set<string>();
@@ -83,14 +81,14 @@ function operationOf(method: string, path: string): string | undefined {
 
 const roomData = v.object({ room_id: v.string(), status: v.string() });
 
-/** A room that Alice has created, by its id. */
+/** Creates a room as Alice, and returns its ID. */
 export async function createRoom({ call }: Callers, participants: readonly string[] = []): Promise<string> {
   const created = await call(ALICE, 'POST', '/room', { name: 'Stand-up', participant_ids: participants });
   expect(created.status).toBe(201);
   return v.parse(roomData, created.data).room_id;
 }
 
-/** Two users and a room, from its creation to its end: every route but those of files and of single messages. */
+/** Two users in a room, from its creation to its end. Uses every route except those for files and single messages. */
 export async function session(callers: Callers): Promise<void> {
   const { call } = callers;
   const room = await createRoom(callers);
@@ -164,7 +162,7 @@ export async function session(callers: Callers): Promise<void> {
   });
 }
 
-/** One user uploads a file, another downloads it; what was not signed is refused. */
+/** One user uploads a file, and another one downloads it. Requests without a valid signature are rejected. */
 export async function transfer(callers: Callers): Promise<void> {
   const { call } = callers;
   const room = await createRoom(callers, [BOB]);
@@ -204,7 +202,9 @@ export async function transfer(callers: Callers): Promise<void> {
   expect((await fetch(signature)).status, 'forged').toBe(403);
 }
 
-/** Signed tokens that must be refused for what they claim: what is wrong, the claims, what API Gateway says about it. */
+/**
+ * Signed tokens with unacceptable claims. Each entry has a description, the claims, and API Gateway's error message.
+ */
 export const UNACCEPTABLE_CLAIMS: readonly (readonly [
   what: string,
   claims: Record<string, unknown>,
@@ -219,7 +219,7 @@ export const UNACCEPTABLE_CLAIMS: readonly (readonly [
   ['for no audience', { aud: null }, 'the token does not have a valid audience'],
 ];
 
-/** Tokens with the claims of a good one that must be refused all the same, by what is wrong with them. */
+/** Tokens with valid claims that must be rejected for another reason, by that reason. */
 export async function forgedTokens(issuer: string, good: string): Promise<Readonly<Record<string, string>>> {
   const [header = '', payload = '', signature = ''] = good.split('.');
   const { kid } = v.parse(v.object({ kid: v.string() }), JSON.parse(Buffer.from(header, 'base64url').toString()));

@@ -7,8 +7,8 @@ import * as v from 'valibot';
 import { forgetLanes, laneRequests, takeForLane } from './lanes.ts';
 
 /*
- * SQS, EventBridge and EventBridge Scheduler, as much of them as is called: one server that speaks their wire formats,
- * keeps their rules, and remembers what it was told.
+ * A local server for the used parts of SQS, EventBridge and EventBridge Scheduler. It speaks their wire formats,
+ * enforces their rules, and records the requests.
  */
 
 const queued = v.strictObject({
@@ -33,7 +33,7 @@ const entry = v.strictObject({
   Detail: v.string(),
   Time: v.number(),
 });
-/** "The maximum number of entries is 10." */
+/** EventBridge accepts at most 10 entries per call. */
 const entries = v.strictObject({ Entries: v.pipe(v.array(entry), v.minLength(1), v.maxLength(10)) });
 const schedule = v.object({
   GroupName: v.string(),
@@ -56,19 +56,22 @@ export type Schedule = v.InferOutput<typeof schedule>;
 type Service = 'sqs' | 'events' | 'scheduler';
 
 export interface Services {
-  /** What the presence queue was sent. For the lanes, see lanes.ts. */
+  /** The messages in the presence queue. For the lanes, see lanes.ts. */
   readonly messages: v.InferOutput<typeof queued>[];
-  /** What EventBridge was sent, one item a call. */
+  /** The entries that EventBridge received, grouped by call. */
   readonly puts: v.InferOutput<typeof entry>[][];
-  /** As `puts`, all in a row, with the details parsed. */
+  /** All published events in order, with parsed details. */
   events(): { type: string; room_id: string; data: unknown; sent_at: string }[];
-  /** The schedules there are, by name. */
+  /** The existing schedules, by name. */
   readonly schedules: Map<string, Schedule>;
-  /** Scheduler calls, such as `CREATE <name>`. */
+  /** The calls to Scheduler, such as `CREATE <name>`. */
   readonly schedulerCalls: string[];
-  /** True: the service answers 500 from now on. `entry`: EventBridge refuses the first entry of each call. */
+  /**
+   * The services that fail: true means a 500 for every request, `entry` means that EventBridge rejects the first entry
+   * of each call.
+   */
   readonly broken: { sqs: boolean; events: boolean | 'entry'; scheduler: boolean };
-  /** Called with every request as it comes in, which is answered when this has finished. */
+  /** Called with every request. The response waits until it has finished. */
   onRequest: ((service: Service) => void | Promise<void>) | undefined;
   reset(): void;
   close(): Promise<void>;
@@ -76,7 +79,7 @@ export interface Services {
 
 const VERBS: Readonly<Record<string, string>> = { POST: 'CREATE', PUT: 'UPDATE', DELETE: 'DELETE' };
 
-/** Starts them, and points the SDK's clients of this process there. */
+/** Starts the server, and sets this process's endpoints of these services to it. */
 export async function startServices(): Promise<Services> {
   const sound = { sqs: false, events: false, scheduler: false } as const;
   const services: Services = {
@@ -102,7 +105,7 @@ export async function startServices(): Promise<Services> {
     },
   };
 
-  /** Status and body of an answer; a failure has the name of its exception. */
+  /** Status, body, and for failures the name of the exception. */
   type Answer = readonly [status: number, body: object, exception?: string];
   const broken: Answer = [500, { message: 'injected' }, 'InternalServerException'];
 

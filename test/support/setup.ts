@@ -6,14 +6,14 @@ import { createTable } from '../../local/dynamodb/dynamodb-local.ts';
 import { CREDENTIALS } from '../../local/s3/s3.ts';
 
 /*
- * Runs in every file of function tests before its handlers are loaded: sets what CDK and Lambda would set, and makes a table that
- * the file has to itself.
+ * Runs before the handlers are loaded in each file of function tests. Sets the environment variables that CDK and
+ * Lambda would set, and creates a table for this file.
  */
 
 const endpoint = inject('dynamodbUrl');
 /*
- * Each region is a database of its own. In a database that files share, DynamoDB Local searches the stream records of all earlier tables
- * with every write: it is 15 times as slow after 20,000 of them, even where their tables are deleted.
+ * Each region is a separate database. In a shared one, each write makes DynamoDB Local search the stream records of all
+ * earlier tables. With 20,000 of them, it is 15 times as slow, even after the tables are deleted.
  */
 const region = `test-${randomUUID()}`;
 const TableName = `rooms-${randomUUID()}`;
@@ -32,10 +32,10 @@ Object.assign(process.env, {
 });
 
 const client = new DynamoDBClient({ endpoint });
-// Its stream makes DynamoDB Local's writes two to three times as expensive: stream.ts enables it where a test reads it.
+// Without a stream, DynamoDB Local's writes are two to three times as fast. stream.ts enables it if a test needs it.
 await createTable(client, TableName, { ...inject('table'), StreamSpecification: undefined });
 afterAll(async () => {
-  // What earlier files have left behind would make the next ones slower.
+  // Remaining tables would slow down the next files.
   await client.send(new DeleteTableCommand({ TableName }));
   client.destroy();
 });

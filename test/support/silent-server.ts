@@ -5,12 +5,12 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A server that takes requests and then says nothing. */
+/** A server that receives requests and does not respond. */
 export interface SilentServer {
   readonly url: string;
   /** Method and path of each request, in order. */
   readonly requests: string[];
-  /** How far an answer gets: `nothing`, or `headers` and half a body. */
+  /** How much of each response is sent: `nothing`, or the `headers` and half of the body. */
   answers: 'nothing' | 'headers';
   close(): Promise<void>;
 }
@@ -37,8 +37,8 @@ export async function startSilentServer(): Promise<SilentServer> {
 }
 
 /**
- * A server that does not even take connections: its process is stopped, and its queue of connections is full, so that the kernel drops
- * each further attempt.
+ * A server that accepts no connections: its process is stopped and its backlog is full, so the kernel drops every new
+ * attempt.
  */
 export async function startUnreachableServer(): Promise<{ readonly url: string; close(): Promise<void> }> {
   const child = spawn(

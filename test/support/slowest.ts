@@ -1,9 +1,9 @@
 import type { Reporter, TestModule } from 'vitest/node';
 
-/** How many files are named. */
+/** How many files are listed. */
 const FILES = 10;
 
-/** The test files that took longest, longest first: seconds with imports and hooks, and path. */
+/** The slowest test files first, each with its seconds, including imports and hooks, and its path. */
 export function slowest(modules: readonly Pick<TestModule, 'diagnostic' | 'relativeModuleId'>[]): string[] {
   return modules
     .map((module) => {
@@ -17,7 +17,7 @@ export function slowest(modules: readonly Pick<TestModule, 'diagnostic' | 'relat
     .map(({ ms, path }) => `${(ms / 1_000).toFixed(1).padStart(6)} s  ${path}`);
 }
 
-/** Prints the slowest test files at the end of a run of several. */
+/** Prints the slowest test files after a run of several files. */
 export const slowestFiles = (): Reporter => ({
   onTestRunEnd(modules) {
     if (modules.length > 1) console.log(`Slowest files:\n${slowest(modules).join('\n')}\n`);

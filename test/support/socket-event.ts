@@ -3,15 +3,15 @@ import type { ActionName } from '../../core/contract/realtime.ts';
 import type { SubProtocol } from '../../core/contract/sub-protocols.ts';
 import type { SocketEvent } from '../../core/realtime/socket-event.ts';
 
-/* The events of a WebSocket API, as API Gateway calls functions with them. */
+/* The events with which API Gateway invokes functions of a WebSocket API. */
 
-/** One connection of a user, as API Gateway knows it. */
+/** One connection of a user, as API Gateway describes it. */
 export interface Socket {
   readonly connection_id: string;
   readonly user_id: string;
   /** In epoch seconds. */
   readonly token_expires_at: number;
-  /** Default: none, as of connections from before there was more than one. */
+  /** Undefined for connections from before the API had more than one protocol. */
   readonly protocol?: SubProtocol;
 }
 
@@ -20,7 +20,7 @@ export const newSocket = (
   token_expires_at = Math.floor(Date.now() / 1_000) + 3_600,
   protocol?: SubProtocol,
 ): Socket => ({
-  // As API Gateway's own: base64 that ends in one "=".
+  // API Gateway's connection IDs are base64 that ends with "=".
   connection_id: `${randomUUID().replaceAll('-', '').slice(0, 15)}=`,
   user_id,
   token_expires_at,
@@ -29,7 +29,9 @@ export const newSocket = (
 
 export type RouteKey = ActionName | '$default' | '$connect' | '$disconnect';
 
-/** The event that API Gateway would call a route's function with. Everything in the authorizer's context is text. */
+/**
+ * The event with which API Gateway invokes the function of a route. All values in the authorizer's context are strings.
+ */
 export function socketEvent(routeKey: RouteKey, socket: Socket, body?: string): SocketEvent {
   const now = new Date();
   return {

@@ -22,14 +22,14 @@ import { expectWithin, type Trace, traced } from './trace.ts';
 export { newSocket, type Socket, socketEvent } from './socket-event.ts';
 
 /*
- * Invokes the handlers of the WebSocket API with the events of API Gateway, and holds every reply to what the contract says
- * of the action: shape, codes, and the permissions it takes.
+ * Invokes WebSocket handlers with API Gateway events. Checks every reply against the contract: shape, codes, and used
+ * permissions.
  */
 
-/** The connections that have left a room, or ended, by their own wish. */
+/** The connections that have left a room or disconnected by themselves. */
 export const departed = new Set<string>();
 
-/** The handler in a file of functions/realtime. */
+/** Loads the handler in a file of functions/realtime. */
 async function handlerOf(name: string): Promise<SocketHandler> {
   const loaded: { handler: SocketHandler } = await import(
     pathToFileURL(resolve('functions', 'realtime', `${name}.ts`)).href
@@ -84,7 +84,7 @@ const replySchema = v.variant('ok', [
   }),
 ]);
 
-/** What a frame is answered with, whatever it is; fails the test where the contract does not have that answer. */
+/** Sends a frame, and returns the reply. Fails the test if the reply does not match the contract. */
 async function exchange(
   row: Action,
   file: string,
@@ -109,7 +109,7 @@ async function exchange(
   const common = { request_id: reply.request_id, trace, log };
   if (reply.ok) {
     const data = v.parse(row.data, reply.data);
-    // Parsing drops what the schema does not know.
+    // Parsing removes fields that the schema does not have.
     expect(reply.data).toEqual(data);
     return { ...common, ok: true, data };
   }
@@ -118,11 +118,11 @@ async function exchange(
   return { ...common, ok: false, ...reply.error };
 }
 
-/** The frame of an action: an object gets `action` and a `request_id`, where it has none; a text is sent as it is. */
+/** The text of a frame. An object gets `action` and, if it has none, a `request_id`. A string is sent unchanged. */
 export const frameOf = (action: string, frame: object | string): string =>
   typeof frame === 'string' ? frame : JSON.stringify({ action, request_id: randomUUID(), ...frame });
 
-/** Sends a frame of an action, and answers with the reply. */
+/** Sends a frame of an action, and returns the reply. */
 export const act = async <Name extends ActionName>(
   action: Name,
   socket: Socket,
@@ -131,11 +131,11 @@ export const act = async <Name extends ActionName>(
 ): Promise<SocketReply<DataOf<Name>>> =>
   (await exchange(actions[action], action, socket, frameOf(action, frame), within)) as SocketReply<DataOf<Name>>;
 
-/** Sends a frame that no route is for. */
+/** Sends a frame with an unknown action. */
 export const actUnknown = (socket: Socket, frame: object | string): Promise<SocketReply<unknown>> =>
   exchange(unknownAction, 'default', socket, typeof frame === 'string' ? frame : JSON.stringify(frame));
 
-/** `data` of the successful reply to a frame; fails the test for any other. */
+/** Sends a frame that must succeed. Returns the `data` of the reply. */
 export async function reply<Name extends ActionName>(
   action: Name,
   socket: Socket,
@@ -146,7 +146,7 @@ export async function reply<Name extends ActionName>(
   throw new Error(`${action} was refused: ${answer.code}: ${answer.message} ${JSON.stringify(answer.log)}`);
 }
 
-/** The code with which a frame is refused. */
+/** Sends a frame that must be rejected. Returns the error code. */
 export async function refusedWith(action: ActionName, socket: Socket, frame: object | string): Promise<ErrorCode> {
   const answer = await act(action, socket, frame);
   if (!answer.ok) return answer.code;
@@ -160,7 +160,7 @@ export async function joined(room_id: string, user_id: string, token_expires_at?
   return socket;
 }
 
-/** Ends a connection, as when a browser tab is closed. Answers with what it asked of DynamoDB. */
+/** Disconnects, as when a user closes a browser tab. Returns the requests to DynamoDB. */
 export async function disconnect(socket: Socket): Promise<Trace> {
   const handler = await handlerOf('disconnect');
   departed.add(socket.connection_id);

@@ -15,7 +15,8 @@ import { inject } from 'vitest';
 import { dynamodb, tableName } from '../../core/store/client.ts';
 
 /*
- * The stream of the test's table: what DynamoDB Local wrote there about changes, as Lambda hands it to a function.
+ * The stream of the test's table: reads the records that DynamoDB Local wrote, in the format in which Lambda passes
+ * them to functions.
  */
 
 let client: DynamoDBStreamsClient | undefined;
@@ -25,7 +26,7 @@ const streams = () => {
 };
 
 let enabled: Promise<string> | undefined;
-/** The ARN of the table's stream, which is enabled the first time. */
+/** The ARN of the table's stream. The first call enables it. */
 const streamArn = (): Promise<string> => {
   enabled ??= (async () => {
     const StreamSpecification = { StreamEnabled: true, ...inject('table').StreamSpecification };
@@ -38,7 +39,7 @@ const streamArn = (): Promise<string> => {
   return enabled;
 };
 
-/** Iterators of each shard. */
+/** Returns an iterator for each shard. */
 async function iteratorsAt(ShardIteratorType: 'LATEST' | 'TRIM_HORIZON'): Promise<string[]> {
   const StreamArn = await streamArn();
   const { StreamDescription } = await streams().send(new DescribeStreamCommand({ StreamArn }));
@@ -52,7 +53,7 @@ async function iteratorsAt(ShardIteratorType: 'LATEST' | 'TRIM_HORIZON'): Promis
   );
 }
 
-/** Where a record is in the stream, as Lambda says it where it puts the record aside. */
+/** The position of a record in the stream, in the format of Lambda's dead letters. */
 export async function placeOf(record: DynamoDBRecord | undefined) {
   const StreamArn = await streamArn();
   const { StreamDescription } = await streams().send(new DescribeStreamCommand({ StreamArn }));
@@ -63,7 +64,7 @@ export async function placeOf(record: DynamoDBRecord | undefined) {
   throw new Error(`No shard has ${SequenceNumber}.`);
 }
 
-/** As Lambda writes it: JSON, so bytes would be base64, and times are epoch seconds. No item of ours has bytes. */
+/** Converts a record as Lambda does: to JSON, with times in epoch seconds. Our items contain no binary values. */
 const lambdaRecord = (record: StreamRecord): DynamoDBRecord =>
   JSON.parse(
     JSON.stringify({
@@ -76,7 +77,7 @@ const lambdaRecord = (record: StreamRecord): DynamoDBRecord =>
     }),
   );
 
-/** Makes a change that nothing else makes, by which a place in the stream is known. Answers with its partition key. */
+/** Writes a marker item that identifies a position in the stream. Returns its partition key. */
 async function mark(): Promise<string> {
   const Key = { PK: `MARK#${randomUUID()}`, SK: 'MARK' };
   await dynamodb.send(new PutCommand({ TableName: tableName(), Item: Key }));
@@ -100,14 +101,14 @@ async function readUntil(PK: string, start: readonly string[]): Promise<DynamoDB
   }
 }
 
-/** Does `work`, and answers with the records that its changes left in the stream, in order. */
+/** Runs `work`, and returns the stream records of its changes, in order. */
 export async function recorded(work: () => Promise<unknown>): Promise<DynamoDBRecord[]> {
   const iterators = await iteratorsAt('LATEST');
   const first = await mark();
   await work();
   const last = await mark();
   const records = await readUntil(last, iterators).catch(async (error: unknown) => {
-    // What DynamoDB Local says of the end of a stream that had nothing in it.
+    // DynamoDB Local throws this at the end of an empty stream.
     if (!(error instanceof TrimmedDataAccessException)) throw error;
     return readUntil(last, await iteratorsAt('TRIM_HORIZON'));
   });
@@ -117,7 +118,7 @@ export async function recorded(work: () => Promise<unknown>): Promise<DynamoDBRe
 
 const sortKey = ({ dynamodb }: DynamoDBRecord): string => dynamodb?.Keys?.SK?.S ?? '';
 
-/** What the filter of deliver-messages lets through. */
+/** The records that pass the event filter of deliver-messages. */
 export const messagesIn = (records: readonly DynamoDBRecord[]): DynamoDBStreamEvent => ({
   Records: records.filter(
     ({ eventName = 'REMOVE', ...record }) =>
@@ -125,7 +126,7 @@ export const messagesIn = (records: readonly DynamoDBRecord[]): DynamoDBStreamEv
   ),
 });
 
-/** What the filter of room-changes lets through. */
+/** The records that pass the event filter of room-changes. */
 export const changesIn = (records: readonly DynamoDBRecord[]): DynamoDBStreamEvent => ({
   Records: records.filter(
     (record) =>

@@ -7,7 +7,7 @@ interface Counts {
   skipped: number;
 }
 
-/** Counts tests; a file that fails apart from its tests (it cannot be loaded, a hook throws) counts as one that failed. */
+/** Counts tests. A file that fails outside of its tests, for example in a hook, counts as one failed test. */
 export function count(modules: readonly TestModule[], unhandledErrors: number): Counts {
   const counts = { passed: 0, failed: unhandledErrors, skipped: 0 };
   for (const module of modules) {
@@ -23,7 +23,7 @@ export function count(modules: readonly TestModule[], unhandledErrors: number): 
   return counts;
 }
 
-/** Prints `N passed, N failed, N skipped` as the very last line, once all other reporters have had their say. */
+/** Prints `N passed, N failed, N skipped` as the last line, after the output of all other reporters. */
 export const tally = (): Reporter => ({
   onTestRunEnd(modules, unhandledErrors) {
     const { passed, failed, skipped } = count(modules, unhandledErrors.length);

@@ -8,34 +8,38 @@ import type { Access } from '../../core/contract/route.ts';
 import { dynamodb } from '../../core/store/client.ts';
 
 /*
- * Watches what a piece of code asks of AWS, without changing it: which permissions it takes, and how many of its requests to
- * DynamoDB had to wait for each other.
+ * Observes the AWS requests of a piece of code: the permissions that it uses, and how many of its requests to DynamoDB
+ * are sequential.
  */
 
 export interface Trace {
-  /** The requests to DynamoDB in the order they were sent, each as the action of DynamoDB's API. */
+  /** The actions of all requests to DynamoDB, in the order in which they were sent. */
   readonly requests: string[];
-  /** What was sent with each of `requests`. */
+  /** The input of each of `requests`. */
   readonly inputs: object[];
   /**
-   * The permissions it took: `dynamodb:GetItem ROOM` is that action on items in partitions of that kind, of a transaction's or
-   * batch's items too; `dynamodb:Query index USER` a query of the index; `sqs:SendMessage` what it says.
+   * The used permissions. `dynamodb:GetItem ROOM` is an action and the kind of its partitions, also for the items of a
+   * transaction or batch. `dynamodb:Query index USER` is a query of the index. Other services have the IAM action, such
+   * as `sqs:SendMessage`.
    */
   readonly used: Set<string>;
-  /** The longest chain of requests to DynamoDB of which each was sent after the answer to the one before. */
+  /**
+   * The number of sequential round trips to DynamoDB: the longest chain of requests, each sent after the previous
+   * response.
+   */
   trips: number;
-  /** How many of the requests wrote, and were not refused. */
+  /** The number of successful writes. */
   writes: number;
 }
 
 const WRITES: ReadonlySet<string> = new Set(['PutItem', 'UpdateItem', 'DeleteItem', 'TransactWriteItems']);
 
-/** Whether a request only counts towards a limit per user. */
+/** Whether a request only counts the use of a limit per user. */
 const isCount = (input: object): boolean =>
   v.is(v.object({ Key: v.object({ SK: v.pipe(v.string(), v.startsWith('LIMIT#')) }) }), input);
 
 interface Running extends Trace {
-  /** The longest chain that has come to its end already. */
+  /** The length of the longest chain of requests that has finished. */
   finished: number;
 }
 
@@ -61,7 +65,7 @@ const single = v.union([
 ]);
 const query = v.object({
   IndexName: v.optional(v.string()),
-  /** Which value the partition key must have. */
+  /** Captures which attribute the partition key must equal. */
   KeyConditionExpression: v.pipe(v.string(), v.regex(/^(GSI1)?PK = :\w+\b/)),
   ExpressionAttributeValues: v.record(v.string(), v.unknown()),
 });
@@ -71,7 +75,7 @@ const transaction = v.object({ TransactItems: v.array(v.record(v.string(), singl
 /** `ROOM#0199…` → `ROOM` */
 const partitionOf = (PK: string): string => PK.split('#', 1)[0] ?? '';
 
-/** What IAM asks for when a command is sent to DynamoDB: an action and a kind of partition. */
+/** The permissions that IAM requires for a DynamoDB command: actions, each with a kind of partition. */
 function dynamodbPermissions(command: string, input: object): string[] {
   if (command === 'TransactWriteItems') {
     const items = v
@@ -79,7 +83,7 @@ function dynamodbPermissions(command: string, input: object): string[] {
       .TransactItems.flatMap((item) => Object.entries(item))
       .map(([kind, PK]) => ({ action: PARTS[kind] ?? kind, partition: partitionOf(PK) }));
     const [actions, partitions] = [new Set(items.map((i) => i.action)), new Set(items.map((i) => i.partition))];
-    // IAM may well compare all the keys of a transaction with the condition on each of its actions.
+    // IAM may check all keys of a transaction against the condition of each action, so all combinations are required.
     return [...actions].flatMap((action) => [...partitions].map((partition) => `${action} ${partition}`));
   }
   if (command === 'BatchGetItem')
@@ -100,7 +104,7 @@ dynamodb.middlewareStack.add(
     trace.requests.push(command);
     trace.inputs.push(args.input);
     for (const each of dynamodbPermissions(command, args.input)) trace.used.add(`dynamodb:${each}`);
-    // A request that starts while others are under way waited only for those that were answered before it.
+    // A request is in sequence only with requests that had finished when it was sent.
     const depth = trace.finished + 1;
     trace.trips = Math.max(trace.trips, depth);
     try {
@@ -114,11 +118,11 @@ dynamodb.middlewareStack.add(
   { step: 'initialize', priority: 'high', name: 'trace' },
 );
 
-/** What the commands for other services take. */
+/** The permissions that commands for other services require. */
 const PERMISSIONS: Readonly<Record<string, readonly string[]>> = {
   SendMessageCommand: ['sqs:SendMessage'],
   ChangeMessageVisibilityBatchCommand: ['sqs:ChangeMessageVisibility'],
-  // Its role lets Lambda do that anyway.
+  // Every role of a function with a queue allows this, because Lambda deletes processed messages itself.
   DeleteMessageBatchCommand: [],
   PutEventsCommand: ['events:PutEvents'],
   CreateScheduleCommand: ['scheduler:CreateSchedule', 'iam:PassRole'],
@@ -127,7 +131,7 @@ const PERMISSIONS: Readonly<Record<string, readonly string[]>> = {
   InvokeCommand: ['lambda:InvokeFunction'],
 };
 
-/** What all clients of the SDK inherit from. */
+/** The base class of all SDK clients. */
 const { prototype: client }: { prototype: { send: (command: object, ...more: unknown[]) => unknown } } =
   Object.getPrototypeOf(DynamoDBDocumentClient);
 const { send } = client;
@@ -138,7 +142,7 @@ client.send = function (command, ...more) {
   return send.call(this, command, ...more);
 };
 
-/** What requests that are sent without the SDK (core/platform/send.ts) need, by method and path. */
+/** The permission that a request without the SDK (core/aws/send.ts) requires, by method and path. */
 function permissionOf(method: string, path: string): string | undefined {
   if (path.includes('/@connections/')) return `execute-api:ManageConnections ${method}`;
   return method === 'HEAD' && path.includes('X-Amz-Signature') ? 's3:GetObject' : undefined;
@@ -150,14 +154,14 @@ subscribe('http.client.request.start', (message) => {
   if (permission) running.getStore()?.used.add(permission);
 });
 
-/** Does `work` and tells what it asked of AWS. */
+/** Runs `work`, and returns its result and its requests to AWS. */
 export async function traced<T>(work: () => Promise<T>): Promise<{ result: T; trace: Trace }> {
   const trace: Running = { requests: [], inputs: [], used: new Set(), trips: 0, writes: 0, finished: 0 };
   const result = await running.run(trace, work);
   return { result, trace };
 }
 
-/** What an `access` of the contract allows, in the words of a trace. */
+/** The permissions in `access` of the contract, in the format of `Trace.used`. */
 export const allowedBy = ({ table, index = [], bucket = [] }: Access): ReadonlySet<string> =>
   new Set([
     ...Object.entries(table).flatMap(([action, partitions]) =>
@@ -167,7 +171,7 @@ export const allowedBy = ({ table, index = [], bucket = [] }: Access): ReadonlyS
     ...bucket.map((action) => `s3:${action}`),
   ]);
 
-/** Fails the test where a function did more with the table or the bucket than its `access` says. */
+/** Fails the test if a function used the table or the bucket beyond its `access`. */
 export function expectWithin(name: string, access: Access, { used }: Trace): void {
   const allowed = allowedBy(access);
   const beyond = [...used].filter((each) => /^(dynamodb|s3):/.test(each) && !allowed.has(each));

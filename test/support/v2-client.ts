@@ -9,14 +9,12 @@ import type {
 } from '../../core/contract/realtime.ts';
 import { newSocket, reply, type Socket } from './socket.ts';
 
-/*
- * A client of rooms.v2 that does what docs/reference/websocket.md says, and nothing else.
- */
+/* A minimal client of rooms.v2 that follows docs/reference/websocket.md. */
 
 export type Frame = EventsFrame | DetachedFrame;
 export type RoomFeed = keyof RoomSeq;
 
-/** The events of a frame, as rooms.v1 would have sent them. */
+/** The events of a frame, in the format of rooms.v1. */
 export const unpack = ({ room_id, sent_at, events }: Frame): RoomEvent[] =>
   events.map((event) => ({ ...event, room_id, sent_at }) as RoomEvent);
 
@@ -24,11 +22,11 @@ export const unpack = ({ room_id, sent_at, events }: Frame): RoomEvent[] =>
 const lastOf = ({ seq, events }: EventsFrame): number => seq + events.length - 1;
 
 interface FeedState {
-  /** Nothing is missing up to this number. */
+  /** The client has all events up to this number. */
   n: number;
-  /** Frames that came after a gap. */
+  /** Frames that arrived after a gap. */
   held: EventsFrame[];
-  /** A number that is known to have been given. */
+  /** The highest number that the server is known to have assigned. */
   known: number;
 }
 
@@ -38,19 +36,19 @@ export interface V2Room {
   /** All other events, in order. */
   readonly changes: PackedEvent[];
   readonly detached: DetachedFrame | undefined;
-  /** How often what was missing had to be read, by feed. */
+  /** How often missing events were read, by feed. */
   readonly reads: Readonly<Record<RoomFeed, number>>;
-  /** Takes the reply to a join. */
+  /** Processes the reply to a join. */
   join(data: JoinedRoom): void;
-  /** Takes the numbers in the reply to a ping. */
+  /** Processes the numbers in the reply to a ping. */
   ping(seq: RoomSeq): void;
-  /** Takes a frame. */
+  /** Processes a frame. */
   receive(frame: Frame): void;
-  /** Reads what is missing, once the wait for late frames is over. */
+  /** Reads the missing events, after the wait for late frames. */
   fillGaps(): Promise<void>;
 }
 
-/** @param read what a client reads after a gap in each feed; what the feed `changes` returns is up to the test */
+/** @param read reads the missing events of a feed after a gap */
 export function v2Room(read: {
   readonly messages: () => Promise<readonly Message[]>;
   readonly changes: () => Promise<unknown>;
@@ -112,7 +110,7 @@ export function v2Room(read: {
       for (const feed of ['messages', 'changes'] as const) {
         const state = feeds[feed];
         if (state.known <= state.n) continue;
-        // What was numbered by now is in a read that begins now.
+        // A read that starts now contains every event that was numbered before.
         const upTo = state.known;
         reads[feed]++;
         if (feed === 'messages') for (const each of await read.messages()) messages.set(each.message_id, each);

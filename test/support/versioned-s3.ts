@@ -7,15 +7,15 @@ import { statusOf } from '../../core/platform/status-of.ts';
 import { CREDENTIALS } from '../../local/s3/s3.ts';
 
 /*
- * S3 with the versions that s3rver lacks: a server in front of it that keeps delete markers, word for word as S3 does, and passes on
- * the rest. As upload URLs store an object once, there is one version of each, and markers on top of it.
+ * A proxy in front of s3rver that adds delete markers, in S3's exact format, and forwards all other requests. Upload
+ * URLs store an object once, so each object has one version, and delete markers above it.
  */
 
 export interface VersionedS3 {
   readonly url: string;
-  /** Called with each request that changes something, before it is done. */
+  /** Called before each request that changes an object is processed. */
   onWrite: ((request: { method: string; key: string }) => void | Promise<void>) | undefined;
-  /** Removes the one version of an object, as a lifecycle rule does. */
+  /** Removes the only version of an object, as a lifecycle rule does. */
   expire(key: string): void;
   close(): Promise<void>;
 }
@@ -23,7 +23,7 @@ export interface VersionedS3 {
 const VERSION = 'the-one-version';
 
 export async function startVersionedS3(upstream: string): Promise<VersionedS3> {
-  /** Delete markers by key, the newest last. */
+  /** Delete markers by key, newest last. */
   const markers = new Map<string, string[]>();
   const expired = new Set<string>();
   let count = 0;

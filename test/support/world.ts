@@ -4,7 +4,7 @@ import { vi } from 'vitest';
 import { dynamodb, tableName } from '../../core/store/client.ts';
 import { type Data, data, succeed } from './invoke.ts';
 
-/** A user whom no other test knows. */
+/** A new user ID that no other test uses. */
 export const newUser = (name = 'user'): string => `${name}-${randomUUID()}`;
 
 export interface World {
@@ -27,13 +27,16 @@ export async function newRoom(options: { body?: object; members?: readonly strin
   return { room_id, admin, member, outsider };
 }
 
-/** Every participant of a room, in order. */
+/** The IDs of all participants of a room, in the order of the API. */
 export async function participantsOf(room_id: string, as: string) {
   const all = await data('listParticipants', { as, params: { room_id }, query: { limit: 200 } });
   return all.map(({ participant_id }) => participant_id);
 }
 
-/** All that is in the table but counts towards limits per user, in a fixed order: to compare before and after. */
+/**
+ * All items of the table in a fixed order, without the counters of limits per user. Compare two snapshots to detect
+ * changes.
+ */
 export async function snapshot(): Promise<string[]> {
   const items: string[] = [];
   let start: ScanCommandOutput['LastEvaluatedKey'];
@@ -51,7 +54,10 @@ export async function snapshot(): Promise<string[]> {
   return items.sort();
 }
 
-/** Every room of a user, page by page, newest first. The index may lag behind, though it does not in DynamoDB Local. */
+/**
+ * All rooms of a user, page by page, newest first. In production, the index may be behind; in DynamoDB Local, it is
+ * not.
+ */
 export async function allRoomsOf(as: string, query: Readonly<Record<string, string | number>> = {}) {
   const rooms: Data<'listRooms'> = [];
   let cursor: string | undefined;
@@ -63,7 +69,7 @@ export async function allRoomsOf(as: string, query: Readonly<Record<string, stri
   return rooms;
 }
 
-/** Does `work` at a moment of its own: the clock stands still there, and the timers go on. */
+/** Runs `work` with a clock that stands still at the given time. Timers still run. */
 export async function at<T>(moment: Date | string | number, work: () => Promise<T>): Promise<T> {
   vi.useFakeTimers({ toFake: ['Date'], now: new Date(moment) });
   try {
