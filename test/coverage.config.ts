@@ -16,7 +16,7 @@ export default mergeConfig(
         provider: 'v8',
         reporter: ['text', 'json-summary'],
         reportsDirectory: 'coverage',
-        // A test that is too slow on a busy machine hides no figures.
+        // Reports coverage even if a test fails, for example because the machine is busy.
         reportOnFailure: true,
         include: ['core/**/*.ts', 'functions/**/*.ts', 'client/src/**/*.ts', 'tools/{generate,compatibility}/**/*.ts'],
         // Floors for the folders that unit tests are meant to cover. The others need real services.

@@ -10,7 +10,7 @@ import { credentialsOf, REGION } from './emulator.ts';
 
 const run = promisify(execFile);
 
-/** Clients of the services behind the API, as an operator of the account has them. */
+/** Returns AWS clients with the rights of an operator of the account. */
 export function operator({ endpoint, account }: Target) {
   const config = { endpoint, region: REGION, credentials: credentialsOf(account) };
   return {
@@ -41,16 +41,16 @@ const inventorySchema = v.object({
 });
 export type Inventory = v.InferOutput<typeof inventorySchema>;
 
-/** The names of all that there is in the account and that a deployment could leave there. */
+/** Returns the names of all resources in the account that a deployment could leave behind. */
 export async function inventory(target: Target): Promise<Inventory> {
   return v.parse(inventorySchema, await asked(target, 'inventory.py'));
 }
 
-/** All that was logged in the groups whose name has a part in it. */
+/** Returns the log events of all groups whose name contains `part`. */
 export const logged = async (target: Target, part: string): Promise<string[]> =>
   v.parse(names, await asked(target, 'logs.py', part));
 
-/** What a script of this folder says of the account. */
+/** Runs a Python script of this folder against the account, and returns its JSON output. */
 async function asked(target: Target, script: string, ...args: string[]): Promise<unknown> {
   const file = fileURLToPath(new URL(script, import.meta.url));
   const { stdout } = await run(target.python, [file, target.endpoint, REGION, ...args], { env: environment(target) });
@@ -58,8 +58,8 @@ async function asked(target: Target, script: string, ...args: string[]): Promise
 }
 
 /**
- * A URL that a stack gave out, as it can be reached here. The names of APIs are those of AWS, which no DNS knows for an emulator:
- * it serves them below a path of its own as well.
+ * Converts the URL of a deployed API to a URL of the emulator. The host names are those of AWS, which DNS does not resolve.
+ * The emulator also serves each API under a path.
  */
 export function reachable(url: string, { endpoint }: Target): string {
   const { protocol, hostname, pathname } = new URL(url);

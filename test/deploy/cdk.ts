@@ -11,17 +11,17 @@ const BIN = join(ROOT, 'node_modules', '.bin');
 export interface Target {
   readonly endpoint: string;
   readonly certificate: string;
-  /** The interpreter of the environment that the emulator runs in. */
+  /** Path of the Python interpreter that has the emulator's packages. */
   readonly python: string;
-  /** Where the assembly goes, and notes of what runs. */
+  /** Directory for cloud assemblies and for the IDs of running processes. */
   readonly directory: string;
   /** The code that is deployed. Default: this repository. */
   readonly root?: string;
-  /** The account to deploy to. A test file that deploys has one to itself, and sees nothing of the others. */
+  /** The account to deploy to. Each test file has its own account, so that deployments do not affect each other. */
   readonly account: string;
 }
 
-/** The variables that have every AWS client of a process talk to the emulator, and nothing else. */
+/** Returns environment variables with which all AWS clients of a process connect only to the emulator. */
 export function environment({ endpoint, certificate, account }: Target): NodeJS.ProcessEnv {
   const credentials = credentialsOf(account);
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith('AWS_'));
@@ -47,7 +47,9 @@ const RUNNING = 'cdk-running-';
 const runningFile = ({ directory, account }: Target): string => join(directory, `${RUNNING}${account}`);
 
 /**
- * Runs the CDK CLI as a user does: `cdk <args> -c env=dev …`. Gives what it said. Throws, with the end of that, where it fails.
+ * Runs `cdk <args> -c env=dev …`, and returns the output.
+ *
+ * @throws with the last lines of the output if the command fails.
  */
 export async function cdk(
   target: Target,
@@ -77,13 +79,13 @@ export async function cdk(
   throw new Error(`cdk ${args.join(' ')} ended with ${code}:\n${said.trim().split('\n').slice(-40).join('\n')}`);
 }
 
-/** Ends what `cdk` has started and not seen end, at once; from any process. */
+/** Kills all running CDK commands at once. Works from any process. */
 export function killCdk(directory: string): void {
   for (const name of readdirSync(directory).filter((each) => each.startsWith(RUNNING)))
     try {
       const pid = Number(readFileSync(join(directory, name), 'utf8'));
       if (pid > 0) process.kill(-pid, 'SIGKILL');
     } catch {
-      // It has just ended.
+      // The process has already ended.
     }
 }

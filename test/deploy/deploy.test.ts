@@ -35,25 +35,25 @@ import { progress } from './progress.ts';
 import { verify } from './verify.ts';
 
 /*
- * The CDK app as it is deployed, in an emulated AWS: ministack. It checks signatures, and what the roles of functions, of the
- * CDK and of schedules are allowed (emulator.py has the partition keys in their policies looked at, too); it runs the very bundles, behind API Gateway, streams, queues and the Scheduler.
+ * Deploys the CDK app to ministack, an emulated AWS. The emulator checks signatures and the permissions of the roles of functions, the
+ * CDK and schedules. emulator.py adds the check of partition keys in policies. The emulator runs the real bundles behind API Gateway,
+ * streams, queues and the Scheduler.
  *
- * Where it differs from AWS, a comment beginning with "Emulator:" says so, here or in emulator.py. For all of this file:
- * - It takes every TLS name of AWS for itself, so the URLs of the stacks are rewritten to reach it.
- * - It does not enforce throttling, reserved concurrency, log retention, time to live, or that functions run on ARM.
- * - It does not ask whether a function's role may read the stream or queue that it is woken for, whether `iam:PassRole` is
- *   allowed, or whether a role trusts who takes it on. test/infrastructure holds these.
+ * Comments that begin with "Emulator:", here and in emulator.py, describe differences from AWS. These apply to the whole file:
+ * - It serves all host names of AWS itself, so the tests rewrite the URLs of the stacks.
+ * - It does not enforce throttling, reserved concurrency, log retention, time to live or the ARM architecture.
+ * - It does not check permissions to read streams and queues, `iam:PassRole`, or trust policies. test/infrastructure checks these.
  */
 
 const given = inject('deployment');
 const outOfReach = 'outOfReach' in given ? given.outOfReach : undefined;
 
-/** The tests depend on each other's deployments, and on nothing else of each other. */
+/** The tests share their deployments, but no other state. */
 describe.skipIf(outOfReach !== undefined)(
   `deployed${outOfReach === undefined ? '' : ` (skipped: ${outOfReach})`}`,
   () => {
     if ('outOfReach' in given) {
-      // Somebody who counts the tests that were skipped should find some.
+      // Without this test, the report would not show that tests were skipped.
       test('to an emulated AWS', () => {});
       return;
     }
@@ -73,11 +73,11 @@ describe.skipIf(outOfReach !== undefined)(
     const served = () => ({ http: reachable(outputs['rooms-dev-http'].HttpApiUrl, reached().target), issuer });
     const sockets = () => reachable(outputs['rooms-dev-realtime'].WebSocketUrl, reached().target);
     let issuer = '';
-    /** What there is in the account before the first deployment. */
+    /** The resources in the account before the first deployment. */
     let bare: Inventory;
     const callers = callersOf(served);
     const { call, tokenOf } = callers;
-    /** Of a room that the second deployment and the first know. */
+    /** ID of a room that is created before the second deployment and read after it. */
     let kept = '';
 
     async function deploy(audience: string): Promise<void> {
@@ -104,8 +104,8 @@ describe.skipIf(outOfReach !== undefined)(
     afterEach(async () => {
       await hangUp(clients.splice(0));
     });
-    // Emulator: it does not name the sub-protocol that the function has agreed on, and browsers then hang up. So the token is in the
-    // Authorization header here; that it is taken from the sub-protocol too is tested on the local stack.
+    // Emulator: it does not return the negotiated sub-protocol, so browsers would disconnect. Therefore, the tests send the token in the
+    // Authorization header. Tests of the local stack send it as a sub-protocol.
     async function joined(user: string, room_id: string): Promise<Client> {
       const client = await connect(sockets(), { header: await tokenOf(user) });
       clients.push(client);
@@ -121,7 +121,7 @@ describe.skipIf(outOfReach !== undefined)(
       test('accepts a valid token, and rejects the others', async () => {
         const good = await tokenOf(ALICE);
         const claimed = UNACCEPTABLE_CLAIMS
-          // Emulator: AWS refuses it; the emulator looks at `exp` only where there is one.
+          // Emulator: it accepts a token without `exp`, which AWS rejects.
           .filter(([what]) => what !== 'without an expiry')
           .map(async ([what, claims]) => [what, await requestToken(issuer, ALICE, claims)] as const);
         const bad = { ...Object.fromEntries(await Promise.all(claimed)), ...(await forgedTokens(issuer, good)) };
@@ -133,10 +133,10 @@ describe.skipIf(outOfReach !== undefined)(
         expect(await statusWith(good)).toBe(200);
       });
 
-      test('serves a session of two users, and their files, on all of its routes', async () => {
+      test('serves a session of two users with files, and covers all routes', async () => {
         await session(callers);
         await transfer(callers);
-        // These take a message, which the WebSocket API sends: below.
+        // These routes need a message, which is sent over the WebSocket API. A later test covers them.
         const later = new Set(['editMessage', 'deleteMessage']);
         const others = allRoutes.map(({ operation }) => operation).filter((operation) => !later.has(operation));
         expect([...callers.succeeded].sort()).toEqual(others.sort());
@@ -181,7 +181,7 @@ describe.skipIf(outOfReach !== undefined)(
         };
         const expired = await requestToken(issuer, ALICE, { exp: 1_700_000_000 });
         const another = await requestToken(issuer, ALICE, { aud: 'another' });
-        // Emulator: with 500, where AWS says 401 for what the authorizer throws. So the status is not looked at.
+        // Emulator: it responds with 500 if the authorizer throws, and AWS with 401. Therefore, the status is not checked.
         expect(await outcome(undefined)).toBe('refused');
         expect(await outcome({ header: expired })).toBe('refused');
         expect(await outcome({ header: another })).toBe('refused');
@@ -195,7 +195,7 @@ describe.skipIf(outOfReach !== undefined)(
         const text = 'Grüße 🦊\n"quoted"';
         const client_message_id = randomUUID();
         const reply = await a.data('message', { room_id, client_message_id, text });
-        // The second time it is the answer of the first, and nobody hears of it.
+        // A repeated message gets the same reply, and is not delivered again.
         expect(await a.data('message', { room_id, client_message_id, text })).toEqual(reply);
         for (const client of [a, b]) expect(await client.waitFor(room_id, 'message')).toMatchObject([{ data: reply }]);
 
@@ -250,12 +250,12 @@ describe.skipIf(outOfReach !== undefined)(
         expect(await b.closed).toMatchObject({ code: 1000 });
       });
 
-      test('delivers to a large room with more than one invocation', async () => {
+      test('delivers to a large room in several invocations', async () => {
         const room_id = await createRoom(callers, [BOB]);
         const [sender, client] = [await joined(ALICE, room_id), await joined(BOB, room_id)];
         await client.waitFor(room_id, 'peer_joined');
         await sender.waitFor(room_id, 'peer_joined', 2);
-        // Many who are gone, before and after those who are there: these are in the batch of another invocation.
+        // Adds two batches of closed connections, which sort before and after the open ones. So the open ones are in the batch of a fan-out.
         Object.assign(process.env, {
           AWS_REGION: REGION,
           AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
@@ -268,7 +268,7 @@ describe.skipIf(outOfReach !== undefined)(
         await haveJoined(room_id, [...gone('!'), ...gone('~')]);
         const reply = await sender.data('message', { room_id, client_message_id: randomUUID(), text: 'To all' });
         expect(await client.waitFor(room_id, 'message')).toMatchObject([{ data: reply }]);
-        // Emulator: it logs as Node prints, a line at a time.
+        // Emulator: it logs the output of Node line by line.
         const told = new RegExp(
           `action: 'fan_out',\\s+room_id: '${room_id}',\\s+connections: ${batchSize(1)},\\s+sent: [12],`,
         );
@@ -276,7 +276,7 @@ describe.skipIf(outOfReach !== undefined)(
         await expect.poll(lines, { timeout: 60_000, interval: 500 }).toMatch(told);
       });
 
-      test('shows a participant as offline ten seconds after the last connection', async () => {
+      test('shows a participant as offline 10 seconds after the last connection is lost', async () => {
         const room_id = await createRoom(callers, [BOB]);
         const [a, b] = [await joined(ALICE, room_id), await joined(BOB, room_id)];
         await a.waitFor(room_id, 'peer_joined', 2);
@@ -289,7 +289,7 @@ describe.skipIf(outOfReach !== undefined)(
       test('announces a booked end when the schedule fires, and closes the sockets', async () => {
         const room_id = await createRoom(callers, [BOB]);
         const client = await joined(BOB, room_id);
-        // Set, moved (which updates the schedule), and met.
+        // Sets the end, then moves it, which updates the schedule.
         const later = { end_time: new Date(Date.now() + 3_600_000).toISOString() };
         expect((await call(ALICE, 'POST', `/admin/room/${room_id}`, later)).status).toBe(200);
         await client.waitFor(room_id, 'room_updated');
@@ -341,7 +341,7 @@ describe.skipIf(outOfReach !== undefined)(
       });
     });
 
-    test('passes npm run verify, which names what an emulator lacks', async () => {
+    test('passes npm run verify, except the checks that the emulator cannot pass', async () => {
       progress('npm run verify');
       const { code, report, named } = await verify(reached().target, {
         http: served().http,
@@ -351,7 +351,7 @@ describe.skipIf(outOfReach !== undefined)(
       });
       expect(report.results.filter(({ outcome }) => outcome === 'failed')).toEqual([]);
       expect(code, JSON.stringify(report)).toBe(0);
-      // Emulator: verify runs these checks and sees them fail. One that passes is an error, and the note in the check has to go.
+      // Emulator: these checks fail. If one of them passes, remove its exception from the check.
       expect(named('not_shown')).toEqual([
         'cold-start',
         'cors-401',
@@ -388,11 +388,11 @@ describe.skipIf(outOfReach !== undefined)(
     test('has no changes left to deploy', async () => {
       progress('cdk diff');
       const { target } = reached();
-      // Fails where there is a difference.
+      // `--fail` makes the command fail if there is a difference.
       await cdk(target, { issuer, audience: AUDIENCE }, 'diff', '--fail');
     });
 
-    test('changes with a second deployment, and keeps its data and addresses', async () => {
+    test('keeps its data and addresses in a second deployment', async () => {
       kept = await createRoom(callers);
       const before = outputs;
       const later = { end_time: new Date(Date.now() + 3_600_000).toISOString() };
@@ -406,7 +406,7 @@ describe.skipIf(outOfReach !== undefined)(
       expect(outputs).toEqual(before);
       expect(await statusWith(other)).toBe(200);
       clients.push(await connect(sockets(), { header: other }));
-      // Who was let in before still is, and what there was is still there.
+      // Tokens of the first audience are still accepted, and the data still exists.
       expect(await call(ALICE, 'GET', `/participant/room/${kept}`)).toMatchObject({
         status: 200,
         data: { room_id: kept, ...later },
@@ -414,14 +414,14 @@ describe.skipIf(outOfReach !== undefined)(
     });
 
     const keep = 'keep' in given && given.keep;
-    test.skipIf(keep)('leaves nothing behind when it is destroyed, not even what was uploaded', async () => {
+    test.skipIf(keep)('leaves nothing behind when it is destroyed, not even uploaded files', async () => {
       const { target } = reached();
       const { s3 } = operator(target);
       const { BucketName, TableName } = outputs['rooms-dev-data'];
       const there = await inventory(target);
       expect(there.tables).toEqual([TableName]);
       expect(there.buckets).toContain(BucketName);
-      // The end of the room, and the first warning before it. The rooms that "npm run verify" has left end a minute later.
+      // The schedules of the room's end and of its first warning. Rooms of "npm run verify" can still have schedules, too.
       expect(there.schedules.filter((name) => name.startsWith(kept))).toEqual([`${kept}-end`, `${kept}-next`]);
       for (const kind of ['alarms', 'apis', 'dashboards', 'functions', 'logs', 'queues', 'stacks'] as const)
         expect(there[kind].length, kind).toBeGreaterThan(bare[kind].length);
@@ -432,13 +432,13 @@ describe.skipIf(outOfReach !== undefined)(
       const { roles, ...left } = await inventory(target);
       const { roles: rolesBefore, ...before } = bare;
       expect(left).toEqual(before);
-      // It is a setting of the account, on which other APIs may rely by now.
+      // The role of API Gateway's logging remains. It is an account setting that other APIs can depend on.
       const added = roles.filter((role) => !rolesBefore.includes(role));
       expect(added).toEqual([expect.stringMatching(/GatewayLogging/)]);
       expect((await fetch(`${served().http}/participant/room`)).status).toBe(404);
     });
 
-    test.skipIf(keep)('as prod, answers under its own domains, and is not destroyed by mistake', async () => {
+    test.skipIf(keep)('as prod, responds under its own domains, and is protected against deletion', async () => {
       const { target } = reached();
       const certificate = `arn:aws:acm:${REGION}:${ACCOUNT}:certificate/0b9c1f5e-1d2c-4a53-9e66-d7f2f6c1a001`;
       const prod = {
@@ -461,10 +461,10 @@ describe.skipIf(outOfReach !== undefined)(
         'rooms-prod-http': { HttpApiUrl: 'https://rooms.example.com', DomainAlias: expect.stringMatching(/amazonaws/) },
         'rooms-prod-realtime': { WebSocketUrl: 'wss://live.rooms.example.com' },
       });
-      // Emulator: WebSocket APIs do not answer under a domain of their own there.
+      // Emulator: WebSocket APIs have no custom domains, so only the HTTP API is called.
       const headers = { host: 'rooms.example.com', authorization: `Bearer ${await tokenOf(ALICE)}` };
       const answered = await new Promise<string>((resolve, reject) => {
-        // The certificate is for where the emulator is.
+        // The emulator's certificate is for localhost.
         const options = { headers, servername: 'localhost' };
         const asked = request(new URL('/participant/room', target.endpoint), options, (response) => {
           text(response).then(resolve, reject);

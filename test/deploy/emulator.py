@@ -1,7 +1,7 @@
-"""Starts ministack, an AWS emulator, with what it lacks and what it should not do. Arguments: port, account, region, directory.
+"""Starts ministack, an AWS emulator, with patches for features it lacks. Arguments: port, account, region, directory.
 
-The certificate that it serves is written to <directory>/certificate.pem; all else that it writes is below that directory too. It
-ends, with the functions that it runs, as soon as its standard input does: whoever started it need not live to end it.
+Writes its certificate to <directory>/certificate.pem, and all other files below the same directory. Ends, together with its functions,
+when its standard input ends. So it also ends if the process that started it is killed.
 """
 
 import datetime
@@ -29,7 +29,7 @@ def end_with_starter():
 
 
 def make_certificate(certificate_file, key_file):
-    """The policies of our bucket, and of the bucket that cdk bootstrap makes, refuse what does not come over TLS."""
+    """Writes a self-signed certificate. The emulator needs TLS, because the bucket policies reject requests without it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "emulated AWS")])
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -55,7 +55,7 @@ threading.Thread(target=end_with_starter, daemon=True).start()
 home = pathlib.Path(directory)
 make_certificate(home / "certificate.pem", home / "key.pem")
 (home / "tmp").mkdir()
-# Lambda has the AWS SDK at hand for functions that bring none, as those of the CDK do; and no other package.
+# As in Lambda, functions can import the AWS SDK without bundling it. The functions of the CDK need it.
 (home / "runtime").mkdir()
 repository = pathlib.Path(__file__).parents[2]
 (home / "runtime" / "@aws-sdk").symlink_to(repository / "node_modules" / "@aws-sdk")
@@ -71,7 +71,7 @@ os.environ.update(
         "NODE_EXTRA_CA_CERTS": str(home / "certificate.pem"),
         "NODE_PATH": str(home / "runtime"),
         "NODE_OPTIONS": "--require " + str(pathlib.Path(__file__).with_name("lambda-runtime.cjs")),
-        # Every request must be signed by a key that exists, and the policies of its role must allow it.
+        # Checks the signature of each request and the permissions of its role.
         "AUTH": "true",
         "LAMBDA_EXECUTOR": "local",
         "PERSIST_STATE": "0",
@@ -90,9 +90,9 @@ from ministack.core.responses import request_scope  # noqa: E402
 from ministack.services import apigateway, cloudformation, eventbridge, s3  # noqa: E402
 from ministack.services.cloudformation import handlers, provisioners, stacks  # noqa: E402
 
-# Emulator: of dynamodb:LeadingKeys, a condition key of IAM, ministack knows nothing, and lets everything through that is
-# conditioned on it. These are the partition keys that a request names; of a query of an index, the index's; of an action in a
-# transaction, those of all items with that action. One list does: policies are looked at without a pause after it was filled.
+# Emulator: ministack ignores dynamodb:LeadingKeys, an IAM condition key. This list has the partition keys of the current request.
+# For a query of an index, it has the index's key. For a transaction, it has the keys of all items with the same action.
+# One list is enough, because policies are evaluated immediately after it is set.
 leading_keys = []
 
 
@@ -102,7 +102,7 @@ def keys_of(request):
         return [request["ExpressionAttributeValues"][value]["S"]]
     keys = [request[part] for part in ("Key", "Item") if part in request]
     for table in request.get("RequestItems", {}).values():
-        # What is read is a list of keys, and what is written a list of requests.
+        # BatchGetItem has a list of keys, and BatchWriteItem a list of requests.
         keys += table["Keys"] if isinstance(table, dict) else [part for each in table for put in each.values() for part in put.values()]
     return [key["PK"]["S"] for key in keys]
 
@@ -132,7 +132,7 @@ def dynamodb_transaction_checks(iam_action, body, region, account_id):
 iam_actions.dynamodb_service_context = dynamodb_service_context
 iam_actions.dynamodb_transaction_checks = dynamodb_transaction_checks
 
-# Emulator: CloudFormation in ministack refuses alarms of more than one metric. They are made, and never looked at.
+# Emulator: ministack's CloudFormation rejects alarms with several metrics. This patch creates them, but they are never evaluated.
 record_of_one_metric = provisioners._cw_metric_alarm_record
 
 
@@ -146,11 +146,11 @@ def metric_alarm_record(name, props):
 provisioners._cw_metric_alarm_record = metric_alarm_record
 
 
-# Emulator: ministack has route responses, but CloudFormation in it does not know them. (Its sockets are two-way with or without.)
+# Emulator: ministack's CloudFormation cannot create route responses, although its API can.
 
 
 def last(name):
-    """CloudFormation in ministack takes `<api>/<route>` for the id of a route."""
+    """Returns the route ID. ministack's CloudFormation passes `<api>/<route>`."""
     return name.rsplit("/", 1)[-1]
 
 
@@ -173,8 +173,7 @@ provisioners._RESOURCE_HANDLERS["AWS::ApiGatewayV2::RouteResponse"] = {
     "delete": delete_route_response,
 }
 
-# Emulator: CloudFormation in ministack lets an update drop or change an export that another stack imports. AWS refuses it, and
-# rolls the update back.
+# Emulator: ministack's CloudFormation allows an update to remove or change an export that another stack imports. AWS rejects this.
 resolve_any_outputs = stacks._resolve_stack_outputs
 
 
@@ -202,14 +201,12 @@ def resolve_stack_outputs(outputs, conditions, resources, params, mappings, stac
 
 stacks._resolve_stack_outputs = resolve_stack_outputs
 
-# Emulator: of an API made by CloudFormation, ministack does not find what it says about other origins: it looks for
-# `allowOrigins`, and is given `AllowOrigins`.
+# Emulator: ministack ignores the CORS settings of APIs from CloudFormation, because it reads `allowOrigins` instead of `AllowOrigins`.
 for name in ("_cors_response_headers", "_cors_preflight_response"):
     answer = getattr(apigateway, name)
     setattr(apigateway, name, lambda cors, origin, answer=answer: answer(provisioners._pascal_to_camel(cors), origin))
 
-# Emulator: CloudFormation in ministack makes buckets without their tags. By one, the function that empties a bucket which is
-# about to be deleted knows that it may.
+# Emulator: ministack's CloudFormation creates buckets without tags. The CDK function that empties a bucket before deletion needs a tag.
 def tagging(tags):
     pairs = "".join(f"<Tag><Key>{escape(tag['Key'])}</Key><Value>{escape(tag['Value'])}</Value></Tag>" for tag in tags)
     return f"<Tagging><TagSet>{pairs}</TagSet></Tagging>".encode()
@@ -217,10 +214,10 @@ def tagging(tags):
 
 provisioners._S3_BUCKET_CONFIGURATIONS += (("Tags", tagging, s3._put_bucket_tagging, s3._delete_bucket_tagging),)
 
-# Emulator: functions post to connections under the name that an API has in AWS, as they should; ministack knows it by another.
+# Emulator: ministack does not recognize the AWS host names of APIs, to which functions post messages.
 app._EXECUTE_API_RE = re.compile(r"^([a-f0-9]{8})\.execute-api\.[a-z0-9-]+\.amazonaws\.com(?::\d+)?$")
 
-# Emulator: a schedule of the default group is what ministack takes every schedule for when it looks at policies.
+# Emulator: when it evaluates policies, ministack assumes that every schedule is in the default group.
 take_for_default_group = iam_actions.extract_resource_arn
 
 
@@ -235,7 +232,7 @@ def extract_resource_arn(service, method, path, headers, body, query_params, reg
 
 iam_actions.extract_resource_arn = extract_resource_arn
 
-# Emulator: ministack does not look at what the role of a schedule may do.
+# Emulator: ministack does not check the permissions of a schedule's role.
 invoke_unasked = eventbridge._invoke_target
 
 
@@ -251,7 +248,7 @@ def invoke_target(target, event, rule, view=None):
 
 eventbridge._invoke_target = invoke_target
 
-# Emulator: ministack takes a user's request to be for an API of its own account, whoever has the API.
+# Emulator: ministack looks for an API only in the caller's account, even if another account owns it.
 handle_in_own_account = app._handle_execute_api_request
 
 
@@ -266,7 +263,7 @@ async def handle_execute_api_request(host, path, *rest, **named):
 
 app._handle_execute_api_request = handle_execute_api_request
 
-# It would also serve on port 443 where it may.
+# Prevents ministack from also listening on port 443.
 app._port_is_bindable = lambda host, port: False
 
 sys.argv[1:] = []

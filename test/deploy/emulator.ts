@@ -12,31 +12,31 @@ const BIN = fileURLToPath(new URL('../../node_modules/.bin', import.meta.url));
 export const ACCOUNT = '123456789012';
 export const REGION = 'eu-central-1';
 /**
- * The credentials of an account's root user: ministack takes the account's number for the key, and any secret with it. It keeps
- * accounts apart, so each test file has one to itself.
+ * Returns the credentials of an account's root user. ministack accepts the account number as the access key, with any secret.
+ * It isolates accounts, so each test file uses its own account.
  */
 export const credentialsOf = (account: string) => ({ accessKeyId: account, secretAccessKey: 'any' });
 export const CREDENTIALS = credentialsOf(ACCOUNT);
 
 export interface Emulator {
-  /** Where every service of AWS is, over HTTPS. */
+  /** HTTPS URL of all emulated services. */
   readonly endpoint: string;
-  /** PEM file of the certificate that it serves; nobody else has signed it. */
+  /** PEM file of the emulator's self-signed certificate. */
   readonly certificate: string;
-  /** The log of the emulator and of the functions it runs. */
+  /** Returns the log of the emulator and its functions. */
   log(): string;
-  /** Ends it, and the functions it runs, at once. */
+  /** Kills the emulator and its functions. */
   kill(): void;
 }
 
-/** Starts the emulator, with its files in `directory`, which must be empty; waits until it answers. */
+/** Starts the emulator, and waits until it responds. Its files are in `directory`, which must be empty. */
 export async function startEmulator(python: string, directory: string): Promise<Emulator> {
   const port = await findPort(0);
   const child = spawn(python, [LAUNCHER, String(port), ACCOUNT, REGION, directory], {
-    // Nothing else: the developer's own AWS configuration is none of its business. Functions run on the Node of this repository.
+    // Only PATH is passed on, so that the developer's AWS configuration has no effect. Functions run on the Node of this repository.
     env: { PATH: [BIN, process.env.PATH].join(delimiter) },
     stdio: ['pipe', 'pipe', 'pipe'],
-    // A group of its own, so that all of it can be ended at once.
+    // A separate process group, so that all its processes can be killed together.
     detached: true,
   });
   let log = '';
@@ -56,7 +56,7 @@ export async function startEmulator(python: string, directory: string): Promise<
     try {
       process.kill(-child.pid, 'SIGKILL');
     } catch {
-      // It has ended by itself.
+      // The process has already ended.
     }
   };
 

@@ -8,7 +8,7 @@ import { ACCOUNT, startEmulator } from './emulator.ts';
 import { progress } from './progress.ts';
 import { makePython, OutOfReach } from './python.ts';
 
-/** What the tests deploy to; or why they cannot: `outOfReach` skips them, `failure` fails them. */
+/** The target of the deployment. If it is not available, `outOfReach` skips the tests and `failure` fails them. */
 export type Deployment =
   | { readonly target: Target; readonly issuer: string; readonly keep: boolean }
   | { readonly outOfReach: string }
@@ -23,15 +23,15 @@ declare module 'vitest' {
 /** Set by `npm run test:deploy -- --keep`. */
 const keep = process.env.ROOMS_DEPLOY_KEEP === '1';
 
-/** Starts an emulated AWS and an issuer of tokens, and ends both, whatever happens. */
+/** Starts an emulated AWS and a token issuer. Stops both at the end, also after an error or a signal. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const directory = mkdtempSync(join(tmpdir(), 'rooms-deploy-'));
   const closers: (() => void)[] = [];
-  // Nothing in it waits for anything: it is also what a process does last.
+  // Synchronous, because it also runs on the process event 'exit'.
   const closeAll = (): void => {
     killCdk(directory);
     for (const close of closers.splice(0).reverse()) close();
-    // A function that was killed this moment may still hold a file.
+    // A killed function can still have open files.
     rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   };
   process.on('exit', closeAll);
@@ -79,7 +79,7 @@ async function start(directory: string, closers: (() => void)[]): Promise<Deploy
   return { target: { endpoint, certificate, python, directory, account: ACCOUNT }, issuer: issuer.url, keep };
 }
 
-/** Between npm and this process there may be a shell that passes no signals on. */
+/** Calls `end` when the parent process ends. A shell between npm and this process can swallow signals. */
 function endWithNpm(end: () => void): void {
   if (process.env.npm_lifecycle_event === undefined) return;
   const parent = process.ppid;

@@ -1,4 +1,4 @@
-"""Prints the names of what there is in an account that a deployment could have left, as JSON. Arguments: endpoint, region."""
+"""Prints the names of resources that a deployment could have left in an account, as JSON. Arguments: endpoint, region."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ session = get_session()
 
 
 def names(service, operation, field, *part):
-    """What all pages of an operation list in a field: itself, or a part of each."""
+    """Returns the items of a field from all pages of an operation, or one attribute of each item."""
     client = session.create_client(service, region_name=region, endpoint_url=endpoint)
     if client.can_paginate(operation):
         pages = client.get_paginator(operation).paginate()

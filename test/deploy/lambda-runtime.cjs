@@ -1,7 +1,5 @@
-// What a function finds in AWS Lambda, where the emulator has it otherwise. Loaded ahead of the function's code.
-//
-// Emulator: functions of the CDK's own tell CloudFormation that they are done at the default port of the name they were given,
-// which is where CloudFormation is. The emulator has another port.
+// Adapts the emulator's Lambda environment to AWS. Loaded before the function's code.
+// Emulator: the CDK's own functions report to CloudFormation on the default HTTPS port. The emulator listens on another port.
 const https = require('node:https');
 
 const { request } = https;

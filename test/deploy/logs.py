@@ -1,4 +1,4 @@
-"""Prints what was logged in the groups whose name has a part in it, as JSON. Arguments: endpoint, region, part."""
+"""Prints the log events of all groups whose name contains a part, as JSON. Arguments: endpoint, region, part."""
 
 import json
 import sys

@@ -9,12 +9,13 @@ const REQUIREMENTS = fileURLToPath(new URL('requirements.txt', import.meta.url))
 const [MAJOR, MINOR] = [3, 10];
 const NAMES = ['python3', 'python', ...[14, 13, 12, 11, 10].map((minor) => `python3.${minor}`)];
 
-/** Thrown where this machine cannot run the emulator. Its message is one line, for the user: the tests are skipped, not failed. */
+/** Thrown if this machine cannot run the emulator. The tests are then skipped, and the one-line message is shown. */
 export class OutOfReach extends Error {}
 
 /**
- * Makes a Python environment in `directory`, with the emulator in it. Gives the path of its interpreter.
- * Throws `OutOfReach` where there is no Python 3.10, or it cannot get the packages.
+ * Creates a virtual environment with the emulator in `directory`. Returns the path of its interpreter.
+ *
+ * @throws {OutOfReach} if Python 3.10 is missing, or the packages cannot be installed.
  */
 export async function makePython(directory: string): Promise<string> {
   const python = await findPython();
@@ -26,8 +27,7 @@ export async function makePython(directory: string): Promise<string> {
   }
   const made = join(environment, 'bin', 'python');
   try {
-    // Wheels only: nothing is compiled on this machine.
-    // Nor to byte code, of which little is used: it is done as modules are loaded.
+    // Installs only wheels, because this machine may lack a compiler. Python compiles modules to byte code when they are loaded.
     const options = ['--quiet', '--disable-pip-version-check', '--no-input', '--only-binary', ':all:', '--no-compile'];
     await run(made, ['-m', 'pip', 'install', ...options, '--requirement', REQUIREMENTS]);
   } catch (error) {
@@ -57,7 +57,7 @@ async function versionOf(python: string): Promise<{ major: number; minor: number
   }
 }
 
-/** What a command had to say last. */
+/** Returns the last line of a failed command's output. */
 function lastLine(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const said = (stream: 'stdout' | 'stderr'): string => (stream in error ? String(Reflect.get(error, stream)) : '');

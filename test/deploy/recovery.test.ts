@@ -28,16 +28,16 @@ import { credentialsOf, REGION } from './emulator.ts';
 import { progress } from './progress.ts';
 
 /*
- * docs/operate/recovery.md, practised: rooms are filled, their table is broken and restored, the stacks are pointed at the restored
- * table and back, and one room is brought back alone.
+ * Runs the procedures of docs/operate/recovery.md. The tests fill rooms, damage their table, restore it, switch the stacks to the
+ * restored table and back, and restore a single room.
  *
- * Emulator: ministack restores a table as it is at that moment, whatever time is asked for. So the table is restored before it is
- * broken. As AWS, it restores no stream, time to live, backups or tags.
+ * Emulator: ministack restores the current state of a table, whatever time is requested. Therefore, the table is restored before it is
+ * damaged. Like AWS, ministack does not restore the stream, time to live, backups and tags.
  */
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const ACCOUNT = '111122223333';
-/** In no room of the scenarios, which look at all rooms of their users. */
+/** A user that the shared scenarios do not use, because they check all rooms of their users. */
 const GUEST = 'guest';
 const RESTORED = 'rooms-restored';
 const given = inject('deployment');
@@ -81,7 +81,7 @@ describe.skipIf(outOfReach !== undefined)('recovery', () => {
     outputs = v.parse(outputsSchema, JSON.parse(readFileSync(file, 'utf8')));
   }
 
-  /** Runs a command for operators, and gives its exit code and what it printed. */
+  /** Runs a command for operators, and returns its exit code and output. */
   function npmRun(script: string, ...args: string[]): Promise<{ code: number; printed: string }> {
     const { target } = reached();
     const callback = outputs['rooms-dev-realtime'].CallbackUrl;
@@ -121,7 +121,7 @@ describe.skipIf(outOfReach !== undefined)('recovery', () => {
     return response.ok ? response.text() : String(response.status);
   };
 
-  /** A room of Alice and a guest that is still to end, with two messages, one of which has a file. */
+  /** Creates a room of Alice and a guest that ends in 24 hours, with two messages. One message has a file. */
   async function filledRoom() {
     const room_id = await createRoom(callers, [GUEST]);
     const end_time = new Date(Date.now() + 86_400_000).toISOString();
@@ -169,11 +169,11 @@ describe.skipIf(outOfReach !== undefined)('recovery', () => {
     own = outputs;
   });
 
-  test('the stacks switch to a restored table, keep their addresses, and lose nothing that was restored', async () => {
+  test('the stacks switch to a restored table, and keep their addresses and the restored data', async () => {
     const { TableName, ScheduleGroupName: GroupName } = outputs['rooms-dev-data'];
     kept = await filledRoom();
     progress('recovery: restore and break the table');
-    // Both joined before the restore. One is still there after it.
+    // Both clients join before the restore. One of them stays connected.
     const client = await joined(GUEST, kept.room_id);
     const gone = await joined(ALICE, kept.room_id);
     await dynamodb().send(
@@ -188,7 +188,7 @@ describe.skipIf(outOfReach !== undefined)('recovery', () => {
     const end_time = new Date(Date.now() + 86_400_000).toISOString();
     expect((await call(ALICE, 'POST', `/admin/room/${later}`, { end_time })).status).toBe(200);
     await expect.poll(schedules, { timeout: 60_000 }).toContain(`${later}-end`);
-    // The worst day: everything about a room is gone, with its file and its schedule.
+    // Deletes everything about a room, including its file and its schedule.
     await removePartition(TableName, roomPartition(kept.room_id));
     await removePartition(TableName, chatPartition(kept.room_id));
     await deleteObject(kept.room_id, kept.file_id);
@@ -233,7 +233,7 @@ describe.skipIf(outOfReach !== undefined)('recovery', () => {
     expect((await call(ALICE, 'GET', `/participant/room/${later}`)).status).toBe(404);
     await session(callers);
     await transfer(callers);
-    // Who joined before the restore hears what is said after it, by way of the new stream.
+    // A client that joined before the restore receives new messages through the new stream.
     const sender = await joined(ALICE, kept.room_id);
     const reply = await sender.data('message', {
       room_id: kept.room_id,
@@ -241,7 +241,7 @@ describe.skipIf(outOfReach !== undefined)('recovery', () => {
       text: 'We are back',
     });
     expect(await client.waitFor(kept.room_id, 'message')).toMatchObject([{ data: reply as object }]);
-    // Clients that the restored table does not know would hear nothing: all are made to connect again.
+    // Connections that are missing in the restored table would receive nothing, so all clients are disconnected.
     expect((await npmRun('disconnect-all', '--table', RESTORED, '--apply')).code).toBe(0);
     expect(await client.closed).toMatchObject({ code: 1000 });
   });
@@ -256,7 +256,7 @@ describe.skipIf(outOfReach !== undefined)('recovery', () => {
     expect((await npmRun('check', '--repair')).code).toBe(0);
   });
 
-  test('one room is restored from the restored table, while users talk in another', async () => {
+  test('one room is restored from the restored table while users write in another room', async () => {
     progress('recovery: one room');
     const { s3 } = operator(reached().target);
     const { TableName, BucketName } = outputs['rooms-dev-data'];
@@ -269,7 +269,7 @@ describe.skipIf(outOfReach !== undefined)('recovery', () => {
         await sender.data('message', { room_id: other, client_message_id: randomUUID(), text: String(sent) });
       return sent;
     })();
-    // Its file is not in the bucket any more, in no version, and in another bucket.
+    // Moves the room's file to another bucket, and deletes all its versions.
     const Key = objectKey(kept.room_id, kept.file_id);
     const fromBucket = 'rooms-restored-files';
     await s3.send(new CreateBucketCommand({ Bucket: fromBucket }));
@@ -297,12 +297,12 @@ describe.skipIf(outOfReach !== undefined)('recovery', () => {
 
     expect(await contentOf(kept.room_id, kept.file_id)).toBe('plan');
     expect(await chatOf(kept.room_id)).toEqual(expect.arrayContaining(Array.isArray(kept.chat) ? kept.chat : []));
-    // The stream brings the schedule of its end.
+    // The write reaches the stream, which creates the schedule of the room's end.
     await expect.poll(schedules, { timeout: 60_000 }).toContain(`${kept.room_id}-end`);
     talking = false;
     expect(await listener.waitFor(other, 'message', await talk)).toHaveLength(await talk);
 
-    // A room that lost its admin by accident, repaired in place.
+    // Removes the admin of a room, then repairs the room in place.
     await dynamodb().send(new UpdateCommand({ TableName, Key: roomKey(other), UpdateExpression: 'REMOVE admins' }));
     await remove(TableName, participantKey(other, GUEST));
     expect((await npmRun('check', '--repair', '--only', 'room-without-admin')).code).toBe(0);

@@ -4,13 +4,13 @@ import { startVitest } from 'vitest/node';
 
 const HELP = `Usage: npm run test:deploy -- [options]
 
-Deploys the CDK app to an emulated AWS on this machine, as "cdk bootstrap" and "cdk deploy --all -c env=dev" do it, tests what
-was deployed through its own endpoints, deploys a change, and destroys it all. Beside it, in an account of its own, it practises
-recovery (docs/operate/recovery.md). Needs Python 3.10 or later and the Python package
-index; where either is missing, all tests are skipped. No AWS account is needed, and none is touched.
+Deploys the CDK app to an emulated AWS on this machine with "cdk bootstrap" and "cdk deploy --all -c env=dev". Tests the deployed
+endpoints, deploys a change, and destroys all stacks. In a second account, tests recovery (docs/operate/recovery.md).
+
+Needs Python 3.10 or later and access to the Python package index. If either is missing, all tests are skipped. Needs no AWS account.
 
 Options:
-  --keep   leave it running at the end, until Ctrl-C, for a look (nothing is destroyed)
+  --keep   keep the stacks running at the end until Ctrl-C
   --help   print this help
 `;
 
@@ -24,7 +24,7 @@ function options(): { keep?: boolean | undefined; help?: boolean | undefined } |
 
 const given = options();
 if (typeof given === 'string') {
-  console.error(`${given}; "npm run test:deploy -- --help" says what there is.`);
+  console.error(`${given}; run "npm run test:deploy -- --help".`);
   process.exitCode = 2;
 } else if (given.help) {
   process.stdout.write(HELP);
@@ -33,7 +33,7 @@ if (typeof given === 'string') {
   const vitest = await startVitest('test', [], {
     config: fileURLToPath(new URL('vitest.config.ts', import.meta.url)),
     watch: false,
-    // What is kept is closed by hand.
+    // With --keep, the teardown waits for Ctrl-C.
     ...(given.keep && { teardownTimeout: 2 ** 31 - 1 }),
   });
   await vitest.close();

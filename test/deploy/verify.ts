@@ -18,11 +18,11 @@ export type Report = v.InferOutput<typeof report>;
 export interface Verified {
   readonly code: number | null;
   readonly report: Report;
-  /** Names of the checks with an outcome, sorted. */
+  /** Returns the sorted names of the checks with an outcome. */
   named(outcome: Report['results'][number]['outcome']): string[];
 }
 
-/** Runs `npm run verify` for `dev` as an operator does. The URLs are given, for those of the stacks do not lead to the emulator. */
+/** Runs `npm run verify` for `dev`. Passes the URLs explicitly, because the URLs of the stacks do not lead to the emulator. */
 export async function verify(
   target: Target,
   {

@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config';
 import { tally } from '../support/tally.ts';
 
 /**
- * The stacks, deployed to an emulated AWS: `npm run test:deploy`. Apart from the other tests, which need neither Python nor its
- * package index and take seconds.
+ * `npm run test:deploy`: tests the stacks in an emulated AWS. Separate from the other tests, because it takes minutes and needs Python
+ * and its package index.
  */
 export default defineConfig({
   root: fileURLToPath(new URL('../..', import.meta.url)),

@@ -6,7 +6,7 @@ import { ROOT } from '../e2e/npm-start.ts';
 
 const run = promisify(execFile);
 
-/** A program with a generated client, ready to run. */
+/** A program with a generated client that is ready to run. */
 export interface Program {
   readonly command: string;
   readonly args: readonly string[];
@@ -14,12 +14,12 @@ export interface Program {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Why a program cannot be built on this machine. */
+/** Thrown with the reason why a program cannot be built on this machine. */
 export interface OutOfReach {
   readonly outOfReach: string;
 }
 
-/** Runs a command that gets tools or packages from elsewhere. Returns the last line of its output if it fails. */
+/** Runs a command that downloads tools or packages. Returns the last line of its output if it fails. */
 async function fetched(
   command: string,
   args: readonly string[],
@@ -49,7 +49,7 @@ export async function pythonProgram(directory: string): Promise<Program | OutOfR
     (await fetched(join(bin, 'pip'), ['install', '--quiet', '--requirement', join(example, 'requirements.txt')]));
   if (missing) return missing;
   const generator = ['generate', '--path', join(ROOT, 'docs/openapi.json'), '--meta', 'none'];
-  // It calls ruff by name.
+  // The generator finds ruff through PATH.
   await run(
     join(bin, 'openapi-python-client'),
     [...generator, '--fail-on-warning', '--output-path', join(directory, 'rooms_client')],

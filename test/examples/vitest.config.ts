@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config';
 import { tally } from '../support/tally.ts';
 
 /**
- * The programs in examples/ with freshly generated clients, against the local stack: `npm run test:examples`. Separate from the other tests,
- * because the generators come from other package indexes.
+ * `npm run test:examples`: runs the programs in examples/ with newly generated clients against the local stack. Separate from the other
+ * tests, because the generators come from other package indexes.
  */
 export default defineConfig({
   root: fileURLToPath(new URL('../..', import.meta.url)),
@@ -12,7 +12,7 @@ export default defineConfig({
     reporters: ['default', tally()],
     silent: 'passed-only',
     include: ['test/examples/**/*.test.ts'],
-    // Compiling a generator on a busy machine takes minutes.
+    // Compiling a generator can take minutes on a busy machine.
     testTimeout: 900_000,
     hookTimeout: 900_000,
   },

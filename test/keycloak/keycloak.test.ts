@@ -10,13 +10,13 @@ import { npm, npmStart, type RunningStack } from '../e2e/npm-start.ts';
 import { type Keycloak, OutOfReach, startKeycloak } from './server.ts';
 
 /*
- * A real Keycloak, set up with what docs/guides/keycloak.md shows, and the local stack with its tokens. Each test goes on where the one before
- * it ended.
+ * Sets up a real Keycloak as described in docs/guides/keycloak.md, and runs the local stack with its tokens. Each test depends on the
+ * previous one.
  */
 
 const REALM = 'ucs';
 const USER = { username: 'anna', password: 'a long password' };
-/** In the documented client: where the front end is. */
+/** Origin of the front end in the documented client. */
 const DOCUMENTED_ORIGIN = 'https://ops.example.com';
 
 const chromium = await findChromium();
@@ -33,7 +33,7 @@ async function startUnlessOutOfReach(): Promise<Keycloak | undefined> {
   }
 }
 
-/** The documents to import that the page shows, with the origin of this front end. */
+/** Returns the JSON documents of the guide, with `origin` as the origin of the front end. */
 const documented = (origin: string): unknown[] => {
   const page = readFileSync(new URL('../../docs/guides/keycloak.md', import.meta.url), 'utf8').replaceAll(
     DOCUMENTED_ORIGIN,
@@ -73,7 +73,7 @@ describe.skipIf(!keycloak)('a Keycloak realm', () => {
   const askForTokens = (form: Record<string, string>) =>
     fetch(`${issuer}/protocol/openid-connect/token`, { method: 'POST', body: new URLSearchParams(form) });
   const clientOf = (token: string) => new RoomsClient({ url: stack.http, wsUrl: stack.ws, token: () => token });
-  /** Both APIs take the token, as the same user. */
+  /** Checks that both APIs accept the token and identify the same user. */
   const expectAccepted = async (token: string): Promise<void> => {
     const client = clientOf(token);
     const { room_id, created_by } = await client.createRoom({ name: 'A room' });
@@ -108,7 +108,7 @@ describe.skipIf(!keycloak)('a Keycloak realm', () => {
     await signIn(anna);
     const { page } = anna;
     await page.getByRole('heading', { name: 'Your rooms' }).waitFor();
-    // Neither code nor state is left in the address.
+    // The parameters `code` and `state` are removed from the URL.
     expect(new URL(page.url()).search).toBe('');
     const stored = await page.evaluate(
       'Object.entries(sessionStorage).find(([key]) => key.startsWith("oidc.user:"))?.[1]',
@@ -137,7 +137,7 @@ describe.skipIf(!keycloak)('a Keycloak realm', () => {
     first = { ...renewed, access_token: first.access_token };
   });
 
-  test('rotates its keys: tokens of the new key are accepted, and those of the old one until they expire', async () => {
+  test('rotates its keys: tokens of the new and of the old key are accepted', async () => {
     const realm = v.parse(v.looseObject({ id: v.string() }), await server.admin('GET', `/realms/${REALM}`));
     await server.admin('POST', `/realms/${REALM}/components`, {
       ...{ name: 'rotated', providerId: 'rsa-generated', providerType: 'org.keycloak.keys.KeyProvider' },
@@ -149,14 +149,14 @@ describe.skipIf(!keycloak)('a Keycloak realm', () => {
     });
     const rotated = v.parse(tokens, await answer.json());
     expect(decodeProtectedHeader(rotated.access_token).kid).not.toBe(decodeProtectedHeader(first.access_token).kid);
-    // Keys that are unknown are looked for again, but not with every request.
+    // The authorizer limits how often it reloads keys, so the new key can be rejected at first.
     await expect.poll(async () => (await overHttp(rotated.access_token)).status, { timeout: 90_000 }).toBe(200);
     await expectAccepted(rotated.access_token);
     await expectAccepted(first.access_token);
     first = { ...first, refresh_token: rotated.refresh_token };
   });
 
-  test('has service accounts, which need the scope "rooms"', async () => {
+  test('issues tokens for service accounts, which need the scope "rooms"', async () => {
     const credentials = { client_id: 'ucs-backend', client_secret: 'a secret' };
     const serviceToken = async (scopes: readonly string[]): Promise<string> => {
       const [before] = v.parse(withId, await server.admin('GET', `/realms/${REALM}/clients?clientId=ucs-backend`));
@@ -184,7 +184,7 @@ describe.skipIf(!keycloak)('a Keycloak realm', () => {
     await again.page.getByText('Account is disabled').waitFor();
   });
 
-  test('makes commands that need the local issuer report that', async () => {
+  test('commands that need the local issuer fail with an explanation', async () => {
     for (const script of ['token', 'demo']) {
       const args = script === 'token' ? ['alice'] : [];
       const { code, stderr } = await npm('run', '-s', script, '--', ...args, '--state-dir', stack.stateDirectory).ended;

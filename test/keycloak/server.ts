@@ -11,25 +11,25 @@ import { findPort, HOST } from '../../local/listen.ts';
 const VERSION = '26.7.3';
 const ARTIFACT = `org.keycloak:keycloak-quarkus-dist:${VERSION}:zip`;
 const ADMIN = { username: 'admin', password: 'admin' };
-/** Until it answers, in milliseconds: some 13 s on a machine that does nothing else. */
+/** Maximum start-up time in milliseconds. An idle machine needs about 13 s. */
 const START_MS = 300_000;
 const DOWNLOAD_MS = 300_000;
 
-/** Thrown where this machine cannot have a Keycloak. Its message is one line, for the user: the tests are skipped, not failed. */
+/** Thrown if this machine cannot run Keycloak. The tests are then skipped, and the one-line message is shown. */
 export class OutOfReach extends Error {}
 
 export interface Keycloak {
-  /** Without a slash at the end. */
+  /** Base URL without a trailing slash. */
   readonly url: string;
-  /** Calls the Admin REST API, below `/admin`; returns the body, parsed. Throws for any failure. */
+  /** Calls the Admin REST API under `/admin`, and returns the parsed body. Throws if the status is not 2xx. */
   admin(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: object): Promise<unknown>;
   close(): Promise<void>;
 }
 
 /**
- * Starts a Keycloak in development mode on a free port, from Maven Central by way of the machine's Maven, which keeps the download.
+ * Starts Keycloak in development mode on a free port. Maven downloads it from Maven Central and caches it.
  *
- * @throws OutOfReach where there is no Maven, or it cannot get the package
+ * @throws {OutOfReach} if Maven is not installed, or cannot download the package.
  */
 export async function startKeycloak(): Promise<Keycloak> {
   const directory = mkdtempSync(join(tmpdir(), 'rooms-keycloak-'));
@@ -45,7 +45,7 @@ export async function startKeycloak(): Promise<Keycloak> {
   const child = spawn('sh', ['bin/kc.sh', 'start-dev', `--http-host=${HOST}`, `--http-port=${port}`], {
     cwd: join(directory, `keycloak-${VERSION}`),
     stdio: ['ignore', 'pipe', 'pipe'],
-    // A process group of its own: the script starts Java, and both must end.
+    // A separate process group, because the script starts Java, and both must be killed.
     detached: true,
     env: {
       ...process.env,
@@ -86,7 +86,7 @@ export async function startKeycloak(): Promise<Keycloak> {
     url,
     close,
     async admin(method, path, body) {
-      // Anew for each call: it is good for a minute only.
+      // Requests a token for each call, because it expires after a minute.
       const login = await fetch(`${url}/realms/master/protocol/openid-connect/token`, {
         method: 'POST',
         body: new URLSearchParams({ grant_type: 'password', client_id: 'admin-cli', ...ADMIN }),

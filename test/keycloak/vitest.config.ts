@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 import { tally } from '../support/tally.ts';
 
 /**
- * The local stack with a real Keycloak: `npm run test:keycloak`. Apart from the other tests, because Keycloak is a download of 170 MB from
+ * `npm run test:keycloak`: tests the local stack with a real Keycloak. Separate from the other tests, because it downloads 170 MB from
  * Maven Central.
  */
 export default defineConfig({
@@ -12,11 +12,11 @@ export default defineConfig({
     reporters: ['default', tally()],
     silent: 'passed-only',
     include: ['test/keycloak/**/*.test.ts'],
-    // Only end what hangs: the machine may be busy.
+    // Generous limits, because the machine can be busy.
     testTimeout: 300_000,
     hookTimeout: 600_000,
     teardownTimeout: 60_000,
-    // Each test goes on where the one before it ended.
+    // Each test depends on the previous one.
     bail: 1,
   },
 });

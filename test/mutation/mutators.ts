@@ -4,8 +4,8 @@ import { pathToFileURL } from 'node:url';
 import { type NodePath, types } from '@babel/core';
 
 /*
- * The mutators: what counts as one small fault. Stryker brings most of them. It has none for numbers, calls and promise
- * handlers, which is where limits, timers and clean-up live, so these are added here.
+ * The mutators, which define the faults that are made. Stryker provides most of them. This file adds mutators for numbers, calls and
+ * promise handlers, because Stryker has none, and they cover limits, timers and cleanup.
  */
 
 type Path = NodePath;
@@ -16,10 +16,10 @@ interface Mutator {
   mutate(path: Path, context: unknown): Iterable<Node>;
 }
 
-/** Mutators of Stryker that are left out: nearly all of their mutants are texts for people, which no test should pin. */
+/** Mutators of Stryker that are not used. Nearly all their mutants change texts for people, which tests should not check. */
 const LEFT_OUT = new Set(['StringLiteral', 'Regex']);
 
-/** Limits, time-outs and attempts: three times as much, and none. */
+/** Replaces a number by 3 times its value plus 1, and by 0. Covers limits, time-outs and attempts. */
 const numberLiteral: Mutator = {
   name: 'NumberLiteral',
   *mutate({ node, parent }) {
@@ -29,7 +29,7 @@ const numberLiteral: Mutator = {
   },
 };
 
-/** Settings of clients stand in object literals: `requestTimeout: 2_000`. */
+/** Multiplies a number in an object literal by 1,000. Covers client settings such as `requestTimeout: 2_000`. */
 const setting: Mutator = {
   name: 'Setting',
   *mutate({ node, parent }) {
@@ -38,7 +38,7 @@ const setting: Mutator = {
   },
 };
 
-/** A statement that only calls something: the call is dropped. */
+/** Removes a statement that is only a call. */
 const callRemoval: Mutator = {
   name: 'CallRemoval',
   *mutate({ node }) {
@@ -48,7 +48,7 @@ const callRemoval: Mutator = {
   },
 };
 
-/** `promise.finally(f)` and `promise.catch(f)` become `promise`. */
+/** Replaces `promise.finally(f)` and `promise.catch(f)` by `promise`. */
 const handlerRemoval: Mutator = {
   name: 'HandlerRemoval',
   *mutate({ node }) {
@@ -58,7 +58,7 @@ const handlerRemoval: Mutator = {
   },
 };
 
-/** Whether a node is inside a log line: what a line says is for people. */
+/** Whether a node is an argument of a log call. Log texts are for people, so they are not mutated. */
 const isLogged = (path: Path): boolean =>
   path.findParent(
     ({ node }) =>
@@ -68,7 +68,7 @@ const isLogged = (path: Path): boolean =>
       node.callee.object.name === 'console',
   ) !== null;
 
-/** Whether a node is the call of a log line itself. */
+/** Whether a node is a log call. */
 const isLogLine = ({ node }: Path): boolean =>
   node.type === 'ExpressionStatement' &&
   node.expression.type === 'CallExpression' &&
@@ -76,14 +76,14 @@ const isLogLine = ({ node }: Path): boolean =>
   node.expression.callee.object.type === 'Identifier' &&
   node.expression.callee.object.name === 'console';
 
-/** Where a mutant is, told apart from the others there: the same in every run over the same sources. */
+/** Returns a key for the `n`th mutant of a mutator at a position. The key is the same in every run over the same sources. */
 export const keyOf = (
   name: string,
   at: { start: { line: number; column: number }; end: { line: number; column: number } },
   n: number,
 ): string => `${name}@${at.start.line}:${at.start.column}-${at.end.line}:${at.end.column}#${n}`;
 
-/** `keep`, where given, says which mutants there are; a mutant's key is that of {@link keyOf}, with Babel's lines and columns. */
+/** Limits a mutator to the mutants whose key (see {@link keyOf}) is in `keep()`. If `keep()` is undefined, all mutants are made. */
 function limited(mutator: Mutator, keep: () => ReadonlySet<string> | undefined): Mutator {
   return {
     name: mutator.name,
@@ -103,16 +103,16 @@ const isMutatorList = (value: unknown): value is Mutator[] =>
   Array.isArray(value) && value.every((each) => typeof each === 'object' && each !== null && 'mutate' in each);
 
 /**
- * Gives Stryker our mutators beside its own, and has it make only the mutants that `keep` names once it names any.
- * Stryker has no setting for either, so its list is changed in place: it is the one that its instrumenter reads.
+ * Adds our mutators to those of Stryker, and limits all of them to the mutants in `keep()`. Stryker has no setting for either, so
+ * this changes the list that its instrumenter reads.
  *
- * @throws where Stryker no longer has such a list.
+ * @throws if Stryker no longer has such a list.
  */
 export async function installMutators(keep: () => ReadonlySet<string> | undefined): Promise<void> {
   const instrumenter = createRequire(import.meta.url).resolve('@stryker-mutator/instrumenter');
   const list: unknown = await import(pathToFileURL(join(dirname(instrumenter), 'mutators', 'mutate.js')).href);
   const mutators = typeof list === 'object' && list !== null && 'allMutators' in list ? list.allMutators : undefined;
-  if (!isMutatorList(mutators)) throw new Error('This version of Stryker keeps its mutators somewhere else.');
+  if (!isMutatorList(mutators)) throw new Error('This version of Stryker has no list of mutators in mutate.js.');
   const ours = [numberLiteral, setting, callRemoval, handlerRemoval];
   const all = [...mutators.filter(({ name }) => !LEFT_OUT.has(name)), ...ours].map((each) => limited(each, keep));
   mutators.splice(0, mutators.length, ...all);

@@ -21,27 +21,27 @@ const FOLDERS = [
 
 const HELP = `Usage: npm run test:mutation -- [--seed <n>] [--count <n>] [--folder <path> …] [--tests <part of a path> …] [--workers <n>]
 
-Makes small faults in the code, one at a time, and sees whether a test notices.
+Makes small faults in the code, one at a time, and checks that a test fails.
 
-  --seed    chooses the faults: the same seed, the same faults in the same sources (1)
-  --count   how many faults in all, spread over the folders (120)
+  --seed    selects the faults; the same seed selects the same faults in the same sources (1)
+  --count   number of faults, distributed over the folders (120)
   --folder  a folder to mutate, repeatable (${FOLDERS.join(', ')})
-  --tests   run only the test files whose path has this part, repeatable (all of unit, functions and client)
-  --workers how many test processes run at a time (2)
-  --least   percentage of faults that must be noticed in each folder (90)
+  --tests   run only the test files whose path contains this part, repeatable (all of unit, functions and client)
+  --workers number of parallel test processes (2)
+  --least   minimum percentage of detected faults in each folder (90)
   --list    only list the faults that would be made
   --help    print this
 
-Each fault is tried by the tests that reach it (unit, functions and client; with --folder lib, infrastructure as well). Prints the survivors and a table, writes them to
-reports/mutation.json, and exits with 1 where a folder is below the percentage. Takes about an hour on two cores.`;
+Runs the tests that reach each fault: unit, functions and client; with --folder lib also infrastructure. Prints the undetected faults
+and a table, and writes them to reports/mutation.json. Exits with 1 if a folder is below the percentage. Takes about 1 hour on 2 cores.`;
 
-/** One fault that can be made. Lines and columns are Babel's: lines from 1, columns from 0. */
+/** A possible fault. Lines start at 1 and columns at 0, as in Babel. */
 interface Fault {
   readonly folder: string;
   readonly file: string;
   readonly key: string;
   readonly line: number;
-  /** The range as Stryker's `mutate` setting takes it. */
+  /** The range in the format of Stryker's setting `mutate`. */
   readonly range: string;
 }
 
@@ -95,7 +95,7 @@ async function faultsOf(folder: string): Promise<Fault[]> {
   return faults;
 }
 
-/** `count` of the faults, spread evenly over the folders. */
+/** Selects `count` faults, distributed evenly over the folders. */
 function choose(faults: readonly Fault[], count: number, random: () => number): Fault[] {
   const shuffled = Map.groupBy(
     faults
@@ -113,7 +113,7 @@ function choose(faults: readonly Fault[], count: number, random: () => number): 
   return chosen;
 }
 
-/** `RuntimeError`: a test file could not be loaded, which is as red as a test that fails. Without any fault, all of them can. */
+/** Whether a mutant was detected. `RuntimeError` counts: the fault prevents a test file from loading. */
 const isNoticed = ({ status }: MutantResult): boolean => ['Killed', 'Timeout', 'RuntimeError'].includes(status);
 
 async function run(): Promise<string> {
@@ -144,7 +144,7 @@ async function run(): Promise<string> {
   say(`${all.length} faults can be made, ${chosen.length} are chosen by seed ${seed}.`);
   if (values.list) return chosen.map(({ file, key }) => `${file} ${key}`).join('\n');
 
-  // Stryker's workers inherit it, and load the configuration of Vitest.
+  // Stryker's workers inherit these variables, which the Vitest configuration reads.
   process.env.MUTATION_TESTS = values.tests.join(',');
   process.env.MUTATION_LIB = String(values.folder.some((folder) => folder.startsWith('lib')));
   kept = new Set(chosen.map(({ key }) => key));
@@ -154,14 +154,14 @@ async function run(): Promise<string> {
     mutate: [...new Set(chosen.map(({ range }) => range))],
     coverageAnalysis: 'perTest',
     concurrency: workers,
-    // TypeScript 7 has no JavaScript API, with which Stryker would rewrite the configuration.
+    // Stryker would rewrite tsconfig.json with TypeScript's JavaScript API, which TypeScript 7 lacks.
     tsconfigFile: 'none',
-    // One file for each mutant, written as soon as it was tested, so that a stopped run loses no results.
+    // Writes one file for each tested mutant, so that an interrupted run keeps its results.
     reporters: ['progress-append-only', 'event-recorder'],
     eventReporter: { baseDir: 'reports/mutation' },
     tempDirName: 'reports/stryker',
     allowConsoleColors: false,
-    // Waits of the product, such as retries with backoff, can take this long without being endless.
+    // Retries with backoff can take this long, so a shorter limit would report wrong time-outs.
     timeoutMS: 20_000,
     dryRunTimeoutMinutes: 30,
     vitest: { configFile: 'test/mutation/vitest.config.ts', related: false },

@@ -1,10 +1,10 @@
 import { globSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
-/** Parts of paths, separated by commas: only test files with one of them run. Empty: all run. */
+/** Comma-separated parts of paths. Only test files whose path contains one of them run. If empty, all run. */
 const parts = (process.env.MUTATION_TESTS ?? '').split(',').filter((part) => part !== '');
 
-/** These test other code, or run the code in other processes, where no mutant is. */
+/** Test files that cannot detect a mutant: they test other code, or run the code in another process. */
 const BLIND = [
   'test/unit/local/',
   'test/unit/web/',
@@ -13,7 +13,7 @@ const BLIND = [
   'test/unit/redrive.',
   'test/unit/reschedule.',
 ];
-/** Minutes of queues and of load: other files see the same code sooner. */
+/** Test files that take minutes. Others cover the same code faster. */
 const BLIND_FUNCTIONS = ['/dead-letters.', '/capacity.'];
 const BLIND_CLIENT = ['/browser.', '/package.'];
 
@@ -23,10 +23,10 @@ const testFiles = (folder: string, blind: readonly string[]): string[] =>
       !blind.some((part) => file.includes(part)) && (parts.length === 0 || parts.some((part) => file.includes(part))),
   );
 
-/** A test that is red once on a busy machine must neither stop the run nor pass for one that has noticed a mutant. */
+/** Retries and generous limits, so that a slow machine neither stops the run nor counts as a detected mutant. */
 const STEADY = { retry: 1, testTimeout: 120_000, hookTimeout: 120_000 };
 
-/** The tests that run in the process of the code they test: only they can see a mutant. */
+/** The tests that run in the same process as the code. Only these can detect a mutant. */
 export default defineConfig({
   test: {
     silent: true,
@@ -41,7 +41,7 @@ export default defineConfig({
           ...STEADY,
         },
       },
-      // Only for faults in lib: these tests synthesize the stacks as they are loaded, so every one of them runs for each fault.
+      // Runs only for faults in lib. These tests synthesize the stacks when they are loaded, so each of them runs for each fault.
       ...(process.env.MUTATION_LIB === 'true'
         ? [
             {

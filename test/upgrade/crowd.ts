@@ -6,14 +6,14 @@ import * as v from 'valibot';
 import type { History, Observation, Operation, OperationKind } from '../chaos/history.ts';
 import { environment, type Target } from '../deploy/cdk.ts';
 
-/** What a user is told. */
+/** Settings of a user process. */
 export interface Settings {
   readonly user: string;
   readonly room: string;
   readonly url: string;
   readonly wsUrl: string;
   readonly token: string;
-  /** Whether it leaves now and then, and joins again. */
+  /** Whether the user leaves regularly and joins again. */
   readonly leaves: boolean;
 }
 
@@ -56,11 +56,11 @@ export interface File {
   readonly sha256: string;
 }
 
-/** For how long, in milliseconds, the SDK tries before it gives a call up. */
+/** Maximum time that the SDK retries a call, in milliseconds. */
 const LIMIT_MS = 150_000;
 const KINDS: Readonly<Record<string, OperationKind>> = { upload: 'send' };
 
-/** Users in processes of their own, who meet in rooms. */
+/** Runs users of the SDK, each in a separate process, and records what they do and receive. */
 export class Crowd {
   readonly #users: { settings: Settings; child: ChildProcess; lines: Line[]; closed: Promise<unknown> }[] = [];
   readonly #epoch = Date.now();
@@ -70,7 +70,7 @@ export class Crowd {
     this.#target = target;
   }
 
-  /** Starts a user of the SDK in a folder with a release. */
+  /** Starts a user that runs the SDK of the release in a folder. */
   start(folder: string, settings: Settings): void {
     const child = spawn('node', [join(folder, 'test/upgrade/user.ts')], {
       cwd: folder,
@@ -84,7 +84,7 @@ export class Crowd {
     this.#users.push({ settings, child, lines, closed: Promise.all([once(child, 'close'), once(reader, 'close')]) });
   }
 
-  /** How many messages have been acknowledged so far, by user. */
+  /** Returns the number of acknowledged messages of each user. */
   acknowledged(): Readonly<Record<string, number>> {
     return Object.fromEntries(
       this.#users.map(({ settings, lines }) => [
@@ -94,7 +94,7 @@ export class Crowd {
     );
   }
 
-  /** Lets all users finish what they are about, and waits for that. Ends those that do not. */
+  /** Waits until all users have finished their calls and ended. Kills users that exceed the limit. */
   async stop(): Promise<void> {
     const timer = setTimeout(() => this.kill(), LIMIT_MS);
     for (const { child } of this.#users) child.stdin?.end();
@@ -106,7 +106,7 @@ export class Crowd {
     for (const { child } of this.#users) child.kill('SIGKILL');
   }
 
-  /** Calls that did not succeed, as text. */
+  /** Returns a line of text for each failed call. */
   failures(): string[] {
     return this.#users.flatMap(({ settings, lines }) => {
       const began = new Map(lines.flatMap((each) => (each.kind === 'began' ? [[each.id, each] as const] : [])));
@@ -118,7 +118,7 @@ export class Crowd {
     });
   }
 
-  /** The files that were acknowledged, by room. */
+  /** Returns the uploaded files of each room. */
   files(): Map<string, File[]> {
     const files = new Map<string, File[]>();
     for (const { settings, lines } of this.#users)
@@ -131,7 +131,7 @@ export class Crowd {
     return files;
   }
 
-  /** The longest time, in milliseconds, that a user was without a connection; by user. */
+  /** Returns the longest disconnection of each user, in milliseconds. */
   longestOutages(): Readonly<Record<string, number>> {
     return Object.fromEntries(
       this.#users.map(({ settings, lines }) => {
@@ -149,7 +149,7 @@ export class Crowd {
     );
   }
 
-  /** The five calls that took longest, as text. */
+  /** Returns a line of text for each of the 5 slowest calls. */
   slowestCalls(): string[] {
     const { operations } = this.history();
     const took = ({ invoked, settled = Number.POSITIVE_INFINITY }: Operation): number => settled - invoked;
@@ -161,7 +161,7 @@ export class Crowd {
       );
   }
 
-  /** What all of them did and saw, as the checker of the chaos test takes it. */
+  /** Returns all operations and observations in the format of the chaos test's checker. */
   history(final?: History['final']): History {
     const since = (at: number): number => at - this.#epoch;
     const operations: Operation[] = [];

@@ -16,7 +16,7 @@ const releases = v.pipe(
 );
 export type Release = v.InferOutput<typeof releases>[number];
 
-/** The releases, the oldest first. A release is a commit: a clone need not have the tags. */
+/** Returns all releases, oldest first. A release is identified by its commit, because a clone can lack the tags. */
 export const allReleases = (): readonly Release[] =>
   v.parse(releases, JSON.parse(readFileSync(join(ROOT, 'docs/releases/releases.json'), 'utf8')));
 
@@ -33,10 +33,10 @@ const lockFile = v.object({
   ),
 });
 
-/** Development packages that decide what is deployed, or run the SDK. */
+/** Development packages that affect the deployed code or run the SDK. */
 const BUILDS = /^node_modules\/(@?aws-cdk|@aws-cdk\/|constructs|esbuild|@esbuild\/|ws|node|typescript|cdk-nag)/;
 
-/** Paths of packages that a release needs in another version than is installed here. */
+/** Returns the paths of packages that a release needs in another version than the installed one. */
 export function differing(release: unknown, installed: unknown): string[] {
   const [before, now] = [v.parse(lockFile, release).packages, v.parse(lockFile, installed).packages];
   return Object.entries(before)
@@ -45,17 +45,17 @@ export function differing(release: unknown, installed: unknown): string[] {
     .map(([path]) => path);
 }
 
-/** Why the code of a release cannot be had here; undefined if it can. */
+/** Returns the reason why the code of a release is not available, or undefined if it is. */
 export function whyOutOfReach({ version, commit }: Release): string | undefined {
   try {
     execFileSync('git', ['cat-file', '-e', `${commit}^{commit}`], { cwd: ROOT, stdio: 'ignore' });
     return undefined;
   } catch {
-    return `This clone does not have the commit of release ${version} (${commit.slice(0, 7)}). Its history is shallow: "git fetch --unshallow" gets the rest.`;
+    return `This clone does not have the commit of release ${version} (${commit.slice(0, 7)}). Run "git fetch --unshallow".`;
   }
 }
 
-/** Puts the code of a release into a folder, without its packages. */
+/** Extracts the code of a release to a folder, without packages. */
 export async function unpack({ version, commit }: Release, directory: string): Promise<void> {
   mkdirSync(directory, { recursive: true });
   const archive = join(directory, '..', `${version}.tar`);
@@ -63,13 +63,13 @@ export async function unpack({ version, commit }: Release, directory: string): P
   await run('tar', ['-xf', archive, '-C', directory]);
 }
 
-/** Uses the packages that are installed here for the code of a release. */
+/** Links the installed packages into the folder of a release. */
 export const usePackages = (directory: string): void =>
   symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
 
 /**
- * Puts the code of a release into a folder, with its packages. These are the ones installed here where the lock files agree on all that
- * matter; otherwise they are installed by the lock file of the release.
+ * Extracts the code of a release to a folder, with packages. Links the installed packages if the lock files agree on all relevant
+ * packages. Otherwise, installs the packages of the release.
  */
 export async function checkOut(release: Release, directory: string): Promise<void> {
   await unpack(release, directory);

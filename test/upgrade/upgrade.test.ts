@@ -19,11 +19,12 @@ import { Crowd } from './crowd.ts';
 import { checkOut, lastRelease, whyOutOfReach } from './release.ts';
 
 /*
- * The last release is deployed to an emulated AWS and upgraded to the present code while people talk; then it is rolled back. The steps are
- * those of docs/operate/upgrade.md. The users are processes that run the SDK of the last release and, from the upgrade on, the present one.
+ * Deploys the last release to an emulated AWS, upgrades it to the current code while users write messages, and rolls it back. Follows the
+ * steps in docs/operate/upgrade.md. The users are processes that run the SDK of the last release. One user with the current SDK joins
+ * after the upgrade.
  */
 
-/** 0.1.0 did not promise an order: ten batches of a shard were delivered at a time. */
+/** Release 0.1.0 did not guarantee an order, because it delivered 10 batches of a shard in parallel. */
 const PROMISES: readonly Property[] = [
   'stored',
   'genuine',
@@ -58,14 +59,14 @@ describe.skipIf(outOfReach !== undefined)(
     let oldCode = '';
     let crowd: Crowd;
     let room = '';
-    /** Ends in an hour: its schedule must be there after each step. */
+    /** A room that ends in an hour. Its schedule must exist after each step. */
     let booked = '';
     const clients: Client[] = [];
     const served = () => ({ http: urls.http, issuer: reached().issuer });
     const callers = callersOf(served);
     const { call, tokenOf } = callers;
 
-    /** Runs the CDK in the code of a release, for `dev`. */
+    /** Runs a CDK command for `dev` with the code of a release. */
     const inCode = (root: string, ...args: string[]) =>
       cdk({ ...reached().target, root }, { issuer: reached().issuer }, ...args);
     const deploy = async (root: string, ...args: string[]): Promise<typeof urls> => {
@@ -79,7 +80,7 @@ describe.skipIf(outOfReach !== undefined)(
         webSocket: reachable(outputs.output['rooms-dev-realtime'].WebSocketUrl, target),
       };
     };
-    /** Makes the schedules again, as docs/operate/upgrade.md says, with the command of the present code. */
+    /** Recreates the schedules as described in docs/operate/upgrade.md, with the command of the current code. */
     const reschedule = async (): Promise<string> => {
       const args = ['bin/reschedule.ts', '--env', 'dev', '--apply', '--missed', '15'];
       const { stdout } = await run('node', args, { cwd: ROOT, env: environment(reached().target) });
@@ -87,7 +88,7 @@ describe.skipIf(outOfReach !== undefined)(
     };
     const schedules = async (): Promise<string[]> => (await inventory(reached().target)).schedules;
 
-    /** A room that ends while something is done, and a client who waits for that. */
+    /** Creates a room that ends during a step. The returned function waits until a client receives the event. */
     async function endingRoom(seconds: number): Promise<() => Promise<void>> {
       const room_id = await createRoom(callers, [BOB]);
       const client = await connect(urls.webSocket, { header: await tokenOf(BOB) });
@@ -100,7 +101,7 @@ describe.skipIf(outOfReach !== undefined)(
       };
     }
 
-    /** Waits until each user has sent some messages more. */
+    /** Waits until each user has sent 10 more messages. */
     async function talk(): Promise<void> {
       const before = crowd.acknowledged();
       await expect
@@ -146,7 +147,7 @@ describe.skipIf(outOfReach !== undefined)(
       await hangUp(clients);
     });
 
-    test('is upgraded while users talk, and announces what ends in the meantime', async () => {
+    test('is upgraded while users write, and announces a room that ends during the upgrade', async () => {
       const ended = await endingRoom(30);
       progress('The upgrade: cdk destroy of monitoring');
       await inCode(oldCode, 'destroy', 'rooms-dev-monitoring', '--force', '--exclusively');
@@ -160,7 +161,7 @@ describe.skipIf(outOfReach !== undefined)(
       await talk();
     });
 
-    test('is rolled back while users talk, and announces what ends in the meantime', async () => {
+    test('is rolled back while users write, and announces a room that ends during the rollback', async () => {
       const ended = await endingRoom(30);
       progress('The rollback: cdk deploy, readers of the table first');
       await deploy(oldCode, 'rooms-dev-realtime', 'rooms-dev-http', '--exclusively');
@@ -208,7 +209,7 @@ describe.skipIf(outOfReach !== undefined)(
       });
     });
 
-    /** The room as it is in the end. */
+    /** Returns the final state of the room. */
     async function finalStateOf(): Promise<FinalState> {
       const chat = v.object({
         message_id: v.string(),
@@ -231,7 +232,7 @@ describe.skipIf(outOfReach !== undefined)(
           messages.push({ message_id, key, sender, sent: Date.parse(sent_at) });
         cursor = page.page.next_cursor;
       }
-      // The checks that are made look at the messages only.
+      // The checks of this test use only the messages.
       const others = {
         starts: 0,
         ends: null,

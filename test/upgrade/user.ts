@@ -6,8 +6,8 @@ import { WebSocket } from 'ws';
 import { type Connection, type LiveRoom, RoomsClient } from '../../client/src/index.ts';
 
 /*
- * A user of the client SDK, in a process of its own: writes, uploads, leaves and joins until its standard input ends, and prints what it did
- * and saw, one JSON object a line. It is copied into the release whose SDK it is to use, so it imports nothing else of this repository.
+ * A program that uses the client SDK: it writes, uploads, leaves and joins until its standard input ends. It prints what it does and
+ * receives, one JSON object per line. It is copied into the code of a release to use that SDK, so it imports nothing else of this repository.
  *
  * Settings are JSON in the environment variable USER_SETTINGS; see `Settings` in crowd.ts.
  */
@@ -26,7 +26,7 @@ const print = (kind: string, facts: object): void => {
   process.stdout.write(`${JSON.stringify({ kind, at: Date.now(), ...facts })}\n`);
 };
 
-/** An emulated API does not echo the sub-protocol, without which clients hang up: the token goes in the header there. */
+/** Sends the token in a header. The emulator does not return the sub-protocol, so clients that send one would disconnect. */
 class HeaderWebSocket extends WebSocket {
   constructor(address: string, protocols: string[]) {
     const bearer = protocols.find((each) => each.startsWith('bearer.'))?.slice('bearer.'.length);
@@ -38,7 +38,7 @@ const client = new RoomsClient({ url, wsUrl, token: () => token, WebSocket: Head
 const pending = new Set<Promise<unknown>>();
 let operations = 0;
 
-/** Runs a call and prints when it began, how long it took, and how it ended. */
+/** Runs a call, and prints its start and its outcome. */
 function call(operation: string, run: () => Promise<object | undefined>, facts: object = {}): Promise<unknown> {
   operations += 1;
   const id = operations;
@@ -120,7 +120,7 @@ async function run(): Promise<void> {
   }
   await Promise.all(pending);
   print('stopped', {});
-  // What others have sent last is still on its way.
+  // Waits for the last messages of the other users.
   await sleep(6_000);
   print('end', {});
   connection.close();

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { tally } from '../support/tally.ts';
 
-/** An upgrade from the last release, and back, on an emulated AWS: `npm run test:upgrade`. Needs what test/deploy needs, and a whole history. */
+/** `npm run test:upgrade`: tests an upgrade from the last release and the rollback in an emulated AWS. Needs Python and the full Git history. */
 export default defineConfig({
   root: fileURLToPath(new URL('../..', import.meta.url)),
   test: {
