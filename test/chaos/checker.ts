@@ -7,13 +7,15 @@ import type { FinalRoom, History, Observation, Operation } from './history.ts';
 
 export const PROPERTIES = {
   stored: 'an acknowledged message is in the history of its room, once',
-  genuine: 'no message appears that was not sent, or whose sending was refused',
+  genuine: 'no message or edit appears that nobody made, or that was refused',
   once: 'the client SDK delivers a message once',
   complete: 'every message reaches every client that was joined throughout, and no connection misses one in between',
   order: 'all connections get the messages of a room in one order',
+  changes: 'an acknowledged edit or deletion is in the history, and reaches every client that has joined',
+  deleted: 'what was deleted does not come back',
   files: 'a file is what its sender uploaded, to everyone and for good',
   removal: 'a removed user hears nothing, and sends nothing, after the removal was answered',
-  end: 'no message is acknowledged that was sent after the end of its room',
+  end: 'no message or edit is acknowledged that was sent after the end of its room',
   announced: 'every client that has joined a room learns of its end',
   converges: 'status, presence, schedules, members and connections are right after the faults have stopped',
   admin: 'a room always has an admin',
@@ -35,6 +37,8 @@ export interface Violation {
 export const BOUNDS = {
   /** From a removal's answer until the user's sockets are closed, or get nothing of the room. */
   removal: 10_000,
+  /** From a deletion's answer until no connection gets the text any more: a new message is sent as stored for 5 seconds. */
+  deleted: 10_000,
   /** From the end of a room until its clients know. EventBridge Scheduler promises the minute. */
   announced: 45_000,
   /** For how long a socket may be open while the table does not know it: it is being closed. */
@@ -86,6 +90,18 @@ const isOpen = ({ to }: Belief): boolean => to === Number.POSITIVE_INFINITY;
 const settledAt = ({ settled }: Operation): number => settled ?? Number.POSITIVE_INFINITY;
 const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
 
+/** A message as somebody has seen it: when it was new, edited or deleted, or in the history. */
+interface Version {
+  readonly message_id: string;
+  /** `null`: it is deleted. */
+  readonly text: string | null;
+  readonly change: number;
+}
+
+type Versioned = Pick<Observation, 'message_id' | 'text' | 'change'>;
+const versionOf = ({ message_id, text, change }: Versioned): Version | undefined =>
+  message_id === undefined || text === undefined ? undefined : { message_id, text, change: change ?? 0 };
+
 type MessageSeen = Observation & { readonly message_id: string };
 const isMessage = (each: Observation): each is MessageSeen => each.type === 'message' && each.message_id !== undefined;
 
@@ -107,6 +123,10 @@ interface View {
   /** The sends of messages, by message id, as far as the id is known. */
   readonly sendOf: ReadonlyMap<string, Operation>;
   readonly rooms: readonly (readonly [string, FinalRoom])[];
+  /** Edits and deletions that were not refused, by message id. */
+  readonly changesOf: ReadonlyMap<string, readonly Operation[]>;
+  /** The messages that a file was sent with, by file. */
+  readonly messagesWith: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 const streamKey = ({ stream, room }: Pick<Belief, 'stream' | 'room'>): string => `${stream} ${room}`;
@@ -160,6 +180,13 @@ function viewOf(history: History): View {
       return [key, firsts(all).filter(({ message_id }) => (sendOf.get(message_id)?.invoked ?? 0) > from)] as const;
     }),
   );
+  const changesOf = Map.groupBy(
+    operations.filter(({ kind, outcome }) => (kind === 'edit' || kind === 'delete') && outcome !== 'fail'),
+    ({ message_id }) => message_id ?? '',
+  );
+  const messagesWith = new Map<string, Set<string>>();
+  for (const [message_id, { file }] of sendOf)
+    if (file !== undefined) messagesWith.set(file, (messagesWith.get(file) ?? new Set()).add(message_id));
   return {
     history,
     operations,
@@ -168,8 +195,21 @@ function viewOf(history: History): View {
     streams,
     sendOf,
     rooms: Object.entries(final?.rooms ?? {}),
+    changesOf,
+    messagesWith,
   };
 }
+
+const deletionsOf = ({ changesOf }: View, message_id: string): readonly Operation[] =>
+  (changesOf.get(message_id) ?? []).filter(({ kind }) => kind === 'delete');
+
+/** When the first deletion of a message was acknowledged; Infinity where none was. */
+const deletedAt = (view: View, message_id: string): number =>
+  Math.min(
+    ...deletionsOf(view, message_id)
+      .filter(({ outcome }) => outcome === 'ok')
+      .map(settledAt),
+  );
 
 type Check = (view: View) => Generator<Omit<Violation, 'property'>>;
 
@@ -191,7 +231,8 @@ function* stored({ operations, rooms }: View): ReturnType<Check> {
   }
 }
 
-function* genuine({ history, sends, rooms }: View): ReturnType<Check> {
+function* genuine(view: View): ReturnType<Check> {
+  const { history, operations, sends, rooms } = view;
   const byKey = new Map(sends.map((each) => [sendKey(each.room, each.user, each.key), each]));
   const all = [
     ...history.observations.filter(isMessage),
@@ -206,6 +247,25 @@ function* genuine({ history, sends, rooms }: View): ReturnType<Check> {
       room,
       text: `${message_id} (${key} of ${sender}) was ${send ? `refused with ${send.code}` : 'never sent'}`,
     };
+  }
+  const seen = [
+    ...history.observations,
+    ...rooms.flatMap(([room, { messages }]) =>
+      messages.map((each) => ({ room, at: Number.POSITIVE_INFINITY, ...each })),
+    ),
+  ];
+  for (const { room, key, at, ...each } of seen) {
+    const version = versionOf(each);
+    if (!version || version.text === key) continue;
+    const { message_id, text } = version;
+    const made = operations.filter(
+      ({ kind, ...made }) =>
+        made.message_id === message_id && (text === null ? kind === 'delete' : kind === 'edit' && made.text === text),
+    );
+    const what = `${message_id} (${key})${text === null ? ' as deleted' : ` with the text ${text}`}`;
+    if (reported.has(what) || made.some(({ outcome, invoked }) => outcome !== 'fail' && invoked <= at)) continue;
+    reported.add(what);
+    yield { room, text: `${what} was seen, which was ${made[0] ? `refused with ${made[0].code}` : 'never asked for'}` };
   }
 }
 
@@ -336,6 +396,174 @@ function sdkSessions({ observations }: History): Session[] {
   return all;
 }
 
+/** Whether an edit or a deletion was surely made before another one began. */
+const isBefore = (a: Operation, b: Operation): boolean => a.outcome === 'ok' && settledAt(a) < b.invoked;
+
+function* changes(view: View): ReturnType<Check> {
+  for (const [room, { messages, changes: feed }] of view.rooms) {
+    for (const each of messages) {
+      const version = versionOf(each);
+      const made = view.changesOf.get(each.message_id) ?? [];
+      if (version) for (const text of wrongVersion(each, version, made)) yield { room, text };
+    }
+    const listed = (list: readonly { message_id: string; change?: number | null | undefined }[]): string =>
+      list.flatMap(({ message_id, change }) => (change ? `${message_id} at ${change}` : [])).join(', ');
+    const expected = listed(messages.toSorted((a, b) => (a.change ?? 0) - (b.change ?? 0)));
+    if (feed && listed(feed) !== expected)
+      yield { room, text: `the feed of changes has ${listed(feed) || 'nothing'}, but should have ${expected}` };
+  }
+  yield* changesOnConnections(view);
+  yield* changesInApplications(view);
+}
+
+/** What is wrong with the last version of a message, given the edits and deletions that were not refused. */
+function* wrongVersion(
+  { message_id, key, deletedBy }: FinalRoom['messages'][number],
+  { text, change }: Version,
+  made: readonly Operation[],
+): Generator<string> {
+  const what = `${message_id} (${key})`;
+  const done = made.filter(({ outcome }) => outcome === 'ok');
+  if (text === null && !made.some(({ kind, user }) => kind === 'delete' && user === deletedBy))
+    yield `${what} was deleted by ${deletedBy}, who did not delete it`;
+  // That it stays deleted is another property.
+  const last = made.find((each) => each.kind === 'edit' && each.text === text);
+  const lost = done.find(({ kind }) => kind === 'edit');
+  const after = last ? done.find((each) => each.kind === 'edit' && isBefore(last, each)) : lost;
+  if (text !== null && after)
+    yield `${what} has the text ${text}, but its edit to ${after.text} was acknowledged later`;
+  const newer = done.find((each) => (each.change ?? 0) > change);
+  if (newer) yield `${what} has change ${change} at last, but ${newer.kind} was acknowledged as ${newer.change}`;
+  const same = done.find((each) => each.change === change);
+  if (same && text !== null && same.kind === 'edit' && same.text !== text)
+    yield `${what} has the text ${text}, but its change ${change} was the edit to ${same.text}`;
+}
+
+/** The acknowledged changes of a room that a client must have by a moment, if it has joined for good at another. */
+function dueChanges(view: View, room: string, from: number, by: number): readonly Operation[] {
+  // A message that is deleted once more does not change: it is the first deletion that counts.
+  const begun = ({ kind, message_id = '', invoked }: Operation): number =>
+    kind === 'delete' ? Math.min(...deletionsOf(view, message_id).map((each) => each.invoked)) : invoked;
+  return view.operations.filter(
+    (each) =>
+      (each.kind === 'edit' || each.kind === 'delete') &&
+      each.room === room &&
+      each.outcome === 'ok' &&
+      each.change !== undefined &&
+      begun(each) > from &&
+      settledAt(each) < by,
+  );
+}
+
+/** A connection that stays gets an event for each change, or for a later one of the same message. */
+function* changesOnConnections(view: View): ReturnType<Check> {
+  const { history, beliefs } = view;
+  for (const belief of beliefs) {
+    if (belief.via !== 'raw' || !isOpen(belief) || !history.final) continue;
+    const { stream, room } = belief;
+    const newest = new Map<string, number>();
+    for (const each of history.observations) {
+      const version = each.stream === stream && each.room === room ? versionOf(each) : undefined;
+      if (version) newest.set(version.message_id, Math.max(version.change, newest.get(version.message_id) ?? 0));
+    }
+    const from = joinedForGood(view, belief);
+    const missed = dueChanges(view, room, from, history.final.at).find(
+      ({ message_id = '', change = 0 }) => (newest.get(message_id) ?? 0) < change,
+    );
+    if (missed)
+      yield {
+        room,
+        text: `${stream} has been joined since ${seconds(from)}, and never got change ${missed.change}, the ${missed.kind} of ${missed.message_id} at ${seconds(missed.invoked)}`,
+      };
+  }
+}
+
+/** An application of the SDK gets each change once, in order, through all outages, and ends with what is in the history. */
+function* changesInApplications({ history, ...view }: View): ReturnType<Check> {
+  const all = history.observations.filter(({ via }) => via === 'sdk');
+  for (const [session, seen] of Map.groupBy(all, ({ client, room }) => `${client} ${room}`)) {
+    const room = seen[0]?.room ?? '';
+    // Kept when the room is closed and joined again: it then goes on from the last change.
+    const state = new Map<string, Version>();
+    let since: number | undefined;
+    let got = new Set<string>();
+    const missed = (by: number) =>
+      dueChanges({ history, ...view }, room, since ?? by, by)
+        .filter(({ message_id = '', change = 0 }) => (state.get(message_id)?.change ?? 0) < change)
+        .map(({ change, kind, message_id }) => ({
+          room,
+          text: `${session} never learned of change ${change}, the ${kind} of ${message_id}`,
+        }))
+        .slice(0, 1);
+    for (const each of seen) {
+      if (each.type === 'joined') since ??= each.at;
+      if (each.type === 'closed') {
+        // By the clock of another function, the room may have ended earlier.
+        if (each.reason === 'room_ended') yield* missed(each.at - history.skew);
+        since = undefined;
+        got = new Set();
+      }
+      const version = versionOf(each);
+      if (!version) continue;
+      const { message_id, change } = version;
+      const before = state.get(message_id);
+      const isNew = !got.has(message_id);
+      if (before && (isNew ? change < before.change : change <= before.change))
+        yield { room, text: `${session} was given change ${change} of ${message_id} after ${before.change}` };
+      got.add(message_id);
+      state.set(message_id, version);
+    }
+    if (since === undefined || !history.final) continue;
+    yield* missed(history.final.at);
+    for (const each of history.final.rooms[room]?.messages ?? []) {
+      const [shown, stored] = [state.get(each.message_id), versionOf(each)];
+      if (shown && stored && (shown.text !== stored.text || shown.change !== stored.change))
+        yield {
+          room,
+          text: `${session} shows ${each.message_id} (${each.key}) as ${shown.text} at change ${shown.change}, but it is ${stored.text} at ${stored.change}`,
+        };
+    }
+  }
+}
+
+function* deleted(view: View): ReturnType<Check> {
+  const { history, operations, rooms, messagesWith } = view;
+  for (const [room, { messages }] of rooms)
+    for (const { file, key, ...each } of messages) {
+      const version = versionOf(each);
+      if (!version) continue;
+      const { message_id, text } = version;
+      const left = text === null ? file : text;
+      if (left !== undefined && (text === null || deletedAt(view, message_id) < Number.POSITIVE_INFINITY))
+        yield { room, text: `${message_id} (${key}) was deleted, and the history has ${left}` };
+    }
+
+  /** What each application of the SDK has seen deleted. */
+  const gone = new Set<string>();
+  for (const each of history.observations) {
+    const version = versionOf(each);
+    if (!version) continue;
+    const { room, client, via, at } = each;
+    const { message_id, text } = version;
+    const shown = `${client} ${message_id}`;
+    if (via === 'sdk' && text === null) gone.add(shown);
+    if (text === null) continue;
+    // The SDK may hold a message back while it reads what was missed; the deletion follows at once.
+    const known = via === 'sdk' ? Number.POSITIVE_INFINITY : deletedAt(view, message_id);
+    if (gone.has(shown)) yield { room, text: `${client} was given ${message_id} (${text}) again after its deletion` };
+    if (at > known + BOUNDS.deleted + history.skew)
+      yield { room, text: `${client} got ${message_id} (${text}) at ${seconds(at)}, deleted at ${seconds(known)}` };
+  }
+
+  for (const { kind, room, user, file, outcome, invoked } of operations) {
+    const with_ = messagesWith.get(file ?? '');
+    if (kind !== 'download' || outcome !== 'ok' || !with_) continue;
+    const known = Math.max(...[...with_].map((message_id) => deletedAt(view, message_id)));
+    if (invoked > known + history.skew)
+      yield { room, text: `${user} was given ${file} at ${seconds(invoked)}, deleted at ${seconds(known)}` };
+  }
+}
+
 function* order({ history, streams, sendOf }: View): ReturnType<Check> {
   for (const [room, group] of Map.groupBy(streams, ([key]) => key.slice(key.indexOf(' ') + 1))) {
     const next = new Map<string, Map<string, string>>();
@@ -379,6 +607,8 @@ function* order({ history, streams, sendOf }: View): ReturnType<Check> {
 /** Properties that are about time. On a machine that stands still, a history says nothing about them. */
 export const TIMED: ReadonlySet<Property> = new Set([
   'complete',
+  'changes',
+  'deleted',
   'removal',
   'announced',
   'converges',
@@ -413,38 +643,45 @@ function cycleIn(next: ReadonlyMap<string, ReadonlyMap<string, unknown>>): strin
 /** Says that there is no such file; a participant who was removed is told something else. */
 const NO_FILE = new Set(['file_not_found', 'no_object']);
 
-function* files({ operations, history, rooms, sendOf }: View): ReturnType<Check> {
+function* files(view: View): ReturnType<Check> {
+  const { operations, history, rooms, sendOf, messagesWith } = view;
+  /** Whether a file may have been deleted, with a message that had it, by a moment. */
+  const mayBeGone = (file: string, at: number): boolean =>
+    [...(messagesWith.get(file) ?? [])].some((id) => deletionsOf(view, id).some(({ invoked }) => invoked < at));
   const uploads = new Map(
     operations.flatMap((each) =>
       each.kind === 'upload' && each.file !== undefined && each.outcome === 'ok' ? [[each.file, each] as const] : [],
     ),
   );
   const attached = new Set(history.observations.flatMap(({ file }) => file ?? []));
-  for (const { kind, room, user, file = '', digest, outcome, code, invoked } of operations) {
+  for (const operation of operations) {
+    const { kind, room, user, file = '', digest, outcome, code, invoked } = operation;
+    const isThere = !mayBeGone(file, settledAt(operation));
     const upload = uploads.get(file);
     if (kind === 'download' && outcome === 'ok' && digest !== upload?.digest)
       yield {
         room,
         text: `${user} was given other bytes for ${file} at ${seconds(invoked)} than ${upload ? `${upload.user} had uploaded` : 'anybody has uploaded'}`,
       };
-    if (kind === 'download' && outcome === 'fail' && NO_FILE.has(code ?? '') && attached.has(file))
+    if (kind === 'download' && outcome === 'fail' && NO_FILE.has(code ?? '') && attached.has(file) && isThere)
       yield {
         room,
         text: `${user} was refused ${file} at ${seconds(invoked)} with ${code}, although it was delivered`,
       };
-    if (kind === 'overwrite' && outcome === 'ok' && upload && settledAt(upload) < invoked)
+    // The URL stores once more what was deleted, but nobody can download it.
+    if (kind === 'overwrite' && outcome === 'ok' && upload && settledAt(upload) < invoked && isThere)
       yield {
         room,
         text: `${user} could store ${file} again at ${seconds(invoked)}, after its upload was acknowledged`,
       };
   }
   for (const [room, { messages, files: stored }] of rooms) {
-    for (const { message_id, file, key } of [
+    for (const { message_id, file, key, text } of [
       ...messages,
       ...history.observations.filter((each) => each.room === room).filter(isMessage),
     ]) {
       const send = sendOf.get(message_id);
-      if (send && send.file !== file)
+      if (send && send.file !== file && text !== null)
         yield { room, text: `${message_id} (${key}) has the file ${file}, but was sent with ${send.file}` };
     }
     for (const [file, digest] of Object.entries(stored))
@@ -480,7 +717,7 @@ function* removal({ history, operations, sends }: View): ReturnType<Check> {
         room,
         text: `${heard.client} got ${heard.type} ${heard.key ?? heard.participant ?? ''} at ${seconds(heard.at)}, although ${target} was removed at ${seconds(answered)}`,
       };
-    const did = [...sends, ...operations.filter(({ kind }) => kind === 'join')].find(
+    const did = [...sends, ...operations.filter(({ kind }) => ['join', 'edit', 'delete'].includes(kind))].find(
       (each) =>
         each.user === target &&
         each.room === room &&
@@ -491,7 +728,7 @@ function* removal({ history, operations, sends }: View): ReturnType<Check> {
     if (did)
       yield {
         room,
-        text: `${did.kind} ${did.key ?? ''} of ${target} at ${seconds(did.invoked)} was taken, although ${target} was removed at ${seconds(answered)}`,
+        text: `${did.kind} ${did.key ?? did.message_id ?? ''} of ${target} at ${seconds(did.invoked)} was taken, although ${target} was removed at ${seconds(answered)}`,
       };
   }
 }
@@ -515,11 +752,12 @@ function* end(view: View): ReturnType<Check> {
   for (const [room, final] of view.rooms) {
     const from = closedFrom(view, room, final);
     if (from === undefined) continue;
-    for (const send of view.sends)
+    // An admin can still delete messages.
+    for (const send of [...view.sends, ...view.operations.filter(({ kind }) => kind === 'edit')])
       if (send.room === room && send.outcome === 'ok' && send.invoked > from)
         yield {
           room,
-          text: `${send.key} of ${send.user}, sent at ${seconds(send.invoked)}, was acknowledged, although the room had ended at ${seconds(from)}`,
+          text: `${send.key ?? send.text} of ${send.user}, sent at ${seconds(send.invoked)}, was acknowledged, although the room had ended at ${seconds(from)}`,
         };
   }
 }
@@ -607,6 +845,23 @@ function* converges(view: View): ReturnType<Check> {
         };
     }
 
+    for (const mark of operations) {
+      const { kind, outcome, user, message_id = '' } = mark;
+      if (kind !== 'mark' || mark.room !== room || outcome !== 'ok') continue;
+      const present = state.participants.find((each) => each.user === user);
+      // Marks are lost when a user is removed.
+      const wasRemoved = operations.some(
+        (each) =>
+          each.kind === 'remove' &&
+          each.room === room &&
+          each.target === user &&
+          each.outcome !== 'fail' &&
+          (each.outcome === 'unknown' || settledAt(each) > mark.invoked),
+      );
+      if (present?.read !== undefined && !wasRemoved && (present.read ?? '') < message_id)
+        yield { room, text: `${user} has read up to ${present.read}, but has marked ${message_id}` };
+    }
+
     const members = new Set(state.participants.map(({ user }) => user));
     const users = new Set(operations.flatMap((each) => (each.room === room ? (each.target ?? []) : [])));
     for (const user of users) {
@@ -673,6 +928,8 @@ const CHECKS: Readonly<Record<Property, Check>> = {
   once,
   complete,
   order,
+  changes,
+  deleted,
   files,
   removal,
   end,

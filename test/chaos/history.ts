@@ -21,6 +21,9 @@ const operationKinds = [
   'upload',
   'overwrite',
   'download',
+  'edit',
+  'delete',
+  'mark',
 ] as const;
 export type OperationKind = (typeof operationKinds)[number];
 
@@ -49,8 +52,12 @@ const operation = v.object({
   outcome,
   /** The error code, where it is not ok. */
   code: v.optional(v.string()),
-  /** Of send: the id that the service gave the message. */
+  /** Of send: the id that the service gave the message. Of edit, delete and mark: the message it is about. */
   message_id: v.optional(v.string()),
+  /** Of edit: the new text. */
+  text: v.optional(v.string()),
+  /** Of edit and delete: the number of the change, as the service answered. */
+  change: v.optional(v.number()),
   /** Of upload, overwrite and download, and of the send of a message with a file: the id of the file. */
   file: v.optional(v.string()),
   /** Of upload, overwrite and download: tells which bytes were sent or received. */
@@ -84,6 +91,10 @@ const observation = v.object({
   key: v.optional(v.string()),
   sender: v.optional(v.string()),
   file: v.optional(v.string()),
+  /** Of a message, and of its edits and deletions: `null` where it is deleted. */
+  text: v.optional(v.nullable(v.string())),
+  /** The number of the last edit or deletion that the message has. */
+  change: v.optional(v.nullable(v.number())),
   /** Of an event about a participant. */
   participant: v.optional(v.string()),
   /** Of `closed`: why. */
@@ -114,6 +125,10 @@ const message = v.object({
   file: v.optional(v.string()),
   /** `sent_at`, in milliseconds of the round. */
   sent: v.number(),
+  /** `null` where it is deleted. */
+  text: v.optional(v.nullable(v.string())),
+  change: v.optional(v.nullable(v.number())),
+  deletedBy: v.optional(v.string()),
 });
 
 const finalRoom = v.object({
@@ -123,8 +138,18 @@ const finalRoom = v.object({
   /** When the status was read, and what the service said. */
   read: v.number(),
   status: v.picklist(['booked', 'started', 'ended']),
-  participants: v.array(v.object({ user: v.string(), admin: v.boolean(), online: v.boolean() })),
+  participants: v.array(
+    v.object({
+      user: v.string(),
+      admin: v.boolean(),
+      online: v.boolean(),
+      /** The message up to which the user has marked all as read. */
+      read: v.optional(v.nullable(v.string())),
+    }),
+  ),
   messages: v.array(message),
+  /** The feed of edits and deletions, in its order. */
+  changes: v.optional(v.array(v.object({ message_id: v.string(), change: v.number() }))),
   /** The pending schedules: when the service means the room to start and to end. */
   schedules: v.object({ start: v.optional(v.number()), end: v.optional(v.number()) }),
   /** Names of the WebSockets that the table knows to have joined. */
@@ -163,11 +188,14 @@ export interface Recorder {
   now(): number;
   /** Notes the start of a call. `settle` notes its outcome. */
   begin(
-    call: Pick<Operation, 'kind' | 'user' | 'client' | 'room' | 'target' | 'key' | 'file' | 'digest' | 'limit'>,
+    call: Pick<
+      Operation,
+      'kind' | 'user' | 'client' | 'room' | 'target' | 'key' | 'file' | 'digest' | 'limit' | 'message_id' | 'text'
+    >,
   ): Operation;
   settle(
     operation: Operation,
-    result: Pick<Operation, 'outcome' | 'code' | 'message_id' | 'file' | 'digest' | 'ends'>,
+    result: Pick<Operation, 'outcome' | 'code' | 'message_id' | 'file' | 'digest' | 'ends' | 'change'>,
   ): void;
   saw(observation: Omit<Observation, 'at'>): void;
 }

@@ -31,6 +31,7 @@ export const FAULTS = {
   cut: 'a client’s connection breaks',
   freeze: 'a client’s connection goes silent, and nobody is told',
   slow: 'a client reads nothing for a while',
+  offline: 'a client has no connection for seconds',
   'lost-disconnect': 'API Gateway does not say that a connection is gone',
   restart: 'all execution environments end at once, and all connections break',
   'gateway-restart':
@@ -57,7 +58,14 @@ export type Action =
   /** `overwrite`: uses the URL of the own last upload again, for other bytes. `download`: reads again the last file that was received. */
   | { readonly do: 'overwrite' | 'download' }
   | { readonly do: 'add' | 'remove' | 'grant' | 'revoke'; readonly target: string }
-  | { readonly do: 'rename' | 'profile' | 'read' }
+  | { readonly do: 'rename' | 'profile' | 'read' | 'mark' }
+  /**
+   * Edits or deletes a message: one of the user's own, or of others, which only admins can delete, and nobody can edit. `share`, from 0 up
+   * to 1, picks it among the newest that the client knows.
+   */
+  | { readonly do: 'edit' | 'delete'; readonly of: 'own' | 'others'; readonly share: number }
+  /** Breaks the connection, and refuses new ones for so many milliseconds. */
+  | { readonly do: 'offline'; readonly ms: number }
   /** Moves the end: so many milliseconds from then, or to never. */
   | { readonly do: 'move-end'; readonly in: number | null }
   /** Ends the room, so many seconds from then. */
@@ -191,6 +199,29 @@ function roomOf(random: Random, name: string, length: number, crowd: boolean): R
     step(again, index, { do: 'overwrite' });
     step(again + random.between(0, 3_000), index, { do: 'overwrite' });
     for (let n = 0; n < 2; n += 1) step(again + random.between(500, 4_000), anyClient(), { do: 'download' });
+  }
+  changeMessages(random.fork('changes'));
+  /** Other choices of the seed stay as they are: these are drawn from a source of their own. */
+  function changeMessages(own: Random): void {
+    const change = (at: number): void => {
+      const of = own.chance(0.75) ? 'own' : 'others';
+      // The one who created the room can delete what others have sent.
+      const actor = of === 'others' && own.chance(0.6) ? 0 : own.int(0, clients.length - 1);
+      step(at, actor, { do: own.chance(0.65) ? 'edit' : 'delete', of, share: own.next() });
+    };
+    for (let at = ready + 3_000; at < until; at += own.between(400, 1_800)) change(at);
+    for (let at = ready + 3_000; at < until; at += own.between(1_000, 5_000))
+      step(at, own.int(0, clients.length - 1), { do: 'mark' });
+    // Somebody is away while messages change: on an outage, or by choice.
+    for (let at = ready + 4_000; at < until - 5_000; at += own.between(6_000, 12_000)) {
+      const [away, ms] = [own.int(0, clients.length - 1), own.between(1_500, 5_000)];
+      if (own.chance(0.6)) step(at, away, { do: 'offline', ms });
+      else {
+        step(at, away, { do: 'leave' });
+        step(at + ms, away, { do: 'join' });
+      }
+      for (let n = 0; n < 3; n += 1) change(at + own.between(200, ms));
+    }
   }
   const ends = random.chance(0.35);
   if (ends) step(random.between(length * 0.6, length * 0.95), 0, { do: 'end', in: random.pick([0, 0, 1, 3]) });

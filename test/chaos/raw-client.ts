@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import * as v from 'valibot';
 import { WebSocket } from 'ws';
 import type { Way } from '../client/faults.ts';
+import { call, HTTP_LIMIT_MS } from './api.ts';
 import { contentOf, digestOf, download, FILE_LIMIT_MS, overwrite, type SignedPut, upload } from './files.ts';
 import { SOCKET_HEADER } from './functions.ts';
 import type { Operation, Recorder } from './history.ts';
@@ -38,8 +39,11 @@ const messageSchema = v.object({
   message_id: v.string(),
   client_message_id: v.string(),
   sender_id: v.string(),
+  text: v.nullable(v.string()),
+  change: v.optional(v.nullable(v.number())),
   attachment: v.optional(v.nullable(v.object({ file_id: v.string() }))),
 });
+const MESSAGE_EVENTS = new Set(['message', 'message_updated', 'message_deleted']);
 const aboutParticipant = v.object({ participant_id: v.string() });
 
 export interface RoomClient {
@@ -52,6 +56,11 @@ export interface RoomClient {
   overwrite(): void;
   /** Downloads again the last file that it has received. */
   download(): void;
+  /** Edits or deletes a message that it knows: see the plan. */
+  edit(of: Whose, share: number): void;
+  delete(of: Whose, share: number): void;
+  /** Marks the newest message that it knows as read. */
+  mark(): void;
   cut(): void;
   /** Whether new connections are refused. */
   refuse(refusing: boolean): void;
@@ -74,6 +83,38 @@ export interface ClientContext {
   readonly way: Way;
   readonly tokens: Tokens;
   readonly random: Random;
+}
+
+/** Whose messages: those of the client's user, or of all others. */
+export type Whose = 'own' | 'others';
+
+/** The messages that a client knows, from which it chooses those that it changes. */
+export interface KnownMessages {
+  add(message: { readonly message_id: string; readonly sender_id: string }): void;
+  /** One of the newest, or undefined where there is none. `share`: from 0 up to 1. */
+  pick(of: Whose, share: number): string | undefined;
+  readonly newest: string | undefined;
+}
+
+/** So few that some of them are changed several times, also after they were deleted. */
+const PICKED_FROM = 8;
+
+export function knownMessages(user: string): KnownMessages {
+  const known = { own: new Set<string>(), others: new Set<string>() };
+  let newest: string | undefined;
+  return {
+    add({ message_id, sender_id }) {
+      known[sender_id === user ? 'own' : 'others'].add(message_id);
+      if (newest === undefined || message_id > newest) newest = message_id;
+    },
+    pick(of, share) {
+      const last = [...known[of]].slice(-PICKED_FROM);
+      return last[Math.floor(share * last.length)];
+    },
+    get newest() {
+      return newest;
+    },
+  };
 }
 
 /** The last file that a client has uploaded. */
@@ -108,6 +149,8 @@ export function rawClient(context: ClientContext): RoomClient {
   let files = 0;
   let uploaded: Uploaded | undefined;
   let received: string | undefined;
+  let edits = 0;
+  const known = knownMessages(user);
   /** The files that messages are sent with, by client message id. */
   const fileOf = new Map<string, string>();
   let current: { readonly socket: WebSocket; readonly name: string; joined: boolean } | undefined;
@@ -149,6 +192,7 @@ export function rawClient(context: ClientContext): RoomClient {
 
   function settle(operation: Operation, { ok, code, data }: Answer): void {
     const message = v.safeParse(messageSchema, data);
+    if (operation.kind === 'send' && message.success) known.add(message.output);
     recorder.settle(operation, {
       outcome: ok ? 'ok' : code === undefined || UNKNOWN.has(code) ? 'unknown' : 'fail',
       ...(code !== undefined && { code }),
@@ -167,16 +211,20 @@ export function rawClient(context: ClientContext): RoomClient {
     const message = v.safeParse(messageSchema, data);
     const participant = v.safeParse(aboutParticipant, data);
     const file = type === 'message' && message.success ? message.output.attachment?.file_id : undefined;
+    const isOfMessage = MESSAGE_EVENTS.has(type);
+    if (isOfMessage && message.success) known.add(message.output);
     recorder.saw({
       ...about,
       type,
       stream: name,
       socket: name,
-      ...(type === 'message' &&
+      ...(isOfMessage &&
         message.success && {
           message_id: message.output.message_id,
           key: message.output.client_message_id,
           sender: message.output.sender_id,
+          text: message.output.text,
+          change: message.output.change ?? null,
         }),
       ...(file !== undefined && { file }),
       ...(participant.success && { participant: participant.output.participant_id }),
@@ -278,6 +326,27 @@ export function rawClient(context: ClientContext): RoomClient {
     if (current?.joined) void sendOne(key);
   }
 
+  /** Edits, deletes or marks a message, over HTTP as everybody does. */
+  async function change(kind: 'edit' | 'delete' | 'mark', message_id: string | undefined): Promise<void> {
+    if (message_id === undefined) return;
+    if (kind === 'edit') edits += 1;
+    const text = `${client}-e${edits}`;
+    const about = { kind, user, client, room, message_id, limit: HTTP_LIMIT_MS };
+    const operation = recorder.begin(kind === 'edit' ? { ...about, text } : about);
+    const params = { room_id: roomId, message_id };
+    const { outcome, code, data } = await {
+      edit: () => call(context.url, tokens, 'editMessage', { params, body: { text } }),
+      delete: () => call(context.url, tokens, 'deleteMessage', { params }),
+      mark: () => call(context.url, tokens, 'markRead', { params: { room_id: roomId }, body: { message_id } }),
+    }[kind]();
+    const message = v.safeParse(messageSchema, data);
+    recorder.settle(operation, {
+      outcome,
+      ...(code !== undefined && { code }),
+      ...(message.success && message.output.change && { change: message.output.change }),
+    });
+  }
+
   async function beOnline(): Promise<void> {
     while (wanted && !stopped) {
       const opened = await open();
@@ -351,6 +420,9 @@ export function rawClient(context: ClientContext): RoomClient {
     download() {
       if (received !== undefined) void downloadOne(received);
     },
+    edit: (of, share) => void change('edit', known.pick(of, share)),
+    delete: (of, share) => void change('delete', known.pick(of, share)),
+    mark: () => void change('mark', known.newest),
     cut: () => way.cut(),
     refuse(refusing) {
       way.refusing = refusing;

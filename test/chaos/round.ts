@@ -52,7 +52,12 @@ const roomSchema = v.object({
   status: v.picklist(['booked', 'started', 'ended']),
 });
 const participantsSchema = v.array(
-  v.object({ participant_id: v.string(), is_admin: v.boolean(), online: v.boolean() }),
+  v.object({
+    participant_id: v.string(),
+    is_admin: v.boolean(),
+    online: v.boolean(),
+    read_to: v.nullable(v.string()),
+  }),
 );
 const messagesSchema = v.array(
   v.object({
@@ -61,8 +66,12 @@ const messagesSchema = v.array(
     sender_id: v.string(),
     sent_at: v.string(),
     attachment: v.nullable(v.object({ file_id: v.string() })),
+    text: v.nullable(v.string()),
+    change: v.nullable(v.number()),
+    deleted_by: v.nullable(v.string()),
   }),
 );
+const changesSchema = v.array(v.object({ message_id: v.string(), change: v.number() }));
 
 /** Faults that hit at a moment of the plan; the others hit what happens while they are on. */
 const MOMENTS: ReadonlySet<Fault> = new Set(['redrive', 'restart', 'gateway-restart', 'dynamodb-restart']);
@@ -204,6 +213,13 @@ export async function runRound(
     return api;
   }
 
+  async function offline(client: RoomClient, ms: number): Promise<void> {
+    client.refuse(true);
+    client.cut();
+    await sleep(ms);
+    client.refuse(false);
+  }
+
   async function playRoom(room: RoomPlan): Promise<void> {
     await until(room.createdAt);
     const [owner] = room.clients;
@@ -240,7 +256,13 @@ export async function runRound(
       else if (action.do === 'upload') client.upload(action.size);
       else if (action.do === 'overwrite') client.overwrite();
       else if (action.do === 'download') client.download();
-      else if (action.do === 'cut' || action.do === 'freeze' || action.do === 'slow') {
+      else if (action.do === 'edit' || action.do === 'delete') client[action.do](action.of, action.share);
+      else if (action.do === 'mark') client.mark();
+      else if (action.do === 'offline') {
+        if (plan.faults.length === 0) continue;
+        faults.hit(action.do, who.name);
+        pending.push(offline(client, action.ms));
+      } else if (action.do === 'cut' || action.do === 'freeze' || action.do === 'slow') {
         if (plan.faults.length === 0) continue;
         faults.hit(action.do, who.name);
         if (action.do === 'cut') client.cut();
@@ -305,7 +327,7 @@ export async function runRound(
   /** All pages of a list, as an admin of the room reads them. */
   async function pages<T>(
     user: string,
-    name: 'listParticipants' | 'listMessages',
+    name: 'listParticipants' | 'listMessages' | 'listMessageChanges',
     roomId: string,
     schema: v.GenericSchema<unknown, T[]>,
   ): Promise<T[]> {
@@ -328,9 +350,10 @@ export async function runRound(
     const result = await call(world.http, ofTest(user), 'getRoom', { params: { room_id: id } });
     if (result.outcome !== 'ok') throw new Error(`getRoom was answered with ${result.code}.`);
     const room = v.parse(roomSchema, result.data);
-    const [participants, messages, start, end, inTable] = await Promise.all([
+    const [participants, messages, changes, start, end, inTable] = await Promise.all([
       pages(user, 'listParticipants', id, participantsSchema),
       pages(user, 'listMessages', id, messagesSchema),
+      pages(user, 'listMessageChanges', id, changesSchema),
       world.table.scheduled(id, 'start'),
       world.table.scheduled(id, 'end'),
       world.table.room(id),
@@ -354,6 +377,7 @@ export async function runRound(
           user: each.participant_id,
           admin: each.is_admin,
           online: each.online,
+          read: each.read_to,
         })),
         messages: messages.map((each) => ({
           message_id: each.message_id,
@@ -361,7 +385,11 @@ export async function runRound(
           key: each.client_message_id,
           ...(each.attachment && { file: each.attachment.file_id }),
           sent: timeOf(each.sent_at),
+          text: each.text,
+          change: each.change,
+          ...(each.deleted_by !== null && { deletedBy: each.deleted_by }),
         })),
+        changes,
         schedules: {
           ...(start !== undefined && { start: timeOf(start) }),
           ...(end !== undefined && { end: timeOf(end) }),
@@ -441,7 +469,7 @@ export async function runRound(
       } catch {
         continue;
       }
-      if (check(history, ['complete', 'converges']).length === 0) return recorder.now() - history.calm;
+      if (check(history, ['complete', 'changes', 'converges']).length === 0) return recorder.now() - history.calm;
     }
     return undefined;
   }

@@ -3,7 +3,7 @@ import { type Connection, type LiveRoom, type Message, RoomsApiError, RoomsClien
 import { contentOf, digestOf, overwrite, type SignedPut } from './files.ts';
 import { SOCKET_HEADER } from './functions.ts';
 import type { Operation } from './history.ts';
-import type { ClientContext, RoomClient, Uploaded } from './raw-client.ts';
+import { type ClientContext, knownMessages, type RoomClient, type Uploaded, type Whose } from './raw-client.ts';
 
 /** The client SDK with its own time limits: an HTTP call takes four tries of 15 seconds, and up to 20 seconds between them. */
 export const SDK_HTTP_LIMIT_MS = 4 * 15_000 + 3 * 20_000 + 5_000;
@@ -49,6 +49,10 @@ export function sdkClient({
   let files = 0;
   let uploaded: Uploaded | undefined;
   let received: string | undefined;
+  let edits = 0;
+  const known = knownMessages(user);
+  /** `lastChange` of the room when it was closed last: the application keeps its messages, and catches up with their changes. */
+  let lastChange: number | undefined;
   /** The presigned PUTs of the SDK, by file. */
   const signed = new Map<string, SignedPut>();
   let socket = '';
@@ -96,14 +100,18 @@ export function sdkClient({
   }
 
   function watch(watched: LiveRoom): void {
-    const onMessage = ({ message_id, client_message_id: key, sender_id: sender, attachment }: Message): void => {
-      const file = attachment?.file_id;
+    const onVersion = (type: 'message' | 'message_updated' | 'message_deleted', message: Message): void => {
+      const { message_id, client_message_id: key, sender_id: sender, text, change } = message;
+      const file = type === 'message' ? message.attachment?.file_id : undefined;
+      known.add(message);
       recorder.saw({
         ...facts,
-        type: 'message',
+        type,
         message_id,
         key,
         sender,
+        text,
+        change,
         socket,
         ...(file !== undefined && { file }),
         ...(streaming && stream !== undefined && { stream }),
@@ -112,7 +120,9 @@ export function sdkClient({
       received = file;
       void download(file);
     };
-    watched.on('message', onMessage);
+    watched.on('message', (message) => onVersion('message', message));
+    watched.on('message_updated', (message) => onVersion('message_updated', message));
+    watched.on('message_deleted', (message) => onVersion('message_deleted', message));
     const about = (type: string, participant?: string): void =>
       recorder.saw({ ...facts, type, socket, ...(participant !== undefined && { participant }) });
     watched.on('peer_joined', ({ participant_id }) => about('peer_joined', participant_id));
@@ -127,6 +137,7 @@ export function sdkClient({
       streaming = true;
     });
     watched.on('closed', ({ reason, error }) => {
+      lastChange = watched.lastChange ?? lastChange;
       live = undefined;
       stream = undefined;
       streaming = false;
@@ -144,7 +155,7 @@ export function sdkClient({
         connection = connected;
         connected.on('reconnecting', () => lost('reconnecting'));
       }
-      const entered = await connected.join(roomId);
+      const entered = await connected.join(roomId, { lastChange });
       recorder.settle(operation, { outcome: 'ok' });
       // Two joins under way are given the same room.
       if (live === entered) return;
@@ -216,6 +227,30 @@ export function sdkClient({
     }
   }
 
+  async function change(kind: 'edit' | 'delete' | 'mark', message_id: string | undefined): Promise<void> {
+    if (message_id === undefined) return;
+    if (kind === 'edit') edits += 1;
+    const text = `${client}-e${edits}`;
+    const about = { kind, user, client, room, message_id, limit: SDK_HTTP_LIMIT_MS };
+    const operation = recorder.begin(kind === 'edit' ? { ...about, text } : about);
+    try {
+      if (kind === 'mark') {
+        await (live?.markRead(message_id) ?? api.markRead(roomId, message_id));
+        return recorder.settle(operation, { outcome: 'ok' });
+      }
+      const { change: number } = await {
+        edit: () => live?.edit(message_id, text) ?? api.editMessage(roomId, message_id, text),
+        delete: () => live?.delete(message_id) ?? api.deleteMessage(roomId, message_id),
+      }[kind]();
+      recorder.settle(operation, { outcome: 'ok', ...(number !== null && { change: number }) });
+    } catch (error) {
+      const failure = outcomeOf(error);
+      // Otherwise an earlier attempt of the SDK may have done what the last one was refused for.
+      const isRefused = kind === 'edit' && failure.code === 'not_the_sender';
+      recorder.settle(operation, { ...failure, outcome: isRefused ? 'fail' : 'unknown' });
+    }
+  }
+
   return {
     api,
     upload: (size) => void upload(size),
@@ -232,6 +267,9 @@ export function sdkClient({
     refuse(refusing) {
       way.refusing = refusing;
     },
+    edit: (of: Whose, share) => void change('edit', known.pick(of, share)),
+    delete: (of: Whose, share) => void change('delete', known.pick(of, share)),
+    mark: () => void change('mark', known.newest),
     join: () => void join(),
     leave() {
       if (!live) return;

@@ -144,6 +144,64 @@ const ofFile = (operations: readonly Partial<Operation>[], final = storedFile('A
   final,
 });
 
+/** Alice sends a message and edits it, and bob sees both. */
+const edit = (n: number, change: number, invoked: number, more: Partial<Operation> = {}): Partial<Operation> => ({
+  kind: 'edit',
+  message_id: 'm1',
+  text: `e${n}`,
+  change,
+  invoked,
+  ...more,
+});
+const deletion = (change: number, invoked: number, more: Partial<Operation> = {}): Partial<Operation> => ({
+  kind: 'delete',
+  message_id: 'm1',
+  change,
+  invoked,
+  ...more,
+});
+/** What bob sees of the message: its text, or that it is deleted, and its last change. */
+const saw = (text: string | null, change: number | null, at: number, more: Partial<Observation> = {}) =>
+  got('bob', 1, at, {
+    type: change === null ? 'message' : text === null ? 'message_deleted' : 'message_updated',
+    text,
+    change,
+    ...more,
+  });
+const sdk = { via: 'sdk' } as const;
+/** The message in the history, and in the feed of changes. */
+const endsAs = (text: string | null, change: number | null, more: Partial<FinalRoom> = {}): Partial<FinalRoom> => ({
+  messages: [
+    {
+      message_id: 'm1',
+      sender: 'alice',
+      key: 'k1',
+      sent: 0,
+      text,
+      change,
+      ...(text === null && { deletedBy: 'alice' }),
+    },
+  ],
+  changes: change === null ? [] : [{ message_id: 'm1', change }],
+  ...more,
+});
+/** A history of a message that changes; bob has joined, and what is not given is as it should be. */
+const ofChanges = (
+  operations: readonly Partial<Operation>[],
+  observations: readonly Partial<Observation>[],
+  final: Partial<FinalRoom>,
+  via: 'raw' | 'sdk' = 'raw',
+): Parts => ({
+  operations: [send(1, 10), ...operations],
+  observations: [joined('bob', 0, { via }), saw('k1', null, 30, { via }), ...observations],
+  final,
+});
+const refusedEdit = edit(1, 1, 100, { user: 'bob', outcome: 'fail', code: 'not_the_sender', change: undefined });
+const awayAndBack: readonly Partial<Observation>[] = [
+  { type: 'closed', user: 'bob', at: 50, reason: 'left', ...sdk },
+  joined('bob', 200, { ...sdk, stream: 'bob/2' }),
+];
+
 /** A history that keeps the promise, and one that breaks it. */
 const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ['files', 'who downloads a file gets what was uploaded', ofFile([download('A')]), ofFile([download('B')])],
@@ -360,6 +418,212 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
       observations: [joined('bob', 0, { via: 'sdk' }), closedByEnd],
       final: { ...ended, messages: stored(1) },
       skew: 4_000,
+    },
+  ],
+  [
+    'genuine',
+    'a refused edit is not seen',
+    ofChanges([refusedEdit], [], endsAs('k1', null)),
+    ofChanges([refusedEdit], [saw('e1', 1, 130)], endsAs('k1', null)),
+  ],
+  [
+    'genuine',
+    'a refused edit is not in the history',
+    ofChanges([edit(1, 1, 100)], [saw('e1', 1, 130)], endsAs('e1', 1)),
+    ofChanges([refusedEdit], [], endsAs('e1', null)),
+  ],
+  [
+    'genuine',
+    'nobody sees a deletion that nobody has asked for',
+    ofChanges([deletion(1, 100, { outcome: 'unknown' })], [saw(null, 1, 130)], endsAs(null, 1)),
+    ofChanges([deletion(1, 200, { outcome: 'unknown' })], [saw(null, 1, 130)], endsAs(null, 1)),
+  ],
+  [
+    'changes',
+    'the last acknowledged edit is in the history',
+    ofChanges([edit(1, 1, 100), edit(2, 2, 200)], [saw('e2', 2, 230)], endsAs('e2', 2)),
+    ofChanges([edit(1, 1, 100), edit(2, 2, 200)], [saw('e2', 2, 230)], endsAs('e1', 2)),
+  ],
+  [
+    'changes',
+    'an edit is not lost',
+    ofChanges([edit(1, 1, 100, { outcome: 'unknown' })], [], endsAs('k1', null)),
+    ofChanges([edit(1, 1, 100, { change: undefined })], [], endsAs('k1', null)),
+  ],
+  [
+    'changes',
+    'the number of a message’s last change does not sink',
+    ofChanges([edit(1, 1, 100)], [saw('e1', 1, 130)], endsAs('e1', 1)),
+    ofChanges([edit(1, 2, 100)], [saw('e1', 2, 130)], endsAs('e1', 1)),
+  ],
+  [
+    'changes',
+    'of two edits at a time, the one with the higher number counts',
+    ofChanges([edit(1, 2, 100), edit(2, 1, 101)], [saw('e1', 2, 130)], endsAs('e1', 2)),
+    ofChanges([edit(1, 2, 100), edit(2, 1, 101)], [saw('e1', 2, 130)], endsAs('e2', 2)),
+  ],
+  [
+    'changes',
+    'the history says who has deleted a message',
+    ofChanges([deletion(1, 100)], [saw(null, 1, 130)], endsAs(null, 1)),
+    ofChanges([deletion(1, 100, { user: 'carol' })], [saw(null, 1, 130)], endsAs(null, 1)),
+  ],
+  [
+    'changes',
+    'the feed has each changed message',
+    ofChanges([edit(1, 1, 100)], [saw('e1', 1, 130)], endsAs('e1', 1)),
+    ofChanges([edit(1, 1, 100)], [saw('e1', 1, 130)], endsAs('e1', 1, { changes: [] })),
+  ],
+  [
+    'changes',
+    'a connection that stays gets each change, or a later one of the message',
+    ofChanges([edit(1, 1, 100), deletion(2, 101)], [saw(null, 2, 130)], endsAs(null, 2)),
+    ofChanges([edit(1, 1, 100), deletion(2, 101)], [saw('e1', 1, 130)], endsAs(null, 2)),
+  ],
+  [
+    'changes',
+    'a message that is deleted again does not change',
+    ofChanges([deletion(1, 20), deletion(1, 100)], [joined('bob', 90, { stream: 'bob/2' })], endsAs(null, 1)),
+    ofChanges([deletion(1, 95), deletion(1, 100)], [joined('bob', 90, { stream: 'bob/2' })], endsAs(null, 1)),
+  ],
+  [
+    'changes',
+    'the SDK shows what is in the history, also after an outage',
+    ofChanges(
+      [edit(1, 1, 100)],
+      [{ type: 'lost', at: 50, ...sdk }, joined('bob', 200, { ...sdk, stream: 'bob#2' }), saw('e1', 1, 201, sdk)],
+      endsAs('e1', 1),
+      'sdk',
+    ),
+    ofChanges(
+      [edit(1, 1, 100)],
+      [{ type: 'lost', at: 50, ...sdk }, joined('bob', 200, { ...sdk, stream: 'bob#2' })],
+      endsAs('e1', 1),
+      'sdk',
+    ),
+  ],
+  [
+    'changes',
+    'an application that joins again catches up with changes from before',
+    ofChanges([deletion(1, 100)], [...awayAndBack, saw(null, 1, 201, sdk)], endsAs(null, 1), 'sdk'),
+    ofChanges([deletion(1, 100)], awayAndBack, endsAs(null, 1), 'sdk'),
+  ],
+  [
+    'changes',
+    'a change that the service has not acknowledged arrives, too',
+    ofChanges([edit(1, 1, 100, { outcome: 'unknown' })], [saw('e1', 1, 130, sdk)], endsAs('e1', 1), 'sdk'),
+    ofChanges([edit(1, 1, 100, { outcome: 'unknown' })], [], endsAs('e1', 1), 'sdk'),
+  ],
+  [
+    'changes',
+    'the SDK gives a change once, and none after a later one',
+    ofChanges(
+      [edit(1, 1, 100)],
+      [saw('e1', 1, 130, sdk), ...awayAndBack, saw('e1', 1, 201, sdk)],
+      endsAs('e1', 1),
+      'sdk',
+    ),
+    ofChanges([edit(1, 1, 100)], [saw('e1', 1, 130, sdk), saw('e1', 1, 131, sdk)], endsAs('e1', 1), 'sdk'),
+  ],
+  [
+    'changes',
+    'the SDK gives out what was changed before the end, as far as clocks agree about it',
+    {
+      ...ofChanges([end, edit(1, 1, 47_000)], [closedByEnd], endsAs('e1', 1, ended), 'sdk'),
+      skew: 4_000,
+    },
+    {
+      ...ofChanges([end, edit(1, 1, 45_000)], [closedByEnd], endsAs('e1', 1, ended), 'sdk'),
+      skew: 4_000,
+    },
+  ],
+  [
+    'deleted',
+    'a deleted message stays deleted',
+    ofChanges(
+      [deletion(1, 100), edit(1, 2, 200, { outcome: 'fail', code: 'message_deleted' })],
+      [saw(null, 1, 130)],
+      endsAs(null, 1),
+    ),
+    ofChanges([deletion(1, 100), edit(1, 2, 200)], [saw('e1', 2, 230)], endsAs('e1', 2)),
+  ],
+  [
+    'deleted',
+    'a deleted message has no file',
+    { operations: [...sendsFile, deletion(1, 500)], observations: [], final: endsAs(null, 1) },
+    {
+      operations: [...sendsFile, deletion(1, 500)],
+      observations: [],
+      final: endsAs(null, 1, {
+        messages: [
+          {
+            message_id: 'm1',
+            sender: 'alice',
+            key: 'k1',
+            sent: 0,
+            text: null,
+            change: 1,
+            deletedBy: 'alice',
+            file: 'f1',
+          },
+        ],
+      }),
+    },
+  ],
+  [
+    'deleted',
+    'a file goes with its message',
+    {
+      ...ofFile([deletion(1, 390), download(undefined, { outcome: 'fail', code: 'file_not_found' })], endsAs(null, 1)),
+      observations: [gotFile],
+    },
+    { ...ofFile([deletion(1, 380), download('A')], endsAs(null, 1)), observations: [gotFile] },
+  ],
+  [
+    'deleted',
+    'a text that was deleted is not sent later',
+    ofChanges([deletion(1, 100)], [saw(null, 1, 130), saw('k1', null, 110 + BOUNDS.deleted)], endsAs(null, 1)),
+    ofChanges([deletion(1, 100)], [saw(null, 1, 130), saw('k1', null, 111 + BOUNDS.deleted)], endsAs(null, 1)),
+  ],
+  [
+    'removal',
+    'a removed user edits nothing',
+    {
+      ...ofChanges([{ ...remove, target: 'alice' }, edit(1, 1, 2_000, { outcome: 'fail' })], [], endsAs('k1', null)),
+      ...{ final: endsAs('k1', null, { participants: [{ user: 'bob', admin: true, online: true }] }) },
+    },
+    ofChanges(
+      [{ ...remove, target: 'alice' }, edit(1, 1, 2_000)],
+      [saw('e1', 1, 2_030)],
+      endsAs('e1', 1, { participants: [{ user: 'bob', admin: true, online: true }] }),
+    ),
+  ],
+  [
+    'end',
+    'a message is not edited after the end',
+    { operations: [end, send(1, 10), edit(1, 1, 49_000)], final: endsAs('e1', 1, ended) },
+    { operations: [end, send(1, 10), edit(1, 1, 60_000)], final: endsAs('e1', 1, ended) },
+  ],
+  [
+    'converges',
+    'what was marked as read is marked',
+    {
+      operations: [{ kind: 'mark', user: 'bob', message_id: 'm1' }],
+      final: {
+        participants: [
+          { user: 'alice', admin: true, online: false },
+          { user: 'bob', admin: false, online: false, read: 'm2' },
+        ],
+      },
+    },
+    {
+      operations: [{ kind: 'mark', user: 'bob', message_id: 'm1' }],
+      final: {
+        participants: [
+          { user: 'alice', admin: true, online: false },
+          { user: 'bob', admin: false, online: false, read: null },
+        ],
+      },
     },
   ],
   [
