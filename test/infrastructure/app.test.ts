@@ -18,14 +18,14 @@ describe('the CDK app', () => {
     expect(status).toBe(1);
   });
 
-  test('warns that the issuer of dev is only for looking at templates', () => {
+  test('warns that the default issuer of dev is only a placeholder', () => {
     const outdir = mkdtempSync(join(tmpdir(), 'rooms-app-'));
     const warnings = (context: object): string[] => {
       const { status, stderr } = node(
         {
           CDK_OUTDIR: outdir,
           CDK_CONTEXT_JSON: JSON.stringify({ env: 'dev', ...context }),
-          // The templates are validated elsewhere.
+          // best-practice.test.ts validates the templates.
           CDK_VALIDATION: 'false',
         },
         'bin/rooms.ts',
@@ -53,7 +53,7 @@ describe('the CDK app', () => {
     expect(status).toBe(1);
   });
 
-  test('is started by the CDK with that check', () => {
+  test('is started by the CDK with the check of the Node version', () => {
     const { app } = JSON.parse(readFileSync(new URL('../../cdk.json', import.meta.url), 'utf8')) as { app: string };
     expect(app).toBe('node --require ./bin/node-version.cjs bin/rooms.ts');
   });

@@ -29,7 +29,7 @@ const everything = {
   restoredBucket: 'rooms-restored',
 };
 
-/** The feature flags that the CLI would pass on. One of them turns findings of the validation into errors. */
+/** The feature flags that the CDK CLI would pass to the app. One of them makes validation findings errors. */
 const { context: flags } = JSON.parse(readFileSync(new URL('../../cdk.json', import.meta.url), 'utf8'));
 
 function app(context: Readonly<Record<string, unknown>> = {}): App {
@@ -38,7 +38,7 @@ function app(context: Readonly<Record<string, unknown>> = {}): App {
   return new App({ outdir, context });
 }
 
-/** What AWS's own rules for solutions find fault with, beside what is acknowledged where it is made. */
+/** The findings of the AWS Solutions rules that are not acknowledged in the code. */
 const faults = (scope: IConstruct): string[] =>
   new AwsSolutionsChecks(scope)
     .validateScope(scope)
@@ -47,7 +47,7 @@ const faults = (scope: IConstruct): string[] =>
     );
 
 describe('the AWS Solutions rules', () => {
-  test.each(environmentNames)('find no fault with %s', (env) => {
+  test.each(environmentNames)('report no finding for %s', (env) => {
     for (const settings of [given, everything]) {
       const all = app();
       const context: Record<string, string> = { env, ...settings };
@@ -56,7 +56,7 @@ describe('the AWS Solutions rules', () => {
     }
   });
 
-  test('are applied: they find a violation', () => {
+  test('report a violation', () => {
     const stack = new Stack(app(), 'careless');
     new Bucket(stack, 'Open');
     expect(faults(stack)).toContain('AwsSolutions-S10: careless/Open/Resource');
@@ -78,7 +78,7 @@ describe('the AWS Solutions rules', () => {
 });
 
 describe("CDK's validation of the templates", () => {
-  test.each(environmentNames)('finds no fault with %s', (env) => {
+  test.each(environmentNames)('reports no finding for %s', (env) => {
     const all = app(flags);
     addStacks(all, chosenEnvironment({ env, ...everything }, environmentNames));
     expect(() => all.synth()).not.toThrow();

@@ -12,12 +12,12 @@ import { allEntries } from '../../lib/entries.ts';
 import { UsageError } from '../../tools/cli/usage-error.ts';
 
 /**
- * The size of a bundle is start-up time (see lib/bundle.ts). In bytes, minified: for a function that talks to the table and
- * to nothing else but its callers, and for those that take more, with the clients they cannot do without.
+ * Maximum size of a minified bundle, in bytes. Larger bundles start more slowly (see lib/bundle.ts). `BUDGET` is for
+ * functions that use only the table and respond to callers. `BUDGETS` has the functions that need more clients.
  */
 const BUDGET = 242_500;
 const BUDGETS: Readonly<Record<string, number>> = {
-  // These sign with code of S3's, beside what the table takes.
+  // These functions contain S3's signing code, in addition to the client of the table.
   'create-upload': 246_500,
   'delete-message': 249_500,
   message: 246_000,
@@ -30,10 +30,10 @@ const BUDGETS: Readonly<Record<string, number>> = {
   connect: 2_600,
 };
 
-/** Of all bundles, compressed, in bytes. */
+/** The total of all bundles, compressed, in bytes. */
 const UPLOAD_BUDGET = 2_760_000;
 
-/** The SDK clients in a bundle; the table's is in all that know the table. */
+/** The SDK clients in each bundle, in addition to the client of the table. */
 const CLIENTS: Readonly<Record<string, readonly string[]>> = {
   authorizer: [],
   connect: [],
@@ -53,7 +53,7 @@ const bundleOf = (name: string): string => {
   return file;
 };
 
-/** What esbuild says of a bundle: what it was built from, and what it imports. */
+/** esbuild's report on a bundle: its sources and its imports. */
 function builtFrom(name: string): Metafile['outputs'][string] {
   const { outputs }: Metafile = JSON.parse(readFileSync(join(repository, '.build/meta.json'), 'utf8'));
   const found = Object.entries(outputs).find(([file]) => bundleOf(name) === join(repository, file));
@@ -61,7 +61,7 @@ function builtFrom(name: string): Metafile['outputs'][string] {
   return found[1];
 }
 
-/** A copy of what is needed to bundle some functions, in a folder that goes with the test. */
+/** Copies the files that some functions need for bundling to a temporary folder. */
 function copyOf(...paths: string[]): string {
   const root = mkdtempSync(join(tmpdir(), 'rooms-bundle-'));
   onTestFinished(() => rmSync(root, { recursive: true }));
@@ -77,7 +77,7 @@ describe('handler files and functions', () => {
     expect(found.sort()).toEqual(allEntries.map(({ file }) => file).sort());
   });
 
-  test('without a file, the error names the expected file', () => {
+  test('report the expected file if it is missing', () => {
     const root = copyOf('functions');
     rmSync(join(root, 'functions/http/admin/grant-admin.ts'));
     expect(() => bundle(allEntries, root)).toThrow(
@@ -87,7 +87,7 @@ describe('handler files and functions', () => {
     );
   });
 
-  test('must not share a name, which is the folder of the bundle', () => {
+  test('must have unique names, because bundles are in folders of that name', () => {
     const twin = { name: 'ping', file: 'functions/realtime/leave.ts' };
     expect(() => bundle([...allEntries, twin])).toThrow(
       new UsageError(
@@ -98,11 +98,11 @@ describe('handler files and functions', () => {
 });
 
 describe('the bundles', () => {
-  test('load on their own, and export a handler', { timeout: 60_000 }, () => {
+  test('load without node_modules, and export a handler', { timeout: 60_000 }, () => {
     const script = `
       for (const url of process.argv.slice(1)) if (typeof (await import(url)).handler !== 'function') throw new Error(url);
     `;
-    // From another folder, so that a package left out of a bundle is not found in node_modules.
+    // Loads the bundles from another folder, where node_modules cannot provide a missing package.
     const alone = mkdtempSync(join(tmpdir(), 'rooms-bundle-'));
     onTestFinished(() => rmSync(alone, { recursive: true }));
     const copies = [...files].map(([name, file]) => {
@@ -117,14 +117,14 @@ describe('the bundles', () => {
     });
   });
 
-  test.each(names)('%s needs nothing but what Node has', (name) => {
+  test.each(names)('%s imports only modules of Node', (name) => {
     const imports = builtFrom(name).imports.filter(({ external }) => external);
     expect(imports.map(({ path }) => path).filter((path) => !isBuiltin(path))).toEqual([]);
-    // What esbuild writes where a CommonJS package asks for a module at run time, which an ES module cannot do.
+    // esbuild writes this if a CommonJS package loads a module dynamically, which fails in an ES module.
     expect(readFileSync(bundleOf(name), 'utf8')).not.toContain('Dynamic require of');
   });
 
-  test.each(names)('%s imports nothing as an ES module, which would load undici with node:http', (name) => {
+  test.each(names)('%s has no ES module imports, which would load undici with node:http', (name) => {
     expect(readFileSync(bundleOf(name), 'utf8')).not.toMatch(/\bimport\(|\bfrom ?["']node:/);
   });
 
@@ -132,7 +132,7 @@ describe('the bundles', () => {
     expect(statSync(bundleOf(name)).size).toBeLessThanOrEqual(BUDGETS[name] ?? BUDGET);
   });
 
-  test('keep the total budget of a deployment', () => {
+  test('stay within the total budget of a deployment', () => {
     const folders = names.map((name) => join(bundleOf(name), '..'));
     const zipped = folders.map((folder) =>
       globSync('*', { cwd: folder }).map((file) => gzipSync(readFileSync(join(folder, file))).length),
@@ -140,14 +140,14 @@ describe('the bundles', () => {
     expect(zipped.flat().reduce((sum, bytes) => sum + bytes, 0)).toBeLessThanOrEqual(UPLOAD_BUDGET);
   });
 
-  test('have a budget of their own only if they need one', () => {
+  test('have a separate budget only if they need one', () => {
     for (const [name, budget] of Object.entries(BUDGETS)) {
       const { size } = statSync(bundleOf(name));
       expect(budget, `${name}: ${size}`).toBeLessThanOrEqual(size * 1.06);
     }
   });
 
-  test.each(names)('%s has the clients that it uses, and no search for credentials', (name) => {
+  test.each(names)('%s contains only the clients that it uses, and no credential providers', (name) => {
     const inputs = Object.keys(builtFrom(name).inputs);
     const clients = inputs.flatMap((input) => /@aws-sdk\/client-([^/]+)/.exec(input)?.[1] ?? []);
     const expected = CLIENTS[name] ?? ['dynamodb'];
@@ -156,7 +156,7 @@ describe('the bundles', () => {
     expect(inputs.filter((input) => input.includes('@aws-sdk/credential-provider'))).toEqual([]);
   });
 
-  test('are not written if nothing changed, and written if something did', { timeout: 60_000 }, () => {
+  test('are written only if a source file has changed', { timeout: 60_000 }, () => {
     const file = bundleOf('get-room');
     const { mtimeMs } = statSync(file);
     bundle(allEntries);
@@ -166,7 +166,7 @@ describe('the bundles', () => {
     const root = copyOf(entry.file);
     const imported = join(root, 'functions/realtime/answer.ts');
     const minuteAgo = Date.now() / 1_000 - 60;
-    /** As a file that was saved some time before the build. */
+    /** Writes a file that was modified a minute before the build. */
     const save = (path: string, text: string): void => {
       writeFileSync(path, text);
       utimesSync(path, minuteAgo, minuteAgo);
@@ -190,8 +190,8 @@ describe('the bundles', () => {
     expect(built()).toContain('three');
     const other = { ...entry, name: 'pong' };
     expect(readFileSync(join(bundle([other], root).get('pong') ?? '', 'index.js'), 'utf8')).toContain('three');
-    // A file that is saved while esbuild runs (here: with a later time) may not be the version that it read, so that
-    // build is not cached.
+    // If a file is saved while esbuild runs, esbuild may have read the earlier version. Such a build is not cached. A
+    // later time of the file simulates this.
     const stamp = readFileSync(join(root, '.build/stamp.json'), 'utf8');
     writeFileSync(join(root, entry.file), "export const handler = () => 'four';");
     utimesSync(join(root, entry.file), minuteAgo + 3_600, minuteAgo + 3_600);

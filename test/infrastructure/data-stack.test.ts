@@ -13,11 +13,11 @@ describe('the data stack', () => {
     'AWS::Scheduler::ScheduleGroup': 1,
   };
 
-  test('holds a table, a bucket and its policy, a group of schedules, and nothing else', () => {
+  test('contains only a table, a bucket with its policy, and a schedule group', () => {
     expect(countByType(prod.data)).toEqual(held);
   });
 
-  test('that can be deleted also holds the function that empties the bucket', () => {
+  test('also contains the function that empties the bucket, if the stack can be deleted', () => {
     expect(countByType(dev.data)).toEqual({
       ...held,
       'Custom::S3AutoDeleteObjects': 1,
@@ -25,7 +25,7 @@ describe('the data stack', () => {
       'AWS::IAM::Role': 1,
       'AWS::Logs::LogGroup': 1,
     });
-    // Its log goes with the stack: it is none that Lambda makes by itself, for ever.
+    // The log group belongs to the stack. Lambda would create one that is never deleted.
     dev.data.hasResource('AWS::Logs::LogGroup', { DeletionPolicy: 'Delete', Properties: { RetentionInDays: 7 } });
     dev.data.hasResourceProperties('AWS::Lambda::Function', {
       LoggingConfig: { LogGroup: { Ref: 'EmptyBucketLogs' } },
@@ -37,7 +37,7 @@ describe('the data stack', () => {
     dev.data.hasOutput('BucketName', { Value: { Ref: 'FilesBucket' } });
   });
 
-  test('keeps the logical ids of resources with data, even if constructs are renamed', () => {
+  test('keeps the logical IDs of resources with data, even if constructs are renamed', () => {
     for (const { data } of [dev, prod]) {
       expect(Object.keys(data.findResources('AWS::DynamoDB::Table'))).toEqual(['RoomsTable']);
       expect(Object.keys(data.findResources('AWS::S3::Bucket'))).toEqual(['FilesBucket']);
@@ -92,7 +92,7 @@ describe('the table', () => {
 });
 
 describe('the bucket', () => {
-  test('is private, encrypted, and owned by its owner alone', () => {
+  test("is private, encrypted, and enforces the bucket owner's ownership of objects", () => {
     dev.data.hasResourceProperties('AWS::S3::Bucket', {
       AccessControl: Match.absent(),
       PublicAccessBlockConfiguration: {
@@ -108,7 +108,7 @@ describe('the bucket', () => {
     });
   });
 
-  test('rejects requests without TLS, and its policy allows nothing', () => {
+  test('rejects requests without TLS, and its policy grants no access', () => {
     prod.data.hasResourceProperties('AWS::S3::BucketPolicy', {
       Bucket: { Ref: 'FilesBucket' },
       PolicyDocument: {
@@ -128,7 +128,7 @@ describe('the bucket', () => {
     });
   });
 
-  test('that can be deleted is emptied only by the function for that', () => {
+  test('can be emptied only by the function for that, if it can be deleted', () => {
     const [, allowed, ...more] = Object(
       at(onlyOne(dev.data, 'AWS::S3::BucketPolicy').properties, 'PolicyDocument', 'Statement'),
     );
@@ -140,7 +140,7 @@ describe('the bucket', () => {
     });
   });
 
-  test('allows uploads and downloads by pages of the allowed origins', () => {
+  test('allows uploads and downloads from pages of the allowed origins', () => {
     dev.data.hasResourceProperties('AWS::S3::Bucket', {
       CorsConfiguration: {
         CorsRules: [

@@ -10,11 +10,11 @@ const ISSUER = 'https://iams.test.example/realms/rooms';
 const CERTIFICATE = 'arn:aws:acm:eu-central-1:123456789012:certificate/0b9c1f5e-1d2c-4a53-9e66-d7f2f6c1a001';
 const STREAM = 'arn:aws:dynamodb:eu-central-1:123456789012:table/rooms-restored/stream/2026-11-27T03:14:15.926';
 const TOPIC = 'arn:aws:sns:eu-central-1:123456789012:on-call';
-/** What makes any environment complete. */
+/** The required settings of an environment. */
 const complete = { issuer: ISSUER, allowedOrigins: 'https://ops.test.example' };
 const dev = { env: 'dev', issuer: ISSUER };
 
-describe('an environment that cannot be chosen', () => {
+describe('an invalid choice of environment', () => {
   test.each([
     [{}, 'No environment was chosen: choose dev, staging, or prod with -c env=<name>.'],
     [{ env: 'test' }, 'There is no environment "test": choose dev, staging, or prod with -c env=<name>.'],
@@ -151,13 +151,13 @@ describe('an environment that cannot be chosen', () => {
       { ...dev, restoredBucket: 'rooms.restored' },
       'restoredBucket must be the name of a bucket, without dots, but is "rooms.restored".',
     ],
-  ])('%j gets a hint', (given, message) => {
+  ])('%j is reported with a hint', (given, message) => {
     expect(() => choose(given)).toThrow(UsageError);
     expect(() => choose(given)).toThrow(message);
   });
 });
 
-describe('a number that AWS would reject, or accept with harmful effects,', () => {
+describe('a number that AWS would reject, or that would have harmful effects', () => {
   const prod = choose({ env: 'prod', ...complete });
   test.each([
     [
@@ -201,7 +201,7 @@ describe('a number that AWS would reject, or accept with harmful effects,', () =
       { userLimits: { participantsPerHour: 49 } },
       'The user limit participantsPerHour must be a whole number from 50 to 1000000000, but is 49.',
     ],
-  ])('%j, is reported', (wrong, message) => {
+  ])('%j is reported', (wrong, message) => {
     expect(() => checkNumbers(prod)).not.toThrow();
     expect(() => checkNumbers({ ...prod, ...wrong })).toThrow(UsageError);
     expect(() => checkNumbers({ ...prod, ...wrong })).toThrow(message);
@@ -209,7 +209,7 @@ describe('a number that AWS would reject, or accept with harmful effects,', () =
 });
 
 describe('a chosen environment', () => {
-  test.each(environmentNames)('%s is complete and within what AWS takes', (env) => {
+  test.each(environmentNames)('%s is complete and within AWS limits', (env) => {
     const environment = chosenEnvironment({ env, ...complete }, environmentNames);
     expect(environment.name).toBe(env);
     expect(environment.audience.length).toBeGreaterThan(0);
@@ -220,10 +220,10 @@ describe('a chosen environment', () => {
       expect(rate).toBeGreaterThan(0);
       expect(burst).toBeGreaterThanOrEqual(rate);
     }
-    // All APIs of an account share 10,000 a second, and 5,000 at once.
+    // All APIs of an account share a quota of 10,000 requests per second, with bursts of 5,000.
     expect(environment.throttling.rate + environment.webSocketThrottling.rate).toBeLessThanOrEqual(10_000);
     expect(environment.webSocketThrottling.burst).toBeLessThanOrEqual(5_000);
-    // All functions of an account share 1,000 at a time, of which AWS wants 100 left that nobody has to himself.
+    // All functions of an account share a concurrency of 1,000, and AWS requires that 100 remain unreserved.
     const reserved = Object.entries(environment.reservedConcurrency);
     expect(reserved.reduce((sum, [, share]) => sum + share, 0)).toBeLessThanOrEqual(900);
     for (const [name] of reserved) expect(allEntries.map((entry) => entry.name)).toContain(name);
@@ -298,13 +298,13 @@ describe('a chosen environment', () => {
   });
 
   test.each(['http://localhost:8080', 'http://127.0.0.1:8080/realms/x', 'http://[::1]:8080'])(
-    'can have an issuer without TLS on this machine: %s',
+    'can have a local issuer without TLS: %s',
     (issuer) => {
       expect(chosenEnvironment({ env: 'local', issuer }, ['local']).issuer).toBe(issuer);
     },
   );
 
-  test('allows any origin only on this machine', () => {
+  test('allows any origin only in the local environment', () => {
     expect(chosenEnvironment({ env: 'local', issuer: ISSUER }, ['local']).allowedOrigins).toEqual(['*']);
     expect(choose(dev).allowedOrigins).not.toContain('*');
   });

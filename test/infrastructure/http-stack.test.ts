@@ -35,7 +35,7 @@ const named = (map: ReadonlyMap<string, unknown>, id: unknown): unknown => {
   return found;
 };
 
-/** Goes from a row of the contract to its resources the way a request does, by the references in the template. */
+/** Finds the resources of a contract row through the references in the template, as a request would. */
 function resourcesOf(route: Route) {
   const [found, ...more] = [...routes.values()].filter((each) => at(each, 'RouteKey') === routeKey(route));
   expect(found, routeKey(route)).toBeDefined();
@@ -51,7 +51,7 @@ function resourcesOf(route: Route) {
 }
 
 describe('the HTTP stack', () => {
-  test('has for every route of the contract one route, integration, function, role and log group, and nothing else', () => {
+  test('has exactly one route, integration, function, role and log group for each route of the contract', () => {
     const each = allRoutes.length;
     expect(countByType(http)).toEqual({
       'AWS::ApiGatewayV2::Api': 1,
@@ -62,13 +62,13 @@ describe('the HTTP stack', () => {
       'AWS::Lambda::Permission': each,
       'AWS::Lambda::Function': each,
       'AWS::IAM::Role': each,
-      // And one for the access log.
+      // One more for the access log.
       'AWS::Logs::LogGroup': each + 1,
     });
     expect([...routes.values()].map((route) => at(route, 'RouteKey')).sort()).toEqual(allRoutes.map(routeKey).sort());
   });
 
-  test('has no resource that two routes share', () => {
+  test('shares no resource between routes', () => {
     for (const part of ['integrationId', 'functionId', 'roleId', 'logId'] as const)
       expect(new Set(allRoutes.map((route) => resourcesOf(route)[part])).size, part).toBe(allRoutes.length);
   });
@@ -91,7 +91,7 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
     });
   });
 
-  test('invokes a function of its own, which only this API may invoke', () => {
+  test('invokes its own function, which only this API may invoke', () => {
     const { integration, functionId } = resourcesOf(route);
     expect(functionId).toMatch(new RegExp(`^${name}Function`));
     expect(integration).toMatchObject({ IntegrationType: 'AWS_PROXY', PayloadFormatVersion: '2.0' });
@@ -103,7 +103,7 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
     });
   });
 
-  test('runs its own code, on Node 24 and arm64, with a time-out of ten seconds', () => {
+  test('runs its own code on Node 24 and arm64, with a time-out of 10 seconds', () => {
     expect(codeOf(resourcesOf(route).handler)).toBe(kebab(operation));
     expect(resourcesOf(route).handler).toMatchObject({
       Runtime: 'nodejs24.x',
@@ -116,7 +116,7 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
     });
   });
 
-  test('sets the environment variables that the row needs', () => {
+  test('sets the environment variables that the contract row needs', () => {
     expect(withImports(at(resourcesOf(route).handler, 'Environment', 'Variables'), data)).toEqual({
       TABLE_NAME: { Ref: 'RoomsTable' },
       ...(route.access.bucket && { BUCKET_NAME: { Ref: 'FilesBucket' } }),
@@ -132,7 +132,7 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
     });
   });
 
-  test('grants what the row declares, and writing its log', () => {
+  test('grants the access that the contract row declares, and writing its log', () => {
     const { role, logId } = resourcesOf(route);
     const table = { 'Fn::GetAtt': ['RoomsTable', 'Arn'] };
     const index = { 'Fn::Join': ['', [table, '/index/GSI1']] };
@@ -155,7 +155,7 @@ describe.each(allRoutes.map((route) => [route.operation, route] as const))('%s',
 });
 
 describe('permissions as a whole', () => {
-  test('have no wildcard in an action, and no resource that is any resource', () => {
+  test('have no wildcard in an action, and not the resource `*`', () => {
     for (const role of roles.values())
       for (const [action, resource] of permissions(role, data)) {
         expect(action).not.toContain('*');
@@ -170,7 +170,7 @@ describe('permissions as a whole', () => {
 });
 
 describe('the API', () => {
-  test('accepts tokens of the environment’s issuer for its audience', () => {
+  test('accepts tokens of the environment’s issuer for its audience only', () => {
     expect(authorizer.properties).toMatchObject({
       ApiId: { Ref: api.id },
       AuthorizerType: 'JWT',
@@ -179,7 +179,7 @@ describe('the API', () => {
     });
   });
 
-  test('answers browsers of the allowed origins, for the methods and headers in use', () => {
+  test('allows CORS for the allowed origins, with the methods and headers in use', () => {
     expect(api.properties).toMatchObject({
       ProtocolType: 'HTTP',
       CorsConfiguration: {
@@ -202,7 +202,7 @@ describe('the API', () => {
     expect(onlyOne(prod.data, 'AWS::S3::Bucket').properties).not.toHaveProperty('CorsConfiguration');
   });
 
-  test('throttles a route only after its creation, as API Gateway requires', () => {
+  test('creates a route before it is throttled, as API Gateway requires', () => {
     const [stage] = Object.values(http.findResources('AWS::ApiGatewayV2::Stage'));
     const keys = [stage?.DependsOn].flat().flatMap((id) => {
       const route = routes.get(String(id));
@@ -211,7 +211,7 @@ describe('the API', () => {
     expect(keys.sort()).toEqual(['DELETE /admin/room/{room_id}', 'GET /participant/room/{room_id}/upload']);
   });
 
-  test('throttles the most expensive routes in each environment, below the rest', () => {
+  test('throttles the most expensive routes below the rest, in each environment', () => {
     const settings = at(onlyOne(prod.http, 'AWS::ApiGatewayV2::Stage').properties, 'RouteSettings');
     expect(settings).toEqual({
       'POST /room': { ThrottlingRateLimit: 100, ThrottlingBurstLimit: 200 },
@@ -243,7 +243,7 @@ describe('the API', () => {
       status: '$context.status',
       user: '$context.authorizer.claims.sub',
     });
-    // Tokens and names of files must not get into the log.
+    // The access log must not contain tokens or file names.
     expect(JSON.stringify(format)).not.toMatch(/\$context\.path|header|query|authorizer\.claims\.(?!sub)/i);
   });
 

@@ -31,7 +31,7 @@ const partsOf = (properties: unknown): { Id?: unknown; Expression?: unknown; Met
   return Array.isArray(parts) ? parts.map(Object) : [];
 };
 
-/** All metrics that an alarm looks at: namespace, name, statistic, seconds a data point, and what of. */
+/** All metrics of an alarm, each with namespace, name, statistic, period in seconds, and dimensions. */
 function metricsOf(properties: unknown): { name: string; statistic: string; period: number; dimensions: unknown }[] {
   const one = Object(properties);
   const parts: unknown[] = Array.isArray(one.Metrics) ? one.Metrics : [];
@@ -47,7 +47,7 @@ function metricsOf(properties: unknown): { name: string; statistic: string; peri
   }));
 }
 
-/** The function of a stack by the name of its code; what other stacks call it. */
+/** The function with this code: its time-out, and the name under which its stack exports it. */
 function functionOf(name: string): { timeout: number; exported: string } {
   for (const stack of [stacks.http, stacks.realtime])
     for (const [id, fn] of ofType(stack, 'AWS::Lambda::Function'))
@@ -59,7 +59,7 @@ const isOf = (dimensions: unknown, id: string): boolean => JSON.stringify(dimens
 const PUT_ASIDE = ['deliver-messages', 'room-changes', 'lane', 'presence', 'announce'];
 const BEHIND = [...PUT_ASIDE, 'fan-out'];
 const READERS = PUT_ASIDE.slice(0, 2);
-/** The alarms there are. Their names are written into other systems: none of them goes or is renamed. */
+/** The keys of all alarms. Other systems use the names, so none may be removed or renamed. */
 const KEYS = [
   'http-5xx',
   'http-latency',
@@ -79,7 +79,7 @@ const KEYS = [
 ];
 
 describe('the monitoring stack', () => {
-  test('holds one dashboard, the alarms and their topic, and nothing else', () => {
+  test('contains only one dashboard, the alarms and their topic', () => {
     expect(countByType(template)).toEqual({
       'AWS::CloudWatch::Dashboard': 1,
       'AWS::CloudWatch::Alarm': KEYS.length,
@@ -114,7 +114,7 @@ describe('the monitoring stack', () => {
 });
 
 describe('every alarm', () => {
-  test('has one sentence as summary, and names its section in the runbook', () => {
+  test('has a summary of one sentence, and a link to its section in the runbook', () => {
     for (const [key, properties] of byKey)
       expect(at(properties, 'AlarmDescription')).toMatch(
         new RegExp(`^\\S.*\\. What to do: docs/operate/runbook\\.md#${key}$`),
@@ -129,21 +129,21 @@ describe('every alarm', () => {
       });
   });
 
-  test('keeps its logical id, so that a release does not replace it', () => {
+  test('keeps its logical ID, so that a release does not replace it', () => {
     const ids = KEYS.map((key) => `Alarm${key.replace(/(^|-)(\w)/g, (_, _dash, letter) => letter.toUpperCase())}`);
     expect([...alarms.keys()].sort()).toEqual(ids.sort());
   });
 
   test('has at most four metrics, because AWS charges for each', () => {
     for (const [key, properties] of byKey) {
-      // Of DynamoDB's own failures there is one metric an operation.
+      // DynamoDB has a separate metric of system errors for each operation.
       if (key === 'table-errors') continue;
       expect(metricsOf(properties).length, key).toBeGreaterThan(0);
       expect(metricsOf(properties).length, key).toBeLessThanOrEqual(4);
     }
   });
 
-  test('that adds metrics counts one without data as 0: without FILL, the sum would have no data', () => {
+  test('treats metrics without data as 0 in a sum, with FILL', () => {
     const sums = [...byKey].flatMap(([key, properties]) =>
       partsOf(properties).flatMap(({ Expression }) =>
         typeof Expression === 'string' && Expression.includes(' + ') ? [{ key, Expression, properties }] : [],
@@ -164,7 +164,7 @@ describe('every alarm', () => {
     }
   });
 
-  test('has its section in the runbook, and every section its alarm', () => {
+  test('has a section in the runbook, and every section has an alarm', () => {
     const [, ...sections] = runbook.split(/^## Alarms$/m);
     expect(sections).toHaveLength(1);
     const headings = [...String(sections[0]).matchAll(/^### (.+)$/gm)].map(([, heading]) => heading);
@@ -177,7 +177,7 @@ describe('the runbook', () => {
   const [, alarmSections = ''] = runbook.split(/^## Alarms$/m);
   const sections = alarmSections.split(/^### /m).slice(1);
 
-  test('has in each section the meaning, the impact, the diagnosis and the resolution', () => {
+  test('has meaning, impact, diagnosis and resolution in each section', () => {
     for (const section of sections)
       expect([...section.matchAll(/^\*\*(.+?)\.\*\*/gm)].map(([, part]) => part)).toEqual([
         'Meaning',
@@ -187,7 +187,7 @@ describe('the runbook', () => {
       ]);
   });
 
-  test('has a query for each alarm, or names the section that has it', () => {
+  test('has a query for each alarm, or a link to the section with the query', () => {
     for (const section of sections) expect(section).toMatch(/^```$|^\*\*Diagnose\.\*\* The log query of \[/m);
   });
 
@@ -206,7 +206,7 @@ describe('the runbook', () => {
       .map((file) => readFileSync(resolve(root, file), 'utf8'))
       .filter((text) => text.includes('console.'))
       .join('\n');
-    // Counts of a broadcast are spread into its line.
+    // The log line of a broadcast gets these fields by spreading its counts.
     const counts = ['sent', 'gone', 'failed', 'skipped', 'receivers', 'batches'];
     for (const field of asked)
       if (!counts.includes(field)) expect(code, field).toMatch(new RegExp(`[{\\s]${field}(:|,| })`));
@@ -216,7 +216,7 @@ describe('the runbook', () => {
 describe('alarms of the APIs', () => {
   const api = (stack: typeof template) => onlyOne(stack, 'AWS::ApiGatewayV2::Api').id;
 
-  test('http-5xx: 1 % of the requests, and at least three, in two of three 5-minute periods', () => {
+  test('http-5xx: ≥ 1 % of requests, and at least 3, in two of three 5-minute periods', () => {
     const properties = alarm('http-5xx');
     expect(properties).toMatchObject({ Threshold: 1, DatapointsToAlarm: 2, EvaluationPeriods: 3 });
     expect(metricsOf(properties)).toMatchObject([
@@ -245,7 +245,7 @@ describe('alarms of the APIs', () => {
   test.each([
     ['http-latency', 'get-room'],
     ['websocket-latency', 'message'],
-  ])('%s: p99 at half of the time-out of a function', (key, name) => {
+  ])("%s: p99 ≥ half of a function's time-out", (key, name) => {
     expect(metricsOf(alarm(key))).toMatchObject([{ name: 'AWS/ApiGateway IntegrationLatency', statistic: 'p99' }]);
     expect(at(alarm(key), 'Threshold')).toBe((functionOf(name).timeout * 1_000) / 2);
   });
@@ -254,14 +254,14 @@ describe('alarms of the APIs', () => {
 describe.each(BEHIND)('alarms of %s', (name) => {
   const { timeout, exported } = functionOf(name);
 
-  test('errors: three in 5 minutes, twice', () => {
+  test('errors: ≥ 3 in each of two 5-minute periods', () => {
     const properties = alarm(`${name}-errors`);
     expect(metricsOf(properties)).toMatchObject([{ name: 'AWS/Lambda Errors', statistic: 'Sum', period: 300 }]);
     expect(isOf(metricsOf(properties)[0]?.dimensions, exported)).toBe(true);
     expect(properties).toMatchObject({ Threshold: 3, DatapointsToAlarm: 2 });
   });
 
-  test('duration: p99 at 80 % of its time-out', () => {
+  test("duration: p99 ≥ 80 % of the function's time-out", () => {
     const properties = alarm(`${name}-duration`);
     expect(metricsOf(properties)).toMatchObject([{ name: 'AWS/Lambda Duration', statistic: 'p99' }]);
     expect(isOf(metricsOf(properties)[0]?.dimensions, exported)).toBe(true);
@@ -270,7 +270,7 @@ describe.each(BEHIND)('alarms of %s', (name) => {
 });
 
 describe('alarms of dead letters', () => {
-  test.each(PUT_ASIDE)('%s: a single one', (name) => {
+  test.each(PUT_ASIDE)('%s: a single dead letter', (name) => {
     const properties = alarm(`${name}-dead-letters`);
     expect(metricsOf(properties)).toMatchObject([
       { name: 'AWS/SQS ApproximateNumberOfMessagesVisible', statistic: 'Maximum' },
@@ -286,7 +286,7 @@ describe('alarms of late delivery', () => {
     ['deliver-messages', 2_000],
     ['room-changes', 3_000],
     ['lane', 5_000],
-  ])('%s: p99 of %i ms from storing to delivery, for 15 minutes', (reader, threshold) => {
+  ])('%s: p99 ≥ %i ms from storing to delivery, for 15 minutes', (reader, threshold) => {
     const properties = alarm(`${reader}-late`);
     expect(properties).toMatchObject({ Threshold: threshold, DatapointsToAlarm: 3, EvaluationPeriods: 3 });
     expect(metricsOf(properties)).toMatchObject([{ name: 'Rooms StoredToDelivered', statistic: 'p99', period: 300 }]);
@@ -295,7 +295,7 @@ describe('alarms of late delivery', () => {
 });
 
 describe('alarms of waiting events', () => {
-  test.each(READERS)('%s: a minute behind the stream, for three of five', (name) => {
+  test.each(READERS)('%s: 1 minute behind the stream, in three of five minutes', (name) => {
     const properties = alarm(`${name}-behind`);
     expect(metricsOf(properties)).toMatchObject([{ name: 'AWS/Lambda IteratorAge', statistic: 'Maximum', period: 60 }]);
     expect(isOf(metricsOf(properties)[0]?.dimensions, functionOf(name).exported)).toBe(true);
@@ -317,7 +317,7 @@ describe('alarms of waiting events', () => {
     expect(properties).toMatchObject({ Threshold: 60, DatapointsToAlarm: 3, EvaluationPeriods: 5 });
   });
 
-  test('schedules: those of the group', () => {
+  test('schedules: failed invocations of the schedule group', () => {
     const [errors, dropped] = metricsOf(alarm('schedules'));
     expect([errors?.name, dropped?.name]).toEqual([
       'AWS/Scheduler TargetErrorCount',
@@ -328,13 +328,13 @@ describe('alarms of waiting events', () => {
 });
 
 describe('alarms of shared resources', () => {
-  test('throttles: of all functions of the account, because they share one limit', () => {
+  test('throttles: all functions of the account, because they share one limit', () => {
     expect(metricsOf(alarm('throttles'))).toEqual([
       { name: 'AWS/Lambda Throttles', statistic: 'Sum', period: 300, dimensions: undefined },
     ]);
   });
 
-  test('the table: throttled requests, which its index counts separately', () => {
+  test('the table: throttled requests of the table and of its index', () => {
     const found = metricsOf(alarm('table-throttles')).map(({ name, dimensions }) => [
       name,
       isOf(dimensions, 'RoomsTable'),
@@ -363,7 +363,7 @@ describe('alarms of shared resources', () => {
 describe('the target of alarms', () => {
   const target = (properties: unknown) => [at(properties, 'AlarmActions'), at(properties, 'OKActions')];
 
-  test('an email address: through a topic of its own, with TLS, which only CloudWatch of this account may use', () => {
+  test('an email address: through a new topic with TLS, which only CloudWatch of this account may use', () => {
     const topic = onlyOne(template, 'AWS::SNS::Topic').id;
     for (const properties of byKey.values()) expect(target(properties)).toEqual([[{ Ref: topic }], [{ Ref: topic }]]);
     expect(onlyOne(template, 'AWS::SNS::Subscription').properties).toEqual({
@@ -390,7 +390,7 @@ describe('the target of alarms', () => {
     other.resourceCountIs('AWS::SNS::Topic', 0);
   });
 
-  test('none: alarms are only on the dashboard', () => {
+  test('no target: alarms are only on the dashboard', () => {
     for (const properties of ofType(monitoring().monitoring, 'AWS::CloudWatch::Alarm').values()) {
       expect(properties).not.toHaveProperty('AlarmActions');
       expect(properties).not.toHaveProperty('OKActions');

@@ -2,10 +2,13 @@ import type { Template } from 'aws-cdk-lib/assertions';
 import { expect } from 'vitest';
 import { at, ofType, synthesize, withImports } from './synthesize.ts';
 
-/** One thing that a role may do. */
+/** One permission of a role. */
 export type Allowed = readonly [action: string, resource: unknown, condition?: unknown];
 
-/** What a role allows, one action and one resource at a time; what comes from the data stack is as it is called there. */
+/**
+ * The permissions of a role, one per action and resource. Resources of the data stack have the names that they have
+ * there.
+ */
 export function permissions(role: unknown, data: Template): Allowed[] {
   return list(at(role, 'Policies'))
     .flatMap((policy) => list(at(policy, 'PolicyDocument', 'Statement')))
@@ -24,23 +27,23 @@ export function permissions(role: unknown, data: Template): Allowed[] {
 
 const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : [value]);
 
-/** To compare what is in no order. */
+/** Sorts values, to compare lists regardless of their order. */
 export const sorted = (values: readonly unknown[]): string[] => values.map((value) => JSON.stringify(value)).sort();
 
-/** The condition that holds a permission to some kinds of partitions. */
+/** The IAM condition that limits a permission to some kinds of partitions. */
 export const within = (partitions: readonly string[]) => ({
   'ForAllValues:StringLike': {
     'dynamodb:LeadingKeys': partitions.map((each) => `${each}#*`),
   },
 });
 
-/** What a function needs so that Lambda can send its traces. */
+/** The permissions with which Lambda sends traces. */
 export const tracing: readonly Allowed[] = ['PutTraceSegments', 'PutTelemetryRecords'].map((each) => [
   `xray:${each}`,
   '*',
 ]);
 
-/** What Lambda does with a function's role, and not the function. */
+/** Actions for which Lambda itself uses a function's role. */
 const LAMBDA: ReadonlySet<string> = new Set([
   'logs:CreateLogStream',
   'logs:PutLogEvents',
@@ -55,10 +58,10 @@ const LAMBDA: ReadonlySet<string> = new Set([
   'sqs:GetQueueAttributes',
 ]);
 
-/** A permission in the words of test/support/trace.ts; undefined where it is for Lambda. */
+/** A permission in the format of test/support/trace.ts. Empty for actions of Lambda itself. */
 function inWords([action, resource, condition]: Allowed): string[] {
   const text = JSON.stringify(resource);
-  // What a function cannot work on, Lambda puts aside.
+  // Lambda writes the dead letters of a function.
   if (LAMBDA.has(action) || (action === 'sqs:SendMessage' && text.includes('DeadLetters'))) return [];
   if (action === 'execute-api:ManageConnections') return [`${action} ${/\/v1\/(\w+)\//.exec(text)?.[1]}`];
   if (!action.startsWith('dynamodb:')) return [action];
@@ -66,7 +69,7 @@ function inWords([action, resource, condition]: Allowed): string[] {
   return keys.map((key) => `${action} ${text.includes('index/GSI1') ? 'index ' : ''}${String(key).replace('#*', '')}`);
 }
 
-/** What each function may do as it is deployed, by its name and in the words of test/support/trace.ts. */
+/** The permissions of each deployed function, by its name and in the format of test/support/trace.ts. */
 export function deployedPermissions(): ReadonlyMap<string, ReadonlySet<string>> {
   const { data, http, realtime, codeOf } = synthesize('prod');
   return new Map(

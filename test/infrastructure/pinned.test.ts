@@ -4,8 +4,8 @@ import { environmentNames } from '../../lib/environments.ts';
 import { synthesize } from './synthesize.ts';
 
 /*
- * The logical ids of what would be lost, or known under another name, if CloudFormation replaced it: it does, where a logical id
- * changes. So what stands here never changes. What is new is added; what goes is moved to another id by nobody.
+ * Logical IDs of resources that must not be replaced: they would lose data or get another address. CloudFormation
+ * replaces a resource whose logical ID changes. Add new resources here, and never change or remove an entry.
  */
 
 const DATA = {
@@ -70,7 +70,7 @@ const REALTIME_LOGS = [
 
 const STATEFUL = new Set([...Object.values({ ...DATA, ...HTTP, ...REALTIME }), 'AWS::Logs::LogGroup']);
 
-/** The stateful resources of a template: their types by their logical ids. */
+/** The stateful resources of a template, by logical ID, with their types. */
 const stateful = (template: Template): Record<string, string> =>
   Object.fromEntries(
     Object.entries(template.toJSON().Resources as Record<string, { Type: string }>)
@@ -80,22 +80,22 @@ const stateful = (template: Template): Record<string, string> =>
 const logGroups = (ids: readonly string[]) => Object.fromEntries(ids.map((id) => [id, 'AWS::Logs::LogGroup']));
 
 describe.each(environmentNames.map((name) => [name, synthesize(name)] as const))('in %s', (name, stacks) => {
-  test('table, bucket and schedules keep their logical ids', () => {
+  test('table, bucket and schedules keep their logical IDs', () => {
     const thrownAway = !stacks.protected[0];
     expect(stateful(stacks.data)).toEqual({ ...DATA, ...logGroups(thrownAway ? ['EmptyBucketLogs'] : []) });
   });
 
-  test('the HTTP API and its logs keep theirs', () => {
+  test('the HTTP API and its logs keep their logical IDs', () => {
     expect(stateful(stacks.http)).toEqual({ ...HTTP, ...logGroups(HTTP_LOGS) });
   });
 
-  test('the WebSocket API, bus, queues and their logs keep theirs', () => {
+  test('the WebSocket API, bus, queues and their logs keep their logical IDs', () => {
     expect(stateful(stacks.realtime)).toEqual({ ...REALTIME, ...logGroups(REALTIME_LOGS) });
   });
 
-  // Schedules hold these ARNs for up to ten years. A name that changes leaves them with an ARN that is dead; a logical id that changes has
-  // CloudFormation make a second one under the same name, which fails.
-  test('the function and the role that schedules refer to keep their names and logical ids', () => {
+  // Schedules contain these ARNs for up to 10 years, so another name would break existing schedules. With another
+  // logical ID, CloudFormation would try to create a second resource of the same name, which fails.
+  test('the function and the role of schedules keep their names and logical IDs', () => {
     expect(stacks.realtime.toJSON().Resources).toMatchObject({
       AnnounceFunction: { Type: 'AWS::Lambda::Function', Properties: { FunctionName: `rooms-${name}-announce` } },
       ScheduleRole: {

@@ -16,7 +16,7 @@ const functions = ofType(realtime, 'AWS::Lambda::Function');
 const authorizer = onlyOne(realtime, 'AWS::ApiGatewayV2::Authorizer');
 const stage = onlyOne(realtime, 'AWS::ApiGatewayV2::Stage');
 
-/** The function that a URI leads to. */
+/** The function to which a URI refers. */
 function functionAt(uri: unknown): { id: string; properties: unknown } {
   const parts = at(uri, 'Fn::Join', 1);
   const id = Array.isArray(parts) ? parts.map((part) => Object(part)['Fn::GetAtt']?.[0]).find(Boolean) : undefined;
@@ -24,7 +24,7 @@ function functionAt(uri: unknown): { id: string; properties: unknown } {
   return { id, properties: functions.get(id) };
 }
 
-/** Goes from a route key to its resources the way a frame does, by the references in the template. */
+/** Finds the resources of a route key through the references in the template, as a frame would. */
 function resourcesOf(routeKey: string) {
   const [found, ...more] = [...routes].filter(([, each]) => at(each, 'RouteKey') === routeKey);
   if (found === undefined || more.length > 0) throw new Error(`Not exactly one route ${routeKey}.`);
@@ -38,7 +38,7 @@ const answered = [...Object.keys(actions), '$default'];
 const keys = ['$connect', '$disconnect', ...answered];
 
 describe('the WebSocket API', () => {
-  test('chooses a route by the action of a frame, and has one for each, one for the rest, and those of the connection', () => {
+  test('has a route for each action, $connect, $disconnect and $default', () => {
     expect(api.properties).toMatchObject({
       ProtocolType: 'WEBSOCKET',
       RouteSelectionExpression: '$request.body.action',
@@ -46,7 +46,7 @@ describe('the WebSocket API', () => {
     expect([...routes.values()].map((route) => at(route, 'RouteKey')).sort()).toEqual([...keys].sort());
   });
 
-  test.each(keys)('%s leads to a function of its own, which only this route may call', (routeKey) => {
+  test.each(keys)('%s invokes its own function, which only this route may invoke', (routeKey) => {
     const { route, integration, handler } = resourcesOf(routeKey);
     expect(route).toMatchObject({ ApiId: { Ref: api.id } });
     expect(integration).toMatchObject({ ApiId: { Ref: api.id }, IntegrationType: 'AWS_PROXY' });
@@ -63,7 +63,7 @@ describe('the WebSocket API', () => {
     expect(new Set(keys.map((key) => resourcesOf(key).integrationId)).size).toBe(keys.length);
     expect(new Set(keys.map((key) => resourcesOf(key).handler.id)).size).toBe(keys.length);
     realtime.resourceCountIs('AWS::ApiGatewayV2::Integration', keys.length);
-    // And the authorizer.
+    // One more for the authorizer.
     realtime.resourceCountIs('AWS::Lambda::Permission', keys.length + 1);
   });
 
@@ -79,7 +79,7 @@ describe('the WebSocket API', () => {
         RouteResponseKey: '$default',
       });
     }
-    // API Gateway has none for these.
+    // API Gateway has no route responses for these routes.
     for (const key of ['$connect', '$disconnect'])
       expect(resourcesOf(key).route).not.toHaveProperty('RouteResponseSelectionExpression');
   });
@@ -102,12 +102,12 @@ describe('the WebSocket API', () => {
     });
   });
 
-  test('invokes the authorizer every time, wherever the token is', () => {
+  test('invokes the authorizer for every connection, for any position of the token', () => {
     expect(authorizer.properties).not.toHaveProperty('IdentitySource');
     expect(authorizer.properties).not.toHaveProperty('AuthorizerResultTtlInSeconds');
   });
 
-  test('has no other authorizer: API Gateway supports one for connections only; and it accepts no API key', () => {
+  test('has one authorizer, on $connect, and accepts no API key', () => {
     for (const key of keys.filter((each) => each !== '$connect')) {
       expect(resourcesOf(key).route).toMatchObject({ AuthorizationType: 'NONE' });
       expect(resourcesOf(key).route).not.toHaveProperty('AuthorizerId');
@@ -125,7 +125,7 @@ describe('the stage', () => {
     });
   });
 
-  test('is in the URL of clients', () => {
+  test('is part of the URL for clients', () => {
     realtime.hasOutput('WebSocketUrl', {
       Value: { 'Fn::Join': ['', ['wss://', { Ref: api.id }, '.execute-api.', ...regionAndStage]] },
     });
@@ -170,7 +170,7 @@ describe('the stage', () => {
       expect(resources[id]).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
   });
 
-  test('keeps an existing role if the environment says so', () => {
+  test('uses an existing role if the environment says so', () => {
     prod.realtime.resourceCountIs('AWS::ApiGateway::Account', 0);
     prod.realtime.resourcePropertiesCountIs('AWS::IAM::Role', { ManagedPolicyArns: Match.anyValue() }, 0);
   });

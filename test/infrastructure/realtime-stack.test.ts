@@ -15,7 +15,7 @@ const mappings = [...ofType(realtime, 'AWS::Lambda::EventSourceMapping').values(
 const api = onlyOne(realtime, 'AWS::ApiGatewayV2::Api').id;
 const bus = onlyOne(realtime, 'AWS::Events::EventBus');
 
-/** The functions of the stack by the name of their code. */
+/** The functions of the stack, by the name of their code. */
 const functions = new Map(
   [...ofType(realtime, 'AWS::Lambda::Function')].map(([id, properties]) => {
     const roleId = String(at(properties, 'Role', 'Fn::GetAtt', 0));
@@ -50,7 +50,7 @@ const objects = { 'Fn::Join': ['', [arnOf('FilesBucket'), '/rooms/*']] };
 const stream = { 'Fn::GetAtt': ['RoomsTable', 'StreamArn'] };
 const connections = (method: string) => arn('execute-api', ':', { Ref: api }, `/v1/${method}/@connections/*`);
 
-/** The queue that the mapping of a function puts aside what it cannot work on. */
+/** The event source mapping of a function. */
 const mappingOf = (name: string): unknown =>
   mappings.find((each) => at(each, 'FunctionName', 'Ref') === functionOf(name).id);
 const asideOf = (name: string): string =>
@@ -66,7 +66,7 @@ if (scheduleRole === undefined) throw new Error('Schedules have no role.');
 
 const on = (service: string, resource: unknown, ...actions: string[]): Allowed[] =>
   actions.map((action) => [`${service}:${action}`, resource]);
-/** Items of these kinds of partitions alone. */
+/** Permissions for items in these kinds of partitions only. */
 const items = (partitions: readonly string[], ...actions: string[]): Allowed[] =>
   actions.map((action) => [`dynamodb:${action}`, table, within(partitions)]);
 const manageConnections: Allowed[] = ['POST', 'DELETE'].flatMap((method) =>
@@ -115,11 +115,14 @@ const SCHEDULES = {
 interface Expected {
   readonly timeout?: number;
   readonly variables: Readonly<Record<string, unknown>>;
-  /** Beside writing its log. */
+  /** In addition to writing its log. */
   readonly allowed: readonly Allowed[];
 }
 
-/** What each function is given. Nothing follows from the code under test: this is what its author must change as well. */
+/**
+ * The expected settings of each function. Deliberately not derived from the code under test, so that a change must be
+ * made here, too.
+ */
 const expected: Readonly<Record<string, Expected>> = {
   authorizer: { variables: { ISSUER, AUDIENCE: AUDIENCE.join(',') }, allowed: [] },
   connect: { variables: {}, allowed: [] },
@@ -189,7 +192,7 @@ const expected: Readonly<Record<string, Expected>> = {
       ...SCHEDULES,
     },
     allowed: [
-      // As the other functions that broadcast, and the subscribed connections of users.
+      // Like the other functions that broadcast, and additionally for the subscribed connections of users.
       ...broadcasting.filter(
         ([action]) => !['Query', 'DeleteItem', 'UpdateItem'].some((each) => action === `dynamodb:${each}`),
       ),
@@ -261,7 +264,7 @@ const expected: Readonly<Record<string, Expected>> = {
 const names = Object.keys(expected);
 
 describe('the real-time stack', () => {
-  test('deploys every function that the HTTP stack does not deploy, once', () => {
+  test('deploys each function once that the HTTP stack does not deploy', () => {
     const deployed = [http, realtime].flatMap((template) =>
       [...ofType(template, 'AWS::Lambda::Function').values()].map(codeOf),
     );
@@ -271,7 +274,7 @@ describe('the real-time stack', () => {
     expect([...names].sort()).toEqual(here.sort());
   });
 
-  test('holds the expected resources and nothing else', () => {
+  test('contains exactly the expected resources', () => {
     const each = names.length;
     expect(countByType(realtime)).toEqual({
       'AWS::ApiGatewayV2::Api': 1,
@@ -284,18 +287,19 @@ describe('the real-time stack', () => {
       'AWS::Lambda::Permission': 10,
       'AWS::Lambda::Function': each,
       'AWS::Lambda::EventSourceMapping': 4,
-      // Plus the roles of API Gateway and of the schedules.
+      // Two more, for API Gateway and for the schedules.
       'AWS::IAM::Role': each + 2,
-      // And one for the access log.
+      // One more for the access log.
       'AWS::Logs::LogGroup': each + 1,
-      // The presence queue, the lanes, and one to put aside what fails: of each stream reader, of both queues, and of the schedules.
+      // The presence queue, the lane queue, and five dead-letter queues: two for the stream readers, two for the
+      // queues, and one for the schedules.
       'AWS::SQS::Queue': 7,
       'AWS::SQS::QueuePolicy': 7,
       'AWS::Events::EventBus': 1,
     });
   });
 
-  test('lets only the presence function cause its own invocations: Lambda stops such chains of others', () => {
+  test('lets only the presence function invoke itself through a queue, because Lambda stops such loops by default', () => {
     const allowed = [...functions].filter(([, { properties }]) => 'RecursiveLoop' in Object(properties));
     expect(allowed.map(([name, { properties }]) => [name, at(properties, 'RecursiveLoop')])).toEqual([
       ['presence', 'Allow'],
@@ -329,7 +333,7 @@ describe.each(names.map((name) => [name, expected[name] ?? fail(name)] as const)
     expect(withImports(environment, data)).toEqual({ Variables: { ...wanted.variables, METRICS_ENVIRONMENT: 'dev' } });
   });
 
-  test('grants what the function does, writing its own log, and nothing else', () => {
+  test('grants only what the function needs, and writing its own log', () => {
     const { role, properties, roleId } = functionOf(name);
     const log = arnOf(String(at(properties, 'LoggingConfig', 'LogGroup', 'Ref')));
     const all = [...on('logs', log, 'CreateLogStream', 'PutLogEvents'), ...tracing, ...wanted.allowed];
@@ -369,7 +373,7 @@ describe('permissions as a whole', () => {
       realtime.resourceCountIs(type, 0);
   });
 
-  test('let schedules of the group invoke the function that announces, and nothing else', () => {
+  test('let schedules of the group invoke only the announce function', () => {
     const [, role] = scheduleRole;
     expect(permissions(role, data)).toEqual([['lambda:InvokeFunction', arnOf(functionOf('announce').id)]]);
     expect(role).not.toHaveProperty('ManagedPolicyArns');
@@ -417,35 +421,38 @@ describe('readers of the table’s stream', () => {
     ],
   };
 
-  test('are two, because a shard supports no more', () => {
+  test('are two, the maximum for a shard', () => {
     const readers = mappings.filter((each) => JSON.stringify(each).includes('StreamArn'));
     expect(readers).toHaveLength(Object.keys(filters).length);
   });
 
-  test.each(Object.entries(filters))('%s is woken for what concerns it', (name, wanted) => {
+  test.each(Object.entries(filters))('%s is invoked only for relevant records', (name, wanted) => {
     expect(withImports(at(mappingOf(name), 'EventSourceArn'), data)).toEqual(stream);
     const patterns = at(mappingOf(name), 'FilterCriteria', 'Filters');
     expect(Array.isArray(patterns) ? patterns.map(({ Pattern }) => JSON.parse(Pattern)) : patterns).toEqual(wanted);
   });
 
-  test.each(Object.keys(filters))('%s reads on whatever happens, and puts aside what it cannot work on', (name) => {
-    expect(mappingOf(name)).toEqual({
-      EventSourceArn: expect.anything(),
-      FunctionName: expect.anything(),
-      FilterCriteria: expect.anything(),
-      Tags: expect.anything(),
-      StartingPosition: 'TRIM_HORIZON',
-      BatchSize: 100,
-      ParallelizationFactor: 1,
-      BisectBatchOnFunctionError: true,
-      FunctionResponseTypes: ['ReportBatchItemFailures'],
-      MaximumRetryAttempts: 5,
-      MaximumRecordAgeInSeconds: 3_600,
-      DestinationConfig: { OnFailure: { Destination: arnOf(asideOf(name)) } },
-    });
-  });
+  test.each(Object.keys(filters))(
+    '%s continues after failures, and sends records that it cannot process to a dead-letter queue',
+    (name) => {
+      expect(mappingOf(name)).toEqual({
+        EventSourceArn: expect.anything(),
+        FunctionName: expect.anything(),
+        FilterCriteria: expect.anything(),
+        Tags: expect.anything(),
+        StartingPosition: 'TRIM_HORIZON',
+        BatchSize: 100,
+        ParallelizationFactor: 1,
+        BisectBatchOnFunctionError: true,
+        FunctionResponseTypes: ['ReportBatchItemFailures'],
+        MaximumRetryAttempts: 5,
+        MaximumRecordAgeInSeconds: 3_600,
+        DestinationConfig: { OnFailure: { Destination: arnOf(asideOf(name)) } },
+      });
+    },
+  );
 
-  test('require the stream', () => {
+  test('require a table with a stream', () => {
     expect(onlyOne(data, 'AWS::DynamoDB::Table').properties).toMatchObject({
       StreamSpecification: { StreamViewType: 'NEW_AND_OLD_IMAGES' },
     });
@@ -492,7 +499,7 @@ describe('queues', () => {
     expect([...queues.keys()].sort()).toEqual([laneQueue, presenceQueue, ...deadLetters].sort());
   });
 
-  test('hide messages of the presence function for six times its time-out, and give up after five attempts', () => {
+  test("hide presence messages for six times the function's time-out, and make them dead letters after 5 attempts", () => {
     expect(queues.get(presenceQueue)).toMatchObject({
       VisibilityTimeout: 6 * Number(at(functionOf('presence').properties, 'Timeout')),
       RedrivePolicy: { maxReceiveCount: 5 },
@@ -509,7 +516,7 @@ describe('queues', () => {
 });
 
 describe('the queue of lanes', () => {
-  test('keeps the order of each room, and hides messages until the function must have ended', () => {
+  test("keeps the order of each room, and hides messages longer than the function's time-out", () => {
     expect(queues.get(laneQueue)).toMatchObject({
       FifoQueue: true,
       DeduplicationScope: 'messageGroup',
@@ -540,7 +547,7 @@ describe('concurrency', () => {
         }),
     );
 
-  test('is reserved in prod for functions that a flood could block, or that could block others', () => {
+  test('is reserved in prod for functions that a burst could block, or that could block others', () => {
     expect(reserved(prod)).toEqual({
       'deliver-messages': 100,
       'room-changes': 100,
@@ -550,7 +557,7 @@ describe('concurrency', () => {
     });
   });
 
-  test('is left to Lambda in dev, whose account may be new', () => {
+  test('is not reserved in dev, whose account may have a low limit', () => {
     expect(reserved({ http, realtime, codeOf })).toEqual({});
   });
 });
@@ -580,13 +587,13 @@ describe('the event bus and the schedules', () => {
     prod.data.hasResourceProperties('AWS::Scheduler::ScheduleGroup', { Name: 'rooms-prod-schedules' });
   });
 
-  test('survive this stack: schedules are in the stack of the table', () => {
+  test('outlive this stack: the schedule group is in the stack of the table', () => {
     realtime.resourceCountIs('AWS::Scheduler::ScheduleGroup', 0);
-    // `npm run reschedule` makes them again where that one goes, too.
+    // If the group is deleted with the data stack, `npm run reschedule` creates the schedules again.
     prod.data.hasResource('AWS::Scheduler::ScheduleGroup', { DeletionPolicy: 'Delete' });
   });
 
-  test('outputs what is needed to create schedules again', () => {
+  test('are in the outputs that `npm run reschedule` needs', () => {
     data.hasOutput('ScheduleGroupName', { Value: Match.anyValue() });
     realtime.hasOutput('AnnounceFunctionArn', { Value: arnOf(functionOf('announce').id) });
     realtime.hasOutput('ScheduleRoleArn', { Value: arnOf(scheduleRole[0]) });

@@ -40,8 +40,9 @@ describe('with a restored table and bucket', () => {
     });
   });
 
-  // CloudFormation refuses to change or remove an export that is in use, and the data stack is deployed first: also on the way back.
-  test('the data stack exports the same values under the same names, while another stack may import them', () => {
+  // CloudFormation cannot change or remove an export that another stack imports. The data stack is deployed first, also
+  // when the setting is removed again.
+  test('the data stack keeps all exports that another stack may import', () => {
     expect(exportsOf(restored.data)).toEqual(exportsOf(own.data));
     const imported = consumers(own)
       .flatMap(importsOf)
@@ -50,14 +51,14 @@ describe('with a restored table and bucket', () => {
     for (const name of imported) expect(exportsOf(restored.data)).toHaveProperty([name]);
   });
 
-  test('no other stack imports or names the old table or bucket', () => {
+  test('no other stack imports or contains the old table or bucket', () => {
     for (const template of consumers(restored)) {
       expect(importsOf(template).filter((name) => /RoomsTable|FilesBucket/.test(name))).toEqual([]);
       expect(JSON.stringify(template?.toJSON())).not.toMatch(/RoomsTable|FilesBucket/);
     }
   });
 
-  test('every function, policy, event source and metric names the restored ones instead', () => {
+  test('every function, policy, event source and metric uses the restored ones instead', () => {
     for (const template of [restored.http, restored.realtime]) {
       const variables = [...ofType(template, 'AWS::Lambda::Function').values()].map(
         (fn) => Object(fn).Environment?.Variables ?? {},

@@ -9,7 +9,7 @@ import { allEntries } from '../../lib/entries.ts';
 import { chosenEnvironment, type Environment, type EnvironmentName, environmentNames } from '../../lib/environments.ts';
 import { addStacks } from '../../lib/rooms-app.ts';
 
-/** The feature flags that the CLI would pass on. */
+/** The feature flags that the CDK CLI would pass to the app. */
 const { context } = JSON.parse(readFileSync(new URL('../../cdk.json', import.meta.url), 'utf8'));
 
 export const ISSUER = 'https://iams.test.example/realms/rooms';
@@ -18,8 +18,7 @@ export const AUDIENCE = ['rooms', 'rooms-cli'];
 const synthesized = new Map<string, ReturnType<typeof synthesizeAnew>>();
 
 /**
- * Synthesizes the stacks of an environment, with the issuer and audience above and the settings given. What was synthesized before, also
- * for another test file, is returned again.
+ * Synthesizes the stacks of an environment, with the issuer and audience above. Results are cached across test files.
  */
 export function synthesize(
   env: EnvironmentName,
@@ -36,7 +35,7 @@ function synthesizeAnew(env: EnvironmentName, settings: Partial<Environment>) {
   const app = new App({
     outdir,
     context: { ...context, 'aws:cdk:version-reporting': false },
-    // It takes longer than all the rest; best-practice.test.ts validates the templates of every environment.
+    // Validation takes longer than everything else. best-practice.test.ts validates the templates of every environment.
     builtinCloudFormationValidation: false,
   });
   const given = {
@@ -53,10 +52,10 @@ function synthesizeAnew(env: EnvironmentName, settings: Partial<Environment>) {
     data: Template.fromStack(data),
     http: Template.fromStack(http),
     realtime: Template.fromStack(realtime),
-    /** Undefined where the environment has none. */
+    /** Undefined in environments without monitoring. */
     monitoring: monitoring && Template.fromStack(monitoring),
     protected: [data, http, realtime, ...(monitoring ? [monitoring] : [])].map((stack) => stack.terminationProtection),
-    /** The name of the entry whose code a function has (its properties are given). */
+    /** The name of the entry whose code a function has, given the properties of the function. */
     codeOf: (fn: unknown): string => codeByKey.get(String(at(fn, 'Code', 'S3Key'))) ?? 'none of ours',
   };
   const codeByKey = codeByAsset(outdir);
@@ -64,7 +63,7 @@ function synthesizeAnew(env: EnvironmentName, settings: Partial<Environment>) {
   return templates;
 }
 
-/** The name of the entry that each asset is the bundle of, by the asset's key: told by what is in the file. */
+/** The name of the entry of each asset, by asset key. Compares the contents of the files. */
 function codeByAsset(outdir: string): ReadonlyMap<string, string> {
   const nameByCode = new Map(
     [...bundle(allEntries)].map(([name, folder]) => [readFileSync(join(folder, 'index.js'), 'utf8'), name]),
@@ -85,7 +84,7 @@ function codeByAsset(outdir: string): ReadonlyMap<string, string> {
   );
 }
 
-/** What is found in a template by the path given; throws where there is nothing. */
+/** Returns the value at a path in a template. @throws if there is none */
 export function at(value: unknown, ...path: readonly (string | number)[]): unknown {
   return path.reduce<unknown>((inner, key) => {
     const found = typeof inner === 'object' && inner !== null ? Reflect.get(inner, key) : undefined;
@@ -115,7 +114,7 @@ export function countByType(template: Template): Record<string, number> {
   return counts;
 }
 
-/** A value of one stack with every import replaced by what the other stack exports under that name. */
+/** A value in which each import is replaced by the value that the other stack exports. */
 export function withImports(value: unknown, exporter: Template): unknown {
   const exported = new Map(
     Object.values(exporter.findOutputs('*'))

@@ -15,8 +15,6 @@ export interface SchedulerRequest {
 /**
  * Starts the local Scheduler with schedules that invoke nothing. Returns a client.
  *
- *
- *
  * @param onRequest called with each request; an error that it throws becomes the response
  */
 export async function startLocalScheduler(

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Announcement } from '../../core/contract/answers.ts';
 import { agendaIssues, agendaOf, isOver, nextAfter, type Planned, sameAgenda } from '../../core/rules/agenda.ts';
 
-/** The n-th minute. */
+/** The time `minute` minutes after the start of the room. */
 const T = (minute: number) => new Date(Date.UTC(2026, 2, 1) + minute * 60_000).toISOString();
 const room = (changes: Partial<Planned> = {}): Planned => ({ start_time: T(0), updated_at: T(0), ...changes });
 const announcement = (
@@ -19,19 +19,19 @@ const announcement = (
 const times = (planned: Planned) => agendaOf(planned).map(({ at }) => at);
 
 describe('the agenda of a room', () => {
-  test('has warnings 300 and 60 seconds before its end, unless it has its own, and none without an end', () => {
+  test('has warnings 300 and 60 seconds before its end by default, and none without an end', () => {
     expect(times(room({ end_time: T(60) }))).toEqual([T(55), T(59)]);
     expect(times(room({ end_time: T(60), end_warnings_seconds: [600] }))).toEqual([T(50)]);
     expect(times(room({ end_time: T(60), end_warnings_seconds: [] }))).toEqual([]);
     expect(times(room())).toEqual([]);
   });
 
-  test('has no warning from before its start, and one at the start', () => {
+  test('has no warning before its start, but may have one at the start', () => {
     expect(times(room({ end_time: T(4) }))).toEqual([T(3)]);
     expect(times(room({ end_time: T(5) }))).toEqual([T(0), T(4)]);
   });
 
-  test('has announcements relative to start and end, none after the end, and those from before the start at the start', () => {
+  test('has announcements relative to start and end: none after the end, and at the start instead of before it', () => {
     const announcements = [announcement('a', -10), announcement('b', 50, 'start'), announcement('c', -90)];
     expect(times(room({ announcements }))).toEqual([T(50)]);
     const end_warnings_seconds: number[] = [];
@@ -40,7 +40,7 @@ describe('the agenda of a room', () => {
     expect(times(room({ announcements, end_warnings_seconds, end_time: T(-1) }))).toEqual([]);
   });
 
-  test('lies between start and end, in order, whatever the times are', () => {
+  test('lies between start and end, in order, for any times', () => {
     const minute = fc.integer({ min: -100, max: 100 });
     const any = fc.record({
       start_time: minute.map(T),
@@ -81,12 +81,12 @@ describe('after the end', () => {
     if (!item) throw new Error('There is one.');
     return isOver(item, planned, T(now));
   };
-  test('an announcement that was due after the last change is still sent, for an hour', () => {
+  test('an announcement that was due after the last change is still sent for one hour', () => {
     expect(isOverAt(-10, 0, 61)).toBe(false);
     expect(isOverAt(0, 0, 120)).toBe(false);
     expect(isOverAt(0, 0, 121)).toBe(true);
   });
-  test('an announcement that a change has moved into the past is not, but one at the end itself is', () => {
+  test('an announcement that a change has moved into the past is not sent, except one at the end', () => {
     expect(isOverAt(-10, 60, 61)).toBe(true);
     expect(isOverAt(0, 60, 61)).toBe(false);
   });
@@ -97,7 +97,7 @@ describe('after the end', () => {
   });
 });
 
-test('issues name the entry that is invalid, and leave out what is known', () => {
+test('issues contain the path of the invalid entry, and exclude unchanged entries', () => {
   const planned = {
     ...{ start_time: T(0), end_time: T(60), end_warnings_seconds: [3_600, 3_601] },
     announcements: [announcement('a', -70), announcement('b', 10, 'start'), announcement('c', -5)],

@@ -2,9 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 
-/*
- * Rules about the code that no linter has. Which folder may import which is in biome.json.
- */
+/* Rules about the code that no linter can check. biome.json has the rules on imports between folders. */
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const FOLDERS = ['bench', 'bin', 'client', 'core', 'demo', 'functions', 'lib', 'local', 'tools', 'web'];
@@ -19,7 +17,8 @@ test('there are files to check', () => {
 });
 
 test('every SDK client and every wait ends with its invocation', () => {
-  // Used only by functions that no caller waits for: Lambda ends their process with their time-out. They have time limits of their own.
+  // Only asynchronous functions use these files. Lambda ends their process at the time-out, and they have their own
+  // time limits.
   const others = ['core/realtime/gateway.ts', 'core/realtime/fan-out-invoke.ts', 'core/platform/deadline.ts'];
   const core = files.filter((file) => file.startsWith('core/') && !others.includes(file));
   const clients = core.flatMap((file) =>
@@ -28,7 +27,7 @@ test('every SDK client and every wait ends with its invocation', () => {
   expect(clients.length).toBeGreaterThan(3);
   expect(clients.filter((text) => !text.startsWith('abortable('))).toEqual([]);
   const waiting = core.filter((file) => /from 'node:timers/.test(textOf(file)) || /\bsetTimeout\(/.test(textOf(file)));
-  // INIT is no invocation: nobody waits for it but Lambda, and it has a limit of its own.
+  // Priming runs in INIT, outside of an invocation, and has its own time limit.
   expect(waiting).toEqual(['core/platform/abort.ts', 'core/platform/prime.ts']);
   expect(textOf('core/files/attachment.ts')).toContain('invocationSignal()');
 });

@@ -5,14 +5,14 @@ import { breaks, broken, editsOf } from '../chaos/breaks.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-test.each(Object.entries(breaks))('the break %s still applies to the product', async (_, each) => {
+test.each(Object.entries(breaks))('the deliberate defect %s can still be applied to the code', async (_, each) => {
   for (const edit of editsOf(each)) {
     const source = await readFile(join(ROOT, edit.file), 'utf8');
     expect(broken(source, edit)).not.toBe(source);
   }
 });
 
-test('a break that no longer applies is reported', () => {
+test('a deliberate defect that no longer applies is reported', () => {
   const [first] = Object.values(breaks);
   if (!first) throw new Error('There are no breaks.');
   expect(() => broken('nothing of the kind', first)).toThrow(first.file);

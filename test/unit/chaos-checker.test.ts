@@ -3,7 +3,8 @@ import { BOUNDS, check, type Property, propertyNames } from '../chaos/checker.ts
 import type { FinalRoom, History, Observation, Operation, Sample } from '../chaos/history.ts';
 
 /*
- * Hand-made histories of one room: alice is its admin, and bob and carol are in it. Times are milliseconds of the round.
+ * Hand-written histories of one room with the admin alice and the participants bob and carol. Times are in milliseconds
+ * since the start of the round.
  */
 
 const room = 'room';
@@ -137,7 +138,7 @@ const storedFile = (digest: string): Partial<FinalRoom> => ({
   messages: [{ message_id: 'm1', sender: 'alice', key: 'k1', sent: 0, file: 'f1' }],
   files: { f1: digest },
 });
-/** A history of a file; what is not given is as it should be. */
+/** A history of a file. Parts that are not given have correct defaults. */
 const ofFile = (operations: readonly Partial<Operation>[], final = storedFile('A'), seen = gotFile): Parts => ({
   operations: [...sendsFile, ...operations],
   observations: [joined('bob', 0), seen],
@@ -160,7 +161,7 @@ const deletion = (change: number, invoked: number, more: Partial<Operation> = {}
   invoked,
   ...more,
 });
-/** What bob sees of the message: its text, or that it is deleted, and its last change. */
+/** What bob receives about the message: its text or its deletion, and its last change. */
 const saw = (text: string | null, change: number | null, at: number, more: Partial<Observation> = {}) =>
   got('bob', 1, at, {
     type: change === null ? 'message' : text === null ? 'message_deleted' : 'message_updated',
@@ -185,7 +186,7 @@ const endsAs = (text: string | null, change: number | null, more: Partial<FinalR
   changes: change === null ? [] : [{ message_id: 'm1', change }],
   ...more,
 });
-/** A history of a message that changes; bob has joined, and what is not given is as it should be. */
+/** A history of a message that changes. Bob has joined; parts that are not given have correct defaults. */
 const ofChanges = (
   operations: readonly Partial<Operation>[],
   observations: readonly Partial<Observation>[],
@@ -202,7 +203,7 @@ const awayAndBack: readonly Partial<Observation>[] = [
   joined('bob', 200, { ...sdk, stream: 'bob/2' }),
 ];
 
-/** A history that keeps the promise, and one that breaks it. */
+/** For each property: a history that satisfies it, and one that violates it. */
 const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ['files', 'who downloads a file gets what was uploaded', ofFile([download('A')]), ofFile([download('B')])],
   [
@@ -724,7 +725,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
       operations: [
         end,
         send(1, 60_000, { outcome: 'fail', code: 'room_ended', message_id: undefined }),
-        // Sent before the end; only the acknowledgement comes later.
+        // The message was sent before the end, and acknowledged later.
         send(2, 49_990, { outcome: 'unknown', message_id: undefined }),
         send(2, 60_000),
       ],
@@ -824,7 +825,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
     'the table knows who has joined',
     {
       observations: [joined('bob', 0)],
-      // For a moment, while a connection is being closed, it may not.
+      // The table may lack a connection briefly while that is being closed.
       samples: samplesOf(['bob/1']).map((each, n) => (n === 5 ? sample(each.at, []) : each)),
     },
     { observations: [joined('bob', 0), { type: 'lost', at: 40_000 }], samples: samplesOf([]) },

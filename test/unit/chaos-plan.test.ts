@@ -22,7 +22,7 @@ test('twenty rounds contain every fault', () => {
   expect(faultNames.filter((name) => !planned.has(name))).toEqual([]);
 });
 
-test('the clients of a room act, and all of them join', () => {
+test('every client of a room joins it, and sends requests', () => {
   for (const { clients, steps, users } of planOf(1, 2).rooms) {
     expect(clients.map(({ user }) => user).every((user) => users.includes(user))).toBe(true);
     const joining = new Set(steps.flatMap(({ action, client }) => (action.do === 'join' ? [client] : [])));

@@ -13,7 +13,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const read = (path: string): unknown => JSON.parse(readFileSync(resolve(ROOT, path), 'utf8'));
 const [major = 0, minor = 0, patch = 0] = CONTRACT_VERSION.split('.').map(Number);
 
-/** What the contract consists of; each release of it has left one of each. */
+/** The documents of the contract. Each release has a copy of each. */
 const DOCUMENTS = ['openapi', 'events.schema', 'websocket.schema'];
 
 /** The versions that have been released, oldest first. */
@@ -28,7 +28,10 @@ const wider = v.parse(
   read('docs/releases/wider-patterns.json'),
 );
 
-/** Fields of failures that the document no longer requires since the last release, although the service still sends them. */
+/**
+ * Response fields of failures that the document no longer requires since the last release. The service still sends
+ * them.
+ */
 const looser = v.parse(
   v.array(v.strictObject({ field: v.string(), because: v.string() })),
   read('docs/releases/looser-fields.json'),
@@ -52,35 +55,41 @@ describe('the contract', () => {
       expect(read(`docs/releases/openapi-${version}.json`)).toMatchObject({ info: { version } });
   });
 
-  test.each(wider)('has a pattern that fits what $before did, as it is said to', ({ before, now: after, because }) => {
-    expect(because).toMatch(/\w/);
-    // Not proved, but tried: with so many texts, half of them short, that a slip hardly escapes.
-    const fitting = fc.oneof(
-      fc.stringMatching(new RegExp(before, 'u'), { size: 'xsmall' }),
-      fc.stringMatching(new RegExp(before, 'u')),
-    );
-    fc.assert(
-      fc.property(fitting, (text) => new RegExp(after, 'u').test(text)),
-      { numRuns: 5_000 },
-    );
-    // One that the last release has already is said no longer.
-    const others = wider.filter((one) => one.before !== before);
-    expect(contract.flatMap(({ released, now }) => breaks(released, now, others, looser))).toContainEqual(
-      expect.stringContaining('pattern was'),
-    );
-  });
+  test.each(wider)(
+    'has a pattern that still matches every text that $before matched',
+    ({ before, now: after, because }) => {
+      expect(because).toMatch(/\w/);
+      // Not a proof: random texts, half of them short, so that a mistake is very likely to be found.
+      const fitting = fc.oneof(
+        fc.stringMatching(new RegExp(before, 'u'), { size: 'xsmall' }),
+        fc.stringMatching(new RegExp(before, 'u')),
+      );
+      fc.assert(
+        fc.property(fitting, (text) => new RegExp(after, 'u').test(text)),
+        { numRuns: 5_000 },
+      );
+      // The entry is removed when a release contains the wider pattern.
+      const others = wider.filter((one) => one.before !== before);
+      expect(contract.flatMap(({ released, now }) => breaks(released, now, others, looser))).toContainEqual(
+        expect.stringContaining('pattern was'),
+      );
+    },
+  );
 
-  test.each(looser)('requires $field of failures no longer, in the document alone', ({ field, because }) => {
-    expect(because).toMatch(/\w/);
-    const others = looser.filter((one) => one.field !== field);
-    // Only failures may be described more loosely, and an entry that nothing needs must go.
-    const found = contract.flatMap(({ released, now }) => breaks(released, now, wider, others));
-    expect(found.length).toBeGreaterThan(0);
-    for (const each of found) expect(each).toMatch(new RegExp(`: [45]\\d\\d\\.${field}: may be missing$`));
-  });
+  test.each(looser)(
+    'no longer requires $field of failures in the document, although the service sends it',
+    ({ field, because }) => {
+      expect(because).toMatch(/\w/);
+      const others = looser.filter((one) => one.field !== field);
+      // Only failures may lose required fields, and each entry must still be necessary.
+      const found = contract.flatMap(({ released, now }) => breaks(released, now, wider, others));
+      expect(found.length).toBeGreaterThan(0);
+      for (const each of found) expect(each).toMatch(new RegExp(`: [45]\\d\\d\\.${field}: may be missing$`));
+    },
+  );
 
   test.each(contract)(
-    'has another major version where $name breaks callers of the last release, and a minor one where it offers more',
+    'has a new major version if $name breaks callers of the last release, and a new minor version if it offers more',
     ({ released, now }) => {
       const step = requiredStep(released, now, wider, looser);
       const grown =
@@ -102,7 +111,7 @@ describe('the contract', () => {
     },
   );
 
-  test('is in the changelog, with each release', () => {
+  test('is in the changelog, with all releases', () => {
     const changelog = readFileSync(resolve(ROOT, 'CHANGELOG.md'), 'utf8');
     for (const version of [...releases, CONTRACT_VERSION])
       expect(changelog).toMatch(new RegExp(`\\bcontract ${version.replaceAll('.', '\\.')}\\b`, 'i'));
@@ -113,11 +122,11 @@ describe('the contract', () => {
   });
 });
 
-/* What breaks callers, one kind after the other: made from the real document by one change. */
+/* Changes that break callers. Each case makes one change to the real document. */
 
 type Node = Record<string, unknown>;
 const isNode = (value: unknown): value is Node => typeof value === 'object' && value !== null;
-/** The object at a path in the document. */
+/** Returns the object at a path in the document. */
 function at(document: unknown, ...path: string[]): Node {
   const found = path.reduce<unknown>((value, key) => (isNode(value) ? value[key] : undefined), document);
   if (!isNode(found)) throw new Error(`There is no object at ${path.join(' ')}.`);
@@ -407,12 +416,12 @@ describe('changes that do not break callers:', () => {
   });
 });
 
-/* The same of messages: made from the real schemas by one change. */
+/* Changes that break receivers of messages. Each case makes one change to the real schemas. */
 
 const copy = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 const bus = (): unknown => copy(busSchema());
 const socket = (): unknown => copy(socketSchema());
-/** A field of a definition, however deep. */
+/** A field of a definition, at any depth. */
 const field = (d: unknown, name: string, ...path: string[]) =>
   at(d, '$defs', name, ...path.flatMap((key) => ['properties', key]));
 const list = (d: unknown, key: string): unknown[] => {
@@ -612,13 +621,13 @@ describe('a pattern', () => {
   const { pattern: before } = property(document(), 'CreateRoomBody', 'name');
   const said = { before: String(before), now: '^x', because: 'It is a test.' };
 
-  test('that is declared wider breaks nobody, and counts as an addition', () => {
+  test('that is declared as wider is compatible, and counts as an addition', () => {
     expect(requiredStep(document(), now)).toBe('major');
     expect(breaks(document(), now, [said])).toEqual([]);
     expect(requiredStep(document(), now, [said])).toBe('minor');
   });
 
-  test('is wider than that one pattern only, and not the other way round', () => {
+  test('is accepted only instead of that one pattern, and not in reverse', () => {
     for (const other of [
       { ...said, before: '^y' },
       { ...said, now: '^y' },
@@ -629,7 +638,7 @@ describe('a pattern', () => {
   });
 });
 
-test('an unknown keyword does not pass the comparison', () => {
+test('the comparison rejects an unknown keyword', () => {
   const odd = changed((d) => Object.assign(property(d, 'Room', 'name'), { multipleOf: 2 }));
   expect(() => breaks(document(), odd)).toThrow('The comparison of contracts knows nothing of "multipleOf".');
   const dangling = changed((d) => void delete at(d, 'components', 'schemas').Page);

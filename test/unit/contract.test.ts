@@ -8,7 +8,7 @@ import * as limits from '../../core/contract/limits.ts';
 import { COMMON_ERRORS, type Route } from '../../core/contract/route.ts';
 
 describe('the route table', () => {
-  test('has fourteen rows for fifteen routes: one row is both update and end', () => {
+  test('has the expected rows, of which one is both update and end', () => {
     expect(allRoutes.map(({ method, path }) => `${method} ${path}`).sort()).toEqual(
       [
         'POST /room',
@@ -55,7 +55,7 @@ describe('the route table', () => {
       expect(route.errors.includes('payload_too_large')).toBe(route.body !== undefined);
     });
 
-    test('lists no error twice, and none that every route has', () => {
+    test('lists no error twice, and none of the common errors', () => {
       expect(new Set(route.errors).size).toBe(route.errors.length);
       expect(route.errors.filter((code) => COMMON_ERRORS.some((common) => common === code))).toEqual([]);
     });
@@ -88,7 +88,7 @@ describe('the route table', () => {
 });
 
 describe('errors', () => {
-  test('have codes in lower snake case, a status that is an error, and a sentence', () => {
+  test('have a code in lower snake case, an error status, and a message of one sentence', () => {
     for (const [code, { status, message }] of Object.entries(ERRORS)) {
       expect(code).toMatch(/^[a-z]+(_[a-z]+)*$/);
       expect(status >= 400 && status < 600).toBe(true);
@@ -96,7 +96,7 @@ describe('errors', () => {
     }
   });
 
-  test('have at least one entry, by default their own message', () => {
+  test("have at least one issue, by default with the error's own message", () => {
     expect(new RoomsError('last_admin').issues).toEqual([{ message: ERRORS.last_admin.message }]);
     expect(new RoomsError('invalid_request', [{ path: 'a', message: 'b' }]).issues).toEqual([
       { path: 'a', message: 'b' },
@@ -107,13 +107,14 @@ describe('errors', () => {
 describe('limits', () => {
   const TRANSACTION_ITEMS = 100;
   test('a call and its extra writes fit in one transaction', () => {
-    // Creating: the room, its creator, the participants, the idempotency record. Adding and removing: the room and they.
+    // Creating writes the room, its creator, the participants, and the idempotency record. Adding and removing write
+    // the room and the participants.
     expect(1 + 1 + limits.MAX_PARTICIPANTS_PER_CALL + 1).toBeLessThanOrEqual(TRANSACTION_ITEMS);
-    // Adding reads them back together with the room.
+    // Adding also reads the participants and the room in one BatchGetItem.
     expect(1 + limits.MAX_PARTICIPANTS_PER_CALL).toBeLessThanOrEqual(100);
   });
 
-  test('the largest valid bodies fit in a body, with every character escaped', () => {
+  test('the largest valid bodies are within the size limit, even if every character is escaped', () => {
     const escaped = (length: number): string => '\\u8a9e'.repeat(length);
     const ids = Array(limits.MAX_PARTICIPANTS_PER_CALL).fill('x'.repeat(limits.MAX_USER_ID_LENGTH));
     const create =
@@ -150,7 +151,7 @@ describe('limits', () => {
     expect(limits.MAX_IDEMPOTENCY_KEY_LENGTH + 'IDEMPOTENCY#'.length).toBeLessThanOrEqual(1_024);
   });
 
-  test('the admins of a full room take little of its item, with ids of Keycloak', () => {
+  test("the admins of a full room take little of its item, with Keycloak's IDs", () => {
     expect(limits.MAX_ADMINS * 36).toBeLessThan(5 * 1_024);
   });
 });
@@ -183,7 +184,7 @@ describe('fields', () => {
     ]);
   });
 
-  test('ids of rooms and files are converted to lower case, those of messages to upper case', () => {
+  test('IDs of rooms and files are converted to lower case, IDs of messages to upper case', () => {
     expect(good(fields.roomId, '0199D3F4-5C1E-7A80-9A6B-2F1D6A4C8E01')).toEqual([
       '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01',
     ]);
@@ -192,7 +193,7 @@ describe('fields', () => {
     ).toEqual(['01ARZ3NDEKTSV4RRFFQ69G5FAV', undefined, undefined]);
   });
 
-  test('user ids contain no separator of keys', () => {
+  test('user IDs do not contain the separator of keys', () => {
     expect(v.safeParse(fields.userId, 'a#b').success).toBe(false);
     expect(v.safeParse(fields.clientMessageId, 'a#b').success).toBe(false);
   });

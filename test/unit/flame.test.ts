@@ -8,7 +8,9 @@ const node = (id: number, functionName: string, url: string, children: number[] 
   children,
 });
 
-/** All of 1 ms: 0.6 in the store, called by a handler that took 0.2 itself, and 0.2 in a package; and 9 ms of nothing. */
+/**
+ * 1 ms of work: 0.6 ms in the store, called by a handler with 0.2 ms itself, and 0.2 ms in a package. Then 9 ms idle.
+ */
 const profile: CpuProfile = {
   nodes: [
     node(1, '(root)', '', [2, 3, 5, 6]),
@@ -23,7 +25,7 @@ const profile: CpuProfile = {
 };
 const titles = (svg: string) => [...svg.matchAll(/<title>(.*?)<\/title>/g)].map(([, title]) => title);
 
-test('a flame graph has each frame with its share and that of all its callees, the widest first', () => {
+test('a flame graph shows each frame with its share including callees, widest first', () => {
   expect(titles(flameGraph('x', [profile]))).toEqual([
     'all  100.0 %',
     'handler  functions/http/get-room.ts  80.0 %',
@@ -36,6 +38,6 @@ test('frames of several profiles with the same callers are merged', () => {
   expect(titles(flameGraph('x', [profile, profile]))).toEqual(titles(flameGraph('x', [profile])));
 });
 
-test('an idle profile still gives a graph', () => {
+test('an idle profile gives a graph, too', () => {
   expect(titles(flameGraph('x', [{ nodes: [], samples: [], timeDeltas: [] }]))).toEqual([]);
 });

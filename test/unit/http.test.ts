@@ -18,7 +18,7 @@ const canceled = (...codes: readonly string[]) =>
   new TransactionCanceledException({ ...meta, CancellationReasons: codes.map((Code) => ({ Code })) });
 
 describe('an error becomes', () => {
-  test('itself if it is a RoomsError', () => {
+  test('the same error if it is a RoomsError', () => {
     const error = new RoomsError('last_admin');
     expect(toRoomsError(error)).toBe(error);
   });
@@ -42,7 +42,7 @@ describe('an error becomes', () => {
     ['internal', undefined],
     ['internal', null],
     ['internal', { name: 'ThrottlingException' }],
-  ])('%s for %o, which stays its cause', (code, cause) => {
+  ])('%s for %o, with the original error as its cause', (code, cause) => {
     const error = toRoomsError(cause);
     expect(error).toMatchObject({ code });
     expect(error.cause).toBe(cause);
@@ -77,7 +77,7 @@ describe('issues', () => {
       [{ path: 'nmae', message: 'is not a field of this request; it takes name, count, tags, kind, flag' }],
     ],
     [null, [{ message: 'The request must be an object, not null.' }]],
-  ])('of %j say what is wrong and what is expected', (input, expected) => {
+  ])('of %j say what is invalid and what is expected', (input, expected) => {
     expect(faults(input)).toEqual(expected);
   });
 
@@ -87,13 +87,13 @@ describe('issues', () => {
     expect(issuesOf(issues, none)).toEqual([{ path: 'x', message: 'is not a field of this request; it takes none' }]);
   });
 
-  test('never repeat what was sent, and name a path of bounded length', () => {
+  test('do not repeat the input, and have a path of limited length', () => {
     const all = faults({ name: 'x', ['SECRET'.repeat(100)]: 'SECRET VALUE' });
     expect(all.map(({ path }) => path?.length)).toEqual([200]);
     expect(JSON.stringify(all)).not.toContain('SECRET VALUE');
   });
 
-  test('are 20 at most', () => {
+  test('are limited to 20', () => {
     const tags = (count: number) => faults({ name: 'x', tags: Array(count).fill(1) }).length;
     expect([19, 20, 21, 50].map(tags)).toEqual([19, 20, 20, 20]);
   });
@@ -137,7 +137,7 @@ describe('responses', () => {
     expect(result.headers).not.toHaveProperty('retry-after');
   });
 
-  test('of a 500 contain the request id, and nothing of the cause', () => {
+  test('of a 500 contain the request ID, and no details of the cause', () => {
     const result = failure(
       new RoomsError('internal', [{ message: 'SECRET' }], { cause: new Error('SECRET') }),
       'request-1',

@@ -15,12 +15,12 @@ import { accessToken, lightweightToken, serviceAccountToken, USER } from '../sup
 import { newSocket, socketEvent } from '../support/socket.ts';
 
 /*
- * Keycloak's tokens at both doors: the JWT authorizer of the HTTP API with what our function makes of it, and the authorizer of the
- * WebSocket API. Both let in the same tokens, as the same user.
+ * Checks Keycloak's tokens with both APIs: the JWT authorizer of the HTTP API, and the authorizer of the WebSocket API.
+ * Both must accept the same tokens for the same user.
  */
 
 let issuer: Issuer;
-/** As in a new execution environment: no key is cached. */
+/** Loads the authorizer again, without cached keys, as in a new execution environment. */
 async function freshStart() {
   vi.resetModules();
   ({ handler: webSocketAuthorizer } = await import('../../functions/realtime/authorizer.ts'));
@@ -36,7 +36,7 @@ afterAll(() => issuer.close());
 
 const params = { room_id: '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01' };
 
-/** Whom the HTTP API takes the bearer for, or the status with which it refuses. */
+/** The user whom the HTTP API identifies by a token, or the status of the rejection. */
 async function overHttp(token: string): Promise<string | number> {
   const authorize = createJwtAuthorizer({
     AuthorizerType: 'JWT',
@@ -149,11 +149,11 @@ describe('rejected with a 401 by both APIs:', () => {
   });
 });
 
-test('roles of the realm have no effect: permissions depend on the room', async () => {
+test('realm roles have no effect, because permissions depend on the room', async () => {
   expect(await both(accessToken({ realm_access: { roles: ['admin'] } }))).toEqual([USER, USER]);
 });
 
-test('a realm that signs with anything but RSA is not usable: API Gateway accepts nothing else', async () => {
+test('a realm without RSA signatures is rejected, as by API Gateway', async () => {
   await issuer.rotate({ alg: 'ES256' });
   await freshStart();
   try {
@@ -167,7 +167,7 @@ describe('the import of docs/guides/keycloak.md', () => {
   const text = readFileSync(resolve(import.meta.dirname, '../../docs/guides/keycloak.md'), 'utf8');
   const blocks = [...text.matchAll(/^```json\n([\s\S]*?)^```$/gm)].map(([, json = '']): unknown => JSON.parse(json));
 
-  test('is a client scope whose mapper writes the default audience of the environments', () => {
+  test('contains a client scope whose mapper adds the default audience', () => {
     const scope = v.parse(
       v.looseObject({
         name: v.string(),
@@ -183,12 +183,12 @@ describe('the import of docs/guides/keycloak.md', () => {
     expect(config).toMatchObject({
       'included.custom.audience': audience[0],
       'access.token.claim': 'true',
-      // An ID token must not open what an access token opens.
+      // ID tokens must not be accepted as access tokens.
       'id.token.claim': 'false',
     });
   });
 
-  test('and a public client that uses it, in addition to the scope that contains `sub`', () => {
+  test('contains a public client with that scope and the scope of `sub`', () => {
     expect(blocks[1]).toMatchObject({
       clientId: 'rooms-web',
       publicClient: true,

@@ -16,19 +16,19 @@ test('an error in a log line has its name, message, stack and causes', () => {
   });
 });
 
-test('a thrown value that is no error has its type as name', () => {
+test('a thrown value that is not an error is logged with its type as name', () => {
   expect(describeError('no reason')).toEqual({ name: 'string', message: 'no reason' });
   expect(describeError(undefined)).toEqual({ name: 'undefined', message: 'undefined' });
 });
 
-test('an error that is its own cause ends after five causes', () => {
+test('an error that is its own cause is logged with at most five causes', () => {
   const error = new Error('loop');
   error.cause = error;
   const described = JSON.stringify(describeError(error));
   expect(described.split('"loop"')).toHaveLength(7);
 });
 
-test('a log line about an error keeps what it is about', () => {
+test('a log line about an error keeps its other fields', () => {
   const logged = vi.spyOn(console, 'error').mockImplementation(() => undefined);
   logError({ action: 'drop', room_id: 'r' }, new RangeError('too far'));
   expect(logged).toHaveBeenCalledExactlyOnceWith({

@@ -24,7 +24,7 @@ type Node = Record<string, unknown>;
 const isNode = (value: unknown): value is Node => typeof value === 'object' && value !== null && !Array.isArray(value);
 const node = (value: unknown): Node => (isNode(value) ? value : {});
 
-/** As readers get it: parsed from the text. */
+/** The document as readers get it: parsed from its text. */
 const document = node(JSON.parse(openapiText(allRoutes)));
 
 const escaped = (key: string): string => encodeURIComponent(key.replaceAll('~', '~0').replaceAll('/', '~1'));
@@ -41,7 +41,7 @@ const resolved = (value: unknown): Node => {
   return typeof $ref === 'string' ? resolved(at($ref.slice(1))) : node(value);
 };
 
-/** Every object in the document with the pointer to it. */
+/** Yields every object in the document with its pointer. */
 function* walk(value: unknown, pointer = ''): Generator<[string, Node]> {
   if (Array.isArray(value)) for (const [i, item] of value.entries()) yield* walk(item, `${pointer}/${i}`);
   if (!isNode(value)) return;
@@ -51,10 +51,10 @@ function* walk(value: unknown, pointer = ''): Generator<[string, Node]> {
 
 const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, allErrors: true });
 addFormats.default(ajv);
-// The document is no schema itself, but the schemas are in it.
+// The document itself is not a schema, but contains schemas.
 ajv.addVocabulary([...Object.keys(document), 'x-extensible-enum']);
 ajv.addSchema(document, 'document', undefined, false);
-/** What the schema at the pointer says against the value; undefined when nothing. */
+/** The validation error of a value for the schema at the pointer. Undefined if the value is valid. */
 function faultsAt(pointer: string, value: unknown): string | undefined {
   const validate = ajv.getSchema(`document#${pointer}`);
   if (!validate) throw new Error(`There is no schema at ${pointer}.`);
@@ -108,7 +108,7 @@ describe('the OpenAPI document', () => {
       expect(node(document.info).description).toContain(`| ${status} | \`${code}\` | ${message} |`);
   });
 
-  test.each(byOperation)('%s answers with its success and exactly its error codes', (_, route) => {
+  test.each(byOperation)('%s has its success response and exactly its error codes', (_, route) => {
     const codes: string[] = [...route.errors, ...COMMON_ERRORS];
     const responses = responsesOf(route);
     const statuses = new Set([...codes.map((code) => Object.entries(ERRORS).find(([c]) => c === code)?.[1].status)]);
@@ -136,7 +136,7 @@ describe('the OpenAPI document', () => {
     expect(found.sort()).toEqual(codes.sort());
   });
 
-  test.each([401, 413, 429, 500, 503])('has the form in which API Gateway itself answers %i', (status) => {
+  test.each([401, 413, 429, 500, 503])('has the response format of API Gateway itself for %i', (status) => {
     const route = routes.createRoom;
     const json = jsonOf(responsesOf(route)[status]);
     const messages: Record<number, string> = {
@@ -185,21 +185,18 @@ describe('the OpenAPI document', () => {
     expect(seen.inSchemas).toBeGreaterThan(0);
   });
 
-  test.each(byOperation)(
-    '%s has an example of its answer, and nothing in it that the schema does not have',
-    (_, route) => {
-      const { example, schema } = jsonOf(responsesOf(route)[route.status]);
-      const { data, page } = node(example);
-      const described = node(resolved(schema).properties).data;
-      const of = resolved(route.list ? node(described).items : described);
-      const items = route.list ? data : [data];
-      expect(items).not.toEqual([]);
-      for (const item of items as Node[])
-        expect(Object.keys(item).sort()).toEqual(Object.keys(node(of.properties)).sort());
-      if (route.list) expect(page).toEqual({ size: (items as Node[]).length, next_cursor: null });
-      else expect(page).toBeUndefined();
-    },
-  );
+  test.each(byOperation)('%s has an example response, with only fields of the schema', (_, route) => {
+    const { example, schema } = jsonOf(responsesOf(route)[route.status]);
+    const { data, page } = node(example);
+    const described = node(resolved(schema).properties).data;
+    const of = resolved(route.list ? node(described).items : described);
+    const items = route.list ? data : [data];
+    expect(items).not.toEqual([]);
+    for (const item of items as Node[])
+      expect(Object.keys(item).sort()).toEqual(Object.keys(node(of.properties)).sort());
+    if (route.list) expect(page).toEqual({ size: (items as Node[]).length, next_cursor: null });
+    else expect(page).toBeUndefined();
+  });
 
   test.each(byOperation)('%s has its parameters, each with a description, and an example', (_, route) => {
     const parameters = (operationOf(route).parameters ?? []) as Node[];
@@ -220,7 +217,7 @@ describe('the OpenAPI document', () => {
     }
   });
 
-  test('describes every field of every body and answer', () => {
+  test('describes every field of every body and response', () => {
     const bare = Object.entries(node(at('/components/schemas'))).flatMap(([name, schema]) =>
       Object.entries(node(node(schema).properties))
         .filter(([, property]) => !resolved(property).description && !node(property).description)
@@ -229,7 +226,7 @@ describe('the OpenAPI document', () => {
     expect(bare, 'describe these in FIELDS of tools/generate/openapi-texts.ts').toEqual([]);
   });
 
-  test('declares a repeated query parameter for several participants', () => {
+  test('declares the query parameter for several participants as repeated', () => {
     const parameters = operationOf(routes.removeParticipants).parameters as Node[];
     expect(parameters.find(({ in: where }) => where === 'query')).toMatchObject({
       name: 'participant_id',
@@ -312,7 +309,7 @@ describe('the OpenAPI document', () => {
       [{}, { username: 'A' }, { username: null }, { archive_room: true }, { archive_room: null }, { archive_room: 1 }],
     ],
   ];
-  test.each(bodies)('%s: the document and the service agree on what a good body is', (_, route, samples) => {
+  test.each(bodies)('%s: the document and the service accept the same bodies', (_, route, samples) => {
     if (!route.body) throw new Error('This route has no body.');
     const pointer = `/paths/${escaped(route.path)}/${route.method.toLowerCase()}/requestBody/content/application~1json/schema`;
     const verdicts = samples.map((sample) => [sample, faultsAt(pointer, sample) === undefined] as const);
@@ -321,7 +318,7 @@ describe('the OpenAPI document', () => {
     expect(new Set(verdicts.map(([, good]) => good)).size, 'samples of both kinds').toBe(2);
   });
 
-  test('rejects a schema that it could not describe', () => {
+  test('rejects a schema that cannot be described', () => {
     const date = { ...routes.updateProfile, body: v.strictObject({ day: v.date() }) };
     expect(() => openapi([date])).toThrow('date');
     const flagged = { ...routes.updateProfile, body: v.strictObject({ day: v.pipe(v.string(), v.regex(/^a$/i)) }) };
@@ -361,7 +358,7 @@ describe('the OpenAPI 3.0 document', () => {
     expect(found).toEqual(nullableFields(at('/components/schemas')));
   });
 
-  test('rejects a schema that it could not translate', () => {
+  test('rejects a schema that cannot be translated', () => {
     const odd = structuredClone(openapi(allRoutes));
     Object.assign(Object(odd.components.schemas.Room), { contains: {} });
     expect(() => openapi30(odd)).toThrow('"contains" has no translation to OpenAPI 3.0.');
@@ -462,12 +459,12 @@ describe('the API reference of the local stack', () => {
     expect((await answer.arrayBuffer()).byteLength).toBe(Number(answer.headers.get('content-length')));
   });
 
-  test('serves the document with itself as the server', async () => {
+  test('serves the document with its own address as the server', async () => {
     const served = await (await fetch(`${origin}/openapi.json`)).json();
     expect(served).toEqual({ ...document, servers: [{ url: '/', description: expect.any(String) }] });
   });
 
-  test('refers only to what it serves', async () => {
+  test('links only to files that it serves', async () => {
     const text =
       (await (await fetch(`${origin}/docs`)).text()) + (await (await fetch(`${origin}/docs/start.js`)).text());
     const references = [...text.matchAll(/(?:src|href)="([^"]*)"|url: '([^']*)'/g)].map(([, a, b]) => a ?? b ?? '');

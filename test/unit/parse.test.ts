@@ -18,7 +18,7 @@ const eventOf = (route: Route, more: Partial<HttpEvent>): HttpEvent => ({ ...reh
 
 describe('a body', () => {
   const { createRoom, getRoom, endRoom } = routes;
-  /** A body of exactly so many bytes. */
+  /** A body with exactly this many bytes. */
   const padded = (bytes: number): string => '{"name":"R"}'.padStart(bytes);
   const parsed = (route: Route, body: string | undefined, isBase64Encoded = false) => {
     const { body: _, ...event } = eventOf(route, { isBase64Encoded });
@@ -28,7 +28,7 @@ describe('a body', () => {
   test.each([
     ['text', (text: string) => ({ body: text, encoded: false })],
     ['base64', (text: string) => ({ body: Buffer.from(text).toString('base64'), encoded: true })],
-  ])('of MAX_BODY_BYTES is accepted, and one byte more is not (as %s)', (_, form) => {
+  ])('of MAX_BODY_BYTES is accepted, and one byte more is rejected (as %s)', (_, form) => {
     const most = form(padded(MAX_BODY_BYTES));
     expect(parsed(createRoom, most.body, most.encoded)).toMatchObject({ body: { name: 'R' } });
     const more = form(padded(MAX_BODY_BYTES + 1));
@@ -37,7 +37,7 @@ describe('a body', () => {
     );
   });
 
-  test('that is missing, empty or white space counts as none', () => {
+  test('that is missing, empty or white space is treated as no body', () => {
     for (const body of [undefined, '', ' \r\n\t']) {
       expect(parsed(getRoom, body)).toMatchObject({ body: {} });
       expect(parsed(endRoom, body)).toMatchObject({ body: {} });
@@ -49,7 +49,7 @@ describe('a body', () => {
       expect(() => parsed(getRoom, body)).toThrow(expect.objectContaining({ code: 'invalid_request' }));
   });
 
-  test.each(['{', '[]', 'null', '"name"'])('that is no JSON object is called that: %s', (body) => {
+  test.each(['{', '[]', 'null', '"name"'])('that is not a JSON object is reported as such: %s', (body) => {
     const issues = [{ message: 'The body must be a JSON object.' }];
     for (const route of [createRoom, endRoom])
       expect(() => parsed(route, body)).toThrow(expect.objectContaining({ code: 'invalid_request', issues }));
@@ -69,13 +69,13 @@ describe('an AWS error response without an error name', () => {
   });
 });
 
-test('an unknown field in a schema without fields: the message says that there are none', () => {
+test('the message about an unknown field says if the schema has no fields', () => {
   const schema = v.array(v.strictObject({}));
   const { issues = [] } = v.safeParse(schema, [{ x: 1 }]);
   expect(issuesOf(issues, schema)).toEqual([{ path: '0.x', message: 'is not a field of this request; it takes none' }]);
 });
 
-test('a query parameter that is a text stays one, also where it is made of digits', () => {
+test('a query parameter of type string stays a string, even if it consists of digits', () => {
   const event = eventOf(routes.createUpload, { rawQueryString: 'name=2026&size=12&content_type=text/plain' });
   expect(parseRequest(routes.createUpload, event, NOW).query).toMatchObject({ name: '2026', size: 12 });
 });
@@ -84,13 +84,13 @@ test.each([
   [[], 'it takes none'],
   [['a'], 'it takes a'],
   [['a', 'b'], 'it takes a, b'],
-])('an unknown field in a schema with the fields %j: the message names these', (names, fields) => {
+])('the message about an unknown field lists the known fields: %j', (names, fields) => {
   const schema = v.strictObject(Object.fromEntries(names.map((name) => [name, v.optional(v.string())])));
   const { issues = [] } = v.safeParse(schema, { x: 1 });
   expect(issuesOf(issues, schema)).toEqual([{ path: 'x', message: `is not a field of this request; ${fields}` }]);
 });
 
-test('a request that hangs is answered with try_again 500 ms before the time-out of the function', async () => {
+test("a request that hangs gets try_again 500 ms before the function's time-out", async () => {
   const started = performance.now();
   const hanging = endpoint(routes.getRoom, () => new Promise(() => {}));
   const answer = await Promise.race([

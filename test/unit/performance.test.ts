@@ -15,7 +15,7 @@ const read = (file: string): string =>
 const found = v.parse(results, JSON.parse(read('results.json')));
 
 describe('docs/operate/performance is written by npm run bench:', () => {
-  test('README.md has the figures of results.json', () => {
+  test('README.md contains the figures of results.json', () => {
     expect(sectionOf(read('README.md'), PROGRAM)).toBe(performanceText(found).trim());
   });
 
@@ -57,7 +57,7 @@ describe('a section of a document', () => {
     expect(changed).toMatch(/^before\n/);
     expect(changed).toMatch(/\nafter$/);
   });
-  test('must exist', () => {
+  test('must exist in the document', () => {
     expect(() => sectionOf(document, 'y')).toThrow('no section that y writes');
   });
 });

@@ -7,9 +7,9 @@ describe('the price', () => {
   test('of a message covers a frame, its reply, and one frame for each receiver', () => {
     const { message } = priceOf({ ...ASSUMPTIONS, participants: 10 });
     expect(message['API Gateway']).toBeCloseTo(12e-6, 12);
-    // Sent, and read by the fan-out: ten connections of 0.4 KB are one read of 4 KB.
+    // Sending the message, and the fan-out's read: ten connections of 0.4 KB are one read unit.
     const [rcu, wcu] = CAPACITY.message;
-    // The batch gets its number with one write.
+    // Numbering the batch takes one write.
     expect(message.DynamoDB).toBeCloseTo((rcu + 1) * 0.125e-6 + (wcu + 1) * 0.625e-6, 12);
     expect(message.Lambda).toBeGreaterThan(2 * PRICES.lambdaRequest.dollars);
   });
@@ -30,14 +30,14 @@ describe('the price', () => {
     expect(price({ hours: 8 })).toBeLessThan(usual);
   });
 
-  test('of messages in a busy room is less than one post each, because they are packed', () => {
+  test('of messages in a busy room is less than that of one post each, because they are packed', () => {
     const million = (messages: number) =>
       1e6 * total(priceOf({ ...ASSUMPTIONS, participants: 1_000, messages }).message);
     expect(million(60)).toBeGreaterThan(1_000);
     expect(million(36_000)).toBeLessThan(300);
   });
 
-  test('of an idle system is storage only; that of a cluster is the sum of its parts', () => {
+  test('of an idle system is only storage; the price of a cluster is the sum of its parts', () => {
     expect(total(priceOf({ ...ASSUMPTIONS, messages: 0, participants: 0, hours: Infinity }).roomHour)).toBe(0);
     expect(kubernetesFloor()).toBeCloseTo(
       KUBERNETES.reduce((sum, { count, dollars }) => sum + count * dollars, 0),

@@ -44,9 +44,9 @@ const participant = (changes: Partial<ParticipantItem> = {}): ParticipantItem =>
   ...changes,
 });
 
-/** What an effect is, in a word: events by their type. */
+/** The kind of an effect. For events, their type. */
 const kindOf = (effect: Effect): string => (effect.kind === 'event' ? effect.event.type : effect.kind);
-/** Without the schedule of warnings and announcements: see agenda.test.ts. */
+/** The kinds of effects, without the schedule of warnings and announcements: see agenda.test.ts. */
 const kinds = (effects: readonly Effect[]): string[] =>
   effects.filter((effect) => !(effect.kind === 'schedule' && effect.moment === 'next')).map(kindOf);
 const dataOf = (effects: readonly Effect[], type: string): unknown =>
@@ -54,7 +54,7 @@ const dataOf = (effects: readonly Effect[], type: string): unknown =>
 
 describe('a room', () => {
   const now = T(10, 1);
-  /** What follows from a record, read when the item is still as the record says. */
+  /** The effects of a record that is processed before the item changes again. */
   const fresh = (change: { old?: RoomItem; new: RoomItem }, at: string) => roomChanged(change, change.new, at);
   const changed = (before: Partial<RoomItem>, after: Partial<RoomItem>, at = now) =>
     fresh({ old: room(before), new: room({ updated_at: T(10), ...before, ...after }) }, at);
@@ -96,11 +96,11 @@ describe('a room', () => {
     expect(kinds(changed(before, after))).toEqual(expected);
   });
 
-  test('gets an end that has passed when its record is read: it is announced, because no schedule will', () => {
+  test('gets an end that has passed when its record is read: the end is announced at once', () => {
     expect(kinds(changed({}, { end_time: T(10, 1) }, T(10, 2)))).toEqual(['schedule', 'room_ended', 'close_room']);
   });
 
-  test('gets a start that has passed when its record is read, or is now', () => {
+  test('gets a start that has passed when its record is read: the start is announced at once', () => {
     const expected = ['schedule', 'room_updated', 'room_started'];
     expect(kinds(changed({ start_time: T(30) }, { start_time: T(10, 1) }, T(10, 2)))).toEqual(expected);
     expect(kinds(changed({ start_time: T(30) }, { start_time: T(10) }))).toEqual(expected);
@@ -119,7 +119,7 @@ describe('a room', () => {
     expect(kinds(changed({ end_time: T(5) }, { name: 'B' }))).toEqual(['room_updated']);
   });
 
-  test('gets and loses admins: each change is announced, with what else has changed', () => {
+  test('gets and loses admins: each change is announced together with other changed fields', () => {
     const effects = fresh(
       {
         old: room({ admins: new Set(['alice', 'bob']) }),
@@ -145,7 +145,7 @@ describe('a room', () => {
     );
   });
 
-  test('is written without a change: nothing is announced', () => {
+  test('is written without a change: no event is sent', () => {
     expect(changed({}, { updated_at: T(9) })).toEqual([]);
   });
 });
@@ -236,7 +236,7 @@ describe('a participant', () => {
       connections: ['c1', 'c2'],
       event,
     });
-    // Those that are closed get the event with that.
+    // Connections that are closed receive the event with the closing.
     expect(effects.at(-2)).toEqual({ kind: 'notify', participant_id: 'bob', event, except: ['c1', 'c2'] });
   });
 });
@@ -268,7 +268,7 @@ describe('for any history of an item', () => {
     })
     .map((changes) => defined(participant(changes as Partial<ParticipantItem>)));
 
-  test('no change has no effect', () => {
+  test('a record without a change has no effect', () => {
     fc.assert(
       fc.property(anyRoom, anyParticipant, time, (old, bob, now) => {
         expect(roomChanged({ old, new: structuredClone(old) }, old, now)).toEqual([]);
@@ -277,7 +277,7 @@ describe('for any history of an item', () => {
     );
   });
 
-  test('every event is one of the contract, and has the current data, whatever the record says', () => {
+  test('every event matches the contract and contains current data, even if the record is old', () => {
     fc.assert(
       fc.property(
         fc.tuple(maybe(anyRoom), anyRoom, maybe(anyRoom)),
@@ -328,7 +328,7 @@ describe('for any history of an item', () => {
     );
   });
 
-  test('a change of presence is sent exactly if it is still true', () => {
+  test('a change of presence is sent only if it is still true', () => {
     fc.assert(
       fc.property(
         maybe(anyParticipant),
@@ -377,7 +377,7 @@ describe('changes that arrive together', () => {
   const ofBob = (change: Change<ParticipantItem>) => ({ of: 'participant', participant_id: 'bob', change }) as const;
   const ofRoom = (change: Change<RoomItem>) => ({ of: 'room', change }) as const;
 
-  test('of one thing are one event, with the current data', () => {
+  test('of the same thing become one event with current data', () => {
     const names = ['A', 'B', 'C', 'D'].map((name) => room({ name }));
     const effects = effectsOf(
       names.slice(1).map((changed, n) => ofRoom({ old: names[n], new: changed })),
@@ -388,7 +388,7 @@ describe('changes that arrive together', () => {
     expect(dataOf(effects, 'room_updated')).toMatchObject({ name: 'D' });
   });
 
-  test('such as a removal and an addition send the addition only, and close earlier connections', () => {
+  test('send only the addition if a user was removed and added again, and close earlier connections', () => {
     const before = participant({ connections: new Set(['c1', 'c2']), present: true });
     const after = participant({ connections: new Set(['c2']), present: true });
     const effects = effectsOf(
@@ -400,7 +400,7 @@ describe('changes that arrive together', () => {
     expect(effects[0]).toMatchObject({ connections: ['c1'], event: undefined });
   });
 
-  test('such as a join that was stored after the end of the room close the connection', () => {
+  test('close a connection whose join was stored after the end of the room', () => {
     const before = participant({ connections: new Set(['c1']), present: true });
     const after = participant({ connections: new Set(['c1', 'c2']), present: true });
     const join = ofBob({ old: before, new: after });
@@ -410,13 +410,13 @@ describe('changes that arrive together', () => {
     const effects = effectsOf([join], ended, now);
     expect(kinds(effects)).toEqual(['liveness', 'close']);
     expect(effects[1]).toMatchObject({ connections: ['c2'], event: { type: 'room_ended', data: { status: 'ended' } } });
-    // It has left by itself.
+    // The connection has already left, so it is not closed.
     expect(kinds(effectsOf([join], present({ room: room({ end_time: T(9) }), bob: before }), now))).not.toContain(
       'close',
     );
   });
 
-  test('such as an expiry of a connection that has joined again do not affect it', () => {
+  test('do not affect a connection that has joined again after its item expired', () => {
     const connection = { room_id, connection_id: 'c1', participant_id: 'bob' } as ConnectionItem;
     const expired = { of: 'expired_connection', connection } as const;
     expect(effectsOf([expired], present({ connections: ['c1'] }), now)).toEqual([]);

@@ -24,11 +24,11 @@ const pageOf = (name: string): string => docs.get(name) ?? '';
 
 const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, allErrors: true });
 addFormats.default(ajv);
-/** As readers get it. */
+/** The schema as readers get it: parsed from its text. */
 const validate = ajv.compile(JSON.parse(pageOf('events.schema.json')));
 
 describe('the pages on events and the WebSocket API', () => {
-  test.each([...docs])('%s is what the contract says', async (name, wanted) => {
+  test.each([...docs])('%s matches the contract', async (name, wanted) => {
     expect(await readFile(join(ROOT, 'docs', name), 'utf8'), 'Run "npm run events:docs".').toBe(wanted);
   });
 
@@ -63,7 +63,7 @@ describe('events on the bus', () => {
     expect([...pageOf('reference/events.md').matchAll(/^## `(.*)`$/gm)].map(([, name]) => name)).toEqual(wanted);
   });
 
-  test.each(busEvents)('%s has an example that its schema describes, and no other', (name) => {
+  test.each(busEvents)('%s has an example that matches only its schema', (name) => {
     const example = busExample(name);
     expect(validate(example), ajv.errorsText(validate.errors)).toBe(true);
     expect(example.source).toBe(EVENT_SOURCE);
@@ -85,7 +85,7 @@ describe('the schema of the WebSocket API', () => {
   const reply = (data: unknown) => ({ type: 'reply', request_id: '1', ok: true, data });
   const refusal = (code: string) => ({ type: 'reply', request_id: null, ok: false, error: { code, message: 'x' } });
 
-  test('has all messages of the contract, and no others', () => {
+  test('has exactly the messages of the contract', () => {
     const kinds = ['frame', 'reply', 'refusal'].flatMap((kind) =>
       Object.keys(actions).map((name) => `${kind}.${name}`),
     );
@@ -108,7 +108,7 @@ describe('the schema of the WebSocket API', () => {
     expect(valid('v2.detached', { ...DETACHED_FRAME_EXAMPLE, reason: 'other' })).toBe(false);
   });
 
-  test.each(Object.values(actions))('describes the frames of $action and what answers them', ({ action, errors }) => {
+  test.each(Object.values(actions))('describes the frames of $action and their replies', ({ action, errors }) => {
     const frame = FRAME_EXAMPLES[action];
     expect(valid(`frame.${action}`, frame)).toBe(true);
     for (const wrong of [{ action: 'other' }, { request_id: undefined }, { more: 1 }])
@@ -120,7 +120,7 @@ describe('the schema of the WebSocket API', () => {
     expect(valid(`refusal.${action}`, refusal('last_admin'))).toBe(false);
   });
 
-  test.each(Object.keys(events))('describes the event %s, and takes no other for it', (name) => {
+  test.each(Object.keys(events))('describes the event %s, and accepts no other event as it', (name) => {
     const example = eventExample(name as keyof typeof events);
     expect(valid(`event.${name}`, example)).toBe(true);
     for (const wrong of [{ type: 'other' }, { data: {} }, { room_id: 'x' }, { sent_at: 'yesterday' }])
@@ -133,13 +133,13 @@ describe('the page on the WebSocket API', () => {
 
   test('has every action and every event of the contract, in its order', () => {
     const names = [...Object.keys(actions), ...Object.keys(events)];
-    // `message` is both.
+    // `message` is both an action and an event.
     const order = [...page.matchAll(/^### `(.*?)`/gm)].map(([, name]) => name);
     expect(order).toEqual(names);
   });
 
   test.each(Object.values(actions))(
-    '$action has a frame, a reply and errors as they are',
+    '$action has a valid frame, a valid reply and its errors',
     ({ action, frame, data, errors }) => {
       expect(v.is(frame, FRAME_EXAMPLES[action])).toBe(true);
       expect(v.is(data, REPLY_EXAMPLES[action])).toBe(true);
@@ -154,14 +154,14 @@ describe('the page on the WebSocket API', () => {
     for (const code of COMMON_ACTION_ERRORS) expect(page).toContain(`| \`${code}\` |`);
   });
 
-  test.each(Object.entries<EventType>(events))('%s has an example as it is', (name, { data }) => {
+  test.each(Object.entries<EventType>(events))('%s has a valid example', (name, { data }) => {
     const type = name as keyof typeof events;
     const example = eventExample(type);
     expect(v.is(data, example.data)).toBe(true);
     expect(page).toContain(JSON.stringify(example, null, 2));
   });
 
-  test('leaves no placeholder', () => {
+  test('contains no placeholder', () => {
     expect(page).not.toMatch(/__[A-Z_]+__/);
   });
 });

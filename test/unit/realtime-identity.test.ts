@@ -8,7 +8,7 @@ import { newSocket, socketEvent } from '../support/socket.ts';
 let issuer: Issuer;
 let authorizer: typeof import('../../functions/realtime/authorizer.ts').handler;
 
-/** As in a new execution environment: nothing is cached. */
+/** Loads the authorizer again, without cached keys, as in a new execution environment. */
 async function freshStart() {
   vi.resetModules();
   ({ handler: authorizer } = await import('../../functions/realtime/authorizer.ts'));
@@ -29,7 +29,7 @@ afterAll(() => issuer.close());
 
 const ARN = 'arn:aws:execute-api:us-east-1:000000000000:abc/v1/$connect';
 
-/** The part of the event of a handshake that matters. */
+/** The relevant part of a handshake's event. */
 const handshake = (headers: Record<string, string>) =>
   ({
     type: 'REQUEST',
@@ -41,11 +41,11 @@ const authorize = (headers: Record<string, string>) => authorizer(handshake(head
 const authorizeToken = (token: string) => authorize({ Authorization: `Bearer ${token}` });
 const seconds = () => Math.floor(Date.now() / 1_000);
 
-/** What the function throws for a token that will not do; API Gateway makes a 401 of exactly this word. */
+/** The function throws exactly this text for an invalid token, and API Gateway then responds with 401. */
 const UNAUTHORIZED = /^Unauthorized$/;
 
 describe('a valid token', () => {
-  test('is accepted, and its user and expiry are passed on as text', async () => {
+  test('is accepted, and its user and expiry are passed on as strings', async () => {
     const exp = seconds() + 600;
     expect(await authorizeToken(await issuer.token({ sub: 'bob', exp }))).toEqual({
       principalId: 'bob',
@@ -96,8 +96,8 @@ describe('a valid token', () => {
     expect(await authorizeToken(await issuer.token(claims))).toMatchObject({ principalId: expect.any(String) });
   });
 
-  test.each(['iat', 'nbf'])('may come from an issuer whose clock is ahead by up to ten seconds: %s', async (claim) => {
-    // A whole second: tokens know no others.
+  test.each(['iat', 'nbf'])('may come from an issuer whose clock is up to 10 seconds ahead: %s', async (claim) => {
+    // A full second, because times in tokens are in seconds.
     vi.useFakeTimers({ toFake: ['Date'], now: seconds() * 1_000 });
     expect(await authorizeToken(await issuer.token({ [claim]: seconds() + 10 }))).toMatchObject({
       principalId: 'alice',
@@ -105,7 +105,7 @@ describe('a valid token', () => {
     await expect(authorizeToken(await issuer.token({ [claim]: seconds() + 11 }))).rejects.toThrow(UNAUTHORIZED);
   });
 
-  test('is valid until the second it expires in, and not a second longer', async () => {
+  test('is valid until the second in which it expires, and no longer', async () => {
     const start = seconds();
     const token = await issuer.token({ exp: start + 60 });
     vi.useFakeTimers({ toFake: ['Date'], now: (start + 60) * 1_000 - 1 });
@@ -203,7 +203,7 @@ describe('rejected with a 401:', () => {
     await expect(authorizeToken(`${header}.${claims}.${signature}`)).rejects.toThrow(UNAUTHORIZED);
   });
 
-  test('and a token is never in the log', async () => {
+  test('a rejected token is not in the log', async () => {
     const log = vi.spyOn(console, 'info');
     const token = await issuer.token({ exp: seconds() - 1 });
     await expect(authorizeToken(token)).rejects.toThrow(UNAUTHORIZED);
@@ -213,7 +213,7 @@ describe('rejected with a 401:', () => {
 });
 
 describe('the issuer', () => {
-  test('is requested once per process, also by many at once', async () => {
+  test('is requested once per process, even by simultaneous handshakes', async () => {
     const token = await issuer.token();
     await Promise.all(Array.from({ length: 20 }, () => authorizeToken(token)));
     for (let n = 0; n < 5; n++) await authorizeToken(await issuer.token({ sub: `user${n}` }));
@@ -232,7 +232,7 @@ describe('the issuer', () => {
       vi.useFakeTimers({ toFake: ['Date'] });
     });
 
-    test('is requested as soon as a token is signed with it; the old key is valid while it is published', async () => {
+    test('requests the key at the first token with it, and accepts the old key while it is published', async () => {
       const old = await issuer.token();
       later(11_000);
       await issuer.rotate();
@@ -241,7 +241,7 @@ describe('the issuer', () => {
       expect(issuer.requests).toEqual({ discovery: 1, keys: 2 });
     });
 
-    test('is not requested again and again for unknown keys', async () => {
+    test('limits requests for unknown keys', async () => {
       const forged = await issuer.token({}, { kid: 'made-up' });
       for (let n = 0; n < 10; n++) await expect(authorizeToken(forged)).rejects.toThrow(UNAUTHORIZED);
       expect(issuer.requests.keys).toBe(1);
@@ -250,7 +250,7 @@ describe('the issuer', () => {
       expect(issuer.requests.keys).toBe(2);
     });
 
-    test('no longer accepts an old key that it has stopped publishing, after ten minutes at most', async () => {
+    test('accepts an old key for at most 10 minutes after it is no longer published', async () => {
       const old = await issuer.token();
       await issuer.rotate({ alone: true });
       later(10 * 60_000 + 1_000);
@@ -258,7 +258,7 @@ describe('the issuer', () => {
     });
   });
 
-  describe('that is not reachable is not the fault of the token: the client may retry', () => {
+  describe('that is not reachable causes an error that clients can retry', () => {
     const failing = async (token: string) => {
       const error: unknown = await authorizeToken(token).catch((error: unknown) => error);
       expect(error).toBeInstanceOf(Error);
@@ -277,12 +277,12 @@ describe('the issuer', () => {
       const token = await issuer.token();
       issuer.health[part] = health;
       await failing(token);
-      // And when it is back, so is everybody.
+      // When the issuer works again, handshakes succeed again.
       issuer.health[part] = 'well';
       expect(await authorizeToken(token)).toMatchObject({ principalId: 'alice' });
     });
 
-    test('and a token of a known key is still accepted', async () => {
+    test('a token with a cached key is still accepted', async () => {
       const token = await issuer.token();
       await authorizeToken(token);
       Object.assign(issuer.health, { discovery: 'down', keys: 'down' });
@@ -294,7 +294,7 @@ describe('the issuer', () => {
 describe('$connect', () => {
   const { requestContext } = socketEvent('$connect', newSocket('alice'));
 
-  test('names the negotiated sub-protocol, and never the one with the token', async () => {
+  test('returns the negotiated sub-protocol, and never the one with the token', async () => {
     for (const name of ['Sec-WebSocket-Protocol', 'sec-websocket-protocol'])
       expect(await connect({ requestContext, headers: { [name]: 'rooms.v1, bearer.x.y.z' } })).toEqual({
         statusCode: 200,
@@ -302,7 +302,7 @@ describe('$connect', () => {
       });
   });
 
-  test('names none if none was offered', async () => {
+  test('returns no sub-protocol if none was offered', async () => {
     expect(await connect({ requestContext, headers: { Authorization: 'Bearer x' } })).toEqual({ statusCode: 200 });
     expect(await connect({ requestContext })).toEqual({ statusCode: 200 });
   });

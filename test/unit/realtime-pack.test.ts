@@ -31,7 +31,7 @@ const renamed = (username: string, at = sent_at): RoomEvent => ({
   sent_at: at,
 });
 
-/** Texts of all lengths that a message can have, with what JSON and UTF-8 make longer. */
+/** Texts of any allowed length, of characters that take more bytes in JSON or UTF-8. */
 const text = fc
   .tuple(fc.constantFrom('a', 'ä', '漢', '😀', '\n', '"', '\u0001', '\ud800'), fc.integer({ min: 1, max: 8_000 }))
   .map(([unit, length]) => unit.repeat(Math.max(1, Math.floor(length / unit.length))));
@@ -43,14 +43,14 @@ const event: fc.Arbitrary<RoomEvent> = fc.oneof(
 );
 
 const parse = (frames: readonly string[]): EventsFrame[] => frames.map((frame) => JSON.parse(frame));
-/** Whether an event fits into a frame of its own, whatever its number. */
+/** Whether an event fits into a frame by itself, with any number. */
 const fits = (one: RoomEvent): boolean =>
   Buffer.byteLength(
     JSON.stringify({ type: 'events', room_id, feed: 'messages', seq: 9_999, sent_at, events: [one] }),
   ) <= MAX_FRAME_BYTES;
 
 describe('packed frames', () => {
-  test('hold all events in order, each with its number, in at most 32,768 bytes; only events that are too large are left out', () => {
+  test('contain all events in order and numbered, in at most 32,768 bytes; only events that are too large are omitted', () => {
     let packedTogether = 0;
     let leftOut = 0;
     fc.assert(
@@ -58,7 +58,7 @@ describe('packed frames', () => {
         const frames = pack(room_id, { feed: 'messages', first }, events);
         for (const frame of frames) expect(Buffer.byteLength(frame)).toBeLessThanOrEqual(MAX_FRAME_BYTES);
         const parsed = parse(frames);
-        // A lone surrogate comes back as the escape that it was sent as.
+        // A lone surrogate stays an escape sequence, as it was sent.
         const found = new Map(
           parsed.flatMap((frame) => unpack(frame).map((one, index): [number, RoomEvent] => [frame.seq + index, one])),
         );
@@ -67,7 +67,7 @@ describe('packed frames', () => {
           if (got) expect(got).toEqual(one);
           else {
             leftOut++;
-            // Its number is skipped, and some frame after it shows that.
+            // The number of the omitted event is skipped, which a later frame shows.
             expect(fits(one) && Buffer.byteLength(JSON.stringify(one)) < MAX_PACKED_BYTES).toBe(false);
             expect(parsed.some(({ seq }) => seq > first + index)).toBe(true);
           }
@@ -87,12 +87,12 @@ describe('packed frames', () => {
     expect(leftOut).toBeGreaterThan(0);
   });
 
-  test('are as few as the limit allows: 60 short messages are one', () => {
+  test('are as few as the limit allows: 60 short messages fit in one', () => {
     const events = Array.from({ length: 60 }, (_, n) => message(`message ${n}`));
     const [frame, ...more] = pack(room_id, { feed: 'messages', first: 41 }, events);
     expect(more).toEqual([]);
     expect(JSON.parse(frame ?? '')).toMatchObject({ type: 'events', room_id, feed: 'messages', seq: 41, sent_at });
-    // Two that follow each other never fit into one.
+    // Two consecutive frames never fit into one.
     const long = pack(
       room_id,
       { feed: 'messages', first: 1 },
@@ -115,7 +115,7 @@ describe('packed frames', () => {
   });
 });
 
-test('the end of a room has no number, and is sent in the frame that detaches', () => {
+test('send the end of a room without a number, in the frame that detaches', () => {
   const ended = { type: 'room_ended', room_id, data: {}, sent_at } as RoomEvent;
   expect(isNumbered(ended)).toBe(false);
   expect(isNumbered(message('x'))).toBe(true);
@@ -136,7 +136,7 @@ test('the end of a room has no number, and is sent in the frame that detaches', 
   });
 });
 
-test('the identity of a batch depends on its events and its source, not on the time', () => {
+test('the ID of a batch depends on its events and its source, not on the time', () => {
   const events = [message('a'), message('b')];
   const later = [message('a', '2026-03-02T10:00:00.000Z'), message('b', '2026-03-02T10:00:00.000Z')];
   expect(batchIdentity('1', later)).toBe(batchIdentity('1', events));

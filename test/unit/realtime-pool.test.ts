@@ -2,7 +2,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { pool, sharedPool } from '../../core/platform/pool.ts';
 import { batchesOf } from '../../core/realtime/batches.ts';
 
-/** Work that ends when it is told to. */
+/** Work that runs until the test ends it. */
 function controlled() {
   const started: number[] = [];
   const ends = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
@@ -23,11 +23,11 @@ function controlled() {
     },
   };
 }
-/** Lets everything happen that waits for nothing but its turn. */
+/** Lets all work start that is not waiting for a slot. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('work in a pool', () => {
-  test('runs up to the bound, and the rest starts in order as soon as work ends', async () => {
+  test('runs up to the limit, and the rest starts in order as slots become free', async () => {
     const { work, started, end, peak } = controlled();
     const run = pool(3);
     const all = Promise.all([1, 2, 3, 4, 5].map((n) => run(() => work(n))));
@@ -44,7 +44,7 @@ describe('work in a pool', () => {
     expect(peak()).toBe(3);
   });
 
-  test('that fails makes room for other work all the same', async () => {
+  test('frees its slot even if it fails', async () => {
     const { work, started, end, fail } = controlled();
     const run = pool(1);
     const [first, second] = [run(() => work(1)), run(() => work(2))];
@@ -56,19 +56,19 @@ describe('work in a pool', () => {
     expect(started).toEqual([1, 2]);
     end(2);
     await second;
-    // Nothing has been lost: the next one finds room at once.
+    // The failed work has freed its slot: the next work starts at once.
     expect(await run(async () => 'done')).toBe('done');
   });
 });
 
 describe('a shared pool', () => {
-  test('runs no more in total than its bound, and no more of a group than its own bound', async () => {
+  test('limits the running work in total and for each group', async () => {
     const { work, started, end, peak } = controlled();
     const share = sharedPool(5);
     const [large, small] = [share(3), share(3)];
     const all = [1, 2, 3, 4, 5, 6].map((n) => large(() => work(n)));
     await settled();
-    // Two places are free, but not for this group.
+    // Two slots are free, but this group has reached its own limit.
     expect(started).toEqual([1, 2, 3]);
     all.push(...[11, 12, 13, 14].map((n) => small(() => work(n))));
     await settled();
@@ -85,7 +85,7 @@ describe('a shared pool', () => {
     expect(peak()).toBe(5);
   });
 
-  test('starts with few slots, and gets one more for each piece of work that ends', async () => {
+  test('starts with few slots, and adds one for each piece of work that ends', async () => {
     const { work, started, end } = controlled();
     const run = sharedPool(4, 2)(4);
     const all = Array.from({ length: 20 }, (_, n) => run(() => work(n)));
@@ -97,7 +97,7 @@ describe('a shared pool', () => {
     end(1);
     await settled();
     expect(started).toHaveLength(6);
-    // There are as many places as there may be.
+    // All slots exist now.
     end(2);
     await settled();
     expect(started).toHaveLength(7);
@@ -109,7 +109,7 @@ describe('a shared pool', () => {
     await Promise.all(all);
   });
 
-  test('lets groups take turns: a small one does not wait for all of a large one', async () => {
+  test('alternates between groups, so that a small one does not wait for all of a large one', async () => {
     const { work, started, end } = controlled();
     const share = sharedPool(2);
     const [large, small] = [share(2), share(2)];
@@ -131,13 +131,13 @@ describe('a shared pool', () => {
     }
     for (const each of started) end(each);
     await Promise.all(all);
-    // Each group has kept its own order.
+    // Each group's work started in order.
     expect(started.filter((n) => n < 200)).toEqual(Array.from({ length: 100 }, (_, n) => n));
   });
 });
 
 test('a process runs 25 requests to the gateway at first, and 200 later', async () => {
-  // As in a process that has just started: the pool remembers how much it has done.
+  // Loads the pool again, as in a new process, because it grows over time.
   vi.resetModules();
   const { requestPool } = await import('../../core/realtime/gateway.ts');
   const { work, started, end, peak } = controlled();

@@ -4,7 +4,7 @@ import { runCommand } from '../support/run-command.ts';
 
 const COMMANDS = ['check', 'prepare-restored', 'restore-room', 'disconnect-all'] as const;
 
-test.each(COMMANDS)('%s explains itself', (command) => {
+test.each(COMMANDS)('%s has --help', (command) => {
   const { status, stdout, stderr } = runCommand(command, ['--help']);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   expect(stdout).toMatch(new RegExp(`^Usage: npm run ${command} -- --env <name>`));
@@ -27,7 +27,7 @@ test.each([
     '--at must be a time such as 2026-03-01T10:00Z, not "yesterday".',
   ],
   ['disconnect-all', ['--env', 'dev'], 'Say which table: --table <name>.'],
-] as const)('%s, called with %j, reports what is missing or wrong', (command, args, sentence) => {
+] as const)('%s, called with %j, reports missing or invalid arguments', (command, args, sentence) => {
   const { status, stdout, stderr } = runCommand(command, args);
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   expect(stderr).toContain(sentence);

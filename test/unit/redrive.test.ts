@@ -24,7 +24,7 @@ test.each([
     { AWS_REGION: 'eu-central-1' },
     'Could not load credentials from any providers: set AWS_REGION, and AWS_PROFILE ',
   ],
-] as const)('called with %j and %j, reports what is missing or wrong', (args, variables, sentence) => {
+] as const)('called with %j and %j, reports missing or invalid arguments', (args, variables, sentence) => {
   const { status, stdout, stderr } = run(args, variables);
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   expect(stderr).toContain(sentence);

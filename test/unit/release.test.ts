@@ -44,7 +44,7 @@ With contract 1.1.0.
     expect(() => released('# Changelog\n', '0.2.0', '2026-12-01')).toThrow('no section "## [Unreleased]"');
   });
 
-  test('sets the version of a package and of its lock file, and no other', () => {
+  test('sets only the versions of a package and of its lock file', () => {
     expect(withVersion('{\n  "name": "rooms",\n  "version": "0.1.0"\n}\n', '0.2.0')).toBe(
       '{\n  "name": "rooms",\n  "version": "0.2.0"\n}\n',
     );

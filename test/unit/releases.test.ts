@@ -6,11 +6,11 @@ import { allReleases, differing } from '../upgrade/release.ts';
 const at = (path: string): URL => new URL(`../../${path}`, import.meta.url);
 
 describe('docs/releases/releases.json', () => {
-  test('has the versions of the changelog, and the contract of each', () => {
+  test('has the versions of the changelog, each with its contract', () => {
     const changelog = readFileSync(at('CHANGELOG.md'), 'utf8');
     const versions = [...changelog.matchAll(/^## \[(\d+\.\d+\.\d+)\]/gm)].map(([, version]) => version);
     const listed = allReleases().map(({ version }) => version);
-    // The entry of a release can only follow its commit.
+    // The entry of a release contains its commit, so it is added after that commit.
     expect(listed).toEqual(versions.toReversed().slice(0, listed.length));
     expect(versions.length - listed.length).toBeLessThanOrEqual(1);
     for (const { contract } of allReleases())
@@ -27,19 +27,19 @@ describe('the packages of a release', () => {
   const lock = (packages: object) => ({ packages: { '': { version: '0.1.0' }, ...packages } });
   const valibot = { 'node_modules/valibot': { version: '1.0.0', integrity: 'a' } };
 
-  test('are the installed ones if the lock files agree', () => {
+  test('are the installed packages if the lock files agree', () => {
     const more = { 'node_modules/new': { version: '1.0.0', integrity: 'b' } };
     expect(differing(lock(valibot), lock({ ...valibot, ...more }))).toEqual([]);
   });
 
-  test('are installed if a package that is shipped, or that builds what is shipped, has another version', () => {
+  test('are installed if a runtime or build dependency has another version', () => {
     const shipped = { 'node_modules/valibot': { version: '1.0.1', integrity: 'c' } };
     expect(differing(lock(valibot), lock(shipped))).toEqual(['node_modules/valibot']);
     const esbuild = (version: string) => ({ 'node_modules/esbuild': { version, dev: true } });
     expect(differing(lock(esbuild('1.0.0')), lock(esbuild('2.0.0')))).toEqual(['node_modules/esbuild']);
   });
 
-  test('may differ in what only tests use', () => {
+  test('may differ in packages that only tests use', () => {
     const vitest = (version: string) => ({ 'node_modules/vitest': { version, dev: true } });
     expect(differing(lock(vitest('1.0.0')), lock(vitest('2.0.0')))).toEqual([]);
   });

@@ -21,7 +21,7 @@ test.each([
     'Region is missing: set AWS_REGION, and AWS_PROFILE or other credentials, to those of rooms-dev-data.',
   ],
   [['--env', 'local', '--port', '1'], 'local stack is running'],
-] as const)('called with %j, reports what is missing or wrong', (args, sentence) => {
+] as const)('called with %j, reports missing or invalid arguments', (args, sentence) => {
   const { status, stdout, stderr } = run(args);
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   expect(stderr).toContain(sentence);

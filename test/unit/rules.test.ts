@@ -53,7 +53,7 @@ describe('issues with times', () => {
     expect(startIssues(earlier(CLOCK_SKEW_MS + 1), NOW, true)).toEqual([]);
   });
 
-  test('at most ten years ahead are accepted', () => {
+  test('up to 10 years ahead are accepted', () => {
     expect(startIssues(later(MAX_BOOKING_AHEAD_MS), NOW)).toEqual([]);
     expect(startIssues(later(MAX_BOOKING_AHEAD_MS + 1), NOW)).toMatchObject([{ path: 'start_time' }]);
     expect(endIssues(later(MAX_BOOKING_AHEAD_MS), NOW)).toEqual([]);
@@ -68,7 +68,7 @@ describe('issues with times', () => {
     expect(orderIssues({ start_time: NOW, end_time: null })).toEqual([]);
   });
 
-  test('one issue is enough to refuse a request, and all are listed', () => {
+  test('a request with any issue is rejected, and all issues are listed', () => {
     expect(() => throwIfInvalid([])).not.toThrow();
     expect(() => throwIfInvalid([{ message: 'a' }])).toThrow(RoomsError);
     const issues = [{ message: 'a' }, { path: 'b', message: 'c' }];
@@ -78,7 +78,7 @@ describe('issues with times', () => {
 });
 
 describe('times', () => {
-  test('sort as text like the instants', () => {
+  test('sort as text in chronological order', () => {
     const moment = fc.date({ min: new Date(0), max: new Date('9999-12-31T23:59:59.999Z'), noInvalidDate: true });
     fc.assert(
       fc.property(moment, moment, (a, b) => {
@@ -154,9 +154,9 @@ describe('a JSON object of the application', () => {
     '{"":"\\ud800","語":-0.5e-7}',
     nested(MAX_JSON_DEPTH),
     JSON.stringify({ a: 'x'.repeat(MAX_JSON_BYTES - 8) }),
-    // White space does not count.
+    // White space does not count towards the limit.
     `{"a":1${' '.repeat(MAX_JSON_BYTES)}}`,
-  ])('is kept as it is: %.40s', (json) => {
+  ])('is kept unchanged: %.40s', (json) => {
     expect(parsed(json)).toMatchObject({ success: true, output: JSON.parse(json) });
     expect(JSON.stringify(parsed(json).output)).toBe(JSON.stringify(JSON.parse(json)));
   });
@@ -177,7 +177,7 @@ describe('a JSON object of the application', () => {
     expect(parsed(json).issues?.map((issue) => issue.message)).toEqual([message]);
   });
 
-  test('of any depth is looked at without overflowing the stack', () => {
+  test('of any depth is checked without overflowing the stack', () => {
     expect(isShallow(JSON.parse(`${'['.repeat(100_000)}${']'.repeat(100_000)}`), MAX_JSON_DEPTH)).toBe(false);
   });
 });

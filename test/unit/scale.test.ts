@@ -29,10 +29,11 @@ test('docs/operate/scale.md has the current figures: npm run bench:scale -- --wr
 });
 
 describe('the loads', () => {
-  test('of a room are the units of a message, each as often as there are messages', () => {
+  test('of a room are the units of a message, times the number of messages', () => {
     const load = loadsOf(chatty).find(({ limit }) => limit === 'partitionWrites');
     const [, wcu] = CAPACITY.message;
-    // Of ten, four are in the chat's partition and one counts the sender's frames; the room's partition has five, and the numbers of batches.
+    // Of 10 units, 4 are in the partition of the chat, and 1 counts the sender's frames. The other 5 and the numbers of
+    // batches are in the partition of the room.
     expect(wcu).toBe(10);
     expect(load?.load).toBeGreaterThan((100_000 / 3_600) * 5);
     expect(load?.load).toBeLessThan((100_000 / 3_600) * 6.1);
@@ -46,7 +47,7 @@ describe('the loads', () => {
     }
   });
 
-  test('of many rooms are distributed: the busiest partition is above the average, and below its limit', () => {
+  test('of many rooms are distributed: the load of the busiest partition is above average, but below the limit', () => {
     const { mean, hottest, partitions } = partitionHeat(many);
     expect(partitions * mean).toBeCloseTo(((1_000_000 * 60) / 3_600) * 4, 0);
     expect(hottest).toBeGreaterThan(mean);
@@ -60,9 +61,9 @@ describe('the delay of a message', () => {
       deliveryDelay(protocol, participants, messages)?.median ?? Infinity;
     expect(median(1_000, 60)).toBeGreaterThan(median(10, 60));
     expect(median(100, 100_000)).toBeGreaterThan(median(100, 1_000));
-    // More posts than the room may take.
+    // rooms.v1 would need more posts than the room's budget.
     expect(median(1_000, 100_000)).toBe(Infinity);
-    // Packed, they are fewer.
+    // rooms.v2 packs several messages into one post.
     expect(median(1_000, 100_000, 'rooms.v2')).toBeLessThan(2);
     expect(roomPosts('rooms.v1', 1_000, 36_000)).toBeUndefined();
     expect(roomPosts('rooms.v2', 1_000, 36_000)).toBeLessThan(2_500);
@@ -77,9 +78,9 @@ describe('the delay of a message', () => {
     expect(deliveryDelay('rooms.v1', 999, 60)?.median).toBeGreaterThan(999 / POSTS_A_SECOND);
   });
 
-  test('with many rooms depends on shared shards: the more partitions, the shorter', () => {
+  test('decreases with more partitions if many rooms share shards', () => {
     const at = (partitions: number) => shardDelay(many, partitions);
-    // A sixth of a million posts a second, spread.
+    // A sixth of one million posts per second, spread over 100 partitions.
     expect(at(100).posts).toBeCloseTo(1_000_000 / 6 / 100, 6);
     expect(at(40).delay).toBeUndefined();
     expect(at(150).delay?.p99).toBeGreaterThan(at(300).delay?.p99 ?? Infinity);
@@ -88,7 +89,7 @@ describe('the delay of a message', () => {
 });
 
 describe('a large room', () => {
-  test('is split among invocations: no connection is left out, and the first invocation has less than two batches', () => {
+  test('is split among invocations, with every connection in a batch and less than two batches for the first invocation', () => {
     for (const participants of [0, 1, 49, 50, 499, 999, 1_000, 1_499, 10_000])
       for (const frames of [1, 3, 20, 100]) {
         const { batch, invoked, own } = shares(participants, frames);
@@ -101,7 +102,7 @@ describe('a large room', () => {
 
   afterEach(() => vi.unstubAllEnvs());
 
-  test('receives a message no sooner than a quarter of the quota allows, however many invocations post', () => {
+  test('receives a message no sooner than a quarter of the quota allows, for any number of invocations', () => {
     expect(roomSeconds(10_000, 1)).toBe(aloneSeconds(10_000, 1));
     expect(roomSeconds(10_000, 1)).toBeGreaterThan(4);
     expect(roomSeconds(10_000, 1)).toBeLessThan(4.5);
@@ -118,8 +119,8 @@ test('a join is announced to everyone who has joined before', () => {
   expect(joinPosts(4)).toBe(0 + 1 + 2 + 3);
 });
 
-test('10,000 joins in a minute are fewer than 100,000 posts of presence', () => {
+test('10,000 joins in a minute cause fewer than 100,000 posts of presence', () => {
   expect(digestPosts(10_000, 60)).toBeLessThan(100_000);
-  // As before, each is told to all while 100 are online at most.
+  // With at most 100 users online, each change is sent individually.
   expect(digestPosts(100, 60)).toBeLessThanOrEqual(joinPosts(101));
 });

@@ -16,7 +16,7 @@ const file = (relativeModuleId: string, duration: number, collectDuration = 0) =
   }),
 });
 
-test('names the slowest files first, including their load time', () => {
+test('lists the slowest files first, including their load time', () => {
   expect(slowest([file('a.test.ts', 500), file('b.test.ts', 1_000, 11_000), file('c.test.ts', 2_000)])).toEqual([
     '  12.0 s  b.test.ts',
     '   2.0 s  c.test.ts',
@@ -24,6 +24,6 @@ test('names the slowest files first, including their load time', () => {
   ]);
 });
 
-test('names at most ten', () => {
+test('lists at most 10 files', () => {
   expect(slowest(Array.from({ length: 30 }, (_, n) => file(`${n}.test.ts`, n)))).toHaveLength(10);
 });

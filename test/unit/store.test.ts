@@ -42,7 +42,7 @@ describe('a cursor', () => {
       }
   });
 
-  test('is invalid under another key, and cannot be guessed', () => {
+  test('is invalid with another signing key, and cannot be forged', () => {
     const cursor = encodeCursor('list', 'position');
     process.env.CURSOR_KEY = 'another key';
     expect(() => decodeCursor('list', cursor)).toThrow('not valid');
@@ -120,7 +120,7 @@ describe('items', () => {
     updated_at: '2026-03-01T09:30:00.000Z',
   };
 
-  test('attributes that are not stored are null or false in a response, never missing', () => {
+  test('attributes that are not stored are null or false in a response, and never missing', () => {
     const answer = toMyRoom(room, { added_at: room.created_at }, undefined, 'bob', '2026-03-01T09:30:00.000Z');
     expect(answer).toEqual({
       room_id: 'r',

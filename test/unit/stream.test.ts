@@ -9,7 +9,9 @@ const record = (PK: string, id: string): DynamoDBRecord => ({
 });
 const idOf = ({ eventID }: DynamoDBRecord): string => eventID ?? '';
 
-/** Works through records. Those of the partition `failing` fail. Returns the IDs of those that were worked on, and of those that failed. */
+/**
+ * Processes records, of which those of the partition `failing` fail. Returns the IDs of processed and failed records.
+ */
 async function work(records: readonly DynamoDBRecord[], unreadable?: string) {
   const worked: string[] = [];
   const read = (each: DynamoDBRecord) => {
@@ -27,7 +29,7 @@ async function work(records: readonly DynamoDBRecord[], unreadable?: string) {
 }
 
 describe('a partition', () => {
-  test('whose work fails is retried from its first record, also where a later record is unreadable, and both are logged', async () => {
+  test('with failed work is retried from its first record, even if a later record is unreadable; both are logged', async () => {
     const records = ['a1', 'a2', 'a3'].map((id) => record('failing', id));
     expect(await work(records, 'a2')).toEqual({ worked: ['a1'], failed: ['a1'], lines: ['unreadable', 'work fails'] });
   });
@@ -45,6 +47,6 @@ test('records that were processed in a failed batch are skipped in a retry, but 
   if (!first) throw new Error('there is one');
   expect((await work([failing, first, ...rest])).worked).toHaveLength(10_002);
   expect(await work([failing, first])).toMatchObject({ worked: ['c0'], failed: ['c0'] });
-  // More than 10,000 are too many to keep, and the failure above has dropped them.
+  // At most 10,000 processed records are remembered. With more, the failure above dropped all of them.
   expect(await work([failing, first])).toMatchObject({ worked: ['c0', 'c1'], failed: ['c0'] });
 });

@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true }));
 
-/** Runs a suite of its own; answers with its exit code and its last line. */
+/** Runs a separate test suite. Returns its exit code and its last line. */
 async function run(files: Readonly<Record<string, string>>): Promise<[number, string | undefined]> {
   for (const [name, body] of Object.entries(files))
     await writeFile(join(dir, name), `import { afterAll, expect, test } from 'vitest';\n${body}`);

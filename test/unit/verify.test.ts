@@ -16,7 +16,7 @@ describe('the table of checks', () => {
     expect([...new Set(names)]).toEqual(names);
   });
 
-  test('is documented, and says for each check whether an emulator shows it', () => {
+  test('is documented, with a note for each check on whether an emulator can run it', () => {
     const rows = new Map([...page.matchAll(/^\| `([^`]+)` \| .* \| ([a-z ]+) \|$/gm)].map((row) => [row[1], row[2]]));
     const documented = new Set(
       allChecks.map(({ name }) => (name.startsWith('latency-') ? 'latency-<operation>' : name)),
@@ -55,7 +55,7 @@ describe('running a check', () => {
     expect(await checked(async () => '12 ms')).toMatchObject({ outcome: 'passed', detail: '12 ms' });
   });
 
-  test('reports why a check failed, even if only a stand-in lacks it', async () => {
+  test('reports why a check failed, even if the cause is a missing feature of the emulator', async () => {
     expect(await checked(fails)).toMatchObject({ outcome: 'failed', detail: 'it is red' });
     expect(await checked(fails, { lacks: { ministack: 'no' } })).toMatchObject({
       outcome: 'failed',
@@ -68,7 +68,7 @@ describe('running a check', () => {
     expect(await checked(cannot)).toMatchObject({ outcome: 'not_shown', detail: 'no second user' });
   });
 
-  test('reports the failure of a check that the stand-in lacks as not shown', async () => {
+  test('reports the failure of a check that the emulator does not support as not shown', async () => {
     const lacking = { imitation: 'ministack', lacks: { ministack: 'it does not throttle' } } as const;
     expect(await checked(fails, lacking)).toMatchObject({
       outcome: 'not_shown',
@@ -76,7 +76,7 @@ describe('running a check', () => {
     });
   });
 
-  test('fails a check that passes although the stand-in is declared to lack it', async () => {
+  test('fails a check that passes although the emulator is declared not to support it', async () => {
     const lacking = { imitation: 'ministack', lacks: { ministack: 'it does not throttle' } } as const;
     expect(await checked(async () => '429', lacking)).toMatchObject({
       outcome: 'failed',
@@ -89,7 +89,7 @@ describe('running a check', () => {
     expect(result).toMatchObject({ outcome: 'failed', detail: 'it took longer than 0.2 s' });
   });
 
-  test('needs a second user or an origin only if a check asks for one', () => {
+  test('requires a second user or an origin only if a selected check needs one', () => {
     const session = new Session(target);
     expect(() => session.other).toThrow(NotShown);
     expect(() => session.origin).toThrow(NotShown);
@@ -116,7 +116,7 @@ describe('the command', () => {
     [[...urls, '--only', 'cors-402'], 'There is no check "cors-402"'],
     [[...urls, '--requests', '0'], '--requests must be a whole number of 1 or more, not "0"'],
     [['--url', 'ftp://a', '--websocket-url', 'wss://b'], '--url must be a URL that begins with https: or http:'],
-  ])('called with %j, reports what is missing or wrong', (args, sentence) => {
+  ])('called with %j, reports missing or invalid arguments', (args, sentence) => {
     const { status, stdout, stderr } = run(args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toContain(sentence);

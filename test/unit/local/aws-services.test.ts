@@ -27,9 +27,7 @@ import { startQueueMapping } from '../../../local/sqs/queue-mapping.ts';
 import { createQueue, createSqs, type Queue } from '../../../local/sqs/sqs.ts';
 import { localFunction } from '../../support/local-function.ts';
 
-/*
- * The local SQS, EventBridge, EventBridge Scheduler and Lambda, as AWS's own clients see them.
- */
+/* The local SQS, EventBridge, EventBridge Scheduler and Lambda, called with AWS's own clients. */
 
 const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -38,7 +36,7 @@ afterEach(async () => {
 
 const ARN = 'arn:aws:lambda:us-east-1:000000000000:function:target';
 
-/** A function that notes what it is invoked with; `act` may fail. */
+/** A function that records its events. `act` returns its result or throws. */
 function functionThat(act: (event: unknown) => unknown = () => null): LocalFunction & { readonly events: unknown[] } {
   const events: unknown[] = [];
   const fn = localFunction(
@@ -176,7 +174,7 @@ describe('Lambda', () => {
     await expect(invoke(client, JSON.stringify('x'.repeat(MAX_PAYLOAD_BYTES)))).rejects.toMatchObject(
       failure('RequestTooLargeException', 413),
     );
-    // Nobody of ours does not wait.
+    // The code never invokes functions asynchronously, so the local Lambda does not support this.
     await expect(invoke(client, '{}', { InvocationType: 'Event' })).rejects.toMatchObject(
       failure('UnknownOperationException', 400),
     );
@@ -198,7 +196,7 @@ const schedule = (due: Date, more: Partial<CreateScheduleCommandInput> = {}): Cr
 const far = new Date(Date.now() + 10 * 365 * 86_400_000);
 
 describe('EventBridge Scheduler', () => {
-  test('fires once at the time, with the input, and deletes the schedule', async () => {
+  test('fires a schedule once at its time, with its input, and deletes it', async () => {
     const fn = functionThat();
     const { config } = await start({ fn });
     const client = new SchedulerClient(config);
@@ -248,7 +246,7 @@ describe('EventBridge Scheduler', () => {
     await expect(create({ GroupName: 'other' })).rejects.toMatchObject(failure('ResourceNotFoundException', 404));
   });
 
-  test('invokes again if the function fails', async () => {
+  test('retries if the function fails', async () => {
     let failures = 1;
     const fn = functionThat(() => {
       if (failures-- > 0) throw new Error('not yet');
@@ -314,7 +312,7 @@ describe('SQS', () => {
   };
   const records = v.object({ Records: v.array(v.object({ messageId: v.string(), body: v.string() })) });
 
-  test('delivers messages to a function; reported ones are delivered again, and then go to the dead-letter queue', async () => {
+  test('delivers messages to a function, retries failed ones, and finally moves them to the dead-letter queue', async () => {
     const { config, url, lines } = await start();
     const client = new SQSClient(config);
     const queueOf = (name: string, properties: Queue['properties']): Queue => ({
@@ -359,7 +357,7 @@ describe('SQS', () => {
     expect(lines.join('\n')).toMatch(/time 2; it goes to the dead-letter queue .*:dead: poison/);
   });
 
-  test('rejects unsigned requests: a page in a browser could send them', async () => {
+  test('rejects unsigned requests, which a web page could send', async () => {
     const { url } = await start();
     const response = await fetch(url, {
       method: 'POST',

@@ -51,7 +51,7 @@ test('chooses one of several by its port, and never guesses', async () => {
   );
 });
 
-test('finds the others after a stack stops', async () => {
+test('finds the other stacks after one has stopped', async () => {
   await writeEndpoints(at(4000), state);
   await writeEndpoints(at(4010), state);
   await removeEndpoints(at(4010), state);
@@ -59,7 +59,7 @@ test('finds the others after a stack stops', async () => {
 });
 
 test('does not find a stack that was killed', async () => {
-  // No process has this id: Linux gives at most 2^22, macOS 99,998.
+  // No process has this ID: the maximum is 2^22 on Linux, and 99,998 on macOS.
   await writeEndpoints(at(4000, 2 ** 30), state);
   await writeEndpoints(at(4010), state);
   expect(await chooseStack(state)).toEqual(at(4010));

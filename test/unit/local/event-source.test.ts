@@ -37,7 +37,7 @@ describe('an event pattern', () => {
     expect(compilePattern({ field: pattern })({ field: value })).toBe(expected);
   });
 
-  test('matches everything without a filter; one of several filters is enough', () => {
+  test('matches everything without filters, and otherwise if one of the filters matches', () => {
     expect(compileFilters([])(message)).toBe(true);
     expect(compileFilters(['{"eventName":["REMOVE"]}', '{"eventName":["INSERT"]}'])(message)).toBe(true);
     expect(compileFilters(['{"eventName":["REMOVE"]}'])(message)).toBe(false);
@@ -73,21 +73,21 @@ describe('after a batch of a stream', () => {
   const rules = { bisect: true, retryAttempts: 2 };
   const batch = (items: number[], retries = 0): Batch<number> => ({ items, retries });
 
-  test('that succeeded, nothing follows', () => {
+  test('that succeeded, nothing is retried', () => {
     expect(afterBatch(batch([1, 2]), 'none', rules)).toEqual({ next: [], givenUp: [] });
   });
 
-  test('that failed as a whole, its halves follow, which does not count as a retry', () => {
+  test('that failed as a whole, its halves are processed, which does not count as a retry', () => {
     expect(afterBatch(batch([1, 2, 3], 1), 'all', rules).next).toEqual([batch([1, 2], 1), batch([3], 1)]);
     expect(afterBatch(batch([1, 2, 3]), 'all', { ...rules, bisect: false }).next).toEqual([batch([1, 2, 3], 1)]);
   });
 
-  test('with a reported item, everything from the first such item follows', () => {
+  test('with a reported item, everything from the first such item is retried', () => {
     expect(afterBatch(batch([1, 2, 3], 2), { from: 1 }, rules).next).toEqual([batch([2, 3], 1)]);
     expect(afterBatch(batch([1, 2, 3], 0), { from: 0 }, rules).next).toEqual([batch([1, 2, 3], 1)]);
   });
 
-  test('without further retries, the batch goes to the queue', () => {
+  test('without remaining retries, the batch goes to the dead-letter queue', () => {
     expect(afterBatch(batch([1], 2), 'all', rules)).toEqual({ next: [], givenUp: [1] });
     expect(afterBatch(batch([1, 2], 2), { from: 0 }, rules)).toEqual({ next: [], givenUp: [1, 2] });
   });

@@ -29,7 +29,7 @@ test.each([
   );
 });
 
-/** Claims a folder in a process of its own, until that is killed. */
+/** Claims a folder in a separate process, until that process is killed. */
 async function claimElsewhere(folder: string): Promise<ChildProcess> {
   const url = JSON.stringify(new URL('../../../local/cli/folder.ts', import.meta.url).href);
   const program = `const { claimFolder } = await import(${url}); await claimFolder(${JSON.stringify(folder)}); console.log('claimed'); setInterval(() => {}, 1_000);`;
@@ -55,7 +55,7 @@ test('can be claimed by one process at a time', async () => {
   }
 });
 
-test('can be claimed once within a process, too', async () => {
+test('can be claimed only once within a process, too', async () => {
   const folder = join(root, 'once');
   await makeFolder('--data', folder);
   const claim = await claimFolder(folder);
@@ -64,14 +64,14 @@ test('can be claimed once within a process, too', async () => {
   await (await claimFolder(folder)).close();
 });
 
-test('is free as soon as its owner has ended in any way', async () => {
+test('is free as soon as its owner has ended, even after a crash', async () => {
   const folder = join(root, 'killed');
   await makeFolder('--data', folder);
   const owner = await claimElsewhere(folder);
   owner.kill('SIGKILL');
   await once(owner, 'exit');
   await (await claimFolder(folder)).close();
-  // Process ids are used again: one that was left behind says nothing about who owns the folder.
+  // Process IDs are reused, so an ID in a remaining file does not identify the owner.
   for (const left of [String(process.ppid), 'half a num', '']) {
     await writeFile(join(folder, 'pid'), left);
     await (await claimFolder(folder)).close();

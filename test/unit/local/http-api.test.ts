@@ -166,7 +166,7 @@ describe('the response', () => {
     });
   });
 
-  test('has a result without a status code as its body', () => {
+  test('contains a result without a status code as its body', () => {
     const json = { 'content-type': 'application/json' };
     expect(of({ a: 1 })).toEqual({ status: 200, headers: json, body: '{"a":1}' });
     expect(of('text')).toEqual({ status: 200, headers: json, body: 'text' });
@@ -244,7 +244,7 @@ describe('CORS', () => {
   });
 });
 
-test('lets a burst pass, and then as many as the rate allows', () => {
+test('accepts a burst, and then as many requests as the rate allows', () => {
   let now = 0;
   const mayPass = createTokenBucket({ rate: 2, burst: 3 }, () => now);
   const passed = (tries: number): number => Array.from({ length: tries }, mayPass).filter(Boolean).length;

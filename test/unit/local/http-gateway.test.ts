@@ -18,7 +18,7 @@ afterEach(async () => {
   for (const close of closers.splice(0)) await close();
 });
 
-/** A gateway with two routes, each with a function that answers as given, and counts its invocations. */
+/** A gateway with two routes, whose functions return `answer` and count their invocations. */
 async function serve(
   throttles: Readonly<Record<string, Throttle>>,
   answer: () => object = () => success(200, { data: {} }),
@@ -63,9 +63,9 @@ describe('a route above its throttle', () => {
     expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 200, 200, 429, 429, 429, 429, 429]);
     for (const answer of answers.filter(({ status }) => status === 429)) {
       expect(await answer.json()).toEqual({ message: 'Too Many Requests' });
-      // API Gateway does not say when: clients wait longer after each attempt.
+      // Like API Gateway, the response has no Retry-After: clients wait longer after each attempt.
       expect(answer.headers.get('retry-after')).toBeNull();
-      // Without it, a browser would not show the status to the client.
+      // Without this header, the browser would hide the status from the client.
       expect(answer.headers.get('access-control-allow-origin')).toBe(ORIGIN);
     }
     const others = await Promise.all(Array.from({ length: 5 }, () => request('')));

@@ -7,7 +7,7 @@ afterEach(async () => {
   for (const server of open.splice(0)) await server.close();
 });
 
-/** A provider whose discovery document is this one, given its own URL. */
+/** A provider with this discovery document, which may contain the provider's URL. */
 async function provider(document: (url: string) => unknown, status = 200): Promise<string> {
   const server = await listen((request, response) => {
     response.statusCode = request.url === '/.well-known/openid-configuration' ? status : 404;

@@ -74,7 +74,7 @@ describe('a function', () => {
     expect(await invoke(fn, { do: 'nothing' })).toEqual({ ok: true, result: null });
   });
 
-  test("has its own variables and Lambda's, and none of this process", async () => {
+  test("has its own environment variables and Lambda's, and none of this process", async () => {
     process.env.ROOMS_TEST_SECRET = 'x';
     const { result } = await invoke(create(), { do: 'env' });
     delete process.env.ROOMS_TEST_SECRET;
@@ -129,7 +129,7 @@ describe('a function', () => {
     expect(await invoke(fn, {})).toMatchObject({ ok: true, result: { invocations: 1 } });
   });
 
-  test('is ended when it times out', async () => {
+  test('is stopped when it times out', async () => {
     const fn = create({ timeoutSeconds: 0.2 });
     expect(await invoke(fn, { do: 'hang' })).toMatchObject({
       ok: false,
@@ -167,17 +167,17 @@ describe('a function', () => {
     });
   });
 
-  test('runs as many invocations at once as its limit, each in its own environment, and the rest afterwards', async () => {
+  test('runs as many invocations at once as its limit allows, each in its own environment, and then the rest', async () => {
     const fn = create({}, 2);
     const results = await Promise.all(Array.from({ length: 6 }, () => invoke(fn, { do: 'sleep', ms: 50 })));
     const counts = results.map(({ result }) => result.invocations).sort();
     expect(results.every(({ ok }) => ok)).toBe(true);
-    // Two environments and six invocations: what each has counted ends at what the two have done together.
+    // Six invocations run in two environments. Each environment counts its own, so exactly two invocations return 1.
     expect(counts.filter((count) => count === 1)).toHaveLength(2);
     expect(counts).toHaveLength(6);
   });
 
-  test('ends at once when it is closed', async () => {
+  test('stops at once when it is closed', async () => {
     const fn = create();
     const hanging = invoke(fn, { do: 'hang' });
     await invoke(create(), {});

@@ -10,7 +10,7 @@ afterEach(async () => {
   for (const server of servers.splice(0)) server.close();
 });
 
-/** Stands in for ports of this machine, which other programs may use: takes none but those in `taken`. */
+/** Replaces the ports of this machine, which other programs may use. Only the ports in `taken` are in use. */
 const listenHttp =
   (taken: readonly number[] = []) =>
   async (port: number): Promise<Listening> => {
@@ -18,14 +18,14 @@ const listenHttp =
     return { url: `http://${HOST}:${port}`, port, close: async () => {} };
   };
 
-test('the ports of all parts follow that of the HTTP API', async () => {
+test('the other ports follow the port of the HTTP API', async () => {
   expect(portsFrom(5000)).toEqual({ http: 5000, issuer: 5001, s3: 5002, dynamodb: 5003, ws: 5004, aws: 5005 });
   const { ports, http } = await claimPorts({ port: 5000 }, listenHttp());
   expect(ports).toEqual(portsFrom(5000));
   expect(http.port).toBe(5000);
 });
 
-test('with 0, each is any free port', async () => {
+test('with port 0, each part gets any free port', async () => {
   expect(new Set(Object.values(portsFrom(0)))).toEqual(new Set([0]));
 });
 
@@ -40,7 +40,7 @@ test('a requested or reused port is not replaced by another one', async () => {
   await expect(claimPorts({ kept: portsFrom(5000) }, listenHttp([5000]))).rejects.toThrow(PortError);
 });
 
-test('without either, the first block of free ports is used', async () => {
+test('without requested or previous ports, the first block of free ports is used', async () => {
   const taken = [DEFAULT_PORT, DEFAULT_PORT + 10];
   const { ports } = await claimPorts({}, listenHttp(taken));
   expect(ports.http % 10).toBe(0);

@@ -19,7 +19,7 @@ const physicalOf = ({ type, id, stack }: Resource): Physical | undefined =>
     ? { ref: `${stack}/${id}`, attributes: { Arn: `arn:${id}`, 'Stream.Arn': `arn:${id}/stream` } }
     : undefined;
 
-/** The value of a property of a resource in a stack beside `data`. */
+/** Resolves a property of a resource in a stack next to the stack `data`. */
 function resolve(value: unknown): unknown {
   const app = readTemplate('app', {
     Resources: { Thing: { Type: 'Test::Thing', Properties: { Value: value } }, Own: { Type: 'Test::Table' } },

@@ -19,7 +19,7 @@ import { listen } from '../../../local/listen.ts';
 import { localFunction } from '../../support/local-function.ts';
 
 /*
- * The gateway with functions that a test writes: what API Gateway does with whatever they answer. Clients are real.
+ * The gateway with functions that a test defines: how it handles their results, like API Gateway. The clients are real.
  */
 
 const closers: (() => Promise<unknown>)[] = [];
@@ -51,7 +51,7 @@ const allow = (event: SocketEvent, context: object = {}) => ({
   context,
 });
 
-/** A gateway with these functions as routes; `authorizer` is none. Keeps the events that they are invoked with. */
+/** Starts a gateway with these functions as routes. The function `authorizer` is not a route. Records the events. */
 async function serve(acts: Readonly<Record<string, Act>>, api: Partial<WebSocketApi> = {}) {
   const events: Record<string, SocketEvent[]> = {};
   const functions = new Map<string, LocalFunction>();
@@ -91,7 +91,7 @@ async function serve(acts: Readonly<Record<string, Act>>, api: Partial<WebSocket
   return { url: `${server.url.replace('http', 'ws')}/v1`, management, events };
 }
 
-/** An open socket, or the status and body with which it was refused. */
+/** An open socket, or the status and body of the rejection. */
 async function connect(url: string, protocols: string[] = []) {
   const socket = new WebSocket(url, protocols);
   const frames: string[] = [];
@@ -158,7 +158,7 @@ describe('a handshake', () => {
     expect(events.$disconnect).toEqual([]);
   });
 
-  test('is rejected at another path, and above the rate', async () => {
+  test('is rejected at an unknown path, and above the rate', async () => {
     const throttles = new Map([['$default', { rate: 0, burst: 1 }]]);
     const { url } = await serve({ $connect: ok }, { throttles });
     expect((await connect(`${url}/x`)).refusal?.status).toBe(403);
@@ -180,7 +180,7 @@ describe('a handshake', () => {
     const { port } = new URL(url);
     const handshake = (path: string) =>
       `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`;
-    // One path is refused at once, the other after the authorizer has answered.
+    // The gateway rejects one path immediately, and the other one after the authorizer's response.
     const sockets = ['/x', '/v1'].map((path) => {
       const socket = createConnection(Number(port), '127.0.0.1');
       socket.on('error', () => {});
@@ -211,7 +211,7 @@ describe('a handshake', () => {
     const { url } = await serve({ $connect: () => ({ statusCode: 200, headers: { 'sec-websocket-PROTOCOL': 'b' } }) });
     expect((await connect(url, ['a', 'b'])).socket.protocol).toBe('b');
     const silent = await serve({ $connect: ok });
-    // A client that offers some insists on one.
+    // A client that offers sub-protocols fails if the server chooses none.
     const { closed } = await connect(silent.url, []);
     const strict = new WebSocket(silent.url, ['a']);
     const [error] = await once(strict, 'error');
@@ -219,7 +219,7 @@ describe('a handshake', () => {
     expect(closed).toBeDefined();
   });
 
-  test('adds its context to every later event of the connection, as text', async () => {
+  test("adds the authorizer's context to every later event of the connection, as strings", async () => {
     const { url, events } = await serve({
       authorizer: (event) => allow(event, { user_id: 'alice', expires: 7 }),
       $connect: ok,
@@ -274,7 +274,7 @@ describe('a frame', () => {
       });
   });
 
-  test('is forbidden if no route matches', async () => {
+  test('gets `Forbidden` if no route matches', async () => {
     const { url } = await serve({ $connect: ok });
     const { socket, frames } = await connect(url);
     socket.send('hello');
@@ -297,7 +297,7 @@ describe('a frame', () => {
 });
 
 describe('the end of a connection', () => {
-  test('is reported even if the socket just dies', async () => {
+  test('is reported even if the socket is destroyed', async () => {
     const { url, events } = await serve({ $connect: ok, $disconnect: ok });
     const { socket } = await connect(url);
     socket.terminate();
@@ -371,7 +371,7 @@ describe('an authorizer’s policy', () => {
     Action: [Action],
     Resource: [Resource],
   });
-  test('allows what it names, unless it denies it', () => {
+  test('allows the listed resources, unless it denies them', () => {
     expect(isAllowed([statement('Allow', arn)], arn)).toBe(true);
     expect(isAllowed([statement('Allow', '*')], arn)).toBe(true);
     expect(isAllowed([statement('Allow', 'arn:aws:execute-api:*:*:api/v?/*')], arn)).toBe(true);
@@ -382,7 +382,7 @@ describe('an authorizer’s policy', () => {
     expect(isAllowed([], arn)).toBe(false);
   });
 
-  test('is evaluated only if the identity exists', () => {
+  test('is evaluated only if the identity source is present', () => {
     const request = { headers: { Authorization: 'x', Empty: '' }, query: { token: '1' } };
     expect(hasIdentity('route.request.header.authorization', request)).toBe(true);
     expect(hasIdentity('route.request.header.Empty', request)).toBe(false);

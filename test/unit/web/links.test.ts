@@ -24,7 +24,7 @@ describe('links in messages', () => {
     ['https://example.com/a…', 'https://example.com/a'],
     ['https://example.com/a<b>', 'https://example.com/a'],
     ['https://example.com/a\nnext line', 'https://example.com/a'],
-  ])('leaves the punctuation around a link out of it: %s', (text, href) => {
+  ])('excludes the punctuation around a link: %s', (text, href) => {
     expect(links(text)).toEqual([[href, href]]);
   });
 
@@ -50,7 +50,7 @@ describe('links in messages', () => {
     expect(pieces(text)).toEqual([{ kind: 'text', text }]);
   });
 
-  test('names the real host of a link whose letters can look like others', () => {
+  test('shows the real host of a link with letters that look like others', () => {
     expect(pieces('https://аррӏе.com/')).toEqual([
       { kind: 'link', text: 'https://аррӏе.com/', href: 'https://xn--80ak6aa92e.com/', realHost: 'xn--80ak6aa92e.com' },
     ]);

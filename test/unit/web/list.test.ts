@@ -37,7 +37,7 @@ describe('the search', () => {
   const found = (text: string, status: 'any' | MyRoom['status'] = 'any') =>
     filterRooms(rooms, { text, status }).map(({ room_id }) => Number(room_id.slice(-3)));
 
-  test('finds every word in the name or the description, whatever its case and accents', () => {
+  test('finds words in the name or the description, ignoring case and accents', () => {
     expect(found('cafe ZURICH')).toEqual([1]);
     expect(found('pump cafe')).toEqual([1]);
     expect(found('night')).toEqual([2, 3]);
@@ -59,12 +59,12 @@ describe('unread marks', () => {
     ...unreadRooms([r1, r2, r3], open, new Map(readAt), 100_000),
   ];
 
-  test('a room is unread if the service says so, unless it is archived or in view', () => {
+  test('a room is unread if the service reports it, unless the room is archived or open', () => {
     expect(unread(undefined)).toEqual([r1.room_id]);
     expect(unread(r1.room_id)).toEqual([]);
   });
 
-  test('a room that was read here stays read while the service can be late', () => {
+  test('a room that was read here stays read while the service may still report an older state', () => {
     expect(unread(undefined, [[r1.room_id, 91_000]])).toEqual([]);
     expect(unread(undefined, [[r1.room_id, 89_000]])).toEqual([r1.room_id]);
   });

@@ -1,6 +1,6 @@
 import type { KeyValueStorage } from '../../../web/src/session/storage.ts';
 
-/** A storage as browsers have it, in memory. */
+/** An in-memory `Storage` like that of browsers. */
 export function memoryStorage(): KeyValueStorage {
   const values = new Map<string, string>();
   return {
@@ -14,7 +14,7 @@ export function memoryStorage(): KeyValueStorage {
   };
 }
 
-/** A storage that refuses everything, as in a private window or with a full quota. */
+/** A storage that rejects every access, as in a private window or with a full quota. */
 export const refusingStorage: KeyValueStorage = {
   getItem: () => {
     throw new Error('refused');

@@ -4,7 +4,7 @@ import { watchForRecovery } from '../../../web/src/session/recovery.ts';
 
 const config: Config = { http: 'http://127.0.0.1:1', ws: 'ws://127.0.0.1:2', issuer: 'http://127.0.0.1:3' };
 
-describe('the watch for the service', () => {
+describe('waiting for the service', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
@@ -23,7 +23,7 @@ describe('the watch for the service', () => {
     return { recovery, calls, become };
   }
 
-  test('notices within a second that the service is back', async () => {
+  test('detects within a second that the service is back', async () => {
     const { recovery, calls, become } = watched();
     recovery.onConnection(true);
     await vi.advanceTimersByTimeAsync(60_000);
@@ -38,7 +38,7 @@ describe('the watch for the service', () => {
     expect(calls.length).toBe(2);
   });
 
-  test('says that the service has moved', async () => {
+  test('reports that the service has another address', async () => {
     const { recovery, calls, become } = watched();
     recovery.onConnection(true);
     become({ ...config, ws: 'ws://127.0.0.1:9' });
@@ -46,7 +46,7 @@ describe('the watch for the service', () => {
     expect(calls).toEqual(['moved']);
   });
 
-  test('asks at once when the user wants it', async () => {
+  test('checks at once when the user requests it', async () => {
     const { recovery, calls, become } = watched();
     recovery.onConnection(true);
     become(config);
@@ -55,7 +55,7 @@ describe('the watch for the service', () => {
     expect(calls).toEqual(['back for the first time']);
   });
 
-  test('stops when it is closed', async () => {
+  test('ends when it is closed', async () => {
     const { recovery, calls, become } = watched();
     recovery.onConnection(true);
     become(config);

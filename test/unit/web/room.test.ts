@@ -18,13 +18,13 @@ const said = (before: ListedParticipant[], after: ListedParticipant[]) =>
   peopleChanges(before, after, 'me').map(plainText);
 
 describe('notices about participants', () => {
-  test('say who was added and removed, by name', () => {
+  test('show the names of users who were added and removed', () => {
     expect(said([person('me')], [person('me'), person('dave', { username: 'Dave' })])).toEqual(['Dave was added.']);
     expect(said([person('me'), person('dave', { username: 'Dave' })], [person('me')])).toEqual(['Dave was removed.']);
     expect(said([], [person('me')])).toEqual([]);
   });
 
-  test('say who is an admin, and what they are called now', () => {
+  test('show changes of the admin right and of names', () => {
     const admin = { is_admin: true };
     expect(said([person('bob')], [person('bob', admin)])).toEqual(['bob is now an admin.']);
     expect(said([person('bob', admin)], [person('bob')])).toEqual(['bob is no longer an admin.']);
@@ -35,30 +35,30 @@ describe('notices about participants', () => {
     expect(said([person('bob', { username: 'Bob' })], [person('bob')])).toEqual(['Bob is now called bob.']);
   });
 
-  test('end with one full stop, whatever a name ends with', () => {
+  test('end with one period, even if a name ends with one', () => {
     expect(said([person('a')], [person('a', { username: 'Alice A.' })])).toEqual(['a is now called Alice A.']);
     expect(said([person('a', { username: 'Alice A.' })], [person('a', { username: 'Al' })])).toEqual([
       'Alice A. is now called Al.',
     ]);
   });
 
-  test('say nothing of presence, nor of a list that was not known before', () => {
+  test('do not mention presence, or the first list of participants', () => {
     expect(said([person('bob')], [person('bob', { online: true })])).toEqual([]);
     const people = [person('me'), person('bob')];
     const known = withPeople(emptyRoom, people, 'me', '2026-03-01T09:00:00.000Z');
     expect(known.notices).toEqual([]);
     const again = withPeople(known, people.concat(person('dave')), 'me', '2026-03-01T09:01:00.000Z');
     expect(again.notices.map(({ sentence }) => plainText(sentence))).toEqual(['dave was added.']);
-    // The event that comes after the list said so changes nothing.
+    // The list already showed this change, so the later event adds no notice.
     expect(withPeople(again, again.people ?? [], 'me', '2026-03-01T09:01:01.000Z').notices).toEqual(again.notices);
   });
 
-  test('keep names apart, so that each has a direction of its own', () => {
+  test('isolate names, so that each keeps its own text direction', () => {
     expect(peopleChanges([], [person('x', { username: 'דוד' })], 'me')).toEqual([[{ name: 'דוד' }, ' was added.']]);
   });
 });
 
-test('notices about a room say its new name and times, and nothing of the end of a room that has ended', () => {
+test('notices about a room show its new name and times, but not the end of a room that has ended', () => {
   const room: Pick<MyRoom, 'name' | 'description' | 'start_time' | 'end_time' | 'status'> = {
     name: 'A',
     description: null,
@@ -105,7 +105,7 @@ describe('the timeline', () => {
     );
   const notices = withNotices(withNotices(emptyRoom, [['Late.']], at(7)), [['Early.']], at(1)).notices;
 
-  test('shows notices between the messages of their time', () => {
+  test('shows notices between messages in order of time', () => {
     expect(shown({ messages: [message(1), message(5), message(9)], notices, earlier: 'none' })).toEqual([
       'Message 1',
       'Early.',
@@ -115,7 +115,7 @@ describe('the timeline', () => {
     ]);
   });
 
-  test('leaves out notices from before the messages that are loaded', () => {
+  test('omits notices from before the loaded messages', () => {
     expect(shown({ messages: [message(5)], notices, earlier: 'more' })).toEqual(['Message 5', 'Late.']);
     expect(shown({ messages: [], notices, earlier: 'loading' })).toEqual([]);
     expect(shown({ messages: [], notices, earlier: 'none' })).toEqual(['Early.', 'Late.']);

@@ -8,7 +8,7 @@ import { memoryStorage, refusingStorage } from './memory.ts';
 const HOUR_MS = 3_600_000;
 
 describe('drafts', () => {
-  test('keeps a draft for each room and user, through a reload', () => {
+  test('keeps a draft for each room and user across a reload', () => {
     const storage = memoryStorage();
     const drafts = createDrafts(storage, 'alice');
     drafts.set('room-1', { text: 'Half a sen', files: [] });
@@ -19,7 +19,7 @@ describe('drafts', () => {
     expect(createDrafts(storage, 'bob').get('room-1').text).toBe('');
   });
 
-  test('removes a draft when it is sent, and leaves nothing behind', () => {
+  test('removes a draft completely when it is sent', () => {
     const storage = memoryStorage();
     const drafts = createDrafts(storage, 'alice');
     drafts.set('room-1', { text: 'Hello', files: [] });
@@ -45,7 +45,7 @@ describe('drafts', () => {
     expect(store.get().has('room-60') && !store.get().has('room-10')).toBe(true);
   });
 
-  test('works without a storage, and ignores what is not a draft', () => {
+  test('works without a storage, and ignores invalid drafts', () => {
     for (const storage of [undefined, refusingStorage]) {
       const drafts = createDrafts(storage, 'alice');
       drafts.set('room-1', { text: 'Hello', files: [] });
@@ -69,7 +69,7 @@ const outgoing = (id: string, changes: Partial<Outgoing> = {}): Outgoing => ({
 });
 
 describe('waiting messages', () => {
-  test('keeps waiting messages of every room through a reload, in their order', () => {
+  test('keeps waiting messages of every room across a reload, in order', () => {
     const storage = memoryStorage();
     const [first, second] = [
       outgoing('m1', { at: '2026-03-01T09:00:00.000Z' }),
@@ -84,7 +84,7 @@ describe('waiting messages', () => {
     expect(waitingMessages(storage, 'alice|bob', now).rooms()).toEqual([]);
   });
 
-  test('forgets a message that was sent, and none of another tab', () => {
+  test('removes only the message that was sent, and keeps those of other tabs', () => {
     const storage = memoryStorage();
     const [mine, theirs] = [outgoing('mine'), outgoing('theirs')];
     const [tab, otherTab] = [waitingMessages(storage, 'alice'), waitingMessages(storage, 'alice')];
@@ -98,7 +98,7 @@ describe('waiting messages', () => {
     ).toEqual(['theirs']);
   });
 
-  test('asks for a file again that was not uploaded, and sends one that was', () => {
+  test('asks again for a file that was not uploaded, and sends one that was', () => {
     const storage = memoryStorage();
     const file = new File(['x'], 'a.txt');
     const sent = { name: 'a.txt', size: 1, file, file_id: undefined, loaded: 0 };
@@ -117,7 +117,7 @@ describe('waiting messages', () => {
     });
   });
 
-  test('asks before it sends a message that has waited longer than the service remembers its id', () => {
+  test("asks before it sends a message that is older than the service's protection against duplicates", () => {
     const storage = memoryStorage();
     const at = Date.now();
     waitingMessages(storage, 'alice').write('room-1', [], [outgoing('m1')]);
@@ -129,7 +129,7 @@ describe('waiting messages', () => {
 });
 
 describe('notices', () => {
-  test('survive a reload, the newest 50 of a room', () => {
+  test('survive a reload, up to the newest 50 of a room', () => {
     const storage = memoryStorage();
     const notices = Array.from({ length: 60 }, (_, index) => ({
       key: `notice-${index}`,

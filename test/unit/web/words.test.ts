@@ -21,11 +21,11 @@ describe('errors', () => {
       'must have at least one of username, archive_room',
       'Must have at least one of username, archive room.',
     ],
-  ])('names the field in words: %s', (path, message, sentence) => {
+  ])('describe the field in words: %s', (path, message, sentence) => {
     expect(sayProblem(path, message)).toBe(sentence);
   });
 
-  test('shows times as the clock here does', () => {
+  test('show times in the local time zone', () => {
     const time = '2026-03-01T09:30:00.000Z';
     expect(sayProblem('end_time', `must be after start_time, ${time}`)).toBe(
       `The end must be after the start, ${moment(time)}.`,
@@ -34,7 +34,7 @@ describe('errors', () => {
     expect(sayError(error)).toBe(`The room starts at ${moment(time)}.`);
   });
 
-  test('says every validation error of a refusal', () => {
+  test('contain every validation error of a rejected request', () => {
     const error = new RoomsApiError('invalid_request', 'The request is not valid.', {
       status: 400,
       errors: [
@@ -47,7 +47,7 @@ describe('errors', () => {
 });
 
 describe('numbers and lists that people type', () => {
-  test.each(['', ' ', '-1', '1.5', '1e3', 'five', '0x10', 'Infinity', '٣'])('%j is no whole number', (text) => {
+  test.each(['', ' ', '-1', '1.5', '1e3', 'five', '0x10', 'Infinity', '٣'])('%j is not a whole number', (text) => {
     expect(wholeNumber(text)).toBeUndefined();
   });
 
@@ -60,7 +60,7 @@ describe('numbers and lists that people type', () => {
     expect(wholeNumber(text)).toBe(number);
   });
 
-  test('names the user ID that is wrong, and how many may be added at a time', () => {
+  test('reports an invalid user ID, and the maximum number of users per request', () => {
     expect(userIdsProblem(userIds('bob, carol; dave\nerin'))).toBeUndefined();
     expect(userIdsProblem(['bob', 'two/words'])).toContain('“two/words” is not a user ID.');
     expect(userIdsProblem(['x'.repeat(129)])).toBe('User IDs have at most 128 characters.');
@@ -69,7 +69,7 @@ describe('numbers and lists that people type', () => {
     );
   });
 
-  test('an end in the past is no end to set: it would end the room at once', () => {
+  test('rejects an end in the past, which would end the room at once', () => {
     const now = Date.parse('2026-03-01T09:30:00.000Z');
     expect(endProblem('2026-03-01T09:30:00.000Z', now)).toContain('The end must be in the future.');
     expect(endProblem('2026-03-01T09:31:00.000Z', now)).toBeUndefined();
@@ -83,11 +83,11 @@ test.each([
   ['Really?', 'Really?'],
   ['“Alice A.”', '“Alice A.”'],
   ['“Alice”', '“Alice”.'],
-])('a sentence has one full stop: %s', (text, sentence) => {
+])('a sentence ends with one period: %s', (text, sentence) => {
   expect(asSentence(text)).toBe(sentence);
 });
 
-test('a file is checked when it is chosen, and named', () => {
+test('checks a file when it is chosen, and reports its name', () => {
   expect(fileProblem({ name: 'a.txt', size: 1 })).toBeUndefined();
   expect(fileProblem({ name: 'a.txt', size: 100 * 1024 * 1024 })).toBeUndefined();
   expect(fileProblem({ name: 'empty.txt', size: 0 })).toBeUndefined();
