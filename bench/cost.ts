@@ -1,6 +1,6 @@
 import { allRoutes, routes } from '../core/contract/index.ts';
 import { actions } from '../core/contract/realtime.ts';
-import { dataTemplate } from '../test/support/data-template.ts';
+import { dataTemplate } from '../test/fixtures/data-template.ts';
 import { parseCommandLine } from '../tools/cli/command-line.ts';
 import { main, number, say } from './common/command.ts';
 import type { Scale } from './common/fill.ts';
@@ -52,7 +52,7 @@ async function measure(scales: readonly Scale[]): Promise<Cost[]> {
   say('Starting DynamoDB Local …');
   return withTable(async (_, client) => {
     // Loaded only now: the client reads its endpoint from the environment.
-    const { traced } = await import('../test/support/trace.ts');
+    const { traced } = await import('../test/fixtures/trace.ts');
     const { layoutOf, meter } = await import('./common/units.ts');
     const { roomOf } = await import('./common/fill.ts');
     const count = meter(client, layoutOf(TABLE, dataTemplate().table));

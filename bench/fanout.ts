@@ -9,7 +9,7 @@ import { SUB_PROTOCOLS, type SubProtocol } from '../core/contract/sub-protocols.
 import { toMessage } from '../core/store/items.ts';
 import { messageKey } from '../core/store/keys.ts';
 import { createTable, startDynamoDb } from '../local/dynamodb/dynamodb-local.ts';
-import { dataTemplate } from '../test/support/data-template.ts';
+import { dataTemplate } from '../test/fixtures/data-template.ts';
 import { parseCommandLine } from '../tools/cli/command-line.ts';
 import { UsageError } from '../tools/cli/usage-error.ts';
 import { main, number, numbers, say } from './common/command.ts';
@@ -106,7 +106,7 @@ interface Parts {
 
 async function measureSize(size: number, settings: Settings, { gateway, url, invocations }: Parts): Promise<Line[]> {
   // Loaded only now: the clients read their endpoints from the environment.
-  const { haveJoined } = await import('../test/support/fill.ts');
+  const { haveJoined } = await import('../test/fixtures/write-items.ts');
   const ids: string[] = [];
   const collect = (data: unknown) => {
     if (v.is(v.object({ connection_id: v.string() }), data)) ids.push(data.connection_id);

@@ -105,7 +105,7 @@ type Place = readonly [ws: string, protocol: string, token: string, room_id: str
 
 async function measureRoom(stack: ChildProcess, place: Place, count: number, rounds: number): Promise<LatencyLine> {
   // Loaded only now: the client reads its endpoint from the environment.
-  const { haveJoined } = await import('../test/support/fill.ts');
+  const { haveJoined } = await import('../test/fixtures/write-items.ts');
   const ids: string[] = [];
   const steps = new Map<string, v.InferOutput<typeof passed>>();
   const collect = (data: unknown) => {

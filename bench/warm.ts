@@ -105,7 +105,7 @@ async function measure(rounds: number, flame: string | undefined, only: string |
   say('Starting DynamoDB Local …');
   return withTable(async () => {
     // Loaded only now: the client reads its endpoint from the environment.
-    const { context, handlerOf, httpEvent } = await import('../test/support/event.ts');
+    const { context, handlerOf, httpEvent } = await import('../test/fixtures/event.ts');
     const { recorded, renamed, replay } = await import('./common/replay.ts');
     const { forgetUsage } = await import('./common/usage.ts');
     const room = await quietly(newRoom);

@@ -10,8 +10,8 @@ import type { Announcement } from '../../core/realtime/schedule.ts';
 import { type MessageItem, type RoomItem, toMessage } from '../../core/store/items.ts';
 import { messageKey, roomKey } from '../../core/store/keys.ts';
 import { httpEntry, socketFunction } from '../../lib/entries.ts';
-import { httpEvent } from '../../test/support/event.ts';
-import { newSocket, type RouteKey, socketEvent } from '../../test/support/socket-event.ts';
+import { httpEvent } from '../../test/fixtures/event.ts';
+import { newSocket, type RouteKey, socketEvent } from '../../test/fixtures/socket-event.ts';
 import { calls, frames, newRoom } from '../common/world.ts';
 
 /*
@@ -56,7 +56,7 @@ const LEAVERS = Array.from({ length: 21 }, (_, n) => leaver(n));
 export async function prepare(name: string, event: object): Promise<void> {
   if (name !== routes.leaveRoom.operation) return;
   const { participantKey, userRoomKey } = await import('../../core/store/keys.ts');
-  const { writeItems } = await import('../../test/support/fill.ts');
+  const { writeItems } = await import('../../test/fixtures/write-items.ts');
   const { room_id } = v.parse(v.object({ pathParameters: v.object({ room_id: v.string() }) }), event).pathParameters;
   await writeItems(
     LEAVERS.map((participant_id) => ({
@@ -76,7 +76,7 @@ export async function prepare(name: string, event: object): Promise<void> {
  */
 export async function newEvents(token: string, connections: number): Promise<ReadonlyMap<string, object>> {
   // Loaded only now: the client reads its endpoint from the environment.
-  const { haveJoined } = await import('../../test/support/fill.ts');
+  const { haveJoined } = await import('../../test/fixtures/write-items.ts');
   const { get } = await import('../../core/store/read.ts');
   const room = await newRoom();
   const { room_id } = room;

@@ -12,7 +12,7 @@ import {
 import { appendMessage } from '../../core/store/messages.ts';
 import { get } from '../../core/store/read.ts';
 import { numberEvents } from '../../core/store/sequence.ts';
-import { writeItems } from '../../test/support/fill.ts';
+import { writeItems } from '../../test/fixtures/write-items.ts';
 import { newRoom, type Room, send } from './world.ts';
 
 /*

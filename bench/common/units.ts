@@ -1,7 +1,7 @@
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import * as v from 'valibot';
 import { dynamodb } from '../../core/store/client.ts';
-import type { dataTemplate } from '../../test/support/data-template.ts';
+import type { dataTemplate } from '../../test/fixtures/data-template.ts';
 import { type Layout, writeUnits } from './transaction-capacity.ts';
 
 /*

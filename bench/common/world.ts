@@ -7,9 +7,9 @@ import { DEFAULT_USER_LIMITS } from '../../core/contract/user-limits.ts';
 import type { Variable } from '../../core/platform/env.ts';
 import type { SocketHandler } from '../../core/realtime/socket-event.ts';
 import { createTable, startDynamoDb } from '../../local/dynamodb/dynamodb-local.ts';
-import { dataTemplate } from '../../test/support/data-template.ts';
-import type { Operation, Request } from '../../test/support/event.ts';
-import { newSocket, type Socket, socketEvent } from '../../test/support/socket-event.ts';
+import { dataTemplate } from '../../test/fixtures/data-template.ts';
+import type { Operation, Request } from '../../test/fixtures/event.ts';
+import { newSocket, type Socket, socketEvent } from '../../test/fixtures/socket-event.ts';
 
 /*
  * What all benchmarks of endpoints share: DynamoDB Local with the table of the template, a room in it, and for each endpoint
@@ -64,7 +64,7 @@ export async function quietly<T>(work: () => Promise<T>): Promise<T> {
 
 /** Invokes a handler; answers with `data`, and throws where it did not succeed. */
 export async function send(operation: Operation, request: Request): Promise<Record<string, unknown>> {
-  const { context, handlerOf, httpEvent } = await import('../../test/support/event.ts');
+  const { context, handlerOf, httpEvent } = await import('../../test/fixtures/event.ts');
   const route = routes[operation];
   const { statusCode, body } = await (await handlerOf(route))(httpEvent(route, request), context);
   if (statusCode !== route.status) throw new Error(`${operation} answered ${statusCode}: ${body}`);
@@ -212,7 +212,7 @@ export function frames({ room_id, member }: Room): readonly Frame[] {
 
 /** Invokes the handler of an action. Returns the `data` of its reply, and throws where it did not succeed. */
 export async function sendFrame({ action, connection, fields }: Frame): Promise<Record<string, unknown>> {
-  const { context } = await import('../../test/support/event.ts');
+  const { context } = await import('../../test/fixtures/event.ts');
   const body = JSON.stringify({ action, request_id: randomUUID(), ...fields });
   const file = new URL(`../../functions/realtime/${action}.ts`, import.meta.url).href;
   const { handler }: { handler: SocketHandler } = await import(file);

@@ -131,7 +131,7 @@ async function measureBatch(
   protocol: SubProtocol,
   { gateway, index, environment, quota }: Parts,
 ): Promise<BatchLine> {
-  const { haveJoined } = await import('../../test/support/fill.ts');
+  const { haveJoined } = await import('../../test/fixtures/write-items.ts');
   const ids = new Set<string>();
   const rooms = Array.from({ length: batch.rooms }, () => randomUUID());
   for (const room_id of rooms) {

@@ -263,7 +263,7 @@ describe.skipIf(outOfReach !== undefined)(
           AWS_ENDPOINT_URL_DYNAMODB: reached().target.endpoint,
           TABLE_NAME: outputs['rooms-dev-data'].TableName,
         });
-        const { haveJoined } = await import('../support/fill.ts');
+        const { haveJoined } = await import('../fixtures/write-items.ts');
         const gone = (first: string) => Array.from({ length: batchSize(1) }, (_, n) => `${first}${n}=`);
         await haveJoined(room_id, [...gone('!'), ...gone('~')]);
         const reply = await sender.data('message', { room_id, client_message_id: randomUUID(), text: 'To all' });

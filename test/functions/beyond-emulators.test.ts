@@ -9,8 +9,9 @@ import { connectionKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
+import { type Trace, traced } from '../fixtures/trace.ts';
+import { writeItems } from '../fixtures/write-items.ts';
 import { exception, type Fault, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
-import { writeItems } from '../support/fill.ts';
 import { data, runningOut, succeed } from '../support/invoke.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { requests, roomOf } from '../support/requests.ts';
@@ -18,7 +19,6 @@ import { runEventFunction } from '../support/run-event-function.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { act, disconnect, joined, newSocket, refusedWith, reply } from '../support/socket.ts';
 import { changesIn, messagesIn, recorded } from '../support/stream.ts';
-import { type Trace, traced } from '../support/trace.ts';
 import { newRoom } from '../support/world.ts';
 
 /*

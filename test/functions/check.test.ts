@@ -15,7 +15,7 @@ import { connectionKey, fileKey, type Key, messageKey, participantKey, roomKey }
 import { get } from '../../core/store/read.ts';
 import { subscriptionsOf } from '../../core/store/subscriptions.ts';
 import { CREDENTIALS } from '../../local/s3/s3.ts';
-import { writeItems } from '../support/fill.ts';
+import { writeItems } from '../fixtures/write-items.ts';
 import { data } from '../support/invoke.ts';
 import { startLocalScheduler } from '../support/local-scheduler.ts';
 import { type Management, startManagement } from '../support/management.ts';

@@ -22,7 +22,7 @@ import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
 import type { WithDeadLetters } from '../../lib/event-functions.ts';
 import { createSqs } from '../../local/sqs/sqs.ts';
-import { context } from '../support/event.ts';
+import { context } from '../fixtures/event.ts';
 import { data } from '../support/invoke.ts';
 import { startLambdaApi } from '../support/lambda-api.ts';
 import { type Management, startManagement } from '../support/management.ts';

@@ -15,7 +15,7 @@ import { handler as authorizer } from '../../functions/realtime/authorizer.ts';
 import { handler as connect } from '../../functions/realtime/connect.ts';
 import { bundle, folderOf } from '../../lib/bundle.ts';
 import { allEntries } from '../../lib/entries.ts';
-import { context, TOKEN } from '../support/event.ts';
+import { context, TOKEN } from '../fixtures/event.ts';
 import { data, invoke, refusal } from '../support/invoke.ts';
 import { type Issuer, startIssuer } from '../support/issuer.ts';
 import { logged } from '../support/logs.ts';

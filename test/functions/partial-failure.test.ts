@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { batchSize } from '../../core/realtime/batches.ts';
+import { haveJoined } from '../fixtures/write-items.ts';
 import { readMessages, send } from '../support/delivery.ts';
 import { type FanOut, startFanOut } from '../support/fan-out.ts';
 import { exception, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
-import { haveJoined } from '../support/fill.ts';
 import { watchSockets } from '../support/known-sockets.ts';
 import { forgetLanes, inLanes, runLaneOnce } from '../support/lanes.ts';
 import { type Management, startManagement } from '../support/management.ts';

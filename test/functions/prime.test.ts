@@ -14,7 +14,7 @@ import {
   streamRehearsal,
 } from '../../core/realtime/rehearsal.ts';
 import type { SocketHandler } from '../../core/realtime/socket-event.ts';
-import { context, handlerOf, httpEvent } from '../support/event.ts';
+import { context, handlerOf, httpEvent } from '../fixtures/event.ts';
 
 /* What a function does in INIT, before its first request. A server stands in for DynamoDB and records the requests. */
 

@@ -3,8 +3,8 @@ import { MAX_ROOM_MESSAGES_PER_SECOND, MAX_USER_MESSAGES_PER_WINDOW } from '../.
 import { invocationsAtOnce, paceOf, postsPerSecondOfRoom } from '../../core/realtime/pace.ts';
 import { messagesPerWindow } from '../../core/rules/sender-rate.ts';
 import { turnDigestsOn } from '../../core/store/presence-digest.ts';
+import { haveJoined } from '../fixtures/write-items.ts';
 import { deliver, send } from '../support/delivery.ts';
-import { haveJoined } from '../support/fill.ts';
 import { data } from '../support/invoke.ts';
 import { startDeliveryServices } from '../support/realtime-services.ts';
 import { act, newSocket, refusedWith, reply, type Socket } from '../support/socket.ts';

@@ -10,7 +10,7 @@ import { remove } from '../../core/store/write.ts';
 import { handler as announce } from '../../functions/events/announce.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
-import { haveJoined } from '../support/fill.ts';
+import { haveJoined } from '../fixtures/write-items.ts';
 import { type Data, data } from '../support/invoke.ts';
 import { watchSockets } from '../support/known-sockets.ts';
 import { type Management, startManagement } from '../support/management.ts';

@@ -6,7 +6,7 @@ import { digestOf } from '../../core/store/presence-digest.ts';
 import { remove } from '../../core/store/write.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
-import { haveJoined } from '../support/fill.ts';
+import { haveJoined } from '../fixtures/write-items.ts';
 import { runLanes } from '../support/lanes.ts';
 import { queueEvent } from '../support/queue-event.ts';
 import { startDeliveryServices } from '../support/realtime-services.ts';

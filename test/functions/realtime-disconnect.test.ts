@@ -9,11 +9,11 @@ import { handler as deliverMessages } from '../../functions/events/deliver-messa
 import { handler as fanOutFunction } from '../../functions/events/fan-out.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
+import { context } from '../fixtures/event.ts';
+import { haveJoined } from '../fixtures/write-items.ts';
 import { deliver, readMessages, send } from '../support/delivery.ts';
-import { context } from '../support/event.ts';
 import { type FanOut, startFanOut } from '../support/fan-out.ts';
 import { exception, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
-import { haveJoined } from '../support/fill.ts';
 import { data } from '../support/invoke.ts';
 import { type KnownSockets, watchSockets } from '../support/known-sockets.ts';
 import { runLaneOnce, runLanes } from '../support/lanes.ts';

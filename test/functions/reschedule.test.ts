@@ -153,7 +153,7 @@ describe('a run that does not finish', () => {
   beforeAll(async () => {
     const as = newUser();
     const { room_id } = await data('createRoom', { as, body: { name: 'large' } });
-    const { writeItems } = await import('../support/fill.ts');
+    const { writeItems } = await import('../fixtures/write-items.ts');
     const text = 'x'.repeat(300_000);
     await writeItems(Array.from({ length: 12 }, () => ({ PK: `CHAT#${room_id}`, SK: randomUUID(), text })));
   });

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { MAX_TYPING_CONNECTIONS } from '../../core/contract/limits.ts';
-import { haveJoined } from '../support/fill.ts';
+import { haveJoined } from '../fixtures/write-items.ts';
 import { data } from '../support/invoke.ts';
 import { startRealtimeServices } from '../support/realtime-services.ts';
 import { act, joined, newSocket, refusedWith, reply, type Socket } from '../support/socket.ts';

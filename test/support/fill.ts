@@ -1,46 +1,15 @@
-import { randomUUID } from 'node:crypto';
-import { BatchWriteCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { QueryCommand } from '@aws-sdk/lib-dynamodb';
 import { v7 as uuidv7 } from 'uuid';
 import { dynamodb, tableName } from '../../core/store/client.ts';
-import type { ConnectionItem } from '../../core/store/items.ts';
-import {
-  connectionKey,
-  connectionRoomKey,
-  participantKey,
-  roomKey,
-  roomPartition,
-  userRoomKey,
-} from '../../core/store/keys.ts';
+import { participantKey, roomKey, roomPartition, userRoomKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
+import { writeItems } from '../fixtures/write-items.ts';
 import { newUser, type World } from './world.ts';
 
 /*
- * Writes many items directly to the table, because requests to the handlers would take too long. Import it only after
- * the environment contains the table's name and endpoint.
+ * Fills the table with rooms, because requests to the handlers would take too long. Import it only after the environment
+ * contains the table's name and endpoint.
  */
-
-/** DynamoDB's maximum of items per BatchWriteItem. */
-const BATCH = 25;
-/** How many batches run at the same time. More do not make DynamoDB Local faster. */
-const AT_ONCE = 2;
-
-export async function writeItems(items: Iterable<object>): Promise<void> {
-  const source = items[Symbol.iterator]();
-  const worker = async (): Promise<void> => {
-    for (;;) {
-      const batch: object[] = [];
-      for (let next = source.next(); !next.done; next = source.next()) {
-        batch.push(next.value);
-        if (batch.length === BATCH) break;
-      }
-      if (batch.length === 0) return;
-      await dynamodb.send(
-        new BatchWriteCommand({ RequestItems: { [tableName()]: batch.map((Item) => ({ PutRequest: { Item } })) } }),
-      );
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-}
 
 /** Returns a copy of a value in which `change` was applied to every string. */
 function mapStrings(value: unknown, change: (text: string) => string): unknown {
@@ -76,28 +45,6 @@ export async function copiesOf(world: World, count: number): Promise<World[]> {
   );
   return copies;
 }
-
-/** Writes connections that have joined a room. By default, they belong to users who are not participants. */
-export const haveJoined = (
-  room_id: string,
-  connection_ids: readonly string[],
-  participant_id?: string,
-  more: Partial<ConnectionItem> = {},
-) =>
-  writeItems(
-    connection_ids.map(
-      (connection_id): ConnectionItem => ({
-        ...connectionKey(room_id, connection_id),
-        ...connectionRoomKey(room_id, connection_id),
-        room_id,
-        connection_id,
-        participant_id: participant_id ?? randomUUID(),
-        token_expires_at: 4_000_000_000,
-        expires_at: 4_000_000_000,
-        ...more,
-      }),
-    ),
-  );
 
 /**
  * Writes copies of a room with one participant. Their creation times follow each other in milliseconds from `start`.

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { startDynamoDb } from '../../local/dynamodb/dynamodb-local.ts';
 import { startS3 } from '../../local/s3/s3.ts';
-import { dataTemplate } from './data-template.ts';
+import { dataTemplate } from '../fixtures/data-template.ts';
 
 const BUCKET = 'rooms-files';
 

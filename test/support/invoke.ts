@@ -5,11 +5,12 @@ import { ERRORS, type ErrorCode } from '../../core/contract/errors.ts';
 import { routes } from '../../core/contract/index.ts';
 import { type Answer, COMMON_ERRORS, type Route } from '../../core/contract/route.ts';
 import type * as table from '../../core/contract/routes.ts';
-import { context, handlerOf, httpEvent, type Operation, type Request, TOKEN } from './event.ts';
+import { context, handlerOf, httpEvent, type Operation, type Request, TOKEN } from '../fixtures/event.ts';
+import { type Trace, traced } from '../fixtures/trace.ts';
+import { expectWithin } from './access.ts';
 import { type LogLine, logged } from './logs.ts';
-import { expectWithin, type Trace, traced } from './trace.ts';
 
-export { context, httpEvent, type Operation, type Request, runningOut } from './event.ts';
+export { context, httpEvent, type Operation, type Request, runningOut } from '../fixtures/event.ts';
 
 /*
  * Invokes HTTP handlers with API Gateway events. Checks every response against the contract: shape, status, codes and

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { Context } from 'aws-lambda';
-import { context } from './event.ts';
+import { context } from '../fixtures/event.ts';
 
 /** A function behind the local Lambda API: its handler, and the filter patterns of its event source mapping. */
 export interface ApiFunction {

@@ -1,7 +1,8 @@
 import { type EventFunctionName, eventFunctions } from '../../lib/event-functions.ts';
-import { context } from './event.ts';
+import { context } from '../fixtures/event.ts';
+import { type Trace, traced } from '../fixtures/trace.ts';
+import { expectWithin } from './access.ts';
 import { type LogLine, logged } from './logs.ts';
-import { expectWithin, type Trace, traced } from './trace.ts';
 
 /**
  * Runs a function that is invoked asynchronously. Returns its result, log and requests to AWS, and checks its

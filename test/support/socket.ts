@@ -14,12 +14,13 @@ import {
 } from '../../core/contract/realtime.ts';
 import type { SocketHandler } from '../../core/realtime/socket-event.ts';
 import { eventFunctions } from '../../lib/event-functions.ts';
-import { context } from './event.ts';
+import { context } from '../fixtures/event.ts';
+import { newSocket, type RouteKey, type Socket, socketEvent } from '../fixtures/socket-event.ts';
+import { type Trace, traced } from '../fixtures/trace.ts';
+import { expectWithin } from './access.ts';
 import { type LogLine, logged } from './logs.ts';
-import { newSocket, type RouteKey, type Socket, socketEvent } from './socket-event.ts';
-import { expectWithin, type Trace, traced } from './trace.ts';
 
-export { newSocket, type Socket, socketEvent } from './socket-event.ts';
+export { newSocket, type Socket, socketEvent } from '../fixtures/socket-event.ts';
 
 /*
  * Invokes WebSocket handlers with API Gateway events. Checks every reply against the contract: shape, codes, and used

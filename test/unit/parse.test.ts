@@ -10,7 +10,7 @@ import { parseRequest } from '../../core/http/parse.ts';
 import { rehearsalEvent } from '../../core/http/rehearsal.ts';
 import { issuesOf } from '../../core/platform/issues.ts';
 import { toRoomsError } from '../../core/platform/rooms-error.ts';
-import { runningOut } from '../support/event.ts';
+import { runningOut } from '../fixtures/event.ts';
 
 const NOW = '2026-01-02T03:04:05.006Z';
 
