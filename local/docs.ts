@@ -8,8 +8,8 @@ import { openapi } from '../tools/generate/openapi.ts';
 export type DocsHandler = (req: IncomingMessage, res: ServerResponse) => void;
 
 /*
- * The API reference of the local stack. Everything comes from this machine: the document from the current contract,
- * the page from the swagger-ui-dist package. Only exact paths are served, so that no path leads outside this list.
+ * Serves the API reference of the local stack: an OpenAPI document that is generated from the contract, and a page of the package
+ * swagger-ui-dist. Serves only a fixed list of paths.
  */
 
 const swaggerUi = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
@@ -42,7 +42,7 @@ const START = `SwaggerUIBundle({
 });
 `;
 
-/** The document names the usual address of the stack; this page sends its requests to the stack that serves it. */
+/** Script that makes the page send its requests to the stack that serves it, not to the default address in the document. */
 const localDocument = (): string =>
   JSON.stringify({ ...openapi(allRoutes), servers: [{ url: '/', description: 'This local stack' }] });
 
@@ -71,7 +71,7 @@ const serve =
 const file = (contentType: string, name: string): DocsHandler =>
   serve(contentType, () => readFile(join(swaggerUi, name)));
 
-/** Returns the handlers of `/openapi.json` and `/docs`, by the whole path of the request (without its query). */
+/** Returns the handlers of `/openapi.json` and `/docs`, by path without the query. */
 export function docsRoutes(): Readonly<Record<string, DocsHandler>> {
   const page = serve('text/html; charset=utf-8', () => PAGE);
   return {

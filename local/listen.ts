@@ -10,11 +10,11 @@ export class PortError extends Error {}
 export interface Listening {
   readonly url: string;
   readonly port: number;
-  /** Closes at once, with all open connections. */
+  /** Closes the server and all open connections immediately. */
   close(): Promise<void>;
 }
 
-/** Takes over a connection that is upgraded to another protocol, such as WebSocket. */
+/** Handles a connection that is upgraded to another protocol, such as WebSocket. */
 export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /**
@@ -59,8 +59,7 @@ async function listenOn(server: Server, port: number): Promise<void> {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code === 'EADDRINUSE') throw new PortError(`Port ${port} is taken by another program.`);
-    if (code === 'EACCES')
-      throw new PortError(`Port ${port} needs more rights than you have; ports above 1023 do not.`);
+    if (code === 'EACCES') throw new PortError(`You have no permission to use port ${port}. Choose a port above 1023.`);
     throw error;
   }
 }

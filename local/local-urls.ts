@@ -1,7 +1,7 @@
 /** URL prefixes of AWS, each with its local address. */
 export type LocalUrls = Readonly<Record<string, string>>;
 
-/** Replaces URLs of AWS in a function's variables by local ones, as DNS would do. */
+/** Replaces URLs of AWS in a function's variables by local ones. */
 export const withLocalUrls = (
   variables: Readonly<Record<string, string>>,
   urls: LocalUrls,

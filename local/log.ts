@@ -2,7 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { finished } from 'node:stream/promises';
 
-/** Logs text of a part of the local stack; `source` is that part. Each line becomes an entry. */
+/** Logs text from `source`, a part of the local stack. Each line becomes an entry. */
 export type Log = (source: string, text: string) => void;
 
 export interface LogFile {
@@ -10,7 +10,7 @@ export interface LogFile {
   close(): Promise<void>;
 }
 
-/** Opens an empty log file in an existing folder. `echo` receives every entry, too. */
+/** Opens an empty log file in an existing folder. `echo` also receives every entry. */
 export async function openLog(
   file: string,
   { echo }: { echo?: ((line: string) => void) | undefined } = {},

@@ -24,8 +24,7 @@ import { createStreamMapping, type StreamMapping } from './streams/stream-mappin
 import { readStream } from './streams/stream-reader.ts';
 
 /*
- * The real-time side of the templates: the WebSocket API, and what is between a change of the table and the clients:
- * event source mappings, queues, schedules and the event bus.
+ * Runs the real-time resources of the templates: the WebSocket API, event source mappings, queues, schedules and the event bus.
  */
 
 export interface Realtime {
@@ -33,11 +32,11 @@ export interface Realtime {
   readonly ws: string;
   /** The servers of the WebSocket API, and of SQS, EventBridge, EventBridge Scheduler and Lambda. */
   readonly ports: { readonly ws: number; readonly aws: number };
-  /** Variables by which functions find SQS, EventBridge, EventBridge Scheduler and Lambda here. */
+  /** Environment variables with the local endpoints of SQS, EventBridge, EventBridge Scheduler and Lambda. */
   readonly environment: Readonly<Record<string, string>>;
   /** Local addresses of the URLs in the templates. */
   readonly urls: LocalUrls;
-  /** Starts to serve, with the functions of the templates, by ARN. From now on, writes to the table are processed. */
+  /** Starts to serve and to process writes to the table. `functions` are the functions of the templates, by ARN. */
   start(functions: ReadonlyMap<string, LocalFunction>): Promise<void>;
   /** The last events on the buses, oldest first. */
   readonly recentEvents: () => readonly BusEvent[];
@@ -48,11 +47,10 @@ const unavailable = (response: { writeHead(status: number): { end(): unknown } }
   response.writeHead(503).end();
 
 /**
- * Takes the ports for the real-time side. It begins to serve with `start`: functions must know its URLs, and it must know the
- * functions.
+ * Opens the ports of the real-time resources. Serving begins later, with `start`, because the functions need the URLs first.
  *
  * @param ports 0 for any free port
- * @param dataDirectory where schedules are kept from one run to the next
+ * @param dataDirectory the folder that stores schedules between runs
  */
 export async function openRealtime(options: {
   resolver: Resolver;
@@ -96,16 +94,16 @@ export async function openRealtime(options: {
       const queues = readQueues(resolver, aws.url);
       const queueOf = (arn: string): Queue => {
         const queue = queues.find((each) => each.arn === arn);
-        if (!queue) throw new Error(`${arn} is a queue that is not in the templates.`);
+        if (!queue) throw new Error(`The queue ${arn} is not in the templates.`);
         return queue;
       };
-      const giveUp = async (arn: string, body: string): Promise<void> => {
+      const sendToQueue = async (arn: string, body: string): Promise<void> => {
         await client.send(new SendMessageCommand({ QueueUrl: queueOf(arn).url, MessageBody: body }));
       };
       const scheduler = closeLater(
         await startScheduler({
           groups: namesOf('AWS::Scheduler::ScheduleGroup', resolver),
-          invoke: createAsyncInvoke(functions, giveUp, log),
+          invoke: createAsyncInvoke(functions, sendToQueue, log),
           file: dataDirectory && join(dataDirectory, 'schedules.json'),
           log,
         }),
@@ -115,7 +113,7 @@ export async function openRealtime(options: {
 
       const functionOf = ({ functionName }: EventSourceMapping): LocalFunction => {
         const fn = [...functions.values()].find(({ config }) => [config.arn, config.name].includes(functionName));
-        if (!fn) throw new Error(`An event source is mapped to ${functionName}, which is not in the templates.`);
+        if (!fn) throw new Error(`The function ${functionName} of an event source mapping is not in the templates.`);
         return fn;
       };
       const made = await madeMappings(dataDirectory);
@@ -131,9 +129,8 @@ export async function openRealtime(options: {
           closeLater(startQueueMapping({ mapping, fn, region: REGION, queue, client, log }));
           continue;
         }
-        const part = closeLater(createStreamMapping({ mapping, fn, region: REGION, giveUp, log }));
-        // The starting position is for a new mapping. A mapping of an earlier run has already processed earlier
-        // records.
+        const part = closeLater(createStreamMapping({ mapping, fn, region: REGION, sendToQueue, log }));
+        // The starting position applies only to new mappings. A mapping of an earlier run continues with new records.
         const from = made.has(fn.config.name) ? 'LATEST' : mapping.startingPosition;
         const { parts } = readers.get(`${sourceArn} ${from}`) ?? { parts: [] };
         readers.set(`${sourceArn} ${from}`, { from, sourceArn, parts: [...parts, part] });
@@ -197,7 +194,7 @@ function onlyApi(resolver: Resolver): WebSocketApi {
 
 const namesOf = (type: string, resolver: Resolver): string[] => resolver.ofType(type).map(idOf(resolver));
 
-/** Queues with a redrive policy come last: their dead-letter queue must exist first. */
+/** Returns the queues in the order of creation. Those with a redrive policy are last, because their dead-letter queue must exist. */
 function readQueues(resolver: Resolver, url: string): Queue[] {
   const queues = resolver.ofType('AWS::SQS::Queue').map((resource): Queue => {
     const { QueueName = '', Arn = '' } = physicalOf(resource, resolver)?.attributes ?? {};
@@ -209,7 +206,7 @@ function readQueues(resolver: Resolver, url: string): Queue[] {
   );
 }
 
-/** The functions whose event source mappings exist from an earlier run on the same data. */
+/** The functions whose event source mappings were created by an earlier run with the same data. */
 async function madeMappings(dataDirectory: string | undefined): Promise<Set<string>> {
   if (dataDirectory === undefined) return new Set();
   const text = await readFile(join(dataDirectory, MAPPINGS), 'utf8').catch(() => '[]');

@@ -31,8 +31,8 @@ export const AUDIENCE = 'rooms';
 
 export interface StackOptions {
   /**
-   * The port of the HTTP API; those of the other parts follow it. 0 for any free ports. Default: the ports of the
-   * last run with the same data, or the first free ones (see `claimPorts`).
+   * The port of the HTTP API. The other parts use the next ports. 0 for any free ports. Default: the ports of the
+   * last run with the same data, or the first free ports (see `claimPorts`).
    */
   readonly port?: number | undefined;
   /** The data folder. Default: none; the data is lost when the stack is closed. */
@@ -44,35 +44,35 @@ export interface StackOptions {
   readonly log: Log;
   /** Receives log entries. */
   readonly progress?: (step: string) => void;
-  /** Called if a part ends by itself, so that the stack no longer works. */
+  /** Called if a part ends unexpectedly. The stack then no longer works. */
   readonly onFailure?: (reason: string) => void;
-  /** Aborting makes the start fail, after all started parts have been closed. */
+  /** Aborts the start: closes the started parts, then rejects. */
   readonly signal?: AbortSignal;
-  /** Creates each function of the templates; tests add faults. Default: `createFunction`. */
+  /** Creates a function of the templates. Tests use it to add faults. Default: `createFunction`. */
   readonly createFunction?: typeof createFunction | undefined;
-  /** Starts DynamoDB Local; tests restart it. Default: `startDynamoDb`. */
+  /** Starts DynamoDB Local. Tests use it to restart the database. Default: `startDynamoDb`. */
   readonly startDynamoDb?: typeof startDynamoDb | undefined;
 }
 
 export interface LocalStack {
-  /** URL of the HTTP API, without a slash at the end; the others likewise. */
+  /** URL of the HTTP API. No URL of the stack has a trailing slash. */
   readonly http: string;
   /** URL of the WebSocket API. */
   readonly ws: string;
   readonly issuer: string;
   readonly s3: string;
   readonly dynamodb: string;
-  /** Of SQS, EventBridge, EventBridge Scheduler and Lambda. */
+  /** URL of SQS, EventBridge, EventBridge Scheduler and Lambda. */
   readonly aws: string;
   /** Closes all parts of the stack. */
   close(): Promise<void>;
 }
 
 /**
- * Starts everything: synthesizes the CDK app for the environment `local`, and serves its templates on real parts. When this
- * fails, nothing is left running.
+ * Starts the local stack: synthesizes the CDK app for the environment `local`, and serves its templates. If this fails, all started
+ * parts are closed.
  *
- * @throws PortError, JavaError, FolderError, ProviderError: to be shown to the user as they are
+ * @throws PortError, JavaError, FolderError, ProviderError: with messages for the user
  */
 export async function startStack(options: StackOptions): Promise<LocalStack> {
   const { log, progress = () => {}, onFailure = () => {}, signal = new AbortController().signal } = options;
@@ -82,7 +82,7 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
     closing ??= (async () => {
-      // In reverse order of the start: no part loses what it depends on.
+      // Closes the parts in reverse order, because each can depend on earlier ones.
       for (const closer of closers.reverse()) await closer();
     })();
     return closing;
@@ -93,15 +93,14 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
   };
 
   try {
-    // Outside the repository: a bundle must not find anything there that it would not find in Lambda.
+    // Outside the repository, so that a bundle cannot import packages that Lambda does not have.
     const directory = await mkdtemp(join(tmpdir(), 'rooms-'));
     const removed = onExit(() => rmSync(directory, { recursive: true, force: true }));
     closers.push(() => rm(directory, { recursive: true, force: true }).finally(removed));
     const { dataDirectory } = options;
     if (dataDirectory) closeLater(await claimFolder(dataDirectory));
 
-    // Opened first, so that an unavailable port is known at once. It reports the start until there is an API to
-    // serve.
+    // Opened first, so that an unavailable port is reported early. Responds with 503 until the API is ready.
     let handler: RequestListener = (_request, response) => {
       response.writeHead(503, { 'content-type': 'application/json', 'retry-after': '1' });
       response.end('{"message":"Service Unavailable"}');
@@ -137,7 +136,7 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
         onExit: onFailure,
       }).then(
         (running) => {
-          progress('DynamoDB Local is there');
+          progress('DynamoDB Local is running');
           return closeLater(running);
         },
         (error: unknown) => {
@@ -150,7 +149,7 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
     const [[dynamodb, assembly], webClient] = await both(parts, bundleWebClient());
     signal.throwIfAborted();
 
-    progress('The app is synthesized; creating table and bucket');
+    progress('The app is synthesized; creating the table and the bucket');
     const resolver = createResolver(assembly.stacks, physicalOf);
     const [s3] = await both(
       startS3({
@@ -174,7 +173,7 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
       AWS_ENDPOINT_URL_DYNAMODB: dynamodb.url,
       AWS_ENDPOINT_URL_S3: s3.url,
       ...realtime.environment,
-      // The developer's own AWS configuration is not for the functions.
+      // The functions must not use the developer's AWS configuration.
       AWS_CONFIG_FILE: join(directory, 'no-config'),
       AWS_SHARED_CREDENTIALS_FILE: join(directory, 'no-credentials'),
     });
@@ -210,7 +209,7 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
   }
 }
 
-/** Like Promise.all, but waits for both before it fails, so that what either has started can be closed. */
+/** Like Promise.all, but waits for both promises before it rejects, so that all started parts can be closed. */
 async function both<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
   await Promise.allSettled([a, b]);
   return Promise.all([a, b]);
@@ -226,7 +225,7 @@ const portsFile = v.object({
 });
 const portsFileOf = (dataDirectory: string): string => join(dataDirectory, 'ports.json');
 
-/** The ports of the last run with this data, so that URLs of the stack, such as those of an open tab, work again. */
+/** Returns the ports of the last run with this data, so that URLs in open tabs keep working. */
 async function readPorts(dataDirectory: string): Promise<Ports | undefined> {
   const text = await readFile(portsFileOf(dataDirectory), 'utf8').catch(() => undefined);
   const ports = v.safeParse(v.pipe(v.string(), v.parseJson(), portsFile), text);

@@ -5,12 +5,12 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 /*
- * The web client of the local stack. All files are built once, from `web/` on this machine.
+ * Builds the web client from `web/`, and serves it.
  */
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** The addresses of the parts of the stack for the page: URLs without a slash at the end. */
+/** The URLs of the stack for the page, without trailing slashes. */
 export interface Places {
   readonly http: string;
   readonly ws: string;
@@ -48,7 +48,7 @@ export async function bundleWebClient(): Promise<WebClient> {
       bundle: true,
       write: false,
       format: 'esm',
-      // Parts that the page loads only when needed, such as the client of identity providers.
+      // Chunks that the page loads on demand, such as the OIDC client.
       splitting: true,
       chunkNames: 'js/[name]-[hash]',
       target: ['chrome123', 'firefox125', 'safari17.5'],

@@ -11,13 +11,13 @@ export interface HttpApi {
   readonly stage: string;
   readonly cors: Cors | undefined;
   readonly routes: readonly RoutePattern<RouteTarget>[];
-  /** By route key, with `$default` for the routes without throttling of their own. */
+  /** Throttles by route key. `$default` applies to all routes without their own settings. */
   readonly throttles: ReadonlyMap<string, Throttle>;
 }
 
 export interface RouteTarget {
   readonly functionArn: string;
-  /** Undefined if anyone may call. */
+  /** Undefined if the route is public. */
   readonly authorize: Authorize | undefined;
   readonly scopes: readonly string[];
 }

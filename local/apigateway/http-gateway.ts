@@ -8,7 +8,7 @@ import { eventOf, gatewayResponse, type Request, type Response, responseOf } fro
 import { matchRoute } from './route-match.ts';
 import { createTokenBucket } from './throttle.ts';
 
-/** Handlers that only the local stack has, in addition to the API, by path. */
+/** Additional handlers of the local stack, by path. */
 export type LocalRoutes = Readonly<
   Record<string, (request: IncomingMessage, response: ServerResponse) => void | Promise<void>>
 >;
@@ -39,7 +39,7 @@ export function createHttpGateway(
     if (authorized && 'refusal' in authorized) return authorized.refusal;
     const fn = functions.get(target.functionArn);
     if (!fn) {
-      log('gateway', `${routeKey} is integrated with ${target.functionArn}, which is not in the templates.`);
+      log('gateway', `The function ${target.functionArn} of ${routeKey} is not in the templates.`);
       return gatewayResponse(500, 'Internal Server Error');
     }
     const identity = authorized?.identity;
@@ -132,7 +132,7 @@ async function readBody(incoming: IncomingMessage): Promise<Buffer | undefined> 
   return length <= MAX_BODY_BYTES ? Buffer.concat(chunks) : undefined;
 }
 
-/** Pages that a developer serves on this machine may read the handlers of the local stack. */
+/** Sets CORS headers that allow pages of this machine to read the handlers of the local stack. */
 function allowLocalOrigin(incoming: IncomingMessage, outgoing: ServerResponse): void {
   const { origin } = incoming.headers;
   if (origin === undefined || !URL.canParse(origin)) return;

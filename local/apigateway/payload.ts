@@ -7,7 +7,7 @@ import { ACCOUNT } from '../cloudformation/template.ts';
  * (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html).
  */
 
-/** The verified claims of a token as an integration receives them: all are text. */
+/** The verified claims of a token in the format of an integration. All values are text. */
 export interface Identity {
   readonly claims: Readonly<Record<string, string>>;
   readonly scopes: readonly string[] | null;
@@ -15,11 +15,11 @@ export interface Identity {
 
 export interface Request {
   readonly method: string;
-  /** Decoded. */
+  /** The decoded path. */
   readonly path: string;
-  /** As sent, without the question mark. */
+  /** The query as it was sent, without the question mark. */
   readonly rawQuery: string;
-  /** Names in lower case, each with its values in the order in which they were sent. */
+  /** The values of each header in the order in which they were sent. Names are in lower case. */
   readonly headers: Readonly<Record<string, readonly string[]>>;
   readonly body: Buffer;
   readonly protocol: string;
@@ -92,7 +92,7 @@ function queryOf(rawQuery: string): Record<string, string> {
   return Object.fromEntries([...new Set(search.keys())].map((name) => [name, search.getAll(name).join(',')]));
 }
 
-/** `12/Mar/2020:19:03:58 +0000` */
+/** Formats a time like `12/Mar/2020:19:03:58 +0000`. */
 export function commonLogTime(now: Date): string {
   const [, day, month, year, time] = now.toUTCString().split(' ');
   return `${day}/${month}/${year}:${time} +0000`;
@@ -103,7 +103,7 @@ function splitHost(host: string): { authority: string; port: string } {
   return { authority, port };
 }
 
-/** Events omit empty lists and records. */
+/** Returns undefined for an empty record, because events omit empty records. */
 const ifAny = <T extends object>(value: T): T | undefined => (Object.keys(value).length > 0 ? value : undefined);
 
 const mapValues = <Value, Result>(record: Readonly<Record<string, Value>>, map: (value: Value) => Result) =>

@@ -15,11 +15,11 @@ export const requestAuthorizerProperties = v.object({
 
 export interface RequestAuthorizer {
   readonly functionArn: string;
-  /** A request without a value in one of these is rejected without an invocation. */
+  /** Identity sources. A request that lacks one of these values is rejected without an invocation. */
   readonly identitySources: readonly string[];
 }
 
-/** The values in `requestContext.authorizer`: all are text. */
+/** The values in `requestContext.authorizer`. All are text. */
 export type AuthorizerContext = Readonly<Record<string, string>>;
 
 export type Authorization = { readonly context: AuthorizerContext } | { readonly status: 401 | 403 | 500 };
@@ -42,13 +42,13 @@ export interface RequestParts {
   readonly query: Readonly<Record<string, string>>;
 }
 
-/** `route.request.header.Auth`, `route.request.querystring.token` */
+/** Whether a request has a value for an identity source, such as `route.request.header.Auth` or `route.request.querystring.token`. */
 export function hasIdentity(source: string, { headers, query }: RequestParts): boolean {
   const [, kind, name = ''] = /^route\.request\.(header|querystring)\.(.+)$/.exec(source) ?? [];
   if (kind === 'header')
     return Object.entries(headers).some(([each, value]) => each.toLowerCase() === name.toLowerCase() && value !== '');
   if (kind === 'querystring') return Boolean(query[name]);
-  throw new Error(`The local stack does not know the identity source ${source}.`);
+  throw new Error(`The local stack does not support the identity source ${source}.`);
 }
 
 /** Invokes an authorizer for a request. */
@@ -62,7 +62,7 @@ export async function authorize(
   if (!authorizer.identitySources.every((source) => hasIdentity(source, request))) return { status: 401 };
   const { ok, payload } = await fn.invoke(event);
   const result: unknown = JSON.parse(payload);
-  // Exactly this message is a rejection; any other error is a failure.
+  // Only this message rejects the request. Any other error is a failure of the authorizer.
   if (!ok) {
     const error = v.safeParse(v.object({ errorMessage: v.literal('Unauthorized') }), result);
     return { status: error.success ? 401 : 500 };
@@ -81,7 +81,7 @@ interface Statement {
   readonly Resource: readonly string[];
 }
 
-/** As in IAM: the default is to deny, and a Deny wins over an Allow. */
+/** Evaluates policies like IAM: the default is to deny, and a Deny overrides an Allow. */
 export function isAllowed(statements: readonly Statement[], methodArn: string): boolean {
   const effects = statements
     .filter(({ Action }) => Action.some((action) => matches(action.toLowerCase(), 'execute-api:invoke')))
@@ -90,7 +90,7 @@ export function isAllowed(statements: readonly Statement[], methodArn: string): 
   return effects.includes('Allow') && !effects.includes('Deny');
 }
 
-/** `*` matches any text, `?` one character. */
+/** Matches text with a pattern, in which `*` is any text and `?` any character. */
 function matches(pattern: string, text: string): boolean {
   const source = pattern
     .replace(/[.+^${}()|[\]\\]/g, '\\$&')

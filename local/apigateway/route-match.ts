@@ -1,6 +1,6 @@
 /** A route of an HTTP API, prepared for matching. */
 export interface RoutePattern<Target> {
-  /** As in the template: `GET /room/{room_id}`, or `$default`. */
+  /** The route key in the template, such as `GET /room/{room_id}` or `$default`. */
   readonly routeKey: string;
   readonly target: Target;
 }
@@ -9,15 +9,15 @@ export interface RouteMatch<Target> extends RoutePattern<Target> {
   readonly pathParameters: Readonly<Record<string, string>>;
 }
 
-/** How well a route fits: earlier numbers count more. With equal paths, a specific method wins over ANY. */
+/** Rank of the route, compared from the first number on. With equal paths, a specific method has priority over ANY. */
 type Rank = readonly number[];
 const FIXED = 3;
 const PARAMETER = 2;
 const GREEDY = 1;
 
 /**
- * Returns the route that API Gateway chooses for a request: the most specific one. Fixed parts of a path win over
- * parameters, these win over a greedy one (`{proxy+}`), and `$default` is last.
+ * Returns the route that API Gateway chooses for a request: the most specific one. Fixed parts of a path have priority over
+ * parameters. Parameters have priority over a greedy one (`{proxy+}`). `$default` is last.
  *
  * @param path decoded, without the query
  * @see https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html

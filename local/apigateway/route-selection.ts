@@ -19,7 +19,7 @@ export function selectRoute(
 function evaluate(expression: string, text: string): string | undefined {
   const [, path] = /^\$\{?request\.body\.([^}]+)\}?$/.exec(expression) ?? [];
   if (path === undefined)
-    throw new Error(`The local stack does not know the route selection expression ${expression}.`);
+    throw new Error(`The local stack does not support the route selection expression ${expression}.`);
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -7,13 +7,13 @@ import { type Throttle, throttleProperties, throttlesOf } from './throttle.ts';
 export interface WebSocketApi {
   readonly id: string;
   readonly stage: string;
-  /** `$request.body.action` */
+  /** The route selection expression, such as `$request.body.action`. */
   readonly routeSelectionExpression: string;
-  /** By route key. */
+  /** The routes by route key. */
   readonly routes: ReadonlyMap<string, SocketRoute>;
-  /** The authorizer of `$connect`; undefined if anyone may connect. */
+  /** The authorizer of `$connect`. Undefined if the API is public. */
   readonly authorizer: RequestAuthorizer | undefined;
-  /** By route key, with `$default` for the routes without throttling of their own. */
+  /** Throttles by route key. `$default` applies to all routes without their own settings. */
   readonly throttles: ReadonlyMap<string, Throttle>;
 }
 
@@ -39,7 +39,7 @@ const stageProperties = v.object({
   ...throttleProperties.entries,
 });
 
-/** `arn:aws:apigateway:…:lambda:path/2015-03-31/functions/<ARN>/invocations` → the function's ARN. */
+/** Extracts the function's ARN from `arn:aws:apigateway:…:lambda:path/2015-03-31/functions/<ARN>/invocations`. */
 const functionOf = (uri: string): string => /\/functions\/(.+)\/invocations$/.exec(uri)?.[1] ?? uri;
 
 /** Reads the WebSocket APIs of the templates. `idOf` gives the physical ID of a resource, as Ref does. */

@@ -11,20 +11,20 @@ import type { AuthorizerContext, RequestParts } from './request-authorizer.ts';
  * (https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html).
  */
 
-/** A client's connection, from its handshake on. */
+/** A client's connection. */
 export interface Connection {
   readonly id: string;
   readonly apiId: string;
   readonly stage: string;
   readonly domainName: string;
-  /** Milliseconds since the epoch. */
+  /** Connect time in milliseconds since the epoch. */
   readonly connectedAt: number;
   readonly sourceIp: string;
   readonly userAgent: string | undefined;
   readonly authorizer: AuthorizerContext | undefined;
 }
 
-/** Returns an id like those of API Gateway: `L0SM9cOFvHcCIhw=` */
+/** Returns a random ID in the format of API Gateway, such as `L0SM9cOFvHcCIhw=`. */
 export const newId = (): string => `${randomBytes(11).toString('base64url')}=`;
 
 type EventType = 'CONNECT' | 'MESSAGE' | 'DISCONNECT';
@@ -58,7 +58,7 @@ export interface Handshake extends RequestParts {
   readonly multiValueQuery: Readonly<Record<string, readonly string[]>>;
 }
 
-/** API Gateway passes header names on as they were sent. */
+/** Returns the headers with their names as they were sent, like API Gateway. */
 export function handshakeOf(request: IncomingMessage, sourceIp: string): Handshake {
   const multiValueHeaders: Record<string, string[]> = {};
   for (let index = 0; index < request.rawHeaders.length; index += 2) {

@@ -44,7 +44,7 @@ interface Open {
   readonly connection: Connection;
   readonly socket: WebSocket;
   lastActiveAt: number;
-  /** The reason that `$disconnect` receives if the gateway closes. */
+  /** The reason in the event of `$disconnect` if the gateway closes the connection. */
   end?: { readonly code: number; readonly reason: string };
 }
 
@@ -62,8 +62,8 @@ export function createWebSocketGateway(
   const mayPass = (routeKey: string): boolean => (buckets.get(routeKey) ?? buckets.get('$default'))?.() !== false;
   const open = new Map<string, Open>();
   /** Invocations that have not finished. */
-  const telling = new Set<Promise<unknown>>();
-  // It responds with the choice of the `$connect` function; see `upgrade`.
+  const invocations = new Set<Promise<unknown>>();
+  // `upgrade` sends the sub-protocol that the `$connect` function has chosen.
   const chosen = new WeakMap<IncomingMessage, string>();
   const server = new WebSocketServer({
     noServer: true,
@@ -137,8 +137,8 @@ export function createWebSocketGateway(
   function track<T>(work: Promise<T>): void {
     const tracked = work
       .catch((error: unknown) => log('socket', error instanceof Error ? (error.stack ?? error.message) : String(error)))
-      .finally(() => telling.delete(tracked));
-    telling.add(tracked);
+      .finally(() => invocations.delete(tracked));
+    invocations.add(tracked);
   }
 
   function serve(socket: WebSocket, connection: Connection, handshake: Handshake): void {
@@ -193,7 +193,7 @@ export function createWebSocketGateway(
   async function manage(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname } = new URL(request.url ?? '/', 'http://gateway');
     const prefix = `/${api.stage}/@connections/`;
-    // As API Gateway responds to unknown requests.
+    // The response of API Gateway to unknown requests.
     if (!pathname.startsWith(prefix) || !isSigned(request)) throw new AwsError(403, 'ForbiddenException', 'Forbidden');
     const payload = request.method === 'POST' ? await bytesOf(request, MAX_MESSAGE_BYTES) : Buffer.alloc(0);
     if (!payload) throw new AwsError(413, 'PayloadTooLargeException', 'Message too long');
@@ -225,7 +225,7 @@ export function createWebSocketGateway(
 
   return {
     upgrade(request, socket, head) {
-      // No other listener exists before it is a WebSocket, or after it has been rejected.
+      // Without this listener, an error before the upgrade or after a rejection would end the process.
       socket.on('error', () => socket.destroy());
       upgrade(request, socket, head).catch((error: unknown) => {
         log('socket', error instanceof Error ? (error.stack ?? error.message) : String(error));
@@ -244,7 +244,7 @@ export function createWebSocketGateway(
         entry.socket.close(1001, 'Going away');
         entry.socket.terminate();
       }
-      while (telling.size > 0) await Promise.all(telling);
+      while (invocations.size > 0) await Promise.all(invocations);
       server.close();
     },
   };

@@ -6,7 +6,7 @@ import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { SqsServer } from '../sqs/sqs.ts';
 import { AwsError, answerError, isSigned } from './aws-request.ts';
 
-/** One endpoint for SQS, EventBridge, EventBridge Scheduler and Lambda. The request tells which of them it is for. */
+/** Serves SQS, EventBridge, EventBridge Scheduler and Lambda on one endpoint. The request identifies the service. */
 export function createAwsEndpoint(
   services: { sqs: SqsServer; buses: EventBuses; scheduler: Scheduler; lambda: LambdaApi },
   log: Log,

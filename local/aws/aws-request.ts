@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /*
- * What the local AWS endpoints share: reading a request of an SDK, and responding to it.
+ * Common functions of the local AWS endpoints to read an SDK's request and to respond.
  */
 
-/** An error in the format of the services; the SDK throws an exception of that name. */
+/** An error response in the format of AWS. The SDK throws an exception with the same name. */
 export class AwsError extends Error {
   readonly status: number;
   readonly type: string;
@@ -16,7 +16,7 @@ export class AwsError extends Error {
   }
 }
 
-/** SDK requests are signed; the key does not matter here. Web pages cannot send such a header without a preflight. */
+/** Returns whether a request has a signature; any key is accepted. Web pages cannot send this header without a preflight. */
 export const isSigned = ({ headers }: IncomingMessage): boolean =>
   headers.authorization?.startsWith('AWS4-HMAC-SHA256 ') ?? false;
 
@@ -35,7 +35,7 @@ export async function bytesOf(request: IncomingMessage, limit: number): Promise<
   return length <= limit ? Buffer.concat(chunks) : undefined;
 }
 
-/** Far above the limits of the services. */
+/** Larger than the limits of all services. */
 const MAX_JSON_BYTES = 1024 * 1024;
 
 /** Returns the body as JSON; `{}` if there is none. */
@@ -45,7 +45,7 @@ export async function jsonOf(request: IncomingMessage): Promise<unknown> {
     if (!bytes) throw new Error('too large');
     return bytes.length > 0 ? JSON.parse(bytes.toString('utf8')) : {};
   } catch {
-    throw new AwsError(400, 'SerializationException', 'The body is no JSON.');
+    throw new AwsError(400, 'SerializationException', 'The body is not JSON.');
   }
 }
 

@@ -5,11 +5,11 @@ import * as v from 'valibot';
 import { UsageError } from '../../tools/cli/usage-error.ts';
 
 /*
- * How commands find a running stack: each stack has a folder in the state directory, named after the port of its HTTP API, with
- * `endpoints.json` and its log. So several stacks can run from one checkout.
+ * Stores the endpoints of running stacks, so that commands can find them. Each stack has a folder in the state directory with
+ * `endpoints.json` and its log. The name of the folder is the port of the HTTP API, so several stacks can run from one checkout.
  */
 
-/** The default of the state directory. */
+/** The default state directory. */
 export const STATE_DIRECTORY = fileURLToPath(new URL('../../.local', import.meta.url));
 
 const endpointsFile = v.object({
@@ -19,7 +19,7 @@ const endpointsFile = v.object({
   /** False if tokens come from an external identity provider. */
   issuerIsLocal: v.boolean(),
   dynamodb: v.optional(v.string()),
-  /** Of SQS, EventBridge, EventBridge Scheduler and Lambda. */
+  /** URL of SQS, EventBridge, EventBridge Scheduler and Lambda. */
   aws: v.optional(v.string()),
   pid: v.number(),
 });
@@ -27,7 +27,7 @@ const endpointsFile = v.object({
 /** URLs without a slash at the end, and the process that serves them. */
 export type Endpoints = v.InferOutput<typeof endpointsFile>;
 
-/** Thrown if several stacks run and none was chosen, or the chosen one does not run. Its message is for the user. */
+/** Thrown if several stacks are running and none was chosen, or if the chosen one is not running. Its message is for the user. */
 export class StackChoiceError extends UsageError {}
 
 /** Returns the folder of the stack whose HTTP API has this port. */

@@ -13,10 +13,10 @@ export interface Ports {
 
 /** The default port of the HTTP API. README.md mentions it. */
 export const DEFAULT_PORT = 4000;
-/** How many stacks without `--port` get ports in a row: 4000, 4010, and so on to 4090. */
+/** Number of stacks that can run without `--port`: on 4000, 4010, and so on up to 4090. */
 const BLOCKS = 10;
 const BLOCK_SIZE = 10;
-/** The highest port that leaves ports for the other parts. */
+/** The highest allowed port of the HTTP API. The other parts use the next five ports. */
 export const MAX_PORT = 65_530;
 
 const ANY: Ports = { http: 0, issuer: 0, s3: 0, dynamodb: 0, ws: 0, aws: 0 };

@@ -13,20 +13,20 @@ import { DEFAULT_PORT, portOption } from './ports.ts';
 
 const HELP = `Usage: npm start -- [options]
 
-Runs the whole system on this machine until Ctrl-C: the synthesized CDK app, served on DynamoDB Local, an S3 server and a
-local IAMS. Nothing leaves this machine, and no AWS account is needed.
+Runs the whole system on this machine until Ctrl-C: the synthesized CDK app with DynamoDB Local, an S3 server and a
+local identity provider. Needs no AWS account, and sends nothing to other machines.
 
 Options:
-  --port PORT      port of the HTTP API; the next five are used as well. 0: any free ports.
+  --port PORT      port of the HTTP API; the next five are also used. 0: any free ports.
                    (default: 4000, or 4010, 4020 and so on while other stacks run; with --data, those of the last run)
-  --data DIR       keep rooms, files, the issuer's keys and the ports in DIR, for one stack at a time
+  --data DIR       store rooms, files, keys and ports in DIR, for one stack at a time
                    (default: in memory; gone when the stack ends)
-  --issuer URL     accept the tokens of an identity provider of your own, such as http://127.0.0.1:8180/realms/ucs,
-                   and sign in there (docs/guides/keycloak.md; default: an issuer that believes everyone)
+  --issuer URL     accept the tokens of another identity provider, such as http://127.0.0.1:8180/realms/ucs,
+                   and sign in there (docs/guides/keycloak.md; default: a local issuer without passwords)
   --audience NAME  with --issuer: accepted "aud" values, comma-separated (default: rooms)
-  --client-id ID   with --issuer: the web client's client there (default: rooms-web)
-  --state-dir DIR  where to write PORT/endpoints.json and PORT/log (default: .local)
-  --verbose        show the log of gateway and functions here too
+  --client-id ID   with --issuer: client ID of the web client (default: rooms-web)
+  --state-dir DIR  folder for PORT/endpoints.json and PORT/log (default: .local)
+  --verbose        also print the log of the gateway and the functions
   --help           print this help
 `;
 
@@ -99,7 +99,7 @@ async function main(): Promise<void> {
     await aborted(signal);
     console.log('\nStopping');
   } catch (error) {
-    // An interrupted start has not failed.
+    // An interrupted start is not an error.
     if (!signal.aborted) throw error;
   } finally {
     if (stack) await removeEndpoints(stack, stateDirectory);
@@ -119,7 +119,7 @@ function providerOption(values: {
   const { issuer, audience = AUDIENCE, 'client-id': clientId = CLIENT_ID } = values;
   if (issuer === undefined) {
     if (values.audience === undefined && values['client-id'] === undefined) return undefined;
-    throw new UsageError('--audience and --client-id need --issuer: the local issuer knows no others.');
+    throw new UsageError('--audience and --client-id need --issuer.');
   }
   if (!URL.canParse(issuer) || !/^https?:/.test(issuer))
     throw new UsageError(`--issuer must be an http or https URL, not ${JSON.stringify(issuer)}.`);
@@ -143,7 +143,7 @@ async function welcome(
   const ownIssuer = identityProvider
     ? ''
     : `  ${`npm run -s token -- bob${choice}`.padEnd(36)}an access token of another user
-  ${`npm run demo${choice && ` --${choice}`}`.padEnd(36)}two users, from creating a room to its end
+  ${`npm run demo${choice && ` --${choice}`}`.padEnd(36)}a demo with two users
 `;
   return `
   Web client     ${stack.http}
@@ -162,19 +162,19 @@ ${first}
 curl -sS -w '\\n' -X POST ${stack.http}/room -H 'content-type: application/json' -d '{"name":"Stand-up"${bob}}' -H "authorization: Bearer ${token}"
 
 Then:
-  ${`open ${stack.http}`.padEnd(36)}rooms in the browser; be somebody else in a second tab
-  ${`open ${stack.http}/docs`.padEnd(36)}every endpoint, to read and to try
+  ${`open ${stack.http}`.padEnd(36)}the web client; sign in as another user in a second tab
+  ${`open ${stack.http}/docs`.padEnd(36)}the API reference, where you can try every endpoint
 ${ownIssuer}
 Ctrl-C stops everything.`;
 }
 
-/** Aborted by Ctrl-C or SIGTERM, by the end of the npm that runs this, or by `abort`. */
+/** A signal that is aborted by Ctrl-C, by SIGTERM, when the parent npm process ends, or by `abort`. */
 function shutdownSignal(): { signal: AbortSignal; abort: () => void } {
   const controller = new AbortController();
   const abort = (): void => controller.abort();
-  // Signals come more than once: Ctrl-C reaches this process directly and through npm.
+  // The process can get a signal twice, because Ctrl-C reaches it directly and through npm.
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, abort);
-  // Between npm and this process, there may be a shell that does not forward signals.
+  // A shell between npm and this process can swallow signals.
   if (process.env.npm_lifecycle_event !== undefined) {
     const parent = process.ppid;
     setInterval(() => {

@@ -8,12 +8,12 @@ import { portOption } from './ports.ts';
 
 const HELP = `Usage: npm run -s token -- <user_id> [options]
 
-Prints an access token of that user, good for an hour, as the IAMS of the running local stack issues it.
-(-s keeps npm's own output away.)
+Prints an access token of the user from the issuer of the running local stack. The token expires after 1 hour.
+(-s suppresses the output of npm.)
 
 Options:
-  --port PORT      port of the stack's HTTP API, where several stacks are running
-  --state-dir DIR  where the stack keeps its endpoints (default: .local)
+  --port PORT      port of the stack's HTTP API; required if several stacks are running
+  --state-dir DIR  folder with the endpoints of the stack (default: .local)
   --help           print this help
 `;
 
@@ -31,16 +31,19 @@ async function main(): Promise<void> {
   }
   const [user, ...others] = positionals;
   if (user === undefined || others.length > 0)
-    throw new UsageError('Give one user id, such as "npm run -s token -- alice".');
+    throw new UsageError('Pass one user id, such as "npm run -s token -- alice".');
   const parsed = v.safeParse(userId, user);
-  if (!parsed.success) throw new UsageError(`${JSON.stringify(user)} is no user id: it ${parsed.issues[0].message}.`);
+  if (!parsed.success)
+    throw new UsageError(`${JSON.stringify(user)} is not a user id: it ${parsed.issues[0].message}.`);
 
   const endpoints = await chooseStack(values['state-dir'], portOption(values.port));
   if (!endpoints) throw new Error('No local stack is running; start one with "npm start" in another terminal.');
   if (!endpoints.issuerIsLocal)
-    throw new Error(`The stack at ${endpoints.http} accepts the tokens of ${endpoints.issuer}: get one there.`);
+    throw new Error(`The stack at ${endpoints.http} accepts the tokens of ${endpoints.issuer}. Request one there.`);
   const token = await requestToken(endpoints.issuer, parsed.output).catch((cause: unknown) => {
-    throw new Error(`The local stack's IAMS, ${endpoints.issuer}, gave no token; start the stack again.`, { cause });
+    throw new Error(`The issuer of the local stack, ${endpoints.issuer}, returned no token. Restart the stack.`, {
+      cause,
+    });
   });
   process.stdout.write(`${token}\n`);
 }

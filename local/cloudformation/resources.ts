@@ -11,10 +11,10 @@ const roleName = v.object({ RoleName: name });
 const plainName = v.object({ Name: name });
 const stageName = v.object({ StageName: v.string() });
 
-/** The last part of a stream's ARN; in AWS, the time of its creation. */
+/** The last part of a stream's ARN. In AWS, it is the creation time. */
 const STREAM = '/stream/local';
 
-/** Names a resource like CloudFormation does if the template gives no name, but without the random part. */
+/** Returns a name for a resource without a name in the template. The name is like that of CloudFormation, without the random part. */
 const defaultName = ({ stack, id }: Resource): string => `${stack}-${id}`;
 
 /**
@@ -55,7 +55,7 @@ export function physicalOf(resource: Resource, resolver: Resolver): Physical | u
       const ref = resolver.read(resource, plainName).Name ?? defaultName(resource);
       return { ref, attributes: { Arn: `arn:aws:scheduler:${REGION}:${ACCOUNT}:schedule-group/${ref}` } };
     }
-    // Permissions are not enforced here, but other resources refer to the ARN of a role.
+    // The local stack does not enforce permissions, but other resources refer to the ARN of a role.
     case 'AWS::IAM::Role': {
       const ref = resolver.read(resource, roleName).RoleName ?? defaultName(resource);
       return { ref, attributes: { Arn: `arn:aws:iam::${ACCOUNT}:role/${ref}` } };

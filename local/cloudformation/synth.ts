@@ -15,12 +15,12 @@ export interface Assembly {
 }
 
 /**
- * Synthesizes the environment `local` as `cdk synth` does, and reads what it wrote. The CDK's command line itself is not run, and CDK's
- * validation of the templates is off: together they take 6 of 7 seconds. Tests validate the templates of every environment.
+ * Synthesizes the environment `local`, and reads the cloud assembly. Does not run the CDK CLI or the validation of templates, which
+ * take 6 of 7 seconds. Tests validate the templates of every environment.
  *
  * @param context the app's context values, such as the issuer
- * @param directory where the assembly is written to
- * @throws Error with what the CDK said, where it fails
+ * @param directory the output folder of the assembly
+ * @throws with the output of the CDK if it fails
  */
 export async function synthesize(
   context: Readonly<Record<string, string>>,
@@ -72,7 +72,7 @@ const assetsFile = v.object({
   ),
 });
 
-/** Reads a cloud assembly: the templates of its stacks, and where the assets are that they name. */
+/** Reads a cloud assembly: the templates of its stacks and the paths of their assets. */
 export async function readAssembly(directory: string): Promise<Assembly> {
   const readJson = async (file: string): Promise<unknown> => JSON.parse(await readFile(join(directory, file), 'utf8'));
   const { artifacts } = v.parse(manifestFile, await readJson('manifest.json'));
@@ -98,7 +98,7 @@ function run(
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd: ROOT,
-      // A process group of its own, so that esbuild ends with it.
+      // A separate process group, so that esbuild can be killed with it.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...variables },

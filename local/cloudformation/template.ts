@@ -5,7 +5,7 @@ export interface StackTemplate {
   readonly name: string;
   readonly resources: Readonly<Record<string, Resource>>;
   readonly outputs: Readonly<Record<string, { readonly value: unknown; readonly exportName?: unknown }>>;
-  /** Parameter name to its default value. */
+  /** Default values of the parameters, by name. */
   readonly parameters: Readonly<Record<string, unknown>>;
 }
 
@@ -26,7 +26,7 @@ export interface Physical {
 /** The account and region of the local stack. */
 export const ACCOUNT = '000000000000';
 export const REGION = 'us-east-1';
-/** The last part of every AWS::StackId. It is constant, so that values made from it survive a restart with --data. */
+/** The last part of every AWS::StackId. It is constant, so that values that depend on it stay the same after a restart with --data. */
 const STACK_UUID = '01997d10-0000-7000-8000-000000000000';
 
 const templateFile = v.object({
@@ -44,7 +44,7 @@ const templateFile = v.object({
 /**
  * Parses a CloudFormation template.
  *
- * @throws if it is not one
+ * @throws if the value is not a template
  */
 export function readTemplate(name: string, json: unknown): StackTemplate {
   const template = v.parse(templateFile, json);
@@ -62,13 +62,13 @@ export function readTemplate(name: string, json: unknown): StackTemplate {
 }
 
 /**
- * Returns the resource with that physical id.
+ * Returns the resource with this physical id.
  *
  * @throws if the template has none
  */
 export function found(resources: ReadonlyMap<string, Resource>, id: string): Resource {
   const resource = resources.get(id);
-  if (!resource) throw new Error(`The template refers to ${id}, which is not in it.`);
+  if (!resource) throw new Error(`The template refers to the unknown resource ${id}.`);
   return resource;
 }
 
@@ -82,17 +82,17 @@ export interface Resolver {
   ): v.InferOutput<v.ObjectSchema<Entries, undefined>>;
 }
 
-/** Stands for AWS::NoValue: the property or list item is omitted. */
+/** The value of AWS::NoValue. A property or list item with this value is omitted. */
 const NO_VALUE = Symbol('AWS::NoValue');
 
 type Scope = { readonly stack: StackTemplate; readonly path: string };
 
 /**
- * Resolves what CloudFormation would resolve at deployment: references within a stack and, by export or output name, between stacks.
- * What is not known here is an error that names the resource and the path in it.
+ * Resolves what CloudFormation resolves at deployment: references within a stack and, by export or output name, between stacks.
+ * Throws an error with the resource and the path for an intrinsic function or a reference that is not supported.
  *
- * @param physicalOf what a resource is on this machine; undefined for one that has no counterpart here. Referring to such a
- *   one is an error that names who refers to it; a property nobody reads may refer to whatever it likes.
+ * @param physicalOf returns the local counterpart of a resource, or undefined if there is none. A property that is read must not
+ *   refer to a resource without a counterpart. Properties that are not read can refer to any resource.
  */
 export function createResolver(
   stacks: readonly StackTemplate[],
@@ -160,7 +160,7 @@ export function createResolver(
         return stackOutput(text(StackName, scope), text(OutputName, scope), scope);
       }
       default:
-        return fail(scope, `the local stack does not know the function ${name}`);
+        return fail(scope, `the local stack does not support the function ${name}`);
     }
   }
 
@@ -197,7 +197,7 @@ export function createResolver(
   function getAtt(id: string, attribute: string, scope: Scope): string {
     return (
       physical(id, scope).attributes[attribute] ??
-      fail(scope, `the local stack does not know the attribute ${attribute} of ${id}`)
+      fail(scope, `the local stack does not support the attribute ${attribute} of ${id}`)
     );
   }
 
@@ -254,7 +254,7 @@ export function createResolver(
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** At the first dot: a logical ID has none, but an attribute's name may. */
+/** Splits at the first dot, because only the name of the attribute can contain dots. */
 function splitOnce(name: string): [string, string] {
   const dot = name.indexOf('.');
   return dot < 0 ? [name, ''] : [name.slice(0, dot), name.slice(dot + 1)];

@@ -20,10 +20,10 @@ export class JavaError extends Error {}
 
 const NEED_JAVA =
   'DynamoDB Local needs Java 17 or newer. Install it (Debian and Ubuntu: sudo apt install default-jre-headless; ' +
-  'macOS: brew install openjdk; others: https://adoptium.net) and see that "java -version" works.';
+  'macOS: brew install openjdk; others: https://adoptium.net) and check that "java -version" works.';
 
 const START_MS = 60_000;
-/** How long to wait for a requested port, in milliseconds: the process of a killed stack may still be ending. */
+/** Maximum wait for a requested port, in milliseconds. The process of a killed stack can still use it for a moment. */
 const PORT_FREE_MS = 5_000;
 
 const CONFIGURATION = fileURLToPath(new URL('server.xml', import.meta.url));
@@ -37,8 +37,8 @@ export interface DynamoDbLocal {
 }
 
 /**
- * Starts DynamoDB Local on the loopback interface and waits until it responds. Its process ends with this one,
- * however this one ends.
+ * Starts DynamoDB Local on the loopback interface and waits until it responds. Its process also ends if this process
+ * is killed.
  *
  * @param port 0 for any free port
  * @param directory the data folder; without one, data is in memory
@@ -60,7 +60,7 @@ export async function startDynamoDb(options: {
   );
   const directory = options.directory && resolve(options.directory);
   if (directory) await mkdir(directory, { recursive: true });
-  // Another DynamoDB Local that was started at the same time may respond on this port: only ours allows this origin.
+  // Identifies this instance: another DynamoDB Local that starts at the same time could respond on this port.
   const origin = `http://${randomUUID()}.localhost`;
   const { JAVA_HOME } = process.env;
   const child = spawn(
@@ -75,19 +75,19 @@ export async function startDynamoDb(options: {
       `sharedDb=${!options.databasePerRegion}`,
       ...(directory ? ['inMemory=false', `dbPath=${directory}`] : ['inMemory=true']),
     ],
-    // A process group of its own: Ctrl-C is for this process, which then ends that one.
+    // A separate process group, so that Ctrl-C reaches only this process, which then stops Java.
     { cwd: emulator, stdio: ['pipe', 'ignore', 'pipe'], detached: true },
   );
-  // Writing fails after it has ended. Nothing is written, but closing counts as well.
+  // Closing the pipe fails if the process has already ended.
   child.stdin.on('error', () => {});
-  // If this process ends without `close`, Java must not survive it.
+  // Kills Java if this process ends without `close`.
   const hasEnded = onExit(() => void child.kill('SIGKILL'));
   let complaints = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     complaints = (complaints + chunk).slice(-2_000);
   });
 
-  // `undefined` while it runs; then the reason.
+  // The reason why the process has ended; undefined while it runs.
   let ended: Error | undefined;
   let closing = false;
   const end = new Promise<void>((resolve) => {
@@ -102,7 +102,7 @@ export async function startDynamoDb(options: {
     child.once('close', (code, signal) => {
       hasEnded();
       ended ??= /UnsupportedClassVersionError|Unable to locate a Java Runtime/.test(complaints)
-        ? new JavaError(`This Java will not do. ${NEED_JAVA}`)
+        ? new JavaError(`Java is missing or too old. ${NEED_JAVA}`)
         : new Error(`DynamoDB Local ended (${signal ?? `exit code ${code}`}). ${complaints.trim()}`);
       resolve();
     });
@@ -110,7 +110,7 @@ export async function startDynamoDb(options: {
   const close = async (): Promise<void> => {
     closing = true;
     child.kill();
-    // It stops within milliseconds. One that does not has no data that it must keep.
+    // Usually, Java ends within milliseconds.
     const timer = setTimeout(() => child.kill('SIGKILL'), 5_000);
     await end;
     clearTimeout(timer);
@@ -119,7 +119,7 @@ export async function startDynamoDb(options: {
   const url = `http://${HOST}:${port}`;
   const deadline = Date.now() + START_MS;
   while (!ended && !(await answers(url, origin))) {
-    // Another program has taken the port since it was found to be free.
+    // Another program can take the port after it was found to be free.
     if (complaints.includes('Failed to bind')) {
       await close();
       if (options.port === 0) return startDynamoDb(options);
@@ -154,7 +154,7 @@ async function freePort(port: number): Promise<number> {
 
 async function answers(url: string, origin: string): Promise<boolean> {
   try {
-    // Without a signature it responds 400: enough to know that it is running.
+    // Any response shows that it is running, even 400 for a request without a signature.
     const { headers } = await fetch(url, { headers: { origin }, signal: AbortSignal.timeout(1_000) });
     return headers.get('access-control-allow-origin') === origin;
   } catch {

@@ -20,7 +20,7 @@ export interface BusEvent {
 }
 
 export interface EventBuses {
-  /** The API: PutEvents. */
+  /** Handles PutEvents. */
   readonly handle: (request: Parameters<RequestListener>[0], response: Parameters<RequestListener>[1]) => Promise<void>;
   /** The last events, oldest first. */
   readonly recent: () => readonly BusEvent[];
@@ -39,7 +39,7 @@ const putEvents = v.object({
         Source: v.optional(v.string()),
         DetailType: v.optional(v.string()),
         Detail: v.optional(v.string()),
-        /** In epoch seconds. */
+        /** Time of the event in epoch seconds. */
         Time: v.optional(v.number()),
         Resources: v.optional(v.array(v.string()), []),
       }),
@@ -50,7 +50,7 @@ const putEvents = v.object({
 });
 type Entry = v.InferOutput<typeof putEvents>['Entries'][number];
 
-/** Event buses without rules: they keep published events, and show them in the log. */
+/** Creates event buses without rules, which keep and log published events. */
 export function createEventBuses(names: readonly string[], log: Log): EventBuses {
   const events: BusEvent[] = [];
 
@@ -67,7 +67,7 @@ export function createEventBuses(names: readonly string[], log: Log): EventBuses
     const bus = EventBusName.split('/').at(-1) ?? '';
     const id = randomUUID();
     if (!names.includes(bus)) {
-      log('events', `${DetailType} was put on ${bus}, a bus that is not in the templates.`);
+      log('events', `${DetailType} was published to ${bus}, which is not in the templates.`);
       return { EventId: id };
     }
     const time = new Date(Time === undefined ? Date.now() : Time * 1_000);
@@ -78,7 +78,7 @@ export function createEventBuses(names: readonly string[], log: Log): EventBuses
       'detail-type': DetailType,
       source: Source,
       account: ACCOUNT,
-      // EventBridge has a resolution of whole seconds.
+      // EventBridge rounds times to seconds.
       time: `${time.toISOString().slice(0, 19)}Z`,
       region: REGION,
       resources: Resources,
@@ -94,7 +94,7 @@ export function createEventBuses(names: readonly string[], log: Log): EventBuses
     async handle(request, response) {
       const action = request.headers['x-amz-target'];
       if (action !== 'AWSEvents.PutEvents')
-        throw new AwsError(400, 'UnknownOperationException', `The local stack knows no ${String(action)}.`);
+        throw new AwsError(400, 'UnknownOperationException', `The local stack does not support ${String(action)}.`);
       const input = v.safeParse(putEvents, await jsonOf(request));
       if (!input.success) throw new AwsError(400, 'ValidationException', input.issues[0].message);
       const entries = input.output.Entries.map(put);

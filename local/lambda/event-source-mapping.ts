@@ -6,12 +6,12 @@ import type { InvocationResult } from './lambda.ts';
 /** An event source and the function that receives its records, from a template. Times are in seconds. */
 export interface EventSourceMapping {
   readonly sourceArn: string;
-  /** Name or ARN. */
+  /** Name or ARN of the function. */
   readonly functionName: string;
   readonly batchSize: number;
   readonly passes: Matches;
   readonly bisect: boolean;
-  /** Infinity: until the records are too old. */
+  /** Infinity means "until the records are too old". */
   readonly retryAttempts: number;
   readonly maxRecordAgeSeconds: number;
   readonly parallelizationFactor: number;

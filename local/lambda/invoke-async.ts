@@ -6,22 +6,26 @@ import type { LocalFunction } from './lambda.ts';
 export type InvokeAsync = (functionArn: string, event: string, signal: AbortSignal) => Promise<void>;
 
 /**
- * How often an event is retried if the function fails, and the waits before, in milliseconds. Lambda waits a minute,
- * then two (https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html), which is too long for
- * developers.
+ * The waits before each retry of an event, in milliseconds. Lambda waits 1 and 2 minutes, which is too long for developers.
+ *
+ * @see https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
  */
 const RETRY_WAITS_MS = [1_000, 2_000];
 
-/** @param giveUp receives an event that all attempts failed for, for the dead-letter queue */
+/**
+ * Returns a function that invokes functions asynchronously, with retries.
+ *
+ * @param sendToQueue sends an event to the dead-letter queue after all attempts have failed
+ */
 export function createAsyncInvoke(
   functions: ReadonlyMap<string, LocalFunction>,
-  giveUp: (destination: string, body: string) => Promise<void>,
+  sendToQueue: (destination: string, body: string) => Promise<void>,
   log: Log,
 ): InvokeAsync {
   return async (functionArn, event, signal) => {
     const fn = functions.get(functionArn);
     if (!fn) {
-      log('lambda', `${functionArn} is to be invoked, but is not in the templates.`);
+      log('lambda', `The invoked function ${functionArn} is not in the templates.`);
       return;
     }
     for (const wait of [0, ...RETRY_WAITS_MS]) {
@@ -31,8 +35,8 @@ export function createAsyncInvoke(
     const { name, deadLetters } = fn.config;
     log(
       'lambda',
-      `${name} has failed ${RETRY_WAITS_MS.length + 1} times; it goes to ${deadLetters ?? 'nowhere'}: ${event}`,
+      `${name} has failed ${RETRY_WAITS_MS.length + 1} times; the event goes to ${deadLetters ?? 'no dead-letter queue'}: ${event}`,
     );
-    if (deadLetters !== undefined) await giveUp(deadLetters, event);
+    if (deadLetters !== undefined) await sendToQueue(deadLetters, event);
   };
 }

@@ -5,8 +5,8 @@ import { formatWithOptions } from 'node:util';
 import { parentPort } from 'node:worker_threads';
 
 /*
- * An execution environment of one function: does the work of Lambda's Node.js runtime in a worker thread. It finds
- * the handler by the environment variables that Lambda sets, and then handles one invocation after the other.
+ * An execution environment of one function in a worker thread. Like Lambda's Node.js runtime, it finds the handler by
+ * environment variables, and handles one invocation after the other.
  */
 
 /** A message to the worker: an invocation. Events and results are JSON text, as in Lambda. */
@@ -17,7 +17,7 @@ export interface Invocation {
   readonly deadline: number;
 }
 
-/** A message from the worker: that it is ready, or the outcome of an invocation (or of the start). */
+/** A message from the worker: "ready", or the outcome of an invocation or of the start. */
 export type Report = { readonly kind: 'ready' } | { readonly kind: 'result' | 'error'; readonly payload: string };
 
 const port = parentPort;
@@ -26,7 +26,7 @@ const report = (message: Report): void => port.postMessage(message);
 const { env } = process;
 let currentRequestId: string | undefined;
 
-/** Lambda's JSON log format: one record for each call, with an object as the message if that is the only argument. */
+/** Makes the console print records in Lambda's JSON log format. If the only argument is an object, it becomes the message. */
 function logJson(): void {
   const levels = { debug: 'DEBUG', log: 'INFO', info: 'INFO', warn: 'WARN', error: 'ERROR', trace: 'TRACE' } as const;
   for (const [method, level] of Object.entries(levels)) {
@@ -46,7 +46,7 @@ function logJson(): void {
 type Handler = (event: unknown, context: object) => unknown;
 const isHandler = (value: unknown): value is Handler => typeof value === 'function';
 
-/** `Handler` is a file, without its extension, and a name that the file exports: `index.handler`. */
+/** Loads the handler. Its name consists of a file without extension and an export, such as `index.handler`. */
 async function loadHandler(): Promise<Handler> {
   const root = env.LAMBDA_TASK_ROOT ?? '';
   const name = env._HANDLER ?? '';

@@ -13,9 +13,9 @@ export const functionProperties = v.object({
     v.object({ Variables: v.optional(v.record(v.string(), v.pipe(v.unknown(), v.transform(String))), {}) }),
     {},
   ),
-  /** Seconds. */
+  /** Time-out in seconds. */
   Timeout: v.optional(v.number(), 3),
-  /** Megabytes. */
+  /** Memory in megabytes. */
   MemorySize: v.optional(v.number(), 128),
   DeadLetterConfig: v.optional(v.object({ TargetArn: v.optional(v.string()) }), {}),
   LoggingConfig: v.optional(
@@ -54,10 +54,10 @@ export interface LocalFunction {
 }
 
 /**
- * Execution environments of one function at a time; further invocations wait. In Lambda, it is 1,000 for an account.
+ * Maximum number of execution environments of one function. Further invocations wait. Lambda's limit is 1,000 for an account.
  */
 const MAX_CONCURRENCY = 10;
-/** How long a function may take to load (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html). */
+/** Maximum time to load a function (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html). */
 const INIT_MS = 10_000;
 /** Lambda's limit for a synchronous invocation's event and for its result, in bytes. */
 export const MAX_PAYLOAD_BYTES = 6 * 1024 * 1024;
@@ -82,7 +82,7 @@ export function createFunction(config: FunctionConfig, log: Log, maxConcurrency 
       leave();
       return undefined;
     }
-    // The environment that was used last, so that the others stay idle; a dead one is skipped.
+    // Prefers the environment that was used last, and skips environments that have ended.
     for (let candidate = idle.pop(); candidate; candidate = idle.pop()) {
       if (candidate.alive) return candidate;
       environments.delete(candidate);
@@ -240,7 +240,7 @@ function startEnvironment(config: FunctionConfig, log: Log): Environment {
   };
 }
 
-/** The function's own variables and those that Lambda adds, but none of this process. */
+/** Returns the function's variables and those that Lambda adds, but no variables of this process. */
 const environmentOf = (config: FunctionConfig): Record<string, string> => ({
   TZ: ':UTC',
   LANG: 'en_US.UTF-8',

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 
 /** An external identity provider whose tokens the stack accepts. */
 export interface IdentityProvider {
-  /** As in the `iss` claim of its tokens. */
+  /** Issuer URL, exactly as in the `iss` claim of its tokens. */
   readonly issuer: string;
   /** Accepted `aud` values, comma-separated. */
   readonly audience: string;
@@ -37,13 +37,13 @@ export async function tokenOriginsOf(issuer: string): Promise<string[]> {
   } catch (error) {
     const { message, cause } = error instanceof Error ? error : new Error(String(error));
     const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : message;
-    throw new ProviderError(`The identity provider cannot be asked at ${url} (${reason}).`, { cause: error });
+    throw new ProviderError(`The identity provider cannot be reached at ${url} (${reason}).`, { cause: error });
   }
   const found = v.safeParse(discovery, document);
-  if (!found.success) throw new ProviderError(`${url} is no discovery document of OpenID Connect.`);
+  if (!found.success) throw new ProviderError(`${url} is not an OpenID Connect discovery document.`);
   if (found.output.issuer !== issuer)
     throw new ProviderError(
-      `The identity provider calls itself ${found.output.issuer}, and so do its tokens: give exactly that as --issuer.`,
+      `The issuer of this identity provider is ${found.output.issuer}. Pass exactly this value as --issuer.`,
     );
   return [...new Set([issuer, found.output.jwks_uri, found.output.token_endpoint].map((each) => new URL(each).origin))];
 }

@@ -21,14 +21,14 @@ const tokenRequest = v.object({
 });
 
 /**
- * Starts an OpenID Connect issuer whose access tokens look as Keycloak's do, and are good for an hour.
+ * Starts an OpenID Connect issuer. Its access tokens have the format of Keycloak, and expire after 1 hour.
  *
- * The password grant takes any user name and no password; the user name becomes the `sub`. The form field `claims`, a JSON
- * object, overrides claims and, with null, leaves them out: for trying an expired token, say.
+ * The password grant accepts any user name without a password, and uses it as the `sub`. The form field `claims`, a JSON object,
+ * overrides claims, for example to test an expired token. A value of null removes a claim.
  *
  * @param port 0 for any free port
- * @param audience what the tokens are for: the `aud` claim
- * @param keysFile where the signing key is kept from one run to the next; without it, each run has a new one
+ * @param audience the `aud` claim of the tokens
+ * @param keysFile file that stores the signing key between runs. Default: each run creates a key
  */
 export async function startOidcIssuer(options: {
   port: number;
@@ -43,7 +43,7 @@ export async function startOidcIssuer(options: {
     const request = v.safeParse(tokenRequest, body);
     if (!request.success) return;
     const { username, client_id, claims } = request.output;
-    // The ID token in the same response is the one without `amr`.
+    // The ID token in the same response has no `amr`. It is not changed.
     const isAccessToken = Object.hasOwn(payload, 'amr');
     if (username !== undefined) payload.sub = username;
     if (!isAccessToken) return;
@@ -66,7 +66,7 @@ export async function startOidcIssuer(options: {
     const request = v.safeParse(tokenRequest, body);
     const fault = request.success
       ? request.output.grant_type === 'password' && !request.output.username
-        ? 'username is missing: any will do'
+        ? 'username is missing; any value is accepted'
         : undefined
       : request.issues[0].message;
     if (fault === undefined) return;
@@ -92,7 +92,7 @@ async function loadKeys(issuer: OAuth2Issuer, file: string | undefined): Promise
     return;
   }
   await issuer.keys.generate('RS256', { kid: randomUUID() });
-  // It signs tokens that this stack accepts: no other user of this machine needs to read it.
+  // Other users of this machine must not read the key, because it signs tokens that this stack accepts.
   if (file !== undefined)
     await writeFile(file, `${JSON.stringify({ keys: issuer.keys.toJSON(true) })}\n`, { mode: 0o600 });
 }

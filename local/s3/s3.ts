@@ -8,11 +8,11 @@ import v4 from '@20minutes/s3rver/lib/signature/v4.js';
 import * as v from 'valibot';
 import { type Listening, listen } from '../listen.ts';
 
-/** The only access key of the local S3; DynamoDB Local accepts any. */
+/** The only access key that the local S3 accepts. DynamoDB Local accepts any key. */
 export const CREDENTIALS = { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' } as const;
 
-// Signature version 4 also encodes these characters of a query (RFC 3986), which s3rver 5.0.0 does not: it would
-// reject the download of a file whose name has an apostrophe, a parenthesis or a non-ASCII character.
+// Works around a bug of s3rver 5.0.0: it does not encode these characters of a query (RFC 3986), as Signature Version 4 does.
+// It would reject the download of a file whose name has an apostrophe, a parenthesis or a non-ASCII character.
 const { getStringToSign } = v4;
 v4.getStringToSign = (canonicalRequest, request) =>
   getStringToSign(
@@ -72,9 +72,9 @@ export async function startS3(options: {
 }
 
 /**
- * Makes a store refuse a conditional PUT of an object that exists, as S3 does and s3rver 5.0.0 does not. Of PUTs that run at the
- * same time, the first to finish wins. The body is stored under another key until then, so that an upload that breaks off leaves
- * no object behind.
+ * Makes a store reject a conditional PUT of an existing object, as S3 does and s3rver 5.0.0 does not. If several PUTs run in
+ * parallel, the first to finish succeeds. Until then, the body is stored under another key, so that an interrupted upload leaves no
+ * object behind.
  *
  * @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
  */
@@ -88,7 +88,7 @@ function enforceIfNoneMatch(store: Store, isConditional: () => boolean): void {
     if (!isConditional()) return putObject(object);
     const { bucket, key } = object;
     await requireAbsent(bucket, key);
-    // In the bucket's root: s3rver removes folders that look empty, even if another upload is about to write to them.
+    // In the root of the bucket, because s3rver removes empty folders, even if another upload is about to write to them.
     const staged = `unfinished-${randomUUID()}`;
     try {
       const stored = await putObject(

@@ -37,7 +37,7 @@ declare module '@20minutes/s3rver/lib/signature/v4.js' {
 }
 
 declare module '@20minutes/s3rver/lib/models/error.js' {
-  /** Its code gives the status. */
+  /** The code determines the HTTP status. */
   export default class S3Error extends Error {
     constructor(code: string, message: string, detail?: Readonly<Record<string, string>>);
   }

@@ -3,25 +3,27 @@
  *
  * @param expression `at(2026-11-24T09:00:00)`
  * @param zone undefined is UTC
- * @throws for every other kind of schedule: the local stack runs no others
+ * @throws for other kinds of schedules, which the local stack does not support
  */
 export function oneOffTime(expression: string, zone: string | undefined): number {
   const [, time] = /^at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)$/.exec(expression) ?? [];
   if (time === undefined)
-    throw new Error(`Invalid Schedule Expression ${expression}. The local stack knows at(yyyy-mm-ddThh:mm:ss) only.`);
+    throw new Error(
+      `Invalid Schedule Expression ${expression}. The local stack supports only at(yyyy-mm-ddThh:mm:ss).`,
+    );
   if (zone !== undefined && zone !== 'UTC' && zone !== 'Etc/UTC')
-    throw new Error(`The local stack knows no time zone but UTC, and was asked for ${zone}.`);
+    throw new Error(`The local stack supports only the time zone UTC, not ${zone}.`);
   const due = Date.parse(`${time}Z`);
-  // JavaScript reads the 30th of February as the 2nd of March.
+  // JavaScript parses February 30 as March 2.
   if (Number.isNaN(due) || new Date(due).toISOString().slice(0, 19) !== time)
-    throw new Error(`Invalid Schedule Expression ${expression}. There is no such time.`);
+    throw new Error(`Invalid Schedule Expression ${expression}. This time does not exist.`);
   return due;
 }
 
 /** setTimeout's limit: longer waits fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** Calls back at a time, however far in the future. Returns a function that cancels it. */
+/** Calls a function at a time, even if it is more than 25 days ahead. Returns a function that cancels the call. */
 export function callAt(due: number, callback: () => void): () => void {
   let timer: NodeJS.Timeout;
   const wait = (): void => {

@@ -43,13 +43,13 @@ type Schedule = v.InferOutput<typeof schedule>;
 const scheduleName = v.pipe(v.string(), v.regex(/^[0-9a-zA-Z-_.]{1,64}$/, 'Name must satisfy [0-9a-zA-Z-_.]{1,64}'));
 
 export interface Scheduler {
-  /** The API: create, update, get, delete and list schedules. */
+  /** Handles the creation, update, deletion, reading and listing of schedules. */
   readonly handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * Starts a scheduler with these groups. Its schedules fire on the second, whereas those of AWS fire within the
+ * Starts a scheduler with these groups. Its schedules fire at the exact second, whereas those of AWS fire within the
  * minute.
  *
  * @param file where schedules are stored between runs; those that became due in the meantime fire at once
@@ -85,7 +85,7 @@ export async function startScheduler(options: {
     const key = keyOf(due);
     log('scheduler', `${key} is due`);
     await invoke(due.Target.Arn, due.Target.Input, signal);
-    // Unless it has been replaced in the meantime.
+    // The schedule can have been replaced since.
     if (due.ActionAfterCompletion === 'DELETE' && schedules.get(key)?.schedule === due) {
       schedules.delete(key);
       await save();

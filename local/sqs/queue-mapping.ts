@@ -37,17 +37,17 @@ export function startQueueMapping(options: {
     await client.send(new DeleteMessageBatchCommand({ QueueUrl: queue.url, Entries: entries }));
   }
 
-  function tellFailure(messages: readonly Message[]): void {
+  function logFailure(messages: readonly Message[]): void {
     const { RedrivePolicy: redrive } = queue.properties;
     for (const { MessageId, Body, Attributes } of messages) {
       const received = Number(Attributes?.ApproximateReceiveCount);
-      const fate =
+      const outcome =
         redrive && received >= redrive.maxReceiveCount
           ? `goes to the dead-letter queue ${redrive.deadLetterTargetArn}`
-          : 'will be tried again';
+          : 'is retried';
       log(
         'sqs',
-        `${fn.config.name} could not work on message ${MessageId} of ${queue.name}, time ${received}; it ${fate}: ${Body}`,
+        `${fn.config.name} failed for message ${MessageId} of ${queue.name}, receive ${received}; the message ${outcome}: ${Body}`,
       );
     }
   }
@@ -76,10 +76,10 @@ export function startQueueMapping(options: {
         );
         const failed = failedItems(result, ids, mapping.reportsItemFailures) ?? new Set(ids);
         await remove(wanted.filter(({ MessageId = '' }) => !failed.has(MessageId)));
-        tellFailure(wanted.filter(({ MessageId = '' }) => failed.has(MessageId)));
+        logFailure(wanted.filter(({ MessageId = '' }) => failed.has(MessageId)));
       } catch (error) {
         if (signal.aborted) return;
-        log('sqs', `Reading ${queue.name} failed, trying again: ${String(error)}`);
+        log('sqs', `Reading ${queue.name} failed and is retried: ${String(error)}`);
         await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
       }
     }
@@ -123,7 +123,7 @@ const lambdaRecord = (message: Message, eventSourceARN: string, awsRegion: strin
   awsRegion,
 });
 
-/** Filters match a body that is JSON. */
+/** Returns the record with a parsed JSON body, which filters match. */
 function withParsedBody(record: QueueRecord | undefined): unknown {
   if (!record) return undefined;
   try {

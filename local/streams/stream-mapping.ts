@@ -12,7 +12,7 @@ export interface LambdaRecord {
   readonly eventName: string | undefined;
   readonly dynamodb: {
     readonly SequenceNumber: string;
-    /** In epoch seconds. */
+    /** Time of the write in epoch seconds. */
     readonly ApproximateCreationDateTime: number;
     readonly Keys: unknown;
     readonly [field: string]: unknown;
@@ -20,7 +20,7 @@ export interface LambdaRecord {
   readonly [field: string]: unknown;
 }
 
-/** The SDK returns dates and bytes as objects; in Lambda's JSON, they are epoch seconds and base64. */
+/** Converts a record of the SDK to Lambda's JSON, in which dates are epoch seconds and bytes are base64. */
 export function lambdaRecord({ dynamodb, ...record }: StreamRecord, sourceArn: string, region: string): LambdaRecord {
   const { ApproximateCreationDateTime: at, SequenceNumber, Keys, NewImage, OldImage, ...others } = dynamodb ?? {};
   return {
@@ -67,23 +67,22 @@ const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 30_000;
 
 /**
- * Invokes a function with a stream's records, as Lambda does: in batches of those that pass the filter. One batch of
- * a shard follows the other. With a parallelization factor, that many run in parallel, but the records of one item
- * stay in order.
+ * Invokes a function with batches of the stream records that pass the filter, as Lambda does. Processes one batch of a shard
+ * at a time or, with a parallelization factor, that many batches in parallel. The records of one item stay in order.
  *
- * @param giveUp receives the message that Lambda sends to the on-failure destination
+ * @param sendToQueue sends a failure report to the on-failure destination
  */
 export function createStreamMapping(options: {
   mapping: EventSourceMapping;
   fn: LocalFunction;
   region: string;
-  giveUp: (destination: string, body: string) => Promise<void>;
+  sendToQueue: (destination: string, body: string) => Promise<void>;
   log: Log;
 }): StreamMapping {
-  const { mapping, fn, region, giveUp, log } = options;
+  const { mapping, fn, region, sendToQueue, log } = options;
   const controller = new AbortController();
   const { signal } = controller;
-  /** By shard and part of its items. */
+  /** The lanes of each shard. Each item belongs to one lane. */
   const lanes = new Map<string, Lane>();
 
   async function attempt({ items }: Batch<LambdaRecord>): Promise<Failure> {
@@ -94,7 +93,7 @@ export function createStreamMapping(options: {
     return from < 0 ? 'none' : { from };
   }
 
-  async function giveUpOn(items: readonly LambdaRecord[], shardId: string, condition: string): Promise<void> {
+  async function discard(items: readonly LambdaRecord[], shardId: string, condition: string): Promise<void> {
     const [first, last] = [items[0], items.at(-1)];
     if (!first || !last) return;
     const iso = ({ dynamodb }: LambdaRecord) => new Date(dynamodb.ApproximateCreationDateTime * 1_000).toISOString();
@@ -120,19 +119,19 @@ export function createStreamMapping(options: {
     };
     log(
       'stream',
-      `${fn.config.name} cannot work on ${items.length} records (${condition}), which go to ${mapping.onFailure ?? 'nowhere, as it has no on-failure destination'}: ${JSON.stringify(items.map(({ dynamodb }) => dynamodb.Keys))}`,
+      `${fn.config.name} failed for ${items.length} records (${condition}), which go to ${mapping.onFailure ?? 'no on-failure destination'}: ${JSON.stringify(items.map(({ dynamodb }) => dynamodb.Keys))}`,
     );
-    if (mapping.onFailure !== undefined) await giveUp(mapping.onFailure, JSON.stringify(report));
+    if (mapping.onFailure !== undefined) await sendToQueue(mapping.onFailure, JSON.stringify(report));
   }
 
   async function work(batch: Batch<LambdaRecord>, shardId: string): Promise<void> {
     const oldest = Date.now() / 1_000 - mapping.maxRecordAgeSeconds;
     const tooOld = batch.items.filter(({ dynamodb }) => dynamodb.ApproximateCreationDateTime < oldest);
-    if (tooOld.length > 0) await giveUpOn(tooOld, shardId, 'RecordAgeExceeded');
+    if (tooOld.length > 0) await discard(tooOld, shardId, 'RecordAgeExceeded');
     const current = { ...batch, items: batch.items.filter((item) => !tooOld.includes(item)) };
     if (current.items.length === 0) return;
-    const { next, givenUp } = afterBatch(current, await attempt(current), mapping);
-    if (givenUp.length > 0) await giveUpOn(givenUp, shardId, 'RetryAttemptsExhausted');
+    const { next, discarded } = afterBatch(current, await attempt(current), mapping);
+    if (discarded.length > 0) await discard(discarded, shardId, 'RetryAttemptsExhausted');
     for (const part of next) {
       if (part.retries > 0)
         await sleep(Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (part.retries - 1)), undefined, { signal });
@@ -145,10 +144,10 @@ export function createStreamMapping(options: {
       try {
         await work({ items: lane.waiting.splice(0, mapping.batchSize), retries: 0 }, shardId);
       } catch (error) {
-        if (!signal.aborted) log('stream', `A batch for ${fn.config.name} is lost: ${String(error)}`);
+        if (!signal.aborted) log('stream', `A batch for ${fn.config.name} was lost: ${String(error)}`);
       }
     }
-    // In the same tick as the check of the waiting records: no record can have arrived in between.
+    // Runs in the same tick as the check of `waiting`, so no record can arrive in between.
     lane.running = undefined;
   }
 

@@ -22,15 +22,15 @@ export interface StreamReader {
   close(): Promise<void>;
 }
 
-/** How often each shard is polled for new records, in milliseconds. This is most of the latency of a delivery. */
+/** Interval between polls of each shard, in milliseconds. It causes most of the delivery latency. */
 const POLL_MS = 30;
-/** How often new shards are looked for, unless a shard has just ended. */
+/** Interval between searches for new shards, in milliseconds. A search also runs when a shard ends. */
 const DESCRIBE_MS = 10_000;
-/** The wait after a failure. */
+/** The wait after a failure, in milliseconds. */
 const RETRY_MS = 500;
 
 /**
- * Reads a stream of DynamoDB Local: everything that is written after this has resolved, and with `TRIM_HORIZON` also
+ * Reads a stream of DynamoDB Local. Delivers everything that is written after the promise has resolved and, with `TRIM_HORIZON`,
  * all existing records. A shard is read after its parent, so that the changes of an item stay in order.
  */
 export async function readStream(options: {
@@ -45,7 +45,7 @@ export async function readStream(options: {
   const controller = new AbortController();
   const { signal } = controller;
   const running = new Set<Promise<void>>();
-  /** Shards that are being read or have been read, by ID; the value is whether they have ended. */
+  /** All known shards by ID, with whether they have been read to their end. */
   const ended = new Map<string, boolean>();
 
   async function shards(): Promise<Shard[]> {
@@ -97,14 +97,14 @@ export async function readStream(options: {
           next = await iterator(shardId, last, type);
           continue;
         }
-        log('stream', `Reading ${shardId} failed, trying again: ${String(error)}`);
+        log('stream', `Reading ${shardId} failed and is retried: ${String(error)}`);
         await sleep(RETRY_MS, undefined, { signal });
       }
     }
     ended.set(shardId, true);
   }
 
-  /** Starts reading those shards that are new and whose parent has been read. */
+  /** Starts to read new shards whose parent has been read. */
   async function start(type: 'LATEST' | 'TRIM_HORIZON'): Promise<void> {
     for (const { ShardId: id, ParentShardId: parent, SequenceNumberRange: range } of await shards()) {
       if (id === undefined || ended.has(id)) continue;
@@ -116,7 +116,7 @@ export async function readStream(options: {
       ended.set(id, false);
       const reading = readShard(id, type, await iterator(id, undefined, type))
         .catch((error: unknown) => {
-          if (!signal.aborted) log('stream', `${id} is not read any more: ${String(error)}`);
+          if (!signal.aborted) log('stream', `Reading ${id} has ended: ${String(error)}`);
         })
         .finally(() => running.delete(reading));
       running.add(reading);
@@ -126,7 +126,7 @@ export async function readStream(options: {
   async function watch(): Promise<void> {
     while (!signal.aborted) {
       try {
-        // A shard that ends has a successor; look for it at once.
+        // A shard that has ended has a successor, so the search runs at once.
         await Promise.race([sleep(DESCRIBE_MS, undefined, { signal }), ...running]);
         await start('TRIM_HORIZON');
         if (running.size === 0) await sleep(RETRY_MS, undefined, { signal });

@@ -445,18 +445,18 @@ describe('a message whose acknowledgement is lost', () => {
 
   test.each([
     ['closes the connection', (connection: Connection, _: AbortController) => connection.close(), 'connection_closed'],
-    ['aborts', (_: Connection, giveUp: AbortController) => giveUp.abort('not interested'), 'not interested'],
+    ['aborts', (_: Connection, abort: AbortController) => abort.abort('not interested'), 'not interested'],
   ])('is abandoned if the application %s', async (_, end, outcome) => {
     const { alice, room_id, loss, connection, room, closed } = await bobsSending();
-    const giveUp = new AbortController();
+    const abort = new AbortController();
     loss.on = true;
-    const sending = codeOf(room.send({ text: 'x' }, { signal: giveUp.signal }));
+    const sending = codeOf(room.send({ text: 'x' }, { signal: abort.signal }));
     await until('it is stored', () => server.handled.includes('message'));
     way.refusing = true;
     await alice.endRoom(room_id);
     await closed;
     await until('a socket is looked for', () => connection.state === 'reconnecting');
-    end(connection, giveUp);
+    end(connection, abort);
     expect(await sending).toBe(outcome);
   });
 });

@@ -130,7 +130,7 @@ describe('npm start', () => {
   test('rejects an invalid user id', async () => {
     const { code, stdout, stderr } = await npm('run', '-s', 'token', '--', 'a b').ended;
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(stderr).toContain('"a b" is no user id');
+    expect(stderr).toContain('"a b" is not a user id');
   });
 
   test('reports that no stack is running', async () => {

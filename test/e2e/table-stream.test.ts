@@ -93,7 +93,7 @@ async function stream(
       StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' },
     }),
   );
-  const givenUp: { destination: string; body: unknown }[] = [];
+  const discarded: { destination: string; body: unknown }[] = [];
   const log = (): void => {};
   const parts = mappings.map(({ mapping, act }) => {
     const fn = localFunction('target', (event) => act(v.parse(streamEvent, event).Records), 'arn:target');
@@ -101,7 +101,7 @@ async function stream(
       mapping: { ...usual, ...mapping },
       fn,
       region: 'us-east-1',
-      giveUp: async (destination, body) => void givenUp.push({ destination, body: JSON.parse(body) }),
+      sendToQueue: async (destination, body) => void discarded.push({ destination, body: JSON.parse(body) }),
       log,
     });
   });
@@ -121,7 +121,7 @@ async function stream(
   });
   closers.push(...parts.map((part) => part.close), reader.close);
   return {
-    givenUp,
+    discarded,
     put: (path: string, fields: object = {}) =>
       client.send(new PutItemCommand({ TableName, Item: { ...keyOf(path), ...fields } })),
     remove: (path: string) => client.send(new DeleteItemCommand({ TableName, Key: keyOf(path) })),
@@ -210,7 +210,7 @@ describe('the stream of a table', () => {
   test('sends a record that cannot be processed to the queue, and continues', async () => {
     const done: string[] = [];
     let first = true;
-    const { put, givenUp } = await stream([
+    const { put, discarded } = await stream([
       {
         act: async (records) => {
           // The first invocation takes long enough for the other records to form one batch.
@@ -226,7 +226,7 @@ describe('the stream of a table', () => {
       .poll(() => done, { timeout: 30_000 })
       .toEqual(expect.arrayContaining(['CHAT#1/a', 'CHAT#1/b', 'CHAT#1/c', 'CHAT#1/d', 'CHAT#1/later']));
     expect(done).toHaveLength(5);
-    expect(givenUp).toMatchObject([
+    expect(discarded).toMatchObject([
       {
         destination: usual.onFailure,
         body: {
@@ -259,11 +259,13 @@ describe('the stream of a table', () => {
   });
 
   test('drops records that are too old', async () => {
-    const { put, givenUp } = await stream([
+    const { put, discarded } = await stream([
       { mapping: { maxRecordAgeSeconds: -60 }, act: () => Promise.reject(new Error('never asked')) },
     ]);
     await put('CHAT#1/a');
-    await expect.poll(() => givenUp).toMatchObject([{ body: { requestContext: { condition: 'RecordAgeExceeded' } } }]);
+    await expect
+      .poll(() => discarded)
+      .toMatchObject([{ body: { requestContext: { condition: 'RecordAgeExceeded' } } }]);
   });
 
   test.each([

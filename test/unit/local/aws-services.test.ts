@@ -54,14 +54,14 @@ async function start(options: { fn?: LocalFunction; file?: string } = {}) {
   const lines: string[] = [];
   const log = (source: string, text: string): void => void lines.push(`${source}: ${text}`);
   const fn = options.fn ?? functionThat();
-  const givenUp: string[] = [];
-  const giveUp = async (destination: string, body: string): Promise<void> =>
-    void givenUp.push(`${destination} ${body}`);
+  const discarded: string[] = [];
+  const sendToQueue = async (destination: string, body: string): Promise<void> =>
+    void discarded.push(`${destination} ${body}`);
   const sqs = await createSqs();
   const buses = createEventBuses(['rooms-local'], log);
   const scheduler = await startScheduler({
     groups: ['rooms-local'],
-    invoke: createAsyncInvoke(new Map([[ARN, fn]]), giveUp, log),
+    invoke: createAsyncInvoke(new Map([[ARN, fn]]), sendToQueue, log),
     file: options.file,
     log,
   });
@@ -353,7 +353,7 @@ describe('SQS', () => {
         { timeout: 30_000 },
       )
       .toEqual(['poison']);
-    expect(lines.join('\n')).toMatch(/time 1; it will be tried again: poison/);
+    expect(lines.join('\n')).toMatch(/receive 1; the message is retried: poison/);
     expect(lines.join('\n')).toMatch(/time 2; it goes to the dead-letter queue .*:dead: poison/);
   });
 

@@ -74,7 +74,7 @@ describe('after a batch of a stream', () => {
   const batch = (items: number[], retries = 0): Batch<number> => ({ items, retries });
 
   test('that succeeded, nothing is retried', () => {
-    expect(afterBatch(batch([1, 2]), 'none', rules)).toEqual({ next: [], givenUp: [] });
+    expect(afterBatch(batch([1, 2]), 'none', rules)).toEqual({ next: [], discarded: [] });
   });
 
   test('that failed as a whole, its halves are processed, which does not count as a retry', () => {
@@ -88,8 +88,8 @@ describe('after a batch of a stream', () => {
   });
 
   test('without remaining retries, the batch goes to the dead-letter queue', () => {
-    expect(afterBatch(batch([1], 2), 'all', rules)).toEqual({ next: [], givenUp: [1] });
-    expect(afterBatch(batch([1, 2], 2), { from: 0 }, rules)).toEqual({ next: [], givenUp: [1, 2] });
+    expect(afterBatch(batch([1], 2), 'all', rules)).toEqual({ next: [], discarded: [1] });
+    expect(afterBatch(batch([1, 2], 2), { from: 0 }, rules)).toEqual({ next: [], discarded: [1, 2] });
   });
 
   test('only records that cannot be processed are lost, and the order is kept', () => {
@@ -105,9 +105,9 @@ describe('after a batch of a stream', () => {
         for (let current = queue.shift(); current; current = queue.shift()) {
           const failed = current.items.some((item) => poison.includes(item));
           if (!failed) done.push(...current.items);
-          const { next, givenUp } = afterBatch(current, failed ? 'all' : 'none', rules);
+          const { next, discarded } = afterBatch(current, failed ? 'all' : 'none', rules);
           queue.unshift(...next);
-          lost.push(...givenUp);
+          lost.push(...discarded);
         }
         expect(lost).toEqual([...poison].filter((item) => item < size).sort((a, b) => a - b));
         expect(done).toEqual(

@@ -34,20 +34,19 @@ test.each<[string, (url: string) => unknown, number, (url: string) => string]>([
     'another issuer',
     (url) => ({ ...good(url), issuer: 'https://iams.example.com' }),
     200,
-    () =>
-      'The identity provider calls itself https://iams.example.com, and so do its tokens: give exactly that as --issuer.',
+    () => 'The issuer of this identity provider is https://iams.example.com. Pass exactly this value as --issuer.',
   ],
   [
     'something else',
     () => ({ hello: 'world' }),
     200,
-    (url) => `${url}/.well-known/openid-configuration is no discovery document of OpenID Connect.`,
+    (url) => `${url}/.well-known/openid-configuration is not an OpenID Connect discovery document.`,
   ],
   [
     'an error',
     good,
     503,
-    (url) => `The identity provider cannot be asked at ${url}/.well-known/openid-configuration (status 503).`,
+    (url) => `The identity provider cannot be reached at ${url}/.well-known/openid-configuration (status 503).`,
   ],
 ])('rejects a discovery document of %s', async (_, document, status, message) => {
   const url = await provider(document, status);
@@ -58,6 +57,6 @@ test('rejects an address that does not respond', async () => {
   const url = await provider(good);
   for (const server of open.splice(0)) await server.close();
   await expect(tokenOriginsOf(url)).rejects.toThrow(
-    `The identity provider cannot be asked at ${url}/.well-known/openid-configuration (ECONNREFUSED).`,
+    `The identity provider cannot be reached at ${url}/.well-known/openid-configuration (ECONNREFUSED).`,
   );
 });
