@@ -44,7 +44,7 @@ interface Open {
   readonly connection: Connection;
   readonly socket: WebSocket;
   lastActiveAt: number;
-  /** The reason in the event of `$disconnect` if the gateway closes the connection. */
+  /** The reason that `$disconnect` receives if the gateway closes the connection. */
   end?: { readonly code: number; readonly reason: string };
 }
 
