@@ -60,7 +60,7 @@ const RUNS: Readonly<Record<Benchmark, Readonly<Record<Mode, readonly string[]>>
   price: { quick: [], default: [], full: [] },
 };
 
-/** Throws UsageError where there is no such benchmark. */
+/** @throws UsageError if there is no such benchmark */
 function benchmark(name: string): Benchmark {
   const found = Object.keys(RUNS).find((each): each is Benchmark => each === name);
   if (found) return found;
@@ -69,10 +69,10 @@ function benchmark(name: string): Benchmark {
 
 const at = (file: string): string => fileURLToPath(new URL(`../docs/operate/performance/${file}`, import.meta.url));
 
-/** The benchmarks that draw a flame graph, and its name in docs/operate/performance. */
+/** The benchmarks that draw a flame graph, with the file name in docs/operate/performance. */
 const FLAMES: Partial<Record<Benchmark, string>> = { warm: 'functions.svg', throughput: 'gateway.svg' };
 
-/** Runs a benchmark in a process of its own, and answers with what it prints. Its flame graph is written where `draw` says so. */
+/** Runs a benchmark in a separate process, and returns its output. With `draw`, it also writes its flame graph. */
 async function run<Name extends Benchmark>(
   name: Name,
   mode: Mode,
@@ -88,7 +88,7 @@ async function run<Name extends Benchmark>(
   return v.parse(outputs[name], JSON.parse(printed));
 }
 
-/** Writes the parts of docs/operate/performance that come from results. */
+/** Writes the results, and the parts of docs/operate/performance that follow from them. */
 function write(found: Results): void {
   writeFileSync(at('results.json'), `${JSON.stringify(found, null, 2)}\n`);
   writeFileSync(at('start.svg'), startPicture(found));
@@ -104,7 +104,7 @@ const here = (mode: Mode) => ({
   mode,
 });
 
-/** What was found before, with one benchmark run again. */
+/** Runs one benchmark again, and merges its result into the stored results. */
 async function measureAgain(name: Benchmark, mode: Mode, draw: boolean, from?: readonly string[]): Promise<Results> {
   const before: Results = JSON.parse(readFileSync(at('results.json'), 'utf8'));
   const { busy, ...machine } = here(mode);
@@ -112,7 +112,7 @@ async function measureAgain(name: Benchmark, mode: Mode, draw: boolean, from?: r
   return v.parse(results, { ...before, again, [name]: from ? printed(from) : await run(name, mode, draw) });
 }
 
-/** Returns what a benchmark has printed to a file, or in parts to several. */
+/** Reads the output of a benchmark from a file, or from several files with parts of it. */
 function printed(files: readonly string[]): unknown {
   const all: unknown[] = files.map((file) => JSON.parse(readFileSync(file, 'utf8')));
   return all.length > 1 ? all.flat() : all[0];

@@ -35,28 +35,28 @@ request together, "CPU" is the processor time of both. Ratios are against the ba
   --help         print this text
 `;
 
-/** A function started many times: medians, in milliseconds. */
+/** Results of many starts of a function: medians, in milliseconds. */
 export interface Start {
   readonly name: string;
   readonly kind: 'reference' | Kind | 'step';
   readonly bytes: number;
   readonly load: number;
   readonly invoke: number;
-  /** Load and first invoke together. */
+  /** Duration of loading and of the first request. */
   readonly total: number;
   readonly cpu: number;
-  /** `invoke`, `total`, and `cpu` over those of the bare DocumentClient. */
+  /** `invoke`, `total` and `cpu`, divided by the values of the bare DocumentClient. */
   readonly invokeRatio: number;
   readonly ratio: number;
   readonly cpuRatio: number;
 }
 
 const REFERENCE = 'bare DocumentClient';
-/** In the room that functions post to. */
+/** The number of connections in the room to which functions post. */
 const CONNECTIONS = 10;
 
 const size = (file: string): number => (existsSync(file) ? statSync(file).size : 0);
-/** Of the code of a function, without its package.json. */
+/** The size of a function's code, without its package.json. */
 const bytesOf = (file: string): number =>
   size(file) +
   (file.endsWith('start.mjs') ? size(join(dirname(file), 'index.js')) + size(join(dirname(file), 'index.mjs')) : 0);
@@ -70,7 +70,7 @@ async function measure(rounds: number, withSteps: boolean, memory: number, only:
   ].filter(({ name }) => name === REFERENCE || name.includes(only));
   return withLambda(CONNECTIONS, async (lambda) => {
     const taken = new Map<Variant, Report[]>(variants.map((variant) => [variant, []]));
-    // The first round does not count: files come from the disk, and the compile cache is written.
+    // The first round is not measured: it reads files from the disk and writes the compile cache.
     for (let round = 0; round <= rounds; round++) {
       say(`Round ${round} of ${rounds} …`);
       await lambda.newRoom();

@@ -28,10 +28,10 @@ cost the same: a page is found by its key, not by what lies before it.
 `;
 
 export interface Cost {
-  /** Of the HTTP API, or an action of the WebSocket API. */
+  /** An operation of the HTTP API, or an action of the WebSocket API. */
   readonly operation: string;
   readonly kind: 'http' | 'websocket';
-  /** What is special about the call. */
+  /** The special condition of the call. */
   readonly note: string;
   readonly scale: Scale;
   /** Sequential round trips to DynamoDB. */
@@ -51,7 +51,7 @@ const SCALES: readonly Scale[] = [
 async function measure(scales: readonly Scale[]): Promise<Cost[]> {
   say('Starting DynamoDB Local …');
   return withTable(async (_, client) => {
-    // Loaded only now: the client reads its endpoint from the environment.
+    // Imported dynamically, because the client reads its endpoint from the environment on import.
     const { traced } = await import('../test/fixtures/trace.ts');
     const { layoutOf, meter } = await import('./common/units.ts');
     const { roomOf } = await import('./common/fill.ts');
@@ -86,7 +86,7 @@ async function measure(scales: readonly Scale[]): Promise<Cost[]> {
   });
 }
 
-/** One line a call; trips, requests, RCU and WCU once for each size of room. */
+/** One row per call, with its trips, requests, RCU and WCU for each size of room. */
 function table(costs: readonly Cost[], scales: readonly Scale[]): string {
   const columns = ['trips', 'requests', 'RCU', 'WCU'];
   const perScale = costs.length / scales.length;

@@ -25,14 +25,14 @@ when nothing has changed. Medians.
 
 export interface Deploy {
   readonly functions: number;
-  /** Of all functions together; \`uploadBytes\`: compressed. */
+  /** Total of all functions. `uploadBytes` is compressed. */
   readonly bytes: number;
   readonly uploadBytes: number;
   readonly bundleMs: number;
   readonly bundleAgainMs: number;
   readonly synthMs: number;
   readonly synthAgainMs: number;
-  /** Until \`npm start\` says that it is ready, with bundles that are there already. */
+  /** The time until `npm start` reports that it is ready, with existing bundles. */
   readonly readyMs: number;
 }
 
@@ -45,7 +45,7 @@ async function timed(work: () => unknown): Promise<number> {
   return performance.now() - start;
 }
 
-/** Runs a program until it ends, or until it prints a text. Fails where it ends otherwise. */
+/** Runs a program until it ends, or until its output matches `until`. @throws if the program fails */
 function run(args: readonly string[], until?: RegExp): Promise<void> {
   const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
   let printed = '';

@@ -63,14 +63,14 @@ interface Settings {
 interface Line {
   readonly connections: number;
   readonly invocations: number;
-  /** Milliseconds, as are the next three. */
+  /** In milliseconds, like the next three fields. */
   readonly first: number;
   readonly p50: number;
   readonly p99: number;
   readonly last: number;
-  /** Of the busiest invocation: milliseconds of a processor. */
+  /** CPU time of the busiest invocation, in milliseconds. */
   readonly cpu: number;
-  /** Of the largest invocation: megabytes. */
+  /** Memory of the largest invocation, in megabytes. */
   readonly memory: number;
 }
 
@@ -105,7 +105,7 @@ interface Parts {
 }
 
 async function measureSize(size: number, settings: Settings, { gateway, url, invocations }: Parts): Promise<Line[]> {
-  // Loaded only now: the clients read their endpoints from the environment.
+  // Imported dynamically, because the clients read their endpoints from the environment on import.
   const { haveJoined } = await import('../test/fixtures/write-items.ts');
   const ids: string[] = [];
   const collect = (data: unknown) => {
@@ -115,7 +115,7 @@ async function measureSize(size: number, settings: Settings, { gateway, url, inv
   const listeners = start('listeners.ts', `${url.replace('http', 'ws')}/v1`, size);
   try {
     await message(listeners, v.object({ ready: v.literal(true) }));
-    // The gateway has accepted all of them; its responses may still be in transit.
+    // The gateway has accepted all connections, but its responses may still be in transit.
     while (ids.length < size) await message(gateway, v.object({ connection_id: v.string() }));
     const rooms = Array.from({ length: settings.rooms }, () => randomUUID());
     for (const [n, room_id] of rooms.entries())
@@ -130,7 +130,7 @@ async function measureSize(size: number, settings: Settings, { gateway, url, inv
       const all: { times: number[]; took: Ended[] }[] = [];
       for (let round = 0; round <= settings.rounds; round++) {
         const received = message(listeners, v.object({ times: v.array(v.number()) }));
-        // Where sending fails, nobody waits for it any more.
+        // If sending fails, nothing awaits this promise, so its rejection is handled here.
         received.catch(() => {});
         const told = await invocations.run({
           kind: 'broadcast',
@@ -140,7 +140,7 @@ async function measureSize(size: number, settings: Settings, { gateway, url, inv
         if (sent < size) throw new Error(`${size - sent} of ${size} did not take a message.`);
         const times = ascending((await received).times.map((time) => time - told.begin));
         const took = [told, ...invocations.fanOuts()];
-        // The first warms up: processes, sockets to the gateway, compiled code.
+        // The first round is a warm-up of processes, sockets and compiled code.
         if (round > 0) all.push({ times, took });
       }
       const over = (pick: (round: (typeof all)[number]) => number) => median(all.map(pick));
@@ -198,15 +198,18 @@ const table = (lines: readonly Line[]): string =>
     }),
   );
 
-/** What a post takes in a batch, in milliseconds: the gateway's time to answer. */
+/** The gateway's response time in a batch, in milliseconds. */
 const BATCH_LATENCY_MS = 20;
-/** Less than the functions that deliver have (lib/memory.ts): the table in docs/operate/performance has always been measured with so much. */
+/**
+ * Less than the functions that deliver have (lib/memory.ts), so that results stay comparable with the table in
+ * docs/operate/performance.
+ */
 const MEMORY_MB = 1_024;
 
 const batchesOf = (value: string): Batch[] =>
   value.split(',').map((each) => {
     const [, rooms, connections, messages = '1'] = /^(\d{1,3})x(\d{1,4})(?:x(\d{1,3}))?$/.exec(each.trim()) ?? [];
-    // A batch of the stream has 100 records at most.
+    // A batch of the stream has at most 100 records.
     if (!rooms || !connections || Number(messages) < 1 || Number(rooms) * Number(messages) > 100)
       throw new UsageError(
         `--batches takes rooms x connections x messages such as 100x30 or 5x200x20, with at most 100 messages in all, not "${each}".`,

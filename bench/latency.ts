@@ -36,9 +36,12 @@ processor that deliver-messages has there. Milliseconds.
   --help             print this text
 `;
 
-/** Messages at first that do not count: environments start, sockets open, code is compiled. */
+/** The number of warm-up messages, which start environments, open sockets and compile code. */
 const WARM_UP = 5;
-/** At most so long after a message the next one is sent, in milliseconds, so that they meet the stream's interval anywhere. */
+/**
+ * The maximum pause between messages, in milliseconds. It is random, so that messages arrive at any point of the
+ * stream's polling interval.
+ */
 const PAUSE_MS = 100;
 
 export interface LatencyLine {
@@ -46,9 +49,9 @@ export interface LatencyLine {
   /** From `send` to the last receiver, measured on the local stack. */
   readonly p50: number;
   readonly p99: number;
-  /** Medians of each part. */
+  /** Median duration of each step. */
   readonly parts: Split;
-  /** On AWS, by the model. */
+  /** Estimated durations on AWS, by the model. */
   readonly model: { readonly p50: number; readonly p99: number; readonly parts: Split };
 }
 
@@ -98,13 +101,13 @@ async function measure({ receivers, rounds, protocol }: Options): Promise<Latenc
   }
 }
 
-/** DynamoDB Local takes any. */
+/** DynamoDB Local accepts any credentials. */
 const CLIENT = { region: 'us-east-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } };
 
 type Place = readonly [ws: string, protocol: string, token: string, room_id: string];
 
 async function measureRoom(stack: ChildProcess, place: Place, count: number, rounds: number): Promise<LatencyLine> {
-  // Loaded only now: the client reads its endpoint from the environment.
+  // Imported dynamically, because the client reads its endpoint from the environment on import.
   const { haveJoined } = await import('../test/fixtures/write-items.ts');
   const ids: string[] = [];
   const steps = new Map<string, v.InferOutput<typeof passed>>();
@@ -118,7 +121,7 @@ async function measureRoom(stack: ChildProcess, place: Place, count: number, rou
     await message(clients, v.object({ receivers: v.number() }));
     const ready = message(clients, v.object({ ready: v.literal(true) }));
     while (ids.length < count) await sleep(10);
-    // As if each had joined: a thousand that join one after the other would tell each other.
+    // Writes the connections directly, because 1,000 real joins would also send presence events.
     await haveJoined(place[3], ids.slice(0, count));
     await ready;
     const splits: Split[] = [];
@@ -130,7 +133,7 @@ async function measureRoom(stack: ChildProcess, place: Place, count: number, rou
       while (!steps.has(`deliver ${id}`)) await sleep(1);
       const [write, deliver] = [steps.get(`write ${id}`), steps.get(`deliver ${id}`)];
       if (!write || !deliver) throw new Error(`Message ${id} was received before it was written.`);
-      // The stream may be faster than the reply to the sender.
+      // The function may read the stream record before the sender gets the reply.
       const written = Math.min(write.end, deliver.begin);
       if (round >= 0)
         splits.push({

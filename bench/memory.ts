@@ -25,17 +25,17 @@ to 100 connections. Milliseconds: lower quartiles.
 
 export interface MemoryLine {
   readonly name: string;
-  /** The name of its entry: see lib/entries.ts. */
+  /** The name of its bundle: see lib/entries.ts. */
   readonly entry: string;
   readonly settings: readonly Setting[];
-  /** Megabytes. */
+  /** The chosen memory in megabytes. */
   readonly chosen: number;
 }
 
-/** In the room that functions post to: as many as the goal for the latency of messages has. */
+/** The number of connections in the room to which functions post, as in the latency goal. */
 const CONNECTIONS = 100;
 
-/** Starts that share a room: few enough that their warm requests do not meet limits per user. */
+/** The number of starts per room, low enough that warm requests do not reach limits per user. */
 const STARTS_PER_ROOM = 20;
 
 interface Options {

@@ -55,7 +55,7 @@ await main(async () => {
     thousandRoomHours: rounded(1_000 * total(roomHour), 2),
     millionMessages: rounded(1e6 * total(message), 2),
     kubernetesMonth: rounded(floor, 2),
-    /** Room-hours in a month for the price of an idle cluster. */
+    /** The number of room-hours that cost as much as an idle cluster in a month. */
     roomHoursForTheFloor: Math.floor(floor / total(roomHour)),
   };
   if (values.json) return JSON.stringify({ ...result, roomHour, message }, null, 2);

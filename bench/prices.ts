@@ -1,9 +1,9 @@
 /*
- * What AWS charges, and nothing else: US East (N. Virginia), on demand, US dollars, without free tiers and discounts. Check it
- * against the sources before you rely on it, and change the month.
+ * AWS's prices in US dollars for US East (N. Virginia), on demand, without free tiers and discounts. Check them against
+ * the sources before you rely on them, and update the month.
  */
 
-/** The month of which these prices are known. */
+/** The month of these prices. */
 export const PRICES_AS_OF = '2025-12';
 
 interface Price {
@@ -17,7 +17,7 @@ const API_GATEWAY = 'https://aws.amazon.com/api-gateway/pricing/';
 const DYNAMODB = 'https://aws.amazon.com/dynamodb/pricing/on-demand/';
 const EC2 = 'https://aws.amazon.com/ec2/pricing/on-demand/';
 
-/** Of what we use: each for one unit. */
+/** Prices per unit of everything that we use. */
 export const PRICES = {
   lambdaRequest: { dollars: 0.2 / 1e6, per: 'invocation', source: LAMBDA },
   lambdaGbSecond: { dollars: 0.0000133334, per: 'GB-second, Arm', source: LAMBDA },
@@ -41,7 +41,9 @@ interface MonthlyItem extends Price {
 
 export const HOURS_A_MONTH = 730;
 
-/** The smallest production set-up of five services on Kubernetes, each thing by the hour, and storage by the month. */
+/**
+ * The smallest production setup of five services on Kubernetes. Compute is billed by the hour, storage by the month.
+ */
 export const KUBERNETES: readonly MonthlyItem[] = [
   {
     name: 'EKS control plane',

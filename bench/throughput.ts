@@ -36,7 +36,7 @@ brings shows here.
 
 interface Share {
   readonly part: string;
-  /** Of the CPU time of all. */
+  /** Share of the total CPU time. */
   readonly share: number;
 }
 
@@ -45,14 +45,14 @@ export interface Throughput {
   /** Milliseconds. */
   readonly p50: number;
   readonly p99: number;
-  /** Answers that were no success. */
+  /** The number of unsuccessful responses. */
   readonly failed: number;
   readonly time: readonly Share[];
 }
 
 const START_MS = 180_000;
 
-/** Starts the local stack in a process of its own, profiled. */
+/** Starts the local stack in a separate process with profiling. */
 async function startStack(state: string, profiles: string) {
   const file = fileURLToPath(new URL('../local/cli/start.ts', import.meta.url));
   const child = spawn(
@@ -75,10 +75,10 @@ async function startStack(state: string, profiles: string) {
 
 const created = v.object({ data: v.object({ room_id: v.string() }) });
 
-/** Users that share the load, so that none of them meets a limit per user. */
+/** The number of users that share the load, so that none reaches a limit per user. */
 const USERS = 20;
 
-/** What a new user does in a room, and how often each in a round. */
+/** The requests of a new user in a room, and how often each is sent per round. */
 async function requestsOf(http: string, issuer: string): Promise<(readonly [times: number, autocannon.Request])[]> {
   const token = await requestToken(issuer, `bench-${randomUUID()}`);
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
@@ -112,7 +112,7 @@ const PARTS: Readonly<Record<Owner, string>> = {
   'garbage collection': 'gateway: garbage collection',
 };
 
-/** The profiles of the gateway's thread. */
+/** Reads the CPU profiles of the gateway's thread. */
 const profilesIn = async (directory: string): Promise<CpuProfile[]> =>
   Promise.all(
     (await readdir(directory)).map(async (file) =>
@@ -120,7 +120,7 @@ const profilesIn = async (directory: string): Promise<CpuProfile[]> =>
     ),
   );
 
-/** Seconds at work, by part of the gateway's thread. */
+/** Active seconds of the gateway's thread, by part. */
 function gatewayTime(profiles: readonly CpuProfile[]): Map<string, number> {
   const parts = new Map<string, number>();
   for (const profile of profiles) {
@@ -135,7 +135,7 @@ function gatewayTime(profiles: readonly CpuProfile[]): Map<string, number> {
 
 const TICKS_A_SECOND = 100;
 
-/** Seconds of CPU that a process has used, or its main thread alone, by Linux's /proc; 0 elsewhere. */
+/** CPU seconds of a process, or of its main thread only, from Linux's /proc. 0 on other systems. */
 async function cpuOf(pid: number, thread?: 'main thread'): Promise<number> {
   const text = await readFile(thread ? `/proc/${pid}/task/${pid}/stat` : `/proc/${pid}/stat`, 'utf8').catch(() => '');
   const [user = '0', system = '0'] = text
@@ -145,7 +145,7 @@ async function cpuOf(pid: number, thread?: 'main thread'): Promise<number> {
   return (Number(user) + Number(system)) / TICKS_A_SECOND;
 }
 
-/** The processes that a process has started: of the stack, DynamoDB Local. */
+/** The child processes of a process. The child of the stack is DynamoDB Local. */
 async function childrenOf(pid: number): Promise<number[]> {
   const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
   return text.split(' ').filter(Boolean).map(Number);
@@ -153,13 +153,13 @@ async function childrenOf(pid: number): Promise<number[]> {
 
 interface Cpu {
   readonly database: number;
-  /** The gateway's thread. */
+  /** CPU time of the gateway's thread. */
   readonly gateway: number;
-  /** All threads of the stack's process; those of functions, and what Node's own helpers do for all of them. */
+  /** CPU time of all threads of the stack's process, including functions and Node's helper threads. */
   readonly stack: number;
 }
 
-/** The parts of the stack, by the CPU they used from start to end; the gateway's thread as its profile divides it. */
+/** The CPU time of each part of the stack. The profile divides the time of the gateway's thread. */
 function timeOf(profiles: readonly CpuProfile[], { database, gateway, stack }: Cpu): Share[] {
   const parts = gatewayTime(profiles);
   const profiled = sum([...parts.values()]);
@@ -186,7 +186,7 @@ async function measure(
   const { child, endpoints } = await startStack(join(directory, 'state'), profiles);
   const ended = once(child, 'exit');
   try {
-    // Each function until it has all the execution environments that the load will ask of it: to start them is not what is measured.
+    // Starts all execution environments that the load needs, so that their start is not measured.
     for (const [, request] of await requestsOf(endpoints.http, endpoints.issuer)) {
       say(`Warming up ${request.method} ${request.path?.split('?')[0]} …`);
       await autocannon({ url: endpoints.http, connections, amount: connections * 10, requests: [request] });

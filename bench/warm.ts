@@ -30,12 +30,12 @@ processes on the machine disturb less than medians. "95 %" is the confidence int
   --help         print this text
 `;
 
-/** Times in milliseconds: lower quartiles. */
+/** Times in milliseconds, as lower quartiles. */
 export interface Warm {
   readonly operation: string;
   readonly note: string;
   readonly handler: number;
-  /** Its requests to DynamoDB alone. */
+  /** Only the requests to DynamoDB, without the handler. */
   readonly bare: number;
   readonly ratio: number;
   /** Bounds of the 95 % confidence interval of `ratio`. */
@@ -43,7 +43,7 @@ export interface Warm {
   readonly high: number;
 }
 
-/** As Lambda's JSON log format writes a line, and to where it costs no more. */
+/** Runs `work` with Lambda's JSON log format. The lines go to the null device. */
 async function logging<T>(work: () => Promise<T>): Promise<T> {
   const { info } = console;
   const file = openSync(devNull, 'w');
@@ -60,10 +60,10 @@ async function logging<T>(work: () => Promise<T>): Promise<T> {
 
 const lowerQuartile = (times: readonly number[]): number => quantile(ascending(times), 0.25);
 
-/** Draws of the bootstrap. */
+/** The number of bootstrap samples. */
 const DRAWS = 2_000;
 
-/** Returns the 95 % confidence interval of the ratio of two lower quartiles, by a bootstrap over the rounds. */
+/** Returns the 95 % confidence interval of the ratio of two lower quartiles, by bootstrapping over the rounds. */
 function interval(handler: readonly number[], bare: readonly number[]): readonly [low: number, high: number] {
   const ratios = Array.from({ length: DRAWS }, () => {
     const drawn = handler.map(() => Math.floor(Math.random() * handler.length));
@@ -80,10 +80,10 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - start;
 }
 
-/** Microseconds between the samples of a profile. */
+/** The sampling interval of profiles, in microseconds. */
 const SAMPLING_US = 100;
 
-/** The CPU profile of this thread while it does some work. */
+/** Runs `work`, and returns the CPU profile of this thread. */
 async function profiled(work: () => Promise<unknown>): Promise<CpuProfile> {
   const session = new Session();
   session.connect();
@@ -98,13 +98,16 @@ async function profiled(work: () => Promise<unknown>): Promise<CpuProfile> {
   }
 }
 
-/** Fewer than any limit per user allows in its window: see core/contract/user-limits.ts. A replayed request counts, too. */
+/**
+ * Few enough to stay below each limit per user in its window: see core/contract/user-limits.ts. Replayed requests
+ * count, too.
+ */
 const ROUNDS_PER_WINDOW = 20;
 
 async function measure(rounds: number, flame: string | undefined, only: string | undefined): Promise<Warm[]> {
   say('Starting DynamoDB Local …');
   return withTable(async () => {
-    // Loaded only now: the client reads its endpoint from the environment.
+    // Imported dynamically, because the client reads its endpoint from the environment on import.
     const { context, handlerOf, httpEvent } = await import('../test/fixtures/event.ts');
     const { recorded, renamed, replay } = await import('./common/replay.ts');
     const { forgetUsage } = await import('./common/usage.ts');
@@ -116,7 +119,7 @@ async function measure(rounds: number, flame: string | undefined, only: string |
       say(`${operation} …`);
       const route = routes[operation];
       const handler = await handlerOf(route);
-      // As Lambda has it: the event has been parsed before the handler is called.
+      // Creates the event before the measurement, because Lambda has parsed it before it calls the handler.
       const newEvent = () =>
         httpEvent(route, request.headers ? { ...request, headers: { 'Idempotency-Key': randomUUID() } } : request);
       const call = async (event: HttpEvent): Promise<string> => {
@@ -124,7 +127,7 @@ async function measure(rounds: number, flame: string | undefined, only: string |
         if (statusCode !== route.status) throw new Error(`${operation} answered ${statusCode}: ${body}`);
         return body;
       };
-      // Who has left cannot leave again.
+      // A user who has left must be added again before the next round.
       const joinAgain = () =>
         quietly(() =>
           send('addParticipants', {
@@ -139,7 +142,7 @@ async function measure(rounds: number, flame: string | undefined, only: string |
           answer = await call(newEvent());
         }),
       );
-      // What creates a room works only once: each time another one.
+      // Requests that create a room succeed only once, so each replay uses a new room ID.
       const created = operation === 'createRoom' ? String(JSON.parse(answer).data.room_id) : undefined;
       const again = () => (created ? renamed(requests, created, randomUUID()) : requests);
       const withNewKey = (list: ReturnType<typeof again>) => {

@@ -3,9 +3,7 @@ import { DynamoDBDocumentClient, GetCommand } from '@aws-sdk/lib-dynamodb';
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import { roomKey } from '../../core/store/keys.ts';
 
-/*
- * The least that can read a room: no check of who asks, none of what is asked, no log, no answer to an error.
- */
+/* The minimal function that reads a room, without authorization, validation, logging or error handling. */
 
 const dynamodb = DynamoDBDocumentClient.from(new DynamoDBClient());
 

@@ -8,8 +8,8 @@ import { z } from 'zod';
 import { type Key, participantKey, roomKey } from '../../core/store/keys.ts';
 
 /*
- * `GET /participant/room/{room_id}` the common way: middy, zod, Powertools. It does what our function does: checks the
- * request, reads room and participant, refuses who may not, logs a line, and answers in the same envelope.
+ * `GET /participant/room/{room_id}` with common libraries: middy, zod and Powertools. Like our function, it validates
+ * the request, reads room and participant, checks permissions, logs a line, and returns the same envelope.
  */
 
 const logger = new Logger({ serviceName: 'rooms' });

@@ -3,22 +3,22 @@ import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /*
- * A fresh execution environment: loads a function as Lambda does (INIT, at full speed), joins the control group that has the
- * function's share of a processor, invokes it, and writes to file descriptor 3 what that took. Not in TypeScript, so that Node has
- * loaded nothing before that the function would have to load.
+ * A new execution environment. Loads a function at full speed, as Lambda does in INIT. Then joins the control group
+ * with the function's CPU share, invokes the function, and writes the measurements to file descriptor 3. Plain
+ * JavaScript, so that Node has loaded no other modules before.
  *
- * Arguments: bundle; event as JSON, in which %N% stands for the number of the invocation; the control group's file (or nothing); how many
- * more times to invoke the function.
+ * Arguments: bundle; event as JSON, in which %N% is replaced by the number of the invocation; the control group's file,
+ * or an empty string; the number of additional invocations.
  */
 
 const [file = '', event = '{}', procs, more = '0'] = process.argv.slice(2);
 const require = createRequire(import.meta.url);
 const context = { functionName: 'bench', awsRequestId: 'bench', getRemainingTimeInMillis: () => 30_000 };
 const milliseconds = ({ user, system }) => (user + system) / 1_000;
-/** The pause between invocations, in milliseconds: three periods of the quota. */
+/** The pause between invocations, in milliseconds: three periods of the CPU quota. */
 const PAUSE_MS = 60;
 
-// As Lambda's JSON log format does it.
+// Lambda's JSON log format.
 for (const level of ['info', 'warn', 'error'])
   console[level] = (message) => process.stdout.write(`${JSON.stringify({ level, message })}\n`);
 
@@ -44,5 +44,5 @@ for (const each of events.slice(1)) {
 }
 const memory = process.resourceUsage().maxRSS / 1_024;
 writeSync(3, JSON.stringify({ load: loaded - start, invoke: first, cpu: allCpu, loadCpu, warm, memory, results }));
-// What is still open, such as a connection that would be used again, is not waited for.
+// Exit without waiting for open handles, such as idle connections.
 process.exit();

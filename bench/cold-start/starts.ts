@@ -13,15 +13,15 @@ import { quietly, withTable } from '../common/world.ts';
 import { DEFAULT, GET_ROOM, newEvents, prepare } from './targets.ts';
 
 /*
- * Starts of functions as on Lambda: INIT at full speed, the first request with the function's share of a processor, and TLS in front of
- * everything that the function talks to.
+ * Cold starts as on Lambda: INIT at full speed, the first request with the function's CPU share, and TLS to every
+ * service.
  */
 
-/** Of each way to a service, in milliseconds: a function and its table are in the same region. */
+/** The one-way delay to a service in the same region, in milliseconds. */
 const DELAY_MS = 1;
-/** What API Gateway takes to answer a post, in milliseconds. */
+/** API Gateway's response time for a post, in milliseconds. */
 const POST_MS = 15;
-/** Only ends what hangs, in milliseconds. */
+/** Time-out of a process that hangs, in milliseconds. */
 const PATIENCE_MS = 60_000;
 const AUDIENCE = 'rooms';
 const child = fileURLToPath(new URL('process.mjs', import.meta.url));
@@ -39,38 +39,38 @@ const report = v.object({
 /** Times in milliseconds, memory in megabytes. */
 export interface Report {
   readonly load: number;
-  /** The first request. */
+  /** Duration of the first request. */
   readonly invoke: number;
-  /** Of a processor, to load and to answer the first request. */
+  /** CPU time of loading and of the first request. */
   readonly cpu: number;
-  /** Of a processor, to answer the first request. */
+  /** CPU time of the first request. */
   readonly invokeCpu: number;
   readonly warm: readonly number[];
-  /** The most that the process has had. */
+  /** The maximum memory of the process. */
   readonly memory: number;
 }
 
-/** A file to start. */
+/** A function to start. */
 export interface Variant {
   readonly name: string;
   readonly file: string;
-  /** The target whose event it gets. Default: getRoom. */
+  /** The name of the target whose event it receives. Default: getRoom. */
   readonly event?: string;
-  /** Whether it is started as Lambda does, which primes it. Default: true. */
+  /** Whether the function is primed in INIT, as on Lambda. Default: true. */
   readonly primed?: boolean;
 }
 
 export interface StartOptions {
-  /** Default: 512. */
+  /** In megabytes. Default: 512. */
   readonly memory?: number;
-  /** How often it is invoked after the first request. Default: 0. */
+  /** The number of invocations after the first request. Default: 0. */
   readonly more?: number;
 }
 
 export interface Lambda {
-  /** Starts a variant once, with an event of its own. @throws if it does not answer with a success */
+  /** Starts a variant once, with its own event. @throws if the function does not succeed */
   start(variant: Variant, options?: StartOptions): Promise<Report>;
-  /** Makes a new room that the events of the next starts are about: limits per user are counted anew. */
+  /** Creates a new room for the events of the next starts, so that limits per user are not reached. */
   newRoom(): Promise<void>;
 }
 
@@ -78,23 +78,23 @@ const httpAnswer = v.looseObject({ statusCode: v.number(), body: v.optional(v.st
 const batchAnswer = v.object({ batchItemFailures: v.tuple([]) });
 const counts = v.looseObject({ sent: v.number(), failed: v.literal(0) });
 const policy = v.looseObject({ principalId: v.string() });
-/** No answer, as JSON has it. */
+/** The JSON of an invocation without a result. */
 const nothing = v.null();
 
-/** Returns whether a function has answered as it should. */
+/** Returns whether the result of a function is a success. */
 function succeeded(result: unknown, name: string): boolean {
   if (v.is(httpAnswer, result))
     return result.statusCode < 300 && (name === DEFAULT || !result.body?.includes('"ok":false'));
   return [batchAnswer, counts, policy, nothing].some((schema) => v.is(schema, result));
 }
 
-/** A first request with less of a processor than it had: each of its milliseconds of CPU takes as much longer. */
+/** Estimates the first request with a smaller CPU share: its CPU time becomes longer by the factor 1 / share. */
 const slowed = (invoke: number, invokeCpu: number, share: number): number => invoke + invokeCpu * (1 / share - 1);
 
 /**
- * Does work with DynamoDB Local, an issuer, and a gateway, all behind TLS.
+ * Runs `work` with DynamoDB Local, a token issuer and a gateway, all behind TLS.
  *
- * @param connections how many there are in the room that functions post to
+ * @param connections number of connections in the room to which functions post
  */
 export async function withLambda<T>(connections: number, work: (lambda: Lambda) => Promise<T>): Promise<T> {
   const groups = new Map<number, CpuShare | undefined>();
@@ -105,7 +105,7 @@ export async function withLambda<T>(connections: number, work: (lambda: Lambda) 
   if (!groupOf(512))
     say('This machine allows no control groups: the share of a processor is calculated from CPU times.');
   const proxies = await tlsProxies(DELAY_MS);
-  // Also stands in for EventBridge: an empty answer refuses no event.
+  // Also replaces EventBridge: an empty response means that no event was rejected.
   const gateway = await listen((request, response) => {
     request.resume().once('end', () => setTimeout(() => response.end(), POST_MS));
   }, 0);

@@ -14,26 +14,24 @@ import { httpEvent } from '../../test/fixtures/event.ts';
 import { newSocket, type RouteKey, socketEvent } from '../../test/fixtures/socket-event.ts';
 import { calls, frames, newRoom } from '../common/world.ts';
 
-/*
- * The functions whose starts are measured, and for each an event that it answers with a success.
- */
+/* The functions whose cold starts are measured, each with an event that succeeds. */
 
-/** `event`: users wait for these. */
+/** Users wait for `http`, `websocket` and `event`, but not for `background`. */
 export type Kind = 'http' | 'websocket' | 'event' | 'background';
 
 export interface Target {
-  /** The operation, the action, or the entry. */
+  /** The name of the operation, the action, or the entry. */
   readonly name: string;
   readonly kind: Kind;
-  /** The name of its entry: see lib/entries.ts. */
+  /** The name of its bundle: see lib/entries.ts. */
   readonly entry: string;
 }
 
-/** The function of frames with an action that does not exist. */
+/** The function for frames with an unknown action. */
 export const DEFAULT = socketFunction(unknownAction.action);
 const WEBSOCKET = ['authorizer', 'connect', 'disconnect', DEFAULT, ...Object.keys(actions)];
 const EVENT = ['deliver-messages', 'fan-out'];
-/** These are not primed. */
+/** These functions are not primed. */
 const BACKGROUND = ['room-changes', 'presence', 'announce'];
 
 export const targets: readonly Target[] = [
@@ -43,16 +41,16 @@ export const targets: readonly Target[] = [
   ...BACKGROUND.map((name): Target => ({ name, kind: 'background', entry: name })),
 ];
 
-/** The name of the event for functions that only read a room. */
+/** The event of functions that only read a room. */
 export const GET_ROOM = 'getRoom';
 
 const ulid = monotonicFactory();
 
-/** Users who leave: each can do so once. */
+/** Participants for leaveRoom: each can leave only once. */
 const leaver = (n: number | string): string => `bench-leaver-${n}`;
 const LEAVERS = Array.from({ length: 21 }, (_, n) => leaver(n));
 
-/** Lets a target succeed that has done so before. */
+/** Restores the state that a target needs to succeed again. */
 export async function prepare(name: string, event: object): Promise<void> {
   if (name !== routes.leaveRoom.operation) return;
   const { participantKey, userRoomKey } = await import('../../core/store/keys.ts');
@@ -69,13 +67,14 @@ export async function prepare(name: string, event: object): Promise<void> {
 }
 
 /**
- * Makes a room, and returns an event about it for each target. `%N%` in an event stands for the number of the invocation.
+ * Creates a room, and returns an event about it for each target. `%N%` in an event is replaced by the number of the
+ * invocation.
  *
  * @param token an access token, for the authorizer
- * @param connections how many there are in the room that functions post to
+ * @param connections number of connections in the room to which functions post
  */
 export async function newEvents(token: string, connections: number): Promise<ReadonlyMap<string, object>> {
-  // Loaded only now: the client reads its endpoint from the environment.
+  // Imported dynamically, because the client reads its endpoint from the environment on import.
   const { haveJoined } = await import('../../test/fixtures/write-items.ts');
   const { get } = await import('../../core/store/read.ts');
   const room = await newRoom();

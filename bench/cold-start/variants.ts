@@ -13,7 +13,7 @@ import type { Variant } from './starts.ts';
 import { GET_ROOM, type Kind, targets } from './targets.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-/** In the repository: what a bundle leaves to the runtime, the SDK, is found in node_modules. */
+/** A folder inside the repository, so that bundles find the SDK in node_modules. */
 const directory = join(root, '.build/bench');
 
 const functionTemplate = v.object({
@@ -22,7 +22,7 @@ const functionTemplate = v.object({
 });
 const template = v.object({ Resources: v.record(v.string(), v.unknown()) });
 
-/** Bundles files of this folder with CDK's own NodejsFunction: what a user gets who asks for nothing else. */
+/** Bundles files of this folder with the default settings of CDK's NodejsFunction. */
 function withCdk(entries: Readonly<Record<string, { readonly entry: string; readonly bundling?: BundlingOptions }>>) {
   const outdir = join(directory, 'cdk');
   const app = new App({ outdir, context: { 'aws:cdk:enable-asset-metadata': true } });
@@ -45,11 +45,11 @@ function withCdk(entries: Readonly<Record<string, { readonly entry: string; read
 
 export interface TargetVariant extends Variant {
   readonly kind: Kind;
-  /** The name of its entry: see lib/entries.ts. */
+  /** The name of its bundle: see lib/entries.ts. */
   readonly entry: string;
 }
 
-/** Returns every function as it is deployed. */
+/** Returns all functions as they are deployed. */
 export function deployed(): readonly TargetVariant[] {
   const bundles = bundle(allEntries);
   return targets.map(({ name, kind, entry }) => ({
@@ -60,11 +60,11 @@ export function deployed(): readonly TargetVariant[] {
   }));
 }
 
-/** Returns what functions are compared with: the least that can be written, and the common way. */
+/** Returns the references for comparison: minimal functions, and one with common libraries. */
 export function references(): readonly Variant[] {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
-  // CDK writes CommonJS, which the repository's own package.json denies.
+  // CDK writes CommonJS, but the repository's package.json sets the type to ES modules.
   writeFileSync(join(directory, 'package.json'), '{ "type": "commonjs" }');
   const sdk: BundlingOptions = { bundleAwsSDK: true };
   const file = withCdk({
@@ -83,28 +83,28 @@ export function references(): readonly Variant[] {
   ];
 }
 
-/** Functions whose start is also measured with each step of priming taken back. */
+/** The functions whose start is also measured without each step of priming. */
 const WITHOUT_STEPS = [GET_ROOM, 'addParticipants', 'message'];
 const ESM_START = "export const { handler } = await import('./index.mjs');\nawait handler.ready;\n";
-/** Reads and writes V8's cache of compiled code beside the bundle: see "A compile cache" in docs/operate/performance. */
+/** Uses V8's compile cache in a folder: see "A compile cache" in docs/operate/performance. */
 const withCache = (folder: string): string =>
   `import module from 'node:module';\nmodule.enableCompileCache(${JSON.stringify(folder)});\n${START}`;
 
-/** Returns functions with one thing changed: what it brings is seen where it is missing. */
+/** Returns functions with one optimization removed, to measure its benefit. */
 export function steps(): readonly Variant[] {
   const bundles = bundle(allEntries);
   const chosen = targets.filter(({ name }) => WITHOUT_STEPS.includes(name));
   return [...chosen.flatMap(({ name, entry }) => priming(name, folderOf(bundles, entry))), ...bundled()];
 }
 
-/** A function started in other ways. */
+/** Variants of how one function is started and primed. */
 function priming(event: string, folder: string): Variant[] {
   const cached = join(directory, 'steps', `${event}-cached`);
   cpSync(folder, cached, { recursive: true });
   writeFileSync(join(cached, 'start.mjs'), withCache(join(cached, 'cache')));
   const elsewhere = join(directory, 'steps', `${event}-cached-elsewhere`);
   cpSync(folder, elsewhere, { recursive: true });
-  // No process can make a folder there, as on Lambda none can beside the bundle.
+  // This folder cannot be created, like a folder beside the bundle on Lambda.
   writeFileSync(join(elsewhere, 'start.mjs'), withCache('/sys/none'));
   return [
     { name: `${event}, not primed`, event, file: join(folder, 'start.mjs'), primed: false },
@@ -114,7 +114,7 @@ function priming(event: string, folder: string): Variant[] {
   ];
 }
 
-/** getRoom bundled with one setting changed. */
+/** getRoom, bundled with one changed setting in each variant. */
 function bundled(): Variant[] {
   const entry = join(root, handlerFile(routes.getRoom));
   const settings = bundling();

@@ -3,8 +3,8 @@ import type { Units } from './units.ts';
 type Budget = readonly [rcu: number, wcu: number];
 
 /**
- * Capacity units of each call, which are what DynamoDB is paid for: read, write. A room of 10,000 participants costs what a room
- * of two does, but for the page that is asked for. A test (test/functions/capacity.test.ts) counts them.
+ * Capacity units of each call, as pairs of read and write units. A room with 10,000 participants costs as much as a
+ * room with two, except for larger pages. test/functions/capacity.test.ts verifies the numbers.
  */
 export const CAPACITY = {
   createRoom: [0, 9],

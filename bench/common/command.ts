@@ -1,6 +1,6 @@
 import { UsageError } from '../../tools/cli/usage-error.ts';
 
-/** Runs a benchmark and prints what it answers with. What the user wrote wrongly is said in one line, with exit code 2. */
+/** Runs a benchmark and prints its result. A usage error is printed as one line, with exit code 2. */
 export async function main(run: () => Promise<string>): Promise<void> {
   try {
     console.log(await run());
@@ -11,10 +11,10 @@ export async function main(run: () => Promise<string>): Promise<void> {
   }
 }
 
-/** Progress: not on standard output, which is for the result. */
+/** Prints progress to standard error, because standard output is for the result. */
 export const say = (text: string): void => console.error(text);
 
-/** The whole numbers in an option, separated by commas. Throws UsageError for anything else. */
+/** Parses an option with whole numbers, separated by commas. @throws UsageError if it is invalid */
 export function numbers(option: string, value: string, min: number, max: number): number[] {
   const all = value.split(',').map((each) => (each.trim() === '' ? Number.NaN : Number(each)));
   if (all.every((each) => Number.isInteger(each) && each >= min && each <= max)) return all;
@@ -23,7 +23,7 @@ export function numbers(option: string, value: string, min: number, max: number)
   );
 }
 
-/** The one whole number in an option. */
+/** Parses an option with one whole number. @throws UsageError if it is invalid */
 export function number(option: string, value: string, min: number, max: number): number {
   const [first, ...more] = numbers(option, value, min, max);
   if (first === undefined || more.length > 0) throw new UsageError(`--${option} takes one number, not "${value}"`);

@@ -3,17 +3,17 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /*
- * Gives processes a share of a processor, as Lambda does by memory: a control group of Linux with a quota in periods of 20 ms, which is
- * what Lambda's own quota has been measured to be
+ * Limits the CPU share of processes as Lambda does by memory. Uses a Linux control group with a quota per 20 ms, the
+ * measured period of Lambda
  * (https://engineering.opsgenie.com/how-does-proportional-cpu-allocation-work-with-aws-lambda-41cd44da3cac).
  */
 
 const PERIOD_US = 20_000;
 
-/** Of the names of our control groups. The process ID and the quota follow. */
+/** The prefix of the control groups' names, before the process ID and the quota. */
 const PREFIX = 'rooms-bench-';
 
-/** Where the control groups are and what their settings are called: version 1, then version 2. */
+/** The root folder and the settings of control groups: version 1, then version 2. */
 const VERSIONS = [
   {
     root: '/sys/fs/cgroup/cpu',
@@ -21,7 +21,7 @@ const VERSIONS = [
     settings: (quota: number) => ({
       'cpu.cfs_period_us': `${PERIOD_US}`,
       'cpu.cfs_quota_us': `${quota}`,
-      // A busy machine must not take more from the function than the quota does.
+      // Protects the function from other load on this machine: only the quota limits it.
       'cpu.shares': '65536',
     }),
   },
@@ -32,23 +32,26 @@ const VERSIONS = [
   },
 ] as const;
 
-/** Returns the processors that Lambda gives a function: 1,769 MB are one. @see https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html */
+/**
+ * Returns the number of vCPUs of a function by its memory: 1,769 MB are one vCPU. @see
+ * https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+ */
 export const shareOf = (memory: number): number => memory / 1_769;
 
 export interface CpuShare {
-  /** The file that a process writes its ID to, to be held to the share. */
+  /** The file to which a process writes its ID to join the control group. */
   readonly procs: string;
-  /** Holds a process, and all that it starts from now on, to the share. */
+  /** Adds a process to the control group, and with it all processes that it will start. */
   add(pid: number | undefined): void;
-  /** Removes the control group, once its processes have ended. */
+  /** Removes the control group after its processes have ended. */
   remove(): Promise<void>;
 }
 
 /**
- * Makes a control group with a share of a processor.
+ * Creates a control group with a CPU share.
  *
  * @param share 0.29 is 29 % of one processor
- * @returns undefined if this machine has no control groups, or this user may not make one
+ * @returns undefined if this machine has no control groups, or the user has no permission to create one
  */
 export function cpuShare(share: number): CpuShare | undefined {
   const quota = Math.round(share * PERIOD_US);
@@ -63,7 +66,7 @@ export function cpuShare(share: number): CpuShare | undefined {
       for (const [file, value] of Object.entries(settings(quota))) writeFileSync(join(folder, file), value);
       return { procs, add: (pid) => writeFileSync(procs, String(pid)), remove: () => removeEmpty(folder) };
     } catch {
-      // The group was not ours to make: try the other version.
+      // The group could not be created, so the other version is tried.
       if (existsSync(folder)) rmdirSync(folder);
     }
   }
@@ -78,7 +81,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Removes the groups of benchmarks that were killed. A group with a process in it stays. */
+/** Removes control groups of earlier runs that were killed, if no process is left in them. */
 export function removeAbandoned(root: string): void {
   for (const name of readdirSync(root)) {
     const [, pid] = name.startsWith(PREFIX) ? name.slice(PREFIX.length - 1).split('-') : [];
@@ -86,12 +89,12 @@ export function removeAbandoned(root: string): void {
     try {
       rmdirSync(join(root, name));
     } catch {
-      // A process of the benchmark is about to end.
+      // A process in the group has not ended yet.
     }
   }
 }
 
-/** A process that has just ended may still be in its group. */
+/** Retries, because a process that has just ended may still be in the group. */
 async function removeEmpty(folder: string): Promise<void> {
   for (let attempt = 1; ; attempt++)
     try {

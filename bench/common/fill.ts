@@ -16,8 +16,8 @@ import { writeItems } from '../../test/fixtures/write-items.ts';
 import { newRoom, type Room, send } from './world.ts';
 
 /*
- * Fills the table past what the API could in the time: one item of each kind is made by the API, and the others are copies under
- * other keys. Load it only when the environment says where the table is.
+ * Fills the table faster than the API could. The API creates one item of each kind, and the others are copies with
+ * other keys. Import it only after the environment contains the table's name and endpoint.
  */
 
 export interface Scale {
@@ -29,7 +29,7 @@ export interface Scale {
   readonly messages: number;
 }
 
-/** How many messages have been edited at most. */
+/** The maximum number of edited messages. */
 const MAX_CHANGED = 1_000;
 
 async function model<T extends object>(item: Promise<T | undefined>): Promise<T> {
@@ -38,7 +38,7 @@ async function model<T extends object>(item: Promise<T | undefined>): Promise<T>
   return found;
 }
 
-/** A room of this scale, with a file. */
+/** Creates a room of this scale, with a file. */
 export async function roomOf({ participants, rooms, messages }: Scale): Promise<Room> {
   const room = await newRoom();
   const { room_id, admin, member } = room;
@@ -80,13 +80,13 @@ export async function roomOf({ participants, rooms, messages }: Scale): Promise<
       const item = { ...message, ...messageKey(room_id, message_id), message_id, client_message_id };
       yield n > changed ? item : { ...item, change: n };
       if (n <= changed) yield { ...changeKey(room_id, n), message_id };
-      // Those of the last day: older ones have expired. A tenth is more than any long history has.
+      // The markers of sent messages expire after one day. 10 % of the messages are more than any long history has.
       if (n % 10 === 0) yield { ...sent, ...sentKey(room_id, member, client_message_id), message_id };
     }
   }
   await writeItems(history());
   await writeItems([{ ...changesKey(room_id), last: changed }]);
-  // As when they are delivered.
+  // Numbers the messages, as their delivery would.
   const last = { last_message_id, last_sender_id: member };
   await numberEvents({ feed: 'messages', room_id }, messages, 'filled', last);
   return room;

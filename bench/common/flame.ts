@@ -5,11 +5,11 @@ const WIDTH = 1_200;
 const ROW = 17;
 const TOP = 58;
 const MARGIN = 10;
-/** Narrower frames are left out: nobody could see them. */
+/** Minimum width of a frame. Narrower frames are omitted. */
 const NARROWEST = 1.5;
-/** Rows; what is called deeper is left out. */
+/** Maximum number of rows. Deeper frames are omitted. */
 const DEEPEST = 28;
-/** Of a letter, so that a text ends within its frame. */
+/** Width of a character, to fit texts into their frames. */
 const LETTER = 6.3;
 
 const COLOURS: Readonly<Record<Owner, string>> = {
@@ -23,12 +23,12 @@ const COLOURS: Readonly<Record<Owner, string>> = {
 interface Flame {
   readonly label: string;
   readonly owner: Owner;
-  /** Microseconds, with those of the children. */
+  /** In microseconds, including the children. */
   total: number;
   readonly children: Map<string, Flame>;
 }
 
-/** `getRoom core/store/rooms.ts`: files of a package are told by its name alone. */
+/** A label such as `getRoom core/store/rooms.ts`. For files of packages, it contains only the name of the package. */
 function labelOf({ functionName, url }: Frame): string {
   const name = functionName || '(anonymous)';
   const [, packageName] = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url) ?? [];
@@ -36,7 +36,7 @@ function labelOf({ functionName, url }: Frame): string {
   return [name, packageName || own || url.replace(/^.*\//, '')].filter(Boolean).join('  ');
 }
 
-/** Frames that are called from the same place are one, be it in several profiles. */
+/** Merges frames with the same callers, also across profiles. */
 function merged(profiles: readonly CpuProfile[]): Flame {
   const root: Flame = { label: 'all', owner: 'native', total: 0, children: new Map() };
   for (const profile of profiles) {
@@ -45,10 +45,10 @@ function merged(profiles: readonly CpuProfile[]): Flame {
     const add = (id: number, parent: Flame): number => {
       const node = nodes.get(id);
       const owner = node && ownerOf(node.callFrame);
-      // The profiler itself is nothing that was to be measured.
+      // Excludes the profiler itself.
       if (!node || !owner || node.callFrame.url === 'node:inspector') return 0;
       const label = labelOf(node.callFrame);
-      // V8's own root is ours already.
+      // The graph has its own root, so V8's root is skipped.
       const flame =
         label === '(root)' ? root : (parent.children.get(label) ?? { label, owner, total: 0, children: new Map() });
       if (flame !== root) parent.children.set(label, flame);
@@ -63,8 +63,8 @@ function merged(profiles: readonly CpuProfile[]): Flame {
 }
 
 /**
- * A flame graph in SVG, the callers above what they call: each frame as wide as the time in which it, or what it called, was at
- * work. Idle time is left out. A frame's title has its name, its file, and its share.
+ * Draws a flame graph as SVG, with callers above callees. The width of a frame is its time including callees. Idle time
+ * is omitted. The title of a frame has its name, file and share.
  */
 export function flameGraph(title: string, profiles: readonly CpuProfile[]): string {
   const root = merged(profiles);

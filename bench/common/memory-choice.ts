@@ -3,24 +3,27 @@ import { PRICES } from '../prices.ts';
 import { ascending, quantile, rounded } from './numbers.ts';
 import { ASSUMPTIONS } from './price-model.ts';
 
-/** A function with so much memory. Milliseconds: lower quartiles, which other processes on the machine disturb less than medians. */
+/**
+ * Measurements of a function with this memory, in milliseconds. They are lower quartiles, which are less sensitive to
+ * other load than medians.
+ */
 export interface Setting {
   readonly memory: number;
   readonly init: number;
-  /** The first request. */
+  /** Duration of the first request. */
   readonly first: number;
-  /** INIT and the first request together: what the user of a cold start waits for. */
+  /** Duration of INIT and the first request, for which the user waits at a cold start. */
   readonly start: number;
   readonly warm: number;
   readonly warmP95: number;
-  /** The most that the process has had. */
+  /** The maximum memory of the process. */
   readonly used: number;
-  /** What Lambda charges for a million requests, of which `coldShare` meet a cold start. INIT is billed. */
+  /** Lambda's price of one million requests, including INIT. `coldShare` of the requests have a cold start. */
   readonly dollars: number;
 }
 
 /**
- * Returns what Lambda charges for one request, on average. INIT is billed like any other time since August 2025.
+ * Returns Lambda's average price of a request. INIT has been billed like all other time since August 2025.
  *
  * @see https://aws.amazon.com/blogs/compute/aws-lambda-standardizes-billing-for-init-phase/
  */
@@ -33,9 +36,9 @@ function priceOf(memory: number, start: number, warm: number): number {
 export const lowerQuartile = (times: readonly number[]): number => quantile(ascending(times), 0.25);
 
 /**
- * Returns what was measured with one setting.
+ * Returns the measurements with one setting.
  *
- * @param init the function's INIT, which does not depend on its memory
+ * @param init duration of INIT, which does not depend on the memory
  */
 export function settingOf(memory: number, init: number, reports: readonly Report[]): Setting {
   const warmTimes = ascending(reports.flatMap(({ warm }) => warm));
@@ -54,12 +57,15 @@ export function settingOf(memory: number, init: number, reports: readonly Report
   };
 }
 
-/** How much longer than with the fastest setting a function may take. */
+/** The maximum duration, relative to the fastest setting. */
 const SLACK = 1.1;
-/** Milliseconds that nobody notices, and below which times of a measurement differ by chance. */
+/** Differences below this many milliseconds are measurement noise, and not noticeable. */
 const UNNOTICED_MS = 1;
 
-/** Returns the cheapest setting with which neither a start nor a warm request takes more than 10 % longer than with the fastest. */
+/**
+ * Returns the cheapest setting that is at most 10 % slower than the fastest, both for cold starts and for warm
+ * requests.
+ */
 export function cheapestOf(settings: readonly Setting[]): Setting {
   const isFast = (pick: (setting: Setting) => number) => {
     const fastest = Math.min(...settings.map(pick));
@@ -67,7 +73,7 @@ export function cheapestOf(settings: readonly Setting[]): Setting {
   };
   const [startsFast, runsFast] = [isFast(({ start }) => start), isFast(({ warm }) => warm)];
   const fast = settings.filter((setting) => startsFast(setting) && runsFast(setting));
-  // If no setting is fast for both, the largest is chosen.
+  // If no setting is fast enough for both, the largest one is chosen.
   const [cheapest] = (fast.length > 0 ? fast : settings.slice(-1)).toSorted((a, b) => a.dollars - b.dollars);
   if (!cheapest) throw new Error('There is no setting to choose from.');
   return cheapest;

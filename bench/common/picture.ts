@@ -6,16 +6,16 @@ const ROW = 26;
 const TOP = 56;
 const BAR = 490;
 
-/** Text that may stand in an SVG, also in an attribute. */
+/** Escapes a text for SVG elements and attributes. */
 export const escaped = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
 
-/** The goal for the first request, as a share of the bare DocumentClient's. */
+/** The goal for the first request, relative to the bare DocumentClient. */
 const GOAL = 0.4;
 
 /**
- * Returns a bar chart in SVG: how long the first request of each function takes after INIT, references first, and a line at the goal. The
- * empty handler is left out.
+ * Draws a bar chart as SVG with the first request after INIT of each function, references first, and a line at the
+ * goal. The empty function is omitted.
  */
 export function startPicture(found: Results): string {
   const starts = found['cold-start'].filter(

@@ -5,25 +5,25 @@ import { type Counted, unitsOf } from './budget.ts';
 import { sum } from './numbers.ts';
 import { PING_SECONDS, pingsOfClient, roomSeconds, roundSeconds, shares } from './scale-model.ts';
 
-/** What is supposed of how rooms are used. Change it with the options of `npm run bench:price`. */
+/** Assumptions about the use of rooms. Change them with the options of `npm run bench:price`. */
 export interface Assumptions {
-  /** Participants of a room, all of them connected while it is on. */
+  /** Participants of a room, all connected while it is live. */
   readonly participants: number;
-  /** How long a room is on, in hours. */
+  /** How long a room is live, in hours. */
   readonly hours: number;
-  /** Messages in a room and hour. */
+  /** Messages per room and hour. */
   readonly messages: number;
-  /** Seconds of silence after which a client pings. */
+  /** Seconds of silence after which a client sends a ping. */
   readonly pingSeconds: number;
-  /** Billed time of a warm function but the fan-out, in milliseconds. */
+  /** Billed duration of a warm function except the fan-out, in milliseconds. */
   readonly functionMs: number;
-  /** Billed time of a fan-out, in milliseconds: a start, and for each hundred receivers. */
+  /** Billed duration of a fan-out, in milliseconds: a fixed part, and a part per 100 receivers. */
   readonly fanOutMs: number;
   readonly fanOutMsPerHundred: number;
-  /** Share of invocations that start a new environment, and what that adds to the bill, in milliseconds. */
+  /** Share of invocations with a cold start, and its additional billed duration, in milliseconds. */
   readonly coldShare: number;
   readonly coldMs: number;
-  /** Bytes of a message as it is delivered, of what is stored for it, and of what is logged for an invocation. */
+  /** Bytes of a delivered message, of a stored message, and of the log of an invocation. */
   readonly messageBytes: number;
   readonly storedBytes: number;
   readonly logBytes: number;
@@ -44,12 +44,12 @@ export const ASSUMPTIONS: Assumptions = {
   logBytes: 1_000,
 };
 
-/** Gigabytes of the memory of most functions, and of those that post. */
+/** Memory of most functions, and of functions that post, in gigabytes. */
 const MEMORY_GB = DEFAULT_MB / 1_024;
 const FAN_OUT_GB = memoryOf('deliver-messages') / 1_024;
 const GB = 1e9;
 
-/** Dollars by what they are paid for. */
+/** Dollars by service. */
 export type Bill = Readonly<
   Record<'Lambda' | 'API Gateway' | 'DynamoDB' | 'SQS' | 'logs' | 'traffic' | 'storage', number>
 >;
@@ -63,7 +63,7 @@ const times = (count: number, bill: Bill): Bill =>
   Object.fromEntries(Object.entries(bill).map(([name, dollars]) => [name, count * dollars])) as Bill;
 export const total = (bill: Bill): number => sum(Object.values(bill));
 
-/** What one hour of a room costs, and what one message costs. */
+/** Returns the prices of one room-hour and of one message. */
 export function priceOf(assumed: Assumptions): { roomHour: Bill; message: Bill } {
   const { participants, hours, messages, pingSeconds } = assumed;
   const invocation = (ms: number, gb: number): Bill => ({
@@ -75,21 +75,24 @@ export function priceOf(assumed: Assumptions): { roomHour: Bill; message: Bill }
   });
   const table = (call: Counted): Bill => {
     const { rcu, wcu } = unitsOf(call);
-    // A consistent read is one unit; on demand it is called a read request unit too.
+    // A strongly consistent read of up to 4 KB is one read request unit.
     return { ...NOTHING, DynamoDB: rcu * PRICES.readUnit.dollars + wcu * PRICES.writeUnit.dollars };
   };
   const gateway = (dollars: number): Bill => ({ ...NOTHING, 'API Gateway': dollars });
   const http = (call: Counted): Bill =>
     plus([gateway(PRICES.httpRequest.dollars), invocation(assumed.functionMs, MEMORY_GB), table(call)]);
-  // A frame and its reply.
+  // The frame and its reply.
   const frame = (call: Counted): Bill =>
     plus([gateway(2 * PRICES.socketMessage.dollars), invocation(assumed.functionMs, MEMORY_GB), table(call)]);
   const { batch, invoked, own } = shares(participants, 1);
   const tellingMs = (connections: number): number =>
     assumed.fanOutMs + (assumed.fanOutMsPerHundred * connections) / 100;
-  // The invoker is paid for while it waits.
+  // The invoker is also billed while it waits.
   const waitingMs = invoked > 0 ? 1_000 * roomSeconds(participants, 1) : 0;
-  /** What a large room takes in addition: the reader's invocation, an item that is written and deleted, a look, and a message that is sent, received and deleted. */
+  /**
+   * The additional cost of a large room: an invocation of the reader, an item that is written and deleted, a read, and
+   * a message that is sent, received and deleted.
+   */
   const lane: Bill = plus([
     invocation(assumed.functionMs, FAN_OUT_GB),
     {
@@ -98,7 +101,10 @@ export function priceOf(assumed: Assumptions): { roomHour: Bill; message: Bill }
       SQS: 3 * PRICES.fifoRequest.dollars,
     },
   ]);
-  /** One event to everybody: it gets its number, and the connections are read, 0.4 KB each, and posted to. */
+  /**
+   * The cost of one event to everyone in the room: one write for its number, a read of all connections of 0.4 KB, and
+   * the posts.
+   */
   const fanOut: Bill = plus([
     invocation(Math.max(tellingMs(own), waitingMs), FAN_OUT_GB),
     times(invoked, invocation(tellingMs(batch), FAN_OUT_GB)),
@@ -110,25 +116,25 @@ export function priceOf(assumed: Assumptions): { roomHour: Bill; message: Bill }
     ...(participants > MAX_POSTS_HERE ? [lane] : []),
     { ...NOTHING, traffic: ((participants * assumed.messageBytes) / GB) * PRICES.egressGb.dollars },
   ]);
-  // Kept for a year.
+  // Stored for one year.
   const storage: Bill = { ...NOTHING, storage: (assumed.storedBytes / GB) * PRICES.storageGbMonth.dollars * 12 };
 
-  // What comes while a batch is delivered is the next batch, and one post to each receiver.
+  // Messages that arrive during a delivery form the next batch, with one post to each receiver.
   const together = Math.max(1, (messages / 3_600) * roundSeconds(participants));
   const message = plus([frame('message'), times(1 / together, fanOut), storage]);
   const room = plus([http('createRoom, with 10 others and a key'), http('endRoom, in an hour'), times(2, fanOut)]);
-  /** What a participant does once: finds the room, sets the profile, connects, joins, leaves. */
+  /** What each participant does once: finds the room, sets the profile, connects, joins and leaves. */
   const visit = plus([
     http('listRooms, page of 50'),
     http('getRoom'),
     http('listParticipants, page of 50'),
     http('listMessages, page of 50'),
     http('updateProfile'),
-    // Authorizer, $connect, $disconnect.
+    // The authorizer, $connect and $disconnect.
     times(3, invocation(assumed.functionMs, MEMORY_GB)),
     frame('join, rooms.v2'),
     frame('leave'),
-    // Others see them come, set their name, and go.
+    // Three events to the others: the user joins, sets a name, and leaves.
     times(3, fanOut),
   ]);
   const pings = times(participants * pingsOfClient(messages, pingSeconds), frame('ping, with numbers'));
@@ -144,5 +150,5 @@ export function priceOf(assumed: Assumptions): { roomHour: Bill; message: Bill }
   };
 }
 
-/** Dollars a month, whether anybody is there or not. */
+/** Fixed dollars per month, independent of use. */
 export const kubernetesFloor = (): number => sum(KUBERNETES.map(({ count, dollars }) => count * dollars));

@@ -15,14 +15,14 @@ import {
 import { dynamodb } from '../../core/store/client.ts';
 
 /*
- * Records what a piece of code asks of DynamoDB, and asks it again without that code: the same requests through the same client,
- * those at the same time that were sent at the same time. Load it only when the environment says where the table is.
+ * Records the requests of a piece of code to DynamoDB, and replays them without that code: with the same client, input
+ * and concurrency. Import it only after the environment contains the table's name and endpoint.
  */
 
 interface Recorded {
   readonly command: string;
   readonly input: object;
-  /** How many requests had to be answered, one after the other, before this one was sent. */
+  /** The number of sequential requests that had finished before this one was sent. */
   readonly depth: number;
 }
 
@@ -44,7 +44,7 @@ dynamodb.middlewareStack.add(
   { step: 'initialize', name: 'record', override: true },
 );
 
-/** What some work asks of DynamoDB. */
+/** Runs `work`, and returns its requests to DynamoDB. */
 export async function recorded(work: () => Promise<unknown>): Promise<readonly Recorded[]> {
   const mine = { requests: [], finished: 0 };
   recording = mine;
@@ -56,7 +56,7 @@ export async function recorded(work: () => Promise<unknown>): Promise<readonly R
   return mine.requests;
 }
 
-/** The input of a command is what was recorded of the same command. */
+/** The cast is safe: the input was recorded from the same command. */
 function send({ command, input }: Recorded): Promise<unknown> {
   switch (command) {
     case 'GetItemCommand':
@@ -76,13 +76,13 @@ function send({ command, input }: Recorded): Promise<unknown> {
   }
 }
 
-/** Asks DynamoDB the same again, and waits as long as the work that was recorded would have to. */
+/** Sends the recorded requests again, with the same sequence and concurrency. */
 export async function replay(requests: readonly Recorded[]): Promise<void> {
   for (let depth = 0; requests.some((request) => request.depth === depth); depth++)
     await Promise.all(requests.filter((request) => request.depth === depth).map(send));
 }
 
-/** The same requests about another room, user or key: for a write that works only once. */
+/** Returns the same requests for another room, user or key, because some writes succeed only once. */
 export const renamed = (requests: readonly Recorded[], from: string, to: string): readonly Recorded[] =>
   requests.map((request) => ({ ...request, input: replaced(request.input, from, to) as object }));
 

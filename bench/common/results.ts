@@ -1,8 +1,6 @@
 import * as v from 'valibot';
 
-/*
- * What the benchmarks find, as `npm run bench` writes it to docs/operate/performance/results.json.
- */
+/* The results of the benchmarks, as `npm run bench` writes them to docs/operate/performance/results.json. */
 
 const start = v.object({
   name: v.string(),
@@ -62,7 +60,7 @@ const warm = v.object({
   handler: v.number(),
   bare: v.number(),
   ratio: v.number(),
-  /** The 95 % confidence interval. Runs before 2026-11-27 have none. */
+  /** Bounds of the 95 % confidence interval. Missing in runs before 2026-11-27. */
   low: v.optional(v.number()),
   high: v.optional(v.number()),
 });
@@ -102,7 +100,7 @@ const price = v.object({
   roomHoursForTheFloor: v.number(),
 });
 
-/** What each benchmark prints with `--json`. */
+/** The output of each benchmark with `--json`. */
 export const outputs = {
   'cold-start': v.array(start),
   memory: v.array(memory),
@@ -120,14 +118,17 @@ const measured = v.object({
   node: v.string(),
   processor: v.string(),
   processors: v.number(),
-  /** Processes that waited for a processor when it began: above `processors`, others were at work too. Unknown for results from a file. */
+  /**
+   * Number of runnable processes at the start. More than `processors` means other load on the machine. Unknown for
+   * results from a file.
+   */
   busy: v.optional(v.number()),
   mode: v.picklist(['quick', 'default', 'full']),
 });
 
 export const results = v.object({
   measured,
-  /** Of benchmarks that were run by themselves since. */
+  /** Measurement conditions of benchmarks that were repeated individually. */
   again: v.optional(v.record(v.string(), measured), {}),
   'cold-start': outputs['cold-start'],
   memory: outputs.memory,

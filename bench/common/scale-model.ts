@@ -12,10 +12,11 @@ import { ascending, quantile, sum } from './numbers.ts';
 import { randomFrom } from './random.ts';
 
 /*
- * What happens at scale, from the units that tests count and from AWS's documented limits. Rates are for a second.
+ * A model of the load at scale, from capacity units that tests verify and from AWS's documented limits. Rates are per
+ * second.
  */
 
-/** Documented limits. Those that AWS raises on request are marked. */
+/** AWS's documented limits. The adjustable ones are marked. */
 export const LIMITS = {
   partitionWrites: {
     value: 1_000,
@@ -57,99 +58,102 @@ export const LIMITS = {
 
 export type Limit = keyof typeof LIMITS;
 
-/** What users do. */
+/** How users use the system. */
 export interface Workload {
   readonly name: string;
   readonly rooms: number;
-  /** Participants of each room, all connected. */
+  /** Participants per room, all connected. */
   readonly participants: number;
-  /** Messages in each room and hour. */
+  /** Messages per room and hour. */
   readonly messages: number;
-  /** Users, and how often each of them lists rooms in a day. */
+  /** Number of users, and how often each of them lists rooms per day. */
   readonly users: number;
   readonly listingsADay: number;
-  /** Rooms that a user was added to: what is stored. */
+  /** Rooms to which each user was added. Determines the storage. */
   readonly roomsAUser: number;
-  /** Connections that are made in a second. */
+  /** New connections per second. */
   readonly connects: number;
 }
 
 const HOUR = 3_600;
 const DAY = 24 * HOUR;
-/** A connection item, in KB. */
+/** The size of a connection item, in KB. */
 const CONNECTION_KB = 0.4;
-/** A participant, in KB, in the table and in the index. */
+/** The size of a participant in the table and in the index, in KB. */
 const PARTICIPANT_KB = 0.35;
 const INDEXED_KB = 0.25;
-/** At its busiest hour, a day's load is this many times the average. */
+/** The load of the busiest hour of a day, relative to the average. */
 const PEAK = 3;
 const PARTITION_GB = 10;
-/** Seconds that a function takes. */
+/** Duration of a function, in seconds. */
 const FUNCTION_SECONDS = 0.025;
-/** What a post takes of a processor, in seconds: `npm run bench:fanout -- --posts`. */
+/** CPU time of a post, in seconds, measured with `npm run bench:fanout -- --posts`. */
 export const POST_CPU_SECONDS = 0.0003;
-/** What the functions that post have of a processor. */
+/** The number of vCPUs of the functions that post. */
 const PROCESSORS = shareOf(memoryOf('deliver-messages'));
-/** Posts that one invocation makes in a second. */
+/** Maximum posts per second of one invocation. */
 export const POSTS_A_SECOND = Math.round(PROCESSORS / POST_CPU_SECONDS / 100) * 100;
-/** What a post takes until it is answered, in seconds, however little else there is to do. */
+/** Minimum response time of a post, in seconds. */
 const POST_SECONDS = 0.02;
-/** Before an invocation posts anything: it is woken, and reads the first connections. */
+/** The time from the invocation to its first post, in seconds, which includes reading the first connections. */
 const START_SECONDS = 0.02;
-/** For each connection that is read. */
+/** The time to read one connection, in seconds. */
 const READ_SECONDS = 0.00001;
-/** From the invocation with a batch until it begins: a warm environment, 60 KB. */
+/** The time to invoke a warm function with a batch of 60 KB, in seconds. */
 const INVOKE_SECONDS = 0.02;
 
-/** How the connections of a room are shared out where each is sent `frames` (core/realtime/broadcast.ts). */
+/** How a room's connections are divided among invocations if each receives `frames` (core/realtime/broadcast.ts). */
 export function shares(participants: number, frames: number): { batch: number; invoked: number; own: number } {
   const batch = batchSize(frames);
   const invoked = Math.max(0, Math.floor(participants / batch) - 1);
   return { batch, invoked, own: participants - invoked * batch };
 }
 
-/** Seconds in which an invocation sends each of its connections so many frames: a connection takes one after the other. */
+/**
+ * Seconds in which one invocation sends `frames` to each of its connections. Frames to the same connection are
+ * sequential.
+ */
 const tellSeconds = (connections: number, frames: number): number =>
   Math.max((connections * frames) / POSTS_A_SECOND, frames * POST_SECONDS);
 
-/** Seconds of its rate in which a room may be posted to without waiting (core/realtime/pace.ts). */
+/** The burst of a room's post rate, in seconds of that rate (core/realtime/pace.ts). */
 const BURST_SECONDS = 0.02;
 
-/** Seconds in which a room is sent so many posts at the rate that it may be posted to. */
+/** Seconds for this many posts to one room at its maximum rate. */
 const pacedSeconds = (posts: number): number => posts / postsPerSecondOfRoom() - BURST_SECONDS;
 
-/** Seconds in which a room is sent so many frames by one invocation. */
+/** Seconds in which one invocation sends `frames` to everyone in a room. */
 export const aloneSeconds = (participants: number, frames: number): number =>
   START_SECONDS +
   participants * READ_SECONDS +
   Math.max(tellSeconds(participants, frames), pacedSeconds(participants * frames));
 
-/** A packed event, in bytes: a message of 100 characters. */
+/** The size of a packed event with a message of 100 characters, in bytes. */
 const EVENT_BYTES = 500;
 
-/** Returns how many frames a connection is sent for so many messages that are delivered together. */
+/** Returns the number of frames per connection for messages that are delivered together. */
 export const framesOf = (protocol: SubProtocol, messages: number): number =>
   protocol === 'rooms.v1' ? messages : Math.ceil((messages * EVENT_BYTES) / MAX_PACKED_BYTES);
 
 /**
- * Pings of a client in an hour. Every frame it gets puts off the next one; messages come at random (a Poisson process), so that
- * a silence of `seconds` has the probability e^(-rate × seconds).
+ * Pings of a client per hour. Every received frame postpones the next ping. Messages arrive randomly (Poisson process),
+ * so a silence of `seconds` has the probability e^(-rate × seconds).
  */
 export function pingsAnHour(messages: number, seconds: number): number {
   if (messages === 0) return HOUR / seconds;
   return messages / Math.expm1((messages / HOUR) * seconds);
 }
 
-/** Seconds of silence after which a client pings. */
+/** Seconds of silence after which a client sends a ping. */
 export const PING_SECONDS: Readonly<Record<SubProtocol, number>> = { 'rooms.v1': 30, 'rooms.v2': 120 };
-/** A client of `rooms.v2` sends a frame at least this often, whatever it receives, in seconds. */
+/** A client of `rooms.v2` sends a frame at least once in this many seconds, even if it receives frames. */
 export const SEND_SECONDS = 240;
 
-/** Returns the pings of a client of `rooms.v2` in an hour that sends nothing else. */
+/** Returns the pings per hour of a client of `rooms.v2` that sends no other frames. */
 export const pingsOfClient = (messages: number, seconds: number): number =>
   Math.max(pingsAnHour(messages, seconds), HOUR / Math.max(SEND_SECONDS, seconds));
 
-/** Seconds in which a room is sent so many frames, in batches where it is large: at most at the rate that one room may be posted to. */
+/** Seconds in which a room receives `frames`, limited by the room's post rate. Large rooms are divided into batches. */
 export function roomSeconds(participants: number, frames: number): number {
   const { batch, invoked, own } = shares(participants, frames);
   const others = Math.ceil(invoked / invocationsAtOnce()) * (INVOKE_SECONDS + tellSeconds(batch, frames));
@@ -158,8 +162,8 @@ export function roomSeconds(participants: number, frames: number): number {
 }
 
 /**
- * Seconds from the beginning of one delivery to a busy room to that of the next one. A room with a lane (core/realtime/lane.ts) waits for more, so that
- * each frame has more events.
+ * Seconds from the start of one delivery to a busy room to the start of the next one. A room with a lane
+ * (core/realtime/lane.ts) waits longer, so that each frame has more events.
  */
 export const roundSeconds = (participants: number): number =>
   participants > MAX_POSTS_HERE
@@ -171,16 +175,19 @@ const perSecond = ({ rooms, messages }: Workload): number => (rooms * messages) 
 export interface Load {
   readonly limit: Limit;
   readonly load: number;
-  /** Load over limit. */
+  /** Load divided by limit. */
   readonly share: number;
 }
 
-/** Write units of the conditions of the sender's right: the participant and a lock, two each. */
+/** Write units of the checks of the sender's right: two each for the participant and a lock. */
 const RIGHT_UNITS = 4;
-/** Write units of a message in its chat: without these, the count of the sender's frames and that of the room's messages. */
+/**
+ * Write units of a message in the partition of its chat. The counters of the sender's frames and of the room's messages
+ * are in other partitions.
+ */
 const chatUnits = (): number => unitsOf('message').wcu - RIGHT_UNITS - 2;
 
-/** The loads of a workload against each limit, the heaviest first. */
+/** The loads of a workload on each limit, highest relative load first. */
 export function loadsOf(workload: Workload): readonly Load[] {
   const { rooms, participants, messages, users, listingsADay, connects } = workload;
   const sent = perSecond(workload);
@@ -188,21 +195,21 @@ export function loadsOf(workload: Workload): readonly Load[] {
   const [message, listing, join] = [unitsOf('message'), unitsOf('listRooms, page of 50'), unitsOf('join')];
   const listings = (PEAK * users * listingsADay) / DAY;
   const fanOutReads = (participants * CONNECTION_KB) / 4;
-  // One room: its chat is one partition key, its item, participants and connections are another.
+  // In a room, the chat is one partition key. The room's item, participants and connections are another.
   const ofRoom = messages / HOUR;
-  // Messages that come while one is delivered are delivered together: no more than one read for each second of posting.
+  // Messages that arrive during a delivery are delivered together, so the connections are read at most once per round.
   const fanOuts = Math.min(ofRoom, 1 / roundSeconds(participants));
   const connectsToRoom = connects / rooms;
   const pings = (rooms * participants * pingsOfClient(messages, PING_SECONDS['rooms.v2'])) / HOUR;
   const ping = unitsOf('ping, with numbers');
   const loads: Record<Limit, number> = {
-    // The conditions of the sender's right and the room's count of messages are in the room's partition.
+    // The checks of the sender's right and the room's message counter are in the room's partition.
     partitionWrites: Math.max(
       ofRoom * chatUnits(),
       ofRoom * (RIGHT_UNITS + 1) + fanOuts + connectsToRoom * (join.wcu - 1),
     ),
     partitionReads: ofRoom * message.rcu + fanOuts * fanOutReads + connectsToRoom * join.rcu,
-    // Each batch is given numbers, one write.
+    // Numbering a batch takes one write.
     tableWrites: sent * message.wcu + rooms * fanOuts + connects * join.wcu + pings * ping.wcu,
     tableReads:
       sent * message.rcu +
@@ -228,7 +235,7 @@ export const WORKLOADS: readonly Workload[] = [
     users: 0,
     listingsADay: 0,
     roomsAUser: 10,
-    // Each stays an hour.
+    // Each connection lasts one hour.
     connects: (1_000_000 * 10) / HOUR,
   },
   {
@@ -263,13 +270,16 @@ export const WORKLOADS: readonly Workload[] = [
   },
 ];
 
-/** Gigabytes of the participants of all users, in table and index, and the partitions that hold them. */
+/** The gigabytes of all participant items in table and index, and the required number of partitions. */
 export function storage({ users, roomsAUser }: Workload): { gigabytes: number; partitions: number } {
   const gigabytes = (users * roomsAUser * (PARTICIPANT_KB + INDEXED_KB)) / 1e6;
   return { gigabytes, partitions: Math.ceil(gigabytes / PARTITION_GB) };
 }
 
-/** A number of events that come at random with this mean (Knuth; the normal distribution where it is large). */
+/**
+ * A random number from a Poisson distribution with this mean (Knuth's algorithm, or the normal distribution for large
+ * means).
+ */
 function poisson(mean: number, random: () => number): number {
   if (mean > 50)
     return Math.max(
@@ -287,30 +297,30 @@ function poisson(mean: number, random: () => number): number {
 }
 
 /**
- * Spreads the messages of many rooms over the partitions that a table of that load has at least, by the hash of their keys, for
- * some seconds. Answers with the write units of the average and of the busiest partition in the busiest second.
+ * Simulates how the messages of many rooms are spread over a table's partitions by the hash of their keys. Returns the
+ * write units per second of the average partition, and of the busiest partition in its busiest second.
  */
 export function partitionHeat(workload: Workload, seconds = 60): { partitions: number; mean: number; hottest: number } {
   const random = randomFrom(1);
   const units = chatUnits();
   const total = perSecond(workload) * units;
-  // DynamoDB splits a partition that is near its limit: it has twice as many as are needed at least.
+  // DynamoDB splits a partition near its limit, so there are at least twice as many as necessary.
   const partitions = Math.ceil((2 * total) / LIMITS.partitionWrites.value);
   let hottest = 0;
   const mean = total / partitions;
-  // How many rooms a partition has differs, too.
+  // The number of rooms per partition is random, too.
   const rooms = Array.from({ length: partitions }, () => poisson(workload.rooms / partitions, random));
   for (let second = 0; second < seconds; second++)
     for (const count of rooms) hottest = Math.max(hottest, units * poisson((count * workload.messages) / HOUR, random));
   return { partitions, mean, hottest };
 }
 
-/** Lambda hands over at most this many records of a shard together, and no more before they are done (lib/constructs/stream-reader.ts). */
+/** Lambda passes at most this many records of a shard to one invocation (lib/constructs/stream-reader.ts). */
 const BATCH = 100;
 /**
- * From an item's being written until its record reaches the function: measured median and 99 in a hundred
- * (https://bitesizedserverless.com/bite/serverless-messaging-latency-compared/, 1,024 records, September 2022, eu-west-1), between which a log-normal
- * distribution is supposed.
+ * From a write to the function's start with its stream record: measured median and p99, with a log-normal distribution
+ * assumed (https://bitesizedserverless.com/bite/serverless-messaging-latency-compared/, 1,024 records, September 2022,
+ * eu-west-1).
  */
 export const STREAM_SECONDS = { median: 0.213, p99: 0.552 };
 const STREAM_SIGMA = Math.log(STREAM_SECONDS.p99 / STREAM_SECONDS.median) / 2.326;
@@ -320,7 +330,7 @@ function streamSeconds(random: () => number): number {
   return STREAM_SECONDS.median * Math.exp(STREAM_SIGMA * normal);
 }
 
-/** Seconds from a message's being stored to its last receiver's having it. */
+/** Seconds from storing a message until its last receiver has it. */
 export interface Delay {
   readonly median: number;
   readonly p99: number;
@@ -336,14 +346,14 @@ export interface Delay {
 function queued(
   rate: number,
   batchSeconds: (messages: number) => number,
-  // Enough of them for the slowest 1 %.
+  // Enough messages to determine p99.
   seconds = Math.max(600, 2_000 / rate),
 ): Delay | undefined {
   if (rate * batchSeconds(BATCH) >= BATCH) return undefined;
   const random = randomFrom(2);
   const arrivals: number[] = [];
   for (let time = 0; time < seconds; time += -Math.log(1 - random()) / rate) arrivals.push(time);
-  // The stream keeps their order.
+  // The stream preserves the order of messages.
   let last = 0;
   const read = arrivals.map((time) => {
     last = Math.max(last, time + streamSeconds(random));
@@ -362,23 +372,22 @@ function queued(
   return { median: quantile(sorted, 0.5), p99: quantile(sorted, 0.99) };
 }
 
-/** Of the messages of one room that has a shard to itself. */
+/** The delay of messages of one room that has its own shard. */
 export const deliveryDelay = (protocol: SubProtocol, participants: number, messagesAnHour: number): Delay | undefined =>
   queued(messagesAnHour / HOUR, (messages) => roomSeconds(participants, framesOf(protocol, messages)));
 
-/** Posts a second of one room that has so many messages an hour, all of whose connections speak a protocol. Undefined where it never catches up. */
+/** Posts per second to one room whose connections all speak `protocol`. Undefined if deliveries never catch up. */
 export function roomPosts(protocol: SubProtocol, participants: number, messagesAnHour: number): number | undefined {
   const rate = messagesAnHour / HOUR;
   if (!deliveryDelay(protocol, participants, messagesAnHour)) return undefined;
-  // Messages that come while a batch is delivered are the next one.
+  // Messages that arrive during a delivery form the next batch.
   const batches = Math.min(rate, 1 / roomSeconds(participants, framesOf(protocol, Math.max(1, rate))));
   return participants * (protocol === 'rooms.v1' ? rate : batches * framesOf(protocol, rate / batches));
 }
 
 /**
- * Of the messages of many small rooms, which share the shards of the table's stream, one for each of its partitions. Those of a
- * batch are told together, by one invocation: no message waits for the connections of another room, and all wait for the
- * processor.
+ * The delay of messages of many small rooms, which share the shards of the table's stream, one per partition. One
+ * invocation delivers all messages of a batch. They do not wait for other rooms' connections, but they share the CPU.
  */
 export function shardDelay(workload: Workload, partitions: number): { posts: number; delay: Delay | undefined } {
   const { participants } = workload;
@@ -388,8 +397,8 @@ export function shardDelay(workload: Workload, partitions: number): { posts: num
 }
 
 /**
- * Posts of presence when all of a room join one after the other, with `rooms.v2`, evenly in so many seconds: one for each batch of the stream
- * while each is named, and then digests.
+ * The number of presence posts if everyone joins a room with `rooms.v2`, evenly within `seconds`. Small numbers of
+ * users are sent as one post per stream batch, larger ones as digests.
  */
 export function digestPosts(participants: number, seconds: number): number {
   const rate = participants / seconds;
@@ -398,14 +407,17 @@ export function digestPosts(participants: number, seconds: number): number {
     const online = Math.floor(time * rate);
     if (online >= participants) return posts + participants;
     posts += online;
-    // A digest is due so many seconds after a change was noted, which the next batch of the stream does.
+    // The next stream batch notes the change, and the digest follows after its delay.
     const batch = Math.max(1 / BATCHES_A_SECOND, 1 / rate);
     time += batch + (online <= EACH_UP_TO ? 0 : digestSeconds(online));
   }
 }
 
-/** Lambda looks so often for new records of a shard. */
+/** How often per second Lambda polls a shard. */
 const BATCHES_A_SECOND = 4;
 
-/** Events that are posted when all of a room join one after the other: each is told to those who are there already. */
+/**
+ * The number of presence events if everyone joins a room one after the other: each join is sent to everyone already
+ * there.
+ */
 export const joinPosts = (participants: number): number => sum(Array.from({ length: participants }, (_, n) => n));

@@ -21,7 +21,7 @@ import {
 } from './scale-model.ts';
 import { markdownTable } from './table.ts';
 
-/** The program that writes this, as its users know it. */
+/** The command that writes this section. */
 export const PROGRAM = 'npm run bench:scale';
 
 const whole = (value: number): string => Math.round(value).toLocaleString('en');
@@ -94,7 +94,7 @@ function shards(workload: Workload, partitions: number): string {
   );
 }
 
-/** The figures of docs/operate/scale.md. */
+/** Returns the figures of docs/operate/scale.md. */
 export function scaleText(): string {
   const [many, users] = WORKLOADS;
   if (!many || !users) throw new Error('There are no workloads.');

@@ -1,6 +1,4 @@
-/*
- * Parts of documents that a program writes: between two comments of Markdown, which name the program.
- */
+/* Generated sections of documents: the text between two Markdown comments that contain the generating command. */
 
 const begin = (program: string): string => `<!-- written by ${program}: begin -->`;
 const end = (program: string): string => `<!-- written by ${program}: end -->`;
@@ -11,13 +9,13 @@ function bounds(text: string, program: string): [number, number] {
   return [start + begin(program).length, stop];
 }
 
-/** What stands in a section. */
+/** Returns the content of a section. */
 export function sectionOf(text: string, program: string): string {
   const [start, stop] = bounds(text, program);
   return text.slice(start, stop).trim();
 }
 
-/** The document with another section. */
+/** Returns the document with a new content of a section. */
 export function withSection(text: string, program: string, section: string): string {
   const [start, stop] = bounds(text, program);
   return `${text.slice(0, start)}\n\n${section.trim()}\n\n${text.slice(stop)}`;

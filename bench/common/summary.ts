@@ -3,17 +3,17 @@ import { median, rounded } from './numbers.ts';
 import type { Results } from './results.ts';
 import { type Cell, markdownTable, textTable } from './table.ts';
 
-/** The program that writes the figures of docs/operate/performance/README.md. */
+/** The command that writes the figures of docs/operate/performance/README.md. */
 export const PROGRAM = 'npm run bench';
 
 const REFERENCES = 'reference';
 
 const HEAD = ['function', 'KB', 'first request', 'start', 'start: CPU', 'warm', '95 %', 'trips', 'RCU', 'WCU'];
 
-/** Kinds of functions, as opposed to references and steps. */
+/** The kinds of our functions, without references and steps. */
 const KINDS: readonly string[] = ['http', 'websocket', 'event', 'background'];
 
-/** One line an endpoint: what it weighs, how it starts and runs, and what it costs in the largest room. */
+/** One row per endpoint: bundle size, cold start, warm duration, and cost in the largest room. */
 function endpoints(found: Results): Cell[][] {
   const largest = Math.max(...found.cost.map(({ scale }) => scale.participants));
   return found['cold-start']
@@ -60,7 +60,7 @@ const START_HEAD = [
   'ratio',
 ];
 
-/** The ratios of the first requests of all functions: the median, and the largest. */
+/** The median and the largest ratio of all functions' first requests. */
 function firstRequests(found: Results): string {
   const functions = found['cold-start'].filter(({ kind }) => KINDS.includes(kind) && kind !== 'background');
   const worst = functions.reduce((a, b) => (b.invokeRatio > a.invokeRatio ? b : a));
@@ -108,7 +108,7 @@ const latency = (found: Results): Cell[][] =>
   ]);
 const LATENCY_HEAD = ['receivers', 'p50, ms', 'p99', ...PARTS];
 
-/** A heading and its text, where there are results. */
+/** A heading with its text, or nothing if there are no results. */
 const section = (heading: string, results: readonly unknown[] | object | undefined, text: () => string): string[] =>
   results === undefined || (Array.isArray(results) && results.length === 0) ? [] : [heading, text()].filter(Boolean);
 
@@ -166,7 +166,7 @@ const loadAtStart = (busy: number, processors: number): string =>
 const machine = ({ at, node, processors, processor, busy }: Results['measured']): string =>
   `${at}, Node ${node}, ${processors} × ${processor}${busy === undefined ? '' : loadAtStart(busy, processors)}.`;
 
-/** The one table of `npm run bench`, and what does not fit into it. */
+/** The text output of `npm run bench`: one table for all endpoints, followed by the other results. */
 export const summary = (found: Results): string =>
   [
     machine(found.measured),
@@ -186,7 +186,7 @@ export const summary = (found: Results): string =>
     prices(found).replaceAll('`', '"'),
   ].join('\n\n');
 
-/** The same for docs/operate/performance/README.md, with the variants that were compared. */
+/** The generated text of docs/operate/performance/README.md, with all compared variants. */
 export const performanceText = (found: Results): string =>
   [
     `Measured ${machine(found.measured)}`,

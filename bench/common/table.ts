@@ -1,6 +1,6 @@
 export type Cell = string | number;
 
-/** Columns aligned, the first to the left and the others to the right, under a line of heads. */
+/** A text table with a header. The first column is aligned to the left, and the others to the right. */
 export function textTable(head: readonly Cell[], lines: readonly (readonly Cell[])[]): string {
   const widths = head.map((_, n) => Math.max(...[head, ...lines].map((line) => String(line[n] ?? '').length)));
   const row = (cells: readonly Cell[]): string =>
@@ -11,7 +11,7 @@ export function textTable(head: readonly Cell[], lines: readonly (readonly Cell[
   return [row(head), row(widths.map((width) => '-'.repeat(width))), ...lines.map(row)].join('\n');
 }
 
-/** The same as a table of Markdown. */
+/** The same table in Markdown. */
 export function markdownTable(head: readonly Cell[], lines: readonly (readonly Cell[])[]): string {
   const row = (cells: readonly Cell[]): string => `| ${cells.join(' | ')} |`;
   return [row(head), row(head.map((_, n) => (n === 0 ? '---' : '---:'))), ...lines.map(row)].join('\n');

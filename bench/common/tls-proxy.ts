@@ -9,14 +9,14 @@ import { createServer, type TLSSocket } from 'node:tls';
 import { generate } from 'selfsigned';
 
 export interface TlsProxies {
-  /** A file with the certificate, for NODE_EXTRA_CA_CERTS. */
+  /** The path of the certificate, for NODE_EXTRA_CA_CERTS. */
   readonly certificate: string;
-  /** Puts TLS in front of the server at a URL. Returns `https://localhost:<port>`. */
+  /** Starts a TLS proxy for the server at a URL. Returns `https://localhost:<port>`. */
   inFrontOf(target: string): Promise<string>;
   close(): Promise<void>;
 }
 
-/** Passes chunks on after a delay, in order. */
+/** Forwards chunks after a delay, in order. */
 const delayed = (milliseconds: number): Transform =>
   new Transform({
     transform(chunk: Buffer, _encoding, done: TransformCallback) {
@@ -25,9 +25,9 @@ const delayed = (milliseconds: number): Transform =>
   });
 
 /**
- * Makes proxies that put TLS in front of local servers, as AWS has it: a real handshake with a certificate of its own.
+ * Creates TLS proxies for local servers, with a real handshake and a self-signed certificate.
  *
- * @param delay how long each way takes, in milliseconds
+ * @param delay one-way delay, in milliseconds
  */
 export async function tlsProxies(delay: number): Promise<TlsProxies> {
   const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], {
@@ -51,7 +51,7 @@ export async function tlsProxies(delay: number): Promise<TlsProxies> {
         open.add(client);
         client.once('close', () => open.delete(client));
         const upstream = connect(Number(port), hostname);
-        // A client that ends its process breaks off, which is no error.
+        // Ignores the error of a client process that ends with open connections.
         pipeline(client, delayed(delay), upstream).catch(() => client.destroy());
         pipeline(upstream, delayed(delay), client).catch(() => upstream.destroy());
       });

@@ -3,18 +3,18 @@ import { marshall } from '@aws-sdk/util-dynamodb';
 import * as v from 'valibot';
 
 /*
- * What a transaction costs, by DynamoDB's rules. DynamoDB Local reports 4 or 12 units for almost any transaction, whatever is
- * in it, so its word cannot be taken here; for single writes and for reads it is right.
+ * The capacity units of a transaction by DynamoDB's rules. DynamoDB Local reports 4 or 12 units for almost every
+ * transaction. For single writes and for reads, its numbers are correct.
  */
 
 type Item = Readonly<Record<string, AttributeValue>>;
 
-/** The table, and what its index holds. */
+/** The name of the table, and the attributes of its index. */
 export interface Layout {
   readonly table: string;
-  /** The attribute without which an item is not in the index. */
+  /** Only items with this attribute are in the index. */
   readonly indexKey: string;
-  /** The attributes that the index has of an item, beside the keys of the table. */
+  /** The projected attributes of the index, in addition to the table's keys. */
   readonly projected: readonly string[];
 }
 
@@ -22,7 +22,7 @@ const KB = 1_024;
 const bytes = (text: string): number => Buffer.byteLength(text);
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0);
 
-/** https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html */
+/** @see https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html */
 function valueBytes(value: AttributeValue): number {
   if (value.S !== undefined) return bytes(value.S);
   if (value.N !== undefined) return Math.ceil(value.N.length / 2) + 1;
@@ -33,10 +33,10 @@ function valueBytes(value: AttributeValue): number {
 }
 const itemBytes = (item: Item): number =>
   sum(Object.entries(item).map(([name, value]) => bytes(name) + valueBytes(value)));
-/** Write units of an item: one for each KB begun. */
+/** Write units of an item: one per started KB. */
 const units = (item: Item = {}): number => Math.max(1, Math.ceil(itemBytes(item) / KB));
 
-/** What the index holds of an item; undefined where it holds nothing. */
+/** The projection of an item in the index. Undefined if the index does not contain it. */
 function indexed(item: Item | undefined, { indexKey, projected }: Layout): Item | undefined {
   if (!item?.[indexKey]) return undefined;
   const kept = ['PK', 'SK', ...projected].filter((name) => item[name]);
@@ -55,7 +55,7 @@ const input = v.object({
   ),
 });
 
-/** The keys of the items that a transaction is about. */
+/** The keys of all items in a transaction. */
 function keysOf(transaction: unknown): { PK: string; SK: string }[] {
   const key = v.object({ PK: v.string(), SK: v.string() });
   return v
@@ -64,8 +64,8 @@ function keysOf(transaction: unknown): { PK: string; SK: string }[] {
 }
 
 /**
- * Runs a transaction and returns its write units: for each item, the larger of before and after, twice. If the index
- * holds something else of the item afterwards, one write of the index is added.
+ * Runs a transaction, and returns its write units: two per KB of each item, before or after the write, whichever is
+ * larger. If the item's projection in the index changes, one index write is added.
  */
 export async function writeUnits(
   client: DynamoDBClient,

@@ -5,11 +5,12 @@ import type { dataTemplate } from '../../test/fixtures/data-template.ts';
 import { type Layout, writeUnits } from './transaction-capacity.ts';
 
 /*
- * Counts capacity units: as DynamoDB Local reports them (ReturnConsumedCapacity), and where it reports them wrongly, for
- * transactions and for items that do not exist, by DynamoDB's rules. Load it only when the environment says where the table is.
+ * Counts capacity units as DynamoDB Local reports them (ReturnConsumedCapacity). For transactions and missing items,
+ * whose reports are wrong, it applies DynamoDB's rules. Import it only after the environment contains the table's name
+ * and endpoint.
  */
 
-/** One RCU is a consistent read of 4 KB, one WCU a write of 1 KB. */
+/** One RCU is a consistent read of up to 4 KB. One WCU is a write of up to 1 KB. */
 export interface Units {
   rcu: number;
   wcu: number;
@@ -17,7 +18,7 @@ export interface Units {
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 
-/** The capacity units that an answer of DynamoDB reports: one number, or one a table. */
+/** The capacity units in a response of DynamoDB, which reports one number or one per table. */
 function unitsOf(output: unknown): number {
   const consumed = isRecord(output) ? output.ConsumedCapacity : undefined;
   const all = Array.isArray(consumed) ? consumed : [consumed];
@@ -30,8 +31,9 @@ const batch = v.object({
 const batchAnswer = v.object({ Responses: v.record(v.string(), v.array(v.unknown())) });
 
 /**
- * What DynamoDB Local leaves out: keys of a BatchGetItem with no item take as much as the smallest item does.
- * https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
+ * The read units of keys without an item in a BatchGetItem, which DynamoDB Local does not count. Each counts as much as
+ * a minimal item.
+ * @see https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
  */
 function unitsOfMissing(input: unknown, output: unknown): number {
   const { Responses } = v.parse(batchAnswer, output);
@@ -42,7 +44,7 @@ function unitsOfMissing(input: unknown, output: unknown): number {
   );
 }
 
-/** What the table's index holds of an item. */
+/** The attributes of the table's index. */
 export function layoutOf(name: string, table: ReturnType<typeof dataTemplate>['table']): Layout {
   const [index] = table.GlobalSecondaryIndexes ?? [];
   const [indexKey, ...indexKeys] = (index?.KeySchema ?? []).map(({ AttributeName }) => AttributeName);
@@ -50,7 +52,7 @@ export function layoutOf(name: string, table: ReturnType<typeof dataTemplate>['t
   return { table: name, indexKey, projected: [indexKey, ...indexKeys, ...(index.Projection.NonKeyAttributes ?? [])] };
 }
 
-/** Counts the capacity units of some work. Only one piece of work at a time can be counted. */
+/** Returns a function that counts the capacity units of `work`. Calls must not overlap. */
 export function meter(client: DynamoDBClient, layout: Layout): (work: () => Promise<unknown>) => Promise<Units> {
   let counting: Units | undefined;
   dynamodb.middlewareStack.add(
@@ -69,7 +71,7 @@ export function meter(client: DynamoDBClient, layout: Layout): (work: () => Prom
         const written = await writeUnits(client, layout, args.input, async () => {
           answer = await run();
         });
-        // Only now: what else was counted meanwhile must not be lost.
+        // Added after the await, so that concurrent counts are not lost.
         units.wcu += written;
         if (!answer) throw new Error('The transaction has no answer.');
         return answer;

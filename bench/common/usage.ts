@@ -2,7 +2,7 @@ import { DeleteCommand, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import { dynamodb, tableName } from '../../core/store/client.ts';
 import { limitKey, userPartition } from '../../core/store/keys.ts';
 
-/** Deletes what has been counted towards the limits of users, as if their windows had passed. */
+/** Deletes the counters of limits per user, as if their windows had ended. */
 export async function forgetUsage(users: readonly string[]): Promise<void> {
   for (const user of users) {
     const [prefix = ''] = limitKey(user, '', 0).SK.split('#', 1);

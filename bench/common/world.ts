@@ -12,13 +12,13 @@ import type { Operation, Request } from '../../test/fixtures/event.ts';
 import { newSocket, type Socket, socketEvent } from '../../test/fixtures/socket-event.ts';
 
 /*
- * What all benchmarks of endpoints share: DynamoDB Local with the table of the template, a room in it, and for each endpoint
- * a request that succeeds however often it is sent.
+ * The shared environment of endpoint benchmarks: DynamoDB Local with the table of the template, a room, and a
+ * repeatable successful request for each endpoint.
  */
 
 export const TABLE = 'rooms-bench';
 
-/** The environment of a function that works on the benchmark's table. */
+/** The environment variables of a function that uses the benchmark's table. */
 export const environment = (dynamodbUrl: string): Record<string, string> =>
   ({
     AWS_REGION: 'us-east-1',
@@ -33,8 +33,8 @@ export const environment = (dynamodbUrl: string): Record<string, string> =>
   }) satisfies Partial<Record<Variable, string>> & Record<string, string>;
 
 /**
- * Starts DynamoDB Local with an empty table, does the work, and ends it. This process uses the table in the meantime:
- * `work` must load code that reads its environment, such as core/store.
+ * Starts DynamoDB Local with an empty table, runs `work`, and stops it. Sets the environment variables of this process,
+ * so `work` must import code that reads them, such as core/store, dynamically.
  */
 export async function withTable<T>(
   work: (environment: Readonly<Record<string, string>>, client: DynamoDBClient) => Promise<T>,
@@ -51,7 +51,7 @@ export async function withTable<T>(
   }
 }
 
-/** Does work without the lines that handlers log. */
+/** Runs `work` without the log lines of handlers. */
 export async function quietly<T>(work: () => Promise<T>): Promise<T> {
   const { info } = console;
   console.info = () => {};
@@ -62,7 +62,7 @@ export async function quietly<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Invokes a handler; answers with `data`, and throws where it did not succeed. */
+/** Invokes a handler and returns `data`. @throws if it does not succeed */
 export async function send(operation: Operation, request: Request): Promise<Record<string, unknown>> {
   const { context, handlerOf, httpEvent } = await import('../../test/fixtures/event.ts');
   const route = routes[operation];
@@ -77,11 +77,11 @@ export interface Room {
   readonly admin: string;
   /** A participant without the admin right. */
   readonly member: string;
-  /** Another one. */
+  /** Another participant, for the benchmark of leaving. */
   readonly leaver: string;
-  /** A file that the member has announced. */
+  /** A file of the member whose upload was created. */
   readonly file_id: string;
-  /** Messages of the member: one to edit, and one to delete. */
+  /** IDs of two messages of the member: one to edit, and one to delete. */
   readonly message_id: string;
   readonly deleted_id: string;
 }
@@ -95,10 +95,10 @@ const ANNOUNCEMENT = {
   relative_time_in_seconds: 36_000,
 };
 
-/** As long as a message is. */
+/** The text of a message, with the length that all models assume. */
 const TEXT = 'x'.repeat(100);
 
-/** A new room of three, with a file and two messages. */
+/** Creates a room with three participants, a file and two messages. */
 export async function newRoom(): Promise<Room> {
   const [admin, member, leaver] = [randomUUID(), randomUUID(), randomUUID()];
   const { room_id } = await send('createRoom', {
@@ -118,12 +118,12 @@ export async function newRoom(): Promise<Room> {
 
 export interface Call {
   readonly operation: Operation;
-  /** What is special about the call. */
+  /** The special condition of this call. */
   readonly note?: string;
   readonly request: Request;
 }
 
-/** Requests of all endpoints that succeed, in this order and again. */
+/** Successful requests of all endpoints, which can be repeated in this order. */
 export function calls({ room_id, admin, member, leaver, file_id, message_id, deleted_id }: Room): readonly Call[] {
   const params = { room_id };
   const ofMember = { ...params, participant_id: member };
@@ -166,7 +166,7 @@ export function calls({ room_id, admin, member, leaver, file_id, message_id, del
     { operation: 'listMessages', note: 'page of 50', request: { as: member, params } },
     {
       operation: 'editMessage',
-      // `%N%` makes a text that the message does not have: see bench/cold-start/targets.ts.
+      // `%N%` makes each text different from the stored one: see bench/cold-start/targets.ts.
       request: { as: member, params: { ...params, message_id }, body: { text: `${TEXT} %N%` } },
     },
     {
@@ -188,13 +188,13 @@ export function calls({ room_id, admin, member, leaver, file_id, message_id, del
 
 export interface Frame {
   readonly action: ActionName;
-  /** What is special about the frame. */
+  /** The special condition of this frame. */
   readonly note?: string;
   readonly connection: Socket;
   readonly fields: object;
 }
 
-/** Frames of all actions that succeed, in this order. */
+/** Successful frames of all actions, in this order. */
 export function frames({ room_id, member }: Room): readonly Frame[] {
   const connection = newSocket(member);
   const v2 = newSocket(member, undefined, 'rooms.v2');
@@ -210,7 +210,7 @@ export function frames({ room_id, member }: Room): readonly Frame[] {
   ];
 }
 
-/** Invokes the handler of an action. Returns the `data` of its reply, and throws where it did not succeed. */
+/** Invokes the handler of an action, and returns the `data` of its reply. @throws if it does not succeed */
 export async function sendFrame({ action, connection, fields }: Frame): Promise<Record<string, unknown>> {
   const { context } = await import('../../test/fixtures/event.ts');
   const body = JSON.stringify({ action, request_id: randomUUID(), ...fields });

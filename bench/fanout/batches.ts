@@ -17,58 +17,58 @@ import { withTable } from '../common/world.ts';
 import { message, start } from './processes.ts';
 
 /*
- * One batch of the table's stream with messages in each of many rooms: the deployed bundle of deliver-messages, with the share of a
- * processor that it has on Lambda, its own limits, and TLS in front of the gateway. With connections of each version of the protocol.
+ * One batch of stream records with messages in many rooms. Runs the deployed bundle of deliver-messages with its CPU
+ * share and limits on Lambda, and with TLS to the gateway. Measures connections of each protocol version.
  */
 
 export interface BatchSettings {
   readonly batches: readonly Batch[];
-  /** Each batch is measured once with connections of each. */
+  /** Each batch is measured once per protocol version. */
   readonly protocols: readonly SubProtocol[];
-  /** What the gateway takes for a request, in milliseconds. */
+  /** The gateway's response time, in milliseconds. */
   readonly latency: number;
-  /** Processors that the function has. */
+  /** The number of vCPUs of the function. */
   readonly processors: number;
-  /** The bundle's file. Default: that of this checkout. */
+  /** The path of the bundle. Default: the bundle of this checkout. */
   readonly file?: string;
 }
 
 export interface Batch {
   readonly rooms: number;
-  /** In each of the rooms. */
+  /** Connections per room. */
   readonly connections: number;
-  /** In each of the rooms. */
+  /** Messages per room. */
   readonly messages: number;
 }
 
 export interface BatchLine extends Batch {
   readonly protocol: SubProtocol;
   readonly posts: number;
-  /** Milliseconds from the start until 99 of 100 connections had everything. */
+  /** Milliseconds from the start until 99 % of the connections had received everything. */
   readonly p99: number;
-  /** Connections that have had their messages, once. */
+  /** Connections that received all messages once. */
   readonly delivered: number;
-  /** Connections that have had more than that. */
+  /** Connections that received some messages twice. */
   readonly twice: number;
-  /** Connections that have not had all, and were closed. */
+  /** Connections that missed messages and were closed. */
   readonly closed: number;
-  /** Connections that have not had all, and are marked in the table: no message follows, and they are closed later. */
+  /** Connections that missed messages and are marked in the table. They receive nothing more, and are closed later. */
   readonly marked: number;
-  /** Connections that have not had all, and do not know. With rooms.v2, the next frame shows them the gap. */
+  /** Connections that missed messages without being closed or marked. With rooms.v2, the next frame reveals the gap. */
   readonly lost: number;
   /** Whether the function reported success. */
   readonly ok: boolean;
-  /** Requests to the gateway that were under way at the same time, at most. */
+  /** The maximum number of simultaneous requests to the gateway. */
   readonly peak: number;
   readonly ms: number;
-  /** Milliseconds of a processor. */
+  /** CPU time in milliseconds. */
   readonly cpu: number;
-  /** Whether there was a quota: not every machine, and not every user, can make one. */
+  /** Whether the CPU quota was applied. It requires control groups and the permission to create one. */
   readonly quota: boolean;
 }
 
 const READER = 'deliver-messages';
-/** The function's time-out on Lambda: lib/constructs/stream-reader.ts. */
+/** The function's time-out on Lambda, from lib/constructs/stream-reader.ts. */
 const TIMEOUT_MS = 60_000;
 
 const outcome = v.object({ result: v.unknown(), began: v.number(), ms: v.number(), cpu: v.number() });
@@ -125,7 +125,10 @@ interface Parts {
   readonly quota: CpuShare | undefined;
 }
 
-/** The first invocation of a new environment: the dearest, for it has no socket to the gateway yet. */
+/**
+ * Measures the first invocation of a new environment, which is the slowest, because it has no open socket to the
+ * gateway.
+ */
 async function measureBatch(
   batch: Batch,
   protocol: SubProtocol,
@@ -146,7 +149,7 @@ async function measureBatch(
   try {
     await message(reader, v.object({ ready: v.literal(true) }));
     quota?.add(reader.pid);
-    // In the stream, the messages of rooms that are busy at the same time alternate.
+    // In the stream, messages of several busy rooms alternate.
     const Records = Array.from({ length: batch.messages }, () => rooms.map(recordOf)).flat();
     reader.send({ event: { Records }, timeoutMs: TIMEOUT_MS });
     const { result, began, ms, cpu } = await message(reader, outcome);
@@ -180,7 +183,7 @@ async function measureBatch(
 }
 
 const ulid = monotonicFactory();
-/** The stream's record of a message of 100 characters. */
+/** The stream record of a message of 100 characters. */
 function recordOf(room_id: string) {
   const message_id = ulid();
   const { PK, SK } = messageKey(room_id, message_id);

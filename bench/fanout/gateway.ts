@@ -3,8 +3,8 @@ import { createWebSocketGateway } from '../../local/apigateway/websocket-gateway
 import { listen } from '../../local/listen.ts';
 
 /*
- * The gateway in a process of its own: the local stack's, for an API without functions. Says where it is, then the id of each
- * connection that is made. Its argument is how long it takes to a post, in milliseconds.
+ * The local stack's WebSocket gateway in a separate process, without functions. Reports its address, and the ID of each
+ * new connection. The argument is its response time for posts, in milliseconds.
  */
 
 const latency = Number(process.argv[2]);

@@ -8,16 +8,16 @@ import { connectionsOf } from '../../core/store/connections.ts';
 import { numberEvents } from '../../core/store/sequence.ts';
 
 /*
- * An execution environment, in a process of its own: does what it is told, as deliver-messages, lane or fan-out would, and says what that
- * took. It is bundled as functions are, so that its memory is that of a function.
+ * An execution environment in a separate process. Runs jobs of deliver-messages, lane or fan-out, and reports the
+ * measurements. It is bundled like a function, so that its memory is comparable.
  */
 
 export type Job =
-  /** Each event is sent to its room, all at the same time, as with a batch of the stream. */
+  /** Sends each event to its room. All run at the same time, as in a batch of the stream. */
   | { readonly kind: 'broadcast'; readonly events: readonly RoomEvent[] }
   | { readonly kind: 'batch'; readonly batch: Batch };
 
-/** What stream readers have of their 60 s. */
+/** The part of the 60 s that stream readers use for deliveries. */
 const DEADLINE_MS = 50_000;
 
 async function work(job: Job): Promise<object> {
@@ -26,7 +26,7 @@ async function work(job: Job): Promise<object> {
   const counts = await Promise.all(job.events.map(send));
   return { sent: counts.reduce((sum, { sent }) => sum + sent, 0) };
 
-  /** A large room has a lane, whose queue is not measured: see `npm run bench:latency`. */
+  /** The queue of a large room's lane is not part of this measurement: see `npm run bench:latency`. */
   async function send(event: RoomEvent): Promise<Counts> {
     const { room_id } = event;
     const connections = await connectionsOf(room_id);
@@ -46,9 +46,9 @@ process.on('message', async (job: Job) => {
   process.send?.({
     result,
     begin,
-    /** Milliseconds of a processor. */
+    /** CPU time in milliseconds. */
     cpu: (user + system) / 1_000,
-    /** The most memory that the process has had, in megabytes. */
+    /** The maximum memory of the process, in megabytes. */
     memory: process.resourceUsage().maxRSS / 1_024,
   });
 });

@@ -11,28 +11,26 @@ import { listen } from '../../local/listen.ts';
 import type { Job } from './invocation.ts';
 import { message } from './processes.ts';
 
-/*
- * Invocations, each in a process of its own: that of the function that delivers, and those of the fan-out function.
- */
+/* Invocations in separate processes: one of the function that delivers, and those of the fan-out function. */
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const ARN = 'arn:aws:lambda:us-east-1:000000000000:function:fan-out';
 
 const ended = v.object({ result: v.unknown(), begin: v.number(), cpu: v.number(), memory: v.number() });
-/** What an invocation took: `begin` is when it began, in epoch milliseconds; see invocation.ts. */
+/** The measurements of an invocation. `begin` is its start in epoch milliseconds. See invocation.ts. */
 export type Ended = v.InferOutput<typeof ended>;
 
 export interface Invocations {
-  /** Variables that an invocation needs to have others. */
+  /** The environment variables with which an invocation can invoke others. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Has a new environment work, or one that has nothing to do. */
+  /** Runs a job in a new environment, or in an idle one. */
   run(job: Job): Promise<Ended>;
-  /** What the fan-out invocations took since this was last asked. */
+  /** The measurements of the fan-out invocations since the last call. */
   fanOuts(): Ended[];
   close(): Promise<void>;
 }
 
-/** Starts Lambda's API, in this process. The others inherit its environment when they are first needed. */
+/** Starts a local Lambda API in this process. Environments are started when they are first needed. */
 export async function startInvocations(): Promise<Invocations> {
   const outdir = join(root, '.build/bench-fanout');
   const options = { ...bundling(root), entryPoints: { index: 'bench/fanout/invocation.ts' }, outdir };

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { WebSocket } from 'ws';
 
 /*
- * Clients in a process of their own. Opens as many connections as it is told to, and says when each has got its frame, once
- * all have. Arguments: URL and number.
+ * Clients in a separate process. Opens connections, and reports the times of their frames after all have received one.
+ * Arguments: URL and number of connections.
  */
 
 const [url = '', count = '0'] = process.argv.slice(2);

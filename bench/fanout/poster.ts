@@ -1,11 +1,12 @@
 import { postToConnection, requestPool } from '../../core/realtime/gateway.ts';
 
 /*
- * A process that posts, and says what a post takes once it is warm. Its arguments are how many posts do not count, and how many do.
+ * A process that posts, and reports the duration of a warm post. Arguments: the number of warm-up posts, and of
+ * measured posts.
  */
 
 const [warmUp = 0, counted = 0] = process.argv.slice(2).map(Number);
-/** As many at a time as a room has. */
+/** The maximum of simultaneous posts of one room. */
 const AT_ONCE = 100;
 const FRAME = JSON.stringify({ type: 'message', text: 'x'.repeat(370) });
 

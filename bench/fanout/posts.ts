@@ -11,13 +11,13 @@ import { message, start } from './processes.ts';
 const WARM_UP = 1_000;
 const COUNTED = 5_000;
 
-/** What one post takes, in milliseconds: of a processor, and of time where 100 are under way. */
+/** CPU time and duration of one post, in milliseconds, with 100 simultaneous posts. */
 export interface Posts {
   readonly cpu: number;
   readonly ms: number;
 }
 
-/** Posts to a gateway behind TLS from one process. */
+/** Posts from one process to a gateway behind TLS. */
 export async function measurePosts(latency: number): Promise<Posts> {
   const gateway = start('tls-gateway.ts', latency);
   const folder = mkdtempSync(join(tmpdir(), 'rooms-bench-'));

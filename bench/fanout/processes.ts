@@ -2,10 +2,13 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 
-/** Only ends what hangs, in milliseconds. */
+/** Time-out of a process that hangs, in milliseconds. */
 const PATIENCE_MS = 120_000;
 
-/** The next message of a process that has this shape. Throws where the process ends, or does not say anything for long. */
+/**
+ * Returns the next message of a process that matches the schema. @throws if the process ends, or sends nothing for too
+ * long
+ */
 export async function message<Schema extends v.GenericSchema>(
   child: ChildProcess,
   schema: Schema,
@@ -29,6 +32,6 @@ export async function message<Schema extends v.GenericSchema>(
   }
 }
 
-/** Starts a file of this folder in a process of its own. */
+/** Starts a file of this folder in a separate process. */
 export const start = (file: string, ...args: readonly (string | number)[]): ChildProcess =>
   fork(fileURLToPath(new URL(file, import.meta.url)), args.map(String));

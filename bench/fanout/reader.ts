@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 
 /*
- * An execution environment of deliver-messages, in a process of its own: the bundle as it is deployed, called as Lambda calls it.
- * Its argument is the file of the bundle. Ends, as Lambda has it, when the time of an invocation is up.
+ * An execution environment of deliver-messages in a separate process. Loads the deployed bundle, and invokes it as
+ * Lambda does. Exits at the function's time-out. The argument is the path of the bundle.
  */
 
 type Handler = (event: unknown, context: { getRemainingTimeInMillis(): number }) => Promise<unknown>;

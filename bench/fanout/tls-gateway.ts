@@ -8,14 +8,14 @@ import { json } from 'node:stream/consumers';
 import * as v from 'valibot';
 
 /*
- * The connection management endpoint of a WebSocket API behind TLS, in a process of its own. Every connection exists, takes what is
- * posted, and can be closed. Its argument is how long it takes to answer, in milliseconds. Says where it is and with which
- * certificate; when it is asked, says what the connections have had since it was last asked.
+ * A connection management endpoint of a WebSocket API behind TLS, in a separate process. All posts and closes succeed.
+ * The argument is the response time in milliseconds. Reports its address and certificate, and on request what the
+ * connections received since the last request.
  */
 
 const latency = Number(process.argv[2]);
 
-/** A key and a certificate for 127.0.0.1. Both are gone when this process ends. */
+/** A key and a certificate for 127.0.0.1, which are deleted when this process ends. */
 function certificate(): { key: string; cert: string } {
   const folder = mkdtempSync(join(tmpdir(), 'rooms-bench-'));
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
@@ -30,18 +30,18 @@ function certificate(): { key: string; cert: string } {
   }
 }
 
-/** What each connection has been posted, and when it had the last of it, in epoch milliseconds. */
+/** How many events each connection received, and when it received the last one, in epoch milliseconds. */
 const had = new Map<string, { events: number; last: number }>();
 const closed = new Set<string>();
 let [posts, under, peak] = [0, 0, 0];
 
-/** A frame of rooms.v2; one of rooms.v1 is one event. */
+/** A frame of rooms.v2 contains several events, and a frame of rooms.v1 is one event. */
 const packed = v.object({ events: v.array(v.unknown()) });
 const eventsIn = (frame: unknown): number => (v.is(packed, frame) ? frame.events.length : 1);
 
 const { key, cert } = certificate();
 const server = createServer({ key, cert, keepAlive: true }, (request, response) => {
-  // Lambda, which starts no fan-out invocation: the invoker then delivers all batches itself.
+  // Requests to Lambda fail with 404, so that the invoker delivers all batches itself.
   if (!request.url?.includes('/@connections/'))
     return void request.resume().once('end', () => response.writeHead(404).end());
   const id = decodeURIComponent(/\/@connections\/([^/?]+)/.exec(request.url ?? '')?.[1] ?? '');
@@ -50,7 +50,7 @@ const server = createServer({ key, cert, keepAlive: true }, (request, response) 
   const arrived = request.method === 'DELETE' ? Promise.resolve(undefined) : json(request);
   const take = (frame: unknown) =>
     setTimeout(() => {
-      // The caller has not waited for it.
+      // The caller has disconnected.
       if (response.destroyed) return;
       if (request.method === 'DELETE') closed.add(id);
       else {
@@ -59,7 +59,7 @@ const server = createServer({ key, cert, keepAlive: true }, (request, response) 
       }
       response.writeHead(request.method === 'DELETE' ? 204 : 200).end();
     }, latency);
-  // A caller that hangs up in the middle is done with.
+  // Ignores a request that the caller aborts.
   arrived.then(take, () => {});
 });
 server.keepAliveTimeout = 65_000;

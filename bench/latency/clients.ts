@@ -3,12 +3,13 @@ import { WebSocket } from 'ws';
 import { messageId, numberOf } from './message-number.ts';
 
 /*
- * Clients in a process of their own: a sender, which joins the room, and as many receivers as it is told to. Sends a message when it is
- * told its number, and says when it was sent, and received first and last. Arguments: URL, sub-protocol, token, room, number of receivers.
+ * Clients in a separate process: a sender that joins the room, and receivers. Sends a message for each number that it
+ * gets, and reports when the message was sent, first received and last received. Arguments: URL, sub-protocol, token,
+ * room, number of receivers.
  */
 
 const [url = '', protocol = '', token = '', room_id = '', count = '0'] = process.argv.slice(2);
-/** Connections that are opened at the same time. */
+/** How many connections are opened at the same time. */
 const AT_ONCE = 20;
 const now = (): number => performance.timeOrigin + performance.now();
 
@@ -24,7 +25,7 @@ interface Sent {
 }
 const messages = new Map<number, Sent>();
 
-/** Texts that are not about a measured message, such as replies and other events, are ignored. */
+/** Ignores texts without a measured message, such as replies and other events. */
 function receive(text: string): void {
   const at = now();
   const number = text.includes('"type":"message"') ? numberOf(text) : undefined;

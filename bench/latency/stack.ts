@@ -4,13 +4,13 @@ import { startStack } from '../../local/stack.ts';
 import { numberOf } from './message-number.ts';
 
 /*
- * The local stack in a process of its own. Says where it is, the ID of each WebSocket connection that is made, and when the functions
- * that a message passes through begin and end.
+ * The local stack in a separate process. Reports its address, the ID of each new WebSocket connection, and the start
+ * and end of the functions that process a message.
  */
 
 const now = (): number => performance.timeOrigin + performance.now();
 
-/** Which step of a message's way an event starts. */
+/** The step of a message that an event starts. */
 function stepOf(event: string): 'write' | 'deliver' | undefined {
   if (event.includes('"routeKey":"message"')) return 'write';
   return event.includes('"Records"') ? 'deliver' : undefined;
