@@ -10,8 +10,9 @@ import { enterLane, isInLane } from '../store/lane.ts';
 import { numberEvents, type RoomFeed, recordSent } from '../store/sequence.ts';
 import {
   type Counts,
-  deliverBatch,
+  deliverPatiently,
   disconnectMarked,
+  type Left,
   noCounts,
   onTable,
   postsEach,
@@ -21,10 +22,11 @@ import {
 import { considerDigests } from './digest-mode.ts';
 import { handToLane } from './lane-queue.ts';
 import { batchIdentity, isNumbered } from './pack.ts';
+import { patienceWithin } from './patience.ts';
 
 /*
- * Sends events to a room. What takes long is left to the room's lane, so that the reader of the stream goes on with other rooms: see
- * docs/decisions/0032-lanes.md.
+ * Sends events to a room. What takes long is left to the room's lane, so that the reader of the stream goes on with other rooms: large rooms, and
+ * connections that do not answer. See docs/decisions/0032-lanes.md.
  */
 
 /** A task with more posts goes through the room's lane: one invocation makes these in a quarter of a second (`npm run bench:fanout`). */
@@ -33,7 +35,11 @@ export const MAX_POSTS_HERE = 500;
 export interface Broadcast extends Counts {
   /** True where the room's lane delivers the events, later. */
   readonly isHanded: boolean;
+  /** The connections that did not answer in time: the room's lane delivers the events to them, later. */
+  readonly left: number;
 }
+
+const nothingSent = (isHanded: boolean): Broadcast => ({ ...noCounts(), isHanded, left: 0 });
 
 /** Where the events of a broadcast come from. */
 export interface Origin {
@@ -62,8 +68,8 @@ export const isLarge = (room_id: string, task: Task, { live }: Pick<RoomConnecti
  *
  * The events get their numbers before the connections are read: see docs/decisions/0030-rooms-v2.md.
  *
- * @throws if the events cannot be numbered, the connections cannot be read, or the lane does not take the events, before anything has been sent; or if some
- *   connections that may be open cannot be marked.
+ * @throws before anything has been sent, if the events cannot be numbered, the connections cannot be read, or the lane of a large room fails.
+ *   Afterwards, if some connections that may be open can neither be marked nor left to the lane.
  */
 export async function broadcast(
   room_id: string,
@@ -71,43 +77,56 @@ export async function broadcast(
   { feed, source }: Origin,
   deadline: Deadline,
 ): Promise<Broadcast> {
-  if (events.length === 0) return { ...noCounts(), isHanded: false };
+  if (events.length === 0) return nothingSent(false);
   const of = { feed, room_id };
   const numbered = events.filter(isNumbered);
   const { first, isSent, inLane } =
     numbered.length > 0
       ? await onTable(() => numberEvents(of, numbered.length, batchIdentity(source, numbered), lastMessageOf(numbered)))
       : { first: 0, isSent: false, inLane: await onTable(() => isInLane(of)) };
-  if (isSent) return { ...noCounts(), isHanded: inLane };
+  if (isSent) return nothingSent(inLane);
   const task: Task = { kind: 'send', events, numbers: { feed, first } };
   const connections = inLane ? undefined : await onTable(() => connectionsOf(room_id));
   if (connections === undefined || isLarge(room_id, task, connections)) {
     if (!inLane) await onTable(() => enterLane(of));
     await handToLane(of, task);
-    return { ...noCounts(), isHanded: true };
+    return nothingSent(true);
   }
-  const counts = await deliverHere(room_id, task, connections, deadline);
+  const { left, ...counts } = await deliverHere(room_id, task, connections, deadline);
   countOutcomes(counts);
+  if (left.length > 0) {
+    // First: what gets the next number must not overtake what is left.
+    await onTable(() => enterLane(of));
+    await handToLane(of, { ...task, only: left });
+  }
   await considerDigests(room_id, events, connections.live);
-  return { ...counts, isHanded: false };
+  return { ...counts, isHanded: false, left: left.length };
 }
 
-/** Carries out a task for every connection of a room that is not large, and disconnects the connections that are marked. */
+/**
+ * Carries out a task for every connection of a room that is not large, and disconnects the connections that are marked, which is retried from a queue as
+ * well. Returns those that did not answer in time.
+ */
 async function deliverHere(
   room_id: string,
   task: Task,
   { live, disconnecting }: RoomConnections,
   deadline: Deadline,
-): Promise<Counts> {
+): Promise<Counts & { readonly left: readonly Left[] }> {
   const run = roomPool();
-  const [counts] = await settleAll(
-    [
-      deliverBatch({ room_id, recipients: live, task }, deadline, { run }),
-      disconnectMarked(room_id, disconnecting, deadline, run),
-    ],
-    furtherFailure(room_id),
-  );
-  return counts;
+  const patience = patienceWithin(deadline);
+  try {
+    const [counts] = await settleAll(
+      [
+        deliverPatiently({ room_id, recipients: live, task }, patience, run),
+        disconnectMarked(room_id, disconnecting, patience, run),
+      ],
+      furtherFailure(room_id),
+    );
+    return counts;
+  } finally {
+    patience.end();
+  }
 }
 
 export const countOutcomes = ({ gone, failed, skipped }: Counts): void =>
@@ -131,18 +150,20 @@ export async function recordBroadcast(
  * Takes every connection out of a room that has ended. Those of rooms.v1 are closed, and `$disconnect` removes what is stored of each. The others
  * are detached with the event.
  *
- * @param isHanded whether events of the room are in its lane: the end comes after them
+ * @param outcome of the last broadcast: the end comes after what it has left to the room's lane
  * @throws as `broadcast` does.
  */
 export async function closeRoom(
   room_id: string,
   event: RoomEvent | undefined,
-  { isHanded }: Pick<Broadcast, 'isHanded'>,
+  { isHanded, left }: Pick<Broadcast, 'isHanded' | 'left'>,
   deadline: Deadline,
 ): Promise<void> {
   const task: Task = { kind: 'close', ...(event && { event }) };
-  const connections = isHanded ? undefined : await onTable(() => connectionsOf(room_id));
-  if (connections === undefined || isLarge(room_id, task, connections))
-    return handToLane({ feed: 'changes', room_id }, task);
-  await deliverHere(room_id, task, connections, deadline);
+  const toLane = () => handToLane({ feed: 'changes', room_id }, task);
+  const connections = isHanded || left > 0 ? undefined : await onTable(() => connectionsOf(room_id));
+  if (connections === undefined || isLarge(room_id, task, connections)) return toLane();
+  const here = await deliverHere(room_id, task, connections, deadline);
+  // The lane finds out who is still in the room.
+  if (here.left.length > 0) await toLane();
 }

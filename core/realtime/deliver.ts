@@ -17,6 +17,7 @@ import {
 import { deleteConnection, type PostOutcome, postToConnection, requestPool } from './gateway.ts';
 import { type Pace, paceOf, postsPerSecondOfRoom } from './pace.ts';
 import { detachedFrame, isNumbered, type Numbers, pack } from './pack.ts';
+import type { Patience } from './patience.ts';
 
 /*
  * Delivers to a batch of a room's connections. Those of rooms.v1 that cannot be delivered to are disconnected; those of rooms.v2 see a
@@ -41,6 +42,15 @@ export interface SendTask {
   readonly events: readonly RoomEvent[];
   /** Of those that have one. Missing from invokers of an earlier version. */
   readonly numbers?: Numbers;
+  /** The connections that are still to be sent to. Missing where all are. */
+  readonly only?: readonly Left[];
+}
+
+/** A connection that did not answer in time, and is left to the room's lane. */
+export interface Left {
+  readonly connection_id: string;
+  /** The frames that it has taken. One of rooms.v1 is not sent them again. */
+  readonly had: number;
 }
 
 /**
@@ -116,8 +126,8 @@ async function drop(
 }
 
 /** Closes a connection. Returns false where it may still be open. */
-const close = async ({ connection_id }: Disconnected, { signal }: Deadline): Promise<boolean> =>
-  !signal.aborted && (await deleteConnection(connection_id, signal)) !== 'failed';
+const close = async ({ connection_id }: Disconnected, { signal, watch }: Deadline): Promise<boolean> =>
+  !signal.aborted && (await deleteConnection(connection_id, signal, watch)) !== 'failed';
 
 /**
  * Closes a connection, and removes it once that is certain. Returns false where it may still be open: its item then stays, or its
@@ -134,12 +144,12 @@ async function detach(
   room_id: string,
   { connection_id, participant_id, joined_at }: Recipient,
   event: RoomEvent | undefined,
-  { signal }: Deadline,
+  { signal, watch }: Deadline,
 ): Promise<boolean> {
   if (signal.aborted) return false;
   const now = new Date().toISOString();
   // A frame that is lost is noticed with the client's next ping.
-  await postToConnection(connection_id, detachedFrame(room_id, event, event?.sent_at ?? now, joined_at), signal);
+  await postToConnection(connection_id, detachedFrame(room_id, event, event?.sent_at ?? now, joined_at), signal, watch);
   if (signal.aborted) return false;
   const about = { room_id, connection_id, user_id: participant_id, joined_at, now };
   const leave = event?.type === 'room_ended' ? detachFromEnded : detachConnection;
@@ -193,21 +203,63 @@ async function mark(room_id: string, open: readonly Disconnected[], detach = fal
  * @throws if connections that may be open cannot be marked.
  */
 export async function deliverBatch(
-  { room_id, recipients, task }: Batch,
+  batch: Batch,
   deadline: Deadline,
   { run = roomPool(), pace = paceOf(postsPerSecondOfRoom()) }: { readonly run?: Run; readonly pace?: Pace } = {},
 ): Promise<Counts> {
   const counts = noCounts();
-  const work = workOf({ room_id, task }, deadline, counts);
-  const turn = (recipient: Recipient) => pace(postsTo(room_id, task, recipient), deadline.signal);
-  counts.marked = await mark(room_id, await stillOpen(recipients, run, work, turn), task.kind === 'close');
+  const open = await attemptBatch(batch, deadline, { run, pace, counts });
+  counts.marked = await mark(batch.room_id, open, batch.task.kind === 'close');
   return counts;
 }
 
-function workOf({ room_id, task }: Omit<Batch, 'recipients'>, deadline: Deadline, counts: Counts) {
+/**
+ * As `deliverBatch`, but waits for connections that do not answer only as long as `patience` lasts. Nothing is done about those that are
+ * left then: each may have had the frame that it did not answer.
+ *
+ * @throws as `deliverBatch` does.
+ */
+export async function deliverPatiently(
+  batch: Batch,
+  patience: Patience,
+  run: Run,
+): Promise<Counts & { readonly left: readonly Left[] }> {
+  const counts = noCounts();
+  const left: Left[] = [];
+  const pace = paceOf(postsPerSecondOfRoom());
+  const leave: Leave = ({ connection_id }, had) => patience.isOver() && left.push({ connection_id, had }) > 0;
+  const open = await attemptBatch(batch, patience, { run, pace, counts, leave });
+  if (patience.isOver()) for (const recipient of open) leave(recipient, 0);
+  else counts.marked = await mark(batch.room_id, open, batch.task.kind === 'close');
+  return { ...counts, left };
+}
+
+/** Leaves a connection that has taken so many frames to the lane, if it may. Returns whether it does. */
+type Leave = (recipient: Recipient, had: number) => boolean;
+const leaveNothing: Leave = () => false;
+
+interface Means {
+  readonly run: Run;
+  readonly pace: Pace;
+  readonly counts: Counts;
+  readonly leave?: Leave;
+}
+
+/** Returns the connections that may still be open, and must not be sent anything more. */
+function attemptBatch(
+  { room_id, recipients, task }: Batch,
+  deadline: Deadline,
+  { run, pace, counts, leave = leaveNothing }: Means,
+): Promise<Recipient[]> {
+  const work = workOf({ room_id, task }, deadline, counts, leave);
+  const turn = (recipient: Recipient) => pace(postsTo(room_id, task, recipient), deadline.signal);
+  return stillOpen(recipients, run, work, turn);
+}
+
+function workOf({ room_id, task }: Omit<Batch, 'recipients'>, deadline: Deadline, counts: Counts, leave: Leave) {
   switch (task.kind) {
     case 'send':
-      return sender(room_id, task, deadline, counts);
+      return sender(room_id, task, deadline, counts, leave);
     case 'close':
       return (recipient: Recipient) =>
         speaksV2(recipient) ? detach(room_id, recipient, task.event, deadline) : close(recipient, deadline);
@@ -222,6 +274,9 @@ interface Frames {
   v1?: readonly string[];
   v2?: readonly string[];
 }
+
+/** Returns the number of frames that events are for a connection of rooms.v1. */
+export const framesInV1 = (events: readonly RoomEvent[]): number => events.flatMap(inV1).length;
 
 /** Returns an event as connections of rooms.v1 know it: who came and went in a digest of presence are events of their own. */
 function inV1(event: RoomEvent): RoomEvent[] {
@@ -281,16 +336,20 @@ function isUnresponsive({ connection_id }: Recipient, outcome: PostOutcome): boo
 }
 
 /** Returns what sends events to a connection, counts the outcome, and returns whether the connection is done with. */
-function sender(room_id: string, task: SendTask, deadline: Deadline, counts: Counts) {
-  const { signal } = deadline;
+function sender(room_id: string, task: SendTask, deadline: Deadline, counts: Counts, leave: Leave) {
+  const { signal, watch } = deadline;
+  const had = new Map(task.only?.map((left) => [left.connection_id, left.had]));
   return async (recipient: Recipient): Promise<boolean> => {
     if (recipient.token_expires_at <= epochSeconds(new Date().toISOString()))
       return disconnect(room_id, recipient, deadline);
     const isV2 = speaksV2(recipient);
     for (const [n, frame] of framesFor(room_id, task, isV2).entries()) {
+      // A client of rooms.v2 drops by its number what it has.
+      if (!isV2 && n < (had.get(recipient.connection_id) ?? 0)) continue;
       const outcome: PostOutcome = signal.aborted
         ? 'failed'
-        : await postToConnection(recipient.connection_id, frame, signal);
+        : await postToConnection(recipient.connection_id, frame, signal, watch);
+      if (outcome !== 'done' && outcome !== 'gone' && leave(recipient, n)) return true;
       const mustClose = !isV2 || isUnresponsive(recipient, outcome);
       if (outcome === 'done') {
         counts.sent++;
@@ -336,10 +395,10 @@ export async function expel(
   deadline: Deadline,
 ): Promise<number> {
   const v1 = event && JSON.stringify(event);
-  const { signal } = deadline;
+  const { signal, watch } = deadline;
   const open = await stillOpen(recipients, roomPool(), async (recipient) => {
     if (speaksV2(recipient)) return detach(room_id, recipient, event, deadline);
-    if (v1 && !signal.aborted) await postToConnection(recipient.connection_id, v1, signal);
+    if (v1 && !signal.aborted) await postToConnection(recipient.connection_id, v1, signal, watch);
     return disconnect(room_id, recipient, deadline);
   });
   return mark(room_id, open, true);

@@ -1,6 +1,6 @@
 import { SignatureV4 } from '@smithy/signature-v4';
 import { backoffMs } from '../platform/backoff.ts';
-import { wait } from '../platform/deadline.ts';
+import { type Watch, wait } from '../platform/deadline.ts';
 import { env } from '../platform/env.ts';
 import { logError } from '../platform/log.ts';
 import { sharedPool } from '../platform/pool.ts';
@@ -110,23 +110,30 @@ async function attemptSafely(...args: Parameters<typeof attempt>): Promise<Outco
   return outcome === 'unanswered' ? 'failed' : outcome;
 }
 
+const unwatched: Watch = (request) => request();
+
 /**
  * Posts one frame. Retries while the gateway is throttled or failing, but not after a time-out: the connection may have had the
  * frame. Never throws.
  */
-export const postToConnection = (connection_id: string, frame: string, signal: AbortSignal): Promise<PostOutcome> =>
+export const postToConnection = (
+  connection_id: string,
+  frame: string,
+  signal: AbortSignal,
+  watch = unwatched,
+): Promise<PostOutcome> =>
   attempt(
     { action: 'post', connection_id },
-    () => request('POST', connection_id, { abortSignal: signal }, frame),
+    () => watch(() => request('POST', connection_id, { abortSignal: signal }, frame)),
     (error) => isTransient(error) && !mayBeDone(error),
     signal,
   );
 
 /** Closes a connection. Retries as a post does, and after time-outs too: closing twice is harmless. Never throws. */
-export const deleteConnection = (connection_id: string, signal: AbortSignal): Promise<Outcome> =>
+export const deleteConnection = (connection_id: string, signal: AbortSignal, watch = unwatched): Promise<Outcome> =>
   attemptSafely(
     { action: 'close', connection_id },
-    () => request('DELETE', connection_id, { abortSignal: signal, requestTimeout: CLOSE_TIMEOUT_MS }),
+    () => watch(() => request('DELETE', connection_id, { abortSignal: signal, requestTimeout: CLOSE_TIMEOUT_MS })),
     isTransient,
     signal,
   );

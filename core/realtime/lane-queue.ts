@@ -11,7 +11,7 @@ import { SHORT_TIME_LIMITS } from '../platform/client-settings.ts';
 import { env } from '../platform/env.ts';
 import { storeInLane, type Unnumbered } from '../store/lane.ts';
 import type { FeedOfRoom } from '../store/sequence.ts';
-import { onTable, type SendTask, type Task } from './deliver.ts';
+import { framesInV1, onTable, type SendTask, type Task } from './deliver.ts';
 import { isNumbered } from './pack.ts';
 
 /*
@@ -30,21 +30,24 @@ const sqs = (): SQSClient => {
 
 /** Splits what to send into parts that an item can hold, in order. */
 function partsOf(task: SendTask): SendTask[] {
-  const parts: { events: RoomEvent[]; first: number; bytes: number }[] = [];
+  const parts: { events: RoomEvent[]; first: number; framesBefore: number; bytes: number }[] = [];
   let number = task.numbers?.first ?? 0;
+  let frames = 0;
   for (const event of task.events) {
     const bytes = Buffer.byteLength(JSON.stringify(event));
     const open = parts.at(-1);
     if (open && open.bytes + bytes <= MAX_ITEM_BYTES) {
       open.events.push(event);
       open.bytes += bytes;
-    } else parts.push({ events: [event], first: number, bytes });
+    } else parts.push({ events: [event], first: number, framesBefore: frames, bytes });
     if (isNumbered(event)) number++;
+    frames += framesInV1([event]);
   }
-  return parts.map(({ events, first }) => ({
+  return parts.map(({ events, first, framesBefore }) => ({
     ...task,
     events,
     ...(task.numbers && { numbers: { ...task.numbers, first } }),
+    ...(task.only && { only: task.only.map((left) => ({ ...left, had: Math.max(0, left.had - framesBefore) })) }),
   }));
 }
 

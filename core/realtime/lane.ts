@@ -6,7 +6,7 @@ import { count, countReader } from '../platform/emf.ts';
 import { logError } from '../platform/log.ts';
 import { isRehearsal } from '../platform/prime.ts';
 import { settleAll } from '../platform/settle-all.ts';
-import { connectionsOf } from '../store/connections.ts';
+import { connectionsOf, type Recipient } from '../store/connections.ts';
 import type { Key } from '../store/keys.ts';
 import { leaveLane, removeFromLane, waitingInLane } from '../store/lane.ts';
 import type { FeedOfRoom } from '../store/sequence.ts';
@@ -43,6 +43,9 @@ const lastOf = ({ events, numbers }: SendTask): number => (numbers?.first ?? 0) 
 const follows = (next: SendTask, previous: SendTask): boolean =>
   numbersOf(next)?.first === lastOf(previous) + 1 && numbersOf(previous) !== undefined;
 
+/** Returns whether tasks are for all connections. */
+const areForAll = (...tasks: readonly SendTask[]): boolean => tasks.every(({ only }) => only === undefined);
+
 /** Returns two tasks in one. A frame has one time for all of its events: theirs is that of the last. */
 function merge(previous: SendTask, next: SendTask): SendTask {
   const sent_at = next.events.at(-1)?.sent_at;
@@ -67,7 +70,7 @@ export function stepsOf(waiting: readonly { readonly key: Key; readonly task: Ta
   const steps: Step[] = [];
   for (const { key, task } of waiting) {
     const open = steps.at(-1);
-    if (open?.task.kind === 'send' && task.kind === 'send' && follows(task, open.task))
+    if (open?.task.kind === 'send' && task.kind === 'send' && areForAll(open.task, task) && follows(task, open.task))
       steps.splice(-1, 1, { task: merge(open.task, task), keys: [...open.keys, key] });
     else steps.push({ task, keys: [key] });
   }
@@ -78,13 +81,21 @@ export function stepsOf(waiting: readonly { readonly key: Key; readonly task: Ta
 const asOfNow = async (task: Task): Promise<Task> =>
   task.kind === 'send' ? { ...task, events: await onTable(() => withPresentMessages(task.events)) } : task;
 
+/** Returns those of a room's connections that a task is for. */
+function recipientsOf(task: Task, live: readonly Recipient[]): readonly Recipient[] {
+  if (task.kind !== 'send' || !task.only) return live;
+  const ids = new Set(task.only.map(({ connection_id }) => connection_id));
+  return live.filter(({ connection_id }) => ids.has(connection_id));
+}
+
 /** Delivers one step, and removes it from the lane. */
 async function deliver(of: FeedOfRoom, step: Step, deadline: Deadline): Promise<void> {
   const { room_id, feed } = of;
   const { keys } = step;
   const started = performance.now();
   const [connections, task] = await settleAll([onTable(() => connectionsOf(room_id)), asOfNow(step.task)]);
-  const counts = await deliverToRoom(room_id, task, connections, deadline);
+  const live = recipientsOf(task, connections.live);
+  const counts = await deliverToRoom(room_id, task, { ...connections, live }, deadline);
   const duration_ms = Math.round(performance.now() - started);
   report();
   if (task.kind === 'send') await considerDigests(room_id, task.events, connections.live);

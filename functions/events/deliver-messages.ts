@@ -20,7 +20,7 @@ const deliver = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Promise<D
     const started = performance.now();
     const stored = await onTable(() => messageEvents(records, sent_at));
     const events = stored.map(({ event }) => event);
-    const { isHanded, ...counts } = await broadcast(room_id, events, { feed: 'messages', source: '' }, deadline);
+    const { isHanded, left, ...counts } = await broadcast(room_id, events, { feed: 'messages', source: '' }, deadline);
     const duration_ms = Math.round(performance.now() - started);
     // Of a room's lane, the function `lane` counts the rest.
     const fanOut = isHanded ? {} : { FanOutTime: duration_ms, Receivers: counts.receivers };
@@ -37,6 +37,7 @@ const deliver = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Promise<D
       room_id,
       messages: events.length,
       ...(isHanded ? { in_lane: true } : counts),
+      ...(left > 0 && { left_to_lane: left }),
       duration_ms,
     });
   });

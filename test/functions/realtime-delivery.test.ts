@@ -7,19 +7,24 @@ import { deliver, send } from '../support/delivery.ts';
 import { data } from '../support/invoke.ts';
 import { watchSockets } from '../support/known-sockets.ts';
 import { type Management, startManagement } from '../support/management.ts';
+import { type Services, startServices } from '../support/services.ts';
 import { joined, reply, type Socket } from '../support/socket.ts';
 import { messagesIn } from '../support/stream.ts';
 import { newRoom, newUser } from '../support/world.ts';
 
 let management: Management;
+let services: Services;
 beforeAll(async () => {
-  management = await startManagement({ answerAfter: 5 });
+  [management, services] = await Promise.all([startManagement({ answerAfter: 5 }), startServices()]);
   process.env.CALLBACK_URL = management.url;
 });
-beforeEach(() => management.reset());
+beforeEach(() => {
+  management.reset();
+  services.reset();
+});
 const known = watchSockets(() => management);
 afterEach(() => known.check());
-afterAll(() => management.close());
+afterAll(() => Promise.all([management.close(), services.close()]));
 
 /** A room with an admin, the sender, and with `count` members, each with one connection. */
 async function roomOf(count: number) {

@@ -318,12 +318,12 @@ describe('when the time of the invocation is over', () => {
     return { ...world, ids };
   };
 
-  test('connections that have not responded are marked, without an attempt to close them', async () => {
-    const { room_id, admin, good, stuck } = await roomWithStuck('hold');
+  test('connections that are still throttled are marked, without an attempt to close them', async () => {
+    const { room_id, admin, good, stuck } = await roomWithStuck(429);
     const { failures } = await deliverWithin(1_000, await send(room_id, admin, 'one'));
     expect(failures).toEqual([]);
     expect(textsAt(good)).toEqual(['one']);
-    expect(times(management.attempts, stuck)).toBe(1);
+    expect(times(management.attempts, stuck)).toBeGreaterThan(1);
     expect(management.closeAttempts).toEqual([]);
     expect(await markedIn(room_id)).toEqual([stuck.connection_id]);
     await sockets.expectKnown(room_id, [good.connection_id, stuck.connection_id]);
@@ -393,7 +393,8 @@ describe('one pool for all rooms of a process', () => {
     const { room_id, admin } = await newRoom();
     const ids = Array.from({ length: 8 }, (_, n) => `waiting-${n}=`);
     await haveJoined(room_id, ids, admin);
-    for (const id of ids) management.respondWith(id, 'hold');
+    // On a busy machine, the lane may be the second to post.
+    for (const id of ids) management.respondWith(id, 'hold', 200);
     const records = await send(room_id, admin, 'one');
     const others = occupy(2, 100);
     const delivery = deliver(records);
@@ -401,7 +402,7 @@ describe('one pool for all rooms of a process', () => {
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(management.attempts).toEqual([]);
     await others.free();
-    await expect.poll(() => management.held()).toBe(ids.length);
+    await expect.poll(() => management.attempts.length).toBeGreaterThanOrEqual(ids.length);
     management.release();
     expect(await delivery).toMatchObject({ failures: [] });
     for (const connection_id of ids) expect(textsAt({ connection_id })).toEqual(['one']);

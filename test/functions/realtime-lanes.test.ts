@@ -196,6 +196,155 @@ describe('the order of a room', () => {
   });
 });
 
+describe('a connection that does not answer', () => {
+  /** A room with connections of both versions, of which one does not answer, and a neighbor on its shard. */
+  async function roomWithDead(protocol: 'rooms.v1' | 'rooms.v2') {
+    const [{ room_id, admin, member }, other] = [await newRoom(), await newRoom()];
+    const [v1, v2] = [await joined(room_id, member), await joinedV2(room_id, member)];
+    const dead = protocol === 'rooms.v1' ? await joined(room_id, member) : (await joinedV2(room_id, member)).socket;
+    const neighbor = await joinedV2(other.room_id, other.member);
+    management.respondWith(dead.connection_id, 'hold');
+    return {
+      room_id,
+      admin,
+      of: { room_id, feed: 'messages' } as const,
+      v1: v1.connection_id,
+      v2: v2.socket.connection_id,
+      dead: dead.connection_id,
+      neighbor: neighbor.socket.connection_id,
+      textsAtDead: () => (protocol === 'rooms.v1' ? textsAtV1 : textsAtV2)(dead.connection_id),
+      /** A batch of the shard with a message in both rooms. The neighbor has had all of it when the reader answers. */
+      async read(text: string) {
+        const records = [...(await send(room_id, admin, text)), ...(await send(other.room_id, other.admin, text))];
+        expect((await readMessages(records)).failures).toEqual([]);
+        expect(textsAtV2(neighbor.socket.connection_id).at(-1)).toBe(text);
+        return records;
+      },
+      send: (...texts: string[]) => send(room_id, admin, ...texts),
+    };
+  }
+  const attemptsAt = (id: string) => management.attempts.filter((each) => each === id).length;
+
+  describe.each(['rooms.v1', 'rooms.v2'] as const)('of %s', (protocol) => {
+    test('does not hold up its shard: the reader leaves it to the lane before the post times out', async () => {
+      const { of, v1, v2, dead, textsAtDead, read } = await roomWithDead(protocol);
+      await read('one');
+      // A post that has timed out closes a connection of rooms.v1, and is noted of one of rooms.v2.
+      expect([attemptsAt(dead), management.closeAttempts]).toEqual([1, []]);
+      expect([textsAtV1(v1), textsAtV2(v2)]).toEqual([['one'], ['one']]);
+      expect(await isInLane(of)).toBe(true);
+      // What comes next does not overtake what is pending, and the reader posts nothing to the room.
+      await read('two');
+      expect(attemptsAt(dead)).toBe(1);
+      expect([textsAtV1(v1), textsAtV2(v2)]).toEqual([['one'], ['one']]);
+
+      // It answers again: the lane has all of it in order, once, and the reader has the room again.
+      management.respondWith(dead, 200);
+      await runLanes();
+      for (const texts of [textsAtV1(v1), textsAtV2(v2), textsAtDead()]) expect(texts).toEqual(['one', 'two']);
+      expect(numbersAt(v2)).toEqual([1, 2]);
+      expect(await isInLane(of)).toBe(false);
+      await read('three');
+      expect(inLanes()).toEqual([]);
+      for (const texts of [textsAtV1(v1), textsAtV2(v2), textsAtDead()]) expect(texts).toEqual(['one', 'two', 'three']);
+      expect(management.closeAttempts).toEqual([]);
+    });
+
+    test('that never answers is closed by the lane, and the room leaves the lane', { timeout: 60_000 }, async () => {
+      const { of, v1, v2, dead, read } = await roomWithDead(protocol);
+      const texts: string[] = [];
+      const rounds = protocol === 'rooms.v1' ? 1 : 2;
+      for (let round = 1; round <= rounds; round++) {
+        expect(management.closed).toEqual([]);
+        texts.push(`round ${round}`);
+        await read(texts.at(-1) ?? '');
+        await runLanes();
+        expect(await isInLane(of)).toBe(false);
+      }
+      expect(management.closed).toEqual([dead]);
+      texts.push('after');
+      await read('after');
+      expect(inLanes()).toEqual([]);
+      expect([textsAtV1(v1), textsAtV2(v2)]).toEqual([texts, texts]);
+      expect(numbersAt(v2)).toEqual(upTo(texts.length));
+      expect(attemptsAt(dead)).toBe(2 * rounds);
+    });
+  });
+
+  test('is not sent again what it has taken', async () => {
+    const { v1, dead, textsAtDead, send: sendHere } = await roomWithDead('rooms.v1');
+    management.respondWith(dead, 200, 'hold', 200);
+    const texts = ['one', 'two', 'three'];
+    await readMessages(await sendHere(...texts));
+    expect([textsAtV1(v1), textsAtDead()]).toEqual([texts, ['one']]);
+    await runLanes();
+    expect([textsAtV1(v1), textsAtDead()]).toEqual([texts, texts]);
+  });
+
+  test('is not sent again what it has taken where that is more than an item of the lane', {
+    timeout: 60_000,
+  }, async () => {
+    const { v1, dead, textsAtDead, send: sendHere } = await roomWithDead('rooms.v1');
+    const texts = upTo(45).map((n) => `${n} `.padEnd(7_900, 'é'));
+    management.respondWith(dead, ...([...texts.slice(0, 40).map(() => 200), 'hold', 200] as [200, 'hold', 200]));
+    await readMessages(await sendHere(...texts));
+    expect(textsAtDead()).toHaveLength(40);
+    await runLanes();
+    expect([textsAtV1(v1), textsAtDead()]).toEqual([texts, texts]);
+  });
+
+  test('has what is left delivered after a failure of the queue: the batch fails, and is delivered with the same numbers', async () => {
+    const { of, v2, dead, neighbor, textsAtDead, send: sendHere } = await roomWithDead('rooms.v2');
+    const records = await sendHere('one');
+    services.broken.sqs = true;
+    expect((await readMessages(records)).failures).toHaveLength(1);
+    services.broken.sqs = false;
+    management.respondWith(dead, 200);
+    // The second time, it is what Lambda delivers again although it was done.
+    for (const _ of [1, 2]) expect((await readMessages(records)).failures).toEqual([]);
+    await runLanes();
+    expect(new Set(numbersAt(v2))).toEqual(new Set([1]));
+    expect(textsAtDead()).toEqual(['one']);
+    expect(await isInLane(of)).toBe(false);
+    await deliver(await sendHere('two'));
+    expect(textsAtDead()).toEqual(['one', 'two']);
+    expect(textsAtV2(neighbor)).toEqual([]);
+  });
+
+  test('has the end of its room come after what is left', async () => {
+    const { room_id, admin, v1, v2, dead } = await roomWithDead('rooms.v1');
+    const records = changesIn(await recorded(() => data('endRoom', { as: admin, params: { room_id } })));
+    const { result } = await runEventFunction('room-changes', (context) => roomChanges(records, context));
+    expect(result.batchItemFailures).toEqual([]);
+    expect([attemptsAt(dead), management.closed, framesAt(v2)]).toEqual([1, [], []]);
+    management.respondWith(dead, 200);
+    await runLanes();
+    for (const id of [v1, dead]) expect(management.received(id).map(({ type }) => type)).toEqual(['room_ended']);
+    expect(framesAt(v2).map(({ type }) => type)).toEqual(['detached']);
+    expect([...management.closed].sort()).toEqual([v1, dead].sort());
+  });
+
+  test('does not hold up the end of its room for the others', async () => {
+    const { room_id, admin, v1, v2, dead } = await roomWithDead('rooms.v2');
+    const records = changesIn(await recorded(() => data('endRoom', { as: admin, params: { room_id } })));
+    const { result } = await runEventFunction('room-changes', (context) => roomChanges(records, context));
+    expect(result.batchItemFailures).toEqual([]);
+    expect([attemptsAt(dead), management.closed]).toEqual([1, [v1]]);
+    expect(framesAt(v2).map(({ type }) => type)).toEqual(['detached']);
+    management.respondWith(dead, 200);
+    await runLanes();
+    expect(framesAt(dead).map(({ type }) => type)).toEqual(['detached']);
+    expect(framesAt(v2)).toHaveLength(1);
+  });
+
+  test('is not one that is throttled: the reader waits for it as before', async () => {
+    const { of, dead, textsAtDead, read } = await roomWithDead('rooms.v1');
+    management.respondWith(dead, 429, 429, 429, 429, 429, 200);
+    await read('one');
+    expect([textsAtDead(), inLanes(), await isInLane(of)]).toEqual([['one'], [], false]);
+  });
+});
+
 test('messages that arrive during a delivery are sent together, with one post to each connection', {
   timeout: 60_000,
 }, async () => {
