@@ -4,7 +4,7 @@ import { addStacks } from '../lib/rooms-app.ts';
 import { UsageError } from '../tools/cli/usage-error.ts';
 
 /**
- * Synthesizes the selected one of the environments `names`. A usage error is printed as one sentence, with exit code
+ * Synthesizes the selected environment, which must be one of `names`. Prints a usage error as one sentence and sets exit code
  * 1.
  */
 export function synthesize(names: readonly EnvironmentName[]): void {

@@ -12,24 +12,24 @@ const kinds = Object.entries<{ summary: string; repair?: string }>(FINDINGS)
 
 const HELP = `Usage: npm run check -- --env <name> [--repair] [options]
 
-Checks all rooms, messages, files and schedules of an environment. Without --repair, it changes nothing. It may be run at any time,
-and again: what is right is left alone, and a repair does not undo what has changed meanwhile.
+Checks all rooms, messages, files and schedules of an environment. Without --repair, changes nothing. You can run it at any time and
+repeat it: it changes only what is wrong, and keeps changes that users make during a repair.
 
   --env           the environment, such as prod
   --repair        repair what can be repaired safely
-  --only          kinds of findings, separated by commas (default: all)
-  --no-files      do not look at files; each takes a request to S3
-  --from          where to go on: the cursor that an earlier run has printed
-  --read-units    read units of the table to use in a second, at most (default: 1000, which is 8 MB)
-  --concurrency   requests under way at the same time (default: 20)
+  --only          kinds of findings, comma-separated (default: all)
+  --no-files      skip files, which need a request to S3 each
+  --from          cursor from an earlier run, to continue it
+  --read-units    maximum read units per second (default: 1000, which is 8 MB)
+  --concurrency   number of parallel requests (default: 20)
   --json          print a line of JSON for each finding, and one for the summary
   --help          print this
 
 Findings:
 ${kinds}
 
-Exit codes: 0 nothing is wrong, or all was repaired; 1 something is wrong; 2 the command was called wrongly; 3 it did not get to
-the end. Ctrl-C ends it after the page at hand and prints a cursor.`;
+Exit codes: 0 no findings, or all were repaired; 1 findings remain; 2 usage error; 3 not finished. Ctrl-C ends the run after the
+current page and prints a cursor.`;
 
 const numbers = new Intl.NumberFormat('en-US');
 
@@ -51,7 +51,7 @@ function lineOf({ kind, subject, fix }: Found, outcome: Outcome): string {
   const said = {
     repaired: 'repaired',
     kept: fix === undefined ? 'cannot be repaired' : `--repair would ${fix}`,
-    changing: 'changes all the time: try again',
+    changing: 'changed during each attempt; run the check again',
   }[outcome];
   return `${kind.padEnd(27)} ${about.join(' ')}: ${said}`;
 }
@@ -60,7 +60,7 @@ const progressOf = ({ items, found, failed }: CheckProgress): string =>
   `${numbers.format(items)} items read, ${numbers.format(sum(found))} findings, ${numbers.format(failed)} failures`;
 const sum = (found: CheckProgress['found']): number => Object.values(found).reduce((total, count) => total + count, 0);
 
-/** How often progress is printed, in milliseconds. */
+/** Interval between progress reports, in milliseconds. */
 const PROGRESS_MS = 2_000;
 
 async function main(): Promise<number> {
@@ -83,7 +83,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const { env, repair, files, from, json } = values;
-  if (env === undefined) throw new UsageError('Say which environment: --env <name>.');
+  if (env === undefined) throw new UsageError('Specify the environment: --env <name>.');
   const options = {
     repair,
     files,
@@ -121,10 +121,10 @@ async function main(): Promise<number> {
     );
     if (progress.repairable > 0) console.log(`Add --repair to repair ${numbers.format(progress.repairable)} of them.`);
   }
-  if (progress.failed >= MAX_FAILURES) console.error('Too much failed. Mend the cause first.');
+  if (progress.failed >= MAX_FAILURES) console.error('Too many checks failed. Fix the cause first.');
   if (progress.finished) return progress.left > 0 ? 1 : 0;
   const goOn = progress.cursor === undefined ? '' : ` --from ${progress.cursor}`;
-  console.error(`Not finished. Go on with: npm run check -- --env ${env}${repair ? ' --repair' : ''}${goOn}`);
+  console.error(`Not finished. Continue with: npm run check -- --env ${env}${repair ? ' --repair' : ''}${goOn}`);
   return 3;
 }
 

@@ -6,16 +6,16 @@ import { placesOf } from './operations/places.ts';
 
 const HELP = `Usage: npm run disconnect-all -- --env <name> --table <name> [--apply] [options]
 
-Closes every WebSocket connection that a table knows. Clients then connect, join and read the chat again. Run it for the old table
-after the stacks were pointed at a restored one, which does not know who has joined since. Without --apply, it only counts.
+Closes every WebSocket connection in a table. Clients then reconnect, join and read the chat again. Run it for the old table after
+the stacks switched to a restored table, which lacks connections that joined after the backup. Without --apply, only counts.
 
   --env          the environment, such as prod
   --table        the table
   --apply        close them
-  --read-units   read units of the table to use in a second, at most (default: 1000, which is 8 MB)
+  --read-units   maximum read units per second (default: 1000, which is 8 MB)
   --help         print this
 
-Exit codes: 0 all are closed; 1 some could not be closed, or it was interrupted; 2 the command was called wrongly.`;
+Exit codes: 0 all are closed; 1 some could not be closed, or it was interrupted; 2 usage error.`;
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -32,8 +32,8 @@ async function main(): Promise<number> {
     return 0;
   }
   const { env, table, apply } = values;
-  if (env === undefined) throw new UsageError('Say which environment: --env <name>.');
-  if (table === undefined) throw new UsageError('Say which table: --table <name>.');
+  if (env === undefined) throw new UsageError('Specify the environment: --env <name>.');
+  if (table === undefined) throw new UsageError('Specify the table: --table <name>.');
   const readUnits = numberOption('read-units', values['read-units']);
   const { schedules, connections } = await placesOf(env);
   const { found, closed, finished } = await disconnectAll({ dynamodb: schedules.dynamodb, connections }, table, {

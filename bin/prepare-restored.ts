@@ -7,16 +7,16 @@ import { outputsOf } from './operations/stack.ts';
 
 const HELP = `Usage: npm run prepare-restored -- --env <name> --table <name> [--bucket <name>] [--apply]
 
-Checks whether a restored table has what AWS does not restore: stream, time to live, point-in-time recovery, deletion protection and
-tags. With --apply, it adds what is missing. Then it prints the settings that point the stacks at the table. It may be run again.
+Checks the settings of a restored table that AWS does not restore: stream, time to live, point-in-time recovery, deletion protection
+and tags. With --apply, adds missing settings. Then prints the settings with which the stacks use the table. You can repeat it.
 
   --env      the environment, such as prod
   --table    the restored table
-  --bucket   a restored bucket, where the files are in another one than before
-  --apply    add what is missing
+  --bucket   a restored bucket, if the files are in another bucket than before
+  --apply    add missing settings
   --help     print this
 
-Exit codes: 0 ready; 1 something is missing; 2 the command was called wrongly.`;
+Exit codes: 0 ready; 1 settings are missing; 2 usage error.`;
 
 async function prepare(settings: readonly Setting[], apply: boolean): Promise<number> {
   let missing = 0;
@@ -28,7 +28,7 @@ async function prepare(settings: readonly Setting[], apply: boolean): Promise<nu
     }
     if (state === 'missing' || state === 'wrong') missing++;
     console.log(`  ${state.padEnd(8)} ${name}`);
-    // The other settings cannot be checked yet.
+    // The other settings can be checked only after this one is correct.
     if (state === 'wrong') break;
   }
   return missing;
@@ -49,8 +49,8 @@ async function main(): Promise<number> {
     return 0;
   }
   const { env, table, bucket, apply } = values;
-  if (env === undefined) throw new UsageError('Say which environment: --env <name>.');
-  if (table === undefined) throw new UsageError('Say which table: --table <name>.');
+  if (env === undefined) throw new UsageError('Specify the environment: --env <name>.');
+  if (table === undefined) throw new UsageError('Specify the table: --table <name>.');
   const stack = `rooms-${env}-data`;
   const inUse = (await outputsOf(`rooms-${env}-realtime`))('TableName');
   const wanted = await wantedOf(stack);
@@ -68,7 +68,7 @@ async function main(): Promise<number> {
     return 1;
   }
   const { LatestStreamArn = '' } = await restored.describe();
-  console.log(`Ready. Deploy with all settings that ${env} has, and:
+  console.log(`Ready. Deploy ${env} with its usual settings, and:
 
   -c restoredTable=${LatestStreamArn}${bucket === undefined ? '' : ` -c restoredBucket=${bucket}`}
 `);

@@ -21,21 +21,20 @@ import { outputsOf } from './operations/stack.ts';
 
 const HELP = `Usage: npm run redrive -- --env <name> --function <name> [--go | --discard]
 
-Shows what a function could not work on (its dead letters), and hands it to the function once more.
+Lists the dead letters of a function, which are events that it could not process, and invokes the function with them again.
 
   --env       the environment, such as prod
   --function  one of ${withDeadLetters.join(', ')}
-  --go        invoke the function with each letter, and delete those that it has worked on
+  --go        invoke the function with each letter, and delete the letters that it has processed
   --discard   delete all letters without invoking anything
   --help      print this
 
-Without --go and --discard nothing is done but to list them. Exits with 1 where a letter is left that the function still cannot
-work on.`;
+Without --go and --discard, only lists the letters. Exits with 1 if the function fails again for a letter.`;
 
-const SAYS: Readonly<Record<Outcome, string>> = {
+const OUTCOMES: Readonly<Record<Outcome, string>> = {
   taken: 'done',
-  failed: 'failed again: it stays, and the log of the function says why',
-  gone: 'the stream no longer has it: it stays until you --discard it',
+  failed: 'failed again and stays in the queue; see the log of the function',
+  gone: 'the stream has deleted its records; it stays in the queue until you use --discard',
 };
 
 async function targetOf(env: string, name: WithDeadLetters): Promise<Target> {
@@ -64,8 +63,8 @@ async function main(): Promise<number> {
     return 0;
   }
   const { env, function: name, go } = values;
-  if (env === undefined) throw new UsageError('Say which environment: --env <name>.');
-  if (!isFunction(name)) throw new UsageError(`Say which function: --function ${withDeadLetters.join(' | ')}.`);
+  if (env === undefined) throw new UsageError('Specify the environment: --env <name>.');
+  if (!isFunction(name)) throw new UsageError(`Specify the function: --function ${withDeadLetters.join(' | ')}.`);
   if (go && values.discard) throw new UsageError('Choose one of --go and --discard.');
 
   const clients: Clients = { sqs: new SQSClient(), lambda: new LambdaClient(), streams: new DynamoDBStreamsClient() };
@@ -81,7 +80,7 @@ async function main(): Promise<number> {
     } else if (go) {
       const outcome = await redrive(clients, target, letter);
       if (outcome !== 'taken') kept.push(letter);
-      console.log(`${line}: ${SAYS[outcome]}`);
+      console.log(`${line}: ${OUTCOMES[outcome]}`);
     } else {
       kept.push(letter);
       console.log(line);

@@ -16,22 +16,22 @@ import { outputsOf } from './operations/stack.ts';
 
 const HELP = `Usage: npm run reschedule -- --env <name> [--apply] [options]
 
-Makes the schedules that announce starts and ends of rooms again, from the table. Without --apply it only says which are missing or
-outdated. It may be run at any time, and again: it writes nothing that is as it should be.
+Recreates the schedules that announce starts and ends of rooms from the table. Without --apply, only reports missing and outdated
+schedules. You can run it at any time and repeat it: it writes only missing and outdated schedules.
 
-  --env           the environment, such as prod; local is the local stack that is running
+  --env           the environment, such as prod; "local" is the running local stack
   --apply         create and update schedules
-  --missed        also announce, at once, the starts and ends of so many minutes before now: for those that had no schedule when
-                  their time came. Announcing again what was announced does no harm (default: 0)
-  --from          where to go on: the cursor that an earlier run has printed
-  --read-units    read units of the table to use in a second, at most (default: 1000, which is 8 MB)
-  --concurrency   rooms to work on at the same time (default: 10)
-  --port          of the local stack, where several are running
-  --state-dir     of the local stack, if it was started with one
+  --missed        also announce the starts and ends of this many past minutes at once, in case their schedules were missing.
+                  Repeated announcements have no effect (default: 0)
+  --from          cursor from an earlier run, to continue it
+  --read-units    maximum read units per second (default: 1000, which is 8 MB)
+  --concurrency   number of rooms to process in parallel (default: 10)
+  --port          port of the local stack, if several are running
+  --state-dir     state directory of the local stack, if it was started with one
   --help          print this
 
-It reads the whole table: 50 GB take about 2 hours with the default, and 6.5 million read request units. Ctrl-C ends it after the page at
-hand and prints a cursor. Exits with 1 where it did not get to the end of the table, or the schedules of a room could not be written.`;
+It reads the whole table. A table of 50 GB takes about 2 hours with the defaults, and 6.5 million read request units. Ctrl-C ends the
+run after the current page and prints a cursor. Exits with 1 if it was not finished, or if schedules of a room could not be written.`;
 
 /** A page of the table has up to 1 MB. */
 const dynamodbLimits = timeLimits(10_000);
@@ -47,7 +47,7 @@ async function targetOf(
   return {
     dynamodb: DynamoDBDocumentClient.from(new DynamoDBClient(dynamodbLimits)),
     scheduler: new SchedulerClient(schedulerLimits),
-    // Release 0.1.0 has no output for the table in use: it always uses its own.
+    // Release 0.1.0 has no output for the table in use, because it always uses its own table.
     table: (realtime.has('TableName') ? realtime : data)('TableName'),
     settings: realtime.has('AnnounceFunctionArn')
       ? {
@@ -66,7 +66,7 @@ const scheduleVariables = v.object({
 });
 
 /**
- * Reads the settings of a deployed function. The stacks of 0.1.0, to which a rollback may lead, have no outputs for
+ * Reads the settings from a deployed function. After a rollback to 0.1.0, the stacks have no outputs for
  * them.
  */
 async function settingsOf(functionName: string): Promise<ScheduleSettings> {
@@ -80,12 +80,12 @@ async function settingsOf(functionName: string): Promise<ScheduleSettings> {
   return { group: SCHEDULE_GROUP, functionArn: ANNOUNCE_FUNCTION_ARN, roleArn: SCHEDULE_ROLE_ARN };
 }
 
-/** The local stack has no CloudFormation; its names follow from the templates. */
+/** Returns the settings of the local stack, which has no CloudFormation. Its names are derived from the templates. */
 async function localTarget(port: number | undefined, stateDirectory: string | undefined): Promise<ScheduleTarget> {
   const stack = await chooseStack(stateDirectory, port);
-  if (!stack) throw new UsageError('No local stack is running: start one with "npm start".');
+  if (!stack) throw new UsageError('No local stack is running. Start one with "npm start".');
   if (!stack.dynamodb || !stack.aws)
-    throw new UsageError('The local stack was started by an earlier release: start it again.');
+    throw new UsageError('The local stack was started by an earlier release. Restart it.');
   const common = { region: REGION, credentials: CREDENTIALS };
   return {
     dynamodb: DynamoDBDocumentClient.from(
@@ -105,14 +105,14 @@ const numbers = new Intl.NumberFormat('en-US');
 const summary = ({ items, rooms, current, missing, outdated, failed }: Progress, apply: boolean): string =>
   [
     `${numbers.format(items)} items read`,
-    `${numbers.format(rooms)} rooms to start or end`,
+    `${numbers.format(rooms)} rooms with a future start or end`,
     `schedules: ${numbers.format(current)} right`,
     `${numbers.format(missing)} ${apply ? 'created' : 'missing'}`,
     `${numbers.format(outdated)} ${apply ? 'updated' : 'outdated'}`,
     `${numbers.format(failed)} rooms failed`,
   ].join(', ');
 
-/** How often progress is printed, in milliseconds. */
+/** Interval between progress reports, in milliseconds. */
 const PROGRESS_MS = 2_000;
 
 async function main(): Promise<number> {
@@ -134,7 +134,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const { env, apply, from, port } = values;
-  if (env === undefined) throw new UsageError('Say which environment: --env <name>.');
+  if (env === undefined) throw new UsageError('Specify the environment: --env <name>.');
   const readUnits = numberOption('read-units', values['read-units']);
   const missedMinutes = values.missed === '0' ? 0 : numberOption('missed', values.missed);
   const concurrency = numberOption('concurrency', values.concurrency);
@@ -146,7 +146,7 @@ async function main(): Promise<number> {
   let cursor = from;
   let printed = performance.now();
   const goOn = () =>
-    `Go on with: npm run reschedule -- --env ${env}${apply ? ' --apply' : ''}${missedMinutes > 0 ? ` --missed ${missedMinutes}` : ''}${cursor ? ` --from ${cursor}` : ''}`;
+    `Continue with: npm run reschedule -- --env ${env}${apply ? ' --apply' : ''}${missedMinutes > 0 ? ` --missed ${missedMinutes}` : ''}${cursor ? ` --from ${cursor}` : ''}`;
   try {
     const progress = await reschedule(target, {
       apply,
@@ -166,7 +166,7 @@ async function main(): Promise<number> {
       },
     });
     console.log(`${summary(progress, apply)}.`);
-    if (progress.failed >= MAX_FAILURES) console.error('Too many rooms failed. Mend the cause first.');
+    if (progress.failed >= MAX_FAILURES) console.error('Too many rooms failed. Fix the cause first.');
     if (!progress.finished || progress.failed > 0) {
       console.error(goOn());
       return 1;

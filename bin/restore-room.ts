@@ -7,30 +7,30 @@ import { type Counts, restoreRoom, type Step } from './operations/restore-room.t
 
 const HELP = `Usage: npm run restore-room -- --env <name> --from-table <name> --room <id> [--apply] [options]
 
-Brings one room back from a restored table: its participants, chat and files, while everything else goes on. It adds what is missing.
-What is there and differs from the backup is kept, and reported. Without --apply, it changes nothing. It may be run again.
+Restores one room from a restored table while the service runs: its participants, chat and files. Adds missing items. Items that
+differ from the backup are kept and reported. Without --apply, changes nothing. You can repeat it.
 
   --env          the environment, such as prod
   --from-table   a table that was restored from a backup
   --room         the ID of the room
   --apply        write
-  --at           leave out messages, files and participants that are newer than this time, such as 2026-03-01T10:00Z
-  --overwrite    let the name, description, times and admins of the room, and the profiles of participants, replace newer ones
-  --from-bucket  a bucket that has the files which the bucket in use has lost
+  --at           skip messages, files and participants that are newer than this time, such as 2026-03-01T10:00Z
+  --overwrite    replace newer values of the room's name, description, times and admins, and of the participants' profiles
+  --from-bucket  a bucket with files that are missing from the bucket in use
   --json         print a line of JSON for each step, and one for the summary
   --help         print this
 
-Exit codes: 0 the room is as in the backup, or would be with --apply; 1 something differs and was kept, changed meanwhile, or a file is
-lost; 2 the command was called wrongly.`;
+Exit codes: 0 the room is as in the backup, or would be with --apply; 1 items differ and were kept, items changed during the run, or
+a file is lost; 2 usage error.`;
 
 const WORDS: Readonly<Record<Step['step'], readonly [done: string, planned: string]>> = {
   add: ['added', 'would add'],
   overwrite: ['overwrote', 'would overwrite'],
-  undelete: ['brought back', 'would bring back'],
+  undelete: ['restored', 'would restore'],
   copy: ['copied', 'would copy'],
-  keep: ['kept, as it is newer', 'would keep, as it is newer'],
+  keep: ['kept because it is newer', 'would keep because it is newer'],
   lost: ['lost', 'lost'],
-  changed: ['left alone, as it changed meanwhile', 'left alone'],
+  changed: ['not changed, because it changed during the run', 'not changed'],
 };
 
 const lineOf = ({ step, what, id, fields }: Step, apply: boolean): string =>
@@ -62,13 +62,13 @@ async function main(): Promise<number> {
     return 0;
   }
   const { env, 'from-table': from, room: room_id, apply, overwrite, 'from-bucket': fromBucket, json } = values;
-  if (env === undefined) throw new UsageError('Say which environment: --env <name>.');
-  if (from === undefined) throw new UsageError('Say which restored table: --from-table <name>.');
-  if (room_id === undefined) throw new UsageError('Say which room: --room <id>.');
+  if (env === undefined) throw new UsageError('Specify the environment: --env <name>.');
+  if (from === undefined) throw new UsageError('Specify the restored table: --from-table <name>.');
+  if (room_id === undefined) throw new UsageError('Specify the room: --room <id>.');
   const at = timeOption(values.at);
   const { schedules, objects } = await placesOf(env);
   const { dynamodb, table } = schedules;
-  if (from === table) throw new UsageError(`${from} is the table in use: name the restored one.`);
+  if (from === table) throw new UsageError(`${from} is the table in use. Specify the restored table.`);
   const counts: Counts = await restoreRoom({
     dynamodb,
     objects,
@@ -86,7 +86,7 @@ async function main(): Promise<number> {
     const said = Object.entries(counts).filter(([, count]) => count > 0);
     console.log(said.map(([step, count]) => `${step}: ${count}`).join(', '));
     if (!apply) console.log('Nothing was written: add --apply.');
-    if (counts.keep > 0) console.log('To replace what differs, add --overwrite.');
+    if (counts.keep > 0) console.log('To replace items that differ, add --overwrite.');
   }
   return counts.keep + counts.lost + counts.changed > 0 ? 1 : 0;
 }

@@ -1,4 +1,4 @@
 import { synthesize } from './app.ts';
 
-/** The CDK app of the local stack, which `npm start` synthesizes: the environment `local` is not for deployment. */
+/** The CDK app of the local stack, which `npm start` synthesizes. The environment `local` cannot be deployed. */
 synthesize(['local']);

@@ -11,44 +11,44 @@ import { Session, type Target, type User, userOf } from './operations/verify/ses
 const HELP = `Usage: npm run verify -- --env <name> [options]
        npm run verify -- --url <URL> --websocket-url <URL> [options]
 
-Checks a deployment from outside, and measures it: what API Gateway, IAM, S3, the Scheduler, streams and Lambda do on AWS, which no
-emulator shows. Prints one line for each check.
+Checks and measures a deployment through its public endpoints. Covers behavior of API Gateway, IAM, S3, the Scheduler, streams and
+Lambda that emulators lack. Prints one line for each check.
 
-Who calls, from environment variables:
-  ROOMS_TOKEN             access token of a test user, good for five more minutes
-  ROOMS_TOKEN_2           the same of another; without it, checks that need two users are not shown
-or, for tokens that are requested as they are needed:
-  ROOMS_CLIENT_ID, ROOMS_CLIENT_SECRET      of a client that may use client credentials
-  ROOMS_CLIENT_ID_2, ROOMS_CLIENT_SECRET_2  of another
+Users, from environment variables:
+  ROOMS_TOKEN             access token of a test user, valid for at least 5 more minutes
+  ROOMS_TOKEN_2           access token of another user; without it, checks that need two users are not shown
+or, to request tokens when needed:
+  ROOMS_CLIENT_ID, ROOMS_CLIENT_SECRET      a client with the grant "client credentials"
+  ROOMS_CLIENT_ID_2, ROOMS_CLIENT_SECRET_2  another client
 
-  --env            the environment, such as prod; local is the local stack that is running, with users of its own. Others need credentials (AWS_PROFILE, AWS_REGION) that may describe its stacks and read
+  --env            the environment, such as prod; "local" is the running local stack, which needs no users. Other environments
+                   need AWS credentials (AWS_PROFILE, AWS_REGION) with permission to describe the stacks and read
                    the template of the HTTP stack; for cold-start, also list its resources and invoke its functions
   --url            URL of the HTTP API (default: from the stack)
   --websocket-url  URL of the WebSocket API (default: from the stack)
-  --issuer         identity provider, to request tokens from with client credentials
-  --origin         origin of a page that may call the API (default: the first that the stack allows)
-  --only           names of checks, comma-separated; a star at the end stands for anything, as in latency-*
+  --issuer         identity provider for client credentials
+  --origin         allowed origin of a page (default: the first that the stack allows)
+  --only           names of checks, comma-separated, with an optional * at the end, as in latency-*
   --requests       requests to each route (default: 30)
-  --max-p99        slowest acceptable p99 of a route, in milliseconds (default: 5000)
-  --port           of the local stack, where several are running
-  --state-dir      of the local stack, if it was started with one
-  --emulated       the target is ministack: checks that it is known to lack must fail, and are reported as not shown
+  --max-p99        maximum p99 of a route, in milliseconds (default: 5000)
+  --port           port of the local stack, if several are running
+  --state-dir      state directory of the local stack, if it was started with one
+  --emulated       the target is ministack; checks that it cannot pass must fail, and are reported as not shown
   --json           print one JSON object instead of lines
-  --list           print what each check proves, and check nothing
+  --list           print what each check proves, without running it
   --help           print this
 
-It creates rooms named "verify <time>" (with default options about 40), with made-up participants, about 30 messages and a few files of 6
-bytes, and ends the rooms. Rooms and files of others are not touched. cold-start invokes each function of the HTTP API with a request
-about a room that does not exist. cors-429 sends twice the burst of POST /room at once if that is at most 200 requests, so that rooms cannot
-be created for about 2 seconds.
-
-Exits with 1 if a check failed, and with 2 if it was called wrongly.`;
+Creates rooms named "verify <time>" (about 40 by default) with invented participants, about 30 messages and a few files of 6 bytes,
+and ends the rooms. Does not change other rooms and files. cold-start invokes each function of the HTTP API with a request about a
+room that does not exist. cors-429 sends twice the burst limit of POST /room in parallel, if that is at most 200 requests. For about
+2 seconds, no rooms can be created then.
+Exits with 1 if a check failed, and with 2 for a usage error.`;
 
 const optional = (name: string): string | undefined => process.env[name] || undefined;
 
 /** Requests tokens with client credentials. */
 async function tokenSource(issuer: string | undefined, id: string, secret: string): Promise<() => Promise<string>> {
-  if (issuer === undefined) throw new UsageError('Client credentials need the identity provider: --issuer <URL>.');
+  if (issuer === undefined) throw new UsageError('Client credentials need an identity provider: --issuer <URL>.');
   const getJson = async (url: string, init?: RequestInit): Promise<unknown> => {
     const response = await fetch(url, { ...init, signal: AbortSignal.timeout(10_000) });
     if (!response.ok) throw new UsageError(`${url} answered with ${response.status}.`);
@@ -67,7 +67,7 @@ async function userFrom(suffix: '' | '_2', issuer: string | undefined): Promise<
   const token = optional(`ROOMS_TOKEN${suffix}`);
   if (token !== undefined)
     return userOf(async () => token).catch(() => {
-      throw new UsageError(`ROOMS_TOKEN${suffix} is no access token with a "sub".`);
+      throw new UsageError(`ROOMS_TOKEN${suffix} is not an access token with a "sub".`);
     });
   const [id, secret] = [optional(`ROOMS_CLIENT_ID${suffix}`), optional(`ROOMS_CLIENT_SECRET${suffix}`)];
   if (id === undefined || secret === undefined) return undefined;
@@ -77,15 +77,17 @@ async function userFrom(suffix: '' | '_2', issuer: string | undefined): Promise<
 async function users(issuer: string | undefined): Promise<readonly [User, User | undefined]> {
   const user = await userFrom('', issuer);
   if (!user)
-    throw new UsageError('Say who calls: set ROOMS_TOKEN, or ROOMS_CLIENT_ID and ROOMS_CLIENT_SECRET (with --issuer).');
+    throw new UsageError(
+      'Specify a user: set ROOMS_TOKEN, or ROOMS_CLIENT_ID and ROOMS_CLIENT_SECRET (with --issuer).',
+    );
   const other = await userFrom('_2', issuer);
-  if (other?.id === user.id) throw new UsageError('Both tokens are of the same user.');
+  if (other?.id === user.id) throw new UsageError('Both tokens are for the same user.');
   return [user, other];
 }
 
 async function localStack(port: number | undefined, stateDirectory: string | undefined): Promise<Endpoints> {
   const stack = await chooseStack(stateDirectory, port);
-  if (!stack) throw new UsageError('No local stack is running: start one with "npm start".');
+  if (!stack) throw new UsageError('No local stack is running. Start one with "npm start".');
   return stack;
 }
 
@@ -111,7 +113,7 @@ function chosen(only: string | undefined): typeof allChecks {
     pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
   for (const name of names)
     if (!allChecks.some((check) => fits(name, check.name)))
-      throw new UsageError(`There is no check ${JSON.stringify(name)}: --list says which there are.`);
+      throw new UsageError(`There is no check ${JSON.stringify(name)}. List the checks with --list.`);
   return allChecks.filter((check) => names.some((name) => fits(name, check.name)));
 }
 
@@ -157,7 +159,7 @@ async function main(): Promise<number> {
   const requests = numberOption('requests', values.requests);
   const maxP99 = numberOption('max-p99', values['max-p99']);
   if (env === undefined && (url === undefined || webSocketUrl === undefined))
-    throw new UsageError('Say what to verify: --env <name>, or both --url and --websocket-url.');
+    throw new UsageError('Specify what to verify: --env <name>, or both --url and --websocket-url.');
   const port = values.port === undefined ? undefined : numberOption('port', values.port);
   const here = env === 'local' ? await localStack(port, values['state-dir']) : undefined;
   const [user, other] = here ? await localUsers(here) : await users(values.issuer);
@@ -180,7 +182,7 @@ async function main(): Promise<number> {
   const interrupted = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => {
-      console.error('Interrupted: ending the rooms.');
+      console.error('Interrupted. Ending the rooms.');
       interrupted.abort();
     });
   const session = new Session(target);

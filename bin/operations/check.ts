@@ -6,7 +6,7 @@ import { type WalkOptions, walk } from './walk.ts';
 
 /*
  * Checks the whole table, the files and the schedules, and makes the repairs that are safe. A run keeps one page of
- * the table in memory. It can be repeated at any time: it does not change what is right.
+ * the table in memory. It can be repeated at any time, because it changes only what is wrong.
  */
 
 export interface CheckOptions extends WalkOptions {
@@ -22,32 +22,32 @@ export interface CheckOptions extends WalkOptions {
   readonly onFinding: (found: Found, outcome: Outcome) => void;
   /** Called after each page. */
   readonly onProgress: (progress: CheckProgress) => void;
-  /** Called with each check or repair that failed. */
+  /** Called for each check or repair that failed. */
   readonly onFailure: (error: unknown) => void;
 }
 
-/** `kept`: it was not to be repaired, or cannot be. `changing`: it changed during each attempt to repair it. */
+/** `kept`: the finding cannot be repaired, or repair is off. `changing`: the item changed during each attempt to repair it. */
 export type Outcome = 'repaired' | 'kept' | 'changing';
 
 export interface CheckProgress {
-  /** Items read, of all kinds. */
+  /** Number of items read, of all kinds. */
   items: number;
-  /** Findings by kind. */
+  /** Number of findings of each kind. */
   readonly found: Partial<Record<FindingKind, number>>;
   repaired: number;
-  /** Findings that a repair run would repair. */
+  /** Number of findings that a repair run would repair. */
   repairable: number;
-  /** Findings that remain. */
+  /** Number of findings that remain. */
   left: number;
-  /** Checks and repairs that failed. */
+  /** Number of failed checks and repairs. */
   failed: number;
-  /** Where another run can continue. Undefined: at the start. */
+  /** Cursor from which another run can continue. Undefined: at the start. */
   cursor: string | undefined;
   /** Whether everything was checked. */
   finished: boolean;
 }
 
-/** How often an item that changes during its repair is checked. */
+/** Maximum number of attempts to repair an item that keeps changing. */
 const ATTEMPTS = 5;
 
 export async function check(places: Places, options: CheckOptions): Promise<CheckProgress> {
@@ -66,7 +66,7 @@ export async function check(places: Places, options: CheckOptions): Promise<Chec
   const isWanted = ({ kind }: Found): boolean => only === undefined || only.has(kind);
 
   /**
-   * Findings of this page and the one before: items of one room are next to each other, and may lead to the same
+   * Findings of this page and the previous one, to report each once. Neighboring items of one room can cause the same
    * finding.
    */
   let [earlier, recent] = [new Set<string>(), new Set<string>()];

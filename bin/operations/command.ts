@@ -1,7 +1,7 @@
 import { UsageError } from '../../tools/cli/usage-error.ts';
 
 /*
- * Shared parts of the commands for operators.
+ * Common functions of the commands for operators.
  */
 
 /** Parses an option that is a whole number of 1 or more. */
@@ -31,7 +31,7 @@ export async function runCommand(script: string, command: () => Promise<number>,
   } catch (error) {
     const isUsage = error instanceof UsageError || (error instanceof TypeError && 'code' in error);
     console.error(error instanceof Error ? error.message : error);
-    if (isUsage) console.error(`"npm run ${script} -- --help" says more.`);
+    if (isUsage) console.error(`For details, run "npm run ${script} -- --help".`);
     process.exitCode = isUsage ? 2 : failed;
   }
 }

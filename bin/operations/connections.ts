@@ -7,16 +7,20 @@ import { timeLimits } from '../../core/platform/client-settings.ts';
 import { statusOf } from '../../core/platform/status-of.ts';
 
 /*
- * Checks and closes connections of the WebSocket API with the operator's credentials. Functions use their own.
+ * Checks and closes connections of the WebSocket API with the operator's credentials.
  */
 
 export type Connections = ApiGatewayManagementApiClient;
 
-/** @param endpoint the output `CallbackUrl` of the real-time stack */
+/**
+ * Creates a client of the connection management API.
+ *
+ * @param endpoint the output `CallbackUrl` of the real-time stack
+ */
 export const connectionsClient = (endpoint: string): Connections =>
   new ApiGatewayManagementApiClient({ endpoint, ...timeLimits(3_000) });
 
-/** Connection IDs are never reused, so a closed connection stays closed. */
+/** Whether a connection is open. A closed connection stays closed, because connection IDs are never reused. */
 export async function isGone(client: Connections, connection_id: string): Promise<boolean> {
   return (await statusAfter(client.send(new GetConnectionCommand({ ConnectionId: connection_id })))) === 'gone';
 }

@@ -45,12 +45,12 @@ export interface DeadLetter {
 }
 
 /**
- * `taken`: the function has processed it. `failed`: it has failed again. `gone`: the stream no longer has the records
- * of the letter.
+ * `taken`: the function has processed the letter. `failed`: the function has failed again. `gone`: the stream no longer
+ * has the records of the letter.
  */
 export type Outcome = 'taken' | 'failed' | 'gone';
 
-/** How long a letter stays invisible to others, in seconds: an invocation takes a minute at most. */
+/** How long a letter stays invisible to other consumers, in seconds. An invocation takes at most 1 minute. */
 const HIDDEN = 120;
 
 const letterOf = ({ MessageId = '', Body = '', ReceiptHandle = '', Attributes }: Message): DeadLetter => ({
@@ -72,7 +72,7 @@ export async function* lettersOf({ sqs }: Clients, { queueUrl }: Target): AsyncG
         QueueUrl: queueUrl,
         MaxNumberOfMessages: 10,
         VisibilityTimeout: HIDDEN,
-        // Long polling asks all of SQS's servers: otherwise, a response may be empty although there are messages.
+        // Long polling queries all servers of SQS. Without it, a response can be empty although there are messages.
         WaitTimeSeconds: 2,
         MessageSystemAttributeNames: ['SentTimestamp'],
       }),
@@ -108,7 +108,7 @@ const note = v.object({
 });
 type Note = v.InferOutput<typeof note>['DDBStreamBatchInfo'];
 
-/** Returns the records of a note. Undefined if the stream, which keeps them for a day, no longer has them. */
+/** Returns the records that a letter of a stream reader refers to. Undefined if the stream, which keeps records for 24 hours, has deleted them. */
 async function recordsOf({ streams }: Clients, about: Note): Promise<StreamRecord[] | undefined> {
   const { streamArn: StreamArn, shardId: ShardId, startSequenceNumber: SequenceNumber } = about;
   const last = BigInt(about.endSequenceNumber);
@@ -144,8 +144,8 @@ const asEvent = ({ dynamodb, userIdentity, ...record }: StreamRecord, StreamArn:
 });
 
 /**
- * Returns the filter of the function's mapping: between two records of a note, there may be records that the function
- * does not receive.
+ * Returns the filter of the function's mapping. The records of a letter can include records that the function does not
+ * receive.
  */
 async function filterOf({ lambda }: Clients, { functionName }: Target, streamArn: string) {
   const { EventSourceMappings = [] } = await lambda.send(
@@ -156,9 +156,9 @@ async function filterOf({ lambda }: Clients, { functionName }: Target, streamArn
 }
 
 /**
- * Returns the event to invoke the function with; undefined if it is gone.
+ * Returns the event for the invocation, or undefined if the stream has deleted its records.
  *
- * @throws for a letter of another function
+ * @throws if the letter is of another function
  */
 async function eventOf(clients: Clients, target: Target, letter: DeadLetter): Promise<unknown> {
   const { id, body, sentAt } = letter;
@@ -175,7 +175,7 @@ async function eventOf(clients: Clients, target: Target, letter: DeadLetter): Pr
 
 const partly = v.object({ batchItemFailures: v.array(v.unknown()) });
 
-/** Invokes the function with a letter again, and deletes the letter if the function has processed it. */
+/** Invokes the function with a letter again, and deletes the letter if the function succeeds. */
 export async function redrive(clients: Clients, target: Target, letter: DeadLetter): Promise<Outcome> {
   const event = await eventOf(clients, target, letter);
   if (event === undefined) return 'gone';

@@ -7,10 +7,10 @@ import { type WalkOptions, walk } from './walk.ts';
 
 const item = v.object({ PK: v.string(), SK: v.string(), connection_id: v.optional(v.string()) });
 
-/** Connections that are closed at the same time. Their clients reconnect at once. */
+/** Number of connections that are closed in parallel. Limited because their clients reconnect at once. */
 const AT_ONCE = 20;
 
-/** Closes every connection in a table once, whatever rooms it has joined. */
+/** Closes every connection in a table once, even if it has joined several rooms. */
 export async function disconnectAll(
   { dynamodb, connections }: { readonly dynamodb: DynamoDBDocumentClient; readonly connections: Connections },
   table: string,

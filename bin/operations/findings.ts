@@ -5,14 +5,14 @@
 /** Every kind of finding: its meaning, and the repair. `repair` is missing if no repair is safe. */
 export const FINDINGS = {
   'room-without-admin': {
-    summary: 'A room that nobody can administer.',
-    repair: 'makes its creator an admin or, if they left, the participant who was added first',
+    summary: 'A room without an admin.',
+    repair: 'makes the creator an admin or, if the creator has left, the participant who was added first',
   },
   'admin-not-participant': {
-    summary: 'Users who have the admin right of a room and are no participants.',
-    repair: 'takes the right; if no admin is left, another participant gets it',
+    summary: 'Users who are admins of a room, but not participants.',
+    repair: 'removes the right; if no admin is left, another participant gets it',
   },
-  'room-without-participants': { summary: 'A room that nobody can see.' },
+  'room-without-participants': { summary: 'A room without participants.' },
   'participant-without-room': {
     summary: 'A participant whose room does not exist.',
     repair: 'deletes the participant',
@@ -23,9 +23,9 @@ export const FINDINGS = {
     summary: 'A message whose file was deleted from the bucket, which still has a version of it.',
     repair: 'removes the delete markers',
   },
-  'message-file-lost': { summary: 'A message whose file is gone from the bucket for good.' },
+  'message-file-lost': { summary: 'A message whose file is permanently missing from the bucket.' },
   'message-without-file-record': {
-    summary: 'A message whose file has no record: it can be downloaded by the ID of the message only.',
+    summary: 'A message whose file has no record, so it can be downloaded only by the ID of the message.',
     repair: 'writes the record from the message',
   },
   'file-record-expires': {
@@ -36,9 +36,9 @@ export const FINDINGS = {
     summary: 'The record of a file that is not in the bucket.',
     repair: 'removes the delete markers, if the bucket still has a version',
   },
-  'schedule-missing': { summary: 'A start or end to come that nothing announces.', repair: 'creates the schedule' },
+  'schedule-missing': { summary: 'A future start or end without a schedule.', repair: 'creates the schedule' },
   'schedule-wrong': {
-    summary: 'A schedule with another time, function or role than it should have.',
+    summary: 'A schedule with a wrong time, function or role.',
     repair: 'updates the schedule',
   },
   'schedule-left-over': {
@@ -46,16 +46,16 @@ export const FINDINGS = {
     repair: 'deletes the schedule',
   },
   'connection-gone': {
-    summary: 'A connection in a room that API Gateway no longer has.',
-    repair: 'takes it out of the room; others see its user leave',
+    summary: 'A closed connection that is still joined to a room.',
+    repair: 'removes it from the room; other participants receive peer_left',
   },
   'subscription-gone': {
-    summary: 'A connection that subscribed to its user, and that API Gateway no longer has.',
+    summary: 'A subscription of a closed connection.',
     repair: 'deletes the subscription',
   },
   'presence-stuck': {
-    summary: 'A participant who is shown as present although their last connection ended minutes ago.',
-    repair: 'marks the participant absent',
+    summary: 'A participant who is shown as online although the last connection ended minutes ago.',
+    repair: 'marks the participant offline',
   },
 } as const satisfies Record<string, { readonly summary: string; readonly repair?: string }>;
 
@@ -63,7 +63,7 @@ export type FindingKind = keyof typeof FINDINGS;
 
 export const findingKinds = Object.keys(FINDINGS) as readonly FindingKind[];
 
-/** The IDs that a finding is about, as far as they apply. */
+/** The IDs of the items that a finding concerns. */
 export interface Subject {
   readonly room_id?: string;
   readonly participant_ids?: readonly string[];
@@ -79,7 +79,7 @@ export interface Found {
   readonly subject: Subject;
   /** The repair of this finding in words; undefined if none is safe. */
   readonly fix?: string;
-  /** Repairs it, unless something has changed since the check. Returns whether it did. */
+  /** Repairs the problem, unless the items have changed since the check. Returns whether it did. */
   readonly apply?: () => Promise<boolean>;
 }
 

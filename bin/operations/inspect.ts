@@ -80,8 +80,8 @@ interface Item extends v.InferOutput<typeof seen> {
 }
 
 /**
- * In milliseconds. An absence is checked ten seconds after the last connection has ended. This is far longer, even if
- * the check is retried.
+ * How long after the last connection a participant must be offline, in milliseconds. The service checks this after 10 seconds.
+ * The limit is much longer, because the check can be retried.
  */
 const ABSENT_MS = 30 * PRESENCE_GRACE_SECONDS * 1_000;
 
@@ -173,7 +173,7 @@ const adminsOf =
     const subject = { room_id, ...(strangers.length > 0 && { participant_ids: strangers }) };
     if (!repairable) return { kind: 'room-without-participants', subject };
     const fixes = [
-      ...(strangers.length > 0 ? ['take the right'] : []),
+      ...(strangers.length > 0 ? ['remove the right'] : []),
       ...(newAdmin === undefined ? [] : [`make ${newAdmin} an admin`]),
     ];
     return {
@@ -194,7 +194,7 @@ const presence =
     return {
       kind: 'presence-stuck',
       subject: { room_id, participant_ids: [participant_id] },
-      fix: 'mark the participant absent',
+      fix: 'mark the participant offline',
       apply: () => markAbsent(room_id, participant_id, left_at),
     };
   };
@@ -211,7 +211,7 @@ const connection =
     return {
       kind: 'connection-gone',
       subject: { room_id, participant_ids: [user_id], connection_id },
-      fix: 'take the connection out of the room',
+      fix: 'remove the connection from the room',
       async apply() {
         await dropConnection({ room_id, connection_id, user_id, now: new Date().toISOString() });
         return true;
@@ -321,7 +321,7 @@ const messageFile =
       return {
         kind: 'message-file-deleted',
         subject,
-        fix: 'bring the file back',
+        fix: 'restore the file',
         apply: () => undelete(objects, room_id, file_id, object.markers),
       };
     if (!stored.file)
@@ -344,5 +344,5 @@ const fileRecord =
     if (object.state === 'there') return undefined;
     const found = { kind: 'file-without-object' as const, subject: { room_id, file_id } };
     if (object.state === 'lost') return found;
-    return { ...found, fix: 'bring the file back', apply: () => undelete(objects, room_id, file_id, object.markers) };
+    return { ...found, fix: 'restore the file', apply: () => undelete(objects, room_id, file_id, object.markers) };
   };

@@ -9,8 +9,8 @@ import { objectKey } from '../../core/files/object-key.ts';
 import { statusOf } from '../../core/platform/status-of.ts';
 
 /*
- * The objects of files. The bucket keeps versions: deleting an object adds a delete marker, and removing the markers
- * restores the object. An upload URL stores an object once, so it has one version at most.
+ * Reads and restores the objects of files. The bucket is versioned: deleting an object adds a delete marker, and removing
+ * the marker restores the object. An upload URL stores an object once, so it has at most one version.
  */
 
 export interface Objects {
@@ -24,7 +24,7 @@ export type ObjectState =
   | { readonly state: 'deleted'; readonly markers: readonly string[] }
   | { readonly state: 'lost' };
 
-/** S3 responds 404 to callers that may list the bucket, and 403 to others, which therefore cannot tell what is gone. */
+/** Returns whether an error means that the object does not exist. Without the right to list the bucket, S3 returns 403 instead of 404. */
 async function exists({ s3, bucket }: Objects, key: string): Promise<boolean> {
   try {
     await s3.send(new HeadObjectCommand({ Bucket: bucket, Key: key }));
@@ -34,7 +34,7 @@ async function exists({ s3, bucket }: Objects, key: string): Promise<boolean> {
     if (status === 404) return false;
     if (status === 403)
       throw new Error(
-        `S3 refuses to say whether ${key} is there: s3:GetObject and s3:ListBucket of ${bucket} are needed.`,
+        `S3 does not return whether ${key} exists. The permissions s3:GetObject and s3:ListBucket for ${bucket} are required.`,
         {
           cause: error,
         },
@@ -47,7 +47,7 @@ async function exists({ s3, bucket }: Objects, key: string): Promise<boolean> {
 export async function objectState(objects: Objects, room_id: string, file_id: string): Promise<ObjectState> {
   const Key = objectKey(room_id, file_id);
   if (await exists(objects, Key)) return { state: 'there' };
-  // A file has a few versions at most; keys of other files rarely begin with this one's.
+  // One page is enough: a file has few versions, and its key is rarely the prefix of another key.
   const { Versions = [], DeleteMarkers = [] } = await objects.s3.send(
     new ListObjectVersionsCommand({ Bucket: objects.bucket, Prefix: Key }),
   );
@@ -57,7 +57,7 @@ export async function objectState(objects: Objects, room_id: string, file_id: st
 }
 
 /**
- * Restores an object: removes the delete markers that were found. A later marker stays. Returns whether the object
+ * Removes the delete markers that were found, but not later ones. Returns whether the object
  * exists now.
  */
 export async function undelete(
@@ -72,7 +72,7 @@ export async function undelete(
   return exists(objects, Key);
 }
 
-/** Copies an object from another bucket, unless it exists by then. Returns whether it exists now. */
+/** Copies an object from another bucket, unless it already exists. Returns whether it exists now. */
 export async function copyFrom(objects: Objects, source: string, room_id: string, file_id: string): Promise<boolean> {
   const Key = objectKey(room_id, file_id);
   if (!(await exists({ ...objects, bucket: source }, Key))) return false;

@@ -8,7 +8,7 @@ import type { Places } from './inspect.ts';
 import { outputsOf } from './stack.ts';
 
 /*
- * Finds the table, files, schedules and connections of a deployed environment.
+ * Finds the table, bucket, schedule group and WebSocket API of a deployed environment.
  */
 
 /** A page of the table has up to 1 MB. */

@@ -16,10 +16,9 @@ import { UsageError } from '../../tools/cli/usage-error.ts';
 import { copyFrom, type Objects, objectState, undelete } from './objects.ts';
 
 /*
- * Restores one room from a restored table into the table in use, while the service runs. It adds what is missing.
- * Existing items that differ are newer: they are kept and reported, unless they are to be overwritten. The room's
- * item is written last: a room that did not exist appears complete, and nobody has joined it while its messages are
- * written.
+ * Copies one room from a restored table to the table in use, while the service runs. Adds missing items. Existing items
+ * that differ are newer. They are kept and reported, unless `overwrite` is set. The room's item is written last, so that
+ * users see only a complete room and cannot join it before.
  */
 
 export interface RestoreOptions {
@@ -32,19 +31,19 @@ export interface RestoreOptions {
   /** A bucket with files that the bucket in use has lost. */
   readonly fromBucket?: string | undefined;
   readonly room_id: string;
-  /** Newer items are left out. Default: everything in the restored table. */
+  /** Skips items that are newer than this time. Default: copies all items of the restored table. */
   readonly at?: Timestamp | undefined;
   /** Whether to write. Otherwise, differences are only reported. */
   readonly apply: boolean;
   /** Whether the room's fields and participants' profiles replace newer ones. */
   readonly overwrite: boolean;
-  /** Called with each item that is not the same in both tables. */
+  /** Called for each item that differs between the tables. */
   readonly onStep: (step: Step) => void;
 }
 
 /**
- * `add`, `overwrite`, `undelete`, `copy`: done, or to be done. `keep`: the present item differs, and is kept. `lost`:
- * a file that exists nowhere. `changed`: it changed during the comparison, and was left unchanged.
+ * `add`, `overwrite`, `undelete`, `copy`: done, or planned. `keep`: the current item differs, and is kept. `lost`:
+ * a file that does not exist in any bucket. `changed`: the item changed during the comparison, and was not overwritten.
  */
 export type StepKind = 'add' | 'overwrite' | 'undelete' | 'copy' | 'keep' | 'lost' | 'changed';
 
@@ -80,8 +79,8 @@ async function* itemsOf(dynamodb: DynamoDBDocumentClient, TableName: string, PK:
 }
 
 /**
- * Returns the items of the first, each with the item of the second with the same sort key. Both are sorted, so that
- * only one page of each is in memory.
+ * Returns the items of the first list, each with the item of the second list with the same sort key. Both lists are sorted,
+ * so only one page of each is in memory.
  */
 async function* paired(
   source: AsyncGenerator<Item>,
@@ -108,7 +107,7 @@ const text = (of: Item, name: string): string => (typeof of[name] === 'string' ?
 /** Returns when an item was created, depending on its kind. */
 const timeOf = (of: Item): string => text(of, 'sent_at') || text(of, 'added_at') || text(of, 'created_at');
 
-/** How many requests run at the same time. */
+/** Number of parallel requests. */
 const AT_ONCE = 20;
 
 const withFiles = v.object({
@@ -130,7 +129,7 @@ export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
     onStep(step);
   };
 
-  /** Puts an item, unless it exists by then. Returns whether it did. */
+  /** Puts an item, unless it already exists. Returns whether it did. */
   const put = (Item: Item): Promise<boolean> =>
     unlessRefused(
       dynamodb.send(new PutCommand({ TableName: table, Item, ConditionExpression: 'attribute_not_exists(PK)' })),
@@ -211,7 +210,7 @@ export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
       const { kind } = kindOf(pair.source);
       if (!kinds.includes(kind) || isNewer(pair.source) || hasExpired(pair.source)) continue;
       const step = run(() => work(pair, kind));
-      // It is awaited below; until then, a failure must not end the process.
+      // The promise is awaited later. Until then, a rejection must not end the process.
       step.catch(() => {});
       pending.push(step);
       if (pending.length < 10 * AT_ONCE) continue;
@@ -222,7 +221,7 @@ export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
   }
   type Pair = { readonly source: Item; readonly target: Item | undefined };
 
-  /** Returns the files of messages in the backup that were deleted since, and that no other message has. */
+  /** Returns the files of messages in the backup that were deleted since, unless another message has the file. */
   async function deletedFiles(): Promise<ReadonlySet<string>> {
     const [gone, kept] = [new Set<string>(), new Set<string>()];
     await forAll(chatPartition(room_id), ['message'], async ({ source, target }) => {
@@ -231,7 +230,7 @@ export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
     return gone.difference(kept);
   }
 
-  /** Lets the count of changes go on where that of the backup ended. */
+  /** Raises the change counter to that of the backup, if it is lower. */
   async function raiseChanges({ PK, SK, last }: Item): Promise<void> {
     const command = new UpdateCommand({
       TableName: table,
@@ -250,9 +249,9 @@ export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
   const deleted = await deletedFiles();
   await forAll(roomPartition(room_id), ['file'], async ({ source, target }) => {
     const id = text(source, 'file_id');
-    // What users have deleted since stays deleted.
+    // Keeps files deleted that users have deleted since the backup.
     if (deleted.has(id) && (!target || target.uses === 0)) return;
-    // An upload without a message, which may not have finished.
+    // A file with an expiry has no message. It is restored only if its upload has finished.
     if (source.expires_at !== undefined && !(await isIn(objects.bucket, id))) return;
     await bringBack(id);
     if (target) counts.same++;
@@ -260,15 +259,15 @@ export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
   });
   await forAll(chatPartition(room_id), ['message', 'sent', 'change', 'changes'], async ({ source, target }, kind) => {
     if (kind === 'change' || kind === 'changes') {
-      // The list of changes: pointers, and their count, which only rises.
+      // Pointers to changed messages, and the change counter, which only increases.
       if (apply && !target) await put(source);
       else if (apply && kind === 'changes') await raiseChanges(source);
     } else if (target) counts.same++;
-    // The marker records that the message was sent: sending it again stores nothing new.
+    // The item `sent` prevents a message from being stored again when a client retries.
     else if (kind === 'message') await add(source, 'message', text(source, 'message_id'));
     else if (apply) await put(source);
   });
-  // Announcements that were sent are not sent again.
+  // The items `announced` prevent announcements from being sent again.
   await forAll(roomPartition(room_id), ['announced'], async ({ source, target }) => {
     if (target) counts.same++;
     else if (apply) await put(source);
@@ -285,7 +284,7 @@ export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
   return counts;
 }
 
-/** Makes the locks of a room agree with its `posting`, as it is now. Only these keep out a message that was on its way. */
+/** Sets the locks of a room to match its current `posting`. Only the locks reject messages that are being sent at the same time. */
 async function syncLocks({ dynamodb, table, room_id }: RestoreOptions): Promise<void> {
   const posting = (await only(dynamodb, table, roomKey(room_id)))?.posting;
   const isUnchanged = {
@@ -305,7 +304,7 @@ async function syncLocks({ dynamodb, table, room_id }: RestoreOptions): Promise<
   );
 }
 
-/** Returns false if the condition failed because of another writer. */
+/** Returns false if the write was rejected because of another writer. */
 async function unlessRefused(request: Promise<unknown>): Promise<boolean> {
   try {
     await request;

@@ -33,17 +33,17 @@ import { statusOf } from '../../core/platform/status-of.ts';
 import { UsageError } from '../../tools/cli/usage-error.ts';
 
 /*
- * Checks and adds what a restored table and a restored bucket lack: AWS restores the data, but not the stream, time
- * to live, backups, protection, tags, rules or policies. The deployed template of the data stack defines what they
- * should have.
+ * Checks and adds settings of a restored table and a restored bucket. AWS restores the data, but not the stream, time
+ * to live, backups, protection, tags, rules and policies. The deployed template of the data stack defines the expected
+ * settings.
  */
 
 /** A setting of a table or bucket. */
 export interface Setting {
   readonly name: string;
-  /** Returns whether it has the right value. */
+  /** Returns whether the setting is correct. */
   readonly isRight: () => Promise<boolean>;
-  /** Sets it. Missing if that takes another restore. */
+  /** Corrects the setting. Undefined if only another restore can correct it. */
   readonly apply?: () => Promise<unknown>;
 }
 
@@ -86,14 +86,14 @@ export interface Wanted {
   readonly bucket: v.InferOutput<typeof bucketTemplate>;
 }
 
-/** Returns the settings that the table and the bucket of a data stack should have, by its deployed template. */
+/** Returns the expected settings of the table and the bucket from the deployed template of the data stack. */
 export async function wantedOf(stack: string): Promise<Wanted> {
   const { TemplateBody = '' } = await new CloudFormationClient().send(new GetTemplateCommand({ StackName: stack }));
   const { Resources } = v.parse(dataTemplate, JSON.parse(TemplateBody));
   return { table: Resources.RoomsTable.Properties, bucket: Resources.FilesBucket.Properties };
 }
 
-/** How often a table that is being updated is polled, in milliseconds, and for how long. */
+/** Interval in milliseconds and number of polls while a table is being updated. */
 const POLL_MS = 2_000;
 const POLLS = 300;
 
@@ -148,7 +148,7 @@ export class RestoredTable {
         },
       },
       {
-        name: 'paid by the request',
+        name: 'on-demand capacity',
         isRight: async () => (await this.describe()).BillingModeSummary?.BillingMode === 'PAY_PER_REQUEST',
         apply: () => this.#update({ BillingMode: 'PAY_PER_REQUEST' }),
       },
@@ -225,7 +225,7 @@ const ALL_BLOCKED = {
   RestrictPublicBuckets: true,
 };
 
-/** A policy that denies requests without TLS, like the stack's bucket has. */
+/** Returns a policy that denies requests without TLS, like that of the stack's bucket. */
 const tlsPolicy = (bucket: string, partition: string): string =>
   JSON.stringify({
     Version: '2012-10-17',
@@ -242,7 +242,7 @@ const tlsPolicy = (bucket: string, partition: string): string =>
 
 const sorted = (values: readonly string[] = []): string => [...values].sort().join();
 
-/** The settings of a restored bucket. S3 encrypts every bucket, and new ones have no ACLs. */
+/** Returns the settings of a restored bucket. S3 encrypts every bucket and disables ACLs by default. */
 export function bucketSettings(s3: S3Client, Bucket: string, partition: string, { bucket }: Wanted): Setting[] {
   const cors = (bucket.CorsConfiguration?.CorsRules ?? []).map(
     ({ ExposedHeaders, MaxAge, ...rule }): CORSRule => ({
@@ -274,7 +274,7 @@ export function bucketSettings(s3: S3Client, Bucket: string, partition: string, 
       apply: () => s3.send(new PutPublicAccessBlockCommand({ Bucket, PublicAccessBlockConfiguration: ALL_BLOCKED })),
     },
     {
-      name: 'policy that refuses requests without TLS',
+      name: 'policy that requires TLS',
       isRight: async () => {
         const found = await unlessAbsent(s3.send(new GetBucketPolicyCommand({ Bucket })));
         return found?.Policy?.includes('aws:SecureTransport') ?? false;
@@ -287,7 +287,7 @@ export function bucketSettings(s3: S3Client, Bucket: string, partition: string, 
       apply: () => s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } })),
     },
     {
-      name: 'rules that delete old versions',
+      name: 'lifecycle rules',
       isRight: async () => {
         const found = await unlessAbsent(s3.send(new GetBucketLifecycleConfigurationCommand({ Bucket })));
         return rules.every(({ ID }) => found?.Rules?.some((rule) => rule.ID === ID && rule.Status === 'Enabled'));
@@ -298,7 +298,7 @@ export function bucketSettings(s3: S3Client, Bucket: string, partition: string, 
     ...(cors.length > 0
       ? [
           {
-            name: 'origins that may upload and download',
+            name: 'CORS rules',
             isRight: async () => {
               const found = await unlessAbsent(s3.send(new GetBucketCorsCommand({ Bucket })));
               return sorted(corsText(found?.CORSRules)) === sorted(corsText(cors));

@@ -15,8 +15,8 @@ import { ROOM, roomKey } from '../../core/store/keys.ts';
 import { walk } from './walk.ts';
 
 /*
- * Creates the schedules of all rooms again from the table. Messages and files are in the same table, and no index
- * contains the future starts and ends, so it reads the whole table.
+ * Recreates the schedules of all rooms from the table. It reads the whole table, including messages and files, because no
+ * index contains the future starts and ends.
  */
 
 /** Clients and names for schedules and rooms. */
@@ -30,44 +30,44 @@ export interface ScheduleTarget {
 export interface Options {
   /** Whether to write schedules. Otherwise, they are only compared. */
   readonly apply: boolean;
-  /** The period in minutes in which starts and ends may have been missed: they are announced as well. Default: 0. */
+  /** Also announces starts and ends of this many past minutes, which may have been missed. Default: 0. */
   readonly missedMinutes?: number;
   /** The maximum read units per second. A page of 1 MB takes 128. */
   readonly readUnits: number;
-  /** Rooms whose schedules are compared or written at the same time. */
+  /** Number of rooms that are processed in parallel. */
   readonly concurrency: number;
-  /** Where to continue: the `cursor` of an earlier run. */
+  /** The `cursor` of an earlier run from which to continue. */
   readonly from?: string | undefined;
   /** Aborting ends the run after the current page. */
   readonly signal: AbortSignal;
   /** Called after each page. */
   readonly onProgress: (progress: Progress) => void;
-  /** Called with each room whose schedules could not be compared or written. */
+  /** Called for each room whose schedules could not be compared or written. */
   readonly onFailure: (room_id: string, error: unknown) => void;
 }
 
 export interface Progress {
-  /** Items read, of all kinds. */
+  /** Number of items read, of all kinds. */
   items: number;
-  /** Rooms with a future start or end, warning or announcement. */
+  /** Number of rooms with a future start, end, warning or announcement. */
   rooms: number;
-  /** Schedules that are right. */
+  /** Number of correct schedules. */
   current: number;
-  /** Schedules that are missing. */
+  /** Number of missing schedules. */
   missing: number;
-  /** Schedules with a wrong time, function or role. */
+  /** Number of schedules with a wrong time, function or role. */
   outdated: number;
-  /** Rooms whose schedules could not be compared or written. */
+  /** Number of rooms whose schedules could not be compared or written. */
   failed: number;
-  /** Where another run can continue. Undefined: at the start of the table. */
+  /** Cursor from which another run can continue. Undefined: at the start of the table. */
   cursor: string | undefined;
   /** Whether the end of the table was reached. */
   finished: boolean;
 }
 
-/** With this many failures in a row, the cause is not temporary: the run ends, and can continue from its cursor. */
+/** The run ends after this many consecutive failures, because the cause is not temporary. It can continue from its cursor. */
 export const MAX_FAILURES = 10;
-/** How often a room whose times change during the write is retried. */
+/** Maximum number of attempts for a room whose times keep changing. */
 const ATTEMPTS = 5;
 
 const times = v.object({
@@ -82,19 +82,19 @@ type Times = v.InferOutput<typeof times>;
 
 export type Comparison = 'current' | 'missing' | 'outdated';
 
-/** How long a schedule that has fired may wait for its successor, in milliseconds. */
+/** How long after its time a fired schedule is accepted, in milliseconds, until it is replaced by the next one. */
 const SUCCESSION_MS = 5 * 60_000;
 
 /**
- * Whether a schedule of `next` fires before the wanted time, or has just fired. It then does what is due, if anything, and gives way to the
- * schedule of what comes next.
+ * Whether a schedule of `next` is due before the wanted time, or has just fired. When it fires, the function replaces it by the
+ * schedule of the next moment, so an earlier time does no harm.
  */
 function isPending(expression: string | undefined, { moment, time }: Announcement): boolean {
   const at = Date.parse(`${/^at\((.+)\)$/.exec(expression ?? '')?.[1]}Z`);
   return moment === 'next' && at > Date.now() - SUCCESSION_MS && at <= Date.parse(time);
 }
 
-/** Compares a schedule with what it should be. */
+/** Compares a schedule with the expected one. */
 export async function compareSchedule(
   { scheduler, settings }: ScheduleTarget,
   announcement: Announcement,
@@ -117,9 +117,9 @@ export async function compareSchedule(
 }
 
 /**
- * Writes the schedules of a room, and removes those that it should not have. The function `room-changes` may do the
- * same at the same time, for a change that the scan has not seen. So the room is read once more afterwards, and the
- * last writer has read the last change.
+ * Writes the schedules of a room, and removes obsolete ones. The function `room-changes` can do the same in parallel, for a
+ * change that the scan has not seen. Therefore, the room is read again after the write, and the write is repeated if its
+ * times have changed.
  *
  * @param options.moments default: start and end
  * @param options.since times before this get no schedule
@@ -137,7 +137,7 @@ export async function writeSchedules(
   };
   let room = await read();
   for (let attempt = 1; ; attempt++) {
-    // A room that does not exist has no times, and so no schedules.
+    // A room that does not exist has no schedules.
     await syncSchedules(room ?? { room_id, start_time: '', updated_at: '' }, since(), moments, settings, scheduler);
     const after = await read();
     if (!after || (room && sameAgenda(after, room))) return;
@@ -147,15 +147,15 @@ export async function writeSchedules(
 }
 
 /**
- * Compares the schedules of all rooms with a future start or end and, with `apply`, writes those that are missing or
- * outdated. Repeating it changes nothing.
+ * Compares the schedules of all rooms with a future start or end. With `apply`, writes missing and outdated schedules.
+ * It can be repeated.
  *
  * @returns the progress
  * @throws UsageError for an invalid cursor
  */
 export async function reschedule(target: ScheduleTarget, options: Options): Promise<Progress> {
   const { apply, readUnits, concurrency, from, missedMinutes = 0, signal, onProgress, onFailure } = options;
-  /** Later times are announced. */
+  /** Only times after this one get a schedule. */
   const since = (): string => new Date(Date.now() - missedMinutes * 60_000).toISOString();
   const progress: Progress = {
     items: 0,

@@ -6,18 +6,18 @@ const nameOf = (error: unknown): string => (error instanceof Error ? error.name 
 /** The names of the SDK's errors for missing credentials or a missing region. */
 const NOT_TOLD = /^(Region is missing|Could not load credentials)/;
 
-/** Returns the output of a stack with this name. */
+/** Returns an output of a stack by its name. */
 export interface Outputs {
-  /** @throws UsageError if there is none */
+  /** Returns the function's result, or throws a UsageError if the output does not exist. */
   (name: string): string;
   has(name: string): boolean;
 }
 
 /**
- * Returns a function that returns the outputs of a deployed stack.
+ * Reads a deployed stack, and returns a function that returns its outputs.
  *
- * @throws UsageError if there is no account or region, or no such stack; the function throws if there is no such
- * output, because the stack was deployed by an earlier release
+ * @throws UsageError if credentials or the region are missing, or the stack does not exist. The function throws if an output does
+ *   not exist, because the stack was deployed by an earlier release
  */
 export async function outputsOf(stack: string): Promise<Outputs> {
   const { Stacks: [found] = [] } = await new CloudFormationClient()
@@ -25,7 +25,7 @@ export async function outputsOf(stack: string): Promise<Outputs> {
     .catch((error: unknown) => {
       if (error instanceof Error && NOT_TOLD.test(error.message))
         throw new UsageError(
-          `${error.message}: set AWS_REGION, and AWS_PROFILE or other credentials, to those of ${stack}.`,
+          `${error.message}: set AWS_REGION and AWS_PROFILE, or other credentials, for the account of ${stack}.`,
         );
       if (nameOf(error) !== 'ValidationError') throw error;
       throw new UsageError(`There is no stack ${stack} in this account and region.`);
@@ -33,7 +33,7 @@ export async function outputsOf(stack: string): Promise<Outputs> {
   const outputs = new Map(found?.Outputs?.map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]));
   const output = (name: string): string => {
     const value = outputs.get(name);
-    if (value === undefined) throw new UsageError(`${stack} has no output ${name}: deploy this release first.`);
+    if (value === undefined) throw new UsageError(`${stack} has no output ${name}. Deploy this release first.`);
     return value;
   };
   return Object.assign(output, { has: (name: string) => outputs.get(name) !== undefined });

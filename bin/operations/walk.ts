@@ -3,14 +3,14 @@ import * as v from 'valibot';
 import { UsageError } from '../../tools/cli/usage-error.ts';
 
 /*
- * Reads the whole table: a scan, page by page, at a limited rate. There is one scan at a time, so one cursor is
+ * Scans the whole table page by page at a limited rate. There is only one scan at a time, so one cursor is
  * enough.
  */
 
 export interface WalkOptions {
   /** The maximum read units per second. A page of 1 MB takes 128. */
   readonly readUnits: number;
-  /** Where to continue: the cursor of an earlier scan. */
+  /** The cursor of an earlier scan from which to continue. */
   readonly from?: string | undefined;
   /** Aborting ends the scan after the current page. */
   readonly signal: AbortSignal;
@@ -18,9 +18,9 @@ export interface WalkOptions {
 
 export interface Page {
   readonly items: readonly Readonly<Record<string, unknown>>[];
-  /** Items read, including those that a filter left out. */
+  /** Number of items read, including those that the filter excluded. */
   readonly scanned: number;
-  /** Where another scan can continue after this page. Undefined: this page is the last. */
+  /** Cursor from which another scan can continue after this page. Undefined if this page is the last. */
   readonly cursor: string | undefined;
 }
 
@@ -33,12 +33,12 @@ function decode(cursor: string): v.InferOutput<typeof key> {
   try {
     return v.parse(key, JSON.parse(Buffer.from(cursor, 'base64url').toString()));
   } catch {
-    throw new UsageError(`${JSON.stringify(cursor)} is no cursor of an earlier run.`);
+    throw new UsageError(`${JSON.stringify(cursor)} is not a cursor of an earlier run.`);
   }
 }
 
 /**
- * Reads a table page by page. The reads are eventually consistent: read an item again before you act on it.
+ * Reads a table page by page. The reads are eventually consistent, so read an item again before you change it.
  *
  * @throws UsageError for an invalid cursor
  */
@@ -60,7 +60,7 @@ export async function* walk(
   } while (start && !signal.aborted);
 }
 
-/** Waits. Ends early, without an error, when the signal aborts. */
+/** Waits. Returns early if the signal is aborted. */
 function pauseFor(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (milliseconds <= 0 || signal.aborted) return resolve();

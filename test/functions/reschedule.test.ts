@@ -224,7 +224,7 @@ test('creates the schedule of an announcement in a room without an end', async (
 });
 
 test('rejects an invalid cursor', async () => {
-  await expect(run({ from: 'nonsense' })).rejects.toThrow('"nonsense" is no cursor of an earlier run.');
+  await expect(run({ from: 'nonsense' })).rejects.toThrow('"nonsense" is not a cursor of an earlier run.');
 });
 
 test('with missed minutes, announces starts and ends of that period at once', async () => {

@@ -13,23 +13,27 @@ test.each(COMMANDS)('%s has --help', (command) => {
 });
 
 test.each([
-  ['check', [], 'Say which environment: --env <name>.'],
+  ['check', [], 'Specify the environment: --env <name>.'],
   ['check', ['--env', 'dev', '--only', 'ghosts'], 'There is no finding "ghosts".'],
   ['check', ['--env', 'dev', '--concurrency', '0'], '--concurrency must be a whole number of 1 or more, not "0".'],
   ['check', ['--env', 'dev', '--apply'], "Unknown option '--apply'"],
-  ['check', ['--env', 'dev'], 'Region is missing: set AWS_REGION, and AWS_PROFILE or other credentials, to those of '],
-  ['prepare-restored', ['--env', 'dev'], 'Say which table: --table <name>.'],
-  ['restore-room', ['--env', 'dev', '--room', 'x'], 'Say which restored table: --from-table <name>.'],
-  ['restore-room', ['--env', 'dev', '--from-table', 'x'], 'Say which room: --room <id>.'],
+  [
+    'check',
+    ['--env', 'dev'],
+    'Region is missing: set AWS_REGION and AWS_PROFILE, or other credentials, for the account of ',
+  ],
+  ['prepare-restored', ['--env', 'dev'], 'Specify the table: --table <name>.'],
+  ['restore-room', ['--env', 'dev', '--room', 'x'], 'Specify the restored table: --from-table <name>.'],
+  ['restore-room', ['--env', 'dev', '--from-table', 'x'], 'Specify the room: --room <id>.'],
   [
     'restore-room',
     ['--env', 'dev', '--from-table', 'x', '--room', 'y', '--at', 'yesterday'],
     '--at must be a time such as 2026-03-01T10:00Z, not "yesterday".',
   ],
-  ['disconnect-all', ['--env', 'dev'], 'Say which table: --table <name>.'],
+  ['disconnect-all', ['--env', 'dev'], 'Specify the table: --table <name>.'],
 ] as const)('%s, called with %j, reports missing or invalid arguments', (command, args, sentence) => {
   const { status, stdout, stderr } = runCommand(command, args);
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   expect(stderr).toContain(sentence);
-  expect(stderr.trim().split('\n').at(-1)).toBe(`"npm run ${command} -- --help" says more.`);
+  expect(stderr.trim().split('\n').at(-1)).toBe(`For details, run "npm run ${command} -- --help".`);
 });

@@ -10,23 +10,27 @@ test('has --help', () => {
 
 const whole = ['--env', 'dev', '--function', 'presence'];
 test.each([
-  [[], {}, 'Say which environment: --env <name>.'],
-  [['--env', 'dev', '--function', 'connect'], {}, 'Say which function: --function deliver-messages | room-changes | '],
+  [[], {}, 'Specify the environment: --env <name>.'],
+  [
+    ['--env', 'dev', '--function', 'connect'],
+    {},
+    'Specify the function: --function deliver-messages | room-changes | ',
+  ],
   [[...whole, '--go', '--discard'], {}, 'Choose one of --go and --discard.'],
   [['--dry-run'], {}, "Unknown option '--dry-run'"],
   [
     whole,
     {},
-    'Region is missing: set AWS_REGION, and AWS_PROFILE or other credentials, to those of rooms-dev-realtime.',
+    'Region is missing: set AWS_REGION and AWS_PROFILE, or other credentials, for the account of rooms-dev-realtime.',
   ],
   [
     whole,
     { AWS_REGION: 'eu-central-1' },
-    'Could not load credentials from any providers: set AWS_REGION, and AWS_PROFILE ',
+    'Could not load credentials from any providers: set AWS_REGION and AWS_PROFILE, ',
   ],
 ] as const)('called with %j and %j, reports missing or invalid arguments', (args, variables, sentence) => {
   const { status, stdout, stderr } = run(args, variables);
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
   expect(stderr).toContain(sentence);
-  expect(stderr.trim().split('\n').at(-1)).toBe('"npm run redrive -- --help" says more.');
+  expect(stderr.trim().split('\n').at(-1)).toBe('For details, run "npm run redrive -- --help".');
 });

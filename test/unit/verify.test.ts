@@ -80,7 +80,7 @@ describe('running a check', () => {
     const lacking = { imitation: 'ministack', lacks: { ministack: 'it does not throttle' } } as const;
     expect(await checked(async () => '429', lacking)).toMatchObject({
       outcome: 'failed',
-      detail: expect.stringContaining('but shows it: 429'),
+      detail: 'ministack now passes this check, so remove its exception ("it does not throttle"): 429',
     });
   });
 
@@ -110,9 +110,9 @@ describe('the command', () => {
   });
 
   test.each([
-    [[], 'Say what to verify'],
-    [urls.slice(0, 2), 'Say what to verify'],
-    [urls, 'Say who calls'],
+    [[], 'Specify what to verify'],
+    [urls.slice(0, 2), 'Specify what to verify'],
+    [urls, 'Specify a user'],
     [[...urls, '--only', 'cors-402'], 'There is no check "cors-402"'],
     [[...urls, '--requests', '0'], '--requests must be a whole number of 1 or more, not "0"'],
     [['--url', 'ftp://a', '--websocket-url', 'wss://b'], '--url must be a URL that begins with https: or http:'],
@@ -120,7 +120,7 @@ describe('the command', () => {
     const { status, stdout, stderr } = run(args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toContain(sentence);
-    expect(stderr.trim().split('\n').at(-1)).toBe('"npm run verify -- --help" says more.');
+    expect(stderr.trim().split('\n').at(-1)).toBe('For details, run "npm run verify -- --help".');
   });
 });
 

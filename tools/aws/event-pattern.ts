@@ -83,7 +83,7 @@ function compileTest(comparison: unknown, path: string): Test {
       return (value) => typeof value === 'number' && bounds.every((within) => within(value));
     }
     default:
-      throw new Error(`${path}: the local stack does not know the comparison "${operator}"`);
+      throw new Error(`${path}: the local stack does not support the comparison "${operator}"`);
   }
 }
 

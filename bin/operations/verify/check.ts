@@ -1,20 +1,20 @@
 import type { Session } from './session.ts';
 
-/** Stand-ins for AWS that a check may run against: the emulated AWS of test/deploy, or the local stack. */
+/** Emulators that a check can run against: ministack, as in test/deploy, or the local stack. */
 export type Imitation = 'ministack' | 'local';
 
 /** One row of `npm run verify`. */
 export interface Check {
   readonly name: string;
-  /** What a pass proves about the deployment. */
+  /** What a passed check proves about the deployment. */
   readonly proves: string;
   /** What the check does. */
   readonly how: string;
-  /** Why a stand-in for AWS cannot show it. Default: it can. */
+  /** The reason why an emulator cannot pass the check. Default: it can. */
   readonly lacks?: { readonly [Name in Imitation]?: string };
   /** The time limit, in seconds. */
   readonly seconds: number;
-  /** Whether it mostly waits. Such checks run in parallel to the others. Default: false. */
+  /** Whether the check mostly waits and so runs in parallel to the others. Default: false. */
   readonly waits?: boolean;
   /**
    * Runs the check and returns what it measured.
@@ -30,6 +30,6 @@ export function quantile(samples: readonly number[], q: number): number {
   return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? Number.NaN;
 }
 
-/** `p50 41 ms, p99 80 ms` */
+/** Formats percentiles like `p50 41 ms, p99 80 ms`. */
 export const percentiles = (samples: readonly number[]): string =>
   `p50 ${Math.round(quantile(samples, 0.5))} ms, p99 ${Math.round(quantile(samples, 0.99))} ms`;

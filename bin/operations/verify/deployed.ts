@@ -5,13 +5,13 @@ import { capital } from '../../../core/contract/names.ts';
 import { chosenEnvironment, environmentNames } from '../../../lib/environments.ts';
 import { outputsOf } from '../stack.ts';
 
-/** Facts about a deployment, from the stacks of its environment. */
+/** Properties of a deployment that are read from its stacks. */
 export interface Deployed {
   readonly http: string;
   readonly webSocket: string;
   /** Origins whose pages may call the HTTP API. */
   readonly origins: readonly string[];
-  /** The burst limit of a route; undefined if the route has no throttle of its own. */
+  /** Returns the burst limit of a route, or undefined if the route has no limit of its own. */
   burstOf(method: string, path: string): number | undefined;
   /** Returns the names of the functions of the HTTP API, by operation. Undefined if they are not on Lambda. */
   readonly functionsOf?: (operations: readonly string[]) => Promise<ReadonlyMap<string, string>>;
@@ -58,7 +58,7 @@ export async function deployedAs(env: string): Promise<Deployed> {
   };
 }
 
-/** Returns the same for a local stack, which has no CloudFormation. */
+/** Returns the properties of a local stack, which has no CloudFormation. */
 export function deployedHere({ http, ws, issuer }: { http: string; ws: string; issuer: string }): Deployed {
   const { allowedOrigins, routeThrottling } = chosenEnvironment({ env: 'local', issuer }, environmentNames);
   return {

@@ -6,10 +6,10 @@ import { CheckFailed, must, NotShown } from './outcome.ts';
 import type { Session, Socket } from './session.ts';
 
 /*
- * Checks of what API Gateway does itself, before or without a function.
+ * Checks of behavior of API Gateway that needs no function.
  */
 
-/** Requests that are sent at once to see a throttle. A higher throttle is not checked. */
+/** Maximum number of parallel requests to reach a throttle. Higher limits are not checked. */
 const MAX_BURST = 100;
 const ROUNDS = 5;
 
@@ -24,9 +24,9 @@ function sameOrigin(headers: Headers, origin: string, status: number): string {
 
 const corsOn401: Check = {
   name: 'cors-401',
-  proves: 'A page can read the status of a 401 that API Gateway answers by itself.',
+  proves: 'API Gateway adds CORS headers to its own 401 responses, so that pages can read the status.',
   how: 'GET /participant/room with an Origin and without a token',
-  lacks: { ministack: 'ministack adds CORS headers only to what a function has answered' },
+  lacks: { ministack: 'ministack adds CORS headers only to responses of functions' },
   seconds: 30,
   async run(session, signal) {
     const { origin } = session;
@@ -39,18 +39,18 @@ const corsOn401: Check = {
 
 const corsOn429: Check = {
   name: 'cors-429',
-  proves: 'A page can read the status of a 429 that API Gateway answers by itself, and routes are throttled as set.',
-  how: `POST /room with a body that is refused, up to ${2 * MAX_BURST} at once, until one is throttled; not where the route takes more than ${MAX_BURST} at once`,
+  proves: 'API Gateway throttles routes as configured, and adds CORS headers to its own 429 responses.',
+  how: `POST /room with an invalid body, up to ${2 * MAX_BURST} in parallel, until one is throttled; skipped if the burst limit is above ${MAX_BURST}`,
   lacks: { ministack: 'ministack does not throttle' },
   seconds: 60,
   async run(session, signal) {
     const { origin, target } = session;
     const { method, path } = createRoom;
-    if (!target.deployed) throw new NotShown('it needs the throttle of the route: give --env');
+    if (!target.deployed) throw new NotShown('needs the burst limit of the route: specify --env');
     const burst = target.deployed.burstOf(method, path);
-    if (burst === undefined) throw new NotShown(`${method} ${path} has no throttle of its own`);
+    if (burst === undefined) throw new NotShown(`${method} ${path} has no burst limit of its own`);
     if (burst > MAX_BURST)
-      throw new NotShown(`${method} ${path} takes ${burst} requests at once: a flood of more would disturb others`);
+      throw new NotShown(`${method} ${path} has a burst limit of ${burst}: exceeding it could throttle other users`);
     const headers = {
       origin,
       authorization: `Bearer ${await session.user.token()}`,
@@ -61,8 +61,8 @@ const corsOn429: Check = {
       await response.text();
       return response;
     };
-    // Of the requests that reach a function, none creates anything. A slow gateway gets new tokens while it responds,
-    // so there are several rounds.
+    // Requests that reach a function create nothing. A slow gateway gets new tokens while it responds, so several rounds
+    // can be needed.
     for (let round = 1; round <= ROUNDS; round++) {
       const responses = await Promise.all(Array.from({ length: 2 * burst }, one));
       const throttled = responses.filter(({ status }) => status === 429);
@@ -70,15 +70,17 @@ const corsOn429: Check = {
       if (first)
         return `${throttled.length} of ${responses.length} throttled; ${sameOrigin(first.headers, origin, 429)}`;
     }
-    throw new CheckFailed(`none of ${ROUNDS} floods was throttled, ${2 * burst} at once, with burst ${burst}`);
+    throw new CheckFailed(
+      `none of ${ROUNDS} rounds with ${2 * burst} parallel requests was throttled; the burst limit is ${burst}`,
+    );
   },
 };
 
 const tokenAsSubProtocol: Check = {
   name: 'websocket-authorizer',
-  proves: 'The WebSocket authorizer has no identity source: it is asked although there is no Authorization header.',
-  how: 'a handshake with the token as a sub-protocol alone, as browsers send it',
-  lacks: { ministack: 'ministack gives an authorizer without an identity source the Authorization header as one' },
+  proves: 'The WebSocket authorizer has no identity source, so it is also invoked without an Authorization header.',
+  how: 'a handshake with the token only as a sub-protocol, as browsers send it',
+  lacks: { ministack: 'ministack uses the Authorization header as the identity source if none is set' },
   seconds: 60,
   async run(session) {
     const { status } = await session.handshake({
@@ -91,9 +93,9 @@ const tokenAsSubProtocol: Check = {
 
 const refusedHandshakes: Check = {
   name: 'websocket-401',
-  proves: 'A handshake without a good token is refused with 401, which clients take as a reason to get a new token.',
-  how: 'three handshakes: no token, a changed token in Authorization, and the same as a sub-protocol',
-  lacks: { ministack: 'ministack answers with 500 where an authorizer refuses' },
+  proves: 'A handshake without a valid token is rejected with 401, after which clients request a new token.',
+  how: 'three handshakes: no token, a forged token in the header Authorization, and a forged token as a sub-protocol',
+  lacks: { ministack: 'ministack responds with 500 if an authorizer rejects a request' },
   seconds: 90,
   async run(session) {
     const [head, payload] = (await session.user.token()).split('.');
@@ -115,9 +117,9 @@ const refusedHandshakes: Check = {
 
 const subProtocolEcho: Check = {
   name: 'sub-protocol-echo',
-  proves: 'The sub-protocol that a function agrees on is named in the answer. Browsers hang up without it.',
-  how: `a handshake for each version of the protocol: ${SUB_PROTOCOLS.join(', ')}`,
-  lacks: { ministack: 'ministack refuses the token as a sub-protocol, and names no sub-protocol' },
+  proves: 'The response to a handshake contains the negotiated sub-protocol, without which browsers disconnect.',
+  how: `one handshake for each version of the protocol: ${SUB_PROTOCOLS.join(', ')}`,
+  lacks: { ministack: 'ministack rejects the token as a sub-protocol, and returns no sub-protocol' },
   seconds: 90,
   async run(session) {
     const token = await session.user.token();
@@ -126,13 +128,13 @@ const subProtocolEcho: Check = {
         'sec-websocket-protocol': `${offered}, ${BEARER_SUB_PROTOCOL}${token}`,
       });
       must(status === 101, `with ${offered}, the status is ${status}`);
-      must(protocol === offered, `with ${offered}, the answer has ${protocol ?? 'no sub-protocol'}`);
+      must(protocol === offered, `with ${offered}, the response has ${protocol ?? 'no sub-protocol'}`);
     }
     return SUB_PROTOCOLS.join(', ');
   },
 };
 
-/** Sends a message with frames of this many bytes on a new connection, and returns the connection. */
+/** Opens a connection, sends a message in frames of these sizes in bytes, and returns the connection. */
 async function withFrames<T>(
   session: Session,
   sizes: readonly number[],
@@ -159,7 +161,7 @@ async function withFrames<T>(
 /**
  * Waits for the close code of a connection.
  *
- * @throws CheckFailed if it responds, or stays open for 15 seconds
+ * @throws CheckFailed if the message is answered, or if the connection stays open for 15 seconds
  */
 async function closeCode(socket: Socket): Promise<number> {
   const answered = socket
@@ -173,8 +175,8 @@ const FRAME = MAX_FRAME_BYTES;
 
 const frameTaken: Check = {
   name: 'frame-32-kb',
-  proves: 'A frame of 32 KB, the largest that the API promises to take, reaches a function.',
-  how: `one frame of ${FRAME} bytes, which is refused as invalid`,
+  proves: 'A frame of 32 KB, the maximum of the API, reaches a function.',
+  how: `one frame of ${FRAME} bytes, which the function rejects as invalid`,
   seconds: 60,
   async run(session) {
     const { frame } = await withFrames(session, [FRAME], reply);
@@ -185,9 +187,9 @@ const frameTaken: Check = {
 
 const frameRefused: Check = {
   name: 'frame-over-32-kb',
-  proves: 'API Gateway closes a connection that sends a larger frame, with the code 1009.',
+  proves: 'API Gateway closes a connection that sends a larger frame with code 1009.',
   how: `one frame of ${FRAME + 4_096} bytes`,
-  lacks: { ministack: 'ministack has no frame limit', local: 'the local gateway sees messages, not frames' },
+  lacks: { ministack: 'ministack has no frame limit', local: 'the local gateway limits messages, not frames' },
   seconds: 60,
   async run(session) {
     const code = await withFrames(session, [FRAME + 4_096], closeCode);
@@ -198,7 +200,8 @@ const frameRefused: Check = {
 
 const messageTaken: Check = {
   name: 'message-128-kb',
-  proves: 'A message of several frames is put together, and one above 32 KB is answered with payload_too_large.',
+  proves:
+    'API Gateway joins the frames of a message, and the function rejects a message above 32 KB with payload_too_large.',
   how: `${MESSAGE_FRAMES} frames of ${FRAME} bytes`,
   seconds: 60,
   async run(session) {
@@ -210,7 +213,7 @@ const messageTaken: Check = {
 
 const messageRefused: Check = {
   name: 'message-over-128-kb',
-  proves: 'API Gateway closes a connection that sends a larger message, with the code 1009.',
+  proves: 'API Gateway closes a connection that sends a message above 128 KB with code 1009.',
   how: `${MESSAGE_FRAMES + 1} frames of ${FRAME} bytes`,
   lacks: { ministack: 'ministack has no message limit' },
   seconds: 60,
@@ -232,5 +235,5 @@ export const gatewayChecks: readonly Check[] = [
   messageRefused,
 ];
 
-/** Empties the bucket of a throttle, so it must run last. */
+/** The check that must run last, because it uses up the burst limit of a route. */
 export const throttleChecks: readonly Check[] = [corsOn429];

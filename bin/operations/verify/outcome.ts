@@ -1,7 +1,7 @@
 /** Thrown by a check that cannot run here. The message is the reason. */
 export class NotShown extends Error {}
 
-/** Thrown by a check that fails. The message says what the target did. */
+/** Thrown by a check that fails. The message describes the wrong behavior. */
 export class CheckFailed extends Error {}
 
 /** Throws CheckFailed unless `holds`. */

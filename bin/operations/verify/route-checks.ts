@@ -11,7 +11,7 @@ import { madeUpUser, upload } from './service-checks.ts';
 import type { Session } from './session.ts';
 
 /*
- * Latency of each route, warm and after a cold start.
+ * Checks of the latency of each route, warm and after a cold start.
  */
 
 interface Sample {
@@ -22,7 +22,7 @@ interface Sample {
 /** The objects of sample requests. They are created once, for all routes. */
 interface World {
   readonly room_id: string;
-  /** A participant without rights, who is not a real user. */
+  /** A participant without rights. It is not a real user. */
   readonly participant: string;
   readonly file_id: string;
   /** Messages of the caller: one to edit, and one to delete. */
@@ -31,7 +31,7 @@ interface World {
   readonly session: Session;
 }
 
-/** Returns the nth request to a route. Its preparation is not measured. */
+/** Prepares and returns the nth request to a route. Only the request is measured. */
 type Sampler = (world: World, n: number) => Sample | Promise<Sample>;
 
 const inRoom = (path: string, body?: unknown): Sampler => {
@@ -41,10 +41,10 @@ const admin: Sampler = ({ room_id, participant }) => ({
   path: `/admin/room/${room_id}/participant/${participant}/admin`,
 });
 
-/** When a room ends that its admin has left, in milliseconds after it was created. */
+/** Lifetime in milliseconds of a room that its admin leaves. */
 const LEFT_ROOM_MS = 60_000;
 
-/** By operation: a request that succeeds any number of times. */
+/** Sample requests by operation. Each succeeds any number of times. */
 export const samplers: Readonly<Record<string, Sampler>> = {
   createRoom: ({ session }) => ({ path: '/room', body: session.newRoom() }),
   changeRoom: ({ room_id }, n) => ({ path: `/admin/room/${room_id}`, body: { description: `change ${n}` } }),
@@ -76,7 +76,7 @@ export const samplers: Readonly<Record<string, Sampler>> = {
     const end_time = new Date(Date.now() + LEFT_ROOM_MS).toISOString();
     const room_id = await session.createRoom({ participant_ids: [participant], end_time });
     await session.data('POST', `/admin/room/${room_id}/participant/${participant}/admin`);
-    // Nobody who could end it stays in it: it ends by itself.
+    // The check cannot end this room, because its admin has left. It ends at its end time.
     session.openRooms.delete(room_id);
     return { path: `/participant/room/${room_id}` };
   },
@@ -119,13 +119,13 @@ function worldOf(session: Session): Promise<World> {
   return world;
 }
 
-/** The interval between two requests, in milliseconds: below the throttle of every route of `dev`. */
+/** Interval between two requests, in milliseconds. Long enough for the throttles of all routes in `dev`. */
 const INTERVAL_MS = 125;
 
 const latencyOf = (route: Route): Check => ({
   name: `latency-${route.operation}`,
-  proves: `${route.method} ${route.path} succeeds, and how fast, from here.`,
-  how: 'sequential requests over a kept connection; the first, which may find no warm function, is not counted',
+  proves: `${route.method} ${route.path} succeeds, with this latency from here.`,
+  how: 'sequential requests over one connection; the first is not counted, because it can cause a cold start',
   seconds: 180,
   async run(session, signal) {
     const sampler = samplers[route.operation];
@@ -147,21 +147,21 @@ const latencyOf = (route: Route): Check => ({
   },
 });
 
-/** Simultaneous invocations of each function: those without a warm environment start a new one. */
+/** Number of parallel invocations of each function. Invocations without a warm environment cause cold starts. */
 const PARALLEL = 5;
 
-/** In Lambda's report, as text or as JSON. */
+/** Matches the duration of a cold start in Lambda's report, which is text or JSON. */
 const INIT_DURATION = /Init Duration: ([\d.]+) ms|"initDurationMs":\s*([\d.]+)/;
 
 const coldStart: Check = {
   name: 'cold-start',
-  proves: 'How long Lambda takes to load a function of the HTTP API (INIT).',
-  how: `invokes each function ${PARALLEL} times at once, with a request about a room that does not exist, and reads Lambda's report`,
-  lacks: { ministack: 'ministack writes no report of an invocation', local: 'the functions are not on Lambda' },
+  proves: 'The duration of a cold start of the functions of the HTTP API (INIT).',
+  how: `invokes each function ${PARALLEL} times in parallel, with a request about a room that does not exist, and reads Lambda's report`,
+  lacks: { ministack: 'ministack writes no report for an invocation', local: 'the functions are not on Lambda' },
   seconds: 180,
   async run(session, signal) {
     const { deployed } = session.target;
-    if (!deployed) throw new NotShown('it needs to invoke functions: give --env');
+    if (!deployed) throw new NotShown('needs to invoke functions: specify --env');
     if (!deployed.functionsOf) throw new NotShown('the functions are not on Lambda');
     const lambda = new LambdaClient();
     const functions = await deployed.functionsOf(allRoutes.map(({ operation }) => operation));
@@ -188,13 +188,13 @@ const coldStart: Check = {
       starts.push(...found);
     }
     must(starts.length > 0, `none of ${PARALLEL * functions.size} invocations reported a cold start`);
-    return `INIT ${percentiles(starts)} of ${starts.length} cold starts${without > 0 ? `; none of ${without} functions` : ''}`;
+    return `INIT ${percentiles(starts)} of ${starts.length} cold starts${without > 0 ? `; no cold start of ${without} functions` : ''}`;
   },
 };
 
 /**
- * Returns an event of API Gateway that changes nothing: its room does not exist, and a room cannot be created without
- * a name.
+ * Returns an event of API Gateway that causes no change: its room does not exist, and the name for a new room is
+ * missing.
  */
 function harmless({ method, path }: Route, user: string): string {
   const room_id = uuid();

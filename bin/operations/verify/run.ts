@@ -5,7 +5,7 @@ import { coldStartChecks, routeChecks } from './route-checks.ts';
 import { serviceChecks } from './service-checks.ts';
 import type { Session } from './session.ts';
 
-/** All checks, in the order in which they run: cold starts before anything is warm, throttles last. */
+/** All checks in their order: cold starts first, because other checks warm up functions, and throttles last. */
 export const allChecks: readonly Check[] = [
   ...coldStartChecks,
   ...gatewayChecks,
@@ -19,7 +19,7 @@ export type Outcome = 'passed' | 'failed' | 'not_shown';
 export interface Result {
   readonly name: string;
   readonly outcome: Outcome;
-  /** The measurement, or why it failed, or why it was not shown. */
+  /** The measurement, or the reason why the check failed or was not shown. */
   readonly detail: string;
   readonly ms: number;
 }
@@ -46,8 +46,8 @@ const messageOf = (error: unknown): string => {
 /**
  * Runs one check.
  *
- * @param imitation the stand-in for AWS, if the target is one. A check that it is declared to lack must fail there:
- * if it passes, the declaration is wrong, and that is a failure.
+ * @param imitation the emulator, if the target is one. A check with an exception for the emulator must fail there. If it
+ *   passes, the exception is outdated, and that is a failure.
  */
 export async function runCheck(
   check: Check,
@@ -65,7 +65,7 @@ export async function runCheck(
   try {
     const measured = await within(check, session, signal);
     if (lack === undefined) return result('passed', measured);
-    return result('failed', `${imitation} is said to lack this ("${lack}"), but shows it: ${measured}`);
+    return result('failed', `${imitation} now passes this check, so remove its exception ("${lack}"): ${measured}`);
   } catch (error) {
     if (error instanceof NotShown) return result('not_shown', error.message);
     if (lack !== undefined && !signal.aborted) return result('not_shown', `${lack} (here: ${messageOf(error)})`);
@@ -73,7 +73,7 @@ export async function runCheck(
   }
 }
 
-/** Runs the checks, those that mostly wait in parallel to the others, and reports each when it ends. */
+/** Runs the checks, and reports each when it ends. Checks that mostly wait run in parallel to the others. */
 export async function runChecks(
   checks: readonly Check[],
   session: Session,

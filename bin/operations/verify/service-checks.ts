@@ -7,10 +7,10 @@ import { must } from './outcome.ts';
 import type { Session } from './session.ts';
 
 /*
- * Checks of what other services of AWS do: IAM, S3, the Scheduler, streams.
+ * Checks of IAM, S3, the Scheduler and streams.
  */
 
-/** A message in a room with only connections of this check. */
+/** A message in a room that only this check uses. */
 const text = (n: number): string => `verify ${n}`;
 
 const uploadData = v.object({
@@ -39,7 +39,7 @@ export async function upload(session: Session, room_id: string) {
 
 const leadingKeysInTransactions: Check = {
   name: 'leading-keys-transactions',
-  proves: 'IAM lets functions write transactions whose items are all in the partitions that their policy names.',
+  proves: 'IAM allows transactions if all their items are in the partitions of the policy.',
   how: 'creates a room with an Idempotency-Key and a participant, adds and removes another, sends a message with a file',
   seconds: 90,
   async run(session, signal) {
@@ -100,20 +100,20 @@ const putOnce: Check = {
   },
 };
 
-/** In seconds. The Scheduler invokes within the minute; this adds its retries and the fan-out. */
+/** Maximum delay in seconds. The Scheduler invokes within 1 minute. The rest is for retries and the fan-out. */
 const SCHEDULE_BOUND_SECONDS = 75;
 
 const scheduleFires: Check = {
   name: 'schedule-fires',
   proves: 'A change of the end reaches the Scheduler, which invokes the function that announces the end.',
-  how: `creates a room that ends in an hour, moves the end to 20 seconds ahead, and waits up to ${SCHEDULE_BOUND_SECONDS} seconds after it`,
+  how: `creates a room that ends in 1 hour, moves the end to 20 seconds from now, and waits up to ${SCHEDULE_BOUND_SECONDS} seconds after it`,
   seconds: 150,
   waits: true,
   async run(session, signal) {
     const inSeconds = (seconds: number): string => new Date(Date.now() + seconds * 1_000).toISOString();
     const room_id = await session.createRoom({ end_time: inSeconds(3_600) }, signal);
     const socket = await session.join(room_id);
-    // This machine's clock may be wrong: the service uses its own for the remaining time.
+    // Passes the remaining time, because the clock of this machine can be wrong.
     const asked = performance.now();
     await session.data('DELETE', `/admin/room/${room_id}`, { body: { time_left_in_seconds: 20 }, signal });
     const { at } = await socket.waitForEvent(room_id, 'room_ended', (20 + SCHEDULE_BOUND_SECONDS) * 1_000);
@@ -126,15 +126,15 @@ const scheduleFires: Check = {
 };
 
 const MESSAGES = 30;
-/** In milliseconds. At this interval, a batch of the stream has few messages. */
+/** Interval between messages, in milliseconds. Long enough that a batch of the stream has few messages. */
 const MESSAGE_INTERVAL_MS = 150;
-/** Clients of the SDK read missing messages after 10 seconds (`lagMs`). */
+/** Maximum lag in milliseconds. The SDK reads missing messages after 10 seconds (`lagMs`). */
 const MAX_LAG_MS = 10_000;
 
 const streamLag: Check = {
   name: 'stream-lag',
-  proves: 'Messages go from the table through its stream to connections, in stored order.',
-  how: `two connections in a room: one sends ${MESSAGES} messages, ${MESSAGE_INTERVAL_MS} ms apart; from the reply of the one, which says it is stored, to the message at the other`,
+  proves: 'Messages are delivered from the table through its stream to connections in stored order.',
+  how: `sends ${MESSAGES} messages, ${MESSAGE_INTERVAL_MS} ms apart, and measures the time from the reply at the sender to the delivery at another connection`,
   seconds: 120,
   async run(session, signal) {
     const room_id = await session.createRoom({}, signal);
@@ -144,7 +144,7 @@ const streamLag: Check = {
     for (let n = 0; n < MESSAGES; n++) {
       const sent = performance.now();
       const reply = await sender.ask('message', { room_id, client_message_id: randomUUID(), text: text(n) });
-      must(reply.frame.ok === true, `a message was refused with ${reply.frame.error?.code}`);
+      must(reply.frame.ok === true, `a message was rejected with ${reply.frame.error?.code}`);
       const { message_id } = v.parse(messageData, reply.frame.data);
       const delivered = await receiver.waitFor(
         `delivery of message ${n + 1}`,
@@ -155,7 +155,7 @@ const streamLag: Check = {
       ids.push(message_id);
       await sleep(Math.max(0, sent + MESSAGE_INTERVAL_MS - performance.now()), undefined, { signal });
     }
-    must(String([...ids].sort()) === String(ids), 'messages were stored in another order than they were sent in');
+    must(String([...ids].sort()) === String(ids), 'messages were not stored in the order in which they were sent');
     const slowest = quantile(lags, 0.99);
     must(slowest <= MAX_LAG_MS, `p99 is ${Math.round(slowest)} ms, above ${MAX_LAG_MS}`);
     return `stored to delivered ${percentiles(lags)}; sent to delivered ${percentiles(totals)}`;
@@ -164,8 +164,8 @@ const streamLag: Check = {
 
 const disconnectionReported: Check = {
   name: 'disconnection',
-  proves: 'API Gateway reports a connection that broke off, and the presence queue waits as long as it should.',
-  how: `drops the connection of the second user, and waits for peer_left, which is due ${PRESENCE_GRACE_SECONDS} seconds later`,
+  proves: 'API Gateway reports a lost connection, and the presence queue waits for the configured time.',
+  how: `drops the connection of the second user, and waits for peer_left, which must follow ${PRESENCE_GRACE_SECONDS} seconds later`,
   seconds: 120,
   waits: true,
   async run(session, signal) {

@@ -14,7 +14,7 @@ export interface User {
   token(): Promise<string>;
 }
 
-/** Returns the user of a source of tokens. A token is used until 30 seconds before it expires. */
+/** Creates a user from a source of tokens. Renews a token 30 seconds before it expires. */
 export async function userOf(requestToken: () => Promise<string>): Promise<User> {
   let token = await requestToken();
   const { sub } = decodeJwt(token);
@@ -34,15 +34,15 @@ export interface Target {
   readonly http: string;
   readonly webSocket: string;
   readonly user: User;
-  /** Undefined if only one user was given: checks that need two are not shown. */
+  /** Undefined if only one user was given. Checks that need two users are then not shown. */
   readonly other: User | undefined;
-  /** Facts from the stacks. Undefined if the URLs were given without an environment. */
+  /** Properties of the deployment. Undefined if the URLs were given without an environment. */
   readonly deployed: Deployed | undefined;
   /** Origin of a page that may call the API, if one was given. */
   readonly origin: string | undefined;
-  /** Requests to each route. */
+  /** Number of requests to each route. */
   readonly requests: number;
-  /** Slowest acceptable p99, in milliseconds. */
+  /** Maximum p99 of a route, in milliseconds. */
   readonly maxP99: number;
 }
 
@@ -56,7 +56,7 @@ export interface Answered {
   readonly headers: Headers;
   readonly data: unknown;
   readonly codes: readonly string[];
-  /** From the request to the end of the response, in milliseconds. */
+  /** Time from the request to the end of the response, in milliseconds. */
   readonly ms: number;
 }
 
@@ -70,23 +70,23 @@ const frame = v.looseObject({
 });
 type Frame = v.InferOutput<typeof frame>;
 
-/** A frame, and its arrival by this machine's monotonic clock. */
+/** A frame, and its time of arrival by the monotonic clock. */
 export interface Received {
   readonly at: number;
   readonly frame: Frame;
 }
 
-/** The longest wait for a response or a handshake, in milliseconds. API Gateway's own limit is 30 seconds. */
+/** Maximum wait for a response or a handshake, in milliseconds. API Gateway's limit is 30 seconds. */
 const ANSWER_MS = 30_000;
 
 const roomData = v.object({ room_id: v.string() });
 
-/** All operations of checks on a target, and the cleanup after them. */
+/** Runs the operations of checks on a target, and cleans up afterwards. */
 export class Session {
   readonly target: Target;
-  /** Rooms that were created and have not been ended. */
+  /** Rooms that were created and are not ended yet. */
   readonly openRooms = new Set<string>();
-  /** Of these, the rooms that no check still needs. */
+  /** Rooms that are not ended yet and that no check needs. */
   readonly spareRooms = new Set<string>();
   roomsCreated = 0;
   readonly #sockets = new Set<Socket>();
@@ -102,7 +102,7 @@ export class Session {
 
   /** @throws NotShown if there is only one user */
   get other(): User {
-    if (!this.target.other) throw new NotShown('it needs a second user: set ROOMS_TOKEN_2');
+    if (!this.target.other) throw new NotShown('needs a second user: set ROOMS_TOKEN_2');
     return this.target.other;
   }
 
@@ -114,7 +114,7 @@ export class Session {
       throw new NotShown(
         deployed
           ? 'the environment allows no origin'
-          : 'it needs an allowed origin: give --origin, or --env to read it from the stack',
+          : 'needs an allowed origin: specify --origin, or --env to read it from the stack',
       );
     return found === '*' ? 'https://verify.example' : found;
   }
@@ -142,7 +142,7 @@ export class Session {
   }
 
   /**
-   * As `call`, and returns the data.
+   * Like `call`, but returns the data of the response.
    *
    * @throws CheckFailed if the call is rejected
    */
@@ -152,7 +152,7 @@ export class Session {
     return data;
   }
 
-  /** Registers a room to be ended at the end. */
+  /** Registers a room that the cleanup ends. */
   noteRoom(data: unknown): string {
     const { room_id } = v.parse(roomData, data);
     this.roomsCreated++;
@@ -178,8 +178,8 @@ export class Session {
   }
 
   /**
-   * Opens a handshake manually and closes the connection. Returns the status and the negotiated sub-protocol.
-   * WebSocket clients hide both: they fail if the server does not name a sub-protocol that they have offered.
+   * Makes a handshake over plain HTTP and closes the connection. Returns the status and the negotiated sub-protocol.
+   * WebSocket clients hide both, and fail if the response has no sub-protocol that they offered.
    */
   async handshake(
     headers: Readonly<Record<string, string>>,
@@ -206,7 +206,7 @@ export class Session {
       response.resume();
       resolve({ status: response.statusCode ?? 0, protocol: undefined });
     });
-    asked.on('timeout', () => asked.destroy(new CheckFailed(`no answer to a handshake within ${ANSWER_MS} ms`)));
+    asked.on('timeout', () => asked.destroy(new CheckFailed(`no response to a handshake within ${ANSWER_MS} ms`)));
     asked.on('error', reject).end();
     return promise;
   }
@@ -248,10 +248,10 @@ export class Session {
   }
 }
 
-/** A connection to the WebSocket API, which keeps the frames that it receives. */
+/** A connection to the WebSocket API that records received frames. */
 export class Socket {
   readonly opened: Promise<void>;
-  /** The code with which the connection was closed. */
+  /** The close code of the connection. */
   readonly closed: Promise<number>;
   readonly #webSocket: WebSocket;
   readonly #received: Received[] = [];
@@ -284,7 +284,7 @@ export class Socket {
   }
 
   /**
-   * Waits for a frame, which may have arrived before.
+   * Waits for a frame, or returns it if it has already arrived.
    *
    * @throws CheckFailed after `ms`, or if the connection closes first
    */
@@ -319,13 +319,13 @@ export class Socket {
   }
 
   /**
-   * As `ask`, and returns the data.
+   * Like `ask`, but returns the data of the reply.
    *
    * @throws CheckFailed if the action is rejected
    */
   async data(action: string, fields?: object): Promise<unknown> {
     const { frame } = await this.ask(action, fields);
-    must(frame.ok === true, `the action ${action} was refused with ${frame.error?.code}`);
+    must(frame.ok === true, `the action ${action} was rejected with ${frame.error?.code}`);
     return frame.data;
   }
 
@@ -338,7 +338,7 @@ export class Socket {
     this.#webSocket.close();
   }
 
-  /** Ends the connection without a close frame, like a machine that loses power. */
+  /** Ends the connection without a close frame, as after a power failure. */
   drop(): void {
     this.#webSocket.on('error', () => {});
     this.#webSocket.terminate();

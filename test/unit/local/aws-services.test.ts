@@ -111,7 +111,7 @@ describe('EventBridge', () => {
         detail: { room_id: '1' },
       },
     ]);
-    expect(lines.join('\n')).toContain('another, a bus that is not in the templates');
+    expect(lines.join('\n')).toContain('another, which is not in the templates');
     const eleven = Array.from({ length: 11 }, () => entry);
     await expect(client.send(new PutEventsCommand({ Entries: eleven }))).rejects.toMatchObject({
       name: 'ValidationException',
@@ -354,7 +354,7 @@ describe('SQS', () => {
       )
       .toEqual(['poison']);
     expect(lines.join('\n')).toMatch(/receive 1; the message is retried: poison/);
-    expect(lines.join('\n')).toMatch(/time 2; it goes to the dead-letter queue .*:dead: poison/);
+    expect(lines.join('\n')).toMatch(/receive 2; the message goes to the dead-letter queue .*:dead: poison/);
   });
 
   test('rejects unsigned requests, which a web page could send', async () => {

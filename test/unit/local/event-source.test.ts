@@ -44,7 +44,7 @@ describe('an event pattern', () => {
   });
 
   test('reports an unknown comparison with its path', () => {
-    expect(() => compilePattern({ a: { b: [{ wildcard: '*' }] } })).toThrow('a.b.0: the local stack does not know');
+    expect(() => compilePattern({ a: { b: [{ wildcard: '*' }] } })).toThrow('a.b.0: the local stack does not support');
     expect(() => compilePattern({ a: 'text' })).toThrow('a: an object or a list');
     expect(() => compilePattern({ a: [{ numeric: ['>'] }] })).toThrow('a.0.numeric: pairs');
   });

@@ -360,7 +360,9 @@ describe('the choice of a route', () => {
   test('supports nested fields, and finds no route without $default', () => {
     expect(selectRoute(keys, '$request.body.message.action', '{"message":{"action":"ping"}}')).toBe('ping');
     expect(selectRoute(new Set(['ping']), expression, '{}')).toBeUndefined();
-    expect(() => selectRoute(keys, '$request.header.x', '{}')).toThrow('does not know the route selection expression');
+    expect(() => selectRoute(keys, '$request.header.x', '{}')).toThrow(
+      'does not support the route selection expression',
+    );
   });
 });
 
@@ -388,6 +390,6 @@ describe('an authorizer’s policy', () => {
     expect(hasIdentity('route.request.header.Empty', request)).toBe(false);
     expect(hasIdentity('route.request.querystring.token', request)).toBe(true);
     expect(hasIdentity('route.request.querystring.other', request)).toBe(false);
-    expect(() => hasIdentity('context.x', request)).toThrow('does not know the identity source');
+    expect(() => hasIdentity('context.x', request)).toThrow('does not support the identity source');
   });
 });
