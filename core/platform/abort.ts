@@ -2,14 +2,16 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /*
- * The end of an invocation, for everything that it has started. Lambda freezes the process once the caller has an answer, and the next
- * invocation resumes what was still under way: a write that was answered with 503 would then overwrite a newer one.
+ * The end of an invocation, for everything that it has started. Lambda freezes the process after the response, and the
+ * next invocation resumes pending requests. A write that was answered with 503 would then overwrite a newer one.
  */
 
 /** The signal belongs to an invocation and not to the process: in the local stack and in tests, several run at the same time. */
 const invocation = new AsyncLocalStorage<AbortSignal>();
 
-/** Runs `work`. Aborting the signal ends all requests of {@link abortable} clients and all {@link pause}s in it. */
+/**
+ * Runs `work`. When the signal aborts, all its requests of {@link abortable} clients and all its {@link pause}s end.
+ */
 export const abortOn = <T>(signal: AbortSignal, work: () => T): T => invocation.run(signal, work);
 
 /** Returns the signal that aborts when the invocation is over. Undefined outside an invocation that has one. */
@@ -18,8 +20,8 @@ export const invocationSignal = (): AbortSignal | undefined => invocation.getSto
 /**
  * Waits before the next attempt.
  *
- * @param milliseconds how long
- * @throws AbortError when the invocation is over, also when it was over before
+ * @param milliseconds how long to wait
+ * @throws AbortError when the invocation is over, or was already over before
  */
 export const pause = (milliseconds: number): Promise<void> =>
   sleep(milliseconds, undefined, { signal: invocation.getStore() });
@@ -29,8 +31,8 @@ interface Handler {
 }
 
 /**
- * Makes a client of the SDK end its requests when the invocation that sends them is over. The check is at the last point before a request
- * leaves the process, so it includes the attempts that the SDK makes by itself.
+ * Makes an SDK client end its requests when the invocation that sends them is over. The check runs just before each
+ * request leaves the process, so it covers the SDK's own retries.
  *
  * @returns the client
  */

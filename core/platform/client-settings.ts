@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
  * would load parts of Node that nothing else needs.
  */
 
-/** All of these are the SDK's own defaults. */
+/** These are the SDK's own defaults. */
 export const CLIENT_SETTINGS = {
   useDualstackEndpoint: false,
   useFipsEndpoint: false,
@@ -17,16 +17,16 @@ export const CLIENT_SETTINGS = {
 };
 
 /**
- * Time limits of a client. All attempts together end within a function's time-out of ten seconds.
+ * Time limits of a client. All attempts together end within a function's time-out of 10 seconds.
  *
- * @param milliseconds for an answer to begin, and between two parts of its body, for each of three attempts
+ * @param milliseconds for the start of a response, and between two parts of its body, in each of three attempts
  */
 export const timeLimits = (milliseconds: number) => ({
   maxAttempts: 3,
   requestHandler: {
     connectionTimeout: 1_000,
     requestTimeout: milliseconds,
-    // Without it, a response whose body stops arriving is waited for forever: `requestTimeout` ends with the headers.
+    // Without this limit, the SDK would wait forever for the rest of a body: `requestTimeout` ends with the headers.
     socketTimeout: milliseconds,
     throwOnRequestTimeout: true,
   },
@@ -46,17 +46,14 @@ function streamCollector(stream: Readable): Promise<Uint8Array> {
   });
 }
 
-/** The endpoint of a service other than AWS: that of the local stack. */
+/** The endpoint of a service in the local stack. */
 type Endpoint = `AWS_ENDPOINT_URL_${'DYNAMODB' | 'S3'}`;
 
 interface Client {
   readonly config: { serviceConfiguredEndpoint?: () => Promise<string | undefined> };
 }
 
-/**
- * Returns the client. It takes its endpoint from the environment with its first request, as the SDK does, and from
- * nowhere else.
- */
+/** Returns the client. It reads its endpoint only from the environment, at its first request, like the SDK. */
 export function withEndpoint<C extends Client>(client: C, variable: Endpoint): C {
   client.config.serviceConfiguredEndpoint = async () => process.env[variable] ?? process.env.AWS_ENDPOINT_URL;
   return client;

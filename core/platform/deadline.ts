@@ -5,7 +5,7 @@ export type Watch = <T>(request: () => Promise<T>) => Promise<T>;
 
 /** Until when a function may work. What it then writes down about the rest needs time, too: see `RESERVE_MS`. */
 export interface Deadline {
-  /** Aborts at the deadline: give it to every request and every wait. */
+  /** Aborts at the deadline. Pass it to every request and every wait. */
   readonly signal: AbortSignal;
   /** Returns the milliseconds that are left, negative after the deadline. */
   leftMs(): number;
@@ -20,10 +20,10 @@ export interface Deadline {
  */
 export const RESERVE_MS = 10_000;
 
-/** What a handler needs to know of its invocation. */
+/** The part of an invocation's context that handlers use. */
 export type TimeLeft = Pick<Context, 'getRemainingTimeInMillis'>;
 
-/** Waits, at most until `signal` aborts. Never throws. */
+/** Waits, but no longer than until `signal` aborts. Never throws. */
 export const wait = (ms: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
     if (signal.aborted) return resolve();

@@ -10,7 +10,7 @@ import { isRehearsal } from './prime.ts';
  * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
  */
 
-/** A list is a value for each of many measurements, 100 at most. */
+/** A list has one value per measurement, at most 100. */
 export type Values = { readonly [Name in MetricName]?: number | readonly number[] };
 
 export interface Dimensions {
@@ -26,8 +26,8 @@ const isNothing = (value: number | readonly number[] | undefined): boolean =>
 const ENVIRONMENT: Variable = 'METRICS_ENVIRONMENT';
 
 /**
- * Returns the line, or undefined if it would be empty. Zeros are left out: a metric without a value costs nothing,
- * and counts as zero.
+ * Returns the line, or undefined if it would be empty. Zeros are omitted: a missing metric costs nothing, and counts as
+ * zero.
  */
 export function metricsLine(dimensions: Dimensions, values: Values, now: number): string | undefined {
   const counted = Object.entries(metrics).flatMap(([name, unit]) => {
@@ -52,14 +52,14 @@ export function metricsLine(dimensions: Dimensions, values: Values, now: number)
 }
 
 /**
- * Counts, if the environment variable METRICS_ENVIRONMENT is set; nobody would read it on a developer's machine.
- * Writes to standard output, because Lambda's JSON log format wraps what goes through `console`, and CloudWatch would
- * not find it.
+ * Writes metrics if the environment variable METRICS_ENVIRONMENT is set, which it is not on a developer's machine.
+ * Writes to standard output: Lambda's JSON log format wraps `console` output, so CloudWatch would not find the metrics
+ * there.
  */
 export const count = (service: Service, values: Values, code?: ErrorCode): void =>
   write({ service, ...(code && { code }) }, values);
 
-/** Counts for one of the functions that read the stream. */
+/** Writes metrics of a function that reads the stream. */
 export const countReader = (reader: Reader, values: Values): void => write({ service: 'events', reader }, values);
 
 function write(dimensions: Omit<Dimensions, 'environment'>, values: Values): void {

@@ -1,5 +1,5 @@
 /**
- * Stands in for `@aws-sdk/endpoint-cache` in the bundles (see lib/bundle.ts). The DynamoDB client makes one, and asks it only
- * where endpoint discovery is switched on, which is for Timestream; the package brings a library of data structures along.
+ * Replaces `@aws-sdk/endpoint-cache` in the bundles (see lib/bundle.ts). The DynamoDB client creates a cache, but uses
+ * it only for endpoint discovery, which only Timestream needs. The package depends on a library of data structures.
  */
 export class EndpointCache {}

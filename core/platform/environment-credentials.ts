@@ -1,9 +1,9 @@
 import type { AwsCredentialIdentity } from '@aws-sdk/types';
 
 /**
- * Stands in for `@aws-sdk/credential-provider-node` in the bundles (see lib/bundle.ts). A Lambda function's
- * credentials are always in its environment. The default chain would add SSO, STS and IMDS clients, about 130 KB to
- * parse at every cold start, which look for credentials in other places.
+ * Replaces `@aws-sdk/credential-provider-node` in the bundles (see lib/bundle.ts). A Lambda function's credentials are
+ * always in its environment. The default chain would add SSO, STS and IMDS clients, about 130 KB to parse at every cold
+ * start.
  */
 export const defaultProvider = () => async (): Promise<AwsCredentialIdentity> => {
   const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = process.env;

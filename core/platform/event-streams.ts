@@ -1,7 +1,7 @@
 /*
- * Stands in for `@smithy/core/event-streams` in the bundles (see lib/bundle.ts). No operation that we call streams events. The
- * SDK imports the package when one does, so it would be in every bundle, and with it all that esbuild then cannot leave out
- * because it might be asked for at run time.
+ * Replaces `@smithy/core/event-streams` in the bundles (see lib/bundle.ts). The SDK imports that package dynamically
+ * for operations that stream events, which this project does not call. esbuild would keep it in every bundle, with all
+ * its dependencies.
  */
 
 export class EventStreamSerde {
@@ -12,5 +12,5 @@ export class EventStreamSerde {
 
 export const eventStreamSerdeProvider = (): EventStreamSerde => new EventStreamSerde();
 
-/** The S3 client asks for this when it is made, for an operation (SelectObjectContent) that is not ours. */
+/** The S3 client calls this when it is created, for SelectObjectContent, which this project does not use. */
 export const resolveEventStreamSerdeConfig = <Config>(config: Config): Config => config;

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import type { Issue } from '../contract/errors.ts';
 
-/** Lists at most this many issues: a body with 50 bad IDs needs no 50 entries. */
+/** The maximum number of issues in a response, even if a body has 50 invalid IDs. */
 const MAX_ISSUES = 20;
 
 const article = (type: string): string => (/^[aeio]/.test(type) ? `an ${type}` : `a ${type}`);
@@ -23,7 +23,7 @@ function messageOf(issue: v.BaseIssue<unknown>, fields: string): string {
   if (issue.type === 'strict_object' && issue.expected === 'never') return `is not a field of this request; ${fields}`;
   if (issue.received === 'undefined') return 'is required';
   const wanted = TYPES[issue.type];
-  // A schema that lists its own choices, such as a picklist, has its own message.
+  // Schemas with a list of choices, such as a picklist, have their own message.
   if (!wanted) return issue.message;
   return `must be ${article(wanted)}, not ${named(typeOf(issue.input))}`;
 }

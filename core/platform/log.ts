@@ -6,7 +6,7 @@ export interface LoggedError {
   readonly cause?: LoggedError | undefined;
 }
 
-/** Causes that a log line lists. */
+/** The maximum number of causes in a log line. */
 const MAX_CAUSES = 5;
 
 /** Returns an error with its causes. Only for the log: callers must not see internals. */
@@ -18,14 +18,14 @@ export function describeError(error: unknown, causes = MAX_CAUSES): LoggedError 
 }
 
 /**
- * Writes a log line about an error. Lambda's JSON format makes a log record of the object.
+ * Writes a log line about an error. Lambda's JSON format logs the object as one record.
  *
- * @param about what failed: `action`, and the IDs that it is about. Never a token, query, body or message text
+ * @param about `action`, and the IDs of what failed. Never a token, query, body or message text
  */
 export const logError = (about: object, error: unknown): void =>
   console.error({ ...about, error: describeError(error) });
 
-/** Returns a function that logs failures about a room that are not thrown, because another one is. */
+/** Returns a function that logs further failures about a room. Only the first one is thrown. */
 export const furtherFailure =
   (room_id: string) =>
   (error: unknown): void =>

@@ -1,7 +1,7 @@
-/** Runs work when there is capacity for it, and returns its result. */
+/** Runs work when a slot is free, and returns its result. */
 export type Run = <T>(work: () => Promise<T>) => Promise<T>;
 
-/** Runs at most `bound` pieces of work at a time. The rest waits for its turn, in order. */
+/** Runs at most `bound` pieces of work at a time. Further work waits, in order. */
 export const pool = (bound: number): Run => sharedPool(bound)(bound);
 
 interface Group {
@@ -11,15 +11,16 @@ interface Group {
 }
 
 /**
- * Makes a pool that groups of work share: at most `bound` pieces run at a time in all, and at most its own bound in each group.
- * Groups that wait take turns, so that a small one is done soon beside a large one. The work of one group starts in order.
+ * Creates a pool that several groups of work share. At most `bound` pieces run at a time in total, and each group has
+ * its own limit. Waiting groups alternate, so that a small group does not wait for all of a large one. Within a group,
+ * work starts in order.
  *
- * @param first how many pieces run at a time at first: each that ends makes room for one more, up to `bound`. Default: `bound`
+ * @param first the number of slots at first. Each piece of work that ends adds one, up to `bound`. Default: `bound`
  */
 export function sharedPool(bound: number, first = bound): (ownBound: number) => Run {
   let places = first;
   let free = first;
-  /** The groups that have work to start and are below their own bound, in turn. */
+  /** Groups with waiting work that are below their own limit. They take turns. */
   const ready: Group[] = [];
 
   const canStart = ({ running, bound, waiting }: Group): boolean => waiting.length > 0 && running < bound;

@@ -10,15 +10,18 @@ import { describeError } from './log.ts';
  * like any other, but answered here; only connections are opened. So it reads and writes nothing and needs no permission.
  */
 
-/** How long INIT waits for connections, in milliseconds. A function without them works; its first request opens its own. */
+/**
+ * The maximum wait for connections in INIT, in milliseconds. A function without connections works: its first request
+ * opens them.
+ */
 const MAX_WAIT_MS = 300;
 
-/** The user that made-up requests are from. */
+/** The user of rehearsal requests. */
 export const REHEARSING_USER = 'rehearsal';
 
-/** The connections of one client that a rehearsal opens: as many as it has requests at the same time. */
+/** Counts the connections of one client that a rehearsal opens: one per simultaneous request. */
 interface Connections {
-  /** Requests that are waiting for an answer. */
+  /** Requests that wait for a response. */
   pending: number;
   readonly opened: Promise<void>[];
 }
@@ -30,7 +33,7 @@ interface Rehearsal {
 
 const rehearsal = new AsyncLocalStorage<Rehearsal>();
 
-/** Returns whether the code runs for a made-up request, which is neither logged nor counted. */
+/** Returns whether the code runs in a rehearsal, which must not log or count. */
 export const isRehearsal = (): boolean => rehearsal.getStore() !== undefined;
 
 interface HttpRequest {
@@ -55,15 +58,15 @@ interface Handler {
   handle(request: HttpRequest, options?: { abortSignal?: AbortSignal }): Promise<HttpAnswer>;
 }
 
-/** A failure in INIT repeats in the first request, which reports it to its caller. Here, a log line is enough. */
+/** If a failure in INIT persists, the first request reports it to its caller. Here, a log line is enough. */
 const report = (error: unknown): void => console.warn({ action: 'prime', error: describeError(error) });
 
 /**
- * Lets a client's request take part in a rehearsal, which does not send it. Instead, a connection is opened, unless
- * the client has an unused one.
+ * Handles a client's request in a rehearsal: opens a connection instead of sending the request, unless an unused
+ * connection exists.
  *
  * @param connect opens a connection, which the client keeps for its next request
- * @returns false outside a rehearsal: the caller must send the request
+ * @returns false outside of a rehearsal: the caller must send the request
  */
 export async function rehearsed(client: object, connect: (signal: AbortSignal) => Promise<unknown>): Promise<boolean> {
   const current = rehearsal.getStore();
@@ -73,13 +76,13 @@ export async function rehearsed(client: object, connect: (signal: AbortSignal) =
   connections.pending++;
   if (connections.pending > connections.opened.length)
     connections.opened.push(connect(current.signal).then(() => undefined, report));
-  // Requests that are sent together are counted together.
+  // Simultaneous requests are counted together.
   await setImmediate();
   connections.pending--;
   return true;
 }
 
-/** Opens a connection of a client of the SDK: asks for the service's health page, which anyone may read. */
+/** Opens a connection of an SDK client by requesting the service's public health page. */
 async function connect(handler: Handler, { protocol, hostname, port }: HttpRequest, signal: AbortSignal) {
   const request = { protocol, hostname, ...(port && { port }), method: 'GET', path: '/', headers: {}, query: {} };
   const { response } = await handler.handle(request, { abortSignal: signal });
@@ -89,9 +92,9 @@ async function connect(handler: Handler, { protocol, hostname, port }: HttpReque
 }
 
 /**
- * Lets a client of the SDK take part in rehearsals.
+ * Prepares an SDK client for rehearsals.
  *
- * @param answer the answer of the service to an operation, such as `GetItem`, and its input, both as JSON text
+ * @param answer returns the service's response to an operation, such as `GetItem`, and its input, both as JSON text
  * @returns the client
  */
 export function rehearsable<C extends { readonly config: { readonly requestHandler: object } }>(
@@ -125,9 +128,9 @@ const context: Context = {
 };
 
 /**
- * Runs a handler once with a made-up event.
+ * Runs a handler once with a rehearsal event.
  *
- * @returns what the handler answered, and how many connections were opened
+ * @returns the handler's result, and the number of opened connections
  * @throws as the handler does
  */
 export async function rehearse<Event, Result>(
@@ -142,23 +145,24 @@ export async function rehearse<Event, Result>(
 }
 
 /**
- * Does work while Lambda loads the function. Elsewhere, nothing happens.
+ * Runs `work` while Lambda loads the function. Does nothing outside of Lambda.
  *
- * @returns when the function may take its first request: after 300 ms at most, and never with a failure
+ * @returns a promise that resolves when the function can take its first request: after at most 300 ms, even if `work`
+ * fails
  */
 export const inInit = (work: () => Promise<unknown>): Promise<void> | undefined =>
   process.env.AWS_LAMBDA_INITIALIZATION_TYPE
     ? Promise.race([work().then(() => undefined, report), sleep(MAX_WAIT_MS)])
     : undefined;
 
-/** A handler, and when the function may take its first request: see start.mjs in lib/bundle.ts. */
+/** A handler, and a promise for when the function can take its first request: see start.mjs in lib/bundle.ts. */
 export type Primed<H> = H & { readonly ready: Promise<void> | undefined };
 
 /**
  * Primes a handler while Lambda loads it.
  *
  * @param handler the handler of the function
- * @param event makes a valid event
+ * @param event returns a valid event
  * @returns the handler
  */
 export const primed = <Event, H extends (event: Event, context: Context) => Promise<unknown>>(

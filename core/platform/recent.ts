@@ -1,11 +1,12 @@
-/** What a process remembers for a while, by key. */
+/** A short-term cache of this process, by key. */
 export interface Recent<Value> {
   get(key: string): Value | undefined;
   set(key: string, value: Value): void;
 }
 
 /**
- * Returns a memory of this process. It forgets each value after `ms` milliseconds, and everything when it has `max` values, so it stays small.
+ * Returns a cache. It drops each value after `ms` milliseconds, and all values when it contains `max` of them, so it
+ * stays small.
  */
 export function recent<Value>(ms: number, max: number): Recent<Value> {
   const entries = new Map<string, { readonly value: Value; readonly until: number }>();

@@ -9,15 +9,16 @@ import { isRehearsal, type Primed, primed } from './prime.ts';
 import { toRoomsError } from './rooms-error.ts';
 
 /*
- * What surrounds every request that a caller waits for: a call of an HTTP endpoint, or a frame on a WebSocket connection.
+ * The common code around every request for which a caller waits: an HTTP request, or a frame on a WebSocket connection.
  */
-
-/** How long before the function's own time-out the caller gets `try_again`, in milliseconds: enough to log and to answer. */
-const EARLY_MS = 500;
 
 /**
- * Settings of middy. When the time is nearly over, middy aborts the signal that it gives to the handler, then answers with `try_again`.
+ * How long before the function's time-out the caller receives `try_again`, in milliseconds. Enough to log and to
+ * respond.
  */
+const EARLY_MS = 500;
+
+/** Settings of middy. Shortly before the time-out, middy aborts the handler's signal, and responds with `try_again`. */
 const EARLY_TIMEOUT = {
   timeoutEarlyInMillis: EARLY_MS,
   timeoutEarlyResponse: (): never => {
@@ -29,21 +30,22 @@ const EARLY_TIMEOUT = {
 export interface RequestKind<Event, Result> {
   /** The value of the dimension `service` of metrics. */
   readonly service: Service;
-  /** Returns the log line of a request: IDs and outcome. It never contains a token, query, body or message text. */
+  /** Returns the log line of a request: IDs and outcome, but never a token, query, body or message text. */
   line(event: Event, result: Result, code: ErrorCode | undefined): object;
-  /** Returns the answer to a request that failed. */
+  /** Returns the response to a request that failed. */
   failure(error: RoomsError, event: Event): Result;
 }
 
-/** Like `performance.now()`, in milliseconds, which would load more of Node during a cold start. */
+/** Milliseconds, like `performance.now()`, which would load more of Node during a cold start. */
 const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 /**
- * Returns the Lambda handler of a kind of requests. It answers errors as the contract says, logs each request in one line, with the error behind a 5xx, counts
- * failures by code, and ends what a request has started when its time is over.
+ * Returns the Lambda handler for a kind of requests. It turns errors into responses of the contract, logs one line per
+ * request, counts failures by code, and ends all work of a request when its time is over. The line of a 5xx contains
+ * the error.
  *
- * @param work answers a request, and may throw anything
- * @param rehearsal returns a valid event, for the time when Lambda loads the function
+ * @param work processes a request, and may throw anything
+ * @param rehearsal returns a valid event for priming
  */
 export function requestHandler<Event extends object, Result>(
   kind: RequestKind<Event, Result>,

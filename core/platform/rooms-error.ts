@@ -1,7 +1,7 @@
 import { RoomsError } from '../contract/errors.ts';
 import { statusOf } from './status-of.ts';
 
-/** Names of errors that DynamoDB returns when it is throttled, and of requests that timed out or were aborted. */
+/** Names of DynamoDB's throttling errors, and of errors for requests that timed out or were aborted. */
 const BUSY = new Set([
   'AbortError',
   'InternalServerError',
@@ -26,8 +26,8 @@ function reasonsOf(error: unknown): string[] {
 }
 
 /**
- * Returns the error for the caller: a RoomsError as it is, a temporary failure as `try_again`, anything else as
- * `internal`.
+ * Returns the error for the caller. A RoomsError stays unchanged, a temporary failure becomes `try_again`, and anything
+ * else `internal`.
  */
 export function toRoomsError(error: unknown): RoomsError {
   if (error instanceof RoomsError) return error;

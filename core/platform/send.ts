@@ -6,14 +6,15 @@ import { CLIENT_SETTINGS } from './client-settings.ts';
 import { rehearsed } from './prime.ts';
 
 /*
- * Requests to AWS by the SDK's HTTP handler without a client of the SDK around it, for posts to connections, which are sent by the thousand, and
- * for S3, whose client would double the size of a bundle. Nothing is retried here: callers do. See docs/decisions/0015-requests-without-clients.md.
+ * Sends requests to AWS with the SDK's HTTP handler, but without an SDK client. Used for posts to connections, because
+ * there are thousands, and for S3, whose client would double the size of a bundle. Callers retry, this module does not.
+ * See docs/decisions/0015-requests-without-clients.md.
  */
 
 /** The service answered with an error. */
 export class ServiceError extends Error {
   override readonly name = 'ServiceError';
-  /** As errors of the SDK have it. */
+  /** The same field as in errors of the SDK. */
   readonly $metadata: { readonly httpStatusCode: number };
   constructor(status: number, body: string) {
     super(`${status} ${body.slice(0, 200)}`.trim());
@@ -21,9 +22,9 @@ export class ServiceError extends Error {
   }
 }
 
-/** The answer broke off after its headers. The service may have done what it was asked. */
+/** The response broke off after its headers. The service may have processed the request. */
 export class BrokenAnswerError extends Error {
-  /** As the SDK calls an answer that does not come in time. */
+  /** The SDK's name for a response that does not arrive in time. */
   override readonly name = 'TimeoutError';
 }
 
@@ -37,15 +38,18 @@ export function requestTo(method: string, url: string, body: Uint8Array = new Ui
 
 export interface SendOptions {
   readonly abortSignal?: AbortSignal;
-  /** In milliseconds. Default: that of the sender. */
+  /** In milliseconds. Default: the sender's time limit. */
   readonly requestTimeout?: number;
 }
 
 type Send = (request: SentRequest, options?: SendOptions) => Promise<void>;
 
 /**
- * Returns a function that sends a request and resolves once it has been answered with success. In a rehearsal, it opens a connection instead.
- * It throws {@link ServiceError}, {@link BrokenAnswerError}, or what the handler fails with: a `TimeoutError`, an `AbortError`, or an error of the network.
+ * Returns a function that sends a request, and resolves after a successful response. In a rehearsal, it opens a
+ * connection instead.
+ *
+ * @throws {@link ServiceError}, {@link BrokenAnswerError}, or the handler's error: a `TimeoutError`, an `AbortError`,
+ * or a network error
  */
 export function sender(settings: NodeHttpHandlerOptions): Send {
   const handler = new NodeHttpHandler(settings);
@@ -57,7 +61,7 @@ export function sender(settings: NodeHttpHandlerOptions): Send {
     });
     if (statusCode >= 300) throw new ServiceError(statusCode, Buffer.from(body).toString());
   };
-  /** Opens a connection, which is kept whatever the service answers. */
+  /** Opens a connection, which stays open after any response. */
   const connect = async ({ protocol, hostname, port }: SentRequest, abortSignal: AbortSignal): Promise<void> => {
     try {
       const address = { protocol, hostname, ...(port !== undefined && { port }) };

@@ -1,7 +1,8 @@
 /**
- * Waits for all, also where some fail, and fails with the first of the list that failed rather than the fastest.
+ * Waits until all promises have settled, even if some are rejected. Then throws the first failure in the order of the
+ * list, not in the order of time.
  *
- * @param onFurther is called with each failure after the first, which is thrown nowhere. Default: it is dropped.
+ * @param onFurther called with each further failure. Default: further failures are ignored
  */
 export async function settleAll<const T extends readonly unknown[]>(
   work: T,

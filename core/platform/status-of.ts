@@ -1,4 +1,4 @@
-/** The HTTP status that a request of the SDK failed with. Undefined where there was no answer. */
+/** The HTTP status of a failed SDK request. Undefined without a response. */
 export const statusOf = (error: unknown): number | undefined =>
   error instanceof Error && '$metadata' in error
     ? (error.$metadata as { httpStatusCode?: number }).httpStatusCode

@@ -22,7 +22,7 @@ export interface ActionCall<A extends Action> extends RequestContext {
   readonly token_expires_at: number;
   readonly protocol: SubProtocol;
   readonly frame: OutputOf<A['frame']>;
-  /** Settles when this frame has been counted: await it together with the first read, before any write. */
+  /** Settles when this frame has been counted. Await it together with the first read, before any write. */
   readonly admitted: Promise<number>;
 }
 
@@ -33,7 +33,7 @@ const failed = (request_id: string | null, error: RoomsError, apiRequestId: stri
     error.code === 'internal'
       ? `${error.message} Quote request id ${apiRequestId} when you report it.`
       : error.issues.map(({ path, message }) => (path ? `${path} ${message}` : message)).join('; ');
-  // As in HTTP, if they name the invalid field.
+  // Present if the invalid field is known, as in HTTP.
   const errors = error.issues.map((issue) => ({ code: error.code, ...issue }));
   const isAboutFields = error.issues.some(({ path }) => path !== undefined);
   return reply({
@@ -68,7 +68,10 @@ function roomOf(body: string | undefined): string | undefined {
   }
 }
 
-/** Returns the request id of a frame, if it can be read: an error reply should contain it, whatever else is wrong. */
+/**
+ * Returns the request ID of a frame, if it can be read. An error reply contains it even if the rest of the frame is
+ * invalid.
+ */
 export function requestIdOf(body: string | undefined): string | null {
   try {
     const parsed = v.safeParse(v.object({ request_id: requestIdField }), JSON.parse(body ?? ''));
@@ -78,7 +81,7 @@ export function requestIdOf(body: string | undefined): string | null {
   }
 }
 
-/** Returns what the frames of an action are like. */
+/** Returns the description of an action's requests. */
 const framesOf = (action: string): RequestKind<SocketEvent, SocketResult> => ({
   service: 'websocket',
   line: ({ body, requestContext }, _result, code) => ({
@@ -112,7 +115,8 @@ export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => P
     const admitted = row.uncounted
       ? Promise.resolve(0)
       : admitFrame({ connection_id, user_id: caller, isMessage: row.action === 'message', now });
-    // Code that awaits it sees the rejection; a frame that fails before that must not end the process.
+    // Callers that await it handle the rejection. If the frame fails earlier, an unhandled rejection must not end the
+    // process.
     admitted.catch(() => undefined);
     const data = await act({
       caller,

@@ -16,23 +16,23 @@ import { countRooms } from './room-metrics.ts';
 import type { Announcement } from './schedule.ts';
 
 /**
- * How far this machine's clock may be behind the Scheduler's, in milliseconds. Amazon keeps its clocks within milliseconds of each other;
- * five seconds cost little to wait and leave room for a clock that is off.
+ * How far this machine's clock may be behind the Scheduler's, in milliseconds. AWS keeps its clocks within
+ * milliseconds, and a wait of 5 seconds is cheap.
  */
 const MAX_LAG_MS = 5_000;
-/** A timer may fire a millisecond before the clock says so. */
+/** A timer may fire a few milliseconds before the time. */
 const TIMER_MS = 10;
 
-/** More than the changes that a room can get while its agenda is carried out. */
+/** The maximum number of attempts if the room changes while its agenda is processed. */
 const AGENDA_ATTEMPTS = 5;
 
 /**
- * Announces that a room has started or ended, unless its times have changed since the schedule was made. For `next`, it does what is due in
- * the room.
+ * Announces that a room has started or ended, unless its times have changed since the schedule was created. For `next`,
+ * it processes everything that is due in the room.
  *
  * A schedule that fires early, by this machine's clock, waits for its time.
  *
- * @throws when it fires more than five seconds early, so that Lambda invokes the function again later
+ * @throws if it fires more than 5 seconds early, so that Lambda retries later
  */
 export async function announce({ room_id, moment, time }: Announcement, deadline: Deadline): Promise<void> {
   const early = Date.parse(time) - Date.now();
@@ -66,8 +66,8 @@ export async function announce({ room_id, moment, time }: Announcement, deadline
 }
 
 /**
- * Does what is due in a room and not done, whatever the schedule was made for. The stream brings the marks of what is done to `room-changes`,
- * which sends warnings and makes the schedule for what comes next.
+ * Processes all warnings and announcements that are due and not done. The marks that it stores reach `room-changes`
+ * through the stream. That function sends the warnings, and creates the schedule for the next item.
  */
 async function carryOutAgenda(room_id: string, time: Timestamp): Promise<void> {
   for (let attempt = 0; attempt < AGENDA_ATTEMPTS; attempt++) {
@@ -87,7 +87,7 @@ async function carryOutAgenda(room_id: string, time: Timestamp): Promise<void> {
   throw new Error(`Room ${room_id} changes faster than its agenda can be carried out.`);
 }
 
-/** Returns false if the room has changed, and the rest has to be looked at again. */
+/** Returns false if the room has changed, so that the remaining items must be read again. */
 async function carryOutAll(room: RoomItem, due: readonly AgendaItem[], now: Timestamp): Promise<boolean> {
   for (const item of due) if (!(await carryOut(room, item, now))) return false;
   return true;

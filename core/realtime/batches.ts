@@ -3,14 +3,14 @@
  */
 
 /**
- * Posts that a batch is worth: 0.2 s of a processor (`npm run bench:fanout`), of which a function with 1,024 MB has a little more
- * than half. With fewer, starting and waiting for an invocation would be much of what it takes.
+ * The number of posts in a batch: 0.2 s of CPU time (`npm run bench:fanout`), of which a function with 1,024 MB has
+ * about half a vCPU. In smaller batches, invoking the function would take a large part of the time.
  */
 const POSTS_PER_BATCH = 500;
-/** With fewer connections, an invocation mostly waits for responses, however many frames each connection gets. */
+/** With fewer connections, an invocation mostly waits for responses, for any number of frames per connection. */
 const MIN_BATCH_SIZE = 25;
 
-/** Returns how many connections are in a batch where each is sent so many frames. */
+/** Returns the number of connections in a batch if each receives `frames` frames. */
 export const batchSize = (frames: number): number =>
   Math.max(MIN_BATCH_SIZE, Math.floor(POSTS_PER_BATCH / Math.max(1, frames)));
 

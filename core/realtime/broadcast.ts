@@ -29,11 +29,14 @@ import { patienceWithin } from './patience.ts';
  * connections that do not answer. See docs/decisions/0032-lanes.md.
  */
 
-/** A task with more posts goes through the room's lane: one invocation makes these in a quarter of a second (`npm run bench:fanout`). */
+/**
+ * A task with more posts goes through the room's lane. One invocation makes this many posts in a quarter of a second
+ * (`npm run bench:fanout`).
+ */
 export const MAX_POSTS_HERE = 500;
 
 export interface Broadcast extends Counts {
-  /** True where the room's lane delivers the events, later. */
+  /** True if the room's lane will deliver the events later. */
   readonly isHanded: boolean;
   /** The connections that did not answer in time: the room's lane delivers the events to them, later. */
   readonly left: number;
@@ -44,11 +47,11 @@ const nothingSent = (isHanded: boolean): Broadcast => ({ ...noCounts(), isHanded
 /** Where the events of a broadcast come from. */
 export interface Origin {
   readonly feed: RoomFeed;
-  /** Such as the ID of the first stream record: a batch that is delivered again has the same. */
+  /** Identifies the batch, for example by the ID of its first stream record. A repeated delivery has the same ID. */
   readonly source: string;
 }
 
-/** Returns the newest message among events, which `has_unread` and `last_message_at` of rooms follow from. */
+/** Returns the newest message among events. `has_unread` and `last_message_at` of rooms depend on it. */
 function lastMessageOf(events: readonly RoomEvent[]): LastMessage | undefined {
   const messages = events.flatMap((event) => (event.type === 'message' ? [event.data] : []));
   const newest = messages.reduce<Message | undefined>(
@@ -58,15 +61,16 @@ function lastMessageOf(events: readonly RoomEvent[]): LastMessage | undefined {
   return newest && { last_message_id: newest.message_id, last_sender_id: newest.sender_id };
 }
 
-/** Returns whether a task is too much for a function that others wait for. */
+/** Returns whether a task is too large for a function on which others wait. */
 export const isLarge = (room_id: string, task: Task, { live }: Pick<RoomConnections, 'live'>): boolean =>
   live.length * Math.max(1, postsEach(room_id, task, live)) > MAX_POSTS_HERE;
 
 /**
- * Sends events to every connection that has joined a room: to each in the given order, to all in parallel, within a bound.
- * A connection that is slow, gone, or whose token has expired costs the others nothing.
+ * Sends events to every connection that has joined a room. Each connection receives them in order, and all connections
+ * are served in parallel, within a limit. A connection that is slow, gone, or has an expired token does not delay the
+ * others.
  *
- * The events get their numbers before the connections are read: see docs/decisions/0030-rooms-v2.md.
+ * The events are numbered before the connections are read: see docs/decisions/0030-rooms-v2.md.
  *
  * @throws before anything has been sent, if the events cannot be numbered, the connections cannot be read, or the lane of a large room fails.
  *   Afterwards, if some connections that may be open can neither be marked nor left to the lane.
@@ -133,8 +137,8 @@ export const countOutcomes = ({ gone, failed, skipped }: Counts): void =>
   count('events', { ConnectionsGone: gone, DeliveriesFailed: failed, DeliveriesSkipped: skipped });
 
 /**
- * Records that `broadcast` has sent the events, and that they need not be sent again with their batch, which is going to be retried because
- * something else has failed. Never throws: in that case, they are sent again.
+ * Records that `broadcast` has sent the events. Call it if their batch will be retried because something else failed.
+ * Never throws: without the record, the events are sent again.
  */
 export async function recordBroadcast(
   room_id: string,
@@ -147,8 +151,8 @@ export async function recordBroadcast(
 }
 
 /**
- * Takes every connection out of a room that has ended. Those of rooms.v1 are closed, and `$disconnect` removes what is stored of each. The others
- * are detached with the event.
+ * Removes every connection from a room that has ended. rooms.v1 connections are closed, and `$disconnect` removes their
+ * items. The others are detached with the event.
  *
  * @param outcome of the last broadcast: the end comes after what it has left to the room's lane
  * @throws as `broadcast` does.

@@ -25,9 +25,7 @@ const toEntry = ({ type, room_id, data, sent_at }: RoomEvent) => ({
   Time: new Date(sent_at),
 });
 
-/**
- * Publishes those events on the bus that belong there. Returns those that EventBridge does not accept. Never throws.
- */
+/** Publishes the events that belong on the bus. Returns those that EventBridge rejects. Never throws. */
 export async function publish(all: readonly RoomEvent[]): Promise<RoomEvent[]> {
   const events = all.filter(goesToBus);
   const refused: RoomEvent[] = [];
@@ -52,9 +50,9 @@ export async function publish(all: readonly RoomEvent[]): Promise<RoomEvent[]> {
 }
 
 /**
- * As `publish`.
+ * Like `publish`.
  *
- * @throws if EventBridge does not accept an event
+ * @throws if EventBridge rejects an event
  */
 export async function publishAll(events: readonly RoomEvent[]): Promise<void> {
   const refused = await publish(events);

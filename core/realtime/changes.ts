@@ -13,13 +13,16 @@ import {
 import type { Moment } from './schedule.ts';
 
 /*
- * Decides what follows from changes of a room's items. A stream record says what to look at; the present items say what is true.
- * Pure: records and a consistent read in, effects out. See docs/decisions/0010-stream-records-say-where-to-look.md.
+ * Computes the effects of changes to a room's items. A stream record only says which item to read, and the current item
+ * determines the effects. This module is pure: it does no I/O. See
+ * docs/decisions/0010-stream-records-say-where-to-look.md.
  */
 
 export type Effect =
   | { readonly kind: 'event'; readonly event: RoomEvent }
-  /** Connections of a removed participant, or in an ended room: each is sent the event, if any, and closed. */
+  /**
+   * Connections of a removed participant, or in an ended room. Each receives the event, if there is one, and is closed.
+   */
   | {
       readonly kind: 'close';
       readonly room_id: string;
@@ -28,8 +31,8 @@ export type Effect =
       readonly event: RoomEvent | undefined;
     }
   /**
-   * A change of a user's own participation. It is sent to the connections that subscribed to the user, except those
-   * that receive it through the room.
+   * A change of a user's own participation, for the connections that subscribed to the user. Connections that receive
+   * it through the room are excluded.
    */
   | {
       readonly kind: 'notify';
@@ -39,7 +42,7 @@ export type Effect =
     }
   /** The room has ended: all of its connections are closed. */
   | { readonly kind: 'close_room'; readonly room_id: string }
-  /** One of the room's times has changed: its schedule follows it. */
+  /** A time of the room has changed, so its schedule must be updated. */
   | { readonly kind: 'schedule'; readonly moment: Moment }
   /** The item of a connection has expired: API Gateway never reported its disconnect. */
   | {
@@ -48,16 +51,18 @@ export type Effect =
       readonly participant_id: string;
       readonly connection_id: string;
     }
-  /** Connections of the room could not be closed, and were marked: another attempt follows. */
+  /** Some connections of the room could not be closed and were marked. Closing them is retried. */
   | { readonly kind: 'disconnect' }
-  /** A participant has lost the last connection: check after the grace period whether they have come back. */
+  /**
+   * A participant has lost the last connection. A check after the grace period finds out whether they have returned.
+   */
   | {
       readonly kind: 'absence';
       readonly room_id: string;
       readonly participant_id: string;
       readonly left_at: Timestamp;
     }
-  /** A participant has a new connection: make sure that the participant's connections are checked. */
+  /** A participant has a new connection, so checks of the participant's connections must be queued. */
   | { readonly kind: 'liveness'; readonly room_id: string; readonly participant_id: string };
 
 export interface Change<Item> {
@@ -71,27 +76,27 @@ export type RoomChange =
   | { readonly of: 'participant'; readonly participant_id: string; readonly change: Change<ParticipantItem> }
   /** The item of a connection, deleted by DynamoDB's time to live. */
   | { readonly of: 'expired_connection'; readonly connection: ConnectionItem }
-  /** The mark of a warning, which has been stored. */
+  /** A warning's mark was stored. */
   | { readonly of: 'warned'; readonly warned: WarnedItem }
-  /** The mark of an announcement, which has been stored with its message. */
+  /** An announcement's mark was stored, together with its message. */
   | { readonly of: 'announced' }
-  /** A mark of connections that could not be closed, which has been stored. */
+  /** A mark of connections that could not be closed was stored. */
   | { readonly of: 'mark' };
 
-/** What the table holds now of the items that changes are about. */
+/** The current items that the changes refer to. */
 export interface Present {
   readonly room: RoomItem | undefined;
   /** By user ID. */
   readonly participants: ReadonlyMap<string, ParticipantItem>;
-  /** When those who left by themselves did so, by user ID. */
+  /** When users left by themselves, by user ID. */
   readonly left: ReadonlyMap<string, Timestamp>;
-  /** IDs of those connections of expired items that have an item again. */
+  /** IDs of connections whose item expired, but who have a new item now. */
   readonly connections: ReadonlySet<string>;
 }
 
 /**
- * Returns the effects of the changes of one room that arrived together, without repetitions: every event has the present
- * data, so several changes of one thing become one event.
+ * Returns the effects of changes of one room that arrived together, without duplicates. Events contain current data, so
+ * several changes of one thing become one event.
  */
 export function effectsOf(changes: readonly RoomChange[], present: Present, now: Timestamp): Effect[] {
   const effects = changes.flatMap((each) => {
@@ -113,14 +118,14 @@ export function effectsOf(changes: readonly RoomChange[], present: Present, now:
 
 const eventEffect = (event: RoomEvent): Effect => ({ kind: 'event', event });
 
-/** Whether the schedule `next` has to follow a change. An agenda that has become empty loses its schedule. */
+/** Whether a change affects the schedule `next`. If no item of the agenda is left, the schedule is deleted. */
 const agendaChanged = (old: RoomItem | undefined, changed: RoomItem): boolean =>
   !(old && sameAgenda(old, changed)) && [old, changed].some((room) => room && agendaOf(room).length > 0);
 
-/** Something of the agenda is done: the schedule follows what comes next. */
+/** An item of the agenda is done, so the schedule must be set to the next one. */
 const NEXT: Effect = { kind: 'schedule', moment: 'next' };
 
-/** Returns the event of a warning, unless the end has moved since, or it is too late to warn. */
+/** Returns the event of a warning, unless the end has moved in the meantime, or the warning is too late. */
 function warningOf({ ends_at, seconds_left, at }: WarnedItem, room: RoomItem | undefined, now: Timestamp): Effect[] {
   if (!room || room.end_time !== ends_at || roomStatus(room, now) !== 'started' || isTooLate(at, now)) return [];
   const data = { ends_at, seconds_left };
@@ -130,10 +135,10 @@ function warningOf({ ends_at, seconds_left, at }: WarnedItem, room: RoomItem | u
 const ROOM_FIELDS = ['name', 'description', 'start_time', 'end_time', 'end_reason', 'posting', 'metadata'] as const;
 
 /**
- * Returns the effects of a change of a room's item, where `room` is that item now.
+ * Returns the effects of a change of a room's item. `room` is the current item.
  *
- * A future start or end gets a schedule, which announces it. A start or end that has passed by the time the record is read is announced
- * here, because no schedule can be made for it: if the room has that status now.
+ * A future start or end gets a schedule, which announces it. If a start or end is already past when the record is read,
+ * no schedule can be created. It is then announced here, if the room has the corresponding status now.
  */
 export function roomChanged(
   { old, new: changed }: Change<RoomItem>,
@@ -155,7 +160,7 @@ export function roomChanged(
     newEnd && data.status === 'ended'
       ? [eventEffect({ type: 'room_ended', ...about, data }), { kind: 'close_room', room_id }]
       : [];
-  // The schedule of a time that has not changed is left alone: it may be about to fire.
+  // The schedule of an unchanged time is not written, because it may be about to fire.
   const schedules: Effect[] = [
     ...(newStart && (old || changed.start_time > changed.created_at)
       ? [{ kind: 'schedule' as const, moment: 'start' as const }]
@@ -181,8 +186,8 @@ export function roomChanged(
 }
 
 /**
- * Returns the effects of a change of a participant's item, where `item` is that item now; undefined if the user is not a
- * participant. An event about a state that has passed is dropped: the record of the change that ended it brings its own.
+ * Returns the effects of a change of a participant's item. `item` is the current item, or undefined if the user is not
+ * a participant. No event is sent about an outdated state, because a later record describes the current one.
  *
  * @param left_at when the user last left by themselves, if within a day
  */
@@ -214,7 +219,7 @@ export function participantChanged(
     const removed: RoomEvent = {
       type: 'participant_removed',
       ...about,
-      // One who left, was added again and then removed was removed.
+      // A user who left, was added again and then removed counts as removed.
       data: { participant_id, reason: left_at && old && left_at >= old.added_at ? 'left' : 'removed' },
     };
     // A user who was added again may have joined again, on the same connection.
@@ -277,8 +282,9 @@ export function participantChanged(
 const NO_CONNECTIONS: ReadonlySet<string> = new Set();
 
 /**
- * Returns the effects of a join that was stored after the room had ended, where `item` and `room` are present. The join had read the room
- * before that, or on a clock that is behind, and whoever closed the room did not find its connection.
+ * Returns the effects of a join that was stored after the room had ended. `item` and `room` are the current items. This
+ * happens if the join read the room before the end, or with a clock that is behind. The function that closed the room's
+ * connections did not find this one.
  */
 function joinedTooLate(
   { old, new: changed }: Change<ParticipantItem>,
@@ -296,8 +302,8 @@ function joinedTooLate(
 }
 
 /**
- * Returns the effects of a connection's item that DynamoDB deleted when it had expired. API Gateway reports most disconnections, but
- * guarantees none.
+ * Returns the effects of an expired connection item that DynamoDB has deleted. API Gateway reports most disconnects,
+ * but does not guarantee it.
  */
 const connectionExpired = (
   { room_id, participant_id, connection_id }: ConnectionItem,

@@ -20,24 +20,25 @@ import { invokeFanOut } from './fan-out-invoke.ts';
 import { invocationsAtOnce, paceOf, postsPerSecondOfRoom } from './pace.ts';
 
 export interface RoomDelivery extends Counts {
-  /** Batches of the connections that other invocations have delivered. */
+  /** The number of batches that other invocations delivered. */
   batches: number;
 }
 
 export const noDelivery = (): RoomDelivery => ({ ...noCounts(), batches: 0 });
 
 /**
- * Carries out a task for every connection of a room, and disconnects the connections that are marked.
+ * Runs a task for every connection of a room, and disconnects the marked connections.
  *
- * Rooms below two batches are handled in this invocation. In larger ones, the first batch and the rest that does not fill one are
- * handled here, and each other batch in a `fan-out` invocation of its own. The function returns when all have finished, which
- * preserves the order of messages for every connection, whichever invocation posts to it.
+ * Rooms with fewer than two batches of connections are handled in this invocation. In larger rooms, this invocation
+ * handles the first batch and the incomplete last one, and each other batch has its own `fan-out` invocation. The
+ * function returns when all have finished, which preserves the order of messages.
  *
- * A batch that no invocation has started is handled here. The rooms.v1 connections of one that may have started, and did not end, are
- * disconnected: to send all of it again would be to send it twice. So are those for which the time does not suffice. Those of rooms.v2 see a gap.
- * See docs/decisions/0001-one-pool-and-marked-connections.md.
+ * A batch that no invocation has started is handled here. If an invocation may have started and did not finish, its
+ * rooms.v1 connections are disconnected, because sending again could duplicate messages. The same applies to
+ * connections for which no time is left. rooms.v2 connections notice a gap. See
+ * docs/decisions/0001-one-pool-and-marked-connections.md.
  *
- * @throws if some connections that may be open cannot be marked.
+ * @throws if connections that may be open cannot be marked
  */
 export async function deliverToRoom(
   room_id: string,
@@ -51,7 +52,7 @@ export async function deliverToRoom(
   const batches = batchesOf(live, size);
   const isHere = (batch: readonly Recipient[], n: number): boolean => n === 0 || batch.length < size;
   const invoked = batches.filter((batch, n) => !isHere(batch, n)).length;
-  // The invocations that post at the same time, this one included, share what the room may take.
+  // The invocations that post at the same time, including this one, share the room's post rate.
   const share = postsPerSecondOfRoom() / (Math.min(invoked, invocationsAtOnce()) + 1);
   const pace = paceOf(share);
 
@@ -62,7 +63,7 @@ export async function deliverToRoom(
       counts.batches++;
       return outcome;
     }
-    // A room that is to be closed must not stay open for any of them.
+    // When the room is closed, none of these connections may stay open.
     const isAboutAll = task.kind === 'close';
     const failed = batch.recipients.filter((recipient) => isAboutAll || !speaksV2(recipient));
     const marked = await disconnectAll(room_id, failed, deadline, run);

@@ -20,16 +20,19 @@ import { detachedFrame, isNumbered, type Numbers, pack } from './pack.ts';
 import type { Patience } from './patience.ts';
 
 /*
- * Delivers to a batch of a room's connections. Those of rooms.v1 that cannot be delivered to are disconnected; those of rooms.v2 see a
- * gap (docs/decisions/0030-rooms-v2.md). The same code runs in every function that does it: see broadcast.ts.
+ * Delivers to a batch of a room's connections. rooms.v1 connections are disconnected if delivery fails, and rooms.v2
+ * connections notice a gap (docs/decisions/0030-rooms-v2.md). Several functions use this code: see broadcast.ts.
  */
 
-/** Connections of one room that are posted to at the same time: the knee of the curve that `npm run bench:fanout` draws. */
+/**
+ * The maximum number of simultaneous posts for one room. More posts do not increase the throughput much, as `npm run
+ * bench:fanout` shows.
+ */
 export const CONNECTIONS_AT_ONCE = 100;
 
 /**
- * Requests to DynamoDB that are under way at the same time, over all rooms of a batch. The client has 50 sockets, and its time-outs
- * run while a request waits for one.
+ * The maximum number of simultaneous requests to DynamoDB, over all rooms of a batch. The client has 50 sockets, and
+ * waiting for a socket counts towards its time-outs.
  */
 const TABLE_REQUESTS_AT_ONCE = 40;
 export const onTable: Run = pool(TABLE_REQUESTS_AT_ONCE);
@@ -40,7 +43,7 @@ export const roomPool = (): Run => requestPool(CONNECTIONS_AT_ONCE);
 export interface SendTask {
   readonly kind: 'send';
   readonly events: readonly RoomEvent[];
-  /** Of those that have one. Missing from invokers of an earlier version. */
+  /** The protocol, if it is known. Missing in requests from invokers of an earlier version. */
   readonly numbers?: Numbers;
   /** The connections that are still to be sent to. Missing where all are. */
   readonly only?: readonly Left[];
@@ -54,36 +57,36 @@ export interface Left {
 }
 
 /**
- * `send`: sends the events to each connection, in this order. `close`: closes the connections that speak rooms.v1, for which `$disconnect` removes what
- * is stored of them, and detaches the others with the event.
+ * `send` sends the events to each connection, in order. `close` closes rooms.v1 connections, whose items `$disconnect`
+ * removes, and detaches the others with the event.
  */
 export type Task = SendTask | { readonly kind: 'close'; readonly event?: RoomEvent };
 
-/** Some connections of a room, and what to do to each. */
+/** A task for some connections of a room. */
 export interface Batch {
   readonly room_id: string;
   readonly recipients: readonly Recipient[];
   readonly task: Task;
 }
 
-/** What the fan-out function is invoked with. */
+/** The input of the fan-out function. */
 export interface FanOutRequest extends Batch {
-  /** Milliseconds that the invoker still waits for the batch to be delivered. */
+  /** How long the invoker waits for the batch, in milliseconds. */
   readonly time_left_ms: number;
-  /** How fast it may post. Missing from invokers of an earlier version. */
+  /** The maximum post rate. Missing in requests from invokers of an earlier version. */
   readonly posts_per_second?: number;
 }
 
 export interface Counts {
-  /** Frames that connections took. */
+  /** Frames that were delivered. */
   sent: number;
   /** Connections that are gone. */
   gone: number;
-  /** Connections that did not take a frame, or for which there was no time: each is disconnected, or marked. */
+  /** Connections without a delivery, because it failed or no time was left. Each is disconnected or marked. */
   failed: number;
-  /** Connections of rooms.v2 that were not sent all frames, and see a gap. */
+  /** rooms.v2 connections that missed frames, and notice a gap. */
   skipped: number;
-  /** Connections that took at least one frame. */
+  /** Connections that received at least one frame. */
   receivers: number;
   /** Connections that could not be closed, and were marked. */
   marked: number;
@@ -91,7 +94,7 @@ export interface Counts {
 
 export const noCounts = (): Counts => ({ sent: 0, gone: 0, failed: 0, skipped: 0, receivers: 0, marked: 0 });
 
-/** `skipped` is missing in answers of an earlier version of the fan-out function. */
+/** `skipped` is missing in results from an earlier version of the fan-out function. */
 export function add(
   to: Counts,
   { sent, gone, failed, skipped = 0, receivers, marked }: Omit<Counts, 'skipped'> & { skipped?: number },
@@ -107,8 +110,8 @@ export function add(
 type Disconnected = Pick<Recipient, 'connection_id' | 'participant_id'>;
 
 /**
- * Removes a connection that has been closed, or is gone. Never throws: a failure here must not have the batch delivered again. What
- * is left is found by the next broadcast, as where the time is up.
+ * Deletes the item of a connection that is closed or gone. Never throws, because a failure must not repeat the batch.
+ * The next broadcast finds a remaining item.
  */
 async function drop(
   room_id: string,
@@ -130,8 +133,8 @@ const close = async ({ connection_id }: Disconnected, { signal, watch }: Deadlin
   !signal.aborted && (await deleteConnection(connection_id, signal, watch)) !== 'failed';
 
 /**
- * Closes a connection, and removes it once that is certain. Returns false where it may still be open: its item then stays, or its
- * client would believe that it is in the room while nobody sends to it.
+ * Closes a connection, and removes its item if closing succeeded. Returns false if the connection may still be open.
+ * Its item then stays: otherwise, the client would believe that it is in the room, but receive nothing.
  */
 async function disconnect(room_id: string, recipient: Disconnected, deadline: Deadline): Promise<boolean> {
   if (!(await close(recipient, deadline))) return false;
@@ -139,7 +142,10 @@ async function disconnect(room_id: string, recipient: Disconnected, deadline: De
   return true;
 }
 
-/** Takes a connection out of a room, with the event that says why, if there is one, and leaves it open. Returns false where the time is up. */
+/**
+ * Detaches a connection from a room without closing it, and sends the event with the reason, if there is one. Returns
+ * false if no time is left.
+ */
 async function detach(
   room_id: string,
   { connection_id, participant_id, joined_at }: Recipient,
@@ -160,8 +166,8 @@ async function detach(
 }
 
 /**
- * Calls `work` for each recipient within the pool, and returns those for which it returned false: connections that may still be
- * open, and must not be sent anything more.
+ * Calls `work` for each recipient within the pool. Returns the recipients for which it returned false: these may still
+ * be open, and must receive nothing more.
  */
 async function stillOpen<R extends Disconnected>(
   recipients: readonly R[],
@@ -172,7 +178,7 @@ async function stillOpen<R extends Disconnected>(
   const open: R[] = [];
   await Promise.all(
     recipients.map(async (recipient) => {
-      // Outside of the pool: others go on meanwhile.
+      // Runs outside of the pool, so that other posts continue.
       await turn?.(recipient);
       await run(async () => {
         if (!(await work(recipient))) open.push(recipient);
@@ -185,8 +191,8 @@ async function stillOpen<R extends Disconnected>(
 /**
  * Marks connections in one write. Returns their number.
  *
- * @param detach whether those of rooms.v2 need only leave the room
- * @throws if that fails: then nothing would keep the next message from them.
+ * @param detach whether rooms.v2 connections only have to leave the room, and can stay open
+ * @throws if the write fails, because the connections could then receive the next message
  */
 async function mark(room_id: string, open: readonly Disconnected[], detach = false): Promise<number> {
   if (open.length === 0) return 0;
@@ -197,10 +203,11 @@ async function mark(room_id: string, open: readonly Disconnected[], detach = fal
 }
 
 /**
- * Carries out a batch's task for all its connections in parallel, within the bound of `run`. One that is slow, gone, or whose token
- * has expired costs the others nothing. When it returns, each connection has had everything, will see a gap, is disconnected, or is marked.
+ * Runs a batch's task for all its connections in parallel, within the limit of `run`. A connection that is slow, gone,
+ * or has an expired token does not delay the others. At the end, each connection has received everything, will notice a
+ * gap, is disconnected, or is marked.
  *
- * @throws if connections that may be open cannot be marked.
+ * @throws if connections that may be open cannot be marked
  */
 export async function deliverBatch(
   batch: Batch,
@@ -264,12 +271,12 @@ function workOf({ room_id, task }: Omit<Batch, 'recipients'>, deadline: Deadline
       return (recipient: Recipient) =>
         speaksV2(recipient) ? detach(room_id, recipient, task.event, deadline) : close(recipient, deadline);
     default:
-      // From an invoker of another version, while one is being deployed.
+      // During a deployment, invokers may have another version.
       throw new Error(`There is no task ${JSON.stringify(task)}.`);
   }
 }
 
-/** The frames of a task, as each version of the protocol has them: made when the first connection needs them. */
+/** The frames of a task in the format of each protocol version, computed at first use. */
 interface Frames {
   v1?: readonly string[];
   v2?: readonly string[];
@@ -288,7 +295,7 @@ function inV1(event: RoomEvent): RoomEvent[] {
   ];
 }
 
-/** A batch is delivered in parts: its frames are made once. */
+/** Cached, because the frames are needed for each part of a batch. */
 const framesOfTasks = new WeakMap<SendTask, Frames>();
 
 function framesFor(room_id: string, task: SendTask, isV2: boolean): readonly string[] {
@@ -306,7 +313,7 @@ function framesFor(room_id: string, task: SendTask, isV2: boolean): readonly str
 const postsTo = (room_id: string, task: Task, recipient: Recipient): number =>
   task.kind === 'send' ? framesFor(room_id, task, speaksV2(recipient)).length : 1;
 
-/** Returns the number of posts that a task takes for each of the connections, on average. */
+/** Returns the average number of posts that a task needs per connection. */
 export function postsEach(room_id: string, task: Task, recipients: readonly Recipient[]): number {
   if (task.kind !== 'send' || recipients.length === 0) return 1;
   const ofV2 = recipients.filter(speaksV2).length;
@@ -316,14 +323,14 @@ export function postsEach(room_id: string, task: Task, recipients: readonly Reci
 }
 
 /**
- * Connections of rooms.v2 that did not answer the last post in time. One such post may be the gateway's doing; a connection that does not answer the next one
- * either is disconnected, because every batch of its room waits for it.
+ * rooms.v2 connections whose last post timed out. One time-out may be caused by the gateway. After a second one in a
+ * row, the connection is closed, because every batch of its room waits for it.
  */
 const unanswered = new Set<string>();
-/** Far more than a process meets; each ID is some 40 bytes. */
+/** More than a process ever has. Each ID takes about 40 bytes. */
 const MAX_UNANSWERED = 10_000;
 
-/** Notes an outcome. Returns whether it is the second post in a row that was not answered. */
+/** Records an outcome. Returns whether it is the second time-out in a row. */
 function isUnresponsive({ connection_id }: Recipient, outcome: PostOutcome): boolean {
   if (outcome !== 'unanswered') {
     if (outcome !== 'failed') unanswered.delete(connection_id);
@@ -361,7 +368,8 @@ function sender(room_id: string, task: SendTask, deadline: Deadline, counts: Cou
         await drop(room_id, recipient, deadline);
         return true;
       }
-      // After a lost frame, a client of rooms.v1 must not get others: it sees the closed socket, reconnects, and catches up.
+      // After a lost frame, a rooms.v1 client must receive no others. It sees the closed socket, reconnects, and
+      // catches up.
       counts[mustClose ? 'failed' : 'skipped']++;
       return mustClose ? disconnect(room_id, recipient, deadline) : true;
     }
@@ -370,8 +378,8 @@ function sender(room_id: string, task: SendTask, deadline: Deadline, counts: Cou
 }
 
 /**
- * Disconnects connections of rooms.v1 for which it is unknown which frames they received. Each client sees the closed
- * socket, reconnects, and catches up. Those that cannot be closed are marked. Returns how many were marked.
+ * Disconnects rooms.v1 connections that may have missed frames. The clients see the closed sockets, reconnect, and
+ * catch up. Connections that cannot be closed are marked. Returns the number of marked connections.
  *
  * @throws if connections that may be open cannot be marked
  */
@@ -383,10 +391,11 @@ export const disconnectAll = async (
 ): Promise<number> => mark(room_id, await stillOpen(recipients, run, (each) => disconnect(room_id, each, deadline)));
 
 /**
- * Takes connections out of a room that may no longer listen, after the event that says why, if there is one: those of rooms.v1 are
- * closed, the others detached. Those for which that fails are marked. Returns how many were marked.
+ * Removes connections from a room whose events they may no longer receive, and sends the event with the reason, if
+ * there is one. rooms.v1 connections are closed, and the others detached. If that fails, connections are marked.
+ * Returns the number of marked connections.
  *
- * @throws if connections that may be open cannot be marked.
+ * @throws if connections that may be open cannot be marked
  */
 export async function expel(
   room_id: string,
@@ -404,7 +413,7 @@ export async function expel(
   return mark(room_id, open, true);
 }
 
-/** Tries once more to disconnect, or detach, connections that are marked. Returns how many may still be open. */
+/** Retries to disconnect or detach marked connections. Returns how many may still be open. */
 export async function disconnectMarked(
   room_id: string,
   marked: readonly Marked[],
@@ -420,10 +429,10 @@ export async function disconnectMarked(
 }
 
 /**
- * Disconnects the connections of a room that are marked, and removes the marks once all are closed. Returns how many may still be
- * open.
+ * Disconnects the marked connections of a room, and removes the marks when all are closed. Returns how many may still
+ * be open.
  *
- * @throws if the table cannot be read or written.
+ * @throws if the table cannot be read or written
  */
 export async function retryDisconnect(room_id: string, deadline: Deadline): Promise<{ closed: number; open: number }> {
   const { disconnecting, marks } = await onTable(() => connectionsOf(room_id));

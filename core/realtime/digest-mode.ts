@@ -3,17 +3,18 @@ import { furtherFailure } from '../platform/log.ts';
 import type { Recipient } from '../store/connections.ts';
 import { turnDigestsOn } from '../store/presence-digest.ts';
 
-/*
- * In which rooms presence is told in digests: see docs/decisions/0033-presence-digests.md.
- */
+/* Decides which rooms send presence as digests: see docs/decisions/0033-presence-digests.md. */
 
-/** While at most so many are online, each who comes or goes is an event. */
+/** Up to this many users online, each join and leave is an event. */
 export const EACH_UP_TO = 100;
-/** While at most so many are online, digests name who came and went. */
+/** Up to this many users online, digests contain the names of those who joined and left. */
 export const NAMES_UP_TO = 1_000;
-/** With fewer than this, each is an event again: well below the bound, so that a room does not change its mind with each who comes. */
+/**
+ * Below this many users online, each join and leave is an event again. It is well below the upper limit, so that the
+ * mode changes rarely.
+ */
 export const EACH_AGAIN_BELOW = 80;
-/** The posts of a second that a room's digests take at most: with the default quota, less than a room may take. */
+/** The maximum of digest posts per second in a room. With the default quota, it is below the room's post rate. */
 const POSTS_A_SECOND = 2_000;
 
 /** Returns how many seconds are between digests. */
@@ -21,11 +22,11 @@ export const digestSeconds = (online: number): number => Math.max(1, Math.ceil(o
 
 export const isPeerEvent = ({ type }: RoomEvent): boolean => type === 'peer_joined' || type === 'peer_left';
 
-/** How many participants have connections. */
+/** Returns the number of participants with connections. */
 export const onlineIn = (connections: readonly Pick<Recipient, 'participant_id'>[]): number =>
   new Set(connections.map(({ participant_id }) => participant_id)).size;
 
-/** Has the presence of a room told in digests from now on, if these connections are of too many participants. Never throws. */
+/** Switches a room to presence digests if these connections belong to too many participants. Never throws. */
 export async function considerDigests(
   room_id: string,
   events: readonly RoomEvent[],

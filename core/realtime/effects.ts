@@ -21,19 +21,19 @@ import { syncSchedulesOf } from './sync-schedules.ts';
 
 export interface Circumstances {
   readonly now: Timestamp;
-  /** The ID of the first record of the changes: the same when they are delivered again. */
+  /** The ID of the first stream record of the changes. A repeated delivery has the same ID. */
   readonly source: string;
-  /** How presence is told in this room; undefined where that does not matter. */
+  /** How presence is sent in this room. Undefined if it is not relevant. */
   readonly digests: DigestItem | undefined;
   readonly deadline: Deadline;
 }
 
 /**
- * Applies the effects of changes of one room, where `room` is its item now. Sockets, bus, schedules and presence are independent: a
- * failure of one does not keep the others from being done. A bus or a schedule that fails is retried alone, from the queue. Applying effects again after
- * a failure is harmless, and does not send to sockets again what has been sent.
+ * Applies the effects of changes to one room. `room` is its current item. Sockets, bus, schedules and presence are
+ * independent: if one fails, the others are still applied. A failed bus or schedule is retried separately, through the
+ * queue. Applying effects again is safe, and sends nothing twice to sockets.
  *
- * @throws the first failure, after everything else has finished.
+ * @throws the first failure, after everything else has finished
  */
 export async function applyEffects(
   room_id: string,
@@ -62,7 +62,7 @@ export async function applyEffects(
   ];
   const [onAll] = await Promise.allSettled([settleAll([sockets, ...others], furtherFailure(room_id)), sockets]);
   if (onAll.status === 'fulfilled') return countRooms(events);
-  // The batch is going to be delivered again.
+  // The batch will be delivered again.
   if (
     await sockets.then(
       () => true,
@@ -73,16 +73,24 @@ export async function applyEffects(
   throw onAll.reason;
 }
 
-/** Returns the participant whose presence an event is about. */
+/** Returns the participant of a presence event. */
 const peerOf = (event: RoomEvent): string[] =>
   event.type === 'peer_joined' || event.type === 'peer_left' ? [event.data.participant_id] : [];
 
-/** Has events that the bus does not take retried from the queue, alone. Throws where the queue fails, too. */
+/**
+ * Queues a retry of only the events that the bus rejected.
+ *
+ * @throws if the queue fails, too
+ */
 async function publishOrLater(events: readonly RoomEvent[]): Promise<void> {
   await queueAll((await publish(events)).map((event) => ({ kind: 'publish', event })));
 }
 
-/** Has schedules that fail retried from the queue, alone. Throws where the queue fails, too. */
+/**
+ * Queues a retry of only the schedules that failed.
+ *
+ * @throws if the queue fails, too
+ */
 async function syncOrLater(room: RoomItem, moments: readonly Moment[]): Promise<void> {
   try {
     await syncSchedulesOf(room, moments);
@@ -97,14 +105,14 @@ const queueAll = async (effects: readonly DeferredEffect[]): Promise<void> => {
 };
 
 /**
- * The longest wait for the removed participants' connections to close, in milliseconds. Events for the others wait
- * that long, so that removed participants do not receive them.
+ * The maximum wait for closing the connections of removed participants, in milliseconds. Events for the others wait, so
+ * that removed participants do not receive them.
  */
 const FAREWELL_MS = 1_000;
 
 /**
- * Takes the connections of removed participants out of the room, which are sent nothing but a farewell, then sends the events to all
- * connections, and then takes these out if the room has ended.
+ * First removes the connections of removed participants, which receive only their own removal. Then sends the events to
+ * all other connections, and finally removes those if the room has ended.
  */
 async function onSockets(
   room_id: string,
@@ -118,7 +126,7 @@ async function onSockets(
     effects.map((effect) => (effect.kind === 'close' ? farewell(effect) : undefined)),
     furtherFailure(room_id),
   );
-  // A failure is thrown below, when all else has been done.
+  // The failure is thrown below, after everything else has finished.
   await Promise.race([closings.catch(() => undefined), wait(FAREWELL_MS, deadline.signal)]);
   const work = [
     toAll(),
@@ -137,7 +145,7 @@ async function onSockets(
   }
 
   async function farewell({ connections, event }: Effect & { kind: 'close' }): Promise<void> {
-    // Those without an item have left the room, or have been taken out of it by a broadcast that saw the removal's mark.
+    // A connection without an item has left the room, or a broadcast removed it after reading the removal's mark.
     const recipients = await onTable(() => recipientsOf(room_id, connections));
     await expel(room_id, recipients, event, deadline);
   }

@@ -7,34 +7,31 @@ import { statusOf } from '../platform/status-of.ts';
 import type { Batch, Counts, FanOutRequest } from './deliver.ts';
 import { invocationsAtOnce } from './pace.ts';
 
-/*
- * Invokes the fan-out function with batches of a large room's connections, and waits for the answers.
- */
+/* Invokes the fan-out function for batches of a large room's connections, and waits for the results. */
 
 /**
- * The longest wait for a response, in milliseconds, including retries. It is a little longer than the time-out of the
- * function (30 s: lib/event-functions.ts), so that usually none still runs when the next batch begins.
+ * The maximum wait for a response, including retries, in milliseconds. Slightly longer than the function's time-out (30
+ * s: lib/event-functions.ts), so that usually no invocation still runs when the next batch begins.
  */
 const ANSWER_TIMEOUT_MS = 35_000;
-/** What the function needs beside its own deadline, in milliseconds: a cold start, one write for what it leaves, and the answer. */
+/**
+ * The time that the function needs in addition to its deadline, in milliseconds: a cold start, one write for remaining
+ * connections, and the response.
+ */
 const ANSWER_MARGIN_MS = 4_000;
 
-/**
- * The result of a batch. `refused`: it was never started. `lost`: it may have been started, and its progress is
- * unknown.
- */
+/** The result of a batch. `refused`: it was never started. `lost`: it may have started, and its progress is unknown. */
 export type FanOutOutcome = Counts | 'refused' | 'lost';
 
 let client: LambdaClient | undefined;
 let run: Run | undefined;
 
 /**
- * Delivers a batch in a fan-out invocation of its own, which is told how much time is left, and how fast it may post. Never throws, and returns by the
- * deadline. Where too little time is left to start one, the batch is `lost`, for there is no time to deliver it here either.
+ * Delivers a batch in a separate fan-out invocation, with the remaining time and the maximum post rate as its input.
+ * Never throws, and returns by the deadline. If too little time is left to start it, the batch is `lost`.
  *
- * The SDK retries, twice, what was throttled, what failed within Lambda, and sockets that were closed, as happens to idle ones.
- * A 4xx means that the invocation never started. A function that fails has started, and is not invoked again, and neither is one
- * that does not answer: it may still run.
+ * The SDK retries twice after throttling, failures within Lambda, and closed idle sockets. A 4xx means that the
+ * invocation never started. An invocation that failed or did not respond may have sent messages, so it is not retried.
  */
 export function invokeFanOut(batch: Batch, postsPerSecond: number, deadline: Deadline): Promise<FanOutOutcome> {
   run ??= pool(invocationsAtOnce());
@@ -50,11 +47,11 @@ export function invokeFanOut(batch: Batch, postsPerSecond: number, deadline: Dea
     const request: FanOutRequest = { ...batch, time_left_ms, posts_per_second: postsPerSecond };
     try {
       const { FunctionError, Payload } = await client.send(
-        // A batch has a hundred events at most, each of less than 50 KB: far below the 6 MB that Lambda takes.
+        // A batch has at most 100 events of less than 50 KB each, which is below Lambda's limit of 6 MB.
         new InvokeCommand({ FunctionName: env('FAN_OUT_FUNCTION_ARN'), Payload: JSON.stringify(request) }),
         { abortSignal: AbortSignal.any([deadline.signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]) },
       );
-      // Its own log has the error.
+      // The invocation has logged its error itself.
       if (FunctionError !== undefined || !Payload) return failed('lost', new Error(FunctionError ?? 'No answer.'));
       return JSON.parse(Payload.transformToString());
     } catch (error) {

@@ -8,30 +8,28 @@ import { BrokenAnswerError, requestTo, type SendOptions, sender } from '../platf
 import { statusOf } from '../platform/status-of.ts';
 import { dynamodb } from '../store/client.ts';
 
-/*
- * The connection management endpoint of the WebSocket API: how a function reaches a client.
- */
+/* The connection management endpoint of the WebSocket API, through which functions reach clients. */
 
 /**
- * Requests that a process has under way at the same time, over all rooms of a batch. The time-outs below run from the moment in
- * which a request is sent, so none may wait for a connection: see docs/decisions/0001-one-pool-and-marked-connections.md.
+ * The maximum number of simultaneous requests of a process, over all rooms of a batch. The time-outs below start when a
+ * request is sent, so no request may wait for a socket: see docs/decisions/0001-one-pool-and-marked-connections.md.
  */
 export const REQUESTS_AT_ONCE = 200;
 /**
- * The number at first; each request that ends adds one more. The first requests of a process open sockets and run
- * code that is not compiled yet, at about 10 ms of a processor each: 200 of them together would exceed the time-outs.
+ * The maximum at first. Each finished request adds one. The first requests of a process open sockets and run code that
+ * is not compiled yet, which takes about 10 ms of CPU each. With 200 of them at once, requests would time out.
  */
 const FIRST_REQUESTS_AT_ONCE = 25;
 
-/** In milliseconds. A connection that has not accepted a frame by then is disconnected. */
+/** In milliseconds. A connection that accepts no frame within this time is disconnected. */
 const POST_TIMEOUT_MS = 3_000;
 const CLOSE_TIMEOUT_MS = 1_000;
 const STATUS_TIMEOUT_MS = 1_000;
 const CONNECTION_TIMEOUT_MS = 1_000;
 const ATTEMPTS = 4;
 /**
- * Throttling says nothing about the connection: all posts of an account share a quota, which a few large rooms can
- * use up for a second or two. The waits between these attempts add up to two seconds on average.
+ * Throttling is independent of the connection: all posts of an account share a quota, which a few large rooms can
+ * exhaust for a second or two. The waits between these attempts add up to 2 seconds on average.
  */
 const THROTTLED_ATTEMPTS = 12;
 
@@ -41,14 +39,14 @@ const NO_ANSWER = 'ETIMEDOUT';
 const send = sender({
   connectionTimeout: CONNECTION_TIMEOUT_MS,
   requestTimeout: POST_TIMEOUT_MS,
-  // For an answer whose body breaks off.
+  // For responses whose body breaks off.
   socketTimeout: POST_TIMEOUT_MS,
   throwOnRequestTimeout: true,
   httpAgent: { keepAlive: true, maxSockets: REQUESTS_AT_ONCE },
   httpsAgent: { keepAlive: true, maxSockets: REQUESTS_AT_ONCE },
 });
 
-// Credentials, region and hash are those that the DynamoDB client has already.
+// Uses the credentials, region and hash of the DynamoDB client.
 const { credentials, region, sha256 } = dynamodb.config;
 const signer = new SignatureV4({ service: 'execute-api', credentials, region, sha256 });
 
@@ -58,28 +56,30 @@ async function request(method: 'GET' | 'POST' | 'DELETE', connection_id: string,
   return send(await signer.sign(requestTo(method, url, Buffer.from(frame))), options);
 }
 
-/** The pool of all requests to the gateway, and of what follows from their answers. Each room has a group of its own in it. */
+/**
+ * Returns a group of the pool for all requests to the gateway and their follow-up work. Each room has its own group.
+ */
 export const requestPool = sharedPool(REQUESTS_AT_ONCE, FIRST_REQUESTS_AT_ONCE);
 
 /** `gone`: the connection no longer exists (410). `failed`: all attempts failed, or the caller's time was over. */
 export type Outcome = 'done' | 'gone' | 'failed';
-/** `unanswered`: the post was not answered in time. */
+/** `unanswered`: the post timed out. */
 export type PostOutcome = Outcome | 'unanswered';
 
-/** Returns whether the gateway may have taken the request although it failed. */
+/** Returns whether the gateway may have processed the request although it failed. */
 const mayBeDone = (error: unknown): boolean =>
   error instanceof BrokenAnswerError || (error instanceof Error && 'code' in error && error.code === NO_ANSWER);
 
 /**
- * Returns whether another attempt may succeed. Without a status, it is the network that failed: a function that has been frozen
- * finds its sockets closed, and one that has just started needs a while to open a hundred.
+ * Returns whether another attempt may succeed. Without a status, the network failed: a function that was frozen finds
+ * its sockets closed, and opening a hundred sockets takes a new function some time.
  */
 function isTransient(error: unknown): boolean {
   const status = statusOf(error);
   return status === undefined || status === 429 || status >= 500;
 }
 
-/** Sends a request until it succeeds, cannot succeed, or `signal` aborts. Never throws. */
+/** Sends a request until it succeeds, fails permanently, or `signal` aborts. Never throws. */
 async function attempt(
   about: { readonly action: 'post' | 'close' | 'status'; readonly connection_id: string },
   send: () => Promise<unknown>,
@@ -104,7 +104,7 @@ async function attempt(
   }
 }
 
-/** As `attempt`, for what may be repeated although it was not answered. */
+/** Like `attempt`, for requests that can be repeated after a time-out. */
 async function attemptSafely(...args: Parameters<typeof attempt>): Promise<Outcome> {
   const outcome = await attempt(...args);
   return outcome === 'unanswered' ? 'failed' : outcome;
@@ -113,8 +113,8 @@ async function attemptSafely(...args: Parameters<typeof attempt>): Promise<Outco
 const unwatched: Watch = (request) => request();
 
 /**
- * Posts one frame. Retries while the gateway is throttled or failing, but not after a time-out: the connection may have had the
- * frame. Never throws.
+ * Posts one frame. Retries after throttling and server errors, but not after a time-out, because the connection may
+ * have received the frame. Never throws.
  */
 export const postToConnection = (
   connection_id: string,
@@ -138,12 +138,12 @@ export const deleteConnection = (connection_id: string, signal: AbortSignal, wat
     signal,
   );
 
-/** `unknown`: API Gateway could not say. */
+/** `unknown`: API Gateway gave no answer. */
 export type ConnectionStatus = 'open' | 'gone' | 'unknown';
 
 const STATUS_OF = { done: 'open', gone: 'gone', failed: 'unknown' } as const;
 
-/** Asks API Gateway whether it has a connection. Retries as a close does. Never throws. */
+/** Asks API Gateway whether a connection exists. Retries like a close. Never throws. */
 export const connectionStatus = async (connection_id: string, signal: AbortSignal): Promise<ConnectionStatus> =>
   STATUS_OF[
     await attemptSafely(

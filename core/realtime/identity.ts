@@ -6,11 +6,11 @@ import { env } from '../platform/env.ts';
 import type { AuthorizerContext } from './socket-event.ts';
 
 /*
- * Authenticates connections with the same checks as API Gateway's JWT authorizer for the HTTP API. The only
- * difference is a tolerance of some seconds for an issuer whose clock is ahead, which API Gateway does not promise.
+ * Authenticates connections with the same checks as API Gateway's JWT authorizer for the HTTP API. The only difference:
+ * it tolerates an issuer whose clock is some seconds ahead, which API Gateway does not promise.
  */
 
-/** Algorithms that identity providers sign with. Symmetric ones and `none` are excluded. */
+/** The supported signature algorithms of identity providers. Symmetric ones and `none` are excluded. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
 /** How long a set of keys is cached. A key that is not in it is fetched at once. */
 const JWKS_MAX_AGE_MS = 10 * 60_000;
@@ -18,8 +18,8 @@ const JWKS_MAX_AGE_MS = 10 * 60_000;
 const JWKS_COOLDOWN_MS = 10_000;
 const FETCH_TIMEOUT_MS = 3_000;
 /**
- * How far the issuer's clock may be ahead of the service's, so that a client can connect with a token issued this
- * second. `exp` is checked to the second all the same.
+ * How far the issuer's clock may be ahead of the service's, so that a client can connect with a token that was just
+ * issued. `exp` is still checked to the second.
  */
 const ISSUER_AHEAD_SECONDS = 10;
 
@@ -40,7 +40,7 @@ async function discover(): Promise<RemoteKeys> {
   });
 }
 
-/** Returns the issuer's keys, which are discovered once per process. */
+/** Returns the issuer's keys, whose URL is discovered once per process. */
 function issuerKeys(): Promise<RemoteKeys> {
   keys ??= discover().catch((error: unknown) => {
     keys = undefined;
@@ -49,7 +49,7 @@ function issuerKeys(): Promise<RemoteKeys> {
   return keys;
 }
 
-/** Fetches the issuer's keys, so that the first handshake need not. */
+/** Fetches the issuer's keys, so that the first handshake does not have to. */
 export const fetchKeys = async (): Promise<void> => (await issuerKeys()).reload();
 
 /** The headers of a WebSocket handshake. */
@@ -75,7 +75,7 @@ export function tokenOf(headers: Headers): string | undefined {
   );
 }
 
-/** Returns the version of the API that a connection speaks: the newest one that its client offers. */
+/** Returns the protocol version of a connection: the newest one that its client offers. */
 export function protocolOf(headers: Headers): SubProtocol {
   const offered = offeredIn(headers);
   return SUB_PROTOCOLS.find((protocol) => offered.includes(protocol)) ?? SUB_PROTOCOL;
@@ -91,9 +91,9 @@ function isForUs({ aud, client_id }: JWTPayload): boolean {
 }
 
 /**
- * Returns the `sub` of a token as text. API Gateway's JWT authorizer converts every claim to text for the HTTP
- * functions, so numeric user ids work there. A number means the same user here. Larger numbers than JSON can
- * represent exactly are not converted.
+ * Returns the `sub` of a token as a string. API Gateway's JWT authorizer converts all claims to strings for HTTP
+ * functions, so numeric user IDs work there. This keeps them the same here. Integers beyond the exact range of JSON
+ * numbers are not converted.
  */
 function subjectOf(claims: { readonly sub?: unknown }): unknown {
   return Number.isSafeInteger(claims.sub) ? String(claims.sub) : claims.sub;
@@ -102,11 +102,11 @@ function subjectOf(claims: { readonly sub?: unknown }): unknown {
 /** True if the token is wrong; false if the issuer or its keys are. */
 const isRefusal = (error: unknown): error is errors.JOSEError =>
   error instanceof errors.JOSEError &&
-  // No error code of its own: the issuer did not respond with keys. See fetchJwks in jose.
+  // jose has no error code for an issuer that did not respond with keys. See fetchJwks in jose.
   error.code !== errors.JOSEError.code &&
   !(error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid || error instanceof errors.JWKInvalid);
 
-/** Why a token is not valid. This is only for the log: the client is not told. */
+/** Why a token is invalid. Only for the log: the client does not receive it. */
 export interface Refused {
   readonly refused: string;
 }
@@ -114,7 +114,7 @@ export interface Refused {
 /**
  * Returns the user of a token.
  *
- * @throws if the issuer cannot be reached, which is not the token's fault
+ * @throws if the token is invalid, or if the issuer cannot be reached
  */
 export async function identify(token: string | undefined): Promise<Omit<AuthorizerContext, 'protocol'> | Refused> {
   const refused = (reason: string): Refused => ({ refused: reason });
@@ -126,12 +126,12 @@ export async function identify(token: string | undefined): Promise<Omit<Authoriz
       issuer: env('ISSUER'),
       algorithms: ALGORITHMS,
       requiredClaims: ['sub', 'exp'],
-      // For `nbf`. It also applies to `exp`, which is checked again below.
+      // The tolerance is for `nbf`. It would also apply to `exp`, so that is checked again below.
       clockTolerance: ISSUER_AHEAD_SECONDS,
     }));
   } catch (error) {
     if (!isRefusal(error)) throw error;
-    // The name of the error class is a single letter in a bundle.
+    // Bundles shorten the names of error classes to single letters.
     return refused(error.code);
   }
   if (!isForUs(payload)) return refused('audience');

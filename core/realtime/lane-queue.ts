@@ -15,11 +15,11 @@ import { framesInV1, onTable, type SendTask, type Task } from './deliver.ts';
 import { isNumbered } from './pack.ts';
 
 /*
- * How something gets into the lane of a large or busy room: it is stored, and a message of a queue says where to look. The queue hands out one
- * message of a feed of a room at a time. See docs/decisions/0032-lanes.md.
+ * Adds tasks to the lane of a large or busy room: the task is stored in the table, and a queue message refers to it.
+ * The queue delivers one message per feed and room at a time. See docs/decisions/0032-lanes.md.
  */
 
-/** The events of one item take so many bytes at most: DynamoDB takes 400 KB. */
+/** The maximum size of one item's events, in bytes. DynamoDB's limit is 400 KB. */
 const MAX_ITEM_BYTES = 300_000;
 
 let client: SQSClient | undefined;
@@ -28,7 +28,7 @@ const sqs = (): SQSClient => {
   return client;
 };
 
-/** Splits what to send into parts that an item can hold, in order. */
+/** Splits a task into parts that fit into items, in order. */
 function partsOf(task: SendTask): SendTask[] {
   const parts: { events: RoomEvent[]; first: number; framesBefore: number; bytes: number }[] = [];
   let number = task.numbers?.first ?? 0;
@@ -51,16 +51,16 @@ function partsOf(task: SendTask): SendTask[] {
   }));
 }
 
-/** Returns where a task is in the order of its lane. */
+/** Returns the position of a task in its lane. */
 function placeOf(task: Task): number | Unnumbered {
   if (task.kind === 'close') return 'close';
   return task.numbers && task.events.some(isNumbered) ? task.numbers.first : 'unnumbered';
 }
 
 /**
- * Hands a task to the lane of a room, after all that it has been handed before. The same task again changes nothing.
+ * Adds a task to the lane of a room, after all earlier tasks. Adding the same task again has no effect.
  *
- * @throws if it cannot be stored, or the queue does not take the message that says so
+ * @throws if the task cannot be stored, or the queue does not accept its message
  */
 export async function handToLane({ room_id, feed }: FeedOfRoom, task: Task): Promise<void> {
   for (const part of task.kind === 'send' ? partsOf(task) : [task])
@@ -70,7 +70,7 @@ export async function handToLane({ room_id, feed }: FeedOfRoom, task: Task): Pro
       QueueUrl: env('LANE_QUEUE_URL'),
       MessageBody: JSON.stringify({ room_id, feed } satisfies FeedOfRoom),
       MessageGroupId: `${room_id}-${feed}`,
-      // One message too many costs nothing but a look.
+      // An unnecessary message costs only one read.
       MessageDeduplicationId: randomUUID(),
     }),
   );
@@ -79,12 +79,12 @@ export async function handToLane({ room_id, feed }: FeedOfRoom, task: Task): Pro
 const entriesOf = (receipts: readonly string[]) =>
   receipts.map((ReceiptHandle, index) => ({ Id: String(index), ReceiptHandle }));
 
-/** Deletes messages, at most ten, whose room need not wait for other rooms of the batch. */
+/** Deletes up to 10 messages, so that their rooms do not wait for the other rooms of the batch. */
 export async function deleteFromQueue(receipts: readonly string[]): Promise<void> {
   await sqs().send(new DeleteMessageBatchCommand({ QueueUrl: env('LANE_QUEUE_URL'), Entries: entriesOf(receipts) }));
 }
 
-/** Has messages, at most ten, that have failed delivered again in so many seconds, and not only when the queue's time-out is over. */
+/** Makes up to 10 failed messages visible again after some seconds, before the queue's visibility time-out. */
 export async function retryFromQueue(receipts: readonly string[], seconds: number): Promise<void> {
   const Entries = entriesOf(receipts).map((entry) => ({ ...entry, VisibilityTimeout: seconds }));
   await sqs().send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: env('LANE_QUEUE_URL'), Entries }));

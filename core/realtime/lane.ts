@@ -19,19 +19,23 @@ import { withPresentMessages } from './message-events.ts';
 import { isNumbered } from './pack.ts';
 
 /*
- * The lanes of large and busy rooms: works through what the readers of the stream have left to them. See docs/decisions/0032-lanes.md.
+ * The lanes of large and busy rooms: delivers the events that the stream readers have queued. See
+ * docs/decisions/0032-lanes.md.
  */
 
-/** A room with fewer connections leaves its lane once it is empty: well below the bound, so that no room comes and goes with every join. */
+/**
+ * A room with fewer connections leaves its lane once the lane is empty. The threshold is well below the one for
+ * entering, so that rooms rarely switch.
+ */
 const LEAVE_BELOW = 0.8 * MAX_POSTS_HERE;
 /**
- * While a room is busy, a round begins so many milliseconds after the one before at the earliest: more events are in each frame. A frame that is one of
- * two costs half as much.
+ * The minimum interval between two rounds in a busy room, in milliseconds. Longer rounds put more events into each
+ * frame, and so cost less.
  */
 export const ROUND_MS = 500;
-/** Less time than this is not enough to deliver to a large room, in milliseconds. */
+/** With less time left than this, in milliseconds, no delivery to a large room is started. */
 const MIN_LEFT_MS = 5_000;
-/** After this, what has failed is tried again, in seconds. */
+/** The delay before a failed message is retried, in seconds. */
 const RETRY_SECONDS = 2;
 
 const numbersOf = (task: Task) =>
@@ -39,7 +43,7 @@ const numbersOf = (task: Task) =>
 
 const lastOf = ({ events, numbers }: SendTask): number => (numbers?.first ?? 0) + events.filter(isNumbered).length - 1;
 
-/** Returns whether the events of one task follow those of another without a gap. */
+/** Returns whether the events of one task directly follow those of another. */
 const follows = (next: SendTask, previous: SendTask): boolean =>
   numbersOf(next)?.first === lastOf(previous) + 1 && numbersOf(previous) !== undefined;
 
@@ -55,16 +59,16 @@ function merge(previous: SendTask, next: SendTask): SendTask {
   return { ...previous, events };
 }
 
-/** What is delivered at once. */
+/** The events that one step delivers. */
 export interface Step {
   readonly task: Task;
-  /** Of the items that it is from. */
+  /** The keys of the items that it contains. */
   readonly keys: readonly Key[];
 }
 
 /**
- * Puts together what waits for one feed of a room, in order, and follows without a gap: the longer a room takes, the more events are in its
- * next frames. Pure.
+ * Merges the waiting tasks of one feed that follow each other without a gap. The longer a delivery takes, the more
+ * events are in the next frames. Pure.
  */
 export function stepsOf(waiting: readonly { readonly key: Key; readonly task: Task }[]): Step[] {
   const steps: Step[] = [];
@@ -77,7 +81,7 @@ export function stepsOf(waiting: readonly { readonly key: Key; readonly task: Ta
   return steps;
 }
 
-/** Returns a task with messages as they are now, as what waits may have been deleted. */
+/** Returns a task with its messages' current content, because they may have been deleted while they waited. */
 const asOfNow = async (task: Task): Promise<Task> =>
   task.kind === 'send' ? { ...task, events: await onTable(() => withPresentMessages(task.events)) } : task;
 
@@ -123,9 +127,9 @@ async function deliver(of: FeedOfRoom, step: Step, deadline: Deadline): Promise<
 }
 
 /**
- * Delivers the events in a lane, and those that arrive in the meantime, in order.
+ * Delivers the events in a lane, including those that arrive in the meantime, in order.
  *
- * @throws if a step fails, or the time is over before the lane is empty
+ * @throws if a step fails, or if the time is over before the lane is empty
  */
 async function workLane(of: FeedOfRoom, deadline: Deadline): Promise<void> {
   let begun: number | undefined;
@@ -138,7 +142,7 @@ async function workLane(of: FeedOfRoom, deadline: Deadline): Promise<void> {
       waiting = await onTable(() => waitingInLane(of));
     }
     begun = performance.now();
-    // Made by this service: the shape is not checked again.
+    // Written by this service, so the shape is not checked again.
     for (const step of stepsOf(waiting.map(({ key, task }) => ({ key, task: JSON.parse(task) as Task })))) {
       if (deadline.leftMs() < MIN_LEFT_MS) throw new Error('The time is up.');
       await deliver(of, step, deadline);
@@ -147,7 +151,7 @@ async function workLane(of: FeedOfRoom, deadline: Deadline): Promise<void> {
   }
 }
 
-/** Runs what only makes something happen sooner than it would. */
+/** Runs an optimization. A failure only delays work, so it is logged and not thrown. */
 const sooner = (work: Promise<void>): Promise<void> =>
   work.catch((error: unknown) => logError({ action: 'lane' }, error));
 
@@ -157,12 +161,12 @@ const lookAt = v.pipe(
   v.object({ room_id: v.string(), feed: v.picklist(['messages', 'changes']) }),
 );
 
-/** A message of the queue, which says where to look. A dead letter that is delivered again has no receipt. */
+/** A message of the lane queue, which identifies a lane. Redriven dead letters have no receipt handle. */
 type Message = Pick<SQSRecord, 'messageId' | 'body'> & Partial<Pick<SQSRecord, 'receiptHandle'>>;
 
 const receiptsOf = (messages: readonly Message[]) => messages.flatMap(({ receiptHandle }) => receiptHandle ?? []);
 
-/** Works through the lanes that messages of the queue name, at the same time. Returns the messages that are to be delivered again. */
+/** Processes the lanes of the given queue messages in parallel. Returns the messages that must be delivered again. */
 export async function workLanes(messages: readonly Message[], deadline: Deadline): Promise<readonly Message[]> {
   const lanes = [...Map.groupBy(messages, ({ body }) => body)];
   const failed = await Promise.all(
@@ -174,7 +178,7 @@ export async function workLanes(messages: readonly Message[], deadline: Deadline
         await sooner(retryFromQueue(receiptsOf(group), RETRY_SECONDS));
         return group;
       }
-      // What comes next for this room need not wait for the other rooms of this batch.
+      // Deletes the message now, so that the room's next one does not wait for the other rooms of the batch.
       if (lanes.length > 1) await sooner(deleteFromQueue(receiptsOf(group)));
       return [];
     }),

@@ -16,13 +16,13 @@ import { type ConnectionStatus, connectionStatus, deleteConnection } from './gat
 import { type LivenessCheck, queueLivenessCheck } from './presence.ts';
 
 /*
- * Presence that is right although API Gateway did not report a disconnection: while a participant is present, a check of their
- * connections is queued. Each check queues the next. See docs/decisions/0011-presence-within-five-minutes.md.
+ * Keeps presence correct if API Gateway does not report a disconnect. While a participant is present, a check of their
+ * connections is queued, and each check queues the next one. See docs/decisions/0011-presence-within-five-minutes.md.
  */
 
 type Participation = Pick<LivenessCheck, 'room_id' | 'participant_id'>;
 
-/** One check: whose connections it is about, when it runs, and how it reaches API Gateway. */
+/** A check: whose connections it checks, when it runs, and how it reaches API Gateway. */
 interface Check {
   readonly of: Participation;
   readonly now: Timestamp;
@@ -30,16 +30,16 @@ interface Check {
   readonly run: Run;
 }
 
-/** When to look again at a connection of which API Gateway could not say whether it is there, or could not close it, in seconds. */
+/** The delay before the next check of a connection whose status or closing failed, in seconds. */
 const RETRY_SECONDS = 30;
-/** How far apart the clocks of functions may be, in seconds: as in announce.ts. */
+/** The maximum difference between the clocks of functions, in seconds, as in announce.ts. */
 const CLOCKS_APART_SECONDS = 5;
-/** A check is at least so far ahead, in seconds. */
+/** The minimum delay of a check, in seconds. */
 const LEAST_DELAY_SECONDS = 5;
 
 /**
- * Queues a check of a participant, and records it. First the one, then the other: after a failure in between, the message that was
- * queued does not count, and the retry queues another.
+ * Queues a check of a participant, then records it. If recording fails, the queued message is ignored, and the retry
+ * queues another one.
  */
 async function queueNext(of: Participation, seconds: number, now: Timestamp, previous?: Timestamp): Promise<void> {
   const due = plus(now, seconds * 1_000);
@@ -48,9 +48,9 @@ async function queueNext(of: Participation, seconds: number, now: Timestamp, pre
 }
 
 /**
- * Starts checks of the connections of a present participant, unless they are checked already. A participant who joins
- * just before the room ends is checked soon after the end. With a late clock, the join may be accepted after the end
- * was announced, and the announcement did not find the connection.
+ * Starts checks of a present participant's connections, unless they are running. If the room is about to end, the first
+ * check is soon after the end. With a clock that is behind, a join may be accepted after the end, when the room's
+ * connections were already closed.
  */
 export async function ensureChecked(of: Participation, room: Pick<RoomItem, 'end_time'> | undefined): Promise<void> {
   const now = new Date().toISOString();
@@ -64,11 +64,11 @@ export async function ensureChecked(of: Participation, room: Pick<RoomItem, 'end
 export type CheckOutcome = 'outdated' | 'ended' | 'present';
 
 /**
- * Checks the connections of a participant. A connection that was heard lately is there. Of a silent one, API Gateway is asked: one that is
- * gone is dropped; one that has promised to send pings is closed; any other may be silent, and stays. In an ended room, all are
- * closed, but for those of rooms.v2, which only leave it.
+ * Checks the connections of a participant. A connection that sent a frame recently is alive. For a silent one, API
+ * Gateway is asked. If it is gone, it is removed. If its client announced pings, it is closed. Any other silent
+ * connection stays. If the room has ended, all are closed, except rooms.v2 connections, which leave the room.
  *
- * @throws where the table or the queue fails; the message is then retried
+ * @throws if the table or the queue fails; the message is then retried
  */
 export async function checkLiveness(
   { room_id, participant_id, due }: Omit<LivenessCheck, 'kind'>,
@@ -80,7 +80,7 @@ export async function checkLiveness(
   if (counts !== due) return 'outdated';
   if (!participant?.present) {
     await endChecks(of, due);
-    // A user who joined a moment ago found this check queued, and relies on it.
+    // A user who joined a moment ago found this check queued, and queued no other one.
     if ((await get<ParticipantItem>(participantKey(room_id, participant_id)))?.present) await ensureChecked(of, room);
     return 'ended';
   }
@@ -98,13 +98,13 @@ export async function checkLiveness(
   return 'present';
 }
 
-/** Replaces an absence check that was lost. */
+/** Replaces a lost absence check. */
 async function endAbsence({ room_id, participant_id, left_at }: ParticipantItem, now: Timestamp): Promise<void> {
   if (left_at !== undefined && plus(left_at, 2 * PRESENCE_GRACE_SECONDS * 1_000) < now)
     await markAbsent(room_id, participant_id, left_at);
 }
 
-/** Checks one connection. Returns when to look at it again, in epoch seconds: Infinity for one that is gone. */
+/** Checks one connection. Returns the time of its next check in epoch seconds, or Infinity if it is gone. */
 async function checkConnection(check: Check, connection_id: string, heard: number | undefined): Promise<number> {
   const { of, now, deadline, run } = check;
   const time = epochSeconds(now);
@@ -113,7 +113,8 @@ async function checkConnection(check: Check, connection_id: string, heard: numbe
   if (status === 'unknown') return time + RETRY_SECONDS;
   if (status === 'open') {
     const item = await get<ConnectionItem>(connectionKey(of.room_id, connection_id));
-    // Contract 1.1 lets a client be silent as long as API Gateway does. Its item is missing only where its time to live is over.
+    // Contract 1.1 lets a client be silent as long as API Gateway does. The item is missing only after its time to
+    // live.
     if (item && item.ping_interval_seconds === undefined) return time + SILENCE_SECONDS;
     const until = (heard ?? 0) + longestSilence(item?.ping_interval_seconds ?? 0);
     if (until > time) return until;
@@ -123,16 +124,16 @@ async function checkConnection(check: Check, connection_id: string, heard: numbe
   return Number.POSITIVE_INFINITY;
 }
 
-/** Takes one connection out of a room that has ended. Returns when to look at it again, as `checkConnection` does. */
+/** Removes one connection from a room that has ended. Returns the time of the next check, like `checkConnection`. */
 async function leaveEnded(check: Check, connection_id: string): Promise<number> {
   const item = await get<ConnectionItem>(connectionKey(check.of.room_id, connection_id));
   if (item && !speaksV2(item)) return close(check, connection_id);
-  // It has been detached already, or its client learns that it is no longer in the room with its next ping.
+  // The connection is already detached. If its client missed that, its next ping reveals it.
   await drop(check, connection_id, 'unknown');
   return Number.POSITIVE_INFINITY;
 }
 
-/** Closes one connection and drops it. Returns when to look at it again, as `checkConnection` does. */
+/** Closes one connection and removes it. Returns the time of the next check, like `checkConnection`. */
 async function close(check: Check, connection_id: string): Promise<number> {
   const { now, deadline, run } = check;
   const outcome = await run(() => deleteConnection(connection_id, deadline.signal));
@@ -141,7 +142,7 @@ async function close(check: Check, connection_id: string): Promise<number> {
   return Number.POSITIVE_INFINITY;
 }
 
-/** @param status what API Gateway said about the connection, if it was asked; an open one has been closed */
+/** @param status API Gateway's answer about the connection, if it was asked. An open connection has been closed */
 async function drop({ of, now }: Check, connection_id: string, status: ConnectionStatus): Promise<void> {
   const { room_id, participant_id } = of;
   console.info({ action: 'liveness', room_id, connection_id, user: participant_id, status, dropped: true });

@@ -6,13 +6,14 @@ import { getMany } from '../store/read.ts';
 import { imageOf } from './stream.ts';
 
 /*
- * What follows from changes of messages. A record says which message to look at. As a rule, a new message is sent as the record has it,
- * which costs no read. It is read again where it may have changed since: what was deleted is never sent again.
+ * Computes events from changes of messages. A record identifies the message. New messages are usually sent as the
+ * record contains them, without a read. If the message may have changed, it is read again, so that deleted content is
+ * not sent.
  */
 
 /**
- * How old a new message may be before it is read again, in milliseconds. An event that is sent later than this is
- * late: its batch has failed before, or its reader is behind.
+ * The age from which a new message is read again before it is sent, in milliseconds. Such delays occur after a failed
+ * batch, or if the stream reader is behind.
  */
 const FRESH_MS = 5_000;
 
@@ -21,11 +22,11 @@ export type MessageEvent = RoomEventOf<'message' | 'message_updated' | 'message_
 /** A stream record of a message. */
 export interface MessageRecord {
   readonly kind: 'new' | 'changed';
-  /** As of the record. */
+  /** As in the record. */
   readonly message: MessageItem;
 }
 
-/** Reads a record. Undefined for writes that change nothing that clients see. */
+/** Reads a record. Returns undefined for writes without a visible change. */
 export function messageRecord({ eventName, dynamodb }: DynamoDBRecord): MessageRecord | undefined {
   const message = imageOf<MessageItem>(dynamodb?.NewImage);
   if (!message) throw new Error('The record has no new image.');
@@ -34,17 +35,17 @@ export function messageRecord({ eventName, dynamodb }: DynamoDBRecord): MessageR
   return isChange ? { kind: 'changed', message } : undefined;
 }
 
-/** An event, and when what it tells was stored, in epoch milliseconds. */
+/** An event, and when its change was stored, in epoch milliseconds. */
 interface Stored {
   readonly event: MessageEvent;
   readonly stored_at: number;
 }
 
 /**
- * Returns the events of the records of one room, in their order. A message that has changed several times is sent
- * once, at its last change. A message that no longer exists is left out.
+ * Returns the events for the records of one room, in order. A message that changed several times is sent once, at its
+ * last change. A message that no longer exists is omitted.
  *
- * @param sent_at when the events are sent
+ * @param sent_at the time of the events
  */
 export async function messageEvents(records: readonly MessageRecord[], sent_at: string): Promise<Stored[]> {
   const now = Date.parse(sent_at);
@@ -79,8 +80,8 @@ const changeOf = ({ deleted_at }: MessageItem): 'message_updated' | 'message_del
   deleted_at === undefined ? 'message_updated' : 'message_deleted';
 
 /**
- * Returns numbered events that have waited in a lane, in the same order and with the same numbers, with their current
- * messages: deleted content is not sent. Events that have not waited long are returned as they are.
+ * Returns numbered events that waited in a lane, with the same order and numbers, but with current messages, so that
+ * deleted content is not sent. Events that waited only briefly are unchanged.
  */
 export async function withPresentMessages(events: readonly RoomEvent[]): Promise<readonly RoomEvent[]> {
   const now = Date.now();

@@ -10,11 +10,12 @@ import { deleteConnection, postToConnection } from './gateway.ts';
 import { batchIdentity, pack } from './pack.ts';
 
 /**
- * Sends an event about a user to the connections that have subscribed. One of rooms.v1 that does not take it is closed, so that its client
- * reconnects, subscribes again, and lists its rooms. One of rooms.v2 sees a gap. Costs one query where no connection has subscribed.
+ * Sends an event about a user to the subscribed connections. If that fails, a rooms.v1 connection is closed, so that
+ * its client reconnects, subscribes, and lists its rooms. A rooms.v2 client notices a gap. Without subscriptions, it
+ * costs one query.
  *
- * @param source the ID of the record that led to the event
- * @throws if the connections cannot be read, or the event cannot be numbered.
+ * @param source the ID of the record that caused the event
+ * @throws if the connections cannot be read, or the event cannot be numbered
  */
 export async function notifyUser(
   { participant_id, event, except }: Omit<Effect & { kind: 'notify' }, 'kind'>,
@@ -22,7 +23,7 @@ export async function notifyUser(
   now: Timestamp,
   { signal }: Deadline,
 ): Promise<void> {
-  // Those of rooms.v2 get every number of the feed: one that is left out would be a gap.
+  // rooms.v2 connections receive every number of the feed, because a missing number would be a gap.
   const subscriptions = (await onTable(() => subscriptionsOf(participant_id))).filter(
     ({ connection_id, protocol }) => speaksV2({ protocol }) || !except.includes(connection_id),
   );

@@ -1,37 +1,37 @@
 import { wait } from '../platform/deadline.ts';
 
 /*
- * How fast the connections of one room are posted to: posts of all rooms share the account's quota of requests to API Gateway. See
+ * Limits the post rate to the connections of one room, because all rooms of an account share one quota. See
  * docs/decisions/0031-budgets.md.
  */
 
-/** What an account may have in a second, unless AWS has raised it. In newer regions, it is 2,500. */
+/** The default quota of an account, in requests per second. In newer regions, it is 2,500. */
 const DEFAULT_QUOTA = 10_000;
-/** Of the account's quota. */
+/** The share of the account's quota that one room may use. */
 const SHARE_OF_ROOM = 1 / 4;
-/** What one invocation with a whole processor makes in a second (`npm run bench:fanout`, lib/memory.ts). */
+/** The posts per second of one invocation with one vCPU (`npm run bench:fanout`, lib/memory.ts). */
 const POSTS_OF_INVOCATION = 3_300;
-/** Posts that need not wait, so that timers do not slow down a small room, in milliseconds of its rate. */
+/** The burst without waiting, in milliseconds of the room's rate, so that timers do not delay small rooms. */
 const BURST_MS = 20;
 
 const quota = (): number => Number(process.env.API_GATEWAY_QUOTA ?? DEFAULT_QUOTA);
 
-/** Returns how many posts a second a room may take. */
+/** Returns the maximum number of posts per second to a room. */
 export const postsPerSecondOfRoom = (): number => quota() * SHARE_OF_ROOM;
 
 /**
- * Returns how many fan-out invocations a room, and a process, waits for at the same time: as many as make the posts that a room may take, and twelve
- * at most.
+ * Returns the maximum number of simultaneous fan-out invocations for a room and a process: enough for the room's post
+ * rate, and at most 12.
  */
 export const invocationsAtOnce = (): number =>
   Math.min(12, Math.max(1, Math.ceil(postsPerSecondOfRoom() / POSTS_OF_INVOCATION)));
 
-/** Waits until so many more posts may be made. */
+/** Waits until `posts` more posts are allowed. */
 export type Pace = (posts: number, signal: AbortSignal) => Promise<void>;
 
-/** Returns what lets through so many posts a second. */
+/** Returns a limiter for this many posts per second. */
 export function paceOf(perSecond: number): Pace {
-  /** When all posts up to now are due, in milliseconds. */
+  /** The time at which all requested posts are allowed, in milliseconds. */
   let due = 0;
   return async (posts, signal) => {
     const now = performance.now();

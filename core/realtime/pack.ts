@@ -2,11 +2,9 @@ import { createHash } from 'node:crypto';
 import { MAX_FRAME_BYTES, MAX_PACKED_BYTES } from '../contract/limits.ts';
 import type { DetachedFrame, EventsFrame, Feed, PackedEvent, RoomEvent } from '../contract/realtime.ts';
 
-/*
- * The frames of rooms.v2. See docs/decisions/0030-rooms-v2.md. Pure.
- */
+/* Builds the frames of rooms.v2. Pure. See docs/decisions/0030-rooms-v2.md. */
 
-/** The numbers of the events of a batch: the first one's, and what they are numbered in. */
+/** The feed of a batch, and the number of its first event. */
 export interface Numbers {
   readonly feed: Feed;
   readonly first: number;
@@ -17,7 +15,7 @@ export const isNumbered = ({ type }: RoomEvent): boolean => type !== 'room_ended
 
 const packed = ({ type, data }: RoomEvent): PackedEvent => ({ type, data }) as PackedEvent;
 
-/** The text of a frame without its events, and where they go. */
+/** The text of a frame without events, and the position of its events. */
 function envelope(frame: EventsFrame): { readonly head: string; readonly bytes: number } {
   const text = JSON.stringify(frame);
   // `events` comes last, and is empty: `…"events":[]}`.
@@ -25,8 +23,8 @@ function envelope(frame: EventsFrame): { readonly head: string; readonly bytes: 
 }
 
 /**
- * Packs numbered events of one room into frames of at most 30 KB, in order. A larger event has a frame to itself, up to the limit of a
- * frame. An event that exceeds even that is left out: clients see the gap, and read it.
+ * Packs numbered events of one room into frames of at most 30 KB, in order. A larger event gets its own frame, up to
+ * the maximum frame size. An event above that is omitted: clients notice the gap, and read the event.
  */
 export function pack(room_id: string, { feed, first }: Numbers, events: readonly RoomEvent[]): string[] {
   const frames: string[] = [];
@@ -59,7 +57,7 @@ export function pack(room_id: string, { feed, first }: Numbers, events: readonly
   }
   flush();
   const last = events.at(-1);
-  // Nothing follows that would show the gap.
+  // No later event would reveal the gap.
   if (lost && last) {
     open = start(first + events.length, last.sent_at);
     flush();
@@ -68,9 +66,9 @@ export function pack(room_id: string, { feed, first }: Numbers, events: readonly
 }
 
 /**
- * Returns the last frame about a room, with the event that says why, if there is one.
+ * Returns the last frame about a room, with the event that contains the reason, if there is one.
  *
- * @param joined_at of the connection
+ * @param joined_at when the connection joined
  */
 export function detachedFrame(
   room_id: string,
@@ -90,9 +88,10 @@ export function detachedFrame(
 }
 
 /**
- * Returns what says which events a batch has: equal for a batch that is delivered again unchanged, and for no other.
+ * Returns an ID for the events of a batch. A repeated delivery of the same batch has the same ID, and any other batch a
+ * different one.
  *
- * @param source where the batch comes from, such as its first record
+ * @param source the origin of the batch, such as its first record
  */
 export const batchIdentity = (source: string, events: readonly RoomEvent[]): string =>
   createHash('sha256')

@@ -12,16 +12,20 @@ import { digestSeconds, EACH_AGAIN_BELOW, NAMES_UP_TO, onlineIn } from './digest
 import { type Digest, queueDigest } from './presence.ts';
 
 /*
- * Digests of presence in large rooms: how many are online, and up to 1,000, who came and went. See docs/decisions/0033-presence-digests.md.
+ * Presence digests for large rooms: the number of users online and, up to 1,000, who joined and left. See
+ * docs/decisions/0033-presence-digests.md.
  */
 
-/** So many fit into a frame, whatever their names: an ID of 128 characters and a name of 100, each of up to 3 bytes. */
+/**
+ * The maximum number of users in a frame, with IDs of 128 characters and names of 100 characters, each of up to 3
+ * bytes.
+ */
 const PEERS_PER_EVENT = 40;
 
 /**
- * Notes that the presence of participants has changed, and has a digest tell it, if none is queued.
+ * Records that the presence of participants has changed, and queues a digest if none is queued.
  *
- * @param source where the changes come from: the same when they are noted again
+ * @param source the origin of the changes. Repeated calls have the same one
  */
 export async function notePresence(
   room_id: string,
@@ -39,7 +43,7 @@ export async function notePresence(
 
 type Peer = NonNullable<RoomEventOf<'presence'>['data']['joined']>[number];
 
-/** Returns those of the participants who are online now, and those who are not. */
+/** Returns which of the participants are online now, and which are not. */
 async function peersOf(room_id: string, ids: readonly string[]): Promise<{ joined: Peer[]; left: Peer[] }> {
   const items = await getMany<ParticipantItem>(
     ids.map((id) => participantKey(room_id, id)),
@@ -54,7 +58,7 @@ async function peersOf(room_id: string, ids: readonly string[]): Promise<{ joine
   return { joined, left };
 }
 
-/** Returns the events of a digest: as many as the names need. Pure. */
+/** Returns the events of a digest, split so that all names fit. Pure. */
 export function digestEvents(
   room_id: string,
   count: number,
@@ -73,13 +77,13 @@ export function digestEvents(
   });
 }
 
-/** `outdated`: another digest counts. */
+/** `outdated`: another digest has replaced it. */
 export type DigestOutcome = 'outdated' | 'sent';
 
 /**
  * Sends a digest, and queues another one if something has changed in the meantime.
  *
- * @throws where the table or a queue fails; the message is then retried, and the digest sent again
+ * @throws if the table or a queue fails; the message is then retried, and the digest is sent again
  */
 export async function sendDigest({ room_id, due }: Omit<Digest, 'kind'>, deadline: Deadline): Promise<DigestOutcome> {
   const item = await digestOf(room_id);

@@ -20,7 +20,10 @@ export interface DisconnectRetry {
   readonly room_id: string;
 }
 
-/** A check of the connections of a present participant. `due` is its name as well: only the one that the table names counts. */
+/**
+ * A check of a present participant's connections. `due` also identifies it: only the check with the recorded time is
+ * valid.
+ */
 export interface LivenessCheck {
   readonly kind: 'liveness';
   readonly room_id: string;
@@ -28,22 +31,22 @@ export interface LivenessCheck {
   readonly due: Timestamp;
 }
 
-/** Presence in a large room has changed. `due` is its name as well: only the one that the table names counts. */
+/** A presence digest of a large room. `due` also identifies it: only the digest with the recorded time is valid. */
 export interface Digest {
   readonly kind: 'digest';
   readonly room_id: string;
   readonly due: Timestamp;
 }
 
-/** Something that follows from a change of a room, and has failed: it is retried alone. */
+/** A failed effect of a change, which is retried separately. */
 export type DeferredEffect =
   | { readonly kind: 'publish'; readonly event: RoomEvent }
   | { readonly kind: 'schedules'; readonly room_id: string; readonly moments: readonly Moment[] };
 
-/** How long a service that has just failed gets to recover, in seconds. */
+/** The delay before a retry after a service has failed, in seconds. */
 const EFFECT_DELAY_SECONDS = 10;
 
-/** In seconds. A throttled gateway has recovered by then. */
+/** In seconds. Throttling has usually ended by then. */
 const DISCONNECT_DELAY_SECONDS = 5;
 
 let client: SQSClient | undefined;
@@ -62,7 +65,7 @@ async function queue(
   );
 }
 
-/** Queues a check after the grace period whether the participant has returned. */
+/** Queues a check, after the grace period, of whether the participant has returned. */
 export const queueAbsenceCheck = ({ room_id, participant_id, left_at }: Absence): Promise<void> =>
   queue({ room_id, participant_id, left_at }, PRESENCE_GRACE_SECONDS);
 
@@ -76,6 +79,6 @@ export const queueEffect = (effect: DeferredEffect): Promise<void> => queue(effe
 /** Queues a check of a participant's connections. */
 export const queueLivenessCheck = (check: LivenessCheck, seconds: number): Promise<void> => queue(check, seconds);
 
-/** Queues a digest of a room's presence, so many whole seconds from now. */
+/** Queues a digest of a room's presence after a number of whole seconds. */
 export const queueDigest = ({ room_id, due }: Omit<Digest, 'kind'>, seconds: number): Promise<void> =>
   queue({ kind: 'digest', room_id, due }, seconds);

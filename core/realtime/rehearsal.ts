@@ -8,7 +8,7 @@ import type { FanOutRequest } from './deliver.ts';
 import type { SocketEvent } from './socket-event.ts';
 
 const ROOM_ID = '0199d3f4-5c1e-7a80-9a6b-2f1d6a4c8e01';
-/** A value for every field that a frame must have. */
+/** A value for every required field of a frame. */
 const FIELDS: Readonly<Record<string, string | boolean>> = {
   request_id: 'rehearsal',
   room_id: ROOM_ID,
@@ -38,7 +38,7 @@ export const CONNECTION: Omit<SocketEvent, 'body'> = {
   },
 };
 
-/** Returns the event of a frame that rehearses an action. */
+/** Returns the event of a frame for the rehearsal of an action. */
 export function rehearsalEvent({ action, frame }: Action): SocketEvent {
   const fields = 'entries' in frame ? Object.keys(Object(frame.entries)) : [];
   const values = fields.flatMap((field) => (field in FIELDS ? [[field, FIELDS[field]]] : []));
@@ -54,29 +54,29 @@ const MESSAGE = {
   sent_at: '2020-01-01T00:00:00.000Z',
 };
 
-/** Returns a batch of the table's stream with a message. */
+/** Returns a batch of stream records with one message. */
 export function streamRehearsal(): DynamoDBStreamEvent {
   const key = messageKey(MESSAGE.room_id, MESSAGE.message_id);
-  // The types of stream and SDK differ only in how they spell bytes, and no item has any.
+  // The types of stream and SDK differ only for binary values, which our items do not have.
   const image = (item: object) =>
     marshall(item) as NonNullable<DynamoDBStreamEvent['Records'][0]['dynamodb']>['NewImage'];
-  // As new as most are: older messages are read again.
+  // Recent, because older messages are read again.
   const message = { ...key, ...MESSAGE, sent_at: new Date().toISOString() };
   const dynamodb = { Keys: image({ ...key }), NewImage: image(message), SequenceNumber: 'rehearsal' };
   return { Records: [{ eventID: 'rehearsal', eventName: 'INSERT', dynamodb }] };
 }
 
-/** Returns the message of a room's lane that rehearses it. */
+/** Returns the lane message for the rehearsal of a room's lane. */
 export function laneRehearsal(): Pick<SQSEvent, 'Records'> {
   const body = JSON.stringify({ room_id: MESSAGE.room_id, feed: 'messages' });
-  // What the function does not read is missing.
+  // Fields that the function does not read are omitted.
   return { Records: [{ messageId: 'rehearsal', body } as SQSEvent['Records'][0]] };
 }
 
-/** Connections of a batch: fan-out opens as many of its own. */
+/** The number of connections in a batch. The fan-out opens one of its own for each. */
 const LISTENERS = 8;
 
-/** Returns a batch of connections that are sent a message. */
+/** Returns a batch of connections to which a message is sent. */
 export function fanOutRehearsal(): FanOutRequest {
   const { room_id, sent_at } = MESSAGE;
   const event: RoomEvent = {

@@ -15,8 +15,8 @@ import type { Timestamp } from '../rules/time.ts';
 import type { RoomItem } from '../store/items.ts';
 
 /*
- * One-off schedules that announce when a room starts and ends. They only announce: the status follows from the clock,
- * so a schedule that is late (EventBridge Scheduler promises the minute) or lost makes nothing wrong.
+ * One-time schedules that announce the start and the end of a room. They do not change the status, which follows from
+ * the clock. A late or lost schedule only delays the announcement. EventBridge Scheduler is accurate to the minute.
  */
 
 /** `next`: the next warning or announcement. */
@@ -26,7 +26,7 @@ export type Moment = 'start' | 'end' | 'next';
 export interface Announcement {
   readonly room_id: string;
   readonly moment: Moment;
-  /** The time that the schedule was made for: it tells an outdated schedule. */
+  /** The time for which the schedule was created. It identifies outdated schedules. */
   readonly time: Timestamp;
 }
 
@@ -37,17 +37,16 @@ const scheduler = (): SchedulerClient => {
 };
 
 /**
- * How far ahead a schedule is made, at least. One for a moment that has passed by the time it arrives is refused, as users
- * report; that it would run instead is documented nowhere. So a moment that is nearly there is announced this much later, which is
- * nothing beside the minute that the Scheduler may take anyway.
+ * The minimum time between creating a schedule and its firing. Users report that Scheduler rejects times in the past,
+ * and it is not documented otherwise. So if the moment is near, its announcement is delayed by this much.
  */
 const LEAD_MS = 5_000;
 
-/** The schedule group, and what the schedules invoke. */
+/** The schedule group, and the target of the schedules. */
 export interface ScheduleSettings {
   readonly group: string;
   readonly functionArn: string;
-  /** The role with which they invoke the function. */
+  /** The role with which schedules invoke the function. */
   readonly roleArn: string;
 }
 
@@ -57,7 +56,7 @@ const settingsOfFunction = (): ScheduleSettings => ({
   roleArn: env('SCHEDULE_ROLE_ARN'),
 });
 
-/** Rounds up: a schedule has whole seconds, and the time must have come when it fires. */
+/** Rounds up, because schedules have whole seconds and must not fire early. */
 function expression(time: Timestamp): string {
   const earliest = Math.max(Date.parse(time), Date.now() + LEAD_MS);
   return `at(${new Date(Math.ceil(earliest / 1_000) * 1_000).toISOString().slice(0, 19)})`;
@@ -75,7 +74,8 @@ export const scheduleOf = (announcement: Announcement, settings: ScheduleSetting
     ScheduleExpression: expression(announcement.time),
     ScheduleExpressionTimezone: 'UTC',
     FlexibleTimeWindow: { Mode: 'OFF' },
-    // The function sets `next` again while the Scheduler still completes it: that must not delete it.
+    // The function may set `next` again before Scheduler has completed the old schedule, which would delete the new
+    // one.
     ActionAfterCompletion: announcement.moment === 'next' ? 'NONE' : 'DELETE',
     Target: {
       Arn: settings.functionArn,
@@ -111,7 +111,10 @@ function timeOf(room: Times, moment: Moment, since: Timestamp): Timestamp | unde
   return time && time > since ? time : undefined;
 }
 
-/** Returns what is still to be announced of a room: its start, its end, and its next warning or announcement, if they come after `since`. */
+/**
+ * Returns a room's future announcements: its start, its end, and its next warning or announcement, if they are after
+ * `since`.
+ */
 export const announcementsOf = (room: Times, since: Timestamp, moments: readonly Moment[] = MOMENTS): Announcement[] =>
   moments.flatMap((moment) => {
     const time = timeOf(room, moment, since);
@@ -119,12 +122,12 @@ export const announcementsOf = (room: Times, since: Timestamp, moments: readonly
   });
 
 /**
- * Brings the schedules of the given moments of a room in step with its times: a future time has a schedule, one that is past or
- * gone has none.
+ * Updates the schedules for the given moments of a room. A future moment has a schedule, and a past or removed one has
+ * none.
  *
- * @param settings default: those in the function's environment
- * @param client default: that of the process
- * @param pending what is to be announced; default: what follows from the times
+ * @param settings default: the settings in the function's environment
+ * @param client default: the client of the process
+ * @param pending the announcements. Default: computed from the times
  */
 export async function syncSchedules(
   room: Times,

@@ -1,11 +1,11 @@
 import type { APIGatewayProxyStructuredResultV2, APIGatewayProxyWebsocketEventV2, Context } from 'aws-lambda';
 
-/** The context that the authorizer attaches to every frame of a connection. API Gateway converts all values to text. */
+/** The authorizer's context, which API Gateway adds to every frame of a connection. All values are strings. */
 export interface AuthorizerContext {
   readonly user_id: string;
   /** When the token expires, in epoch seconds. */
   readonly token_expires_at: string;
-  /** Missing on connections that were authorized before there were two protocols. */
+  /** Missing on connections from before there were two protocols. */
   readonly protocol?: string;
 }
 

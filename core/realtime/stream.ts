@@ -5,15 +5,15 @@ import { logError } from '../platform/log.ts';
 import type { Key } from '../store/keys.ts';
 
 /*
- * Working through a batch of the table's stream. Records of one partition (a room, its chat) keep their order; partitions do
- * not wait for each other.
+ * Processes a batch of stream records. Records of one partition (a room, its chat) are processed in order, and
+ * partitions do not wait for each other.
  */
 
 type Image = NonNullable<DynamoDBRecord['dynamodb']>['NewImage'];
 
 /** Returns the item in a stream record. Like reads, it assumes that items have the shapes of items.ts. */
 export const imageOf = <Item extends Key>(image: Image): Item | undefined =>
-  // The types of stream and SDK differ only in how they spell bytes, and no item has any.
+  // The types of stream and SDK differ only for binary values, which our items do not have.
   image && (unmarshall(image as Record<string, AttributeValue>) as Item);
 
 /** The key of the item that a record is about. */
@@ -23,11 +23,11 @@ export const keyOf = ({ dynamodb }: DynamoDBRecord): Key => ({
 });
 
 /**
- * Records that were processed in batches in which something else failed. Lambda retries such a batch from the first
- * failed record, with all records after it, usually in the same process.
+ * Records that were processed in batches that failed for another reason. Lambda retries such a batch from the first
+ * failed record, usually in the same process. The processed records after it are skipped.
  */
 const done = new Set<string>();
-/** Far more than the batches that a process can be in the middle of; each id is some 40 bytes. */
+/** More than the pending batches of a process can contain. Each ID takes about 40 bytes. */
 const MAX_DONE = 10_000;
 
 const sequenceOf = (record: DynamoDBRecord | undefined): string => record?.dynamodb?.SequenceNumber ?? '';
@@ -35,11 +35,11 @@ const sequenceOf = (record: DynamoDBRecord | undefined): string => record?.dynam
 const idOf = ({ eventID, dynamodb }: DynamoDBRecord): string => eventID ?? dynamodb?.SequenceNumber ?? '';
 
 /**
- * Makes something of each record (`read`, which must not wait for anything), and hands it to `work`, that of one partition
- * together and in order. Of a partition with a record that cannot be read, only those before it are worked on.
+ * Parses each record with `read`, which must be synchronous, and passes the records of each partition to `work`,
+ * together and in order. If a record cannot be read, only the earlier records of its partition are processed.
  *
- * Where either fails, Lambda tries again from there, with ever smaller batches, and in the end puts the record aside that
- * cannot be worked on.
+ * If either fails, Lambda retries from there with ever smaller batches. In the end, it writes the failing record to the
+ * dead-letter queue.
  */
 export async function processByPartition<Read>(
   records: readonly DynamoDBRecord[],

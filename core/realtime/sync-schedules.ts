@@ -6,12 +6,12 @@ import { roomKey } from '../store/keys.ts';
 import { get } from '../store/read.ts';
 import { type Announcement, announcementsOf, type Moment, syncSchedules } from './schedule.ts';
 
-/** Far more than the changes that one room's times can get while its schedules are written. */
+/** More than the times of a room can change while its schedules are written. */
 const SYNC_ATTEMPTS = 5;
 
 /**
- * Syncs the schedules of a room with its times, and reads the times again afterwards. Two invocations may run at the
- * same time, one for a redriven record and one for a new one: the last writer has then read the latest times.
+ * Updates the schedules of a room, then reads its times again, and repeats this if they have changed. Two invocations
+ * can run at the same time, for example for a redriven and a new record. The last writer then uses the latest times.
  */
 export async function syncSchedulesOf(room: RoomItem, moments: readonly Moment[]): Promise<void> {
   let known = room;
@@ -25,7 +25,7 @@ export async function syncSchedulesOf(room: RoomItem, moments: readonly Moment[]
   throw new Error(`The times of room ${room.room_id} change faster than its schedules can follow.`);
 }
 
-/** As `announcementsOf`, but `next` includes what is due and not done: its schedule fires at once. */
+/** Like `announcementsOf`, but `next` also includes what is due and not done. Its schedule fires at once. */
 export async function announcementsNow(
   room: RoomItem,
   now: Timestamp,

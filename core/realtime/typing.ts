@@ -14,17 +14,17 @@ import { roomPool } from './deliver.ts';
 import { postToConnection } from './gateway.ts';
 
 /*
- * Who is typing. Nothing is stored: the process that gets the frame posts to the connections, and the limits are its own. See
- * docs/decisions/0051-typing-without-the-table.md.
+ * Who is typing in a room. Nothing is stored: the process that receives the frame posts to the connections and applies
+ * the limits. See docs/decisions/0051-typing-without-the-table.md.
  */
 
-/** How long a process relies on what it has read, in milliseconds. */
+/** How long a process caches what it has read, in milliseconds. */
 const READ_MS = 5_000;
-/** How long the posts for one frame may take, in milliseconds. */
+/** The maximum duration of the posts for one frame, in milliseconds. */
 const POST_MS = 2_000;
-/** How long a process remembers what a connection said last, in milliseconds. */
+/** How long a process remembers the last state of a connection, in milliseconds. */
 const SAID_MS = 60_000;
-/** Items that a process remembers of each kind: some megabytes at most. */
+/** The maximum number of cached entries of each kind, which take some megabytes. */
 const MAX_REMEMBERED = 2_000;
 const INTERVAL_MS = TYPING_INTERVAL_SECONDS * 1_000;
 
@@ -35,10 +35,10 @@ interface Member {
 
 /** By room and user. */
 const members = recent<Member>(READ_MS, MAX_REMEMBERED);
-/** By room: the connections that receive events; undefined for a room with too many. */
+/** By room: the connections that receive events. Undefined for a room with too many. */
 const audiences = recent<{ readonly recipients: readonly Recipient[] | undefined }>(READ_MS, MAX_REMEMBERED);
 
-/** What a connection said last in a room, and when it last said that it is typing, in milliseconds. */
+/** The last state of a connection in a room, and when it last sent a start, in milliseconds. */
 interface Said {
   readonly isTyping: boolean;
   readonly startedAt: number;
@@ -48,7 +48,7 @@ interface Said {
 const said = recent<Said>(SAID_MS, MAX_REMEMBERED);
 
 /**
- * Returns whether the others have to know. A second stop changes nothing, so it is not sent.
+ * Returns whether the state must be sent to the others. A repeated stop changes nothing, so it is not sent.
  *
  * @throws `too_many_requests` for a start less than 2 seconds after the last one
  */
@@ -72,8 +72,8 @@ function admit(key: string, isTyping: boolean): boolean {
 }
 
 /**
- * Sends the event `typing` to the connections of the other participants, and returns when it was posted. A post that fails is not repeated
- * later: the next event replaces it.
+ * Sends the event `typing` to the connections of the other participants, and returns its time. A failed post is not
+ * retried, because the next event replaces it.
  *
  * @throws `too_many_requests` or `read_only`, and as `membership` and `requireLive` do
  */
