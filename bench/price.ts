@@ -9,7 +9,7 @@ const SCRIPT = 'npm run bench:price --';
 const HELP = `Usage: ${SCRIPT} [options]
 
 What rooms cost: dollars for a thousand room-hours and for a million messages, from the capacity
-units that a test counts (bench/common/budget.ts) and AWS's prices (bench/prices.ts), beside what
+units that a test counts (test/fixtures/samples.ts) and AWS's prices (bench/prices.ts), beside what
 five services on Kubernetes cost in a month in which nobody comes. No free tiers, no discounts.
 
   --participants <n>   of a room, all connected (default: ${ASSUMPTIONS.participants})

@@ -12,8 +12,9 @@ import {
 import { appendMessage } from '../../core/store/messages.ts';
 import { get } from '../../core/store/read.ts';
 import { numberEvents } from '../../core/store/sequence.ts';
+import type { SampleRoom } from '../../test/fixtures/samples.ts';
 import { writeItems } from '../../test/fixtures/write-items.ts';
-import { newRoom, type Room, send } from './world.ts';
+import { newRoom, send } from './world.ts';
 
 /*
  * Fills the table faster than the API could. The API creates one item of each kind, and the others are copies with
@@ -39,7 +40,7 @@ async function model<T extends object>(item: Promise<T | undefined>): Promise<T>
 }
 
 /** Creates a room of this scale, with a file. */
-export async function roomOf({ participants, rooms, messages }: Scale): Promise<Room> {
+export async function roomOf({ participants, rooms, messages }: Scale): Promise<SampleRoom> {
   const room = await newRoom();
   const { room_id, admin, member } = room;
   const participant = await model(get(participantKey(room_id, member)));

@@ -1,7 +1,7 @@
 import { MAX_POSTS_HERE } from '../../core/realtime/broadcast.ts';
 import { DEFAULT_MB, memoryOf } from '../../lib/memory.ts';
+import { type Counted, unitsOf } from '../../test/fixtures/samples.ts';
 import { KUBERNETES, PRICES } from '../prices.ts';
-import { type Counted, unitsOf } from './budget.ts';
 import { sum } from './numbers.ts';
 import { PING_SECONDS, pingsOfClient, roomSeconds, roundSeconds, shares } from './scale-model.ts';
 

@@ -6,7 +6,7 @@ import { digestSeconds, EACH_UP_TO } from '../../core/realtime/digest-mode.ts';
 import { ROUND_MS } from '../../core/realtime/lane.ts';
 import { invocationsAtOnce, postsPerSecondOfRoom } from '../../core/realtime/pace.ts';
 import { memoryOf } from '../../lib/memory.ts';
-import { unitsOf } from './budget.ts';
+import { unitsOf } from '../../test/fixtures/samples.ts';
 import { shareOf } from './cpu-share.ts';
 import { ascending, quantile, sum } from './numbers.ts';
 import { randomFrom } from './random.ts';

@@ -4,60 +4,23 @@ import { allRoutes } from '../../core/contract/index.ts';
 import { MAX_BODY_BYTES } from '../../core/contract/limits.ts';
 import type { Route } from '../../core/contract/route.ts';
 import { appendMessage } from '../../core/store/messages.ts';
+import { sampleRequest } from '../fixtures/samples.ts';
 import { data, invoke, type Operation, type Request, refused, succeed } from '../support/invoke.ts';
+import { type Sized, sampleRoomOf } from '../support/sample-room.ts';
 import { newRoom, newUser, snapshot, type World } from '../support/world.ts';
 
-type Sample = Omit<Request, 'as'>;
 type Body = Readonly<Record<string, unknown>>;
 
 /** The ULID of a message from 2026-03-02. */
 const A_MESSAGE = '01KJPWK0F03YV98J9N016TWRVK';
 
-let world: World;
-let file_id = '';
-let message_id = '';
-/** A valid request for each route. Each case below makes one part of it invalid. */
-let good: Readonly<Record<string, Sample>>;
-
+let world: Sized;
 beforeAll(async () => {
-  world = await newRoom();
-  const { room_id, admin, member } = world;
-  const params = { room_id };
-  const ofMember = { room_id, participant_id: member };
-  ({ file_id } = await data('createUpload', { as: admin, params, query: { size: 1, content_type: 'a/b' } }));
-  const said = { room_id, sender_id: admin, text: 'x', now: new Date().toISOString() };
-  ({ message_id } = await appendMessage({ ...said, client_message_id: 'edited' }));
-  const deleted = await appendMessage({ ...said, client_message_id: 'deleted' });
-  good = {
-    createRoom: { body: { name: 'x', participant_ids: [member] } },
-    changeRoom: { params, body: { name: 'y' } },
-    endRoom: { params, body: { time_left_in_seconds: 1_000 } },
-    addParticipants: { params, body: { participant_ids: [newUser()] } },
-    removeParticipants: { params, body: { participant_ids: [newUser()] } },
-    setRole: { params: ofMember, body: { role: 'member' } },
-    grantAdmin: { params: ofMember },
-    revokeAdmin: { params: ofMember },
-    listRooms: {},
-    getRoom: { params },
-    // The last admin cannot leave, so this is a room of another admin.
-    leaveRoom: { params: { room_id: (await newRoom({ members: [admin] })).room_id } },
-    listParticipants: { params },
-    updateProfile: { params, body: { username: 'x' } },
-    markRead: { params, body: { message_id: A_MESSAGE } },
-    listMessages: { params },
-    editMessage: { params: { room_id, message_id }, body: { text: 'y' } },
-    deleteMessage: { params: { room_id, message_id: deleted.message_id } },
-    listMessageChanges: { params },
-    createUpload: { params, query: { name: 'a', size: 1, content_type: 'a/b' } },
-    createDownload: { params, query: { file_id } },
-  };
+  world = await sampleRoomOf(3);
 });
 
-const goodFor = (operation: Operation): Request => {
-  const sample = good[operation];
-  if (!sample) throw new Error(`Write a good request for ${operation}.`);
-  return { as: world.admin, ...sample };
-};
+/** Returns a valid request. Each case below makes one part of it invalid. */
+const goodFor = (operation: Operation): Request => sampleRequest(operation, world);
 const namesOf = (routes: readonly Route[]) => routes.map(({ operation }) => operation as Operation);
 const every = namesOf(allRoutes);
 const withBody = namesOf(allRoutes.filter(({ body }) => body));
@@ -141,7 +104,7 @@ describe('ids in the path', () => {
     (operation) =>
       refuses(
         operation,
-        bad.map((room_id) => ({ params: { ...good[operation]?.params, room_id } })),
+        bad.map((room_id) => ({ params: { ...goodFor(operation).params, room_id } })),
         /^room_id$/,
       ),
   );
@@ -199,7 +162,7 @@ describe('the body', () => {
   );
 
   test.each(withBody)('%s: rejects unknown fields with any name', (operation) => {
-    const body = (good[operation]?.body ?? {}) as Body;
+    const body = (goodFor(operation).body ?? {}) as Body;
     const fields = [
       'nmae',
       'Name',
@@ -394,7 +357,7 @@ describe('fields of the body', () => {
     ['editMessage', 'text', [...INVISIBLE, ...CONTROLS, ...SURROGATES, 'x'.repeat(8_001), long, null, ...NOT_TEXT]],
     ['updateProfile', 'archive_room', [0, 1, 'true', '', null, [], {}]],
   ])('%s: rejects an invalid %s with its path', (operation, field, values) => {
-    const { name, ...rest } = (good[operation]?.body ?? {}) as Body;
+    const { name, ...rest } = (goodFor(operation).body ?? {}) as Body;
     // The body of endRoom has no other fields. An update of a room accepts only its own fields.
     const base =
       operation === 'createRoom' || operation === 'addParticipants'
@@ -572,7 +535,7 @@ describe('the query', () => {
     refuses(
       operation,
       values.map((value) => {
-        const others = Object.entries({ ...(good[operation]?.query as Body) }).filter(([key]) => key !== name);
+        const others = Object.entries({ ...(goodFor(operation).query as Body) }).filter(([key]) => key !== name);
         const rest = new URLSearchParams(others as [string, string][]).toString();
         return { query: `${name}=${value.replaceAll(' ', '%20')}&${rest}`.replace(/&$/, '') };
       }),

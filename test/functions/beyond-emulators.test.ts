@@ -9,13 +9,14 @@ import { connectionKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
+import { sampleCalls } from '../fixtures/samples.ts';
 import { type Trace, traced } from '../fixtures/trace.ts';
 import { writeItems } from '../fixtures/write-items.ts';
 import { exception, type Fault, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
 import { data, runningOut, succeed } from '../support/invoke.ts';
 import { type Management, startManagement } from '../support/management.ts';
-import { requests, roomOf } from '../support/requests.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
+import { sampleRoomOf } from '../support/sample-room.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { act, disconnect, joined, newSocket, refusedWith, reply } from '../support/socket.ts';
 import { changesIn, messagesIn, recorded } from '../support/stream.ts';
@@ -145,7 +146,7 @@ describe('an eventually consistent read', () => {
 
   test('is used only by the list of rooms', async () => {
     s3Status = 204;
-    for (const [operation, request] of requests(await roomOf(2))) {
+    for (const { operation, request } of sampleCalls(await sampleRoomOf(3))) {
       const { trace } = await succeed(operation, request);
       expect({ operation, inconsistent: inconsistent(trace) }).toEqual({
         operation,

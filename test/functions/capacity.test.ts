@@ -1,12 +1,12 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { beforeAll, describe, expect, inject, test } from 'vitest';
-import { CAPACITY } from '../../bench/common/budget.ts';
 import { roomOf, type Scale } from '../../bench/common/fill.ts';
 import { layoutOf, meter, type Units } from '../../bench/common/units.ts';
 import { calls, frames, quietly, send, sendFrame } from '../../bench/common/world.ts';
 import { allRoutes } from '../../core/contract/index.ts';
 import { actions } from '../../core/contract/realtime.ts';
 import { tableName } from '../../core/store/client.ts';
+import { capacities } from '../fixtures/samples.ts';
 
 const SMALL: Scale = { participants: 2, rooms: 2, messages: 2 };
 const LARGE: Scale = { participants: 200, rooms: 200, messages: 300 };
@@ -19,20 +19,17 @@ beforeAll(() => {
 async function unitsIn(scale: Scale): Promise<Record<string, Units>> {
   const room = await quietly(() => roomOf(scale));
   const units: Record<string, Units> = {};
-  for (const { operation, note, request } of calls(room))
-    units[note ? `${operation}, ${note}` : operation] = await quietly(() => count(() => send(operation, request)));
-  for (const frame of frames(room))
-    units[frame.note ? `${frame.action}, ${frame.note}` : frame.action] = await quietly(() =>
-      count(() => sendFrame(frame)),
-    );
+  for (const { label, operation, request } of calls(room))
+    units[label] = await quietly(() => count(() => send(operation, request)));
+  for (const frame of frames(room)) units[frame.label] = await quietly(() => count(() => sendFrame(frame)));
   return units;
 }
 
-const budget = Object.fromEntries(Object.entries(CAPACITY).map(([call, [rcu, wcu]]) => [call, { rcu, wcu }]));
+const budget = Object.fromEntries(Object.entries(capacities()).map(([call, [rcu, wcu]]) => [call, { rcu, wcu }]));
 
 describe('capacity units', () => {
   test('have a budget for each endpoint and action', () => {
-    const budgeted = Object.keys(CAPACITY).map((call) => call.split(',')[0]);
+    const budgeted = Object.keys(budget).map((call) => call.split(',')[0]);
     const all = [...allRoutes.map(({ operation }) => operation), ...Object.keys(actions)];
     expect([...new Set(budgeted)].sort()).toEqual(all.sort());
   });

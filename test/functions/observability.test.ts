@@ -16,12 +16,13 @@ import { handler as connect } from '../../functions/realtime/connect.ts';
 import { bundle, folderOf } from '../../lib/bundle.ts';
 import { allEntries } from '../../lib/entries.ts';
 import { context, TOKEN } from '../fixtures/event.ts';
+import { sampleCalls } from '../fixtures/samples.ts';
 import { data, invoke, refusal } from '../support/invoke.ts';
 import { type Issuer, startIssuer } from '../support/issuer.ts';
 import { logged } from '../support/logs.ts';
 import { type Management, startManagement } from '../support/management.ts';
-import { requests, roomOf } from '../support/requests.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
+import { sampleRoomOf } from '../support/sample-room.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { act, actUnknown, disconnect, joined, newSocket, refusedWith, socketEvent } from '../support/socket.ts';
 import { changesIn, messagesIn, recorded } from '../support/stream.ts';
@@ -251,7 +252,7 @@ const handshake = (token: string): APIGatewayRequestAuthorizerEvent => {
 describe('the log', () => {
   test('has one line per HTTP request, with IDs, route, user, status and duration, but no input', async () => {
     const seen = new Set<string>();
-    for (const [operation, request] of requests(await roomOf(2))) {
+    for (const { operation, request } of sampleCalls(await sampleRoomOf(3))) {
       const { log, requestId, status } = await invoke(operation, request);
       const route = allRoutes.find((each) => each.operation === operation);
       seen.add(operation);

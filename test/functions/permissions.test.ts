@@ -14,6 +14,7 @@ import { handler as fanOut } from '../../functions/events/fan-out.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
 import { allEntries } from '../../lib/entries.ts';
+import { sampleCalls } from '../fixtures/samples.ts';
 import { haveJoined } from '../fixtures/write-items.ts';
 import { deployedPermissions } from '../infrastructure/permissions.ts';
 import { type FanOut, startFanOut } from '../support/fan-out.ts';
@@ -21,8 +22,8 @@ import { data, invoke, type Operation, type Request } from '../support/invoke.ts
 import { forgetLanes, runLaneOnce } from '../support/lanes.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { queueEvent } from '../support/queue-event.ts';
-import { requests, roomOf } from '../support/requests.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
+import { sampleRoomOf } from '../support/sample-room.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { act, actUnknown, disconnect, joined, newSocket, reply, type Socket } from '../support/socket.ts';
 import { changesIn, messagesIn, recorded } from '../support/stream.ts';
@@ -64,9 +65,9 @@ async function everyEndpoint(): Promise<void> {
     // The function deletes objects with a signed URL: see message-changes.test.ts.
     if (operation === 'deleteMessage') note(kebab(operation), ['s3:DeleteObject']);
   };
-  const world = await roomOf(2);
+  const world = await sampleRoomOf(3);
   const { admin, member, outsider } = world;
-  for (const [operation, request] of requests(world)) {
+  for (const { operation, request } of sampleCalls(world)) {
     // Callers with and without the right: a function that rejects a request reads more to find the reason.
     for (const as of [outsider, request.as === admin ? member : admin])
       if (operation !== 'createRoom' && operation !== 'listRooms') await call(operation, { ...request, as });

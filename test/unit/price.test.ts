@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { CAPACITY } from '../../bench/common/budget.ts';
 import { ASSUMPTIONS, kubernetesFloor, priceOf, total } from '../../bench/common/price-model.ts';
 import { KUBERNETES, PRICES } from '../../bench/prices.ts';
+import { unitsOf } from '../fixtures/samples.ts';
 
 describe('the price', () => {
   test('of a message covers a frame, its reply, and one frame for each receiver', () => {
     const { message } = priceOf({ ...ASSUMPTIONS, participants: 10 });
     expect(message['API Gateway']).toBeCloseTo(12e-6, 12);
     // Sending the message, and the fan-out's read: ten connections of 0.4 KB are one read unit.
-    const [rcu, wcu] = CAPACITY.message;
+    const { rcu, wcu } = unitsOf('message');
     // Numbering the batch takes one write.
     expect(message.DynamoDB).toBeCloseTo((rcu + 1) * 0.125e-6 + (wcu + 1) * 0.625e-6, 12);
     expect(message.Lambda).toBeGreaterThan(2 * PRICES.lambdaRequest.dollars);

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { CAPACITY } from '../../bench/common/budget.ts';
 import {
   aloneSeconds,
   deliveryDelay,
@@ -19,6 +18,7 @@ import {
 import { PROGRAM, scaleText } from '../../bench/common/scale-text.ts';
 import { sectionOf } from '../../bench/common/section.ts';
 import type { SubProtocol } from '../../core/contract/sub-protocols.ts';
+import { unitsOf } from '../fixtures/samples.ts';
 
 const [many, , chatty, crowd] = WORKLOADS;
 if (!many || !chatty || !crowd) throw new Error('There are no workloads.');
@@ -31,7 +31,7 @@ test('docs/operate/scale.md has the current figures: npm run bench:scale -- --wr
 describe('the loads', () => {
   test('of a room are the units of a message, times the number of messages', () => {
     const load = loadsOf(chatty).find(({ limit }) => limit === 'partitionWrites');
-    const [, wcu] = CAPACITY.message;
+    const { wcu } = unitsOf('message');
     // Of 10 units, 4 are in the partition of the chat, and 1 counts the sender's frames. The other 5 and the numbers of
     // batches are in the partition of the room.
     expect(wcu).toBe(10);
