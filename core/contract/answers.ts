@@ -4,13 +4,13 @@ import { isJsonObject, type JsonObject } from '../rules/json.ts';
 const id = v.string();
 const time = v.pipe(v.string(), v.isoTimestamp());
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-/** A JSON object of the application's own. */
+/** A JSON object that belongs to the application. */
 const json = v.custom<JsonObject>(isJsonObject);
 
 export const role = v.picklist(['member', 'observer']);
 export const posting = v.picklist(['everyone', 'admins']);
 
-/** A message that the service sends at a time that moves with the start or the end of the room. */
+/** A message that the service sends at a time relative to the start or the end of the room. */
 export const announcement = v.object({
   announcement_id: id,
   message: v.string(),
@@ -35,14 +35,14 @@ export const room = v.object({
   updated_at: time,
 });
 
-/** What a participant sets for themselves, in one room. */
+/** The profile that participants set for themselves, per room. */
 export const profile = v.object({
   participant_id: id,
   username: v.nullable(v.string()),
   archive_room: v.boolean(),
 });
 
-/** A room as one of its participants sees it: with their own profile, right, role, and how far they have read. */
+/** A room from the perspective of one participant, with their own profile, admin right, role and read mark. */
 export const myRoom = v.object({
   ...room.entries,
   is_admin: v.boolean(),
@@ -54,7 +54,7 @@ export const myRoom = v.object({
   has_unread: v.boolean(),
 });
 
-/** As `myRoom`, with a figure that takes a query of its own. */
+/** Like `myRoom`, with a count that requires a separate query. */
 export const roomDetails = v.object({ ...myRoom.entries, unread_count: count });
 
 /** The same fields as in the event `participant_added`. */
@@ -73,7 +73,7 @@ export const removedParticipant = v.object({ participant_id: id });
 /** How far a participant has read: all messages up to this one. */
 export const readMark = v.object({ participant_id: id, read_to: v.nullable(id) });
 
-/** A file as shown by the messages that it is attached to: the stored facts, never what a sender claims. */
+/** A file as messages show it: the stored details, never those that a sender claims. */
 export const attachment = v.object({
   file_id: id,
   name: v.string(),

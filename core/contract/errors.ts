@@ -36,20 +36,20 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
-/** One thing that is wrong with a request: `path` names the field, parameter or header (`participant_ids.3`). */
+/** One issue of a request. `path` is the field, parameter or header (`participant_ids.3`). */
 export interface Issue {
   readonly message: string;
   readonly path?: string;
 }
 
 /**
- * An error that the caller receives. Its code determines status and message. `issues` give details, one entry each;
- * without any, the code's own message is the only entry.
+ * An error that the caller receives. Its code determines status and message. `issues` give details, one entry each.
+ * Without any, the only entry is the code's own message.
  */
 export class RoomsError extends Error {
   readonly code: ErrorCode;
   readonly issues: readonly Issue[];
-  /** In how many seconds to retry, if that is known. */
+  /** The number of seconds until a retry, if it is known. */
   readonly retryAfter: number | undefined;
 
   constructor(

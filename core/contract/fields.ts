@@ -3,25 +3,25 @@ import { hasFiniteNumbers, hasSafeKeys, isJsonObject, isShallow, type JsonObject
 import { isIsoTime, isRealTime, toUtc } from '../rules/time.ts';
 import * as limits from './limits.ts';
 
-/** Everything but control characters, so no line break and no null byte. */
+/** Excludes control characters, and so line breaks and null bytes. */
 const ONE_LINE = /^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$/;
-/** As ONE_LINE, but tabs and line breaks may stand in it. */
+/** Like ONE_LINE, but with tabs and line breaks. */
 const MULTI_LINE = /^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$/;
-/** At least one character that shows: not only white space, zero-width or other formatting characters. Published. */
+/** Requires one visible character, so not only white space, zero-width or other formatting characters. Published. */
 const VISIBLE = /[^\s\p{C}\p{Z}\u115f\u1160\u2800\u3164\uffa0]/u;
 /**
- * Stricter than VISIBLE: characters that Unicode says to ignore where they cannot be displayed (variation selectors, joiners, fillers)
- * do not count, nor do the two symbols whose glyph is empty. Enforced, but not published: few validators know the property.
+ * Stricter than VISIBLE. Excludes default-ignorable characters (variation selectors, joiners, fillers), and two symbols
+ * with an empty glyph. Enforced, but not published: few validators support the Unicode property.
  */
 const HAS_GLYPH = /[^\s\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800\u{1d159}]/u;
 /**
- * Embeddings, overrides and isolates. They reorder what is displayed: U+202E before `gnp.exe` shows `exe.png`. Right-to-left names need
- * none of them.
+ * Embeddings, overrides and isolates, which change the displayed order: U+202E before `gnp.exe` shows `exe.png`.
+ * Right-to-left names do not need them.
  *
  * @see https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing
  */
 const BIDI_CONTROL = /[\u202a-\u202e\u2066-\u2069]/;
-/** Half a surrogate pair cannot be stored, nor put into a URL. */
+/** Excludes lone surrogates, which cannot be stored or be part of a URL. */
 const isWellFormed = (text: string): boolean => text.isWellFormed();
 
 const text = (max: number, pattern: RegExp) =>
@@ -32,7 +32,9 @@ const text = (max: number, pattern: RegExp) =>
     v.check(isWellFormed, 'must be well-formed Unicode'),
   );
 const NOT_VISIBLE = 'must contain at least one visible character';
-/** A name that is displayed among others: one line, visible, and without characters that reorder the text around it. */
+/**
+ * A name that is displayed next to others: one line, visible, and without characters that reorder the surrounding text.
+ */
 const displayName = (max: number) =>
   v.pipe(
     text(max, ONE_LINE),
@@ -48,13 +50,13 @@ export const messageId = v.pipe(
   v.regex(/^[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}$/, 'must be a ULID'),
   v.toUpperCase(),
 );
-/** The `sub` of an access token; Keycloak's are UUIDs. */
+/** The `sub` of an access token. Keycloak uses UUIDs. */
 export const userId = v.pipe(
   v.string(),
   v.minLength(1, 'must not be empty'),
   v.maxLength(limits.MAX_USER_ID_LENGTH, `must be at most ${limits.MAX_USER_ID_LENGTH} characters`),
   v.regex(/^[A-Za-z0-9._:@|-]*$/, 'may contain only letters, digits and . _ : @ | -'),
-  // As segments of a path, URL parsers resolve them: no request could ever name such a participant.
+  // URL parsers resolve `.` and `..` in a path, so no request could refer to such a participant.
   v.check((id) => id !== '.' && id !== '..', 'must not be . or ..'),
 );
 const userIds = (min: number) =>
@@ -70,24 +72,27 @@ export const roomName = displayName(limits.MAX_ROOM_NAME_LENGTH);
 export const description = text(limits.MAX_DESCRIPTION_LENGTH, MULTI_LINE);
 export const reason = text(limits.MAX_REASON_LENGTH, MULTI_LINE);
 export const username = displayName(limits.MAX_USERNAME_LENGTH);
-/** Stored as given: a name is never part of an object key, and leaves only in an encoded Content-Disposition. */
+/**
+ * Stored unchanged: a name is never part of an object key, and responses contain it only in an encoded
+ * Content-Disposition.
+ */
 export const fileName = displayName(limits.MAX_FILE_NAME_LENGTH);
 export const messageText = v.pipe(
   text(limits.MAX_MESSAGE_LENGTH, MULTI_LINE),
   v.regex(VISIBLE, NOT_VISIBLE),
   v.check((message) => HAS_GLYPH.test(message), NOT_VISIBLE),
 );
-/** The application's own name for what a message is. */
+/** The type of a message, which the application defines. */
 export const messageType = v.pipe(text(limits.MAX_MESSAGE_TYPE_LENGTH, ONE_LINE), v.minLength(1, 'must not be empty'));
-/** The files of a message, in the order in which they are shown. */
+/** The files of a message, in display order. */
 export const attachments = v.pipe(
   v.array(v.strictObject({ file_id: fileId })),
   v.maxLength(limits.MAX_ATTACHMENTS, `must have at most ${limits.MAX_ATTACHMENTS} files`),
   v.check((files) => new Set(files.map(({ file_id }) => file_id)).size === files.length, 'must name each file once'),
 );
 /**
- * A JSON object of the application's own. Not `v.record`, which drops keys such as `constructor`. The depth is checked first: all that
- * follows can then go through the object without overflowing the stack.
+ * A JSON object that belongs to the application. Does not use `v.record`, which drops keys such as `constructor`. The
+ * depth is checked first, so that all later checks can traverse the object without a stack overflow.
  */
 export const jsonObject = v.pipe(
   v.custom<JsonObject>(isJsonObject, 'must be a JSON object'),
@@ -103,9 +108,10 @@ export const jsonObject = v.pipe(
   ),
 );
 /**
- * A media type with whatever parameters browsers give it: `video/webm;codecs=vp9,opus` of a MediaRecorder is in no grammar. It is
- * signed, stored, and sent as a header: visible ASCII and single spaces only. One with a comma has no second slash, as what reads
- * a header may take what stands between commas for one media type each.
+ * A media type with any parameters of browsers. No grammar covers them: a MediaRecorder uses
+ * `video/webm;codecs=vp9,opus`. The type is signed, stored, and sent as a header, so it has only visible ASCII
+ * characters and single spaces. With a comma, no second slash is allowed, because readers of a header may split it into
+ * several media types.
  */
 export const contentType = v.pipe(
   v.string(),
@@ -114,10 +120,13 @@ export const contentType = v.pipe(
     /^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}( *;([\x20-\x2b\x2d-\x7e]*|[\x20-\x2e\x30-\x7e]*))?$/,
     'must be a media type such as image/png or video/webm;codecs=vp9,opus',
   ),
-  // HTTP and signatures take several spaces for one, and those at the end for none.
+  // HTTP and signatures merge several spaces, and ignore those at the end.
   v.transform((type) => type.trim().replace(/ +/g, ' ')),
 );
-/** Any zone will do; what is stored and answered is UTC with milliseconds. Published as the format `date-time`: see `CONVERSION`. */
+/**
+ * Accepts any time zone. Stored and returned in UTC with milliseconds. Published as the format `date-time`: see
+ * `CONVERSION`.
+ */
 export const time = v.pipe(
   v.string(),
   v.check(isIsoTime, 'must be an ISO 8601 time with a zone, such as 2026-03-01T09:30:00.000Z'),
@@ -137,7 +146,7 @@ export const endWarnings = v.pipe(
   v.maxLength(limits.MAX_END_WARNINGS, `must have at most ${limits.MAX_END_WARNINGS} entries`),
   v.checkItems((seconds, index, all) => all.indexOf(seconds) === index, 'must not be repeated'),
 );
-/** It becomes part of a sort key. */
+/** It is part of a sort key. */
 const announcementId = v.pipe(
   v.string(),
   v.regex(/^[A-Za-z0-9._:-]{1,64}$/, 'must be 1 to 64 letters, digits or . _ : -'),
@@ -173,10 +182,10 @@ export const announcements = v.pipe(
 );
 export const pingInterval = integer(1, limits.MAX_PING_INTERVAL_SECONDS);
 export const timeLeft = integer(0, limits.MAX_TIME_LEFT_SECONDS);
-/** `MAX_UPLOAD_BYTES`, which an environment may change, bounds it further. */
+/** `MAX_UPLOAD_BYTES`, which environments can change, is a lower limit. */
 export const fileSize = integer(0, Number.MAX_SAFE_INTEGER);
 export const limit = v.optional(integer(1, limits.MAX_PAGE_SIZE), limits.DEFAULT_PAGE_SIZE);
-/** The number of a change of a room's messages. */
+/** The number of a change to a room's messages. */
 export const change = integer(0, limits.MAX_CHANGE);
 export const cursor = v.pipe(v.string(), v.minLength(1, 'must not be empty'), v.maxLength(1_024, 'is not a cursor'));
 export const status = v.picklist(['booked', 'started', 'ended'], 'must be one of booked, started, ended');
@@ -189,13 +198,13 @@ export const idempotencyKey = v.pipe(
   v.maxLength(limits.MAX_IDEMPOTENCY_KEY_LENGTH, `must be at most ${limits.MAX_IDEMPOTENCY_KEY_LENGTH} characters`),
 );
 
-/** Chosen by the client of a WebSocket to tell replies apart. */
+/** Chosen by the WebSocket client, to match replies with frames. */
 export const requestId = v.pipe(
   v.string(),
   v.minLength(1, 'must not be empty'),
   v.maxLength(128, 'must be at most 128 characters'),
 );
-/** Chosen by the sender of a message, so that sending it again is harmless. It becomes part of a sort key. */
+/** Chosen by the sender of a message, so that a retry is safe. It is part of a sort key. */
 export const clientMessageId = v.pipe(
   v.string(),
   v.regex(/^[A-Za-z0-9._:-]{1,128}$/, 'must be 1 to 128 letters, digits or . _ : -'),

@@ -9,5 +9,5 @@ export const allRoutes: readonly Route[] = Object.values(table);
 /** `grantAdmin` → `grant-admin`: the name of the handler's file and of its function. */
 export const kebab = (operation: string): string => operation.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
 
-/** Where a route's handler is, from the root of the repository. */
+/** The path of a route's handler, from the root of the repository. */
 export const handlerFile = ({ set, operation }: Route): string => `functions/http/${set}/${kebab(operation)}.ts`;

@@ -1,4 +1,4 @@
-/** Every number that the contract promises its callers. Lengths are UTF-16 code units, like JavaScript's `length`. */
+/** All limits of the contract. Lengths are in UTF-16 code units, like JavaScript's `length`. */
 
 export const MAX_USER_ID_LENGTH = 128;
 export const MAX_ROOM_NAME_LENGTH = 200;
@@ -10,25 +10,28 @@ export const MAX_FILE_NAME_LENGTH = 255;
 /** Two tokens of at most 127 characters (RFC 6838, 4.2) and a parameter such as a charset. */
 export const MAX_CONTENT_TYPE_LENGTH = 255;
 export const MAX_MESSAGE_LENGTH = 8_000;
-/** The application's own name for the type of a message. */
+/** The type of a message, which the application defines. */
 export const MAX_MESSAGE_TYPE_LENGTH = 64;
-/** `metadata` of a room and `data` of a message, as JSON in UTF-8, in bytes. */
+/** Maximum size of `metadata` of a room and `data` of a message, as JSON in UTF-8, in bytes. */
 export const MAX_JSON_BYTES = 4 * 1024;
-/** Levels of objects and arrays in them. */
+/** Maximum depth of objects and arrays in them. */
 export const MAX_JSON_DEPTH = 32;
 export const MAX_ATTACHMENTS = 10;
 /**
- * A message as JSON, in bytes: with the envelope, and with what edits add to it, it fits into a frame of MAX_FRAME_BYTES. 8,000 characters
- * and one file always fit.
+ * Maximum size of a message as JSON, in bytes. With the envelope and the fields of an edit, it fits into
+ * MAX_FRAME_BYTES. 8,000 characters with one file always fit.
  */
 export const MAX_MESSAGE_BYTES = 31 * 1024;
-/** The highest number of a change of messages that callers may name: more than any room gets to. */
+/** The maximum change number in requests, higher than in any room. */
 export const MAX_CHANGE = 999_999_999_999;
 export const MAX_END_WARNINGS = 5;
-/** A day. */
+/** One day. */
 export const MAX_END_WARNING_SECONDS = 86_400;
 export const MAX_ANNOUNCEMENTS = 20;
-/** All announcements of a room, as JSON in UTF-8, in bytes: every event about the room has them, and a frame has 32 KB. */
+/**
+ * Maximum size of all announcements of a room, as JSON in UTF-8, in bytes. Every event about the room contains them,
+ * and a frame has at most 32 KB.
+ */
 export const MAX_ANNOUNCEMENTS_BYTES = 16 * 1024;
 export const MAX_ANNOUNCEMENT_ID_LENGTH = 64;
 export const MAX_IDEMPOTENCY_KEY_LENGTH = 255;
@@ -36,79 +39,90 @@ export const MAX_IDEMPOTENCY_KEY_LENGTH = 255;
 /** One room and its 50 participants, and an idempotency record, fit in one DynamoDB transaction (100 items). */
 export const MAX_PARTICIPANTS_PER_CALL = 50;
 /**
- * Keeps the room item small, because it holds the admins and every admin call pays for its size: 100 Keycloak ids are
- * 3.6 KB.
+ * Limits the size of the room item, which contains the admins and is read by every admin call: 100 Keycloak IDs are 3.6
+ * KB.
  */
 export const MAX_ADMINS = 100;
 
-/** Unread messages are counted up to this. */
+/** The maximum count of unread messages. */
 export const MAX_UNREAD_COUNT = 100;
 
 export const DEFAULT_PAGE_SIZE = 50;
 export const MAX_PAGE_SIZE = 200;
-/** Rooms that one page of a filtered list looks at. */
+/** The maximum number of rooms that are read for one page of a filtered list. */
 export const MAX_ROOMS_READ = 1_000;
 
-/** A year. For an end further ahead, use `end_time`. */
+/** One year. For a later end, use `end_time`. */
 export const MAX_TIME_LEFT_SECONDS = 31_536_000;
-/** How far ahead of now a room may start or end, in milliseconds (ten years). */
+/** How far in the future a room may start or end, in milliseconds (10 years). */
 export const MAX_BOOKING_AHEAD_MS = 10 * 365 * 24 * 3_600_000;
-/** How far a caller's clock may lag behind ours when it sends "now" as `start_time`, in milliseconds. */
+/** How far a caller's clock may be behind the service's for a `start_time` of "now", in milliseconds. */
 export const CLOCK_SKEW_MS = 5 * 60_000;
 
-/** Request bodies above this are a 413, in bytes. The largest valid body is well below it. */
+/**
+ * The maximum size of a request body, in bytes. Above it, the response is a 413. The largest valid body is much
+ * smaller.
+ */
 export const MAX_BODY_BYTES = 64 * 1024;
-/** How long an `Idempotency-Key` and a `client_message_id` are remembered, in seconds. */
+/** How long an `Idempotency-Key` and a `client_message_id` are valid, in seconds. */
 export const IDEMPOTENCY_TTL_SECONDS = 24 * 3_600;
-/** How long a presigned upload URL is good for, in seconds. */
+/** How long a presigned upload URL is valid, in seconds. */
 export const UPLOAD_URL_SECONDS = 15 * 60;
 /** How long an upload without a message is kept, in seconds. */
 export const UNUSED_FILE_SECONDS = 24 * 3_600;
-/** How long a presigned download URL is good for, in seconds. */
+/** How long a presigned download URL is valid, in seconds. */
 export const DOWNLOAD_URL_SECONDS = 15 * 60;
 /** Default of `MAX_UPLOAD_BYTES`: 100 MiB. */
 export const DEFAULT_MAX_UPLOAD_BYTES = 100 * 1024 * 1024;
 
-/** Larger frames are rejected, in bytes: API Gateway itself accepts no larger ones. */
+/** The maximum size of a frame, in bytes. API Gateway has the same limit. */
 export const MAX_FRAME_BYTES = 32 * 1024;
 /**
- * The events of a `rooms.v2` frame are packed up to this, in bytes: API Gateway bills each post in steps of 32 KB. A single larger event goes alone, up to
- * MAX_FRAME_BYTES.
+ * The maximum size of a `rooms.v2` frame with several events, in bytes: API Gateway bills posts in units of 32 KB. A
+ * single larger event has its own frame, up to MAX_FRAME_BYTES.
  */
 export const MAX_PACKED_BYTES = 30 * 1024;
-/** Rooms that one `ping` may ask about: two items of each, and DynamoDB reads a hundred in one request. */
+/** The maximum number of rooms in one `ping`. DynamoDB reads 100 items in one request, and each room has two. */
 export const MAX_PING_ROOMS = 50;
-/** Frames that one connection may send within FRAME_WINDOW_SECONDS; more get `too_many_requests`. */
+/** Frames that one connection may send within FRAME_WINDOW_SECONDS. Above that, the error is `too_many_requests`. */
 export const MAX_FRAMES_PER_WINDOW = 100;
 /** Frames that one user may send within FRAME_WINDOW_SECONDS, over all connections. Default of `USER_FRAME_LIMIT`. */
 export const MAX_USER_FRAMES_PER_WINDOW = 300;
 export const FRAME_WINDOW_SECONDS = 10;
-/** Chat messages that one user may send within FRAME_WINDOW_SECONDS, over all connections; more get `too_many_requests`. */
+/**
+ * Chat messages that one user may send within FRAME_WINDOW_SECONDS, over all connections. Above that, the error is
+ * `too_many_requests`.
+ */
 export const MAX_USER_MESSAGES_PER_WINDOW = 100;
 /**
- * Messages of one user within FRAME_WINDOW_SECONDS, times the participants who are online, in a room with more than 100 of them; more get
- * `too_many_requests`. A quarter of the posts that an account may make by default.
+ * In rooms with more than 100 participants online: the product of one user's messages within FRAME_WINDOW_SECONDS and
+ * the participants online. Above that, the error is `too_many_requests`. A quarter of an account's default quota of
+ * posts.
  */
 export const LARGE_ROOM_POSTS_PER_WINDOW = 25_000;
-/** Chat messages that a room takes in a second, from all of its participants; more get `too_many_requests`. */
+/** Chat messages per second that a room accepts from all participants. Above that, the error is `too_many_requests`. */
 export const MAX_ROOM_MESSAGES_PER_SECOND = 50;
 /**
- * Connections of one user that may have joined a room at the same time; one more gets `too_many_requests`. More than
- * anyone has tabs open. The limit also keeps the participant's item, which holds their ids, small: 1.6 KB.
+ * The maximum number of one user's connections in a room, more than anyone's open tabs. Above that, the error is
+ * `too_many_requests`. It also limits the size of the participant's item, which contains their IDs, to 1.6 KB.
  */
 export const MAX_CONNECTIONS_PER_PARTICIPANT = 100;
-/** How long a participant may be without a connection before others see them leave, in seconds. */
+/** How long a participant can be without a connection before others see them as absent, in seconds. */
 export const PRESENCE_GRACE_SECONDS = 10;
 /**
- * How long a present participant's connection may be silent before API Gateway is asked about it, in seconds. With the window of counted
- * frames, the grace period, a retried check and the lag of queue and stream, presence is right within five minutes.
+ * How long a present participant's connection can be silent before API Gateway is asked about it, in seconds. Together
+ * with the frame window, the grace period, a retried check, and the delays of queue and stream, presence is correct
+ * within 5 minutes.
  */
 export const SILENCE_SECONDS = 200;
-/** How often one connection may say that it is typing in a room, in seconds. */
+/** The minimum interval between two `typing` frames of a connection in a room, in seconds. */
 export const TYPING_INTERVAL_SECONDS = 2;
-/** In rooms with more connections, no `typing` events are sent. */
+/** In rooms with more connections than this, no `typing` events are sent. */
 export const MAX_TYPING_CONNECTIONS = 100;
-/** The longest ping interval that a client can promise, in seconds. */
+/** The longest ping interval that a client can announce, in seconds. */
 export const MAX_PING_INTERVAL_SECONDS = 240;
-/** API Gateway closes every WebSocket after two hours; what is known of a connection is kept a little longer, in seconds. */
+/**
+ * The lifetime of connection data, in seconds: slightly longer than 2 hours, after which API Gateway closes every
+ * WebSocket.
+ */
 export const CONNECTION_TTL_SECONDS = 2 * 3_600 + 300;

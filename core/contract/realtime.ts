@@ -6,16 +6,19 @@ import { MAX_PING_ROOMS } from './limits.ts';
 import type { Access } from './route.ts';
 
 /*
- * The WebSocket API: what a client can send (one row for each action) and what it receives (one row for each event).
- * As with the HTTP API's route table, both are declared only here.
+ * The WebSocket API: what clients can send (one row per action), and what they receive (one row per event). Like the
+ * HTTP API's route table, this is the only declaration.
  */
 
 const seqNumber = v.pipe(v.number(), v.integer(), v.minValue(0));
-/** The last number given to an event of each feed of a room. */
+/** The last assigned event number of each feed of a room. */
 export const roomSeq = v.object({ messages: seqNumber, changes: seqNumber });
 export type RoomSeq = v.InferOutput<typeof roomSeq>;
 
-/** `last_change` is the room's last change of messages. `seq` and `joined_at` are there exactly if the connection speaks `rooms.v2`. */
+/**
+ * `last_change` is the last change of the room's messages. `seq` and `joined_at` are present only for `rooms.v2`
+ * connections.
+ */
 export const joinedRoom = v.object({
   ...answers.myRoom.entries,
   seq: v.optional(roomSeq),
@@ -34,9 +37,9 @@ export interface Action {
   /** Errors of this action, in addition to those of all actions (see COMMON_ACTION_ERRORS). */
   readonly errors: readonly ErrorCode[];
   readonly access: Access;
-  /** True where the function posts to connections itself. Default: false. */
+  /** Whether the function posts to connections. Default: false. */
   readonly posts?: boolean;
-  /** True where frames write nothing: they do not count towards the limits of frames. Default: false. */
+  /** Whether frames write nothing, and so do not count towards the limits of frames. Default: false. */
   readonly uncounted?: boolean;
 }
 
@@ -160,7 +163,7 @@ export const typing = {
   uncounted: true,
 } as const satisfies Action;
 
-/** Answers a frame with an unknown action, and one that is not a JSON object. */
+/** The reply to frames with an unknown action, and to frames that are not a JSON object. */
 export const unknownAction = {
   action: '$default',
   summary: 'Refused, with the actions there are.',
@@ -172,7 +175,7 @@ export const unknownAction = {
 
 export const actions = { join, leave, message, ping, subscribe, typing } as const satisfies Record<string, Action>;
 
-/** Errors that any action can be answered with. */
+/** Errors of all actions. */
 export const COMMON_ACTION_ERRORS = [
   'invalid_request',
   'token_expired',
@@ -282,15 +285,17 @@ export type RoomEventOf<Name extends EventName> = {
 };
 export type RoomEvent = { [Name in EventName]: RoomEventOf<Name> }[EventName];
 
-/** The sequences that events are numbered in: of a room's messages, of everything else in a room, and of a subscribed user. */
+/**
+ * The feeds in which events are numbered: a room's messages, other changes of a room, and events of a subscribed user.
+ */
 export const FEEDS = ['messages', 'changes', 'user'] as const;
 export type Feed = (typeof FEEDS)[number];
 
-/** Why a connection was taken out of a room. */
+/** Why a connection was removed from a room. */
 export const DETACH_REASONS = ['room_ended', 'removed'] as const;
 export type DetachReason = (typeof DETACH_REASONS)[number];
 
-/** An event within a frame of `rooms.v2`, which says the room and the time once for all of its events. */
+/** An event in a frame of `rooms.v2`, which contains room and time once for all its events. */
 export type PackedEvent = { [Name in EventName]: Pick<RoomEventOf<Name>, 'type' | 'data'> }[EventName];
 
 /** Events of one feed, for connections that speak `rooms.v2`: `events[i]` has the number `seq + i`. */
@@ -303,18 +308,21 @@ export interface EventsFrame {
   readonly events: readonly PackedEvent[];
 }
 
-/** The last frame about a room: the connection is no longer in it. Its events have no numbers. */
+/** The last frame about a room, after which the connection is no longer in it. Its events have no numbers. */
 export interface DetachedFrame {
   readonly type: 'detached';
   readonly room_id: string;
   readonly reason: DetachReason;
-  /** As in the reply to the join that has ended. Missing if the connection joined before the service had `rooms.v2`. */
+  /**
+   * The value from the reply to the join that has ended. Missing if the connection joined before the service supported
+   * `rooms.v2`.
+   */
   readonly joined_at?: string;
   readonly sent_at: string;
   readonly events: readonly PackedEvent[];
 }
 
-/** The one answer to each frame. `request_id` is null where the frame had none that could be read. */
+/** The reply to a frame. `request_id` is null if the frame had none, or it could not be read. */
 export type Reply =
   | { readonly type: 'reply'; readonly request_id: string; readonly ok: true; readonly data: unknown }
   | {
@@ -326,7 +334,7 @@ export type Reply =
         readonly message: string;
         /** In how many seconds to try again; only where that is known. */
         readonly retry_after?: number;
-        /** One entry for each field that is wrong; only where some are. */
+        /** One entry per invalid field. Missing if no field is invalid. */
         readonly errors?: readonly { readonly code: ErrorCode; readonly message: string; readonly path?: string }[];
       };
     };

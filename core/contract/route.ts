@@ -3,7 +3,7 @@ import type { Page } from './answers.ts';
 import type { ErrorCode } from './errors.ts';
 import type { UserLimit } from './user-limits.ts';
 
-/** The three sets of APIs. The set determines the folder of the handler and the permission that its callers need. */
+/** The three sets of APIs. A set determines the folder of the handler, and the permission that callers need. */
 export type ApiSet = 'unrestricted' | 'admin' | 'participant';
 
 export type TableAction =
@@ -20,11 +20,14 @@ export type Partition = 'ROOM' | 'CHAT' | 'USER' | 'CONNECTION';
 
 export type TableAccess = { readonly [Action in TableAction]?: readonly Partition[] };
 
-/** What a route's function may do: the only source of its IAM policy. A transaction needs the actions of its parts. */
+/**
+ * The access of a route's function, from which its IAM policy is generated. A transaction needs the actions of its
+ * parts.
+ */
 export interface Access {
   /** DynamoDB actions on items of the table, each with the partitions in which it is allowed. */
   readonly table: TableAccess;
-  /** The partitions of the table's index that it may query. */
+  /** The partitions of the table's index that the function may query. */
   readonly index?: readonly Partition[];
   /** S3 actions on the objects of rooms. */
   readonly bucket?: readonly ('GetObject' | 'PutObject' | 'DeleteObject')[];
@@ -34,31 +37,31 @@ type ObjectSchema = v.StrictObjectSchema<v.ObjectEntries, undefined>;
 type BodySchema = v.GenericSchema<unknown, unknown>;
 
 export interface Route {
-  /** Lower camel case; in kebab case it names the handler's file, and in OpenAPI it is the operation's id. */
+  /** In lower camel case. It is the operation ID in OpenAPI, and in kebab case the file name of the handler. */
   readonly operation: string;
   readonly set: ApiSet;
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** With `{name}` for each path parameter, as API Gateway and OpenAPI both write it. */
+  /** With `{name}` for each path parameter, like in API Gateway and OpenAPI. */
   readonly path: string;
   readonly summary: string;
   readonly description: string;
   readonly params?: ObjectSchema;
   readonly query?: ObjectSchema;
-  /** Names in lower case. Headers that are not named here are ignored. */
+  /** Names in lower case. Other headers are ignored. */
   readonly headers?: ObjectSchema;
-  /** Without one, a request with a body is rejected. */
+  /** If undefined, a request with a body is rejected. */
   readonly body?: BodySchema;
-  /** True if a request without a body is the same as one with `{}`. Default: false. */
+  /** Whether a request without a body is treated like one with `{}`. Default: false. */
   readonly bodyOptional?: boolean;
   readonly status: 200 | 201;
-  /** `data` of the response; for a list, one of its items. */
+  /** `data` of the response. For a list, one of its items. */
   readonly data: v.GenericSchema<unknown, unknown>;
-  /** True if `data` is an array, with a `page` next to it. Default: false. */
+  /** Whether `data` is an array, with a `page` next to it. Default: false. */
   readonly list?: boolean;
   /** Errors of this route, in addition to those of all routes (see COMMON_ERRORS). */
   readonly errors: readonly ErrorCode[];
   readonly access: Access;
-  /** The limits per user that the request counts towards. */
+  /** The limits per user for which the request counts. */
   readonly counts?: readonly UserLimit[];
   /** A valid request, for the documents. */
   readonly example: {
@@ -69,7 +72,7 @@ export interface Route {
   };
 }
 
-/** Errors that any route can respond with. */
+/** Errors of all routes. */
 export const COMMON_ERRORS = [
   'invalid_request',
   'invalid_token',
@@ -80,9 +83,9 @@ export const COMMON_ERRORS = [
 
 type OutputOf<Schema> = Schema extends v.GenericSchema<unknown, infer Output> ? Output : Record<never, never>;
 
-/** Who calls, and when. */
+/** The caller and the time of a request. */
 export interface RequestContext {
-  /** The calling user: the `sub` of the access token. */
+  /** The calling user, from the `sub` of the access token. */
   readonly caller: string;
   /** The time of the request, as ISO 8601. All checks of one request use this time. */
   readonly now: string;

@@ -4,8 +4,8 @@ import * as fields from './fields.ts';
 import type { Route } from './route.ts';
 
 /*
- * The HTTP API: one row for each endpoint, declared only here. CDK derives the function, route and permissions from
- * the row, the function its validation, the documents their text, and the client its types.
+ * The HTTP API: one row per endpoint. CDK generates function, route and permissions from the row. Validation, documents
+ * and client types are generated from it, too.
  */
 
 const inRoom = v.strictObject({ room_id: fields.roomId });

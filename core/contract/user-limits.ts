@@ -1,22 +1,22 @@
 import { FRAME_WINDOW_SECONDS, MAX_USER_FRAMES_PER_WINDOW } from './limits.ts';
 
 /*
- * What one user may do in a window of time. Windows are fixed: each begins at a multiple of its length since the epoch (UTC).
+ * Limits per user and window of time. Windows are fixed: each starts at a multiple of its length since the epoch (UTC).
  */
 
 interface Limit {
-  /** Length of the window. */
+  /** The length of the window. */
   readonly seconds: number;
-  /** Uses in a window, unless the environment sets another number. */
+  /** The maximum per window, unless the environment sets another number. */
   readonly max: number;
-  /** What a user can do, to follow "You can". */
+  /** The limited action, as the continuation of "You can". */
   readonly allowance: (max: number) => string;
 }
 
 export const USER_LIMITS = {
   roomsPerMinute: { seconds: 60, max: 120, allowance: (max) => `create ${max} rooms per minute` },
   roomsPerDay: { seconds: 86_400, max: 2_000, allowance: (max) => `create ${max} rooms per day` },
-  /** Counts every participant that a request names, also one who is in the room already. */
+  /** Counts every participant that a request contains, also existing ones. */
   participantsPerHour: { seconds: 3_600, max: 3_000, allowance: (max) => `add ${max} participants per hour` },
   uploadsPerHour: { seconds: 3_600, max: 600, allowance: (max) => `request ${max} uploads per hour` },
   profileChangesPerMinute: { seconds: 60, max: 60, allowance: (max) => `change profiles ${max} times per minute` },
@@ -37,7 +37,7 @@ export type UserLimit = keyof typeof USER_LIMITS;
 
 export const userLimitNames = Object.keys(USER_LIMITS) as readonly UserLimit[];
 
-/** The most that a user may do in each window. */
+/** The default maximum of each limit per window. */
 export type UserLimits = Readonly<Record<UserLimit, number>>;
 
 const {

@@ -1,2 +1,2 @@
-/** The version of the contract. It changes when callers can notice, not with every release. */
+/** The version of the contract. It changes with visible changes for callers, not with every release. */
 export const CONTRACT_VERSION = '1.2.0';

@@ -16,8 +16,8 @@ const { maxAttempts, requestHandler } = timeLimits(2_000);
 const send = sender(requestHandler);
 
 /**
- * Returns what a message says about a file: the stored facts of a file that the sender uploaded to the room, after
- * its upload has finished.
+ * Returns the attachment of a message: the stored details of a file that the sender has completely uploaded to the
+ * room.
  *
  * @throws `file_not_found` or `file_not_uploaded`
  */
@@ -28,8 +28,9 @@ export async function attachmentOf(room_id: string, file_id: string, sender: Req
 }
 
 /**
- * Throws `file_not_uploaded` if S3 has no such object. Without permission to list the bucket, S3 reports that as a
- * 403.
+ * Checks that S3 has the object. Without permission to list the bucket, S3 reports a missing object with a 403.
+ *
+ * @throws `file_not_uploaded` if it does not exist
  */
 async function requireObject(room_id: string, file_id: string): Promise<void> {
   const url = await signed('HEAD', objectKey(room_id, file_id), SIGNED_SECONDS, new Date().toISOString(), {});

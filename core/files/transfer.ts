@@ -14,7 +14,7 @@ import { objectKey } from './object-key.ts';
  * Clients exchange files with S3 directly; functions only sign URLs. Signing needs no request to S3.
  */
 
-// Credentials, region and hash are those of the DynamoDB client: an S3 client would double the size of the bundle.
+// Uses the credentials, region and hash of the DynamoDB client: an S3 client would double the size of the bundle.
 const { credentials, region, sha256 } = dynamodb.config;
 const presigner = new S3RequestPresigner({ credentials, region, sha256 });
 
@@ -22,10 +22,7 @@ const presigner = new S3RequestPresigner({ credentials, region, sha256 });
 export const bucketHost = (bucket: string, region: string): string =>
   `${bucket}.s3.${region}.${region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com'}`;
 
-/**
- * Returns the location of an object: on AWS, the bucket is in the host name; elsewhere (the local stack), in the
- * path.
- */
+/** Returns the location of an object. On AWS, the bucket is in the host name. In the local stack, it is in the path. */
 async function locate(key: string): Promise<{ protocol: string; host: string; path: string }> {
   const bucket = env('BUCKET_NAME');
   const endpoint = process.env.AWS_ENDPOINT_URL_S3 ?? process.env.AWS_ENDPOINT_URL;
@@ -34,7 +31,7 @@ async function locate(key: string): Promise<{ protocol: string; host: string; pa
   return { protocol, host, path: `/${bucket}/${key}` };
 }
 
-/** As signature version 4 wants it (RFC 3986). */
+/** Encodes as signature version 4 requires (RFC 3986). */
 const encoded = (text: string): string =>
   encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 
@@ -62,8 +59,9 @@ export async function signed(
 }
 
 /**
- * Records a file and signs a PUT for it. Length and type are part of the signature, so S3 rejects any other. So is
- * `If-None-Match: *`: the URL stores the file once, and nobody can replace what others may have read.
+ * Records a file, and signs a PUT request for it. S3 rejects another length or type, because both are part of the
+ * signature. `If-None-Match: *` is signed as well: the URL stores the file only once, so nobody can replace what others
+ * have read.
  *
  * @throws `invalid_request` for a file above MAX_UPLOAD_BYTES, and as `addFile` does
  */
@@ -87,14 +85,15 @@ export async function startUpload(
     file_id,
     upload_url,
     method: 'PUT',
-    // The length is signed too, but every HTTP client sends it by itself, and browsers do not let a page set it.
+    // The signed length is not among the returned headers: HTTP clients send it themselves, and browsers do not let
+    // pages set it.
     headers,
     expires_at: plus(asked.now, UPLOAD_URL_SECONDS * 1_000),
   };
 }
 
 /**
- * Signs a GET for a file of a room, under its original name.
+ * Signs a GET request for a file of a room, with its original name.
  *
  * @throws as `getFile` does
  */

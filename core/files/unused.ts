@@ -8,15 +8,16 @@ import { get } from '../store/read.ts';
 import { objectKey } from './object-key.ts';
 import { signed } from './transfer.ts';
 
-/** S3 answers a DELETE within some hundred milliseconds. */
+/** S3 usually responds to a DELETE within a few hundred milliseconds. */
 const TIMEOUT_MS = 5_000;
-/** While a caller waits. Slower deletions happen with the stream record of the file. */
+/** The time limit while a caller waits. Slower deletions happen when the stream record of the file arrives. */
 const CALLER_TIMEOUT_MS = 2_000;
 
 /**
- * Deletes an object. Deleting twice is harmless. The request is signed as a URL: an S3 client would double the size of the bundle.
+ * Deletes an object. Deleting twice is harmless. Uses a signed URL, because an S3 client would double the size of the
+ * bundle.
  *
- * @throws if S3 refuses or does not answer in time
+ * @throws if S3 rejects the request, or does not respond in time
  */
 async function deleteObject(room_id: string, file_id: string, now: Timestamp, timeout: number): Promise<void> {
   const url = await signed('DELETE', objectKey(room_id, file_id), 60, now, {});
@@ -25,7 +26,7 @@ async function deleteObject(room_id: string, file_id: string, now: Timestamp, ti
 }
 
 /**
- * Deletes the object of a file whose item has expired, if the item is gone.
+ * Deletes the object of a file whose item has expired, unless the item exists again.
  *
  * @throws as `deleteObject` does
  */
@@ -35,8 +36,8 @@ export async function deleteUnusedObject(room_id: string, file_id: string, now: 
 }
 
 /**
- * Deletes a message, and the files that no other message has. An object that S3 does not delete at once is deleted when DynamoDB deletes the
- * record of the file, which has expired.
+ * Deletes a message, and its files that no other message has. If S3 does not delete an object now, that happens when
+ * DynamoDB deletes the expired record of the file.
  *
  * @throws as `deleteMessage` does
  */

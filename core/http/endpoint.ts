@@ -9,7 +9,7 @@ import { failure, success } from './response.ts';
 const isPage = (answer: unknown): answer is Page<unknown> =>
   typeof answer === 'object' && answer !== null && 'items' in answer && 'next_cursor' in answer;
 
-/** Returns what the requests of a route are like. */
+/** Returns the description of a route's requests. */
 const requestsTo = ({ operation }: Route): RequestKind<HttpEvent, HttpResult> => ({
   service: 'http',
   line: ({ routeKey, requestContext, pathParameters }, { statusCode }, code) => ({
@@ -25,7 +25,7 @@ const requestsTo = ({ operation }: Route): RequestKind<HttpEvent, HttpResult> =>
 });
 
 /**
- * Returns the Lambda handler of a route: validates the request, calls `act`, and wraps its result or its error.
+ * Returns the Lambda handler of a route. It validates the request, calls `act`, and wraps its result or its error.
  *
  * @param act receives only valid input, and may throw any RoomsError
  */

@@ -16,17 +16,17 @@ const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
   ['false', false],
 ]);
 
-/** Returns the calling user. The authorizer has verified the token, but not that its `sub` is a valid user id. */
+/** Returns the calling user. The authorizer has verified the token, but not that its `sub` is a valid user ID. */
 function callerOf(event: Event): string {
   const parsed = v.safeParse(userId, event.requestContext.authorizer.jwt.claims.sub);
   if (!parsed.success) throw new RoomsError('invalid_token');
   return parsed.output;
 }
 
-/** Converts each query parameter to the type of its field: numbers, booleans and lists arrive as text. */
+/** Converts each query parameter to the type of its field, because numbers, booleans and lists arrive as text. */
 function queryOf(raw: string, entries: Entries, issues: Issue[]): Record<string, unknown> {
   const search = new URLSearchParams(raw);
-  // Without a prototype, `__proto__` is a name like any other, and rejected like any unknown name.
+  // Without a prototype, `__proto__` is an ordinary key, and is rejected like any unknown one.
   const query: Record<string, unknown> = Object.create(null);
   for (const name of new Set(search.keys())) {
     const values = search.getAll(name);
@@ -96,6 +96,6 @@ export function parseRequest<R extends Route>(route: R, event: Event, now: strin
     body: check(route.body, bodyOf(route, event)),
   };
   if (issues.length > 0) throw invalid(...issues);
-  // Call is inferred from the schemas that have just validated it.
+  // The cast is safe: the schemas from which Call is inferred have just validated the values.
   return call as unknown as Call<R>;
 }

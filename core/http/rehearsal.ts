@@ -2,7 +2,7 @@ import type { Route } from '../contract/route.ts';
 import { REHEARSING_USER } from '../platform/prime.ts';
 import type { HttpEvent } from './http-event.ts';
 
-/** Returns the event of a request that rehearses a route: its documented example. */
+/** Returns the event of a request for the rehearsal of a route: its documented example. */
 export function rehearsalEvent({ method, path, example }: Route): HttpEvent {
   const texts = (values: object = {}) =>
     Object.fromEntries(Object.entries(values).map(([k, value]) => [k, String(value)]));

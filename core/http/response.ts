@@ -2,7 +2,7 @@ import type { APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import { ERRORS, type RoomsError } from '../contract/errors.ts';
 
 const HEADERS = { 'content-type': 'application/json', 'cache-control': 'no-store' };
-/** DynamoDB adapts to a new load within seconds. The SDK has retried for more than a second by then. */
+/** DynamoDB adapts to higher load within seconds, and the SDK has already retried for more than one second. */
 const RETRY_AFTER_SECONDS = 2;
 
 const json = (
@@ -15,12 +15,12 @@ const json = (
   body: JSON.stringify({ ...body, sent_at: new Date().toISOString() }),
 });
 
-/** Returns the envelope of a success; `answer` is a page if the route is a list. */
+/** Returns the envelope of a success. For a list, `answer` is a page. */
 export const success = (statusCode: number, body: { data: unknown; page?: object }) => json(statusCode, body);
 
 /**
- * Returns the envelope of an error, with one entry for each issue. A 500 says nothing but the id under which to find
- * the details in the logs.
+ * Returns the envelope of an error, with one entry per issue. A 500 contains only the request ID, with which operators
+ * find the details in the log.
  */
 export function failure(
   { code, message, issues, retryAfter }: RoomsError,

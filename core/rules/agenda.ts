@@ -4,11 +4,11 @@ import { DEFAULT_END_WARNINGS_SECONDS, roomStatus, type Schedule } from './room.
 import { plus, type Timestamp } from './time.ts';
 
 /*
- * What the service does in a room at certain times: it warns of the end, and sends announcements. All times follow from the room, and
- * nothing is stored but what has been done. See docs/decisions/0052-one-schedule-for-what-is-next.md.
+ * What the service does in a room at certain times: it warns before the end, and sends announcements. All times follow
+ * from the room, and only what is done is stored. See docs/decisions/0052-one-schedule-for-what-is-next.md.
  */
 
-/** The fields of a room that its agenda follows from. */
+/** The fields of a room that determine its agenda. */
 export interface Planned extends Schedule {
   readonly end_warnings_seconds?: readonly number[] | undefined;
   readonly announcements?: readonly Announcement[] | undefined;
@@ -19,20 +19,23 @@ export type AgendaItem =
   | { readonly kind: 'warning'; readonly at: Timestamp; readonly ends_at: Timestamp; readonly seconds_left: number }
   | { readonly kind: 'announcement'; readonly at: Timestamp; readonly announcement: Announcement };
 
-/** A warning that is later than this is not sent, in milliseconds: `seconds_left` would be wrong. */
+/** A warning is not sent if it would be later than this, in milliseconds, because `seconds_left` would be wrong. */
 const MAX_WARNING_DELAY_MS = 60_000;
-/** An announcement that was due before the end can be stored for this long after it, in milliseconds: the Scheduler retries for an hour. */
+/**
+ * How long after the end an announcement that was due before it is still stored, in milliseconds: Scheduler retries for
+ * an hour.
+ */
 const MAX_ANNOUNCEMENT_DELAY_MS = 3_600_000;
 
-/** Returns when an announcement is due. Undefined: relative to an end that the room does not have. */
+/** Returns when an announcement is due. Undefined if it is relative to an end, and the room has none. */
 function dueAt({ start_time, end_time }: Schedule, announcement: Announcement): Timestamp | undefined {
   const from = announcement.relative_from === 'start' ? start_time : end_time;
   return from ? plus(from, announcement.relative_time_in_seconds * 1_000) : undefined;
 }
 
 /**
- * Returns what is to be done in a room, by time. A warning from before the start is left out, and so is what would come after the end.
- * An announcement that would come before the start, because the end has moved, is due at the start.
+ * Returns the agenda of a room, sorted by time. Omits warnings before the start, and everything after the end. An
+ * announcement before the start is due at the start. That happens if the end has moved.
  */
 export function agendaOf(room: Planned): AgendaItem[] {
   const { start_time, end_time, announcements = [] } = room;
@@ -56,8 +59,9 @@ export function agendaOf(room: Planned): AgendaItem[] {
 }
 
 /**
- * Whether an item of a room's agenda is never done, because the room has ended. An announcement is still stored if it was due before:
- * the Scheduler may be late by a minute. One that a new end has moved into the past is not.
+ * Whether an item of an agenda will never be done because the room has ended. An announcement that was due before the
+ * end is still stored, because Scheduler may be a minute late. An announcement that a new end has moved into the past
+ * is not.
  */
 export function isOver({ kind, at }: AgendaItem, room: Planned, now: Timestamp): boolean {
   if (roomStatus(room, now) !== 'ended') return false;
@@ -72,7 +76,7 @@ export const isTooLate = (at: Timestamp, now: Timestamp): boolean => plus(at, MA
 export const nextAfter = (room: Planned, since: Timestamp, now: Timestamp): AgendaItem | undefined =>
   agendaOf(room).find((item) => item.at > since && !isOver(item, room, now));
 
-/** Equal for equal announcements. The table keeps no order of fields. */
+/** A string that is equal for equal announcements. The table does not preserve the order of fields. */
 export const identityOf = ({
   announcement_id,
   message,
@@ -80,7 +84,7 @@ export const identityOf = ({
   relative_time_in_seconds,
 }: Announcement): string => JSON.stringify([announcement_id, message, relative_from, relative_time_in_seconds]);
 
-/** Whether two versions of a room have the same warnings and announcements, whenever they are due. */
+/** Whether two versions of a room have the same warnings and announcements, regardless of when they are due. */
 export function samePlan(a: Planned, b: Planned): boolean {
   const fields = ({ end_warnings_seconds = DEFAULT_END_WARNINGS_SECONDS, announcements = [] }: Planned) =>
     JSON.stringify([end_warnings_seconds, announcements.map(identityOf)]);
@@ -92,10 +96,11 @@ export const sameAgenda = (a: Planned, b: Planned): boolean =>
   a.start_time === b.start_time && a.end_time === b.end_time && samePlan(a, b);
 
 /**
- * Returns the validation issues of warnings and announcements that a caller sends.
+ * Returns the validation issues of warnings and announcements from a caller.
  *
- * @param earliest announcements must not be due before this
- * @param isKnown whether an announcement was sent already, or is in the room as it is given: it may be due at any time
+ * @param earliest announcements must not be due before this time
+ * @param isKnown whether an announcement was already sent, or is in the room unchanged. Such announcements may be due
+ * at any time
  */
 export function agendaIssues(
   room: Schedule & Pick<Planned, 'end_warnings_seconds' | 'announcements'>,

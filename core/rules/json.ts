@@ -6,21 +6,33 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 export const isJsonObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Whether `test` holds for a value of JSON and everything in it, down to `levels` objects and arrays. False for anything deeper. */
+/**
+ * Whether `test` returns true for a JSON value and everything in it, down to `levels` objects and arrays. False for
+ * anything deeper.
+ */
 function everywhere(value: unknown, levels: number, test: (value: unknown) => boolean): boolean {
   if (!test(value)) return false;
   if (typeof value !== 'object' || value === null) return true;
   return levels > 0 && Object.values(value).every((each) => everywhere(each, levels - 1, test));
 }
 
-/** Whether objects and arrays are nested at most so deep. Many parsers refuse more, and writing very deep JSON overflows the stack. */
+/**
+ * Whether the depth of objects and arrays is within the limit. Many parsers reject deeper JSON, and serializing it can
+ * overflow the stack.
+ */
 export const isShallow = (value: unknown, levels: number): boolean => everywhere(value, levels, () => true);
 
-/** Whether all numbers are finite: `1e999` is legal JSON, but reads as infinity, which JSON cannot write. Takes a shallow value. */
+/**
+ * Whether all numbers are finite: `1e999` is valid JSON, but is parsed as infinity, which JSON cannot represent.
+ * Expects a value of limited depth.
+ */
 export const hasFiniteNumbers = (value: unknown, levels: number): boolean =>
   everywhere(value, levels, (each) => typeof each !== 'number' || Number.isFinite(each));
 
-/** Whether no object has the key `__proto__`, which changes the prototype of objects that careless receivers copy it to. */
+/**
+ * Whether no object has the key `__proto__`, which would change the prototype of objects to which careless receivers
+ * copy it.
+ */
 export const hasSafeKeys = (value: unknown, levels: number): boolean =>
   everywhere(value, levels, (each) => typeof each !== 'object' || each === null || !Object.hasOwn(each, '__proto__'));
 

@@ -10,7 +10,7 @@ export interface Schedule {
 }
 
 /**
- * Returns the status of a room at a time: a pure function of the clock, never stored. `ended` is checked first, so
+ * Returns the status of a room at a time. It follows from the clock, and is never stored. `ended` is checked first, so
  * that a room that ended before its start is ended, not booked.
  */
 export function roomStatus({ start_time, end_time }: Schedule, now: Timestamp): RoomStatus {
@@ -20,7 +20,7 @@ export function roomStatus({ start_time, end_time }: Schedule, now: Timestamp): 
 
 const tooFar = (time: Timestamp, now: Timestamp): boolean => time > plus(now, MAX_BOOKING_AHEAD_MS);
 
-/** Returns whether a `start_time` is further in the past than a late clock explains. */
+/** Returns whether a `start_time` is earlier than a clock that is behind can explain. */
 export const isPast = (start_time: Timestamp, now: Timestamp): boolean => start_time < plus(now, -CLOCK_SKEW_MS);
 
 /** Returns the issues with a requested start. A start in the past is accepted if it is the stored one. */
@@ -45,10 +45,10 @@ export function orderIssues({ start_time, end_time }: Schedule): Issue[] {
     : [];
 }
 
-/** Throws `invalid_request` with one entry for each issue, if there is any. */
+/** @throws `invalid_request` with one entry per issue, if there is any */
 export function throwIfInvalid(issues: readonly Issue[]): void {
   if (issues.length > 0) throw invalid(...issues);
 }
 
-/** When participants are warned of the end of a room that says nothing else, in seconds before it. */
+/** The default times of warnings, in seconds before the end of a room. */
 export const DEFAULT_END_WARNINGS_SECONDS: readonly number[] = [300, 60];

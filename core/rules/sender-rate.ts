@@ -1,11 +1,11 @@
 import { LARGE_ROOM_POSTS_PER_WINDOW, MAX_USER_MESSAGES_PER_WINDOW } from '../contract/limits.ts';
 
-/** However large a room is, a user can send so many messages in a window. */
+/** The number of messages that a user can send in a window to a room of any size. */
 const LEAST = 2;
 
 /**
- * Returns how many messages one user may send in a window of frames to a room, by how many are online in it. If each message is a post
- * to each of them, the posts are within the budget of the room.
+ * Returns how many messages one user may send to a room in a window of frames, by the number of participants online.
+ * The posts of these messages are within the room's budget.
  */
 export const messagesPerWindow = (online: number): number =>
   Math.max(
