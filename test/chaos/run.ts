@@ -342,6 +342,7 @@ try {
     process.exitCode = await runBroken(given.break, [
       '--fail-fast',
       ...['--seed', String(given.seed), '--minutes', String(given.minutes), '--out', `${given.out}-${given.break}`],
+      ...(given.quiet ? ['--quiet'] : []),
       ...(given.rounds === undefined ? [] : ['--rounds', String(given.rounds)]),
       ...(given.round === undefined ? [] : ['--round', String(given.round)]),
     ]);
