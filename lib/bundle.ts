@@ -9,8 +9,8 @@ import type { Entry } from './entries.ts';
 const repository = fileURLToPath(new URL('..', import.meta.url));
 
 /**
- * The folder of each bundle, by the name of its entry: it holds `index.js`, which exports `handler`, and a `package.json`
- * that says it is CommonJS.
+ * The folder of each bundle, by the name of its entry. It contains `index.js`, which exports `handler`, and a `package.json`
+ * for CommonJS.
  */
 export type Bundles = ReadonlyMap<string, string>;
 
@@ -21,13 +21,13 @@ export type Bundles = ReadonlyMap<string, string>;
  */
 export function folderOf(bundles: Bundles, name: string): string {
   const folder = bundles.get(name);
-  if (folder === undefined) throw new Error(`${name} was not bundled.`);
+  if (folder === undefined) throw new Error(`There is no bundle of ${name}.`);
   return folder;
 }
 
 /**
- * Writes a file atomically, through a draft in the folder `build`. Another process may be synthesizing, too: it never
- * reads a partial file, and an unchanged file is not written.
+ * Writes a file atomically, because another process can synthesize at the same time. The temporary file is in the folder
+ * `build`. Does not write unchanged files.
  */
 function writeWhole(build: string, file: string, contents: Uint8Array): void {
   if (existsSync(file) && readFileSync(file).equals(contents)) return;
@@ -53,12 +53,12 @@ function check(entries: readonly Entry[], root: string): void {
 }
 
 /**
- * How functions are bundled. The size of a bundle is start-up time; what each of these brings is in docs/operate/performance.
- * - `mainFields`: packages are taken in their ES module form, of which esbuild leaves out what is not used.
- * - `format`, `supported`: what is bundled is CommonJS all the same. To import `node:http` as an ES module, be it by `import()`,
- *   is to evaluate all its exports, one of which loads undici.
- * - `alias`: parts of the SDK that no function needs are replaced: see the files.
- * - No source maps and no `--enable-source-maps`: reading them would be start-up time too.
+ * Returns the options of esbuild. They keep bundles small and fast to load; docs/operate/performance has measurements.
+ * - `mainFields`: selects the ES module form of packages, from which esbuild removes unused code.
+ * - `format`, `supported`: bundles are CommonJS. Importing `node:http` as an ES module, even by `import()`, evaluates all its exports,
+ *   and one of them loads undici.
+ * - `alias`: replaces parts of the SDK that no function needs.
+ * - There are no source maps, because reading them takes start-up time.
  */
 export const bundling = (root: string = repository) =>
   ({
@@ -80,14 +80,14 @@ export const bundling = (root: string = repository) =>
   }) satisfies BuildOptions;
 
 /**
- * Next to each bundle: otherwise, Node would treat it as an ES module, because the package.json of the repository
- * says so.
+ * The `package.json` of each bundle. Without it, Node would treat the bundle as an ES module, as the repository's
+ * package.json specifies.
  */
 const PACKAGE = Buffer.from('{ "type": "commonjs" }\n');
 
 /**
- * The module that Lambda loads: an ES module can wait until the handler is primed (core/platform/prime.ts), which CommonJS
- * cannot.
+ * The module that Lambda loads. It is an ES module, because CommonJS cannot wait until the handler is primed
+ * (core/platform/prime.ts).
  */
 export const START = Buffer.from(
   "import { createRequire } from 'node:module';\n" +
@@ -161,7 +161,7 @@ export function bundle(entries: readonly Entry[], root: string = repository): Bu
   const inputs = [...RESOLUTION, ...Object.keys(metafile.inputs)];
   const files = [...inputs, ...outputs.map((path) => relative(root, path))];
   const stamp: Stamp = { build, files: Object.fromEntries(files.map((file) => [file, hashOf(join(root, file))])) };
-  // A file that has changed since esbuild started may not be the version that it read.
+  // If a file has changed since esbuild started, its hash may not be that of the version that esbuild read.
   const changed = inputs.some((file) => (statSync(join(root, file), { throwIfNoEntry: false })?.mtimeMs ?? 0) >= began);
   if (!changed) writeWhole(folder, stampFile, Buffer.from(JSON.stringify(stamp)));
   return bundles;

@@ -91,7 +91,7 @@ export function throttlesByName(
 const KEYS_OF_THE_CDK = new Set(['acknowledged-issue-numbers', 'cli-telemetry']);
 
 /**
- * The longest edit distance of a typing mistake. For keys that are farther from all known ones, all keys are listed.
+ * Maximum edit distance of a typing error. If no known key is closer, the error lists all keys.
  */
 const MAX_MISTAKES = 3;
 

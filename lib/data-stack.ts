@@ -14,10 +14,9 @@ export interface DataStackProps extends StackProps {
 }
 
 /**
- * Everything that must not be lost: the table, the bucket, and the schedules of future starts and ends. They have a
- * stack of their own, so that the others can be deleted and deployed again. With the settings `restoredTable` and
- * `restoredBucket`, the other stacks use those, and this stack keeps its own. See
- * docs/decisions/0040-restored-table-by-setting.md.
+ * The stack with all data: the table, the bucket, and the schedules of future starts and ends. It is separate, so that the
+ * other stacks can be deleted and deployed again. With the settings `restoredTable` and `restoredBucket`, the other stacks
+ * use the restored resources, and this stack keeps its own. See docs/decisions/0040-restored-table-by-setting.md.
  */
 export class DataStack extends Stack {
   /** The table that the other stacks use. */
@@ -38,21 +37,20 @@ export class DataStack extends Stack {
     this.indexArn = `${this.table.tableArn}/index/${INDEX}`;
     this.bucket =
       restoredBucket === undefined ? ownBucket : s3.Bucket.fromBucketName(this, 'RestoredBucket', restoredBucket);
-    // CloudFormation refuses to change or remove an export while another stack imports it, and this stack is deployed
-    // first. So the exports stay, also if the other stacks have just stopped importing them, or are about to import
-    // them again.
+    // CloudFormation rejects the change or removal of an export that another stack imports, and this stack is deployed
+    // first. Therefore, the exports always exist, even if no stack imports them at the moment.
     for (const value of [own.tableName, own.tableArn, own.tableStreamArn, ownBucket.bucketName, ownBucket.bucketArn])
       this.exportValue(value);
-    // The same for references of the monitoring stack: the output that CDK creates for a weak reference, under the
-    // same ID.
+    // The same applies to references of the monitoring stack. This output has the ID of the one that CDK creates for a weak
+    // reference.
     const { tableName } = own;
     new CfnOutput(new Construct(this, 'Publish'), `Output${JSON.stringify(this.resolve(tableName))}`, {
       value: tableName,
     });
     this.schedules = new ScheduleGroup(this, 'Schedules', {
       scheduleGroupName: `rooms-${environment.name}-schedules`,
-      // `npm run reschedule` creates the schedules again from the table. A retained group would block a new stack,
-      // because of its name.
+      // The group is not retained: its name would block a new stack, and `npm run reschedule` recreates the schedules from
+      // the table.
       removalPolicy: RemovalPolicy.DESTROY,
     });
     pinLogicalId(this.schedules, 'Schedules');

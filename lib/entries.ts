@@ -5,15 +5,15 @@ import { eventFunctions } from './event-functions.ts';
 
 /** The entry point of a function's code. */
 export interface Entry {
-  /** Kebab case, unique. */
+  /** Unique name in kebab case. */
   readonly name: string;
-  /** From the root of the repository. */
+  /** Path from the root of the repository. */
   readonly file: string;
 }
 
 export const httpEntry = (route: Route): Entry => ({ name: kebab(route.operation), file: handlerFile(route) });
 
-/** `$connect` → `connect`: WebSocket routes that clients cannot choose begin with a dollar sign. */
+/** Removes the dollar sign from the names of WebSocket routes that clients cannot select, such as `$connect`. */
 export const socketFunction = (routeKey: string): string => routeKey.replace(/^\$/, '');
 
 const entryIn = (folder: 'events' | 'realtime', name: string): Entry => ({

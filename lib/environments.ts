@@ -23,7 +23,7 @@ import { allEntries } from './entries.ts';
 
 /** The environments that can be deployed. */
 export const deployableNames = ['dev', 'staging', 'prod'] as const;
-/** `npm start` serves `local`. */
+/** All environments, including `local`, which only `npm start` serves. */
 export const environmentNames = ['local', ...deployableNames] as const;
 export type EnvironmentName = (typeof environmentNames)[number];
 
@@ -161,7 +161,7 @@ const defaults: Settings = {
  */
 export const MADE_UP_ISSUER = 'https://iams.example.com/realms/rooms-dev';
 
-/** Put your own accounts, issuers and origins here, or give them with `-c`. */
+/** The settings of each environment. Add your accounts, issuers and origins here, or pass them with `-c`. */
 const environments: { readonly [Name in EnvironmentName]: Partial<Settings> } = {
   // The environment that `npm start` serves. The port of its issuer is known only at run time, so `-c issuer=…` sets
   // it.
@@ -171,7 +171,7 @@ const environments: { readonly [Name in EnvironmentName]: Partial<Settings> } = 
     monitoring: false,
     retainData: false,
   },
-  // Easy to delete: `cdk destroy --all` leaves nothing but the account's role for logs (see `apiGatewayLogRole`).
+  // `cdk destroy --all` deletes everything except the account's role for logs (see `apiGatewayLogRole`).
   dev: {
     issuer: MADE_UP_ISSUER,
     allowedOrigins: ['http://localhost:3000', 'http://localhost:5173'],
@@ -196,15 +196,15 @@ const environments: { readonly [Name in EnvironmentName]: Partial<Settings> } = 
     },
     webSocketThrottling: { rate: 2_000, burst: 4_000 },
     reservedConcurrency: {
-      // One batch of each shard at a time. What is above waits in the stream, in order, and loses nothing.
+      // The stream readers need one invocation per shard. Above the limit, records wait in the stream and stay in order.
       'deliver-messages': 100,
       'room-changes': 100,
-      // Batches of large rooms. Above the limit, the invokers deliver them, which takes longer.
+      // For batches of large rooms. Above the limit, the invokers deliver the batches themselves, which takes longer.
       'fan-out': 150,
-      // For example, when 1,000 rooms start at 9:00. Above the limit, invocations wait for Lambda's retry.
+      // For times when many rooms start, such as 9:00. Above the limit, invocations wait for Lambda's retry.
       announce: 50,
-      // When a network fails, all its connections close at once. Above the limit, a disconnect is not reported; the
-      // next broadcast finds the connection.
+      // For a network failure, which closes many connections at once. Above the limit, a disconnect is not processed, and the
+      // next broadcast removes the connection.
       disconnect: 150,
     },
   },
@@ -225,13 +225,13 @@ const choose = (names: readonly string[]) => `choose ${or.format(names)} with -c
 
 const isLocalHost = (hostname: string): boolean => ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
 
-/** https; http only on this machine. */
+/** Whether a URL is https, or http on this machine. */
 const isSafe = (value: string): boolean => {
   if (!URL.canParse(value)) return false;
   const { protocol, hostname } = new URL(value);
   return protocol === 'https:' || (protocol === 'http:' && isLocalHost(hostname));
 };
-/** An origin has no path, and no slash at its end: browsers send it that way, and it is compared as text. */
+/** Whether a text is an origin. It has no path and no trailing slash, because it is compared with the text that browsers send. */
 const isOrigin = (value: string): boolean => isSafe(value) && new URL(value).origin === value;
 
 const REGION = /^[a-z]{2}(-[a-z]+)+-\d$/;
@@ -249,11 +249,11 @@ const domain = (context: Context, key: 'httpDomain' | 'webSocketDomain'): Domain
   const [name, certificateArn] = [text(context, key), text(context, `${key}Certificate`)];
   if (name === undefined && certificateArn === undefined) return undefined;
   if (name === undefined || certificateArn === undefined)
-    throw new UsageError(`A domain needs its certificate: give both -c ${key}=<name> and -c ${key}Certificate=<ARN>.`);
+    throw new UsageError(`A domain needs a certificate: specify both -c ${key}=<name> and -c ${key}Certificate=<ARN>.`);
   return { name, certificateArn };
 };
 
-/** The reader of each setting for `-c`. A setting without a row here does not compile. */
+/** The reader of each setting for `-c`. The compiler requires a row for each setting. */
 const readers: { readonly [Key in keyof Required<Settings>]: (context: Context) => Settings[Key] | undefined } = {
   account: (context) => text(context, 'account'),
   region: (context) => text(context, 'region'),
@@ -312,11 +312,11 @@ export function chosenEnvironment(context: Context, names: readonly EnvironmentN
   const { issuer, allowedOrigins } = settings;
   if (issuer === undefined)
     throw new UsageError(
-      `The environment "${name}" has no issuer: give one with -c issuer=<URL> or in lib/environments.ts.`,
+      `The environment "${name}" has no issuer: set it with -c issuer=<URL> or in lib/environments.ts.`,
     );
   if (allowedOrigins === undefined)
     throw new UsageError(
-      `The environment "${name}" does not say which origins browsers may call it from: give -c allowedOrigins=<origin,…>, or ` +
+      `The environment "${name}" has no allowed origins: specify -c allowedOrigins=<origin,…>, or ` +
         '"none", or set allowedOrigins in lib/environments.ts.',
     );
   const userLimits = { ...DEFAULT_USER_LIMITS, ...settings.userLimits };
@@ -335,7 +335,7 @@ const MAX_PUT_BYTES = 5 * 1024 ** 3;
 const isWhole = (value: number, min: number, max: number): boolean =>
   Number.isInteger(value) && value >= min && value <= max;
 
-/** The part of `check` that is about numbers. */
+/** Checks the settings that are numbers. */
 export function checkNumbers(settings: Omit<Settings, 'issuer' | 'allowedOrigins'>): void {
   const { maxUploadBytes, logRetentionDays, reservedConcurrency, apiGatewayQuota } = settings;
   if (!isWhole(apiGatewayQuota, 100, 1_000_000))
@@ -351,22 +351,21 @@ export function checkNumbers(settings: Omit<Settings, 'issuer' | 'allowedOrigins
   const operations = allRoutes.map(({ operation }) => operation);
   for (const operation of Object.keys(routeThrottling))
     if (!operations.includes(operation))
-      fail(`routeThrottling is for operations, and there is no ${quoted(operation)}: ${operations.join(', ')}.`);
+      fail(`routeThrottling has no operation ${quoted(operation)}: ${operations.join(', ')}.`);
   for (const [name, { rate, burst }] of Object.entries({ throttling, webSocketThrottling, ...routeThrottling }))
     if (!(rate > 0) || !isWhole(burst, 1, Number.MAX_SAFE_INTEGER))
       fail(`${name} must have a rate above 0 and a whole burst, but is ${quoted({ rate, burst })}.`);
   for (const [name, max] of Object.entries(userLimits)) {
     if (!userLimitNames.some((limit) => limit === name))
       fail(`There is no user limit ${quoted(name)}: ${userLimitNames.join(', ')}.`);
-    // A call with the maximum number of participants must be possible.
+    // The limit must allow one call with the maximum number of participants.
     const least = name === 'participantsPerHour' ? MAX_PARTICIPANTS_PER_CALL : 1;
     if (!isWhole(max, least, 1_000_000_000))
       fail(`The user limit ${name} must be a whole number from ${least} to 1000000000, but is ${quoted(max)}.`);
   }
   const names = allEntries.map((entry) => entry.name);
   for (const [name, share] of Object.entries(reservedConcurrency)) {
-    if (!names.includes(name))
-      fail(`reservedConcurrency is for functions, and there is no ${quoted(name)}: ${names.join(', ')}.`);
+    if (!names.includes(name)) fail(`reservedConcurrency has no function ${quoted(name)}: ${names.join(', ')}.`);
     if (!isWhole(share, 1, Number.MAX_SAFE_INTEGER))
       fail(`The reserved concurrency of ${name} must be a whole number of 1 or more, but is ${quoted(share)}.`);
   }
@@ -376,16 +375,16 @@ export function checkNumbers(settings: Omit<Settings, 'issuer' | 'allowedOrigins
 function check({ name, ...settings }: Environment): void {
   const { account, region, issuer, audience, allowedOrigins, httpDomain, webSocketDomain, alarmTarget } = settings;
   if (account !== undefined && !/^\d{12}$/.test(account))
-    fail(`The account must be the 12 digits of an AWS account, but is ${quoted(account)}.`);
+    fail(`The account must be a number of 12 digits, but is ${quoted(account)}.`);
   if (region !== undefined && !REGION.test(region))
-    fail(`The region must be one of AWS, such as eu-central-1, but is ${quoted(region)}.`);
+    fail(`The region must be an AWS region such as eu-central-1, but is ${quoted(region)}.`);
   if (!isSafe(issuer)) fail(`The issuer must be an https URL (http only on localhost), but is ${quoted(issuer)}.`);
-  if (audience.length === 0) fail('There must be at least one audience that tokens are made for.');
+  if (audience.length === 0) fail('There must be at least one audience.');
   for (const origin of allowedOrigins)
     if (!isOrigin(origin) && !(origin === '*' && name === 'local'))
       fail(
         origin === '*'
-          ? 'The allowed origins must be named one by one: "*" is for the environment "local" alone.'
+          ? 'The allowed origins must be listed: "*" is only for the environment "local".'
           : `An allowed origin must be https://<host>[:<port>] and nothing else (http only on localhost), but is ${quoted(origin)}.`,
       );
   for (const domain of [httpDomain, webSocketDomain]) {
@@ -397,12 +396,12 @@ function check({ name, ...settings }: Environment): void {
   if (httpDomain && httpDomain.name === webSocketDomain?.name)
     fail(`The HTTP API and the WebSocket API cannot share a domain: both are ${httpDomain.name}.`);
   if (alarmTarget !== undefined && !E_MAIL.test(alarmTarget))
-    inRegion(alarmTarget, TOPIC, 'The alarm target must be an e-mail address or the ARN of an SNS topic');
+    inRegion(alarmTarget, TOPIC, 'The alarm target must be an email address or the ARN of an SNS topic');
   if (settings.monthlyBudget !== undefined) {
     if (!(settings.monthlyBudget >= 1 && settings.monthlyBudget <= 1_000_000_000))
       fail(`The monthly budget must be 1 to 1000000000 US dollars, but is ${quoted(settings.monthlyBudget)}.`);
     if (!settings.monitoring || alarmTarget === undefined)
-      fail('A monthly budget needs monitoring and an alarm target, or nobody would hear of it.');
+      fail('A monthly budget needs monitoring and an alarm target.');
   }
   const { restoredTable, restoredBucket } = settings;
   if (restoredTable !== undefined) {
@@ -414,7 +413,7 @@ function check({ name, ...settings }: Environment): void {
     if (account !== undefined && STREAM.exec(restoredTable)?.[2] !== account)
       fail(`restoredTable must be in the account ${account}, but is ${quoted(restoredTable)}.`);
   }
-  // Requests name the bucket in their host: with a dot in it, TLS would fail.
+  // The name of the bucket is part of the host name. With a dot in it, the TLS certificate would not match.
   if (restoredBucket !== undefined && !BUCKET.test(restoredBucket))
     fail(`restoredBucket must be the name of a bucket, without dots, but is ${quoted(restoredBucket)}.`);
   checkNumbers(settings);

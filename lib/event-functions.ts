@@ -1,9 +1,9 @@
 import type { Access } from '../core/contract/route.ts';
 
 /*
- * The functions that are not rows of the contract: those behind the table's stream, queues and schedules, the fan-out of large
- * rooms, and those of the WebSocket API itself. Each row declares its function. Bundles, permissions, memory, time-outs, alarms,
- * the outputs for `npm run redrive` and the tests of permissions follow from it.
+ * The functions that are not rows of the contract: those of the table's stream, queues and schedules, the fan-out of large rooms,
+ * and those of the WebSocket API itself. Bundles, permissions, memory, time-outs, alarms, the outputs for `npm run redrive` and the
+ * tests of permissions are derived from these rows.
  */
 
 /** What invokes a function. */
@@ -13,62 +13,61 @@ export interface EventFunctionRow {
   readonly source: Source;
   readonly description: string;
   readonly access: Access;
-  /** In megabytes. `npm run bench:memory` chooses it. */
+  /** Memory in megabytes, as determined by `npm run bench:memory`. */
   readonly memory: number;
-  /** In seconds. */
+  /** Time-out in seconds. */
   readonly timeout: number;
   readonly alarms?: {
-    /** How long events may wait in the stream or queue, in seconds. */
+    /** Maximum wait of events in the stream or queue, in seconds. */
     readonly behind?: number;
-    /** The p99 from storing a change until its delivery, in milliseconds. */
+    /** Maximum p99 of the time from storing a change to its delivery, in milliseconds. */
     readonly late?: number;
   };
 }
 
-/** To remove closed connections from a room. */
+/** Access to remove closed connections from a room. */
 const dropping = { UpdateItem: ['ROOM'], DeleteItem: ['ROOM'] } as const;
-/** Also to mark connections that cannot be closed. */
+/** Access to also mark connections that cannot be closed. */
 const disconnecting = { ...dropping, PutItem: ['ROOM'] } as const;
-/** Also to find the connections of a room. */
+/** Access to also read the connections of a room. */
 const broadcasting = { ...disconnecting, Query: ['ROOM'] } as const;
 
-/** Posting to many connections is TLS and JSON: it takes a whole processor. */
+/** Memory for posting to many connections, in megabytes. The TLS and JSON work needs a whole processor. */
 const POSTING_MB = 1_769;
 /**
- * 10 of these seconds are reserved for marking connections (core/platform/deadline.ts). Two rounds of slow fan-out invocations,
- * 35 s each, do not fit: the connections of the second are disconnected or marked when the time is over.
+ * Time-out of deliveries. 10 of these seconds are reserved for marking connections (core/platform/deadline.ts). There is no time for two
+ * rounds of slow fan-out invocations of 35 s each. At the deadline, the connections of the second round are disconnected or marked.
  */
 const DELIVERY_SECONDS = 60;
 
-/** By the name of the entry. */
+/** The rows, by the name of the entry. */
 export const eventFunctions = {
   authorizer: {
     source: 'websocket',
-    description: 'WebSocket authorizer: whose access token is this?',
+    description: 'WebSocket authorizer: verifies access tokens.',
     access: { table: {} },
     memory: 1_024,
     timeout: 10,
   },
   connect: {
     source: 'websocket',
-    description: 'WebSocket $connect: agrees on the sub-protocol.',
+    description: 'WebSocket $connect: negotiates the sub-protocol.',
     access: { table: {} },
     memory: 256,
     timeout: 10,
   },
   disconnect: {
     source: 'websocket',
-    description: 'WebSocket $disconnect: takes a connection out of the rooms it has joined.',
+    description: 'WebSocket $disconnect: removes a connection from its rooms.',
     access: { table: { ...dropping, DeleteItem: ['ROOM', 'USER'] }, index: ['CONNECTION'] },
     memory: 256,
-    // Nobody waits for it, and what it does not finish is noticed only when the next event cannot be delivered. This is API
-    // Gateway's limit for an integration.
+    // API Gateway's limit for an integration. Work that is not finished is found only when the next event cannot be delivered.
     timeout: 29,
   },
   'deliver-messages': {
     source: 'stream',
     description: 'Table stream: sends new, edited and deleted messages to all connections that have joined their room.',
-    // Messages that may have changed since their record: what is deleted is never sent again.
+    // To read messages again, because a message that was deleted after its record must not be sent.
     access: { table: { ...broadcasting, BatchGetItem: ['CHAT'] } },
     memory: POSTING_MB,
     timeout: DELIVERY_SECONDS,
@@ -76,23 +75,23 @@ export const eventFunctions = {
   },
   'room-changes': {
     source: 'stream',
-    description: 'Table stream: tells clients and back ends what has changed in rooms.',
+    description: 'Table stream: sends changes of rooms to clients and back ends.',
     access: {
       table: {
         ...broadcasting,
         BatchGetItem: ['ROOM'],
         GetItem: ['ROOM'],
-        // Connections that subscribed to their user.
+        // To find the connections that have subscribed to their user.
         Query: ['ROOM', 'USER'],
         DeleteItem: ['ROOM', 'USER'],
-        // The numbers of the events that are sent to them.
+        // To number the events for these connections.
         UpdateItem: ['ROOM', 'USER'],
       },
       bucket: ['DeleteObject'],
     },
     memory: POSTING_MB,
     timeout: DELIVERY_SECONDS,
-    // The stream has whole seconds for changes.
+    // The stream has times of changes in whole seconds.
     alarms: { behind: 60, late: 3_000 },
   },
   'fan-out': {
@@ -108,16 +107,16 @@ export const eventFunctions = {
   lane: {
     source: 'queue',
     description: 'Lane queue: delivers to large and busy rooms, each in order.',
-    // As `deliver-messages`: messages that have waited.
+    // To read messages again, like `deliver-messages`.
     access: { table: { ...broadcasting, BatchGetItem: ['CHAT'] } },
     memory: POSTING_MB,
     timeout: DELIVERY_SECONDS,
-    // A room of 10,000 takes 4 s with the default quota.
+    // A room of 10,000 connections takes 4 s with the default quota.
     alarms: { behind: 60, late: 5_000 },
   },
   presence: {
     source: 'queue',
-    description: 'Presence queue: marks participants absent, checks connections, and retries what has failed.',
+    description: 'Presence queue: marks participants offline, checks connections, and retries failed effects.',
     access: { table: { ...broadcasting, BatchGetItem: ['ROOM'], GetItem: ['ROOM'], Query: ['ROOM', 'USER'] } },
     memory: 1_024,
     // A batch is ten conditional writes in parallel; the rest of the time is for closing connections.
@@ -132,7 +131,7 @@ export const eventFunctions = {
       table: {
         ...broadcasting,
         GetItem: ['ROOM'],
-        // Warnings and announcements.
+        // To record warnings and announcements.
         BatchGetItem: ['ROOM'],
         ConditionCheckItem: ['ROOM', 'CHAT'],
         PutItem: ['ROOM', 'CHAT'],
@@ -146,7 +145,7 @@ export const eventFunctions = {
 
 export type EventFunctionName = keyof typeof eventFunctions;
 
-/** The names of the rows whose source is one of these. */
+/** Returns the names of the rows with one of these sources. */
 type NameWith<S extends Source> = {
   [Name in EventFunctionName]: (typeof eventFunctions)[Name]['source'] extends S ? Name : never;
 }[EventFunctionName];

@@ -36,7 +36,7 @@ export class HttpStack extends Stack {
     if (environment.issuer === MADE_UP_ISSUER)
       Annotations.of(this).addWarningV2(
         'rooms:made-up-issuer',
-        `The issuer ${MADE_UP_ISSUER} is made up, and API Gateway takes none that it cannot reach: deploy with -c issuer=<URL>.`,
+        `The issuer ${MADE_UP_ISSUER} is a placeholder, and API Gateway rejects issuers that it cannot reach: deploy with -c issuer=<URL>.`,
       );
     const api = new HttpApi(this, 'Api', {
       apiName: id,
@@ -44,7 +44,7 @@ export class HttpStack extends Stack {
       createDefaultStage: false,
       ...(environment.allowedOrigins.length > 0 && { corsPreflight: cors(environment.allowedOrigins) }),
     });
-    // Clients know its URL.
+    // Clients store its URL.
     pinLogicalId(api, 'HttpApi');
     this.api = api;
     const domain = environment.httpDomain;
@@ -84,7 +84,7 @@ function throttleRoute(
   { rate, burst }: Environment['throttling'],
 ): void {
   const { defaultChild } = stage.node;
-  if (!(defaultChild instanceof CfnStage)) throw new Error('The stage is no CloudFormation resource.');
+  if (!(defaultChild instanceof CfnStage)) throw new Error('The stage is not a CloudFormation resource.');
   defaultChild.addPropertyOverride(`RouteSettings.${method} ${path}`, {
     ThrottlingRateLimit: rate,
     ThrottlingBurstLimit: burst,
@@ -96,9 +96,9 @@ const cors = (origins: readonly string[]): CorsPreflightOptions => ({
   allowOrigins: [...origins],
   allowMethods: [...new Set(allRoutes.map(({ method }) => CorsHttpMethod[method]))],
   allowHeaders: ['authorization', 'content-type', 'idempotency-key'],
-  // The second is the request id, which a user's report must contain.
+  // apigw-requestid is the request ID, which users include in problem reports.
   exposeHeaders: ['retry-after', 'apigw-requestid'],
-  // An hour: the longest time that a browser may use a cached answer after an origin was removed from the list.
+  // Browsers can use a cached preflight response for up to this time after an origin was removed from the list.
   maxAge: Duration.hours(1),
 });
 

@@ -1,13 +1,13 @@
 import { eventFunctionOf } from './event-functions.ts';
 
 /*
- * Memory of functions, in megabytes. The share of a processor grows with it: 1,769 MB are one. INIT runs at full speed with any
- * setting.
+ * Memory of functions, in megabytes. It determines the processor share: 1,769 MB correspond to one processor. INIT runs at full speed with
+ * any setting.
  */
 
 export const DEFAULT_MB = 512;
 
-/** HTTP endpoints and WebSocket actions for which `npm run bench:memory` did not choose the default, by the name of the entry. */
+/** Memory of HTTP endpoints and WebSocket actions that differs from the default, by the name of the entry. Determined by `npm run bench:memory`. */
 const MEMORY: Readonly<Record<string, number>> = {
   'change-room': 256,
   'end-room': 256,

@@ -23,16 +23,16 @@ export interface MonitoringStackProps extends StackProps {
 }
 
 /**
- * One dashboard, and the alarms. monitoring/alarm-rows.ts has each alarm, with the reason for its threshold;
- * docs/operate/runbook.md says what to do.
+ * The dashboard and the alarms. monitoring/alarm-rows.ts has the alarms with the reasons for their thresholds, and
+ * docs/operate/runbook.md describes the response to each.
  *
- * AWS charges for each metric of an alarm, so the functions of the HTTP API have no alarms of their own: callers get each of
- * their errors as a 5xx or wait for it. It also means that no stack refers to them, and an endpoint can be removed in one deployment.
+ * The functions of the HTTP API have no alarms of their own, because AWS charges for each metric, and the alarms of the API cover
+ * their errors and latency. As a result, no other stack refers to them, and an endpoint can be removed in one deployment.
  */
 export class MonitoringStack extends Stack {
   constructor(scope: Construct, id: string, { environment, data, http, realtime, ...props }: MonitoringStackProps) {
     super(scope, id, props);
-    // An export that an alarm uses would keep the other stacks from dropping or replacing a function, in an upgrade or a rollback.
+    // With strong references, the other stacks could not remove or replace a function that has an alarm.
     CrossStackReferences.of(this).consume(ReferenceStrength.WEAK);
     const topic = alarmTopic(this, environment.alarmTarget);
     const { alarmTarget, monthlyBudget, name } = environment;

@@ -22,19 +22,19 @@ type Background = { readonly [Name in BackgroundFunction]: { readonly handler: L
 export interface RealtimeStackProps extends StackProps, RealtimeProps {}
 
 /**
- * The real-time side: the WebSocket API, and the functions that send changes of the table to clients and, through the
- * event bus, to back ends. It holds no data that could be lost, so it can be deleted and deployed again.
+ * The WebSocket API, and the functions that send changes of the table to clients and, through the event bus, to back ends.
+ * The stack has no data, so it can be deleted and deployed again.
  */
 export class RealtimeStack extends Stack {
   readonly sockets: SocketApi;
-  /** The functions that no client waits for, by the names of their rows. */
+  /** The background functions, by the names of their rows. */
   readonly background: Background;
 
   constructor(scope: Construct, id: string, { environment, data, bundles, ...props }: RealtimeStackProps) {
     super(scope, id, props);
     const parts: RealtimeProps = { environment, data, bundles };
     const sockets = new SocketApi(this, 'Sockets', parts);
-    // Without an archive: that would cost for every event, and what has happened can be read from the API.
+    // The bus has no archive, which would cost for every event. Back ends can read missed changes from the API.
     const bus = new EventBus(this, 'Bus', {
       eventBusName: `rooms-${environment.name}`,
       description: 'What happens in rooms, for back ends',
@@ -76,12 +76,12 @@ export class RealtimeStack extends Stack {
       ...parts,
       filters: [
         { dynamodb: { Keys: { SK: { S: [ROOM, { prefix: PARTICIPANT }] } } } },
-        // Connections that could not be closed; warnings and announcements.
+        // Connections that could not be closed, warnings, and announcements.
         {
           eventName: ['INSERT'],
           dynamodb: { Keys: { SK: { S: [{ prefix: DISCONNECTING }, { prefix: WARNED }, { prefix: ANNOUNCED }] } } },
         },
-        // Connections, and uploads that no message has, that have expired. Those that go in other ways have been dealt with by whoever deleted them.
+        // Expired connections, and expired uploads without a message. Functions that delete them handle the consequences themselves.
         {
           eventName: ['REMOVE'],
           userIdentity: { principalId: ['dynamodb.amazonaws.com'] },
@@ -117,8 +117,8 @@ export class RealtimeStack extends Stack {
     new CfnOutput(this, 'AnnounceFunctionArn', { value: announcements.handler.functionArn });
     new CfnOutput(this, 'ScheduleRoleArn', { value: announcements.role.roleArn });
     new CfnOutput(this, 'WebSocketUrl', { value: sockets.url });
-    // For `npm run check` and others: the table and the bucket in use. CloudFormation updates outputs only along with resources, and
-    // where these change, no resource of the data stack does.
+    // The table and the bucket in use, for `npm run check` and other commands. They are outputs of this stack, because CloudFormation updates
+    // outputs only together with resources, and a switch to a restored table changes no resource of the data stack.
     new CfnOutput(this, 'TableName', { value: data.table.tableName });
     new CfnOutput(this, 'BucketName', { value: data.bucket.bucketName });
     new CfnOutput(this, 'CallbackUrl', { value: sockets.callbackUrl });

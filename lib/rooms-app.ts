@@ -22,7 +22,7 @@ export interface RoomsStacks {
 export function addStacks(app: App, environment: Environment): RoomsStacks {
   const { name, account, region, retainData } = environment;
   const env: AwsEnvironment = { ...(account && { account }), ...(region && { region }) };
-  // Also for the stacks without data: after a deletion, their APIs would get new URLs.
+  // Also protects the stacks without data, because their APIs would get new URLs after a deletion.
   const common = { env, environment, terminationProtection: retainData };
   const data = new DataStack(app, `rooms-${name}-data`, {
     ...common,

@@ -9,17 +9,17 @@ import { Construct } from 'constructs';
 import { pascal } from '../../core/contract/names.ts';
 import { pinLogicalId } from './logical-id.ts';
 
-/** Has a section for each alarm, with the alarm's key as heading. */
+/** The runbook, which has a section for each alarm with the alarm's key as its heading. */
 const RUNBOOK = 'docs/operate/runbook.md';
 
 export interface AlarmProps {
-  /** One sentence. */
+  /** The meaning of the alarm in one sentence. */
   readonly summary: string;
-  /** Its period is the length of a data point. */
+  /** The metric. Its period is the length of a data point. */
   readonly metric: IMetric;
-  /** A data point of this value or more is breaching. */
+  /** A data point at or above this value is breaching. */
   readonly threshold: number;
-  /** How many of the last data points must be breaching. Default: one of one. */
+  /** How many of the last data points must be breaching, as `[breaching, evaluated]`. Default: 1 of 1. */
   readonly datapointsToAlarm?: readonly [breaching: number, of: number];
 }
 

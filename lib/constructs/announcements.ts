@@ -16,9 +16,9 @@ export interface AnnouncementsProps extends RealtimeProps {
 }
 
 /**
- * Announces the starts and ends of rooms: the function that schedules invoke, and the role that they use. Schedules
- * belong to the data stack and may be ten years ahead. Each contains the ARN of the function and of the role, so both
- * have fixed names: schedules survive the deletion of this stack, and work again when it is deployed again.
+ * The function that announces the starts and ends of rooms, and the role with which schedules invoke it. Schedules belong to
+ * the data stack, and can be due in 10 years. Each contains the ARNs of the function and of the role, so both have fixed
+ * names. Therefore, existing schedules work again after this stack was deleted and deployed again.
  */
 export class Announcements extends Construct {
   /** Variables of a function that keeps the schedules in sync with the rooms. */
@@ -55,10 +55,10 @@ export class Announcements extends Construct {
     pinLogicalId(handler, 'AnnounceFunction');
     const { scheduleGroupName } = data.schedules;
     const role = new iam.Role(this, 'ScheduleRole', {
-      // With the region, because roles are global in an account.
+      // The name contains the region, because roles are global in an account.
       roleName: `rooms-${environment.name}-schedules-${Stack.of(this).region}`,
-      description: 'With which schedules invoke the function that announces',
-      // Only for schedules of this group: the Scheduler must not use the role for schedules of others.
+      description: 'Used by schedules to invoke the function announce',
+      // The Scheduler may use the role only for schedules of this group.
       assumedBy: new iam.ServicePrincipal('scheduler.amazonaws.com', {
         conditions: {
           StringEquals: {
@@ -90,7 +90,7 @@ export class Announcements extends Construct {
             resourceName: `${scheduleGroupName}/*`,
           }),
         ],
-        wildcard: 'A schedule is called after its room, which is made while the system runs.',
+        wildcard: 'The name of a schedule contains the ID of its room, which is not known at deployment.',
       },
       {
         actions: ['iam:PassRole'],

@@ -11,7 +11,7 @@ export interface EventFunctionProps extends Omit<RoomsFunctionProps, 'name' | 'd
   readonly data: DataStack;
 }
 
-/** A function as its row in event-functions.ts declares it. `permissions` are in addition to the access in the row. */
+/** Creates a function from its row in event-functions.ts. Adds `permissions` to the access in the row. */
 export class EventFunction extends RoomsFunction {
   constructor(scope: Construct, id: string, { name, bundles, data, permissions = [], ...props }: EventFunctionProps) {
     const { description, access, timeout } = eventFunctions[name];

@@ -6,7 +6,7 @@ import { logGroup } from './log-group.ts';
 import { pinLogicalId } from './logical-id.ts';
 
 /**
- * As long as the table can be restored (DynamoDB's point-in-time recovery), so that a restored table finds its files.
+ * Number of days that deleted files are kept. It equals the point-in-time recovery of the table, so that a restored table has its files.
  */
 const RECOVERY_DAYS = 35;
 
@@ -29,7 +29,7 @@ export class FilesBucket extends Construct {
       encryption: s3.BucketEncryption.S3_MANAGED,
       enforceSSL: true,
       objectOwnership: s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-      // S3 accepts no rule without an origin.
+      // S3 rejects a CORS rule without an origin.
       cors:
         allowedOrigins.length === 0
           ? []
@@ -48,13 +48,13 @@ export class FilesBucket extends Construct {
         {
           id: 'delete-old-versions',
           noncurrentVersionExpiration: Duration.days(retainData ? RECOVERY_DAYS : 1),
-          // The delete marker that stays after the last version has been removed.
+          // Removes the delete marker that remains after the last version was deleted.
           expiredObjectDeleteMarker: true,
         },
       ],
       removalPolicy: retainData ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
-      // S3 does not delete a bucket with files, so a function of the CDK deletes them first. It may delete every
-      // file, so it does not exist if the bucket survives its stack.
+      // S3 does not delete a bucket with files, so a function of the CDK deletes them first. The function can delete every
+      // file, so it is created only if the bucket does not survive its stack.
       autoDeleteObjects: !retainData,
     });
     pinLogicalId(this.bucket, 'FilesBucket');
@@ -62,16 +62,16 @@ export class FilesBucket extends Construct {
     Validations.of(this.bucket).acknowledge({
       id: 'AwsSolutions-S1',
       reason:
-        'Who was given a URL, for which file, is in the log of the function that signed it; nobody reaches the bucket without. ' +
-        'Access logs would need a second bucket, and be delivered late and incompletely.',
+        'Files are accessible only by presigned URLs, and the functions that sign them log the user and the file. ' +
+        'Access logs would need a second bucket, and are delivered late and incompletely.',
     });
   }
 
-  /** Otherwise, Lambda would create a log group for that function that nothing deletes. */
+  /** Creates the log group of that function. A log group that Lambda creates would remain after the stack is deleted. */
   #keepLog(environment: FilesBucketProps): void {
     const provider = Stack.of(this).node.findChild('Custom::S3AutoDeleteObjectsCustomResourceProvider');
     const handler = provider.node.findChild('Handler');
-    if (!CfnResource.isCfnResource(handler)) throw new Error(`${handler.node.path} is no CloudFormation resource.`);
+    if (!CfnResource.isCfnResource(handler)) throw new Error(`${handler.node.path} is not a CloudFormation resource.`);
     const { logGroupName } = logGroup(this, 'EmptyBucketLogs', 'EmptyBucketLogs', environment);
     handler.addPropertyOverride('LoggingConfig.LogGroup', logGroupName);
   }

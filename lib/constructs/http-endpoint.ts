@@ -50,7 +50,7 @@ export class HttpEndpoint extends RoomsFunction {
 
 type Variables = NonNullable<RoomsFunctionProps['variables']>;
 
-/** Returns the variables that a function needs for its row, and no others. */
+/** Returns only the variables that a function needs for its row. */
 function variables(
   { access, query, counts }: Route,
   data: DataStack,
@@ -68,10 +68,9 @@ function variables(
 }
 
 /**
- * Authenticates cursors: the GUID in the stack's id, which no response contains and which differs between stacks. It
- * only protects against callers: anyone who can read it in the AWS account can read the table as well. A forged
- * cursor would still only move within a list that the caller may read. A secret in Secrets Manager would cost a
- * monthly fee and a request at every cold start. Recreating the stack invalidates open cursors, which clients receive
- * as a 400.
+ * Returns the key that authenticates cursors: the GUID in the stack's ID, which no response contains and which differs
+ * between stacks. It protects only against callers. Users who can read it in the AWS account can also read the table. A
+ * forged cursor could only move within a list that the caller can read. A secret in Secrets Manager would cost a monthly
+ * fee and a request at every cold start. If the stack is recreated, clients with an old cursor get a 400.
  */
 const cursorKey = Fn.select(2, Fn.split('/', Aws.STACK_ID));

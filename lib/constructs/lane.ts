@@ -15,8 +15,8 @@ export interface LaneProps extends RealtimeProps {
 }
 
 /**
- * The lanes of large and busy rooms: a queue with a group for each feed of a room, and the function that works through them. See
- * docs/decisions/0032-lanes.md.
+ * The lanes of large and busy rooms: a FIFO queue with a message group for each feed of a room, and the function that processes
+ * them. See docs/decisions/0032-lanes.md.
  */
 export class Lane extends Construct {
   readonly queue: sqs.Queue;
@@ -31,13 +31,13 @@ export class Lane extends Construct {
     this.deadLetters = deadLetterQueue(this, 'DeadLetters', 'LaneDeadLetters', { fifo: true });
     this.queue = queue(this, 'Queue', 'LaneQueue', {
       fifo: true,
-      // Rooms do not share the 300 requests a second that a queue has without these two.
+      // High throughput mode. Without it, all rooms would share 300 requests per second.
       deduplicationScope: sqs.DeduplicationScope.MESSAGE_GROUP,
       fifoThroughputLimit: sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
-      // The rest of a room waits for it where an invocation breaks off; what fails in a regular way is tried again after 2 s. So it is not six times the
-      // function's timeout, as for other queues.
+      // After a crashed invocation, the other events of the room wait this long. Therefore, it is shorter than for other queues, where it is
+      // 6 times the function's time-out. Reported failures are retried after 2 s.
       visibilityTimeout: Duration.seconds(eventFunctions.lane.timeout + 30),
-      // As long as the readers of the stream try.
+      // As long as the readers of the stream retry.
       retentionPeriod: Duration.hours(1),
       deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: 5 },
     });
@@ -67,7 +67,7 @@ export class Lane extends Construct {
     new EventSourceMapping(this, 'Mapping', {
       target: handler,
       eventSourceArn: this.queue.queueArn,
-      // What has come for a room while it was being delivered to is packed into the next frames.
+      // Events that arrive during a delivery to the room are packed into the next frames.
       batchSize: 10,
       maxConcurrency: 20,
       reportBatchItemFailures: true,

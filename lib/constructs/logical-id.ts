@@ -8,6 +8,6 @@ import type { IConstruct } from 'constructs';
  */
 export function pinLogicalId(construct: IConstruct, logicalId: string): void {
   const resource = construct.node.defaultChild;
-  if (!CfnResource.isCfnResource(resource)) throw new Error(`${construct.node.path} is no CloudFormation resource.`);
+  if (!CfnResource.isCfnResource(resource)) throw new Error(`${construct.node.path} is not a CloudFormation resource.`);
   resource.overrideLogicalId(logicalId);
 }

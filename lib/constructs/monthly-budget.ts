@@ -4,15 +4,15 @@ import { isTopic } from '../environments.ts';
 
 export interface MonthlyBudgetProps {
   readonly name: string;
-  /** In US dollars. */
+  /** The budget per month in US dollars. */
   readonly limit: number;
   /** The ARN of an SNS topic that allows `budgets.amazonaws.com` to publish, or an email address. */
   readonly target: string;
 }
 
 /**
- * A budget for the whole account. A budget for single stacks would need active cost allocation tags: a budget that
- * filters by an inactive tag is never exceeded. AWS updates costs up to three times a day.
+ * A budget for the whole account. A budget for single stacks would need active cost allocation tags, because a filter by an
+ * inactive tag matches no costs. AWS updates costs up to 3 times a day.
  *
  * @see https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-best-practices.html
  */

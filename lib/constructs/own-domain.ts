@@ -16,7 +16,7 @@ export function ownDomain(scope: Construct, { name, certificateArn }: Domain): D
   });
   new CfnOutput(scope, 'DomainAlias', {
     value: domain.regionalDomainName,
-    description: `${name} is to be an alias of this`,
+    description: `Target of the DNS record of ${name}`,
   });
   return domain;
 }

@@ -6,12 +6,12 @@ import type { DataStack } from '../data-stack.ts';
 
 /** A permission of a role. */
 export interface Permission {
-  /** As in `dynamodb:GetItem`, without wildcards. */
+  /** Actions such as `dynamodb:GetItem`, without wildcards. */
   readonly actions: readonly string[];
   /** One or more ARNs. */
   readonly resources: readonly string[];
   readonly conditions?: Readonly<Record<string, Readonly<Record<string, string | string[]>>>>;
-  /** Why a resource has a wildcard, if one has. */
+  /** The reason for a wildcard in a resource. */
   readonly wildcard?: string;
 }
 
@@ -26,8 +26,8 @@ const within = (partitions: readonly Partition[]) => ({
 });
 
 /**
- * Groups the actions with the same partitions. An action is in exactly one statement, with all of its partitions: all
- * items of a batch, and all items of a transaction that are written alike, must be in partitions of one statement.
+ * Groups the actions with the same partitions. Each action is in one statement with all its partitions, because IAM checks the
+ * items of a batch, and the items of a transaction with the same action, against one statement.
  */
 function byPartitions(table: TableAccess): { actions: string[]; partitions: readonly Partition[] }[] {
   const groups = Map.groupBy(Object.entries(table), ([, partitions]) => partitions.join());
@@ -50,14 +50,13 @@ export const accessTo = (data: DataStack, { table, index, bucket }: Access): Per
         {
           actions: bucket.map((action) => `s3:${action}`),
           resources: [data.bucket.arnForObjects('rooms/*')],
-          wildcard:
-            'Rooms and files are made while the system runs: what they are called cannot be known when it is deployed.',
+          wildcard: 'The names contain IDs of rooms and files, which are not known at deployment.',
         },
       ]
     : []),
 ];
 
-/** The policy that allows this and nothing else. */
+/** Returns a policy that allows only this permission. */
 export const policy = (permissions: readonly Permission[]): iam.PolicyDocument =>
   new iam.PolicyDocument({
     statements: permissions.map(
@@ -83,7 +82,7 @@ export function acknowledgeWildcards(role: IConstruct, permissions: readonly Per
     }
 }
 
-/** Returns an ARN as cdk-nag writes it: `<LogicalId.Arn>/rooms/*`. */
+/** Returns an ARN in the format of cdk-nag: `<LogicalId.Arn>/rooms/*`. */
 function flat(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value);
   if ('Ref' in value) return `<${value.Ref}>`;

@@ -59,7 +59,7 @@ export class Presence extends Construct {
           resources: [this.queue.queueArn],
         },
       ],
-      // Each check of a participant queues the next while the participant is present: see docs/decisions/0011.
+      // Each check of a participant queues the next one while the participant is online. See docs/decisions/0011.
       recursive: true,
     });
     this.handler = handler;

@@ -3,14 +3,14 @@ import * as sqs from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { pinLogicalId } from './logical-id.ts';
 
-/** A queue that is encrypted at rest and refuses everything that does not come over TLS. What is in it goes with it. */
+/** Creates a queue that is encrypted at rest and requires TLS. Its messages are deleted together with it. */
 export function queue(scope: Construct, id: string, logicalId: string, props: sqs.QueueProps = {}): sqs.Queue {
   const made = new sqs.Queue(scope, id, { encryption: sqs.QueueEncryption.SQS_MANAGED, enforceSSL: true, ...props });
   pinLogicalId(made, logicalId);
   return made;
 }
 
-/** A queue for what could not be worked on. It keeps that for 14 days, as long as SQS can. */
+/** Creates a dead-letter queue. It keeps messages for 14 days, the maximum of SQS. */
 export function deadLetterQueue(
   scope: Construct,
   id: string,
@@ -21,7 +21,7 @@ export function deadLetterQueue(
   Validations.of(made).acknowledge({
     id: 'AwsSolutions-SQS3',
     reason:
-      'It is a dead-letter queue itself, of a function or an event source mapping, where the rule does not look for one.',
+      'This is the dead-letter queue of a function or an event source mapping, which the rule does not recognize.',
   });
   return made;
 }

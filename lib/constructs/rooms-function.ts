@@ -11,16 +11,15 @@ import { memoryOf } from '../memory.ts';
 import { logGroup } from './log-group.ts';
 import { acknowledgeWildcards, type Permission, policy } from './permission.ts';
 
-/** X-Ray has no resources. Lambda sends traces with the function's role; the function's code does not call X-Ray. */
+/** Permission to send traces. X-Ray has no resources. Lambda sends the traces with the function's role. */
 const TRACING: Permission = {
   actions: ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'],
   resources: ['*'],
-  wildcard:
-    'X-Ray has no resources that a permission could name: see "Actions, resources, and condition keys for AWS X-Ray".',
+  wildcard: 'X-Ray has no resources: see "Actions, resources, and condition keys for AWS X-Ray".',
 };
 
 export interface RoomsFunctionProps {
-  /** The name of its entry: the key of its reserved concurrency. */
+  /** The name of the function's entry, which is also the key of its reserved concurrency. */
   readonly name: string;
   readonly description: string;
   /** Default: CloudFormation chooses one. A function whose ARN is stored outside the stacks needs a fixed name. */
@@ -31,7 +30,7 @@ export interface RoomsFunctionProps {
   readonly variables?: { readonly [Name in Variable]?: string };
   /** All permissions of the function, in addition to writing its own log. */
   readonly permissions?: readonly Permission[];
-  /** In seconds. Default: 10, which callers still wait for; the store's own retries end well before it. */
+  /** Time-out in seconds. Default: 10, which is acceptable for callers and longer than the retries of the store. */
   readonly timeout?: number;
   /** The queue for asynchronous events that failed three times. */
   readonly deadLetters?: sqs.IQueue;

@@ -24,7 +24,7 @@ export class RoomsTable extends Construct {
       sortKey: { name: 'SK', type: STRING },
       billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
-      // The stream from which real-time events are made.
+      // The stream is the source of real-time events.
       stream: dynamodb.StreamViewType.NEW_AND_OLD_IMAGES,
       timeToLiveAttribute: 'expires_at',
       deletionProtection: retainData,
@@ -34,8 +34,8 @@ export class RoomsTable extends Construct {
       indexName: INDEX,
       partitionKey: { name: 'GSI1PK', type: STRING },
       sortKey: { name: 'GSI1SK', type: STRING },
-      // Only the attributes that a list of rooms shows of the participant: a change of presence then writes nothing
-      // to the index.
+      // The index has only the attributes of a participant that a list of rooms shows. So a change of presence does not
+      // write to the index.
       projectionType: dynamodb.ProjectionType.INCLUDE,
       nonKeyAttributes: ['username', 'archive_room'],
     });

@@ -26,7 +26,7 @@ import { ownDomain } from './own-domain.ts';
 import { accessTo, type Permission } from './permission.ts';
 import { RoomsFunction, type RoomsFunctionProps } from './rooms-function.ts';
 
-/** Props of every part of the real-time side. */
+/** Common props of the real-time constructs. */
 export interface RealtimeProps {
   readonly environment: Environment;
   readonly data: DataStack;
@@ -34,16 +34,15 @@ export interface RealtimeProps {
 }
 
 /**
- * The WebSocket API: a function for each action of the contract, and those for the events of the gateway itself.
- * There is no list of allowed origins: browsers do not ask before they open a WebSocket, and send no cookie of this
- * service with it. A client needs a token, which only the page that has it can send.
+ * The WebSocket API, with a function for each action of the contract and for the events of the gateway itself. It has no
+ * list of allowed origins. The service uses no cookies, so a foreign page cannot act for a user without the user's token.
  */
 export class SocketApi extends Construct {
-  /** The URL for clients: `wss://…` */
+  /** The URL for clients, `wss://…`. */
   readonly url: string;
   readonly api: WebSocketApi;
   readonly stage: WebSocketStage;
-  /** The URL for functions that post to connections: `https://…` */
+  /** The URL for functions that post to connections, `https://…`. */
   readonly callbackUrl: string;
   /** Permission to post to connections, and to close them. */
   readonly manageConnections: Permission;
@@ -58,13 +57,13 @@ export class SocketApi extends Construct {
       description: 'Rooms, real time',
       routeSelectionExpression: '$request.body.action',
     });
-    // Clients know its URL.
+    // Clients store its URL.
     pinLogicalId(api, 'WebSocketApi');
     const { rate: rateLimit, burst: burstLimit } = environment.webSocketThrottling;
     const domain = environment.webSocketDomain;
     const stage = new WebSocketStage(this, 'Stage', {
       webSocketApi: api,
-      // The version of the address. The protocol version of a client is its sub-protocol, not this.
+      // The version of the URL. The version of the protocol is in the sub-protocol.
       stageName: 'v1',
       autoDeploy: true,
       throttle: { rateLimit, burstLimit },
@@ -88,7 +87,7 @@ export class SocketApi extends Construct {
           resourceName: `${stage.stageName}/${method}/@connections/*`,
         }),
       ),
-      wildcard: 'Connections come and go: what they are called cannot be known when this is deployed.',
+      wildcard: 'The IDs of connections are not known at deployment.',
     });
     this.manageConnections = connections('POST', 'DELETE');
     this.checkConnections = connections('GET', 'POST', 'DELETE');
@@ -106,8 +105,7 @@ export class SocketApi extends Construct {
       if (routeKey !== '$connect')
         Validations.of(made).acknowledge({
           id: 'AwsSolutions-APIG4',
-          reason:
-            'A WebSocket API asks its authorizer when a client connects, and can for no other route: who gets this far has been let in.',
+          reason: 'A WebSocket API can have an authorizer only for $connect, which every connection has passed.',
         });
     };
 
@@ -122,8 +120,8 @@ export class SocketApi extends Construct {
     route('$connect', connect, {
       authorizer: new WebSocketLambdaAuthorizer('Authorizer', authorizer.handler, { identitySource: [] }),
     });
-    // With an identity source, API Gateway would refuse by itself what has no token there; but it may be in either of two
-    // headers. Without one it always asks. The construct leaves an empty list, which the API may take for a wrong one.
+    // API Gateway rejects requests without a value in the identity source, but the token can be in either of two headers. Without an
+    // identity source, it always invokes the authorizer. The construct sets an empty list, which the API could reject.
     const request = api.node.findAll().find((child) => child instanceof CfnAuthorizer);
     request?.addPropertyDeletionOverride('IdentitySource');
     route('$disconnect', disconnect);
@@ -147,12 +145,12 @@ export class SocketApi extends Construct {
   }
 }
 
-/** What gets a reply: also a frame whose action is none of those there are. */
+/** The actions that get a reply, including the handler of unknown actions. */
 const answered: readonly Action[] = [...Object.values(actions), unknownAction];
 
 /**
  * One JSON object for every connect, frame and disconnect. It contains only values without quotation marks, because
- * API Gateway does not escape them. It contains no headers, which include tokens, and nothing of a frame.
+ * API Gateway does not escape them. It contains neither headers, which include tokens, nor content of frames.
  */
 const accessLog = {
   request_id: '$context.extendedRequestId',

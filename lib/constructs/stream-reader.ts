@@ -11,10 +11,10 @@ export interface StreamReaderProps extends Omit<EventFunctionProps, 'deadLetters
 }
 
 /**
- * A function that reads the table's stream. A shard supports two readers, so there can be no third one. If a batch
- * fails, Lambda retries the records that the function reports as failed, in smaller and smaller batches. A record
- * that fails permanently ends in a queue, as a note of its position in the stream (which keeps it for a day), and the
- * others continue.
+ * A function that reads the table's stream. There are two such functions, the maximum for a shard. If a batch fails, Lambda
+ * retries the records that the function reports as failed, in smaller and smaller batches. For a record that fails
+ * permanently, a dead letter with its position in the stream is sent to a queue, and the other records continue. The stream
+ * keeps the record for 24 hours.
  */
 export class StreamReader extends EventFunction {
   readonly deadLetters: Queue;
@@ -28,7 +28,7 @@ export class StreamReader extends EventFunction {
       data,
       permissions: [
         ...permissions,
-        // Lambda requires all four when it creates the mapping.
+        // Lambda requires all 4 actions when it creates the mapping.
         {
           actions: ['DescribeStream', 'GetRecords', 'GetShardIterator', 'ListStreams'].map(
             (each) => `dynamodb:${each}`,
@@ -42,18 +42,18 @@ export class StreamReader extends EventFunction {
     new EventSourceMapping(this, 'Stream', {
       target: this.handler,
       eventSourceArn: stream,
-      // Lambda may take minutes to create a mapping, and a new mapping does not know the position of its predecessor:
-      // with LATEST, changes in the meantime would be lost. Delivering twice is harmless.
+      // Lambda can take minutes to create a mapping, and a new mapping does not continue at the position of the old one. With
+      // LATEST, changes in between would be lost. Repeated deliveries are harmless.
       startingPosition: StartingPosition.TRIM_HORIZON,
       filters: filters.map((filter) => FilterCriteria.filter({ ...filter })),
       batchSize: 100,
-      // One batch of a shard at a time; the rooms in it are processed in parallel. With more, Lambda would keep only
-      // the records of one item (partition and sort key) in order, and the records of a room are of many items.
+      // One batch of a shard at a time, and the function processes its rooms in parallel. With more, Lambda would keep the
+      // order only within an item, but the records of a room belong to many items.
       parallelizationFactor: 1,
       reportBatchItemFailures: true,
       bisectBatchOnError: true,
       retryAttempts: 5,
-      // Clients that missed an event that long ago have caught up from the history, or are gone.
+      // After this time, clients have read missed events from the history, or are disconnected.
       maxRecordAge: Duration.hours(1),
       onFailure: { bind: () => ({ destination: deadLetters.queueArn }) },
     });

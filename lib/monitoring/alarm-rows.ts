@@ -3,28 +3,28 @@ import { backgroundFunctions, type EventFunctionRow, eventFunctions, withDeadLet
 import type { Metrics } from './metrics.ts';
 
 /*
- * The alarms: one row each, by its key, which is also the heading of its section in docs/operate/runbook.md. The reason for each
- * threshold is next to it.
+ * The alarms by key, with the reasons for their thresholds. The key is also the heading of the alarm's section in
+ * docs/operate/runbook.md.
  */
 
-/** The alarms of the two APIs, of the schedules, and of what all functions share. */
+/** The alarms of the APIs, the schedules, the table and the limits that all functions share. */
 const common = (metrics: Metrics): Readonly<Record<string, AlarmProps>> => ({
   'http-5xx': {
     summary: 'At least 1 % of HTTP requests, and 3 in 5 minutes, fail with a 5xx.',
-    // At least three failures, so that one of three requests at night is no alarm; and not for a single bad period.
+    // The minimum of 3 failures prevents an alarm for a single failed request at night.
     metric: metrics.failedShare(3),
     threshold: 1,
     datapointsToAlarm: [2, 3],
   },
   'http-latency': {
     summary: 'The p99 latency of HTTP requests is 5 s or more, half of the time-out.',
-    // It is usually tens of milliseconds, and a second for a cold start.
+    // The usual latency is tens of milliseconds, and 1 s for a cold start.
     metric: metrics.ofHttp('IntegrationLatency', 'p99'),
     threshold: 5_000,
     datapointsToAlarm: [3, 3],
   },
   'websocket-errors': {
-    // Not a share: API Gateway counts frames to clients together with those from them, so each fan-out would reduce the share.
+    // An absolute number, because API Gateway also counts frames to clients, so each fan-out would reduce a percentage.
     summary: 'At least 5 WebSocket connects or frames in 5 minutes fail with an internal error.',
     metric: metrics.socketErrors(),
     threshold: 5,
@@ -39,20 +39,20 @@ const common = (metrics: Metrics): Readonly<Record<string, AlarmProps>> => ({
   schedules: {
     summary: 'At least 3 schedules in 5 minutes failed to invoke the function announce.',
     metric: metrics.failedSchedules(),
-    // The Scheduler makes five attempts; a single failure is harmless.
+    // The Scheduler makes 5 attempts, so a single failure is harmless.
     threshold: 3,
     datapointsToAlarm: [1, 1],
   },
   throttles: {
     summary: 'Lambda throttled at least 10 invocations in 5 minutes in this account and region.',
-    // Announcements and batches of large rooms above their reserved concurrency count too, but only for a moment.
+    // Functions above their reserved concurrency also count, but only for a moment.
     metric: metrics.throttledInvocations(),
     threshold: 10,
     datapointsToAlarm: [2, 3],
   },
   'table-throttles': {
     summary: 'DynamoDB throttled at least 10 requests to the table or its index in 5 minutes.',
-    // An on-demand table may throttle while it scales to a new load, and the SDK retries: no alarm for a moment.
+    // An on-demand table can throttle for a moment while it scales, and the SDK retries.
     metric: metrics.throttledTableRequests(),
     threshold: 10,
     datapointsToAlarm: [2, 3],
@@ -65,15 +65,15 @@ const common = (metrics: Metrics): Readonly<Record<string, AlarmProps>> => ({
   },
 });
 
-/** Every background function: errors, duration, and what its row in event-functions.ts asks for. */
+/** The alarms of each background function: errors, duration, and those that its row in event-functions.ts defines. */
 function ofFunctions(metrics: Metrics): Record<string, AlarmProps> {
   const rows: Record<string, AlarmProps> = {};
   for (const name of backgroundFunctions) {
     const { timeout, alarms: { late } = {} }: EventFunctionRow = eventFunctions[name];
     rows[`${name}-errors`] = {
       summary: `The function ${name} crashes or times out at least 3 times in 5 minutes.`,
-      // Lambda retries, so a single error is harmless. Nobody retries fan-out, and some clients reconnect. Single records that
-      // are reported as failed are not errors in this count.
+      // Lambda retries, so a single error is harmless. Fan-out is not retried, so clients reconnect. Records that the function reports as
+      // failed do not count.
       metric: metrics.errorsOf(name),
       threshold: 3,
       datapointsToAlarm: [2, 3],
@@ -87,7 +87,7 @@ function ofFunctions(metrics: Metrics): Record<string, AlarmProps> {
     if (late !== undefined && isReader(name))
       rows[`${name}-late`] = {
         summary: `For 15 minutes, 1 % of what ${name} delivers reaches its receivers more than ${late / 1_000} s after it was stored.`,
-        // It is usually well below a second: the stream takes about 200 ms, half a second at p99.
+        // The usual time is below 1 s. The stream takes about 200 ms, and 500 ms at p99.
         metric: metrics.storedToDelivered(name, 'p99'),
         threshold: late,
         datapointsToAlarm: [3, 3],
@@ -96,7 +96,7 @@ function ofFunctions(metrics: Metrics): Record<string, AlarmProps> {
   for (const name of withDeadLetters)
     rows[`${name}-dead-letters`] = {
       summary: `The dead-letter queue of ${name} is not empty: all attempts to process an event failed.`,
-      // Each is an event that its receivers have missed.
+      // Each dead letter is an event that clients have missed.
       metric: metrics.deadLettersOf(name),
       threshold: 1,
     };
@@ -106,14 +106,14 @@ function ofFunctions(metrics: Metrics): Record<string, AlarmProps> {
 const isReader = (name: string): name is 'deliver-messages' | 'room-changes' | 'lane' =>
   ['deliver-messages', 'room-changes', 'lane'].includes(name);
 
-/** How long events wait before a function receives them. */
+/** The alarms for the time that events wait before a function receives them. */
 const ofWaits = (metrics: Metrics): Readonly<Record<string, AlarmProps>> => ({
   ...Object.fromEntries(
     (['deliver-messages', 'room-changes'] as const).map((name) => [
       `${name}-behind`,
       {
         summary: `${name} is at least 1 minute behind the table's stream: clients receive events that late.`,
-        // It is usually well below a second. After an hour, records go to the dead-letter queue.
+        // The usual wait is below 1 s. After 1 hour, records go to the dead-letter queue.
         metric: metrics.iteratorAgeOf(name),
         threshold: eventFunctions[name].alarms.behind * 1_000,
         datapointsToAlarm: [3, 5],
@@ -122,7 +122,7 @@ const ofWaits = (metrics: Metrics): Readonly<Record<string, AlarmProps>> => ({
   ),
   'lane-behind': {
     summary: 'Events wait at least 1 minute in the lane of a large room: its clients receive them that late.',
-    // It is usually seconds. After an hour, they are dropped.
+    // The usual wait is seconds. After 1 hour, the events are dropped.
     metric: metrics.queueAgeOf('lane'),
     threshold: eventFunctions.lane.alarms.behind,
     datapointsToAlarm: [3, 5],

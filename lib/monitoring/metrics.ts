@@ -20,7 +20,7 @@ export interface Monitored {
 const FIVE_MINUTES = Duration.minutes(5);
 const ONE_MINUTE = Duration.minutes(1);
 
-/** The operations that the code sends: see `TableAction`, and transactions. */
+/** The DynamoDB operations that the code uses: those of `TableAction`, and transactions. */
 const OPERATIONS = [
   Operation.GET_ITEM,
   Operation.BATCH_GET_ITEM,
@@ -45,7 +45,7 @@ const sumOf = (label: string, metrics: Readonly<Record<string, Metric>>): MathEx
     period: FIVE_MINUTES,
   });
 
-/** Returns what makes the metrics of an environment. Periods are 5 minutes, unless a name says otherwise. */
+/** Returns the metrics of an environment. Periods are 5 minutes, unless the name of a metric contains another period. */
 export function metricsOf({ environment, data, http, realtime }: Monitored) {
   const { api, stage } = realtime.sockets;
   const { background } = realtime;
@@ -68,7 +68,7 @@ export function metricsOf({ environment, data, http, realtime }: Monitored) {
       period: FIVE_MINUTES,
     });
   const ofTable = (metricName: string) => data.table.metric(metricName, { statistic: 'Sum', period: FIVE_MINUTES });
-  /** DynamoDB counts throttled requests to an index only for the index. */
+  /** A metric of the index. DynamoDB does not include throttled requests to the index in the metrics of the table. */
   const ofIndex = (metricName: string) =>
     data.table.metric(metricName, {
       statistic: 'Sum',
@@ -86,7 +86,7 @@ export function metricsOf({ environment, data, http, realtime }: Monitored) {
     ofIndex,
     requests,
 
-    /** The share of requests that fail with a 5xx, in percent; 0 below `least` failures in a period. */
+    /** The percentage of requests that fail with a 5xx, or 0 if a period has fewer than `least` failures. */
     failedShare: (least: number) =>
       new MathExpression({
         expression: `IF(errors >= ${least}, 100 * errors / requests, 0)`,
@@ -95,7 +95,7 @@ export function metricsOf({ environment, data, http, realtime }: Monitored) {
         period: FIVE_MINUTES,
       }),
 
-    /** API Gateway counts functions that crash; functions that report an internal error count it themselves. */
+    /** Failed connects and frames. API Gateway counts crashed functions, and functions count internal errors that they report. */
     socketErrors: () =>
       sumOf('Errors', {
         crashes: ofSockets('IntegrationError'),
@@ -143,7 +143,7 @@ export function metricsOf({ environment, data, http, realtime }: Monitored) {
         dropped: data.schedules.metricDropped({ period: FIVE_MINUTES }),
       }),
 
-    /** Without a dimension: all functions of the account, because they share one limit. */
+    /** Has no dimension, so it covers all functions of the account, which share one limit. */
     throttledInvocations: () =>
       new Metric({ namespace: 'AWS/Lambda', metricName: 'Throttles', statistic: 'Sum', period: FIVE_MINUTES }),
 
@@ -170,7 +170,7 @@ export function metricsOf({ environment, data, http, realtime }: Monitored) {
         ),
       ),
 
-    /** Requests and frames that were answered with an error, one line for each code. */
+    /** Requests and frames that failed, by error code. */
     refusedByCode: () =>
       new MathExpression({
         expression: `SEARCH('{${NAMESPACE},code,environment,service} environment="${environment}" MetricName="Refused"', 'Sum', 300)`,

@@ -32,7 +32,7 @@ describe('the CDK app', () => {
       );
       expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
       const metadata = readFileSync(join(outdir, 'rooms-dev-http.metadata.json'), 'utf8');
-      return metadata.match(/The issuer \S+ is made up[^"]*/g) ?? [];
+      return metadata.match(/The issuer \S+ is a placeholder[^"]*/g) ?? [];
     };
     expect(warnings({})).toEqual([expect.stringContaining('deploy with -c issuer=<URL>.')]);
     expect(warnings({ issuer: 'https://iams.test.example/realms/rooms' })).toEqual([]);
@@ -47,7 +47,7 @@ describe('the CDK app', () => {
     `;
     const { status, stderr, stdout } = node({}, '--eval', pretend);
     expect(stderr).toBe(
-      'This app needs Node 24 or newer, and this is 20.19.0: run it as "npx cdk …", which takes the Node that "npm ci" installed.\n',
+      'This app needs Node 24 or newer, but this is 20.19.0. Run "npx cdk …", which uses the Node that "npm ci" installed.\n',
     );
     expect(stdout).toBe('');
     expect(status).toBe(1);

@@ -25,10 +25,10 @@ describe('an invalid choice of environment', () => {
       { env: 'local' },
       'The environment "local" cannot be deployed, only served by npm start: choose dev, staging, or prod with -c env=<name>.',
     ],
-    [{ env: 'prod' }, 'The environment "prod" has no issuer: give one with -c issuer=<URL> or in lib/environments.ts.'],
+    [{ env: 'prod' }, 'The environment "prod" has no issuer: set it with -c issuer=<URL> or in lib/environments.ts.'],
     [
       { env: 'prod', issuer: ISSUER },
-      'The environment "prod" does not say which origins browsers may call it from: give -c allowedOrigins=<origin,…>, or ' +
+      'The environment "prod" has no allowed origins: specify -c allowedOrigins=<origin,…>, or ' +
         '"none", or set allowedOrigins in lib/environments.ts.',
     ],
     [{ env: 'dev', issuer: 'iams' }, 'The issuer must be an https URL (http only on localhost), but is "iams".'],
@@ -60,10 +60,7 @@ describe('an invalid choice of environment', () => {
       { ...dev, reservedConcurrency: 'announce' },
       '-c reservedConcurrency=… needs names with numbers, such as announce:50,fan-out:100, but got "announce".',
     ],
-    [
-      { ...dev, reservedConcurrency: 'anounce:5' },
-      'reservedConcurrency is for functions, and there is no "anounce": create-room, ',
-    ],
+    [{ ...dev, reservedConcurrency: 'anounce:5' }, 'reservedConcurrency has no function "anounce": create-room, '],
     [
       { ...dev, routeThrottling: 'createRoom:5' },
       '-c routeThrottling=… needs names with a rate and a burst, such as createRoom:50:100, but got "createRoom:5".',
@@ -74,17 +71,14 @@ describe('an invalid choice of environment', () => {
       { ...dev, alarmTarget: 'on-call@test.example', monthlyBudget: '0' },
       'The monthly budget must be 1 to 1000000000 US dollars, but is 0.',
     ],
-    [
-      { ...dev, monthlyBudget: '50' },
-      'A monthly budget needs monitoring and an alarm target, or nobody would hear of it.',
-    ],
+    [{ ...dev, monthlyBudget: '50' }, 'A monthly budget needs monitoring and an alarm target.'],
     [
       { ...dev, alarmTarget: 'on-call@test.example', monitoring: 'false', monthlyBudget: '50' },
-      'A monthly budget needs monitoring and an alarm target, or nobody would hear of it.',
+      'A monthly budget needs monitoring and an alarm target.',
     ],
-    [{ ...dev, account: '123' }, 'The account must be the 12 digits of an AWS account, but is "123".'],
+    [{ ...dev, account: '123' }, 'The account must be a number of 12 digits, but is "123".'],
     [{ ...dev, account: 123456789012 }, '-c account=… needs a value, but got 123456789012.'],
-    [{ ...dev, region: 'Frankfurt' }, 'The region must be one of AWS, such as eu-central-1, but is "Frankfurt".'],
+    [{ ...dev, region: 'Frankfurt' }, 'The region must be an AWS region such as eu-central-1, but is "Frankfurt".'],
     [
       { ...dev, allowedOrigins: 'https://a.example/app' },
       'An allowed origin must be https://<host>[:<port>] and nothing else (http only on localhost), but is "https://a.example/app".',
@@ -93,17 +87,14 @@ describe('an invalid choice of environment', () => {
       { ...dev, allowedOrigins: 'https://a.example,http://b.example' },
       'An allowed origin must be https://<host>[:<port>] and nothing else (http only on localhost), but is "http://b.example".',
     ],
-    [
-      { ...dev, allowedOrigins: '*' },
-      'The allowed origins must be named one by one: "*" is for the environment "local" alone.',
-    ],
+    [{ ...dev, allowedOrigins: '*' }, 'The allowed origins must be listed: "*" is only for the environment "local".'],
     [
       { ...dev, httpDomain: 'a.example.com' },
-      'A domain needs its certificate: give both -c httpDomain=<name> and -c httpDomainCertificate=<ARN>.',
+      'A domain needs a certificate: specify both -c httpDomain=<name> and -c httpDomainCertificate=<ARN>.',
     ],
     [
       { ...dev, webSocketDomainCertificate: CERTIFICATE },
-      'A domain needs its certificate: give both -c webSocketDomain=<name> and -c webSocketDomainCertificate=<ARN>.',
+      'A domain needs a certificate: specify both -c webSocketDomain=<name> and -c webSocketDomainCertificate=<ARN>.',
     ],
     [
       { ...dev, httpDomain: 'https://a.example.com', httpDomainCertificate: CERTIFICATE },
@@ -129,11 +120,11 @@ describe('an invalid choice of environment', () => {
     ],
     [
       { ...dev, alarmTarget: 'ops' },
-      'The alarm target must be an e-mail address or the ARN of an SNS topic, but is "ops".',
+      'The alarm target must be an email address or the ARN of an SNS topic, but is "ops".',
     ],
     [
       { ...dev, region: 'us-east-1', alarmTarget: TOPIC },
-      `The alarm target must be an e-mail address or the ARN of an SNS topic in us-east-1, but is "${TOPIC}".`,
+      `The alarm target must be an email address or the ARN of an SNS topic in us-east-1, but is "${TOPIC}".`,
     ],
     [
       { ...dev, restoredTable: 'rooms-restored' },
@@ -173,18 +164,12 @@ describe('a number that AWS would reject, or that would have harmful effects', (
     [{ apiGatewayQuota: 99 }, 'apiGatewayQuota must be a whole number from 100 to 1000000, but is 99'],
     [{ apiGatewayQuota: 2_500.5 }, 'apiGatewayQuota must be a whole number'],
     [{ webSocketThrottling: { rate: 1, burst: 0 } }, 'webSocketThrottling must have a rate above 0 and a whole burst'],
-    [
-      { reservedConcurrency: { anounce: 50 } },
-      'reservedConcurrency is for functions, and there is no "anounce": create-room, ',
-    ],
+    [{ reservedConcurrency: { anounce: 50 } }, 'reservedConcurrency has no function "anounce": create-room, '],
     [
       { reservedConcurrency: { announce: 0 } },
       'The reserved concurrency of announce must be a whole number of 1 or more, but is 0.',
     ],
-    [
-      { routeThrottling: { upload: { rate: 1, burst: 1 } } },
-      'routeThrottling is for operations, and there is no "upload": ',
-    ],
+    [{ routeThrottling: { upload: { rate: 1, burst: 1 } } }, 'routeThrottling has no operation "upload": '],
     [
       { routeThrottling: { createRoom: { rate: 0, burst: 1 } } },
       'createRoom must have a rate above 0 and a whole burst',
