@@ -935,12 +935,15 @@ export interface EventsFrame {
   readonly events: readonly PackedEvent[];
 }
 
-/** The last frame about a room: the connection is no longer in it. Its events have no numbers. */
+/** The last frame about a room, after which the connection is no longer in it. Its events have no numbers. */
 export interface DetachedFrame {
   readonly type: 'detached';
   readonly room_id: string;
   readonly reason: 'room_ended' | 'removed';
-  /** As in the reply to the join that has ended. Missing if the connection joined before the service had `rooms.v2`. */
+  /**
+   * The value from the reply to the join that has ended. Missing if the connection joined before the service supported
+   * `rooms.v2`.
+   */
   readonly joined_at?: string | undefined;
   readonly sent_at: string;
   readonly events: readonly PackedEvent[];

@@ -332,7 +332,7 @@ export type Reply =
       readonly error: {
         readonly code: ErrorCode;
         readonly message: string;
-        /** In how many seconds to try again; only where that is known. */
+        /** The number of seconds until a retry, if it is known. */
         readonly retry_after?: number;
         /** One entry per invalid field. Missing if no field is invalid. */
         readonly errors?: readonly { readonly code: ErrorCode; readonly message: string; readonly path?: string }[];
