@@ -5,7 +5,7 @@ import type { ParticipantItem, RoomItem } from './items.ts';
 import { type Key, participantKey, roomKey } from './keys.ts';
 import { batchGetOrdered, get } from './read.ts';
 
-/** Condition on a room item: the caller is an admin of it, and it has not ended. Takes `adminValues`. */
+/** Condition on a room item: the caller is an admin, and the room has not ended. Takes `adminValues`. */
 export const ADMIN_OF_LIVE_ROOM = 'contains(admins, :caller) AND (attribute_not_exists(end_time) OR end_time > :now)';
 
 export const adminValues = (caller: string, now: Timestamp): Record<string, string> => ({
@@ -14,8 +14,8 @@ export const adminValues = (caller: string, now: Timestamp): Record<string, stri
 });
 
 /**
- * Returns why ADMIN_OF_LIVE_ROOM failed for the room as it was then. Returns undefined if the condition held, so that
- * something else failed. Only the difference between an outsider and a participant needs another read.
+ * Returns why ADMIN_OF_LIVE_ROOM failed, from the room as it was then. Returns undefined if the condition was met, so
+ * that something else failed. Reads the table only to distinguish outsiders from participants.
  */
 export async function adminRefusal(
   room: RoomItem | undefined,
@@ -28,7 +28,7 @@ export async function adminRefusal(
   return roomStatus(room, now) === 'ended' ? new RoomsError('room_ended') : undefined;
 }
 
-/** The items of keys: each undefined where there is none. */
+/** Returns the items of keys, each undefined if it does not exist. */
 type Extra<Items extends readonly Key[]> = { readonly [N in keyof Items]: Items[N] | undefined };
 
 interface Membership<Items extends readonly Key[]> {
@@ -39,9 +39,9 @@ interface Membership<Items extends readonly Key[]> {
 }
 
 /**
- * Returns the room, the caller's participant item, and the items of other keys, with one consistent read.
+ * Returns the room, the caller's participant item, and the items of further keys, with one consistent read.
  *
- * @param alsoGet the other keys
+ * @param alsoGet the further keys
  * @throws `room_not_found` or `not_a_participant`
  */
 export async function membership<Items extends readonly Key[] = []>(
@@ -66,7 +66,7 @@ export function requireLive(room: RoomItem, now: Timestamp): void {
 }
 
 /**
- * As `membership`, for a room that has started and not ended.
+ * Like `membership`, for a live room.
  *
  * @throws `room_not_started` or `room_ended`, and as `membership` does
  */

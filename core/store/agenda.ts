@@ -9,14 +9,15 @@ import { batchGetOrdered, getMany } from './read.ts';
 import { transact, type Write } from './write.ts';
 
 /*
- * Warnings and announcements, each done once: the mark of what is done is stored on condition that there is none, and that the room is as
- * it was read. An announcement's message is stored in the same transaction; a warning is sent when the stream brings its mark.
+ * Stores that a warning or an announcement is done. The mark is written only if it does not exist and the room has not
+ * changed since the read. An announcement's message is part of the same transaction. A warning is sent when its mark
+ * arrives in the stream.
  */
 
-/** Says that a warning of an end was given. */
+/** The mark of a warning that was sent for an end. */
 export interface WarnedItem extends Key {
   room_id: string;
-  /** When it was due. */
+  /** When the announcement was due. */
   at: Timestamp;
   ends_at: Timestamp;
   seconds_left: number;
@@ -24,10 +25,10 @@ export interface WarnedItem extends Key {
   expires_at: number;
 }
 
-/** The sender of announcements. A user can have the same ID: `kind` of the message tells them apart. */
+/** The sender ID of announcements. A user can have the same ID, but `kind` of the message differs. */
 const SYSTEM = 'system';
 
-/** How long the mark of a warning is kept after the end that it is about, in seconds. */
+/** How long the mark of a warning is kept after the end that it belongs to, in seconds. */
 const WARNED_SECONDS = 24 * 3_600;
 
 const markKey = (room_id: string, item: AgendaItem): Key =>
@@ -36,8 +37,8 @@ const markKey = (room_id: string, item: AgendaItem): Key =>
     : announcedKey(room_id, item.announcement.announcement_id);
 
 /**
- * Returns what is still to be done in a room, by time. Reads the marks of warnings that are due, and of all announcements: one that was sent
- * may be due again, if the end has moved.
+ * Returns the items of a room's agenda that are not done, by time. Reads the marks of due warnings and of all
+ * announcements, because an announcement can be due again after the end has moved.
  */
 export async function pendingOf(room: RoomItem, now: Timestamp): Promise<AgendaItem[]> {
   const items = agendaOf(room).filter((item) => !isOver(item, room, now));
@@ -50,9 +51,9 @@ export async function pendingOf(room: RoomItem, now: Timestamp): Promise<AgendaI
 }
 
 /**
- * Does an item of the room's agenda: stores the message of an announcement, or the mark that a warning follows from.
+ * Processes an item of the room's agenda: stores the message of an announcement, or the mark of a warning.
  *
- * @returns whether it is done, by this call or another. False: the room has changed since it was read.
+ * @returns whether it is done, by this call or another one. False if the room has changed since it was read
  */
 export async function carryOut(room: RoomItem, item: AgendaItem, now: Timestamp): Promise<boolean> {
   const { room_id, updated_at } = room;
@@ -73,13 +74,13 @@ export async function carryOut(room: RoomItem, item: AgendaItem, now: Timestamp)
       ? [put({ ...mark, ...warningOf(item) })]
       : [put({ ...mark, sent_at: now }), put(messageOf(room_id, item.announcement, now))]),
   ]);
-  // A mark that exists is enough, whatever else has changed.
+  // An existing mark is enough, even if something else has changed.
   return outcome.done || outcome.refusals[1]?.refused === true;
 }
 
 /**
- * Says that nothing was due when a schedule fired. As with every mark, its record in the stream has the schedule of what comes next created: no
- * schedule that was wrong ends the sequence.
+ * Records that a schedule fired when nothing was due. The stream record of this mark creates the next schedule, as for
+ * every mark, so that a wrong schedule does not end the sequence.
  */
 export async function passOn(room_id: string, time: Timestamp, now: Timestamp): Promise<void> {
   const nothing = warningOf({ kind: 'warning', at: time, ends_at: time, seconds_left: 0 });
@@ -108,7 +109,7 @@ function messageOf(room_id: string, { announcement_id, message }: Announcement, 
   };
 }
 
-/** A condition of the write that changes a room. */
+/** A condition for the write that changes a room. */
 interface Guard {
   readonly conditions: readonly string[];
   readonly values: Readonly<Record<string, string>>;
@@ -117,9 +118,9 @@ interface Guard {
 const NO_GUARD: Guard = { conditions: [], values: {} };
 
 /**
- * Validates new warnings and announcements with the times of the room, new or stored. Returns the condition that the stored ones are still the
- * same at the write. Reads nothing unless there are any. A caller who is no admin is left to the write, which refuses.
- * @throws `invalid_request`
+ * Validates new warnings and announcements together with the room's times, which may also be new. Returns the condition
+ * that the stored values have not changed at the write. Without new values, it reads nothing. For a caller without the
+ * admin right, it leaves the rejection to the write. @throws `invalid_request`
  */
 export async function guardAgenda(
   room_id: string,

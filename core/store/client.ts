@@ -14,7 +14,7 @@ export const dynamodb = DynamoDBDocumentClient.from(
         new DynamoDBClient({
           ...CLIENT_SETTINGS,
           ...timeLimits(2_000),
-          // Our credentials do not say which account they are of, and no table of ours needs endpoint discovery.
+          // Our credentials contain no account, and our table needs no endpoint discovery.
           accountIdEndpointMode: 'disabled',
           endpointDiscoveryEnabled: false,
         }),

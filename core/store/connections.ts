@@ -43,7 +43,10 @@ import {
 import { getMany, queryAll } from './read.ts';
 import { CONFLICT_ATTEMPTS, remove, removeIf, transact, update } from './write.ts';
 
-/** How long counted frames are kept after their window, in seconds: longer than SILENCE_SECONDS, for which they are looked at. */
+/**
+ * How long counters of frames are kept after their window, in seconds. Longer than SILENCE_SECONDS, because presence
+ * checks read them.
+ */
 const FRAMES_KEPT_SECONDS = 600;
 
 interface Joined {
@@ -52,33 +55,34 @@ interface Joined {
   readonly user_id: string;
 }
 
-/** The frames of one user in one window. */
+/** The counters of one user's frames in one window. */
 interface FramesItem extends Key {
-  /** Over all connections. */
+  /** Frames of all connections. */
   readonly frames: number;
-  /** How many of these were chat messages. */
+  /** How many of the frames were chat messages. */
   readonly messages?: number;
   /** In epoch seconds. */
   readonly expires_at: number;
 }
 
-/** What the attributes of a FramesItem begin with that count the frames of one connection. */
+/** The prefix of the attributes in a FramesItem that count one connection's frames. */
 export const COUNT_OF = 'of ';
 
-/** Returns the number of the window that a time is in. */
+/** Returns the number of the window that contains a time. */
 export const windowAt = (now: Timestamp): number => Math.floor(epochSeconds(now) / FRAME_WINDOW_SECONDS);
 
-/** Returns the seconds until the window ends that a time is in, rounded up. */
+/** Returns the seconds until the end of the window that contains a time, rounded up. */
 export const secondsToNextWindow = (now: Timestamp): number =>
   Math.max(1, Math.ceil((windowAt(now) + 1) * FRAME_WINDOW_SECONDS - Date.parse(now) / 1_000));
 
 const maxUserFrames = (): number => Number(process.env.USER_FRAME_LIMIT ?? MAX_USER_FRAMES_PER_WINDOW);
 
 /**
- * Counts a frame, of its connection and of its user, and so records that the connection is alive: one write for all three. The counter is
- * an item of its own: in the connection's, frames that arrive together would conflict. A refused frame is not counted.
+ * Counts a frame for its connection and its user, and so records that the connection is alive, all in one write. The
+ * counters are in a separate item, because simultaneous frames would conflict in the connection's item. A rejected
+ * frame is not counted.
  *
- * @returns the messages that the user has sent in this window, over all connections, this one included
+ * @returns how many messages the user has sent in this window over all connections, including this one
  * @throws `too_many_requests`, with the seconds until the window ends
  */
 export async function admitFrame({
@@ -121,9 +125,11 @@ export async function admitFrame({
 }
 
 /**
- * Lets a connection receive a room's events, and others see its user there. That the user is a participant is part of the
- * write. Throws `room_not_started`, `room_ended`, `too_many_requests` where the user has too many connections in the room, and as
- * `membership` does; `admitted` is awaited with the first read.
+ * Adds a connection to a room: it receives the room's events, and others see its user as present. The write checks that
+ * the user is a participant. Awaits `admitted` with the first read.
+ *
+ * @throws `room_not_started`, `room_ended`, `too_many_requests` if the user has too many connections in the room, and
+ * as `membership` does
  */
 export async function joinRoom({
   room_id,
@@ -141,7 +147,7 @@ export async function joinRoom({
   now: Timestamp;
   admitted: Promise<unknown>;
 }): Promise<JoinedRoom> {
-  // A connection of rooms.v2 gets it with its numbers, after it is stored.
+  // For rooms.v2 connections, the caller adds the room's last numbers, after the connection is stored.
   const alsoGet = speaksV2({ protocol }) ? [] : [changesKey(room_id)];
   const [, { room, participant, extra }] = await settleAll([
     admitted,
@@ -188,11 +194,11 @@ export async function joinRoom({
 }
 
 /**
- * Takes a connection out of a room at its own wish: when it was the participant's last, others see them leave at once.
- * The participant's item is changed first, here and below: a function that dies in between leaves an item of the connection,
- * which its disconnection or the next broadcast finds.
+ * Removes a connection from a room at its client's request. If it was the participant's last one, others see them leave
+ * at once. The participant's item is changed first, here and below. If the function stops in between, the connection's
+ * item remains, which its disconnect or the next broadcast removes.
  *
- * @throws `try_again` where the user's other connections join and leave with each attempt
+ * @throws `try_again` if the user's other connections change with each attempt
  */
 export async function leaveRoom({ room_id, connection_id, user_id }: Joined): Promise<void> {
   await leaveParticipant({ room_id, connection_id, user_id });
@@ -201,7 +207,8 @@ export async function leaveRoom({ room_id, connection_id, user_id }: Joined): Pr
 
 async function leaveParticipant({ room_id, connection_id, user_id }: Joined): Promise<void> {
   const only = new Set([connection_id]);
-  // Two connections of a user that leave together each find the other there at first, and one of them then finds itself the last.
+  // If two connections of a user leave at the same time, each may find the other one at first. One of them then finds
+  // that it is the last.
   for (let attempt = 1; attempt <= CONFLICT_ATTEMPTS; attempt++) {
     const last = await update<ParticipantItem>(participantKey(room_id, user_id), {
       UpdateExpression: 'REMOVE connections, present, left_at',
@@ -219,7 +226,7 @@ async function leaveParticipant({ room_id, connection_id, user_id }: Joined): Pr
   throw new RoomsError('try_again');
 }
 
-/** Takes a connection that is gone out of a room. Others see its user leave only if they do not come back soon. */
+/** Removes a closed connection from a room. Others see its user leave only after the grace period. */
 export async function dropConnection({
   room_id,
   connection_id,
@@ -235,7 +242,7 @@ export async function dropConnection({
 }
 
 interface Detached extends Joined {
-  /** Of the connection's item: one that has joined again since is left alone. */
+  /** A condition on the connection's item: a connection that has joined again in the meantime is kept. */
   readonly joined_at: Timestamp | undefined;
 }
 
@@ -244,12 +251,14 @@ const sameJoin = ({ joined_at }: Detached) =>
     ? { ConditionExpression: 'attribute_exists(PK) AND attribute_not_exists(joined_at)' }
     : { ConditionExpression: 'joined_at = :joined', ExpressionAttributeValues: { ':joined': joined_at } };
 
-/** Takes a connection that stays open out of a room that has ended. The checks of its participant end their presence. */
+/**
+ * Removes an open connection from a room that has ended. Checks of the participant's connections end their presence.
+ */
 export const detachFromEnded = async (detached: Detached): Promise<void> => {
   await removeIf(connectionKey(detached.room_id, detached.connection_id), sameJoin(detached));
 };
 
-/** Takes a connection that stays open out of a room. Others see its user leave only if they do not come back soon. */
+/** Removes an open connection from a room. Others see its user leave only after the grace period. */
 export async function detachConnection(detached: Detached & { now: Timestamp }): Promise<void> {
   const { room_id, connection_id, user_id, now } = detached;
   const outcome = await transact([
@@ -263,11 +272,11 @@ export async function detachConnection(detached: Detached & { now: Timestamp }):
       },
     },
   ]);
-  // Of a user who was removed, there is no participant.
+  // A removed user has no participant item.
   if (!outcome.done && !outcome.refusals[0]?.refused) await detachFromEnded(detached);
 }
 
-/** Ends a participant's presence, unless they have joined again, or left once more, since `left_at`. Returns whether it did. */
+/** Marks a participant as absent, unless they have joined or left again since `left_at`. Returns whether it did. */
 export async function markAbsent(room_id: string, participant_id: string, left_at: Timestamp): Promise<boolean> {
   const { done } = await update<ParticipantItem>(participantKey(room_id, participant_id), {
     UpdateExpression: 'REMOVE present, left_at',
@@ -277,8 +286,8 @@ export async function markAbsent(room_id: string, participant_id: string, left_a
   return done;
 }
 
-/** What has to be known of a connection to send it something, or to disconnect it. */
-/** `joined_at` is given only of connections that speak rooms.v2. */
+/** The data that is needed to send to a connection, or to disconnect it. */
+/** `joined_at` is present only for rooms.v2 connections. */
 export type Recipient = Pick<
   ConnectionItem,
   'connection_id' | 'participant_id' | 'token_expires_at' | 'protocol' | 'joined_at'
@@ -297,35 +306,35 @@ const toRecipient = ({
   ...(protocol && { protocol, ...(joined_at !== undefined && { joined_at }) }),
 });
 
-/** Returns what is known of some connections of a room. Those that are no longer in it are missing. */
+/** Returns the data of some connections of a room. Connections that have left are missing. */
 export async function recipientsOf(room_id: string, connection_ids: readonly string[]): Promise<Recipient[]> {
   const keys = connection_ids.map((connection_id) => connectionKey(room_id, connection_id));
   return (await getMany<ConnectionItem>(keys, { consistent: true })).map(toRecipient);
 }
 
-/** A connection that is to be closed, and to which nothing more is sent: see `markDisconnecting`. */
+/** A connection that must be closed, and receives nothing more: see `markDisconnecting`. */
 export interface Marked extends Recipient {
-  /** Whether it need only leave the room if it speaks rooms.v2. */
+  /** Whether a rooms.v2 connection only has to leave the room. */
   readonly detach: boolean;
 }
 
 export interface RoomConnections {
-  /** The connections that events are sent to. */
+  /** The connections that receive events. */
   readonly live: readonly Recipient[];
   readonly disconnecting: readonly Marked[];
-  /** The marks that `disconnecting` comes from. */
+  /** The keys of the marks in `disconnecting`. */
   readonly marks: readonly string[];
 }
 
 /**
- * Returns the connections that have joined a room: consistent, so that a client that has just joined misses nothing. Marks sort
- * before connections, so that one query reads both.
+ * Returns the connections that have joined a room, with a consistent read, so that a client that has just joined misses
+ * nothing. Marks sort before connections, so one query reads both.
  *
- * @param atMost stops reading when more live connections than these have been found; default: reads all
+ * @param atMost stops reading after more live connections than this. Default: no limit
  */
 export async function connectionsOf(room_id: string, atMost = Number.POSITIVE_INFINITY): Promise<RoomConnections> {
   const marks: string[] = [];
-  /** By connection: whether it need only leave the room. */
+  /** By connection ID: whether a rooms.v2 connection only has to leave the room. */
   const marked = new Map<string, boolean>();
   const removed = new Map<string, Timestamp>();
   const isRemoved = ({ participant_id, joined_at = '' }: Recipient & Pick<ConnectionItem, 'joined_at'>) => {
@@ -335,7 +344,7 @@ export async function connectionsOf(room_id: string, atMost = Number.POSITIVE_IN
   const live: Recipient[] = [];
   const disconnecting: Marked[] = [];
   const pages = queryAll<(Recipient & Pick<ConnectionItem, 'joined_at'>) | DisconnectingItem>({
-    // It costs as much as all of the item, but of a large room it is megabytes less to read and to hold.
+    // Reads only these attributes. That saves no read units, but megabytes of data in large rooms.
     ProjectionExpression:
       'connection_id, participant_id, token_expires_at, protocol, joined_at, mark_id, connections, participants, detach_only, disconnecting_since',
     KeyConditionExpression: 'PK = :room AND SK BETWEEN :first AND :last',
@@ -356,7 +365,7 @@ export async function connectionsOf(room_id: string, atMost = Number.POSITIVE_IN
         for (const user_id of item.participants ?? [])
           if (item.disconnecting_since > (removed.get(user_id) ?? '')) removed.set(user_id, item.disconnecting_since);
       } else {
-        // A mark of the connection itself goes first: it may ask for more than a removal does.
+        // The mark of a connection has priority, because it may require more than a removal does.
         const detach = marked.get(item.connection_id) ?? (isRemoved(item) || undefined);
         if (detach === undefined) live.push(toRecipient(item));
         else disconnecting.push({ ...toRecipient(item), detach });
@@ -379,8 +388,8 @@ function newMark(room_id: string, now: Timestamp): DisconnectingItem {
 }
 
 /**
- * Returns the mark that goes with a removal of participants, in the same transaction: from then on, nothing is sent to connections that
- * they joined with before. One write, and no need to know the connections.
+ * Returns the mark for the transaction that removes participants. After that, connections that joined before the
+ * removal receive nothing more. One write is enough for all connections, without reading them.
  */
 export const removalMark = (
   room_id: string,
@@ -392,10 +401,11 @@ export const removalMark = (
 });
 
 /**
- * Marks connections of a room that have missed something, or may no longer listen, and could not be closed. Nothing more is sent
- * to them. One write for all of them, because a partition takes 1,000 writes a second. The mark outlives the longest connection.
+ * Marks connections of a room that have missed something, or may no longer receive events, and could not be closed.
+ * They receive nothing more. One write marks all of them, because a partition takes only 1,000 writes per second. The
+ * mark is kept longer than any connection lasts.
  *
- * @param detach whether those of rooms.v2 need only leave the room
+ * @param detach whether rooms.v2 connections only have to leave the room
  */
 export async function markDisconnecting(
   room_id: string,
@@ -411,20 +421,22 @@ export async function markDisconnecting(
   await dynamodb.send(new PutCommand({ TableName: tableName(), Item: item }));
 }
 
-/** Removes marks of a room whose connections have all been closed. */
+/** Removes marks after all their connections were closed. */
 export async function removeMarks(room_id: string, marks: readonly string[]): Promise<void> {
   await Promise.all(marks.map((mark_id) => remove(disconnectingKey(room_id, mark_id))));
 }
 
-/** Where a connection is known. */
+/** Where a connection has joined or subscribed. */
 export interface PlacesOfConnection {
   /** The rooms that it has joined. */
   readonly rooms: readonly string[];
-  /** Whether it receives the events about its user. */
+  /** Whether it receives events about its user. */
   readonly isSubscribed: boolean;
 }
 
-/** Returns where a connection is known. Eventually consistent: what was written this very second may be missing. */
+/**
+ * Returns the rooms and subscriptions of a connection. Eventually consistent: writes of the last second may be missing.
+ */
 export async function placesOfConnection(connection_id: string): Promise<PlacesOfConnection> {
   const places: string[] = [];
   const pages = queryAll<Key & { GSI1SK: string }>({

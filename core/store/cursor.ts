@@ -3,17 +3,17 @@ import { invalid } from '../contract/errors.ts';
 import { env } from '../platform/env.ts';
 
 /*
- * A cursor is base64url(tag ‖ position): the position is the last part of a sort key, never a partition, and the tag binds
- * it to the list it was issued for. So even a cursor that is forged could only move within a list its caller may read.
+ * A cursor is base64url(tag ‖ position). The position is the last part of a sort key, never a partition, and the tag
+ * binds it to its list. So even a forged cursor could only move within a list that its caller may read.
  */
 
-/** Bytes of the HMAC-SHA-256 that are kept. */
+/** The number of bytes of the HMAC-SHA-256 that a cursor contains. */
 const TAG_BYTES = 16;
 
 const tag = (list: string, position: string): Buffer =>
   createHmac('sha256', env('CURSOR_KEY')).update(`${list}\n${position}`).digest().subarray(0, TAG_BYTES);
 
-/** Returns the cursor after `position` of a list. `list` names the list, with its room or user. */
+/** Returns the cursor after `position` in a list. `list` identifies the list, including its room or user. */
 export const encodeCursor = (list: string, position: string): string =>
   Buffer.concat([tag(list, position), Buffer.from(position)]).toString('base64url');
 

@@ -15,10 +15,10 @@ import { countUsage } from './user-limits.ts';
 import { transact, transactUnlessContended, type Write } from './write.ts';
 
 /**
- * Records a file that a participant is about to upload, also to a room that has not started yet. The write itself
- * checks that the caller is a participant; the read before it finds other errors, and conflicts with no parallel
- * upload. The file expires after a day, unless a message has it by then. The limit is counted in parallel to the
- * read, so a rejected upload counts, too: parallel uploads of one user do not conflict there.
+ * Records a file that a participant is about to upload, also in a room that has not started. The write checks that the
+ * caller is a participant. The read before it finds other errors, and does not conflict with parallel uploads. The file
+ * expires after a day, unless a message has it by then. The limit is counted in parallel with the read, which avoids
+ * conflicts between parallel uploads of a user, but also counts rejected uploads.
  *
  * @throws `room_ended`, `too_many_requests`, and as `membership` does
  */
@@ -48,8 +48,8 @@ export async function addFile({
   const put: Write = { Put: { Item: item } };
   const outcome = await transactUnlessContended([put, isParticipant(room_id, caller)], 1);
   if (!outcome) {
-    // Parallel uploads of one user to one room would conflict. Instead, the participant is read once more after the
-    // write. The file of a user who was removed meanwhile expires, and nobody knows its id.
+    // A condition on the participant would make parallel uploads of one user conflict. Instead, the participant is read
+    // again after the write. If the user was removed in between, the file expires, and nobody has its ID.
     await transact([put]);
     await membership(room_id, caller);
   } else if (!outcome.done) throw new RoomsError('not_a_participant');
@@ -57,7 +57,7 @@ export async function addFile({
 }
 
 /**
- * Returns a file of a room by its own id or by the id of a message with it, with one request.
+ * Returns a file of a room with one request, by its own ID or by the ID of its message.
  *
  * @throws `file_not_found`, and as `membership` does
  */
@@ -85,7 +85,7 @@ export async function getFile({
   }
 }
 
-/** Expired items stay in the table until DynamoDB deletes them, up to some days later. A file that is let go of is gone on every clock. */
+/** DynamoDB deletes expired items up to some days later. A file without uses counts as deleted on every clock. */
 const isExpired = (file: Attachment | FileItem, now: Timestamp): boolean =>
   ('expires_at' in file && file.expires_at !== undefined && file.expires_at <= epochSeconds(now)) ||
   ('uses' in file && file.uses === 0);
@@ -94,13 +94,17 @@ const isExpired = (file: Attachment | FileItem, now: Timestamp): boolean =>
 export interface OwnFile {
   readonly attachment: Attachment;
   /**
-   * Belongs in the transaction that stores the message: counts it, and keeps the file from expiring. Its condition does not hold if the
-   * file has expired, or was deleted with the last message that had it.
+   * Part of the transaction that stores the message: counts the use of the file, and removes its expiry. The condition
+   * fails if the file has expired, or was deleted with its last message.
    */
   readonly keep: Write;
 }
 
-/** A file that this user uploaded to this room. Throws `file_not_found` for any other, and for one that has expired. */
+/**
+ * Returns a file that this user uploaded to this room.
+ *
+ * @throws `file_not_found` for other files, and for expired ones
+ */
 export async function getOwnFile(room_id: string, file_id: string, { caller, now }: RequestContext): Promise<OwnFile> {
   const file = await get<FileItem>(fileKey(room_id, file_id));
   if (file?.uploader_id !== caller || isExpired(file, now)) throw new RoomsError('file_not_found');
@@ -111,12 +115,12 @@ export async function getOwnFile(room_id: string, file_id: string, { caller, now
       Update: {
         Key: fileKey(room_id, file_id),
         UpdateExpression: 'SET uses = if_not_exists(uses, :before) + :one REMOVE expires_at',
-        // A file that is let go of has no uses left, whatever the clocks of two functions say of its expiry.
+        // A deleted file has 0 uses, even if the clocks of two functions disagree about its expiry.
         ConditionExpression:
           'attribute_exists(PK) AND (attribute_not_exists(expires_at) OR expires_at > :now) AND ' +
           '(attribute_not_exists(uses) OR uses > :none)',
         ExpressionAttributeValues: {
-          // Files that were used before uses were counted have no expiry either.
+          // Files whose first use was before uses were counted have no expiry either.
           ':before': file.expires_at === undefined ? 1 : 0,
           ':one': 1,
           ':none': 0,
@@ -128,10 +132,10 @@ export async function getOwnFile(room_id: string, file_id: string, { caller, now
 }
 
 /**
- * Lets go of a file that a deleted message had: with its last message, the file expires at once. Belongs in the transaction that deletes
- * the message. The condition does not hold if another number of messages has the file.
+ * Part of the transaction that deletes a message: removes one use of a file. Without further uses, the file expires at
+ * once. The condition fails if the number of uses has changed.
  *
- * @param uses how many messages have it
+ * @param uses how many messages have the file
  */
 export const letGo = (room_id: string, file_id: string, uses: number, now: Timestamp): Write => ({
   Update: {

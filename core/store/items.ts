@@ -16,9 +16,7 @@ import type { Timestamp } from '../rules/time.ts';
 import type { Key } from './keys.ts';
 import { firstIdAt, timeOf } from './message-id.ts';
 
-/*
- * The items in the table. Reads assume that items have these shapes: nothing else writes to the table.
- */
+/* The items in the table. Reads assume these shapes, because nothing else writes to the table. */
 
 export interface RoomItem extends Key {
   room_id: string;
@@ -27,14 +25,16 @@ export interface RoomItem extends Key {
   start_time: Timestamp;
   end_time?: Timestamp;
   end_reason?: string;
-  /** Absent: everyone. */
+  /** Missing if everyone may post. */
   posting?: 'admins';
-  /** JSON: a map of the table takes no more than 32 levels. */
+  /** JSON, because a map in DynamoDB can have only 32 levels. */
   metadata?: string;
-  /** Absent: the default. */
+  /** Missing for the default. */
   end_warnings_seconds?: readonly number[];
   announcements?: readonly Announcement[];
-  /** Never empty. It is on the room so that one condition both authorises an admin's write and guards the last admin. */
+  /**
+   * Never empty. On the room item, so that one condition both authorizes an admin's write and protects the last admin.
+   */
   admins: Set<string>;
   created_by: string;
   created_at: Timestamp;
@@ -48,31 +48,31 @@ export interface ParticipantItem extends Key {
   participant_id: string;
   username?: string;
   archive_room?: boolean;
-  /** Absent: member. */
+  /** Missing for members. */
   role?: 'observer';
   /** The newest message that the participant has read. */
   read_to?: string;
   added_by: string;
   added_at: Timestamp;
-  /** The live connections that have joined the room as this participant; absent if there are none. */
+  /** The live connections of the participant in the room. Missing if there are none. */
   connections?: Set<string>;
   /**
-   * True while others see the participant in the room: from the first join until the grace period after the last
+   * Whether others see the participant in the room: from the first join until the grace period after the last
    * connection.
    */
   present?: boolean;
-  /** When a connection was last lost. */
+  /** When the participant last lost a connection. */
   left_at?: Timestamp;
 }
 
-/** Remembers that a participant left by themselves, so that the event of the removal says so. */
+/** Records that a participant left by themselves, for the event about the removal. */
 export interface LeftItem extends Key {
   left_at: Timestamp;
   /** In epoch seconds. */
   expires_at: number;
 }
 
-/** The attributes of a participant in the index: see the table's projection. */
+/** A participant's attributes in the index: see the table's projection. */
 export type IndexedParticipant = Pick<ParticipantItem, 'PK' | 'SK' | 'GSI1PK' | 'GSI1SK' | 'username' | 'archive_room'>;
 
 /** A connection that has joined a room. */
@@ -82,41 +82,41 @@ export interface ConnectionItem extends Key {
   room_id: string;
   connection_id: string;
   participant_id: string;
-  /** In epoch seconds: nothing is sent to the connection after its token has expired. */
+  /** In epoch seconds. After its token has expired, the connection receives nothing. */
   token_expires_at: number;
-  /** Absent on items of earlier versions. */
+  /** Missing in items of earlier versions. */
   joined_at?: Timestamp;
-  /** How often the client has promised to send a frame; absent where it has promised nothing. */
+  /** The ping interval that the client announced. Missing if it announced none. */
   ping_interval_seconds?: number;
-  /** Absent where it is `rooms.v1`. */
+  /** Missing for `rooms.v1`. */
   protocol?: SubProtocol;
   /** In epoch seconds. */
   expires_at: number;
 }
 
-/** Marks connections of a room that are to be closed, and to which nothing more is sent. */
+/** Marks connections of a room that must be closed, and receive nothing more. */
 export interface DisconnectingItem extends Key {
   room_id: string;
   mark_id: string;
   /** Ids of connections. */
   connections?: Set<string>;
-  /** Users who were removed: all of their connections that joined before `disconnecting_since`. */
+  /** Removed users. The mark applies to all their connections that joined before `disconnecting_since`. */
   participants?: Set<string>;
-  /** Whether connections of rooms.v2 need only leave the room, as those of `participants` do. */
+  /** Whether rooms.v2 connections only have to leave the room. Always true for `participants`. */
   detach_only?: boolean;
   disconnecting_since: Timestamp;
   /** In epoch seconds. */
   expires_at: number;
 }
 
-/** A connection that receives the events about its user. */
+/** A connection that receives events about its user. */
 export interface SubscriptionItem extends Key {
   GSI1PK: string;
   GSI1SK: string;
   connection_id: string;
-  /** In epoch seconds: nothing is sent to the connection after its token has expired. */
+  /** In epoch seconds. After its token has expired, the connection receives nothing. */
   token_expires_at: number;
-  /** Absent where it is `rooms.v1`. */
+  /** Missing for `rooms.v1`. */
   protocol?: SubProtocol;
   /** In epoch seconds. */
   expires_at: number;
@@ -126,9 +126,12 @@ export interface FileItem extends Key, Attachment {
   room_id: string;
   uploader_id: string;
   created_at: Timestamp;
-  /** In epoch seconds; absent once a message has the file. Files from before uploads expired have none. */
+  /** In epoch seconds. Missing after a message has the file, and for files from before uploads expired. */
   expires_at?: number;
-  /** How many messages have the file. Absent until one has, and on files that were used before this was counted. At 0, the file is deleted. */
+  /**
+   * How many messages have the file. Missing until there is one, and for files whose first use was before uses were
+   * counted. At 0, the file is deleted.
+   */
   uses?: number;
 }
 
@@ -140,28 +143,28 @@ export interface MessageItem extends Key {
   text?: string;
   /** The first file. */
   attachment?: Attachment;
-  /** All files; absent unless there are several. */
+  /** All files. Missing if there is only one or none. */
   attachments?: readonly Attachment[];
   sent_at: Timestamp;
   /** The sender's username when the message was sent. */
   sender_name?: string;
-  /** Absent: user. */
+  /** Missing for messages of users. */
   kind?: 'system';
   type?: string;
-  /** JSON, as a room's `metadata`. */
+  /** JSON, like a room's `metadata`. */
   data?: string;
   reply_to?: string;
   edited_at?: Timestamp;
   deleted_at?: Timestamp;
   deleted_by?: string;
-  /** The number of its last edit or deletion in the room's feed of changes. */
+  /** The change number of its last edit or deletion. */
   change?: number;
 }
 
-/** Remembers a sent message, so that sending it again stores nothing. */
+/** Records a sent message, so that a retry stores nothing. */
 export interface SentItem extends Key {
   message_id: string;
-  /** Of what was sent. Absent on markers of earlier versions. */
+  /** A hash of the content. Missing in markers of earlier versions. */
   content_hash?: string;
   sent_at: Timestamp;
   /** In epoch seconds. */
@@ -169,8 +172,8 @@ export interface SentItem extends Key {
 }
 
 /**
- * The last number of each feed, which batch got the last ones, and which batch is to be retried although its events have been sent; of a
- * room, also its last message. Never expires.
+ * The last number of each feed, the batch with the last numbers, and a batch whose events were sent although it will be
+ * retried. For a room, also its last message. Never expires.
  */
 export type SequenceItem = Key & { readonly [F in Feed]?: number } & {
   readonly [B in `${Feed}_batch` | `${Feed}_sent`]?: string;
@@ -179,23 +182,23 @@ export type SequenceItem = Key & { readonly [F in Feed]?: number } & {
   readonly [L in `${Exclude<Feed, 'user'>}_lane`]?: true;
 } & Partial<LastMessage>;
 
-/** The newest message that was sent to a room's connections. */
+/** The newest message that was delivered in a room. */
 export interface LastMessage {
   readonly last_message_id: string;
   readonly last_sender_id: string;
 }
 
-/** How many edits and deletions a room's messages have had: also the number of the last one. */
+/** The number of edits and deletions in a room, which is also the number of the last one. */
 export interface ChangesItem extends Key {
   last: number;
 }
 
-/** Points to a message from the number of its last change. */
+/** Points from a change number to the message whose last change it is. */
 export interface ChangeItem extends Key {
   message_id: string;
 }
 
-/** Remembers the room that a request with an `Idempotency-Key` created. */
+/** Records the room that a request with an `Idempotency-Key` created. */
 export interface IdempotencyItem extends Key {
   request_hash: string;
   room: RoomItem;
@@ -203,7 +206,7 @@ export interface IdempotencyItem extends Key {
   expires_at: number;
 }
 
-/** Only this module's callers write such a value, from an object that was checked. */
+/** The cast is safe: only callers of this module write the value, from a validated object. */
 const fromJson = (json: string | undefined): JsonObject | null =>
   json === undefined ? null : (JSON.parse(json) as JsonObject);
 
@@ -241,7 +244,7 @@ export const toMyRoom = (
   has_unread: hasUnread(participant, sequence, caller),
 });
 
-/** Messages up to this ID are not new for a participant: they have read them, or were added later. */
+/** Messages up to this ID are not unread: the participant has read them, or was added later. */
 export const readUpTo = ({ read_to = '', added_at }: Pick<ParticipantItem, 'read_to' | 'added_at'>): string => {
   const added = firstIdAt(added_at);
   return read_to > added ? read_to : added;
@@ -253,7 +256,7 @@ const hasUnread = (
   caller: string,
 ): boolean => last_message_id !== undefined && last_sender_id !== caller && last_message_id > readUpTo(participant);
 
-/** `item` may be missing: then it is about to be written, and has no profile yet. */
+/** Without an `item`, the participant is about to be written and has no profile. */
 export const toProfile = (participant_id: string, item?: Partial<ParticipantItem>): Profile => ({
   participant_id,
   username: item?.username ?? null,

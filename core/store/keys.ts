@@ -51,7 +51,7 @@ export const PARTICIPANT = 'PARTICIPANT#';
 export const MESSAGE = 'MESSAGE#';
 export const FILE = 'FILE#';
 export const CONNECTION = 'CONNECTION#';
-/** Sorts right before CONNECTION, so that one query reads both, marks first. */
+/** Sorts directly before CONNECTION, so that one query reads both, marks first. */
 export const DISCONNECTING = 'CONNECTION!';
 export const ROOM = 'ROOM';
 const SENT = 'SENT#';
@@ -64,7 +64,7 @@ export const ANNOUNCED = 'ANNOUNCED#';
 export const WARNED = 'WARNED#';
 export const SEQUENCE = 'SEQUENCE';
 export const PRESENCE = 'PRESENCE';
-/** The one index; what its keys mean depends on the kind of item. */
+/** The only index. The meaning of its keys depends on the kind of item. */
 export const INDEX = 'GSI1';
 
 export const roomPartition = (room_id: string): string => `ROOM#${room_id}`;
@@ -78,7 +78,7 @@ export const participantKey = (room_id: string, user_id: string): Key => ({
   SK: `${PARTICIPANT}${user_id}`,
 });
 
-/** Remembers that a participant left by themselves. */
+/** Records that a participant left by themselves. */
 export const leftKey = (room_id: string, user_id: string): Key => ({
   PK: roomPartition(room_id),
   SK: `${LEFT}${user_id}`,
@@ -89,18 +89,18 @@ export const livenessKey = (room_id: string, user_id: string): Key => ({
   SK: `LIVENESS#${user_id}`,
 });
 
-/** Seconds since the epoch have as many digits for centuries. */
+/** Seconds since the epoch keep the same number of digits for centuries, so they sort as numbers. */
 export const roomRateKey = (room_id: string, second: number): Key => ({
   PK: roomPartition(room_id),
   SK: `RATE#${second}`,
 });
 
-/** One of the items that exist while only admins may post in a room. */
+/** One of the items that exist only while the room is locked, so that only admins may post. */
 export const lockKey = (room_id: string, n: number): Key => ({ PK: roomPartition(room_id), SK: `${LOCK}${n}` });
 
 export const presenceDigestKey = (room_id: string): Key => ({ PK: roomPartition(room_id), SK: PRESENCE });
 
-/** @param order its place among all that waits */
+/** @param order the position in the lane */
 export const laneKey = (room_id: string, feed: string, order: string): Key => ({
   PK: roomPartition(room_id),
   SK: `LANE#${feed}#${order}`,
@@ -119,7 +119,7 @@ export const warnedKey = (room_id: string, end_time: string, seconds: number): K
 export const roomSequenceKey = (room_id: string): Key => ({ PK: roomPartition(room_id), SK: SEQUENCE });
 export const userSequenceKey = (user_id: string): Key => ({ PK: userPartition(user_id), SK: SEQUENCE });
 
-/** Where the index finds a participant's room. */
+/** The index key of a participant's room. */
 export const userRoomKey = (room_id: string, user_id: string): { GSI1PK: string; GSI1SK: string } => ({
   GSI1PK: userPartition(user_id),
   GSI1SK: roomPartition(room_id),
@@ -140,7 +140,7 @@ export const changesKey = (room_id: string): Key => ({ PK: chatPartition(room_id
 
 const CHANGE_DIGITS = 12;
 
-/** Points to the message that the change was of. With leading zeros, numbers sort as text. */
+/** Points to the changed message. With leading zeros, numbers sort as strings. */
 export const changeKey = (room_id: string, change: number): Key => ({
   PK: chatPartition(room_id),
   SK: `${CHANGE}${String(change).padStart(CHANGE_DIGITS, '0')}`,
@@ -173,13 +173,13 @@ export const disconnectingKey = (room_id: string, mark_id: string): Key => ({
   SK: `${DISCONNECTING}${mark_id}`,
 });
 
-/** Where the index finds the rooms that a connection joined. */
+/** The index key of the rooms that a connection has joined. */
 export const connectionRoomKey = (room_id: string, connection_id: string): { GSI1PK: string; GSI1SK: string } => ({
   GSI1PK: connectionPartition(connection_id),
   GSI1SK: roomPartition(room_id),
 });
 
-/** Windows of a time have as many digits for centuries, so they sort as numbers. */
+/** Window numbers keep the same number of digits for centuries, so they sort as numbers. */
 export const framesKey = (user_id: string, window: number): Key => ({
   PK: userPartition(user_id),
   SK: `${FRAMES}${window}`,
@@ -190,13 +190,13 @@ export const userConnectionKey = (user_id: string, connection_id: string): Key =
   SK: connectionPartition(connection_id),
 });
 
-/** Whether a key is one that `roomPartition` made. */
+/** Whether a key was created by `roomPartition`. */
 export const isRoomPartition = (partition: string): boolean => partition.startsWith(roomPartition(''));
 
-/** The room id in a key that `roomPartition` made. */
+/** Returns the room ID in a key that `roomPartition` created. */
 export const roomIdOf = (partition: string): string => partition.slice(roomPartition('').length);
 
-/** What an item is, which its key says. */
+/** The kind of an item, which its key determines. */
 export type Kind =
   | 'room'
   | 'participant'
@@ -209,10 +209,10 @@ export type Kind =
   | 'connection'
   | 'subscription'
   | 'announced'
-  /** Items that expire, and that nothing else depends on. */
+  /** The kinds of items that expire, and on which nothing else depends. */
   | 'other';
 
-/** Returns what an item is, and the ID of its room, where it belongs to one. */
+/** Returns the kind of an item, and the ID of its room, if it belongs to one. */
 export function kindOf({ PK, SK }: Key): { readonly kind: Kind; readonly room_id?: string } {
   const chat = chatPartition('');
   if (isRoomPartition(PK)) {
@@ -235,5 +235,5 @@ export function kindOf({ PK, SK }: Key): { readonly kind: Kind; readonly room_id
   return { kind: SK.startsWith(CONNECTION) ? 'subscription' : 'other' };
 }
 
-/** The user ID in a key that `userPartition` made. */
+/** Returns the user ID in a key that `userPartition` created. */
 export const userIdOf = (partition: string): string => partition.slice(userPartition('').length);

@@ -8,20 +8,23 @@ import { type FeedOfRoom, keyOf } from './sequence.ts';
 import { remove, update } from './write.ts';
 
 /*
- * What waits in the lanes of large and busy rooms: items in the order of the numbers of their events. See docs/decisions/0032-lanes.md.
+ * The waiting tasks in the lanes of large and busy rooms, ordered by the numbers of their events. See
+ * docs/decisions/0032-lanes.md.
  */
 
-/** How long what waits is kept, in seconds: who missed something that long ago has caught up, or is gone. */
+/**
+ * How long a waiting task is kept, in seconds. Clients that missed events for that long have caught up, or are gone.
+ */
 const KEPT_SECONDS = 3_600;
-/** Read together: more than a room takes while it is delivered to once. */
+/** The number of items that are read together, more than a room accepts during one delivery. */
 const MAX_ITEMS = 100;
 
-/** The part of what waits that comes after all numbered events: events without a number, and the end of the room. */
+/** The position of tasks after all numbered events: events without a number, and the end of the room. */
 export type Unnumbered = 'unnumbered' | 'close';
 
-/** Its order. Numbers sort before both. */
+/** The position of the task. Numbers sort before both texts. */
 const ORDER: Readonly<Record<Unnumbered, string>> = { unnumbered: '~1', close: '~2' };
-/** Digits of the largest number that JSON can keep exact. */
+/** The number of digits of the largest exact integer in JSON. */
 const DIGITS = 16;
 const orderOf = (at: number | Unnumbered): string =>
   typeof at === 'number' ? String(at).padStart(DIGITS, '0') : ORDER[at];
@@ -34,7 +37,7 @@ interface LaneItem extends Key {
 }
 
 /**
- * Stores what is to be delivered. The same again changes nothing.
+ * Stores a task. Storing the same task again has no effect.
  *
  * @param at the number of its first event
  */
@@ -46,11 +49,11 @@ export async function storeInLane(of: FeedOfRoom, at: number | Unnumbered, task:
 
 export interface Waiting {
   readonly key: Key;
-  /** As it was stored. */
+  /** The task as it was stored. */
   readonly task: string;
 }
 
-/** Returns what waits in a lane, as it is now, in order: not necessarily all of it. */
+/** Returns tasks that wait in a lane now, in order, but not necessarily all of them. */
 export async function waitingInLane({ room_id, feed }: FeedOfRoom): Promise<Waiting[]> {
   const { PK, SK } = laneKey(room_id, feed, '');
   const { items } = await queryPage<LaneItem>(
@@ -64,16 +67,16 @@ export async function waitingInLane({ room_id, feed }: FeedOfRoom): Promise<Wait
   return items.map(({ task, ...key }) => ({ key: { PK: key.PK, SK: key.SK }, task }));
 }
 
-/** Removes what has been delivered. */
+/** Deletes delivered tasks. */
 export async function removeFromLane(keys: readonly Key[]): Promise<void> {
   await Promise.all(keys.map(remove));
 }
 
-/** Returns whether a feed's events go through the room's lane. */
+/** Returns whether the events of a feed go through the room's lane. */
 export const isInLane = async (of: FeedOfRoom): Promise<boolean> =>
   (await get<SequenceItem>(keyOf(of)))?.[`${of.feed}_lane`] === true;
 
-/** Has all later events of a feed go through the room's lane, until `leaveLane`. */
+/** Routes all later events of a feed through the room's lane, until `leaveLane`. */
 export async function enterLane(of: FeedOfRoom): Promise<void> {
   await update<SequenceItem>(keyOf(of), {
     UpdateExpression: 'SET #lane = :true',
@@ -83,8 +86,9 @@ export async function enterLane(of: FeedOfRoom): Promise<void> {
 }
 
 /**
- * Ends the use of the lane, if `last` is the feed's last number: then the lane is empty, and whoever gives the next number sees that it has
- * ended. Does nothing otherwise: more events are in the lane, or on their way to it.
+ * Ends the use of the lane, if `last` is the last number of the feed. Then the lane is empty, and the function that
+ * assigns the next number sees that it has ended. Otherwise, more events are in the lane or about to enter it, and
+ * nothing changes.
  */
 export async function leaveLane(of: FeedOfRoom, last: number): Promise<void> {
   await update<SequenceItem>(keyOf(of), {

@@ -11,11 +11,11 @@ import { batchGetOrdered, get, queryAll } from './read.ts';
 import { update } from './write.ts';
 
 /*
- * When the connections of a present participant were last heard, and when they are checked next. See
+ * When a present participant's connections last sent a frame, and when they are checked next. See
  * docs/decisions/0011-presence-within-five-minutes.md.
  */
 
-/** Names the one queued check of a participant that counts. */
+/** The only valid queued check of a participant. */
 interface LivenessItem extends Key {
   readonly due: Timestamp;
   /** In epoch seconds. */
@@ -27,10 +27,10 @@ interface Participation {
   readonly participant_id: string;
 }
 
-/** How long after it was due a check counts as lost, in seconds. */
+/** How long after its due time a check counts as lost, in seconds. */
 const OVERDUE_SECONDS = 60;
 
-/** Returns the room, the participant, and when the next check is due. */
+/** Returns the room, the participant, and the due time of the next check. */
 export async function presenceOf({ room_id, participant_id }: Participation) {
   const [room, participant, liveness] = await batchGetOrdered<[RoomItem, ParticipantItem, LivenessItem]>(
     roomKey(room_id),
@@ -40,16 +40,16 @@ export async function presenceOf({ room_id, participant_id }: Participation) {
   return { room, participant, due: liveness?.due };
 }
 
-/** Returns whether a check of the participant is queued that has not been lost. */
+/** Returns whether a check of the participant is queued and not lost. */
 export async function isCheckQueued({ room_id, participant_id }: Participation, now: Timestamp): Promise<boolean> {
   const liveness = await get<LivenessItem>(livenessKey(room_id, participant_id));
   return liveness !== undefined && epochSeconds(liveness.due) + OVERDUE_SECONDS > epochSeconds(now);
 }
 
 /**
- * Records that the check that is due at `due` counts from now on, and no other one of the participant.
+ * Records the check that is due at `due` as the only valid one of the participant.
  *
- * @param previous the check that it follows; does nothing where another check has taken that one's place
+ * @param previous the check that it follows. Has no effect if another check has already replaced that one
  */
 export async function recordCheck(
   { room_id, participant_id }: Participation,
@@ -79,14 +79,14 @@ export async function endChecks({ room_id, participant_id }: Participation, due:
       }),
     );
   } catch (error) {
-    // Another check has taken its place, or ended it already.
+    // Another check has already replaced or ended it.
     if (!(error instanceof ConditionalCheckFailedException)) throw error;
   }
 }
 
 /**
- * Returns when each connection of a user was last heard: the end of the window in which it sent a frame, in epoch seconds.
- * Connections that have been silent for longer than any may be are missing.
+ * Returns when each connection of a user last sent a frame, as the end of that window in epoch seconds. Connections
+ * that have been silent longer than allowed are missing.
  */
 export async function lastHeard(user_id: string, now: Timestamp): Promise<ReadonlyMap<string, number>> {
   const heard = new Map<string, number>();

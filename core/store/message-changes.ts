@@ -27,13 +27,17 @@ import { countUsage } from './user-limits.ts';
 import { type Refusal, transact, type Write } from './write.ts';
 
 /*
- * Edits and deletions of messages, and the feed that lists them. Each is one transaction: the message, the room's number of changes, and a
- * pointer from the new number to the message, which replaces the former pointer. See docs/decisions/0050-changes-of-messages.md.
+ * Edits and deletions of messages, and the feed that lists them. Each change is one transaction: it writes the message,
+ * the room's number of changes, and a pointer from the new number to the message, and deletes the previous pointer. See
+ * docs/decisions/0050-changes-of-messages.md.
  */
 
-/** Attempts at a change that others get in the way of: in each round, one of those that change messages of the room succeeds. */
+/**
+ * The number of attempts at a change that conflicts with others. In each round, one of the conflicting changes
+ * succeeds.
+ */
 const CHANGE_ATTEMPTS = 20;
-/** The longest wait between two of them, in milliseconds. */
+/** The maximum wait between two attempts, in milliseconds. */
 const CHANGE_WAIT_MS = 100;
 
 interface Asked extends RequestContext {
@@ -41,12 +45,12 @@ interface Asked extends RequestContext {
   readonly message_id: string;
 }
 
-/** A message, and what must be known to change it. */
+/** A message, and the data that is necessary to change it. */
 interface Target {
   readonly room: RoomItem;
   readonly participant: ParticipantItem;
   readonly message: MessageItem;
-  /** The number of the room's last change. */
+  /** The number of the last change in the room. */
   readonly last: number;
 }
 
@@ -67,31 +71,36 @@ async function read({
   return { ...member, ...(message && { message }), last: changes?.last ?? 0 };
 }
 
-/** Whether a user sent a message. Nobody sent those of the service, whatever users are called. */
+/**
+ * Returns whether a user sent a message. Messages of the service have no sending user, even if a user has the same ID.
+ */
 const isSender = ({ sender_id, kind }: MessageItem, user_id: string): boolean =>
   sender_id === user_id && kind === undefined;
 
-/** What a change does to a message. */
+/** A change of a message. */
 interface Change {
   readonly set: Readonly<Partial<MessageItem>>;
   readonly remove?: readonly (keyof MessageItem)[];
-  /** What else is in the transaction. */
+  /** Further actions of the transaction. */
   readonly beside: readonly Write[];
-  /** Called with what became of `beside`, if one of it was refused. Throws, or returns what to write beside the next attempt. */
+  /**
+   * Called with the results of `beside` if one of its actions was rejected. Throws, or returns the actions for the next
+   * attempt.
+   */
   readonly onRefusal: (refusals: readonly Refusal[]) => readonly Write[];
 }
 
 interface Outcome {
-  /** As it is now. */
+  /** The current message. */
   readonly message: MessageItem;
-  /** Whether another user has deleted it since the read: then this change has not happened. */
+  /** Whether another user has deleted it since the read, so that this change was not applied. */
   readonly isTooLate: boolean;
 }
 
 /**
- * Changes a message, under the next number of the room.
+ * Changes a message, with the next change number of the room.
  *
- * @throws `message_not_found`; `try_again` if others change messages of the room all the time
+ * @throws `message_not_found`, or `try_again` if other changes keep conflicting
  */
 async function change(
   { message: before, last: seen }: Pick<Target, 'message' | 'last'>,
@@ -101,7 +110,7 @@ async function change(
   let [message, last, others] = [before, seen, beside];
   for (let attempt = 1; attempt <= CHANGE_ATTEMPTS; attempt++) {
     const former = message.change;
-    // The message and the count are not read at the same moment: the count may be older.
+    // The message and the count are read separately, so the count may be older.
     last = Math.max(last, former ?? 0);
     const number = last + 1;
     const changed = { ...set, change: number };
@@ -141,7 +150,7 @@ async function change(
     ]);
     if (outcome.done) {
       const kept = Object.entries({ ...message, ...changed }).filter(([name]) => !remove.some((each) => each === name));
-      // What was read and written is a message.
+      // The cast is safe: the item that was read and written is a message.
       return { message: Object.fromEntries(kept) as unknown as MessageItem, isTooLate: false };
     }
 
@@ -161,10 +170,10 @@ async function change(
 }
 
 /**
- * Replaces the text of the caller's own message. A message that has this text stays as it is.
+ * Replaces the text of the caller's own message. If the text is the same, nothing changes.
  *
- * @throws `room_not_started`, `room_ended`, `message_not_found`, `not_the_sender`, `message_deleted`, `payload_too_large`,
- *   `too_many_requests`, and as `membership` and `withRightToPost` do
+ * @throws `room_not_started`, `room_ended`, `message_not_found`, `not_the_sender`, `message_deleted`,
+ * `payload_too_large`, `too_many_requests`, and as `membership` and `withRightToPost` do
  */
 export async function editMessage({ text, ...asked }: Asked & { text: string }): Promise<Message> {
   const { caller, now } = asked;
@@ -191,7 +200,7 @@ export async function editMessage({ text, ...asked }: Asked & { text: string }):
   });
 }
 
-/** A deleted message, and the files that went with it. */
+/** A deleted message, and the files that were deleted with it. */
 export interface Deleted {
   readonly message: Message;
   /** IDs of files that no message has. */
@@ -199,8 +208,8 @@ export interface Deleted {
 }
 
 /**
- * The condition under which the caller may delete a message: the caller sent it and the room is live, or the caller
- * is an admin. Also the error if the condition fails although it held at the time of the read.
+ * The condition under which the caller may delete a message: they sent it and the room is live, or they are an admin.
+ * Also contains the error for a condition that fails only at the write.
  */
 function rightToDelete({ room, message }: Target, { room_id, caller, now }: Asked): { right: Write; lost: ErrorCode } {
   const isOwn = isSender(message, caller);
@@ -223,8 +232,8 @@ function rightToDelete({ room, message }: Target, { room_id, caller, now }: Aske
 }
 
 /**
- * Permanently deletes the content of a message. Its sender, its time and the user who deleted it stay. Its sender may
- * delete it while the room is live, and an admin always. A message that was deleted before does not change.
+ * Permanently deletes the content of a message. The sender, the time, and the user who deleted it are kept. The sender
+ * may delete it while the room is live, and an admin at any time. A message that is already deleted does not change.
  *
  * @throws `message_not_found`, `not_the_sender`, `room_not_started`, `room_ended`, `too_many_requests`, and as
  * `membership` does
@@ -240,7 +249,7 @@ export async function deleteMessage(asked: Asked): Promise<Deleted> {
   const { right, lost } = rightToDelete(target, asked);
   if (message.deleted_at !== undefined) return { message: toMessage(message), unused: [] };
 
-  // Most files are in one message.
+  // Most files belong to only one message.
   const uses = new Map(attachmentsOf(message).map(({ file_id }) => [file_id, 1]));
   const beside = () => [right, ...[...uses].flatMap(([file_id, n]) => (n > 0 ? letGo(room_id, file_id, n, now) : []))];
   const deleted = await change(target, {
@@ -252,7 +261,7 @@ export async function deleteMessage(asked: Asked): Promise<Deleted> {
       const counted = [...uses].filter(([, n]) => n > 0);
       for (const [n, [file_id]] of counted.entries()) {
         const onFile = onFiles[n];
-        // Another number of messages has it, or its record is gone.
+        // The number of messages with the file has changed, or its record does not exist.
         if (onFile?.refused) uses.set(file_id, (onFile.old as FileItem | undefined)?.uses ?? 0);
       }
       return beside();
@@ -263,8 +272,8 @@ export async function deleteMessage(asked: Asked): Promise<Deleted> {
 }
 
 /**
- * One page of the messages of a room that have changed after a number, in the order of their last change. The query is consistent: the
- * page has everything up to the number of its last message.
+ * Returns one page of a room's messages that changed after a number, in order of their last change. The query is
+ * consistent: the page is complete up to the number of its last message.
  *
  * @throws as `membership` does
  */
@@ -305,12 +314,12 @@ export async function listMessageChanges({
   const byId = new Map(messages.map((message) => [message.message_id, message]));
   const items = pointers.flatMap((pointer) => {
     const message = byId.get(pointer.message_id);
-    // A message that has changed since the query is left out: it is in the feed at its later number.
+    // A message that has changed since the query is omitted: its pointer now has a later number.
     return message?.change === numberOf(pointer) ? toMessage(message) : [];
   });
   const last = pointers.at(-1);
   return { items, next_cursor: more && last ? encodeCursor(list, String(numberOf(last))) : null };
 }
 
-/** The number of a change, which is in the key of its pointer. */
+/** Returns the change number in the key of a pointer. */
 const numberOf = ({ SK }: Key): number => Number(SK.slice(CHANGE.length));

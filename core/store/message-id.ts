@@ -8,18 +8,18 @@ import type { Timestamp } from '../rules/time.ts';
 const TIME_LENGTH = 10;
 const RANDOM_LENGTH = 16;
 
-/** Within a process, ids that are made in the same millisecond still sort in the order in which they were made. */
+/** Within a process, IDs of the same millisecond still sort in the order of their creation. */
 const ulid = monotonicFactory();
 
-/** Returns the ID of a message that is received now. */
+/** Returns the ID for a message that is received now. */
 export const newMessageId = (now: Timestamp): string => ulid(Date.parse(now));
 
-/** Returns the time in a message ID, in milliseconds since the epoch. The ID need not be one of a message. */
+/** Returns the time in a message ID, in milliseconds since the epoch. The message need not exist. */
 export const millisecondsOf = (message_id: string): number => decodeTime(message_id);
 
 /** Returns when a message was sent. */
 export const timeOf = (message_id: string): Timestamp => new Date(decodeTime(message_id)).toISOString();
 
-/** Returns the first ID that a message of this time can have. */
+/** Returns the lowest possible ID of a message with this time. */
 export const firstIdAt = (time: Timestamp): string =>
   encodeTime(Date.parse(time), TIME_LENGTH) + '0'.repeat(RANDOM_LENGTH);

@@ -23,9 +23,9 @@ export interface NewMessage {
   readonly sender_id: string;
   /** The sender's username. */
   readonly sender_name?: string | undefined;
-  /** Conditions that the sender may send: see `rightToPost`. Default: none. */
+  /** Conditions of the sender's right to post: see `rightToPost`. Default: none. */
   readonly right?: readonly Write[] | undefined;
-  /** Chosen by the sender; sending it again within a day stores nothing new. */
+  /** Chosen by the sender. Sending it again within a day stores nothing new. */
   readonly client_message_id: string;
   readonly text?: string | undefined;
   readonly files?: readonly OwnFile[] | undefined;
@@ -35,7 +35,7 @@ export interface NewMessage {
   readonly now: Timestamp;
 }
 
-/** What a sender says: what counts when they send it again. */
+/** The content of a message, which must be the same when it is sent again. */
 type Content = Pick<NewMessage, 'text' | 'type' | 'data' | 'reply_to'> & { readonly file_ids: readonly string[] };
 
 const hashOf = ({ text, type, data, reply_to, file_ids }: Content): string =>
@@ -43,7 +43,7 @@ const hashOf = ({ text, type, data, reply_to, file_ids }: Content): string =>
     .update(JSON.stringify([text, type, data, reply_to, file_ids]))
     .digest('base64url');
 
-/** Throws `payload_too_large` if a message does not fit into the frame of an event. */
+/** @throws `payload_too_large` if a message does not fit into the frame of an event */
 export function requireMessageSize(message: Message): void {
   if (jsonBytes(message) > MAX_MESSAGE_BYTES)
     throw new RoomsError('payload_too_large', [
@@ -65,9 +65,9 @@ async function messageOf(room_id: string, { message_id, content_hash }: SentItem
 }
 
 /**
- * Stores a message and a marker under the sender's own id for it. Does not check whether the sender may send. Returns
- * the stored message; if it was sent before, the first one. Does not touch the room's item: two senders would
- * conflict there.
+ * Stores a message, and a marker under the sender's own ID for it. Does not check the right to post. Returns the stored
+ * message, or the first one if it was sent before. Does not write the room's item, which would cause conflicts between
+ * senders.
  *
  * @throws `file_not_found` if a file has expired in the meantime, `idempotency_conflict`, or `payload_too_large`
  */
@@ -122,27 +122,26 @@ export async function appendMessage(message: NewMessage): Promise<Message> {
     if (refusal) throw refusal;
     if (others.slice(right.length).some(({ refused }) => refused)) throw new RoomsError('file_not_found');
   }
-  // A ULID has 80 random bits per millisecond: no other message has this id.
+  // A ULID has 80 random bits per millisecond, so no other message has this ID.
   if (!first) throw new Error(`The message id ${message_id} is taken.`);
   return messageOf(room_id, first, content_hash);
 }
 
-/** Errors of a message that may have been accepted when it was sent first. */
+/** Errors that can also occur for a retry of a stored message. */
 const SINCE_THEN: ReadonlySet<ErrorCode> = new Set([
   'not_a_participant',
   'read_only',
   'room_not_started',
   'room_ended',
-  // The message, and its files, may have been deleted.
+  // The message and its files may have been deleted in the meantime.
   'file_not_found',
 ]);
 
 /**
- * Stores a participant's message in a live room. Repeating a message after a lost response returns the message as it
- * is now, also if the room has ended since or the sender was removed. It is the sender's own message, and reveals
- * nothing that was sent later.
+ * Stores a participant's message in a live room. A retry returns the current message, even if the room has ended or the
+ * sender was removed in the meantime. That reveals only the sender's own message.
  *
- * @param findFile returns one of the message's files; it may throw.
+ * @param findFile returns one of the message's files. It may throw.
  * @param admitted is awaited together with the first read.
  * @throws `room_not_started`, `room_ended`, `message_not_found` for the message that is replied to, `too_many_requests`
  * above the limit of the room, and as `membership`, `withRightToPost` and `appendMessage` do
@@ -206,7 +205,7 @@ export async function sendMessage({
 }
 
 /**
- * Returns one page of a room's chat. Consistent: it contains everything stored before the request.
+ * Returns one page of a room's chat. Consistent: it contains everything that was stored before the request.
  *
  * @throws as `membership` does
  */

@@ -16,7 +16,7 @@ import { CONFLICT_ATTEMPTS, transact, update, type Write } from './write.ts';
 
 type RoomRequest = RequestContext & { readonly room_id: string };
 
-/** How long it is remembered that a participant left, in seconds: as long as the stream keeps the record of the removal. */
+/** How long the record of a participant who left is kept, in seconds: as long as the stream keeps the removal. */
 const LEFT_SECONDS = 24 * 3_600;
 
 /** The item of a user who becomes a participant. */
@@ -35,7 +35,7 @@ export const newParticipant = (
   added_at: now,
 });
 
-/** Adds a user, unless they are there. */
+/** Adds a user, unless they are a participant already. */
 function addMember({ room_id, caller, now }: RoomRequest, id: string): Write {
   const { GSI1PK, GSI1SK } = userRoomKey(room_id, id);
   return {
@@ -55,7 +55,10 @@ function addMember({ room_id, caller, now }: RoomRequest, id: string): Write {
   };
 }
 
-/** Adds an observer. No update can do this and keep the role of a user who is there: it is absent from the item of a member. */
+/**
+ * Adds an observer. An update could not preserve the role of an existing member, because members have no role
+ * attribute.
+ */
 const addObserver = (request: RoomRequest, id: string): Write => ({
   Put: {
     Item: newParticipant(request.room_id, id, request, 'observer'),
@@ -64,9 +67,9 @@ const addObserver = (request: RoomRequest, id: string): Write => ({
 });
 
 /**
- * Adds users to a room, and returns all of them. Existing participants are not changed. The profiles are read during
- * the write: the result is the same just before and just after it. Adding observers takes another attempt if some of them are
- * participants already.
+ * Adds users to a room, and returns all of them. Existing participants do not change. Profiles are read in parallel
+ * with the write, which does not affect them. If some of the observers are participants already, a second attempt is
+ * necessary.
  *
  * @throws `too_many_requests`, `try_again` if the participants change with each attempt, and as `adminRefusal` says
  */
@@ -102,7 +105,7 @@ export async function addParticipants({
       const [onRoom, ...others] = outcome.refusals;
       if (onRoom?.refused || attempt === CONFLICT_ATTEMPTS)
         throw (await adminRefusal(onRoom?.old as RoomItem | undefined, caller, now)) ?? new RoomsError('try_again');
-      // What was wrong about a user is the other way round now: there, or no longer there.
+      // The user's participation has changed since the last attempt, so the next one assumes the opposite.
       existing = existing.symmetricDifference(new Set(ids.filter((_, n) => others[n]?.refused)));
     }
   };
@@ -119,10 +122,10 @@ export async function addParticipants({
 }
 
 /**
- * Removes users from a room, and their admin rights in the same write. Returns all that were named, also users who
- * were not participants. After the response, their connections are sent nothing more; the stream reader closes them.
+ * Removes users from a room, and their admin rights in the same write. Returns all named users, also those who were not
+ * participants. After the response, their connections receive nothing more, and the stream reader closes them.
  *
- * @throws `last_admin` if no admin would be left, `try_again` if the admins change with each attempt, and as
+ * @throws `last_admin` if no admin would remain, `try_again` if the admins change with each attempt, and as
  * `adminRefusal` says
  */
 export async function removeParticipants({
@@ -146,9 +149,9 @@ export async function removeParticipants({
       { Put: { Item: removalMark(room_id, ids, now) } },
     ]);
 
-  // An admin who removes others stays. An admin who leaves needs another admin who stays. If there are more admins
-  // than are removed, one stays. Otherwise, the failed condition returns the admins, and the next attempt names the
-  // one who has to stay.
+  // An admin who removes others stays. An admin who leaves needs another admin who stays. If the room has more admins
+  // than the request removes, one stays. Otherwise, the failed condition returns the admins, and the next attempt
+  // requires that a particular one stays.
   let outcome = await (ids.includes(caller)
     ? remove(' AND size(admins) > :count', { ':count': ids.length })
     : remove('', {}));
@@ -165,10 +168,11 @@ export async function removeParticipants({
 }
 
 /**
- * Removes the caller from a room, in whatever state it is, with their admin right if they have one. After the response, their connections
- * are sent nothing more.
+ * Removes the caller from a room in any status, together with their admin right. After the response, their connections
+ * receive nothing more.
  *
- * @throws `not_a_participant`, `room_not_found`, `last_admin`, or `try_again` if the caller's right changes with each attempt
+ * @throws `not_a_participant`, `room_not_found`, `last_admin`, or `try_again` if the caller's right changes with each
+ * attempt
  */
 export async function leaveRoom({ room_id, caller, now }: RoomRequest): Promise<RemovedParticipant> {
   const left: LeftItem = {
@@ -206,7 +210,7 @@ export async function leaveRoom({ room_id, caller, now }: RoomRequest): Promise<
     const outcome = await (isAdmin ? leaveAsAdmin() : leaveAsMember());
     if (outcome.done) return { participant_id: caller };
     const [onRoom, onParticipant] = outcome.refusals;
-    // The room's item comes back only if its own condition failed.
+    // The room's item is returned only if its own condition failed.
     const room = onRoom?.old as RoomItem | undefined;
     if (onRoom?.refused && !room) throw new RoomsError('room_not_found');
     if (onParticipant?.refused) throw new RoomsError('not_a_participant');
@@ -251,7 +255,7 @@ export async function setRole({
     return toParticipant(participant_id, withRole(participant, role), isAdmin);
   }
   const [onRoom, onParticipant] = outcome.refusals;
-  // The room's item comes back only if its own condition failed.
+  // The room's item is returned only if its own condition failed.
   const refusal = onRoom?.refused ? await adminRefusal(onRoom.old as RoomItem | undefined, caller, now) : undefined;
   throw refusal ?? new RoomsError(onParticipant?.refused ? 'participant_not_found' : 'participant_is_admin');
 }
@@ -266,7 +270,7 @@ const setRoleWrite = (room_id: string, participant_id: string, role: Role): Writ
   },
 });
 
-/** A participant's item as it is after the role was set. */
+/** The participant's item after the role was set. */
 const withRole = ({ role: _, ...item }: Partial<ParticipantItem> = {}, role: Role): Partial<ParticipantItem> => ({
   ...item,
   ...(role === 'observer' && { role }),
@@ -311,7 +315,7 @@ export async function grantAdmin({
 }
 
 /**
- * Revokes the admin right of a participant. Admins who revoke another's right keep their own, so only revoking one's
+ * Revokes the admin right of a participant. Admins who revoke another admin's right keep their own. Only revoking one's
  * own right can leave a room without an admin.
  *
  * @throws `last_admin`, `participant_not_found`, and as `adminRefusal` says
@@ -336,7 +340,8 @@ export async function revokeAdmin({
     get<ParticipantItem>(participantKey(room_id, participant_id)),
   ]);
   if (!outcome.done) {
-    // An earlier attempt of this call may have revoked it. For a user who never had it, the response is right, too.
+    // An earlier attempt of this call may have revoked it. The response is also correct for a user who never had the
+    // right.
     const taken = own && outcome.again && participant && outcome.old?.admins.has(caller) === false;
     if (!taken) throw (await adminRefusal(outcome.old, caller, now)) ?? new RoomsError('last_admin');
   }
@@ -345,7 +350,7 @@ export async function revokeAdmin({
 }
 
 /**
- * Returns one page of the participants of a room, in the order of their ids.
+ * Returns one page of the participants of a room, in the order of their IDs.
  *
  * @throws as `membership` does
  */
@@ -381,8 +386,8 @@ export async function listParticipants({
 }
 
 /**
- * Changes the caller's own profile in a room, also after the room has ended. null clears the user name. The rest of
- * the profile is read during the write, which does not change it.
+ * Changes the caller's own profile in a room, also after the room has ended. null clears the username. The other fields
+ * are read in parallel with the write, which does not affect them.
  *
  * @throws `room_not_found`, `not_a_participant` or `too_many_requests`
  */

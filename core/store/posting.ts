@@ -4,26 +4,29 @@ import { lockKey, participantKey } from './keys.ts';
 import type { Refusal, Write } from './write.ts';
 
 /*
- * The right to post in a room. It is part of the write: a message that is stored after the answer to a removal, a demotion or a lock does
- * not exist. See docs/decisions/0041-right-to-post.md.
+ * The right to post in a room. It is a condition of the write, so no message is stored after the response to a removal,
+ * a demotion, or a lock. See docs/decisions/0041-right-to-post.md.
  */
 
 /**
- * How many items lock a room. A message checks one of them, so that two senders rarely conflict: with 50 messages a second, and 20 ms a
- * transaction, one message in 16 meets another.
+ * The number of lock items of a room. Each message checks one of them, so that two senders rarely conflict. With 50
+ * messages per second and 20 ms per transaction, one message in 16 conflicts.
  */
 const LOCK_SHARDS = 16;
 
 const shards = Array.from({ length: LOCK_SHARDS }, (_, n) => n);
 
-/** Belongs in the transaction that stores `posting: "admins"`. */
+/** Part of the transaction that stores `posting: "admins"`. */
 export const lockWrites = (room_id: string): Write[] =>
   shards.map((n) => ({ Put: { Item: { ...lockKey(room_id, n), room_id } } }));
 
-/** Belongs in the transaction that removes `posting`. */
+/** Part of the transaction that removes `posting`. */
 export const unlockWrites = (room_id: string): Write[] => shards.map((n) => ({ Delete: { Key: lockKey(room_id, n) } }));
 
-/** Condition: the user is a participant. For what observers may do, and members of a locked room. */
+/**
+ * Condition: the user is a participant. For actions that are also allowed to observers, and to members of a locked
+ * room.
+ */
 export const isParticipant = (room_id: string, user_id: string): Write => ({
   ConditionCheck: { Key: participantKey(room_id, user_id), ConditionExpression: 'attribute_exists(PK)' },
 });
@@ -34,15 +37,21 @@ interface Membership {
   readonly participant: ParticipantItem;
 }
 
-/** Throws `read_only` for an observer, and for a member of a locked room, as they were read: that saves a write. */
+/**
+ * Checks an observer's or a locked room's member's lack of permission in advance, from what was read, which saves a
+ * write.
+ *
+ * @throws `read_only`
+ */
 export function requireRightToPost({ room, participant }: Membership): void {
   const isLocked = room.posting === 'admins' && !room.admins.has(participant.participant_id);
   if (isLocked || participant.role === 'observer') throw new RoomsError('read_only');
 }
 
 /**
- * The conditions of the right to post. In a locked room, only admins come this far, and the lock is not checked. Everywhere else it is,
- * also for admins: one who has lost that right since the read is then stopped by a lock like any member.
+ * The conditions of the right to post. In a locked room, the caller is an admin, and the lock is not checked.
+ * Otherwise, the lock is checked even for admins: an admin who has lost the right since the read is then rejected like
+ * a member.
  */
 function rightToPost({ room, participant }: Membership): Write[] {
   const { room_id, participant_id } = participant;
@@ -63,9 +72,9 @@ function rightToPost({ room, participant }: Membership): Write[] {
 }
 
 /**
- * Returns why the conditions of the right to post did not hold; undefined where they did.
+ * Returns why the conditions of the right to post failed. Undefined if they did not.
  *
- * @param refusals what became of these conditions, and of no others of the transaction
+ * @param refusals the results of these conditions, without those of the rest of the transaction
  */
 export function rightRefusal([onParticipant, onLock]: readonly Refusal[]): RoomsError | undefined {
   if (onParticipant?.refused) return new RoomsError(onParticipant.old ? 'read_only' : 'not_a_participant');
@@ -73,16 +82,16 @@ export function rightRefusal([onParticipant, onLock]: readonly Refusal[]): Rooms
 }
 
 /**
- * How often the right is read for one write. Only an admin whose room is locked in the meantime needs a second time.
+ * How often the right is read for one write. Only an admin whose room is locked in the meantime needs a second read.
  */
 const READ_ATTEMPTS = 3;
 
 /**
- * Posts something with the right of a participant.
+ * Writes something that requires a participant's right to post.
  *
- * @param read the room and the participant, as they are now
+ * @param read returns the current room and participant
  * @param write a transaction that includes `right`. It throws what {@link rightRefusal} returns
- * @returns what `write` returned
+ * @returns the result of `write`
  * @throws `read_only`, and as `read` and `write` do
  */
 export async function withRightToPost<Member extends Membership, Result>(
@@ -95,7 +104,7 @@ export async function withRightToPost<Member extends Membership, Result>(
     try {
       return await write(member, rightToPost(member));
     } catch (error) {
-      // The room was locked after it was read: an admin may still post, unless they have lost that right, too.
+      // The room was locked after it was read. An admin can still post, unless they have lost that right, too.
       const isUnclear =
         error instanceof RoomsError &&
         error.code === 'read_only' &&

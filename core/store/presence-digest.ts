@@ -4,34 +4,34 @@ import { get } from './read.ts';
 import { update } from './write.ts';
 
 /*
- * Presence in large rooms: whose presence has changed since clients were told, and the one digest that will tell them. See
+ * Presence in large rooms: whose presence has changed since the last digest, and which digest is queued. See
  * docs/decisions/0033-presence-digests.md.
  */
 
-/** How long after it was due a digest counts as lost, in seconds. */
+/** How long after its due time a digest counts as lost, in seconds. */
 const OVERDUE_SECONDS = 60;
 
-/** The state of a room's digests. Missing in rooms that never were large. */
+/** The state of a room's digests. Missing in rooms that were never large. */
 export interface DigestItem extends Key {
-  /** Whether presence is told in digests. */
+  /** Whether the room sends presence as digests. */
   readonly is_on?: boolean;
-  /** How many were online at the last digest. */
+  /** The number of users online at the last digest. */
   readonly online_count?: number;
-  /** Names the one digest that is queued. */
+  /** The only valid queued digest. */
   readonly due?: Timestamp;
-  /** What led to it. */
+  /** The origin of the digest. */
   readonly source?: string;
   /** Participants whose presence has changed. */
   readonly changed?: ReadonlySet<string>;
-  /** Whether others have changed as well: too many were online to name them. */
+  /** Whether others have changed as well, but too many were online to record their names. */
   readonly is_unnamed?: boolean;
-  /** Counts what was noted. */
+  /** The number of recorded changes. */
   readonly notes?: number;
 }
 
 export const digestOf = (room_id: string): Promise<DigestItem | undefined> => get(presenceDigestKey(room_id));
 
-/** Has presence told in digests from now on. */
+/** Switches the room to presence digests. */
 export async function turnDigestsOn(room_id: string, online: number): Promise<void> {
   await update<DigestItem>(presenceDigestKey(room_id), {
     UpdateExpression: 'SET is_on = :true, online_count = :online',
@@ -41,16 +41,18 @@ export async function turnDigestsOn(room_id: string, online: number): Promise<vo
 
 export interface Note {
   readonly room_id: string;
-  /** Undefined where there are too many to name them. */
+  /** Undefined if there are too many to record their names. */
   readonly participant_ids: readonly string[] | undefined;
-  /** Where the changes come from: the same when they are noted again. */
+  /** The origin of the changes. Repeated calls have the same one. */
   readonly source: string;
   readonly now: Timestamp;
-  /** When the digest is due, if none is queued. */
+  /** The due time of a new digest, if none is queued. */
   readonly due: Timestamp;
 }
 
-/** Notes changes. Returns when the digest is due that the caller has to queue; undefined if one is queued already. */
+/**
+ * Records changes. Returns the due time of the digest that the caller must queue. Undefined if one is already queued.
+ */
 export async function noteChanges(note: Note): Promise<Timestamp | undefined> {
   const { room_id, participant_ids, source, now, due } = note;
   const outcome = await update<DigestItem>(presenceDigestKey(room_id), {
@@ -68,7 +70,7 @@ export async function noteChanges(note: Note): Promise<Timestamp | undefined> {
   const queued = outcome.done ? outcome.item : undefined;
   if (!queued?.due || queued.source === source) return queued?.due;
   if (epochSeconds(queued.due) + OVERDUE_SECONDS >= epochSeconds(now)) return undefined;
-  // It was lost.
+  // The queued digest was lost.
   const taken = await update<DigestItem>(presenceDigestKey(room_id), {
     UpdateExpression: 'SET due = :due, #source = :source',
     ConditionExpression: 'due = :old',
@@ -78,14 +80,17 @@ export async function noteChanges(note: Note): Promise<Timestamp | undefined> {
   return taken.done ? due : undefined;
 }
 
-/** What a digest has found. */
+/** What a digest must send. */
 export interface Found {
   readonly online: number;
-  /** Whether presence is still told in digests. */
+  /** Whether the room still sends presence as digests. */
   readonly isOn: boolean;
 }
 
-/** Ends a digest that has been sent. Returns false if something was noted since it was read: then another one must follow. */
+/**
+ * Ends a digest that was sent. Returns false if changes were recorded since it was read, so that another digest must
+ * follow.
+ */
 export async function endDigest(
   room_id: string,
   { due, notes }: DigestItem,
@@ -100,7 +105,7 @@ export async function endDigest(
   return done;
 }
 
-/** Records that another digest follows one that has been sent. Those that it named are named no more. */
+/** Records that another digest follows one that was sent. The users whom that one named are removed. */
 export async function continueDigest(
   room_id: string,
   { due, changed }: DigestItem,

@@ -5,9 +5,7 @@ import { backoffMs } from '../platform/backoff.ts';
 import { dynamodb, tableName } from './client.ts';
 import type { Key } from './keys.ts';
 
-/*
- * Reads of the table. This file and write.ts are where its answers get their types: see items.ts.
- */
+/* Reads of the table. Only this file and write.ts assign types to DynamoDB's responses: see items.ts. */
 
 /** DynamoDB's limit for one BatchGetItem. */
 const BATCH_GET_KEYS = 100;
@@ -37,8 +35,8 @@ async function getChunk<Item extends Key>(keys: readonly Key[], consistent: bool
 }
 
 /**
- * Returns those of the items that exist, in no order. Chunks above DynamoDB's limit of 100 keys are requested in
- * parallel. Unprocessed keys are requested again.
+ * Returns the existing items of the given keys, in no particular order. Chunks of DynamoDB's limit of 100 keys are
+ * requested in parallel. Unprocessed keys are requested again.
  *
  * @throws `try_again` if keys stay unprocessed
  */
@@ -53,8 +51,8 @@ export async function getMany<Item extends Key>(
 }
 
 /**
- * Returns at most 100 items with a consistent read, in the order of their keys; undefined for those that do not
- * exist. One request costs a function less than two parallel ones, also during a cold start.
+ * Returns at most 100 items with one consistent read, in the order of their keys. Items that do not exist are
+ * undefined. One request is cheaper for a function than two parallel ones, also during a cold start.
  *
  * @throws `try_again` as `getMany` does
  */
@@ -68,13 +66,13 @@ export async function batchGetOrdered<Items extends readonly Key[]>(
 
 export interface PageOf<Item> {
   readonly items: readonly Item[];
-  /** True if the table has more after the last of `items`. */
+  /** Whether the table has more items after the last of `items`. */
   readonly more: boolean;
 }
 
 /**
- * Returns at most `limit` items of one query. Requests one more, so that the last page is known to be the last.
- * DynamoDB also ends a page at 1 MB.
+ * Returns at most `limit` items of one query. Requests one more item, to detect the last page. DynamoDB also ends a
+ * page at 1 MB.
  */
 export async function queryPage<Item extends Partial<Key>>(
   query: Omit<QueryCommandInput, 'TableName' | 'Limit'>,

@@ -11,15 +11,16 @@ import { get } from './read.ts';
 import { update } from './write.ts';
 
 /*
- * How far participants have read. The mark is on the participant's item; the room's last message is on the item of its sequence, which is
- * written for each batch of messages anyway. So a message costs nothing more, however many participants have not read it.
+ * How far participants have read. The mark is on the participant's item. The room's last message is on the item of its
+ * sequence, which each batch of messages writes anyway. So a message causes no additional cost, for any number of
+ * unread participants.
  */
 
 /**
- * Moves the caller's read mark forward to a message, which need not exist. An older message leaves it where it is. Returns the mark that
- * the caller has now.
+ * Moves the caller's read mark forward to a message, which need not exist. For an older message, the mark does not
+ * move. Returns the caller's current mark.
  *
- * @throws `invalid_request` for a message of the future, `room_not_found` or `not_a_participant`
+ * @throws `invalid_request` for a message in the future, `room_not_found` or `not_a_participant`
  */
 export async function markRead({
   room_id,
@@ -40,8 +41,8 @@ export async function markRead({
 }
 
 /**
- * Counts the messages of others that a participant has not read and that have not been deleted, among the next
- * {@link MAX_UNREAD_COUNT} after the read mark. One query, which reads no more than these.
+ * Counts a participant's unread messages: those of others that were not deleted, among the next {@link
+ * MAX_UNREAD_COUNT} after the read mark. Takes one query for only these.
  */
 export async function countUnread(participant: ParticipantItem): Promise<number> {
   const { room_id, participant_id } = participant;
@@ -54,7 +55,7 @@ export async function countUnread(participant: ParticipantItem): Promise<number>
       FilterExpression: 'sender_id <> :reader AND attribute_not_exists(deleted_at)',
       ExpressionAttributeValues: {
         ':chat': chatPartition(room_id),
-        // The character that follows `0` where an ID would end: the read message itself is not among them.
+        // The character that sorts after the end of an ID, so that the read message itself is excluded.
         ':first': `${messageKey(room_id, readUpTo(participant)).SK}!`,
         ':last': `${MESSAGE}\uffff`,
         ':reader': participant_id,

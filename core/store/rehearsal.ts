@@ -4,8 +4,8 @@ import { REHEARSING_USER } from '../platform/prime.ts';
 import { DISCONNECTING, laneKey, PARTICIPANT, ROOM, roomIdOf, roomPartition } from './keys.ts';
 
 /*
- * What the table returns in a rehearsal (core/platform/prime.ts): every room exists, is live, and has the caller as admin,
- * so that a made-up request gets as far as a valid one.
+ * The table's responses in a rehearsal (core/platform/prime.ts). Every room exists, is live, and has the caller as
+ * admin, so that a rehearsal runs the same code as a valid request.
  */
 
 const LONG_AGO = '2020-01-01T00:00:00.000Z';
@@ -18,7 +18,7 @@ const input = v.object({
   RequestItems: v.optional(v.record(v.string(), v.object({ Keys: v.optional(v.array(key), []) })), {}),
 });
 
-/** An item with that key and every attribute that handlers look at. */
+/** An item with the given key, and with every attribute that handlers use. */
 function itemAt({ PK: { S: PK }, SK: { S: SK } }: v.InferOutput<typeof key>) {
   const room_id = roomIdOf(PK);
   const participant_id = SK.slice(PARTICIPANT.length);
@@ -46,16 +46,16 @@ function itemAt({ PK: { S: PK }, SK: { S: SK } }: v.InferOutput<typeof key>) {
   });
 }
 
-/** Connections of a room in which everybody listens: a function that sends to them opens as many of its own. */
+/** The connections of a room. A function that sends to them opens one HTTP connection for each. */
 const LISTENERS = 8;
 
 const connection = (n: number) =>
   marshall({ connection_id: `rehearsal-${n}`, participant_id: REHEARSING_USER, token_expires_at: FAR_AHEAD });
 
-/** Something that waits in a lane. */
+/** A task in a lane. */
 const WAITING = marshall({ ...laneKey('x', 'messages', '1'), task: JSON.stringify({ kind: 'send', events: [{}] }) });
 
-/** What a query finds: the connections of a room, or what waits in its lane, where it asks for these, and otherwise a participant. */
+/** The result of a query: connections or lane tasks if the query is about them, and otherwise a participant. */
 function found(values: Readonly<Record<string, unknown>>) {
   if (':lane' in values) return [WAITING];
   const { ':first': first } = values;
@@ -64,7 +64,7 @@ function found(values: Readonly<Record<string, unknown>>) {
   return [itemAt({ PK: { S: roomPartition('x') }, SK: { S: `${PARTICIPANT}x` } })];
 }
 
-/** Returns the answer of a rehearsal to an operation of DynamoDB. Operation and input, and the answer, are JSON text. */
+/** Returns the rehearsal's response to a DynamoDB operation. Operation, input and response are JSON text. */
 export function rehearsedAnswer(operation: string, json: string): string {
   const { Key, RequestItems, ExpressionAttributeValues } = v.parse(input, JSON.parse(json));
   const item = Key && itemAt(Key);

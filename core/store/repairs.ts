@@ -5,29 +5,29 @@ import { get, getMany, queryAll } from './read.ts';
 import { transact, type Write } from './write.ts';
 
 /*
- * What `npm run check` looks at and repairs. Each look is a consistent read. Each repair is one transaction, whose conditions are
- * all that the look relied on: what has changed since then is left as it is.
+ * The checks and repairs of `npm run check`. Each check is a consistent read. Each repair is one transaction, with
+ * everything that the check read as its conditions. It changes nothing if any of that has changed.
  */
 
-/** DynamoDB's limit for the items of a transaction, less the room and the new admin. */
+/** DynamoDB's maximum of items in a transaction, minus the room and the new admin. */
 const MAX_RIGHTS_AT_ONCE = 98;
 
-/** A room with something wrong about its admins. */
+/** A room with an inconsistency of its admins. */
 export interface AdminProblem {
   readonly room: RoomItem;
-  /** Admins that are no participants. */
+  /** Admins who are not participants. */
   readonly strangers: readonly string[];
-  /** The participant who is made an admin, where no other is left. */
+  /** The participant who becomes admin, if no other admin is left. */
   readonly newAdmin?: string | undefined;
   /** Whether the room has an admin, or a participant who can become one. */
   readonly repairable: boolean;
 }
 
-/** Returns what is wrong with the admins of a room; undefined where nothing is, or there is no such room. */
+/** Returns the inconsistency of a room's admins. Undefined if there is none, or no such room. */
 export async function adminProblem(room_id: string): Promise<AdminProblem | undefined> {
   const room = await get<RoomItem>(roomKey(room_id));
   if (!room) return undefined;
-  // DynamoDB has no empty sets: the attribute is missing then.
+  // DynamoDB has no empty sets, so the attribute can be missing.
   const admins: readonly string[] = [...((room as Partial<RoomItem>).admins ?? [])];
   const known = await getMany<ParticipantItem>(
     admins.map((id) => participantKey(room_id, id)),
@@ -66,7 +66,10 @@ const isStored = (room_id: string, message_id: string): Write => ({
   },
 });
 
-/** Takes the right of admins who are no participants, and gives it to the new admin, if any. Returns whether it did. */
+/**
+ * Removes the right of admins who are not participants, and gives it to the new admin, if there is one. Returns whether
+ * it did.
+ */
 export async function repairAdmins({ room, strangers, newAdmin }: AdminProblem): Promise<boolean> {
   const { room_id } = room;
   const before = (room as Partial<RoomItem>).admins;
@@ -89,7 +92,7 @@ export async function repairAdmins({ room, strangers, newAdmin }: AdminProblem):
 
 /** Returns whether a participant's room does not exist, while the participant does. */
 export async function isOrphan(room_id: string, participant_id: string): Promise<boolean> {
-  // The room first: one that is created meanwhile brings its participants along.
+  // Reads the room first, because a room that is created in the meantime also creates its participants.
   if (await get(roomKey(room_id))) return false;
   return (await get(participantKey(room_id, participant_id))) !== undefined;
 }
@@ -103,15 +106,15 @@ export async function removeOrphan(room_id: string, participant_id: string): Pro
   return done;
 }
 
-/** A message and one of its files, as they are now. */
+/** A message and one of its files, as currently stored. */
 export interface MessageWithFile {
   /** With the file as its `attachment`. */
   readonly message: MessageItem & Required<Pick<MessageItem, 'attachment'>>;
-  /** Undefined where the file has no record. */
+  /** Undefined if the file has no record. */
   readonly file: FileItem | undefined;
 }
 
-/** Returns a message and one of its files; undefined where there is no such message, or it does not have the file. */
+/** Returns a message and one of its files. Undefined if the message does not exist, or does not have the file. */
 export async function messageWithFile(
   room_id: string,
   message_id: string,
@@ -146,7 +149,7 @@ export async function keepFile({ message: { room_id, message_id, attachment } }:
     {
       Update: {
         Key: fileKey(room_id, attachment.file_id),
-        // Without a count, one message has it.
+        // If the number of uses is unknown, one message uses the file.
         UpdateExpression: 'REMOVE expires_at, uses',
         ConditionExpression: 'attribute_exists(PK) AND attribute_exists(expires_at)',
       },

@@ -18,13 +18,13 @@ import {
 } from './keys.ts';
 import { getMany, type PageOf, queryPage } from './read.ts';
 
-/** Which rooms of a user are listed. */
+/** A filter of a user's rooms. */
 export interface RoomFilter {
   readonly status?: RoomStatus | undefined;
   readonly archived?: boolean | undefined;
-  /** The earliest start. */
+  /** The earliest start, inclusive. */
   readonly from?: Timestamp | undefined;
-  /** All starts are before it. */
+  /** The latest start, exclusive. */
   readonly to?: Timestamp | undefined;
 }
 
@@ -34,7 +34,7 @@ interface RoomOfUser {
   readonly sequence: SequenceItem | undefined;
 }
 
-/** Returns those of the rooms in which the user is a participant, in the given order. Eventually consistent, as the index. */
+/** Returns the rooms in which the user is a participant, in the given order. Eventually consistent, like the index. */
 async function roomsOf(room_ids: readonly string[], user_id: string): Promise<RoomOfUser[]> {
   const keys = room_ids.flatMap((id) => [roomKey(id), participantKey(id, user_id), roomSequenceKey(id)]);
   const items = await getMany<Key>(keys, { consistent: false });
@@ -55,7 +55,10 @@ const isWanted = ({ status, from, to }: RoomFilter, room: RoomItem, now: Timesta
 const isArchived = ({ archived }: RoomFilter, { archive_room = false }: { archive_room?: boolean }): boolean =>
   archived === undefined || archive_room === archived;
 
-/** Returns the IDs of those of the rooms that the filter wants, in the given order. Reads the rooms only if it has to. */
+/**
+ * Returns the IDs of the rooms that match the filter, in the given order. Reads the rooms only if the filter requires
+ * it.
+ */
 async function wantedOf(filter: RoomFilter, entries: readonly IndexedParticipant[], now: Timestamp): Promise<string[]> {
   const ids = entries.filter((entry) => isArchived(filter, entry)).map(({ PK }) => roomIdOf(PK));
   if (filter.status === undefined && filter.from === undefined && filter.to === undefined) return ids;
@@ -64,12 +67,12 @@ async function wantedOf(filter: RoomFilter, entries: readonly IndexedParticipant
   return ids.filter((id) => wanted.has(id));
 }
 
-/** How many rooms are looked at first if there is a filter. Then twice as many each time, up to a page. */
+/** The number of rooms that are read first if there is a filter. It doubles each time, up to one page. */
 const FIRST_LOOK = 50;
 
 /**
- * Returns one page of the rooms of the caller, by the time of their creation. With a filter, it reads on until the page is full or
- * MAX_ROOMS_READ rooms have been read.
+ * Returns one page of the caller's rooms, by creation time. With a filter, it continues to read until the page is full,
+ * or MAX_ROOMS_READ rooms were read.
  */
 export async function listRooms({
   limit,
@@ -113,13 +116,13 @@ export async function listRooms({
     wanted.push(...ids.slice(0, free));
     const last = items.at(-1)?.PK;
     isMore = more || ids.length > free;
-    // What was looked at and is not wanted need not be looked at again.
+    // Rooms that did not match are skipped on the next page.
     position = ids.length > free ? wanted.at(-1) : last === undefined ? position : roomIdOf(last);
   }
   const found = await roomsOf(wanted, caller);
   return {
     items: found.flatMap(({ room, participant, sequence }) =>
-      // Both may have changed since the first look.
+      // Both may have changed since the first read.
       isWanted(filter, room, now) && isArchived(filter, participant)
         ? [toMyRoom(room, participant, sequence, caller, now)]
         : [],

@@ -9,25 +9,25 @@ import type { DigestItem } from './presence-digest.ts';
 import { update } from './write.ts';
 
 /*
- * How many messages a room takes in a second, whoever sends them. The count is read with the sender's membership, and written beside the
- * message, so it costs no round trip: messages that are on their way at the same moment can exceed it by as many. Only messages of those who may send
- * count. See docs/decisions/0031-budgets.md.
+ * Limits how many messages per second a room accepts from all senders. The counter is read with the sender's
+ * membership, and written in parallel with the message, so it costs no round trip. Simultaneous messages can exceed the
+ * limit by their number. Only messages of permitted senders count. See docs/decisions/0031-budgets.md.
  */
 
-/** How long a count is kept, in seconds: nobody looks at it after its second. */
+/** How long a counter is kept, in seconds. It is only used in its second. */
 const KEPT_SECONDS = 60;
 
-/** The messages of one second. */
+/** The counter of one second. */
 export interface RoomRateItem extends Key {
   readonly messages: number;
   /** In epoch seconds. */
   readonly expires_at: number;
 }
 
-/** Where the messages of a room are counted that it takes now. */
+/** The key of a room's current counter. */
 export const rateKeyAt = (room_id: string, now: Timestamp): Key => roomRateKey(room_id, epochSeconds(now));
 
-/** @throws `too_many_requests`, with the seconds to wait, if the room has taken all that it takes in this second. */
+/** @throws `too_many_requests`, with the seconds to wait, if the room has reached its limit in this second */
 export function checkRoomRate(counted: RoomRateItem | undefined): void {
   if ((counted?.messages ?? 0) < MAX_ROOM_MESSAGES_PER_SECOND) return;
   throw new RoomsError(
@@ -38,9 +38,10 @@ export function checkRoomRate(counted: RoomRateItem | undefined): void {
 }
 
 /**
- * Of the sender alone, and less the more are online: so one sender does not use up what a room may be posted.
+ * Limits one sender. The limit is lower the more users are online, so that one sender cannot use up the room's budget
+ * of posts.
  *
- * @param sent the sender's messages in this window of frames, over all rooms, this one included
+ * @param sent the sender's messages in this window of frames over all rooms, including this one
  * @throws `too_many_requests`, with the seconds until the window ends
  */
 export function checkSenderRate(sent: number, digests: DigestItem | undefined, now: Timestamp): void {
@@ -52,7 +53,7 @@ export function checkSenderRate(sent: number, digests: DigestItem | undefined, n
   throw new RoomsError('too_many_requests', [{ message }], { retryAfter });
 }
 
-/** Counts a message. Never throws: that must not keep a message from being stored. */
+/** Counts a message. Never throws, because the message must be stored even if counting fails. */
 export async function countMessage(room_id: string, now: Timestamp): Promise<void> {
   try {
     await update<RoomRateItem>(rateKeyAt(room_id, now), {

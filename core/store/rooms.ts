@@ -25,7 +25,7 @@ export interface NewRoom {
   readonly description?: string | null | undefined;
   /** Default: now. */
   readonly start_time?: Timestamp | null | undefined;
-  /** Default: none; the room goes on until it is ended. */
+  /** Default: none, so that the room continues until it is ended. */
   readonly end_time?: Timestamp | null | undefined;
   /** Default: everyone. */
   readonly posting?: Posting | undefined;
@@ -35,12 +35,12 @@ export interface NewRoom {
   readonly participant_ids: readonly string[];
 }
 
-/** For JSON.stringify: `null` and a missing field ask for the same room, so that they are the same request. */
+/** For JSON.stringify: `null` and a missing field mean the same room, so they must result in the same text. */
 const nullAsAbsent = (_key: string, value: unknown): unknown => value ?? undefined;
 
 /**
- * Creates a room with its participants. The caller is its first admin. With an idempotency key, repeating the request
- * returns the first room, also after its times have passed. A repeated request does not count.
+ * Creates a room with its participants. The caller is its first admin. A retry with the same idempotency key returns
+ * the first room, even after its times have passed, and does not count towards limits.
  *
  * @throws `invalid_request` for inconsistent times, `idempotency_conflict` for a key of another request, or
  * `too_many_requests`
@@ -54,7 +54,7 @@ export async function createRoom(
     ...wanted,
     // The default.
     posting: wanted.posting === 'everyone' ? undefined : wanted.posting,
-    // As it is stored: within it, null is a value.
+    // Serialized, so that null inside of it is kept.
     metadata: wanted.metadata && JSON.stringify(wanted.metadata),
   };
   const request_hash = createHash('sha256').update(JSON.stringify(request, nullAsAbsent)).digest('base64url');
@@ -69,7 +69,7 @@ export async function createRoom(
     ...agendaIssues({ ...wanted, start_time }, start_time < now ? start_time : now),
   ];
   if (issues.length > 0) {
-    // Times that were valid when the room was created may have passed when the request is repeated.
+    // The room's times were valid when it was created, but may have passed at a retry.
     const first = idempotency_key && (await get<IdempotencyItem>(idempotencyKey(caller, idempotency_key)));
     if (first && first.expires_at > epochSeconds(now)) return roomOfFirst(first);
     throwIfInvalid(issues);
@@ -109,7 +109,7 @@ export async function createRoom(
           {
             Put: {
               Item: memory,
-              // Expired items linger until DynamoDB deletes them, up to some days later.
+              // DynamoDB deletes expired items up to some days later.
               ConditionExpression: 'attribute_not_exists(PK) OR expires_at <= :now',
               ExpressionAttributeValues: { ':now': epochSeconds(now) },
             },
@@ -117,7 +117,7 @@ export async function createRoom(
         ]
       : []),
   ];
-  // Without the caller, who need not be named.
+  // Without the caller, who is always added.
   const others = participants.length - 1;
   const uses = { roomsPerMinute: 1, roomsPerDay: 1, participantsPerHour: others };
   const outcome = await transactCounted(writes, { caller, now, uses });
@@ -133,7 +133,7 @@ export interface RoomChanges {
   /** null clears it. */
   readonly description?: string | null | undefined;
   readonly start_time?: Timestamp | undefined;
-  /** null clears it: the room goes on until it is ended. */
+  /** null clears it, so that the room continues until it is ended. */
   readonly end_time?: Timestamp | null | undefined;
   readonly posting?: Posting | undefined;
   /** null clears it. */
@@ -144,7 +144,7 @@ export interface RoomChanges {
 
 type Attributes = Readonly<Record<string, string | readonly unknown[] | null | undefined>>;
 
-/** `SET`s what has a value and `REMOVE`s what is null; names go through placeholders, as some are reserved words. */
+/** Uses `SET` for values and `REMOVE` for null. Names are placeholders, because some are reserved words. */
 function assignment(attributes: Attributes) {
   const given = Object.entries(attributes).filter(([, value]) => value !== undefined);
   const sets = given.filter(([, value]) => value !== null).map(([name]) => `#${name} = :${name}`);
@@ -157,8 +157,8 @@ function assignment(attributes: Attributes) {
 }
 
 /**
- * Updates a room and its locks in one transaction. A transaction returns no new item, so the room is read at the same
- * time, and returned with the new attributes. Only parallel changes of others can be missing.
+ * Updates a room and its locks in one transaction. Because a transaction returns no item, the room is read in parallel,
+ * and returned with the new attributes. Only simultaneous changes by others can be missing.
  */
 async function updateWithLocks(
   room_id: string,
@@ -183,8 +183,7 @@ async function updateWithLocks(
 }
 
 /**
- * Changes a room that has not ended. A new time is checked against the other stored time in the condition of the
- * write.
+ * Changes a room that has not ended. The condition of the write checks a new time against the other, stored time.
  *
  * @throws `invalid_request` for inconsistent times, and as `adminRefusal` says
  */
@@ -212,7 +211,7 @@ export async function updateRoom({
     end_time,
     end_warnings_seconds,
     announcements,
-    // The reason belongs to the end that this one replaces.
+    // The stored reason belongs to the replaced end.
     end_reason: end_time === undefined ? undefined : null,
     posting: posting === 'everyone' ? null : posting,
     metadata: metadata ? JSON.stringify(metadata) : metadata,
@@ -224,7 +223,7 @@ export async function updateRoom({
       ADMIN_OF_LIVE_ROOM,
       ...(start_time && end_time === undefined ? ['(attribute_not_exists(end_time) OR end_time > :start_time)'] : []),
       ...(end_time && !start_time ? ['start_time < :end_time'] : []),
-      // A form that sends all fields of a room may send its stored start, which is in the past.
+      // A form that sends all fields may include the stored start, which may be in the past.
       ...(start_time && isPast(start_time, now) ? ['start_time = :start_time'] : []),
       ...agenda.conditions,
     ].join(' AND '),
@@ -249,7 +248,8 @@ export async function updateRoom({
 }
 
 /**
- * Ends a room `time_left_in_seconds` from now (default: 0). This needs no job: the status follows from the clock.
+ * Ends a room `time_left_in_seconds` from now (default: 0). No job is necessary, because the status follows from the
+ * clock.
  *
  * @throws as `adminRefusal` says
  */
@@ -276,13 +276,13 @@ export async function endRoom({
   });
   if (outcome.done) return toRoom(outcome.item, now);
   const { old, again } = outcome;
-  // An earlier attempt of this call has ended it.
+  // An earlier attempt of this call has ended the room.
   if (again && old?.admins.has(caller) && old.updated_at === now && old.end_time === now) return toRoom(old, now);
   throw (await adminRefusal(old, caller, now)) ?? new RoomsError('try_again');
 }
 
 /**
- * Returns the room as the caller sees it. Only a room with unread messages takes a second request, which counts them.
+ * Returns the room from the caller's perspective. Only unread messages require a second request, which counts them.
  *
  * @throws as `membership` does
  */

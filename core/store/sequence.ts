@@ -5,7 +5,8 @@ import { batchGetOrdered, get, getMany } from './read.ts';
 import { update } from './write.ts';
 
 /*
- * The numbers of events. Only what delivers events writes them: one write for each batch and feed. See docs/decisions/0030-rooms-v2.md.
+ * The numbers of events. They are assigned at delivery, with one write per batch and feed. See
+ * docs/decisions/0030-rooms-v2.md.
  */
 
 /** The feeds of a room. */
@@ -17,29 +18,31 @@ export interface FeedOfRoom {
   readonly room_id: string;
 }
 
-/** Whose events are numbered. */
+/** The room feed or the user whose events are numbered. */
 export type Numbered = FeedOfRoom | { readonly feed: 'user'; readonly user_id: string };
 
-/** Where the numbers are. */
+/** The keys of the item with the last numbers. */
 export const keyOf = (of: Numbered): Key =>
   of.feed === 'user' ? userSequenceKey(of.user_id) : roomSequenceKey(of.room_id);
 
 export interface NumberedBatch {
   /** The number of the first event. */
   readonly first: number;
-  /** True for a batch that was sent before, and is delivered again because something else failed: see `recordSent`. */
+  /**
+   * Whether the batch was already sent, and is only delivered again because something else failed: see `recordSent`.
+   */
   readonly isSent: boolean;
-  /** Whether the feed's events go through the room's lane. */
+  /** Whether the events of the feed go through the room's lane. */
   readonly inLane: boolean;
 }
 
 /**
- * Gives numbers to `count` events. The batch that got the last numbers gets the same ones again, so neither a retry nor a lost answer makes
- * a gap.
+ * Assigns numbers to `count` events. If the batch already has the last numbers, it gets the same ones again, so that
+ * neither a retry nor a lost response creates a gap.
  *
- * @param batch says which events these are: equal for the same ones, and different for all others
- * @param last the newest message among them, which the same write records as the room's last. An older one than the recorded is ignored:
- *   that takes a second write, after a record that was redriven or stored out of order.
+ * @param batch identifies these events: the same for a repeated delivery, and different for all other events
+ * @param last the newest message among them, which the same write records as the room's last. An older message than the
+ * recorded one is ignored, which takes a second write. That happens after a redrive, or if records are out of order
  */
 export async function numberEvents(
   of: Numbered,
@@ -69,7 +72,7 @@ export async function numberEvents(
   };
 }
 
-/** Records that the events of the batch that got the last numbers have been sent, so that they are not sent again with the batch. */
+/** Records that the batch with the last numbers was sent, so that a retry does not send it again. */
 export async function recordSent(of: Numbered, batch: string): Promise<void> {
   await update<SequenceItem>(keyOf(of), {
     UpdateExpression: 'SET #sent = :batch',
@@ -84,7 +87,7 @@ const toRoomSeq = (item: SequenceItem | undefined): RoomSeq => ({
   changes: item?.changes ?? 0,
 });
 
-/** Returns the last numbers of a room's feeds, and of the changes of its messages, as they are now. */
+/** Returns the last numbers of a room's feeds and of its message changes, with a consistent read. */
 export async function roomNumbers(room_id: string): Promise<{ readonly seq: RoomSeq; readonly last_change: number }> {
   const [item, changes] = await batchGetOrdered<[SequenceItem, ChangesItem]>(
     roomSequenceKey(room_id),
@@ -93,18 +96,21 @@ export async function roomNumbers(room_id: string): Promise<{ readonly seq: Room
   return { seq: toRoomSeq(item), last_change: changes?.last ?? 0 };
 }
 
-/** Returns the last number of a user's feed, as it is now. */
+/** Returns the last number of a user's feed, with a consistent read. */
 export const userSeq = async (user_id: string): Promise<number> =>
   (await get<SequenceItem>(userSequenceKey(user_id)))?.user ?? 0;
 
 export interface ConnectionSeq {
-  /** By room. Rooms that the connection has not joined are missing. */
+  /** By room ID. Rooms that the connection has not joined are missing. */
   readonly rooms?: Readonly<Record<string, RoomSeq>>;
-  /** Missing where the connection has not subscribed. */
+  /** Undefined if the connection has not subscribed. */
   readonly user?: number;
 }
 
-/** Returns, as they are now, the last numbers of those of the rooms that a connection has joined, and of its user if it has subscribed. */
+/**
+ * Returns the last numbers of the given rooms that a connection has joined, and of its user if it has subscribed.
+ * Consistent.
+ */
 export async function seqFor({
   connection_id,
   user_id,

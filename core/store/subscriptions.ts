@@ -8,8 +8,8 @@ import { queryPage } from './read.ts';
 import { remove, update } from './write.ts';
 
 /*
- * Connections that receive the events about their own user. A connection that does not subscribe has no item here and costs
- * nothing; one that does costs one write of an item and of its index entry, and another when it disconnects.
+ * Connections that receive events about their own user. Without a subscription, a connection has no item here and costs
+ * nothing. A subscription costs a write of an item with its index entry, and another one at the disconnect.
  */
 
 interface Subscribed {
@@ -17,7 +17,7 @@ interface Subscribed {
   readonly connection_id: string;
 }
 
-/** Lets a connection receive the events about its user. */
+/** Subscribes a connection to the events about its user. */
 export async function subscribeConnection({
   user_id,
   connection_id,
@@ -41,7 +41,7 @@ export async function subscribeConnection({
   });
 }
 
-/** Returns the connections that receive the events about a user: consistent, at most 100. */
+/** Returns the connections that subscribed to a user, with a consistent read, at most 100. */
 export async function subscriptionsOf(user_id: string): Promise<readonly SubscriptionItem[]> {
   const { items } = await queryPage<SubscriptionItem>(
     {
@@ -54,6 +54,6 @@ export async function subscriptionsOf(user_id: string): Promise<readonly Subscri
   return items;
 }
 
-/** Takes a connection that is gone from its user. */
+/** Deletes the subscription of a closed connection. */
 export const dropSubscription = ({ user_id, connection_id }: Subscribed): Promise<void> =>
   remove(userConnectionKey(user_id, connection_id));

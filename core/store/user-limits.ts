@@ -7,20 +7,20 @@ import { type Key, limitKey } from './keys.ts';
 import { type TransactionOutcome, transact, transactUnlessContended, update, type Write } from './write.ts';
 
 /*
- * Limits per user (core/contract/user-limits.ts), each counted in an item of its window. An exceeded limit is `too_many_requests`
- * with the seconds until the window ends. See docs/decisions/0020-limits-per-user.md.
+ * Limits per user (core/contract/user-limits.ts). Each window has an item with the count. Above a limit, the error is
+ * `too_many_requests`, with the seconds until the window ends. See docs/decisions/0020-limits-per-user.md.
  */
 
-/** What a request uses up. */
+/** The uses of limits by a request. */
 export interface Usage extends RequestContext {
-  /** How many of each; those of 0 are not counted. */
+  /** The number of uses per limit. Those of 0 are not counted. */
   readonly uses: { readonly [Limit in UserLimit]?: number };
 }
 
 interface Counter {
   readonly limit: UserLimit;
   readonly max: number;
-  /** When the window ends, in epoch seconds. */
+  /** The end of the window, in epoch seconds. */
   readonly ends: number;
   readonly key: Key;
   readonly expressions: {
@@ -30,7 +30,7 @@ interface Counter {
   };
 }
 
-/** The setting `userLimits` of the environment, of the limits that the function counts. */
+/** The environment's `userLimits`, for the limits that the function counts. */
 function maxOf(limit: UserLimit): number {
   const limits: Partial<Record<UserLimit, unknown>> = JSON.parse(env('USER_LIMITS'));
   const max = limits[limit];
@@ -69,9 +69,9 @@ function exceeded({ limit, max, ends }: Counter, now: Timestamp): RoomsError {
 }
 
 /**
- * Counts the usage. Parallel calls of one user do not conflict.
+ * Counts the uses. Parallel calls of one user do not conflict.
  *
- * @throws `too_many_requests`; then this call may have been counted towards the user's other limits.
+ * @throws `too_many_requests`. In that case, the call may already be counted for other limits of the user
  */
 export async function countUsage(usage: Usage): Promise<void> {
   await Promise.all(
@@ -83,13 +83,13 @@ export async function countUsage(usage: Usage): Promise<void> {
 }
 
 /**
- * Writes and counts the usage, all or nothing, in one transaction. A refusal of the writes comes before an exceeded limit.
+ * Writes and counts the uses in one transaction. A rejection of the writes has priority over a reached limit.
  *
- * Transactions on one item refuse each other, so parallel requests of one user would be retried until some of them fail. Where
- * another request holds a counter, the usage is counted on its own first, which DynamoDB does one after the other, and then
- * the writes follow. Only in that case, a request whose writes are refused has been counted.
+ * Parallel requests of one user conflict on the counter, and retries alone would make some of them fail. If another
+ * request holds the counter, the uses are first counted with a separate update, which DynamoDB serializes, and then the
+ * writes follow. Only in that case, a request counts although its writes are rejected.
  *
- * @returns what became of `writes`
+ * @returns the results of `writes`
  * @throws `too_many_requests`
  */
 export async function transactCounted(writes: readonly Write[], usage: Usage): Promise<TransactionOutcome> {

@@ -18,18 +18,21 @@ import { dynamodb, tableName } from './client.ts';
 import type { Key } from './keys.ts';
 
 /*
- * Conditional writes to the table. A condition that fails is a result, not an exception: it contains the item as it
- * was then, so that the caller can say why the write was refused.
+ * Conditional writes to the table. A failed condition is a result, not an exception. It contains the item at that time,
+ * so that callers can determine the reason.
  */
 
 /**
- * For how long a write that conflicts with others is retried, in milliseconds. 50 messages that one user sends to a room at the same time
- * are stored one after the other, in 2 s. See docs/decisions/0041-right-to-post.md.
+ * How long a conflicting write is retried, in milliseconds. 50 simultaneous messages of one user to a room are stored
+ * sequentially within 2 s. See docs/decisions/0041-right-to-post.md.
  */
 const CONFLICT_MS = 3_000;
-/** The longest wait between two attempts at it, in milliseconds: longer ones leave the item idle between two of these messages. */
+/**
+ * The maximum wait between two attempts, in milliseconds. Longer waits would leave the item unused between two of these
+ * messages.
+ */
 const CONFLICT_WAIT_MS = 200;
-/** Attempts at a write whose condition is another one each time. */
+/** The number of attempts at a write whose condition changes each time. */
 export const CONFLICT_ATTEMPTS = 8;
 
 const CONFLICT = 'TransactionConflict';
@@ -60,12 +63,12 @@ async function whileConflicting<T>(write: () => Promise<T>, isRetried = isConfli
 export type UpdateOutcome<Item> =
   | { readonly done: true; readonly item: Item }
   /**
-   * `old` is missing if there is no such item. `again` is true after a retry: an earlier attempt may have succeeded,
-   * and only its response was lost.
+   * `old` is missing if there is no such item. `again` is true after a retry: an earlier attempt may have succeeded
+   * although its response was lost.
    */
   | { readonly done: false; readonly old: Item | undefined; readonly again: boolean };
 
-/** Makes one conditional update. Returns the new item, or the old one if the condition failed. */
+/** Runs one conditional update. Returns the new item, or the old one if the condition failed. */
 export async function update<Item extends Key>(
   { PK, SK }: Key,
   input: Pick<
@@ -95,7 +98,7 @@ export async function remove({ PK, SK }: Key): Promise<void> {
   await whileConflicting(() => dynamodb.send(new DeleteCommand({ TableName: tableName(), Key: { PK, SK } })));
 }
 
-/** Deletes an item if the condition holds. */
+/** Deletes an item if the condition is met. */
 export async function removeIf(
   { PK, SK }: Key,
   condition: Pick<UpdateCommandInput, 'ConditionExpression' | 'ExpressionAttributeValues'>,
@@ -110,13 +113,13 @@ export async function removeIf(
 
 type Action = NonNullable<TransactWriteCommandInput['TransactItems']>[number];
 type WithoutTable<T> = T extends object ? Omit<T, 'TableName' | 'ReturnValuesOnConditionCheckFailure'> : never;
-/** One action of a transaction, without the table and the setting for what a failed condition returns. */
+/** One action of a transaction, without the table's name and the return setting for failed conditions. */
 export type Write = { readonly [Kind in keyof Action]: WithoutTable<Action[Kind]> };
 
-/** The result of one action of a refused transaction. */
+/** The result of one action of a rejected transaction. */
 export interface Refusal {
   readonly refused: boolean;
-  /** The item as it was, if the condition failed; missing if there is none. */
+  /** The item at that time, if the condition failed. Missing if there was none. */
   readonly old?: unknown;
 }
 
@@ -133,14 +136,14 @@ const onTable = (write: Write): Action =>
   );
 
 /**
- * Writes all or none. DynamoDB accepts at most 100. The SDK gives each call a token, so that a retry after a lost
- * response does nothing twice.
+ * Writes all actions or none. DynamoDB accepts at most 100. The SDK adds a token to each call, so that a retry after a
+ * lost response is not applied twice.
  */
 export const transact = (writes: readonly Write[]): Promise<TransactionOutcome> => outcomeOf(writes, isConflict);
 
 /**
- * As `transact`, but undefined where another transaction holds one of the items from index `contended` on: that is not retried, as
- * many that compete for one item would wear out each other's attempts.
+ * Like `transact`, but returns undefined if another transaction holds one of the items from index `contended` on. Such
+ * conflicts are not retried, because many requests compete for these items.
  */
 export async function transactUnlessContended(
   writes: readonly Write[],
@@ -168,7 +171,7 @@ async function outcomeOf(
   } catch (error) {
     if (!(error instanceof TransactionCanceledException)) throw error;
     const reasons = error.CancellationReasons ?? [];
-    // Anything but a failed condition, such as a throttled item, is not a refusal.
+    // Other reasons, such as throttling, are not failed conditions.
     if (!reasons.some(({ Code }) => Code === 'ConditionalCheckFailed')) throw error;
     return {
       done: false,
