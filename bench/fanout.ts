@@ -19,6 +19,7 @@ import { textTable } from './common/table.ts';
 import { environment, TABLE } from './common/world.ts';
 import { type Batch, type BatchLine, measureBatches } from './fanout/batches.ts';
 import { type Ended, type Invocations, startInvocations } from './fanout/invocations.ts';
+import { measureNeighbor, type NeighborLine } from './fanout/neighbor.ts';
 import { measurePosts } from './fanout/posts.ts';
 import { message, start } from './fanout/processes.ts';
 
@@ -47,6 +48,8 @@ and the most memory it had, in MB.
                    quota of 1,024 MB on Lambda, its own limits, TLS, 20 ms a post
   --protocols <a>  measures each of these batches with connections of each of these versions of
                    the protocol (default: rooms.v1,rooms.v2)
+  --neighbor <n>   measures a room of two instead, n times each: how much later it has its message
+                   because of the batch of another room before it, with 1 vCPU
   --posts          measures what one post takes of a processor instead: a warm process, TLS
   --bundle <file>  another bundle of deliver-messages, to compare with
   --json           print JSON in place of the table
@@ -262,6 +265,20 @@ const batchTable = (lines: readonly BatchLine[]): string =>
     }),
   );
 
+const NEIGHBORS_LARGE_ROOM = 5_000;
+const neighborTable = (lines: readonly NeighborLine[]): string => {
+  const [alone] = lines;
+  return textTable(
+    ['the batch before', 'p50, ms', 'p99, ms', 'added: p50', 'added: p99', 'ratio: p50', 'ratio: p99', 'skipped'],
+    lines.map(({ before, p50, p99, skipped }) => {
+      const base = alone ?? { p50, p99 };
+      const added = [p50 - base.p50, p99 - base.p99].map((ms) => rounded(ms));
+      const ratios = [p50 / base.p50, p99 / base.p99].map((ratio) => ratio.toFixed(2));
+      return [before, rounded(p50), rounded(p99), ...added, ...ratios, skipped];
+    }),
+  );
+};
+
 await main(async () => {
   const { values } = parseCommandLine(
     {
@@ -271,6 +288,7 @@ await main(async () => {
         latency: { type: 'string', default: '15' },
         rounds: { type: 'string', default: '7' },
         batches: { type: 'string' },
+        neighbor: { type: 'string' },
         posts: { type: 'boolean', default: false },
         protocols: { type: 'string', default: SUB_PROTOCOLS.toReversed().join(',') },
         bundle: { type: 'string' },
@@ -284,6 +302,16 @@ await main(async () => {
   if (values.posts) {
     const posts = await measurePosts(BATCH_LATENCY_MS);
     return values.json ? JSON.stringify(posts) : textTable(['a post', 'ms'], Object.entries(posts));
+  }
+  if (values.neighbor !== undefined) {
+    const lines = await measureNeighbor({
+      rounds: number('neighbor', values.neighbor, 1, 1_000),
+      large: NEIGHBORS_LARGE_ROOM,
+      latency: BATCH_LATENCY_MS,
+      processors: 1,
+      ...(values.bundle !== undefined && { file: resolve(values.bundle) }),
+    });
+    return values.json ? JSON.stringify(lines, null, 2) : neighborTable(lines);
   }
   if (values.batches !== undefined) {
     const lines = await measureBatches({

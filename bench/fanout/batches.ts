@@ -1,20 +1,10 @@
-import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { monotonicFactory } from 'ulid';
 import * as v from 'valibot';
 import type { SubProtocol } from '../../core/contract/sub-protocols.ts';
-import { messageKey } from '../../core/store/keys.ts';
-import { bundle, folderOf } from '../../lib/bundle.ts';
-import { allEntries } from '../../lib/entries.ts';
 import { say } from '../common/command.ts';
-import { type CpuShare, cpuShare } from '../common/cpu-share.ts';
 import { ascending, quantile } from '../common/numbers.ts';
-import { withTable } from '../common/world.ts';
-import { message, start } from './processes.ts';
+import { message } from './processes.ts';
+import { isSuccess, type Readers, recordOf, withReaders } from './readers.ts';
 
 /*
  * One batch of stream records with messages in many rooms. Runs the deployed bundle of deliver-messages with its CPU
@@ -67,11 +57,6 @@ export interface BatchLine extends Batch {
   readonly quota: boolean;
 }
 
-const READER = 'deliver-messages';
-/** The function's time-out on Lambda, from lib/constructs/stream-reader.ts. */
-const TIMEOUT_MS = 60_000;
-
-const outcome = v.object({ result: v.unknown(), began: v.number(), ms: v.number(), cpu: v.number() });
 const report = v.object({
   connections: v.array(v.tuple([v.string(), v.number(), v.number()])),
   posts: v.number(),
@@ -86,43 +71,15 @@ export async function measureBatches({
   processors,
   file,
 }: BatchSettings): Promise<BatchLine[]> {
-  const index = file ?? join(folderOf(bundle(allEntries.filter(({ name }) => name === READER)), READER), 'index.js');
-  const gateway = start('tls-gateway.ts', latency);
-  const folder = mkdtempSync(join(tmpdir(), 'rooms-bench-'));
-  const quota = cpuShare(processors);
-  if (!quota) say('This machine or user has no control groups: the function runs without a CPU quota.');
-  try {
-    const { url, cert } = await message(gateway, v.object({ url: v.string(), cert: v.string() }));
-    const authority = join(folder, 'cert.pem');
-    writeFileSync(authority, cert);
-    return await withTable(async (variables) => {
-      const environment = {
-        ...variables,
-        CALLBACK_URL: `${url}/v1`,
-        NODE_EXTRA_CA_CERTS: authority,
-        AWS_ENDPOINT_URL_LAMBDA: url,
-        FAN_OUT_FUNCTION_ARN: 'none',
-      };
-      const lines: BatchLine[] = [];
-      for (const batch of batches)
-        for (const protocol of protocols) {
-          say(`${protocol}: ${batch.rooms} rooms of ${batch.connections}, ${batch.messages} messages each …`);
-          lines.push(await measureBatch(batch, protocol, { gateway, index, environment, quota }));
-        }
-      return lines;
-    });
-  } finally {
-    gateway.disconnect();
-    await quota?.remove();
-    rmSync(folder, { recursive: true });
-  }
-}
-
-interface Parts {
-  readonly gateway: ChildProcess;
-  readonly index: string;
-  readonly environment: Readonly<Record<string, string>>;
-  readonly quota: CpuShare | undefined;
+  return withReaders({ latency, processors, file }, async (readers) => {
+    const lines: BatchLine[] = [];
+    for (const batch of batches)
+      for (const protocol of protocols) {
+        say(`${protocol}: ${batch.rooms} rooms of ${batch.connections}, ${batch.messages} messages each …`);
+        lines.push(await measureBatch(batch, protocol, readers));
+      }
+    return lines;
+  });
 }
 
 /**
@@ -132,7 +89,7 @@ interface Parts {
 async function measureBatch(
   batch: Batch,
   protocol: SubProtocol,
-  { gateway, index, environment, quota }: Parts,
+  { gateway, startReader, hasQuota }: Readers,
 ): Promise<BatchLine> {
   const { haveJoined } = await import('../../test/fixtures/write-items.ts');
   const ids = new Set<string>();
@@ -142,17 +99,11 @@ async function measureBatch(
     for (const id of own) ids.add(id);
     await haveJoined(room_id, own, undefined, { protocol });
   }
-  const reader = fork(fileURLToPath(new URL('reader.ts', import.meta.url)), [index], {
-    env: { ...process.env, ...environment },
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-  });
+  const reader = await startReader();
   try {
-    await message(reader, v.object({ ready: v.literal(true) }));
-    quota?.add(reader.pid);
     // In the stream, messages of several busy rooms alternate.
     const Records = Array.from({ length: batch.messages }, () => rooms.map(recordOf)).flat();
-    reader.send({ event: { Records }, timeoutMs: TIMEOUT_MS });
-    const { result, began, ms, cpu } = await message(reader, outcome);
+    const { result, began, ms, cpu } = await reader.read(Records);
     gateway.send('report');
     const { connections, posts, closed, peak } = await message(gateway, report);
     const had = new Map(connections.map(([id, events]) => [id, events]));
@@ -171,32 +122,13 @@ async function measureBatch(
       closed: gone.length,
       marked: left.filter((id) => marked.has(id)).length,
       lost: left.filter((id) => !closed.includes(id) && !marked.has(id)).length,
-      ok: JSON.stringify(result) === '{"batchItemFailures":[]}',
+      ok: isSuccess(result),
       peak,
       ms,
       cpu,
-      quota: quota !== undefined,
+      quota: hasQuota,
     };
   } finally {
-    reader.disconnect();
+    reader.close();
   }
-}
-
-const ulid = monotonicFactory();
-/** The stream record of a message of 100 characters. */
-function recordOf(room_id: string) {
-  const message_id = ulid();
-  const { PK, SK } = messageKey(room_id, message_id);
-  const keys = { PK: { S: PK }, SK: { S: SK } };
-  const fields = { room_id, message_id, sender_id: randomUUID(), client_message_id: randomUUID() };
-  const texts = { ...fields, text: 'x'.repeat(100), sent_at: new Date().toISOString() };
-  return {
-    eventID: randomUUID(),
-    eventName: 'INSERT',
-    dynamodb: {
-      Keys: keys,
-      SequenceNumber: message_id,
-      NewImage: { ...keys, ...Object.fromEntries(Object.entries(texts).map(([name, S]) => [name, { S }])) },
-    },
-  };
 }

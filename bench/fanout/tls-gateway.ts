@@ -1,14 +1,18 @@
 import { execFileSync } from 'node:child_process';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import * as v from 'valibot';
+import { isUnresponsive, SQS_LATENCY_MS } from './unresponsive.ts';
 
 /*
- * A connection management endpoint of a WebSocket API behind TLS, in a separate process. All posts and closes succeed.
+ * A connection management endpoint of a WebSocket API behind TLS, in a separate process. All posts and closes succeed,
+ * except to unresponsive connections, for which there is no response. It is also a queue that accepts all messages.
  * The argument is the response time in milliseconds. Reports its address and certificate, and on request what the
  * connections received since the last request.
  */
@@ -39,8 +43,20 @@ let [posts, under, peak] = [0, 0, 0];
 const packed = v.object({ events: v.array(v.unknown()) });
 const eventsIn = (frame: unknown): number => (v.is(packed, frame) ? frame.events.length : 1);
 
+const queued = v.object({ MessageBody: v.string() });
+/** Accepts a message as SQS does. */
+async function enqueue(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { MessageBody } = v.parse(queued, await json(request));
+  const MD5OfMessageBody = createHash('md5').update(MessageBody).digest('hex');
+  setTimeout(
+    () => response.end(JSON.stringify({ MessageId: randomUUID(), MD5OfMessageBody, SequenceNumber: '1' })),
+    SQS_LATENCY_MS,
+  );
+}
+
 const { key, cert } = certificate();
 const server = createServer({ key, cert, keepAlive: true }, (request, response) => {
+  if (request.headers['x-amz-target'] === 'AmazonSQS.SendMessage') return void enqueue(request, response);
   // Requests to Lambda fail with 404, so that the invoker delivers all batches itself.
   if (!request.url?.includes('/@connections/'))
     return void request.resume().once('end', () => response.writeHead(404).end());
@@ -60,7 +76,7 @@ const server = createServer({ key, cert, keepAlive: true }, (request, response) 
       response.writeHead(request.method === 'DELETE' ? 204 : 200).end();
     }, latency);
   // Ignores a request that the caller aborts.
-  arrived.then(take, () => {});
+  if (!isUnresponsive(id)) arrived.then(take, () => {});
 });
 server.keepAliveTimeout = 65_000;
 server.listen(0, '127.0.0.1', 2_048, () => {

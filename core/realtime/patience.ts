@@ -4,8 +4,8 @@ import type { Deadline, Watch } from '../platform/deadline.ts';
  * How long a function that others wait for waits for connections that do not answer: see docs/decisions/0032-lanes.md.
  */
 
-/** How long nothing may be answered, in ticks: about 60 ms. */
-export const PATIENCE_TICKS = 6;
+/** How long nothing may be answered, in ticks: about 50 ms. */
+export const PATIENCE_TICKS = 5;
 /**
  * The same for the first requests of a process, which open sockets and run code that is not compiled yet: about 500 ms.
  */
@@ -47,7 +47,7 @@ export function standstill(limit: () => number): Standstill {
 let answered = 0;
 const limit = (): number => (answered < FIRST_REQUESTS ? FIRST_PATIENCE_TICKS : PATIENCE_TICKS);
 
-/** A deadline that comes early where requests are under way, and none is answered for about 60 ms. */
+/** A deadline that comes early where requests are under way, and none is answered for about 50 ms. */
 export interface Patience extends Deadline {
   readonly watch: Watch;
   /** Returns whether the deadline has come early. */
@@ -56,7 +56,7 @@ export interface Patience extends Deadline {
   end(): void;
 }
 
-/** Returns what waits for requests as long as others are answered, and for about 60 ms beyond them. Throttled ones are answered. */
+/** Returns what waits for requests as long as others are answered, and for about 50 ms beyond them. Throttled ones are answered. */
 export function patienceWithin(deadline: Deadline): Patience {
   const over = new AbortController();
   const still = standstill(limit);

@@ -25,7 +25,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
   lane: 338_000,
   presence: 330_000,
   'room-changes': 340_000,
-  announce: 289_000,
+  announce: 290_500,
   authorizer: 38_500,
   connect: 2_600,
 };
