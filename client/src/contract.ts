@@ -2,7 +2,7 @@
  * Generated from the contract of the service by "npm run client:generate". Do not edit.
  */
 
-/** Every error code the service answers with, and its HTTP status. */
+/** All error codes of the service, with their HTTP statuses. */
 export const ERROR_STATUS = {
   /** The request is not valid. */
   invalid_request: 400,
@@ -52,25 +52,25 @@ export const ERROR_STATUS = {
   try_again: 503,
 } as const;
 
-/** What went wrong, as the service says it. Codes are stable. */
+/** An error code of the service. Codes are stable. */
 export type ErrorCode = keyof typeof ERROR_STATUS;
 
-/** Items that a page of a list can hold. */
+/** Maximum number of items in a page of a list. */
 export const MAX_PAGE_SIZE = 200;
-/** Users that one call can add or remove. */
+/** Maximum number of users that one call can add or remove. */
 export const MAX_PARTICIPANTS_PER_CALL = 50;
-/** UTF-16 code units that the text of a message can have. */
+/** Maximum length of a message's text, in UTF-16 code units. */
 export const MAX_MESSAGE_LENGTH = 8000;
-/** UTF-16 code units that your own type of a message can have. */
+/** Maximum length of a message's `type`, in UTF-16 code units. */
 export const MAX_MESSAGE_TYPE_LENGTH = 64;
-/** UTF-8 bytes that `data` of a message, and `metadata` of a room, can have as JSON. */
+/** Maximum size of a message's `data` and of a room's `metadata` as JSON, in UTF-8 bytes. */
 export const MAX_JSON_BYTES = 4096;
-/** Files that a message can have. */
+/** Maximum number of files in a message. */
 export const MAX_ATTACHMENTS = 10;
-/** UTF-8 bytes that a WebSocket frame can have. */
+/** Maximum size of a WebSocket frame, in UTF-8 bytes. */
 export const MAX_FRAME_BYTES = 32768;
 
-/** Sub-protocols of the WebSocket, one for each version, and what stands before the access token in another one. */
+/** The WebSocket sub-protocols, one for each version, and the prefix of the sub-protocol that contains the access token. */
 export const SUB_PROTOCOL = 'rooms.v1';
 export const SUB_PROTOCOL_V2 = 'rooms.v2';
 export const BEARER_SUB_PROTOCOL = 'bearer.';
@@ -365,7 +365,7 @@ export interface Upload {
   readonly expires_at: string;
 }
 
-/** The last number that was given to an event of each feed of a room. Only with `rooms.v2`. */
+/** The sequence number of the last event of each feed of a room. Only with `rooms.v2`. */
 export interface RoomSeq {
   readonly messages: number;
   readonly changes: number;
@@ -557,7 +557,7 @@ export interface UpdateProfileBody {
 
 export type NoFields = Readonly<Record<never, never>>;
 
-/** What each HTTP operation takes and answers with. */
+/** The parameters, body and response data of each HTTP operation. */
 export interface Operations {
   /** Add participants */
   readonly addParticipants: {
@@ -727,16 +727,16 @@ export const OPERATIONS: { readonly [Name in OperationName]: { readonly method: 
   updateProfile: { method: 'PATCH', path: '/participant/room/{room_id}/userprofile' },
 };
 
-/** A joined room. It has `seq` and `joined_at` exactly if the connection speaks `rooms.v2`. */
+/** A joined room. It has `seq` and `joined_at` only if the connection uses `rooms.v2`. */
 export interface JoinedRoom extends MyRoom {
   readonly seq?: RoomSeq | undefined;
-  /** When this connection joined: a detached frame says which join has ended. */
+  /** When this connection joined. A detached frame contains the same time, to identify the join that has ended. */
   readonly joined_at?: string | undefined;
-  /** The number of the room's last edit or deletion of a message; 0: there was none. Older services do not say. */
+  /** The number of the room's last edit or deletion of a message, or 0 if there was none. Older services omit it. */
   readonly last_change?: number | undefined;
 }
 
-/** What each frame of a client holds, beside `action` and `request_id`, and what its reply does. */
+/** The fields of each client frame, in addition to `action` and `request_id`, and the data of its reply. */
 export interface Actions {
   /** Joins a room: the connection receives its events, and the user is online in it. Joining again has no further effect. */
   readonly join: {
@@ -826,7 +826,7 @@ export interface Actions {
 
 export type ActionName = keyof Actions;
 
-/** What each event of a room says. */
+/** The data of each event. */
 export interface EventData {
   /** A participant sent a chat message. */
   readonly message: Message;
@@ -917,7 +917,7 @@ export interface EventData {
 
 export type EventName = keyof EventData;
 
-/** The sequences that events are numbered in. */
+/** The feeds, each with its own sequence numbers. */
 export type Feed = 'messages' | 'changes' | 'user';
 
 /** An event within a frame of `rooms.v2`. */

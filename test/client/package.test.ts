@@ -59,7 +59,7 @@ test('reports a stale contract.ts and how to renew it', async () => {
     run(process.execPath, [resolve(ROOT, 'tools/generate/commands/client.ts'), '--check', stale]),
   ).rejects.toMatchObject({
     code: 1,
-    stderr: expect.stringContaining('Run "npm run client:generate" and commit what it writes.'),
+    stderr: expect.stringContaining('Run "npm run client:generate" and commit the output.'),
   });
 });
 

@@ -401,8 +401,7 @@ describe('npm run openapi', () => {
   test('writes the document, and reports a missing or stale one', async () => {
     expect(await run('--check', 'api.json')).toEqual({
       code: 1,
-      output:
-        'Not what the contract says: api.json (missing), api-3.0.json (missing). Run "npm run openapi" and commit what it writes.\n',
+      output: 'Out of date: api.json (missing), api-3.0.json (missing). Run "npm run openapi" and commit the output.\n',
     });
     expect(await run('api.json')).toEqual({ code: 0, output: 'Wrote api.json, api-3.0.json.\n' });
     expect(await readFile(join(dir, 'api.json'), 'utf8')).toBe(openapiText(allRoutes));
@@ -410,7 +409,7 @@ describe('npm run openapi', () => {
     await writeFile(join(dir, 'api.json'), '{}');
     expect(await run('--check', 'api.json')).toEqual({
       code: 1,
-      output: 'Not what the contract says: api.json. Run "npm run openapi" and commit what it writes.\n',
+      output: 'Out of date: api.json. Run "npm run openapi" and commit the output.\n',
     });
     expect(await readFile(join(dir, 'api.json'), 'utf8')).toBe('{}');
   });

@@ -43,13 +43,13 @@ describe('the pages on events and the WebSocket API', () => {
         ({ code, stderr }: { code: number; stderr: string }) => `${code}: ${stderr.trim()}`,
       );
     const all = [...docs.keys()];
-    const advice = 'Run "npm run events:docs" and commit what it writes.';
+    const advice = 'Run "npm run events:docs" and commit the output.';
     const missing = all.map((name) => `${name} (missing)`).join(', ');
-    expect(await run('--check')).toBe(`1: Not what the contract says: ${missing}. ${advice}`);
+    expect(await run('--check')).toBe(`1: Out of date: ${missing}. ${advice}`);
     expect(await run()).toBe(`Wrote ${all.join(', ')}.`);
     expect(await run('--check')).toBe('Up to date.');
     await writeFile(join(folder, 'reference/events.md'), 'Something else');
-    expect(await run('--check')).toBe(`1: Not what the contract says: reference/events.md. ${advice}`);
+    expect(await run('--check')).toBe(`1: Out of date: reference/events.md. ${advice}`);
     expect(await run('--chekc')).toMatch(/^2: .*--chekc.*Usage: npm run events:docs/s);
   });
 });

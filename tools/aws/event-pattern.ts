@@ -1,5 +1,5 @@
 /*
- * Event patterns: the filters of event source mappings
+ * Compiles event patterns, the filters of event source mappings
  * (https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html).
  */
 
@@ -95,7 +95,7 @@ const COMPARE: Readonly<Record<string, (value: number, bound: number) => boolean
   '<=': (value, bound) => value <= bound,
 };
 
-/** `[">", 0, "<=", 5]` */
+/** Compiles a numeric comparison, such as `[">", 0, "<=", 5]`. */
 function numericBounds(parts: readonly unknown[], path: string): ((value: number) => boolean)[] {
   if (parts.length === 0 || parts.length % 2 !== 0) throw new Error(`${path}: pairs of a sign and a number are needed`);
   return Array.from({ length: parts.length / 2 }, (_, index) => {

@@ -4,7 +4,7 @@ import { UsageError } from './usage-error.ts';
 /**
  * Parses the options of a command.
  *
- * @param help how to get help, for the error text
+ * @param help the command that prints the help, for the error text
  * @throws UsageError with one sentence
  */
 export function parseCommandLine<const Config extends ParseArgsConfig>(config: Config, help: string) {
@@ -12,6 +12,6 @@ export function parseCommandLine<const Config extends ParseArgsConfig>(config: C
     return parseArgs(config);
   } catch (error) {
     const message = error instanceof Error ? (error.message.split(/\.?\n|\. /)[0] ?? '') : String(error);
-    throw new UsageError(`${message.replace(/\.$/, '')}; ${help} says what there is.`);
+    throw new UsageError(`${message.replace(/\.$/, '')}; for the options, run ${help}.`);
   }
 }

@@ -1,11 +1,11 @@
 /*
- * Whether callers of one version of the contract get along with another: two OpenAPI documents, or two JSON Schemas of messages,
- * are compared as they are read from their files. Texts and examples do not count.
+ * Compares two versions of the contract, and finds the changes that break callers. The versions are OpenAPI documents or JSON Schemas of
+ * messages. Texts and examples are ignored.
  *
- * A request may be taken more kindly than before, and an answer may say more than before; never the other way round. Error codes
- * may be added: callers decide by the status first.
+ * A new version can accept more requests and return more fields, but not fewer. It can add error codes, because callers check the status
+ * first.
  *
- * Whether one pattern fits all that another fits is not found out here: whoever widens a pattern says so (`WiderPattern`).
+ * The comparison cannot prove that a changed pattern still matches everything. A `WiderPattern` declares this.
  */
 
 /** A declaration that a changed pattern still matches everything that the former one matched. */
@@ -32,7 +32,7 @@ const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? val
 const names = (value: unknown): readonly string[] => list(value).map(String);
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-/** Returns the target of a reference, or the value itself if it is none. */
+/** Returns the target of a reference, or the value itself if it is not a reference. */
 function resolve(document: Json, value: unknown): Json {
   const { $ref } = json(value);
   if (typeof $ref !== 'string') return json(value);
@@ -40,7 +40,7 @@ function resolve(document: Json, value: unknown): Json {
     .split('/')
     .slice(1)
     .reduce<unknown>((inner, key) => json(inner)[key.replaceAll('~1', '/').replaceAll('~0', '~')], document);
-  if (!isJson(found)) throw new Error(`The document has nothing at ${$ref}.`);
+  if (!isJson(found)) throw new Error(`The reference ${$ref} has no target in the document.`);
   return resolve(document, found);
 }
 
@@ -52,9 +52,9 @@ type Bounds<Name extends string> = Readonly<Partial<Record<Name, number>>>;
 
 /** The set of values that a schema allows. */
 interface Schema {
-  /** Undefined: any. */
+  /** Undefined allows any type. */
   readonly types: readonly string[] | undefined;
-  /** The only values; undefined: any. */
+  /** The allowed values. Undefined allows any value. */
   readonly values: readonly unknown[] | undefined;
   readonly patterns: readonly string[];
   readonly format: unknown;
@@ -63,7 +63,7 @@ interface Schema {
   readonly atMost: Bounds<(typeof MAXIMA)[number]>;
   readonly required: readonly string[];
   readonly properties: Json;
-  /** False: no other properties. A schema: all others match it. */
+  /** The schema of other properties, or false if they are not allowed. */
   readonly others: unknown;
   readonly items: unknown;
 }
@@ -82,13 +82,14 @@ function bounds<Name extends string>(schema: Json, of: readonly Name[]): Bounds<
 }
 
 /**
- * Returns alternatives: a value of the schema must match one of them. Its `allOf` and references are part of each.
- * Throws for an unknown keyword, because what is not compared must not pass.
+ * Converts a schema to alternatives. A value must match one of them. Each includes the references and `allOf` of the schema.
+ *
+ * @throws for an unknown keyword, because the comparison would ignore it
  */
 function read(document: Json, value: unknown): readonly Schema[] {
   const schema = resolve(document, value);
   const unknown = Object.keys(schema).filter((keyword) => !KNOWN.has(keyword) && !keyword.startsWith('x-'));
-  if (unknown.length > 0) throw new Error(`The comparison of contracts knows nothing of "${unknown.join('", "')}".`);
+  if (unknown.length > 0) throw new Error(`The comparison of contracts does not support "${unknown.join('", "')}".`);
   const { type, pattern } = schema;
   const own: Schema = {
     types: type === undefined ? undefined : Array.isArray(type) ? names(type) : [String(type)],
@@ -133,7 +134,7 @@ const both = (a: Schema, b: Schema): Schema => ({
 });
 const allOf = (a: unknown, b: unknown): unknown => (a === undefined || b === undefined ? (a ?? b) : { allOf: [a, b] });
 
-/** Which two documents are compared, and how. */
+/** The compared documents and the rules for the comparison. */
 interface Comparison {
   readonly released: Json;
   readonly now: Json;
@@ -149,7 +150,7 @@ interface Comparison {
 /** Returns the changes of a schema that break callers, each with its field. */
 function schemaBreaks(how: Comparison, released: unknown, now: unknown, where: string): string[] {
   const [before, after] = [read(how.released, released), read(how.now, now)];
-  // Every alternative must match one on the other side. For the closest one, the differences are returned.
+  // Every alternative must match one of the other document. If none matches, the differences from the closest one are returned.
   const [inner, outer] = how.kind === 'request' ? [before, after] : [after, before];
   return inner.flatMap((one) => {
     const tried = outer.map((other) =>
@@ -206,11 +207,11 @@ function valueBreaks(
     all.filter((one) => !others.some((other) => same(one, other)));
   const gone = before && after ? without(before, after) : [];
   const fresh = before && after ? without(after, before) : [];
-  if (kind === 'request' && after && !before) return [`${where}: takes nothing but ${after.map(shown)}`];
-  if (kind === 'request') return gone.map((value) => `${where}: no longer takes ${shown(value)}`);
-  if (kind === 'failure') return gone.map((value) => `${where}: is never ${shown(value)} any more`);
-  if (before && !after) return [`${where}: may be anything, and was one of ${before.map(shown)}`];
-  return fresh.map((value) => `${where}: may be ${shown(value)}, which it never was`);
+  if (kind === 'request' && after && !before) return [`${where}: now accepts only ${after.map(shown)}`];
+  if (kind === 'request') return gone.map((value) => `${where}: no longer accepts ${shown(value)}`);
+  if (kind === 'failure') return gone.map((value) => `${where}: is no longer ${shown(value)}`);
+  if (before && !after) return [`${where}: can be any value, and was one of ${before.map(shown)}`];
+  return fresh.map((value) => `${where}: can now be ${shown(value)}`);
 }
 
 function fieldBreaks(how: Comparison, before: Schema, after: Schema, where: string): string[] {
@@ -226,12 +227,12 @@ function fieldBreaks(how: Comparison, before: Schema, after: Schema, where: stri
     ...Object.entries(before.properties).flatMap(([name, was]) => {
       const is = after.properties[name];
       if (is !== undefined) return schemaBreaks(how, was, is, at(name));
-      if (request) return after.others === false ? [`${at(name)}: is no longer taken`] : [];
+      if (request) return after.others === false ? [`${at(name)}: is no longer accepted`] : [];
       return [`${at(name)}: is gone`];
     }),
     ...(request ? after.required.filter(isNewly).map((name) => `${at(name)}: is required`) : []),
     ...(request ? [] : before.required.filter(isNoLonger).map((name) => `${at(name)}: may be missing`)),
-    ...(request && after.others === false && before.others !== false ? [`${where}: takes no other fields`] : []),
+    ...(request && after.others === false && before.others !== false ? [`${where}: accepts no other fields`] : []),
     ...(isJson(before.others) && isJson(after.others) ? schemaBreaks(how, before.others, after.others, at('*')) : []),
   ];
 }
@@ -254,7 +255,7 @@ function parameterBreaks(how: Comparison, released: Json, now: Json, where: stri
   return [
     ...[...before].flatMap(([name, parameter]) => {
       const is = after.get(name);
-      if (is === undefined) return [`${where}: ${name} is no longer taken`];
+      if (is === undefined) return [`${where}: ${name} is no longer accepted`];
       return [
         ...(is.required === true && parameter.required !== true ? [`${where}: ${name} is required`] : []),
         ...schemaBreaks(how, parameter.schema, is.schema, `${where}: ${name}`),
@@ -271,7 +272,7 @@ function requestBodyBreaks(how: Comparison, released: Json, now: Json, where: st
   const [was, is] = [bodyOf(how.released, before), bodyOf(how.now, after)];
   const required = after.required === true && before.required !== true ? [`${where}: a body is required`] : [];
   if (was === undefined) return required;
-  if (is === undefined) return [`${where}: a body is no longer taken`];
+  if (is === undefined) return [`${where}: a body is no longer accepted`];
   return [...required, ...schemaBreaks(how, was, is, `${where}: body`)];
 }
 
@@ -289,7 +290,7 @@ function codeBreaks({ released, now }: Comparison, before: Json, after: Json, wh
   const left = errorCodes(now, after);
   return errorCodes(released, before)
     .filter((code) => !left.includes(code))
-    .map((code) => `${where}.errors[].code: is never ${shown(code)} any more`);
+    .map((code) => `${where}.errors[].code: is no longer ${shown(code)}`);
 }
 
 function answerBreaks(how: Comparison, before: Json, after: Json, where: string): string[] {
@@ -299,12 +300,12 @@ function answerBreaks(how: Comparison, before: Json, after: Json, where: string)
   const changed = [...new Set(statuses.flatMap((each) => Object.keys(each)))].filter(isGood);
   return [
     ...changed.flatMap((status) => {
-      if (!(status in statuses[1])) return [`${where}: ${status} is no longer answered`];
-      return status in statuses[0] ? [] : [`${where}: may be answered with ${status}`];
+      if (!(status in statuses[1])) return [`${where}: ${status} is no longer returned`];
+      return status in statuses[0] ? [] : [`${where}: can now return ${status}`];
     }),
     ...Object.entries(statuses[0]).flatMap(([status, response]) => {
       const is = statuses[1][status];
-      if (is === undefined) return isGood(status) ? [] : [`${where}: ${status} is never answered any more`];
+      if (is === undefined) return isGood(status) ? [] : [`${where}: ${status} is no longer returned as an error`];
       const kind = isGood(status) ? 'answer' : 'failure';
       const headers = Object.keys(json(resolve(released, response).headers));
       const left = json(resolve(now, is).headers);
@@ -378,7 +379,7 @@ export function breaks(
         ...(is.operationId === operation.operationId
           ? []
           : [
-              `${where}: is called ${is.operationId}, and was ${operation.operationId}: generated clients know it by that`,
+              `${where}: the operation ID was ${operation.operationId}, and is ${is.operationId}, which generated clients use as a name`,
             ]),
         ...(same(operation.security, is.security) ? [] : [`${where}: callers must authenticate in another way`]),
         ...parameterBreaks(how, operation, is, where),

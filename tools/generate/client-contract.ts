@@ -13,8 +13,8 @@ import { ANY_OBJECT, isJsonObjectSchema } from './openapi.ts';
 import { ANSWER_TEXTS, FIELDS } from './openapi-texts.ts';
 
 /*
- * The contract as TypeScript for the client SDK, which is published on its own and so cannot import this folder: the HTTP
- * calls and the WebSocket frames and events, from the same schemas that the service checks requests with.
+ * Generates the contract as TypeScript for the client SDK: the HTTP calls, the WebSocket frames and the events. The SDK is published
+ * separately, so it cannot import the contract. The source is the schemas with which the service validates requests.
  */
 
 type AnySchema = v.GenericSchema<unknown, unknown>;
@@ -29,7 +29,7 @@ function declarationOf(name: string): string {
   return (
     found
       .replace('DetachReason', union(DETACH_REASONS.map(quote)))
-      // For callers with exactOptionalPropertyTypes.
+      // Allows callers with exactOptionalPropertyTypes to pass undefined.
       .replaceAll(/(\w+\?: )([^;]+);/g, '$1$2 | undefined;')
   );
 }
@@ -47,7 +47,7 @@ const answerNames = new Map<AnySchema, string>([
   [joinedRoom, 'JoinedRoom'],
 ]);
 
-/** What a type cannot express (lengths, patterns, checks) is left out: the service checks it. */
+/** Ignores constraints that types cannot express, such as lengths and patterns. The service checks them. */
 const CONVERSION: ConversionConfig = {
   target: 'draft-2020-12',
   errorMode: 'ignore',
@@ -64,9 +64,13 @@ const union = (parts: readonly string[]): string => [...new Set(parts)].join(' |
 const isAny = (schema: JsonSchema['additionalProperties']): boolean =>
   schema === true || (typeof schema === 'object' && Object.keys(schema).length === 0);
 
-/** Throws for a schema that this printer does not support: it must not print a wrong type. */
+/**
+ * Returns the TypeScript type of a schema.
+ *
+ * @throws for a schema that is not supported, because the type would be wrong
+ */
 function printed(schema: JsonSchema | boolean, owner: string): string {
-  if (typeof schema === 'boolean') throw new Error(`${owner} has a field that could be anything.`);
+  if (typeof schema === 'boolean') throw new Error(`${owner} has a field without a type.`);
   if (schema.$ref) return schema.$ref.slice('#/$defs/'.length);
   if (schema.const !== undefined) return JSON.stringify(schema.const).replaceAll('"', "'");
   if (schema.enum) return union(schema.enum.map((value) => printed({ const: value }, owner)));
@@ -103,7 +107,7 @@ function fields(schema: JsonSchema, owner: string, skip: ReadonlySet<string> = n
     .map(([name, property]) => {
       const type = printed(property, `${owner}.${name}`);
       const doc = comment((FIELDS[`${owner}.${name}`] ?? FIELDS[name])?.description);
-      // Explicit, so that callers with exactOptionalPropertyTypes may pass undefined.
+      // Allows callers with exactOptionalPropertyTypes to pass undefined.
       return `${doc}readonly ${key(name)}${required.has(name) ? `: ${type}` : `?: ${optional(type)}`};\n`;
     })
     .join('');
@@ -116,12 +120,12 @@ const declared = (name: string, schema: JsonSchema, doc: string | undefined, own
     ? `${comment(doc)}export interface ${name} {\n${fields(schema, owner)}}\n`
     : `${comment(doc)}export type ${name} = ${printed(schema, owner)};\n`;
 
-const ROOM_SEQ = 'The last number that was given to an event of each feed of a room. Only with `rooms.v2`.';
+const ROOM_SEQ = 'The sequence number of the last event of each feed of a room. Only with `rooms.v2`.';
 
 const answerTypes = (): string =>
   Object.entries(definitions)
     .map(([name, schema]) => {
-      // Its own definition would make it a reference to itself.
+      // With its own definition, the result would be a reference to itself.
       const { [name]: _, ...others } = definitions;
       const json = toJsonSchema(schema, { ...CONVERSION, typeMode: 'output', definitions: others });
       return declared(name, json, name === 'RoomSeq' ? ROOM_SEQ : ANSWER_TEXTS[name]);
@@ -184,36 +188,36 @@ const eventTypes = (): string =>
     .map(([name, { summary, data }]) => `${comment(summary)}readonly ${name}: ${dataType(data, name)};\n`)
     .join('');
 
-/** `client/src/contract.ts`, before it is formatted. */
+/** Returns `client/src/contract.ts` before formatting. */
 export const clientContract = (): string => `/*
  * Generated from the contract of the service by "npm run client:generate". Do not edit.
  */
 
-/** Every error code the service answers with, and its HTTP status. */
+/** All error codes of the service, with their HTTP statuses. */
 export const ERROR_STATUS = {
 ${Object.entries(ERRORS)
   .map(([code, { status, message }]) => `${comment(message)}${code}: ${status},\n`)
   .join('')}} as const;
 
-/** What went wrong, as the service says it. Codes are stable. */
+/** An error code of the service. Codes are stable. */
 export type ErrorCode = keyof typeof ERROR_STATUS;
 
-/** Items that a page of a list can hold. */
+/** Maximum number of items in a page of a list. */
 export const MAX_PAGE_SIZE = ${limits.MAX_PAGE_SIZE};
-/** Users that one call can add or remove. */
+/** Maximum number of users that one call can add or remove. */
 export const MAX_PARTICIPANTS_PER_CALL = ${limits.MAX_PARTICIPANTS_PER_CALL};
-/** UTF-16 code units that the text of a message can have. */
+/** Maximum length of a message's text, in UTF-16 code units. */
 export const MAX_MESSAGE_LENGTH = ${limits.MAX_MESSAGE_LENGTH};
-/** UTF-16 code units that your own type of a message can have. */
+/** Maximum length of a message's \`type\`, in UTF-16 code units. */
 export const MAX_MESSAGE_TYPE_LENGTH = ${limits.MAX_MESSAGE_TYPE_LENGTH};
-/** UTF-8 bytes that \`data\` of a message, and \`metadata\` of a room, can have as JSON. */
+/** Maximum size of a message's \`data\` and of a room's \`metadata\` as JSON, in UTF-8 bytes. */
 export const MAX_JSON_BYTES = ${limits.MAX_JSON_BYTES};
-/** Files that a message can have. */
+/** Maximum number of files in a message. */
 export const MAX_ATTACHMENTS = ${limits.MAX_ATTACHMENTS};
-/** UTF-8 bytes that a WebSocket frame can have. */
+/** Maximum size of a WebSocket frame, in UTF-8 bytes. */
 export const MAX_FRAME_BYTES = ${limits.MAX_FRAME_BYTES};
 
-/** Sub-protocols of the WebSocket, one for each version, and what stands before the access token in another one. */
+/** The WebSocket sub-protocols, one for each version, and the prefix of the sub-protocol that contains the access token. */
 export const SUB_PROTOCOL = ${quote(SUB_PROTOCOL)};
 export const SUB_PROTOCOL_V2 = ${quote(SUB_PROTOCOL_V2)};
 export const BEARER_SUB_PROTOCOL = ${quote(BEARER_SUB_PROTOCOL)};
@@ -222,7 +226,7 @@ ${answerTypes()}
 ${allRoutes.map(requestTypes).join('')}
 export type NoFields = Readonly<Record<never, never>>;
 
-/** What each HTTP operation takes and answers with. */
+/** The parameters, body and response data of each HTTP operation. */
 export interface Operations {
 ${allRoutes.map(operationType).join('')}}
 
@@ -232,28 +236,28 @@ export type OperationName = keyof Operations;
 export const OPERATIONS: { readonly [Name in OperationName]: { readonly method: string; readonly path: string } } = {
 ${allRoutes.map(operationRow).join('')}};
 
-/** A joined room. It has \`seq\` and \`joined_at\` exactly if the connection speaks \`rooms.v2\`. */
+/** A joined room. It has \`seq\` and \`joined_at\` only if the connection uses \`rooms.v2\`. */
 export interface JoinedRoom extends MyRoom {
   readonly seq?: RoomSeq | undefined;
-  /** When this connection joined: a detached frame says which join has ended. */
+  /** When this connection joined. A detached frame contains the same time, to identify the join that has ended. */
   readonly joined_at?: string | undefined;
-  /** The number of the room's last edit or deletion of a message; 0: there was none. Older services do not say. */
+  /** The number of the room's last edit or deletion of a message, or 0 if there was none. Older services omit it. */
   readonly last_change?: number | undefined;
 }
 
-/** What each frame of a client holds, beside \`action\` and \`request_id\`, and what its reply does. */
+/** The fields of each client frame, in addition to \`action\` and \`request_id\`, and the data of its reply. */
 export interface Actions {
 ${actionTypes()}}
 
 export type ActionName = keyof Actions;
 
-/** What each event of a room says. */
+/** The data of each event. */
 export interface EventData {
 ${eventTypes()}}
 
 export type EventName = keyof EventData;
 
-/** The sequences that events are numbered in. */
+/** The feeds, each with its own sequence numbers. */
 export type Feed = ${union(FEEDS.map(quote))};
 
 /** An event within a frame of \`rooms.v2\`. */

@@ -3,13 +3,13 @@ import { dirname, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 export interface Generated {
-  /** The npm script that runs the command. */
+  /** The name of the command's npm script. */
   readonly script: string;
-  /** What it writes, for --help. */
+  /** The description for --help. */
   readonly about: string;
-  /** The default target: one file, or a folder of several. */
+  /** The default target, a file or a folder. */
   readonly target: { readonly FILE: string } | { readonly FOLDER: string };
-  /** The texts, by file. */
+  /** The generated texts, by file. */
   readonly texts: (target: string) => Promise<Readonly<Record<string, string>>> | Readonly<Record<string, string>>;
 }
 
@@ -35,7 +35,7 @@ export async function generate({ script, about, target, texts }: Generated): Pro
 ${about}
 
   ${kind.padEnd(7)}  Default: ${relative(resolve(import.meta.dirname, '../..'), usual)}
-  --check  Write nothing; exit with 1 when a file is not what the contract says
+  --check  Write nothing; exit with 1 if a file does not match the contract
   --help   Print this`;
 
   const main = async (): Promise<string> => {
@@ -44,7 +44,7 @@ ${about}
       options: { check: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } },
     });
     if (values.help) return help;
-    if (positionals.length > 1) throw new Error(`Name one ${kind.toLowerCase()} at most.`);
+    if (positionals.length > 1) throw new Error(`Specify at most one ${kind.toLowerCase()}.`);
     const stale: string[] = [];
     for (const [file, wanted] of Object.entries(await texts(positionals[0] ? resolve(positionals[0]) : usual))) {
       const found = await textOf(file);
@@ -56,9 +56,7 @@ ${about}
     }
     if (stale.length === 0) return 'Up to date.';
     if (!values.check) return `Wrote ${stale.join(', ')}.`;
-    throw new Error(
-      `Not what the contract says: ${stale.join(', ')}. Run "npm run ${script}" and commit what it writes.`,
-    );
+    throw new Error(`Out of date: ${stale.join(', ')}. Run "npm run ${script}" and commit the output.`);
   };
 
   try {

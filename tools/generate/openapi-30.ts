@@ -1,8 +1,7 @@
 import type { OpenApiDocument } from './openapi-document.ts';
 
 /*
- * The contract as OpenAPI 3.0, for tools that cannot read 3.1 (such as oapi-codegen). Every statement of the 3.1 document is kept, except
- * `x-extensible-enum`, which has the same meaning in both.
+ * Converts the OpenAPI 3.1 document to 3.0, for tools that cannot read 3.1, such as oapi-codegen. Nothing is lost.
  */
 
 type Json = Readonly<Record<string, unknown>>;
@@ -10,16 +9,20 @@ type Json = Readonly<Record<string, unknown>>;
 const isJson = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
 const json = (value: unknown): Json => (isJson(value) ? value : {});
 
-/** Keywords of schemas that hold one schema each, and those that hold several. */
+/** Keywords whose value is one schema, and keywords whose value is several schemas. */
 const ONE = ['items', 'additionalProperties', 'not'];
 const SEVERAL = ['allOf', 'anyOf', 'oneOf'];
-/** Keywords that a schema has in 3.0 as well, with the same meaning. */
+/** Keywords with the same meaning in 3.0. */
 const SAME = new Set([
   ...['type', 'description', 'format', 'pattern', 'default', 'enum', 'required', 'x-extensible-enum'],
   ...['minimum', 'maximum', 'minLength', 'maxLength', 'minItems', 'maxItems', 'minProperties', 'maxProperties'],
 ]);
 
-/** @throws if the schema has a keyword that this function cannot translate */
+/**
+ * Translates a schema.
+ *
+ * @throws if the schema has a keyword that has no translation
+ */
 function schema30(value: unknown): unknown {
   if (!isJson(value)) return value;
   const { $ref, type, const: constant, examples, anyOf, properties, propertyNames: _, ...rest } = value;

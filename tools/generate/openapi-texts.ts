@@ -7,7 +7,7 @@ import type * as table from '../../core/contract/routes.ts';
 import { DEFAULT_USER_LIMITS } from '../../core/contract/user-limits.ts';
 
 /*
- * Texts and examples of the OpenAPI document. They are separate from the route table because the table is part of every function's bundle,
+ * Texts and examples of the OpenAPI document. They are separate from the route table, because every function's bundle contains the table,
  * and no function needs the texts.
  */
 
@@ -100,7 +100,7 @@ const MADE_UP_CURSOR = 'AXRlc3Q.Y3Vyc29yLWV4YW1wbGU';
 
 interface FieldText {
   readonly description: string;
-  /** Shown if the route's own example does not have the field. */
+  /** The example value. It is shown if the route's own example does not have the field. */
   readonly example?: unknown;
 }
 
@@ -279,7 +279,7 @@ export const ANSWER_TEXTS: Readonly<Record<string, string>> = {
 const UUID = { format: 'uuid' };
 const URL = { format: 'uri' };
 
-/** Formats of response fields. They are here, and not in the schemas, because nothing validates responses at run time. */
+/** Formats of response fields. The schemas do not contain them, because nothing validates responses at run time. */
 export const ANSWER_FORMATS: Readonly<Record<string, object>> = {
   room_id: UUID,
   file_id: UUID,

@@ -28,12 +28,12 @@ type AnySchema = v.GenericSchema<unknown, unknown>;
 
 const ref = (kind: 'examples' | 'headers' | 'schemas', name: string) => ({ $ref: `#/components/${kind}/${name}` });
 const keysOf = <Key extends string>(table: Readonly<Record<Key, unknown>>): Key[] => Object.keys(table) as Key[];
-/** Compares by code units, so that the document does not depend on a locale. */
+/** Compares by code units, so that the document does not depend on the locale. */
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /* Schemas */
 
-/** Valibot actions that JSON Schema cannot express or need not: the texts describe them. All others must convert. */
+/** Valibot actions that are not converted to JSON Schema, because the texts describe them. All others must be convertible. */
 const UNSAID = new Set(['partial_check', 'check', 'check_items', 'to_lower_case', 'to_upper_case', 'transform']);
 
 const nullable = (schema: JsonSchema): JsonSchema | undefined => {
@@ -43,9 +43,9 @@ const nullable = (schema: JsonSchema): JsonSchema | undefined => {
   return none.type === 'null' ? { ...rest, ...of, type: [of.type, 'null'] } : undefined;
 };
 
-/** Whether a schema is the one of `jsonObject`: valibot knows no JSON Schema for schemas that are a function. */
+/** Whether a schema is `jsonObject`, which valibot cannot convert because it is a function. */
 export const isJsonObjectSchema = (schema: object): boolean => 'check' in schema && schema.check === isJsonObject;
-/** An object with anything in it. */
+/** An object with any fields. */
 export const ANY_OBJECT: JsonSchema = { type: 'object', additionalProperties: {} };
 
 export const CONVERSION: ConversionConfig = {
@@ -62,14 +62,14 @@ export const CONVERSION: ConversionConfig = {
     if (UNSAID.has(valibotAction.type)) return jsonSchema;
     if (valibotAction.type !== 'regex' || !('requirement' in valibotAction)) return undefined;
     const pattern: unknown = valibotAction.requirement;
-    // Patterns of JSON Schema are always Unicode patterns; it has no other flags.
+    // JSON Schema has no flags for patterns, which are always Unicode patterns.
     if (!(pattern instanceof RegExp) || !['', 'u'].includes(pattern.flags)) return undefined;
     if (!jsonSchema.pattern || jsonSchema.pattern === pattern.source) return { ...jsonSchema, pattern: pattern.source };
     return { ...jsonSchema, allOf: [...(jsonSchema.allOf ?? []), { pattern: pattern.source }] };
   },
 };
 
-/** Returns the text of a field: that for this owner takes precedence over the general one. */
+/** Returns the text of a field. A text for this owner takes precedence over the general one. */
 const textOf = (owner: string, field: string) => FIELDS[`${owner}.${field}`] ?? FIELDS[field];
 
 const described = (owner: string, schema: JsonSchema, extra: Readonly<Record<string, object>> = {}): JsonSchema => ({
@@ -85,7 +85,7 @@ const described = (owner: string, schema: JsonSchema, extra: Readonly<Record<str
   }),
 });
 
-/** Enums that occur in several places get a name, so that generated clients have one type for each. */
+/** Names of enums that occur in several places, so that generated clients have one type for each. */
 const NAMED_ENUMS: Readonly<Record<string, JsonSchema>> = {
   RoomStatus: {
     type: 'string',
@@ -121,7 +121,7 @@ function omit<T extends object, K extends keyof T>(object: T, key: K): Omit<T, K
   return rest;
 }
 
-/** `myRoom` → `MyRoom`, for every kind of answer that `answers.ts` exports. */
+/** The name of each response schema that `answers.ts` exports, such as `MyRoom` for `myRoom`. */
 const answerNames = new Map<AnySchema, string>(Object.entries(answers).map(([name, schema]) => [schema, name]));
 
 function answerSchemas(): Record<string, JsonSchema> {
@@ -157,7 +157,7 @@ const ENVELOPE_SCHEMAS: Readonly<Record<string, JsonSchema & Json>> = {
   },
   ErrorCode: {
     type: 'string',
-    // No `enum`: generated clients would reject the codes that later versions add.
+    // Not an `enum`, because generated clients would reject the codes of later versions.
     'x-extensible-enum': Object.keys(ERRORS),
     description: 'Stable, machine-readable reason. Later versions may add codes.',
   },
@@ -214,7 +214,7 @@ function parameters(route: Route): Json[] {
         required: where === 'path' || required.includes(name),
         description,
         ...(isArray && { style: 'form', explode: true }),
-        // Reference pages fill in `example`, so an example that is not part of the route's example must be elsewhere.
+        // Reference pages put `example` into the request. So examples of optional parameters are in another field.
         schema: name in given || example === undefined ? rest : { ...rest, examples: [example] },
         ...(name in given && { example: given[name] }),
       };
@@ -235,8 +235,8 @@ const isProperPart = (part: JsonSchema, whole: JsonSchema): boolean =>
   fieldsOf(part).length < fieldsOf(whole).length && fieldsOf(part).every((field) => fieldsOf(whole).includes(field));
 
 /**
- * The schemas of request bodies by name. Where a body has all fields of that of another method of the same path, and more,
- * it is one of two things: what that other one is, or what is left without its fields. Both at once is refused.
+ * Returns the schemas of request bodies by name. If a body has all fields of another body of the same path and more, it is a `oneOf`: either
+ * the other body, or the remaining fields. The service rejects both at once.
  */
 function bodySchemas(routes: readonly Route[]): Record<string, JsonSchema> {
   const bodies = routes.flatMap((route) => {
@@ -246,7 +246,7 @@ function bodySchemas(routes: readonly Route[]): Record<string, JsonSchema> {
   const named = bodies.flatMap(({ operation, path, schema }): [string, JsonSchema][] => {
     const name = bodyName(operation);
     const part = bodies.find((other) => other.path === path && isProperPart(other.schema, schema));
-    // A body with a required field has one meaning only.
+    // A body with a required field has only one meaning.
     if (!part || schema.required?.length) return [[name, schema]];
     const theirs = fieldsOf(part.schema);
     const rest = Object.entries(schema.properties ?? {}).filter(([field]) => !theirs.includes(field));
@@ -330,7 +330,7 @@ function success(route: Route): Json {
 
 /* Failures */
 
-/** Messages of API Gateway for requests that it rejects itself, or that the service does not answer. */
+/** Messages of API Gateway for requests that it rejects itself, or for which the service returns no response. */
 const GATEWAY_MESSAGES: Readonly<Record<number, string>> = {
   401: 'Unauthorized',
   413: 'Request Entity Too Large',
@@ -339,7 +339,7 @@ const GATEWAY_MESSAGES: Readonly<Record<number, string>> = {
   503: 'Service Unavailable',
 };
 
-/** Returns the codes that a route can answer with, by status, in the order of ERRORS. */
+/** Returns the error codes of a route by status, in the order of ERRORS. */
 function codesByStatus(route: Route): Map<number, ErrorCode[]> {
   const possible = new Set<string>([...route.errors, ...COMMON_ERRORS]);
   const codes = keysOf(ERRORS).filter((code) => possible.has(code));

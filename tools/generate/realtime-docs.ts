@@ -42,7 +42,7 @@ import {
 } from './realtime-texts.ts';
 
 /*
- * The pages on the WebSocket API and on the event bus, and the JSON Schemas of both, from core/contract/realtime.ts.
+ * Generates the pages on the WebSocket API and the event bus, and their JSON Schemas, from core/contract/realtime.ts.
  */
 
 type AnySchema = v.GenericSchema<unknown, unknown>;
@@ -60,8 +60,8 @@ const textOf = (owner: string, field: string): string | undefined =>
   REALTIME_FIELDS[`${owner}.${field}`] ?? FIELDS[`${owner}.${field}`]?.description;
 
 /**
- * Returns the schema with the descriptions of its fields. A kind of answer with a name owns its fields, wherever it
- * occurs.
+ * Returns the schema with the descriptions of its fields. The fields of a named response schema have the same description
+ * wherever it occurs.
  */
 function described(owner: string, schema: JsonSchema): JsonSchema {
   if (!schema.properties) return schema;
@@ -135,7 +135,7 @@ function frameSchema(name: ActionName): JsonSchema {
   return { ...rest, properties: { ...properties, action: { ...Object(properties.action), const: name } } };
 }
 
-/** The events that a frame of `rooms.v2` can hold, without the fields that the frame has once for all of them. */
+/** The events in a frame of `rooms.v2`, without the fields that the frame has itself. */
 const packedEvents = (): JsonSchema => ({
   type: 'array',
   description: REALTIME_FIELDS.events,
@@ -284,7 +284,7 @@ const page = (...parts: readonly string[]): string =>
     .join('\n\n')
     .concat('\n');
 
-/** docs/reference/events.md */
+/** Returns docs/reference/events.md. */
 export const busPage = (): string =>
   page(
     BUS_INTRODUCTION,
@@ -324,7 +324,7 @@ function eventSection(name: EventName): string[] {
   ];
 }
 
-/** docs/reference/websocket.md */
+/** Returns docs/reference/websocket.md. */
 export const socketPage = (): string =>
   page(
     SOCKET_INTRODUCTION.replaceAll('__SUB_PROTOCOL__', SUB_PROTOCOL)

@@ -2,8 +2,8 @@ import type { ActionName, DetachedFrame, EventName, EventsFrame, RoomEventOf } f
 import { ANSWER_EXAMPLES, SENT_AT } from './openapi-texts.ts';
 
 /*
- * Texts and examples of the pages on the WebSocket API and the event bus. They are separate from core/contract/realtime.ts because that
- * is part of bundles, and no function needs the texts.
+ * Texts and examples of the pages on the WebSocket API and the event bus. They are separate from core/contract/realtime.ts, because bundles
+ * contain that file, and no function needs the texts.
  */
 
 const { room, myRoom, profile, removedParticipant, readMark, message } = ANSWER_EXAMPLES;

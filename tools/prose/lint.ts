@@ -33,7 +33,7 @@ async function findingsIn(text: string, filePath: string): Promise<readonly Text
   return messages;
 }
 
-/** Doc comments as Markdown, in which every other line is blank, so that lines stay where they are. */
+/** Returns the doc comments of a file as Markdown. All other lines are blank, so that line numbers stay the same. */
 function commentsOf(source: string): string {
   const kept = source.split('\n').map(() => '');
   for (const { index, 0: comment } of source.matchAll(/\/\*\*[\s\S]*?\*\//g)) {

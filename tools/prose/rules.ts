@@ -3,13 +3,13 @@ import type { TextlintRuleReporter } from '@textlint/types';
 import { split } from 'sentence-splitter';
 import { WORDS } from './words.ts';
 
-/** The style guide says 25. A few more are allowed, because code and identifiers count as words. */
+/** Maximum number of words in a sentence. The style guide says 25. A few more are allowed, because code and identifiers count as words. */
 export const MAX_WORDS = 35;
 
-/** Code counts as one word each, whatever it contains. */
+/** A code span counts as one word. */
 const wordsIn = (sentence: string): number => sentence.split(/\s+/).filter((word) => /\w/.test(word)).length;
 
-/** The splitter takes the period after a number for a decimal point. */
+/** Matches a number before a period, which the sentence splitter would interpret as a decimal point. */
 const AFTER_NUMBER = /(?<=\d\.)\s+(?=[A-Z])/;
 
 /** Masks code and link targets, and keeps the length of the text. */

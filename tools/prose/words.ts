@@ -5,11 +5,11 @@
 interface Wording {
   readonly not: RegExp;
   readonly say: string;
-  /** Files in which it is allowed. */
+  /** Files in which the wording is allowed. */
   readonly except?: RegExp;
 }
 
-/** Words of this project's glossary: each thing has one name. */
+/** The glossary of this project. */
 const GLOSSARY: readonly Wording[] = [
   { not: /\bIAMS\b/, say: 'identity provider', except: /migrate-from-ucs/ },
   { not: /\b(told|tells|telling) (all|everybody|clients|others|it)\b/, say: 'send to, deliver' },

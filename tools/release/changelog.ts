@@ -1,5 +1,5 @@
 /*
- * What a release changes in texts. Pure.
+ * Pure functions that change the changelog and package files for a release.
  */
 
 const UNRELEASED = '## [Unreleased]\n';

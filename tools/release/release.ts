@@ -24,7 +24,7 @@ async function run(command: string, args: readonly string[], cwd = ROOT): Promis
   return `${stdout}${stderr}`;
 }
 
-/** Builds and packs the client SDK as `npm publish` does. A version that the registry would refuse is only a warning: nothing is published. */
+/** Builds and packs the client SDK as `npm publish` does, without publishing it. A version that the registry would reject causes a warning. */
 async function packClient(): Promise<string> {
   const packed = await run('npm', ['pack', '--dry-run'], at('client'));
   try {
@@ -38,11 +38,11 @@ async function packClient(): Promise<string> {
 
 const plan = v.object({ releases: v.array(v.object({ name: v.string(), type: v.string(), newVersion: v.string() })) });
 
-/** The version that the changesets lead to. */
+/** Returns the version that follows from the changesets. */
 async function nextVersion(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'rooms-release-'));
   try {
-    // The command takes paths relative to the repository only.
+    // The command accepts only paths relative to the repository.
     const file = join(directory, 'plan.json');
     await run('npx', ['changeset', 'status', '--output', relative(ROOT, file)]);
     const { releases } = v.parse(plan, JSON.parse(await readFile(file, 'utf8')));
@@ -64,7 +64,7 @@ async function main(): Promise<string> {
   });
   if (values.help) return HELP;
   const version = await nextVersion();
-  // Fails before anything is changed if there is nothing to release.
+  // Throws if there is nothing to release, before any file is changed.
   const changelog = released(
     await readFile(at('CHANGELOG.md'), 'utf8'),
     version,

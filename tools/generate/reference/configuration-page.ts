@@ -3,11 +3,11 @@ import { code, page, table } from './markdown.ts';
 
 interface SettingText {
   readonly what: string;
-  /** How to set it with `-c`. Default: the name of the setting and this value. */
+  /** Examples for `-c`. Default: the name of the setting and this value. */
   readonly example: string;
 }
 
-/** What each setting does. A setting without an entry does not compile. */
+/** The description of each setting. The compiler requires an entry for each setting. */
 const TEXTS: { readonly [Key in keyof Required<Settings>]: SettingText } = {
   issuer: {
     what: 'Issuer of the access tokens, exactly as in their `iss` claim. `<issuer>/.well-known/openid-configuration` must be reachable from the internet.',
@@ -111,7 +111,7 @@ function shown(value: unknown): string {
 
 const names = Object.keys(TEXTS) as (keyof Settings)[];
 
-/** docs/reference/configuration.md */
+/** Returns docs/reference/configuration.md. */
 export const configurationPage = (): string =>
   page(
     '# Configuration',

@@ -4,7 +4,7 @@ import { actions, COMMON_ACTION_ERRORS } from '../../../core/contract/realtime.t
 import { COMMON_ERRORS } from '../../../core/contract/route.ts';
 import { code, page, table } from './markdown.ts';
 
-/** What the caller should do about each error. */
+/** The recommended reaction to each error. */
 const ACTIONS: Readonly<Record<ErrorCode, string>> = {
   invalid_request: 'Correct the fields that `errors[].path` names. The same request fails again.',
   invalid_token: 'Get a token whose `sub` is a valid user ID. See [Connect Keycloak](../guides/keycloak.md).',
@@ -47,7 +47,7 @@ function usersOf(error: ErrorCode): string {
   return [...routes, ...frames].join(', ');
 }
 
-/** docs/reference/errors.md */
+/** Returns docs/reference/errors.md. */
 export const errorsPage = (): string =>
   page(
     '# Error reference',

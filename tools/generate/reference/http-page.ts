@@ -4,7 +4,7 @@ import type { Operation } from '../openapi-document.ts';
 import { code, count, jsonBlock, page, table } from './markdown.ts';
 
 /*
- * The HTTP API as one page that is readable on any forge, from the OpenAPI document.
+ * Generates a Markdown page on the HTTP API from the OpenAPI document.
  */
 
 type Json = Readonly<Record<string, unknown>>;
@@ -142,13 +142,13 @@ function schemaParts(name: string, schema: Json): string[] {
 
 const TITLES = document.tags.map(({ name, description }) => ({ name: String(name), description: String(description) }));
 
-/** docs/reference/http.md */
+/** Returns docs/reference/http.md. */
 export const httpPage = (): string =>
   page(
     '# HTTP API reference',
     'For developers of clients that call the HTTP API. Generate a client from the [OpenAPI 3.1](../openapi.json) or [3.0](../openapi-3.0.json) document, or use the ' +
       '[client SDK](../../client/README.md). [Call the API](../guides/call-the-api.md) is a tutorial.',
-    // The error table has a page of its own.
+    // The error table is on a separate page.
     String(document.info.description)
       .replace(/^\| .*\n?/gm, (line) => (line.includes('| Status |') || /^\| \d{3} \|/.test(line) ? '' : line))
       .replace(/^\|---\|---\|---\|\n/m, 'The page [errors](errors.md) explains every code.\n')

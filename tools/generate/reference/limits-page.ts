@@ -22,7 +22,7 @@ const text = (section: Section, what: string, show: (value: number) => string = 
   show,
 });
 
-/** What each number of core/contract/limits.ts limits. A number without an entry does not compile. */
+/** The description of each number in core/contract/limits.ts. The compiler requires an entry for each number. */
 const TEXTS: { readonly [Name in keyof typeof limits]: LimitText } = {
   MAX_BODY_BYTES: text('Requests', 'Request body', kib),
   DEFAULT_PAGE_SIZE: text('Requests', 'Page size, default'),
@@ -113,7 +113,7 @@ const USER_LIMIT_TEXTS: Readonly<Record<keyof typeof USER_LIMITS, string>> = {
   framesPer10Seconds: 'WebSocket frames, over all connections',
 };
 
-/** docs/reference/limits.md */
+/** Returns docs/reference/limits.md. */
 export const limitsPage = (): string =>
   page(
     '# Limits',

@@ -1,5 +1,5 @@
 /*
- * Shared parts of the generated reference pages.
+ * Common functions of the generated reference pages.
  */
 
 /** Returns a page with a note about its source. */
