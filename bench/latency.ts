@@ -104,6 +104,18 @@ async function measure({ receivers, rounds, protocol }: Options): Promise<Latenc
 /** DynamoDB Local accepts any credentials. */
 const CLIENT = { region: 'us-east-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } };
 
+/** The maximum wait for one step, in milliseconds: about the time-out of a connection. */
+const STEP_MS = 60_000;
+
+/** @throws if the condition does not become true in time */
+async function until(what: string, isTrue: () => boolean): Promise<void> {
+  const deadline = performance.now() + STEP_MS;
+  while (!isTrue()) {
+    if (performance.now() > deadline) throw new Error(`${what} did not come within ${STEP_MS / 1_000} s.`);
+    await sleep(1);
+  }
+}
+
 type Place = readonly [ws: string, protocol: string, token: string, room_id: string];
 
 async function measureRoom(stack: ChildProcess, place: Place, count: number, rounds: number): Promise<LatencyLine> {
@@ -120,7 +132,7 @@ async function measureRoom(stack: ChildProcess, place: Place, count: number, rou
   try {
     await message(clients, v.object({ receivers: v.number() }));
     const ready = message(clients, v.object({ ready: v.literal(true) }));
-    while (ids.length < count) await sleep(10);
+    await until(`${count} connections`, () => ids.length >= count);
     // Writes the connections directly, because 1,000 real joins would also send presence events.
     await haveJoined(place[3], ids.slice(0, count));
     await ready;
@@ -130,7 +142,7 @@ async function measureRoom(stack: ChildProcess, place: Place, count: number, rou
       const answer = message(clients, received);
       clients.send(id);
       const { sent, first, last } = await answer;
-      while (!steps.has(`deliver ${id}`)) await sleep(1);
+      await until(`the delivery of message ${id}`, () => steps.has(`deliver ${id}`));
       const [write, deliver] = [steps.get(`write ${id}`), steps.get(`deliver ${id}`)];
       if (!write || !deliver) throw new Error(`Message ${id} was received before it was written.`);
       // The function may read the stream record before the sender gets the reply.

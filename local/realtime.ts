@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DescribeTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
@@ -16,6 +16,7 @@ import { createLambdaApi } from './lambda/lambda-api.ts';
 import { listen } from './listen.ts';
 import type { LocalUrls } from './local-urls.ts';
 import type { Log } from './log.ts';
+import { readIfExists } from './read-if-exists.ts';
 import { CREDENTIALS } from './s3/s3.ts';
 import { startScheduler } from './scheduler/scheduler.ts';
 import { startQueueMapping } from './sqs/queue-mapping.ts';
@@ -209,7 +210,7 @@ function readQueues(resolver: Resolver, url: string): Queue[] {
 /** The functions whose event source mappings were created by an earlier run with the same data. */
 async function madeMappings(dataDirectory: string | undefined): Promise<Set<string>> {
   if (dataDirectory === undefined) return new Set();
-  const text = await readFile(join(dataDirectory, MAPPINGS), 'utf8').catch(() => '[]');
+  const text = (await readIfExists(join(dataDirectory, MAPPINGS))) ?? '[]';
   return new Set(v.parse(v.array(v.string()), JSON.parse(text)));
 }
 

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,6 +22,7 @@ import { type LocalUrls, withLocalUrls } from './local-urls.ts';
 import type { Log } from './log.ts';
 import { type IdentityProvider, tokenOriginsOf } from './oidc/identity-provider.ts';
 import { startOidcIssuer } from './oidc/oidc-issuer.ts';
+import { readIfExists } from './read-if-exists.ts';
 import { openRealtime } from './realtime.ts';
 import { bucketProperties, CREDENTIALS, startS3 } from './s3/s3.ts';
 import { bundleWebClient, webRoutes } from './web.ts';
@@ -227,7 +228,7 @@ const portsFileOf = (dataDirectory: string): string => join(dataDirectory, 'port
 
 /** Returns the ports of the last run with this data, so that URLs in open tabs keep working. */
 async function readPorts(dataDirectory: string): Promise<Ports | undefined> {
-  const text = await readFile(portsFileOf(dataDirectory), 'utf8').catch(() => undefined);
+  const text = await readIfExists(portsFileOf(dataDirectory));
   const ports = v.safeParse(v.pipe(v.string(), v.parseJson(), portsFile), text);
   return ports.success ? ports.output : undefined;
 }

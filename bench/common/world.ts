@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import * as v from 'valibot';
 import { routes } from '../../core/contract/index.ts';
 import { DEFAULT_USER_LIMITS } from '../../core/contract/user-limits.ts';
 import type { Variable } from '../../core/platform/env.ts';
@@ -69,13 +70,15 @@ export async function quietly<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+const answered = v.pipe(v.string(), v.parseJson(), v.object({ data: v.record(v.string(), v.unknown()) }));
+
 /** Invokes a handler and returns `data`. @throws if it does not succeed */
 export async function send(operation: Operation, request: Request): Promise<Record<string, unknown>> {
   const { context, handlerOf, httpEvent } = await import('../../test/fixtures/event.ts');
   const route = routes[operation];
   const { statusCode, body } = await (await handlerOf(route))(httpEvent(route, request), context);
   if (statusCode !== route.status) throw new Error(`${operation} answered ${statusCode}: ${body}`);
-  return JSON.parse(body ?? '').data;
+  return v.parse(answered, body).data;
 }
 
 /** Creates a room with three participants, a file and two messages. */
@@ -120,5 +123,5 @@ export async function sendFrame({ action, connection, fields }: Frame): Promise<
   const { handler }: { handler: SocketHandler } = await import(file);
   const answer = await handler(socketEvent(action, connection, body), context);
   if (!answer.body?.includes('"ok":true')) throw new Error(`${action} was answered with ${answer.body}`);
-  return JSON.parse(answer.body).data;
+  return v.parse(answered, answer.body).data;
 }

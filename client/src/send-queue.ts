@@ -1,5 +1,6 @@
 import type { Message } from './contract.ts';
 import { RoomsApiError, type RoomsErrorCode } from './errors.ts';
+import { isObject } from './http.ts';
 import { MAX_SEND_MS } from './options.ts';
 import type { LiveRoom, OutgoingMessage, PendingMessage, SendOptions } from './room-types.ts';
 
@@ -161,6 +162,20 @@ export function sendQueue(
   };
 }
 
+const isTextOrNothing = (value: unknown): boolean => value === undefined || value === null || typeof value === 'string';
+
+/** Whether a stored value is a message of a queue. Another program may have stored something else. */
+function isQueued(value: unknown): value is QueuedMessage {
+  if (!isObject(value)) return false;
+  const { room_id, client_message_id, queued_at, position, attachments = [] } = value;
+  return (
+    [room_id, client_message_id, queued_at].every((each) => typeof each === 'string') &&
+    [value.text, value.type, value.reply_to].every(isTextOrNothing) &&
+    typeof position === 'number' &&
+    Array.isArray(attachments)
+  );
+}
+
 /**
  * Returns a storage for {@link sendQueue} in `localStorage` or another Web Storage.
  *
@@ -178,12 +193,13 @@ export function webStorageQueue(
         .filter((key) => key.startsWith(prefix))
         .flatMap((key): QueuedMessage[] => {
           try {
-            return [JSON.parse(storage.getItem(key) ?? '')];
+            const message: unknown = JSON.parse(storage.getItem(key) ?? '');
+            if (isQueued(message)) return [message];
           } catch {
-            // Not an entry of this queue, or a partial one.
-            storage.removeItem(key);
-            return [];
+            // A partial entry.
           }
+          storage.removeItem(key);
+          return [];
         });
     },
     put: (message) => storage.setItem(prefix + message.client_message_id, JSON.stringify(message)),

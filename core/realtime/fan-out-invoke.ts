@@ -6,6 +6,7 @@ import { pool, type Run } from '../platform/pool.ts';
 import { statusOf } from '../platform/status-of.ts';
 import type { Batch, Counts, FanOutRequest } from './deliver.ts';
 import { invocationsAtOnce } from './pace.ts';
+import { parseCounts } from './parse.ts';
 
 /* Invokes the fan-out function for batches of a large room's connections, and waits for the results. */
 
@@ -53,7 +54,7 @@ export function invokeFanOut(batch: Batch, postsPerSecond: number, deadline: Dea
       );
       // The invocation has logged its error itself.
       if (FunctionError !== undefined || !Payload) return failed('lost', new Error(FunctionError ?? 'No answer.'));
-      return JSON.parse(Payload.transformToString());
+      return parseCounts(Payload.transformToString());
     } catch (error) {
       const status = statusOf(error);
       return failed(status !== undefined && status < 500 ? 'refused' : 'lost', error);

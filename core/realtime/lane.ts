@@ -17,6 +17,7 @@ import { considerDigests } from './digest-mode.ts';
 import { deleteFromQueue, retryFromQueue } from './lane-queue.ts';
 import { withPresentMessages } from './message-events.ts';
 import { isNumbered } from './pack.ts';
+import { parseTask } from './parse.ts';
 
 /*
  * The lanes of large and busy rooms: delivers the events that the stream readers have queued. See
@@ -142,8 +143,7 @@ async function workLane(of: FeedOfRoom, deadline: Deadline): Promise<void> {
       waiting = await onTable(() => waitingInLane(of));
     }
     begun = performance.now();
-    // Written by this service, so the shape is not checked again.
-    for (const step of stepsOf(waiting.map(({ key, task }) => ({ key, task: JSON.parse(task) as Task })))) {
+    for (const step of stepsOf(waiting.map(({ key, task }) => ({ key, task: parseTask(task) })))) {
       if (deadline.leftMs() < MIN_LEFT_MS) throw new Error('The time is up.');
       await deliver(of, step, deadline);
     }

@@ -10,6 +10,7 @@ import type {
 } from '../contract/answers.ts';
 import type { Feed } from '../contract/realtime.ts';
 import type { SubProtocol } from '../contract/sub-protocols.ts';
+import { parseJsonObject } from '../platform/json.ts';
 import type { JsonObject } from '../rules/json.ts';
 import { DEFAULT_END_WARNINGS_SECONDS, roomStatus } from '../rules/room.ts';
 import type { Timestamp } from '../rules/time.ts';
@@ -206,9 +207,7 @@ export interface IdempotencyItem extends Key {
   expires_at: number;
 }
 
-/** The cast is safe: only callers of this module write the value, from a validated object. */
-const fromJson = (json: string | undefined): JsonObject | null =>
-  json === undefined ? null : (JSON.parse(json) as JsonObject);
+const fromJson = (json: string | undefined): JsonObject | null => (json === undefined ? null : parseJsonObject(json));
 
 export const toRoom = (item: RoomItem, now: Timestamp): Room => ({
   room_id: item.room_id,

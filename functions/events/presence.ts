@@ -6,6 +6,7 @@ import { logError } from '../../core/platform/log.ts';
 import { publishAll } from '../../core/realtime/bus.ts';
 import { retryDisconnect } from '../../core/realtime/deliver.ts';
 import { checkLiveness } from '../../core/realtime/liveness.ts';
+import { isRoomEvent } from '../../core/realtime/parse.ts';
 import { queueDisconnect } from '../../core/realtime/presence.ts';
 import { sendDigest } from '../../core/realtime/presence-digest.ts';
 import { MOMENTS, type Moment } from '../../core/realtime/schedule.ts';
@@ -22,8 +23,7 @@ const absence = v.object({ ...of, kind: v.optional(v.undefined()), left_at: v.st
 const digest = v.object({ kind: v.literal('digest'), room_id: v.string(), due: v.string() });
 const publishing = v.object({
   kind: v.literal('publish'),
-  // Made by this service: its shape is not checked again.
-  event: v.custom<RoomEvent>((event) => typeof event === 'object' && event !== null && 'type' in event),
+  event: v.custom<RoomEvent>(isRoomEvent),
 });
 const schedules = v.object({
   kind: v.literal('schedules'),

@@ -1,8 +1,10 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { UsageError } from '../../tools/cli/usage-error.ts';
+import { readIfExists } from '../read-if-exists.ts';
 
 /*
  * Stores the endpoints of running stacks, so that commands can find them. Each stack has a folder in the state directory with
@@ -38,7 +40,7 @@ const portOf = ({ http }: Pick<Endpoints, 'http'>): number => Number(new URL(htt
 
 /** Returns the stacks that are running, by port. */
 export async function runningStacks(stateDirectory: string = STATE_DIRECTORY): Promise<Endpoints[]> {
-  const folders = await readdir(stateDirectory).catch(() => []);
+  const folders = existsSync(stateDirectory) ? await readdir(stateDirectory) : [];
   const found = await Promise.all(folders.map((folder) => readEndpoints(join(stateDirectory, folder))));
   return found.filter((endpoints) => endpoints !== undefined).sort((a, b) => portOf(a) - portOf(b));
 }
@@ -63,7 +65,7 @@ export async function chooseStack(stateDirectory?: string, port?: number): Promi
 }
 
 async function readEndpoints(folder: string): Promise<Endpoints | undefined> {
-  const text = await readFile(fileOf(folder), 'utf8').catch(() => undefined);
+  const text = await readIfExists(fileOf(folder));
   if (text === undefined) return undefined;
   const endpoints = v.safeParse(v.pipe(v.string(), v.parseJson(), endpointsFile), text);
   return endpoints.success && isRunning(endpoints.output.pid) ? endpoints.output : undefined;

@@ -28,6 +28,9 @@ const PORT_FREE_MS = 5_000;
 
 const CONFIGURATION = fileURLToPath(new URL('server.xml', import.meta.url));
 
+/** Between finding a free port and binding it, another program can take it. */
+const ANY_PORT_ATTEMPTS = 5;
+
 export interface DynamoDbLocal {
   readonly url: string;
   readonly port: number;
@@ -44,14 +47,18 @@ export interface DynamoDbLocal {
  * @param directory the data folder; without one, data is in memory
  * @param databasePerRegion whether each region has its own database. Default: one for all regions
  * @param onExit called when it ends without `close`
+ * @param attempts how many free ports are tried. Default: 5
  * @throws JavaError, PortError
  */
-export async function startDynamoDb(options: {
-  port: number;
-  directory?: string | undefined;
-  databasePerRegion?: boolean;
-  onExit?: (reason: string) => void;
-}): Promise<DynamoDbLocal> {
+export async function startDynamoDb(
+  options: {
+    port: number;
+    directory?: string | undefined;
+    databasePerRegion?: boolean;
+    onExit?: (reason: string) => void;
+  },
+  attempts = ANY_PORT_ATTEMPTS,
+): Promise<DynamoDbLocal> {
   const port = await freePort(options.port);
   // Only this folder of the package is used; `overrides` in package.json omits its other dependencies.
   const emulator = join(
@@ -122,7 +129,7 @@ export async function startDynamoDb(options: {
     // Another program can take the port after it was found to be free.
     if (complaints.includes('Failed to bind')) {
       await close();
-      if (options.port === 0) return startDynamoDb(options);
+      if (options.port === 0 && attempts > 1) return startDynamoDb(options, attempts - 1);
       throw new PortError(`Port ${port} is taken by another program.`);
     }
     if (Date.now() > deadline) {

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { Events, type MutableResponse, type MutableToken, OAuth2Issuer, OAuth2Service } from 'oauth2-mock-server';
 import * as v from 'valibot';
 import { type Listening, listen } from '../listen.ts';
+import { readIfExists } from '../read-if-exists.ts';
 
 /** The default client ID for requests to the local issuer: the `azp` of its tokens. */
 export const CLIENT_ID = 'rooms-web';
@@ -85,7 +86,7 @@ const keySet = v.object({
 
 /** Loads the issuer's key from a file, or creates one and stores it there. */
 async function loadKeys(issuer: OAuth2Issuer, file: string | undefined): Promise<void> {
-  const text = file === undefined ? undefined : await readFile(file, 'utf8').catch(() => undefined);
+  const text = file === undefined ? undefined : await readIfExists(file);
   const kept = v.safeParse(v.pipe(v.string(), v.parseJson(), keySet), text);
   if (kept.success) {
     for (const key of kept.output.keys) await issuer.keys.add(key);

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
 import * as v from 'valibot';
@@ -6,6 +6,7 @@ import { AwsError, answer, jsonOf } from '../aws/aws-request.ts';
 import { ACCOUNT, REGION } from '../cloudformation/template.ts';
 import type { InvokeAsync } from '../lambda/invoke-async.ts';
 import type { Log } from '../log.ts';
+import { readIfExists } from '../read-if-exists.ts';
 import { callAt, oneOffTime } from './schedule-time.ts';
 
 /*
@@ -157,7 +158,7 @@ export async function startScheduler(options: {
   }
 
   if (file !== undefined) {
-    const text = await readFile(file, 'utf8').catch(() => '[]');
+    const text = (await readIfExists(file)) ?? '[]';
     // The schedules of a group that no longer exists are gone, too.
     for (const kept of v.parse(v.array(schedule), JSON.parse(text))) if (groups.has(kept.GroupName)) put(kept);
   }

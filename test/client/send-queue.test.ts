@@ -90,6 +90,20 @@ test('keeps the messages of other users and other rooms', async () => {
   expect(storage.items.size).toBe(3);
 });
 
+test('removes entries of its storage that are not messages', async () => {
+  const storage = fakeWebStorage();
+  const queue = webStorageQueue(storage, 'alice');
+  const message = { room_id: 'r', client_message_id: 'a', text: 'x', attachment: null, queued_at: 't', position: 1 };
+  queue.put(message);
+  const prefix = [...storage.items.keys()][0]?.slice(0, -1);
+  const others = ['{', 'null', '1', '[]', '{}', JSON.stringify({ ...message, text: {} }), '{"room_id":"r"}'];
+  others.forEach((text, n) => {
+    storage.setItem(`${prefix}${n}`, text);
+  });
+  expect(queue.list()).toEqual([message]);
+  expect(storage.items.size).toBe(1);
+});
+
 test('does not send a message that is older than 23 hours, when the service may not recognize it', async () => {
   const storage = fakeWebStorage();
   const { alice, connection, room_id } = await wire.meeting();

@@ -23,9 +23,9 @@ const BUDGETS: Readonly<Record<string, number>> = {
   message: 246_000,
   'deliver-messages': 249_000,
   lane: 338_000,
-  presence: 330_000,
+  presence: 331_500,
   'room-changes': 340_000,
-  announce: 290_500,
+  announce: 291_500,
   authorizer: 38_500,
   connect: 2_600,
 };
