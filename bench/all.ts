@@ -60,7 +60,7 @@ const RUNS: Readonly<Record<Benchmark, Readonly<Record<Mode, readonly string[]>>
   price: { quick: [], default: [], full: [] },
 };
 
-/** @throws UsageError if there is no such benchmark */
+/** Returns the benchmark with this name. @throws UsageError if there is none */
 function benchmark(name: string): Benchmark {
   const found = Object.keys(RUNS).find((each): each is Benchmark => each === name);
   if (found) return found;

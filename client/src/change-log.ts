@@ -1,12 +1,13 @@
 /*
- * Decides which edits and deletions of a room's messages to deliver. Pure: no I/O, no clock. sequence.ts finds out which are missing.
+ * Decides which edits and deletions of a room's messages to deliver. Pure: no I/O, no clock. sequence.ts finds out
+ * which are missing.
  *
- * The service numbers the changes of a room's messages: 1, 2, 3 and so on. What this relies on:
- * 1. A message has the number of its last change, wherever it is read.
- * 2. Changes are given to `take` in the order of their numbers, except for repeated ones. Where a message was changed several times since,
- *    its last change stands for all of them.
+ * The service numbers the changes of a room's messages 1, 2, 3 and so on. This module relies on two properties:
+ * 1. A message always contains the number of its last change.
+ * 2. `take` gets changes in the order of their numbers, except for repeated ones. If a message was changed several
+ * times, its last change replaces the earlier ones.
  *
- * So each change is delivered once: as an event of its own, or within the message, if that was not delivered before.
+ * Each change is delivered once: as a separate event, or within a message that was not delivered before.
  */
 
 export interface Changed {
@@ -16,22 +17,24 @@ export interface Changed {
 }
 
 export interface ChangeLog<Message extends Changed> {
-  /** The number up to which all changes are delivered; NaN before `start`. */
+  /** All changes up to this number were delivered. NaN before `start`. */
   readonly position: number;
-  /** Starts from a number: changes up to it are of no interest. */
+  /** Starts after a number. Earlier changes are ignored. */
   start(position: number): void;
-  /** Takes a message that is delivered for the first time. Returns it as it is to be delivered: with the last change that is known. */
+  /**
+   * Takes a message that is about to be delivered for the first time. Returns the message with its last known change.
+   */
   admit(message: Message): Message;
   /** Takes a changed message. Returns whether to deliver the change. */
   take(message: Message): boolean;
 }
 
-/** @param isDelivered True of a message that was delivered, or that is not wanted. */
+/** @param isDelivered returns true for a message that was delivered, or that is not wanted */
 export function changeLog<Message extends Changed>(isDelivered: (message_id: string) => boolean): ChangeLog<Message> {
   let position = Number.NaN;
   /** Messages that were delivered with a change above the position, and that change. */
   const ahead = new Map<string, number>();
-  /** Changed messages that were not delivered yet. */
+  /** Changed messages that were not delivered before. */
   const waiting = new Map<string, Message>();
   const numberOf = ({ change }: Changed) => change ?? 0;
 

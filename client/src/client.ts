@@ -39,7 +39,7 @@ import type { JoinOptions, LiveRoom } from './room-types.ts';
 
 export type CreateRoomBody = Operations['createRoom']['body'];
 
-/** The fields of a room to change. Omitted fields stay. */
+/** The fields of a room to change. Omitted fields keep their values. */
 export type UpdateRoomBody = Omit<Operations['changeRoom']['body'], keyof EndRoomBody>;
 
 export interface AddParticipantsOptions extends CallOptions {
@@ -52,7 +52,7 @@ export interface CreateRoomOptions extends CallOptions {
   readonly idempotencyKey?: string | undefined;
 }
 
-/** A list's own query without `cursor`, which the iterator keeps. */
+/** The query of a list without `cursor`, which the iterator manages. */
 type AllQuery<Query> = Omit<Query, 'cursor'> & CallOptions;
 
 async function* all<Item>(first: (cursor: string | undefined) => Promise<Page<Item>>): AsyncGenerator<Item, undefined> {
@@ -65,8 +65,8 @@ async function* all<Item>(first: (cursor: string | undefined) => Promise<Page<It
 }
 
 /**
- * The Rooms service, for one user. Every method throws `RoomsApiError` on failure, and the signal's reason when
- * aborted. Temporary failures have been retried by then, so callers need not retry.
+ * The Rooms service, for one user. Every method throws `RoomsApiError` on failure, or the signal's reason when aborted.
+ * Temporary failures are retried automatically, so callers need not retry.
  */
 export class RoomsClient {
   readonly #settings: Settings;
@@ -83,7 +83,7 @@ export class RoomsClient {
 
   /* Rooms */
 
-  /** Creates a room; the caller becomes its admin. It starts now unless `start_time` says otherwise. */
+  /** Creates a room, whose admin is the caller. It starts now, unless `start_time` is set. */
   async createRoom(body: CreateRoomBody, { idempotencyKey, signal }: CreateRoomOptions = {}): Promise<Room> {
     const headers = { 'idempotency-key': idempotencyKey ?? randomId() };
     const { data } = await this.#call('createRoom', { body, headers }, { signal });
@@ -92,7 +92,7 @@ export class RoomsClient {
 
   /** Changes a room. Admins only. Null clears `description`, `end_time` or `metadata`. */
   async updateRoom(roomId: string, body: UpdateRoomBody, options?: CallOptions): Promise<Room> {
-    // Without any field, the same request would end the room.
+    // Without any field, the service would treat the request as the end of the room.
     if (Object.values(body).every((value) => value === undefined))
       throw new TypeError('updateRoom needs at least one field to change, such as name');
     return (await this.#call('changeRoom', { params: { room_id: roomId }, body }, options)).data;
@@ -106,8 +106,9 @@ export class RoomsClient {
   }
 
   /**
-   * Makes a change that removes the permission it needs, so that the service rejects a repetition. If `isDone` is
-   * true of the error of a retry, an earlier attempt has succeeded and its response was lost: the result is `done()`.
+   * Makes a change that removes the permission that it needs. A retry is then rejected, although an earlier attempt
+   * succeeded and only its response was lost. If `isDone` returns true for the error of a retry, the result is
+   * `done()`.
    */
   async #once<Name extends OperationName>(
     name: Name,

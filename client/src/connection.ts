@@ -25,23 +25,26 @@ import { abortable, backoff, MAX_TIMER_MS, shared, sleep, timeoutError, within }
 /** `idle`: no room is joined, and the service has closed the socket. The next join opens one. */
 export type ConnectionState = 'connecting' | 'connected' | 'reconnecting' | 'idle' | 'closed';
 
-/** The arguments of the listeners of each state. */
+/** The arguments of each state's listeners. */
 export type ConnectionListeners = {
   readonly connecting: readonly [];
   readonly connected: readonly [];
-  /** `error`: why there is no socket. Its code is `invalid_token` if the service rejects the token. */
+  /** `error`: why there is no socket. The code is `invalid_token` if the service rejects the token. */
   readonly reconnecting: readonly [
     attempt: { readonly attempt: number; readonly delayMs: number; readonly error: unknown },
   ];
   readonly idle: readonly [];
   readonly closed: readonly [];
-  /** The subscription is active, or changes may have been missed: these are not delivered, so list the rooms now. */
+  /**
+   * The subscription is active, or changes may have been missed. Missed changes are not delivered, so list the rooms
+   * now.
+   */
   readonly subscribed: readonly [];
   /** The user was added to a room. Emitted only after `subscribe`. */
   readonly added: readonly [room: { readonly room_id: string }, event: RoomEvent<'participant_added'>];
   /** The user was removed from a room. Emitted only after `subscribe`. */
   readonly removed: readonly [room: { readonly room_id: string }, event: RoomEvent<'participant_removed'>];
-  /** The user has read further in a room, on another connection. Comes only after `subscribe`. */
+  /** The user has read further in a room, on another connection. Emitted only after `subscribe`. */
   readonly read: readonly [mark: ReadMark & { readonly room_id: string }, event: RoomEvent<'read'>];
 };
 
@@ -50,13 +53,13 @@ export interface Connection extends Listening<ConnectionListeners> {
   readonly state: ConnectionState;
   /** The user, if the access token names one. */
   readonly userId: string | undefined;
-  /** Joins a room. A joined room is returned as it is, and options are ignored. */
+  /** Joins a room. If it is already joined, returns the same room and ignores the options. */
   join(roomId: string, options?: JoinOptions): Promise<LiveRoom>;
   /**
-   * Delivers `added`, `removed` and `read` from now on, whenever the user is added to or removed from any room, or has read further. Keeps
-   * the socket open although no room is joined. Bounded by `joinMs`.
+   * Delivers `added`, `removed` and `read` from now on, when the user is added to or removed from any room, or has read
+   * further. Keeps the socket open even if no room is joined. Takes at most `joinMs`.
    *
-   * @throws RoomsApiError `invalid_request` where the service is too old for it.
+   * @throws RoomsApiError `invalid_request` if the service does not support it
    */
   subscribe(options?: CallOptions): Promise<void>;
   /** Opens the next socket now if the connection is waiting for its next attempt. */
@@ -83,14 +86,14 @@ interface HttpApi {
   uploadFile(roomId: string, file: Blob | Uint8Array<ArrayBuffer>, options: UploadOptions): Promise<Attachment>;
 }
 
-/** How long a socket may be silent after the browser has said that it is offline, in milliseconds. */
+/** The maximum silence of a socket after the browser has reported that it is offline, in milliseconds. */
 const OFFLINE_CHECK_MS = 3_000;
-/** Rooms that one ping can ask about. */
+/** The maximum number of rooms in one ping. */
 const MAX_PING_ROOMS = 50;
-/** After this many failures, the client asks again about a token that was valid. */
+/** After this many failures, the client checks again whether its token is still valid. */
 const PROBE_AGAIN = 4;
 
-/** The parts of window and document that are used here. */
+/** The used parts of window and document. */
 interface Listened {
   addEventListener(name: string, listener: () => void): void;
   removeEventListener(name: string, listener: () => void): void;
@@ -120,9 +123,9 @@ export function openConnection(host: ConnectionHost): {
     'read',
   ]);
   const rooms = new Map<string, RoomActor>();
-  /** Rooms that the service is being asked to leave. */
+  /** Rooms with a pending request to leave. */
   const leaving = new Map<string, Promise<unknown>>();
-  /** Callers that wait for a socket, beside the rooms. */
+  /** Callers, other than rooms, that wait for a socket. */
   const wanting = new Set<(socket: Socket) => void>();
   const closing = new AbortController();
   let state: ConnectionState = 'connecting';
@@ -131,16 +134,16 @@ export function openConnection(host: ConnectionHost): {
   let lastError: unknown;
   /** The token of the last attempt. */
   let token: string | undefined;
-  /** A token that the HTTP API takes. */
+  /** A token that the HTTP API accepts. */
   let goodToken: string | undefined;
-  /** The service is about to close the socket, because a room has ended or the user was removed from one. */
+  /** The service is about to close the socket, because a room has ended or the user was removed. */
   let isClosing = false;
   let wantsSubscription = false;
-  /** By socket: whether the subscription on it has worked before it was lost. */
+  /** By socket: whether its subscription was active before the socket was lost. */
   const subscriptions = new WeakMap<Socket, Promise<boolean>>();
-  /** What the user has heard last about each room, since they subscribed: events may come twice. */
+  /** The last event about each room since the subscription, because events can be repeated. */
   const participation = new Map<string, RoomEvent['type']>();
-  /** Ends the current wait: that of a reconnect, or that of an idle connection. */
+  /** Ends the current wait before a reconnect, or of an idle connection. */
   let hurry: () => void = () => {};
 
   function enterState<Name extends ConnectionState>(name: Name, ...args: ConnectionListeners[Name]): void {
@@ -154,7 +157,7 @@ export function openConnection(host: ConnectionHost): {
     await sleep(ms, waiting.signal).catch(() => {});
   }
 
-  /** Never resolves by time alone. */
+  /** Has no time limit. */
   const idle = (): Promise<void> =>
     new Promise((resolve) => {
       hurry = resolve;
@@ -162,7 +165,7 @@ export function openConnection(host: ConnectionHost): {
 
   interface Opened {
     readonly socket: Socket;
-    /** In milliseconds from now. */
+    /** The delay in milliseconds. */
     readonly renewAfterMs: number | undefined;
   }
 
@@ -209,9 +212,9 @@ export function openConnection(host: ConnectionHost): {
     return { kind: 'lost', lastedMs: Date.now() - since, planned: isClosing && !renew, renew };
   }
 
-  /** Finds out why no socket was opened: the handshake does not say. */
+  /** Finds out why the socket could not be opened, because the handshake does not contain the reason. */
   async function explain(error: unknown, failures: number): Promise<TokenState> {
-    // The token callback has failed: the identity provider is most likely down with the service.
+    // The token callback failed. The identity provider is probably unavailable together with the service.
     if (!token) return 'unreachable';
     if (codeOf(error) !== 'network_error' || closing.signal.aborted) return 'unknown';
     if (token === goodToken && failures % PROBE_AGAIN !== 0) return 'good';
@@ -237,7 +240,7 @@ export function openConnection(host: ConnectionHost): {
       } catch (error) {
         lastError = error;
         outcome = { kind: 'failed', token: await explain(error, failures) };
-        // With a refused token, a new one comes first.
+        // If the token was rejected, gets a new one first.
         if (outcome.token !== 'refused' || refresh) onFailure(lastError);
       }
       if (closing.signal.aborted) return;
@@ -253,7 +256,7 @@ export function openConnection(host: ConnectionHost): {
       const next = nextAttempt(failures, refresh, outcome, settings);
       const delayMs = Math.random() * next.longestMs;
       ({ failures, refresh } = next);
-      // Before the listeners are called, so that one of them can cut the wait short.
+      // Before the listeners are called, so that a listener can end the wait.
       const over = pause(delayMs);
       enterState('reconnecting', { attempt: Math.max(failures, 1), delayMs, error: lastError });
       await over;
@@ -264,14 +267,14 @@ export function openConnection(host: ConnectionHost): {
     if (state === 'reconnecting') hurry();
   }
 
-  /** The browser is online again: try now, and check whether the socket has survived. */
+  /** The browser is online again: reconnects now, and checks whether the socket still works. */
   const onOnline = () => {
     retry();
     socket?.check();
   };
   /** The browser is offline, but the service may still be reachable. */
   const onOffline = () => socket?.check(Math.min(OFFLINE_CHECK_MS, settings.replyMs));
-  /** The page has become visible, perhaps after the device slept. */
+  /** The page is visible again, perhaps after the device slept. */
   const onVisible = () => {
     if (page?.visibilityState === 'visible') onOnline();
   };
@@ -320,7 +323,7 @@ export function openConnection(host: ConnectionHost): {
     else room?.onEvents(frame);
   }
 
-  /** Tells the application that the user was added to or removed from a room, or has read further. */
+  /** Emits that the user was added to or removed from a room, or has read further. */
   function notify(event: RoomEvent): void {
     const { type, room_id, data } = event;
     if (type === 'read' && wantsSubscription && data.participant_id === userId) {
@@ -334,13 +337,13 @@ export function openConnection(host: ConnectionHost): {
     else if (event.type === 'participant_removed') listeners.emit('removed', { room_id }, event);
   }
 
-  /** Changes from before are not delivered. */
+  /** Earlier changes are not delivered. */
   function startSubscription(): void {
     participation.clear();
     listeners.emit('subscribed');
   }
 
-  /** What is sent to subscribers. Only with `rooms.v2`. */
+  /** Events for subscribers. Only with `rooms.v2`. */
   const userFeed = followFeed<RoomEvent>({
     deliver: (events) => events.forEach(notify),
     read: async () => (covered) => {
@@ -350,7 +353,7 @@ export function openConnection(host: ConnectionHost): {
     onFailure: () => {},
   });
 
-  /** Asks for the last numbers of everything that has numbers. */
+  /** Requests the last numbers of all feeds. */
   function pings(): readonly Ping[] {
     const asked = [...rooms].flatMap(([id, room]) => {
       const take = room.ask();
@@ -382,11 +385,11 @@ export function openConnection(host: ConnectionHost): {
     return all;
   }
 
-  /** Whether nothing can be missed on the socket without a gap in numbers. */
+  /** Whether every missed event would leave a gap in the numbers. */
   const isNumbered = (): boolean =>
     (!wantsSubscription || userFeed.isFollowing) && [...rooms.values()].every((room) => room.isNumbered !== false);
 
-  /** Resolves with false where the socket is lost before. */
+  /** Resolves with false if the socket is lost first. */
   function subscribeOn(current: Socket): Promise<boolean> {
     const known = subscriptions.get(current);
     if (known) return known;
@@ -436,11 +439,11 @@ export function openConnection(host: ConnectionHost): {
 
   async function join(id: string, options: JoinOptions = {}): Promise<LiveRoom> {
     if (typeof id !== 'string' || !id) throw new TypeError('roomId must be the id of a room');
-    // The service writes ids in lower case, whatever the spelling they are given in.
+    // The service returns IDs in lower case, even if they are requested in upper case.
     const roomId = id.toLowerCase();
     closing.signal.throwIfAborted();
     options.signal?.throwIfAborted();
-    // The service processes frames in parallel: a join could overtake the leave before it, and be undone by it.
+    // The service processes frames in parallel, so a join could overtake an earlier leave, which would then undo it.
     for (let left = leaving.get(roomId); left; left = leaving.get(roomId)) await abortable(left, options.signal);
     const existing = rooms.get(roomId);
     if (existing) return existing.joined(options.signal);
@@ -507,7 +510,7 @@ export function openConnection(host: ConnectionHost): {
         settle();
         resolve(connection);
       },
-      // The network may return. Any other error, such as one of the token callback, is for the application to handle.
+      // A network error is temporary. Any other error, such as one of the token callback, is left to the application.
       (error) => {
         if (codeOf(error) !== 'network_error') giveUp(error);
       },

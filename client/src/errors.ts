@@ -6,13 +6,13 @@ export type ClientErrorCode =
   | 'network_error'
   /** No response arrived in time. */
   | 'timeout'
-  /** The response is not from the service, but for example from a proxy. */
+  /** The response does not come from the service, but for example from a proxy. */
   | 'unexpected_answer'
   /** The storage rejected the upload. `message` contains its reason. */
   | 'upload_refused'
-  /** The storage rejected the download: most likely, the upload was never finished. */
+  /** The storage rejected the download. Usually, the upload was never finished. */
   | 'download_refused'
-  /** The socket was lost while a reply was due. Applications never see this: the client sends again. */
+  /** The socket was lost before the reply. The client sends the frame again, so applications never see this code. */
   | 'connection_lost'
   /** The application closed the connection. */
   | 'connection_closed'
@@ -21,12 +21,12 @@ export type ClientErrorCode =
 
 export type RoomsErrorCode = ErrorCode | ClientErrorCode;
 
-/** One thing that is wrong with a request. */
+/** One issue of a request. */
 export interface Issue {
   readonly code: RoomsErrorCode;
-  /** What is wrong, for humans. */
+  /** A human-readable description. */
   readonly message: string;
-  /** The invalid field, parameter or header, if it is one: `participant_ids.3`. */
+  /** The invalid field, parameter or header, if there is one: `participant_ids.3`. */
   readonly path?: string;
 }
 
@@ -40,7 +40,7 @@ export interface RoomsApiErrorOptions extends ErrorOptions {
   readonly requestId?: string | undefined;
   /** In milliseconds. */
   readonly retryAfter?: number | undefined;
-  /** Default: what the code says. */
+  /** Default: depends on the code. */
   readonly retryable?: boolean | undefined;
 }
 
@@ -57,15 +57,15 @@ const statusOf = (code: string): number => (ERROR_STATUS as Readonly<Record<stri
 
 /** The only error of this package. Every failure throws it, except an abort, which throws the signal's own reason. */
 export class RoomsApiError extends Error {
-  /** The error code. Codes are stable; `message` is for humans and may change. */
+  /** The error code. Codes are stable, but `message` is human-readable text and may change. */
   readonly code: RoomsErrorCode;
   /** HTTP status. For a WebSocket reply, the HTTP status of the code; 0 without a response. */
   readonly status: number;
   /** One entry for each issue; for `invalid_request`, each has the `path` of the field. At least one. */
   readonly errors: readonly Issue[];
-  /** The id under which the service logged the request, if it sent one. */
+  /** The ID under which the service logged the request, if the response contained one. */
   readonly requestId: string | undefined;
-  /** Whether the same request may succeed later. The client has tried several times already. */
+  /** Whether the same request may succeed later. The client has already retried several times. */
   readonly retryable: boolean;
   /** How long the service asked to wait, in milliseconds. */
   readonly retryAfter: number | undefined;
@@ -82,7 +82,7 @@ export class RoomsApiError extends Error {
   }
 }
 
-/** Returns the error for a request that is invalid before it is sent, in the words of the service. */
+/** Returns the error for a request that is invalid before it is sent, with the message of the service. */
 export const invalidRequest = (path: string, message: string): RoomsApiError =>
   new RoomsApiError('invalid_request', `${path} ${message}`, {
     errors: [{ code: 'invalid_request', message, path }],

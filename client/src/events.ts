@@ -4,7 +4,7 @@ import { messageOf } from './errors.ts';
 type EventMap = { readonly [name: string]: readonly unknown[] };
 export type Listener<Args extends readonly unknown[]> = (...args: Args) => void;
 
-/** Ways to listen to events. An event name that does not exist throws a TypeError. */
+/** Methods to listen to events. An unknown event name throws a TypeError. */
 export interface Listening<Events extends EventMap> {
   /** Calls `listener` for every event of that name. Returns a function that removes the listener. */
   on<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): () => void;
@@ -18,7 +18,7 @@ export interface Emitter<Events extends EventMap> extends Listening<Events> {
   emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): void;
 }
 
-/** A listener that throws does not affect other listeners or the client: its error is reported as an uncaught one. */
+/** If a listener throws, its error is reported as uncaught, and affects neither other listeners nor the client. */
 function report(error: unknown): void {
   const { reportError } = globalThis as { readonly reportError?: (error: unknown) => void };
   if (reportError) reportError(error);
@@ -76,12 +76,12 @@ export function emitter<Events extends EventMap>(names: readonly (keyof Events &
 
 export interface Feed<Item> {
   push(item: Item): void;
-  /** Yields what was pushed before, then ends the iterator. */
+  /** Ends the iterator after all pushed items. */
   end(): void;
   readonly iterator: AsyncIterableIterator<Item, undefined>;
 }
 
-/** Returns an async iterator of the items that are pushed. `onReturn` is called when its reader stops. */
+/** Returns an async iterator over the items that are pushed. `onReturn` is called when the reader stops. */
 export function feed<Item>(onReturn: () => void): Feed<Item> {
   const items: Item[] = [];
   const readers: ((result: IteratorResult<Item, undefined>) => void)[] = [];

@@ -5,7 +5,7 @@ import type { Settings } from './options.ts';
 import { deadline, timeoutError } from './timing.ts';
 import { put } from './upload-request.ts';
 
-/** Progress of a transfer, in bytes. `loaded` restarts from 0 when the transfer restarts. */
+/** Progress of a transfer, in bytes. `loaded` is 0 again when the transfer restarts. */
 export interface Progress {
   readonly loaded: number;
   readonly total: number;
@@ -18,11 +18,11 @@ export interface TransferOptions extends CallOptions {
 export interface UploadOptions extends TransferOptions {
   /** Default: the name of a `File`, otherwise `file`. */
   readonly name?: string | undefined;
-  /** Default: the type of a `File` or `Blob` that has one, otherwise `application/octet-stream`. */
+  /** Default: the type of the `File` or `Blob`, otherwise `application/octet-stream`. */
   readonly contentType?: string | undefined;
 }
 
-/** Selects a file by its own id, or by the id of the message with it. */
+/** Identifies a file by its own ID, or by the ID of its message. */
 export type FileSelector = { readonly file_id: string } | { readonly message_id: string };
 
 export interface DownloadedFile {
@@ -53,8 +53,8 @@ export const isFile = (value: unknown): value is Blob | Uint8Array<ArrayBuffer> 
 const isNamed = (file: Blob): file is File => 'name' in file && typeof file.name === 'string';
 
 /**
- * Runs work with a signed URL, with the retries of `persist`. A URL that worked for the first attempt and is rejected
- * later has expired, so the retry gets a new one.
+ * Runs work with a signed URL, and retries it like `persist`. If a URL is rejected after an earlier attempt reached the
+ * storage, it has expired, so the retry gets a new one.
  */
 async function withSignedUrl<Signed, Result>(
   settings: Settings,
@@ -105,11 +105,11 @@ export async function upload(
     const isRetry = url === triedUrl;
     triedUrl = url;
     report(0);
-    // After a failed attempt, nothing more is read from the file.
+    // After a failed attempt, stops reading the file.
     const onSent = (loaded: number) => own === tries && report(loaded);
     const { status, text } = await put({ url, headers, body, onSent, signal }, settings);
-    // The URL stores a file once: on a retry, 412 means that an earlier attempt succeeded and only its response was
-    // lost.
+    // The URL stores a file only once. On a retry, a 412 means that an earlier attempt succeeded and only its response
+    // was lost.
     if (status === 412 && isRetry) return file_id;
     if (status < 200 || status > 299) throw refusal('upload_refused', 'upload', status, text);
     return file_id;

@@ -2,41 +2,44 @@ import { sequence } from './sequence.ts';
 import { sleep } from './timing.ts';
 
 /*
- * Keeps one feed of `rooms.v2` complete: waits for missing events, and reads them if they do not arrive. sequence.ts
+ * Keeps one feed of `rooms.v2` complete. Waits for missing events, and reads them if they do not arrive. sequence.ts
  * makes the decisions.
  */
 
-/** Clients that miss the same events read at different times: each waits a random time up to this, in milliseconds. */
+/**
+ * The maximum of a random delay before reading, in milliseconds, so that clients that miss the same events do not all
+ * read at once.
+ */
 export const GAP_JITTER_MS = 2_000;
-/** The reply to a ping can overtake a frame by this, in milliseconds. */
+/** How much later than the reply to a ping an earlier frame may arrive, in milliseconds. */
 export const PING_LEAD_MS = 3_000;
 
 export interface FeedHost<Event> {
   deliver(events: readonly Event[]): void;
   /**
-   * Reads what is missing, and retries until that works or the signal aborts. Returns what delivers it, together with the events that were
-   * held back and that the reading covers.
+   * Reads the missing events, and retries until that works or the signal aborts. Returns a function that delivers them,
+   * together with the held events that the reading covers.
    */
   read(signal: AbortSignal): Promise<(covered: readonly Event[]) => void>;
-  /** Reading has failed permanently. */
+  /** Called if reading fails permanently. */
   onFailure(error: unknown): void;
 }
 
 export interface FollowedFeed<Event> {
-  /** The number up to which nothing is missing; NaN before the first start. */
+  /** No event up to this number is missing. NaN before the first start. */
   readonly position: number;
   /** True between `start` and `lost`. */
   readonly isFollowing: boolean;
   /**
-   * Starts from the position in the reply to a join, or goes on from one up to which everything was read. Returns the held events that follow
-   * it, which the caller delivers.
+   * Starts from the position in the reply to a join, or continues from a position up to which everything was read.
+   * Returns the held events that follow, for delivery by the caller.
    */
   start(position: number): readonly Event[];
   /** Takes a frame whose first event has the number `seq`. */
   take(seq: number, events: readonly Event[]): void;
   /** Takes the last number of the feed, from the reply to a ping. */
   told(seq: number): void;
-  /** The socket or the join is lost. */
+  /** Call it when the socket or the join is lost. */
   lost(): void;
 }
 
@@ -57,7 +60,7 @@ export function followFeed<Event>(host: FeedHost<Event>): FollowedFeed<Event> {
     watch();
   }
 
-  /** Starts or stops filling, depending on the numbers. */
+  /** Starts or stops to fill a gap, depending on the numbers. */
   function watch(waitMs = 0): void {
     const isMissing = numbers.phase === 'gap' || numbers.phase === 'reading';
     if (isMissing === Boolean(filling)) return;

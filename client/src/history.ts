@@ -9,23 +9,26 @@ export type ReadPage = (limit: number, cursor: string | undefined) => Promise<Pa
 /** Reads a page of the room's changed messages, in the order of their last changes. */
 export type ReadChangesPage = (query: ChangesQuery) => Promise<Page<Message>>;
 
-/** Where a page of changes begins: after a number, or where the page before it ended. */
+/** The start of a page of changes: after a number, or at a cursor. */
 export interface ChangesQuery {
   readonly after?: number | undefined;
   readonly cursor?: string | undefined;
   readonly limit: number;
 }
 
-/** Messages in the first page that is read. The other pages are as long as pages can be. */
+/** The number of messages in the first page. Later pages have the maximum size. */
 const FIRST_PAGE = 50;
 
-/** Messages in the newest-first order of history, and the first one that was left out. */
+/** Messages in history's order, newest first, and the message at which reading stopped. */
 interface Read {
   readonly messages: readonly Message[];
   readonly stoppedAt: string | undefined;
 }
 
-/** Reads from the newest message back, until `isEnough` is true of a message, which is left out, or to the first message. */
+/**
+ * Reads backwards from the newest message, until `isEnough` returns true for a message or the first message is reached.
+ * That message is excluded.
+ */
 async function readBack(
   readPage: ReadPage,
   maxPageSize: number,
@@ -44,19 +47,20 @@ async function readBack(
   return { messages, stoppedAt: undefined };
 }
 
-/** Which messages an application wants that were stored before it joined. */
+/** Which messages from before the join an application wants. */
 export interface Wanted {
   /** The newest n. */
   readonly history: number;
-  /** Those newer than the oldest of these, and not among them. An empty list: all. */
+  /** The messages that are newer than the oldest of these, and not among them. An empty list means all messages. */
   readonly known: readonly Identified[] | undefined;
   readonly overlapMs: number;
 }
 
 /**
- * Reads the history at the first join, and tells the log which of it is not wanted. Returns the wanted messages, for `catchUp`.
+ * Reads the history at the first join, and tells the log which messages are not wanted. Returns the wanted messages,
+ * for `catchUp`.
  *
- * It reads on for the overlap beyond the first wanted message: a message in there that is stored later is a new one, although its id is older.
+ * Reads further back by the overlap. A message that is stored there later is new, although its ID is older.
  */
 export async function readFirst(
   readPage: ReadPage,
@@ -78,7 +82,7 @@ export async function readFirst(
   return messages.filter(isWanted);
 }
 
-/** Reads what was stored since the last complete message, and the overlap before it, for `catchUp`. */
+/** Reads the messages since the last complete one, including the overlap before it, for `catchUp`. */
 export const readMissed = async (
   readPage: ReadPage,
   maxPageSize: number,
@@ -86,7 +90,7 @@ export const readMissed = async (
 ): Promise<readonly Message[]> =>
   (await readBack(readPage, maxPageSize, ({ message_id }) => log.isComplete(message_id))).messages;
 
-/** Reads the messages whose last edit or deletion has a number above `after`, in the order of these numbers. */
+/** Reads the messages whose last change has a number above `after`, in order of these numbers. */
 export async function readChanges(
   readPage: ReadChangesPage,
   limit: number,

@@ -13,7 +13,7 @@ import { abortable, backoff, deadline, sleep, timeoutError, within } from './tim
 
 /** Options of every call. */
 export interface CallOptions {
-  /** Ends the call: it throws the signal's reason. */
+  /** Aborts the call, which then throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -39,7 +39,7 @@ export type Call = <Name extends OperationName>(
   name: Name,
   input: Input<Name>,
   options?: CallOptions & {
-    /** Called each time the request is sent. */
+    /** Called before each attempt. */
     readonly onTry?: () => void;
   },
 ) => Promise<Answer<Operations[Name]['data']>>;
@@ -61,7 +61,7 @@ const GATEWAY_CODES: Readonly<Record<number, RoomsErrorCode>> = {
 
 const isCode = (code: unknown): code is RoomsErrorCode => typeof code === 'string' && code in ERROR_STATUS;
 
-/** The entries of `errors` in an HTTP body or in the error of a WebSocket reply. */
+/** The entries of `errors`, in an HTTP body or in a WebSocket reply. */
 export function issuesOf(body: unknown): Issue[] {
   if (!isObject(body) || !Array.isArray(body.errors)) return [];
   return body.errors.filter(isObject).map(({ code, message, path }) => ({
@@ -71,7 +71,7 @@ export function issuesOf(body: unknown): Issue[] {
   }));
 }
 
-/** Seconds or a date, as HTTP has it; in milliseconds. */
+/** Parses seconds or an HTTP date. Returns milliseconds. */
 function retryAfterIn(header: string | null): number | undefined {
   if (!header) return undefined;
   const ms = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now();
@@ -94,7 +94,7 @@ async function failureOf(response: Response): Promise<RoomsApiError> {
   });
 }
 
-/** Returns the error for a response that is not from the service, but from a proxy or another service. */
+/** Returns the error for a response that comes from a proxy or another service. */
 const notOurs = (status: number, said: string): RoomsApiError =>
   new RoomsApiError(
     'unexpected_answer',
@@ -107,7 +107,7 @@ const issueText = ({ path, message }: Issue): string => (path ? `${path} ${messa
 async function answerOf(response: Response): Promise<Answer<unknown>> {
   if (!response.ok) throw await failureOf(response);
   const body: unknown = await response.json().catch((cause) => {
-    // A body that breaks off is a network error.
+    // An incomplete body counts as a network error.
     if (cause instanceof SyntaxError) return undefined;
     throw cause;
   });
@@ -116,7 +116,7 @@ async function answerOf(response: Response): Promise<Answer<unknown>> {
   return { data: body.data, next_cursor: typeof cursor === 'string' ? cursor : null };
 }
 
-/** A path parameter. URLs drop the segments `.` and `..`, and so would address something else. */
+/** A path parameter. `.` and `..` are rejected, because URLs resolve such segments to another path. */
 function segmentOf(name: string, value: unknown): string {
   if (typeof value !== 'string' || !value) throw new TypeError(`${name} must be a string that is not empty`);
   if (value === '.' || value === '..') throw invalidRequest(name, `must not be ${value}`);
@@ -143,14 +143,14 @@ function requireToken(token: unknown): string {
 }
 
 /**
- * How long a new token replaces a rejected one without another call of the callback, in milliseconds: as long as
- * responses may be apart.
+ * How long a new token is used for further rejected requests without calling the callback again, in milliseconds. Their
+ * responses may arrive this much later.
  */
 const RECENT_MS = 5_000;
 
 /**
- * Gets access tokens. If several requests need a new one instead of the same `refused` token, the callback is called
- * once for all.
+ * Gets access tokens. If several requests need a replacement for the same `refused` token, the callback is called only
+ * once.
  */
 export function tokens({ token: source, tokenMs }: Pick<Settings, 'token' | 'tokenMs'>) {
   const ask = (refresh: boolean): Promise<string> =>
@@ -169,8 +169,8 @@ export function tokens({ token: source, tokenMs }: Pick<Settings, 'token' | 'tok
   };
   return async (refresh: boolean, refused?: string): Promise<string> => {
     if (!refresh) return refreshing ?? ask(false);
-    // Another request, rejected a little earlier, has got a new one meanwhile. The clock may have been set back
-    // since.
+    // Another request was rejected earlier and has a new token already. The comparison allows for a clock that was set
+    // back since then.
     const isNewer =
       refused && refreshed && refreshed.token !== refused && Math.abs(Date.now() - refreshed.at) < RECENT_MS;
     if (!refreshing && refreshed && isNewer) return refreshed.token;
@@ -183,7 +183,7 @@ export function tokens({ token: source, tokenMs }: Pick<Settings, 'token' | 'tok
 
 export type Tokens = ReturnType<typeof tokens>;
 
-/** Retries `attempt` while it fails temporarily. */
+/** Retries `attempt` after temporary failures. */
 export async function persist<T>(
   { retries, retryInitialMs, retryMaxMs }: Pick<Settings, 'retries' | 'retryInitialMs' | 'retryMaxMs'>,
   signal: AbortSignal | undefined,
@@ -202,7 +202,11 @@ export async function persist<T>(
   }
 }
 
-/** Calls `fetch`. Throws `network_error` if it throws, and `timeout` if it and `read` take too long. */
+/**
+ * Calls `fetch`.
+ *
+ * @throws `network_error` if it fails, or `timeout` if it and `read` take too long
+ */
 export async function fetching<T>(
   fetch: typeof globalThis.fetch,
   url: string,
@@ -211,7 +215,7 @@ export async function fetching<T>(
   read: (response: Response) => Promise<T>,
 ): Promise<T> {
   try {
-    // A custom fetch might ignore the signal.
+    // A custom fetch may ignore the signal.
     return await abortable(fetch(url, { ...init, signal: time.signal, credentials: 'omit' }).then(read), time.signal);
   } catch (error) {
     if (time.signal.aborted) throw time.signal.reason;
@@ -222,7 +226,7 @@ export async function fetching<T>(
   }
 }
 
-/** The HTTP API. Every operation can be repeated safely, so each is retried. */
+/** The HTTP API. All operations are safe to repeat, so each one is retried. */
 export function caller(settings: Settings, token: Tokens): Call {
   const { timeoutMs } = settings;
   return async (name, { params = {}, query = {}, body, headers = {} }, { signal, onTry } = {}) => {
@@ -263,9 +267,9 @@ export function caller(settings: Settings, token: Tokens): Call {
 }
 
 /**
- * Asks the HTTP API once whether an access token is good: the handshake of a WebSocket does not say why it failed.
+ * Sends one request to the HTTP API to check an access token, because a WebSocket handshake does not say why it failed.
  *
- * `refused`: 401. `good`: any other answer below 500. `busy`: 429. `unreachable`: no answer, or 5xx.
+ * `refused`: 401. `good`: any other response below 500. `busy`: 429. `unreachable`: no response, or a 5xx.
  */
 export async function probeToken(
   { url, fetch, openMs }: Settings,
@@ -279,7 +283,7 @@ export async function probeToken(
     await body?.cancel();
     if (status === 401) return 'refused';
     if (status === 429) return 'busy';
-    // A service that is starting responds like that.
+    // The service may respond like this while it starts.
     return status >= 500 ? 'unreachable' : 'good';
   }).catch(() => 'unreachable' as const);
 }

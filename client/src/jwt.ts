@@ -1,4 +1,4 @@
-/** Facts from an access token, only for planning: the service alone validates it. */
+/** Claims of an access token, used only for scheduling. The service validates the token. */
 export interface TokenFacts {
   /** The user: `sub`. */
   readonly userId?: string;
@@ -6,7 +6,7 @@ export interface TokenFacts {
   readonly expiresAt?: number;
 }
 
-/** Returns the facts of a JWT, and nothing if the token is not one. */
+/** Returns the claims of a JWT, or an empty object if the token is not a JWT. */
 export function tokenFacts(token: string): TokenFacts {
   try {
     const part = (token.split('.')[1] ?? '').replace(/-/g, '+').replace(/_/g, '/');

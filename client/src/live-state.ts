@@ -6,17 +6,17 @@ import type { LiveRoom, PendingMessage } from './room-types.ts';
 import { backoff, sleep } from './timing.ts';
 
 /*
- * Lists of a joined room that stay up to date, for applications that show them. Optional: a bundler omits this file
- * if nothing imports it.
+ * Lists of a joined room that stay up to date, for user interfaces. Optional: bundlers omit this file if nothing
+ * imports it.
  */
 
-/** What a live list needs of its room. */
+/** The parts of a room that a live list uses. */
 export type ListedRoom = Pick<LiveRoom, 'id' | 'on' | 'pending'>;
 
-/** A value that changes. `state` is a new object after each change. */
+/** An observable value. `state` is a new object after each change. */
 export interface LiveState<State> {
   readonly state: State;
-  /** Calls `listener` after changes: once for all that happen together. Returns a function that removes the listener. */
+  /** Calls `listener` after changes, once for simultaneous ones. Returns a function that removes the listener. */
   subscribe(listener: (state: State) => void): () => void;
   /** Ends the updates. */
   close(): void;
@@ -63,9 +63,9 @@ function store<State extends object>(initial: State): Store<State> {
 export interface MessageListState {
   /** In the order of their ids, without gaps. */
   readonly messages: readonly Message[];
-  /** Own messages that are being sent, in the order of the calls of `send`. Show them after `messages`. */
+  /** Own messages that are being sent, in order. Show them after `messages`. */
   readonly pending: readonly PendingMessage[];
-  /** What is before the first message. `failed`: `loadEarlier` may work the next time. */
+  /** The state of the messages before the first one. `failed`: call `loadEarlier` to try again. */
   readonly earlier: 'loading' | 'more' | 'none' | 'failed';
 }
 
@@ -77,9 +77,10 @@ export interface LiveMessages extends LiveState<MessageListState> {
 const numberOf = ({ change }: Message): number => change ?? 0;
 
 /**
- * Returns messages in the order of their ids, which is the order of history, with further ones inserted, once each.
+ * Returns messages in the order of their IDs, which is the order of history, with further messages inserted, without
+ * duplicates.
  *
- * @param sorted Messages in this order already. The array is not changed.
+ * @param sorted messages in this order. The array is not changed
  */
 export function insertMessages(sorted: readonly Message[], added: readonly Message[]): readonly Message[] {
   const last = sorted.at(-1);
@@ -88,7 +89,7 @@ export function insertMessages(sorted: readonly Message[], added: readonly Messa
   const all = new Map(sorted.map((message) => [message.message_id, message]));
   for (const message of added) {
     const known = all.get(message.message_id);
-    // The version with the later edit or deletion, whichever was read first.
+    // Keeps the version with the later edit or deletion.
     if (!known || numberOf(message) >= numberOf(known)) all.set(message.message_id, message);
   }
   return [...all.values()].sort(byId);
@@ -98,9 +99,10 @@ const includes = (messages: readonly Message[], { message_id }: Message): boolea
   messages.some((message) => message.message_id === message_id);
 
 /**
- * Returns messages with an edited or deleted message in its place. If it is not among them, returns the same array.
+ * Returns messages in which an edited or deleted message replaces its earlier version. If it is not among them, returns
+ * the same array.
  *
- * @param messages The array is not changed.
+ * @param messages the array is not changed
  */
 export const replaceMessage = (messages: readonly Message[], changed: Message): readonly Message[] =>
   includes(messages, changed)
@@ -108,10 +110,10 @@ export const replaceMessage = (messages: readonly Message[], changed: Message): 
     : messages;
 
 /**
- * Returns the messages of a joined room: the newest page, earlier ones as they are asked for, and each new, edited and deleted message,
- * through outages.
+ * Returns the messages of a joined room: the newest page, earlier pages on request, and all new, edited and deleted
+ * messages, also after outages.
  *
- * @param pageSize Messages that are read at a time. Default: 50, at most 200.
+ * @param pageSize messages per page. Default: 50, at most 200
  */
 export function liveMessages(
   rooms: Pick<RoomsClient, 'listMessages'>,
@@ -122,7 +124,10 @@ export function liveMessages(
   const closing = new AbortController();
   let cursor: string | undefined;
   let loading: Promise<void> | undefined;
-  /** Edited and deleted messages that are not in the list. The page that is being read can have their former version. */
+  /**
+   * Edited and deleted messages that are not in the list. A page that is being read may contain earlier versions of
+   * them.
+   */
   let changed: Message[] = [];
 
   const add = (messages: readonly Message[]) => list.set({ messages: insertMessages(list.state.messages, messages) });
@@ -163,16 +168,21 @@ export function liveMessages(
 }
 
 export interface ParticipantListState {
-  /** In the order of their ids. After the room is closed, nobody is online. While more than 1,000 are online, only `onlineCount` is kept up to date. */
+  /**
+   * In the order of their IDs. After the room is closed, nobody is online. With more than 1,000 users online, only
+   * `onlineCount` is kept up to date.
+   */
   readonly participants: readonly ListedParticipant[];
   /** The number of participants who are online. */
   readonly onlineCount: number;
-  /** `loading` until the list was read for the first time; `failed` if the service rejects the request. */
+  /** `loading` until the list was read once. `failed` if the service rejects the request. */
   readonly status: 'loading' | 'ready' | 'failed';
 }
 
 export interface LiveParticipants extends LiveState<ParticipantListState> {
-  /** Reads the list again. Others' `read_to` is not sent as an event: call this when you show who has read a message. */
+  /**
+   * Reads the list again. No event reports changes of others' `read_to`: call this if you show who has read a message.
+   */
   refresh(): void;
 }
 
@@ -181,7 +191,7 @@ type Change = (people: People) => People;
 
 const RETRY_INITIAL_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
-/** A list of which parts are unknown is read again within this time. */
+/** The maximum time before an incomplete list is read again. */
 const NAMES_AGAIN_MS = 5_000;
 
 /** Returns the participants of a joined room with their presence. The list is read again after an outage. */
@@ -190,9 +200,9 @@ export function liveParticipants(rooms: Pick<RoomsClient, 'allParticipants'>, ro
   let people: People = new Map();
   /** Aborts the current read. */
   let reading = new AbortController();
-  /** The last number of online participants that the service reported; undefined while it names each change. */
+  /** The last online count from the service. Undefined while the service reports every change by name. */
   let counted: number | undefined;
-  /** Changes since the read of the list started. */
+  /** Changes since the current read of the list started. */
   let since: Change[] = [];
 
   function show(): void {
@@ -260,9 +270,12 @@ export function liveParticipants(rooms: Pick<RoomsClient, 'allParticipants'>, ro
   const come = (peer: Peer) => change(set({ ...peer, online: true }));
   const go = ({ participant_id }: Peer) => change(set({ participant_id, online: false }, false));
   list.onClose(room.on('missed', readAgain));
-  /** Whether some came and went without being named. */
+  /** Whether some users joined or left without being named. */
   let isStale = false;
-  /** The service names participants again: those that it did not name are looked up, not by all clients at the same moment. */
+  /**
+   * The service names participants again. Those whom it did not name are read after a random delay, so that not all
+   * clients read at once.
+   */
   function namesAgain(): void {
     if (!isStale) return;
     isStale = false;

@@ -1,7 +1,7 @@
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const TIME_LENGTH = 10;
 
-/** Returns the time in a message id (a ULID), in epoch milliseconds. */
+/** Returns the time in a message ID (a ULID), in epoch milliseconds. */
 export const timeOf = (message_id: string): number =>
   [...message_id.slice(0, TIME_LENGTH)].reduce((time, digit) => time * 32 + ALPHABET.indexOf(digit), 0);
 
@@ -9,24 +9,28 @@ export const timeOf = (message_id: string): number =>
 export const byId = (a: { readonly message_id: string }, b: { readonly message_id: string }): number =>
   a.message_id < b.message_id ? -1 : a.message_id > b.message_id ? 1 : 0;
 
-/** Ids kept at least, so that a message that the service delivers hours late is still recognized as new or known. */
+/**
+ * The minimum number of IDs to keep, so that a message that is delivered hours late is still recognized as new or
+ * known.
+ */
 const KEPT = 5_000;
 
-/** The ids that an application must not receive again: a set of ids, and a floor that stands for all ids up to it. */
+/** The IDs that an application must not receive again: a set of IDs, and a floor below which all IDs count as known. */
 export interface MessageDedup {
   has(message_id: string): boolean;
-  /** Adds an id. Returns false for an id that was known. */
+  /** Adds an ID. Returns false if it was already known. */
   add(message_id: string): boolean;
-  /** Makes every id up to and including this one known. The floor never sinks. */
+  /** Marks all IDs up to this one as known. The floor never moves down. */
   raiseFloor(message_id: string): void;
-  /** Replaces the oldest ids by a higher floor, once there are many. Keeps all ids that are not older than `time` (epoch milliseconds). */
+  /** Replaces the oldest IDs by a higher floor if there are many. Keeps all IDs since `time` (epoch milliseconds). */
   compact(time: number): void;
 }
 
 /**
  * Returns an empty {@link MessageDedup}.
  *
- * It is exact: no id is forgotten, however late its message is delivered again. Memory stays bounded because `compact` turns old ids into the floor.
+ * It is exact: a message is recognized no matter how late it is delivered again. Memory is bounded, because `compact`
+ * replaces old IDs by the floor.
  */
 export function messageDedup(): MessageDedup {
   const ids = new Set<string>();

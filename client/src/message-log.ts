@@ -1,18 +1,19 @@
 import { byId, messageDedup, timeOf } from './message-dedup.ts';
 
 /*
- * Decides which messages of a room to deliver, in which order, and how far back history must be read after a gap. Pure: no
- * I/O, no clock.
+ * Decides which messages of a room to deliver, in which order, and how far back history must be read after a gap. Pure:
+ * no I/O, no clock.
  *
- * What it relies on:
- * 1. A page of history holds every message that was stored before it was requested.
- * 2. A socket that has joined receives every message that is delivered after the join, in the order of storage, however late
- *    (the stream may lag), and possibly twice. A message that cannot be delivered closes the socket (`rooms.v1`) or leaves a gap in the
- *    numbers (`rooms.v2`, see sequence.ts), and history is read.
- * 3. A message is stored at most `overlapMs` after the time in its id.
+ * It relies on three properties:
+ * 1. A page of history contains every message that was stored before the request.
+ * 2. A joined socket receives every message that is delivered after the join, in stored order, possibly late and
+ * possibly twice. If a message cannot be delivered, the socket is closed (`rooms.v1`) or the numbers have a gap
+ * (`rooms.v2`, see sequence.ts), and history is read.
+ * 3. A message is stored at most `overlapMs` after the time in its ID.
  *
- * So, once a socket has joined and history has been read on it, everything up to the newest message of either is complete: the
- * frontier. The reply to an own `send` says nothing about the messages before it, and never moves the frontier.
+ * After a socket has joined and history was read, everything up to the newest message of either is complete. That
+ * message is the frontier. The reply to the user's own `send` does not prove that earlier messages arrived, so it never
+ * moves the frontier.
  */
 
 export interface Identified {
@@ -20,21 +21,22 @@ export interface Identified {
 }
 
 export interface MessageLog<Message extends Identified> {
-  /** True while messages are held back, because those before them may be missing. */
+  /** Whether messages are held back because earlier ones may be missing. */
   readonly holding: boolean;
-  /** True for a message that was delivered or is not wanted. */
+  /** Returns whether a message was delivered or is not wanted. */
   has(message_id: string): boolean;
-  /** True where the history from this message back is complete, so that reading can stop. */
+  /** Returns whether history is complete from this message back, so that reading can stop. */
   isComplete(message_id: string): boolean;
-  /** Holds messages back from now on: the socket was lost, or messages may be missing. */
+  /** Starts holding messages back, because the socket was lost or messages may be missing. */
   hold(): void;
-  /** Takes a message from the stream. Returns the messages to deliver now: none while holding. */
+  /** Takes a message from the stream. Returns the messages to deliver now: none while messages are held back. */
   receive(message: Message): readonly Message[];
-  /** Marks messages that history has, and that are not wanted. With `andOlder`, also everything up to that id. */
+  /** Marks messages of history that are not wanted. With `andOlder`, also all older messages. */
   skip(messages: readonly Identified[], andOlder?: string): void;
   /**
-   * Takes history that was read from the newest message back to a complete one, after the join, and messages of the stream that history covers. Returns
-   * the messages to deliver: those and the held ones, once each, in the order of their ids. Ends holding.
+   * Takes the history that was read after the join, from the newest message back to a complete one, and the stream
+   * messages that it covers. Returns these and the held messages for delivery, in the order of their IDs, without
+   * duplicates. Ends holding back.
    */
   catchUp(history: readonly Message[], streamed?: readonly Message[]): readonly Message[];
 }
@@ -43,9 +45,9 @@ export interface MessageLog<Message extends Identified> {
 export function messageLog<Message extends Identified>(overlapMs: number): MessageLog<Message> {
   const dedup = messageDedup();
   let held: Message[] | undefined = [];
-  /** The newest message up to which, but for the overlap, nothing is missing. */
+  /** No message up to this one is missing, except within the overlap. */
   let frontier = '';
-  /** Everything before this time, in epoch milliseconds, is complete. */
+  /** All messages before this time are complete, in epoch milliseconds. */
   const completeBefore = () => (frontier ? timeOf(frontier) - overlapMs : 0);
 
   function advance(message_id: string): void {

@@ -1,6 +1,6 @@
 import { MAX_TIMER_MS } from './timing.ts';
 
-/** The input of the token callback. */
+/** The argument of the token callback. */
 export interface TokenRequest {
   /** True if the last token was rejected or is about to expire: get a new one from the identity provider. */
   readonly refresh: boolean;
@@ -12,12 +12,10 @@ export interface TokenRequest {
  */
 export type TokenSource = (request: TokenRequest) => Promise<string> | string;
 
-/**
- * The parts of a WebSocket that this package uses. Those of browsers and Node have them, and so has the package `ws`.
- */
+/** The used parts of a WebSocket. Browsers, Node, and the package `ws` have them. */
 export interface WebSocketLike {
   readonly readyState: number;
-  /** The sub-protocol that the service has chosen. */
+  /** The sub-protocol that the service chose. */
   readonly protocol?: string;
   send(data: string): void;
   close(code?: number, reason?: string): void;
@@ -34,7 +32,7 @@ export interface RoomsClientOptions {
   readonly url: string;
   /**
    * The URL of the WebSocket API, such as `wss://def456.execute-api.eu-central-1.amazonaws.com/v1`. Default: none,
-   * without real time.
+   * which disables real-time functions.
    */
   readonly wsUrl?: string | undefined;
   /** Returns the access token. */
@@ -47,7 +45,7 @@ export interface RoomsClientOptions {
   readonly tokenMs?: number | undefined;
   /** How long one attempt of an HTTP request may take, in milliseconds. Default: 15,000. */
   readonly timeoutMs?: number | undefined;
-  /** How often a request that may succeed later is retried. Default: 3. */
+  /** The maximum number of retries after temporary failures. Default: 3. */
   readonly retries?: number | undefined;
   /**
    * The longest wait before the first retry, in milliseconds. It doubles each time, and the actual wait is a random
@@ -56,7 +54,7 @@ export interface RoomsClientOptions {
   readonly retryInitialMs?: number | undefined;
   /** The longest wait before any retry, in milliseconds. A longer `Retry-After` ends the retries. Default: 20,000. */
   readonly retryMaxMs?: number | undefined;
-  /** How long an upload or download may go without any progress, in milliseconds. Default: 60,000. */
+  /** The maximum time without progress of an upload or download, in milliseconds. Default: 60,000. */
   readonly stallMs?: number | undefined;
   /** How long the reply to a WebSocket frame may take, in milliseconds. Default: 10,000. */
   readonly replyMs?: number | undefined;
@@ -67,13 +65,13 @@ export interface RoomsClientOptions {
   /** How long the first join of a room keeps trying, in milliseconds. Default: 30,000. */
   readonly joinMs?: number | undefined;
   /**
-   * How long `send` keeps trying, in milliseconds, after an upload. Default: 3,600,000, an hour. At most 23 hours: after a day, the service
-   * would store a repeated message again.
+   * How long `send` retries after the upload, in milliseconds. Default: 3,600,000 (1 hour). At most 23 hours: after one
+   * day, the service would store a repeated message again.
    */
   readonly sendMs?: number | undefined;
   /**
-   * How long after its acknowledgment an own message may stay undelivered before history is read, in milliseconds.
-   * Default: 5,000.
+   * How long an acknowledged message of the user may stay undelivered before history is read, in milliseconds. Default:
+   * 5,000.
    */
   readonly lagMs?: number | undefined;
   /**
@@ -89,8 +87,8 @@ export interface RoomsClientOptions {
   /** The longest wait before any reconnect, in milliseconds. Default: 30,000. */
   readonly reconnectMaxMs?: number | undefined;
   /**
-   * How long after the time in its id a message may be stored, in milliseconds. After an outage, history is read from this long
-   * before the last complete message. Default: 30,000.
+   * The maximum delay between the time in a message's ID and its storage, in milliseconds. After an outage, history is
+   * read from this long before the last complete message. Default: 30,000.
    */
   readonly overlapMs?: number | undefined;
 }
@@ -126,10 +124,10 @@ const requireUrl = (name: string, text: unknown, protocols: readonly string[]): 
   return text.replace(/\/+$/, '');
 };
 
-/** The service remembers a message for a day. If it was sent again later, it would be stored twice. */
+/** The service recognizes a repeated message for one day. Later, it would store the message twice. */
 export const MAX_SEND_MS = 23 * 3_600_000;
 
-/** Throws a TypeError that names the invalid option. */
+/** Throws a TypeError that contains the name of the invalid option. */
 export function settingsOf(options: RoomsClientOptions): Settings {
   if (typeof options !== 'object' || !options) throw new TypeError('RoomsClient needs options: { url, token, … }');
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));

@@ -1,33 +1,40 @@
 /*
- * When to see whether a socket is alive. Pure: no I/O; the clock is given.
+ * Decides when to check whether a socket is alive. Pure: no I/O, and the clock is a parameter.
  *
- * With `rooms.v2`, traffic is a sign of life. A silence is suspicious after SUSPICIOUS_GAPS times the usual gap between two events, at least `pingMs`, at
- * most LONGEST × `pingMs`: in a busy room a dead socket is noticed early, and a quiet room costs few pings.
+ * With `rooms.v2`, received events prove that the socket works. The client sends a ping after a silence of
+ * SUSPICIOUS_GAPS times the average gap between events, at least `pingMs` and at most LONGEST × `pingMs`. So a dead
+ * socket is detected early in a busy room, and a quiet room needs few pings.
  */
 
 /** A silence this many times as long as the usual gap between events is suspicious. */
 const SUSPICIOUS_GAPS = 3;
 /** The longest silence, in units of `pingMs`. */
 const LONGEST = 4;
-/** The longest time without sending anything, in units of `pingMs`: it is promised to the service, which closes connections that are silent for longer. */
+/**
+ * The maximum time without sending, in units of `pingMs`. The client announces it to the service, which closes
+ * connections after a longer silence.
+ */
 export const LONGEST_UNSENT = 8;
 /** Weight of the last gap in the average. */
 const WEIGHT = 0.25;
 
 export interface PingSchedule {
-  /** A frame has come. `isEvent`: it was not the reply to one of our own. */
+  /** A frame was received. `isEvent`: it was not a reply. */
   heard(now: number, isEvent: boolean): void;
   /** A frame other than a ping was sent. */
   sent(now: number): void;
   pinged(now: number): void;
-  /** Returns when the next ping is due. `isAdaptive`: as for `rooms.v2`; else `pingMs` after the last one. */
+  /**
+   * Returns when the next ping is due. `isAdaptive` applies the rules of `rooms.v2`. Otherwise, it is `pingMs` after
+   * the last one.
+   */
   dueAt(isAdaptive: boolean): number;
 }
 
-/** Returns the schedule of a socket that has opened now. All times are in milliseconds. */
+/** Returns the schedule of a socket that was opened now. All times are in milliseconds. */
 export function pingSchedule(pingMs: number, now: number): PingSchedule {
   let [heardAt, eventAt, sentAt, pingedAt] = [now, now, now, now];
-  /** The usual gap between two events. */
+  /** The average gap between two events. */
   let gap = (LONGEST * pingMs) / SUSPICIOUS_GAPS;
 
   const observe = (silence: number): void => {

@@ -1,34 +1,32 @@
 import type { Settings } from './options.ts';
 import { longestWait } from './timing.ts';
 
-/*
- * When to open the next socket, and whether with a new token. Pure.
- */
+/* Decides when to open the next socket, and whether to use a new token. Pure. */
 
 /** In milliseconds. A socket that lasts this long resets the backoff. */
 const GOOD_MS = 10_000;
-/** The longest wait while nothing answers, in milliseconds. It brings a client back within 5 seconds of the service. */
+/** The maximum wait while nothing responds, in milliseconds. After an outage, clients return within 5 seconds. */
 const UNREACHABLE_MAX_MS = 4_000;
-/**
- * How long before its token expires a socket is replaced, in milliseconds: at most this, and at most half of the
- * token's lifetime.
- */
+/** How long before its token expires a socket is replaced, in milliseconds. At most half of the token's lifetime. */
 const RENEW_MS = 30_000;
-/** Least time between two renewals, in milliseconds: with a clock that is far ahead, every token seems to expire at once. */
+/**
+ * The minimum time between two renewals, in milliseconds. With a clock that is far ahead, every token would seem to
+ * expire at once.
+ */
 const MIN_RENEW_MS = 30_000;
 /** Without a response of the HTTP API, every nth attempt uses a new token. */
 const BLIND_REFRESH = 4;
 
 export type TokenState = 'good' | 'refused' | 'busy' | 'unreachable' | 'unknown';
 
-/** The result of an attempt to have a socket. */
+/** The result of an attempt to open and keep a socket. */
 export type Outcome =
   /**
-   * It was open for `lastedMs`. `planned`: the service closed it, as it does when a room ends. `renew`: its token has expired, or is
-   * about to.
+   * The socket was open for `lastedMs`. `planned`: the service closed it, for example because a room ended. `renew`:
+   * its token has expired, or is about to.
    */
   | { readonly kind: 'lost'; readonly lastedMs: number; readonly planned: boolean; readonly renew: boolean }
-  /** It was not opened. `token`: what the HTTP API says about the token. */
+  /** The socket was not opened. `token`: the HTTP API's answer about the token. */
   | { readonly kind: 'failed'; readonly token: TokenState };
 
 export interface NextAttempt {
@@ -36,11 +34,11 @@ export interface NextAttempt {
   readonly failures: number;
   /** Whether to ask for a new token. */
   readonly refresh: boolean;
-  /** The wait is anything from 0 to this, in milliseconds. */
+  /** The maximum wait, in milliseconds. The actual wait is random between 0 and this. */
   readonly longestMs: number;
 }
 
-/** Returns what to do after an attempt. `refreshed`: its token was a new one. */
+/** Returns the next step after an attempt. `refreshed`: the attempt used a new token. */
 export function nextAttempt(
   failures: number,
   refreshed: boolean,
@@ -67,14 +65,14 @@ export function nextAttempt(
 }
 
 /**
- * Returns after how many milliseconds to replace a socket whose token has `lifeMs` left; undefined where nothing can be planned.
- * `hasty`: the socket before it was replaced sooner than MIN_RENEW_MS.
+ * Returns after how many milliseconds to replace a socket whose token is valid for `lifeMs` more. Undefined if no
+ * renewal can be planned. `hasty`: the previous socket was replaced within MIN_RENEW_MS.
  */
 export function renewAfter(lifeMs: number, hasty: boolean): number | undefined {
-  // The token has expired by the client's clock, but the service has just accepted it.
+  // By the client's clock, the token has expired, but the service has just accepted it.
   if (!(lifeMs > 0)) return undefined;
   return Math.max(lifeMs - Math.min(RENEW_MS, lifeMs / 2), hasty ? MIN_RENEW_MS : 0);
 }
 
-/** Returns whether a socket was replaced too soon to do so again. */
+/** Returns whether a socket was replaced so soon that it must not happen again. */
 export const isHasty = (lastedMs: number): boolean => lastedMs < MIN_RENEW_MS;

@@ -4,44 +4,45 @@ import type { RoomEvent } from './socket.ts';
 
 /* The two feeds of a room that was joined with `rooms.v2`. */
 
-/** What was read of a room's messages. */
+/** Messages that were read. */
 export interface MissedMessages {
-  /** New ones. */
+  /** New messages. */
   readonly history: readonly Message[];
-  /** Edited and deleted ones, in the order of their changes. */
+  /** Edited and deleted messages, in the order of their changes. */
   readonly changed: readonly Message[];
 }
 
 export interface RoomFeedsHost {
-  /** Delivers an event that comes in its turn. */
+  /** Delivers an event in its order. */
   deliver(event: RoomEvent): void;
-  /** Reads the messages that are missing. Retries until that works or the signal aborts. */
+  /** Reads the missing messages. Retries until it succeeds or the signal aborts. */
   readMessages(signal: AbortSignal): Promise<MissedMessages>;
-  /** Delivers what was read and messages of the feed, once each. */
+  /** Delivers messages that were read and messages of the feed, without duplicates. */
   release(read: MissedMessages, streamed: readonly Message[]): void;
-  /** Reads the room. Retries until that works or the signal aborts. */
+  /** Reads the room. Retries until it succeeds or the signal aborts. */
   readRoom(signal: AbortSignal): Promise<MyRoom>;
-  /** The room as it is now, after events that were missed. */
+  /** Delivers the current room after other events were missed. */
   onRoom(room: MyRoom): void;
   onFailure(error: unknown): void;
 }
 
 export interface RoomFeeds {
-  /** Whether messages, or other events, were missed since the feeds were lost: the reply to a join has other numbers. */
+  /** Whether messages or other events were missed since the feeds were lost, by the numbers in the reply to a join. */
   hasMissed(feed: keyof RoomSeq, seq: RoomSeq): boolean;
-  /** Starts from the numbers in the reply to a join. Delivers the events that have come since. */
+  /** Starts from the numbers in the reply to a join. Delivers the events that have arrived since. */
   start(seq: RoomSeq): void;
   take(frame: EventsFrame): void;
   /**
-   * Returns a function that takes the numbers in the reply to a ping that is sent now. It returns false if events can
-   * no longer be followed: the service knows of no join, or its table was restored and counts from an earlier number.
+   * Returns a function that processes the numbers in the reply to a ping that is sent now. It returns false if events
+   * can no longer be followed, because the service has lost the join, or its table was restored and counts from an
+   * earlier number.
    */
   ask(): (seq: RoomSeq | undefined) => boolean;
-  /** The socket or the join is lost. */
+  /** Call it when the socket or the join is lost. */
   lost(): void;
 }
 
-/** Returns the events of a frame as `rooms.v1` sends them. */
+/** Returns the events of a frame in the format of `rooms.v1`. */
 export const unpack = ({
   room_id,
   sent_at,
@@ -76,7 +77,7 @@ export function roomFeeds(host: RoomFeedsHost): RoomFeeds {
       async read(signal) {
         const room = await host.readRoom(signal);
         return (covered) => {
-          // The room was read after them.
+          // The room was read after these events.
           deliver(covered);
           host.onRoom(room);
         };
@@ -93,10 +94,10 @@ export function roomFeeds(host: RoomFeedsHost): RoomFeeds {
     },
     take(frame) {
       const { feed, seq } = frame;
-      // A feed that is newer than this client has events that it does not know.
+      // A newer service may send feeds with unknown events.
       if (feed !== 'messages' && feed !== 'changes') return;
       const events = unpack(frame);
-      // Whether a message is new, its ID says: a table that was restored uses numbers again.
+      // Checks the message ID, because a restored table assigns numbers again.
       if (feed === 'messages') deliver(events.slice(0, Math.max(0, feeds.messages.position - seq + 1)));
       feeds[feed].take(seq, events);
     },

@@ -1,7 +1,7 @@
 import type { MyRoom } from './contract.ts';
 import type { RoomEvent } from './socket.ts';
 
-/** Returns what a user knows of their room after an event. */
+/** Returns the user's room after an event. */
 export function withEvent(info: MyRoom, { type, data }: RoomEvent, userId: string | undefined): MyRoom {
   if (type === 'room_updated' || type === 'room_started' || type === 'room_ended') return { ...info, ...data };
   if (type === 'message') {
@@ -21,7 +21,7 @@ export function withEvent(info: MyRoom, { type, data }: RoomEvent, userId: strin
 /**
  * Returns a room after its user has read up to a message.
  *
- * @param newest The newest message of others that was delivered; an empty text if there was none.
+ * @param newest the newest delivered message of others, or an empty string
  */
 export function withReadMark(info: MyRoom, read_to: string, newest: string): MyRoom {
   if (read_to <= (info.read_to ?? '')) return info;

@@ -1,19 +1,17 @@
-/*
- * The life of a joined room as a state machine. Pure: room.ts performs the work of each phase.
- */
+/* The state machine of a joined room. Pure: room.ts performs the work of each phase. */
 
 export type Phase =
   /** There is no socket. */
   | 'away'
-  /** The service is being asked to join. */
+  /** The join has been sent to the service. */
   | 'joining'
-  /** Joined. The history is being read, and events are held back in the meantime. */
+  /** The room is joined, and the history is being read. Events are held back until then. */
   | 'catching_up'
-  /** Events are delivered as they come, and messages are sent. */
+  /** Events are delivered as they arrive, and messages can be sent. */
   | 'live'
-  /** The room was booked for later: it is joined when it starts. */
+  /** The room starts later. It is joined when it starts. */
   | 'booked'
-  /** The room has ended: its last messages are being read. No socket is needed. */
+  /** The room has ended, and its last messages are being read, which needs no socket. */
   | 'ending'
   | 'closed';
 
@@ -22,9 +20,9 @@ export type Input =
   | 'socket_lost'
   | 'join_accepted'
   | 'caught_up'
-  /** A message that is known to be stored was not delivered. */
+  /** A stored message was not delivered in time. */
   | 'gap_found'
-  /** The service no longer has the join, or has lost events. Only with `rooms.v2`. */
+  /** The service has lost the join or events. Only with `rooms.v2`. */
   | 'join_lost'
   | 'room_booked'
   | 'room_started'
@@ -48,7 +46,7 @@ const TRANSITIONS: Readonly<Record<Phase, Readonly<Partial<Record<Input, Phase>>
   closed: {},
 };
 
-/** Returns the phase that an input leads to; undefined if it changes nothing. */
+/** Returns the phase after an input. Undefined if it does not change. */
 export const nextPhase = (phase: Phase, input: Input): Phase | undefined => TRANSITIONS[phase][input];
 
 /** Returns whether messages can be sent. */

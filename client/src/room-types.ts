@@ -9,13 +9,13 @@ import type { RoomEvent } from './socket.ts';
 export interface RoomClosed {
   readonly reason: 'left' | 'room_ended' | 'removed' | 'connection_closed' | 'refused';
   /**
-   * The error of the service, if that was the reason. For a room that has ended, any code but `room_ended` says why
-   * its last messages could not be read: some may be missing.
+   * The error of the service, if it is the reason. For a room that has ended, a code other than `room_ended` means that
+   * its last messages could not be read, so some may be missing.
    */
   readonly error?: RoomsApiError;
 }
 
-/** An own message that was passed to `send` and has not been delivered as an event yet. */
+/** An own message that was passed to `send` and was not delivered as an event yet. */
 export interface PendingMessage {
   readonly client_message_id: string;
   readonly text: string | null;
@@ -28,14 +28,14 @@ export interface PendingMessage {
   readonly reply_to: string | null;
   /**
    * `uploading`: its files are being uploaded. `queued`: it waits for its turn, for the connection or for the
-   * acknowledgment. `stored`: it is acknowledged, and messages before it have not all been delivered.
+   * acknowledgment. `stored`: it is acknowledged, but some earlier messages were not delivered yet.
    */
   readonly state: 'uploading' | 'queued' | 'stored';
   /** When `send` was called: ISO 8601, by the clock of this machine. */
   readonly queued_at: string;
 }
 
-/** A participant, as events name them. */
+/** A participant, as events describe them. */
 export type Peer = Pick<ListedParticipant, 'participant_id' | 'username'>;
 
 /** The arguments of the listeners of each event of a room. */
@@ -44,32 +44,39 @@ export type RoomListeners = {
 } & {
   /** The other participants who are typing. Emitted with every change. */
   readonly typing: readonly [typing: readonly Peer[]];
-  /** Own messages that are being sent, in the order of the calls of `send`. Emitted with every change. */
+  /** Own messages that are being sent, in order. Emitted with every change. */
   readonly pending: readonly [pending: readonly PendingMessage[]];
-  /** Events other than messages were missed, and `info` is up to date again: read what you show of participants and their presence. */
+  /**
+   * Events other than messages were missed, and `info` is current again. Read everything that you show of participants
+   * and their presence.
+   */
   readonly missed: readonly [room: MyRoom];
-  /** Up to date again, after an outage or after `missed`. Messages that were missed have been delivered; presence may have changed. */
+  /**
+   * Everything is current again, after an outage or after `missed`. Missed messages have been delivered. Presence may
+   * have changed.
+   */
   readonly rejoined: readonly [room: MyRoom];
-  /** The room was booked for later, and cannot be joined again now. It is joined when it starts. */
+  /** The start of the room was moved into the future, so it cannot be joined now. It is joined when it starts. */
   readonly waiting: readonly [room: MyRoom];
-  /** There will be no more events. Emitted once, for any reason. */
+  /** No further events follow. Emitted once, for any reason. */
   readonly closed: readonly [closed: RoomClosed];
 };
 
 export interface JoinOptions extends CallOptions {
   /**
-   * This many of the newest messages are delivered first, before live ones and without a gap. Default: 0, only
-   * messages stored after the call of `join`.
+   * Delivers this many of the newest messages first, before new ones and without a gap. Default: 0, only messages that
+   * are stored after the call of `join`.
    */
   readonly history?: number | undefined;
   /**
-   * Messages that the application has already, such as a page of `listMessages` or those of the last visit. All that are newer than the
-   * oldest of these, and not among them, are delivered first; an empty list stands for none, so all are. Not together with `history`.
+   * Messages that the application already has, such as a page of `listMessages` or those of the last visit. All
+   * messages that are newer than the oldest of these, and not among them, are delivered first. With an empty list, all
+   * messages are. Cannot be combined with `history`.
    */
   readonly known?: readonly Pick<Message, 'message_id'>[] | undefined;
   /**
-   * `lastChange` of the last visit, for an application that has stored messages. Edits and deletions since then are delivered first. Default:
-   * only edits and deletions after the join are delivered.
+   * `lastChange` of the last visit, for applications that store messages. Edits and deletions since then are delivered
+   * first. Default: only edits and deletions after the join are delivered.
    */
   readonly lastChange?: number | undefined;
 }
@@ -80,17 +87,17 @@ export type OutgoingFile = { readonly file_id: string } | Blob | Uint8Array<Arra
 export interface OutgoingMessage {
   readonly text?: string | undefined;
   readonly attachment?: OutgoingFile | undefined;
-  /** Up to 10 files. Not together with `attachment`. */
+  /** Up to 10 files. Cannot be combined with `attachment`. */
   readonly attachments?: readonly OutgoingFile[] | undefined;
-  /** Your application's own type of the message: at most 64 characters. */
+  /** The type of the message, which your application defines: at most 64 characters. */
   readonly type?: string | undefined;
   /** JSON object of your application: at most 4 KiB as JSON. */
   readonly data?: Readonly<Record<string, unknown>> | undefined;
   /** ID of the message that this one replies to. */
   readonly reply_to?: string | undefined;
   /**
-   * 1 to 128 letters, digits or `. _ : -`, which come back with the message. A message can be sent again under the same id without
-   * harm for a day. Default: a random one.
+   * 1 to 128 letters, digits or `. _ : -`, which the message contains. For one day, sending it again with the same ID
+   * has no further effect. Default: a random ID.
    */
   readonly client_message_id?: string | undefined;
 }
@@ -99,7 +106,7 @@ export interface OutgoingMessage {
 export interface SendOptions extends Pick<UploadOptions, 'name' | 'contentType' | 'signal'> {
   /** Progress of the upload of all files together. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
-  /** Called once, before `send` does anything, with the message to show until it is delivered. */
+  /** Called once, before `send` starts, with the message to show until it is delivered. */
   readonly onSending?: ((pending: PendingMessage) => void) | undefined;
 }
 
@@ -108,13 +115,16 @@ export interface LiveRoom extends Listening<RoomListeners> {
   readonly id: string;
   /** The room with the user's own profile and right, as last received. */
   readonly info: MyRoom;
-  /** Why there are no more events; undefined while there are. */
+  /** Why there are no more events. Undefined while events are delivered. */
   readonly closed: RoomClosed | undefined;
   /** Own messages that are being sent. */
   readonly pending: readonly PendingMessage[];
-  /** All events from this call on. The loop ends when the room is closed; leaving the loop ends nothing else. */
+  /**
+   * Yields all events from this call on. The loop ends when the room is closed. Leaving the loop does not leave the
+   * room.
+   */
   events(): AsyncIterableIterator<RoomEvent, undefined>;
-  /** All messages from this call on, the user's own ones too. */
+  /** Yields all messages from this call on, including the user's own. */
   messages(): AsyncIterableIterator<Message, undefined>;
   /**
    * Sends a message, and returns the stored message as soon as it is acknowledged. The message is delivered as an
@@ -144,8 +154,8 @@ export interface LiveRoom extends Listening<RoomListeners> {
    */
   delete(messageId: string, options?: CallOptions): Promise<Message>;
   /**
-   * Marks all messages up to this one as read. The mark only moves forward. Returns the current mark. Calls during a request share the next
-   * request.
+   * Marks all messages up to this one as read. The mark only moves forward. Returns the current mark. Calls during a
+   * request share the next request.
    */
   markRead(messageId: string): Promise<ReadMark>;
   /**
@@ -155,8 +165,11 @@ export interface LiveRoom extends Listening<RoomListeners> {
   setTyping(typing: boolean): void;
   /** The other participants who are typing. */
   readonly typing: readonly Peer[];
-  /** Number of the last edit or deletion that was delivered: see `JoinOptions`. Undefined if the service does not support edits. */
+  /**
+   * The number of the last delivered edit or deletion: see `JoinOptions`. Undefined if the service does not support
+   * edits.
+   */
   readonly lastChange: number | undefined;
-  /** Ends the events, and lets others see that the user left. */
+  /** Ends the events, and shows others that the user has left. */
   leave(): Promise<void>;
 }

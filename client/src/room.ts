@@ -32,7 +32,7 @@ interface Pages {
   readonly readChangesPage: ReadChangesPage;
 }
 
-/** The parts of its connection that a room needs. */
+/** The parts of a connection that a room uses. */
 export interface RoomHost extends Pages {
   readonly settings: Settings;
   readonly edit: (messageId: string, text: string, options?: CallOptions) => Promise<Message>;
@@ -43,37 +43,40 @@ export interface RoomHost extends Pages {
     file: Blob | Uint8Array<ArrayBuffer>,
     options: SendOptions,
   ) => Promise<{ readonly file_id: string }>;
-  /** The user, if the token names one. */
+  /** The user, if the token contains one. */
   readonly userId: () => string | undefined;
-  /** Any socket, for one more frame about a room that is closed; opens one where there is none. */
+  /** Returns any socket, to send one more frame about a closed room. Opens one if necessary. */
   readonly socket: (signal: AbortSignal) => Promise<Socket>;
-  /** The room no longer needs a socket. `isClosing`: the service is about to close it. */
+  /** Reports that the room no longer needs a socket. `isClosing`: the service is about to close it. */
   readonly onDetached: (isClosing: boolean) => void;
-  /** The service is being asked to leave. `done` resolves when it has replied, or never can. */
+  /** Reports that a request to leave was sent. `done` resolves after the reply, or when none can arrive. */
   readonly onLeaving: (done: Promise<unknown>) => void;
 }
 
-/** A room as its connection controls it. */
+/** The interface of a room for its connection. */
 export interface RoomActor {
-  /** Resolves when the room has been joined for the first time. When all callers have aborted, the room is left. */
+  /** Resolves when the room was joined for the first time. If all callers abort, the room is left. */
   readonly joined: (signal?: AbortSignal) => Promise<LiveRoom>;
-  /** There is a new socket: join on it. */
+  /** Provides a new socket, on which the room joins. */
   enter(socket: Socket): void;
-  /** The socket is lost. */
+  /** Reports that the socket is lost. */
   suspend(): void;
-  /** Whether the room was joined with `rooms.v2`; undefined before that is known. */
+  /** Whether the room was joined with `rooms.v2`. Undefined until it is known. */
   readonly isNumbered: boolean | undefined;
   onEvent(event: RoomEvent): void;
   onEvents(frame: EventsFrame): void;
   onDetached(frame: DetachedFrame): void;
-  /** Returns what takes the room's numbers in the reply to a ping that is sent now; undefined where there is nothing to ask. */
+  /**
+   * Returns a function that processes the room's numbers in the reply to a ping that is sent now. Undefined if the room
+   * needs no numbers.
+   */
   ask(): ((seq: RoomSeq | undefined) => void) | undefined;
   close(closed: RoomClosed): void;
 }
 
 const NOTHING: MissedMessages = { history: [], changed: [] };
 
-/** Errors that no retry will change. */
+/** Permanent errors, which are not retried. */
 const FINAL: ReadonlySet<RoomsErrorCode | undefined> = new Set([
   'not_a_participant',
   'room_not_found',
@@ -82,7 +85,7 @@ const FINAL: ReadonlySet<RoomsErrorCode | undefined> = new Set([
   'invalid_request',
 ]);
 
-/** How often a room that was booked for later is asked about its start time, in milliseconds. */
+/** The interval at which the start time of a booked room is checked, in milliseconds. */
 const BOOKED_POLL_MS = 60_000;
 
 const messageEvent = (data: Message): RoomEvent<'message'> => ({
@@ -107,19 +110,22 @@ function closedError({ reason, error }: RoomClosed): RoomsApiError {
   return new RoomsApiError('room_closed', 'You have left this room.');
 }
 
-/** The longest intervals that the service takes a promise for, in seconds: older services, and those that speak `rooms.v2`. */
+/** The longest ping intervals that services accept, in seconds: older ones, and those with `rooms.v2`. */
 const MAX_PING_INTERVAL_SECONDS = [90, 240] as const;
 
 /**
- * In milliseconds. After a longer outage, equal numbers do not prove that nothing was missed: the table may have been
- * restored, and counted up to the same number again.
+ * In milliseconds. After a longer outage, equal numbers do not prove that nothing was missed, because a restored table
+ * may have reached the same number again.
  */
 const LONG_OUTAGE_MS = 300_000;
 
-/** Own messages that stay undelivered for this many times `lagMs` are read from history, although no number is missing. */
+/** If own messages stay undelivered for this many times `lagMs`, history is read, even if no number is missing. */
 const LATE_LAGS = 6;
 
-/** Promises pings, so that the service notices when this client is gone: at half their rate with `rooms.v1`. Rarer pings are not promised. */
+/**
+ * Announces the ping interval, so that the service notices when this client is gone. With `rooms.v1`, it is half the
+ * actual rate. Intervals above the maximum are not announced.
+ */
 function promisedPings({ pingMs }: Settings, speaksV2: boolean): { ping_interval_seconds?: number } {
   const ping_interval_seconds = Math.ceil(((speaksV2 ? LONGEST_UNSENT : 2) * pingMs) / 1_000);
   return ping_interval_seconds <= MAX_PING_INTERVAL_SECONDS[speaksV2 ? 1 : 0] ? { ping_interval_seconds } : {};
@@ -137,38 +143,41 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
   let scope = new AbortController();
   let socket: Socket | undefined;
   let info: MyRoom | undefined;
-  /** The join that the service was asked for last. */
+  /** The last join request. */
   let entering: Promise<unknown> | undefined;
-  /** Events other than messages, while messages are held back. */
+  /** Other events that arrived while messages were held back. */
   let held: RoomEvent[] = [];
-  /** Callers of `send` that wait until the room is joined. */
+  /** Calls of `send` that wait until the room is joined. */
   const waiting: (() => void)[] = [];
-  /** Unwanted messages from before the join are known. */
+  /** Whether the unwanted messages from before the join are known. */
   let isSkipped = false;
-  /** The history was read once. */
+  /** Whether the history was read once. */
   let isStarted = false;
-  /** The service has let the user join once. */
+  /** Whether the service has accepted a join. */
   let isAdmitted = false;
   let isRejoining = false;
-  /** The numbers in the reply to the last join; undefined with `rooms.v1`. */
+  /** The numbers in the reply to the last join. Undefined with `rooms.v1`. */
   let joinedSeq: RoomSeq | undefined;
-  /** The last edit or deletion, in the reply to the last join. Undefined if the service does not support edits. */
+  /**
+   * The number of the last edit or deletion in the reply to the last join. Undefined if the service does not support
+   * edits.
+   */
   let joinedChange: number | undefined;
-  /** Names the last join in the frame that ends it. */
+  /** Identifies the last join, to match the frame that ends it. */
   let joinedAt: string | undefined;
-  /** A frame that ends a join and has come before that join was processed. */
+  /** A frame that ends a join and arrived before the reply to that join was processed. */
   let early: readonly DetachedFrame[] = [];
   let isNumbered: boolean | undefined;
-  /** When the socket was lost last, by the clock of this machine. */
+  /** When the socket was last lost, by the clock of this machine. */
   let lostAt = 0;
   let closed: RoomClosed | undefined;
-  /** Goes with the end of the room: how it was heard of, or why the last messages may be missing. */
+  /** The error for the end of the room: how it was detected, or why the last messages may be missing. */
   let endError: RoomsApiError | undefined;
-  /** Why the first join has not succeeded yet. */
+  /** The last error of the first join. */
   let joinError: RoomsApiError | undefined;
-  /** The newest message of others that was delivered. */
+  /** The newest delivered message of others. */
   let newestOther = '';
-  /** Warnings of the end that were delivered: they may come twice. */
+  /** Delivered warnings, because they can be repeated. */
   const warned = new Set<string>();
 
   let resolveJoined: (room: LiveRoom) => void = () => {};
@@ -186,7 +195,7 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
 
   /* Phases */
 
-  /** Follows an input. Returns false where it changes nothing. */
+  /** Processes an input. Returns false if it changes nothing. */
   function go(input: Input): boolean {
     const next = nextPhase(phase, input);
     if (!next) return false;
@@ -241,7 +250,7 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
       typing.stopped(sender_id);
       if (sender_id !== userId && message_id > newestOther) newestOther = message_id;
     }
-    // The type and its own data are a pair, which the compiler does not see through the union.
+    // The cast is safe: type and data belong together, which the compiler cannot infer from the union.
     if (event.type !== 'typing')
       listeners.emit(event.type, ...([event.data, event] as unknown as RoomListeners[typeof event.type]));
     for (const { push } of feeds) push(event);
@@ -249,18 +258,18 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
     // With rooms.v2, the socket stays open.
     if (event.type === 'room_ended') closeEnded(!isNumbered);
     if (event.type === 'participant_removed' && event.data.participant_id === userId)
-      // Older services do not say why.
+      // Older services do not send the reason.
       close({ reason: event.data.reason ?? 'removed' }, !isNumbered);
   }
 
   const deliverMessage = (message: Message) => deliver(messageEvent(changes.admit(message)));
 
-  /** Delivers a change that comes in its turn. */
+  /** Delivers a change in its order. */
   function deliverChange(message: Message, sent_at?: string): void {
     if (changes.take(message)) deliver(changeEvent(message, sent_at));
   }
 
-  /** Delivers what was read and held messages in their order, then edits and deletions, then the other events. */
+  /** Delivers messages that were read and held messages in order, then edits and deletions, then other events. */
   function release(read: MissedMessages, streamed: readonly Message[] = []): void {
     const events = held;
     held = [];
@@ -288,26 +297,26 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
     else deliver(event);
   }
 
-  /** The last frame about the room: the service has detached the room from the socket. */
+  /** Processes the last frame about the room, after which the room is detached from the socket. */
   function onDetached(frame: DetachedFrame): void {
     if (closed) return;
-    // It can come in one packet with the reply to the join, which is processed a moment later.
+    // The frame can arrive together with the reply to the join, which is processed a moment later.
     if (!isAdmitted || phase === 'joining') {
       early = [...early, frame];
       return;
     }
-    // A late frame: the user was added and has joined again since.
+    // An outdated frame: the user was added and has joined again since.
     if (frame.joined_at && joinedAt && frame.joined_at !== joinedAt) return;
     const events = unpack(frame);
     if (frame.reason !== 'room_ended') {
-      // Without an event, the frame gives no reason. The reply to another join does.
+      // Without an event, the frame contains no reason. The reply to another join does.
       if (events.length === 0 && go('join_lost')) return;
       for (const event of events) deliver(event);
       close({ reason: 'removed' });
     } else if (go('room_ended')) void readLastMessages(events, undefined, scope.signal);
   }
 
-  /** Events other than messages were missed: the application reads again what it shows of them. */
+  /** Events other than messages were missed, so the application must read what it shows again. */
   function onMissed(room: MyRoom): void {
     listeners.emit('missed', room);
     listeners.emit('rejoined', room);
@@ -332,7 +341,7 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
       ? readMissed(readPage, MAX_PAGE_SIZE, log)
       : readFirst(readPage, MAX_PAGE_SIZE, log, { history, known, overlapMs: settings.overlapMs });
 
-  /** Reads history and changes: what was missed can be either. */
+  /** Reads both history and changes, because either can have been missed. */
   async function readMessages({ readPage, readChangesPage }: Pages): Promise<MissedMessages> {
     const [history, changed] = await Promise.all([readHistory(readPage), readChanged(readChangesPage)]);
     return { history, changed };
@@ -342,7 +351,10 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
   const readChanged = (readPage: ReadChangesPage): Promise<readonly Message[]> =>
     joinedChange === undefined ? Promise.resolve([]) : readChanges(readPage, MAX_PAGE_SIZE, changes.position);
 
-  /** The numbers of edits and deletions, beside those of `rooms.v2`: they outlast outages, and `rooms.v1` has them, too. */
+  /**
+   * The numbers of edits and deletions are independent of `rooms.v2`. They remain valid after outages, and `rooms.v1`
+   * has them, too.
+   */
   const changeFeed = followFeed<RoomEvent<'message_updated' | 'message_deleted'>>({
     deliver: (events) => {
       for (const { data, sent_at } of events) deliverChange(data, sent_at);
@@ -359,19 +371,19 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
 
   function onChange(event: RoomEvent<'message_updated' | 'message_deleted'>): void {
     const { data, sent_at } = event;
-    // The service has learned of changes since the join.
+    // Changes were made after the reply to the join.
     if (joinedChange === undefined) deliverChange(data, sent_at);
     else changeFeed.take(data.change ?? 0, [event]);
   }
 
-  /** Delivers the answer to an own change at once, where no other change is before it. */
+  /** Delivers the response to an own change at once, if no earlier change is missing. */
   async function change(answer: Promise<Message>): Promise<Message> {
     const message = await answer;
     if (message.change === changeFeed.position + 1) onChange(changeEvent(message));
     return message;
   }
 
-  /** Whether a warning was delivered before. */
+  /** Returns whether a warning was delivered before. */
   function isWarned({ ends_at, seconds_left }: EventData['room_ending']): boolean {
     const size = warned.size;
     return warned.add(`${ends_at} ${seconds_left}`).size === size;
@@ -385,7 +397,7 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
   }
 
   let marking: Promise<ReadMark> | undefined;
-  /** The message that the service was asked to mark as read last, and the newest that it is to be asked for next. */
+  /** The newest message in a read request to the service, and the newest one for the next request. */
   let [asked, wanted] = ['', ''];
 
   async function markRead(message_id: string): Promise<ReadMark> {
@@ -412,7 +424,7 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
   const typing = typingIn({
     send(isTyping) {
       if (socket && isJoined(phase))
-        // It is of no use later, and an older service does not know of it.
+        // A failure is ignored, because a late start is useless, and older services do not support typing.
         socket.request('typing', { room_id, typing: isTyping }).catch(() => {});
     },
     onChange: (peers) => listeners.emit('typing', peers),
@@ -424,8 +436,8 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
     close({ reason: 'room_ended', ...(endError && { error: endError }) }, isClosing);
 
   /**
-   * The history of a room that has ended can still be read, so that no message from before the end is missed, through an outage as
-   * well. Where it cannot be read within `connectMs`, `closed` has the error.
+   * Reads the rest of the history of a room that has ended, so that no message from before the end is missed, even
+   * after an outage. If that fails within `connectMs`, `closed` contains the error.
    */
   async function readLastMessages(
     events: readonly RoomEvent[],
@@ -436,7 +448,7 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
     held = [...held, ...events];
     endError = error;
     detach(events.length > 0 && !isNumbered);
-    // Not by the wall clock, which users and the network set.
+    // Uses a monotonic clock, because users and the network can change the wall clock.
     const deadline = performance.now() + settings.connectMs;
     let read: MissedMessages | undefined;
     for (let tried = 0; !read && !signal.aborted; tried++)
@@ -448,7 +460,7 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
         await sleep(backoff(tried, settings.reconnectInitialMs, settings.reconnectMaxMs), signal).catch(() => {});
         return undefined;
       });
-    // The event has the room as it ended; without it, the service is asked.
+    // The event contains the room at its end. Without the event, the service is asked.
     if (events.length === 0 && endError === error && !signal.aborted)
       info = await host.readRoom(signal).catch(() => info);
     if (signal.aborted) return;
@@ -459,7 +471,9 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
 
   /* Joining */
 
-  /** Retries until it succeeds, the phase ends, or the error is final. For the first join, any error is final. */
+  /**
+   * Retries until it succeeds, the phase ends, or the error is permanent. For the first join, every error is permanent.
+   */
   async function insist<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
     for (let tried = 0; ; tried++) {
       try {
@@ -490,7 +504,7 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
     const { seq, joined_at, last_change, ...joinedRoom } = await insist(signal, () => {
       const ask = () => current.request('join', { room_id, ...promised });
       const asked = ask().catch((error: unknown) => {
-        // While the service is being deployed, its handshake can be newer than what takes the promise.
+        // During a deployment, the handshake may be newer than the functions, which then reject the announced interval.
         if (codeOf(error) !== 'invalid_request' || !('ping_interval_seconds' in promised)) throw error;
         promised = {};
         return ask();
@@ -526,9 +540,9 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
     const isFirst = !isAdmitted;
     isAdmitted = true;
     resolveJoined(room);
-    // Lets the caller that awaits the join add listeners before the first event.
+    // Gives the caller that awaits the join time to add listeners before the first event.
     if (isFirst) await sleep(0);
-    // The socket was lost just now: history is read again on the next one.
+    // The socket has just been lost, so history is read again on the next one.
     if (signal.aborted) return;
     isStarted = true;
     release({ history, changed });
@@ -543,13 +557,19 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
     else listeners.emit('rejoined', info);
   }
 
-  /** Reads history although no number is missing: numbers are given late, or the service has given up on a message. */
+  /**
+   * Reads history although no number is missing, because numbers can be late, or the service may have skipped a
+   * message.
+   */
   async function readLate(signal: AbortSignal): Promise<void> {
     const read = await readMessages(insistent(signal));
     if (!signal.aborted) release(read);
   }
 
-  /** Waits until the room has started. Its times may change, which nobody tells a user who has not joined. */
+  /**
+   * Waits until the room has started. Checks its times repeatedly, because a user who has not joined receives no event
+   * about changes.
+   */
   async function awaitStart(signal: AbortSignal): Promise<void> {
     for (let isFirst = true; ; isFirst = false) {
       const current = await insist(signal, () => host.readRoom(signal));
@@ -588,8 +608,7 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
     settings,
     upload: host.upload,
     isDelivered: log.has,
-    // A message that was sent before may have been stored, although the room is closed by now: the service still says
-    // so.
+    // A retried message may have been stored, even if the room is closed by now. The service still reports it.
     socketFor: async (sentBefore, signal) => {
       try {
         return await joinedSocket(signal);
@@ -602,7 +621,7 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
     onLag: (lags) => {
       if (phase !== 'live') return;
       if (isNumbered) {
-        // The reply says whether a number is missing.
+        // The reply shows whether a number is missing.
         socket?.check();
         if (lags % LATE_LAGS === 0) readLate(scope.signal).catch(() => {});
         return;
@@ -617,7 +636,7 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
     close({ reason: 'left' });
     if (!current) return;
     const tell = async (): Promise<void> => {
-      // The service processes frames in parallel: a leave could overtake the join that it is to undo.
+      // The service processes frames in parallel, so a leave could overtake the join that it follows.
       await entering?.catch(() => {});
       // If this fails, the service marks the user absent after the socket closes.
       await current.request('leave', { room_id }).catch(() => {});

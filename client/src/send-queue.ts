@@ -5,17 +5,17 @@ import { MAX_SEND_MS } from './options.ts';
 import type { LiveRoom, OutgoingMessage, PendingMessage, SendOptions } from './room-types.ts';
 
 /*
- * A send queue that survives a reload of the page or a restart of the program. Optional: a bundler omits this file if
+ * A send queue that survives a reload of the page or a restart of the program. Optional: bundlers omit this file if
  * nothing imports it.
  */
 
-/** A message as a queue stores it. It is JSON. */
+/** A message in the stored format of a queue, which is JSON. */
 export interface QueuedMessage {
   readonly room_id: string;
   readonly client_message_id: string;
   readonly text: string | null;
   readonly attachment: { readonly file_id: string } | null;
-  /** Missing in messages that an earlier version has stored, as the next three. */
+  /** Missing in messages that an earlier version has stored, like the next three fields. */
   readonly attachments?: readonly { readonly file_id: string }[];
   readonly type?: string | null;
   readonly data?: Readonly<Record<string, unknown>> | null;
@@ -38,7 +38,7 @@ export interface SendQueueStorage {
   delete(clientMessageId: string): MaybePromise<void>;
 }
 
-/** A message of an earlier page or program, and its outcome: `sent`, or `error`. */
+/** A message from before a reload, and its outcome: `sent`, or `error`. */
 export interface RestoredMessage {
   readonly message: QueuedMessage;
   readonly sent?: Message;
@@ -46,20 +46,25 @@ export interface RestoredMessage {
 }
 
 export interface SendQueue {
-  /** As `room.send`. The message is stored until it is acknowledged or refused; a file to upload, once it is uploaded. */
+  /**
+   * Like `room.send`. The message is stored until it is acknowledged or rejected. If it has a file to upload, it is
+   * stored after the upload.
+   */
   send(message: OutgoingMessage, options?: SendOptions): Promise<Message>;
-  /** Resolves when all messages of an earlier page or program are sent or have failed, each within `sendMs`. Never rejects. */
+  /**
+   * Resolves when all messages from before a reload have been sent or have failed, each within `sendMs`. Never rejects.
+   */
   readonly restored: Promise<readonly RestoredMessage[]>;
 }
 
 let lastPosition = 0;
-/** Returns a number above all earlier ones, also those of an earlier page, if its clock was right. */
+/** Returns a number above all earlier ones, also from before a reload, if the clock was right. */
 function nextPosition(): number {
   lastPosition = Math.max(lastPosition + 1, Date.now());
   return lastPosition;
 }
 
-/** Errors after which a message stays stored: it can be sent the next time. */
+/** Errors after which a message stays stored, so that it can be sent later. */
 const KEPT: ReadonlySet<RoomsErrorCode | undefined> = new Set(['connection_closed', 'room_closed']);
 
 const isKept = (error: unknown): boolean => error instanceof RoomsApiError && (error.retryable || KEPT.has(error.code));
@@ -68,11 +73,12 @@ const reportToConsole = (error: unknown): void =>
   console.error('The send queue of @rooms/client is not stored.', error);
 
 /**
- * Returns a queue over a joined room, and sends what is stored for the room, in the order in which it was queued and before any new
- * message. Each message keeps its `client_message_id`, so that none is stored twice by the service. A message that is older than 23 hours is
- * not sent: the service may have forgotten that it knows it.
+ * Returns a queue for a joined room. First sends the room's stored messages, in their original order. Each message
+ * keeps its `client_message_id`, so that the service stores it only once. A message that is older than 23 hours is not
+ * sent, because the service could store it twice.
  *
- * @param onStorageError Gets errors of the storage, which keep no message from being sent. Default: writes them to the console.
+ * @param onStorageError called with errors of the storage, which do not prevent sending. Default: writes them to the
+ * console
  */
 export function sendQueue(
   room: LiveRoom,
@@ -124,7 +130,7 @@ export function sendQueue(
   async function resend(message: QueuedMessage): Promise<RestoredMessage> {
     const { client_message_id, text, attachment, attachments = [], type, data, reply_to, queued_at } = message;
     const files = attachments.length > 0 ? attachments : attachment ? [attachment] : [];
-    // Also where the time cannot be read.
+    // Also if the time is invalid.
     if (!(Date.now() - Date.parse(queued_at) < MAX_SEND_MS)) {
       await guarded(() => storage.delete(client_message_id));
       return { message, error: new RoomsApiError('timeout', 'The message was queued more than 23 hours ago.') };
@@ -150,7 +156,7 @@ export function sendQueue(
   const listed = guarded(() => storage.list()).then((all = []) => {
     const own = all.filter(({ room_id }) => room_id === room.id);
     const sorted = [...own].sort((a, b) => a.position - b.position);
-    // Each is handed to the room here, so that new messages come after them.
+    // Each stored message is passed to the room here, so that new messages come after them.
     return sorted.map(resend);
   });
   return {
@@ -179,7 +185,7 @@ function isQueued(value: unknown): value is QueuedMessage {
 /**
  * Returns a storage for {@link sendQueue} in `localStorage` or another Web Storage.
  *
- * @param userId Keeps the messages of the users of one browser apart: nobody sends what another one wrote.
+ * @param userId separates the messages of several users of a browser
  */
 export function webStorageQueue(
   storage: Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>,

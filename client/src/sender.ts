@@ -14,7 +14,7 @@ import type { OutgoingFile, OutgoingMessage, PendingMessage, SendOptions } from 
 import type { Socket } from './socket.ts';
 import { abortable, backoff, deadline, sleep, timeoutError } from './timing.ts';
 
-/** The parts of its room that sending needs. */
+/** The parts of a room that sending uses. */
 export interface SenderHost {
   readonly room_id: string;
   readonly settings: Settings;
@@ -23,13 +23,13 @@ export interface SenderHost {
     options: SendOptions,
   ) => Promise<{ readonly file_id: string }>;
   /**
-   * A socket to send a message on: where the room is joined; for one that was sent before, any socket where the room is closed. Rejects
-   * when there can be none.
+   * Returns a socket to send a message on: that of the joined room or, for a retry in a closed room, any socket.
+   * Rejects if there can be none.
    */
   readonly socketFor: (sentBefore: boolean, signal: AbortSignal) => Promise<Socket>;
   readonly isDelivered: (message_id: string) => boolean;
   readonly onChange: (pending: readonly PendingMessage[]) => void;
-  /** A message was stored `lags` times `lagMs` ago, and has not been delivered. */
+  /** A message was stored `lags` times `lagMs` ago, and was not delivered yet. */
   readonly onLag: (lags: number) => void;
 }
 
@@ -38,13 +38,13 @@ export interface Sender {
   send(message: OutgoingMessage, options?: SendOptions): Promise<Message>;
   /** Call it when a message is delivered to the application. */
   delivered(message: Message): void;
-  /** Nothing more will be delivered. */
+  /** No further messages will be delivered. */
   close(): void;
 }
 
 interface Entry {
   shown: PendingMessage;
-  /** Runs while the message is stored and not delivered. */
+  /** The timer while the message is stored but not delivered. */
   lag?: ReturnType<typeof setTimeout>;
 }
 
@@ -96,7 +96,7 @@ function requireValid(message: OutgoingMessage, files: readonly OutgoingFile[]):
   );
 }
 
-/** Returns listeners of the progress of single files, which report that of all. */
+/** Returns progress listeners for single files, which report the total progress. */
 function progressOf(files: readonly OutgoingFile[], onProgress: SendOptions['onProgress']) {
   const sizes = files.map((file) => (file instanceof Blob ? file.size : isFile(file) ? file.byteLength : 0));
   const total = sizes.reduce((sum, size) => sum + size, 0);
@@ -109,7 +109,7 @@ function progressOf(files: readonly OutgoingFile[], onProgress: SendOptions['onP
     });
 }
 
-/** Sends the messages of a room one at a time, and tracks those that are being sent. */
+/** Sends the messages of a room one at a time, and tracks pending ones. */
 export function sender(host: SenderHost): Sender {
   const { settings } = host;
   let entries: readonly Entry[] = [];
@@ -145,14 +145,14 @@ export function sender(host: SenderHost): Sender {
       } catch (error) {
         signal.throwIfAborted();
         if (!isRetryable(error)) throw error;
-        // The room notices the loss a moment later. Wait for the next socket.
+        // The room detects the loss a moment later. Wait for the next socket.
         if (codeOf(error) === 'connection_lost') await sleep(0, signal);
         else await sleep(retryAfterOf(error) + backoff(tried, settings.retryInitialMs, settings.retryMaxMs), signal);
       }
     }
   }
 
-  /** Sends when all messages before this one have been, or have failed. */
+  /** Sends after all earlier messages were sent or have failed. */
   function sendInTurn(frame: MessageFrame, outer: AbortSignal | undefined): Promise<Message> {
     const time = deadline(settings.sendMs, () => timeoutError('Sending a message', settings.sendMs, 'sendMs'), outer);
     const before = queue;
@@ -163,7 +163,7 @@ export function sender(host: SenderHost): Sender {
     return sent;
   }
 
-  /** Uploads those files that are to be uploaded, and returns all in their order. The first failure ends the other uploads. */
+  /** Uploads the files that need it, and returns all files in order. The first failure aborts the other uploads. */
   async function uploadAll(
     files: readonly OutgoingFile[],
     { name, contentType, onProgress, signal }: SendOptions,
@@ -204,7 +204,7 @@ export function sender(host: SenderHost): Sender {
         attachment: known[0] ?? null,
         attachments: known,
         type: type ?? null,
-        // As it is now: the application may change it.
+        // A copy, because the application may change the object later.
         data: data ? JSON.parse(JSON.stringify(data)) : null,
         reply_to: reply_to ?? null,
         state: isUploading ? 'uploading' : 'queued',
@@ -226,7 +226,7 @@ export function sender(host: SenderHost): Sender {
         room_id: host.room_id,
         client_message_id,
         ...(text && { text }),
-        // Older services take one file.
+        // Older services accept only one file.
         ...(attachments[0] && (attachments[1] ? { attachments } : { attachment: attachments[0] })),
         ...(type && { type }),
         ...(sentData && { data: sentData }),

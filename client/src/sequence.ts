@@ -1,26 +1,26 @@
 /*
- * Follows the numbers of one feed of `rooms.v2`: which events to deliver now, which to hold back, and whether some are missing. Pure: no
- * I/O, no clock. follow.ts waits and reads.
+ * Follows the numbers of one feed of `rooms.v2`: decides which events to deliver now, which to hold back, and whether
+ * some are missing. Pure: no I/O, no clock. follow.ts does the waiting and reading.
  */
 
 export type SequencePhase =
   /** Not joined: the position is unknown or old. Events are held back. */
   | 'away'
-  /** Nothing is missing up to the highest number that was seen. */
+  /** No event is missing up to the highest number that was seen. */
   | 'in_step'
-  /** Events are missing. They may still come. */
+  /** Events are missing, but may still arrive. */
   | 'gap'
-  /** What is missing is being read. It may still come. */
+  /** Missing events are being read, but may still arrive. */
   | 'reading';
 
 export type SequenceInput =
-  /** The reply to a join gave the position. */
+  /** The reply to a join contained the position. */
   | 'started'
-  /** A number beyond the next one was seen. */
+  /** A number after the next expected one was seen. */
   | 'ahead'
-  /** Everything up to the highest number is there. */
+  /** All events up to the highest number have arrived. */
   | 'complete'
-  /** The wait for missing events is over. */
+  /** The wait for missing events has ended. */
   | 'waited'
   /** The socket or the join is lost. */
   | 'lost';
@@ -32,28 +32,33 @@ const TRANSITIONS: Readonly<Record<SequencePhase, Readonly<Partial<Record<Sequen
   reading: { complete: 'in_step', ahead: 'gap', lost: 'away' },
 };
 
-/** Returns the phase that an input leads to; the same phase where it changes nothing. */
+/** Returns the phase after an input, or the same phase if nothing changes. */
 export const nextSequencePhase = (phase: SequencePhase, input: SequenceInput): SequencePhase =>
   TRANSITIONS[phase][input] ?? phase;
 
-/** Events held back at most. Further ones count as missing: a read that begins after their numbers were seen has them. */
+/**
+ * The maximum number of held events. Further ones count as missing, because a read after they were seen contains them.
+ */
 export const MAX_HELD = 1_000;
 
 export interface Sequence<Event> {
   readonly phase: SequencePhase;
-  /** The number up to which nothing is missing; NaN before the first start. */
+  /** No event up to this number is missing. NaN before the first start. */
   readonly position: number;
-  /** Starts from the position in the reply to a join, or goes on from one up to which everything was read. Returns the held events that follow it. */
+  /**
+   * Starts from the position in the reply to a join, or continues from a position up to which everything was read.
+   * Returns the held events that follow.
+   */
   start(position: number): readonly Event[];
   /** Takes a frame whose first event has the number `seq`. Returns the events to deliver now. */
   take(seq: number, events: readonly Event[]): readonly Event[];
   /** Takes the last number of the feed, from the reply to a ping. */
   told(seq: number): void;
-  /** Begins reading. What is read has everything up to the highest number that was seen before. */
+  /** Begins reading. The read will contain everything up to the highest number that was seen before. */
   waited(): void;
-  /** Ends reading. Returns the held events that the reading covers, and those that follow it. */
+  /** Ends reading. Returns the held events that the reading covers, and those that follow. */
   filled(): { readonly covered: readonly Event[]; readonly next: readonly Event[] };
-  /** Forgets held events. Keeps the position. */
+  /** Drops held events. Keeps the position. */
   lost(): void;
 }
 
@@ -70,7 +75,9 @@ export function sequence<Event>(): Sequence<Event> {
     phase = nextSequencePhase(phase, input);
   };
 
-  /** Moves the position on while `isNext` is true of the next number. Returns the events that were held for these numbers. */
+  /**
+   * Advances the position while `isNext` returns true for the next number. Returns the held events with these numbers.
+   */
   function advance(isNext: (number: number) => boolean): Event[] {
     const events: Event[] = [];
     while (isNext(position + 1)) {

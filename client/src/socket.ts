@@ -17,13 +17,13 @@ import type { Settings, WebSocketConstructor, WebSocketLike } from './options.ts
 import { pingSchedule } from './ping-schedule.ts';
 import { timeoutError } from './timing.ts';
 
-/** An event of a room, as the service sends it. */
+/** An event of a room in the service's format. */
 export type RoomEvent<Name extends EventName = EventName> = {
   readonly [N in Name]: {
     readonly type: N;
     readonly room_id: string;
     readonly data: EventData[N];
-    /** When the service sent it. */
+    /** The time at which the service sent it. */
     readonly sent_at: string;
   };
 }[Name];
@@ -34,23 +34,23 @@ export interface Ping {
   readonly onReply: (data: Actions['ping']['data']) => void;
 }
 
-/** The parts of its connection that a socket needs. */
+/** The parts of a connection that a socket uses. */
 export interface SocketHost {
   /** An event of `rooms.v1`, or a frame of `rooms.v2`. */
   onFrame(frame: RoomEvent | EventsFrame | DetachedFrame): void;
   /** Returns the pings that are due: at least one. */
   pings(): readonly Ping[];
-  /** Whether silence alone makes a ping due: nothing can be missed without a gap in numbers. */
+  /** Whether silence alone makes a ping due, because every missed event would leave a gap in the numbers. */
   isNumbered(): boolean;
 }
 
 /** One open WebSocket. */
 export interface Socket {
-  /** Whether the handshake chose `rooms.v2`. Only a hint: while the service is being deployed, it can be wrong. */
+  /** Whether the handshake chose `rooms.v2`. During a deployment of the service, it can be wrong. */
   readonly speaksV2: boolean;
   /** Sends a frame and returns the data of its reply. Rejects with the reply's error, `payload_too_large`, `timeout`, or `connection_lost`. */
   request<Name extends ActionName>(action: Name, frame: Actions[Name]['frame']): Promise<Actions[Name]['data']>;
-  /** Sends pings. Closes the socket where no frame comes within `ms` milliseconds. Default: the option `replyMs`. */
+  /** Sends pings. Closes the socket if no frame arrives within `ms` milliseconds. Default: the option `replyMs`. */
   check(ms?: number): void;
   close(): void;
   /** Resolves when the socket is closed or dead, with the reason: `connection_lost` or `token_expired`. */
@@ -65,8 +65,7 @@ interface Pending {
 }
 
 /**
- * Close codes with which a server rejects a frame, rather than the connection: unsupported data, invalid data, too
- * big.
+ * Close codes with which a server rejects a frame instead of the connection: unsupported data, invalid data, too big.
  */
 const REFUSED_FRAME: ReadonlySet<number | undefined> = new Set([1003, 1007, 1009]);
 
@@ -74,7 +73,7 @@ function replyError(error: unknown): RoomsApiError {
   const { code, message, retry_after } = isObject(error) ? error : {};
   const known = typeof code === 'string' && code in ERROR_STATUS;
   const errors = issuesOf(error);
-  // A code that is newer than this client.
+  // A code that this client version does not know.
   return new RoomsApiError(known ? (code as RoomsErrorCode) : 'unexpected_answer', String(message ?? code), {
     ...(errors.length > 0 && { errors }),
     ...(typeof retry_after === 'number' && { retryAfter: retry_after * 1_000 }),
@@ -103,7 +102,7 @@ const webSocketOf = (given: WebSocketConstructor | undefined): WebSocketConstruc
   return found;
 };
 
-/** The token is sent as a sub-protocol: browsers cannot set headers, and URLs end up in logs. */
+/** The token is sent as a sub-protocol, because browsers cannot set headers, and URLs are logged. */
 function construct({ wsUrl, WebSocket }: Pick<Settings, 'wsUrl' | 'WebSocket'>, token: string): WebSocketLike {
   if (!wsUrl) throw new TypeError('Real time needs the option wsUrl');
   const Constructor = webSocketOf(WebSocket);
@@ -119,8 +118,8 @@ function construct({ wsUrl, WebSocket }: Pick<Settings, 'wsUrl' | 'WebSocket'>, 
 }
 
 /**
- * How often the clock is checked for due pings, in milliseconds. Timers stand still while a device sleeps; the clock
- * does not.
+ * How often due pings are checked, in milliseconds. Frequent checks are necessary because timers stop while a device
+ * sleeps, but the clock does not.
  */
 const TICK_MS = 10_000;
 
@@ -146,7 +145,7 @@ export function openSocket(settings: Settings, token: string, host: SocketHost, 
     for (const { reject } of all) reject(error);
   }
 
-  /** Does not wait for the other side, which would never respond on a dead socket. */
+  /** Does not wait for the close handshake, which would never finish on a dead socket. */
   function drop(message: string, code: 'connection_lost' | 'token_expired' = 'connection_lost'): void {
     if (dead) return;
     const lost = new RoomsApiError('connection_lost', message);
@@ -170,7 +169,7 @@ export function openSocket(settings: Settings, token: string, host: SocketHost, 
       if (dead) return reject(dead);
       const request_id = String(++sent);
       const text = JSON.stringify({ action, request_id, ...frame });
-      // API Gateway would close the connection.
+      // API Gateway would close the connection after such a frame.
       const bytes = new TextEncoder().encode(text).length;
       if (bytes > MAX_FRAME_BYTES)
         return reject(new RoomsApiError('payload_too_large', `A frame must be at most ${MAX_FRAME_BYTES} bytes.`));
@@ -178,7 +177,7 @@ export function openSocket(settings: Settings, token: string, host: SocketHost, 
       const timer = setTimeout(() => {
         pending.delete(request_id);
         reject(timeoutError(`The reply to "${action}"`, ms, option));
-        // A single reply may be lost on a live socket. Only a socket that is completely silent is dead.
+        // One reply can be lost on a working socket. Only complete silence means that the socket is dead.
         if (received === before) drop('The connection went silent.');
       }, ms);
       pending.set(request_id, {
@@ -192,7 +191,8 @@ export function openSocket(settings: Settings, token: string, host: SocketHost, 
           reject(error);
         },
       });
-      // Throws only while connecting. A frame that is sent into a closed socket is lost, which `drop` reports.
+      // Throws only while the socket is connecting. A frame that is sent into a closed socket is lost, which `drop`
+      // reports.
       ws.send(text);
       schedule.sent(Date.now());
     });
@@ -201,7 +201,7 @@ export function openSocket(settings: Settings, token: string, host: SocketHost, 
   function check(ms = replyMs): void {
     if (dead) return;
     schedule.pinged(Date.now());
-    // `send` deals with a lost reply.
+    // `send` handles lost replies.
     for (const { frame, onReply } of host.pings()) send('ping', frame, ms, 'replyMs').then(onReply, () => {});
     waitForPing();
   }
@@ -213,7 +213,7 @@ export function openSocket(settings: Settings, token: string, host: SocketHost, 
     ticker = setTimeout(
       () => {
         const now = Date.now();
-        // A clock that was set back proves nothing.
+        // After the clock was set back, the elapsed time is unknown.
         if (now >= dueAt() || now < since) check();
         else waitForPing();
       },
@@ -223,9 +223,9 @@ export function openSocket(settings: Settings, token: string, host: SocketHost, 
 
   function onReply(frame: Json): void {
     const error = frame.ok === true ? undefined : replyError(frame.error);
-    // With a new token on a new socket, the request is sent again.
+    // The request is sent again with a new token on a new socket.
     if (error?.code === 'token_expired') drop(error.message, 'token_expired');
-    // The request_id of a frame could not be read: it is most likely the oldest one.
+    // The frame's request_id could not be read. It is most likely the oldest one.
     const id = typeof frame.request_id === 'string' ? frame.request_id : ([...pending.keys()][0] ?? '');
     const waiting = pending.get(id);
     pending.delete(id);
@@ -243,14 +243,14 @@ export function openSocket(settings: Settings, token: string, host: SocketHost, 
       // Frames of the service match the contract. Validation here would only reject newer services.
       host.onFrame(frame as unknown as RoomEvent);
     else if (typeof frame.message === 'string')
-      // API Gateway does not say which frame it rejected. All can be sent again safely.
+      // API Gateway does not identify the frame that it rejected. All frames can be sent again safely.
       rejectAll(gatewayError(frame.message));
   }
 
   function onClose({ code, reason }: { readonly code?: number; readonly reason?: string }): void {
     const why = [code, reason].filter(Boolean).join(' ');
     const [largest] = [...pending.values()].sort((a, b) => b.bytes - a.bytes);
-    // The same frame, sent again, would close the next socket as well.
+    // If the same frame were sent again, it would close the next socket, too.
     if (REFUSED_FRAME.has(code))
       largest?.reject(
         new RoomsApiError('payload_too_large', `The gateway refused a frame and closed the connection (${why}).`),

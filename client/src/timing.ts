@@ -30,21 +30,21 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** Returns `promise`. If the signal aborts first, throws its reason, and ignores `promise`. */
+/** Returns the result of `promise`. If the signal aborts first, throws its reason and ignores `promise`. */
 export function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (!signal) return promise;
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
     if (signal.aborted) onAbort();
     else signal.addEventListener('abort', onAbort, { once: true });
-    // A rejection of an ignored promise must not count as unhandled: it would end a Node process.
+    // An ignored promise must not cause an unhandled rejection, which would end a Node process.
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });
 }
 
 /**
- * Shares `work` among callers, each until its own signal aborts. A caller that aborts does not affect the others.
- * When the last one has aborted, `abandon` is called.
+ * Shares `work` among callers, each until its own signal aborts. A caller that aborts does not affect the others. When
+ * all have aborted, `abandon` is called.
  */
 export function shared<T>(work: Promise<T>, abandon: () => void): (signal?: AbortSignal) => Promise<T> {
   let waiting = 0;
@@ -65,11 +65,14 @@ export function shared<T>(work: Promise<T>, abandon: () => void): (signal?: Abor
   };
 }
 
-/** Time limits are options: an error names the one that ended the wait. */
+/** Time limits are options, so that an error can contain the name of the exceeded one. */
 export const timeoutError = (what: string, ms: number, option: string, retryable = true): RoomsApiError =>
   new RoomsApiError('timeout', `${what} took longer than ${ms / 1_000} seconds (option ${option}).`, { retryable });
 
-/** Returns a signal that aborts with `error()` after `ms` milliseconds, or with the outer signal's reason. Call `done` in the end. */
+/**
+ * Returns a signal that aborts with `error()` after `ms` milliseconds, or with the outer signal's reason. Call `done`
+ * at the end.
+ */
 export function deadline(ms: number, error: () => RoomsApiError, outer?: AbortSignal) {
   const controller = new AbortController();
   const onAbort = () => controller.abort(outer?.reason);
@@ -91,7 +94,7 @@ export function deadline(ms: number, error: () => RoomsApiError, outer?: AbortSi
   };
 }
 
-/** Runs `work`, and throws `error()` where it takes longer than `ms` milliseconds. `work` gets a signal that aborts then. */
+/** Runs `work`, and throws `error()` if it takes longer than `ms` milliseconds. The signal of `work` aborts then. */
 export async function within<T>(
   ms: number,
   error: () => RoomsApiError,

@@ -1,15 +1,18 @@
 import type { EventData } from './contract.ts';
 import type { Peer } from './room-types.ts';
 
-/* Who is typing in a room: says so of the user, and lists the others. Nothing of it is stored. */
+/* Sends whether the user is typing in a room, and tracks who else is. Nothing is stored. */
 
-/** The service takes one frame in this time, in milliseconds. */
+/** The minimum interval between two frames, in milliseconds. */
 const MIN_GAP_MS = 2_000;
-/** While the user types, others are told again this often, in milliseconds. */
+/** How often the frame is repeated while the user types, in milliseconds. */
 const REPEAT_MS = 4_000;
-/** Without another call, the user has stopped after this, in milliseconds. */
+/** The user counts as not typing after this time without a call, in milliseconds. */
 const IDLE_MS = 10_000;
-/** Others have stopped this long after they were last heard of, in milliseconds: they repeat it every REPEAT_MS. */
+/**
+ * Others count as not typing after this time without an event, in milliseconds. Their clients repeat it every
+ * REPEAT_MS.
+ */
 const EXPIRY_MS = 6_000;
 
 export interface TypingHost {
@@ -20,12 +23,12 @@ export interface TypingHost {
 
 export interface Typing {
   readonly peers: readonly Peer[];
-  /** The user types, or has stopped. */
+  /** The user is typing, or has stopped. */
   set(typing: boolean): void;
-  /** The user has sent a message, which says that they have stopped. */
+  /** The user has sent a message, and so stopped typing. */
   sent(): void;
   heard(data: EventData['typing']): void;
-  /** A message of theirs was delivered, or they left. */
+  /** A message of another user was delivered, or they left. */
   stopped(participant_id: string): void;
   close(): void;
 }
@@ -35,7 +38,7 @@ export function typingIn(host: TypingHost): Typing {
   let repeat: ReturnType<typeof setTimeout> | undefined;
   let idle: ReturnType<typeof setTimeout> | undefined;
   let sentAt = Number.NEGATIVE_INFINITY;
-  /** Others were told that the user types. */
+  /** Whether a start was sent for the user. */
   let isTold = false;
   let peers: readonly Peer[] = [];
 

@@ -21,7 +21,7 @@ export interface PutAnswer {
   readonly text: string;
 }
 
-/** The parts of a browser's XMLHttpRequest that are used here: only it reports the progress of an upload. */
+/** The used parts of a browser's XMLHttpRequest, which reports upload progress, unlike fetch. */
 interface Xhr {
   readonly status: number;
   readonly responseText: string;
@@ -60,7 +60,8 @@ function putByXhr(XMLHttpRequest: new () => Xhr, put: Put, stallMs: number): Pro
 const CHUNK_BYTES = 64 * 1024;
 
 /**
- * Yields a file chunk by chunk; a blob's own stream may yield it as one. `onTaken` gets the number of bytes consumed.
+ * Yields a file in chunks, because a blob's own stream may yield it as a single one. `onTaken` receives the number of
+ * consumed bytes.
  */
 function counted(file: Blob, onTaken: (bytes: number) => void): ReadableStream<Uint8Array> {
   let taken = 0;
@@ -76,7 +77,7 @@ function counted(file: Blob, onTaken: (bytes: number) => void): ReadableStream<U
   });
 }
 
-/** Node accepts a stream with its length, which the storage needs beforehand; browsers do not. */
+/** Node accepts a stream with its length, which the storage requires in advance. Browsers do not. */
 const isNode = (): boolean => 'process' in globalThis && !('window' in globalThis);
 
 function putByFetch({ url, headers, body, onSent, signal }: Put, settings: Settings): Promise<PutAnswer> {
@@ -100,7 +101,7 @@ function putByFetch({ url, headers, body, onSent, signal }: Put, settings: Setti
   }));
 }
 
-/** Puts a file to a presigned URL. Rejects with `network_error` or `timeout`, and the signal's reason. */
+/** Uploads a file to a presigned URL with PUT. Rejects with `network_error`, `timeout`, or the signal's reason. */
 export function put(request: Put, settings: Settings): Promise<PutAnswer> {
   const { XMLHttpRequest } = globalThis as { readonly XMLHttpRequest?: new () => Xhr };
   return XMLHttpRequest ? putByXhr(XMLHttpRequest, request, settings.stallMs) : putByFetch(request, settings);

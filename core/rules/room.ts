@@ -45,7 +45,7 @@ export function orderIssues({ start_time, end_time }: Schedule): Issue[] {
     : [];
 }
 
-/** @throws `invalid_request` with one entry per issue, if there is any */
+/** Throws `invalid_request` with one entry per issue, if there is any. */
 export function throwIfInvalid(issues: readonly Issue[]): void {
   if (issues.length > 0) throw invalid(...issues);
 }

@@ -43,7 +43,7 @@ const hashOf = ({ text, type, data, reply_to, file_ids }: Content): string =>
     .update(JSON.stringify([text, type, data, reply_to, file_ids]))
     .digest('base64url');
 
-/** @throws `payload_too_large` if a message does not fit into the frame of an event */
+/** Throws `payload_too_large` if a message does not fit into the frame of an event. */
 export function requireMessageSize(message: Message): void {
   if (jsonBytes(message) > MAX_MESSAGE_BYTES)
     throw new RoomsError('payload_too_large', [

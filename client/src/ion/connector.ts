@@ -22,21 +22,21 @@ function addressesOf(uri: string | Addresses): Addresses {
 
 /** `Connector` of `ion-sdk-js/lib/connector`, on top of Rooms. */
 export class Connector {
-  /** Client of Rooms, for everything that the Ion SDK does not have: history, files, participants. */
+  /** The Rooms client, for functions that the Ion SDK does not have: history, files, participants. */
   readonly client: RoomsClient;
   readonly uri: string;
   readonly services: Map<string, Service> = new Map();
   /** Called when a service is connected, also after an outage. */
   onopen?: (service: Service) => void;
-  /** Called when a service is no longer connected. The SDK reconnects by itself, unless the service was closed. */
+  /** Called when a service loses its connection. The SDK reconnects automatically, unless the service was closed. */
   onclose?: (service: Service, ev: Event) => void;
 
   /**
-   * @param uri URL of the HTTP API and URL of the WebSocket API, separated by a space; or both in an object.
-   * @param token Access token, or a function that returns one. With a text, the connection is permanently lost when
-   * the token expires.
+   * @param uri the URLs of the HTTP API and of the WebSocket API, separated by a space, or both in an object
+   * @param token an access token, or a function that returns one. With a string, the connection is lost permanently
+   * when the token expires
    *
-   * @throws Error if one of the addresses is missing.
+   * @throws Error if one of the addresses is missing
    */
   constructor(uri: string | Addresses, token: string | TokenSource = '', options: ConnectorOptions = {}) {
     const addresses = addressesOf(uri);

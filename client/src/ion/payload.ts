@@ -1,7 +1,9 @@
 import type { Message as StoredMessage } from '../contract.ts';
 import type { OutgoingMessage } from '../room-types.ts';
 
-/** `type` of messages that were sent with this module. `data` has the fields that a message of Rooms has no place for. */
+/**
+ * The `type` of messages that were sent with this module. `data` contains the fields without an equivalent in Rooms.
+ */
 export const ION_TYPE = 'ion';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -16,10 +18,11 @@ const without = (object: Json, names: readonly string[]): Json =>
   Object.fromEntries(Object.entries(object).filter(([name]) => !names.includes(name)));
 
 /**
- * Returns the message of Rooms for a map of the Ion SDK. Of the entry `msg`, `text` becomes the text, and `attachment.file_id` the file. Everything
- * else becomes `data`, so that other clients of this module receive the same map.
+ * Converts a map of the Ion SDK to a message of Rooms. From the entry `msg`, `text` becomes the text, and
+ * `attachment.file_id` the file. Everything else becomes `data`, so that other clients of this module receive the same
+ * map.
  *
- * @throws Error if there is nothing to send.
+ * @throws Error if there is nothing to send
  */
 export function toOutgoing(mineType: string, map: ReadonlyMap<string, unknown>): OutgoingMessage {
   const msg = map.get('msg');
@@ -36,13 +39,16 @@ export function toOutgoing(mineType: string, map: ReadonlyMap<string, unknown>):
   };
 }
 
-/** JSON in bytes, of which each is one character: it is read correctly as UTF-8, and with `String.fromCharCode`, as UCS front ends read it. */
+/**
+ * JSON with only ASCII characters. It can be decoded as UTF-8 and also with `String.fromCharCode`, as UCS front ends
+ * do.
+ */
 function toBytes(value: unknown): Uint8Array {
   const toEscape = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
   return new TextEncoder().encode(JSON.stringify(value).replace(/[^\x20-\x7e]/g, toEscape));
 }
 
-/** Returns the map that the Ion SDK would deliver for a message, also for one that was sent with another client. */
+/** Converts a message to the map that the Ion SDK would deliver, also if another client sent the message. */
 export function toPayload(message: StoredMessage): { readonly type: string; readonly bytes: Uint8Array } {
   const { sender_id, sender_name, text, attachment, data, type } = message;
   const stored = type === ION_TYPE && data ? data : undefined;

@@ -69,18 +69,23 @@ export class Room implements Service {
   onerror?: (err: Event) => void;
   onjoin?: (result: JoinResult) => void;
   onleave?: (reason: string) => void;
-  /** Called with `JOIN` for everyone who is online at the join or comes later, `UPDATE` for a new name or right, and `LEAVE`. Not for the user. */
+  /**
+   * Called with `JOIN` for each user who is online at the join or comes later, with `UPDATE` for a new name or admin
+   * right, and with `LEAVE`. Not called for the user.
+   */
   onpeerevent?: (ev: PeerEvent) => void;
-  /** Called for every message, also for the user's own. Each message arrives once and in order, also after an outage. */
+  /**
+   * Called for every message, including the user's own. Each message arrives once and in order, also after an outage.
+   */
   onmessage?: (msg: Message) => void;
   /** Called after the join, and when the room changes. */
   onroominfo?: (info: RoomInfo) => void;
-  /** Called when the room ends, or the user is removed. An outage does not call it. */
+  /** Called when the room ends, or the user is removed. Not called for an outage. */
   ondisconnect?: (dis: Disconnect) => void;
   #live: LiveRoom | undefined;
   #people: LiveParticipants | undefined;
   #connection: Promise<Connection> | undefined;
-  /** Others who are online, as the application knows them. */
+  /** Other users who are online, as they were last reported to the application. */
   #peers: ReadonlyMap<string, Peer> = new Map();
 
   /** Registers the room with the connector, and connects. */
@@ -118,11 +123,11 @@ export class Room implements Service {
   }
 
   /**
-   * Joins a room. The access token says who the user is. If `displayname` differs from the user's name in the room, it becomes that name.
+   * Joins a room as the user of the access token. `displayname` becomes the user's name in the room.
    *
    * Resolves with `success: false` and a reason if the service rejects the join.
    *
-   * @throws Error for what Rooms does not have: a password, `extrainfo`, `avatar`, a `uid` that is not the user's.
+   * @throws Error for unsupported options: a password, `extrainfo`, `avatar`, or a `uid` that is not the user's
    */
   async join(peer: Peer, password?: string): Promise<JoinResult> {
     if (password)
@@ -184,7 +189,7 @@ export class Room implements Service {
     this.ondisconnect?.({ sid, reason });
   }
 
-  /** Resolves when the participants have been read once, or cannot be. */
+  /** Resolves after the participants were read once, or reading them has failed. */
   #peersAreKnown(): Promise<void> {
     const people = this.#people;
     return new Promise((resolve) => {
@@ -212,7 +217,10 @@ export class Room implements Service {
     for (const [uid, peer] of before) if (!now.has(uid)) this.onpeerevent?.({ state: PeerState.LEAVE, peer });
   }
 
-  /** Leaves the room: others see the user go offline. The user stays a participant. Returns the reason that `onleave` gets. */
+  /**
+   * Leaves the room: others see the user go offline. The user stays a participant. Returns the reason that `onleave`
+   * receives.
+   */
   async leave(_sid: string, _uid: string): Promise<string> {
     const reason = 'left';
     await this.#live?.leave();

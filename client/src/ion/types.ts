@@ -1,6 +1,6 @@
 /*
- * The types of `ion-sdk-js/lib/connector`, as far as chat and peers go. The enumerations are objects, so that they can be erased from
- * TypeScript; their values and use are the same.
+ * The types of `ion-sdk-js/lib/connector` for chat and peers. The enumerations are objects, because TypeScript cannot
+ * erase enums. Their values and use are the same.
  */
 
 export const PeerState = { NONE: 0, JOIN: 1, UPDATE: 2, LEAVE: 3 } as const;
@@ -49,7 +49,7 @@ export interface Peer {
   sid: string;
   /** ID of the user. */
   uid: string;
-  /** The participant's name in the room; without one, the ID of the user. */
+  /** The participant's name in the room, or otherwise the ID of the user. */
   displayname: string;
   /** Always empty: Rooms does not store it. */
   extrainfo: Uint8Array | string;
@@ -74,7 +74,7 @@ export interface Message {
   type: string;
   /** The same as `data`. */
   payload: Uint8Array;
-  /** What was sent, as JSON in bytes. The types of the Ion SDK call it `payload`; what the Ion SDK delivers is called `data`. */
+  /** The sent data, as JSON in bytes. The Ion SDK's types call it `payload`, but the SDK delivers it as `data`. */
   data: Uint8Array;
 }
 
@@ -86,7 +86,7 @@ export interface RoomInfo {
   /** Always empty: Rooms has no room passwords. */
   password: string;
   description: string;
-  /** Always 0: no limit that a front end needs to know. */
+  /** Always 0, because front ends do not need the limit. */
   maxpeers: number;
 }
 

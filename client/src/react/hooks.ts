@@ -23,7 +23,7 @@ import { initialTyping, type TypingState } from './typing-store.ts';
 const ClientContext = createContext<RoomsClient | undefined>(undefined);
 
 /**
- * Gives a client to the hooks below it.
+ * Provides a client to the hooks below it.
  *
  * @example
  * ```tsx
@@ -42,9 +42,9 @@ export function RoomsProvider({
 }
 
 /**
- * Returns the client, for calls that no hook has.
+ * Returns the client, for calls without a hook.
  *
- * @throws Error outside of `RoomsProvider`.
+ * @throws Error outside of `RoomsProvider`
  */
 export function useRoomsClient(): RoomsClient {
   const client = useContext(ClientContext);
@@ -69,7 +69,7 @@ export interface UseConnection extends ConnectionInfo {
   retry(): void;
 }
 
-/** Returns the state of the connection, for a notice such as "You are offline". Connects if nothing has. */
+/** Returns the state of the connection, for a notice such as "You are offline". Connects if necessary. */
 export function useConnection(): UseConnection {
   const { connection } = useHub();
   const state = useStore(connection, initialConnection);
@@ -79,22 +79,23 @@ export function useConnection(): UseConnection {
 export interface UseRooms extends RoomListState {
   /** Reads the list again. Never rejects: see `status`. */
   refresh(): Promise<void>;
-  /** Reads one page more. Never rejects: see `status`. */
+  /** Reads one more page. Never rejects: see `status`. */
   loadMore(): Promise<void>;
 }
 
 export interface UseRoomsOptions {
   /**
-   * Interval between two reads of the list, in milliseconds. Default: 30,000. Rooms that are not joined send no events, so that a new name, a new
-   * message or an end is noticed at the next read.
+   * The interval between two reads of the list, in milliseconds. Default: 30,000. Rooms that are not joined send no
+   * events, so their changes are detected only at the next read.
    */
   readonly refreshMs?: number;
 }
 
 /**
- * Returns the rooms of the user, newest first. The list is current after the user is added or removed, and after a joined room changes.
+ * Returns the rooms of the user, newest first. The list is updated when the user is added or removed, and when a joined
+ * room changes.
  *
- * @param filter Query of `listRooms`. An equal object is the same filter, so it can be written in the call.
+ * @param filter the query of `listRooms`. Equal objects count as the same filter, so you can write it inline
  */
 export function useRooms(filter: RoomFilter = {}, { refreshMs = REFRESH_MS }: UseRoomsOptions = {}): UseRooms {
   const store = useHub().rooms(filter, refreshMs);
@@ -116,7 +117,8 @@ export interface UseRoom extends RoomState {
 /**
  * Joins a room while the component is mounted, and returns its state. All hooks with the same room share one join.
  *
- * The component renders again when the room, the user's rights in it, or `status` change: not for messages, presence or typing.
+ * The component renders again when the room, the user's rights in it, or `status` change, but not for messages,
+ * presence or typing.
  */
 export function useRoom(roomId: string): UseRoom {
   const { room } = useHub().room(roomId);
@@ -125,7 +127,7 @@ export function useRoom(roomId: string): UseRoom {
 }
 
 export interface UseMessagesOptions {
-  /** Messages that are read at a time. Default: 50, at most 200. */
+  /** Messages per page. Default: 50, at most 200. */
   readonly pageSize?: number;
 }
 
@@ -133,36 +135,40 @@ export interface UseMessages extends MessagesState {
   /** Reads the page before the first message. Never rejects: see `earlier`. */
   loadEarlier(): Promise<void>;
   /**
-   * Shows a message in `pending`, and sends it as soon as the room is joined. Returns its `client_message_id`.
+   * Shows a message in `pending`, and sends it when the room is joined. Returns its `client_message_id`.
    *
-   * A message that cannot be sent stays in `pending` with the state `failed`. While messages are on their way, the room stays joined,
-   * even after the component is unmounted.
+   * A message that cannot be sent stays in `pending` with the state `failed`. While messages are being sent, the room
+   * stays joined, even after the component is unmounted.
    */
   send(message: OutgoingMessage): string;
   /** Sends a failed message again. */
   retry(clientMessageId: string): void;
-  /** Takes a message out of `pending`. An upload is stopped. */
+  /** Removes a message from `pending`, and stops its upload. */
   discard(clientMessageId: string): void;
   /**
-   * Changes the text of an own message. Returns the message, which is in `messages` by then.
+   * Changes the text of the user's own message. Returns the message, which `messages` already contains.
    *
-   * @throws RoomsApiError `not_the_sender`, `message_not_found`, `message_deleted`, `read_only`, or `room_ended`.
+   * @throws RoomsApiError `not_the_sender`, `message_not_found`, `message_deleted`, `read_only`, or `room_ended`
    */
   edit(messageId: string, text: string): Promise<Message>;
   /**
-   * Deletes an own message, or, for admins, any message. Returns what is left of it, which is in `messages` by then.
+   * Deletes the user's own message or, for admins, any message. Returns the deleted message, which `messages` already
+   * contains.
    *
-   * @throws RoomsApiError `not_the_sender`, `message_not_found`, or `room_ended`.
+   * @throws RoomsApiError `not_the_sender`, `message_not_found`, or `room_ended`
    */
   remove(messageId: string): Promise<Message>;
-  /** Marks all messages up to this one as read. Call it with the newest message that is visible; calls with older ones do nothing. */
+  /**
+   * Marks all messages up to this one as read. Call it with the newest visible message. Calls with older ones have no
+   * effect.
+   */
   markRead(messageId: string): void;
 }
 
 /**
- * Returns the messages of a room: the newest page, earlier pages on request, and what happens from then on, also through outages.
+ * Returns the messages of a room: the newest page, earlier pages on request, and all later changes, also after outages.
  *
- * The component renders again when messages change: not for presence, typing or other rooms.
+ * The component renders again when messages change, but not for presence, typing or other rooms.
  */
 export function useMessages(roomId: string, { pageSize }: UseMessagesOptions = {}): UseMessages {
   const stores = useHub().room(roomId);
@@ -191,8 +197,8 @@ export interface UseParticipants extends ParticipantListState {
 
 export interface UseParticipantsOptions {
   /**
-   * Interval between two reads of the list, in milliseconds, for the read marks of others: no event says that they have moved. Default: none.
-   * Presence, names and rights are current without it.
+   * The interval between two reads of the list, in milliseconds, to update others' read marks, which no event reports.
+   * Default: none. Presence, names and rights are always up to date.
    */
   readonly refreshMs?: number | undefined;
 }
@@ -200,7 +206,7 @@ export interface UseParticipantsOptions {
 /**
  * Returns the participants of a room with their presence, rights and read marks.
  *
- * The component renders again when participants change: not for messages or typing.
+ * The component renders again when participants change, but not for messages or typing.
  */
 export function useParticipants(roomId: string, { refreshMs }: UseParticipantsOptions = {}): UseParticipants {
   const { participants } = useHub().room(roomId);
@@ -221,9 +227,9 @@ export interface UseTyping extends TypingState {
 }
 
 /**
- * Returns who else is typing in a room, in rooms of up to 100 connections.
+ * Returns who else is typing in a room with at most 100 connections.
  *
- * The component renders again when somebody starts or stops typing: put it into a component of its own.
+ * The component renders again when somebody starts or stops typing, so use it in a separate component.
  */
 export function useTyping(roomId: string): UseTyping {
   const { room, typing } = useHub().room(roomId);

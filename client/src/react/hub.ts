@@ -10,7 +10,7 @@ import { type RoomFilter, type RoomListStore, roomListStore } from './room-list-
 import { type RoomStore, roomStore } from './room-store.ts';
 import { type TypingState, typingStore } from './typing-store.ts';
 
-/** What the hooks of one room share. */
+/** The stores that the hooks of one room share. */
 export interface RoomStores {
   readonly room: RoomStore;
   readonly outbox: Outbox;
@@ -21,13 +21,13 @@ export interface RoomStores {
 }
 
 export interface ConnectionInfo {
-  /** `failed`: the first connection could not be opened. It is tried again. */
+  /** `failed`: the first connection could not be opened. The client tries again. */
   readonly state: ConnectionState | 'failed';
-  /** The user, as far as the access token tells. */
+  /** The user, if the access token contains one. */
   readonly userId: string | undefined;
 }
 
-/** What all components that use one client share: each room is joined once, and each list is read once. */
+/** The shared state of all components with the same client: each room is joined once, and each list is read once. */
 export interface Hub {
   readonly client: RoomsClient;
   readonly connection: ReadableStore<ConnectionInfo> & { retry(): void };
@@ -106,7 +106,7 @@ function createHub(client: RoomsClient): Hub {
   return {
     client,
     connection: connectionStore(client),
-    // Stores without listeners are small and do nothing, so they are kept.
+    // Stores without listeners do nothing and are small, so they are not removed.
     room(id) {
       const roomId = id.toLowerCase();
       const stores = rooms.get(roomId) ?? openRoom(roomId);
@@ -124,14 +124,17 @@ function createHub(client: RoomsClient): Hub {
 
 const hubs = new WeakMap<RoomsClient, Hub>();
 
-/** Returns the hub of a client. Nothing is read or joined before a store has a listener, so it is safe to call while rendering. */
+/**
+ * Returns the hub of a client. It reads and joins nothing before a store has a listener, so it can be called during
+ * rendering.
+ */
 export function hubOf(client: RoomsClient): Hub {
   const hub = hubs.get(client) ?? createHub(client);
   hubs.set(client, hub);
   return hub;
 }
 
-/** Returns who has read a message: those whose read mark is at it or after it, without its sender. */
+/** Returns the users whose read mark is at a message or after it, except its sender. */
 export const seenBy = <Person extends { readonly participant_id: string; readonly read_to: string | null }>(
   participants: readonly Person[],
   { message_id, sender_id }: Pick<Message, 'message_id' | 'sender_id'>,

@@ -1,19 +1,19 @@
-/** A value that changes, as React's `useSyncExternalStore` reads it. `state` is a new object after each change. */
+/** An observable value for React's `useSyncExternalStore`. `state` is a new object after each change. */
 export interface ReadableStore<State> {
   readonly state: State;
-  /** Calls `listener` after changes: once for all that happen together. Returns a function that removes the listener. */
+  /** Calls `listener` after changes, once for simultaneous ones. Returns a function that removes the listener. */
   subscribe(listener: () => void): () => void;
 }
 
 export interface Store<State> extends ReadableStore<State> {
-  /** Changes the given fields. Does nothing if all of them have these values already. */
+  /** Changes the given fields. Has no effect if all of them already have these values. */
   set(change: Partial<State>): void;
 }
 
 /**
  * Returns a store.
  *
- * @param onListening Called with true after the first listener was added, and with false after the last one was removed.
+ * @param onListening called with true when the first listener is added, and with false when the last one is removed
  */
 export function createStore<State extends object>(
   initial: State,
@@ -53,12 +53,12 @@ export function createStore<State extends object>(
 /**
  * Returns a store that works only while it has listeners.
  *
- * React removes and adds listeners in quick succession: in StrictMode, and when a page is replaced by another one that shows the same
- * room. The store therefore stops only after `lingerMs` without a listener.
+ * React can remove and add listeners in quick succession: in StrictMode, and when another page with the same room
+ * replaces the current one. So the store stops only after `lingerMs` without a listener.
  *
- * @param initial State before the start and after the stop.
- * @param start Called with the first listener. Returns what ends the work.
- * @param lingerMs In milliseconds.
+ * @param initial the state before the start and after the stop
+ * @param start called with the first listener. Returns a function that stops the work
+ * @param lingerMs in milliseconds
  */
 export function lazyStore<State extends object>(
   initial: State,

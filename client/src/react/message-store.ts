@@ -6,11 +6,11 @@ import { type Outbox, type OutboxMessage, shownOutbox } from './outbox.ts';
 import type { RoomStore } from './room-store.ts';
 
 export interface MessagesState {
-  /** In the order of their IDs, without gaps, as they are now: with edits and deletions. */
+  /** In the order of their IDs, without gaps, including edits and deletions. */
   readonly messages: readonly Message[];
-  /** Own messages to show after `messages`: on their way, or failed. */
+  /** Own messages to show after `messages`: those that are being sent, and failed ones. */
   readonly pending: readonly OutboxMessage[];
-  /** What is before the first message. `failed`: `loadEarlier` may work the next time. */
+  /** The state of the messages before the first one. `failed`: call `loadEarlier` to try again. */
   readonly earlier: MessageListState['earlier'];
 }
 
@@ -25,7 +25,7 @@ export interface MessageStore extends ReadableStore<MessagesState> {
 
 export const initialMessages: MessagesState = { messages: [], pending: [], earlier: 'loading' };
 
-/** An ended or booked room, of which history is all that there is. */
+/** A room that has not started or has ended, so that only its history can be shown. */
 export const quietRoom = (id: string): ListedRoom => ({ id, pending: [], on: () => () => {} });
 
 /** Returns the messages of a room. The room stays joined while the store has listeners. */
@@ -37,11 +37,11 @@ export function messageStore(
   pageSize: number | undefined,
 ): MessageStore {
   let list: LiveMessages | undefined;
-  /** Replies to edits and deletions that no event repeats, or that are ahead of their event. By message. */
+  /** Replies to edits and deletions, by message, that are newer than their events or have no event. */
   const replies = new Map<string, Message>();
   let show = (): void => {};
 
-  /** Returns the later version of a message: its own, or that of a reply. */
+  /** Returns the later version of a message: the message itself, or the one from a reply. */
   const latest = (message: Message): Message => {
     const reply = replies.get(message.message_id);
     return reply && (reply.change ?? 0) > (message.change ?? 0) ? reply : message;
@@ -61,19 +61,19 @@ export function messageStore(
     show = () => {
       isReady ||= list !== undefined && list.state.earlier !== 'loading';
       const messages = list?.state.messages ?? [];
-      // A page of history can have a message before it is delivered.
+      // A page of history can contain a message before its event is delivered.
       const pending = shownOutbox(sent.state.entries, list?.state.pending ?? []).filter(
         ({ client_message_id: id }) => !isReady || !messages.some(({ client_message_id }) => client_message_id === id),
       );
       const isEmpty = pending.length === 0 && own.state.pending.length === 0;
       own.set({
         ...(!isEmpty && { pending }),
-        // After the room was joined again, the former list is shown until the new one has its first page.
+        // When the room is joined again, the previous list stays visible until the new one has its first page.
         ...(list && isReady && { messages: shownMessages(messages), earlier: list.state.earlier }),
       });
     };
 
-    /** Keeps the array of the list while no reply changes it, so that nothing is rendered for it. */
+    /** Returns the same array unless a reply changes it, to avoid unnecessary rendering. */
     function shownMessages(messages: readonly Message[]): readonly Message[] {
       if (replies.size === 0) return messages;
       const shown = messages.map(latest);
@@ -108,7 +108,7 @@ export function messageStore(
   return Object.assign(store, {
     loadEarlier: () => list?.loadEarlier() ?? Promise.resolve(),
     edit: (id: string, text: string) => apply(joined()?.edit(id, text) ?? client.editMessage(roomId, id, text)),
-    // Admins can also delete after the end.
+    // Admins can delete messages after the end of the room, too.
     remove: (id: string) => apply(joined()?.delete(id) ?? client.deleteMessage(roomId, id)),
   });
 }

@@ -5,7 +5,7 @@ import type { OutgoingMessage, PendingMessage } from '../room-types.ts';
 import { createStore, type ReadableStore } from './lazy-store.ts';
 import type { RoomStore } from './room-store.ts';
 
-/** An own message that is not in the list of messages yet. */
+/** An own message that the list of messages does not contain yet. */
 export interface OutboxMessage {
   readonly client_message_id: string;
   readonly message: OutgoingMessage;
@@ -24,7 +24,7 @@ export interface OutboxMessage {
 }
 
 interface Entry extends OutboxMessage {
-  /** The SDK lists it among the pending messages of the room, until it is delivered. */
+  /** The SDK lists it among the room's pending messages until it is delivered. */
   readonly isPassed: boolean;
 }
 
@@ -37,11 +37,11 @@ export interface Outbox extends ReadableStore<OutboxState> {
   send(message: OutgoingMessage): string;
   /** Sends a message again that has failed. */
   retry(clientMessageId: string): void;
-  /** Takes a message out. An upload is stopped; a message that is on its way may still be stored. */
+  /** Removes a message and stops its upload. If the message was already sent, it may still be stored. */
   discard(clientMessageId: string): void;
 }
 
-/** Returns the outbox of a room. While messages are on their way, the room stays joined. */
+/** Returns the outbox of a room. While messages are being sent, the room stays joined. */
 export function outbox(room: RoomStore): Outbox {
   const store = createStore<OutboxState>({ entries: [] });
   const sending = new Map<string, AbortController>();
@@ -90,7 +90,7 @@ export function outbox(room: RoomStore): Outbox {
         },
       );
       prune();
-      // Listed by the SDK until it is delivered.
+      // The SDK lists it until it is delivered.
       if (live.pending.some((pending) => pending.client_message_id === id)) {
         const stop = live.on('pending', () => {
           if (prune(id)) stop();
@@ -141,8 +141,8 @@ export function outbox(room: RoomStore): Outbox {
 }
 
 /**
- * Returns the own messages to show after those of history, in the order in which they were sent: what the SDK has pending, what waits for
- * the room, and what has failed.
+ * Returns the own messages to show after the history, in the order in which they were sent: the SDK's pending ones,
+ * those that wait for the room, and failed ones.
  */
 export function shownOutbox(entries: readonly Entry[], pending: readonly PendingMessage[]): readonly OutboxMessage[] {
   const passed = pending.map(({ client_message_id, text, attachment, state, queued_at }): OutboxMessage => {

@@ -5,7 +5,7 @@ import { quietRoom } from './message-store.ts';
 import type { RoomStore } from './room-store.ts';
 
 export interface ParticipantStore extends ReadableStore<ParticipantListState> {
-  /** Reads the list again, for the read marks of others: no event says that they have moved. */
+  /** Reads the list again to update others' read marks, which no event reports. */
   refresh(): void;
 }
 
@@ -28,7 +28,7 @@ export function participantStore(client: RoomsClient, roomId: string, room: Room
       const opened = liveParticipants(client, next);
       list = opened;
       opened.subscribe(() => {
-        // After the room was joined again, the former list is shown until the new one has been read.
+        // When the room is joined again, the previous list stays visible until the new one has been read.
         if (opened.state.status !== 'loading') own.set(opened.state);
       });
     }

@@ -3,13 +3,13 @@ import type { ListRoomsQuery, MyRoom } from '../contract.ts';
 import { MAX_TIMER_MS } from '../timing.ts';
 import { lazyStore, type ReadableStore } from './lazy-store.ts';
 
-/** Which rooms to list. `limit`: rooms in a page. */
+/** The filter of the list. `limit` is the number of rooms per page. */
 export type RoomFilter = Omit<ListRoomsQuery, 'cursor'>;
 
 export interface RoomListState {
-  /** Newest first. A room that has not changed stays the same object. */
+  /** Newest first. Unchanged rooms stay the same objects. */
   readonly rooms: readonly MyRoom[];
-  /** `loading` until the list was read for the first time; `failed`: the last attempt failed, see `error`. */
+  /** `loading` until the list was read once. `failed` if the last attempt failed, see `error`. */
   readonly status: 'loading' | 'ready' | 'failed';
   readonly error: unknown;
   /** There are more rooms: call `loadMore`. */
@@ -19,23 +19,29 @@ export interface RoomListState {
 export interface RoomListStore extends ReadableStore<RoomListState> {
   /** Reads the list again. Never rejects: see `status`. */
   refresh(): Promise<void>;
-  /** Reads one page more, from now on. Never rejects: see `status`. */
+  /** Reads one more page, also at later reads. Never rejects: see `status`. */
   loadMore(): Promise<void>;
 }
 
 export const initialRoomList: RoomListState = { rooms: [], status: 'loading', error: undefined, hasMore: false };
 
-/** Default interval between two reads of a list, in milliseconds: rooms that are not joined send no events. */
+/**
+ * Default interval between two reads of a list, in milliseconds. It is necessary because rooms that are not joined send
+ * no events.
+ */
 export const REFRESH_MS = 30_000;
-/** How long after its time a room has started or ended for the service as well, in milliseconds. */
+/** How long after a start or end the service is certain to report the new status, in milliseconds. */
 const AFTER_MS = 300;
 
-/** Returns when to read the list again, in milliseconds: after the interval, or when the next room starts or ends. */
+/**
+ * Returns the delay before the next read of the list, in milliseconds: the interval, or the time until the next room
+ * starts or ends.
+ */
 export function nextRead(rooms: readonly MyRoom[], now: number, refreshMs: number): number {
   const times = rooms
     .map(({ status, start_time, end_time }) => (status === 'booked' ? start_time : status === 'started' && end_time))
     .map((time) => (time ? Date.parse(time) + AFTER_MS - now : 0))
-    // The service sees a time that has passed differently: no reason to hurry.
+    // The service does not agree that this time has passed, so the regular interval is enough.
     .filter((ms) => ms > 0);
   return Math.min(refreshMs, ...times);
 }
@@ -43,10 +49,10 @@ export function nextRead(rooms: readonly MyRoom[], now: number, refreshMs: numbe
 const isHidden = (): boolean => typeof document !== 'undefined' && document.hidden;
 
 /**
- * Returns the rooms of the user. They are read again when the user is added or removed, when a joined room changes, when a room
- * starts or ends, and after `refreshMs`. While the page is hidden, nothing is read.
+ * Returns the rooms of the user. They are read again when the user is added or removed, when a joined room changes,
+ * when a room starts or ends, and after `refreshMs`. Nothing is read while the page is hidden.
  *
- * @param onJoinedChange Calls its argument when a joined room has changed. Returns what stops that.
+ * @param onJoinedChange registers a callback for changes of joined rooms. Returns a function that removes it
  */
 export function roomListStore(
   client: RoomsClient,
@@ -64,7 +70,7 @@ export function roomListStore(
     let reading: Promise<void> | undefined;
     let isStale = false;
 
-    /** Keeps the objects of rooms that have not changed, so that nothing is rendered for them. */
+    /** Keeps the objects of unchanged rooms, to avoid unnecessary rendering. */
     function merge(found: readonly MyRoom[]): readonly MyRoom[] {
       const before = new Map(own.state.rooms.map((room) => [room.room_id, room]));
       const rooms = found.map((room) => {
@@ -90,7 +96,7 @@ export function roomListStore(
       }
     }
 
-    /** Reads once more if asked while reading: what was asked for may have changed since. */
+    /** A request during a read causes another read, because the list may have changed in between. */
     read = () => {
       isStale = true;
       clearTimeout(timer);

@@ -6,36 +6,36 @@ import { backoff, sleep } from '../timing.ts';
 import { lazyStore, type Store } from './lazy-store.ts';
 
 /**
- * How the user stands to a room.
+ * The user's relation to a room.
  *
  * - `joining`: the room is being joined.
- * - `joined`: events are delivered, also through outages.
+ * - `joined`: events are delivered, also after outages.
  * - `booked`: the room starts later. It is joined when it starts.
  * - `ended`: the room has ended. Its history can still be read.
  * - `removed`: the user is not a participant, or the room does not exist. The room is joined when the user is added.
  * - `left`: the user has left the room.
- * - `failed`: see `error`. Errors that can pass are retried; `retry` tries immediately.
+ * - `failed`: see `error`. Temporary errors are retried; `retry` tries immediately.
  */
 export type RoomStatus = 'joining' | 'joined' | 'booked' | 'ended' | 'removed' | 'left' | 'failed';
 
 export interface RoomState {
   readonly status: RoomStatus;
-  /** The room, with the user's own profile and rights in it, as last heard. */
+  /** The room, with the user's own profile and rights in it, as last received. */
   readonly room: MyRoom | undefined;
   /** Why `status` is `failed` or `removed`. */
   readonly error: unknown;
   /** The last warning that the room ends soon. Undefined without one, and after the end has moved. */
   readonly ending: { readonly ends_at: string; readonly seconds_left: number } | undefined;
-  /** The room as the SDK joined it; also after it was closed. For what the hooks do not offer, such as other events. */
+  /** The SDK's joined room, also after it was closed. Use it for functions without a hook, such as other events. */
   readonly live: LiveRoom | undefined;
 }
 
 export interface RoomStore extends Store<RoomState> {
-  /** Joins the room now, if it is neither joined nor being joined. */
+  /** Joins the room now, unless it is joined or being joined. */
   retry(): void;
   /** Leaves the room permanently: the user is no longer a participant. */
   leave(): Promise<void>;
-  /** Marks all messages up to this one as read. Never rejects: an attempt that fails is repeated with the next message. */
+  /** Marks all messages up to this one as read. Never rejects: a failed attempt is repeated with the next message. */
   markRead(messageId: string): void;
   /** Shows others that the user is typing. Call it at each keystroke. */
   setTyping(typing: boolean): void;
@@ -49,18 +49,21 @@ export const initialRoom: RoomState = {
   live: undefined,
 };
 
-/** How long a room stays joined after the last component that uses it is gone, in milliseconds. */
+/** How long a room stays joined after the last component that uses it was unmounted, in milliseconds. */
 const LINGER_MS = 250;
 /** Waits between attempts to join a room, in milliseconds. */
 const RETRY_INITIAL_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
-/** How long a booked room goes without a look at its start time, in milliseconds: no event says that it was moved. */
+/**
+ * The interval at which a booked room's start time is checked, in milliseconds, because no event reports a changed
+ * start.
+ */
 const BOOKED_POLL_MS = 60_000;
 const BOOKED_MIN_MS = 250;
-/** Shortest time between two read marks, in milliseconds. */
+/** The minimum interval between two read marks, in milliseconds. */
 const MARK_MS = 1_000;
 
-/** The events after which `info` may have changed. */
+/** The events that can change `info`. */
 const INFO_EVENTS = ['room_updated', 'room_started', 'room_ended', 'read', 'missed', 'rejoined'] as const;
 
 const OWN_FIELDS = ['username', 'archive_room', 'is_admin', 'role'] as const;
@@ -68,15 +71,15 @@ const OWN_FIELDS = ['username', 'archive_room', 'is_admin', 'role'] as const;
 /**
  * Returns the state of one room. The room is joined while the store has listeners.
  *
- * @param onChange Called when the room has changed or was closed, for lists of rooms.
+ * @param onChange called when the room has changed or was closed, to update lists of rooms
  */
 export function roomStore(client: RoomsClient, roomId: string, onChange: () => void): RoomStore {
-  /** The newest message that was read, and the newest one that the service was asked to mark. */
+  /** The newest message that was read, and the newest one in a request to the service. */
   let readTo = '';
   let marked = '';
   let marking: ReturnType<typeof setTimeout> | undefined;
   let isLeaving = false;
-  /** Ends the work of the present attempt; undefined without listeners. */
+  /** Aborts the current attempt. Undefined without listeners. */
   let scope: AbortController | undefined;
 
   const store = lazyStore<RoomState>(
@@ -94,7 +97,7 @@ export function roomStore(client: RoomsClient, roomId: string, onChange: () => v
     LINGER_MS,
   );
 
-  /** Marks what was read, at most once in MARK_MS: in a busy room, each message is read as it arrives. */
+  /** Sends the read mark, at most once per MARK_MS, because in a busy room each message is read as it arrives. */
   function sendMark(): void {
     const before = marked;
     const id = readTo;
@@ -126,7 +129,7 @@ export function roomStore(client: RoomsClient, roomId: string, onChange: () => v
       const isMoved = ending?.ends_at !== live.info.end_time;
       store.set({ room: live.info, ...(ending && isMoved && { ending: undefined }) });
     };
-    /** Not for the names and rights of others. */
+    /** Ignores changes of others' names and rights. */
     const onProfile = () => {
       const { room } = store.state;
       if (OWN_FIELDS.some((name) => live.info[name] !== room?.[name])) onInfo();
@@ -164,11 +167,15 @@ export function roomStore(client: RoomsClient, roomId: string, onChange: () => v
       signal.addEventListener('abort', stop);
       await connection.subscribe({ signal });
     };
-    // Without it, `retry` and the next mount still work.
+    // Without this, `retry` and the next mount still join the room.
     follow().catch(() => {});
   }
 
-  /** Joins, or finds out why that is not possible. Throws for errors of the service or the network. */
+  /**
+   * Joins the room, or finds out why that is not possible.
+   *
+   * @throws for errors of the service or the network
+   */
   async function join(signal: AbortSignal): Promise<Partial<RoomState>> {
     try {
       const live = await client.join(roomId, { signal });
