@@ -83,7 +83,7 @@ describe.skipIf(!chromium)(chromium ? 'a restart of the service' : `a restart (s
     // The new stack has the same port, other keys, and no rooms.
     stack = await npmStart({ port: Number(new URL(http).port) });
     await gone(alice.page.getByText('Connection lost.'));
-    await shown(alice.page.getByText('You are in no room yet.'));
+    await shown(alice.page.getByText('You are not in a room yet.'));
     const { room_id } = await clientOf(stack, 'bob').createRoom({ name: 'Day shift', participant_ids: ['alice'] });
     await enter(alice, 'Day shift');
     await say(alice, 'Good morning');

@@ -45,7 +45,7 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
     await alice.page.getByLabel('Name').fill(room);
     await alice.page.getByRole('button', { name: 'Add bob' }).click();
     await alice.page.getByRole('button', { name: 'Create room' }).click();
-    await shown(alice.page.getByText('Nothing has been said yet'));
+    await shown(alice.page.getByText('There are no messages yet'));
     await shown(alice.page.getByText('Offline (1)'));
 
     const bob = await come('bob');
@@ -218,7 +218,10 @@ describe.skipIf(!chromium)(chromium ? 'the web client' : `the web client (skippe
       .poll(
         async () => {
           await log.press('Home');
-          return (await alice.page.getByText('This is where it begins.').count()) > 0 && (await evaluate(alice, atTop));
+          return (
+            (await alice.page.getByText('This is the beginning of the room.').count()) > 0 &&
+            (await evaluate(alice, atTop))
+          );
         },
         { timeout: 60_000, interval: 300 },
       )

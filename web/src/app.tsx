@@ -9,7 +9,7 @@ import { rememberUser, SignIn, signedInUser } from './sign-in.tsx';
 import { Blank, Spinner } from './ui/small.tsx';
 import { Workspace } from './workspace.tsx';
 
-/** How often the stack is asked for its addresses until it answers, in milliseconds. */
+/** Interval between requests for the stack's addresses until it responds, in milliseconds. */
 const RETRY_MS = 2_000;
 
 export function App() {
@@ -66,7 +66,7 @@ export function App() {
     const timer = setInterval(() => void load(), RETRY_MS);
     return () => clearInterval(timer);
   }, [failed, config]);
-  /** The page may talk to the addresses it was loaded with only: where the stack has others now, it is loaded anew. */
+  /** Reloads the page if the addresses of the stack have changed. The Content Security Policy allows only the addresses from the last load. */
   const reloadIfMoved = (): void => {
     loadConfig().then(
       (now) => {
@@ -79,8 +79,8 @@ export function App() {
   if (failed && !config)
     return (
       <main class="centre">
-        <Blank title="The local stack does not answer">
-          <p>Start it with “npm start”. This page opens by itself when the stack answers.</p>
+        <Blank title="The local stack does not respond">
+          <p>Start it with “npm start”. This page then opens automatically.</p>
           <button type="button" class="button primary" onClick={() => void load()}>
             Retry now
           </button>

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import { sayError } from './session/errors.ts';
 import type { Provider } from './session/provider.ts';
 
-/** Leads to the identity provider that the stack was started with. `failure`: why signing in failed before. */
+/** The sign-in page for an external identity provider. `failure` is the reason why the last attempt failed. */
 export function ProviderSignIn({
   issuer,
   provider,

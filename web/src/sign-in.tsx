@@ -4,10 +4,10 @@ import { tokenSource } from './session/tokens.ts';
 import { textOf } from './ui/dialog.tsx';
 import { Avatar } from './ui/small.tsx';
 
-/** Users to try things with; the local identity provider takes any other name too. */
+/** Suggested users. The local identity provider accepts any name. */
 export const SUGGESTED_USERS = ['alice', 'bob', 'carol', 'dave'] as const;
 
-/** Of this tab alone: another tab can be another user. */
+/** Stored per tab, so that another tab can have another user. */
 const KEY = 'rooms.user';
 export const signedInUser = (): string | null => sessionStorage.getItem(KEY);
 export function rememberUser(userId: string | undefined): void {
@@ -38,7 +38,7 @@ export function SignIn({
       await tokenSource(issuer, userId).get({ refresh: false });
       onSignIn(userId);
     } catch (error) {
-      setFailure(`The local identity provider gave no access token: ${sayError(error)}`);
+      setFailure(`The local identity provider returned no access token: ${sayError(error)}`);
       setBusy(false);
       onFailure();
     }
@@ -66,7 +66,7 @@ export function SignIn({
               required
               pattern={USER_ID}
               title="Letters, digits and . _ : @ | -"
-              placeholder="User ID, say alice"
+              placeholder="User ID, such as alice"
               autocomplete="off"
               autocapitalize="none"
               spellcheck={false}
@@ -83,7 +83,7 @@ export function SignIn({
           )}
         </form>
         <fieldset class="suggestions">
-          <legend class="muted">Or be one of these:</legend>
+          <legend class="muted">Or sign in as:</legend>
           <div class="row wrap">
             {SUGGESTED_USERS.map((user) => (
               <button key={user} type="button" class="button chip" disabled={busy} onClick={() => void signIn(user)}>
@@ -94,8 +94,8 @@ export function SignIn({
           </div>
         </fieldset>
         <p class="muted small">
-          No password: the local identity provider believes everyone. Open this page in a second tab to be somebody else
-          there.
+          The local identity provider requires no password. To be another user at the same time, open this page in a
+          second tab.
         </p>
       </div>
     </main>

@@ -1,9 +1,9 @@
 import { useEffect, useState } from 'preact/hooks';
 
-/** A value that changes, and its subscribers. */
+/** A value that can change, with subscribers. */
 export interface Store<State> {
   get(): State;
-  /** Replaces the value by what `change` makes of it; nobody is told where that is the same value. */
+  /** Replaces the value by the result of `change`. Notifies subscribers only if it is another value. */
   update(change: (state: State) => State): void;
   subscribe(listener: () => void): () => void;
 }
@@ -26,12 +26,12 @@ export function createStore<State>(initial: State): Store<State> {
   };
 }
 
-/** The value of a store, for as long as the component is shown. */
+/** Returns the value of a store, and renders the component again when it changes. */
 export function useStore<State>(store: Store<State>): State {
   const [, rerender] = useState({});
   useEffect(() => {
     const listener = (): void => rerender({});
-    // It may have changed between the first rendering and now.
+    // The value can have changed since the first rendering.
     listener();
     return store.subscribe(listener);
   }, [store]);

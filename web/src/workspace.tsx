@@ -50,7 +50,7 @@ function ConnectionBanner() {
         {shown && (
           <>
             <span class="spinner" aria-hidden="true" />
-            Connection lost. Reconnecting; nothing you send gets lost.
+            Connection lost. Reconnecting; your messages are sent later.
           </>
         )}
       </p>
@@ -63,7 +63,7 @@ function ConnectionBanner() {
   );
 }
 
-/** Shows in the tab's title which room is open, and how many rooms have messages that the user has not seen. */
+/** Shows the open room and the number of unread rooms in the title of the tab. */
 function useTitle(roomId: string | undefined): void {
   const { unread, rooms } = useSession();
   const count = useStore(unread.store).size;

@@ -124,7 +124,7 @@ describe('waiting messages', () => {
     expect(waitingMessages(storage, 'alice', () => at + 22 * HOUR_MS).rooms()).toEqual(['room-1']);
     const late = waitingMessages(storage, 'alice', () => at + 24 * HOUR_MS);
     expect(late.rooms()).toEqual([]);
-    expect(late.read('room-1')[0]?.failure).toBe('It has waited for more than a day.');
+    expect(late.read('room-1')[0]?.failure).toBe('The message has waited for more than a day.');
   });
 });
 

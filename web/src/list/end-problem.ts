@@ -1,6 +1,6 @@
 /**
- * Returns why a room cannot end then; undefined if it can. An end in the past would end the room at once and
- * permanently, which “End room” asks about first.
+ * Returns why an end time is invalid, or undefined if it is valid. A time in the past would end the room permanently, without
+ * the confirmation that “End room” asks for.
  */
 export const endProblem = (endTime: string | null, now: number): string | undefined =>
   endTime !== null && Date.parse(endTime) <= now

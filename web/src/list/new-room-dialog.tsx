@@ -38,7 +38,7 @@ export function NewRoomDialog({ onClose, onCreated }: { onClose: () => void; onC
         </label>
         <input id={id} name="participants" autocomplete="off" autocapitalize="none" spellcheck={false} />
         <UserChips input={id} users={SUGGESTED_USERS.filter((user) => user !== userId)} />
-        <p class="hint">User IDs, separated by commas. You are in the room anyway, as admin.</p>
+        <p class="hint">User IDs, separated by commas. You are added as an admin.</p>
       </div>
     </FormDialog>
   );

@@ -2,7 +2,7 @@ import { useId } from 'preact/hooks';
 import type { Announcement, Room } from '../../../client/src/index.ts';
 import { textOf } from '../ui/dialog.tsx';
 
-/** Name, description and times of a room, in a form; `room` gives what they are now. */
+/** Form fields for the name, description and times of a room. `room` has the current values. */
 export function RoomFields({ room }: { room?: Room }) {
   const id = useId();
   const announcement = room?.announcements.find(isOwn);
@@ -97,10 +97,10 @@ export function RoomFields({ room }: { room?: Room }) {
   );
 }
 
-/** The announcement that this form writes. Those of other programs stay as they are. */
+/** ID of the announcement that this form edits. Announcements of other programs are not changed. */
 const isOwn = ({ announcement_id }: Announcement): boolean => announcement_id === 'before-the-end';
 
-/** Returns the announcements of a room with that of the form; undefined if it has not changed. */
+/** Returns the announcements of a room with the one of the form, or undefined if it has not changed. */
 export function announcementsOf(data: FormData, room?: Room): readonly Announcement[] | undefined {
   const message = textOf(data, 'announcement').trim();
   const seconds = -60 * Number(textOf(data, 'announcement_minutes') || 10);
@@ -117,13 +117,13 @@ export function announcementsOf(data: FormData, room?: Room): readonly Announcem
   return [...others, own];
 }
 
-/** As `<input type="datetime-local">` writes times: in the user's zone, by the minute. */
+/** Formats a time for `<input type="datetime-local">`: in the user's time zone, with minutes. */
 function localTime(iso: string): string {
   const time = new Date(iso);
   return new Date(time.getTime() - time.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
-/** What the form says of a time; `before` where that still is the same minute, null where it says nothing. */
+/** Returns the time in a field of the form, or null if it is empty. Returns `before` if it is still the same minute, to keep its seconds. */
 export function timeOf(data: FormData, name: string, before?: string | null): string | null {
   const text = textOf(data, name);
   if (!text) return null;

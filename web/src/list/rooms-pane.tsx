@@ -9,7 +9,7 @@ import { moment } from '../ui/text.ts';
 import { filterRooms, isFiltering, NO_FILTER, type RoomFilter } from './filter.ts';
 import { NewRoomDialog } from './new-room-dialog.tsx';
 
-/** The user, and the rooms they were added to. */
+/** The list of the user's rooms. */
 export function RoomsPane({ selected, onSignOut }: { selected: string | undefined; onSignOut: () => void }) {
   const { userId, rooms } = useSession();
   const [creating, setCreating] = useState(false);
@@ -90,7 +90,7 @@ function RoomLists({ selected }: { selected: string | undefined }) {
           <p class="pane-note muted">
             {archived.length > 0
               ? 'All your rooms are archived.'
-              : 'You are in no room yet. Create one, or ask to be added.'}
+              : 'You are not in a room yet. Create one, or ask to be added.'}
           </p>
         )}
         <RoomItems rooms={shown} selected={selected} />
@@ -182,7 +182,7 @@ function RoomItems({ rooms, selected }: { rooms: readonly MyRoom[]; selected: st
   );
 }
 
-/** The time of a room that matters now. */
+/** Returns the time that is relevant for the room's status. */
 function whenOf({ status, start_time, end_time }: MyRoom): string {
   if (status === 'booked') return `Starts ${moment(start_time)}`;
   if (status === 'ended') return `Ended ${end_time ? moment(end_time) : ''}`;

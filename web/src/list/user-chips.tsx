@@ -1,7 +1,7 @@
 import { PlusIcon } from '../ui/icons.tsx';
 import { userIds } from '../ui/text.ts';
 
-/** Buttons that put users into the field with the ID `input`. */
+/** Buttons that add user IDs to the field with the ID `input`. */
 export const UserChips = ({ input, users }: { input: string; users: readonly string[] }) => (
   <div class="row wrap chips">
     {users.map((user) => (

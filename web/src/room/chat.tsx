@@ -10,10 +10,10 @@ import { MessageLine, OutgoingLine, saveFile } from './message-line.tsx';
 import { isPicture, type RoomSession } from './session.ts';
 import { type Line, type Notice, type RoomState, timeline } from './state.ts';
 
-/** This near to the end, a reader is taken along by new messages, in pixels. */
+/** Within this distance from the end, the view scrolls to new messages, in pixels. */
 const AT_END_PX = 80;
 
-/** What was said. Earlier messages come when the reader gets to the first one. */
+/** The messages of a room. Loads earlier messages when the user scrolls to the first one. */
 export function Chat({ session, state }: { session: RoomSession; state: RoomState }) {
   const { userId, unread, attempt } = useSession();
   const scroller = useRef<HTMLDivElement>(null);
@@ -32,7 +32,7 @@ export function Chat({ session, state }: { session: RoomSession; state: RoomStat
     if (element) element.scrollTop = element.scrollHeight;
   };
 
-  // Earlier messages come in above what is being read: what is read stays where it is.
+  // Keeps the visible messages in place when earlier messages are inserted above.
   const before = useRef({ first, height: 0 });
   useLayoutEffect(() => {
     const element = scroller.current;
@@ -51,7 +51,7 @@ export function Chat({ session, state }: { session: RoomSession; state: RoomStat
       setUnseen((number) => number + 1);
     known.current = last?.message_id;
   }, [last?.message_id]);
-  // Read is what is in sight: the page is in front, and scrolled to its end.
+  // Messages count as read if the page is visible and scrolled to the end.
   const { roomId } = session;
   const lastId = last?.message_id;
   const markRead = (): void => {
@@ -64,12 +64,12 @@ export function Chat({ session, state }: { session: RoomSession; state: RoomStat
     document.addEventListener('visibilitychange', markRead);
     return () => document.removeEventListener('visibilitychange', markRead);
   }, [lastId, roomId]);
-  // Whoever sends something wants to see it.
+  // Scrolls to the user's own new message.
   useLayoutEffect(() => {
     if (lastOwn !== undefined) toEnd();
   }, [lastOwn]);
 
-  // Pictures grow when they have loaded, and so does what the user writes.
+  // The content grows when pictures load, and the view shrinks when the message field grows.
   useEffect(() => {
     const observer = new ResizeObserver(() => {
       if (atEnd.current) toEnd();
@@ -99,7 +99,7 @@ export function Chat({ session, state }: { session: RoomSession; state: RoomStat
         role="log"
         aria-live="off"
         aria-label="Messages"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and keyboards must be able to
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: it must be possible to scroll by keyboard
         tabIndex={0}
         onScroll={({ currentTarget: { scrollTop, clientHeight, scrollHeight } }) => {
           atEnd.current = scrollHeight - clientHeight - scrollTop < AT_END_PX;
@@ -123,7 +123,7 @@ export function Chat({ session, state }: { session: RoomSession; state: RoomStat
                 </button>
               </p>
             )}
-            {earlier === 'none' && count > 0 && <p class="muted small">This is where it begins.</p>}
+            {earlier === 'none' && count > 0 && <p class="muted small">This is the beginning of the room.</p>}
           </div>
           {earlier === 'none' && count === 0 && <NothingYet state={state} />}
           {lines.map((line) => (
@@ -217,8 +217,8 @@ const NoticeLine = ({ notice: { sentence, at } }: { notice: Notice }) => (
 
 const NothingYet = ({ state }: { state: RoomState }) => (
   <div class="blank">
-    <h2>{state.standing.is === 'booked' ? 'This room has not started yet' : 'Nothing has been said yet'}</h2>
+    <h2>{state.standing.is === 'booked' ? 'This room has not started yet' : 'There are no messages yet'}</h2>
     {state.standing.is === 'joined' && <p>Write the first message below, or drop a file here.</p>}
-    {state.standing.is === 'booked' && <p>It opens by itself when its time comes.</p>}
+    {state.standing.is === 'booked' && <p>It opens automatically at its start time.</p>}
   </div>
 );

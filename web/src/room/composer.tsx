@@ -14,22 +14,22 @@ import { type RoomState, readOnlyReason, senderName } from './state.ts';
 import { TypingLine } from './typing-line.tsx';
 
 export interface ComposerHandle {
-  /** Puts files beside the text that is being written; says which cannot be sent, and why. */
+  /** Adds files to the message that is being written, and shows which files cannot be sent and why. */
   attach(files: readonly File[]): void;
 }
 
-/** Fewer characters left than this are counted on the page. */
+/** The page shows the number of remaining characters below this value. */
 const COUNT_BELOW = 500;
 
-/** Text that was pasted or dropped and does not fit into one message. */
+/** A pasted or dropped text that is too long for one message. */
 interface TooLong {
   readonly text: string;
-  /** Where it was to go, in characters of the text in the field. */
+  /** The replaced range of the field's text, in characters. */
   readonly from: number;
   readonly to: number;
 }
 
-/** Where messages are written; where none can be, why. */
+/** The form for new messages, or the reason why the user cannot write. */
 export function Composer({
   handle,
   session,
@@ -39,7 +39,7 @@ export function Composer({
   handle: RefObject<ComposerHandle | null>;
   session: RoomSession;
   state: RoomState;
-  /** The room is among the user's rooms, as far as their list tells. */
+  /** Whether the user's list contains the room. */
   listed: boolean;
 }) {
   const { drafts } = useSession();
@@ -65,15 +65,15 @@ export function Composer({
     const usable = added.filter((file) => fileProblem(file) === undefined);
     const room = MAX_FILES - staged.length;
     if (usable.length > room)
-      found.push(`At most ${MAX_FILES} files go at a time; ${usable.length - room} were left out.`);
+      found.push(`A message can have at most ${MAX_FILES} files; ${usable.length - room} were not added.`);
     setProblems(found);
     change({ text: written, files: [...staged, ...usable.slice(0, room)] });
     field.current?.focus();
   };
   useImperativeHandle(handle, () => ({ attach }), [roomId]);
 
-  // A user who opens a room wants to write, unless they have begun something else meanwhile. On a phone, the keyboard would cover
-  // the messages.
+  // Focuses the message field when the room opens, unless the user has focused something else. Not on phones, where the keyboard
+  // would cover the messages.
   useLayoutEffect(() => {
     if (ready && matchMedia('(hover: hover)').matches && !document.querySelector('dialog[open], .menu[open]'))
       field.current?.focus();
@@ -90,7 +90,7 @@ export function Composer({
     field.current?.focus();
   }
 
-  /** A field that is full cuts off what is inserted, and says nothing. This asks first. */
+  /** Offers a choice for a pasted text that is too long. Otherwise, the field would cut it off silently. */
   function checkLength(event: InputEvent & { readonly currentTarget: HTMLTextAreaElement }): void {
     const { selectionStart: from, selectionEnd: to, value } = event.currentTarget;
     const inserted = event.data ?? event.dataTransfer?.getData('text/plain') ?? '';
@@ -99,7 +99,7 @@ export function Composer({
     setTooLong({ text: inserted, from, to });
   }
 
-  // A reply is written at once.
+  // Focuses the message field when the user chooses to reply.
   const replyTo = reply?.message_id;
   useLayoutEffect(() => {
     if (replyTo !== undefined) field.current?.focus();
@@ -154,7 +154,7 @@ export function Composer({
               <button
                 type="button"
                 class="button quiet square tiny"
-                aria-label={`Take out ${file.name}`}
+                aria-label={`Remove ${file.name}`}
                 onClick={() => change({ text, files: files.filter((_, other) => other !== index) })}
               >
                 <CloseIcon />
@@ -239,7 +239,7 @@ export function Composer({
             }}
             onKeyDown={(event) => {
               if (event.key === 'Escape' && reply) session.reply.update(() => undefined);
-              // While a character is being composed, Enter chooses it.
+              // During IME composition, Enter confirms the character and does not send.
               if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
               event.preventDefault();
               send();
@@ -265,7 +265,7 @@ export function Composer({
   );
 }
 
-/** Says that a pasted text does not fit, and offers what can be done. Nothing is cut off without being said. */
+/** Reports that a pasted text is too long, and offers to attach it as a file or to paste the first part. */
 function TooLongNote({
   tooLong,
   room,
@@ -274,13 +274,13 @@ function TooLongNote({
   onClose,
 }: {
   tooLong: TooLong;
-  /** Characters that still fit. */
+  /** Number of remaining characters. */
   room: number;
   onAttach: () => void;
   onCut: (length: number) => void;
   onClose: () => void;
 }) {
-  // Half of a pair of surrogates is no character.
+  // Does not split a surrogate pair.
   const length = /[\ud800-\udbff]$/.test(tooLong.text.slice(0, room)) ? room - 1 : room;
   return (
     <div class="composer-note" role="alert">
@@ -305,7 +305,7 @@ function TooLongNote({
   );
 }
 
-/** Why nothing can be written here, and what had been written. */
+/** Shows why the user cannot write, and the unsent draft. */
 function Closed({
   session,
   state: { standing, room },
@@ -333,7 +333,7 @@ function Closed({
               <bdi>{asSentence(room.end_reason)}</bdi>{' '}
             </>
           )}
-          You can still read what was said.
+          You can still read the messages.
         </p>
       )}
       {standing.is === 'removed' && (

@@ -46,7 +46,7 @@ export function EditRoomDialog({ room, onClose }: DialogProps) {
   );
 }
 
-/** Minutes within which an end can be set: a year. */
+/** Maximum number of minutes until the end: one year. */
 const MAX_MINUTES = 525_600;
 
 export function EndRoomDialog({ room, onClose }: DialogProps) {
@@ -65,7 +65,7 @@ export function EndRoomDialog({ room, onClose }: DialogProps) {
       onClose={onClose}
       onSubmit={(data) => {
         const reason = textOf(data, 'reason').trim();
-        // Without a time, the request would end the room at once.
+        // An empty field must not send a request, because a request without a time ends the room at once.
         if (later && !isUsable)
           throw new Error(`Enter the minutes until the end: a whole number from 1 to ${MAX_MINUTES}.`);
         return client.endRoom(room.room_id, {
@@ -75,8 +75,8 @@ export function EndRoomDialog({ room, onClose }: DialogProps) {
       }}
     >
       <p>
-        Everybody in the room sees it at once. People can still read what was said, but nobody can start an ended room
-        again.
+        Everybody in the room sees it at once. Participants can still read the messages, but an ended room cannot be
+        started again.
       </p>
       <fieldset class="field">
         <legend>When</legend>
@@ -193,7 +193,7 @@ export function RemoveDialog({ room, onClose, person }: DialogProps & { person: 
       onClose={onClose}
       onSubmit={() => client.removeParticipants(room.room_id, [person.participant_id])}
     >
-      <p>They see it at once and can no longer read or write here. You can add them again.</p>
+      <p>They can no longer read or write here. You can add them again.</p>
     </FormDialog>
   );
 }
@@ -207,13 +207,7 @@ export function LeaveDialog({ room, onClose }: DialogProps) {
     void rooms.refresh();
   };
   return (
-    <FormDialog
-      title={`Leave “${room.name}” for good?`}
-      submit="Leave"
-      danger
-      onClose={onClose}
-      onSubmit={leaveForGood}
-    >
+    <FormDialog title={`Leave “${room.name}”?`} submit="Leave" danger onClose={onClose} onSubmit={leaveForGood}>
       <p>You can no longer read or write here. An admin can add you again.</p>
     </FormDialog>
   );

@@ -4,10 +4,10 @@ import { ClockIcon } from '../ui/icons.tsx';
 import { useNow } from '../ui/small.tsx';
 import { countdown } from '../ui/text.ts';
 
-/** By how much one click moves the end, in minutes. */
+/** Minutes that one click adds to the end. */
 const EXTEND_MINUTES = 15;
 
-/** Warns that the room ends soon. Admins can move the end. */
+/** Warns that the room ends soon. Admins can extend it. */
 export function EndingBanner({ roomId }: { roomId: string }) {
   const { ending, room, status } = useRoom(roomId);
   if (!ending || status !== 'joined') return null;

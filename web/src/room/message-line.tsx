@@ -13,7 +13,7 @@ import { isPicture, type RoomSession } from './session.ts';
 import { nameOf, type Outgoing, type RoomState, readOnlyReason, senderName } from './state.ts';
 import { lostFile } from './waiting-messages.ts';
 
-/** A bubble, and whose it is. */
+/** A message with its sender. */
 function Bubble({
   id,
   sender,
@@ -27,7 +27,7 @@ function Bubble({
   id?: string;
   sender: { readonly id: string; readonly name: string };
   own: boolean;
-  /** The one above is of the same sender. */
+  /** Whether the previous message has the same sender. */
   goesOn: boolean;
   state?: 'sent' | 'pending' | 'failed';
   actions?: ComponentChildren;
@@ -68,7 +68,7 @@ export function MessageLine({
   state: RoomState;
   own: boolean;
   goesOn: boolean;
-  /** The newest message of the user: shows who has read it. */
+  /** Whether this is the user's newest message, which shows who has read it. */
   isLastOwn: boolean;
   onOpenPicture: (picture: Attachment) => void;
 }) {
@@ -125,7 +125,7 @@ export function MessageLine({
           onClose={() => setDeleting(false)}
           onSubmit={() => session.remove(message)}
         >
-          <p>Its text and files are removed for everybody. That it was deleted stays visible.</p>
+          <p>Its text and files are removed for everybody. A note that it was deleted remains.</p>
         </FormDialog>
       )}
     </Bubble>
@@ -137,7 +137,7 @@ function deletedText({ sender_id, deleted_by }: Message, state: RoomState): stri
   return `This message was deleted by ${nameOf(state, deleted_by)}.`;
 }
 
-/** What a message replies to. A click shows it, if it is loaded. */
+/** The message that this one replies to. A click scrolls to it if it is loaded. */
 function Quote({ id, state }: { id: string; state: RoomState }) {
   const original = state.messages.find(({ message_id }) => message_id === id);
   if (!original) return <p class="quote muted small">Reply to an earlier message</p>;
@@ -156,11 +156,11 @@ function Quote({ id, state }: { id: string; state: RoomState }) {
   );
 }
 
-/** The text of a message, or the name of its file. */
+/** Returns the text of a message or, without a text, the name of its file. */
 export const excerpt = ({ deleted_at, text, attachments }: Message): string =>
   deleted_at !== null ? 'This message was deleted.' : (text ?? attachments[0]?.name ?? '');
 
-/** Enter saves, Escape cancels. */
+/** The form to edit a message. Enter saves, and Escape cancels. */
 function EditField({ session, message, onClose }: { session: RoomSession; message: Message; onClose: () => void }) {
   const { attempt } = useSession();
   const field = useRef<HTMLTextAreaElement>(null);
@@ -210,9 +210,9 @@ function EditField({ session, message, onClose }: { session: RoomSession; messag
   );
 }
 
-/** How often the read marks of others are read while the user's newest message waits for them, in milliseconds. */
+/** Interval between reads of the read marks until all others have read the user's newest message, in milliseconds. */
 const SEEN_MS = 10_000;
-/** In larger rooms, nobody reads who has seen a message. */
+/** Maximum number of participants. In larger rooms, read marks are not shown. */
 const MAX_SEEN = 100;
 
 function SeenBy({ message }: { message: Message }) {
@@ -298,7 +298,7 @@ export function OutgoingLine({
   );
 }
 
-/** A file of this machine, on its way. */
+/** A file that is being uploaded. */
 export function LocalFile({ file }: { file: File }) {
   const [url, setUrl] = useState<string>();
   useEffect(() => {
@@ -321,11 +321,11 @@ const FileFacts = ({ name, size }: { name: string; size?: number }) => (
   </span>
 );
 
-/** Saves a file on this machine. */
+/** Downloads a file. */
 export const saveFile = async (session: RoomSession, attachment: Attachment): Promise<void> =>
   saveFrom(await session.fileUrl(attachment), attachment.name);
 
-/** The browser saves the file under its own name: the storage answers with it as an attachment. */
+/** Starts a download. The storage's response contains the file name. */
 function saveFrom(url: string, name: string): void {
   const link = document.createElement('a');
   link.href = url;
@@ -360,7 +360,7 @@ function AttachedFile({
   );
 }
 
-/** A picture, fetched when it comes near to being seen. */
+/** A picture that is loaded when it comes near the visible area. */
 function Picture({ session, attachment }: { session: RoomSession; attachment: Attachment }) {
   const place = useRef<HTMLSpanElement>(null);
   const [url, setUrl] = useState<string>();

@@ -2,7 +2,7 @@ import { isRecord, type KeyValueStorage, newest, readStored, writeStored } from 
 import type { Sentence } from './sentences.ts';
 import type { Notice } from './state.ts';
 
-/** Rooms whose notices are kept, and notices kept of each. The oldest go first. */
+/** Maximum number of rooms with stored notices, and of notices per room. The oldest are deleted first. */
 const MAX_ROOMS = 50;
 const MAX_NOTICES = 50;
 
@@ -21,7 +21,7 @@ const isNotice = (value: unknown): value is Notice =>
 const isLog = (value: unknown): value is Readonly<Record<string, readonly Notice[]>> =>
   isRecord(value) && Object.values(value).every((notices) => Array.isArray(notices) && notices.every(isNotice));
 
-/** Keeps what has happened in a room, which the service's history of messages does not hold. It survives a reload. */
+/** Stores the notices of a room in the browser, because the service does not store them. */
 export function noticeLog(storage: KeyValueStorage | undefined, userId: string, roomId: string): NoticeLog {
   const key = `rooms.notices.${userId}`;
   const readAll = (): Readonly<Record<string, readonly Notice[]>> => readStored(storage, key, isLog) ?? {};

@@ -8,7 +8,7 @@ import { LinkedText } from '../ui/user-text.tsx';
 import { InviteDialog, RemoveDialog } from './dialogs.tsx';
 import type { Standing } from './state.ts';
 
-/** The participants of a room: those who are online first. */
+/** The participants of a room. Those who are online come first. */
 export function People({
   room,
   people,
@@ -19,7 +19,7 @@ export function People({
   room: MyRoom;
   people: readonly ListedParticipant[];
   standing: Standing;
-  /** False where nothing can be said about who is online. */
+  /** Whether presence is known. */
   knowsPresence: boolean;
   onClose: () => void;
 }) {
@@ -28,7 +28,7 @@ export function People({
   const mayChange = room.is_admin && room.status !== 'ended' && standing.is !== 'removed';
   const online = people.filter((person) => person.online);
   const offline = people.filter((person) => !person.online);
-  // One list: a participant who comes or goes moves within it, and an open menu stays open.
+  // One list for both groups, so that an open menu stays open when its participant comes online or goes offline.
   const group = (title: string, list: readonly ListedParticipant[]) =>
     list.length === 0
       ? []
@@ -73,7 +73,7 @@ export function People({
   );
 }
 
-/** The name and the description in full: the header has one line for each. */
+/** The full name and description of the room. The header shortens them to one line each. */
 const About = ({ room: { name, description } }: { room: MyRoom }) => (
   <section class="about" aria-label="About this room">
     <p class="about-name" dir="auto">
@@ -122,7 +122,7 @@ function Person({
             onChoose: () => void attempt(() => client.setRole(room.room_id, id, isObserver ? 'member' : 'observer')),
           },
         ]),
-    { label: id === userId ? 'Leave for good…' : 'Remove…', danger: true, onChoose: onRemove },
+    { label: id === userId ? 'Leave room…' : 'Remove…', danger: true, onChoose: onRemove },
   ];
   return (
     <li class="person">

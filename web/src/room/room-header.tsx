@@ -21,7 +21,7 @@ export function RoomHeader({
 }: {
   room: MyRoom;
   standing: Standing;
-  /** Undefined where presence is not known: in rooms that are booked, ended or left. */
+  /** Undefined if presence is not known: in rooms that are booked or ended, or that the user has left. */
   onlineCount: number | undefined;
   peopleCount: number;
   peopleShown: boolean;
@@ -88,7 +88,7 @@ export function RoomHeader({
             ...(mayChange ? [{ label: 'Edit room…', onChoose: () => setDialog('edit') }] : []),
             { label: 'Your name in this room…', onChoose: () => setDialog('name') },
             archived
-              ? { label: 'Bring back from archive', onChoose: () => void archive(false) }
+              ? { label: 'Unarchive', onChoose: () => void archive(false) }
               : { label: 'Archive', onChoose: () => void archive(true) },
             ...(mayChange
               ? [
@@ -110,7 +110,7 @@ export function RoomHeader({
   );
 }
 
-/** Where the end is this near, the seconds are counted, in milliseconds. */
+/** Below this time, the header counts the seconds until the end, in milliseconds. */
 const NEAR_MS = 60 * 60_000;
 
 function When({ room }: { room: MyRoom }) {

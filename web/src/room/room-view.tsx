@@ -14,7 +14,7 @@ import { plainText } from './sentences.ts';
 import type { RoomSession } from './session.ts';
 import { type RoomState, readOnlyReason, senderName } from './state.ts';
 
-/** One room: its participants, their messages, and what the user may do. */
+/** The view of a room, with its participants, messages and actions. */
 export function RoomView({ roomId }: { roomId: string }) {
   const { openRooms, unread } = useSession();
   const [session, setSession] = useState<RoomSession>();
@@ -40,7 +40,7 @@ function OpenRoom({ session }: { session: RoomSession }) {
   const composer = useRef<ComposerHandle | null>(null);
   const peopleButton = useRef<HTMLButtonElement | null>(null);
   const { standing, room, people = [] } = state;
-  // Presence is known while the user is in the room and connected. In rooms that are booked, ended or left, nobody is present.
+  // Presence is known only while the user is connected and has joined the room.
   const lost = useConnectionLost();
   const knowsPresence = standing.is === 'joined' && !lost;
   const hidePeople = (): void => {
@@ -50,19 +50,19 @@ function OpenRoom({ session }: { session: RoomSession }) {
   useLayoutEffect(() => {
     if (!showPeople) return;
     const onKeyDown = ({ key }: KeyboardEvent): void => {
-      // A dialog takes Escape for itself; a menu does not even pass it on.
+      // Escape closes an open dialog first. A menu stops the event itself.
       if (key === 'Escape' && !document.querySelector('dialog[open]')) hidePeople();
     };
     addEventListener('keydown', onKeyDown);
     return () => removeEventListener('keydown', onKeyDown);
   }, [showPeople]);
 
-  // A room that one has not joined tells nothing: the list says when its time has come.
+  // A room that is not joined sends no events, so the list shows when a booked room starts.
   const itsTime = standing.is === 'booked' && listed !== undefined && listed.status !== 'booked';
   useEffect(() => {
     if (itsTime) session.enter();
   }, [itsTime, session]);
-  // Where no event said that the user was added again, the list of rooms shows it: the room is gone from it, and comes back.
+  // If the event was missed, the list shows that the user was added again: the room disappears and reappears.
   const isOut = standing.is === 'removed';
   const wasUnlisted = useRef(false);
   useEffect(() => {
@@ -70,7 +70,7 @@ function OpenRoom({ session }: { session: RoomSession }) {
     else if (!listed) wasUnlisted.current = true;
     else if (wasUnlisted.current) session.enter();
   }, [isOut, listed, session]);
-  // The list shows what has happened here at once, and not only when it is read the next time.
+  // Refreshes the list, so that it shows changes of this room at once.
   useEffect(() => {
     void rooms.refresh();
   }, [standing.is, room?.name, room?.end_time, room?.status, room?.archive_room]);
@@ -125,7 +125,7 @@ function OpenRoom({ session }: { session: RoomSession }) {
   );
 }
 
-/** Where files can be dropped. */
+/** An area on which files can be dropped. */
 function DropTarget({
   enabled,
   onFiles,
@@ -162,7 +162,7 @@ function DropTarget({
   );
 }
 
-/** Announces messages of others, and what happens to the room, to screen readers. */
+/** Announces messages of others and changes of the room to screen readers. */
 function Announcer({ session, state }: { session: RoomSession; state: RoomState }) {
   const [text, setText] = useState('');
   useEffect(
@@ -175,7 +175,7 @@ function Announcer({ session, state }: { session: RoomSession; state: RoomState 
     [session],
   );
   const notice = state.notices.at(-1);
-  // Not those from before a reload.
+  // Does not announce notices from before a reload.
   const lastNotice = useRef(notice?.key);
   useEffect(() => {
     if (notice && notice.key !== lastNotice.current) setText(plainText(notice.sentence));
@@ -184,11 +184,11 @@ function Announcer({ session, state }: { session: RoomSession; state: RoomState 
   const { is } = state.standing;
   const before = useRef(is);
   useEffect(() => {
-    // Not of a room that had ended when it was opened.
+    // Does not announce the end of a room that had ended before it was opened.
     if (before.current === 'joined' && is === 'ended') setText('This room has ended.');
     if (before.current === 'joined' && is === 'removed') setText('You were removed from this room.');
     if (before.current === 'booked' && is === 'joined') setText('This room has started.');
-    // `joining` lies between the two.
+    // `joining` is an intermediate state.
     if (is !== 'joining') before.current = is;
   }, [is]);
   return (

@@ -2,17 +2,17 @@ import type { ListedParticipant, MyRoom } from '../../../client/src/index.ts';
 import { asSentence, moment } from '../ui/text.ts';
 
 /*
- * What happens in a room, in sentences. They follow from the difference between what was known before and what is known now, so that
- * an event and a list that is read again say the same, and say it once.
+ * Describes changes of a room in sentences. They are computed from the old and the new state, so that an event and a repeated read of
+ * the list cause the same sentence, and only one.
  */
 
-/** A sentence. Names, which users wrote, stand apart: each has a direction of its own. */
+/** A sentence. Names that users chose are separate parts, because each has its own text direction. */
 export type Sentence = readonly (string | { readonly name: string })[];
 
 export const plainText = (sentence: Sentence): string =>
   sentence.map((part) => (typeof part === 'string' ? part : part.name)).join('');
 
-/** Builds a sentence around names: sentence`${name} was added.` It gets no second full stop where a name ends with one. */
+/** Builds a sentence with names, such as sentence`${name} was added.` Omits the full stop if the last name already ends with one. */
 function sentence(strings: TemplateStringsArray, ...names: readonly string[]): Sentence {
   const parts = strings.flatMap((string, index) => {
     const name = names[index];
@@ -29,7 +29,7 @@ function sentence(strings: TemplateStringsArray, ...names: readonly string[]): S
 const nameIn = (people: readonly ListedParticipant[], id: string): string =>
   people.find(({ participant_id }) => participant_id === id)?.username ?? id;
 
-/** Says who was added, removed, renamed, and made an admin. Says nothing of the user's own coming and going. */
+/** Describes who was added, removed, renamed or made an admin. Omits the addition and removal of the user. */
 export function peopleChanges(
   before: readonly ListedParticipant[],
   after: readonly ListedParticipant[],
@@ -63,7 +63,7 @@ export function peopleChanges(
   return [...added, ...removed, ...changed];
 }
 
-/** Says what changed of a room. */
+/** Describes the changes of a room. */
 export function roomChanges(
   before: Pick<MyRoom, 'name' | 'description' | 'start_time' | 'end_time' | 'status'>,
   after: Pick<MyRoom, 'name' | 'description' | 'start_time' | 'end_time' | 'status'>,
@@ -73,10 +73,10 @@ export function roomChanges(
   if (after.description !== before.description) sentences.push(['The description was changed.']);
   if (after.start_time !== before.start_time && after.status === 'booked')
     sentences.push([asSentence(`The room starts at ${moment(after.start_time)}`)]);
-  // The end of a room that has ended is said where people would write.
+  // Omitted for an ended room, because the composer shows that it has ended.
   if (after.end_time !== before.end_time && after.status !== 'ended')
     sentences.push([
-      after.end_time ? asSentence(`The room ends at ${moment(after.end_time)}`) : 'The room has no end time any more.',
+      after.end_time ? asSentence(`The room ends at ${moment(after.end_time)}`) : 'The room no longer has an end time.',
     ]);
   return sentences;
 }

@@ -10,31 +10,31 @@ import { fileIsGone, lostFile, type WaitingMessages } from './waiting-messages.t
 
 const NOT_IN_ROOM = 'You are no longer in this room.';
 
-/** The open room: what is known of it, and what can be done in it. */
+/** An open room: its state and its actions. */
 export interface RoomSession {
   readonly roomId: string;
   readonly store: Store<RoomState>;
-  /** Messages of others that came in live, for whoever reads the page aloud. */
+  /** Subscribes to live messages of others, for screen readers. */
   readonly onHeard: (listener: (message: Message) => void) => () => void;
-  /** True while a message of the user waits to be sent, or is on its way. */
+  /** Whether a message of the user is waiting or being sent. */
   isBusy(): boolean;
-  /** Enters the room, where that has not worked yet. */
+  /** Joins the room again after a failure. */
   enter(): void;
   loadEarlier(): Promise<void>;
-  /** Sends a text and files in one message. Where the user replies to a message, it is the reply. */
+  /** Sends a text and files in one message, as a reply if the user has chosen one. */
   send(text: string, files: readonly File[]): void;
   /** The message that the user replies to. */
   readonly reply: Store<Message | undefined>;
   /** Changes the text of an own message. */
   edit(message: Message, text: string): Promise<unknown>;
-  /** Deletes a message: an own one, or any for admins. */
+  /** Deletes an own message. Admins can delete any message. */
   remove(message: Message): Promise<unknown>;
   /** Shows others that the user is typing. */
   setTyping(typing: boolean): void;
   retry(id: string): void;
-  /** Takes back a message that is not sent: an upload under way is broken off. */
+  /** Discards a message that is not sent, and aborts its uploads. */
   discard(id: string): void;
-  /** A URL where a file can be had; for what the user has just sent, without asking the service. */
+  /** Returns a URL of a file. For a picture that the user has just sent, it is a local URL without a request. */
   fileUrl(file: Pick<Attachment, 'file_id'>): Promise<string>;
   leave(): void;
 }
@@ -52,22 +52,22 @@ export interface RoomSessionOptions {
   readonly onIdle: () => void;
 }
 
-/** Opens a room for a user. It is being entered when this returns; `store` says how far that is. */
+/** Opens a room for a user, and starts to join it. `store` contains the progress. */
 export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: RoomSessionOptions): RoomSession {
   const log = noticeLog(storage, userId, roomId);
   const store = createStore<RoomState>({ ...emptyRoom, notices: log.read(), outbox: waiting.read(roomId) });
   const reply = createStore<Message | undefined>(undefined);
   const heard = new Set<(message: Message) => void>();
-  /** Breaks off what is being sent, by client_message_id. */
+  /** Controllers that abort messages in progress, by client_message_id. */
   const sending = new Map<string, AbortController>();
-  /** Those of them that are still uploading their file. */
+  /** The controllers of messages whose files are still being uploaded. */
   const uploading = new Set<AbortController>();
   const pictures = new Map<string, string>();
   const stores = hubOf(client).room(roomId);
   const messageList = stores.messages(undefined);
   let live: LiveRoom | undefined;
   let stopHearing = (): void => {};
-  /** Messages that are stored, by client_message_id. */
+  /** The client_message_id of each stored message. */
   const acknowledged = new Set<string>();
   let lastStatus: string = 'joining';
   let wasOut = false;
@@ -82,7 +82,7 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
     if (after.outbox !== before.outbox) waiting.write(roomId, before.outbox, after.outbox);
   }
   const isBusy = (): boolean => sending.size > 0 || store.get().outbox.some(({ failure }) => !failure);
-  /** Takes over what the stores of the room have, and says in notices what that changed. */
+  /** Copies the messages from the room's stores to the state. */
   function onMessages(): void {
     const { messages, earlier } = messageList.state;
     if (messages === store.get().messages && earlier === store.get().earlier) return;
@@ -110,7 +110,7 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
         }) ?? stopHearing;
     }
     if (status !== 'joined') live = undefined;
-    // A room is open when its participants are known.
+    // A room counts as joined only when its participants are known.
     const people = stores.participants.state.status;
     const next = status !== 'joined' || people === 'ready' ? status : people === 'failed' ? 'failed' : 'joining';
     if (next === lastStatus) return;
@@ -130,7 +130,7 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
     if (next !== 'joining' && !isBusy()) onIdle();
   }
 
-  /** Changes the relation of the user to the room. If nothing can be sent, waiting messages show that. */
+  /** Sets the relation of the user to the room. If messages can no longer be sent, marks waiting messages as failed. */
   function stand(standing: Standing): void {
     const why = standing.is === 'ended' ? 'This room has ended.' : standing.is === 'removed' ? NOT_IN_ROOM : undefined;
     update((state) => ({
@@ -146,20 +146,20 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
 
   const fail = (error: unknown): void => stand({ is: 'failed', why: sayError(error) });
 
-  /** Sends what waited while the room was not open: from before a reload, or from before the user left the room's page. */
+  /** Sends messages that waited while the room was not open, for example during a reload. */
   function sendWaiting(): void {
     deliverInOrder(
       store.get().outbox.filter(({ failure, client_message_id }) => !failure && !sending.has(client_message_id)),
     );
   }
 
-  /** Uploads the files side by side, and sends each message when the one before has been sent or has failed. */
+  /** Sends each message after the previous one was sent or has failed. Uploads all files in parallel. */
   function deliverInOrder(all: readonly Outgoing[]): void {
     let before = Promise.resolve();
     for (const outgoing of all) before = deliver(outgoing, before);
   }
 
-  /** Uploads those files of a message that are not uploaded yet, side by side. Where one fails, the others are broken off. */
+  /** Uploads the files of a message in parallel, except those that are already uploaded. If an upload fails, aborts the others. */
   async function uploadFiles(
     { client_message_id: id, files }: Outgoing,
     controller: AbortController,
@@ -209,12 +209,12 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
         },
         { signal },
       );
-      // It leaves the outbox when it is delivered.
+      // The message is removed from the outbox when it is delivered.
       acknowledged.add(id);
     } catch (error) {
       const [file, ...others] = outgoing.files.flatMap((one) => one.file ?? []);
       const why = file && others.length === 0 ? sayFileError(error, file) : sayError(error);
-      // A page that goes away keeps its messages waiting.
+      // If the page is closed, the message keeps waiting.
       if (!leaving.signal.aborted) set({ failure: signal.aborted ? NOT_IN_ROOM : why });
     } finally {
       sending.delete(id);
@@ -284,6 +284,6 @@ export function openRoom({ client, roomId, userId, storage, waiting, onIdle }: R
   };
 }
 
-/** Pictures that every browser shows and that cannot carry a program, as SVG could. */
+/** Whether a file is a picture that every browser can show. Excludes SVG, because it can contain scripts. */
 export const isPicture = (contentType: string): boolean =>
   /^image\/(png|jpeg|gif|webp|avif)$/.test(contentType.split(';')[0]?.trim().toLowerCase() ?? '');

@@ -2,27 +2,27 @@ import type { ListedParticipant, Message, MyRoom } from '../../../client/src/ind
 import { peopleChanges, plainText, roomChanges, type Sentence } from './sentences.ts';
 
 /*
- * What the page knows of the room that is open, and how that changes. Pure: session.ts applies the changes.
+ * The state of an open room, and pure functions that change it. session.ts applies them.
  */
 
 /** A file of a message that is being sent. */
 export interface OutgoingFile {
   readonly name: string;
   readonly size: number;
-  /** The file itself; a reload loses it. */
+  /** The file itself. Undefined after a reload. */
   readonly file: File | undefined;
-  /** The uploaded file, when it is. */
+  /** ID of the uploaded file. Undefined before the upload has finished. */
   readonly file_id: string | undefined;
-  /** Of the upload, in bytes. */
+  /** Uploaded bytes. */
   readonly loaded: number;
 }
 
-/** A message of the user's own that the service has not answered yet. */
+/** A message of the user that the service has not acknowledged yet. */
 export interface Outgoing {
   readonly client_message_id: string;
   readonly text: string;
   readonly files: readonly OutgoingFile[];
-  /** Why it was not sent; undefined while it is under way. */
+  /** The reason why it was not sent. Undefined while it is being sent. */
   readonly failure: string | undefined;
   /** ID of the message that it replies to. */
   readonly reply_to?: string | undefined;
@@ -37,7 +37,7 @@ export interface Notice {
   readonly at: string;
 }
 
-/** How the user stands to the room. */
+/** The relation of the user to the room. */
 export type Standing =
   | { readonly is: 'joining' }
   | { readonly is: 'joined' }
@@ -51,11 +51,11 @@ export interface RoomState {
   readonly standing: Standing;
   /** Undefined until their list has been read. */
   readonly people: readonly ListedParticipant[] | undefined;
-  /** As they were sent. */
+  /** The loaded messages, oldest first. */
   readonly messages: readonly Message[];
   readonly outbox: readonly Outgoing[];
   readonly notices: readonly Notice[];
-  /** What is before the first of `messages`. */
+  /** Whether there are messages before the first one in `messages`. */
   readonly earlier: 'unknown' | 'loading' | 'more' | 'none' | 'failed';
 }
 
@@ -71,7 +71,7 @@ export const emptyRoom: RoomState = {
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-/** With these messages, in order; the user's own ones among them leave the outbox. */
+/** Replaces the messages. Removes own messages that have arrived from the outbox. */
 export function withMessages(state: RoomState, messages: readonly Message[], userId: string): RoomState {
   const arrived = new Set(
     messages.filter(({ sender_id }) => sender_id === userId).map(({ client_message_id }) => client_message_id),
@@ -108,7 +108,7 @@ export const withoutOutgoing = (state: RoomState, id: string): RoomState => ({
   outbox: state.outbox.filter(({ client_message_id }) => client_message_id !== id),
 });
 
-/** Adds notices, each once: the same sentence of the same time is the same notice. They are shown in the order of their times. */
+/** Adds notices, sorted by time. Ignores a notice with the same sentence and time as an existing one. */
 export function withNotices(state: RoomState, sentences: readonly Sentence[], at: string): RoomState {
   const known = new Set(state.notices.map(({ key }) => key));
   const added = sentences
@@ -119,7 +119,7 @@ export function withNotices(state: RoomState, sentences: readonly Sentence[], at
   return { ...state, notices };
 }
 
-/** Replaces the participants, and says what that changed. */
+/** Replaces the participants, and adds notices of the changes. */
 export function withPeople(
   state: RoomState,
   people: readonly ListedParticipant[],
@@ -130,29 +130,29 @@ export function withPeople(
   return withNotices({ ...state, people }, changes, at);
 }
 
-/** Replaces what is known of the room, and says what that changed. */
+/** Replaces the room, and adds notices of the changes. */
 export function withRoom(state: RoomState, room: MyRoom, at: string): RoomState {
   return withNotices({ ...state, room }, state.room ? roomChanges(state.room, room) : [], at);
 }
 
-/** What the sender of a message is called: those who are gone keep the name that they had. */
+/** Returns the name of a message's sender. For users who have left, it is the name at the time of the message. */
 export const senderName = ({ people }: Pick<RoomState, 'people'>, message: Message): string =>
   people?.find(({ participant_id }) => participant_id === message.sender_id)?.username ??
   message.sender_name ??
   message.sender_id;
 
-/** Why the user cannot write although the room is open; undefined where they can. */
+/** Returns why the user cannot write in a joined room, or undefined if they can. */
 export function readOnlyReason(room: Pick<MyRoom, 'posting' | 'role' | 'is_admin'> | undefined): string | undefined {
   if (!room || room.is_admin) return undefined;
   if (room.role === 'observer') return 'You are an observer here: you can read, but not write.';
   return room.posting === 'admins' ? 'Only admins can write in this room at the moment.' : undefined;
 }
 
-/** What a user is called in this room. */
+/** Returns the name of a user in this room. */
 export const nameOf = ({ people }: Pick<RoomState, 'people'>, userId: string): string =>
   people?.find(({ participant_id }) => participant_id === userId)?.username ?? userId;
 
-/** One thing in the flow of the chat. */
+/** One row of the chat. */
 export type Line =
   | { readonly kind: 'day'; readonly key: string; readonly at: string }
   | { readonly kind: 'notice'; readonly key: string; readonly notice: Notice }
@@ -160,14 +160,14 @@ export type Line =
   | { readonly kind: 'message'; readonly key: string; readonly message: Message; readonly goesOn: boolean }
   | { readonly kind: 'outgoing'; readonly key: string; readonly outgoing: Outgoing; readonly goesOn: boolean };
 
-/** Messages of one sender within this time stand together, in milliseconds. */
+/** Messages of one sender within this time are grouped, in milliseconds. */
 const TOGETHER_MS = 5 * 60_000;
 
 const sameDay = (a: string, b: string): boolean => new Date(a).toDateString() === new Date(b).toDateString();
 
 /**
- * Messages, notices and days in the order in which they are shown; what is being sent comes last. Notices from before the first message
- * are left out while there are earlier messages to load: they belong between those.
+ * Returns messages, notices and days in display order. Messages that are being sent come last. Notices from before the first loaded
+ * message are omitted until all earlier messages are loaded.
  */
 export function timeline({ messages, notices: all, outbox, earlier }: RoomState, userId: string): readonly Line[] {
   const first = messages[0]?.sent_at;
@@ -204,7 +204,7 @@ export function timeline({ messages, notices: all, outbox, earlier }: RoomState,
       last = undefined;
       continue;
     }
-    // The key an own message had while it was being sent: it stays the same element.
+    // An own message keeps the key that it had while it was being sent, so it stays the same element.
     const key = sender_id === userId ? client_message_id : message_id;
     lines.push({ kind: 'message', key, message, goesOn: goesOn(sender_id, message.sent_at) });
   }

@@ -1,6 +1,6 @@
 import { useTyping } from '../../../client/src/react/index.ts';
 
-/** Who else is typing. A component of its own, so that nothing else is rendered for it. */
+/** Shows who else is typing. A separate component, so that typing does not render the rest of the room. */
 export function TypingLine({ roomId }: { roomId: string }) {
   const { typing } = useTyping(roomId);
   const names = typing.map(({ username, participant_id }) => username ?? participant_id);

@@ -2,22 +2,22 @@ import { isRecord, type KeyValueStorage, readStored, storedKeys, writeStored } f
 import type { Outgoing, OutgoingFile } from './state.ts';
 
 /**
- * How long a message may wait and still be sent without asking, in milliseconds. The service knows a `client_message_id` again for
- * 24 hours; later, a message that was stored before could be stored twice.
+ * Maximum age of a message that is resent automatically, in milliseconds. The service recognizes a `client_message_id` for 24 hours.
+ * After that, a message could be stored twice.
  */
 const RESEND_WITHIN_MS = 23 * 3_600_000;
 
-/** What is kept of a file: not the file itself, which browsers do not store. */
+/** The stored properties of a file. The content is not stored. */
 type KeptFile = Pick<OutgoingFile, 'name' | 'size' | 'file_id'>;
-/** What is kept of a message. */
+/** A message as it is stored in the browser. */
 type Kept = Omit<Outgoing, 'files'> & { readonly files: readonly KeptFile[] };
 
-/** The messages of one user that the service has not stored yet, in every room. They survive a reload. */
+/** The messages of one user that are not sent yet, in all rooms. They survive a reload. */
 export interface WaitingMessages {
-  /** IDs of the rooms in which messages wait to be sent. */
+  /** Returns the IDs of the rooms with waiting messages. */
   rooms(): string[];
   read(roomId: string): readonly Outgoing[];
-  /** Keeps what is in `after`, and forgets what was in `before` only. */
+  /** Stores the messages in `after`, and deletes those that are only in `before`. */
   write(roomId: string, before: readonly Outgoing[], after: readonly Outgoing[]): void;
 }
 
@@ -33,23 +33,27 @@ const isKept = (value: unknown): value is Kept =>
   Array.isArray(value.files) &&
   value.files.every(isKeptFile);
 
-/** Why a message whose file was not uploaded before a reload cannot be sent. */
+/** Error text for a message whose file was lost by a reload. */
 export const fileIsGone = (name: string): string => `Attach the file “${name}” again: the page has been reloaded.`;
 
 /** Returns the first file of a message that a reload has lost. */
 export const lostFile = (files: readonly OutgoingFile[]): OutgoingFile | undefined =>
   files.find(({ file, file_id }) => file === undefined && file_id === undefined);
 
-/** A message as it is after a reload, from what was kept of it. */
+/** Restores a stored message after a reload. */
 function restored({ files: kept, failure, ...rest }: Kept, now: number): Outgoing {
   const files = kept.map((file): OutgoingFile => ({ ...file, file_id: file.file_id, file: undefined, loaded: 0 }));
   const lost = lostFile(files);
   const isLate = now - Date.parse(rest.at) >= RESEND_WITHIN_MS;
-  const why = lost ? fileIsGone(lost.name) : isLate ? (failure ?? 'It has waited for more than a day.') : failure;
+  const why = lost
+    ? fileIsGone(lost.name)
+    : isLate
+      ? (failure ?? 'The message has waited for more than a day.')
+      : failure;
   return { ...rest, files, failure: why };
 }
 
-/** One entry a message, so that tabs of the same user do not overwrite each other's. */
+/** Stores one entry per message, so that tabs of the same user do not overwrite each other's messages. */
 export function waitingMessages(
   storage: KeyValueStorage | undefined,
   userId: string,
@@ -58,7 +62,7 @@ export function waitingMessages(
   // No user ID contains a slash.
   const prefix = `rooms.waiting/${userId}/`;
   const keyOf = (roomId: string, id: string): string => `${prefix}${roomId}/${id}`;
-  /** What this page knows, files included. */
+  /** The messages of this page, including their files. */
   const known = new Map<string, Outgoing>();
 
   const read = (roomId: string): readonly Outgoing[] =>
@@ -89,7 +93,7 @@ export function waitingMessages(
         const files = outgoing.files.map(({ name, size, file_id }): KeptFile => ({ name, size, file_id }));
         const kept: Kept = { ...outgoing, files };
         const uploaded = ({ files }: Outgoing): string => files.map(({ file_id }) => file_id).join();
-        // The progress of an upload is nothing to keep.
+        // The progress of an upload is not stored.
         if (!old || uploaded(old) !== uploaded(outgoing) || old.failure !== outgoing.failure)
           writeStored(storage, key, kept);
       }

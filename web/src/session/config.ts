@@ -1,4 +1,4 @@
-/** Where the parts of the stack are that serves this page. */
+/** Addresses of the stack that serves this page. */
 export interface Config {
   readonly http: string;
   readonly ws: string;
@@ -14,14 +14,14 @@ const isConfig = (value: unknown): value is Config =>
     (name) => typeof Object.entries(value).find(([key]) => key === name)?.[1] === 'string',
   );
 
-/** How long the stack may take to answer, in milliseconds. */
+/** Time limit for the response of the stack, in milliseconds. */
 const TIMEOUT_MS = 3_000;
 
-/** Asks the stack. Throws where it does not answer in time. */
+/** Loads the addresses from the stack. Throws if it does not respond in time. */
 export async function loadConfig(): Promise<Config> {
   const response = await fetch('/_local/config.json', { signal: AbortSignal.timeout(TIMEOUT_MS) });
   const config: unknown = response.ok ? await response.json() : undefined;
-  if (!isConfig(config)) throw new Error('The local stack did not say where its parts are.');
+  if (!isConfig(config)) throw new Error('The response of the local stack is invalid.');
   return config;
 }
 

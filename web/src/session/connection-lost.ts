@@ -2,10 +2,10 @@ import { useEffect, useState } from 'preact/hooks';
 import { useStore } from '../store.ts';
 import { useSession } from './user-session.ts';
 
-/** Shorter losses, as when the access token is renewed, are not shown, in milliseconds. */
+/** Shorter interruptions are not shown, in milliseconds. They are caused by the renewal of the access token, for example. */
 const SHOWN_AFTER_MS = 700;
 
-/** True while the connection is lost, as far as users should know. */
+/** Whether to show that the connection is lost. */
 export function useConnectionLost(): boolean {
   const { online } = useSession();
   const state = useStore(online);

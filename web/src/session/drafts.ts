@@ -1,13 +1,13 @@
 import { createStore, type Store } from '../store.ts';
 import { isRecord, type KeyValueStorage, newest, readStored, writeStored } from './storage.ts';
 
-/** Rooms whose draft is kept. The oldest draft goes first. */
+/** Maximum number of stored drafts. The oldest are deleted first. */
 const MAX_DRAFTS = 50;
 
-/** What a user has written in a room and not sent. */
+/** An unsent message of a room. */
 export interface Draft {
   readonly text: string;
-  /** Files to send. Kept while the page is open: browsers do not store them. */
+  /** Files to send. They are lost in a reload. */
   readonly files: readonly File[];
 }
 
@@ -23,7 +23,7 @@ const isTexts = (value: unknown): value is Readonly<Record<string, string>> =>
 
 const NO_DRAFT: Draft = { text: '', files: [] };
 
-/** The drafts of one user, one a room. Texts survive a reload; tabs of the same user share them. */
+/** The drafts of one user, one for each room. Texts survive a reload, and tabs of the same user share them. */
 export function createDrafts(storage: KeyValueStorage | undefined, userId: string): Drafts {
   const key = `rooms.drafts.${userId}`;
   const readTexts = (): Readonly<Record<string, string>> => readStored(storage, key, isTexts) ?? {};
@@ -37,7 +37,7 @@ export function createDrafts(storage: KeyValueStorage | undefined, userId: strin
       const isEmpty = draft.text.trim() === '' && draft.files.length === 0;
       if (isEmpty) drafts.delete(roomId);
       else drafts.set(roomId, draft);
-      // Another tab may have written to another room meanwhile.
+      // Reads the drafts again, because another tab can have changed them.
       const { [roomId]: _, ...others } = readTexts();
       const texts = draft.text.trim() === '' ? others : newest({ ...others, [roomId]: draft.text }, MAX_DRAFTS);
       writeStored(storage, key, Object.keys(texts).length > 0 ? texts : undefined);

@@ -2,25 +2,25 @@ import { RoomsApiError, type RoomsErrorCode } from '../../../client/src/index.ts
 import { asSentence, fileSize, moment } from '../ui/text.ts';
 import { fileProblem } from './file-limits.ts';
 
-/** Where people need another sentence than the API's. */
+/** Texts for users that replace the messages of the API. */
 const SENTENCES: Partial<Record<RoomsErrorCode, string>> = {
   network_error: 'The service cannot be reached. Is the local stack still running?',
-  timeout: 'No answer came in time. Try again.',
+  timeout: 'The service did not respond in time. Try again.',
   not_an_admin: 'Only admins of this room may do that.',
-  not_a_participant: 'You are not in this room (any more).',
+  not_a_participant: 'You are not in this room.',
   room_ended: 'This room has ended.',
   room_not_started: 'This room has not started yet.',
   last_admin: 'You are the only admin. Make somebody else an admin first.',
   read_only: 'You can read in this room, but not write.',
   not_the_sender: 'Only its sender may do that.',
-  message_not_found: 'This message does not exist any more.',
+  message_not_found: 'This message no longer exists.',
   message_deleted: 'This message was deleted.',
   participant_is_admin: 'An admin cannot be an observer. Revoke the admin right first.',
   connection_closed: 'You are not connected.',
   room_closed: 'You are no longer in this room.',
 };
 
-/** What people call the fields of the API. */
+/** Names of the API's fields for users. */
 const FIELDS: Readonly<Record<string, string>> = {
   name: 'the name',
   description: 'the description',
@@ -40,7 +40,7 @@ const FIELDS: Readonly<Record<string, string>> = {
 export const codeOf = (error: unknown): RoomsErrorCode | undefined =>
   error instanceof RoomsApiError ? error.code : undefined;
 
-/** A failure in a sentence for people. */
+/** Returns the error text for users. */
 export function sayError(error: unknown): string {
   if (!(error instanceof Error)) return 'Something went wrong.';
   if (!(error instanceof RoomsApiError)) return asSentence(error.message);
@@ -49,26 +49,26 @@ export function sayError(error: unknown): string {
   return SENTENCES[error.code] ?? inWords(error.message);
 }
 
-/** Says why a file was not sent: what is wrong with its size is said of the file. */
+/** Returns why a file was not sent, with its size if it is too large. */
 export function sayFileError(error: unknown, file: File): string {
   const isSize = error instanceof RoomsApiError && error.errors.some(({ path }) => path === 'size');
   return isSize ? (fileProblem(file) ?? `The file is too large (${fileSize(file.size)}).`) : sayError(error);
 }
 
-/** Names a field by its path in the request, such as `participant_ids.0`. */
+/** Returns the name for users of a field, from its path such as `participant_ids.0`. */
 function fieldName(path: string): string {
   const user = /^participant_ids\.(\d+)$/.exec(path);
   if (user) return `user ID ${Number(user[1]) + 1}`;
   return FIELDS[path] ?? path.replaceAll(/[_.]/g, ' ');
 }
 
-/** One validation error of the service in a sentence: with the field's name in words, and times as clocks here show them. */
+/** Returns the sentence for a validation error, with the field's name for users and local times. */
 export function sayProblem(path: string | undefined, message: string): string {
   const sentence = inWords(path ? `${fieldName(path)} ${message}` : message);
   return asSentence(`${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}`);
 }
 
-/** Replaces what only programs read: UTC times, names of fields, sizes in bytes. */
+/** Replaces UTC times, names of fields and sizes in bytes by texts for users. */
 const inWords = (message: string): string =>
   message
     .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z/g, (time) => moment(time))

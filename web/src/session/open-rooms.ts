@@ -1,17 +1,17 @@
 import type { RoomSession } from '../room/session.ts';
 
-/** The rooms that are open: those in view, and those with messages that are still on their way. */
+/** The open rooms: those that are shown, and those with messages that are being sent. */
 export interface OpenRooms {
-  /** Opens a room, or gives the one that is open, until `release` is called. */
+  /** Opens a room, or returns the open one. It stays open at least until `release` is called. */
   view(roomId: string): { readonly session: RoomSession; readonly release: () => void };
-  /** Enters the rooms that could not be entered before. */
+  /** Joins the rooms whose join has failed. */
   retryFailed(): void;
-  /** Enters a room again that the user was removed from and is in now. */
+  /** Joins a room to which the user was added again. */
   enterAgain(roomId: string): void;
   close(): void;
 }
 
-/** `open` opens a room; it calls its second argument when nothing is being sent in the room. */
+/** Manages the open rooms. `open` opens a room, and calls `onIdle` when nothing is being sent in it. */
 export function openRooms(open: (roomId: string, onIdle: () => void) => RoomSession): OpenRooms {
   const rooms = new Map<string, { session: RoomSession; viewers: number }>();
 

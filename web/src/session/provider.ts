@@ -2,8 +2,8 @@ import type { User } from 'oidc-client-ts';
 import type { Tokens } from './tokens.ts';
 
 /*
- * Signing in at an identity provider of the user's own (`npm start -- --issuer URL`): authorization code with PKCE. The library is
- * loaded only then.
+ * Sign-in at an external identity provider (`npm start -- --issuer URL`) with an authorization code and PKCE. The library is loaded on
+ * demand.
  */
 
 /** A user who has signed in. */
@@ -11,18 +11,18 @@ export interface ProviderUser {
   /** The `sub` claim. */
   readonly userId: string;
   readonly tokens: Tokens;
-  /** Ends the session at the identity provider, and leaves this page. */
+  /** Ends the session at the identity provider by a redirect. */
   signOut(): Promise<void>;
 }
 
 export interface Provider {
-  /** The user of this tab: who comes back from the identity provider, or has signed in before. Undefined where there is none. */
+  /** Returns the user of this tab, also after a redirect from the identity provider. Returns undefined if no user is signed in. */
   user(): Promise<ProviderUser | undefined>;
-  /** Leaves this page for the identity provider. */
+  /** Redirects to the identity provider. */
   signIn(): Promise<void>;
 }
 
-/** A token that is good for less than this is renewed, in seconds. */
+/** A token is renewed this long before it expires, in seconds. */
 const EARLY_SECONDS = 30;
 const TIMEOUT_SECONDS = 10;
 
@@ -37,9 +37,9 @@ export async function openProvider(issuer: string, clientId: string): Promise<Pr
     redirect_uri: page,
     post_logout_redirect_uri: page,
     scope: 'openid',
-    // Of this tab alone, as for users of the local identity provider.
+    // Each tab has its own user, as with the local identity provider.
     userStore: new WebStorageStateStore({ store: sessionStorage }),
-    // Tokens are renewed when they are asked for, by refresh token: the page's policy allows no frames.
+    // Tokens are renewed on demand by refresh token. The Content Security Policy does not allow the frames of automatic renewal.
     automaticSilentRenew: false,
     monitorSession: false,
     loadUserInfo: false,
@@ -80,7 +80,7 @@ export async function openProvider(issuer: string, clientId: string): Promise<Pr
       if (answer.has('state') && (answer.has('code') || answer.has('error'))) {
         try {
           const user = await manager.signinRedirectCallback();
-          // Back to the room that was open. A code is of no use a second time: reloading must not send it again.
+          // Returns to the room that was open, and removes the code from the URL, because it can be used only once.
           history.replaceState(null, '', `/${textOf(user.state)}`);
           return providerUser(user);
         } catch (error) {

@@ -1,19 +1,19 @@
 import { type Config, isSameConfig, loadConfig } from './config.ts';
 
-/** How often the stack is asked whether it is back, in milliseconds. A page is back within 5 seconds of its service. */
+/** Interval between checks of whether the stack responds again, in milliseconds. A page must reconnect within 5 seconds. */
 const EVERY_MS = 1_000;
 
 export interface Recovery {
-  /** Call it with every change of the connection. */
+  /** Must be called for every change of the connection. */
   onConnection(isLost: boolean): void;
-  /** Asks at once. */
+  /** Checks at once. */
   checkNow(): void;
   close(): void;
 }
 
 /**
- * Watches for the stack while the connection is lost, and calls `onBack` when it answers. The policy of the page lets it talk to the
- * addresses it was loaded with only: where the stack has others now, `onMoved` is called instead.
+ * Polls the stack while the connection is lost, and calls `onBack` when it responds. If the stack has other addresses now, calls
+ * `onMoved` instead, because the Content Security Policy allows only the addresses from the last load.
  */
 export function watchForRecovery({
   config,
@@ -22,7 +22,7 @@ export function watchForRecovery({
   load = loadConfig,
 }: {
   config: Config;
-  /** `isFirst`: for the first time since the connection was lost, or since the stack did not answer. */
+  /** `isFirst` is true for the first response after the connection was lost, or after the stack did not respond. */
   onBack: (answer: { readonly isFirst: boolean }) => void;
   onMoved: () => void;
   load?: () => Promise<Config>;

@@ -3,14 +3,14 @@ import { hubOf } from '../../../client/src/react/index.ts';
 import { createStore, type Store } from '../store.ts';
 import { sayError } from './errors.ts';
 
-/** How often the list is read again, in milliseconds: no event says that a room that the user has not joined was renamed or ended. */
+/** Interval between reads of the list, in milliseconds. Rooms that are not joined send no events about changes. */
 const EVERY_MS = 5_000;
-/** Rooms that a search covers. */
+/** Maximum number of rooms that a search covers. */
 const MAX_ROOMS = 2_000;
 
 export interface RoomListState {
   readonly rooms: readonly MyRoom[] | undefined;
-  /** Why the list could not be read the last time. */
+  /** The error of the last read, if it failed. */
   readonly failure: string | undefined;
   readonly hasMore: boolean;
 }
@@ -18,14 +18,14 @@ export interface RoomListState {
 export interface RoomList {
   readonly store: Store<RoomListState>;
   refresh(): Promise<void>;
-  /** Reads further back, from now on. */
+  /** Loads older rooms, now and in later reads. */
   showMore(): Promise<void>;
-  /** Reads all rooms, up to 2,000, for as long as `on`: a search must not miss those that are not shown yet. */
+  /** While `on`, loads up to 2,000 rooms, so that a search covers rooms that are not shown yet. */
   readAll(on: boolean): void;
   close(): void;
 }
 
-/** Returns the user's rooms, newest first, kept up to date until the list is closed: the list of `useRooms`, with failures in words. */
+/** Returns the user's rooms, newest first, updated until the list is closed. Adds error texts to the list of `useRooms`. */
 export function roomList(client: RoomsClient): RoomList {
   const list = hubOf(client).rooms({ limit: MAX_PAGE_SIZE }, EVERY_MS);
   const store = createStore<RoomListState>({ rooms: undefined, failure: undefined, hasMore: false });

@@ -1,6 +1,6 @@
 /*
- * What the page keeps in this browser. Every value is checked when it is read: other versions of the page, and users, can change it.
- * A browser that refuses storage (private windows, a full quota) costs what would have been kept, and nothing else.
+ * Access to the browser's storage. Every value is validated when it is read, because other versions of the page or users can change it.
+ * If the browser rejects a write, as in private windows, the value is not kept, and everything else works.
  */
 
 export interface KeyValueStorage {
@@ -11,7 +11,7 @@ export interface KeyValueStorage {
   readonly length: number;
 }
 
-/** The storage of this browser, shared by its tabs; undefined where the browser refuses it. */
+/** Returns the storage of this browser, which its tabs share. Undefined if the browser does not allow it. */
 export function browserStorage(): KeyValueStorage | undefined {
   try {
     return globalThis.localStorage;
@@ -20,7 +20,7 @@ export function browserStorage(): KeyValueStorage | undefined {
   }
 }
 
-/** Reads a JSON value; undefined where there is none, or `isValid` refuses it. */
+/** Reads a JSON value. Returns undefined if it is missing or invalid. */
 export function readStored<Value>(
   storage: KeyValueStorage | undefined,
   key: string,
@@ -35,7 +35,7 @@ export function readStored<Value>(
   }
 }
 
-/** Writes a JSON value; undefined removes it. Returns false where the browser does not keep it. */
+/** Writes a JSON value, or removes it if undefined. Returns false if the browser does not store it. */
 export function writeStored(storage: KeyValueStorage | undefined, key: string, value: unknown): boolean {
   try {
     if (value === undefined) storage?.removeItem(key);

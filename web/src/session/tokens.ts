@@ -1,4 +1,4 @@
-/** Renewed this long before it expires, in milliseconds. */
+/** A token is renewed this long before it expires, in milliseconds. */
 const EARLY_MS = 60_000;
 
 interface Token {
@@ -11,14 +11,15 @@ const property = (value: unknown, name: string): unknown =>
 
 async function fetchJson(url: string, init?: RequestInit): Promise<unknown> {
   const response = await fetch(url, init);
-  if (!response.ok) throw new Error(`The identity provider answered with status ${response.status}.`);
+  if (!response.ok) throw new Error(`The identity provider responded with status ${response.status}.`);
   return response.json();
 }
 
 async function requestToken(issuer: string, userId: string): Promise<Token> {
   const discovery = await fetchJson(`${issuer}/.well-known/openid-configuration`);
   const endpoint = property(discovery, 'token_endpoint');
-  if (typeof endpoint !== 'string') throw new Error('The identity provider did not say where it issues tokens.');
+  if (typeof endpoint !== 'string')
+    throw new Error('The discovery document of the identity provider has no token_endpoint.');
   const body = new URLSearchParams({
     grant_type: 'password',
     client_id: 'rooms-web',
@@ -28,20 +29,20 @@ async function requestToken(issuer: string, userId: string): Promise<Token> {
   const answer = await fetchJson(endpoint, { method: 'POST', body });
   const text = property(answer, 'access_token');
   const seconds = property(answer, 'expires_in');
-  if (typeof text !== 'string') throw new Error('The identity provider gave no access token.');
+  if (typeof text !== 'string') throw new Error('The identity provider returned no access token.');
   return { text, expiresAt: Date.now() + (typeof seconds === 'number' ? seconds : 300) * 1_000 };
 }
 
 export interface Tokens {
-  /** Gives a token that is good for a minute or more. `refresh` asks for a new one. */
+  /** Returns a token that is valid for at least a minute. With `refresh`, requests a new one. */
   get(request: { readonly refresh: boolean }): Promise<string>;
-  /** Makes the next call ask for a new token: the service may have come back with other keys. */
+  /** Makes the next call request a new token, because a restarted service can have other keys. */
   forget(): void;
 }
 
 /**
- * Access tokens of one user, from the local identity provider: its password grant takes any name and any password, as no real one does.
- * A token is kept in memory until a minute before it expires, and nowhere else.
+ * Returns access tokens of one user from the local identity provider, whose password grant accepts any name and password.
+ * A token is kept only in memory, until a minute before it expires.
  */
 export function tokenSource(issuer: string, userId: string): Tokens {
   let current: Promise<Token> | undefined;

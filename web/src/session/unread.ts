@@ -2,13 +2,13 @@ import type { MyRoom } from '../../../client/src/index.ts';
 import { createStore, type Store } from '../store.ts';
 import type { RoomList } from './room-list.ts';
 
-/** For how long the list can still call a room unread after it was read here, in milliseconds. */
+/** How long the list can still mark a room as unread after it was read on this page, in milliseconds. */
 const LAG_MS = 10_000;
 
 /**
  * Returns the IDs of the rooms to mark as unread.
  *
- * @param open The room in view: its own page says what the user sees.
+ * @param open The room that is shown. It is not marked.
  * @param readAt When rooms were read on this page, in milliseconds since 1970.
  */
 export function unreadRooms(
@@ -25,13 +25,13 @@ export function unreadRooms(
 }
 
 export interface Unread {
-  /** IDs of the rooms with messages that the user has not seen. */
+  /** IDs of the rooms with unread messages. */
   readonly store: Store<ReadonlySet<string>>;
-  /** The user sees the room up to this message. */
+  /** Marks a room as read up to a message that the user sees. */
   markRead(roomId: string, messageId: string): void;
-  /** A message came in that the user does not see. */
+  /** Marks a room as unread, because of a message that the user does not see. */
   markUnread(roomId: string): void;
-  /** The room that is open: its own page says what the user sees. */
+  /** Sets the room that is shown. */
   setOpen(roomId: string | undefined): void;
   close(): void;
 }
@@ -40,9 +40,9 @@ const isSame = (a: ReadonlySet<string>, b: ReadonlySet<string>): boolean =>
   a.size === b.size && [...a].every((id) => b.has(id));
 
 /**
- * Returns the unread marks of one user: those of the service, and what this page knows before the service says it.
+ * Returns the unread marks of one user. Combines those of the service with newer ones of this page.
  *
- * @param mark Marks a room as read up to a message, also for the user's other browsers.
+ * @param mark Sends a read mark to the service.
  */
 export function trackUnread(rooms: RoomList, mark: (roomId: string, messageId: string) => void): Unread {
   const store = createStore<ReadonlySet<string>>(new Set());

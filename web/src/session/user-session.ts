@@ -15,10 +15,10 @@ import { browserStorage } from './storage.ts';
 import { tokenSource } from './tokens.ts';
 import { trackUnread, type Unread } from './unread.ts';
 
-/** `failed`: the first connection did not come about. */
+/** The state of the connection. `failed`: the first connection has failed. */
 export type Online = ConnectionState | 'failed';
 
-/** What one user has on this page. */
+/** The state of a user on this page. */
 export interface UserSession {
   readonly userId: string;
   readonly client: RoomsClient;
@@ -27,11 +27,11 @@ export interface UserSession {
   readonly unread: Unread;
   readonly openRooms: OpenRooms;
   readonly online: Store<Online>;
-  /** The last thing that went wrong outside a form, to be shown for a while. */
+  /** The last error outside a form, which is shown for a while. */
   readonly trouble: Store<{ readonly text: string } | undefined>;
-  /** Connects at once, instead of at the end of the wait that is going on. */
+  /** Connects at once, without waiting for the next attempt. */
   retryNow(): void;
-  /** Does something, and shows what goes wrong. True where nothing did. */
+  /** Runs an action, and shows its error. Returns true if it succeeds. */
   attempt(action: () => Promise<unknown>): Promise<boolean>;
   close(): void;
 }
@@ -57,7 +57,7 @@ export function startSession(config: Config, userId: string, tokens = tokenSourc
       connection.on('added', ({ room_id }) => opened.enterAgain(room_id));
       for (const change of ['subscribed', 'added', 'removed'] as const)
         connection.on(change, () => void rooms.refresh());
-      // Without it, the list is read every few seconds all the same.
+      // A failure is harmless, because the list is also read every few seconds.
       connection.subscribe({ signal }).catch(() => {});
     } catch {
       online.update(() => 'failed');
@@ -71,7 +71,7 @@ export function startSession(config: Config, userId: string, tokens = tokenSourc
       if (online.get() === 'reconnecting') retryConnection();
       else void open();
     },
-    // Drafts and waiting messages survive it.
+    // Drafts and waiting messages survive a reload.
     onMoved: () => location.reload(),
   });
   const waiting = waitingMessages(storage, userId);
@@ -91,7 +91,7 @@ export function startSession(config: Config, userId: string, tokens = tokenSourc
     failedBefore = failed;
   });
   void open();
-  // Messages from before a reload go out, also those of rooms that are not in view.
+  // Sends messages from before a reload, also in rooms that are not shown.
   for (const roomId of waiting.rooms()) opened.view(roomId).release();
 
   return {
@@ -124,15 +124,15 @@ export function startSession(config: Config, userId: string, tokens = tokenSourc
   };
 }
 
-/** The client waits between its attempts, and stops waiting when the browser says that the network is back. */
+/** Makes the client reconnect at once, as when the browser goes online. */
 const retryConnection = (): void => void globalThis.dispatchEvent(new Event('online'));
 
 const SessionContext = createContext<UserSession | undefined>(undefined);
 export const SessionProvider = SessionContext.Provider;
 
-/** The session of the user whom the page is shown to. */
+/** Returns the session of the signed-in user. */
 export function useSession(): UserSession {
   const session = useContext(SessionContext);
-  if (!session) throw new Error('Nobody has signed in.');
+  if (!session) throw new Error('No user is signed in.');
   return session;
 }

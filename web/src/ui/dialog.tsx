@@ -4,8 +4,8 @@ import { sayError } from '../session/errors.ts';
 import { CloseIcon } from './icons.tsx';
 
 /**
- * Keeps the focus in a dialog: Tab goes from its last element to its first, and back. Without this, the browser's own controls come
- * between the two, and keys that are pressed there reach no dialog.
+ * Keeps the focus in a dialog: Tab moves from the last element to the first, and Shift+Tab back. Otherwise, the focus could move to the
+ * browser's controls, where the dialog does not receive keys.
  */
 export function keepFocus(event: KeyboardEvent & { readonly currentTarget: HTMLElement }): void {
   if (event.key !== 'Tab') return;
@@ -18,7 +18,7 @@ export function keepFocus(event: KeyboardEvent & { readonly currentTarget: HTMLE
   to?.focus();
 }
 
-/** A modal dialog around a form, shown for as long as it is rendered. Escape closes it, and the focus goes back. */
+/** A modal dialog with a form. Escape closes it, and the focus returns to the previous element. */
 export function FormDialog({
   title,
   submit,
@@ -28,10 +28,10 @@ export function FormDialog({
   children,
 }: {
   title: string;
-  /** What the button says that sends the form. */
+  /** The label of the submit button. */
   submit: string;
   danger?: boolean;
-  /** Rejects with what is to be shown; otherwise the dialog closes. */
+  /** Submits the form. If it rejects, the dialog shows the error. Otherwise, it closes. */
   onSubmit: (data: FormData) => Promise<unknown>;
   onClose: () => void;
   children: ComponentChildren;
@@ -94,7 +94,7 @@ export function FormDialog({
   );
 }
 
-/** What a field of a form holds; empty where it has no such field. */
+/** Returns the value of a form field, or an empty text if there is no such field. */
 export function textOf(data: FormData, name: string): string {
   const value = data.get(name);
   return typeof value === 'string' ? value : '';

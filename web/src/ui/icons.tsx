@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 
-/** Decoration: whatever an icon says is said in words beside it or in its button's label. */
+/** A decorative icon. Its meaning is in the adjacent text or in the label of its button. */
 const Icon = ({ children }: { children: ComponentChildren }) => (
   <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
     {children}

@@ -1,38 +1,38 @@
 import { LinkifyIt } from 'linkify-it';
 
-/** A piece of a text: plain, or a link. */
+/** A part of a text: plain text or a link. */
 export type Piece =
   | { readonly kind: 'text'; readonly text: string }
   | {
       readonly kind: 'link';
       readonly text: string;
-      /** Starts with `http:` or `https:`. Names of hosts are in ASCII (punycode). */
+      /** URL that starts with `http:` or `https:`. Its host is in ASCII (punycode). */
       readonly href: string;
-      /** The host in ASCII, where the text spells it otherwise: letters of other alphabets can look like Latin ones. */
+      /** The host in ASCII, if the text has other letters, which can look like Latin ones. */
       readonly realHost: string | undefined;
     };
 
 /*
- * Only texts that say they are links: with a scheme, or with "www.". Names such as "readme.md" and "start.sh" are files far more often
- * than hosts.
+ * Recognizes only links with a scheme or with "www.". Names such as "readme.md" and "start.sh" are usually files, although they
+ * could be hosts.
  */
 const linkify = new LinkifyIt({ fuzzyLink: true, fuzzyEmail: false, urlAuth: true })
   .add('ftp:', null)
   .add('mailto:', null)
   .add('//', null);
 
-/** Controls that change the direction of a text: a link with one can show another address than it leads to. */
+/** Bidirectional control characters, with which a link could look like another URL. */
 const BIDI_CONTROL = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
 
-/** The address that a link leads to; undefined where it must not be one. */
+/** Returns the URL of a link, or undefined if the URL is not safe. */
 function hrefOf(url: string): string | undefined {
   if (BIDI_CONTROL.test(url) || !URL.canParse(url)) return undefined;
   const { protocol, username, password, href } = new URL(url);
-  // "https://bank.example@evil.example" reads like an address of the bank.
+  // Rejects URLs with a user name: "https://bank.example@evil.example" looks like a URL of the bank.
   return (protocol === 'http:' || protocol === 'https:') && !username && !password ? href : undefined;
 }
 
-/** Splits a text into plain pieces and links. The pieces, put together, are the text. */
+/** Splits a text into plain parts and links. The parts together are the whole text. */
 export function pieces(text: string): Piece[] {
   const found: Piece[] = [];
   let end = 0;

@@ -8,7 +8,7 @@ export interface MenuItem {
   readonly onChoose: () => void;
 }
 
-/** A button that unfolds a few others. Escape, choosing, and going elsewhere fold it. */
+/** A button that opens a menu. Escape, a choice and a loss of focus close the menu. */
 export function Menu({
   label,
   items,
@@ -47,7 +47,7 @@ export function Menu({
             type="button"
             class={`menu-item ${item.danger ? 'danger' : ''}`}
             onClick={() => {
-              // First: whatever opens next gives the focus back to the button that is still there.
+              // Closes the menu before the action runs, so that a dialog returns the focus to the menu's button.
               summary.current?.focus();
               fold();
               item.onChoose();

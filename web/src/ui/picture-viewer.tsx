@@ -5,8 +5,8 @@ import { BackIcon, CloseIcon, DownIcon, ForwardIcon } from './icons.tsx';
 import { Spinner } from './small.tsx';
 
 /**
- * Shows one of several pictures as large as the window allows. The dialog is modal: it keeps the focus, Escape closes it, the arrow keys
- * turn to the picture before and after, and the focus goes back to where it was.
+ * A modal dialog that shows a picture as large as possible. The arrow keys show the previous and the next picture, and Escape closes the
+ * dialog. Afterwards, the focus returns to the previous element.
  */
 export function PictureViewer({
   pictures,

@@ -8,7 +8,7 @@ export const StatusBadge = ({ status }: { status: keyof typeof STATUS_WORDS }) =
   <span class={`badge ${status}`}>{STATUS_WORDS[status]}</span>
 );
 
-/** Colours that a user keeps, wherever they are shown. */
+/** Returns the color of a user, which is the same everywhere. */
 const HUES = 8;
 const hueOf = (id: string): number =>
   [...id].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 9_973, 14) % HUES;
@@ -26,7 +26,7 @@ export const Spinner = ({ label }: { label: string }) => (
   </p>
 );
 
-/** A place where there is nothing yet, or nothing to be had. */
+/** A placeholder for empty or unavailable content. */
 export const Blank = ({ title, children }: { title: string; children?: ComponentChildren }) => (
   <div class="blank">
     <h2>{title}</h2>
@@ -34,7 +34,7 @@ export const Blank = ({ title, children }: { title: string; children?: Component
   </div>
 );
 
-/** The time, again every `everyMs` milliseconds. */
+/** Returns the current time, updated every `everyMs` milliseconds. */
 export function useNow(everyMs: number): number {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {

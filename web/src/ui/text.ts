@@ -1,6 +1,6 @@
 import { MAX_PARTICIPANTS_PER_CALL } from '../../../client/src/index.ts';
 
-/* What is shown of times, sizes and names. */
+/* Formats times, sizes and names. */
 
 const TIME = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
@@ -9,10 +9,10 @@ const SHORT_DAY = new Intl.DateTimeFormat(undefined, { weekday: 'short', day: 'n
 
 const dayOf = (time: Date): string => time.toDateString();
 
-/** "09:30". */
+/** Formats a time like "09:30". */
 export const clock = (iso: string): string => TIME.format(new Date(iso));
 
-/** "Today", "Yesterday", "Tuesday, 3 March". */
+/** Formats a day like "Today", "Yesterday" or "Tuesday, 3 March". */
 export function dayName(iso: string, now: Date = new Date()): string {
   const time = new Date(iso);
   if (dayOf(time) === dayOf(now)) return 'Today';
@@ -22,13 +22,13 @@ export function dayName(iso: string, now: Date = new Date()): string {
   return (time.getFullYear() === now.getFullYear() ? DAY : DAY_OF_OTHER_YEAR).format(time);
 }
 
-/** "09:30" of today, "Tue 3 Mar, 09:30" of any other day. */
+/** Formats a time like "09:30" for today and "Tue 3 Mar, 09:30" for other days. */
 export function moment(iso: string, now: Date = new Date()): string {
   const time = new Date(iso);
   return dayOf(time) === dayOf(now) ? clock(iso) : `${SHORT_DAY.format(time)}, ${clock(iso)}`;
 }
 
-/** Time until then, "4:59" or "1:02:03"; "0:00" when it has passed. */
+/** Formats the remaining time like "4:59" or "1:02:03". It is "0:00" for times in the past. */
 export function countdown(iso: string, now: number): string {
   const seconds = Math.max(0, Math.ceil((Date.parse(iso) - now) / 1_000));
   const two = (n: number): string => String(n).padStart(2, '0');
@@ -36,12 +36,12 @@ export function countdown(iso: string, now: number): string {
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
-/** Adds a full stop, where the text does not end like a sentence: also inside a closing quotation mark. */
+/** Adds a full stop unless the text ends with a punctuation mark, which can be inside a closing quotation mark. */
 export const asSentence = (text: string): string => `${text}${/[.!?…。！？؟][”"’)]*$/.test(text) ? '' : '.'}`;
 
 const UNITS = ['bytes', 'KB', 'MB', 'GB'] as const;
 
-/** "48 KB": in thousands, as file managers do. */
+/** Formats a file size like "48 KB". 1 KB is 1,000 bytes, as in file managers. */
 export function fileSize(bytes: number): string {
   if (bytes === 1) return '1 byte';
   const power = Math.min(UNITS.length - 1, bytes < 1_000 ? 0 : Math.floor(Math.log10(bytes) / 3));
@@ -49,7 +49,7 @@ export function fileSize(bytes: number): string {
   return `${amount.toLocaleString(undefined, { maximumFractionDigits: power > 0 && amount < 10 ? 1 : 0 })} ${UNITS[power]}`;
 }
 
-/** Two letters that stand for a name. */
+/** Returns the initials of a name. */
 export function initials(name: string): string {
   const words = name.split(/[\s._:@|-]+/).filter(Boolean);
   const letters =
@@ -57,12 +57,12 @@ export function initials(name: string): string {
   return letters.join('').toUpperCase();
 }
 
-/** The users that a text names: separated by commas, semicolons or white space; each once. */
+/** Returns the unique user IDs in a text. They are separated by commas, semicolons or white space. */
 export const userIds = (text: string): string[] => [...new Set(text.split(/[\s,;]+/).filter(Boolean))];
 
 const USER_ID = /^[A-Za-z0-9._:@|-]{1,128}$/;
 
-/** Says what is wrong with a list of user IDs, and with which; undefined where nothing is. */
+/** Returns the error text for a list of user IDs, or undefined if it is valid. */
 export function userIdsProblem(ids: readonly string[]): string | undefined {
   const wrong = ids.find((id) => !USER_ID.test(id));
   if (wrong !== undefined && wrong.length > 128) return 'User IDs have at most 128 characters.';
@@ -73,7 +73,7 @@ export function userIdsProblem(ids: readonly string[]): string | undefined {
   return undefined;
 }
 
-/** Reads a whole number that somebody typed; undefined for anything else, such as an empty field, which `Number` takes for 0. */
+/** Parses a whole number. Returns undefined for all other texts, such as an empty one, which `Number` would convert to 0. */
 export function wholeNumber(text: string): number | undefined {
   const trimmed = text.trim();
   return /^\d{1,15}$/.test(trimmed) ? Number(trimmed) : undefined;

@@ -1,10 +1,10 @@
 import { Fragment } from 'preact';
 import { pieces } from './links.ts';
 
-/** A name or a line that a user wrote, inside a sentence of ours: its direction is its own. */
+/** A name or text of a user within a sentence, with its own text direction. */
 export const UserName = ({ children }: { children: string }) => <bdi>{children}</bdi>;
 
-/** What a user wrote, with links to follow. They open in a new tab that cannot reach this one. */
+/** A text of a user with links. They open in a new tab that cannot access this one. */
 export const LinkedText = ({ text }: { text: string }) => (
   <>
     {pieces(text).map((piece, index) =>
