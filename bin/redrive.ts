@@ -9,9 +9,9 @@ import { runCommand } from './operations/command.ts';
 import {
   type Clients,
   type DeadLetter,
+  deadLettersOf,
   describe,
   discard,
-  lettersOf,
   type Outcome,
   redrive,
   release,
@@ -71,7 +71,7 @@ async function main(): Promise<number> {
   const target = await targetOf(env, name);
   let count = 0;
   const kept: DeadLetter[] = [];
-  for await (const letter of lettersOf(clients, target)) {
+  for await (const letter of deadLettersOf(clients, target)) {
     count++;
     const line = describe(target, letter);
     if (values.discard) {

@@ -53,7 +53,7 @@ export type Outcome = 'taken' | 'failed' | 'gone';
 /** How long a letter stays invisible to other consumers, in seconds. An invocation takes at most 1 minute. */
 const HIDDEN = 120;
 
-const letterOf = ({ MessageId = '', Body = '', ReceiptHandle = '', Attributes }: Message): DeadLetter => ({
+const deadLetterOf = ({ MessageId = '', Body = '', ReceiptHandle = '', Attributes }: Message): DeadLetter => ({
   id: MessageId,
   body: Body,
   sentAt: new Date(Number(Attributes?.SentTimestamp)),
@@ -64,7 +64,7 @@ const letterOf = ({ MessageId = '', Body = '', ReceiptHandle = '', Attributes }:
  * Returns the letters of a queue, each once. They are invisible to others until they are released, or for two
  * minutes.
  */
-export async function* lettersOf({ sqs }: Clients, { queueUrl }: Target): AsyncGenerator<DeadLetter> {
+export async function* deadLettersOf({ sqs }: Clients, { queueUrl }: Target): AsyncGenerator<DeadLetter> {
   const seen = new Set<string>();
   for (;;) {
     const { Messages = [] } = await sqs.send(
@@ -77,7 +77,7 @@ export async function* lettersOf({ sqs }: Clients, { queueUrl }: Target): AsyncG
         MessageSystemAttributeNames: ['SentTimestamp'],
       }),
     );
-    const fresh = Messages.map(letterOf).filter(({ id }) => !seen.has(id));
+    const fresh = Messages.map(deadLetterOf).filter(({ id }) => !seen.has(id));
     if (fresh.length === 0) return;
     for (const letter of fresh) {
       seen.add(letter.id);

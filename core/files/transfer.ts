@@ -66,7 +66,7 @@ export async function signed(
  * @throws `invalid_request` for a file above MAX_UPLOAD_BYTES, and as `addFile` does
  */
 export async function startUpload(
-  asked: RequestContext & {
+  request: RequestContext & {
     room_id: string;
     name: string;
     /** In bytes. */
@@ -75,11 +75,11 @@ export async function startUpload(
   },
 ): Promise<Upload> {
   const max = Number(env('MAX_UPLOAD_BYTES'));
-  if (asked.size > max) throw invalid({ path: 'size', message: `must be at most ${max} bytes` });
-  const { file_id } = await addFile(asked);
-  const headers = { 'content-type': asked.content_type, 'if-none-match': '*' };
-  const upload_url = await signed('PUT', objectKey(asked.room_id, file_id), UPLOAD_URL_SECONDS, asked.now, {
-    headers: { 'content-length': String(asked.size), ...headers },
+  if (request.size > max) throw invalid({ path: 'size', message: `must be at most ${max} bytes` });
+  const { file_id } = await addFile(request);
+  const headers = { 'content-type': request.content_type, 'if-none-match': '*' };
+  const upload_url = await signed('PUT', objectKey(request.room_id, file_id), UPLOAD_URL_SECONDS, request.now, {
+    headers: { 'content-length': String(request.size), ...headers },
   });
   return {
     file_id,
@@ -88,7 +88,7 @@ export async function startUpload(
     // The signed length is not among the returned headers: HTTP clients send it themselves, and browsers do not let
     // pages set it.
     headers,
-    expires_at: plus(asked.now, UPLOAD_URL_SECONDS * 1_000),
+    expires_at: plus(request.now, UPLOAD_URL_SECONDS * 1_000),
   };
 }
 
@@ -98,15 +98,15 @@ export async function startUpload(
  * @throws as `getFile` does
  */
 export async function startDownload(
-  asked: RequestContext & {
+  request: RequestContext & {
     room_id: string;
     file_id?: string | undefined;
     message_id?: string | undefined;
   },
 ): Promise<Download> {
-  const { file_id, name, size, content_type } = await getFile(asked);
-  const download_url = await signed('GET', objectKey(asked.room_id, file_id), DOWNLOAD_URL_SECONDS, asked.now, {
+  const { file_id, name, size, content_type } = await getFile(request);
+  const download_url = await signed('GET', objectKey(request.room_id, file_id), DOWNLOAD_URL_SECONDS, request.now, {
     query: { 'response-content-disposition': contentDisposition(name), 'response-content-type': content_type },
   });
-  return { download_url, expires_at: plus(asked.now, DOWNLOAD_URL_SECONDS * 1_000), name, size, content_type };
+  return { download_url, expires_at: plus(request.now, DOWNLOAD_URL_SECONDS * 1_000), name, size, content_type };
 }

@@ -42,10 +42,10 @@ export async function deleteUnusedObject(room_id: string, file_id: string, now: 
  * @throws as `deleteMessage` does
  */
 export async function deleteMessageAndFiles(
-  asked: RequestContext & { room_id: string; message_id: string },
+  request: RequestContext & { room_id: string; message_id: string },
 ): Promise<Message> {
-  const { message, unused } = await deleteMessage(asked);
-  const { room_id, now } = asked;
+  const { message, unused } = await deleteMessage(request);
+  const { room_id, now } = request;
   await Promise.all(
     unused.map((file_id) =>
       deleteObject(room_id, file_id, now, CALLER_TIMEOUT_MS).catch((error: unknown) =>

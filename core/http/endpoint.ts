@@ -25,15 +25,15 @@ const requestsTo = ({ operation }: Route): RequestKind<HttpEvent, HttpResult> =>
 });
 
 /**
- * Returns the Lambda handler of a route. It validates the request, calls `act`, and wraps its result or its error.
+ * Returns the Lambda handler of a route. It validates the request, calls `handle`, and wraps its result or its error.
  *
- * @param act receives only valid input, and may throw any RoomsError
+ * @param handle receives only valid input, and may throw any RoomsError
  */
-export const endpoint = <R extends Route>(route: R, act: (call: Call<R>) => Promise<Answer<R>>): HttpHandler =>
+export const endpoint = <R extends Route>(route: R, handle: (call: Call<R>) => Promise<Answer<R>>): HttpHandler =>
   requestHandler(
     requestsTo(route),
     async (event) => {
-      const answer: unknown = await act(parseRequest(route, event, new Date().toISOString()));
+      const answer: unknown = await handle(parseRequest(route, event, new Date().toISOString()));
       return route.list && isPage(answer)
         ? success(route.status, {
             data: answer.items,

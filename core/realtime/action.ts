@@ -8,7 +8,7 @@ import type { SubProtocol } from '../contract/sub-protocols.ts';
 import { issuesOf } from '../platform/issues.ts';
 import { parseJsonObject } from '../platform/json.ts';
 import { type RequestKind, requestHandler } from '../platform/request.ts';
-import { spoken } from '../rules/protocol.ts';
+import { protocolOf } from '../rules/protocol.ts';
 import { epochSeconds } from '../rules/time.ts';
 import { admitFrame } from '../store/connections.ts';
 import { rehearsalEvent } from './rehearsal.ts';
@@ -96,10 +96,10 @@ const framesOf = (action: string): RequestKind<SocketEvent, SocketResult> => ({
 });
 
 /**
- * Returns the Lambda handler of an action: checks token, frame and rate, calls `act`, and replies. A rejected frame
+ * Returns the Lambda handler of an action: checks token, frame and rate, calls `handle`, and replies. A rejected frame
  * gets an error reply, and the connection stays open.
  */
-export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => Promise<unknown>): SocketHandler {
+export function action<A extends Action>(row: A, handle: (call: ActionCall<A>) => Promise<unknown>): SocketHandler {
   return requestHandler(framesOf(row.action), replyTo, () => rehearsalEvent(row));
 
   async function replyTo(event: SocketEvent): Promise<SocketResult> {
@@ -118,11 +118,11 @@ export function action<A extends Action>(row: A, act: (call: ActionCall<A>) => P
     // Callers that await it handle the rejection. If the frame fails earlier, an unhandled rejection must not end the
     // process.
     admitted.catch(() => undefined);
-    const data = await act({
+    const data = await handle({
       caller,
       connection_id,
       token_expires_at,
-      protocol: spoken(authorizer),
+      protocol: protocolOf(authorizer),
       now,
       // ActionCall is inferred from the schema that has just validated the frame.
       frame: parsed.output as OutputOf<A['frame']>,

@@ -1,7 +1,7 @@
 import type { Deadline } from '../platform/deadline.ts';
 import { furtherFailure } from '../platform/log.ts';
 import { settleAll } from '../platform/settle-all.ts';
-import { speaksV2 } from '../rules/protocol.ts';
+import { usesV2 } from '../rules/protocol.ts';
 import type { Recipient, RoomConnections } from '../store/connections.ts';
 import { batchesOf, batchSize } from './batches.ts';
 import {
@@ -65,7 +65,7 @@ export async function deliverToRoom(
     }
     // When the room is closed, none of these connections may stay open.
     const isAboutAll = task.kind === 'close';
-    const failed = batch.recipients.filter((recipient) => isAboutAll || !speaksV2(recipient));
+    const failed = batch.recipients.filter((recipient) => isAboutAll || !usesV2(recipient));
     const marked = await disconnectAll(room_id, failed, deadline, run);
     return { ...noCounts(), failed: failed.length, skipped: batch.recipients.length - failed.length, marked };
   }

@@ -2,7 +2,7 @@ import type { RoomEvent } from '../contract/realtime.ts';
 import type { Deadline } from '../platform/deadline.ts';
 import { logError } from '../platform/log.ts';
 import { pool, type Run } from '../platform/pool.ts';
-import { speaksV2 } from '../rules/protocol.ts';
+import { usesV2 } from '../rules/protocol.ts';
 import { epochSeconds } from '../rules/time.ts';
 import {
   connectionsOf,
@@ -269,7 +269,7 @@ function workOf({ room_id, task }: Omit<Batch, 'recipients'>, deadline: Deadline
       return sender(room_id, task, deadline, counts, leave);
     case 'close':
       return (recipient: Recipient) =>
-        speaksV2(recipient) ? detach(room_id, recipient, task.event, deadline) : close(recipient, deadline);
+        usesV2(recipient) ? detach(room_id, recipient, task.event, deadline) : close(recipient, deadline);
     default:
       // During a deployment, invokers may have another version.
       throw new Error(`There is no task ${JSON.stringify(task)}.`);
@@ -311,12 +311,12 @@ function framesFor(room_id: string, task: SendTask, isV2: boolean): readonly str
 }
 
 const postsTo = (room_id: string, task: Task, recipient: Recipient): number =>
-  task.kind === 'send' ? framesFor(room_id, task, speaksV2(recipient)).length : 1;
+  task.kind === 'send' ? framesFor(room_id, task, usesV2(recipient)).length : 1;
 
 /** Returns the average number of posts that a task needs per connection. */
 export function postsEach(room_id: string, task: Task, recipients: readonly Recipient[]): number {
   if (task.kind !== 'send' || recipients.length === 0) return 1;
-  const ofV2 = recipients.filter(speaksV2).length;
+  const ofV2 = recipients.filter(usesV2).length;
   const ofV1 = recipients.length - ofV2;
   const each = (isV2: boolean): number => framesFor(room_id, task, isV2).length;
   return ((ofV2 > 0 ? ofV2 * each(true) : 0) + (ofV1 > 0 ? ofV1 * each(false) : 0)) / recipients.length;
@@ -349,7 +349,7 @@ function sender(room_id: string, task: SendTask, deadline: Deadline, counts: Cou
   return async (recipient: Recipient): Promise<boolean> => {
     if (recipient.token_expires_at <= epochSeconds(new Date().toISOString()))
       return disconnect(room_id, recipient, deadline);
-    const isV2 = speaksV2(recipient);
+    const isV2 = usesV2(recipient);
     for (const [n, frame] of framesFor(room_id, task, isV2).entries()) {
       // A client of rooms.v2 drops by its number what it has.
       if (!isV2 && n < (had.get(recipient.connection_id) ?? 0)) continue;
@@ -406,7 +406,7 @@ export async function expel(
   const v1 = event && JSON.stringify(event);
   const { signal, watch } = deadline;
   const open = await stillOpen(recipients, roomPool(), async (recipient) => {
-    if (speaksV2(recipient)) return detach(room_id, recipient, event, deadline);
+    if (usesV2(recipient)) return detach(room_id, recipient, event, deadline);
     if (v1 && !signal.aborted) await postToConnection(recipient.connection_id, v1, signal, watch);
     return disconnect(room_id, recipient, deadline);
   });
@@ -421,7 +421,7 @@ export async function disconnectMarked(
   run: Run = roomPool(),
 ): Promise<number> {
   const open = await stillOpen(marked, run, (recipient) =>
-    recipient.detach && speaksV2(recipient)
+    recipient.detach && usesV2(recipient)
       ? detach(room_id, recipient, undefined, deadline)
       : disconnect(room_id, recipient, deadline),
   );

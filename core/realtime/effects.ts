@@ -108,7 +108,7 @@ const queueAll = async (effects: readonly DeferredEffect[]): Promise<void> => {
  * The maximum wait for closing the connections of removed participants, in milliseconds. Events for the others wait, so
  * that removed participants do not receive them.
  */
-const FAREWELL_MS = 1_000;
+const CLOSE_WAIT_MS = 1_000;
 
 /**
  * First removes the connections of removed participants, which receive only their own removal. Then sends the events to
@@ -123,11 +123,11 @@ async function onSockets(
   deadline: Deadline,
 ): Promise<void> {
   const closings = settleAll(
-    effects.map((effect) => (effect.kind === 'close' ? farewell(effect) : undefined)),
+    effects.map((effect) => (effect.kind === 'close' ? removeConnections(effect) : undefined)),
     furtherFailure(room_id),
   );
   // The failure is thrown below, after everything else has finished.
-  await Promise.race([closings.catch(() => undefined), wait(FAREWELL_MS, deadline.signal)]);
+  await Promise.race([closings.catch(() => undefined), wait(CLOSE_WAIT_MS, deadline.signal)]);
   const work = [
     toAll(),
     closings,
@@ -144,7 +144,7 @@ async function onSockets(
     await closeRoom(room_id, ended, outcome, deadline);
   }
 
-  async function farewell({ connections, event }: Effect & { kind: 'close' }): Promise<void> {
+  async function removeConnections({ connections, event }: Effect & { kind: 'close' }): Promise<void> {
     // A connection without an item has left the room, or a broadcast removed it after reading the removal's mark.
     const recipients = await onTable(() => recipientsOf(room_id, connections));
     await expel(room_id, recipients, event, deadline);

@@ -76,7 +76,7 @@ export function tokenOf(headers: Headers): string | undefined {
 }
 
 /** Returns the protocol version of a connection: the newest one that its client offers. */
-export function protocolOf(headers: Headers): SubProtocol {
+export function chooseProtocol(headers: Headers): SubProtocol {
   const offered = offeredIn(headers);
   return SUB_PROTOCOLS.find((protocol) => offered.includes(protocol)) ?? SUB_PROTOCOL;
 }

@@ -83,7 +83,7 @@ export function stepsOf(waiting: readonly { readonly key: Key; readonly task: Ta
 }
 
 /** Returns a task with its messages' current content, because they may have been deleted while they waited. */
-const asOfNow = async (task: Task): Promise<Task> =>
+const withCurrentMessages = async (task: Task): Promise<Task> =>
   task.kind === 'send' ? { ...task, events: await onTable(() => withPresentMessages(task.events)) } : task;
 
 /** Returns those of a room's connections that a task is for. */
@@ -98,7 +98,7 @@ async function deliver(of: FeedOfRoom, step: Step, deadline: Deadline): Promise<
   const { room_id, feed } = of;
   const { keys } = step;
   const started = performance.now();
-  const [connections, task] = await settleAll([onTable(() => connectionsOf(room_id)), asOfNow(step.task)]);
+  const [connections, task] = await settleAll([onTable(() => connectionsOf(room_id)), withCurrentMessages(step.task)]);
   const live = recipientsOf(task, connections.live);
   const counts = await deliverToRoom(room_id, task, { ...connections, live }, deadline);
   const duration_ms = Math.round(performance.now() - started);
@@ -152,10 +152,10 @@ async function workLane(of: FeedOfRoom, deadline: Deadline): Promise<void> {
 }
 
 /** Runs an optimization. A failure only delays work, so it is logged and not thrown. */
-const sooner = (work: Promise<void>): Promise<void> =>
+const bestEffort = (work: Promise<void>): Promise<void> =>
   work.catch((error: unknown) => logError({ action: 'lane' }, error));
 
-const lookAt = v.pipe(
+const laneMessage = v.pipe(
   v.string(),
   v.parseJson(),
   v.object({ room_id: v.string(), feed: v.picklist(['messages', 'changes']) }),
@@ -172,14 +172,14 @@ export async function workLanes(messages: readonly Message[], deadline: Deadline
   const failed = await Promise.all(
     lanes.map(async ([body, group]) => {
       try {
-        await workLane(v.parse(lookAt, body), deadline);
+        await workLane(v.parse(laneMessage, body), deadline);
       } catch (error) {
         logError({ action: 'lane', message_id: group[0]?.messageId, lane: body }, error);
-        await sooner(retryFromQueue(receiptsOf(group), RETRY_SECONDS));
+        await bestEffort(retryFromQueue(receiptsOf(group), RETRY_SECONDS));
         return group;
       }
       // Deletes the message now, so that the room's next one does not wait for the other rooms of the batch.
-      if (lanes.length > 1) await sooner(deleteFromQueue(receiptsOf(group)));
+      if (lanes.length > 1) await bestEffort(deleteFromQueue(receiptsOf(group)));
       return [];
     }),
   );

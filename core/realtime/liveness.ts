@@ -2,7 +2,7 @@ import { PRESENCE_GRACE_SECONDS, SILENCE_SECONDS } from '../contract/limits.ts';
 import type { Deadline } from '../platform/deadline.ts';
 import type { Run } from '../platform/pool.ts';
 import { settleAll } from '../platform/settle-all.ts';
-import { speaksV2 } from '../rules/protocol.ts';
+import { usesV2 } from '../rules/protocol.ts';
 import { roomStatus } from '../rules/room.ts';
 import { longestSilence } from '../rules/silence.ts';
 import { epochSeconds, plus, type Timestamp } from '../rules/time.ts';
@@ -127,7 +127,7 @@ async function checkConnection(check: Check, connection_id: string, heard: numbe
 /** Removes one connection from a room that has ended. Returns the time of the next check, like `checkConnection`. */
 async function leaveEnded(check: Check, connection_id: string): Promise<number> {
   const item = await get<ConnectionItem>(connectionKey(check.of.room_id, connection_id));
-  if (item && !speaksV2(item)) return close(check, connection_id);
+  if (item && !usesV2(item)) return close(check, connection_id);
   // The connection is already detached. If its client missed that, its next ping reveals it.
   await drop(check, connection_id, 'unknown');
   return Number.POSITIVE_INFINITY;

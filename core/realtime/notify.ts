@@ -1,5 +1,5 @@
 import type { Deadline } from '../platform/deadline.ts';
-import { speaksV2 } from '../rules/protocol.ts';
+import { usesV2 } from '../rules/protocol.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import type { SubscriptionItem } from '../store/items.ts';
 import { numberEvents } from '../store/sequence.ts';
@@ -25,10 +25,10 @@ export async function notifyUser(
 ): Promise<void> {
   // rooms.v2 connections receive every number of the feed, because a missing number would be a gap.
   const subscriptions = (await onTable(() => subscriptionsOf(participant_id))).filter(
-    ({ connection_id, protocol }) => speaksV2({ protocol }) || !except.includes(connection_id),
+    ({ connection_id, protocol }) => usesV2({ protocol }) || !except.includes(connection_id),
   );
   const v1 = JSON.stringify(event);
-  const [v2 = v1] = subscriptions.some(speaksV2) ? await packed() : [];
+  const [v2 = v1] = subscriptions.some(usesV2) ? await packed() : [];
   const run = roomPool();
   await Promise.all(subscriptions.map((subscription) => run(() => notify(subscription))));
 
@@ -39,7 +39,7 @@ export async function notifyUser(
   }
 
   async function notify({ connection_id, token_expires_at, protocol }: SubscriptionItem): Promise<void> {
-    const isV2 = speaksV2({ protocol });
+    const isV2 = usesV2({ protocol });
     const isExpired = token_expires_at <= epochSeconds(now);
     const outcome = isExpired ? 'failed' : await postToConnection(connection_id, isV2 ? v2 : v1, signal);
     if (outcome === 'gone') await onTable(() => dropSubscription({ user_id: participant_id, connection_id }));

@@ -23,7 +23,7 @@ const READ_MS = 5_000;
 /** The maximum duration of the posts for one frame, in milliseconds. */
 const POST_MS = 2_000;
 /** How long a process remembers the last state of a connection, in milliseconds. */
-const SAID_MS = 60_000;
+const STATE_MS = 60_000;
 /** The maximum number of cached entries of each kind, which take some megabytes. */
 const MAX_REMEMBERED = 2_000;
 const INTERVAL_MS = TYPING_INTERVAL_SECONDS * 1_000;
@@ -39,13 +39,13 @@ const members = recent<Member>(READ_MS, MAX_REMEMBERED);
 const audiences = recent<{ readonly recipients: readonly Recipient[] | undefined }>(READ_MS, MAX_REMEMBERED);
 
 /** The last state of a connection in a room, and when it last sent a start, in milliseconds. */
-interface Said {
+interface TypingState {
   readonly isTyping: boolean;
   readonly startedAt: number;
 }
 
 /** By room and connection. */
-const said = recent<Said>(SAID_MS, MAX_REMEMBERED);
+const states = recent<TypingState>(STATE_MS, MAX_REMEMBERED);
 
 /**
  * Returns whether the state must be sent to the others. A repeated stop changes nothing, so it is not sent.
@@ -54,10 +54,10 @@ const said = recent<Said>(SAID_MS, MAX_REMEMBERED);
  */
 function admit(key: string, isTyping: boolean): boolean {
   const now = Date.now();
-  const last = said.get(key);
+  const last = states.get(key);
   if (!isTyping) {
     if (last && !last.isTyping) return false;
-    said.set(key, { isTyping, startedAt: last?.startedAt ?? 0 });
+    states.set(key, { isTyping, startedAt: last?.startedAt ?? 0 });
     return true;
   }
   const wait = last ? last.startedAt + INTERVAL_MS - now : 0;
@@ -67,7 +67,7 @@ function admit(key: string, isTyping: boolean): boolean {
       [{ message: `Say at most every ${TYPING_INTERVAL_SECONDS} seconds that you are typing.` }],
       { retryAfter: Math.ceil(wait / 1_000) },
     );
-  said.set(key, { isTyping, startedAt: now });
+  states.set(key, { isTyping, startedAt: now });
   return true;
 }
 

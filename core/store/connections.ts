@@ -11,7 +11,7 @@ import {
 import type { JoinedRoom } from '../contract/realtime.ts';
 import type { SubProtocol } from '../contract/sub-protocols.ts';
 import { settleAll } from '../platform/settle-all.ts';
-import { speaksV2 } from '../rules/protocol.ts';
+import { usesV2 } from '../rules/protocol.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import { liveMembership } from './access.ts';
 import { dynamodb, tableName } from './client.ts';
@@ -148,7 +148,7 @@ export async function joinRoom({
   admitted: Promise<unknown>;
 }): Promise<JoinedRoom> {
   // For rooms.v2 connections, the caller adds the room's last numbers, after the connection is stored.
-  const alsoGet = speaksV2({ protocol }) ? [] : [changesKey(room_id)];
+  const alsoGet = usesV2({ protocol }) ? [] : [changesKey(room_id)];
   const [, { room, participant, extra }] = await settleAll([
     admitted,
     liveMembership<[SequenceItem, ...ChangesItem[]]>(room_id, user_id, now, roomSequenceKey(room_id), ...alsoGet),
@@ -162,7 +162,7 @@ export async function joinRoom({
     token_expires_at,
     joined_at: now,
     ...(ping_interval_seconds !== undefined && { ping_interval_seconds }),
-    ...(speaksV2({ protocol }) && { protocol }),
+    ...(usesV2({ protocol }) && { protocol }),
     expires_at: epochSeconds(now) + CONNECTION_TTL_SECONDS,
   };
   const outcome = await transact([

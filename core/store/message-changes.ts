@@ -40,7 +40,7 @@ const CHANGE_ATTEMPTS = 20;
 /** The maximum wait between two attempts, in milliseconds. */
 const CHANGE_WAIT_MS = 100;
 
-interface Asked extends RequestContext {
+interface MessageRequest extends RequestContext {
   readonly room_id: string;
   readonly message_id: string;
 }
@@ -58,7 +58,7 @@ async function read({
   room_id,
   message_id,
   caller,
-}: Asked): Promise<Omit<Target, 'message'> & { message?: MessageItem }> {
+}: MessageRequest): Promise<Omit<Target, 'message'> & { message?: MessageItem }> {
   const {
     extra: [message, changes],
     ...member
@@ -82,9 +82,9 @@ interface Change {
   readonly set: Readonly<Partial<MessageItem>>;
   readonly remove?: readonly (keyof MessageItem)[];
   /** Further actions of the transaction. */
-  readonly beside: readonly Write[];
+  readonly alsoWrite: readonly Write[];
   /**
-   * Called with the results of `beside` if one of its actions was rejected. Throws, or returns the actions for the next
+   * Called with the results of `alsoWrite` if one of its actions was rejected. Throws, or returns the actions for the next
    * attempt.
    */
   readonly onRefusal: (refusals: readonly Refusal[]) => readonly Write[];
@@ -104,10 +104,10 @@ interface Outcome {
  */
 async function change(
   { message: before, last: seen }: Pick<Target, 'message' | 'last'>,
-  { set, remove = [], beside, onRefusal }: Change,
+  { set, remove = [], alsoWrite, onRefusal }: Change,
 ): Promise<Outcome> {
   const { room_id, message_id } = before;
-  let [message, last, others] = [before, seen, beside];
+  let [message, last, others] = [before, seen, alsoWrite];
   for (let attempt = 1; attempt <= CHANGE_ATTEMPTS; attempt++) {
     const former = message.change;
     // The message and the count are read separately, so the count may be older.
@@ -175,11 +175,11 @@ async function change(
  * @throws `room_not_started`, `room_ended`, `message_not_found`, `not_the_sender`, `message_deleted`,
  * `payload_too_large`, `too_many_requests`, and as `membership` and `withRightToPost` do
  */
-export async function editMessage({ text, ...asked }: Asked & { text: string }): Promise<Message> {
-  const { caller, now } = asked;
+export async function editMessage({ text, ...request }: MessageRequest & { text: string }): Promise<Message> {
+  const { caller, now } = request;
   const usage = countUsage({ caller, now, uses: { messageChangesPerMinute: 1 } });
   const target = async (): Promise<Target> => {
-    const [{ message, ...others }] = await settleAll([read(asked), usage]);
+    const [{ message, ...others }] = await settleAll([read(request), usage]);
     requireLive(others.room, now);
     if (!message) throw new RoomsError('message_not_found');
     if (!isSender(message, caller)) throw new RoomsError('not_the_sender');
@@ -190,7 +190,7 @@ export async function editMessage({ text, ...asked }: Asked & { text: string }):
     if (message.text === text) return toMessage(message);
     const set = { text, edited_at: now };
     requireMessageSize(toMessage({ ...message, ...set }));
-    const edited = await change({ message, last }, { set, beside: right, onRefusal });
+    const edited = await change({ message, last }, { set, alsoWrite: right, onRefusal });
     if (edited.isTooLate) throw new RoomsError('message_deleted');
     return toMessage(edited.message);
 
@@ -211,7 +211,10 @@ export interface Deleted {
  * The condition under which the caller may delete a message: they sent it and the room is live, or they are an admin.
  * Also contains the error for a condition that fails only at the write.
  */
-function rightToDelete({ room, message }: Target, { room_id, caller, now }: Asked): { right: Write; lost: ErrorCode } {
+function rightToDelete(
+  { room, message }: Target,
+  { room_id, caller, now }: MessageRequest,
+): { right: Write; lost: ErrorCode } {
   const isOwn = isSender(message, caller);
   const isAdmin = room.admins.has(caller);
   if (!isOwn && !isAdmin) throw new RoomsError('not_the_sender');
@@ -238,24 +241,27 @@ function rightToDelete({ room, message }: Target, { room_id, caller, now }: Aske
  * @throws `message_not_found`, `not_the_sender`, `room_not_started`, `room_ended`, `too_many_requests`, and as
  * `membership` does
  */
-export async function deleteMessage(asked: Asked): Promise<Deleted> {
-  const { room_id, caller, now } = asked;
+export async function deleteMessage(request: MessageRequest): Promise<Deleted> {
+  const { room_id, caller, now } = request;
   const [{ message, ...others }] = await settleAll([
-    read(asked),
+    read(request),
     countUsage({ caller, now, uses: { messageChangesPerMinute: 1 } }),
   ]);
   if (!message) throw new RoomsError('message_not_found');
   const target: Target = { ...others, message };
-  const { right, lost } = rightToDelete(target, asked);
+  const { right, lost } = rightToDelete(target, request);
   if (message.deleted_at !== undefined) return { message: toMessage(message), unused: [] };
 
   // Most files belong to only one message.
   const uses = new Map(attachmentsOf(message).map(({ file_id }) => [file_id, 1]));
-  const beside = () => [right, ...[...uses].flatMap(([file_id, n]) => (n > 0 ? letGo(room_id, file_id, n, now) : []))];
+  const alsoWrite = () => [
+    right,
+    ...[...uses].flatMap(([file_id, n]) => (n > 0 ? letGo(room_id, file_id, n, now) : [])),
+  ];
   const deleted = await change(target, {
     set: { deleted_at: now, deleted_by: caller },
     remove: ['text', 'type', 'data', 'attachment', 'attachments'],
-    beside: beside(),
+    alsoWrite: alsoWrite(),
     onRefusal([onRight, ...onFiles]) {
       if (onRight?.refused) throw new RoomsError(lost);
       const counted = [...uses].filter(([, n]) => n > 0);
@@ -264,7 +270,7 @@ export async function deleteMessage(asked: Asked): Promise<Deleted> {
         // The number of messages with the file has changed, or its record does not exist.
         if (onFile?.refused) uses.set(file_id, (onFile.old as FileItem | undefined)?.uses ?? 0);
       }
-      return beside();
+      return alsoWrite();
     },
   });
   const unused = deleted.isTooLate ? [] : [...uses].flatMap(([file_id, n]) => (n <= 1 ? file_id : []));

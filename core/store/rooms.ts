@@ -46,9 +46,9 @@ const nullAsAbsent = (_key: string, value: unknown): unknown => value ?? undefin
  * `too_many_requests`
  */
 export async function createRoom(
-  act: RequestContext & { room: NewRoom; idempotency_key?: string | undefined },
+  call: RequestContext & { room: NewRoom; idempotency_key?: string | undefined },
 ): Promise<Room> {
-  const { caller, now, room: wanted, idempotency_key } = act;
+  const { caller, now, room: wanted, idempotency_key } = call;
   const start_time = wanted.start_time ?? now;
   const request = {
     ...wanted,
@@ -102,7 +102,7 @@ export async function createRoom(
 
   const writes: readonly Write[] = [
     { Put: { Item: room, ConditionExpression: 'attribute_not_exists(PK)' } },
-    ...participants.map((id) => ({ Put: { Item: newParticipant(room_id, id, act) } })),
+    ...participants.map((id) => ({ Put: { Item: newParticipant(room_id, id, call) } })),
     ...(room.posting ? lockWrites(room_id) : []),
     ...(memory
       ? [

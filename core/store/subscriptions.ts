@@ -1,6 +1,6 @@
 import { CONNECTION_TTL_SECONDS, MAX_CONNECTIONS_PER_PARTICIPANT } from '../contract/limits.ts';
 import type { SubProtocol } from '../contract/sub-protocols.ts';
-import { speaksV2 } from '../rules/protocol.ts';
+import { usesV2 } from '../rules/protocol.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import type { SubscriptionItem } from './items.ts';
 import { CONNECTION, connectionPartition, userConnectionKey, userPartition } from './keys.ts';
@@ -25,7 +25,7 @@ export async function subscribeConnection({
   protocol,
   now,
 }: Subscribed & { token_expires_at: number; protocol?: SubProtocol; now: Timestamp }): Promise<void> {
-  const isV2 = speaksV2({ protocol });
+  const isV2 = usesV2({ protocol });
   await update<SubscriptionItem>(userConnectionKey(user_id, connection_id), {
     UpdateExpression:
       'SET GSI1PK = :index, GSI1SK = :user, connection_id = :connection, token_expires_at = :token, expires_at = :expiry' +

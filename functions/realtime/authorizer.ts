@@ -1,7 +1,7 @@
 import type { APIGatewayRequestAuthorizerEvent } from 'aws-lambda';
 import { count } from '../../core/platform/emf.ts';
 import { inInit } from '../../core/platform/prime.ts';
-import { fetchKeys, identify, protocolOf, tokenOf } from '../../core/realtime/identity.ts';
+import { chooseProtocol, fetchKeys, identify, tokenOf } from '../../core/realtime/identity.ts';
 
 /** Lets a client connect whose access token is valid; everything else is a 401. */
 async function authorize(event: APIGatewayRequestAuthorizerEvent) {
@@ -25,7 +25,7 @@ async function authorize(event: APIGatewayRequestAuthorizerEvent) {
       Statement: [{ Action: 'execute-api:Invoke', Effect: 'Allow', Resource: event.methodArn }],
     },
     // Every later invocation of the connection has it: see docs/decisions/0030-rooms-v2.md.
-    context: { ...identity, protocol: protocolOf(event.headers ?? {}) },
+    context: { ...identity, protocol: chooseProtocol(event.headers ?? {}) },
   };
 }
 

@@ -1,7 +1,7 @@
 import { SUB_PROTOCOLS } from '../../core/contract/sub-protocols.ts';
 import { count } from '../../core/platform/emf.ts';
 import type { SocketEvent, SocketResult } from '../../core/realtime/socket-event.ts';
-import { spoken } from '../../core/rules/protocol.ts';
+import { protocolOf } from '../../core/rules/protocol.ts';
 
 interface ConnectEvent {
   readonly headers?: Readonly<Record<string, string | undefined>>;
@@ -9,7 +9,7 @@ interface ConnectEvent {
 }
 
 /** Whether a client that offers sub-protocols speaks other versions of this API, and none of these. */
-function speaksOther(offered: string): boolean {
+function offersOnlyOtherVersions(offered: string): boolean {
   const protocols = offered.split(',').map((protocol) => protocol.trim());
   return (
     !SUB_PROTOCOLS.some((known) => protocols.includes(known)) &&
@@ -25,7 +25,7 @@ export const handler = async ({ headers = {}, requestContext }: ConnectEvent): P
   const { connectionId: connection_id, requestId: api_request_id, authorizer } = requestContext;
   const offered = Object.entries(headers).find(([name]) => name.toLowerCase() === 'sec-websocket-protocol')?.[1];
   const line = { action: 'connect', api_request_id, connection_id, user: authorizer.user_id };
-  if (offered !== undefined && speaksOther(offered)) {
+  if (offered !== undefined && offersOnlyOtherVersions(offered)) {
     console.info({ ...line, refused: 'sub-protocol' });
     return {
       statusCode: 400,
@@ -36,6 +36,6 @@ export const handler = async ({ headers = {}, requestContext }: ConnectEvent): P
   console.info(line);
   return {
     statusCode: 200,
-    ...(offered !== undefined && { headers: { 'Sec-WebSocket-Protocol': spoken(authorizer) } }),
+    ...(offered !== undefined && { headers: { 'Sec-WebSocket-Protocol': protocolOf(authorizer) } }),
   };
 };

@@ -1,11 +1,11 @@
 import { join as row } from '../../core/contract/realtime.ts';
 import { action } from '../../core/realtime/action.ts';
-import { speaksV2 } from '../../core/rules/protocol.ts';
+import { usesV2 } from '../../core/rules/protocol.ts';
 import { joinRoom } from '../../core/store/connections.ts';
 import { roomNumbers } from '../../core/store/sequence.ts';
 
 export const handler = action(row, async ({ caller, frame: { room_id, ping_interval_seconds }, ...connection }) => {
   const room = await joinRoom({ ...connection, room_id, ping_interval_seconds, user_id: caller });
   // After the connection is stored, so that every event with a higher number is posted to it.
-  return speaksV2(connection) ? { ...room, ...(await roomNumbers(room_id)), joined_at: connection.now } : room;
+  return usesV2(connection) ? { ...room, ...(await roomNumbers(room_id)), joined_at: connection.now } : room;
 });

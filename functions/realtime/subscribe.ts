@@ -1,11 +1,11 @@
 import { subscribe as row } from '../../core/contract/realtime.ts';
 import { action } from '../../core/realtime/action.ts';
-import { speaksV2 } from '../../core/rules/protocol.ts';
+import { usesV2 } from '../../core/rules/protocol.ts';
 import { userSeq } from '../../core/store/sequence.ts';
 import { subscribeConnection } from '../../core/store/subscriptions.ts';
 
 export const handler = action(row, async ({ caller, connection_id, token_expires_at, protocol, now, admitted }) => {
   await admitted;
   await subscribeConnection({ user_id: caller, connection_id, token_expires_at, protocol, now });
-  return { participant_id: caller, ...(speaksV2({ protocol }) && { seq: await userSeq(caller) }) };
+  return { participant_id: caller, ...(usesV2({ protocol }) && { seq: await userSeq(caller) }) };
 });

@@ -248,7 +248,7 @@ export async function startWireServer(
   const mayPost = (state: RoomState, user: string): boolean =>
     state.room.created_by === user || !(state.observers.has(user) || state.room.posting === 'admins');
 
-  const speaksV2 = (socket: WebSocket) => socket.protocol === SUB_PROTOCOL_V2;
+  const usesV2 = (socket: WebSocket) => socket.protocol === SUB_PROTOCOL_V2;
   const sentAt = () => new Date().toISOString();
 
   /** Sends a frame after the configured delay. */
@@ -279,7 +279,7 @@ export async function startWireServer(
     // Like the service, counts before it sends, so that the reply to a join includes these numbers.
     if (feed === 'messages') state.numbered.push(...events);
     for (const entry of state.joined)
-      if (speaksV2(entry[0])) postV2(entry, { type: 'events', room_id, feed, seq, events } as { type: 'events' });
+      if (usesV2(entry[0])) postV2(entry, { type: 'events', room_id, feed, seq, events } as { type: 'events' });
   }
 
   function broadcast(state: RoomState, type: string, data: object): void {
@@ -287,7 +287,7 @@ export async function startWireServer(
     // The schema validation in `post` rejects events that the contract does not have.
     const event = { type, data } as PackedEvent;
     for (const socket of state.joined.keys())
-      if (!speaksV2(socket)) post(socket, `event.${type}`, { ...event, room_id, sent_at: sentAt() });
+      if (!usesV2(socket)) post(socket, `event.${type}`, { ...event, room_id, sent_at: sentAt() });
     const feed = type.startsWith('message') ? 'messages' : 'changes';
     if (wire.packMs === 0) return void numbered(state, feed, [event]);
     const key = `${room_id} ${feed}`;
@@ -307,7 +307,7 @@ export async function startWireServer(
     const reason = event.type === 'room_ended' ? event.type : 'removed';
     for (const [socket, owner] of state.joined) {
       if (user !== undefined && owner !== user) continue;
-      if (!speaksV2(socket)) {
+      if (!usesV2(socket)) {
         socket.close(1000);
         continue;
       }
@@ -333,7 +333,7 @@ export async function startWireServer(
     userSeqs.set(user, seq);
     for (const [socket, owner] of wire.subscribed) {
       if (owner !== user) continue;
-      if (!speaksV2(socket)) post(socket, `event.${type}`, { ...event, room_id, sent_at: sentAt() });
+      if (!usesV2(socket)) post(socket, `event.${type}`, { ...event, room_id, sent_at: sentAt() });
       else
         postV2([socket, owner], { type: 'events', room_id, feed: 'user', seq, events: [event] } as { type: 'events' });
     }
@@ -377,7 +377,7 @@ export async function startWireServer(
     state.participants.delete(participant_id);
     const event = { type: 'participant_removed', data: { participant_id, reason } } as const;
     // Over rooms.v2, the removed user receives only the frame `detached`.
-    const own = [...state.joined].filter(([socket, owner]) => owner === participant_id && speaksV2(socket));
+    const own = [...state.joined].filter(([socket, owner]) => owner === participant_id && usesV2(socket));
     for (const [socket] of own) state.joined.delete(socket);
     broadcast(state, event.type, event.data);
     for (const [socket, owner] of own) state.joined.set(socket, owner);
@@ -489,7 +489,7 @@ export async function startWireServer(
     if (set === 'admin' && request.method === 'DELETE') {
       Object.assign(state.room, { status: 'ended', end_time: now });
       for (const socket of state.joined.keys())
-        if (!speaksV2(socket))
+        if (!usesV2(socket))
           post(socket, 'event.room_ended', {
             type: 'room_ended',
             room_id: state.room.room_id,
@@ -579,7 +579,7 @@ export async function startWireServer(
     if (frame.action === 'ping') return answerPing(socket, user, v.parse(PingFrame, frame));
     if (frame.action === 'subscribe') {
       wire.subscribed.set(socket, user);
-      return { participant_id: user, ...(speaksV2(socket) && { seq: userSeqs.get(user) ?? 0 }) };
+      return { participant_id: user, ...(usesV2(socket) && { seq: userSeqs.get(user) ?? 0 }) };
     }
     if (frame.action === 'typing') {
       const state = liveRoomFor(frame.room_id, user);
@@ -602,7 +602,7 @@ export async function startWireServer(
       const joined_at = sentAt();
       state.joinedAt.set(socket, joined_at);
       const last_change = wire.hasChanges ? state.lastChange : undefined;
-      return { ...myRoom(state, user), last_change, ...(speaksV2(socket) && { seq: { ...state.seq }, joined_at }) };
+      return { ...myRoom(state, user), last_change, ...(usesV2(socket) && { seq: { ...state.seq }, joined_at }) };
     }
     const outgoing = v.parse(MessageFrame, frame);
     // A repeated message gets the same reply, even if the room has ended or the sender was removed.

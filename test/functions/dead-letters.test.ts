@@ -9,8 +9,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import {
   type Clients,
   type DeadLetter,
+  deadLettersOf,
   discard,
-  lettersOf,
   redrive,
   release,
   describe as said,
@@ -83,7 +83,7 @@ async function lettersFor(name: WithDeadLetters, ...bodies: readonly unknown[]):
 }
 async function all(target: Target): Promise<DeadLetter[]> {
   const letters: DeadLetter[] = [];
-  for await (const letter of lettersOf(clients, target)) letters.push(letter);
+  for await (const letter of deadLettersOf(clients, target)) letters.push(letter);
   return letters;
 }
 async function redriveAll(target: Target) {
