@@ -3,13 +3,11 @@ import { OPERATIONS, type OperationName } from '../../client/src/contract.ts';
 import type { Operation } from './history.ts';
 import type { Tokens } from './tokens.ts';
 
-/*
- * The HTTP API without the SDK: one request a call, so that it is known what each answer was.
- */
+/* The HTTP API without the SDK. Each call sends one request, so that the result of each request is known. */
 
-/** API Gateway answers within 30 seconds, whatever the function does. */
+/** API Gateway responds within 30 seconds, even if the function does not. */
 const ANSWER_MS = 34_000;
-/** Before that, a token may have to be had, for which ten seconds are allowed. */
+/** Includes 10 seconds for a new access token. */
 export const HTTP_LIMIT_MS = ANSWER_MS + 11_000;
 
 export interface Call {

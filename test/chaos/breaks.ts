@@ -6,11 +6,9 @@ import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Property } from './checker.ts';
 
-/*
- * Known ways to break the product. The checker is worth something only where it sees each of them.
- */
+/* Deliberate defects of the product. The checker must detect each of them. */
 
-/** Text that is in a file exactly once, and what takes its place. */
+/** A text that occurs exactly once in a file, and its replacement. */
 export interface Edit {
   readonly file: string;
   readonly text: string;
@@ -18,11 +16,11 @@ export interface Edit {
 }
 
 export interface Break extends Edit {
-  /** What the broken product does. */
+  /** What the defective product does. */
   readonly what: string;
-  /** For what two parts of the product see to, each by itself. */
+  /** A second edit, if two parts of the product each prevent the defect. */
   readonly also?: Edit;
-  /** Properties of which at least one must be found broken. */
+  /** The checker must report at least one of these properties as violated. */
   readonly seenBy: readonly Property[];
 }
 
@@ -124,14 +122,14 @@ export const breaks: Readonly<Record<string, Break>> = {
 };
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** What a run does not need, or makes for itself. */
+/** Folders that a run does not need, or creates itself. */
 const LEFT_OUT = new Set(['node_modules', '.git', '.build', '.local', 'cdk.out']);
 
 export const isBreak = (name: string): boolean => Object.hasOwn(breaks, name);
 
 export const editsOf = (chosen: Break): readonly Edit[] => (chosen.also ? [chosen, chosen.also] : [chosen]);
 
-/** The text of a file with a break in it. Throws where the text that it replaces is not there exactly once. */
+/** Returns the text of a file with a defect. @throws if the replaced text does not occur exactly once */
 export function broken(source: string, { file, text, instead }: Edit): string {
   const parts = source.split(text);
   if (parts.length !== 2)
@@ -140,9 +138,9 @@ export function broken(source: string, { file, text, instead }: Edit): string {
 }
 
 /**
- * Runs rounds on a copy of the repository that is broken.
+ * Runs rounds on a copy of the repository with a defect.
  *
- * @returns the exit code: 0 where the checker sees it
+ * @returns the exit code, which is 0 if the checker detects the defect
  */
 export async function runBroken(name: string, args: readonly string[]): Promise<number> {
   const chosen = breaks[name];

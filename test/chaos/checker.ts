@@ -1,8 +1,9 @@
 import type { FinalRoom, History, Observation, Operation } from './history.ts';
 
 /*
- * Proves over a whole history that the service has kept its promises. Pure: a history in, violations out. What a client
- * does not know (a call whose answer was lost) may be either way; what it does know must fit with what everyone else saw.
+ * Checks whether the service has kept its guarantees over a whole history. Pure: takes a history, returns violations.
+ * The result of a call without a response is unknown, so both results are allowed. Known results must be consistent
+ * with everything that other clients saw.
  */
 
 export const PROPERTIES = {
@@ -31,28 +32,31 @@ export interface Violation {
 }
 
 /**
- * The bounds that are promised, in milliseconds. Under faults they hold from the moment that the longest of them is over: a
- * batch of the stream that is held up for three seconds delays by three seconds what follows from it.
+ * The guaranteed limits, in milliseconds. During faults, they start when the longest fault ends: if a stream batch is
+ * delayed by 3 seconds, its effects are, too.
  */
 export const BOUNDS = {
-  /** From a removal's answer until the user's sockets are closed, or get nothing of the room. */
+  /** From the response to a removal until the user's sockets are closed, or receive nothing more of the room. */
   removal: 10_000,
-  /** From a deletion's answer until no connection gets the text any more: a new message is sent as stored for 5 seconds. */
+  /**
+   * From the response to a deletion until no connection receives the text any longer. For 5 seconds, a new message is
+   * sent without reading it again.
+   */
   deleted: 10_000,
-  /** From the end of a room until its clients know. EventBridge Scheduler promises the minute. */
+  /** From the end of a room until its clients are informed. EventBridge Scheduler is accurate to the minute. */
   announced: 45_000,
-  /** For how long a socket may be open while the table does not know it: it is being closed. */
+  /** How long a socket can be open without an item in the table, while it is being closed. */
   unknown: 10_000,
   /**
-   * From a connection that was lost without a word until its user is seen offline, in a room that nobody sends anything to. Where
-   * somebody does, the loss is found at once.
+   * From an unreported loss of a connection until its user is shown as offline, in a room without messages. A message
+   * to the room detects the loss at once.
    */
   presence: 330_000,
-  /** From a room's start or end until its schedule is gone. */
+  /** From the start or end of a room until its schedule is deleted. */
   schedule: 20_000,
 } as const;
 
-/** A client's belief that it has joined a room, on one stream of deliveries. */
+/** The period in which a client considers itself joined to a room, on one stream of deliveries. */
 interface Belief {
   readonly stream: string;
   readonly room: string;
@@ -60,7 +64,7 @@ interface Belief {
   readonly via: 'raw' | 'sdk';
   readonly socket: string | undefined;
   readonly from: number;
-  /** Infinity while it lasts. */
+  /** Infinity if the period has not ended. */
   to: number;
 }
 
@@ -90,10 +94,10 @@ const isOpen = ({ to }: Belief): boolean => to === Number.POSITIVE_INFINITY;
 const settledAt = ({ settled }: Operation): number => settled ?? Number.POSITIVE_INFINITY;
 const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
 
-/** A message as somebody has seen it: when it was new, edited or deleted, or in the history. */
+/** A message as a client received it, as a new, edited or deleted message, or from the history. */
 interface Version {
   readonly message_id: string;
-  /** `null`: it is deleted. */
+  /** Null if the message is deleted. */
   readonly text: string | null;
   readonly change: number;
 }
@@ -105,27 +109,27 @@ const versionOf = ({ message_id, text, change }: Versioned): Version | undefined
 type MessageSeen = Observation & { readonly message_id: string };
 const isMessage = (each: Observation): each is MessageSeen => each.type === 'message' && each.message_id !== undefined;
 
-/** First occurrences only: after a failure of the service, a connection may get a message twice. */
+/** Removes repeated messages, which a connection may receive after a failure of the service. */
 function firsts(messages: readonly MessageSeen[]): MessageSeen[] {
   const seen = new Set<string>();
   return messages.filter(({ message_id }) => !seen.has(message_id) && seen.add(message_id));
 }
 
-/** What the checks below share. */
+/** The data that all checks share. */
 interface View {
   readonly history: History;
   readonly operations: readonly Operation[];
-  /** One a message, whatever it took to send it. */
+  /** One entry per message, regardless of the number of attempts. */
   readonly sends: readonly Operation[];
   readonly beliefs: readonly Belief[];
-  /** By stream and room, in the order of arrival, each message once: those that were sent after it had joined. */
+  /** By stream and room: the messages that were sent after the join, in order of arrival, without duplicates. */
   readonly streams: ReadonlyMap<string, readonly MessageSeen[]>;
-  /** The sends of messages, by message id, as far as the id is known. */
+  /** The send operation of each message, by message ID. Missing if the ID is unknown. */
   readonly sendOf: ReadonlyMap<string, Operation>;
   readonly rooms: readonly (readonly [string, FinalRoom])[];
-  /** Edits and deletions that were not refused, by message id. */
+  /** Edits and deletions that were not rejected, by message ID. */
   readonly changesOf: ReadonlyMap<string, readonly Operation[]>;
-  /** The messages that a file was sent with, by file. */
+  /** The messages with each file, by file ID. */
   readonly messagesWith: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
@@ -154,7 +158,7 @@ function viewOf(history: History): View {
   );
   const sends = [...tries.values()].flatMap(merged);
   const messages = observations.filter(isMessage);
-  // The SDK reads history where a message is late, and history sorts as the clocks of the service go.
+  // If messages are late, the SDK reads them from the history, whose order depends on the clocks of the service.
   const live = messages.filter(
     (each): each is MessageSeen & { stream: string } =>
       each.stream !== undefined && (each.via === 'raw' || history.skew === 0),
@@ -173,7 +177,7 @@ function viewOf(history: History): View {
     }
   const beliefs = beliefsOf(observations);
   const joined = new Map(beliefs.map((each) => [streamKey(each), each.from]));
-  // What was sent before a connection joined may come late, and once more: it has no place in the order of that connection.
+  // Messages from before the join can arrive late and repeatedly, so their order is not checked.
   const streams = new Map(
     [...Map.groupBy(live, streamKey)].map(([key, all]) => {
       const from = joined.get(key) ?? Number.POSITIVE_INFINITY;
@@ -203,7 +207,7 @@ function viewOf(history: History): View {
 const deletionsOf = ({ changesOf }: View, message_id: string): readonly Operation[] =>
   (changesOf.get(message_id) ?? []).filter(({ kind }) => kind === 'delete');
 
-/** When the first deletion of a message was acknowledged; Infinity where none was. */
+/** When the first deletion of a message was acknowledged. Infinity if none was. */
 const deletedAt = (view: View, message_id: string): number =>
   Math.min(
     ...deletionsOf(view, message_id)
@@ -277,7 +281,7 @@ function* once({ history }: View): ReturnType<Check> {
   for (const [session, all] of bySession) {
     const seen = new Set<string>();
     for (const each of all) {
-      // A room that is joined again after it was closed is a new one to the application.
+      // After a room was closed, joining it again starts a new session for the application.
       if (each.type === 'closed') seen.clear();
       if (!isMessage(each)) continue;
       if (seen.has(each.message_id))
@@ -287,7 +291,7 @@ function* once({ history }: View): ReturnType<Check> {
   }
 }
 
-/** The messages of a room that are known to be stored, with their sends. */
+/** The messages of a room that are known to be stored, with their send operations. */
 function knownMessages({ sends, sendOf, history }: View, room: string): Map<string, Operation> {
   const known = new Map<string, Operation>();
   for (const send of sends)
@@ -300,8 +304,8 @@ function knownMessages({ sends, sendOf, history }: View, room: string): Map<stri
 }
 
 /**
- * When a connection began to be joined for good. A user who was removed in between was not joined throughout: a connection that joins
- * again before it is closed reads what it has missed, as after any join.
+ * The start of a connection's last uninterrupted period in a room. A removal interrupts it: if the connection joins
+ * again before it is closed, the client reads what it has missed, as after any join.
  */
 function joinedForGood({ history: { operations } }: View, { room, user, stream, from }: Belief): number {
   const here = operations.filter((each) => each.room === room && each.invoked > from && each.outcome !== 'fail');
@@ -318,7 +322,7 @@ function* complete(view: View): ReturnType<Check> {
   const rooms = new Map([...new Set(beliefs.map(({ room }) => room))].map((room) => [room, knownMessages(view, room)]));
   const streamsOf = Map.groupBy(streams.entries(), ([key]) => key.slice(key.indexOf(' ') + 1));
 
-  // On a connection: what it gets, it gets without a gap; and while it lasts, it gets everything.
+  // On a WebSocket: received messages have no gaps, and an open connection receives everything.
   for (const belief of beliefs) {
     if (belief.via !== 'raw') continue;
     const known = rooms.get(belief.room) ?? new Map<string, Operation>();
@@ -342,14 +346,14 @@ function* complete(view: View): ReturnType<Check> {
       };
   }
 
-  // With the SDK: everything from the join on, through all outages.
+  // With the SDK: every message after the join, despite outages.
   for (const session of sdkSessions(history)) {
     if (session.end !== undefined && session.end.reason !== 'room_ended') continue;
-    // Where clocks are apart, one function may take a message for a room that has ended by the clock of another.
+    // With different clocks, one function may accept a message although the room has ended by the clock of another.
     const over = session.end === undefined ? Number.POSITIVE_INFINITY : session.end.at - history.skew;
     const known = rooms.get(session.room) ?? new Map<string, Operation>();
     const missing = [...known].filter(
-      // The SDK sends late what it could not send at once: before the end is what was acknowledged before it.
+      // The SDK sends queued messages late. Only those acknowledged before the end must be delivered.
       ([id, send]) =>
         send.invoked > session.from &&
         (session.end === undefined || settledAt(send) < over) &&
@@ -368,13 +372,13 @@ interface Session {
   readonly client: string;
   readonly room: string;
   readonly from: number;
-  /** When the room was closed, and why; undefined while it is open. */
+  /** When the room was closed, and why. Undefined while it is open. */
   end?: { readonly at: number; readonly reason: string } | undefined;
-  /** In the order in which the application got them. */
+  /** In the order of delivery to the application. */
   readonly messages: string[];
 }
 
-/** What the applications of the SDK saw of a room, from each join until the room was closed. */
+/** What the SDK's applications received of a room, for each period from a join until the room was closed. */
 function sdkSessions({ observations }: History): Session[] {
   const open = new Map<string, Session>();
   const all: Session[] = [];
@@ -396,7 +400,7 @@ function sdkSessions({ observations }: History): Session[] {
   return all;
 }
 
-/** Whether an edit or a deletion was surely made before another one began. */
+/** Whether one edit or deletion certainly happened before another. */
 const isBefore = (a: Operation, b: Operation): boolean => a.outcome === 'ok' && settledAt(a) < b.invoked;
 
 function* changes(view: View): ReturnType<Check> {
@@ -416,7 +420,7 @@ function* changes(view: View): ReturnType<Check> {
   yield* changesInApplications(view);
 }
 
-/** What is wrong with the last version of a message, given the edits and deletions that were not refused. */
+/** The errors in the last version of a message, given the edits and deletions that were not rejected. */
 function* wrongVersion(
   { message_id, key, deletedBy }: FinalRoom['messages'][number],
   { text, change }: Version,
@@ -426,7 +430,7 @@ function* wrongVersion(
   const done = made.filter(({ outcome }) => outcome === 'ok');
   if (text === null && !made.some(({ kind, user }) => kind === 'delete' && user === deletedBy))
     yield `${what} was deleted by ${deletedBy}, who did not delete it`;
-  // That it stays deleted is another property.
+  // Another property checks that a deleted message stays deleted.
   const last = made.find((each) => each.kind === 'edit' && each.text === text);
   const lost = done.find(({ kind }) => kind === 'edit');
   const after = last ? done.find((each) => each.kind === 'edit' && isBefore(last, each)) : lost;
@@ -439,9 +443,12 @@ function* wrongVersion(
     yield `${what} has the text ${text}, but its change ${change} was the edit to ${same.text}`;
 }
 
-/** The acknowledged changes of a room that a client must have by a moment, if it has joined for good at another. */
+/**
+ * The acknowledged changes that a client must have received by the time `by`, if it has been joined without
+ * interruption since `from`.
+ */
 function dueChanges(view: View, room: string, from: number, by: number): readonly Operation[] {
-  // A message that is deleted once more does not change: it is the first deletion that counts.
+  // Deleting a message again does not change it, so the first deletion counts.
   const begun = ({ kind, message_id = '', invoked }: Operation): number =>
     kind === 'delete' ? Math.min(...deletionsOf(view, message_id).map((each) => each.invoked)) : invoked;
   return view.operations.filter(
@@ -455,7 +462,7 @@ function dueChanges(view: View, room: string, from: number, by: number): readonl
   );
 }
 
-/** A connection that stays gets an event for each change, or for a later one of the same message. */
+/** An open connection receives an event for each change, or for a later change of the same message. */
 function* changesOnConnections(view: View): ReturnType<Check> {
   const { history, beliefs } = view;
   for (const belief of beliefs) {
@@ -478,12 +485,15 @@ function* changesOnConnections(view: View): ReturnType<Check> {
   }
 }
 
-/** An application of the SDK gets each change once, in order, through all outages, and ends with what is in the history. */
+/**
+ * An SDK application receives each change once and in order, despite outages. Its final state is the same as the
+ * history.
+ */
 function* changesInApplications({ history, ...view }: View): ReturnType<Check> {
   const all = history.observations.filter(({ via }) => via === 'sdk');
   for (const [session, seen] of Map.groupBy(all, ({ client, room }) => `${client} ${room}`)) {
     const room = seen[0]?.room ?? '';
-    // Kept when the room is closed and joined again: it then goes on from the last change.
+    // Kept when the room is closed and joined again, because the application then continues from its last change.
     const state = new Map<string, Version>();
     let since: number | undefined;
     let got = new Set<string>();
@@ -538,7 +548,7 @@ function* deleted(view: View): ReturnType<Check> {
         yield { room, text: `${message_id} (${key}) was deleted, and the history has ${left}` };
     }
 
-  /** What each application of the SDK has seen deleted. */
+  /** The messages that each SDK application has seen as deleted. */
   const gone = new Set<string>();
   for (const each of history.observations) {
     const version = versionOf(each);
@@ -548,7 +558,7 @@ function* deleted(view: View): ReturnType<Check> {
     const shown = `${client} ${message_id}`;
     if (via === 'sdk' && text === null) gone.add(shown);
     if (text === null) continue;
-    // The SDK may hold a message back while it reads what was missed; the deletion follows at once.
+    // The SDK may deliver a message late because it reads missed events first. The deletion then follows at once.
     const known = via === 'sdk' ? Number.POSITIVE_INFINITY : deletedAt(view, message_id);
     if (gone.has(shown)) yield { room, text: `${client} was given ${message_id} (${text}) again after its deletion` };
     if (at > known + BOUNDS.deleted + history.skew)
@@ -571,7 +581,7 @@ function* order({ history, streams, sendOf }: View): ReturnType<Check> {
       for (const [index, { message_id }] of messages.entries()) {
         const after = messages[index + 1]?.message_id;
         if (after !== undefined) next.set(message_id, (next.get(message_id) ?? new Map()).set(after, key));
-        // What was acknowledged before another message was sent is stored before it.
+        // A message that was acknowledged before another one was sent is stored before it.
         const sent = sendOf.get(message_id)?.invoked ?? 0;
         const late = messages.slice(index + 1).find((later) => {
           const send = sendOf.get(later.message_id);
@@ -590,7 +600,8 @@ function* order({ history, streams, sendOf }: View): ReturnType<Check> {
       yield { room, text: `different orders of ${cycle.join(', ')}: seen by ${[...new Set(by)].join(' and ')}` };
     }
   }
-  // To applications of the SDK, also what comes from history, as far as clocks cannot have changed its order.
+  // For SDK applications, also messages from the history, if differences between clocks cannot have changed their
+  // order.
   for (const { client, room, messages } of sdkSessions(history)) {
     const sends = messages.flatMap((id) => sendOf.get(id) ?? []);
     for (const [index, send] of sends.entries()) {
@@ -604,7 +615,7 @@ function* order({ history, streams, sendOf }: View): ReturnType<Check> {
   }
 }
 
-/** Properties that are about time. On a machine that stands still, a history says nothing about them. */
+/** Properties with time limits. If the machine was too slow, a history proves nothing about them. */
 export const TIMED: ReadonlySet<Property> = new Set([
   'complete',
   'changes',
@@ -640,12 +651,12 @@ function cycleIn(next: ReadonlyMap<string, ReadonlyMap<string, unknown>>): strin
   return undefined;
 }
 
-/** Says that there is no such file; a participant who was removed is told something else. */
+/** The codes for a file that does not exist. Removed participants get other codes. */
 const NO_FILE = new Set(['file_not_found', 'no_object']);
 
 function* files(view: View): ReturnType<Check> {
   const { operations, history, rooms, sendOf, messagesWith } = view;
-  /** Whether a file may have been deleted, with a message that had it, by a moment. */
+  /** Whether a file may have been deleted before this time, together with its message. */
   const mayBeGone = (file: string, at: number): boolean =>
     [...(messagesWith.get(file) ?? [])].some((id) => deletionsOf(view, id).some(({ invoked }) => invoked < at));
   const uploads = new Map(
@@ -668,7 +679,7 @@ function* files(view: View): ReturnType<Check> {
         room,
         text: `${user} was refused ${file} at ${seconds(invoked)} with ${code}, although it was delivered`,
       };
-    // The URL stores once more what was deleted, but nobody can download it.
+    // The URL can store a deleted file again, but nobody can download it.
     if (kind === 'overwrite' && outcome === 'ok' && upload && settledAt(upload) < invoked && isThere)
       yield {
         room,
@@ -734,8 +745,8 @@ function* removal({ history, operations, sends }: View): ReturnType<Check> {
 }
 
 /**
- * From when on a room must take no message, or undefined where it has not ended. Whoever ended it has the answer by then,
- * and every clock of the service has reached the end.
+ * The time from which a room must reject messages. Undefined if it has not ended. By then, the user who ended the room
+ * has the response, and the end has passed by every clock of the service.
  */
 function closedFrom({ operations, history }: View, room: string, { ends, read }: FinalRoom): number | undefined {
   if (ends === null || ends + history.skew > read) return undefined;
@@ -743,7 +754,7 @@ function closedFrom({ operations, history }: View, room: string, { ends, read }:
     (each) => ['create', 'update', 'end'].includes(each.kind) && each.room === room && each.outcome !== 'fail',
   );
   const known = changes.filter((each) => each.ends === ends);
-  // Two calls can mean the same end; and one whose answer was lost can be the one that counts.
+  // Two calls can set the same end, and a call without a response can be the one that took effect.
   const setBy = known.length > 0 ? known : changes.filter(({ outcome }) => outcome !== 'ok');
   return Math.max(ends + history.skew, ...setBy.map(settledAt).filter(Number.isFinite));
 }
@@ -777,7 +788,7 @@ function* announced(view: View): ReturnType<Check> {
   }
 }
 
-/** The status at a moment; undefined where clocks may differ about it. */
+/** The status at a given time. Undefined if it depends on differences between clocks. */
 function statusAt({ starts, ends }: FinalRoom, at: number, skew: number): FinalRoom['status'] | undefined {
   const near = (time: number | null): boolean => time !== null && Math.abs(at - time) <= skew + 250;
   if (near(starts) || near(ends)) return undefined;
@@ -785,7 +796,7 @@ function statusAt({ starts, ends }: FinalRoom, at: number, skew: number): FinalR
   return starts <= at ? 'started' : 'booked';
 }
 
-/** The last word about whether a user is a participant; undefined where it is not known. */
+/** Whether a user is a participant, after the last operation about them. Undefined if it is unknown. */
 function lastWord(operations: readonly Operation[], room: string, user: string): boolean | undefined {
   const words = operations.filter(
     (each) =>
@@ -812,7 +823,7 @@ function* converges(view: View): ReturnType<Check> {
 
     const here = beliefs.filter((each) => each.room === room && isOpen(each));
     const over = closedFrom(view, room, state) !== undefined;
-    /** Whether it may not have been noticed yet that these connections are gone. */
+    /** Whether the service may not have detected yet that these connections are gone. */
     const mayLinger = (lost: readonly Belief[]): boolean =>
       over && state.read - Math.max(0, ...lost.map(({ to }) => to)) < BOUNDS.presence;
     if (over) for (const { stream } of here) yield { room, text: `has ended, and ${stream} does not know` };
@@ -849,7 +860,7 @@ function* converges(view: View): ReturnType<Check> {
       const { kind, outcome, user, message_id = '' } = mark;
       if (kind !== 'mark' || mark.room !== room || outcome !== 'ok') continue;
       const present = state.participants.find((each) => each.user === user);
-      // Marks are lost when a user is removed.
+      // A removal deletes the user's read mark.
       const wasRemoved = operations.some(
         (each) =>
           each.kind === 'remove' &&
@@ -908,7 +919,8 @@ function* known({ history, beliefs }: View): ReturnType<Check> {
 function* settles({ operations, history }: View): ReturnType<Check> {
   const { final, samples } = history;
   const over = Math.max(final?.at ?? 0, ...samples.map(({ until }) => until));
-  // Clients go on while the final state is read: a call that began after that may be on its way when the history ends.
+  // Clients continue while the final state is read, so calls that start after that may be pending at the end of the
+  // history.
   const isUnderWay = ({ invoked, limit }: Operation): boolean =>
     final !== undefined && invoked > final.at && over - invoked <= limit;
   for (const operation of operations) {
@@ -940,7 +952,7 @@ const CHECKS: Readonly<Record<Property, Check>> = {
   settles,
 };
 
-/** Returns every violation of the promises in a history, property by property. */
+/** Returns all violations in a history, ordered by property. */
 export function check(history: History, properties: readonly Property[] = propertyNames): Violation[] {
   const view = viewOf(history);
   return properties.flatMap((property) => [...CHECKS[property](view)].map((found) => ({ property, ...found })));

@@ -1,18 +1,15 @@
 import { promiseHooks } from 'node:v8';
 import { threadId } from 'node:worker_threads';
 
-/*
- * Runs in the execution environments of functions, around the handler of the bundle: gives each a clock of its own, and kills
- * it at an await.
- */
+/* Wraps the handler of a bundle in each execution environment: gives it a different clock, and kills it at an await. */
 
 /** The context of an invocation, in addition to its event. */
 export interface Told {
-  /** Names the clocks: an environment takes a new one when this changes. */
+  /** Identifies the current clock settings. When it changes, an environment chooses a new clock. */
   readonly clocks: number;
-  /** How far this clock may be off, in milliseconds. */
+  /** The maximum deviation of this clock, in milliseconds. */
   readonly offByMs: number;
-  /** At which of the awaits that follow the process ends; 0 for never. */
+  /** The number of the await at which the process is killed. 0 for never. */
   readonly killAt: number;
 }
 
@@ -41,7 +38,7 @@ class SkewedDate extends RealDate {
   }
 }
 
-/** A number from -1 to 1 for this environment. */
+/** A number from -1 to 1 that depends on this environment. */
 function place(seed: number): number {
   const mixed = Math.imul(seed ^ Math.imul(threadId, 0x9e3779b1), 0x85ebca6b) >>> 0;
   return (mixed / 0xffffffff) * 2 - 1;
@@ -54,7 +51,7 @@ function setClock({ clocks: named, offByMs }: Told): void {
   globalThis.Date = SkewedDate as DateConstructor;
 }
 
-/** Ends the process at one of the awaits to come. Returns what calls it off. */
+/** Kills the process at a later await. Returns a function that cancels this. */
 function killAt(count: number): () => void {
   if (count <= 0) return () => {};
   let left = count;
@@ -74,7 +71,7 @@ export const underFaults =
     try {
       return await handler(event, {
         ...context,
-        // Lambda counts down by the clock of the host, which is this one.
+        // Lambda counts down by the clock of its host, which is not this clock.
         getRemainingTimeInMillis: () => Math.max(0, context.getRemainingTimeInMillis() + offset),
       });
     } finally {

@@ -2,29 +2,29 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Fault, type FaultWindow, faultNames } from './plan.ts';
 import type { Random } from './random.ts';
 
-/** A fault that has hit. */
+/** A fault that was applied. */
 export interface Hit {
-  /** Milliseconds of the round. */
+  /** Milliseconds since the start of the round. */
   readonly at: number;
   readonly fault: Fault;
   readonly what: string;
 }
 
-/** The faults of a round, on while the plan says so. */
+/** The faults of a round, each active as the plan says. */
 export interface Faults {
-  /** Whether a fault hits now. One that does is logged, with what it hits. */
+  /** Decides whether a fault applies now. If it does, it is logged with its target. */
   hits(fault: Fault, what: string): boolean;
-  /** Logs a fault that hits for certain. */
+  /** Logs a fault that always applies. */
   hit(fault: Fault, what: string): void;
   readonly random: Random;
   readonly log: readonly Hit[];
-  /** How many there were of each. */
+  /** The number of applied faults, by kind. */
   counts(): Readonly<Record<string, number>>;
-  /** From now on, nothing goes wrong. */
+  /** Disables all faults from now on. */
   stop(): void;
 }
 
-/** @param now milliseconds of the round */
+/** @param now returns the milliseconds since the start of the round */
 export function faultsOf(windows: readonly FaultWindow[], random: Random, now: () => number): Faults {
   const log: Hit[] = [];
   let stopped = false;
@@ -50,7 +50,7 @@ export function faultsOf(windows: readonly FaultWindow[], random: Random, now: (
   };
 }
 
-/** No faults at all: for what happens before and after a round. */
+/** No faults, for what happens before and after a round. */
 export const noFaults = (random: Random): Faults => faultsOf([], random, () => 0);
 
 export { sleep };

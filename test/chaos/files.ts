@@ -5,28 +5,26 @@ import { call, HTTP_LIMIT_MS } from './api.ts';
 import type { Operation } from './history.ts';
 import type { Tokens } from './tokens.ts';
 
-/*
- * Uploads and downloads without the SDK, one request after another, so that it is known what each answer was.
- */
+/* Uploads and downloads without the SDK, one request at a time, so that the result of each request is known. */
 
-/** S3 answers a request for a small file within milliseconds; a late answer is late by seconds. */
+/** S3 responds to requests for small files within milliseconds. Faults delay responses by seconds. */
 const TRANSFER_MS = 10_000;
 const ATTEMPTS = 5;
 const PAUSE_MS = 500;
-/** One attempt of a transfer, and the pause after it. */
+/** The duration of one attempt of a transfer, including the pause after it. */
 const ATTEMPT_MS = HTTP_LIMIT_MS + TRANSFER_MS + ATTEMPTS * PAUSE_MS;
 export const FILE_LIMIT_MS = ATTEMPTS * ATTEMPT_MS;
 
-/** What is in a file of the test: it follows from a name. */
+/** The content of a test file, derived from its name. */
 export function contentOf(name: string, size: number): Uint8Array<ArrayBuffer> {
   const block = createHash('sha512').update(name).digest();
   return Uint8Array.from({ length: size }, (_, index) => (block[index % block.length] ?? 0) ^ (index >> 6));
 }
 
-/** Tells bytes apart. */
+/** A short hash to compare contents. */
 export const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex').slice(0, 16);
 
-/** A presigned PUT, as the service answers with it. */
+/** A presigned PUT request, as the service returns it. */
 export interface SignedPut {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -41,7 +39,7 @@ const uploadSchema = v.object({
 });
 const downloadSchema = v.object({ download_url: v.string() });
 
-/** Puts bytes once. Returns the status, or undefined where there was no answer. */
+/** Uploads bytes once. Returns the status, or undefined without a response. */
 async function putOnce({ url, headers }: SignedPut, body: Uint8Array<ArrayBuffer>): Promise<number | undefined> {
   try {
     const response = await fetch(url, { method: 'PUT', headers, body, signal: AbortSignal.timeout(TRANSFER_MS) });
@@ -55,7 +53,7 @@ async function putOnce({ url, headers }: SignedPut, body: Uint8Array<ArrayBuffer
 const isTransient = (status: number | undefined): boolean =>
   status === undefined || status === 409 || status === 429 || status >= 500;
 
-/** Uses a presigned PUT that has been used before, for other bytes. */
+/** Uses an already used presigned PUT for other bytes. */
 export async function overwrite(signed: SignedPut, bytes: Uint8Array<ArrayBuffer>): Promise<Result> {
   const status = await putOnce(signed, bytes);
   if (isTransient(status)) return { outcome: 'unknown', code: String(status ?? 'network_error') };
@@ -68,7 +66,7 @@ interface Asked {
   readonly roomId: string;
 }
 
-/** Uploads a file. As the SDK does, it takes a 412 on a retry for "an earlier attempt arrived". */
+/** Uploads a file. Like the SDK, treats a 412 on a retry as the success of an earlier attempt. */
 export async function upload(
   { url, tokens, roomId }: Asked,
   name: string,
@@ -88,12 +86,12 @@ export async function upload(
   return { outcome: 'unknown', code: 'no_put', file };
 }
 
-/** Downloads a file, and tells which bytes it has. */
+/** Downloads a file, and returns the hash of its content. */
 export async function download({ url, tokens, roomId }: Asked, file_id: string): Promise<Result> {
   let code = 'no_get';
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const asked = await call(url, tokens, 'createDownload', { params: { room_id: roomId }, query: { file_id } });
-    // A token that has expired on its way is replaced.
+    // A 401 is retried, because the token may have expired in transit.
     if (asked.outcome === 'fail' && asked.code !== '401')
       return { outcome: 'fail', ...(asked.code !== undefined && { code: asked.code }) };
     if (asked.outcome === 'ok')

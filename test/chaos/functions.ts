@@ -12,32 +12,30 @@ import {
 import type { Envelope } from './environment.ts';
 import type { Faults } from './faults.ts';
 
-/*
- * The functions of the local stack, with faults around them: what they are invoked with, what they reach, and when they die.
- */
+/* The functions of the local stack with faults: in their events, in their requests, and by killing them. */
 
-/** Where functions find what they use. */
+/** Addresses of the services that functions use. */
 export interface Endpoints {
-  /** URL prefixes of the stack, each with the proxy in front of it. */
+  /** The stack's URL prefixes, each with the proxy in front of it. */
   readonly proxies: ReadonlyMap<string, string>;
 }
 
 export interface FaultyFunctions {
-  /** To be given to `startStack`. */
+  /** Pass it to `startStack`. */
   readonly create: typeof createFunction;
-  /** The variables of a function, by name, as the stack has set them. */
+  /** Returns the value that the stack has set for an environment variable. */
   readonly variable: (name: string) => string;
-  /** The name that a client gave its WebSocket, by connection id. */
+  /** The name that a client gave its WebSocket, by connection ID. */
   readonly socketOf: ReadonlyMap<string, string>;
-  /** Invokes a function with a batch of the stream that it has had before. */
+  /** Invokes a function again with an earlier stream batch. */
   redrive(): Promise<void>;
-  /** Ends all execution environments, whatever they are doing. */
+  /** Stops all execution environments immediately. */
   restart(): Promise<void>;
-  /** Goes over to another round: its faults and its clocks. */
+  /** Starts another round, with its faults and clocks. */
   enter(faults: Faults, clocks: number, offByMs: number): void;
 }
 
-/** The header by which clients name their WebSockets. */
+/** The header with a client's name for its WebSocket. */
 export const SOCKET_HEADER = 'x-test-socket';
 
 const streamEvent = v.object({ Records: v.array(v.looseObject({ eventSource: v.literal('aws:dynamodb') })) });
@@ -48,16 +46,16 @@ const connectEvent = v.object({
 const disconnectEvent = v.object({ requestContext: v.object({ eventType: v.literal('DISCONNECT') }) });
 
 const WRAPPER = fileURLToPath(new URL('environment.ts', import.meta.url));
-/** Awaits of an invocation, at most: a kill that comes later than its end spares it. */
+/** The maximum number of the await at which a kill happens. If the invocation has fewer awaits, it is not killed. */
 const LAST_AWAIT = 2_000;
 
 /**
- * Execution environments of one function at a time. Each is a thread that loads a bundle: with more of them, a machine of two
- * processors would do nothing else after a restart.
+ * The maximum number of simultaneous execution environments of a function. Each is a thread that loads a bundle, so
+ * more would overload a machine with two processors after a restart.
  */
 const CONCURRENCY = 3;
 
-/** How long API Gateway waits for a function, in milliseconds; then it answers by itself. */
+/** How long API Gateway waits for a function before it responds itself, in milliseconds. */
 const INTEGRATION_MS = 29_000;
 
 const fromGateway = v.object({ requestContext: v.looseObject({}) });
@@ -77,7 +75,7 @@ export function faultyFunctions(
   function wrapped(config: FunctionConfig): FunctionConfig {
     const folder = join(directory, config.name);
     mkdirSync(folder, { recursive: true });
-    // `Handler` is a file, without its extension, and a name that the file exports.
+    // `Handler` consists of a file without its extension, and the name of an export.
     const [name = '', exported = ''] = config.handler.split('.');
     const file = ['.js', '.mjs', '.cjs'].map((end) => join(config.directory, name + end)).find(existsSync);
     if (!file) throw new Error(`${config.directory} has no ${name}.`);

@@ -1,8 +1,8 @@
 import * as v from 'valibot';
 
 /*
- * What the clients of a round did and saw. All times are milliseconds since the round began, on the one clock of the
- * test's process.
+ * What the clients of a round did and received. All times are milliseconds since the start of the round, by the clock
+ * of the test's process.
  */
 
 const operationKinds = [
@@ -28,41 +28,41 @@ const operationKinds = [
 export type OperationKind = (typeof operationKinds)[number];
 
 /**
- * `ok`: the service said that it is done. `fail`: the service said that it is not, and never will be. `unknown`: it may or
- * may not be done. `pending`: the call has not settled.
+ * `ok`: the service confirmed success. `fail`: the service rejected the call permanently. `unknown`: the call may or
+ * may not have succeeded. `pending`: the call has not finished.
  */
 const outcome = v.picklist(['ok', 'fail', 'unknown', 'pending']);
 
 const operation = v.object({
   id: v.number(),
   kind: v.picklist(operationKinds),
-  /** The user whose call it is. */
+  /** The user of the call. */
   user: v.string(),
-  /** The client that makes the call. */
+  /** The client that made the call. */
   client: v.string(),
   room: v.optional(v.string()),
-  /** Of add, remove, grant and revoke: the user it is about. */
+  /** The affected user, for add, remove, grant and revoke. */
   target: v.optional(v.string()),
-  /** Of send: the client message id, which is the text as well. */
+  /** The client_message_id of a send, which is also the text. */
   key: v.optional(v.string()),
   invoked: v.number(),
   settled: v.optional(v.number()),
-  /** Milliseconds within which the call must settle. */
+  /** The time limit of the call, in milliseconds. */
   limit: v.number(),
   outcome,
-  /** The error code, where it is not ok. */
+  /** The error code, unless the outcome is ok. */
   code: v.optional(v.string()),
-  /** Of send: the id that the service gave the message. Of edit, delete and mark: the message it is about. */
+  /** The ID of the message: for a send, the one that the service assigned. */
   message_id: v.optional(v.string()),
-  /** Of edit: the new text. */
+  /** The new text of an edit. */
   text: v.optional(v.string()),
-  /** Of edit and delete: the number of the change, as the service answered. */
+  /** The change number in the response to an edit or deletion. */
   change: v.optional(v.number()),
-  /** Of upload, overwrite and download, and of the send of a message with a file: the id of the file. */
+  /** The ID of the file, for file operations and for a send with a file. */
   file: v.optional(v.string()),
-  /** Of upload, overwrite and download: tells which bytes were sent or received. */
+  /** The hash of the sent or received bytes, for upload, overwrite and download. */
   digest: v.optional(v.string()),
-  /** Of update and end, in milliseconds of the round: the end time that the service answered with. */
+  /** The end time in the response to an update or an end, in milliseconds since the start of the round. */
   ends: v.optional(v.nullable(v.number())),
 });
 export type Operation = v.InferOutput<typeof operation>;
@@ -75,43 +75,44 @@ const observation = v.object({
   via: v.picklist(['raw', 'sdk']),
   room: v.string(),
   /**
-   * Where it arrived: one WebSocket or, with the SDK, the time between two outages. Within it, messages come in the order of
-   * delivery. Missing for messages that the SDK has read from history.
+   * The origin of the observation: one WebSocket or, with the SDK, the time between two outages. Its messages are in
+   * delivery order. Missing for messages that the SDK read from history.
    */
   stream: v.optional(v.string()),
-  /** The WebSocket, where the client had one. */
+  /** The name of the WebSocket, if the client had one. */
   socket: v.optional(v.string()),
   /**
-   * `joined`: from here on the client believes that it has joined the room on this stream. `lost`: from here on it does not:
-   * the socket was closed or broken, or the client left. `closed`: the client knows that it gets no more events of the room.
+   * `joined`: the client now considers itself joined to the room on this stream. `lost`: it no longer does, because the
+   * socket was closed or broken, or the client left. `closed`: the client knows that no further events of the room
+   * follow.
    */
   type: v.string(),
-  /** Of a message. */
+  /** For messages. */
   message_id: v.optional(v.string()),
   key: v.optional(v.string()),
   sender: v.optional(v.string()),
   file: v.optional(v.string()),
-  /** Of a message, and of its edits and deletions: `null` where it is deleted. */
+  /** The text of a message, also after an edit. Null after a deletion. */
   text: v.optional(v.nullable(v.string())),
-  /** The number of the last edit or deletion that the message has. */
+  /** The change number of the message's last edit or deletion. */
   change: v.optional(v.nullable(v.number())),
-  /** Of an event about a participant. */
+  /** For events about a participant. */
   participant: v.optional(v.string()),
-  /** Of `closed`: why. */
+  /** The reason of `closed`. */
   reason: v.optional(v.string()),
 });
 export type Observation = v.InferOutput<typeof observation>;
 
-/** What the table held at a moment, read consistently room by room. */
+/** The content of the table at one time, read consistently room by room. */
 const sample = v.object({
-  /** When the read began, and when it was over. */
+  /** The start and the end of the read. */
   at: v.number(),
   until: v.number(),
   rooms: v.record(
     v.string(),
     v.object({
       admins: v.array(v.string()),
-      /** Names of the WebSockets that the table knows to have joined. */
+      /** Names of the WebSockets that have joined, according to the table. */
       sockets: v.array(v.string()),
     }),
   ),
@@ -123,19 +124,19 @@ const message = v.object({
   sender: v.string(),
   key: v.string(),
   file: v.optional(v.string()),
-  /** `sent_at`, in milliseconds of the round. */
+  /** `sent_at`, in milliseconds since the start of the round. */
   sent: v.number(),
-  /** `null` where it is deleted. */
+  /** Null if the message is deleted. */
   text: v.optional(v.nullable(v.string())),
   change: v.optional(v.nullable(v.number())),
   deletedBy: v.optional(v.string()),
 });
 
 const finalRoom = v.object({
-  /** In milliseconds of the round. */
+  /** In milliseconds since the start of the round. */
   starts: v.number(),
   ends: v.nullable(v.number()),
-  /** When the status was read, and what the service said. */
+  /** When the status was read, and its value. */
   read: v.number(),
   status: v.picklist(['booked', 'started', 'ended']),
   participants: v.array(
@@ -143,50 +144,50 @@ const finalRoom = v.object({
       user: v.string(),
       admin: v.boolean(),
       online: v.boolean(),
-      /** The message up to which the user has marked all as read. */
+      /** The read mark of the user. */
       read: v.optional(v.nullable(v.string())),
     }),
   ),
   messages: v.array(message),
-  /** The feed of edits and deletions, in its order. */
+  /** The feed of edits and deletions, in order. */
   changes: v.optional(v.array(v.object({ message_id: v.string(), change: v.number() }))),
-  /** The pending schedules: when the service means the room to start and to end. */
+  /** The pending schedules for the start and the end of the room. */
   schedules: v.object({ start: v.optional(v.number()), end: v.optional(v.number()) }),
-  /** Names of the WebSockets that the table knows to have joined. */
+  /** Names of the WebSockets that have joined, according to the table. */
   sockets: v.array(v.string()),
-  /** Which bytes the files of the messages have, by id; an empty text where there is no such file. */
+  /** The hash of each file, by file ID. An empty string if the file does not exist. */
   files: v.optional(v.record(v.string(), v.string()), {}),
 });
 export type FinalRoom = v.InferOutput<typeof finalRoom>;
 
-/** How things are at the end, after the faults have stopped. */
+/** The final state, after the faults have stopped. */
 export const finalState = v.object({ at: v.number(), rooms: v.record(v.string(), finalRoom) });
 export type FinalState = v.InferOutput<typeof finalState>;
 
 export const historySchema = v.object({
   seed: v.number(),
   round: v.number(),
-  /** Epoch milliseconds of the beginning of the round. */
+  /** The start of the round, in epoch milliseconds. */
   epoch: v.number(),
   /** When the faults stopped. */
   calm: v.number(),
-  /** How far clocks may be apart, in milliseconds. */
+  /** The maximum difference between clocks, in milliseconds. */
   skew: v.number(),
-  /** The longest time for which the test's own process did nothing, in milliseconds: timers and answers were late by it. */
+  /** The longest stall of the test's process, in milliseconds, which delayed timers and responses. */
   stall: v.optional(v.number(), 0),
   operations: v.array(operation),
   observations: v.array(observation),
   samples: v.array(sample),
   final: v.optional(finalState),
 });
-/** Everything that the checker looks at. */
+/** The input of the checker. */
 export type History = v.InferOutput<typeof historySchema>;
 
 export interface Recorder {
   readonly history: History;
-  /** Milliseconds since the round began. */
+  /** Milliseconds since the start of the round. */
   now(): number;
-  /** Notes the start of a call. `settle` notes its outcome. */
+  /** Records the start of a call. `settle` records its outcome. */
   begin(
     call: Pick<
       Operation,
@@ -200,7 +201,7 @@ export interface Recorder {
   saw(observation: Omit<Observation, 'at'>): void;
 }
 
-/** Records the history of a round, which begins now. */
+/** Starts to record the history of a round. */
 export function recorder(about: Pick<History, 'seed' | 'round' | 'skew'>): Recorder {
   const started = performance.now();
   const now = (): number => Math.round((performance.now() - started) * 10) / 10;
@@ -222,7 +223,7 @@ export function recorder(about: Pick<History, 'seed' | 'round' | 'skew'>): Recor
       return operation;
     },
     settle(operation, result) {
-      // What has been given up settles once only.
+      // A call settles only once, even if it was abandoned before.
       if (operation.outcome === 'pending') Object.assign(operation, result, { settled: now() });
     },
     saw: (observation) => void history.observations.push({ at: now(), ...observation }),

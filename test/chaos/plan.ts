@@ -1,8 +1,6 @@
 import { type Random, randomOf } from './random.ts';
 
-/*
- * What happens in a round, and what goes wrong meanwhile: all of it follows from the seed.
- */
+/* The operations and faults of a round, which depend only on the seed. */
 
 export const FAULTS = {
   'dynamodb-refuse': 'DynamoDB hangs up before it has done anything',
@@ -42,7 +40,7 @@ export const FAULTS = {
 export type Fault = keyof typeof FAULTS;
 export const faultNames = Object.keys(FAULTS) as Fault[];
 
-/** A fault that is on from one moment to another, and then hits with a probability. Times are milliseconds of the round. */
+/** A period in which a fault applies with a probability. Times are milliseconds since the start of the round. */
 export interface FaultWindow {
   readonly fault: Fault;
   readonly from: number;
@@ -53,27 +51,30 @@ export interface FaultWindow {
 export type Action =
   | { readonly do: 'join' | 'leave' | 'cut' | 'freeze' | 'slow' }
   | { readonly do: 'send'; readonly count: number }
-  /** Uploads a file of so many bytes, and sends a message with it. */
+  /** Uploads a file of this size, and sends a message with it. */
   | { readonly do: 'upload'; readonly size: number }
-  /** `overwrite`: uses the URL of the own last upload again, for other bytes. `download`: reads again the last file that was received. */
+  /**
+   * `overwrite`: uses the URL of the user's last upload again for other bytes. `download`: downloads the last received
+   * file again.
+   */
   | { readonly do: 'overwrite' | 'download' }
   | { readonly do: 'add' | 'remove' | 'grant' | 'revoke'; readonly target: string }
   | { readonly do: 'rename' | 'profile' | 'read' | 'mark' }
   /**
-   * Edits or deletes a message: one of the user's own, or of others, which only admins can delete, and nobody can edit. `share`, from 0 up
-   * to 1, picks it among the newest that the client knows.
+   * Edits or deletes a message of the user or of others. Only admins can delete the messages of others, and nobody can
+   * edit them. `share`, from 0 to below 1, selects it among the newest known messages.
    */
   | { readonly do: 'edit' | 'delete'; readonly of: 'own' | 'others'; readonly share: number }
-  /** Breaks the connection, and refuses new ones for so many milliseconds. */
+  /** Breaks the connection, and refuses new ones for this many milliseconds. */
   | { readonly do: 'offline'; readonly ms: number }
-  /** Moves the end: so many milliseconds from then, or to never. */
+  /** Moves the end to this many milliseconds from then, or removes it. */
   | { readonly do: 'move-end'; readonly in: number | null }
-  /** Ends the room, so many seconds from then. */
+  /** Ends the room this many seconds from then. */
   | { readonly do: 'end'; readonly in: number };
 
 export interface Step {
   readonly at: number;
-  /** Which client of the room acts. */
+  /** The index of the client that acts. */
   readonly client: number;
   readonly action: Action;
 }
@@ -82,18 +83,18 @@ export interface ClientPlan {
   readonly name: string;
   readonly user: string;
   readonly via: 'raw' | 'sdk';
-  /** How long its tokens are good for, in seconds. */
+  /** How long its tokens are valid, in seconds. */
   readonly tokenSeconds: number;
 }
 
 export interface RoomPlan {
   readonly name: string;
   readonly createdAt: number;
-  /** Milliseconds after its creation, where it does not start at once. */
+  /** Milliseconds from its creation to its start. Undefined if it starts at once. */
   readonly startsIn: number | undefined;
-  /** Milliseconds after its creation, where it is booked to end. */
+  /** Milliseconds from its creation to its end. Undefined if it has none. */
   readonly endsIn: number | undefined;
-  /** The first one creates the room. */
+  /** The first client's user creates the room. */
   readonly clients: readonly ClientPlan[];
   readonly users: readonly string[];
   readonly steps: readonly Step[];
@@ -104,7 +105,7 @@ export interface Plan {
   readonly round: number;
   /** How long the faults last, in milliseconds. */
   readonly length: number;
-  /** How far clocks may be apart, in milliseconds: each is off by half of it at most. */
+  /** The maximum difference between clocks, in milliseconds. Each clock deviates by at most half of it. */
   readonly skew: number;
   readonly rooms: readonly RoomPlan[];
   readonly faults: readonly FaultWindow[];
@@ -112,7 +113,7 @@ export interface Plan {
 
 const HOUR = 3_600;
 
-/** When a crowd sends much at once, as parts of the round; the stream is held up then. */
+/** When a crowd sends many messages at once, as fractions of the round. The stream is delayed then. */
 const FLOODS = [0.4, 0.7];
 
 function clientsOf(random: Random, room: string, crowd: boolean): ClientPlan[] {
@@ -120,7 +121,7 @@ function clientsOf(random: Random, room: string, crowd: boolean): ClientPlan[] {
   const users = crowd ? 6 : random.int(3, 4);
   for (let index = 0; index < users; index += 1) {
     const user = `${room}-u${index}`;
-    // Users have several devices, now and then; in a crowd, so many that their connections are worked on in batches.
+    // Some users have two devices. In a crowd, each has 10, so that connections are delivered to in batches.
     const devices = crowd ? 10 : random.chance(0.25) ? 2 : 1;
     for (let device = 0; device < devices; device += 1)
       clients.push({
@@ -156,7 +157,7 @@ function roomOf(random: Random, name: string, length: number, crowd: boolean): R
       ...(['cut', 'cut', 'freeze', 'slow', 'leave', 'join', 'join'] as const),
       ...(['remove', 'add', 'add', 'grant', 'revoke', 'rename', 'profile', 'read', 'move-end'] as const),
     ]);
-    // Most of what only admins may do is done by the one who created the room.
+    // The room's creator performs most of the operations that require the admin right.
     const actor = random.chance(0.8) ? 0 : who;
     if (what === 'remove') {
       step(at, actor, { do: 'remove', target });
@@ -178,7 +179,7 @@ function roomOf(random: Random, name: string, length: number, crowd: boolean): R
       step(at + random.between(300, 4_000), who, { do: 'join' });
     } else step(at, who, { do: what });
   }
-  // So many messages in one batch that the connections of the crowd are split among invocations.
+  // So many messages in one batch that the crowd's connections are split among invocations.
   if (crowd)
     for (const at of FLOODS)
       for (let n = 0; n < 3; n += 1) step(length * at + 100, anyClient(), { do: 'send', count: 12 });
@@ -188,7 +189,7 @@ function roomOf(random: Random, name: string, length: number, crowd: boolean): R
     step(at, index, { do: 'upload', size: random.pick([0, 1, random.int(2, 2_000), random.int(10_000, 200_000)]) });
     const again = at + random.between(1_500, 6_000);
     const user = clients[index]?.user ?? '';
-    // Who was removed may still have the URL.
+    // A removed user may still have the URL.
     if (user !== users[0] && random.chance(0.5)) {
       step(again - 200, 0, { do: 'remove', target: user });
       const back = again + random.between(2_000, 6_000);
@@ -201,18 +202,18 @@ function roomOf(random: Random, name: string, length: number, crowd: boolean): R
     for (let n = 0; n < 2; n += 1) step(again + random.between(500, 4_000), anyClient(), { do: 'download' });
   }
   changeMessages(random.fork('changes'));
-  /** Other choices of the seed stay as they are: these are drawn from a source of their own. */
+  /** Uses a separate random source, so that the other choices of a seed do not change. */
   function changeMessages(own: Random): void {
     const change = (at: number): void => {
       const of = own.chance(0.75) ? 'own' : 'others';
-      // The one who created the room can delete what others have sent.
+      // The room's creator can delete messages of others.
       const actor = of === 'others' && own.chance(0.6) ? 0 : own.int(0, clients.length - 1);
       step(at, actor, { do: own.chance(0.65) ? 'edit' : 'delete', of, share: own.next() });
     };
     for (let at = ready + 3_000; at < until; at += own.between(400, 1_800)) change(at);
     for (let at = ready + 3_000; at < until; at += own.between(1_000, 5_000))
       step(at, own.int(0, clients.length - 1), { do: 'mark' });
-    // Somebody is away while messages change: on an outage, or by choice.
+    // A client is away while messages change, because of an outage or after leaving.
     for (let at = ready + 4_000; at < until - 5_000; at += own.between(6_000, 12_000)) {
       const [away, ms] = [own.int(0, clients.length - 1), own.between(1_500, 5_000)];
       if (own.chance(0.6)) step(at, away, { do: 'offline', ms });
@@ -236,7 +237,7 @@ function roomOf(random: Random, name: string, length: number, crowd: boolean): R
   };
 }
 
-/** Faults that come in windows of their own, as they do in practice: how probable, how long. */
+/** Faults that occur in separate periods, with the ranges of their probability and duration. */
 const WINDOWS: Readonly<
   Partial<Record<Fault, { probability: readonly [number, number]; ms: readonly [number, number] }>>
 > = {
@@ -280,7 +281,7 @@ function faultsOf(random: Random, length: number, crowd: boolean): FaultWindow[]
         probability: random.between(...shape.probability),
       };
       windows.push(window);
-      // Posts and closes use up one quota of the account, and those that are refused are closed after that.
+      // Posts and closes share one quota of the account, so closing fails, too, and a little longer.
       if (fault === 'post-throttle')
         windows.push({ ...window, fault: 'close-throttle', to: window.to + 6_000, probability: 1 });
     }
@@ -299,7 +300,7 @@ function faultsOf(random: Random, length: number, crowd: boolean): FaultWindow[]
   if (random.chance(0.4)) {
     const at = Math.round(random.between(from, last - 4_000));
     const down = { from: at, to: at + random.int(200, 3_000), probability: 1 };
-    // A gateway that has ended sends no `$disconnect`.
+    // A gateway that has stopped does not invoke `$disconnect`.
     windows.push({ fault: 'gateway-restart', ...down }, { ...down, fault: 'lost-disconnect', to: down.to + 1_000 });
   }
   if (random.chance(0.4)) moments('dynamodb-restart', 1);
@@ -314,8 +315,8 @@ function faultsOf(random: Random, length: number, crowd: boolean): FaultWindow[]
 export const ROUND_MS = 40_000;
 
 /**
- * What happens in a round. The first round of a seed has a quiet twin: with `faults: false` the same operations run with
- * nothing going wrong but the clients' own connections.
+ * Returns the plan of a round. With `faults: false`, the operations are the same, but only the clients' own connections
+ * fail.
  */
 export function planOf(seed: number, round: number, { faults = true, rooms = 4, length = ROUND_MS } = {}): Plan {
   const random = randomOf(seed).fork(`round ${round}`);

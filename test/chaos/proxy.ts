@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A request as a proxy sees it before it passes it on. */
+/** A request that a proxy has received and not yet forwarded. */
 export interface Passing {
   readonly method: string;
   readonly path: string;
@@ -19,8 +19,8 @@ export interface Reply {
 }
 
 /**
- * What becomes of a request. `answer` instead of passing it on; `lose` passes it on, and hangs up or answers otherwise; `break off` passes
- * it on, and hangs up in the middle of the answer's body.
+ * What the proxy does with a request. `answer` responds without forwarding. `lose` forwards it, then disconnects or
+ * responds differently. `break off` forwards it, and disconnects in the middle of the response's body.
  */
 export type Verdict =
   | { readonly kind: 'pass'; readonly afterMs?: number; readonly answerAfterMs?: number }
@@ -33,16 +33,17 @@ export const PASS: Verdict = { kind: 'pass' };
 
 export interface Proxy {
   readonly url: string;
-  /** Breaks all connections, and refuses new ones for so many milliseconds. */
+  /** Breaks all connections, and refuses new ones for this many milliseconds. */
   restart(downMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * Starts an HTTP proxy that lets requests go wrong.
+ * Starts an HTTP proxy that can make requests fail.
  *
- * @param upstream where requests go to; asked for each, as it may be known only later
- * @param decide what becomes of a request
+ * @param upstream returns the target URL. It is called for each request, because the target may not be known at the
+ * start
+ * @param decide returns what to do with a request
  */
 export async function startProxy(upstream: () => string, decide: (request: Passing) => Verdict): Promise<Proxy> {
   const agent = new Agent({ keepAlive: true, maxSockets: 512 });
@@ -72,7 +73,7 @@ export async function startProxy(upstream: () => string, decide: (request: Passi
   }
 
   const server = createServer((request, response) => {
-    // Whoever asked has gone, or the upstream has: either way, there is nobody to answer.
+    // The client or the upstream has disconnected, so no response is possible.
     serve(request, response).catch(() => request.socket.destroy());
   });
   server.keepAliveTimeout = 65_000;

@@ -1,18 +1,18 @@
 import { seededRandom } from '../client/faults.ts';
 
-/** Choices that follow from a seed. */
+/** Random choices that depend only on a seed. */
 export interface Random {
-  /** A number from 0 up to, but not including, 1. */
+  /** A number ≥ 0 and < 1. */
   next(): number;
-  /** A number from `min` up to, but not including, `max`. */
+  /** A number ≥ `min` and < `max`. */
   between(min: number, max: number): number;
-  /** A whole number from `min` to `max`, both included. */
+  /** A whole number from `min` to `max`, inclusive. */
   int(min: number, max: number): number;
   /** True with this probability. */
   chance(probability: number): boolean;
-  /** One item of a list. Throws for an empty one. */
+  /** One item of a list. @throws if the list is empty */
   pick<T>(items: readonly T[]): T;
-  /** A source of its own: what is drawn from it does not change what is drawn from this one. */
+  /** Returns an independent random source, which does not affect this one. */
   fork(label: string): Random;
 }
 
@@ -23,10 +23,10 @@ function mix(seed: number, label: string): number {
   return hash >>> 0;
 }
 
-/** Returns the choices of a seed: the same seed gives the same choices. */
+/** Returns the random source of a seed. The same seed gives the same choices. */
 export function randomOf(seed: number): Random {
   const next = seededRandom(seed);
-  // Similar seeds give similar first numbers.
+  // Skips the first number, because similar seeds have similar ones.
   next();
   const between = (min: number, max: number): number => min + next() * (max - min);
   return {

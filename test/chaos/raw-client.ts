@@ -11,15 +11,15 @@ import type { Random } from './random.ts';
 import type { Tokens } from './tokens.ts';
 
 /*
- * A client of the WebSocket API without the SDK, in one room: it comes back when its socket is lost, and sends again, under the
- * same client message id, what may not have been stored. It records every frame.
+ * A WebSocket client without the SDK, in one room. It reconnects, and retries messages that may not have been stored,
+ * with the same client_message_id. It records every frame.
  */
 
-/** API Gateway waits 29 seconds for a function, and what it says may be held up on a slow connection. */
+/** API Gateway waits 29 seconds for a function, and a slow connection can delay the response. */
 export const FRAME_LIMIT_MS = 35_000;
 const OPEN_MS = 25_000;
 const PING_MS = 5_000;
-/** A socket on which nothing has come for so long after a ping is taken for dead. */
+/** How long after a ping a silent socket is considered dead, in milliseconds. */
 const SILENT_MS = 30_000;
 
 const frameSchema = v.pipe(
@@ -50,31 +50,31 @@ export interface RoomClient {
   join(): void;
   leave(): void;
   send(count: number): void;
-  /** Uploads a file of so many bytes, and sends a message with it. */
+  /** Uploads a file of this size, and sends a message with it. */
   upload(size: number): void;
   /** Uses the URL of the last upload again, for other bytes. */
   overwrite(): void;
-  /** Downloads again the last file that it has received. */
+  /** Downloads the last received file again. */
   download(): void;
-  /** Edits or deletes a message that it knows: see the plan. */
+  /** Edits or deletes a known message: see the plan. */
   edit(of: Whose, share: number): void;
   delete(of: Whose, share: number): void;
-  /** Marks the newest message that it knows as read. */
+  /** Marks the newest known message as read. */
   mark(): void;
   cut(): void;
   /** Whether new connections are refused. */
   refuse(refusing: boolean): void;
   freeze(): void;
   slow(ms: number): void;
-  /** Brings back what was frozen. */
+  /** Resumes frozen connections. */
   thaw(): void;
-  /** Ends the client, and its socket. */
+  /** Stops the client, and closes its socket. */
   stop(): Promise<void>;
 }
 
 export interface ClientContext {
   readonly plan: ClientPlan;
-  /** The name of the room in the history, and its id. */
+  /** The name of the room in the history, and its ID. */
   readonly room: string;
   readonly roomId: string;
   /** URL of the HTTP API. */
@@ -85,18 +85,18 @@ export interface ClientContext {
   readonly random: Random;
 }
 
-/** Whose messages: those of the client's user, or of all others. */
+/** Messages of the client's user, or of all other users. */
 export type Whose = 'own' | 'others';
 
-/** The messages that a client knows, from which it chooses those that it changes. */
+/** The known messages of a client, among which it selects those that it changes. */
 export interface KnownMessages {
   add(message: { readonly message_id: string; readonly sender_id: string }): void;
-  /** One of the newest, or undefined where there is none. `share`: from 0 up to 1. */
+  /** Returns one of the newest messages. Undefined if there is none. `share` is ≥ 0 and < 1. */
   pick(of: Whose, share: number): string | undefined;
   readonly newest: string | undefined;
 }
 
-/** So few that some of them are changed several times, also after they were deleted. */
+/** A small number, so that some messages are changed several times, even after their deletion. */
 const PICKED_FROM = 8;
 
 export function knownMessages(user: string): KnownMessages {
@@ -117,7 +117,7 @@ export function knownMessages(user: string): KnownMessages {
   };
 }
 
-/** The last file that a client has uploaded. */
+/** The last uploaded file of a client. */
 export interface Uploaded {
   readonly file: string;
   readonly size: number;
@@ -125,7 +125,7 @@ export interface Uploaded {
 }
 
 const UNKNOWN = new Set(['internal', 'try_again', 'gateway', 'no_reply', 'lost']);
-/** A new token on a new socket helps. */
+/** A new socket with a new token solves this error. */
 const isExpired = (code: string | undefined): boolean => code === 'token_expired';
 
 interface Answer {
@@ -141,7 +141,10 @@ export function rawClient(context: ClientContext): RoomClient {
   let wanted = false;
   let stopped = false;
   let frozen = false;
-  /** Whether a connection was frozen, also one that this client has given up since: its other end is open until it is cut. */
+  /**
+   * Whether a frozen connection exists, even one that this client has abandoned. Its other end stays open until it is
+   * cut.
+   */
   let isHalfOpen = false;
   let sockets = 0;
   let requests = 0;
@@ -151,7 +154,7 @@ export function rawClient(context: ClientContext): RoomClient {
   let received: string | undefined;
   let edits = 0;
   const known = knownMessages(user);
-  /** The files that messages are sent with, by client message id. */
+  /** The files of sent messages, by client_message_id. */
   const fileOf = new Map<string, string>();
   let current: { readonly socket: WebSocket; readonly name: string; joined: boolean } | undefined;
   let running: Promise<void> | undefined;
@@ -200,7 +203,7 @@ export function rawClient(context: ClientContext): RoomClient {
     });
   }
 
-  /** This socket gives no more events of the room. */
+  /** Records that this socket receives no further events of the room. */
   function outOfRoom(type: 'lost' | 'closed', reason?: string): void {
     if (!current?.joined) return;
     current.joined = false;
@@ -249,12 +252,12 @@ export function rawClient(context: ClientContext): RoomClient {
     const settleOne = pending.get(frame.request_id ?? '');
     const code = frame.error?.code;
     if (settleOne) settleOne({ ok: frame.ok === true, code, data: frame.data });
-    // API Gateway's own refusals do not say which frame they are about.
+    // API Gateway's own errors do not identify the rejected frame.
     else if (frame.type === undefined) for (const each of [...pending.values()]) each({ ok: false, code: 'gateway' });
     if (isExpired(code)) current?.socket.close();
   }
 
-  /** Opens a socket. Undefined where that fails. */
+  /** Opens a socket. Returns undefined if that fails. */
   async function open(): Promise<{ socket: WebSocket; name: string; closed: Promise<void> } | undefined> {
     sockets += 1;
     const name = `${client}/${sockets}`;
@@ -326,7 +329,7 @@ export function rawClient(context: ClientContext): RoomClient {
     if (current?.joined) void sendOne(key);
   }
 
-  /** Edits, deletes or marks a message, over HTTP as everybody does. */
+  /** Edits, deletes or marks a message over HTTP, like all clients. */
   async function change(kind: 'edit' | 'delete' | 'mark', message_id: string | undefined): Promise<void> {
     if (message_id === undefined) return;
     if (kind === 'edit') edits += 1;

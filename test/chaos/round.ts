@@ -15,7 +15,7 @@ import { outcomeOf, SDK_HTTP_LIMIT_MS, sdkClient } from './sdk-client.ts';
 import type { TableView } from './table.ts';
 import { type Tokens, tokensOf } from './tokens.ts';
 
-/** What rounds run on. URLs lead through the proxies. */
+/** The environment of rounds. URLs are those of the proxies. */
 export interface World {
   readonly http: string;
   readonly ws: string;
@@ -24,24 +24,29 @@ export interface World {
   readonly socketOf: ReadonlyMap<string, string>;
   redrive(): Promise<void>;
   restart(): Promise<void>;
-  /** Breaks all requests to both APIs, and refuses new ones for so many milliseconds. */
+  /** Breaks all requests to both APIs, and refuses new ones for this many milliseconds. */
   restartGateways(downMs: number): Promise<void>;
   restartDynamoDb(): Promise<void>;
 }
 
 export interface RoundResult {
   readonly history: History;
-  /** How long it took after the faults until everything was right, in milliseconds; undefined where it never was. */
+  /**
+   * How long it took until the final state was correct after the faults, in milliseconds. Undefined if it never was.
+   */
   readonly convergedAfter: number | undefined;
 }
 
-/** How often the table is looked at, in milliseconds. */
+/** The interval between two reads of the table, in milliseconds. */
 const SAMPLE_MS = 1_000;
-/** How often rooms are sent something after the faults, in milliseconds: a client may be lost at any time, also without faults. */
+/**
+ * The interval at which rooms receive a message after the faults, in milliseconds. It detects clients that were lost,
+ * which can also happen without faults.
+ */
 const TOUCH_MS = 20_000;
 /**
- * For how long after the faults things may go on being wrong, in milliseconds: a message of the presence queue that a killed
- * function had is hidden for a minute, and then comes the grace.
+ * How long the state may stay incorrect after the faults, in milliseconds. A presence message that a killed function
+ * had received is hidden for a minute, and the grace period follows.
  */
 const CONVERGE_MS = 100_000;
 
@@ -73,7 +78,7 @@ const messagesSchema = v.array(
 );
 const changesSchema = v.array(v.object({ message_id: v.string(), change: v.number() }));
 
-/** Faults that hit at a moment of the plan; the others hit what happens while they are on. */
+/** Faults that occur at a time of the plan. Other faults affect everything during their period. */
 const MOMENTS: ReadonlySet<Fault> = new Set(['redrive', 'restart', 'gateway-restart', 'dynamodb-restart']);
 
 interface Room {
@@ -82,7 +87,7 @@ interface Room {
   readonly clients: readonly RoomClient[];
 }
 
-/** Runs a round: what its plan says, then the faults stop, then it waits until everything is as it should be. */
+/** Runs a round: executes its plan, stops the faults, and waits until the state is correct. */
 export async function runRound(
   plan: Plan,
   world: World,
@@ -123,7 +128,7 @@ export async function runRound(
       ...(startsIn !== undefined && { start_time: new Date(from + startsIn).toISOString() }),
       ...(endsIn !== undefined && { end_time: new Date(from + endsIn).toISOString() }),
     };
-    // One request again and again, until its answer is known.
+    // Repeats the request until its result is known.
     for (let tried = 0; tried < 6 && !signal.aborted; tried += 1) {
       const operation = recorder.begin({
         kind: 'create',
@@ -176,7 +181,7 @@ export async function runRound(
         else answer = await api.updateRoom(room.id, changes);
         recorder.settle(operation, { outcome: 'ok', ...(kind === 'read' ? {} : endOf(answer)) });
       } catch (error) {
-        // An earlier try of the SDK's may have done what the last one was refused for.
+        // An earlier attempt of the SDK may have succeeded, which would explain the rejection of the last one.
         recorder.settle(operation, { ...outcomeOf(error), outcome: 'unknown' });
       }
       return;
@@ -324,7 +329,7 @@ export async function runRound(
     }
   })().catch(() => {});
 
-  /** All pages of a list, as an admin of the room reads them. */
+  /** Reads all pages of a list as an admin of the room. */
   async function pages<T>(
     user: string,
     name: 'listParticipants' | 'listMessages' | 'listMessageChanges',
@@ -405,7 +410,7 @@ export async function runRound(
     return { at, rooms: Object.fromEntries(await Promise.all(rooms.map(finalRoom))) };
   }
 
-  /** Sends a message to a room that is on, from a socket that has not joined: whatever is left of lost connections is found by it. */
+  /** Sends a message to a live room from a socket that has not joined. Its delivery detects lost connections. */
   async function touch({ id, plan: { name, clients } }: Room, time: number): Promise<void> {
     const [user] = (await world.table.room(id))?.admins ?? [];
     const plan = clients.find((each) => each.user === user);
@@ -479,7 +484,7 @@ export async function runRound(
   history.calm = recorder.now();
   for (const { clients } of rooms) for (const client of clients) client.thaw();
   const convergedAfter = await converge();
-  // What happens after the last look is no part of the history, nor is what clients see of their own end.
+  // Neither later events nor the end of the clients belong to the history.
   const kept = structuredClone(history);
   delays.disable();
   kept.stall = Math.round(delays.max / 1e6);
@@ -489,7 +494,7 @@ export async function runRound(
   return { history: kept, convergedAfter };
 }
 
-/** Opens a WebSocket, sends one frame, and gives the reply; undefined where there is none in time. */
+/** Opens a WebSocket, sends one frame, and returns the reply. Undefined without a reply in time. */
 async function oneFrame(url: string, token: string, frame: object): Promise<unknown> {
   const socket = new WebSocket(url, ['rooms.v1', `bearer.${token}`], { handshakeTimeout: 20_000 });
   try {

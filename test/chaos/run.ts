@@ -111,7 +111,7 @@ function options(): Options {
   };
 }
 
-/** How many violations of one property are shown. */
+/** The maximum number of reported violations per property. */
 const SHOWN = 5;
 
 function report(violations: readonly Violation[]): string {
@@ -127,7 +127,7 @@ function report(violations: readonly Violation[]): string {
     .join('\n');
 }
 
-/** Prints each property as a test, and the line that CI counts. Returns whether none is broken. */
+/** Prints each property as a test, and the line that CI counts. Returns whether no property is violated. */
 function summary(broken: ReadonlySet<Property>, unknown: ReadonlySet<Property> = new Set()): boolean {
   const skipped = [...unknown].filter((property) => !broken.has(property)).length;
   for (const property of propertyNames)
@@ -138,15 +138,18 @@ function summary(broken: ReadonlySet<Property>, unknown: ReadonlySet<Property> =
   return broken.size === 0;
 }
 
-/** For how long the test's own process may stand still, in milliseconds, and how much longer than planned faults may last. */
+/**
+ * The longest acceptable stall of the test's process, in milliseconds, and how much longer than planned the faults may
+ * last.
+ */
 const LONGEST_STALL_MS = 5_000;
 const LONGEST_OVERRUN = 1.5;
 
-/** Whether the machine had no time for this round: then limits of time were missed that nobody could have kept. */
+/** Whether the machine was too slow for this round, so that time limits were missed regardless of the product. */
 const isStarved = ({ stall, calm }: History, length: number): boolean =>
   stall > LONGEST_STALL_MS || calm > LONGEST_OVERRUN * length + 10_000;
 
-/** A folder in memory where there is one: DynamoDB Local waits for the disk with each write. */
+/** Returns a folder in memory, if there is one, because DynamoDB Local waits for the disk with each write. */
 const memoryDirectory = (): string => (existsSync('/dev/shm') ? '/dev/shm' : tmpdir());
 
 /** DynamoDB Local with its data in a folder, so that it can be restarted. */
@@ -253,12 +256,12 @@ async function run({ seed, minutes, rounds, round: only, failFast, quiet, keep, 
   };
 
   const broken = new Set<Property>();
-  /** What no round has been able to tell. */
+  /** Properties that no round could check. */
   const unknown = new Set(TIMED);
   const totals = { rounds: 0, operations: 0, observations: 0, faults: 0 };
   const hits: Record<string, number> = {};
   const elapsed = (): number => (performance.now() - started) / 60_000;
-  /** Loads the functions: a cold start of everything at once would be most of the first round. */
+  /** Loads the functions. Otherwise, simultaneous cold starts would take most of the first round. */
   async function warmUp(): Promise<void> {
     const plan = planOf(seed, -1, { faults: false, rooms: 1, length: 6_000 });
     const record = recorder({ seed, round: -1, skew: 0 });

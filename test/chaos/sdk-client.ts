@@ -5,14 +5,14 @@ import { SOCKET_HEADER } from './functions.ts';
 import type { Operation } from './history.ts';
 import { type ClientContext, knownMessages, type RoomClient, type Uploaded, type Whose } from './raw-client.ts';
 
-/** The client SDK with its own time limits: an HTTP call takes four tries of 15 seconds, and up to 20 seconds between them. */
+/** The SDK's own limit: an HTTP call has 4 attempts of 15 seconds, and waits of up to 20 seconds. */
 export const SDK_HTTP_LIMIT_MS = 4 * 15_000 + 3 * 20_000 + 5_000;
-/** A file takes two calls: one to have a URL signed, and the transfer, which may have another one signed. */
+/** A file takes two calls: one for the signed URL, and the transfer, which may need another signed URL. */
 const SDK_FILE_LIMIT_MS = 4 * SDK_HTTP_LIMIT_MS;
-/** What waits for an outage to end goes on as long as the faults do. */
+/** Calls that wait for the end of an outage can take as long as the faults. */
 export const SDK_LIVE_LIMIT_MS = 150_000;
 
-/** Codes with which the service says that nothing was done, and nothing will be. */
+/** Error codes that mean that the call had no effect, and will have none. */
 const REFUSALS = new Set([
   'not_a_participant',
   'not_an_admin',
@@ -25,13 +25,13 @@ const REFUSALS = new Set([
   'file_not_found',
 ]);
 
-/** What a failure of the SDK says about the call. */
+/** The outcome of a call that failed in the SDK. */
 export function outcomeOf(error: unknown): Pick<Operation, 'outcome' | 'code'> {
   const code = error instanceof RoomsApiError ? error.code : error instanceof Error ? error.name : String(error);
   return { outcome: REFUSALS.has(code) ? 'fail' : 'unknown', code };
 }
 
-/** A client of the SDK, in one room. */
+/** An SDK client in one room. */
 export function sdkClient({
   plan,
   room,
@@ -51,16 +51,19 @@ export function sdkClient({
   let received: string | undefined;
   let edits = 0;
   const known = knownMessages(user);
-  /** `lastChange` of the room when it was closed last: the application keeps its messages, and catches up with their changes. */
+  /**
+   * `lastChange` of the room when it was last closed. The application keeps its messages, and reads their later
+   * changes.
+   */
   let lastChange: number | undefined;
-  /** The presigned PUTs of the SDK, by file. */
+  /** The SDK's presigned PUT requests, by file ID. */
   const signed = new Map<string, SignedPut>();
   let socket = '';
   let connection: Connection | undefined;
   let live: LiveRoom | undefined;
-  /** The stream of the joined room; undefined while it is not joined. */
+  /** The stream of the joined room. Undefined while it is not joined. */
   let stream: string | undefined;
-  /** Whether messages come from the socket, and not from history. */
+  /** Whether messages come from the socket instead of the history. */
   let streaming = false;
   let frozen = false;
 
@@ -157,13 +160,13 @@ export function sdkClient({
       }
       const entered = await connected.join(roomId, { lastChange });
       recorder.settle(operation, { outcome: 'ok' });
-      // Two joins under way are given the same room.
+      // Two simultaneous joins return the same room.
       if (live === entered) return;
       live = entered;
       watch(entered);
       joined();
       const first = stream;
-      // Messages that came while it joined are given out first, in the order of history.
+      // Messages that arrived during the join are delivered first, in the order of history.
       setTimeout(() => {
         if (stream === first) streaming = true;
       }, 50);
@@ -192,7 +195,7 @@ export function sdkClient({
       recorder.settle(operation, { outcome: 'ok', message_id });
     } catch (error) {
       const refused = outcomeOf(error);
-      // On another socket, the SDK has sent it again, and the service may still be storing what the first frame has brought.
+      // With a second socket, the SDK has retried the message, and the service may still be storing the first attempt.
       recorder.settle(operation, sockets === before ? refused : { ...refused, outcome: 'unknown' });
     }
   }
@@ -245,7 +248,8 @@ export function sdkClient({
       recorder.settle(operation, { outcome: 'ok', ...(number !== null && { change: number }) });
     } catch (error) {
       const failure = outcomeOf(error);
-      // Otherwise an earlier attempt of the SDK may have done what the last one was refused for.
+      // For other errors, an earlier attempt of the SDK may have succeeded, which would explain the rejection of the
+      // last one.
       const isRefused = kind === 'edit' && failure.code === 'not_the_sender';
       recorder.settle(operation, { ...failure, outcome: isRefused ? 'fail' : 'unknown' });
     }

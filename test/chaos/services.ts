@@ -1,9 +1,7 @@
 import type { Faults } from './faults.ts';
 import { PASS, type Passing, type Reply, type Verdict } from './proxy.ts';
 
-/*
- * How AWS's services fail, word for word as they do: so the SDK's own retries and parsing are part of what is tested.
- */
+/* Failures of AWS services in their exact formats, so that tests cover the SDK's own retries and parsing. */
 
 const DYNAMODB = 'com.amazonaws.dynamodb.v20120810#';
 
@@ -13,7 +11,7 @@ const dynamodbError = (name: string, status: number, more: object = {}): Reply =
   body: JSON.stringify({ __type: `${DYNAMODB}${name}`, message: `${name}, injected`, ...more }),
 });
 
-/** DynamoDB answers writes to an item that a transaction holds with this; a transaction learns which of its items it is. */
+/** DynamoDB's response to a conflict with a transaction. A transaction gets the index of the conflicting item. */
 function conflict(action: string, body: Buffer): Reply | undefined {
   if (action === 'TransactWriteItems') {
     const { TransactItems }: { TransactItems?: readonly unknown[] } = JSON.parse(body.toString());
@@ -28,7 +26,7 @@ function conflict(action: string, body: Buffer): Reply | undefined {
   return undefined;
 }
 
-/** What becomes of a request to DynamoDB. */
+/** Decides what happens to a request to DynamoDB. */
 export function onDynamoDb(faults: Faults, { headers, body }: Passing): Verdict {
   const action = String(headers['x-amz-target']).split('.')[1] ?? '';
   if (faults.hits('dynamodb-refuse', action)) return { kind: 'hang up' };
@@ -51,7 +49,7 @@ const managementError = (status: number, name: string): Verdict => ({
   },
 });
 
-/** What becomes of a request to the connection management endpoint of the WebSocket API. */
+/** Decides what happens to a request to the connection management endpoint of the WebSocket API. */
 export function onManagement(faults: Faults, { method, path }: Passing): Verdict {
   const what = `${method} ${path.split('/').at(-1)}`;
   const isPost = method === 'POST';
@@ -67,7 +65,7 @@ export function onManagement(faults: Faults, { method, path }: Passing): Verdict
   return PASS;
 }
 
-/** What becomes of a request to SQS, EventBridge, EventBridge Scheduler or Lambda. */
+/** Decides what happens to a request to SQS, EventBridge, EventBridge Scheduler or Lambda. */
 export function onServices(faults: Faults, { method, path, headers }: Passing): Verdict {
   const what = String(headers['x-amz-target'] ?? `${method} ${path.split('?')[0]}`);
   if (faults.hits('services-5xx', what))
@@ -84,7 +82,7 @@ export function onServices(faults: Faults, { method, path, headers }: Passing): 
   return faults.hits('services-lose-answer', what) ? { kind: 'lose' } : PASS;
 }
 
-/** What becomes of a request to S3: a PUT or GET of a client with a presigned URL, or a HEAD of a function. */
+/** Decides what happens to a request to S3: a client's PUT or GET with a presigned URL, or a function's HEAD. */
 export function onS3(faults: Faults, { method }: Passing): Verdict {
   if (faults.hits('s3-refuse', method)) return { kind: 'hang up' };
   if (faults.hits('s3-lose-answer', method)) return { kind: method === 'GET' ? 'break off' : 'lose' };
@@ -101,7 +99,7 @@ export function onS3(faults: Faults, { method }: Passing): Verdict {
   return PASS;
 }
 
-/** What becomes of a request of a client to the HTTP API. */
+/** Decides what happens to a client's request to the HTTP API. */
 export function onHttpApi(faults: Faults, { method, path }: Passing): Verdict {
   if (!faults.hits('http-5xx', `${method} ${path}`)) return PASS;
   const status = faults.random.pick([502, 503, 504]);
@@ -110,6 +108,6 @@ export function onHttpApi(faults: Faults, { method, path }: Passing): Verdict {
     headers: { 'content-type': 'application/json' },
     body: '{"message":"Service Unavailable"}',
   };
-  // A 504 comes after the function has been invoked; the others come before, as a rule.
+  // A 504 always comes after the function was invoked, and the others usually before.
   return status === 504 || faults.random.chance(0.2) ? { kind: 'lose', reply } : { kind: 'answer', reply };
 }

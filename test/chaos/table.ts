@@ -5,14 +5,12 @@ import * as v from 'valibot';
 import { REGION } from '../../local/cloudformation/template.ts';
 import { CREDENTIALS } from '../../local/s3/s3.ts';
 
-/*
- * Looks behind the service, past all faults: what the table and the Scheduler hold.
- */
+/* Reads the table and the Scheduler directly, without faults. */
 
 export interface TableView {
-  /** Admins of a room, and ids of the connections that have joined it. Undefined where there is no such room. */
+  /** Returns the admins of a room, and the IDs of its joined connections. Undefined if the room does not exist. */
   room(roomId: string): Promise<{ readonly admins: string[]; readonly connections: string[] } | undefined>;
-  /** The time for which a schedule of a room was made; undefined where there is none. */
+  /** Returns the time of a room's schedule. Undefined if there is none. */
   scheduled(roomId: string, moment: 'start' | 'end'): Promise<string | undefined>;
   close(): void;
 }
@@ -24,7 +22,7 @@ const item = v.object({
 });
 const announcement = v.pipe(v.string(), v.parseJson(), v.object({ time: v.string() }));
 
-/** @param variable gives the variables of the functions, by name */
+/** @param variable returns the value of a function's environment variable */
 export function tableView(variable: (name: string) => string): TableView {
   const config = { region: REGION, credentials: CREDENTIALS };
   const client = new DynamoDBClient({ ...config, endpoint: variable('AWS_ENDPOINT_URL_DYNAMODB') });

@@ -1,12 +1,12 @@
 import { requestToken } from '../../local/oidc/oidc-issuer.ts';
 
-/** Gives a user's access tokens. */
+/** Provides a user's access tokens. */
 export interface Tokens {
-  /** A token that is good for some seconds more; `refresh` asks for a new one in any case. */
+  /** Returns a token that is valid for at least some more seconds. `refresh` always requests a new one. */
   get(refresh?: boolean): Promise<string>;
 }
 
-/** Tokens that are kept until shortly before they expire, as an application does. */
+/** Tokens that are cached until shortly before they expire, as in an application. */
 export function tokensOf(issuer: string, user: string, seconds: number): Tokens {
   let kept: { readonly token: Promise<string>; readonly until: number } | undefined;
   return {
