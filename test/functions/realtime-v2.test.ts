@@ -8,6 +8,7 @@ import type { ParticipantItem } from '../../core/store/items.ts';
 import { connectionKey, participantKey, roomSequenceKey, userConnectionKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { numberEvents, roomNumbers } from '../../core/store/sequence.ts';
+import { update } from '../../core/store/write.ts';
 import { handler as announce } from '../../functions/events/announce.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
@@ -431,9 +432,17 @@ describe('a removal', () => {
     expect(framesAt(gone.socket)).toEqual([]);
   });
 
-  test('does not detach a connection that has joined again in the meantime', async () => {
+  test.each([
+    ['a connection', false],
+    ['a connection whose first join an earlier release has stored, without its time,', true],
+  ])('does not detach %s that has joined again in the meantime', async (_, isOld) => {
     const { room_id, admin, member } = await newRoom();
     const { socket } = await joinedV2(room_id, member);
+    if (isOld)
+      await update(connectionKey(room_id, socket.connection_id), {
+        UpdateExpression: 'REMOVE joined_at',
+        ConditionExpression: 'attribute_exists(joined_at)',
+      });
     const removal = await recorded(() => remove(room_id, admin, member));
     management.onRequest = undefined;
     // While the last frame is pending, the user is added again and joins again.
