@@ -9,14 +9,13 @@ import { scenario } from './scenario.ts';
 
 const HELP = `Usage: npm run demo [-- options]
 
-Plays a story on the running local stack, or on one that it starts for itself: two users, from creating a room
-to its end, with an outage in between.
-Says what happens, and exits with 0 only if all of it did.
+Demonstrates the service with two users, from the creation of a room to its end, including an outage. Uses the running
+local stack, or starts one. Prints each step, and exits with 0 only if all steps succeed.
 
 Options:
-  --port PORT      port of the stack's HTTP API, where several stacks are running
-  --state-dir DIR  where the stack keeps its endpoints (default: .local)
-  --slow           pause between the steps, to read along
+  --port PORT      port of the stack's HTTP API; required if several stacks are running
+  --state-dir DIR  folder with the endpoints of the stack (default: .local)
+  --slow           pause between the steps
   --help           print this help
 `;
 
@@ -39,20 +38,20 @@ async function main(): Promise<void> {
   const running = await chooseStack(values['state-dir'], portOption(values.port));
   if (running && !running.issuerIsLocal)
     throw new Error(
-      `The demo needs two users, and the stack at ${running.http} accepts the tokens of ${running.issuer}. Start one without --issuer.`,
+      `The demo needs tokens of two users, but the stack at ${running.http} accepts the tokens of ${running.issuer}. Start a stack without --issuer.`,
     );
   if (running) {
     say(`On the local stack at ${running.http}.`);
     await scenario(running, story({ pauseMs: values.slow ? 1_200 : 0 }));
     return;
   }
-  say('No local stack is running: starting one for this demo.');
+  say('No local stack is running. Starting one for this demo.');
   const stack = await startStack({ port: 0, log: () => {}, progress: (step) => say(`  ${step}`) });
   try {
     await scenario(stack, story({ pauseMs: values.slow ? 1_200 : 0 }));
   } finally {
     await stack.close();
-    // Wait until standard output is flushed.
+    // Waits until standard output is flushed.
     await sleep(0);
   }
 }

@@ -4,16 +4,16 @@ import { RoomsApiError } from '../client/src/index.ts';
 /** Prints a line of the demo. */
 export const say = (line: string): void => console.log(line);
 
-/** A story of numbered steps. A step that fails ends the story. */
+/** The numbered steps of the demo. A step that fails ends the demo. */
 export interface Story {
   chapter(title: string): void;
-  /** Runs a step, and prints that it was done; `detail` returns the outcome. */
+  /** Runs a step, and prints it with the outcome that `detail` returns. */
   step<T>(what: string, act: () => Promise<T>, detail?: (result: T) => string): Promise<T>;
-  /** Runs a call that must fail, and expects this code. */
+  /** Runs a call that must fail with this code. */
   refused(what: string, code: string, act: () => Promise<unknown>): Promise<void>;
 }
 
-/** Throws, which ends the story, if a condition does not hold. */
+/** Throws if a condition is false, which ends the demo. */
 export function expect(condition: boolean, what: string): asserts condition {
   if (!condition) throw new Error(`expected ${what}`);
 }

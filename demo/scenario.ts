@@ -10,20 +10,20 @@ export interface Endpoints {
   readonly issuer: string;
 }
 
-/** The longest wait for an event on a busy machine, in milliseconds. */
+/** Maximum wait for an event, in milliseconds. Generous, because the machine can be busy. */
 const PATIENCE_MS = 20_000;
 const MESSAGES = 25;
-/** A little more than the ten seconds after which a lost connection counts as absence, in milliseconds. */
+/** A little more than the 10 seconds after which a participant with a lost connection is offline, in milliseconds. */
 const GRACE_MS = 11_000;
 
-/** A network for one user that can be cut and restored. */
+/** A network connection of one user that can be interrupted and restored. */
 function network() {
   const open = new Set<WebSocket>();
   let cut = false;
   return {
     WebSocket: class extends WebSocket {
       constructor(url: string, protocols: string[]) {
-        // The address while it is cut: nothing listens there.
+        // The address during an interruption. Nothing listens on it.
         super(cut ? 'ws://127.0.0.1:9' : url, protocols);
         open.add(this);
         this.addEventListener('close', () => open.delete(this));
@@ -66,10 +66,10 @@ async function onBus(http: string, room_id: string): Promise<string[]> {
   return events.filter(({ detail }) => detail.room_id === room_id).map((event) => event['detail-type']);
 }
 
-/** A story of two users: what they can do, from creating a room to its end, and what they cannot. */
+/** Runs the demo: what two users can do from the creation of a room to its end, and what they cannot do. */
 export async function scenario({ http, ws, issuer }: Endpoints, story: Story): Promise<void> {
   const { chapter, step, refused } = story;
-  // New users each time: on a stack that keeps running, they do not see the rooms of the last demo.
+  // Each run has new users, so that they do not see the rooms of earlier runs on the same stack.
   const run = randomUUID().slice(0, 8);
   const [aliceId, bobId] = [`alice-${run}`, `bob-${run}`];
   const as = (user: string, options: Partial<RoomsClientOptions> = {}) =>
@@ -84,14 +84,14 @@ export async function scenario({ http, ws, issuer }: Endpoints, story: Story): P
     () => alice.createRoom({ name: 'Night shift', description: 'Line 4' }),
     (room) => `${room.name}, ${room.status}, ${room.room_id}`,
   );
-  await step('creating it again under the same idempotency key creates nothing', async () => {
+  await step('Alice retries with the same idempotency key, which creates no second room', async () => {
     const [first, second] = [
       await alice.createRoom({ name: 'Once' }, { idempotencyKey: run }),
       await alice.createRoom({ name: 'Once' }, { idempotencyKey: run }),
     ];
     expect(first.room_id === second.room_id, 'the same room twice');
   });
-  await refused('Eve, who was not invited, cannot see it', 'not_a_participant', () => eve.getRoom(room_id));
+  await refused('Eve, who is not a participant, cannot read it', 'not_a_participant', () => eve.getRoom(room_id));
   await step('Alice adds Bob', () => alice.addParticipants(room_id, [bobId]));
   await step(
     'Bob finds it in his list',
@@ -102,23 +102,25 @@ export async function scenario({ http, ws, issuer }: Endpoints, story: Story): P
     },
     (room) => `${room?.name}, admin: ${room?.is_admin}`,
   );
-  await step('both set their names', async () => {
+  await step('Alice and Bob set their names', async () => {
     await alice.updateProfile(room_id, { username: 'Alice' });
     await bob.updateProfile(room_id, { username: 'Bob 🛠' });
   });
 
   chapter('Rights');
   await refused('Bob cannot rename the room', 'not_an_admin', () => bob.updateRoom(room_id, { name: 'Mine' }));
-  await step('Alice grants him admin', () => alice.grantAdmin(room_id, bobId));
+  await step('Alice makes Bob an admin', () => alice.grantAdmin(room_id, bobId));
   await step(
-    'now he can',
+    'Bob renames the room',
     () => bob.updateRoom(room_id, { name: 'Night shift, line 4' }),
     ({ name }) => name,
   );
-  await step('Alice gives up her own right', () => alice.revokeAdmin(room_id, aliceId));
-  await refused('Bob, now the last admin, cannot', 'last_admin', () => bob.revokeAdmin(room_id, bobId));
-  await refused('nor can he leave the room without one', 'last_admin', () => bob.removeParticipants(room_id, [bobId]));
-  await step('so he grants Alice admin again', () => bob.grantAdmin(room_id, aliceId));
+  await step('Alice revokes her own admin right', () => alice.revokeAdmin(room_id, aliceId));
+  await refused('Bob, now the last admin, cannot revoke his', 'last_admin', () => bob.revokeAdmin(room_id, bobId));
+  await refused('Bob cannot leave a room without another admin', 'last_admin', () =>
+    bob.removeParticipants(room_id, [bobId]),
+  );
+  await step('Bob makes Alice an admin again', () => bob.grantAdmin(room_id, aliceId));
 
   chapter('Live');
   const alicesRoom = await step('Alice joins over the WebSocket', () => alice.join(room_id));
@@ -126,14 +128,14 @@ export async function scenario({ http, ws, issuer }: Endpoints, story: Story): P
   const bobsRoom = await step('Bob joins', () => bob.join(room_id));
   let seenByBob = bobsRoom.events();
   await step(
-    'Alice sees him come online',
+    'Alice sees Bob come online',
     () => next(seenByAlice, 'peer_joined', ({ data }) => data.participant_id === bobId),
     ({ data }) => `${data.username} is here`,
   );
   await refused('Eve cannot join', 'not_a_participant', () => eve.join(room_id));
   const heard: Message[] = [];
   bobsRoom.on('message', (message) => heard.push(message));
-  await step(`Alice sends ${MESSAGES} messages, Bob hears each once, in order`, async () => {
+  await step(`Alice sends ${MESSAGES} messages, and Bob receives each once, in order`, async () => {
     for (let n = 1; n <= MESSAGES; n++) await alicesRoom.send({ text: `Reading ${n} of ${MESSAGES}` });
     await next(seenByBob, 'message', ({ data }) => data.text === `Reading ${MESSAGES} of ${MESSAGES}`);
     expect(
@@ -142,7 +144,7 @@ export async function scenario({ http, ws, issuer }: Endpoints, story: Story): P
       'all, in order',
     );
   });
-  await step('the history, read in pages of ten, is exactly what was heard', async () => {
+  await step('the history, read in pages of 10, has the same messages', async () => {
     const history: string[] = [];
     for await (const message of bob.allMessages(room_id, { limit: 10, order: 'asc' })) history.push(message.message_id);
     expect(history.join() === heard.map(({ message_id }) => message_id).join(), 'no gap and no double');
@@ -160,13 +162,13 @@ export async function scenario({ http, ws, issuer }: Endpoints, story: Story): P
       ),
     ({ attachment }) => `${attachment?.name}, ${attachment?.size} bytes, ${progress} reports of progress`,
   );
-  await step('Alice gets the message, downloads the file, and it is the same', async () => {
+  await step('Alice receives the message, and downloads the same file', async () => {
     await next(seenByAlice, 'message', ({ data }) => data.message_id === sent.message_id);
     const file = await alice.downloadFile(room_id, { message_id: sent.message_id });
     expect(Buffer.from(await file.blob.arrayBuffer()).equals(bytes), 'the same bytes');
     expect(file.name === '計器 "4".png' && file.content_type === 'image/png', 'the same name and type');
   });
-  await step('S3 itself refuses a body of another length than was asked for', async () => {
+  await step('S3 rejects a body of another length than requested', async () => {
     const response = await fetch(
       `${http}/participant/room/${room_id}/upload?name=a.txt&size=5&content_type=text/plain`,
       { headers: { authorization: `Bearer ${await requestToken(issuer, bobId)}` } },
@@ -176,7 +178,7 @@ export async function scenario({ http, ws, issuer }: Endpoints, story: Story): P
     expect(put.status === 403, `403, but got ${put.status}`);
   });
 
-  chapter('Second thoughts');
+  chapter('Edits and replies');
   const last = heard[MESSAGES - 1]?.message_id ?? '';
   await step(
     'Alice edits her last reading, and Bob sees it',
@@ -188,38 +190,38 @@ export async function scenario({ http, ws, issuer }: Endpoints, story: Story): P
   );
   await refused('Bob cannot edit it', 'not_the_sender', () => bobsRoom.edit(last, 'Mine'));
   const reply = await step(
-    'Bob replies to it, with data of the application',
+    'Bob replies to it, with application data',
     async () => {
       await bobsRoom.send({ text: 'Thank you', reply_to: last, type: 'note', data: { line: 4 } });
       return next(seenByAlice, 'message', ({ data }) => data.reply_to === last);
     },
     ({ data }) => `${data.sender_name}: ${data.text}, ${JSON.stringify(data.data)}`,
   );
-  await step('Alice sees that Bob types', async () => {
+  await step('Alice sees that Bob is typing', async () => {
     const typing = new Promise<void>((resolve) => {
       alicesRoom.on('typing', (peers) => peers.some(({ participant_id }) => participant_id === bobId) && resolve());
     });
     bobsRoom.setTyping(true);
-    await Promise.race([typing, sleep(PATIENCE_MS).then(() => expect(false, 'that Alice sees Bob type'))]);
+    await Promise.race([typing, sleep(PATIENCE_MS).then(() => expect(false, 'that Alice sees Bob typing'))]);
     bobsRoom.setTyping(false);
   });
-  await step('Alice reads on, and Bob sees how far', async () => {
+  await step('Alice marks the reply as read, and Bob sees the mark', async () => {
     await alice.markRead(room_id, reply.data.message_id);
     const { items } = await bob.listParticipants(room_id);
     const read = items.find(({ participant_id }) => participant_id === aliceId)?.read_to;
     expect(read === reply.data.message_id, `the mark at the reply, but got ${read}`);
   });
-  await step('Bob deletes his picture: the message stays, empty', async () => {
+  await step('Bob deletes the message with his picture, and it becomes empty', async () => {
     await bobsRoom.delete(sent.message_id);
     const { data } = await next(seenByAlice, 'message_deleted', ({ data }) => data.message_id === sent.message_id);
     expect(data.text === null && data.attachments.length === 0, 'neither text nor file');
   });
-  await refused('and the file is gone', 'file_not_found', () =>
+  await refused('Alice can no longer download the file', 'file_not_found', () =>
     alice.downloadFile(room_id, { message_id: sent.message_id }),
   );
 
   chapter('Who may post');
-  await step('Alice takes the right of an admin from Bob, and locks the room', async () => {
+  await step("Alice revokes Bob's admin right, and locks the room", async () => {
     await alice.revokeAdmin(room_id, bobId);
     await alice.updateRoom(room_id, { posting: 'admins' });
   });
@@ -228,8 +230,8 @@ export async function scenario({ http, ws, issuer }: Endpoints, story: Story): P
     await alice.updateRoom(room_id, { posting: 'everyone' });
     await alice.setRole(room_id, bobId, 'observer');
   });
-  await refused('again he cannot post', 'read_only', () => bobsRoom.send({ text: 'Please' }));
-  await step('as a member he can', async () => {
+  await refused('Bob cannot post as an observer', 'read_only', () => bobsRoom.send({ text: 'Please' }));
+  await step('Bob can post as a member', async () => {
     await alice.setRole(room_id, bobId, 'member');
     await bobsRoom.send({ text: 'Back to work' });
   });
@@ -241,16 +243,16 @@ export async function scenario({ http, ws, issuer }: Endpoints, story: Story): P
     alicesRoom.on('peer_left', ({ participant_id }) => comings.push(`${participant_id} leave`)),
   ];
   const before = heard.length;
-  await step('Bob’s network is cut, and Alice goes on writing', async () => {
+  await step('Bob’s network is interrupted, and Alice continues to write', async () => {
     const connection = await bob.connect();
     const noticed = new Promise<void>((resolve) => void connection.on('reconnecting', () => resolve()));
     bobsNetwork.cut();
     await noticed;
     for (const text of ['Still there?', 'Pressure is up again', 'Calling you']) await alicesRoom.send({ text });
-    expect(heard.length === before, 'that Bob hears nothing');
+    expect(heard.length === before, 'that Bob receives nothing');
   });
   await step(
-    'the network is back: Bob has every message once, in order, also those of the outage',
+    'the network is restored, and Bob receives every message of the outage once, in order',
     async () => {
       bobsNetwork.mend();
       await next(seenByBob, 'message', ({ data }) => data.text === 'Calling you');
@@ -261,11 +263,11 @@ export async function scenario({ http, ws, issuer }: Endpoints, story: Story): P
     },
     (missed) => missed.map(({ text }) => text).join(' · '),
   );
-  await step('Alice has seen him neither leave nor come, ten seconds later', async () => {
+  await step('10 seconds later, Alice has not seen Bob leave or join', async () => {
     await sleep(GRACE_MS);
     expect(comings.length === 0, `neither, but got ${comings.join()}`);
   });
-  await step('when he leaves, she sees it at once; and when he is back', async () => {
+  await step('Bob leaves and joins again, and Alice sees both at once', async () => {
     for (const stop of stopWatching) stop();
     await bobsRoom.leave();
     await next(seenByAlice, 'peer_left', ({ data }) => data.participant_id === bobId);
@@ -280,36 +282,36 @@ export async function scenario({ http, ws, issuer }: Endpoints, story: Story): P
     const { data } = await next(seenByAlice, 'participant_removed');
     expect(data.reason === 'left', `the reason left, but got ${data.reason}`);
   });
-  await step('Alice removes Bob: he is told, and his connection to the room is closed', async () => {
+  await step('Alice removes Bob, and both receive the event', async () => {
     await alice.removeParticipants(room_id, [bobId]);
     await next(seenByBob, 'participant_removed', ({ data }) => data.participant_id === bobId);
     await next(seenByAlice, 'participant_removed', ({ data }) => data.participant_id === bobId);
   });
-  await refused('he can read it no longer', 'not_a_participant', () => bob.listMessages(room_id));
+  await refused('Bob can no longer read the room', 'not_a_participant', () => bob.listMessages(room_id));
   await step(
-    'Alice lets the room end in an hour, then thinks better of it and ends it now',
+    'Alice sets the end of the room to an hour from now, then ends it at once',
     async () => {
       const later = await alice.endRoom(room_id, { time_left_in_seconds: 3_600 });
-      expect(later.status === 'started', 'that it goes on for now');
+      expect(later.status === 'started', 'that it has not ended yet');
       return alice.endRoom(room_id, { reason: 'Shift is over' });
     },
     (room) => `${room.status}: ${room.end_reason}`,
   );
   await step(
-    'she is told over the WebSocket',
+    'Alice receives the end over the WebSocket',
     () => next(seenByAlice, 'room_ended'),
     ({ data }) => `${data.status} at ${data.end_time}`,
   );
-  await refused('an ended room takes no changes', 'room_ended', () => alice.addParticipants(room_id, [bobId]));
-  await step('but it can be read, and archived', async () => {
+  await refused('an ended room cannot be changed', 'room_ended', () => alice.addParticipants(room_id, [bobId]));
+  await step('an ended room can be read and archived', async () => {
     await alice.updateProfile(room_id, { archive_room: true });
     const room = await alice.getRoom(room_id);
     expect(room.archive_room && room.status === 'ended', 'an archived, ended room');
   });
   await step(
-    'back ends without a connection have had all of it on the EventBridge bus',
+    'the EventBridge bus has received the events for back ends',
     async () => {
-      // Bus and sockets are independent of each other.
+      // The bus can receive events later than the sockets.
       for (const since = Date.now(); ; await sleep(100)) {
         const types = await onBus(http, room_id);
         if (types.includes('room_created') && types.includes('room_ended')) return types;
@@ -319,5 +321,5 @@ export async function scenario({ http, ws, issuer }: Endpoints, story: Story): P
     (types) => types.join(', '),
   );
   for (const client of [alice, bob, eve]) (await client.connect()).close();
-  chapter('All of it happened.');
+  chapter('All steps succeeded.');
 }

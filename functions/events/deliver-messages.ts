@@ -22,11 +22,11 @@ const deliver = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Promise<D
     const events = stored.map(({ event }) => event);
     const { isHanded, left, ...counts } = await broadcast(room_id, events, { feed: 'messages', source: '' }, deadline);
     const duration_ms = Math.round(performance.now() - started);
-    // Of a room's lane, the function `lane` counts the rest.
+    // For messages that go to a lane, the function `lane` counts the fan-out time.
     const fanOut = isHanded ? {} : { FanOutTime: duration_ms, Receivers: counts.receivers };
     count('events', { MessagesSent: events.length, ...fanOut });
     if (isRehearsal()) return;
-    // A room where nobody was is not late.
+    // Without a receiver, there is no delivery time.
     const now = Date.now();
     if (counts.receivers > 0)
       countReader('deliver-messages', {

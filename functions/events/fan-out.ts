@@ -4,7 +4,7 @@ import { type Counts, deliverBatch, type FanOutRequest } from '../../core/realti
 import { paceOf } from '../../core/realtime/pace.ts';
 import { fanOutRehearsal } from '../../core/realtime/rehearsal.ts';
 
-/** Delivers a batch of a large room's connections. The invoker waits for it, and says how long. */
+/** Sends events to a batch of a large room's connections. The invoker waits for the result, and passes its remaining time. */
 async function fanOut({ time_left_ms, posts_per_second, ...batch }: FanOutRequest, context: TimeLeft): Promise<Counts> {
   const started = performance.now();
   const own = deadlineOf(context);

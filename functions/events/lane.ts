@@ -4,7 +4,7 @@ import { primed } from '../../core/platform/prime.ts';
 import { workLanes } from '../../core/realtime/lane.ts';
 import { laneRehearsal } from '../../core/realtime/rehearsal.ts';
 
-/** Delivers to large and busy rooms what the readers of the stream have left to their lanes, each room in order. */
+/** Delivers events to large and busy rooms, in order within each room. The stream readers add these events to the lanes. */
 const deliver = async ({ Records }: SQSEvent, context: TimeLeft): Promise<SQSBatchResponse> => {
   const failed = await workLanes(Records, deadlineOf(context));
   return { batchItemFailures: failed.map(({ messageId }) => ({ itemIdentifier: messageId })) };

@@ -32,13 +32,12 @@ const schedules = v.object({
 });
 const queued = v.union([disconnect, liveness, digest, publishing, schedules, absence]);
 
-/** Kept for what follows the deadline, in milliseconds: one message to the queue. */
+/** Time after the deadline to send one message to the queue, in milliseconds. */
 const RESERVE_MS = 4_000;
 
 /**
- * Processes the presence queue: marks participants absent who lost their last connection and have not returned, and
- * checks connections. It sends presence digests of large rooms, retries closing connections, and retries failed
- * effects.
+ * Processes the presence queue. Marks participants offline that have lost their last connection, and checks connections.
+ * Sends presence digests of large rooms. Retries closing connections and failed effects.
  */
 export const handler = async ({ Records }: SQSEvent, context: TimeLeft): Promise<SQSBatchResponse> => {
   const deadline = deadlineOf(context, RESERVE_MS);
@@ -70,13 +69,17 @@ export const handler = async ({ Records }: SQSEvent, context: TimeLeft): Promise
   return { batchItemFailures: failures.flat() };
 };
 
-/** Brings the schedules of a room in step with its times, as these are now. */
+/** Synchronizes the schedules of a room with its current times. */
 async function syncSchedules(room_id: string, moments: readonly Moment[]): Promise<void> {
   const room = await get<RoomItem>(roomKey(room_id));
   if (room) await syncSchedulesOf(room, moments);
 }
 
-/** Fails, for the queue to retry, where it has not closed a single one. Where it has closed some, it queues the rest. */
+/**
+ * Closes the marked connections of a room. If some remain open, queues another attempt.
+ *
+ * @throws if no connection could be closed, so that the queue retries
+ */
 async function closeMarked(room_id: string, message_id: string, deadline: Deadline): Promise<void> {
   const { closed, open } = await retryDisconnect(room_id, deadline);
   console.info({ action: 'retry_disconnect', message_id, room_id, closed, open });

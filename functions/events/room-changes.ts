@@ -29,7 +29,7 @@ import {
 import type { DigestItem } from '../../core/store/presence-digest.ts';
 import { getMany } from '../../core/store/read.ts';
 
-/** Sends the changes of rooms to clients and back ends, whoever made them. */
+/** Sends changes of rooms to clients and back ends, and applies the other effects of the changes. */
 export const handler = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Promise<DynamoDBBatchResponse> => {
   const deadline = deadlineOf(context);
   return processByPartition(
@@ -84,7 +84,7 @@ export const handler = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Pr
   );
 };
 
-/** The id of a file that no message had, and that DynamoDB deleted because it had expired. */
+/** Returns the ID of an unused file if DynamoDB has deleted its expired record. */
 function expiredFileOf(record: DynamoDBRecord): string | undefined {
   const { SK } = keyOf(record);
   return SK.startsWith(FILE) && isTimeToLive(record) ? SK.slice(FILE.length) : undefined;
@@ -109,14 +109,14 @@ function changeOf(record: DynamoDBRecord): RoomChange | undefined {
   return connection ? { of: 'expired_connection', connection } : undefined;
 }
 
-/** Whether DynamoDB deleted the item because it had expired. */
+/** Whether DynamoDB has deleted the item because it had expired. */
 const isTimeToLive = ({ eventName, userIdentity }: DynamoDBRecord): boolean =>
   eventName === 'REMOVE' && userIdentity?.principalId === 'dynamodb.amazonaws.com';
 
 const changesPresence = ({ change }: RoomChange & { of: 'participant' }): boolean =>
   (change.old?.present ?? false) !== (change.new?.present ?? false);
 
-/** Reads, consistently and together, the items that the changes are about. */
+/** Reads the items that the changes concern, with one consistent batch read. */
 async function presentOf(
   room_id: string,
   changes: readonly RoomChange[],
@@ -135,7 +135,7 @@ async function presentOf(
   const items = await getMany<Key>([...new Map(keys.map((key) => [key.SK, key])).values()], { consistent: true });
   const under = (prefix: string): Key[] => items.filter(({ SK }) => SK.startsWith(prefix));
   return {
-    // As with all reads, what is under a key is taken to have the shape that belongs there.
+    // As in all reads, the prefix of the key determines the type of the item.
     room: items.find(({ SK }) => SK === ROOM) as RoomItem | undefined,
     participants: new Map(
       under(PARTICIPANT).map((item) => [item.SK.slice(PARTICIPANT.length), item as ParticipantItem]),

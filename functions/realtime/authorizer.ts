@@ -3,10 +3,10 @@ import { count } from '../../core/platform/emf.ts';
 import { inInit } from '../../core/platform/prime.ts';
 import { chooseProtocol, fetchKeys, identify, tokenOf } from '../../core/realtime/identity.ts';
 
-/** Lets a client connect whose access token is valid; everything else is a 401. */
+/** Accepts clients with a valid access token. All others get a 401. */
 async function authorize(event: APIGatewayRequestAuthorizerEvent) {
   const identity = await identify(tokenOf(event.headers ?? {})).catch((error: unknown) => {
-    // The issuer cannot be asked. A token that is refused is no error of ours, but in Lambda's count it is one as well.
+    // The issuer cannot be reached. Counted here, because Lambda's error count also contains rejected tokens.
     count('websocket', { Refused: 1 }, 'internal');
     throw error;
   });
@@ -14,7 +14,7 @@ async function authorize(event: APIGatewayRequestAuthorizerEvent) {
   const line = { action: 'authorize', api_request_id, connection_id };
   if ('refused' in identity) {
     console.info({ ...line, refused: identity.refused });
-    // API Gateway makes a 401 of exactly this word.
+    // API Gateway converts exactly this message to a 401.
     throw new Error('Unauthorized');
   }
   console.info({ ...line, user: identity.user_id });
@@ -24,7 +24,7 @@ async function authorize(event: APIGatewayRequestAuthorizerEvent) {
       Version: '2012-10-17',
       Statement: [{ Action: 'execute-api:Invoke', Effect: 'Allow', Resource: event.methodArn }],
     },
-    // Every later invocation of the connection has it: see docs/decisions/0030-rooms-v2.md.
+    // API Gateway adds the context to every later invocation of the connection: see docs/decisions/0030-rooms-v2.md.
     context: { ...identity, protocol: chooseProtocol(event.headers ?? {}) },
   };
 }

@@ -8,7 +8,7 @@ interface ConnectEvent {
   readonly requestContext: SocketEvent['requestContext'];
 }
 
-/** Whether a client that offers sub-protocols speaks other versions of this API, and none of these. */
+/** Whether a client offers only versions of this API that the service does not support. */
 function offersOnlyOtherVersions(offered: string): boolean {
   const protocols = offered.split(',').map((protocol) => protocol.trim());
   return (
@@ -17,10 +17,10 @@ function offersOnlyOtherVersions(offered: string): boolean {
   );
 }
 
-/** What the sub-protocols of all versions begin with. */
+/** The prefix of the sub-protocols of all versions. */
 const API_NAME = 'rooms.';
 
-/** Nothing is stored yet: a connection counts from its first join. A browser insists on one of the sub-protocols it offered. */
+/** Negotiates the sub-protocol. A browser disconnects if the response has none. Stores nothing, because a connection is stored when it joins a room. */
 export const handler = async ({ headers = {}, requestContext }: ConnectEvent): Promise<SocketResult> => {
   const { connectionId: connection_id, requestId: api_request_id, authorizer } = requestContext;
   const offered = Object.entries(headers).find(([name]) => name.toLowerCase() === 'sec-websocket-protocol')?.[1];

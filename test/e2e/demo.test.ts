@@ -11,7 +11,7 @@ test('npm run demo completes on a running stack', async () => {
   const { code, stdout, stderr } = await npm('run', '-s', 'demo', '--', '--state-dir', stack.stateDirectory).ended;
   expect(stderr).toBe('');
   expect(stdout).not.toContain('✗');
-  expect(stdout).toContain('All of it happened.');
+  expect(stdout).toContain('All steps succeeded.');
   expect(code).toBe(0);
 });
 
