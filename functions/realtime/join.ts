@@ -6,6 +6,6 @@ import { roomNumbers } from '../../core/store/sequence.ts';
 
 export const handler = action(row, async ({ caller, frame: { room_id, ping_interval_seconds }, ...connection }) => {
   const room = await joinRoom({ ...connection, room_id, ping_interval_seconds, user_id: caller });
-  // After the connection is stored, so that every event with a higher number is posted to it.
+  // Read after the connection is stored, so that the connection receives every event with a higher number.
   return usesV2(connection) ? { ...room, ...(await roomNumbers(room_id)), joined_at: connection.now } : room;
 });
