@@ -1,15 +1,15 @@
 import type { Context } from 'aws-lambda';
 
-/** Makes a request to a connection, and notices when it begins and ends. */
+/** Sends a request to a connection, and observes its start and end. */
 export type Watch = <T>(request: () => Promise<T>) => Promise<T>;
 
-/** Until when a function may work. What it then writes down about the rest needs time, too: see `RESERVE_MS`. */
+/** The time until which a function may work. Recording what is left after it also needs time: see `RESERVE_MS`. */
 export interface Deadline {
   /** Aborts at the deadline. Pass it to every request and every wait. */
   readonly signal: AbortSignal;
   /** Returns the milliseconds that are left, negative after the deadline. */
   leftMs(): number;
-  /** Makes each request to a connection. Missing where the work waits for connections that do not answer. */
+  /** Wraps each request to a connection. Undefined if the work waits for connections that do not respond. */
   readonly watch?: Watch;
 }
 

@@ -129,7 +129,9 @@ export const postToConnection = (
     signal,
   );
 
-/** Closes a connection. Retries as a post does, and after time-outs too: closing twice is harmless. Never throws. */
+/**
+ * Closes a connection. Retries like a post, and also after time-outs, because closing twice is harmless. Never throws.
+ */
 export const deleteConnection = (connection_id: string, signal: AbortSignal, watch = unwatched): Promise<Outcome> =>
   attemptSafely(
     { action: 'close', connection_id },

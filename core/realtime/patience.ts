@@ -1,33 +1,34 @@
 import type { Deadline, Watch } from '../platform/deadline.ts';
 
 /*
- * How long a function that others wait for waits for connections that do not answer: see docs/decisions/0032-lanes.md.
+ * How long a delivery waits for connections that do not respond, if other rooms wait for its invocation: see
+ * docs/decisions/0032-lanes.md.
  */
 
-/** How long nothing may be answered, in ticks: about 50 ms. */
+/** The maximum time without any response, in ticks: about 50 ms. */
 export const PATIENCE_TICKS = 5;
 /**
  * The same for the first requests of a process, which open sockets and run code that is not compiled yet: about 500 ms.
  */
 export const FIRST_PATIENCE_TICKS = 50;
-/** So many requests are the first ones: as many as are under way at the same time at first. */
+/** The number of first requests: the maximum of simultaneous requests in a new process. */
 export const FIRST_REQUESTS = 25;
 /**
- * In milliseconds. Ticks are counted, and not the time, so that a process that gets no processor for a while does not take answers that it has not read for
- * missing.
+ * The length of a tick, in milliseconds. Ticks are counted instead of measuring time: a process that gets no CPU for a
+ * while must not count unread responses as missing.
  */
 const TICK_MS = 10;
 
 export interface Standstill {
-  /** A request has begun. */
+  /** Records the start of a request. */
   begin(): void;
-  /** A request has ended, whatever its answer was. */
+  /** Records the end of a request, with any result. */
   end(): void;
-  /** A tick has passed. Returns whether nothing has been answered for too many. */
+  /** Records a tick. Returns whether the limit of ticks without a response is reached. */
   tick(): boolean;
 }
 
-/** Counts the ticks in which requests were under way and none was answered. Pure. */
+/** Counts ticks during which requests were pending and none received a response. Pure. */
 export function standstill(limit: () => number): Standstill {
   let underWay = 0;
   let quiet = 0;
@@ -43,11 +44,11 @@ export function standstill(limit: () => number): Standstill {
   };
 }
 
-/** Requests of this process that have been answered. */
+/** The number of responses that this process has received. */
 let answered = 0;
 const limit = (): number => (answered < FIRST_REQUESTS ? FIRST_PATIENCE_TICKS : PATIENCE_TICKS);
 
-/** A deadline that comes early where requests are under way, and none is answered for about 50 ms. */
+/** A deadline that comes early if requests are pending and none receives a response for about 50 ms. */
 export interface Patience extends Deadline {
   readonly watch: Watch;
   /** Returns whether the deadline has come early. */
@@ -56,7 +57,10 @@ export interface Patience extends Deadline {
   end(): void;
 }
 
-/** Returns what waits for requests as long as others are answered, and for about 50 ms beyond them. Throttled ones are answered. */
+/**
+ * Returns a deadline that comes early when no request has received a response for about 50 ms. A throttled request
+ * counts as a response.
+ */
 export function patienceWithin(deadline: Deadline): Patience {
   const over = new AbortController();
   const still = standstill(limit);
