@@ -1,5 +1,6 @@
 import type { APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import { ERRORS, type RoomsError } from '../contract/errors.ts';
+import { errorEntries } from '../platform/rooms-error.ts';
 
 const HEADERS = { 'content-type': 'application/json', 'cache-control': 'no-store' };
 /** DynamoDB adapts to higher load within seconds, and the SDK has already retried for more than one second. */
@@ -18,19 +19,13 @@ const json = (
 /** Returns the envelope of a success. For a list, `answer` is a page. */
 export const success = (statusCode: number, body: { data: unknown; page?: object }) => json(statusCode, body);
 
-/**
- * Returns the envelope of an error, with one entry per issue. A 500 contains only the request ID, with which operators
- * find the details in the log.
- */
-export function failure(
-  { code, message, issues, retryAfter }: RoomsError,
-  requestId: string,
-): APIGatewayProxyStructuredResultV2 {
-  const { status } = ERRORS[code];
-  const errors =
-    code === 'internal'
-      ? [{ code, message: `${message} Quote request id ${requestId} when you report it.` }]
-      : issues.map((issue) => ({ code, ...issue }));
-  const seconds = retryAfter ?? (status === 503 ? RETRY_AFTER_SECONDS : undefined);
-  return json(status, { message, errors }, seconds === undefined ? {} : { 'retry-after': String(seconds) });
+/** Returns the envelope of an error, with one entry per issue. */
+export function failure(error: RoomsError, requestId: string): APIGatewayProxyStructuredResultV2 {
+  const { status } = ERRORS[error.code];
+  const seconds = error.retryAfter ?? (status === 503 ? RETRY_AFTER_SECONDS : undefined);
+  return json(
+    status,
+    { message: error.message, errors: errorEntries(error, requestId) },
+    seconds === undefined ? {} : { 'retry-after': String(seconds) },
+  );
 }

@@ -1,4 +1,4 @@
-import { RoomsError } from '../contract/errors.ts';
+import { type ErrorCode, type Issue, RoomsError } from '../contract/errors.ts';
 import { statusOf } from './status-of.ts';
 
 /** Names of DynamoDB's throttling errors, and of errors for requests that timed out or were aborted. */
@@ -36,3 +36,15 @@ export function toRoomsError(error: unknown): RoomsError {
   const busy = failed || BUSY.has(nameOf(error)) || reasonsOf(error).some((reason) => BUSY_REASONS.has(reason));
   return new RoomsError(busy ? 'try_again' : 'internal', [], { cause: error });
 }
+
+/**
+ * Returns what an answer says about an error: one entry per issue. An internal error has only the request ID, with which operators find the
+ * details in the log.
+ */
+export const errorEntries = (
+  { code, message, issues }: RoomsError,
+  requestId: string,
+): readonly (Issue & { readonly code: ErrorCode })[] =>
+  code === 'internal'
+    ? [{ code, message: `${message} Quote request id ${requestId} when you report it.` }]
+    : issues.map((issue) => ({ code, ...issue }));

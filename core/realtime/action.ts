@@ -8,6 +8,7 @@ import type { SubProtocol } from '../contract/sub-protocols.ts';
 import { issuesOf } from '../platform/issues.ts';
 import { parseJsonObject } from '../platform/json.ts';
 import { type RequestKind, requestHandler } from '../platform/request.ts';
+import { errorEntries } from '../platform/rooms-error.ts';
 import { protocolOf } from '../rules/protocol.ts';
 import { epochSeconds } from '../rules/time.ts';
 import { admitFrame } from '../store/connections.ts';
@@ -29,13 +30,9 @@ export interface ActionCall<A extends Action> extends RequestContext {
 const reply = (body: Reply): SocketResult => ({ statusCode: 200, body: JSON.stringify(body) });
 
 const failed = (request_id: string | null, error: RoomsError, apiRequestId: string): SocketResult => {
-  const message =
-    error.code === 'internal'
-      ? `${error.message} Quote request id ${apiRequestId} when you report it.`
-      : error.issues.map(({ path, message }) => (path ? `${path} ${message}` : message)).join('; ');
-  // Present if the invalid field is known, as in HTTP.
-  const errors = error.issues.map((issue) => ({ code: error.code, ...issue }));
-  const isAboutFields = error.issues.some(({ path }) => path !== undefined);
+  const errors = errorEntries(error, apiRequestId);
+  const message = errors.map((entry) => (entry.path ? `${entry.path} ${entry.message}` : entry.message)).join('; ');
+  const isAboutFields = errors.some(({ path }) => path !== undefined);
   return reply({
     type: 'reply',
     request_id,
@@ -43,6 +40,7 @@ const failed = (request_id: string | null, error: RoomsError, apiRequestId: stri
     error: {
       code: error.code,
       message,
+      // Present if the invalid field is known, as in HTTP.
       ...(isAboutFields && { errors }),
       ...(error.retryAfter !== undefined && { retry_after: error.retryAfter }),
     },

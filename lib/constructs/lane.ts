@@ -1,12 +1,12 @@
 import { Duration } from 'aws-cdk-lib';
-import { EventSourceMapping, type Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
+import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { eventFunctions } from '../event-functions.ts';
 import { EventFunction } from './event-function.ts';
 import type { FanOut } from './fan-out.ts';
 import type { Permission } from './permission.ts';
-import { deadLetterQueue, queue } from './queue.ts';
+import { deadLetterQueue, processingPermission, processQueue, queue } from './queue.ts';
 import type { RealtimeProps, SocketApi } from './socket-api.ts';
 
 export interface LaneProps extends RealtimeProps {
@@ -55,23 +55,11 @@ export class Lane extends Construct {
       permissions: [
         sockets.manageConnections,
         fanOut.permission,
-        {
-          actions: ['ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes', 'ChangeMessageVisibility'].map(
-            (each) => `sqs:${each}`,
-          ),
-          resources: [this.queue.queueArn],
-        },
+        processingPermission(this.queue, 'ChangeMessageVisibility'),
       ],
     });
     this.handler = handler;
-    new EventSourceMapping(this, 'Mapping', {
-      target: handler,
-      eventSourceArn: this.queue.queueArn,
-      // Events that arrive during a delivery to the room are packed into the next frames.
-      batchSize: 10,
-      maxConcurrency: 20,
-      reportBatchItemFailures: true,
-    });
+    processQueue(this, handler, this.queue);
     this.variables = { LANE_QUEUE_URL: this.queue.queueUrl };
     this.permission = { actions: ['sqs:SendMessage'], resources: [this.queue.queueArn] };
   }

@@ -1,11 +1,11 @@
 import { Duration } from 'aws-cdk-lib';
-import { EventSourceMapping, type Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
+import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { eventFunctions } from '../event-functions.ts';
 import { EventFunction } from './event-function.ts';
 import type { Permission } from './permission.ts';
-import { deadLetterQueue, queue } from './queue.ts';
+import { deadLetterQueue, processingPermission, processQueue, queue } from './queue.ts';
 import type { RoomsFunctionProps } from './rooms-function.ts';
 import type { RealtimeProps, SocketApi } from './socket-api.ts';
 
@@ -49,28 +49,11 @@ export class Presence extends Construct {
         PRESENCE_QUEUE_URL: this.queue.queueUrl,
         ...variables,
       },
-      permissions: [
-        ...permissions,
-        sockets.checkConnections,
-        {
-          actions: ['SendMessage', 'ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'].map(
-            (each) => `sqs:${each}`,
-          ),
-          resources: [this.queue.queueArn],
-        },
-      ],
+      permissions: [...permissions, sockets.checkConnections, processingPermission(this.queue, 'SendMessage')],
       // Each check of a participant queues the next one while the participant is online. See docs/decisions/0011.
       recursive: true,
     });
     this.handler = handler;
-    new EventSourceMapping(this, 'Mapping', {
-      target: handler,
-      eventSourceArn: this.queue.queueArn,
-      batchSize: 10,
-      // When a network fails, the queue fills at once. Messages above the limit wait, and do not use the concurrency
-      // of others.
-      maxConcurrency: 20,
-      reportBatchItemFailures: true,
-    });
+    processQueue(this, handler, this.queue);
   }
 }
