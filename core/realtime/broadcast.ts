@@ -49,6 +49,8 @@ export interface Origin {
   readonly feed: RoomFeed;
   /** Identifies the batch, for example by the ID of its first stream record. A repeated delivery has the same ID. */
   readonly source: string;
+  /** When the changes that led to the events were stored, in epoch milliseconds. */
+  readonly stored_at?: readonly number[];
 }
 
 /** Returns the newest message among events. `has_unread` and `last_message_at` of rooms depend on it. */
@@ -78,7 +80,7 @@ export const isLarge = (room_id: string, task: Task, { live }: Pick<RoomConnecti
 export async function broadcast(
   room_id: string,
   events: readonly RoomEvent[],
-  { feed, source }: Origin,
+  { feed, source, stored_at }: Origin,
   deadline: Deadline,
 ): Promise<Broadcast> {
   if (events.length === 0) return nothingSent(false);
@@ -89,7 +91,7 @@ export async function broadcast(
       ? await onTable(() => numberEvents(of, numbered.length, batchIdentity(source, numbered), lastMessageOf(numbered)))
       : { first: 0, isSent: false, inLane: await onTable(() => isInLane(of)) };
   if (isSent) return nothingSent(inLane);
-  const task: Task = { kind: 'send', events, numbers: { feed, first } };
+  const task: Task = { kind: 'send', events, numbers: { feed, first }, ...(stored_at && { stored_at }) };
   const connections = inLane ? undefined : await onTable(() => connectionsOf(room_id));
   if (connections === undefined || isLarge(room_id, task, connections)) {
     if (!inLane) await onTable(() => enterLane(of));

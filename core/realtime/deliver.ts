@@ -47,6 +47,8 @@ export interface SendTask {
   readonly numbers?: Numbers;
   /** The connections that are still to be sent to. Missing where all are. */
   readonly only?: readonly Left[];
+  /** When the changes that led to the events were stored, in epoch milliseconds. Missing if nobody measures it. */
+  readonly stored_at?: readonly number[];
 }
 
 /** A connection that did not answer in time, and is left to the room's lane. */

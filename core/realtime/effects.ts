@@ -6,7 +6,7 @@ import type { Timestamp } from '../rules/time.ts';
 import { dropConnection, recipientsOf } from '../store/connections.ts';
 import type { RoomItem } from '../store/items.ts';
 import type { DigestItem } from '../store/presence-digest.ts';
-import { broadcast, closeRoom, type Origin, recordBroadcast } from './broadcast.ts';
+import { type Broadcast, broadcast, closeRoom, type Origin, recordBroadcast } from './broadcast.ts';
 import { publish } from './bus.ts';
 import type { Effect } from './changes.ts';
 import { expel, onTable } from './deliver.ts';
@@ -23,6 +23,8 @@ export interface Circumstances {
   readonly now: Timestamp;
   /** The ID of the first stream record of the changes. A repeated delivery has the same ID. */
   readonly source: string;
+  /** When the changes were stored, in epoch milliseconds. */
+  readonly stored_at: readonly number[];
   /** How presence is sent in this room. Undefined if it is not relevant. */
   readonly digests: DigestItem | undefined;
   readonly deadline: Deadline;
@@ -33,19 +35,20 @@ export interface Circumstances {
  * independent: if one fails, the others are still applied. A failed bus or schedule is retried separately, through the
  * queue. Applying effects again is safe, and sends nothing twice to sockets.
  *
+ * @returns what has become of the events on sockets
  * @throws the first failure, after everything else has finished
  */
 export async function applyEffects(
   room_id: string,
   room: RoomItem | undefined,
   effects: readonly Effect[],
-  { now, source, digests, deadline }: Circumstances,
-): Promise<void> {
+  { now, source, stored_at, digests, deadline }: Circumstances,
+): Promise<Broadcast> {
   const all: RoomEvent[] = effects.flatMap((effect) => (effect.kind === 'event' ? [effect.event] : []));
   const events = digests?.is_on ? all.filter((event) => !isPeerEvent(event)) : all;
   const changed = digests?.is_on ? all.flatMap(peerOf) : [];
   const moments = effects.flatMap((effect) => (effect.kind === 'schedule' ? [effect.moment] : []));
-  const origin: Origin = { feed: 'changes', source };
+  const origin: Origin = { feed: 'changes', source, stored_at };
   const sockets = onSockets(room_id, events, effects, origin, now, deadline);
   const others = [
     publishOrLater(events),
@@ -61,7 +64,10 @@ export async function applyEffects(
     }),
   ];
   const [onAll] = await Promise.allSettled([settleAll([sockets, ...others], furtherFailure(room_id)), sockets]);
-  if (onAll.status === 'fulfilled') return countRooms(events);
+  if (onAll.status === 'fulfilled') {
+    countRooms(events);
+    return sockets;
+  }
   // The batch will be delivered again.
   if (
     await sockets.then(
@@ -121,27 +127,24 @@ async function onSockets(
   origin: Origin,
   now: Timestamp,
   deadline: Deadline,
-): Promise<void> {
+): Promise<Broadcast> {
   const closings = settleAll(
     effects.map((effect) => (effect.kind === 'close' ? removeConnections(effect) : undefined)),
     furtherFailure(room_id),
   );
   // The failure is thrown below, after everything else has finished.
   await Promise.race([closings.catch(() => undefined), wait(CLOSE_WAIT_MS, deadline.signal)]);
-  const work = [
-    toAll(),
-    closings,
-    ...effects.map((effect) =>
-      effect.kind === 'expired' ? drop(effect.participant_id, effect.connection_id) : undefined,
-    ),
-  ];
-  await settleAll(work, furtherFailure(room_id));
+  const drops = effects.map((effect) =>
+    effect.kind === 'expired' ? drop(effect.participant_id, effect.connection_id) : undefined,
+  );
+  const [outcome] = await settleAll([toAll(), closings, ...drops], furtherFailure(room_id));
+  return outcome;
 
-  async function toAll(): Promise<void> {
-    const outcome = await broadcast(room_id, events, origin, deadline);
-    if (!effects.some(({ kind }) => kind === 'close_room')) return;
+  async function toAll(): Promise<Broadcast> {
+    const sent = await broadcast(room_id, events, origin, deadline);
     const ended = events.find(({ type }) => type === 'room_ended');
-    await closeRoom(room_id, ended, outcome, deadline);
+    if (effects.some(({ kind }) => kind === 'close_room')) await closeRoom(room_id, ended, sent, deadline);
+    return sent;
   }
 
   async function removeConnections({ connections, event }: Effect & { kind: 'close' }): Promise<void> {

@@ -43,9 +43,12 @@ function partsOf(task: SendTask): SendTask[] {
     if (isNumbered(event)) number++;
     frames += framesInV1([event]);
   }
-  return parts.map(({ events, first, framesBefore }) => ({
-    ...task,
+  const { stored_at, ...rest } = task;
+  return parts.map(({ events, first, framesBefore }, index) => ({
+    ...rest,
     events,
+    // The changes are delivered with the last part.
+    ...(stored_at && index === parts.length - 1 && { stored_at }),
     ...(task.numbers && { numbers: { ...task.numbers, first } }),
     ...(task.only && { only: task.only.map((left) => ({ ...left, had: Math.max(0, left.had - framesBefore) })) }),
   }));

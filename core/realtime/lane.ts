@@ -1,6 +1,6 @@
 import type { SQSRecord } from 'aws-lambda';
 import * as v from 'valibot';
-import type { RoomEvent, RoomEventOf } from '../contract/realtime.ts';
+import type { RoomEvent } from '../contract/realtime.ts';
 import { type Deadline, wait } from '../platform/deadline.ts';
 import { count, countReader } from '../platform/emf.ts';
 import { logError } from '../platform/log.ts';
@@ -10,6 +10,7 @@ import { connectionsOf, type Recipient } from '../store/connections.ts';
 import type { Key } from '../store/keys.ts';
 import { leaveLane, removeFromLane, waitingInLane } from '../store/lane.ts';
 import type { FeedOfRoom } from '../store/sequence.ts';
+import { batchesOf } from './batches.ts';
 import { countOutcomes, MAX_POSTS_HERE } from './broadcast.ts';
 import { onTable, type SendTask, type Task } from './deliver.ts';
 import { deliverToRoom } from './deliver-room.ts';
@@ -38,6 +39,8 @@ export const ROUND_MS = 500;
 const MIN_LEFT_MS = 5_000;
 /** The delay before a failed message is retried, in seconds. */
 const RETRY_SECONDS = 2;
+/** CloudWatch takes so many values of a metric in one line. */
+const VALUES_PER_LINE = 100;
 
 const numbersOf = (task: Task) =>
   task.kind === 'send' && task.numbers && task.events.some(isNumbered) ? task.numbers : undefined;
@@ -57,7 +60,7 @@ function merge(previous: SendTask, next: SendTask): SendTask {
   const events = [...previous.events, ...next.events].map(
     (event): RoomEvent => (sent_at ? { ...event, sent_at } : event),
   );
-  return { ...previous, events };
+  return { ...previous, events, stored_at: [...(previous.stored_at ?? []), ...(next.stored_at ?? [])] };
 }
 
 /** The events that one step delivers. */
@@ -116,13 +119,12 @@ async function deliver(of: FeedOfRoom, step: Step, deadline: Deadline): Promise<
       return;
     }
     countOutcomes(counts);
-    const messages = task.events.filter((event): event is RoomEventOf<'message'> => event.type === 'message');
+    const messages = task.events.filter(({ type }) => type === 'message');
     const now = Date.now();
-    if (messages.length > 0) {
-      count('events', { FanOutTime: duration_ms, Receivers: counts.receivers });
-      const times = messages.map(({ data }) => Math.max(0, now - Date.parse(data.sent_at)));
-      if (counts.receivers > 0) countReader('lane', { StoredToDelivered: times });
-    }
+    if (messages.length > 0) count('events', { FanOutTime: duration_ms, Receivers: counts.receivers });
+    const times = (task.stored_at ?? []).map((stored_at) => Math.max(0, now - stored_at));
+    if (counts.receivers > 0)
+      for (const some of batchesOf(times, VALUES_PER_LINE)) countReader('lane', { StoredToDelivered: some });
     console.info({ ...about, events: task.events.length, ...counts });
   }
 }

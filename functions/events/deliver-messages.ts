@@ -20,7 +20,9 @@ const deliver = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Promise<D
     const started = performance.now();
     const stored = await onTable(() => messageEvents(records, sent_at));
     const events = stored.map(({ event }) => event);
-    const { isHanded, left, ...counts } = await broadcast(room_id, events, { feed: 'messages', source: '' }, deadline);
+    const stored_at = stored.map((each) => each.stored_at);
+    const origin = { feed: 'messages', source: '', stored_at } as const;
+    const { isHanded, left, ...counts } = await broadcast(room_id, events, origin, deadline);
     const duration_ms = Math.round(performance.now() - started);
     // For messages that go to a lane, the function `lane` counts the fan-out time.
     const fanOut = isHanded ? {} : { FanOutTime: duration_ms, Receivers: counts.receivers };
@@ -30,7 +32,7 @@ const deliver = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Promise<D
     const now = Date.now();
     if (counts.receivers > 0)
       countReader('deliver-messages', {
-        StoredToDelivered: stored.map(({ stored_at }) => Math.max(0, now - stored_at)),
+        StoredToDelivered: stored_at.map((time) => Math.max(0, now - time)),
       });
     console.info({
       action: 'deliver',

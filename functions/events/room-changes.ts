@@ -65,17 +65,18 @@ export const handler = ({ Records }: DynamoDBStreamEvent, context: TimeLeft): Pr
         const present = await presentOf(room_id, changes);
         const now = new Date().toISOString();
         const applied = effectsOf(changes, present, now);
-        await applyEffects(room_id, present.room, applied, {
+        const stored_at = records.flatMap((record) => (record.change ? [record.stored_at] : []));
+        const { isHanded } = await applyEffects(room_id, present.room, applied, {
           now,
           source: first?.id ?? '',
+          stored_at,
           digests: present.digests,
           deadline,
         });
-        if (applied.some(({ kind }) => kind === 'event')) {
+        // If the events are in the room's lane, the function `lane` measures them.
+        if (!isHanded && applied.some(({ kind }) => kind === 'event')) {
           const delivered = Date.now();
-          const times = records.flatMap(({ change, stored_at }) =>
-            change ? [Math.max(0, delivered - stored_at)] : [],
-          );
+          const times = stored_at.map((time) => Math.max(0, delivered - time));
           countReader('room-changes', { StoredToDelivered: times });
         }
         return applied;

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import { allRoutes } from '../../core/contract/index.ts';
 import { metrics, NAMESPACE } from '../../core/contract/metrics.ts';
 import { actions } from '../../core/contract/realtime.ts';
+import { enterLane } from '../../core/store/lane.ts';
 import { handler as announce } from '../../functions/events/announce.ts';
 import { handler as deliverMessages } from '../../functions/events/deliver-messages.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
@@ -19,6 +20,7 @@ import { context, TOKEN } from '../fixtures/event.ts';
 import { sampleCalls } from '../fixtures/samples.ts';
 import { data, invoke, refusal } from '../support/invoke.ts';
 import { type Issuer, startIssuer } from '../support/issuer.ts';
+import { runLanes } from '../support/lanes.ts';
 import { logged } from '../support/logs.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
@@ -70,7 +72,7 @@ const line = v.pipe(
     environment: v.literal('test'),
     service: v.picklist(['http', 'websocket', 'events']),
     code: v.optional(v.string()),
-    reader: v.optional(v.picklist(['deliver-messages', 'room-changes'])),
+    reader: v.optional(v.picklist(['deliver-messages', 'room-changes', 'lane'])),
   }),
   v.check(({ _aws, ...rest }) => {
     const [{ Dimensions, Metrics }] = _aws.CloudWatchMetrics;
@@ -188,6 +190,28 @@ describe('metrics', () => {
       expect(value).toBeLessThan(60_000);
     }
     expect(late.some((each) => 'reader' in each)).toBe(true);
+  });
+
+  test('measure events in a lane when the lane delivers them, and not before', async () => {
+    const { room_id, admin, member } = await newRoom();
+    await joined(room_id, member);
+    for (const feed of ['messages', 'changes'] as const) await enterLane({ feed, room_id });
+    const records = await recorded(async () => {
+      await data('changeRoom', { as: admin, params: { room_id }, body: { name: 'another' } });
+      await act('message', newSocket(admin), { room_id, client_message_id: randomUUID(), text: 'one' });
+    });
+    const read = await counted(async () => {
+      await runEventFunction('room-changes', (context) => roomChanges(changesIn(records), context));
+      await runEventFunction('deliver-messages', (context) => deliverMessages(messagesIn(records), context));
+    });
+    expect(read).toEqual([{ service: 'events', MessagesSent: 1 }]);
+    const delivered = await counted(() => at(Date.now() + 2_000, () => runLanes()));
+    const times = delivered.filter((each) => 'reader' in each);
+    expect(times.map((each) => Reflect.get(each, 'reader'))).toEqual(['lane', 'lane']);
+    for (const value of times.flatMap((each) => Reflect.get(each, 'StoredToDelivered'))) {
+      expect(value).toBeGreaterThanOrEqual(2_000);
+      expect(value).toBeLessThan(60_000);
+    }
   });
 
   test('count connections that are opened and closed', async () => {
