@@ -51,7 +51,7 @@ async function tokenSource(issuer: string | undefined, id: string, secret: strin
   if (issuer === undefined) throw new UsageError('Client credentials need an identity provider: --issuer <URL>.');
   const getJson = async (url: string, init?: RequestInit): Promise<unknown> => {
     const response = await fetch(url, { ...init, signal: AbortSignal.timeout(10_000) });
-    if (!response.ok) throw new UsageError(`${url} answered with ${response.status}.`);
+    if (!response.ok) throw new UsageError(`${url} responded with ${response.status}.`);
     return response.json();
   };
   const discovery = await getJson(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`);

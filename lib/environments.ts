@@ -33,7 +33,7 @@ export interface Settings {
   /** AWS region to deploy to, such as `eu-central-1`. Default: the region of the current AWS profile. */
   readonly region?: string;
   /**
-   * Issuer of the access tokens, exactly as in their `iss` claim; `<issuer>/.well-known/openid-configuration` must answer.
+   * Issuer of the access tokens, exactly as in their `iss` claim; `<issuer>/.well-known/openid-configuration` must be reachable.
    * In Keycloak: `https://<host>/realms/<realm>`. No default.
    */
   readonly issuer?: string;
@@ -81,7 +81,7 @@ export interface Settings {
    */
   readonly routeThrottling: Readonly<Record<string, { readonly rate: number; readonly burst: number }>>;
   /**
-   * What one user may do in a minute, an hour or a day; more is a 429 `too_many_requests` with `Retry-After`.
+   * Limits of one user per minute, hour or day. Above a limit, requests get a 429 `too_many_requests` with `Retry-After`.
    * Default: 120 rooms a minute and 2,000 a day, 3,000 participants added and 600 uploads an hour, 60 profile changes
    * a minute, 300 WebSocket frames in 10 seconds. Limits that are not named keep their default.
    */
@@ -92,7 +92,7 @@ export interface Settings {
    */
   readonly monthlyBudget?: number;
   /**
-   * Frames that the WebSocket API accepts in total, as `throttling`; opening a connection counts as one. More frames
+   * Like `throttling`, for the frames of the WebSocket API. Opening a connection counts as one frame. More frames
    * are rejected. Default: 1000 and 2000, so that 1,000 clients can reconnect and join at once.
    */
   readonly webSocketThrottling: { readonly rate: number; readonly burst: number };

@@ -99,7 +99,7 @@ export const eventFunctions = {
     description: 'Invoked by functions that send to a large room: delivers a batch of its connections.',
     access: { table: disconnecting },
     memory: POSTING_MB,
-    // 10 of these seconds are reserved for marking connections (core/platform/deadline.ts). If none of 500 connections answers,
+    // 10 of these seconds are reserved for marking connections (core/platform/deadline.ts). If none of 500 connections responds,
     // 100 at a time and 3 s each, the batch takes 15 s. The invokers wait a little longer (core/realtime/fan-out-invoke.ts).
     timeout: 30,
     alarms: {},

@@ -5,8 +5,8 @@ import type { Construct } from 'constructs';
 import type { Domain } from '../environments.ts';
 
 /**
- * A custom domain name for an API. DNS is not set up here, because it may be hosted anywhere: the output `…Alias`
- * names the target of the CNAME or alias record.
+ * A custom domain name for an API. The stack does not configure DNS, because another provider can host it. The output
+ * `…Alias` contains the target of the CNAME or alias record.
  */
 export function ownDomain(scope: Construct, { name, certificateArn }: Domain): DomainName {
   const domain = new DomainName(scope, 'Domain', {

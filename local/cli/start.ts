@@ -20,7 +20,7 @@ Options:
   --port PORT      port of the HTTP API; the next five are also used. 0: any free ports.
                    (default: 4000, or 4010, 4020 and so on while other stacks run; with --data, those of the last run)
   --data DIR       store rooms, files, keys and ports in DIR, for one stack at a time
-                   (default: in memory; gone when the stack ends)
+                   (default: in memory, deleted when the stack ends)
   --issuer URL     accept the tokens of another identity provider, such as http://127.0.0.1:8180/realms/ucs,
                    and sign in there (docs/guides/keycloak.md; default: a local issuer without passwords)
   --audience NAME  with --issuer: accepted "aud" values, comma-separated (default: rooms)

@@ -134,7 +134,7 @@ export async function startDynamoDb(
     }
     if (Date.now() > deadline) {
       await close();
-      throw new Error(`DynamoDB Local did not answer within ${START_MS / 1_000} s. ${complaints.trim()}`);
+      throw new Error(`DynamoDB Local did not respond within ${START_MS / 1_000} s. ${complaints.trim()}`);
     }
     await Promise.race([sleep(50), end]);
   }

@@ -69,7 +69,7 @@ describe('changeLog', () => {
     expect(log.admit(version('c', 9))).toEqual(version('c', 9));
   });
 
-  test('starts anew from a lower number: the table was restored', () => {
+  test('continues from a lower number after the table was restored', () => {
     const log = started();
     log.take(version('a', 9));
     log.admit(version('b', 12));

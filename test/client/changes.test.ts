@@ -46,7 +46,7 @@ test('an edit and a deletion are delivered to everyone, with the whole message',
   expect(room.lastChange).toBe(2);
 });
 
-test('errors of edits and deletions are those of the service', async () => {
+test('edits and deletions reject with the errors of the service', async () => {
   const { connection, bobs, room_id } = await wire.meeting();
   const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
   const [own = '', other = ''] = [...(await send(bobsRoom, 'mine')), ...(await send(room, 'yours'))];
@@ -60,7 +60,7 @@ test('errors of edits and deletions are those of the service', async () => {
   expect(again).toMatchObject({ deleted_by: 'bob', change: 1 });
 });
 
-test('an own edit is delivered before the stream has it, once', async () => {
+test('an own edit is delivered once, before its event arrives', async () => {
   const { connection, room_id } = await wire.meeting();
   const room = await connection.join(room_id);
   const [id = ''] = await send(room, 'one');
@@ -87,7 +87,7 @@ test.each(['an edit', 'a deletion'])('%s during an outage is delivered before re
   expect(wire.server.changeReads).toBe(reads + 1);
 });
 
-test('an outage without edits costs no read of the changes', async () => {
+test('an outage without edits causes no read of the changes', async () => {
   const { connection, bobs, room_id } = await wire.meeting();
   const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
   const { shown } = follow(room);
@@ -134,7 +134,7 @@ describe('a change whose event is lost', () => {
     expect(wire.server.changeReads).toBeLessThanOrEqual(2);
   });
 
-  test('is not read if it comes in time: events can overtake each other', async () => {
+  test('is not read if its event arrives in time, after a later one', async () => {
     const { connection, bobs, room_id } = await wire.meeting();
     const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
     const { shown, changes } = follow(room);
@@ -165,7 +165,7 @@ describe('a change whose event is lost', () => {
   });
 });
 
-test('the change of a message that is not delivered yet waits for it', async () => {
+test('a change waits until its message is delivered', async () => {
   const { connection, bobs, room_id } = await wire.meeting();
   const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
   const { shown, changes, wrong } = follow(room);
@@ -204,7 +204,7 @@ describe('join', () => {
     expect(texts(after.shown)).toEqual(['three', 'Two']);
   });
 
-  test('delivers no edits from before it without that option', async () => {
+  test('delivers no earlier edits without the option lastChange', async () => {
     const { connection, bobs, room_id } = await wire.meeting();
     const bobsRoom = await bobs.join(room_id);
     const ids = await send(bobsRoom, 'one', 'two');
@@ -243,7 +243,7 @@ test('changes are followed from a lower number after the table was restored', as
   expect(changes).toEqual([1, 2, 3, 2]);
 });
 
-test('a service that does not support edits is served as before', async () => {
+test('works with a service that does not support edits', async () => {
   const { connection, bobs, room_id } = await wire.meeting();
   wire.server.hasChanges = false;
   const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);

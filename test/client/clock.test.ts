@@ -24,7 +24,7 @@ const setClock = (byMs: number): void => {
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + byMs });
 };
 
-describe('timers for times that are far away', () => {
+describe('timers above the maximum', () => {
   const limits = [
     'tokenMs',
     'timeoutMs',

@@ -27,7 +27,7 @@ function feed() {
   return { followed, delivered, reads, onFailure };
 }
 
-test('reads what is missing once, within 2 seconds, however many frames show the gap', async () => {
+test('reads missing events once, within 2 seconds, even if many frames show the gap', async () => {
   const { followed, delivered, reads } = feed();
   for (const n of [12, 13, 15]) followed.take(n, [String(n)]);
   followed.told(15);

@@ -154,7 +154,7 @@ export async function everyMessageOnce(server: Omit<Backend, 'close'>, way: Way,
   const history = await historyOf(reader, roomId);
   const lastChange = Math.max(...history.map(({ change }) => change ?? 0));
   await until('the reader has caught up', () => read.length >= history.length && Number(room.lastChange) >= lastChange);
-  // Closing and leaving gives a duplicate that is still in transit the time to arrive.
+  // Closing and leaving takes long enough for a delayed duplicate to arrive.
   await Promise.all(writers.map(async (writer) => (await writer.connect()).close()));
   await room.leave();
   await iterating;

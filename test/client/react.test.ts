@@ -212,7 +212,7 @@ test('read marks move forward, and refresh reads those of others', async () => {
   );
 });
 
-test('useTyping shows who types, and says that the user does', async () => {
+test('useTyping shows who is typing, and reports that the user is typing', async () => {
   const { alice, bobs, room_id } = await wire.meeting();
   const bobsRoom = await bobs.join(room_id);
   const typing = probe(() => useTyping(room_id), 'typing');
@@ -307,7 +307,7 @@ test('pending messages are sent after the component is unmounted', async () => {
   await until('alice has left', () => !wire.server.joined(room_id).includes('alice'));
 });
 
-test('useRoom follows an outage, the end and a removal, and history stays', async () => {
+test('useRoom reports an outage, the end and a removal, and keeps the history', async () => {
   const { alice, bob, bobs, room_id } = await wire.meeting();
   const room = probe(() => useRoom(room_id), 'room');
   const chat = probe(() => useMessages(room_id), 'chat');

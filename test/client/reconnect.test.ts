@@ -32,7 +32,7 @@ describe('nextAttempt', () => {
     });
   });
 
-  test('counts a planned close as no failure, however short the socket lasted', () => {
+  test('does not count a planned close as a failure, even of a short-lived socket', () => {
     let failures = 0;
     for (let n = 0; n < 14; n++) {
       const next = nextAttempt(failures, false, lost({ planned: true, lastedMs: 100 }), WAITS);
@@ -54,7 +54,7 @@ describe('nextAttempt', () => {
     expect(nextAttempt(6, true, failed('refused'), WAITS)).toEqual({ failures: 7, refresh: true, longestMs: 30_000 });
   });
 
-  test('waits at most 4 seconds while nothing answers, and longer while the service answers', () => {
+  test('waits at most 4 seconds while nothing responds, and longer while the service responds', () => {
     for (const failures of [3, 10, 1_000]) {
       expect(nextAttempt(failures, false, failed('unreachable'), WAITS).longestMs).toBe(4_000);
       expect(nextAttempt(failures + 10, false, failed('busy'), WAITS).longestMs).toBe(30_000);
@@ -221,12 +221,12 @@ test('does not renew repeatedly if the clock is ahead by nearly the lifetime of 
     if (refresh) asked();
     return unsignedToken('alice', 1);
   };
-  // The wire server takes the token for good as long as this clock says so.
+  // The wire server uses the same clock, so it accepts the token.
   const { connection, room_id } = await wire.meeting({ token });
   await connection.join(room_id);
   await until('it is renewed', () => asked.mock.calls.length === 1);
   const before = wire.server.tokens.length;
-  // Without the floor: every half second.
+  // Without the minimum interval, the client would renew the token every 500 ms.
   await sleep(700);
   expect(wire.server.tokens.length - before).toBeLessThanOrEqual(1);
 });
@@ -505,7 +505,7 @@ test('no timer keeps the process alive after a connection is closed', async () =
   connection.close();
   await until('its timers are gone', () => {
     const now = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
-    // That of the wire server's broadcast is not the client's.
+    // One timer can belong to the wire server.
     return now <= before + 1;
   });
 });
@@ -574,7 +574,7 @@ describe('subscribe', () => {
 test('no timer keeps the process alive after a first connect that failed', async () => {
   const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
   const before = timers();
-  // Longer than the test waits.
+  // Longer than the test, so that a timer that is left over is visible.
   const long = { connectMs: 1_000_000, openMs: 1_000_000, timeoutMs: 1_000_000, tokenMs: 1_000_000 };
   const refused = () => Promise.reject(new Error('No token today.'));
   await expect(wire.clientOf('alice', { ...long, token: refused }).connect()).rejects.toThrow('No token today.');

@@ -90,7 +90,7 @@ describe('a skipped post', () => {
     expect(wire.server.handled).toContain('ping');
   });
 
-  test('is noticed if it was about the room: the room is read once, and the application is informed', async () => {
+  test('is noticed if it concerned the room: the room is read once, and the application is informed', async () => {
     const { alice, connection, room_id } = await wire.meeting();
     const room = await connection.join(room_id);
     const people = liveParticipants(alice, room);
@@ -117,7 +117,7 @@ describe('a skipped post', () => {
 });
 
 describe('an outage', () => {
-  test('without events costs no read', async () => {
+  test('without events causes no read', async () => {
     const { alice, connection, bobs, room_id } = await wire.meeting();
     const [room, bobsRoom] = await Promise.all([connection.join(room_id), bobs.join(room_id)]);
     const people = liveParticipants(alice, room);

@@ -60,7 +60,7 @@ describe('typing', () => {
     expect(sent).toEqual(['0 true', '0 false']);
   });
 
-  test('ends without a frame when a message is sent, and begins anew', async () => {
+  test('ends without a frame when a message is sent, and can start again', async () => {
     const { typing, sent } = setUp();
     typing.set(true);
     await vi.advanceTimersByTimeAsync(1_000);
@@ -71,7 +71,7 @@ describe('typing', () => {
     expect(sent).toEqual(['0 true', '31 true']);
   });
 
-  test('of others ends after 6 seconds, after a message, and when they say so', async () => {
+  test('of others ends after 6 seconds, after a message, and when they send its end', async () => {
     const { typing, lists, heard } = setUp();
     heard('bob');
     await vi.advanceTimersByTimeAsync(4_000);

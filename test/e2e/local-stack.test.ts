@@ -308,7 +308,7 @@ describe('the gateway', () => {
     expect(response.headers.get('www-authenticate')).toBe('Bearer');
   });
 
-  test('passes a token without a usable sub on to the function, which rejects it', async () => {
+  test('forwards a token without a usable sub to the function, which rejects it', async () => {
     for (const sub of [null, '', 'ROOM#1']) {
       const response = await withToken(`Bearer ${await requestToken(stack.issuer, ALICE, { sub })}`);
       expect(response.status).toBe(401);
@@ -329,11 +329,11 @@ describe('the gateway', () => {
     expect(response).toMatchObject({ status: 404, message: 'Not Found' });
   });
 
-  test('answers 400 for a path that cannot be decoded', async () => {
+  test('responds with 400 to a path that cannot be decoded', async () => {
     expect(await call(ALICE, 'GET', '/participant/room/%zz')).toMatchObject({ status: 400, message: 'Bad Request' });
   });
 
-  test('rejects a body above 10 MB, and passes on a smaller one', async () => {
+  test('rejects a body above 10 MB, and forwards a smaller one', async () => {
     const send = async (bytes: number) =>
       fetch(`${stack.http}/room`, {
         method: 'POST',
@@ -348,7 +348,7 @@ describe('the gateway', () => {
     expect(await large.json()).toMatchObject({ errors: [{ code: 'payload_too_large' }] });
   });
 
-  test('accepts a form, which API Gateway passes on in base64', async () => {
+  test('accepts a form, which API Gateway forwards in base64', async () => {
     const response = await fetch(`${stack.http}/room`, {
       method: 'POST',
       headers: { authorization: `Bearer ${await tokenOf(ALICE)}`, 'content-type': 'application/x-www-form-urlencoded' },
@@ -357,7 +357,7 @@ describe('the gateway', () => {
     expect(response.status).toBe(201);
   });
 
-  test('answers preflights, and allows the configured origins to read responses', async () => {
+  test('responds to preflights, and allows the configured origins to read responses', async () => {
     const preflight = await fetch(`${stack.http}/room`, {
       method: 'OPTIONS',
       headers: {

@@ -48,7 +48,7 @@ export class Refused extends Error {
   readonly status: number;
 
   constructor(status: number) {
-    super(`The handshake was refused with ${status}.`);
+    super(`The handshake was rejected with ${status}.`);
     this.status = status;
   }
 }

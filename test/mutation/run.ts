@@ -29,7 +29,7 @@ Makes small faults in the code, one at a time, and checks that a test fails.
   --tests   run only the test files whose path contains this part, repeatable (all of unit, functions and client)
   --workers number of parallel test processes (2)
   --least   minimum percentage of detected faults in each folder (90)
-  --list    only list the faults that would be made
+  --list    only list the selected faults
   --help    print this
 
 Runs the tests that reach each fault: unit, functions and client; with --folder lib also infrastructure. Prints the undetected faults
@@ -141,7 +141,7 @@ async function run(): Promise<string> {
   await installMutators(() => kept);
   const all = (await Promise.all(values.folder.map(faultsOf))).flat();
   const chosen = choose(all, count, randomFrom(seed));
-  say(`${all.length} faults can be made, ${chosen.length} are chosen by seed ${seed}.`);
+  say(`${all.length} possible faults, ${chosen.length} selected by seed ${seed}.`);
   if (values.list) return chosen.map(({ file, key }) => `${file} ${key}`).join('\n');
 
   // Stryker's workers inherit these variables, which the Vitest configuration reads.

@@ -256,7 +256,7 @@ export const FIELDS: Readonly<Record<string, FieldText>> = {
   },
 };
 
-/** The description of each kind of answer. */
+/** The description of each response schema. */
 export const ANSWER_TEXTS: Readonly<Record<string, string>> = {
   Announcement: 'A message that the service sends at a time relative to the start or the end of the room.',
   Role: 'What a participant may do.',
@@ -353,7 +353,7 @@ const myRoom = {
 type Answers = typeof answers;
 type AnswerExamples = { readonly [Name in keyof Answers]: v.InferOutput<Answers[Name]> };
 
-/** An example of each kind of answer. */
+/** An example of each response schema. */
 export const ANSWER_EXAMPLES: AnswerExamples = {
   room,
   profile,

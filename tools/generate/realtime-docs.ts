@@ -68,7 +68,7 @@ function described(owner: string, schema: JsonSchema): JsonSchema {
   const properties = Object.entries(schema.properties).map(([field, property]): [string, JsonSchema | boolean] => {
     if (typeof property === 'boolean') return [field, property];
     const description = textOf(owner, field) ?? REALTIME_FIELDS[field] ?? FIELDS[field]?.description;
-    if (description === undefined) throw new Error(`Nothing is said of ${owner}.${field}.`);
+    if (description === undefined) throw new Error(`There is no description of ${owner}.${field}.`);
     return [field, { ...described(capital(field), property), ...ANSWER_FORMATS[field], description }];
   });
   return { ...schema, properties: Object.fromEntries(properties) };

@@ -161,12 +161,12 @@ async function withFrames<T>(
 /**
  * Waits for the close code of a connection.
  *
- * @throws CheckFailed if the message is answered, or if the connection stays open for 15 seconds
+ * @throws CheckFailed if there is a reply, or if the connection stays open for 15 seconds
  */
 async function closeCode(socket: Socket): Promise<number> {
   const answered = socket
     .waitFor('answer', ({ type }) => type === 'reply', 15_000)
-    .then(() => Promise.reject(new CheckFailed('the message was answered')));
+    .then(() => Promise.reject(new CheckFailed('the message got a reply')));
   return Promise.race([socket.closed, answered]);
 }
 

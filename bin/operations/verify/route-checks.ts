@@ -136,7 +136,7 @@ const latencyOf = (route: Route): Check => ({
       const { path, body } = await sampler(world, n);
       const started = performance.now();
       const { status, codes, data, ms } = await session.call(route.method, path, { body, signal });
-      must(status === route.status, `request ${n + 1} was answered with ${status} ${codes.join(', ')}`);
+      must(status === route.status, `request ${n + 1} returned ${status} ${codes.join(', ')}`);
       if (route.operation === 'createRoom') session.spareRooms.add(session.noteRoom(data));
       if (n > 0) samples.push(ms);
       await sleep(Math.max(0, started + INTERVAL_MS - performance.now()), undefined, { signal });

@@ -94,7 +94,7 @@ const putOnce: Check = {
     const expected = { 'another length': 403, 'another type': 403, 'the file': 200, 'the file again': 412 };
     for (const [what, status] of Object.entries(expected)) {
       const got = Object.entries(statuses).find(([each]) => each === what)?.[1];
-      must(got === status, `${what} was answered with ${got}, not ${status}`);
+      must(got === status, `${what} returned ${got}, not ${status}`);
     }
     return '403, 403, 200, 412';
   },

@@ -148,7 +148,7 @@ export class Session {
    */
   async data(method: string, path: string, options?: Parameters<Session['call']>[2]): Promise<unknown> {
     const { status, codes, data } = await this.call(method, path, options);
-    must(status < 300, `${method} ${path} was answered with ${status} ${codes.join(', ')}`);
+    must(status < 300, `${method} ${path} returned ${status} ${codes.join(', ')}`);
     return data;
   }
 
@@ -173,7 +173,7 @@ export class Session {
       answered = await create();
     }
     const { status, codes, data } = answered;
-    must(status === 201, `POST /room was answered with ${status} ${codes.join(', ')}`);
+    must(status === 201, `POST /room returned ${status} ${codes.join(', ')}`);
     return this.noteRoom(data);
   }
 

@@ -26,8 +26,8 @@ async function formatted(source: string): Promise<string> {
 
 await generate({
   script: 'client:generate',
-  about: `Writes the client SDK's share of the contract (core/contract): the table of calls, and the types of requests, answers,
-actions and events.`,
+  about: `Writes the part of the contract (core/contract) that the client SDK needs: the table of calls, and the types of requests,
+  responses, actions and events.`,
   target: { FILE },
   texts: async (file) => ({ [file]: await formatted(clientContract()) }),
 });

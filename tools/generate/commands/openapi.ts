@@ -5,8 +5,8 @@ import { openapi30Text, openapiText } from '../openapi.ts';
 
 await generate({
   script: 'openapi',
-  about: `Writes the OpenAPI 3.1 document of the contract (core/contract), and beside it the same as OpenAPI 3.0: FILE with -3.0
-before its extension.`,
+  about: `Writes the OpenAPI 3.1 document of the contract (core/contract) to FILE, and the OpenAPI 3.0 version to a file with -3.0
+  before the extension.`,
   target: { FILE: resolve(import.meta.dirname, '../../../docs/openapi.json') },
   texts: (file) => ({
     [file]: openapiText(allRoutes),
