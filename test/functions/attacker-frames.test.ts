@@ -4,7 +4,7 @@ import { MAX_FRAMES_PER_WINDOW, MAX_USER_FRAMES_PER_WINDOW } from '../../core/co
 import { deliver } from '../support/delivery.ts';
 import { data } from '../support/invoke.ts';
 import { type Management, startManagement } from '../support/management.ts';
-import { act, joined, type Socket } from '../support/socket.ts';
+import { invokeAction, joined, type Socket } from '../support/socket.ts';
 import { recorded } from '../support/stream.ts';
 import { at, newRoom, newUser } from '../support/world.ts';
 
@@ -19,7 +19,7 @@ afterAll(() => management.close());
 const WINDOW = Math.ceil(Date.now() / 10_000) * 10_000;
 
 const send = (socket: Socket, room_id: string, text: string) =>
-  act('message', socket, { room_id, client_message_id: randomUUID(), text });
+  invokeAction('message', socket, { room_id, client_message_id: randomUUID(), text });
 const textsAt = ({ connection_id }: Socket): unknown[] =>
   management.received(connection_id).map((event) => event.data.text);
 
@@ -37,7 +37,7 @@ test('accepts 300 frames of an attacker with 5 connections; all messages of othe
   const attack = async (socket: Socket, n: number): Promise<void> => {
     const text = `attack ${n}`;
     // Most frames are pings: they are the cheapest for the service, and count as much as any frame.
-    const answer = await (n % 10 === 0 ? send(socket, shared.room_id, text) : act('ping', socket, {}));
+    const answer = await (n % 10 === 0 ? send(socket, shared.room_id, text) : invokeAction('ping', socket, {}));
     if (answer.ok) attacks.accepted++;
     else {
       attacks.refused++;

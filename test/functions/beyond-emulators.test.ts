@@ -18,7 +18,7 @@ import { type Management, startManagement } from '../support/management.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
 import { sampleRoomOf } from '../support/sample-room.ts';
 import { type Services, startServices } from '../support/services.ts';
-import { act, disconnect, joined, newSocket, refusedWith, reply } from '../support/socket.ts';
+import { disconnect, invokeAction, joined, newSocket, refusedWith, reply } from '../support/socket.ts';
 import { changesIn, messagesIn, recorded } from '../support/stream.ts';
 import { newRoom } from '../support/world.ts';
 
@@ -161,9 +161,9 @@ describe('an eventually consistent read', () => {
     const message = { room_id, client_message_id: 'a', text: 'x' };
     const traces: Trace[] = [];
     const records = await recorded(async () => {
-      traces.push((await act('join', socket, { room_id })).trace);
+      traces.push((await invokeAction('join', socket, { room_id })).trace);
       // The second request reads the message that the first one stored.
-      for (let n = 0; n < 2; n++) traces.push((await act('message', socket, message)).trace);
+      for (let n = 0; n < 2; n++) traces.push((await invokeAction('message', socket, message)).trace);
       await data('endRoom', { as: admin, params: { room_id } });
     });
     traces.push(
@@ -171,7 +171,7 @@ describe('an eventually consistent read', () => {
     );
     traces.push((await runEventFunction('room-changes', (within) => roomChanges(changesIn(records), within))).trace);
     traces.push((await traced(() => connectionsOf(room_id))).trace);
-    traces.push((await act('leave', socket, { room_id })).trace);
+    traces.push((await invokeAction('leave', socket, { room_id })).trace);
     expect(traces.flatMap(inconsistent)).toEqual([]);
     expect(traces.flatMap(({ requests: commands }) => commands)).toContain('Query');
   });
@@ -232,7 +232,10 @@ describe('S3 responds to the check of an attachment with', () => {
     s3Asked.length = 0;
     const { socket, frame } = await attachmentMessage();
     // The caller gets a response after 300 ms. An attempt can take 2 s.
-    expect(await act('message', socket, frame, runningOut(800))).toMatchObject({ ok: false, code: 'try_again' });
+    expect(await invokeAction('message', socket, frame, runningOut(800))).toMatchObject({
+      ok: false,
+      code: 'try_again',
+    });
     await sleep(500);
     expect({ asked: s3Asked.length, hungUp: s3HungUp }).toEqual({ asked: 1, hungUp: 1 });
   });

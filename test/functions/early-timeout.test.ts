@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import type { ActionName } from '../../core/contract/realtime.ts';
 import { canceled, exception, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
 import { data, type Operation, type Request, refused, runningOut, succeed } from '../support/invoke.ts';
-import { act, joined, newSocket, type Socket } from '../support/socket.ts';
+import { invokeAction, joined, newSocket, type Socket } from '../support/socket.ts';
 import { newRoom, newUser, snapshot, type World } from '../support/world.ts';
 
 /*
@@ -110,7 +110,7 @@ describe('a write whose caller received try_again is not applied later', () => {
     const socket: Socket = action === 'leave' ? await joined(room_id, member) : newSocket(member);
     const frame = { room_id, ...(action === 'message' && { client_message_id: randomUUID(), text: 'late' }) };
     await frozen(held, async () => {
-      expect(await act(action, socket, frame, soonOver())).toMatchObject({ ok: false, code: 'try_again' });
+      expect(await invokeAction(action, socket, frame, soonOver())).toMatchObject({ ok: false, code: 'try_again' });
     });
   });
 });
@@ -174,7 +174,7 @@ test('the response leaves the function 500 ms to log and return', async () => {
   syncBuiltinESMExports();
   try {
     await data('getRoom', { as: member, params: { room_id } }, runningOut(10_000));
-    await act('ping', newSocket(member), {}, runningOut(7_000));
+    await invokeAction('ping', newSocket(member), {}, runningOut(7_000));
   } finally {
     recording.mockRestore();
     syncBuiltinESMExports();

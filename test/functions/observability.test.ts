@@ -26,7 +26,15 @@ import { type Management, startManagement } from '../support/management.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
 import { sampleRoomOf } from '../support/sample-room.ts';
 import { type Services, startServices } from '../support/services.ts';
-import { act, actUnknown, disconnect, joined, newSocket, refusedWith, socketEvent } from '../support/socket.ts';
+import {
+  disconnect,
+  invokeAction,
+  invokeUnknownAction,
+  joined,
+  newSocket,
+  refusedWith,
+  socketEvent,
+} from '../support/socket.ts';
 import { changesIn, messagesIn, recorded } from '../support/stream.ts';
 import { at, newRoom } from '../support/world.ts';
 
@@ -170,7 +178,7 @@ describe('metrics', () => {
     const sender = newSocket(admin);
     const records = await recorded(async () => {
       for (const text of ['one', 'two'])
-        await act('message', sender, { room_id, client_message_id: randomUUID(), text });
+        await invokeAction('message', sender, { room_id, client_message_id: randomUUID(), text });
     });
     const found = await counted(() =>
       runEventFunction('deliver-messages', (context) => deliverMessages(messagesIn(records), context)),
@@ -198,7 +206,7 @@ describe('metrics', () => {
     for (const feed of ['messages', 'changes'] as const) await enterLane({ feed, room_id });
     const records = await recorded(async () => {
       await data('changeRoom', { as: admin, params: { room_id }, body: { name: 'another' } });
-      await act('message', newSocket(admin), { room_id, client_message_id: randomUUID(), text: 'one' });
+      await invokeAction('message', newSocket(admin), { room_id, client_message_id: randomUUID(), text: 'one' });
     });
     const read = await counted(async () => {
       await runEventFunction('room-changes', (context) => roomChanges(changesIn(records), context));
@@ -318,7 +326,7 @@ describe('the log', () => {
           ...(action === 'message' && { client_message_id: randomUUID(), text: 'SECRET' }),
           ...(action === 'typing' && { typing: true }),
         };
-        const { log } = await act(action, socket, isInRoom ? frame : {});
+        const { log } = await invokeAction(action, socket, isInRoom ? frame : {});
         const isAbout = action === 'join' || action === 'message' || action === 'typing';
         expect(log).toEqual({
           level: 'info',
@@ -336,7 +344,7 @@ describe('the log', () => {
       }
     }
     expect(Object.keys(actions)).toHaveLength(6);
-    const { log } = await actUnknown(newSocket(member), '{"action":"SECRET"}');
+    const { log } = await invokeUnknownAction(newSocket(member), '{"action":"SECRET"}');
     expect(log).toMatchObject({ level: 'info', entry: { action: '$default', code: 'invalid_request', user: member } });
     expect(JSON.stringify(log)).not.toMatch(/SECRET/);
   });

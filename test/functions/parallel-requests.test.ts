@@ -4,7 +4,7 @@ import { limitKey } from '../../core/store/keys.ts';
 import { get } from '../../core/store/read.ts';
 import { type ConflictingDynamoDb, startConflictingDynamoDb } from '../support/conflicting-dynamodb.ts';
 import { data, invoke, type Operation, type Request } from '../support/invoke.ts';
-import { act, newSocket } from '../support/socket.ts';
+import { invokeAction, newSocket } from '../support/socket.ts';
 import { at, newRoom, newUser } from '../support/world.ts';
 
 /* Simultaneous requests of one user, with conflicts between transactions on the same item as in DynamoDB. */
@@ -100,9 +100,9 @@ describe('50 simultaneous messages of one user to a room over two connections', 
     const sockets = [newSocket(member), newSocket(member)] as const;
     conflicting.conflicts();
     const sent = Array.from({ length: MAX_ROOM_MESSAGES_PER_SECOND }, (_, n) =>
-      act('message', sockets[n % 2 ? 0 : 1], { room_id, client_message_id: `m${n}`, text: 'x' }),
+      invokeAction('message', sockets[n % 2 ? 0 : 1], { room_id, client_message_id: `m${n}`, text: 'x' }),
     );
-    const joining = act('join', newSocket(member), { room_id });
+    const joining = invokeAction('join', newSocket(member), { room_id });
     expect((await Promise.all(sent)).filter(({ ok }) => !ok)).toEqual([]);
     expect(await joining).toMatchObject({ ok: true });
     expect(conflicting.conflicts().TransactWriteItems).toBeGreaterThan(MAX_ROOM_MESSAGES_PER_SECOND);
@@ -117,7 +117,7 @@ test('messages of 50 users to one room rarely conflict', async () => {
   conflicting.conflicts();
   const senders = [member, ...members];
   const answers = await Promise.all(
-    senders.map((user) => act('message', newSocket(user), { room_id, client_message_id: 'x', text: 'x' })),
+    senders.map((user) => invokeAction('message', newSocket(user), { room_id, client_message_id: 'x', text: 'x' })),
   );
   expect(answers.filter(({ ok }) => !ok)).toEqual([]);
   // The requests are spread over 16 items. With one item, there would be hundreds of conflicts.

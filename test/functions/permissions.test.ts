@@ -25,7 +25,15 @@ import { queueEvent } from '../support/queue-event.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
 import { sampleRoomOf } from '../support/sample-room.ts';
 import { type Services, startServices } from '../support/services.ts';
-import { act, actUnknown, disconnect, joined, newSocket, reply, type Socket } from '../support/socket.ts';
+import {
+  disconnect,
+  invokeAction,
+  invokeUnknownAction,
+  joined,
+  newSocket,
+  reply,
+  type Socket,
+} from '../support/socket.ts';
 import { changesIn, messagesIn, recorded } from '../support/stream.ts';
 import { joinedV2, newV2Socket } from '../support/v2-client.ts';
 import { at, newRoom } from '../support/world.ts';
@@ -84,7 +92,7 @@ async function everyEndpoint(): Promise<void> {
 }
 
 async function doing(action: ActionName, socket: Socket, frame: object) {
-  const answer = await act(action, socket, frame);
+  const answer = await invokeAction(action, socket, frame);
   note(action, answer.trace.used);
   return answer;
 }
@@ -119,7 +127,7 @@ async function everyAction(): Promise<void> {
   await doing('join', v2, { room_id });
   await doing('subscribe', v2, {});
   await doing('ping', v2, { rooms: [room_id], subscribed: true });
-  note('default', (await actUnknown(socket, '{}')).trace.used);
+  note('default', (await invokeUnknownAction(socket, '{}')).trace.used);
   note('disconnect', (await disconnect(socket)).used);
 }
 
@@ -204,9 +212,9 @@ async function everyEvent(): Promise<void> {
   );
   const { room_id, admin, member } = timed;
   const subscribed = newSocket(member);
-  await act('subscribe', subscribed, {});
+  await invokeAction('subscribe', subscribed, {});
   management.respondWith(subscribed.connection_id, 410);
-  await act('subscribe', newV2Socket(member), {});
+  await invokeAction('subscribe', newV2Socket(member), {});
   const later = new Date(Date.now() + 7_200_000).toISOString();
   const change = (body: object) => recorded(() => data('changeRoom', { as: admin, params: { room_id }, body }));
   await changes(await change({ end_time: later }));

@@ -9,7 +9,7 @@ import { withRightToPost } from '../../core/store/posting.ts';
 import { get } from '../../core/store/read.ts';
 import { copiesOf } from '../support/fill.ts';
 import { data, refusal, succeed } from '../support/invoke.ts';
-import { act, joined, newSocket, refusedWith, reply } from '../support/socket.ts';
+import { invokeAction, joined, newSocket, refusedWith, reply } from '../support/socket.ts';
 import { newRoom, newUser, snapshot, type World } from '../support/world.ts';
 
 const now = () => new Date().toISOString();
@@ -271,7 +271,10 @@ describe('a message whose sender loses the right after it was read', () => {
       await lose();
       expect(await reply('message', newSocket(member), frame)).toEqual(first);
     }
-    expect(await act('message', newSocket(member), text())).toMatchObject({ ok: false, code: 'not_a_participant' });
+    expect(await invokeAction('message', newSocket(member), text())).toMatchObject({
+      ok: false,
+      code: 'not_a_participant',
+    });
   });
 });
 

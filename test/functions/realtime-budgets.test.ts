@@ -7,7 +7,7 @@ import { haveJoined } from '../fixtures/write-items.ts';
 import { deliver, send } from '../support/delivery.ts';
 import { data } from '../support/invoke.ts';
 import { startDeliveryServices } from '../support/realtime-services.ts';
-import { act, newSocket, refusedWith, reply, type Socket } from '../support/socket.ts';
+import { invokeAction, newSocket, refusedWith, reply, type Socket } from '../support/socket.ts';
 import { at, newRoom, newUser } from '../support/world.ts';
 
 const { management } = await startDeliveryServices();
@@ -27,13 +27,13 @@ describe('a user', () => {
       await at(NOW + Math.floor(n / 20) * 1_000, () => reply('message', sockets[n % 3] as Socket, message(room_id)));
     await at(NOW + 6_000, async () => {
       for (const socket of sockets)
-        expect(await act('message', socket, message(room_id))).toMatchObject({
+        expect(await invokeAction('message', socket, message(room_id))).toMatchObject({
           ok: false,
           code: 'too_many_requests',
           retry_after: 4,
         });
-      expect(await act('ping', sockets[0], {})).toMatchObject({ ok: true });
-      expect(await act('message', newSocket(admin), message(room_id))).toMatchObject({ ok: true });
+      expect(await invokeAction('ping', sockets[0], {})).toMatchObject({ ok: true });
+      expect(await invokeAction('message', newSocket(admin), message(room_id))).toMatchObject({ ok: true });
     });
     await at(NOW + 10_000, () => reply('message', sockets[0], message(room_id)));
     expect(await stored(room_id, admin)).toBe(102);
@@ -48,13 +48,13 @@ describe('a sender', () => {
     await turnDigestsOn(room_id, 1_000);
     await at(NOW + 50_000, async () => {
       for (let n = 0; n < 25; n++) await reply('message', socket, message(room_id));
-      expect(await act('message', socket, message(room_id))).toMatchObject({
+      expect(await invokeAction('message', socket, message(room_id))).toMatchObject({
         ok: false,
         code: 'too_many_requests',
         retry_after: 10,
       });
-      expect(await act('message', socket, message(small.room_id))).toMatchObject({ ok: true });
-      expect(await act('message', newSocket(admin), message(room_id))).toMatchObject({ ok: true });
+      expect(await invokeAction('message', socket, message(small.room_id))).toMatchObject({ ok: true });
+      expect(await invokeAction('message', newSocket(admin), message(room_id))).toMatchObject({ ok: true });
     });
     await at(NOW + 60_000, () => reply('message', socket, message(room_id)));
     expect(await stored(room_id, admin)).toBe(27);
@@ -78,7 +78,7 @@ describe('a room', () => {
     await at(second, async () => {
       for (let n = 0; n < MAX_ROOM_MESSAGES_PER_SECOND; n++) await reply('message', sender(n), message(room_id));
       for (const socket of sockets)
-        expect(await act('message', socket, message(room_id))).toMatchObject({
+        expect(await invokeAction('message', socket, message(room_id))).toMatchObject({
           ok: false,
           code: 'too_many_requests',
           retry_after: 1,
@@ -97,7 +97,7 @@ describe('a room', () => {
       const foreign = newSocket(outsider);
       for (let n = 0; n < 60; n++)
         expect(await refusedWith('message', foreign, message(room_id))).toBe('not_a_participant');
-      expect(await act('message', newSocket(member), message(room_id))).toMatchObject({ ok: true });
+      expect(await invokeAction('message', newSocket(member), message(room_id))).toMatchObject({ ok: true });
     });
   });
 
@@ -106,7 +106,7 @@ describe('a room', () => {
     const { room_id, admin } = await newRoom({ members });
     await at(NOW + 40_000, async () => {
       for (let round = 0; round < 8; round++)
-        await Promise.all(members.map((member) => act('message', newSocket(member), message(room_id))));
+        await Promise.all(members.map((member) => invokeAction('message', newSocket(member), message(room_id))));
     });
     const count = await stored(room_id, admin);
     expect(count).toBeGreaterThanOrEqual(50);

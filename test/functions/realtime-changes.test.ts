@@ -17,7 +17,7 @@ import { type Management, startManagement } from '../support/management.ts';
 import { queueEvent } from '../support/queue-event.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
 import { type Services, startServices } from '../support/services.ts';
-import { act, disconnect, joined, newSocket, reply, type Socket } from '../support/socket.ts';
+import { disconnect, invokeAction, joined, newSocket, reply, type Socket } from '../support/socket.ts';
 import { changesIn, recorded } from '../support/stream.ts';
 import { joinedV2 } from '../support/v2-client.ts';
 import { at, newRoom, newUser, type World } from '../support/world.ts';
@@ -240,7 +240,7 @@ describe('participants', () => {
       await worked(() =>
         Promise.all([
           data('removeParticipants', asAdmin(world, { participant_ids: [member] })),
-          act('join', socket, { room_id }),
+          invokeAction('join', socket, { room_id }),
         ]),
       );
       expect(await isJoined(room_id, socket)).toBe(false);

@@ -8,7 +8,7 @@ import { data } from '../support/invoke.ts';
 import { watchSockets } from '../support/known-sockets.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
-import { act, joined, newSocket, refusedWith, reply } from '../support/socket.ts';
+import { invokeAction, joined, newSocket, refusedWith, reply } from '../support/socket.ts';
 import { messagesIn, recorded } from '../support/stream.ts';
 import { newRoom, type World } from '../support/world.ts';
 
@@ -84,7 +84,7 @@ test.each<[string, string, 'try_again' | 'internal']>([
     ['message', message()],
     ['ping', {}],
   ] as const) {
-    const answer = await act(action, socket, { ...frame, request_id: action });
+    const answer = await invokeAction(action, socket, { ...frame, request_id: action });
     expect(answer).toMatchObject({
       ok: false,
       code,
@@ -102,7 +102,7 @@ test('if a function dies between storing and replying, the sender retries, all r
   const records = await recorded(async () => {
     // DynamoDB applies the write, but neither the SDK, which retries it, nor the sender receives a response.
     faults.always('TransactWriteItems', 'lose the answer');
-    expect(await act('message', newSocket(member), frame)).toMatchObject({ ok: false });
+    expect(await invokeAction('message', newSocket(member), frame)).toMatchObject({ ok: false });
     faults.reset();
     await reply('message', newSocket(member), frame);
   });

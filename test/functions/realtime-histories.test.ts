@@ -10,7 +10,7 @@ import { handler as roomChanges } from '../../functions/events/room-changes.ts';
 import { data, invoke } from '../support/invoke.ts';
 import { startRealtimeServices } from '../support/realtime-services.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
-import { act, newSocket, reply, type Socket } from '../support/socket.ts';
+import { invokeAction, newSocket, reply, type Socket } from '../support/socket.ts';
 import { changesIn, recorded } from '../support/stream.ts';
 import { newRoom } from '../support/world.ts';
 
@@ -122,13 +122,15 @@ async function play({ steps, booked, ends, order }: History): Promise<void> {
         default: {
           const socket = newSocket(user);
           sockets.push(socket);
-          return act('join', socket, params);
+          return invokeAction('join', socket, params);
         }
       }
     }
     if ('n' in each) {
       const socket = sockets[each.n % Math.max(1, sockets.length)];
-      return socket && isOpen(socket) ? act(each.do === 'leave' ? 'leave' : 'join', socket, params) : undefined;
+      return socket && isOpen(socket)
+        ? invokeAction(each.do === 'leave' ? 'leave' : 'join', socket, params)
+        : undefined;
     }
     if (each.do === 'move_end')
       return invoke('changeRoom', { as: admin, params, body: { end_time: inMinutes(each.minutes + 60) } });

@@ -17,7 +17,16 @@ import { get } from '../../core/store/read.ts';
 import { remove, update } from '../../core/store/write.ts';
 import { messageDefaults } from '../support/defaults.ts';
 import { data, refusal } from '../support/invoke.ts';
-import { act, actUnknown, disconnect, frameOf, joined, newSocket, refusedWith, reply } from '../support/socket.ts';
+import {
+  disconnect,
+  frameOf,
+  invokeAction,
+  invokeUnknownAction,
+  joined,
+  newSocket,
+  refusedWith,
+  reply,
+} from '../support/socket.ts';
 import { at, newRoom, newUser, snapshot, type World } from '../support/world.ts';
 
 const HOUR = 3_600_000;
@@ -61,7 +70,7 @@ describe('message', () => {
   test('is stored before it is acknowledged, in two round trips, and appears in the history', async () => {
     const { room_id, member, admin } = await newRoom();
     const before = Date.now();
-    const answer = await act(
+    const answer = await invokeAction(
       'message',
       newSocket(member),
       text('Hello 😀\n\tyou', { room_id, client_message_id: 'c1' }),
@@ -87,14 +96,14 @@ describe('message', () => {
   });
 
   test('is never logged', async () => {
-    const { log } = await act('message', newSocket(world.member), text('a secret between us'));
+    const { log } = await invokeAction('message', newSocket(world.member), text('a secret between us'));
     expect(JSON.stringify(log)).not.toContain('secret');
   });
 
   describe('with a file', () => {
     test('contains the stored details of the file, in two round trips', async () => {
       const facts = await file(world.member);
-      const answer = await act('message', newSocket(world.member), attached(facts.file_id));
+      const answer = await invokeAction('message', newSocket(world.member), attached(facts.file_id));
       expect(answer).toMatchObject({ ok: true, data: { text: null, attachment: facts } });
       expect(answer.trace.trips).toBe(2);
       const both = await reply('message', newSocket(world.member), attached(facts.file_id, { text: 'look' }));
@@ -219,7 +228,7 @@ describe('message', () => {
         client_message_id: randomUUID(),
         attachments: files,
       });
-      const answer = await act('message', newSocket(world.member), frame(attachments.slice(0, 10)));
+      const answer = await invokeAction('message', newSocket(world.member), frame(attachments.slice(0, 10)));
       expect(answer).toMatchObject({ ok: true, data: { attachment: facts[0], attachments: facts.slice(0, 10) } });
       expect(answer.trace.trips).toBe(2);
       const [one] = attachments;
@@ -324,7 +333,7 @@ describe('message', () => {
       ['with a request_id that is too long', { request_id: 'x'.repeat(129) }, 'request_id'],
     ])('%s', async (_, more, message) => {
       const before = await chatOf(world.room_id);
-      const answer = await act('message', newSocket(world.member), text('x', more));
+      const answer = await invokeAction('message', newSocket(world.member), text('x', more));
       expect(answer).toMatchObject({ ok: false, code: 'invalid_request', message: expect.stringContaining(message) });
       expect(await chatOf(world.room_id)).toEqual(before);
     });
@@ -338,7 +347,7 @@ describe('message', () => {
   ])('rejects data %s', async (_, json, message) => {
     const frame = JSON.stringify({ action: 'message', request_id: '1', ...text('x', { data: 0 }) });
     const before = await chatOf(world.room_id);
-    const answer = await act('message', newSocket(world.member), frame.replace('"data":0', `"data":${json}`));
+    const answer = await invokeAction('message', newSocket(world.member), frame.replace('"data":0', `"data":${json}`));
     expect(answer).toMatchObject({ ok: false, code: 'invalid_request', message: expect.stringContaining(message) });
     expect(await chatOf(world.room_id)).toEqual(before);
   });
@@ -360,7 +369,7 @@ describe('message', () => {
     const { message_id } = await reply('message', newSocket(world.admin), text('question'));
     const params = { room_id: world.room_id, message_id };
     await data('deleteMessage', { as: world.admin, params });
-    const answer = await act(
+    const answer = await invokeAction(
       'message',
       newSocket(world.member),
       text('answer', { reply_to: message_id.toLowerCase() }),
@@ -552,8 +561,8 @@ describe('the same client_message_id', () => {
 
     test('costs one more round trip if it is rejected, and two if it is found', async () => {
       const { room_id, member, frame } = await sentBefore();
-      expect((await act('message', newSocket(member), frame)).trace.trips).toBe(3);
-      expect((await act('message', newSocket(member), text('y', { room_id }))).trace.trips).toBe(2);
+      expect((await invokeAction('message', newSocket(member), frame)).trace.trips).toBe(3);
+      expect((await invokeAction('message', newSocket(member), text('y', { room_id }))).trace.trips).toBe(2);
     });
 
     test('is rejected above the rate limit like everything else', async () => {
@@ -584,7 +593,7 @@ test('two senders at full speed cause no conflict, and the history has all messa
   const burst = async (user: string) => {
     const socket = newSocket(user);
     const all = await Promise.all(
-      Array.from({ length: 10 }, (_, n) => act('message', socket, text(`${n}`, { room_id }))),
+      Array.from({ length: 10 }, (_, n) => invokeAction('message', socket, text(`${n}`, { room_id }))),
     );
     return all.map((answer) => (answer.ok ? answer.data.message_id : answer.code));
   };
@@ -604,14 +613,14 @@ describe('every frame', () => {
       expect(await refusedWith('join', socket, { room_id })).toBe('token_expired');
       expect(await refusedWith('leave', socket, { room_id })).toBe('token_expired');
       expect(await refusedWith('message', socket, text('x'))).toBe('token_expired');
-      expect(await actUnknown(socket, {})).toMatchObject({ code: 'token_expired' });
+      expect(await invokeUnknownAction(socket, {})).toMatchObject({ code: 'token_expired' });
     });
   });
 
   test.each(['', ' ', 'null', '"text"', '7', '[]', '[{"action":"ping"}]', '{"action":"ping"', 'ping', '\u0000\u0001'])(
     'that is not a JSON object is rejected: %j',
     async (frame) => {
-      const answer = await actUnknown(newSocket(newUser()), frame);
+      const answer = await invokeUnknownAction(newSocket(newUser()), frame);
       expect(answer).toMatchObject({ ok: false, code: 'invalid_request', request_id: null });
       if (!answer.ok) expect(answer.message).toBe('A frame must be a JSON object.');
     },
@@ -623,8 +632,8 @@ describe('every frame', () => {
       const frame = frameOf('ping', { request_id: 'r' });
       return frame + ' '.repeat(bytes - Buffer.byteLength(frame));
     };
-    expect(await act('ping', socket, padded(MAX_FRAME_BYTES))).toMatchObject({ ok: true });
-    expect(await act('ping', socket, padded(MAX_FRAME_BYTES + 1))).toMatchObject({
+    expect(await invokeAction('ping', socket, padded(MAX_FRAME_BYTES))).toMatchObject({ ok: true });
+    expect(await invokeAction('ping', socket, padded(MAX_FRAME_BYTES + 1))).toMatchObject({
       ok: false,
       code: 'payload_too_large',
       message: 'A frame must be at most 32768 bytes.',
@@ -636,12 +645,17 @@ describe('every frame', () => {
 
   test('gets its request_id in the reply if that can be read', async () => {
     const socket = newSocket(world.member);
-    expect(await act('ping', socket, { request_id: 'a' })).toMatchObject({ ok: true, request_id: 'a' });
-    expect(await act('ping', socket, { request_id: 'b', more: 1 })).toMatchObject({ ok: false, request_id: 'b' });
-    expect(await act('join', socket, { request_id: 'c', room_id: unknownRoom })).toMatchObject({ request_id: 'c' });
-    expect(await actUnknown(socket, { request_id: 'd' })).toMatchObject({ ok: false, request_id: 'd' });
+    expect(await invokeAction('ping', socket, { request_id: 'a' })).toMatchObject({ ok: true, request_id: 'a' });
+    expect(await invokeAction('ping', socket, { request_id: 'b', more: 1 })).toMatchObject({
+      ok: false,
+      request_id: 'b',
+    });
+    expect(await invokeAction('join', socket, { request_id: 'c', room_id: unknownRoom })).toMatchObject({
+      request_id: 'c',
+    });
+    expect(await invokeUnknownAction(socket, { request_id: 'd' })).toMatchObject({ ok: false, request_id: 'd' });
     for (const request_id of [undefined, null, 7, '', 'x'.repeat(129), { a: 1 }])
-      expect(await act('ping', socket, { request_id })).toMatchObject({
+      expect(await invokeAction('ping', socket, { request_id })).toMatchObject({
         ok: false,
         code: 'invalid_request',
         request_id: null,
@@ -656,7 +670,7 @@ describe('every frame', () => {
     { action: 'toString' },
     { room_id: 'x' },
   ])('with an unknown action gets a list of the actions: %j', async (frame) => {
-    expect(await actUnknown(newSocket(newUser()), frame)).toMatchObject({
+    expect(await invokeUnknownAction(newSocket(newUser()), frame)).toMatchObject({
       ok: false,
       code: 'invalid_request',
       message: `action must be one of ${Object.keys(actions).join(', ')}`,
@@ -664,7 +678,7 @@ describe('every frame', () => {
   });
 
   test('may be a ping, which costs one round trip and returns the time', async () => {
-    const answer = await act('ping', newSocket(newUser()), {});
+    const answer = await invokeAction('ping', newSocket(newUser()), {});
     if (!answer.ok) throw new Error(answer.message);
     expect(new Date(answer.data.time).toISOString()).toBe(answer.data.time);
     expect(answer.trace.trips).toBe(1);
@@ -679,7 +693,7 @@ describe('the rate limit of a connection', () => {
     await at(NOW, async () => {
       const { room_id, member } = await newRoom();
       const socket = newSocket(member, soon);
-      const answers: Awaited<ReturnType<typeof act<'message'>>>[] = [];
+      const answers: Awaited<ReturnType<typeof invokeAction<'message'>>>[] = [];
       // Three rooms, because a room accepts 50 messages per second.
       const rooms = [
         room_id,
@@ -688,7 +702,7 @@ describe('the rate limit of a connection', () => {
       while (answers.length < MAX_FRAMES_PER_WINDOW + 20)
         answers.push(
           ...(await Promise.all(
-            Array.from({ length: 12 }, (_, n) => act('message', socket, text('x', { room_id: rooms[n % 3] }))),
+            Array.from({ length: 12 }, (_, n) => invokeAction('message', socket, text('x', { room_id: rooms[n % 3] }))),
           )),
         );
       const refused = answers.flatMap((answer) => (answer.ok ? [] : [answer.code]));
@@ -698,7 +712,7 @@ describe('the rate limit of a connection', () => {
       for (const action of ['join', 'leave'] as const)
         expect(await refusedWith(action, socket, { room_id })).toBe('too_many_requests');
       expect(await refusedWith('ping', socket, {})).toBe('too_many_requests');
-      expect(await actUnknown(socket, {})).toMatchObject({ code: 'too_many_requests' });
+      expect(await invokeUnknownAction(socket, {})).toMatchObject({ code: 'too_many_requests' });
       expect(
         (await snapshot()).filter((item) => item.includes(socket.connection_id) && !item.includes('FRAMES#')),
       ).toEqual([]);
@@ -722,7 +736,7 @@ describe('the rate limit of a connection', () => {
       const sockets = Array.from({ length: 4 }, () => newSocket(user, soon));
       const codes: (string | undefined)[] = [];
       for (let n = 0; n < MAX_USER_FRAMES_PER_WINDOW + 4; n++) {
-        const answer = await act('ping', sockets[n % 4] ?? newSocket(user), {});
+        const answer = await invokeAction('ping', sockets[n % 4] ?? newSocket(user), {});
         codes.push(answer.ok ? undefined : answer.code);
       }
       expect(codes).toEqual([
@@ -747,7 +761,7 @@ describe('the rate limit of a connection', () => {
     await at(NOW, async () => {
       for (let n = 0; n < MAX_FRAMES_PER_WINDOW; n++) await reply('ping', socket, {});
     });
-    const answer = await at(NOW + ms, () => act('ping', socket, {}));
+    const answer = await at(NOW + ms, () => invokeAction('ping', socket, {}));
     expect(answer).toMatchObject({ ok: false, code: 'too_many_requests', retry_after });
     if (!answer.ok) expect(answer.message).toContain(`Try again in ${retry_after} seconds.`);
     await at(NOW + ms + retry_after * 1_000, () => reply('ping', socket, {}));
@@ -770,7 +784,7 @@ describe('the rate limit of a connection', () => {
     const socket = newSocket(newUser(), soon);
     await at(NOW, async () => {
       for (let n = 0; n <= MAX_FRAMES_PER_WINDOW; n++) {
-        const { trace } = await act('ping', socket, {});
+        const { trace } = await invokeAction('ping', socket, {});
         expect(trace.requests).toEqual(['UpdateItem']);
       }
     });

@@ -8,7 +8,7 @@ import { data } from '../support/invoke.ts';
 import { watchSockets } from '../support/known-sockets.ts';
 import { queueEvent } from '../support/queue-event.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
-import { act, disconnect, joined, newSocket, refusedWith, reply, type Socket } from '../support/socket.ts';
+import { disconnect, invokeAction, joined, newSocket, refusedWith, reply, type Socket } from '../support/socket.ts';
 import { at, newRoom, newUser, snapshot } from '../support/world.ts';
 
 const HOUR = 3_600_000;
@@ -37,7 +37,7 @@ describe('join', () => {
     const { room_id, admin, member } = await newRoom();
     await data('updateProfile', { as: member, params: { room_id }, body: { username: 'Bob' } });
     for (const user of [admin, member]) {
-      const answer = await act('join', newSocket(user), { room_id });
+      const answer = await invokeAction('join', newSocket(user), { room_id });
       const { unread_count: _, ...room } = await data('getRoom', { as: user, params: { room_id } });
       expect(answer).toMatchObject({ ok: true, data: room });
       expect(answer.trace.trips).toBe(2);
@@ -138,7 +138,7 @@ describe('join', () => {
       const socket = newSocket(member);
       const remove = () =>
         data('removeParticipants', { as: admin, params: { room_id }, body: { participant_ids: [member] } });
-      const join = () => act('join', socket, { room_id });
+      const join = () => invokeAction('join', socket, { room_id });
       const [answer] =
         n % 2 === 0 ? await Promise.all([join(), remove()]) : (await Promise.all([remove(), join()])).reverse();
       expect(await participant(room_id, member)).toBeUndefined();

@@ -6,7 +6,7 @@ import { handler as connect } from '../../functions/realtime/connect.ts';
 import { data } from '../support/invoke.ts';
 import { startRealtimeServices } from '../support/realtime-services.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
-import { act, disconnect, joined, newSocket, reply, type Socket, socketEvent } from '../support/socket.ts';
+import { disconnect, invokeAction, joined, newSocket, reply, type Socket, socketEvent } from '../support/socket.ts';
 import { changesIn, recorded } from '../support/stream.ts';
 import { newRoom, newUser } from '../support/world.ts';
 
@@ -103,7 +103,7 @@ test('a connection without a subscription costs nothing when it closes', async (
 });
 
 test('an invalid frame gets a list of issues with their fields, like an HTTP request', async () => {
-  const refused = await act('message', newSocket(newUser('user')), {
+  const refused = await invokeAction('message', newSocket(newUser('user')), {
     room_id: 'x',
     client_message_id: 'no spaces',
     text: '',
@@ -112,7 +112,7 @@ test('an invalid frame gets a list of issues with their fields, like an HTTP req
   const paths = refused.ok ? [] : refused.errors?.map(({ code, path }) => `${code} ${path}`);
   expect(paths).toEqual(expect.arrayContaining(['invalid_request room_id', 'invalid_request client_message_id']));
   const { room_id } = await newRoom();
-  const stranger = await act('join', newSocket(newUser('stranger')), { room_id });
+  const stranger = await invokeAction('join', newSocket(newUser('stranger')), { room_id });
   expect(stranger).toMatchObject({ ok: false, code: 'not_a_participant' });
   expect(stranger).not.toHaveProperty('errors');
 });

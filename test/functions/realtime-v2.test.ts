@@ -18,7 +18,7 @@ import { deliver, send } from '../support/delivery.ts';
 import { data } from '../support/invoke.ts';
 import { startDeliveryServices } from '../support/realtime-services.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
-import { act, joined, newSocket, reply, type Socket, socketEvent } from '../support/socket.ts';
+import { invokeAction, joined, newSocket, reply, type Socket, socketEvent } from '../support/socket.ts';
 import { changesIn, recorded } from '../support/stream.ts';
 import { type Frame, joinedV2, newV2Socket, v2Room } from '../support/v2-client.ts';
 import { newRoom, newUser } from '../support/world.ts';
@@ -133,8 +133,11 @@ describe('join, subscribe and ping', () => {
     await reply('leave', socket, { room_id: one.room_id });
     expect(await reply('ping', socket, { rooms: [one.room_id] })).toMatchObject({ rooms: {} });
     const many = Array.from({ length: 51 }, () => crypto.randomUUID());
-    expect(await act('ping', socket, { rooms: many })).toMatchObject({ ok: false, code: 'invalid_request' });
-    expect(await act('ping', socket, { rooms: many.slice(1) })).toMatchObject({ ok: true, data: { rooms: {} } });
+    expect(await invokeAction('ping', socket, { rooms: many })).toMatchObject({ ok: false, code: 'invalid_request' });
+    expect(await invokeAction('ping', socket, { rooms: many.slice(1) })).toMatchObject({
+      ok: true,
+      data: { rooms: {} },
+    });
   });
 });
 
@@ -399,7 +402,7 @@ describe('the end of a room', () => {
     await processed(() => end(room_id, admin));
     expect(management.closeAttempts).toEqual([]);
     expect(await reply('ping', socket, { rooms: [room_id] })).toMatchObject({ rooms: {} });
-    expect(await act('join', socket, { room_id })).toMatchObject({ ok: false, code: 'room_ended' });
+    expect(await invokeAction('join', socket, { room_id })).toMatchObject({ ok: false, code: 'room_ended' });
   });
 });
 

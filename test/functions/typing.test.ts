@@ -3,7 +3,7 @@ import { MAX_TYPING_CONNECTIONS } from '../../core/contract/limits.ts';
 import { haveJoined } from '../fixtures/write-items.ts';
 import { data } from '../support/invoke.ts';
 import { startRealtimeServices } from '../support/realtime-services.ts';
-import { act, joined, newSocket, refusedWith, reply, type Socket } from '../support/socket.ts';
+import { invokeAction, joined, newSocket, refusedWith, reply, type Socket } from '../support/socket.ts';
 import { joinedV2 } from '../support/v2-client.ts';
 import { at, newRoom, newUser, snapshot } from '../support/world.ts';
 
@@ -15,7 +15,7 @@ beforeEach(() => {
   now += 120_000;
 });
 const type = (socket: Socket, room_id: string, typing: boolean, later = 0) =>
-  at(now + later, () => act('typing', socket, { room_id, typing }));
+  at(now + later, () => invokeAction('typing', socket, { room_id, typing }));
 const received = ({ connection_id }: Socket) => management.received(connection_id);
 const typings = (socket: Socket) => received(socket).map(({ data }) => Reflect.get(Object(data), 'typing'));
 
@@ -114,7 +114,7 @@ describe('typing', () => {
 
   test.each([undefined, null, 0, 1, 'true', '', [], {}])('with typing %j is invalid', async (typing) => {
     const { room_id, member } = await newRoom();
-    expect(await act('typing', newSocket(member), { room_id, typing })).toMatchObject({
+    expect(await invokeAction('typing', newSocket(member), { room_id, typing })).toMatchObject({
       ok: false,
       code: 'invalid_request',
       errors: [{ path: 'typing' }],

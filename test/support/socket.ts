@@ -124,7 +124,7 @@ export const frameOf = (action: string, frame: object | string): string =>
   typeof frame === 'string' ? frame : JSON.stringify({ action, request_id: randomUUID(), ...frame });
 
 /** Sends a frame of an action, and returns the reply. */
-export const act = async <Name extends ActionName>(
+export const invokeAction = async <Name extends ActionName>(
   action: Name,
   socket: Socket,
   frame: object | string,
@@ -133,7 +133,7 @@ export const act = async <Name extends ActionName>(
   (await exchange(actions[action], action, socket, frameOf(action, frame), within)) as SocketReply<DataOf<Name>>;
 
 /** Sends a frame with an unknown action. */
-export const actUnknown = (socket: Socket, frame: object | string): Promise<SocketReply<unknown>> =>
+export const invokeUnknownAction = (socket: Socket, frame: object | string): Promise<SocketReply<unknown>> =>
   exchange(unknownAction, 'default', socket, typeof frame === 'string' ? frame : JSON.stringify(frame));
 
 /** Sends a frame that must succeed. Returns the `data` of the reply. */
@@ -142,14 +142,14 @@ export async function reply<Name extends ActionName>(
   socket: Socket,
   frame: object,
 ): Promise<DataOf<Name>> {
-  const answer = await act(action, socket, frame);
+  const answer = await invokeAction(action, socket, frame);
   if (answer.ok) return answer.data;
   throw new Error(`${action} was refused: ${answer.code}: ${answer.message} ${JSON.stringify(answer.log)}`);
 }
 
 /** Sends a frame that must be rejected. Returns the error code. */
 export async function refusedWith(action: ActionName, socket: Socket, frame: object | string): Promise<ErrorCode> {
-  const answer = await act(action, socket, frame);
+  const answer = await invokeAction(action, socket, frame);
   if (!answer.ok) return answer.code;
   throw new Error(`${action} was not refused, but answered with ${JSON.stringify(answer.data)}`);
 }
