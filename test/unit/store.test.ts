@@ -1,9 +1,11 @@
 import fc from 'fast-check';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { RoomsError } from '../../core/contract/errors.ts';
 import { backoffMs } from '../../core/platform/backoff.ts';
 import { decodeCursor, encodeCursor } from '../../core/store/cursor.ts';
-import { type RoomItem, toMyRoom, toProfile } from '../../core/store/items.ts';
+import { type ParticipantItem, type RoomItem, toMyRoom, toProfile } from '../../core/store/items.ts';
 import * as keys from '../../core/store/keys.ts';
+import { withRightToPost } from '../../core/store/posting.ts';
 
 beforeAll(() => {
   process.env.CURSOR_KEY = 'a key of this test';
@@ -108,18 +110,18 @@ describe('keys', () => {
   });
 });
 
-describe('items', () => {
-  const room: RoomItem = {
-    ...keys.roomKey('r'),
-    room_id: 'r',
-    name: 'n',
-    start_time: '2026-03-01T09:30:00.000Z',
-    admins: new Set(['alice']),
-    created_by: 'alice',
-    created_at: '2026-03-01T09:30:00.000Z',
-    updated_at: '2026-03-01T09:30:00.000Z',
-  };
+const room: RoomItem = {
+  ...keys.roomKey('r'),
+  room_id: 'r',
+  name: 'n',
+  start_time: '2026-03-01T09:30:00.000Z',
+  admins: new Set(['alice']),
+  created_by: 'alice',
+  created_at: '2026-03-01T09:30:00.000Z',
+  updated_at: '2026-03-01T09:30:00.000Z',
+};
 
+describe('items', () => {
   test('attributes that are not stored are null or false in a response, and never missing', () => {
     const answer = toMyRoom(room, { added_at: room.created_at }, undefined, 'bob', '2026-03-01T09:30:00.000Z');
     expect(answer).toEqual({
@@ -153,6 +155,24 @@ describe('items', () => {
       JSON.stringify(toMyRoom(room, { added_at: room.created_at }, undefined, 'alice', room.created_at)),
     ).not.toMatch(/PK|SK|admins|#/);
   });
+});
+
+test('a write of an admin is refused after three reads if the room is locked after each of them', async () => {
+  const participant: ParticipantItem = {
+    ...keys.participantKey('r', 'alice'),
+    GSI1PK: 'u',
+    GSI1SK: 'r',
+    room_id: 'r',
+    participant_id: 'alice',
+    added_by: 'alice',
+    added_at: room.created_at,
+  };
+  const read = vi.fn(async () => ({ room, participant }));
+  const write = vi.fn(async () => {
+    throw new RoomsError(write.mock.calls.length < 10 ? 'read_only' : 'internal');
+  });
+  await expect(withRightToPost(read, write)).rejects.toMatchObject({ code: 'read_only' });
+  expect([read.mock.calls.length, write.mock.calls.length]).toEqual([3, 3]);
 });
 
 test('the wait before a retry grows, is random, and has a maximum', () => {
