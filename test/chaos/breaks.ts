@@ -68,8 +68,8 @@ export const breaks: Readonly<Record<string, Break>> = {
   overwritable: {
     what: 'the URL of an upload can be used again, for other bytes',
     file: 'core/files/transfer.ts',
-    text: "const headers = { 'content-type': asked.content_type, 'if-none-match': '*' };",
-    instead: "const headers = { 'content-type': asked.content_type };",
+    text: "const headers = { 'content-type': request.content_type, 'if-none-match': '*' };",
+    instead: "const headers = { 'content-type': request.content_type };",
     seenBy: ['files'],
   },
   'edit-not-announced': {
