@@ -38,8 +38,6 @@ and the most memory it had, in MB.
 
   --sizes <a,b>    connections in the room (default: 10,100,500,1000); growth is told against the
                    first
-  --rooms <n>      rooms that the connections are spread over, and that all get a message at the
-                   same time (default: 1)
   --latency <ms>   what the gateway waits before it takes a post, in place of the network and
                    API Gateway (default: 15)
   --rounds <n>     messages for each line, after one that does not count (default: 7)
@@ -58,7 +56,6 @@ and the most memory it had, in MB.
 
 interface Settings {
   readonly sizes: readonly number[];
-  readonly rooms: number;
   readonly latency: number;
   readonly rounds: number;
 }
@@ -91,7 +88,7 @@ async function measure(chosen: Settings): Promise<Line[]> {
     const lines: Line[] = [];
     for (const size of chosen.sizes) {
       say(`Connecting ${size} …`);
-      lines.push(...(await measureSize(size, chosen, { gateway, url, invocations })));
+      lines.push(await measureSize(size, chosen, { gateway, url, invocations }));
     }
     return lines;
   } finally {
@@ -107,7 +104,7 @@ interface Parts {
   readonly invocations: Invocations;
 }
 
-async function measureSize(size: number, settings: Settings, { gateway, url, invocations }: Parts): Promise<Line[]> {
+async function measureSize(size: number, settings: Settings, { gateway, url, invocations }: Parts): Promise<Line> {
   // Imported dynamically, because the clients read their endpoints from the environment on import.
   const { haveJoined } = await import('../test/fixtures/write-items.ts');
   const ids: string[] = [];
@@ -120,14 +117,9 @@ async function measureSize(size: number, settings: Settings, { gateway, url, inv
     await message(listeners, v.object({ ready: v.literal(true) }));
     // The gateway has accepted all connections, but its responses may still be in transit.
     while (ids.length < size) await message(gateway, v.object({ connection_id: v.string() }));
-    const rooms = Array.from({ length: settings.rooms }, () => randomUUID());
-    for (const [n, room_id] of rooms.entries())
-      await haveJoined(
-        room_id,
-        ids.filter((_, m) => m % rooms.length === n),
-      );
-
-    return [await line()];
+    const room_id = randomUUID();
+    await haveJoined(room_id, ids);
+    return await line();
 
     async function line(): Promise<Line> {
       const all: { times: number[]; took: Ended[] }[] = [];
@@ -135,10 +127,7 @@ async function measureSize(size: number, settings: Settings, { gateway, url, inv
         const received = message(listeners, v.object({ times: v.array(v.number()) }));
         // If sending fails, nothing awaits this promise, so its rejection is handled here.
         received.catch(() => {});
-        const told = await invocations.run({
-          kind: 'broadcast',
-          events: rooms.map(chatMessage),
-        });
+        const told = await invocations.run({ kind: 'broadcast', events: [chatMessage(room_id)] });
         const { sent } = v.parse(v.object({ sent: v.number() }), told.result);
         if (sent < size) throw new Error(`${size - sent} of ${size} did not take a message.`);
         const times = ascending((await received).times.map((time) => time - told.begin));
@@ -284,7 +273,6 @@ await main(async () => {
     {
       options: {
         sizes: { type: 'string', default: '10,100,500,1000' },
-        rooms: { type: 'string', default: '1' },
         latency: { type: 'string', default: '15' },
         rounds: { type: 'string', default: '7' },
         batches: { type: 'string' },
@@ -325,7 +313,6 @@ await main(async () => {
   }
   const lines = await measure({
     sizes: numbers('sizes', values.sizes, 1, 10_000),
-    rooms: number('rooms', values.rooms, 1, 10_000),
     latency: number('latency', values.latency, 0, 1_000),
     rounds: number('rounds', values.rounds, 1, 1_000),
   });

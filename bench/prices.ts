@@ -39,7 +39,7 @@ interface MonthlyItem extends Price {
   readonly count: number;
 }
 
-export const HOURS_A_MONTH = 730;
+const HOURS_A_MONTH = 730;
 
 /**
  * The smallest production setup of five services on Kubernetes. Compute is billed by the hour, storage by the month.

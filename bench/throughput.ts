@@ -29,7 +29,6 @@ brings shows here.
   --connections <n>  requests at the same time (default: 20)
   --quick            5 seconds
   --flame <file>     write a flame graph of the gateway's thread there, as SVG; of functions: bench:warm
-  --profile <dir>    keep its CPU profile there, which Chrome's developer tools show, too
   --json             print JSON in place of the tables
   --help             print this text
 `;
@@ -175,13 +174,9 @@ function timeOf(profiles: readonly CpuProfile[], { database, gateway, stack }: C
     .sort((a, b) => b.share - a.share);
 }
 
-async function measure(
-  seconds: number,
-  connections: number,
-  { kept, flame }: { kept: string | undefined; flame: string | undefined },
-): Promise<Throughput> {
+async function measure(seconds: number, connections: number, flame: string | undefined): Promise<Throughput> {
   const directory = await mkdtemp(join(tmpdir(), 'rooms-bench-'));
-  const profiles = kept ?? join(directory, 'profiles');
+  const profiles = join(directory, 'profiles');
   say('Starting the local stack …');
   const { child, endpoints } = await startStack(join(directory, 'state'), profiles);
   const ended = once(child, 'exit');
@@ -236,7 +231,6 @@ await main(async () => {
         seconds: { type: 'string', default: '10' },
         connections: { type: 'string', default: '20' },
         quick: { type: 'boolean', default: false },
-        profile: { type: 'string' },
         flame: { type: 'string' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -246,9 +240,6 @@ await main(async () => {
   );
   if (values.help) return HELP;
   const seconds = values.quick ? 5 : number('seconds', values.seconds, 1, 3_600);
-  const result = await measure(seconds, number('connections', values.connections, 1, 1_000), {
-    kept: values.profile,
-    flame: values.flame,
-  });
+  const result = await measure(seconds, number('connections', values.connections, 1, 1_000), values.flame);
   return values.json ? JSON.stringify(result, null, 2) : tables(result);
 });

@@ -82,7 +82,7 @@ function isAlive(pid: number): boolean {
 }
 
 /** Removes control groups of earlier runs that were killed, if no process is left in them. */
-export function removeAbandoned(root: string): void {
+function removeAbandoned(root: string): void {
   for (const name of readdirSync(root)) {
     const [, pid] = name.startsWith(PREFIX) ? name.slice(PREFIX.length - 1).split('-') : [];
     if (pid === undefined || isAlive(Number(pid))) continue;

@@ -10,7 +10,7 @@ import { roomSeconds } from './scale-model.ts';
  * `message`.
  */
 export const PARTS = ['request', 'write', 'stream', 'fan-out', 'post'] as const;
-export type Part = (typeof PARTS)[number];
+type Part = (typeof PARTS)[number];
 export type Split = Readonly<Record<Part, number>>;
 
 /**
@@ -19,7 +19,7 @@ export type Split = Readonly<Record<Part, number>>;
  * @see https://bitesizedserverless.com/bite/serverless-messaging-latency-compared/ 1,024 messages, eu-west-1, September
  * 2022
  */
-export const STREAM_MS = { p50: 213, p99: 552 };
+const STREAM_MS = { p50: 213, p99: 552 };
 
 /** API Gateway and the start of a warm invocation, in milliseconds. An assumption. */
 const REQUEST_MS = 15;

@@ -6,7 +6,7 @@ import { sum } from './numbers.ts';
 import { PING_SECONDS, pingsOfClient, roomSeconds, roundSeconds, shares } from './scale-model.ts';
 
 /** Assumptions about the use of rooms. Change them with the options of `npm run bench:price`. */
-export interface Assumptions {
+interface Assumptions {
   /** Participants of a room, all connected while it is live. */
   readonly participants: number;
   /** How long a room is live, in hours. */

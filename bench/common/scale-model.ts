@@ -88,7 +88,7 @@ const PARTITION_GB = 10;
 /** Duration of a function, in seconds. */
 const FUNCTION_SECONDS = 0.025;
 /** CPU time of a post, in seconds, measured with `npm run bench:fanout -- --posts`. */
-export const POST_CPU_SECONDS = 0.0003;
+const POST_CPU_SECONDS = 0.0003;
 /** The number of vCPUs of the functions that post. */
 const PROCESSORS = shareOf(memoryOf('deliver-messages'));
 /** Maximum posts per second of one invocation. */
@@ -132,14 +132,14 @@ export const aloneSeconds = (participants: number, frames: number): number =>
 const EVENT_BYTES = 500;
 
 /** Returns the number of frames per connection for messages that are delivered together. */
-export const framesOf = (protocol: SubProtocol, messages: number): number =>
+const framesOf = (protocol: SubProtocol, messages: number): number =>
   protocol === 'rooms.v1' ? messages : Math.ceil((messages * EVENT_BYTES) / MAX_PACKED_BYTES);
 
 /**
  * Pings of a client per hour. Every received frame postpones the next ping. Messages arrive randomly (Poisson process),
  * so a silence of `seconds` has the probability e^(-rate × seconds).
  */
-export function pingsAnHour(messages: number, seconds: number): number {
+function pingsAnHour(messages: number, seconds: number): number {
   if (messages === 0) return HOUR / seconds;
   return messages / Math.expm1((messages / HOUR) * seconds);
 }
@@ -147,7 +147,7 @@ export function pingsAnHour(messages: number, seconds: number): number {
 /** Seconds of silence after which a client sends a ping. */
 export const PING_SECONDS: Readonly<Record<SubProtocol, number>> = { 'rooms.v1': 30, 'rooms.v2': 120 };
 /** A client of `rooms.v2` sends a frame at least once in this many seconds, even if it receives frames. */
-export const SEND_SECONDS = 240;
+const SEND_SECONDS = 240;
 
 /** Returns the pings per hour of a client of `rooms.v2` that sends no other frames. */
 export const pingsOfClient = (messages: number, seconds: number): number =>
