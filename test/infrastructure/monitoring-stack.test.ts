@@ -204,7 +204,7 @@ describe('the runbook', () => {
     const root = resolve(import.meta.dirname, '../..');
     const code = globSync('{core,functions}/**/*.ts', { cwd: root })
       .map((file) => readFileSync(resolve(root, file), 'utf8'))
-      .filter((text) => text.includes('console.'))
+      .filter((text) => text.includes('console.') || text.includes('logError('))
       .join('\n');
     // The log line of a broadcast gets these fields by spreading its counts.
     const counts = ['sent', 'gone', 'failed', 'skipped', 'receivers', 'batches'];
