@@ -15,7 +15,7 @@ differ from the backup are kept and reported. Without --apply, changes nothing. 
   --room         the ID of the room
   --apply        write
   --at           skip messages, files and participants that are newer than this time, such as 2026-03-01T10:00Z
-  --overwrite    replace newer values of the room's name, description, times and admins, and of the participants' profiles
+  --overwrite    replace newer fields and admins of the room, and newer profiles of participants
   --from-bucket  a bucket with files that are missing from the bucket in use
   --json         print a line of JSON for each step, and one for the summary
   --help         print this

@@ -9,6 +9,7 @@ import {
 import * as v from 'valibot';
 import { sharedPool } from '../../core/platform/pool.ts';
 import { epochSeconds, type Timestamp } from '../../core/rules/time.ts';
+import type { ParticipantItem, RoomItem } from '../../core/store/items.ts';
 import { chatPartition, type Key, type Kind, kindOf, roomKey, roomPartition } from '../../core/store/keys.ts';
 import { lockWrites, unlockWrites } from '../../core/store/posting.ts';
 import type { Write } from '../../core/store/write.ts';
@@ -93,11 +94,49 @@ async function* paired(
   }
 }
 
-/** The fields of a room and a participant that can be overwritten. Counters, connections and presence stay current. */
-const FIELDS = {
-  room: ['name', 'description', 'start_time', 'end_time', 'end_reason', 'posting', 'metadata', 'admins'],
-  participant: ['username', 'archive_room', 'role'],
-} as const;
+/**
+ * Whether each attribute of a room and a participant can be overwritten. IDs, creation data, read marks, connections and presence are
+ * not. The compiler requires an entry for each attribute.
+ */
+const OVERWRITABLE = {
+  room: {
+    room_id: false,
+    name: true,
+    description: true,
+    start_time: true,
+    end_time: true,
+    end_reason: true,
+    posting: true,
+    metadata: true,
+    end_warnings_seconds: true,
+    announcements: true,
+    admins: true,
+    created_by: false,
+    created_at: false,
+    updated_at: false,
+  },
+  participant: {
+    GSI1PK: false,
+    GSI1SK: false,
+    room_id: false,
+    participant_id: false,
+    username: true,
+    archive_room: true,
+    role: true,
+    read_to: false,
+    added_by: false,
+    added_at: false,
+    connections: false,
+    present: false,
+    left_at: false,
+  },
+} as const satisfies {
+  readonly room: Readonly<Record<Exclude<keyof RoomItem, keyof Key>, boolean>>;
+  readonly participant: Readonly<Record<Exclude<keyof ParticipantItem, keyof Key>, boolean>>;
+};
+const fieldsOf = (what: keyof typeof OVERWRITABLE): readonly string[] =>
+  Object.entries(OVERWRITABLE[what]).flatMap(([name, isOverwritable]) => (isOverwritable ? [name] : []));
+
 /** Attributes that are not restored: connections, and expiry times of items that are kept. */
 const OF_THE_PRESENT = ['connections', 'present', 'left_at'];
 
@@ -143,7 +182,7 @@ export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
 
   /** Sets the fields to those of the source, unless they have changed since the comparison. */
   async function replace(source: Item, target: Item, what: 'room' | 'participant', id: string): Promise<void> {
-    const fields = FIELDS[what].filter((name) => textOf(source[name]) !== textOf(target[name]));
+    const fields = fieldsOf(what).filter((name) => textOf(source[name]) !== textOf(target[name]));
     if (fields.length === 0) {
       counts.same++;
       return;

@@ -240,6 +240,21 @@ describe('an item that differs', () => {
     await reply('message', newSocket(member), { room_id, client_message_id: 'restored', text: 'x' });
   });
 
+  test('is replaced with its warnings and announcements', async () => {
+    const { room_id, admin, member } = room;
+    const params = { room_id };
+    const plan = {
+      end_warnings_seconds: [120],
+      announcements: [{ announcement_id: 'a', message: 'Hand over', relative_time_in_seconds: -60 }],
+    };
+    await data('changeRoom', { as: admin, params, body: plan });
+    await backUp();
+    await data('changeRoom', { as: admin, params, body: { end_warnings_seconds: [30], announcements: [] } });
+    expect((await run({ apply: false })).steps).toEqual([`keep room ${room_id}`]);
+    await run({ overwrite: true });
+    expect(await data('getRoom', { as: member, params })).toMatchObject(plan);
+  });
+
   test('is kept if it changes again between the read and the write', async () => {
     const { room_id } = room;
     await changed();
