@@ -5,12 +5,12 @@ import type { Deadline, Watch } from '../platform/deadline.ts';
  * docs/decisions/0032-lanes.md.
  */
 
-/** The maximum time without any response, in ticks: about 50 ms. */
-export const PATIENCE_TICKS = 5;
+/** The maximum time without any response, in ticks: about 40 ms. */
+export const PATIENCE_TICKS = 4;
 /**
  * The same for the first requests of a process, which open sockets and run code that is not compiled yet: about 500 ms.
  */
-export const FIRST_PATIENCE_TICKS = 50;
+export const FIRST_PATIENCE_TICKS = 40;
 /** The number of first requests: the maximum of simultaneous requests in a new process. */
 export const FIRST_REQUESTS = 25;
 /**
@@ -48,7 +48,7 @@ export function standstill(limit: () => number): Standstill {
 let answered = 0;
 const limit = (): number => (answered < FIRST_REQUESTS ? FIRST_PATIENCE_TICKS : PATIENCE_TICKS);
 
-/** A deadline that comes early if requests are pending and none receives a response for about 50 ms. */
+/** A deadline that comes early if requests are pending and none receives a response for about 40 ms. */
 export interface Patience extends Deadline {
   readonly watch: Watch;
   /** Returns whether the deadline has come early. */
@@ -58,7 +58,7 @@ export interface Patience extends Deadline {
 }
 
 /**
- * Returns a deadline that comes early when no request has received a response for about 50 ms. A throttled request
+ * Returns a deadline that comes early when no request has received a response for about 40 ms. A throttled request
  * counts as a response.
  */
 export function patienceWithin(deadline: Deadline): Patience {
