@@ -163,7 +163,7 @@ export interface Message {
   readonly sender_name: string | null;
   /** `user`: sent by a participant. `system`: an announcement, sent by the service. */
   readonly kind: 'user' | 'system';
-  /** Your application's own type of the message, or `null`. */
+  /** Type of the message, which your application defines, or `null`. */
   readonly type: string | null;
   /** JSON object of your application, or `null`. */
   readonly data: Readonly<Record<string, unknown>> | null;
@@ -177,7 +177,7 @@ export interface Message {
   readonly deleted_at: string | null;
   /** ID of the user who deleted the message, or `null`. */
   readonly deleted_by: string | null;
-  /** Number of the message's last edit or deletion among all of the room, or `null` if it was never changed. Numbers only rise. */
+  /** Number of the message's last edit or deletion, or `null` if it was never changed. The changes of a room are numbered in order. */
   readonly change: number | null;
 }
 
@@ -191,7 +191,7 @@ export interface MyRoom {
   readonly description: string | null;
   /** When the room starts. */
   readonly start_time: string;
-  /** When the room ends. `null`: when an admin ends it. */
+  /** When the room ends. `null` if only an admin can end it. */
   readonly end_time: string | null;
   /** Current status. It follows from `start_time`, `end_time` and the current time. */
   readonly status: 'booked' | 'started' | 'ended';
@@ -221,9 +221,9 @@ export interface MyRoom {
   readonly archive_room: boolean;
   /** ID of the newest message that the participant has marked as read, or `null`. */
   readonly read_to: string | null;
-  /** When the newest message was sent, or `null`. Up to some seconds late. */
+  /** When the newest message was sent, or `null`. Can be a few seconds out of date. */
   readonly last_message_at: string | null;
-  /** Whether others have sent a message since the one you marked as read, or since you were added. Up to some seconds late. */
+  /** Whether others have sent a message since the one you marked as read, or since you were added. Can be a few seconds out of date. */
   readonly has_unread: boolean;
 }
 
@@ -281,7 +281,7 @@ export interface Room {
   readonly description: string | null;
   /** When the room starts. */
   readonly start_time: string;
-  /** When the room ends. `null`: when an admin ends it. */
+  /** When the room ends. `null` if only an admin can end it. */
   readonly end_time: string | null;
   /** Current status. It follows from `start_time`, `end_time` and the current time. */
   readonly status: 'booked' | 'started' | 'ended';
@@ -313,7 +313,7 @@ export interface RoomDetails {
   readonly description: string | null;
   /** When the room starts. */
   readonly start_time: string;
-  /** When the room ends. `null`: when an admin ends it. */
+  /** When the room ends. `null` if only an admin can end it. */
   readonly end_time: string | null;
   /** Current status. It follows from `start_time`, `end_time` and the current time. */
   readonly status: 'booked' | 'started' | 'ended';
@@ -343,11 +343,11 @@ export interface RoomDetails {
   readonly archive_room: boolean;
   /** ID of the newest message that the participant has marked as read, or `null`. */
   readonly read_to: string | null;
-  /** When the newest message was sent, or `null`. Up to some seconds late. */
+  /** When the newest message was sent, or `null`. Can be a few seconds out of date. */
   readonly last_message_at: string | null;
-  /** Whether others have sent a message since the one you marked as read, or since you were added. Up to some seconds late. */
+  /** Whether others have sent a message since the one you marked as read, or since you were added. Can be a few seconds out of date. */
   readonly has_unread: boolean;
-  /** Number of those messages, counted to 100. */
+  /** Number of those messages, at most 100. */
   readonly unread_count: number;
 }
 
@@ -387,7 +387,7 @@ export interface ChangeRoomBody {
   readonly description?: string | null | undefined;
   /** When the room starts. Must not be in the past, unless it is the current start of the room. */
   readonly start_time?: string | undefined;
-  /** When the room ends, after `start_time`. `null`: when an admin ends it. */
+  /** When the room ends, after `start_time`. `null` if only an admin can end it. */
   readonly end_time?: string | null | undefined;
   /** Who may send, edit and upload: everyone but observers, or only admins. */
   readonly posting?: 'everyone' | 'admins' | undefined;
@@ -429,7 +429,7 @@ export interface CreateRoomBody {
   readonly description?: string | null | undefined;
   /** When the room starts. Default: now. Must not be in the past. */
   readonly start_time?: string | null | undefined;
-  /** When the room ends, after `start_time`. `null`: when an admin ends it. */
+  /** When the room ends, after `start_time`. `null` if only an admin can end it. */
   readonly end_time?: string | null | undefined;
   /** Who may send, edit and upload: everyone but observers, or only admins. */
   readonly posting?: 'everyone' | 'admins' | undefined;
@@ -781,7 +781,7 @@ export interface Actions {
             readonly file_id: string;
           }[]
         | undefined;
-      /** Your application's own type of the message, or `null`. */
+      /** Type of the message, which your application defines, or `null`. */
       readonly type?: string | undefined;
       readonly data?: Readonly<Record<string, unknown>> | undefined;
       /** ID of the message that this one replies to, or `null`. */
@@ -810,7 +810,7 @@ export interface Actions {
       readonly seq?: number | undefined;
     };
   };
-  /** Says that you are typing, or have stopped. The others receive the event `typing`, in rooms of up to 100 connections. Nothing is stored. A second `true` within 2 seconds gets `too_many_requests`. */
+  /** Shows others whether you are typing. They receive the event `typing`, in rooms of up to 100 connections. Nothing is stored. A second `true` within 2 seconds gets `too_many_requests`. */
   readonly typing: {
     readonly frame: {
       /** ID of the room, a UUIDv7. */
@@ -886,14 +886,14 @@ export interface EventData {
   readonly room_updated: Room;
   /** The room has started. */
   readonly room_started: Room;
-  /** The room ends soon: sent so many seconds before its end as the room says in `end_warnings_seconds`. */
+  /** The room ends soon. Sent at each of the times in `end_warnings_seconds`. */
   readonly room_ending: {
     readonly ends_at: string;
     readonly seconds_left: number;
   };
   /** The room has ended. Its `rooms.v1` connections are closed, its `rooms.v2` connections are detached from it. */
   readonly room_ended: Room;
-  /** Number of online participants, instead of single `peer_joined` and `peer_left` events while more than 100 are online. Up to 1,000, it also names who came and went, at most once a second; above, it has only the count, at most every 1 s per 2,000 participants. Only on `rooms.v2` connections: those of `rooms.v1` get a `peer_joined` or `peer_left` event for each name, and nothing above 1,000. */
+  /** Number of online participants, instead of single `peer_joined` and `peer_left` events while more than 100 are online. Up to 1,000, it also contains the users who joined and left, at most once a second. Above, it has only the count, at most every 1 s per 2,000 participants. Only on `rooms.v2` connections: those of `rooms.v1` get a `peer_joined` or `peer_left` event for each name, and nothing above 1,000. */
   readonly presence: {
     readonly count: number;
     readonly joined?:

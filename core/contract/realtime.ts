@@ -153,7 +153,7 @@ export const subscribe = {
 export const typing = {
   action: 'typing',
   summary:
-    'Says that you are typing, or have stopped. The others receive the event `typing`, in rooms of up to 100 connections. Nothing is stored. ' +
+    'Shows others whether you are typing. They receive the event `typing`, in rooms of up to 100 connections. Nothing is stored. ' +
     'A second `true` within 2 seconds gets `too_many_requests`.',
   frame: v.strictObject({ ...inRoom, typing: v.boolean() }),
   data: v.object({ room_id: v.string() }),
@@ -251,7 +251,7 @@ export const events = {
   room_updated: { summary: 'An admin updated the room.', data: answers.room, bus: true },
   room_started: { summary: 'The room has started.', data: answers.room, bus: true },
   room_ending: {
-    summary: 'The room ends soon: sent so many seconds before its end as the room says in `end_warnings_seconds`.',
+    summary: 'The room ends soon. Sent at each of the times in `end_warnings_seconds`.',
     data: v.object({ ends_at: v.pipe(v.string(), v.isoTimestamp()), seconds_left: seqNumber }),
     bus: true,
   },
@@ -264,7 +264,7 @@ export const events = {
   presence: {
     summary:
       'Number of online participants, instead of single `peer_joined` and `peer_left` events while more than 100 are online. Up to 1,000, it also ' +
-      'names who came and went, at most once a second; above, it has only the count, at most every 1 s per 2,000 participants. Only on `rooms.v2` connections: those of `rooms.v1` ' +
+      'contains the users who joined and left, at most once a second. Above, it has only the count, at most every 1 s per 2,000 participants. Only on `rooms.v2` connections: those of `rooms.v1` ' +
       'get a `peer_joined` or `peer_left` event for each name, and nothing above 1,000.',
     data: v.object({
       count: v.pipe(v.number(), v.integer(), v.minValue(0)),

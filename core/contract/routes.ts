@@ -77,7 +77,7 @@ export const changeRoom = {
   summary: 'Update or end a room',
   description:
     'Updates the room if the body has any of `name`, `description`, `start_time`, `end_time`, `posting`, `metadata`; `null` clears ' +
-    '`description`, `end_time` or `metadata`. With `posting: "admins"`, no message of anybody else is stored after the response. Ends the room if the body has `time_left_in_seconds` or `reason`, or is `{}` or missing. The end of a room can be ' +
+    '`description`, `end_time` or `metadata`. With `posting: "admins"`, no message of other users is stored after the response. Ends the room if the body has `time_left_in_seconds` or `reason`, or is `{}` or missing. The end of a room can be ' +
     'moved until it has ended. A body with fields of both kinds, or with unknown fields, is rejected without any effect.',
   params: inRoom,
   body: v.pipe(
@@ -258,7 +258,7 @@ export const listRooms = {
   path: '/participant/room',
   summary: 'List your rooms',
   description:
-    'Returns the rooms of the caller, newest first unless `order` is `asc`. With a filter, a request looks at up to 1,000 rooms until ' +
+    'Returns the rooms of the caller, newest first unless `order` is `asc`. With a filter, a request reads up to 1,000 rooms until ' +
     'its page is full, so a page can be short or empty ' +
     'although there are more: continue until `next_cursor` is `null`. A room that the caller was added to within the last second may ' +
     'be missing.',
@@ -373,7 +373,7 @@ export const markRead = {
   summary: 'Mark messages as read',
   description:
     'Marks all messages up to `message_id` as read by you. The mark only moves forward: an older message has no effect, and the ' +
-    'response has the current mark. The message need not exist, but its ID cannot be of the future. It can also be set after the room ' +
+    'response has the current mark. The message need not exist, but its time must not be in the future. It can also be set after the room ' +
     'has ended. Other participants see the mark in the list of participants. Your other connections receive the event `read`, if they ' +
     'subscribed.',
   params: inRoom,
@@ -448,7 +448,7 @@ export const deleteMessage = {
   summary: 'Delete a message',
   description:
     'Deletes the text, `type`, `data` and files of a message. Its sender may do so while the room is started, an admin at any time, also after the ' +
-    'end. What is left is who sent it, when, and who deleted it. A file that no other message has is deleted, too: its ' +
+    'end. The sender, the time, and the user who deleted it remain. A file that no other message has is deleted, too: its ' +
     'download is 404 `file_not_found`. Deleting a message again has no further effect.',
   params: ofMessage,
   body: nothing,

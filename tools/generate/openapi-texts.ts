@@ -25,7 +25,7 @@ its participants. If you are not a participant of a room, the response is 403 \`
 
 ### Responses
 
-A successful response is \`{"data": …, "sent_at": …}\`. A list also has \`page\`: \`size\` is the number of items, and \`next_cursor\` leads to the next page.
+A successful response is \`{"data": …, "sent_at": …}\`. A list also has \`page\`: \`size\` is the number of items, and \`next_cursor\` is the cursor of the next page.
 Field names are snake_case. Times are ISO 8601 in UTC with milliseconds; requests may use any time zone. An absent value is \`null\`, never a missing field. Later versions
 may add fields: ignore fields that you do not know. Every response has \`Cache-Control: no-store\`.
 
@@ -135,9 +135,9 @@ export const FIELDS: Readonly<Record<string, FieldText>> = {
   'changeRoom.start_time': {
     description: 'When the room starts. Must not be in the past, unless it is the current start of the room.',
   },
-  end_time: { description: 'When the room ends. `null`: when an admin ends it.' },
-  'createRoom.end_time': { description: 'When the room ends, after `start_time`. `null`: when an admin ends it.' },
-  'changeRoom.end_time': { description: 'When the room ends, after `start_time`. `null`: when an admin ends it.' },
+  end_time: { description: 'When the room ends. `null` if only an admin can end it.' },
+  'createRoom.end_time': { description: 'When the room ends, after `start_time`. `null` if only an admin can end it.' },
+  'changeRoom.end_time': { description: 'When the room ends, after `start_time`. `null` if only an admin can end it.' },
   time_left_in_seconds: { description: 'Seconds until the room ends. Default: 0.' },
   reason: { description: 'Why the room ends. Participants see it as `end_reason`.' },
   'idempotency-key': {
@@ -214,15 +214,15 @@ export const FIELDS: Readonly<Record<string, FieldText>> = {
     description: 'ID of the newest message that the participant has marked as read, or `null`.',
     example: '01KJPWMX60DN4XCMTN3FJRJPH3',
   },
-  last_message_at: { description: 'When the newest message was sent, or `null`. Up to some seconds late.' },
+  last_message_at: { description: 'When the newest message was sent, or `null`. Can be a few seconds out of date.' },
   has_unread: {
     description:
-      'Whether others have sent a message since the one you marked as read, or since you were added. Up to some seconds late.',
+      'Whether others have sent a message since the one you marked as read, or since you were added. Can be a few seconds out of date.',
   },
-  unread_count: { description: 'Number of those messages, counted to 100.' },
+  unread_count: { description: 'Number of those messages, at most 100.' },
   sender_name: { description: "The sender's username when the message was sent, or `null`." },
   kind: { description: '`user`: sent by a participant. `system`: an announcement, sent by the service.' },
-  type: { description: "Your application's own type of the message, or `null`." },
+  type: { description: 'Type of the message, which your application defines, or `null`.' },
   'Message.data': { description: 'JSON object of your application, or `null`.' },
   reply_to: { description: 'ID of the message that this one replies to, or `null`.' },
   attachments: { description: 'Files attached to the message.' },
@@ -231,7 +231,7 @@ export const FIELDS: Readonly<Record<string, FieldText>> = {
   deleted_by: { description: 'ID of the user who deleted the message, or `null`.' },
   change: {
     description:
-      "Number of the message's last edit or deletion among all of the room, or `null` if it was never changed. Numbers only rise.",
+      "Number of the message's last edit or deletion, or `null` if it was never changed. The changes of a room are numbered in order.",
   },
   client_message_id: {
     description: "The sender's ID of the message. The service stores a message with the same ID only once.",

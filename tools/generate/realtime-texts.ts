@@ -26,7 +26,8 @@ export const REALTIME_FIELDS: Readonly<Record<string, string>> = {
   'message.attachment': 'One file that you have uploaded to this room: the same as `attachments` with this file only.',
   'message.attachments':
     'Files that you have uploaded to this room, at most 10, each once. Cannot be combined with `attachment`.',
-  'message.type': 'Your application’s own type of the message, 1 to 64 characters. The service does not look at it.',
+  'message.type':
+    'Type of the message, which your application defines, 1 to 64 characters. The service does not interpret it.',
   'message.data':
     'JSON object of your application: at most 4 KiB as JSON, nested at most 32 levels deep, without the key `__proto__`.',
   'message.reply_to': 'ID of the message of this room that this one replies to.',
@@ -35,12 +36,12 @@ export const REALTIME_FIELDS: Readonly<Record<string, string>> = {
     'In the frame: at most 50 rooms that this connection has joined. In the reply: by room ID, the last numbers of its feeds. A room ' +
     'that the connection is not in, or no longer in, is missing.',
   'ping.subscribed': 'True asks for the last number of the feed `user`.',
-  'ping.user': 'The last number of the feed `user`; missing where the connection has not subscribed.',
+  'ping.user': 'The last number of the feed `user`. Missing if the connection has not subscribed.',
   'subscribe.participant_id': 'Your own user ID.',
-  'subscribe.seq': 'The last number of the feed `user`. Given exactly if the connection speaks `rooms.v2`.',
+  'subscribe.seq': 'The last number of the feed `user`. Present only if the connection uses `rooms.v2`.',
   'MyRoom.joined_at':
-    'When this connection joined. A `detached` frame says which join has ended. Given exactly if the connection speaks `rooms.v2`.',
-  'MyRoom.seq': 'The last numbers of the room’s feeds. Given exactly if the connection speaks `rooms.v2`.',
+    'When this connection joined. A `detached` frame contains it to identify the join that has ended. Present only if the connection uses `rooms.v2`.',
+  'MyRoom.seq': 'The last numbers of the room’s feeds. Present only if the connection uses `rooms.v2`.',
   'Seq.messages': 'The number of the last message.',
   'Seq.changes': 'The number of the last other event.',
   'MyRoom.last_change':
@@ -50,12 +51,13 @@ export const REALTIME_FIELDS: Readonly<Record<string, string>> = {
   'typing.typing': 'Whether the participant is typing.',
   'participant_removed.reason': '`left`: the participant left. `removed`: an admin removed them.',
   'presence.count': 'How many participants are online.',
-  'presence.joined': 'Who came since the last one; missing in the largest rooms.',
-  'presence.left': 'Who left since the last one; missing in the largest rooms.',
+  'presence.joined': 'Users who came online since the last `presence` event. Missing in the largest rooms.',
+  'presence.left': 'Users who went offline since the last `presence` event. Missing in the largest rooms.',
   feed: 'Which sequence the numbers are from.',
-  seq: 'The number of the first event. Each further event has the next one. In a frame without events, all lower numbers have been given.',
+  seq: 'The number of the first event. Each further event has the next one. In a frame without events, all lower numbers were assigned.',
   events: 'Events, each with its `type` and its `data`.',
-  joined_at: 'As in the reply to the `join` that has ended. Ignore the frame if the connection has joined again since.',
+  joined_at:
+    'The value from the reply to the `join` that has ended. Ignore the frame if the connection has joined again since.',
   reason: 'Why. Treat reasons that you do not know like `removed`.',
 };
 
@@ -219,7 +221,7 @@ A frame is a JSON object, sent as text.
 | Frames of one user, over all connections | __USER_FRAMES__ in __WINDOW__ seconds | \`too_many_requests\` |
 | Messages of one user, over all connections | __USER_MESSAGES__ in __WINDOW__ seconds | \`too_many_requests\` |
 | Messages of one user, in a room with more than 100 participants online | __LARGE_ROOM_POSTS__ divided by the participants online, in __WINDOW__ seconds; at least 2 | \`too_many_requests\` |
-| Messages in one room, whoever sends them | __ROOM_MESSAGES__ in a second | \`too_many_requests\` |
+| Messages of all users in one room | __ROOM_MESSAGES__ in a second | \`too_many_requests\` |
 | Connections of one user in a room | __CONNECTIONS__ | \`too_many_requests\` |
 
 For \`too_many_requests\`, \`error.retry_after\` is the number of seconds to wait. Each frame that you send has an \`action\` and gets exactly one reply:
@@ -253,12 +255,12 @@ Keep for each room and feed the highest number \`n\` up to which nothing is miss
 
 1. Drop a frame whose numbers are all \`n\` or less. It was sent again.
 2. Deliver a frame that begins with \`n + 1\`, and move \`n\` to its last number. In a frame without events, the last number is \`seq - 1\`.
-3. A frame that begins with a higher number shows a gap. Hold it, and wait for a random time of 0 to 2 seconds: the missing frame may still come. If it does not, read what is missing:
+3. A frame that begins with a higher number shows a gap. Hold it, and wait for a random time of 0 to 2 seconds: the missing frame may still arrive. If it does not, read the missing events:
    - \`messages\`: \`GET /participant/room/{room_id}/chat\` from the newest message back. Stop at a page whose messages are all at least 30 seconds older than your last message before the gap. Read the [changes of messages](#edits-and-deletions), too.
    - \`changes\`: \`GET /participant/room/{room_id}\`, and the list of participants if you show it.
    - \`user\`: \`GET /participant/room\`.
 
-   A read has everything that was numbered before it began. Deliver what is new in it, and continue after the held frames.
+   A read contains every event that was numbered before it began. Deliver the new events, and continue after the held frames.
 4. Send \`ping\` with your \`rooms\` after 120 seconds without a received frame, and immediately when the network or the page comes back. Promise 240 seconds as \`ping_interval_seconds\` of \`join\`, and send a frame at least that often. Received frames do not count. If a number in the reply is higher than yours, its frame may be on its way: wait 3 seconds, then go on as in step 3.
    If a room is missing from the reply, the connection is no longer in it: join again.
 5. After a reconnect, compare the numbers in the reply to \`join\` with yours. Equal: you have missed nothing. Higher: read. Lower: the table was restored; read everything you need.
