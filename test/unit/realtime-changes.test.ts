@@ -18,7 +18,7 @@ import {
   toProfile,
   toRoom,
 } from '../../core/store/items.ts';
-import { participantKey, roomKey, userRoomKey } from '../../core/store/keys.ts';
+import { type Key, participantKey, roomKey, userRoomKey } from '../../core/store/keys.ts';
 
 const room_id = '0190aaaa-0000-7000-8000-000000000000';
 const T = (minute: number, second = 0) => new Date(Date.UTC(2026, 0, 1, 12, minute, second)).toISOString();
@@ -94,6 +94,22 @@ describe('a room', () => {
     ['an end before its start', { start_time: T(30) }, { end_time: T(10) }, ['schedule', 'room_ended', 'close_room']],
   ])('gets %s', (_, before, after, expected) => {
     expect(kinds(changed(before, after))).toEqual(expected);
+  });
+
+  /** The compiler requires a value for each new attribute that can change. */
+  const values: Required<Omit<RoomItem, keyof Key | 'room_id' | 'admins' | `created_${string}` | 'updated_at'>> = {
+    name: 'B',
+    description: 'x',
+    start_time: T(0, 1),
+    end_time: T(40),
+    end_reason: 'late',
+    posting: 'admins',
+    metadata: '{}',
+    end_warnings_seconds: [120],
+    announcements: [{ announcement_id: 'a', message: 'x', relative_from: 'end', relative_time_in_seconds: -60 }],
+  };
+  test.each(Object.entries(values))('is announced if its %s changes', (name, value) => {
+    expect(kinds(changed({}, { [name]: value }))).toContain('room_updated');
   });
 
   test('gets an end that has passed when its record is read: the end is announced at once', () => {
