@@ -6,6 +6,7 @@ import type { Kind } from './cold-start/targets.ts';
 import { deployed, references, steps } from './cold-start/variants.ts';
 import { main, number, say } from './common/command.ts';
 import { median, rounded, shuffled } from './common/numbers.ts';
+import { startCells } from './common/start-cells.ts';
 import { textTable } from './common/table.ts';
 
 const SCRIPT = 'npm run bench:cold-start --';
@@ -105,17 +106,7 @@ async function measure(rounds: number, withSteps: boolean, memory: number, only:
 const table = (starts: readonly Start[]): string =>
   textTable(
     ['function', 'KB', 'INIT, ms', 'invoke, ms', 'ratio', 'total, ms', 'ratio', 'CPU, ms', 'ratio'],
-    starts.map(({ name, bytes, load, invoke, invokeRatio, total, ratio, cpu, cpuRatio }) => [
-      name,
-      rounded(bytes / 1_000),
-      load.toFixed(1),
-      invoke.toFixed(1),
-      invokeRatio.toFixed(2),
-      total.toFixed(1),
-      ratio.toFixed(2),
-      cpu.toFixed(1),
-      cpuRatio.toFixed(2),
-    ]),
+    starts.map(startCells),
   );
 
 await main(async () => {

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import * as v from 'valibot';
 import { type Message, type RoomEvent, RoomsClient, type RoomsClientOptions } from '../client/src/index.ts';
 import { requestToken } from '../local/oidc/oidc-issuer.ts';
 import { expect, type Story } from './narrator.ts';
@@ -57,12 +58,17 @@ async function next<Name extends RoomEvent['type']>(
   }
 }
 
+const busEvents = v.object({
+  events: v.array(v.object({ 'detail-type': v.string(), detail: v.object({ room_id: v.string() }) })),
+});
+const uploadAnswer = v.object({
+  data: v.object({ upload_url: v.string(), headers: v.record(v.string(), v.string()) }),
+});
+
 /** Returns the types of the events that the local event bus has received about a room. */
 async function onBus(http: string, room_id: string): Promise<string[]> {
   const response = await fetch(`${http}/_local/events`);
-  const { events } = (await response.json()) as {
-    readonly events: readonly { readonly 'detail-type': string; readonly detail: { readonly room_id: string } }[];
-  };
+  const { events } = v.parse(busEvents, await response.json());
   return events.filter(({ detail }) => detail.room_id === room_id).map((event) => event['detail-type']);
 }
 
@@ -173,7 +179,7 @@ export async function scenario({ http, ws, issuer }: Endpoints, story: Story): P
       `${http}/participant/room/${room_id}/upload?name=a.txt&size=5&content_type=text/plain`,
       { headers: { authorization: `Bearer ${await requestToken(issuer, bobId)}` } },
     );
-    const { data } = (await response.json()) as { data: { upload_url: string; headers: Record<string, string> } };
+    const { data } = v.parse(uploadAnswer, await response.json());
     const put = await fetch(data.upload_url, { method: 'PUT', headers: data.headers, body: 'too long' });
     expect(put.status === 403, `403, but got ${put.status}`);
   });

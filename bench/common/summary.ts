@@ -1,6 +1,7 @@
 import { PARTS } from './latency-model.ts';
 import { median, rounded } from './numbers.ts';
 import type { Results } from './results.ts';
+import { startCells } from './start-cells.ts';
 import { type Cell, markdownTable, textTable } from './table.ts';
 
 /** The command that writes the figures of docs/operate/performance/README.md. */
@@ -35,19 +36,7 @@ function endpoints(found: Results): Cell[][] {
 }
 
 const starts = (found: Results, kind: 'reference' | 'step'): Cell[][] =>
-  found['cold-start']
-    .filter((each) => each.kind === kind)
-    .map(({ name, bytes, load, invoke, invokeRatio, total, ratio, cpu, cpuRatio }) => [
-      name,
-      rounded(bytes / 1_000),
-      load.toFixed(1),
-      invoke.toFixed(1),
-      invokeRatio.toFixed(2),
-      total.toFixed(1),
-      ratio.toFixed(2),
-      cpu.toFixed(1),
-      cpuRatio.toFixed(2),
-    ]);
+  found['cold-start'].filter((each) => each.kind === kind).map(startCells);
 const START_HEAD = [
   'variant',
   'KB',

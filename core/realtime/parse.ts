@@ -1,7 +1,8 @@
 import type { RoomEvent } from '../contract/realtime.ts';
 import { parseJsonObject } from '../platform/json.ts';
 import { isJsonObject } from '../rules/json.ts';
-import type { Counts, Task } from './deliver.ts';
+import type { Counts, FanOutRequest, Task } from './deliver.ts';
+import type { Announcement, Moment } from './schedule.ts';
 
 /*
  * Parses what functions of this service store for each other, or answer each other. An earlier or a later version may have written it.
@@ -57,4 +58,48 @@ export function parseCounts(text: string): Counts {
   const counts: unknown = parseJsonObject(text);
   if (!isCounts(counts)) throw new TypeError('Not the answer of a fan-out invocation.');
   return { ...counts, skipped: counts.skipped ?? 0 };
+}
+
+const isRecipient = (value: unknown): boolean =>
+  isJsonObject(value) &&
+  typeof value.connection_id === 'string' &&
+  typeof value.participant_id === 'string' &&
+  typeof value.token_expires_at === 'number';
+
+const isFanOutRequest = (value: unknown): value is FanOutRequest =>
+  isJsonObject(value) &&
+  typeof value.room_id === 'string' &&
+  Array.isArray(value.recipients) &&
+  value.recipients.every(isRecipient) &&
+  isTask(value.task) &&
+  typeof value.time_left_ms === 'number' &&
+  (value.posts_per_second === undefined || typeof value.posts_per_second === 'number');
+
+/**
+ * Checks the input of a fan-out invocation.
+ *
+ * @throws if it is not one
+ */
+export function requireFanOutRequest(value: unknown): FanOutRequest {
+  if (!isFanOutRequest(value)) throw new TypeError('Not the input of a fan-out invocation.');
+  return value;
+}
+
+const MOMENTS: Readonly<Record<Moment, true>> = { start: true, end: true, next: true };
+
+const isAnnouncement = (value: unknown): value is Announcement =>
+  isJsonObject(value) &&
+  typeof value.room_id === 'string' &&
+  typeof value.moment === 'string' &&
+  Object.hasOwn(MOMENTS, value.moment) &&
+  typeof value.time === 'string';
+
+/**
+ * Checks the input that a schedule has for the function that announces.
+ *
+ * @throws if it is not one
+ */
+export function requireAnnouncement(value: unknown): Announcement {
+  if (!isAnnouncement(value)) throw new TypeError('Not the input of a schedule.');
+  return value;
 }

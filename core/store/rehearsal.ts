@@ -53,7 +53,8 @@ const connection = (n: number) =>
   marshall({ connection_id: `rehearsal-${n}`, participant_id: REHEARSING_USER, token_expires_at: FAR_AHEAD });
 
 /** A task in a lane. */
-const WAITING = marshall({ ...laneKey('x', 'messages', '1'), task: JSON.stringify({ kind: 'send', events: [{}] }) });
+const EVENT = { type: 'room_updated', room_id: 'x', data: {}, sent_at: '2020-01-01T00:00:00.000Z' };
+const WAITING = marshall({ ...laneKey('x', 'messages', '1'), task: JSON.stringify({ kind: 'send', events: [EVENT] }) });
 
 /** The result of a query: connections or lane tasks if the query is about them, and otherwise a participant. */
 function found(values: Readonly<Record<string, unknown>>) {

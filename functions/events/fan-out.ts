@@ -2,10 +2,12 @@ import { deadlineIn, deadlineOf, type TimeLeft } from '../../core/platform/deadl
 import { isRehearsal, primed } from '../../core/platform/prime.ts';
 import { type Counts, deliverBatch, type FanOutRequest } from '../../core/realtime/deliver.ts';
 import { paceOf } from '../../core/realtime/pace.ts';
+import { requireFanOutRequest } from '../../core/realtime/parse.ts';
 import { fanOutRehearsal } from '../../core/realtime/rehearsal.ts';
 
 /** Sends events to a batch of a large room's connections. The invoker waits for the result, and passes its remaining time. */
-async function fanOut({ time_left_ms, posts_per_second, ...batch }: FanOutRequest, context: TimeLeft): Promise<Counts> {
+async function fanOut(request: FanOutRequest, context: TimeLeft): Promise<Counts> {
+  const { time_left_ms, posts_per_second, ...batch } = requireFanOutRequest(request);
   const started = performance.now();
   const own = deadlineOf(context);
   const deadline = time_left_ms < own.leftMs() ? deadlineIn(time_left_ms) : own;

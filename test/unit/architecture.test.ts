@@ -32,6 +32,14 @@ test('every SDK client and every wait ends with its invocation', () => {
   expect(textOf('core/files/attachment.ts')).toContain('invocationSignal()');
 });
 
+test('every file of core is in a folder, whose imports Biome checks', () => {
+  expect(files.filter((file) => /^core\/[^/]+$/.test(file))).toEqual([]);
+  const { overrides } = JSON.parse(textOf('biome.json')) as { overrides: { includes: string[] }[] };
+  const checked = overrides.flatMap(({ includes }) => includes);
+  const folders = new Set(files.filter((file) => file.startsWith('core/')).map((file) => file.split('/')[1]));
+  expect([...folders].filter((folder) => !checked.includes(`core/${folder}/**`))).toEqual([]);
+});
+
 test('keys are only in core/store/keys.ts', () => {
   const KEY = /['"`](ROOM|CHAT|USER|PARTICIPANT|MESSAGE|SENT|FILE|IDEMPOTENCY|CONNECTION|FRAMES)#/;
   expect(textOf('core/store/keys.ts')).toMatch(KEY);

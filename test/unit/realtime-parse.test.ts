@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { isRoomEvent, parseCounts, parseTask } from '../../core/realtime/parse.ts';
+import {
+  isRoomEvent,
+  parseCounts,
+  parseTask,
+  requireAnnouncement,
+  requireFanOutRequest,
+} from '../../core/realtime/parse.ts';
 
 const event = { type: 'typing', room_id: 'r', data: { participant_id: 'p', typing: true }, sent_at: 't' };
 
@@ -51,4 +57,26 @@ test('an event without a room, time or data is no event', () => {
   expect(isRoomEvent(event)).toBe(true);
   for (const field of ['type', 'room_id', 'sent_at', 'data'])
     expect(isRoomEvent({ ...event, [field]: undefined })).toBe(false);
+});
+
+test('the input of a fan-out invocation is checked', () => {
+  const recipient = { connection_id: 'c', participant_id: 'p', token_expires_at: 1 };
+  const request = { room_id: 'r', recipients: [recipient], task: { kind: 'close' }, time_left_ms: 1 };
+  expect(requireFanOutRequest(request)).toBe(request);
+  for (const wrong of [
+    null,
+    { ...request, room_id: undefined },
+    { ...request, recipients: [{ ...recipient, connection_id: 1 }] },
+    { ...request, task: { kind: 'tell' } },
+    { ...request, time_left_ms: '1' },
+    { ...request, posts_per_second: '1' },
+  ])
+    expect(() => requireFanOutRequest(wrong)).toThrow();
+});
+
+test('the input of a schedule is checked', () => {
+  const announcement = { room_id: 'r', moment: 'next', time: 't' };
+  expect(requireAnnouncement(announcement)).toBe(announcement);
+  for (const wrong of [undefined, {}, { ...announcement, moment: 'toString' }, { ...announcement, time: 1 }])
+    expect(() => requireAnnouncement(wrong)).toThrow();
 });

@@ -54,7 +54,8 @@ export function App() {
       if (loaded.clientId !== undefined) return;
       const user = signedInUser();
       if (user) signIn(loaded, user);
-    } catch {
+    } catch (error) {
+      console.info('The configuration could not be loaded.', error);
       setFailed(true);
     } finally {
       loading.current = false;

@@ -47,6 +47,7 @@ export function watchForRecovery({
       if (lost) onBack({ isFirst });
       isFirst = false;
     } catch {
+      // The stack still does not respond. The next check follows.
       isFirst = true;
     } finally {
       checking = false;

@@ -59,7 +59,8 @@ export function startSession(config: Config, userId: string, tokens = tokenSourc
         connection.on(change, () => void rooms.refresh());
       // A failure is harmless, because the list is also read every few seconds.
       connection.subscribe({ signal }).catch(() => {});
-    } catch {
+    } catch (error) {
+      console.info('The connection could not be opened.', error);
       online.update(() => 'failed');
     }
   }
