@@ -5,6 +5,9 @@ import { tally } from './test/support/tally.ts';
 /** Time-outs only end what hangs: no test is about speed, and the machine may be busy. */
 const PATIENT = { testTimeout: 120_000, hookTimeout: 120_000 };
 
+/** Tests that mostly wait for time limits, outages, and other processes. They run after all others, four files at a time. */
+const WAITING = { maxWorkers: 4, sequence: { groupOrder: 1 } };
+
 /**
  * One project a kind of test: run one with `npm test -- --project unit`, one file with `npm test -- <part of its name>`, and what your
  * uncommitted changes concern with `npm test -- --changed`.
@@ -36,13 +39,14 @@ export default defineConfig({
       },
       {
         // The client SDK, over real HTTP and real WebSockets.
-        test: { name: 'client', include: ['test/client/**/*.test.ts'], ...PATIENT },
+        test: { name: 'client', include: ['test/client/**/*.test.ts'], ...WAITING, ...PATIENT },
       },
       {
         // The web client, in Chromium; skipped where there is none.
         test: {
           name: 'browser',
           include: ['test/browser/**/*.test.ts'],
+          ...WAITING,
           testTimeout: 300_000,
           hookTimeout: 300_000,
           // A page that loads on a busy machine takes longer than the second that polls wait by default.
@@ -51,7 +55,13 @@ export default defineConfig({
       },
       {
         // `npm start` and what a user does with it.
-        test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 300_000, hookTimeout: 300_000 },
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          ...WAITING,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
       },
     ],
   },

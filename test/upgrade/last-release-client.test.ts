@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify, stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { lastRelease, unpack, usePackages, whyOutOfReach } from '../upgrade/release.ts';
-import { npmStart, ROOT, type RunningStack } from './npm-start.ts';
+import { npmStart, ROOT, type RunningStack } from '../e2e/npm-start.ts';
+import { lastRelease, unpack, usePackages, whyOutOfReach } from './release.ts';
 
 /*
  * Checks that the service supports clients of the last release. The SDK of that release runs its own tests against the current service.
