@@ -2,6 +2,9 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig, mergeConfig } from 'vitest/config';
 import all from '../vitest.config.ts';
 
+// Coverage of code from the compile cache is less precise: https://nodejs.org/api/module.html#module-compile-cache
+delete process.env.NODE_COMPILE_CACHE;
+
 /**
  * `npm run coverage`: which lines of the code the unit tests run, per folder. The other tests are not counted, so this is a
  * lower bound. It is separate from `npm test`, because instrumented code is slower.
