@@ -3,7 +3,7 @@ import { copiesOf } from '../support/fill.ts';
 import { data, invoke, type Operation, type Request, succeed } from '../support/invoke.ts';
 import { newRoom, newUser, type World } from '../support/world.ts';
 
-const ROUNDS = 220;
+const ROUNDS = 100;
 /** How many rounds run at the same time, each with its own room. */
 const ABREAST = 5;
 
