@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { LongFirst } from './test/support/long-first.ts';
 import { slowestFiles } from './test/support/slowest.ts';
 import { tally } from './test/support/tally.ts';
 
@@ -21,6 +22,7 @@ export default defineConfig({
     reporters: ['default', slowestFiles(), tally()],
     // The cores of the smallest machine: with more workers, requests wait longer than production's time-outs allow.
     maxWorkers: 2,
+    sequence: { sequencer: LongFirst },
     silent: 'passed-only',
     projects: [
       {
