@@ -22,7 +22,7 @@ import { startScheduler } from './scheduler/scheduler.ts';
 import { startQueueMapping } from './sqs/queue-mapping.ts';
 import { createQueue, createSqs, type Queue, queueProperties } from './sqs/sqs.ts';
 import { createStreamMapping, type StreamMapping } from './streams/stream-mapping.ts';
-import { readStream } from './streams/stream-reader.ts';
+import { readStream, type StreamReader } from './streams/stream-reader.ts';
 
 /*
  * Runs the real-time resources of the templates: the WebSocket API, event source mappings, queues, schedules and the event bus.
@@ -39,6 +39,8 @@ export interface Realtime {
   readonly urls: LocalUrls;
   /** Starts to serve and to process writes to the table. `functions` are the functions of the templates, by ARN. */
   start(functions: ReadonlyMap<string, LocalFunction>): Promise<void>;
+  /** Call after each invocation of a function: it may have written to the table. */
+  invoked(): void;
   /** The last events on the buses, oldest first. */
   readonly recentEvents: () => readonly BusEvent[];
   close(): Promise<void>;
@@ -88,6 +90,8 @@ export async function openRealtime(options: {
     const buses = createEventBuses(namesOf('AWS::Events::EventBus', resolver), log);
     const ws = sockets.url.replace(/^http/, 'ws');
     const host = `${api.id}.execute-api.${REGION}.amazonaws.com`;
+
+    const streams: StreamReader[] = [];
 
     async function start(functions: ReadonlyMap<string, LocalFunction>): Promise<void> {
       const client = new SQSClient({ endpoint: aws.url, region: REGION, credentials: CREDENTIALS });
@@ -139,16 +143,18 @@ export async function openRealtime(options: {
       }
       // Each stream is read once for all mappings with the same position.
       for (const { from, sourceArn, parts } of readers.values())
-        closeLater(
-          await readStream({
-            endpoint: dynamodbUrl,
-            streamArn: await streamOf(sourceArn, dynamodbUrl),
-            startingPosition: from,
-            take: (records, shardId) => {
-              for (const part of parts) part.take(records, shardId);
-            },
-            log,
-          }),
+        streams.push(
+          closeLater(
+            await readStream({
+              endpoint: dynamodbUrl,
+              streamArn: await streamOf(sourceArn, dynamodbUrl),
+              startingPosition: from,
+              take: (records, shardId) => {
+                for (const part of parts) part.take(records, shardId);
+              },
+              log,
+            }),
+          ),
         );
       await keepMappings(dataDirectory, made);
       gateway = closeLater(createWebSocketGateway(api, { functions, log }));
@@ -169,6 +175,9 @@ export async function openRealtime(options: {
         [`https://sqs.${REGION}.amazonaws.com`]: aws.url,
       },
       start,
+      invoked: () => {
+        for (const stream of streams) stream.expectRecords();
+      },
       recentEvents: buses.recent,
       close,
     };

@@ -166,7 +166,8 @@ export async function startStack(options: StackOptions): Promise<LocalStack> {
     signal.throwIfAborted();
 
     const realtime = closeLater(await openRealtime({ resolver, dynamodbUrl: dynamodb.url, ports, dataDirectory, log }));
-    const functions = createFunctions(create, assembly, resolver, log, realtime.urls, {
+    const createNoticed: typeof createFunction = (...args) => noticed(create(...args), realtime.invoked);
+    const functions = createFunctions(createNoticed, assembly, resolver, log, realtime.urls, {
       AWS_REGION: REGION,
       AWS_DEFAULT_REGION: REGION,
       AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
@@ -252,6 +253,16 @@ async function createTables(resolver: Resolver, endpoint: string): Promise<void>
     client.destroy();
   }
 }
+
+/** Calls `invoked` after each invocation of a function. */
+const noticed = (fn: LocalFunction, invoked: () => void): LocalFunction => ({
+  ...fn,
+  async invoke(event) {
+    const result = await fn.invoke(event);
+    invoked();
+    return result;
+  },
+});
 
 /** The functions of the templates, by ARN. */
 function createFunctions(

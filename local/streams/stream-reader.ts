@@ -19,14 +19,16 @@ export type { StreamRecord };
 export type TakeRecords = (records: readonly StreamRecord[], shardId: string) => void;
 
 export interface StreamReader {
+  /** Call when something may have been written: the shards are then polled often for a moment. */
+  expectRecords(): void;
   close(): Promise<void>;
 }
 
 /** Interval between polls of each shard, in milliseconds. It causes most of the delivery latency. */
 const POLL_MS = 30;
-/** The interval for a shard that has been quiet for {@link QUIET_AFTER_MS}: an idle stack then uses half as much CPU. */
-const QUIET_POLL_MS = 120;
-const QUIET_AFTER_MS = 5_000;
+/** The interval where nothing was written for {@link QUIET_AFTER_MS}. Polls are most of what an idle stack needs of the processor. */
+const QUIET_POLL_MS = 150;
+const QUIET_AFTER_MS = 500;
 /** Interval between searches for new shards, in milliseconds. A search also runs when a shard ends. */
 const DESCRIBE_MS = 10_000;
 /** The wait after a failure, in milliseconds. */
@@ -50,6 +52,24 @@ export async function readStream(options: {
   const running = new Set<Promise<void>>();
   /** All known shards by ID, with whether they have been read to their end. */
   const ended = new Map<string, boolean>();
+
+  let expectedAt = performance.now();
+  let wakeUp = new AbortController();
+  const expectRecords = (): void => {
+    const isQuiet = performance.now() - expectedAt >= QUIET_AFTER_MS;
+    expectedAt = performance.now();
+    if (!isQuiet) return;
+    wakeUp.abort();
+    wakeUp = new AbortController();
+  };
+
+  /** @throws if the reader is closed. */
+  async function untilNextPoll(): Promise<void> {
+    const ms = performance.now() - expectedAt < QUIET_AFTER_MS ? POLL_MS : QUIET_POLL_MS;
+    await sleep(ms, undefined, { signal: AbortSignal.any([signal, wakeUp.signal]) }).catch(() =>
+      signal.throwIfAborted(),
+    );
+  }
 
   async function shards(): Promise<Shard[]> {
     const found: Shard[] = [];
@@ -82,7 +102,6 @@ export async function readStream(options: {
   async function readShard(shardId: string, type: 'LATEST' | 'TRIM_HORIZON', first: string | undefined): Promise<void> {
     let next = first;
     let last: string | undefined;
-    let lastAt = performance.now();
     while (next !== undefined && !signal.aborted) {
       try {
         const { Records: records = [], NextShardIterator } = await client.send(
@@ -91,12 +110,11 @@ export async function readStream(options: {
         );
         if (records.length > 0) {
           take(records, shardId);
-          lastAt = performance.now();
+          expectRecords();
           last = records.at(-1)?.dynamodb?.SequenceNumber ?? last;
         }
         next = NextShardIterator;
-        const pollMs = performance.now() - lastAt < QUIET_AFTER_MS ? POLL_MS : QUIET_POLL_MS;
-        if (records.length === 0 && next !== undefined) await sleep(pollMs, undefined, { signal });
+        if (records.length === 0 && next !== undefined) await untilNextPoll();
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof ExpiredIteratorException || error instanceof TrimmedDataAccessException) {
@@ -147,6 +165,7 @@ export async function readStream(options: {
   await start(startingPosition);
   const watching = watch();
   return {
+    expectRecords,
     async close() {
       controller.abort();
       await Promise.allSettled([watching, ...running]);

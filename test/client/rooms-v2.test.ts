@@ -487,6 +487,7 @@ test.each(['in one packet with the reply', 'in one packet with the reply, before
     wire.server.closeSockets();
     await until('bob joins again', () => reply !== undefined);
     await alice.removeParticipants(other, ['bob']);
-    expect(await closed).toEqual({ reason: 'removed' });
+    // On a busy machine, the SDK may learn it first from a rejected HTTP request, whose error is then here, too.
+    expect(await closed).toMatchObject({ reason: 'removed' });
   },
 );
