@@ -7,27 +7,30 @@ import { isSuccess, type Reader, type ReaderSettings, recordOf, withReaders } fr
 import { unresponsiveId } from './unresponsive.ts';
 
 /*
- * How much later a room of two receives a message because of what its shard has just before it: the batch of another
- * room. All cases are measured in turns, against the room without a batch before its own.
+ * Measures how much later a room of two receives a message if its shard has a batch of another room just before. The
+ * cases alternate, and are compared with a room without such a batch.
  */
 
 export interface NeighborSettings extends ReaderSettings {
   readonly rounds: number;
-  /** Connections of the large room. */
+  /** The number of connections in the large room. */
   readonly large: number;
 }
 
-/** Milliseconds from the start of the batch before until the last connection of the room has its message. */
+/** Milliseconds from the start of the previous batch until the room's last connection has its message. */
 export interface NeighborLine {
   readonly before: string;
   readonly p50: number;
   readonly p99: number;
-  /** Rounds that do not count, because a post to the room itself took too long: this machine was busy. */
+  /**
+   * The number of rounds that were discarded because a post to the room itself was slow, which means that this machine
+   * was busy.
+   */
   readonly skipped: number;
 }
 
 const report = v.object({ connections: v.array(v.tuple([v.string(), v.number(), v.number()])) });
-/** Enough for open sockets, compiled code, and a lane for the large room. */
+/** Enough rounds to open sockets, compile code, and move the large room to its lane. */
 const WARM_UP = 40;
 const newId = (): string => `${randomUUID().replaceAll('-', '').slice(0, 15)}=`;
 
@@ -48,7 +51,7 @@ export function measureNeighbor({ rounds, large, ...settings }: NeighborSettings
       await roomOf([newId(), newId()]),
       await roomOf(Array.from({ length: large }, newId)),
     ];
-    // A new room each time: after a round, the room is in its lane.
+    // Each round needs a new room, because the room is in its lane afterwards.
     const withDead = (protocol: 'rooms.v1' | 'rooms.v2') => roomOf([newId(), unresponsiveId(newId())], protocol);
     const cases: readonly [before: string, room: () => Promise<string | undefined>][] = [
       ['nothing', async () => undefined],
@@ -76,7 +79,7 @@ export function measureNeighbor({ rounds, large, ...settings }: NeighborSettings
     }
 
     async function delay(before: string | undefined): Promise<number[]> {
-      // Nothing works on the lanes here.
+      // No function processes the lanes here.
       for (const room_id of [own, small]) await remove(roomSequenceKey(room_id));
       const began = Date.now();
       if (before !== undefined) await read(reader, before);

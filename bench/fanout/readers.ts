@@ -35,7 +35,7 @@ export interface ReaderSettings {
 
 type StreamRecord = ReturnType<typeof recordOf>;
 
-/** An execution environment, which works on one batch at a time. */
+/** An execution environment, which processes one batch at a time. */
 export interface Reader {
   read(Records: readonly StreamRecord[]): Promise<v.InferOutput<typeof outcome>>;
   close(): void;

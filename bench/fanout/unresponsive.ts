@@ -1,6 +1,4 @@
-/*
- * How the gateway of the benchmarks knows the connections that do not respond, and what it has in place of the network to SQS.
- */
+/* The IDs of connections that do not respond, and the simulated latency of SQS. */
 
 const PREFIX = 'dead';
 

@@ -25,8 +25,8 @@ import { batchIdentity, isNumbered } from './pack.ts';
 import { patienceWithin } from './patience.ts';
 
 /*
- * Sends events to a room. What takes long is left to the room's lane, so that the reader of the stream goes on with other rooms: large rooms, and
- * connections that do not answer. See docs/decisions/0032-lanes.md.
+ * Sends events to a room. Large rooms, and connections that do not respond, are left to the room's lane, so that the
+ * stream reader continues with other rooms. See docs/decisions/0032-lanes.md.
  */
 
 /**
@@ -38,13 +38,13 @@ export const MAX_POSTS_HERE = 500;
 export interface Broadcast extends Counts {
   /** True if the room's lane will deliver the events later. */
   readonly isHanded: boolean;
-  /** The connections that did not answer in time: the room's lane delivers the events to them, later. */
+  /** The number of connections that did not respond in time. The room's lane will deliver the events to them. */
   readonly left: number;
 }
 
 const nothingSent = (isHanded: boolean): Broadcast => ({ ...noCounts(), isHanded, left: 0 });
 
-/** Where the events of a broadcast come from. */
+/** The source of a broadcast's events. */
 export interface Origin {
   readonly feed: RoomFeed;
   /** Identifies the batch, for example by the ID of its first stream record. A repeated delivery has the same ID. */
@@ -74,8 +74,8 @@ export const isLarge = (room_id: string, task: Task, { live }: Pick<RoomConnecti
  *
  * The events are numbered before the connections are read: see docs/decisions/0030-rooms-v2.md.
  *
- * @throws before anything has been sent, if the events cannot be numbered, the connections cannot be read, or the lane of a large room fails.
- *   Afterwards, if some connections that may be open can neither be marked nor left to the lane.
+ * @throws if the events cannot be numbered, the connections cannot be read, or the lane of a large room fails: in these
+ * cases, nothing was sent. Also if connections that may be open can neither be marked nor left to the lane
  */
 export async function broadcast(
   room_id: string,
@@ -101,7 +101,7 @@ export async function broadcast(
   const { left, ...counts } = await deliverHere(room_id, task, connections, deadline);
   countOutcomes(counts);
   if (left.length > 0) {
-    // First: what gets the next number must not overtake what is left.
+    // The lane is entered first, so that later events cannot overtake these.
     await onTable(() => enterLane(of));
     await handToLane(of, { ...task, only: left });
   }
@@ -110,8 +110,8 @@ export async function broadcast(
 }
 
 /**
- * Carries out a task for every connection of a room that is not large, and disconnects the connections that are marked, which is retried from a queue as
- * well. Returns those that did not answer in time.
+ * Runs a task for every connection of a small room, and disconnects the marked connections, which a queue retries, too.
+ * Returns the connections that did not respond in time.
  */
 async function deliverHere(
   room_id: string,
@@ -156,8 +156,8 @@ export async function recordBroadcast(
  * Removes every connection from a room that has ended. rooms.v1 connections are closed, and `$disconnect` removes their
  * items. The others are detached with the event.
  *
- * @param outcome of the last broadcast: the end comes after what it has left to the room's lane
- * @throws as `broadcast` does.
+ * @param outcome of the last broadcast. If it has left events to the room's lane, the end follows them there
+ * @throws as `broadcast` does
  */
 export async function closeRoom(
   room_id: string,
@@ -170,6 +170,6 @@ export async function closeRoom(
   const connections = isHanded || left > 0 ? undefined : await onTable(() => connectionsOf(room_id));
   if (connections === undefined || isLarge(room_id, task, connections)) return toLane();
   const here = await deliverHere(room_id, task, connections, deadline);
-  // The lane finds out who is still in the room.
+  // The lane reads which connections are still in the room.
   if (here.left.length > 0) await toLane();
 }

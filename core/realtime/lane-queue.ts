@@ -47,7 +47,7 @@ function partsOf(task: SendTask): SendTask[] {
   return parts.map(({ events, first, framesBefore }, index) => ({
     ...rest,
     events,
-    // The changes are delivered with the last part.
+    // Only the last part counts as the delivery of the changes.
     ...(stored_at && index === parts.length - 1 && { stored_at }),
     ...(task.numbers && { numbers: { ...task.numbers, first } }),
     ...(task.only && { only: task.only.map((left) => ({ ...left, had: Math.max(0, left.had - framesBefore) })) }),

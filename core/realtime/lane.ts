@@ -39,7 +39,7 @@ export const ROUND_MS = 500;
 const MIN_LEFT_MS = 5_000;
 /** The delay before a failed message is retried, in seconds. */
 const RETRY_SECONDS = 2;
-/** CloudWatch takes so many values of a metric in one line. */
+/** CloudWatch's maximum of values per metric in one line. */
 const VALUES_PER_LINE = 100;
 
 const numbersOf = (task: Task) =>
@@ -51,10 +51,10 @@ const lastOf = ({ events, numbers }: SendTask): number => (numbers?.first ?? 0) 
 const follows = (next: SendTask, previous: SendTask): boolean =>
   numbersOf(next)?.first === lastOf(previous) + 1 && numbersOf(previous) !== undefined;
 
-/** Returns whether tasks are for all connections. */
+/** Returns whether the tasks are for all connections of the room. */
 const areForAll = (...tasks: readonly SendTask[]): boolean => tasks.every(({ only }) => only === undefined);
 
-/** Returns two tasks in one. A frame has one time for all of its events: theirs is that of the last. */
+/** Merges two tasks. A frame has one time for all of its events, which is that of the last one. */
 function merge(previous: SendTask, next: SendTask): SendTask {
   const sent_at = next.events.at(-1)?.sent_at;
   const events = [...previous.events, ...next.events].map(
@@ -89,14 +89,14 @@ export function stepsOf(waiting: readonly { readonly key: Key; readonly task: Ta
 const withCurrentMessages = async (task: Task): Promise<Task> =>
   task.kind === 'send' ? { ...task, events: await onTable(() => withPresentMessages(task.events)) } : task;
 
-/** Returns those of a room's connections that a task is for. */
+/** Returns the connections of a room for which a task is. */
 function recipientsOf(task: Task, live: readonly Recipient[]): readonly Recipient[] {
   if (task.kind !== 'send' || !task.only) return live;
   const ids = new Set(task.only.map(({ connection_id }) => connection_id));
   return live.filter(({ connection_id }) => ids.has(connection_id));
 }
 
-/** Delivers one step, and removes it from the lane. */
+/** Delivers one step, and deletes its items from the lane. */
 async function deliver(of: FeedOfRoom, step: Step, deadline: Deadline): Promise<void> {
   const { room_id, feed } = of;
   const { keys } = step;

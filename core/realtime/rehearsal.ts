@@ -73,7 +73,7 @@ export function laneRehearsal(): Pick<SQSEvent, 'Records'> {
   return { Records: [{ messageId: 'rehearsal', body } as SQSEvent['Records'][0]] };
 }
 
-/** The number of connections in a batch. The fan-out opens one of its own for each. */
+/** The number of connections in a batch, for each of which the fan-out opens a connection to the gateway. */
 const LISTENERS = 8;
 
 /** Returns a batch of connections to which a message is sent. */

@@ -196,8 +196,11 @@ describe('the order of a room', () => {
   });
 });
 
-describe('a connection that does not answer', () => {
-  /** A room with connections of both versions, of which one does not answer, and a neighbor on its shard. */
+describe('a connection that does not respond', () => {
+  /**
+   * A room with working connections of both protocols, and with one that does not respond. The other room, `neighbor`,
+   * is on the same shard.
+   */
   async function roomWithDead(protocol: 'rooms.v1' | 'rooms.v2') {
     const [{ room_id, admin, member }, other] = [await newRoom(), await newRoom()];
     const [v1, v2] = [await joined(room_id, member), await joinedV2(room_id, member)];
@@ -213,7 +216,9 @@ describe('a connection that does not answer', () => {
       dead: dead.connection_id,
       neighbor: neighbor.socket.connection_id,
       textsAtDead: () => (protocol === 'rooms.v1' ? textsAtV1 : textsAtV2)(dead.connection_id),
-      /** A batch of the shard with a message in both rooms. The neighbor has had all of it when the reader answers. */
+      /**
+       * Delivers a batch with a message in both rooms. When the reader returns, the neighbor has received its message.
+       */
       async read(text: string) {
         const records = [...(await send(room_id, admin, text)), ...(await send(other.room_id, other.admin, text))];
         expect((await readMessages(records)).failures).toEqual([]);
@@ -226,19 +231,20 @@ describe('a connection that does not answer', () => {
   const attemptsAt = (id: string) => management.attempts.filter((each) => each === id).length;
 
   describe.each(['rooms.v1', 'rooms.v2'] as const)('of %s', (protocol) => {
-    test('does not hold up its shard: the reader leaves it to the lane before the post times out', async () => {
+    test('does not delay its shard, because the reader leaves it to the lane before the post times out', async () => {
       const { of, v1, v2, dead, textsAtDead, read } = await roomWithDead(protocol);
       await read('one');
-      // A post that has timed out closes a connection of rooms.v1, and is noted of one of rooms.v2.
+      // A time-out of the post would close a rooms.v1 connection, and would be recorded for a rooms.v2 connection.
       expect([attemptsAt(dead), management.closeAttempts]).toEqual([1, []]);
       expect([textsAtV1(v1), textsAtV2(v2)]).toEqual([['one'], ['one']]);
       expect(await isInLane(of)).toBe(true);
-      // What comes next does not overtake what is pending, and the reader posts nothing to the room.
+      // The next message waits in the lane behind the pending one, and the reader posts nothing to the room.
       await read('two');
       expect(attemptsAt(dead)).toBe(1);
       expect([textsAtV1(v1), textsAtV2(v2)]).toEqual([['one'], ['one']]);
 
-      // It answers again: the lane has all of it in order, once, and the reader has the room again.
+      // The connection responds again. The lane delivers all messages once and in order, and the reader then delivers
+      // to the room directly.
       management.respondWith(dead, 200);
       await runLanes();
       for (const texts of [textsAtV1(v1), textsAtV2(v2), textsAtDead()]) expect(texts).toEqual(['one', 'two']);
@@ -250,7 +256,7 @@ describe('a connection that does not answer', () => {
       expect(management.closeAttempts).toEqual([]);
     });
 
-    test('that never answers is closed by the lane, and the room leaves the lane', { timeout: 60_000 }, async () => {
+    test('that never responds is closed by the lane, and the room leaves the lane', { timeout: 60_000 }, async () => {
       const { of, v1, v2, dead, read } = await roomWithDead(protocol);
       const texts: string[] = [];
       const rounds = protocol === 'rooms.v1' ? 1 : 2;
@@ -271,7 +277,7 @@ describe('a connection that does not answer', () => {
     });
   });
 
-  test('is not sent again what it has taken', async () => {
+  test('receives each frame once, if the lane continues a partial delivery', async () => {
     const { v1, dead, textsAtDead, send: sendHere } = await roomWithDead('rooms.v1');
     management.respondWith(dead, 200, 'hold', 200);
     const texts = ['one', 'two', 'three'];
@@ -281,7 +287,7 @@ describe('a connection that does not answer', () => {
     expect([textsAtV1(v1), textsAtDead()]).toEqual([texts, texts]);
   });
 
-  test('is not sent again what it has taken where that is more than an item of the lane', {
+  test('receives each frame once, even if the delivered ones exceed one item of the lane', {
     timeout: 60_000,
   }, async () => {
     const { v1, dead, textsAtDead, send: sendHere } = await roomWithDead('rooms.v1');
@@ -293,14 +299,14 @@ describe('a connection that does not answer', () => {
     expect([textsAtV1(v1), textsAtDead()]).toEqual([texts, texts]);
   });
 
-  test('has what is left delivered after a failure of the queue: the batch fails, and is delivered with the same numbers', async () => {
+  test('receives its events after a failure of the queue, because the batch is retried with the same numbers', async () => {
     const { of, v2, dead, neighbor, textsAtDead, send: sendHere } = await roomWithDead('rooms.v2');
     const records = await sendHere('one');
     services.broken.sqs = true;
     expect((await readMessages(records)).failures).toHaveLength(1);
     services.broken.sqs = false;
     management.respondWith(dead, 200);
-    // The second time, it is what Lambda delivers again although it was done.
+    // The second pass is Lambda's repeated delivery of records that were already processed.
     for (const _ of [1, 2]) expect((await readMessages(records)).failures).toEqual([]);
     await runLanes();
     expect(new Set(numbersAt(v2))).toEqual(new Set([1]));
@@ -311,7 +317,7 @@ describe('a connection that does not answer', () => {
     expect(textsAtV2(neighbor)).toEqual([]);
   });
 
-  test('has the end of its room come after what is left', async () => {
+  test('receives the end of its room after its pending events', async () => {
     const { room_id, admin, v1, v2, dead } = await roomWithDead('rooms.v1');
     const records = changesIn(await recorded(() => data('endRoom', { as: admin, params: { room_id } })));
     const { result } = await runEventFunction('room-changes', (context) => roomChanges(records, context));
@@ -324,7 +330,7 @@ describe('a connection that does not answer', () => {
     expect([...management.closed].sort()).toEqual([v1, dead].sort());
   });
 
-  test('does not hold up the end of its room for the others', async () => {
+  test('does not delay the end of its room for the others', async () => {
     const { room_id, admin, v1, v2, dead } = await roomWithDead('rooms.v2');
     const records = changesIn(await recorded(() => data('endRoom', { as: admin, params: { room_id } })));
     const { result } = await runEventFunction('room-changes', (context) => roomChanges(records, context));
@@ -337,7 +343,7 @@ describe('a connection that does not answer', () => {
     expect(framesAt(v2)).toHaveLength(1);
   });
 
-  test('is not one that is throttled: the reader waits for it as before', async () => {
+  test('does not include a throttled one, for which the reader still waits', async () => {
     const { of, dead, textsAtDead, read } = await roomWithDead('rooms.v1');
     management.respondWith(dead, 429, 429, 429, 429, 429, 200);
     await read('one');

@@ -2,19 +2,19 @@ import { expect, test } from 'vitest';
 import { standstill } from '../../core/realtime/patience.ts';
 
 const LIMIT = 3;
-/** The ticks, up to the limit and a few more, until patience is over. */
+/** Calls `tick` until the limit is reached. Returns the number of ticks, or undefined if that takes twice the limit. */
 const ticksUntilOver = (still: ReturnType<typeof standstill>): number | undefined => {
   for (let tick = 1; tick <= 2 * LIMIT; tick++) if (still.tick()) return tick;
   return undefined;
 };
 
-test('requests that are not answered for as many ticks as the limit are too slow', () => {
+test('reports requests without a response when the limit of ticks is reached', () => {
   const still = standstill(() => LIMIT);
   still.begin();
   expect(ticksUntilOver(still)).toBe(LIMIT);
 });
 
-test('each answer begins the count anew', () => {
+test('each response resets the count', () => {
   const still = standstill(() => LIMIT);
   for (let n = 0; n < 10; n++) still.begin();
   for (let n = 0; n < 9; n++) {
@@ -24,7 +24,7 @@ test('each answer begins the count anew', () => {
   expect(ticksUntilOver(still)).toBe(LIMIT);
 });
 
-test('time without a request under way does not count: not that in a queue, nor between two attempts', () => {
+test('ticks without a pending request do not count, for example in a queue or between two attempts', () => {
   const still = standstill(() => LIMIT);
   expect(ticksUntilOver(still)).toBeUndefined();
   still.begin();
@@ -35,7 +35,7 @@ test('time without a request under way does not count: not that in a queue, nor 
   expect(ticksUntilOver(still)).toBe(LIMIT);
 });
 
-test('the limit is that of the moment', () => {
+test('the current limit applies', () => {
   let limit = 2 * LIMIT;
   const still = standstill(() => limit);
   still.begin();

@@ -28,7 +28,7 @@ test('every WebSocket action has a sample frame', () => {
   expect(sampleFrames(room).filter(({ action }) => !Object.hasOwn(actions, action))).toEqual([]);
 });
 
-test('the first sample of an operation is what tests vary', () => {
+test('tests vary the first sample of an operation', () => {
   expect(sampleRequest('addParticipants', room)).toEqual({
     as: 'admin',
     params: { room_id: 'room' },
@@ -37,7 +37,7 @@ test('the first sample of an operation is what tests vary', () => {
   expect(sampleRequest('leaveRoom', room)).toEqual({ as: 'leaver', params: { room_id: 'room' } });
 });
 
-test('every sample with capacity units has a label of its own', () => {
+test('every sample with capacity units has a unique label', () => {
   const labels = [...sampleCalls(room), ...sampleFrames(room)].map(({ label }) => label);
   expect(new Set(labels).size).toBe(labels.length);
   expect(labels).toEqual(expect.arrayContaining(Object.keys(capacities())));
