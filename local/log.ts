@@ -27,6 +27,7 @@ export async function openLog(
     },
     async close() {
       stream.end();
+      // A log that cannot be written, such as on a full disk, must not keep the stack from ending.
       await finished(stream).catch(() => {});
     },
   };

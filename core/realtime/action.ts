@@ -57,26 +57,19 @@ function jsonOf(body: string): object {
   }
 }
 
-/** Returns the room id of a frame, if it can be read. It is for the log, which must contain only valid ids. */
+const withRoom = v.pipe(v.string(), v.parseJson(), v.object({ room_id: roomId }));
+const withRequest = v.pipe(v.string(), v.parseJson(), v.object({ request_id: requestIdField }));
+
+/** Returns the room ID of a frame, if it can be read. It is for the log, which must contain only valid IDs. */
 function roomOf(body: string | undefined): string | undefined {
-  try {
-    return v.parse(v.object({ room_id: roomId }), JSON.parse(body ?? '')).room_id;
-  } catch {
-    return undefined;
-  }
+  const parsed = v.safeParse(withRoom, body);
+  return parsed.success ? parsed.output.room_id : undefined;
 }
 
-/**
- * Returns the request ID of a frame, if it can be read. An error reply contains it even if the rest of the frame is
- * invalid.
- */
+/** Returns the request ID of a frame, if it can be read: an error reply contains it, whatever else is wrong. */
 export function requestIdOf(body: string | undefined): string | null {
-  try {
-    const parsed = v.safeParse(v.object({ request_id: requestIdField }), JSON.parse(body ?? ''));
-    return parsed.success ? parsed.output.request_id : null;
-  } catch {
-    return null;
-  }
+  const parsed = v.safeParse(withRequest, body);
+  return parsed.success ? parsed.output.request_id : null;
 }
 
 /** Returns the description of an action's requests. */

@@ -110,6 +110,7 @@ function decodePath(path: string): string | undefined {
   try {
     return decodeURIComponent(path);
   } catch {
+    // A malformed escape sequence such as `%zz`.
     return undefined;
   }
 }

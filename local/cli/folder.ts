@@ -42,6 +42,7 @@ export async function claimFolder(path: string): Promise<{ close(): Promise<void
   } catch (error) {
     lock.close();
     if (!(error instanceof Error && 'errcode' in error && error.errcode === BUSY)) throw error;
+    // The message is useful without the process, too.
     const pid = await readFile(owner, 'utf8').catch(() => '');
     throw new FolderError(
       `Another local stack (process ${pid || 'unknown'}) keeps its data in ${path}; end it, or choose another folder.`,

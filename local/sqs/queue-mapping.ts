@@ -129,6 +129,7 @@ function withParsedBody(record: QueueRecord | undefined): unknown {
   try {
     return { ...record, body: JSON.parse(record.body) };
   } catch {
+    // SQS messages need not be JSON. Filters then match the text.
     return record;
   }
 }

@@ -235,6 +235,7 @@ export class Session {
     for (const socket of this.#sockets) socket.drop();
     for (const room_id of this.openRooms) {
       const ended = async (): Promise<boolean> => {
+        // A room that cannot be ended is counted, and reported with its ID.
         const answered = await this.call('DELETE', `/admin/room/${room_id}`).catch(() => undefined);
         return answered?.status === 200 || answered?.codes.includes('room_ended') === true;
       };
@@ -280,6 +281,7 @@ export class Socket {
       closed.resolve(code);
       notify();
     });
+    // A failure is thrown where the promise is awaited. Until then, it must not end the process.
     this.opened.catch(() => {});
   }
 
