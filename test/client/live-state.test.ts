@@ -31,7 +31,7 @@ test('liveMessages lists the newest page, earlier pages on request, and new mess
   expect(texts(list)).toEqual(['1', '2', '3', '4', '5', '6', '7', '8']);
   list.close();
   await bobsRoom.send({ text: '9' });
-  await until('alice has it', () => wire.server.handled.filter((action) => action === 'message').length === 9);
+  await until('alice has it', () => wire.server.handled.filter((action) => action === 'message').length >= 9);
   expect(texts(list)).toHaveLength(8);
 });
 
