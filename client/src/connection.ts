@@ -16,8 +16,9 @@ import { type CallOptions, type Page, probeToken, type Tokens } from './http.ts'
 import { tokenFacts } from './jwt.ts';
 import type { Settings } from './options.ts';
 import { isHasty, nextAttempt, type Outcome, renewAfter, type TokenState } from './reconnect.ts';
-import { type RoomActor, roomActor } from './room.ts';
+import { roomActor } from './room.ts';
 import { unpack } from './room-feeds.ts';
+import type { RoomActor } from './room-host.ts';
 import type { JoinOptions, LiveRoom } from './room-types.ts';
 import { openSocket, type Ping, type RoomEvent, type Socket } from './socket.ts';
 import { abortable, backoff, MAX_TIMER_MS, shared, sleep, timeoutError, within } from './timing.ts';

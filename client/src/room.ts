@@ -3,87 +3,31 @@ import {
   type DetachedFrame,
   EVENT_NAMES,
   type EventData,
-  type EventsFrame,
   MAX_PAGE_SIZE,
   type Message,
   type MyRoom,
   type ReadMark,
   type RoomSeq,
 } from './contract.ts';
-import { codeOf, isRetryable, RoomsApiError, type RoomsErrorCode, retryAfterOf } from './errors.ts';
+import { codeOf, isRetryable, RoomsApiError, retryAfterOf } from './errors.ts';
 import { emitter, type Feed, feed } from './events.ts';
 import { followFeed } from './follow.ts';
 import { type ReadChangesPage, type ReadPage, readChanges, readFirst, readMissed } from './history.ts';
-import type { CallOptions } from './http.ts';
 import { messageLog } from './message-log.ts';
 import type { Settings } from './options.ts';
 import { LONGEST_UNSENT } from './ping-schedule.ts';
+import { closedError, isFinal } from './room-errors.ts';
 import { type MissedMessages, roomFeeds, unpack } from './room-feeds.ts';
+import type { Pages, RoomActor, RoomHost } from './room-host.ts';
 import { withEvent, withReadMark } from './room-info.ts';
 import { type Input, isJoined, nextPhase, type Phase } from './room-phase.ts';
-import type { JoinOptions, LiveRoom, RoomClosed, RoomListeners, SendOptions } from './room-types.ts';
+import type { JoinOptions, LiveRoom, RoomClosed, RoomListeners } from './room-types.ts';
 import { sender } from './sender.ts';
 import type { RoomEvent, Socket } from './socket.ts';
 import { abortable, backoff, shared, sleep, timeoutError } from './timing.ts';
 import { typingIn } from './typing.ts';
 
-interface Pages {
-  readonly readPage: ReadPage;
-  readonly readChangesPage: ReadChangesPage;
-}
-
-/** The parts of a connection that a room uses. */
-export interface RoomHost extends Pages {
-  readonly settings: Settings;
-  readonly edit: (messageId: string, text: string, options?: CallOptions) => Promise<Message>;
-  readonly delete: (messageId: string, options?: CallOptions) => Promise<Message>;
-  readonly markRead: (messageId: string) => Promise<ReadMark>;
-  readonly readRoom: (signal: AbortSignal) => Promise<MyRoom>;
-  readonly upload: (
-    file: Blob | Uint8Array<ArrayBuffer>,
-    options: SendOptions,
-  ) => Promise<{ readonly file_id: string }>;
-  /** The user, if the token contains one. */
-  readonly userId: () => string | undefined;
-  /** Returns any socket, to send one more frame about a closed room. Opens one if necessary. */
-  readonly socket: (signal: AbortSignal) => Promise<Socket>;
-  /** Reports that the room no longer needs a socket. `isClosing`: the service is about to close it. */
-  readonly onDetached: (isClosing: boolean) => void;
-  /** Reports that a request to leave was sent. `done` resolves after the reply, or when none can arrive. */
-  readonly onLeaving: (done: Promise<unknown>) => void;
-}
-
-/** The interface of a room for its connection. */
-export interface RoomActor {
-  /** Resolves when the room was joined for the first time. If all callers abort, the room is left. */
-  readonly joined: (signal?: AbortSignal) => Promise<LiveRoom>;
-  /** Provides a new socket, on which the room joins. */
-  enter(socket: Socket): void;
-  /** Reports that the socket is lost. */
-  suspend(): void;
-  /** Whether the room was joined with `rooms.v2`. Undefined until it is known. */
-  readonly isNumbered: boolean | undefined;
-  onEvent(event: RoomEvent): void;
-  onEvents(frame: EventsFrame): void;
-  onDetached(frame: DetachedFrame): void;
-  /**
-   * Returns a function that processes the room's numbers in the reply to a ping that is sent now. Undefined if the room
-   * needs no numbers.
-   */
-  ask(): ((seq: RoomSeq | undefined) => void) | undefined;
-  close(closed: RoomClosed): void;
-}
-
 const NOTHING: MissedMessages = { history: [], changed: [] };
-
-/** Permanent errors, which are not retried. */
-const FINAL: ReadonlySet<RoomsErrorCode | undefined> = new Set([
-  'not_a_participant',
-  'room_not_found',
-  'room_not_started',
-  'room_ended',
-  'invalid_request',
-]);
 
 /** The interval at which the start time of a booked room is checked, in milliseconds. */
 const BOOKED_POLL_MS = 60_000;
@@ -101,14 +45,6 @@ const changeEvent = (data: Message, sent_at?: string): RoomEvent<'message_update
   data,
   sent_at: sent_at ?? data.deleted_at ?? data.edited_at ?? data.sent_at,
 });
-
-function closedError({ reason, error }: RoomClosed): RoomsApiError {
-  if (reason === 'refused' && error) return error;
-  if (reason === 'room_ended') return new RoomsApiError('room_ended', 'This room has ended.');
-  if (reason === 'removed') return new RoomsApiError('not_a_participant', 'You were removed from this room.');
-  if (reason === 'connection_closed') return new RoomsApiError('connection_closed', 'The connection was closed.');
-  return new RoomsApiError('room_closed', 'You have left this room.');
-}
 
 /** The longest ping intervals that services accept, in seconds: older ones, and those with `rooms.v2`. */
 const MAX_PING_INTERVAL_SECONDS = [90, 240] as const;
@@ -250,6 +186,8 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
       typing.stopped(sender_id);
       if (sender_id !== userId && message_id > newestOther) newestOther = message_id;
     }
+    // A listener of `typing` has closed the room.
+    if (closed) return;
     // The cast is safe: type and data belong together, which the compiler cannot infer from the union.
     if (event.type !== 'typing')
       listeners.emit(event.type, ...([event.data, event] as unknown as RoomListeners[typeof event.type]));
@@ -319,7 +257,8 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
   /** Events other than messages were missed, so the application must read what it shows again. */
   function onMissed(room: MyRoom): void {
     listeners.emit('missed', room);
-    listeners.emit('rejoined', room);
+    // A listener of `missed` can have closed the room.
+    if (!closed) listeners.emit('rejoined', room);
   }
 
   const numbered = roomFeeds({
@@ -480,7 +419,7 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
         return await abortable(attempt(), signal);
       } catch (error) {
         signal.throwIfAborted();
-        if (FINAL.has(codeOf(error)) || (!isAdmitted && !isRetryable(error))) throw error;
+        if (isFinal(error) || (!isAdmitted && !isRetryable(error))) throw error;
         if (error instanceof RoomsApiError && error.code !== 'connection_lost') joinError = error;
         const ms = backoff(tried, settings.reconnectInitialMs, settings.reconnectMaxMs);
         await sleep(retryAfterOf(error) + ms, signal);
@@ -546,12 +485,14 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
     if (signal.aborted) return;
     isStarted = true;
     release({ history, changed });
+    // A listener can have closed the room.
+    if (signal.aborted) return;
     if (seq) numbered.start(seq);
     if (!go('caught_up')) return;
     const frames = early;
     early = [];
     for (const frame of frames) onDetached(frame);
-    if (!isRejoining || !info) return;
+    if (!isRejoining || !info || phase !== 'live') return;
     isRejoining = false;
     if (hasMissed) onMissed(info);
     else listeners.emit('rejoined', info);
@@ -613,7 +554,7 @@ export function roomActor(room_id: string, { history = 0, known, lastChange }: J
       try {
         return await joinedSocket(signal);
       } catch (error) {
-        if (sentBefore && FINAL.has(codeOf(error))) return host.socket(signal);
+        if (sentBefore && isFinal(error)) return host.socket(signal);
         throw error;
       }
     },
