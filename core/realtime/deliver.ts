@@ -17,7 +17,7 @@ import {
 import { deleteConnection, type PostOutcome, postToConnection, requestPool } from './gateway.ts';
 import { type Pace, paceOf, postsPerSecondOfRoom } from './pace.ts';
 import { detachedFrame, isNumbered, type Numbers, pack } from './pack.ts';
-import type { Patience } from './patience.ts';
+import { type Patience, patienceWithin } from './patience.ts';
 
 /*
  * Delivers to a batch of a room's connections. rooms.v1 connections are disconnected if delivery fails, and rooms.v2
@@ -147,17 +147,22 @@ async function disconnect(room_id: string, recipient: Disconnected, deadline: De
 /**
  * Detaches a connection from a room without closing it, and sends the event with the reason, if there is one. Returns
  * false if no time is left.
+ *
+ * @param post until when the frame may be posted, if it may be given up before the rest
  */
 async function detach(
   room_id: string,
   { connection_id, participant_id, joined_at }: Recipient,
   event: RoomEvent | undefined,
-  { signal, watch }: Deadline,
+  deadline: Deadline,
+  post: Deadline = deadline,
 ): Promise<boolean> {
+  const { signal } = deadline;
   if (signal.aborted) return false;
   const now = new Date().toISOString();
+  const frame = detachedFrame(room_id, event, event?.sent_at ?? now, joined_at);
   // A frame that is lost is noticed with the client's next ping.
-  await postToConnection(connection_id, detachedFrame(room_id, event, event?.sent_at ?? now, joined_at), signal, watch);
+  await postToConnection(connection_id, frame, post.signal, post.watch);
   if (signal.aborted) return false;
   const about = { room_id, connection_id, user_id: participant_id, joined_at, now };
   const leave = event?.type === 'room_ended' ? detachFromEnded : detachConnection;
@@ -394,8 +399,8 @@ export const disconnectAll = async (
 
 /**
  * Removes connections from a room whose events they may no longer receive, and sends the event with the reason, if
- * there is one. rooms.v1 connections are closed, and the others detached. If that fails, connections are marked.
- * Returns the number of marked connections.
+ * there is one. rooms.v1 connections are closed, and the others detached. If that fails, or a rooms.v1 connection does
+ * not respond for about 40 ms, connections are marked. Returns the number of marked connections.
  *
  * @throws if connections that may be open cannot be marked
  */
@@ -406,13 +411,18 @@ export async function expel(
   deadline: Deadline,
 ): Promise<number> {
   const v1 = event && JSON.stringify(event);
-  const { signal, watch } = deadline;
-  const open = await stillOpen(recipients, roomPool(), async (recipient) => {
-    if (usesV2(recipient)) return detach(room_id, recipient, event, deadline);
-    if (v1 && !signal.aborted) await postToConnection(recipient.connection_id, v1, signal, watch);
-    return disconnect(room_id, recipient, deadline);
-  });
-  return mark(room_id, open, true);
+  const patience = patienceWithin(deadline);
+  const { signal, watch } = patience;
+  try {
+    const open = await stillOpen(recipients, roomPool(), async (recipient) => {
+      if (usesV2(recipient)) return detach(room_id, recipient, event, deadline, patience);
+      if (v1 && !signal.aborted) await postToConnection(recipient.connection_id, v1, signal, watch);
+      return disconnect(room_id, recipient, patience);
+    });
+    return await mark(room_id, open, true);
+  } finally {
+    patience.end();
+  }
 }
 
 /** Retries to disconnect or detach marked connections. Returns how many may still be open. */

@@ -6,8 +6,9 @@ import { numberEvents } from '../store/sequence.ts';
 import { dropSubscription, subscriptionsOf } from '../store/subscriptions.ts';
 import type { Effect } from './changes.ts';
 import { onTable, roomPool } from './deliver.ts';
-import { deleteConnection, postToConnection } from './gateway.ts';
+import { deleteConnection, type PostOutcome, postToConnection } from './gateway.ts';
 import { batchIdentity, pack } from './pack.ts';
+import { patienceWithin } from './patience.ts';
 
 /**
  * Sends an event about a user to the subscribed connections. If that fails, a rooms.v1 connection is closed, so that
@@ -21,7 +22,7 @@ export async function notifyUser(
   { participant_id, event, except }: Omit<Effect & { kind: 'notify' }, 'kind'>,
   source: string,
   now: Timestamp,
-  { signal }: Deadline,
+  deadline: Deadline,
 ): Promise<void> {
   // rooms.v2 connections receive every number of the feed, because a missing number would be a gap.
   const subscriptions = (await onTable(() => subscriptionsOf(participant_id))).filter(
@@ -30,7 +31,12 @@ export async function notifyUser(
   const v1 = JSON.stringify(event);
   const [v2 = v1] = subscriptions.some(usesV2) ? await packed() : [];
   const run = roomPool();
-  await Promise.all(subscriptions.map((subscription) => run(() => notify(subscription))));
+  const patience = patienceWithin(deadline);
+  try {
+    await Promise.all(subscriptions.map((subscription) => run(() => notify(subscription))));
+  } finally {
+    patience.end();
+  }
 
   async function packed(): Promise<string[]> {
     const of = { feed: 'user', user_id: participant_id } as const;
@@ -38,11 +44,20 @@ export async function notifyUser(
     return pack(event.room_id, { feed: 'user', first }, [event]);
   }
 
+  /** A connection that does not respond delays the other rooms of its shard, and its client sees the gap. */
+  function postV2(connection_id: string): Promise<PostOutcome> {
+    return postToConnection(connection_id, v2, patience.signal, patience.watch);
+  }
+
+  function postV1(connection_id: string): Promise<PostOutcome> {
+    return postToConnection(connection_id, v1, deadline.signal);
+  }
+
   async function notify({ connection_id, token_expires_at, protocol }: SubscriptionItem): Promise<void> {
     const isV2 = usesV2({ protocol });
     const isExpired = token_expires_at <= epochSeconds(now);
-    const outcome = isExpired ? 'failed' : await postToConnection(connection_id, isV2 ? v2 : v1, signal);
+    const outcome = isExpired ? 'failed' : await (isV2 ? postV2(connection_id) : postV1(connection_id));
     if (outcome === 'gone') await onTable(() => dropSubscription({ user_id: participant_id, connection_id }));
-    else if (outcome !== 'done' && (isExpired || !isV2)) await deleteConnection(connection_id, signal);
+    else if (outcome !== 'done' && (isExpired || !isV2)) await deleteConnection(connection_id, deadline.signal);
   }
 }

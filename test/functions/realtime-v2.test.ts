@@ -43,6 +43,9 @@ async function handle(records: readonly DynamoDBRecord[]): Promise<string[]> {
   const { result } = await runEventFunction('room-changes', (context) => roomChanges(changesIn(records), context));
   return result.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
 }
+/** The log line of a post that was given up before its time limit. */
+const postGivenUp = ({ connection_id }: Socket) =>
+  expect.objectContaining({ action: 'post', connection_id, error: expect.objectContaining({ name: 'AbortError' }) });
 const rename = (room_id: string, as: string, username: string) =>
   data('updateProfile', { as, params: { room_id }, body: { username } });
 const end = (room_id: string, as: string) => data('endRoom', { as, params: { room_id } });
@@ -406,6 +409,23 @@ describe('the end of a room', () => {
   });
 });
 
+test('a subscriber that does not respond does not delay the batch, and sees a gap', async () => {
+  const { room_id, admin } = await newRoom();
+  const user = newUser('subscriber');
+  const subscriber = newV2Socket(user);
+  await reply('subscribe', subscriber, {});
+  management.respondWith(subscriber.connection_id, 'hold', 200);
+  const added = await recorded(() =>
+    data('addParticipants', { as: admin, params: { room_id }, body: { participant_ids: [user] } }),
+  );
+  const { result, lines } = await runEventFunction('room-changes', (context) => roomChanges(changesIn(added), context));
+  expect(result.batchItemFailures).toEqual([]);
+  expect(lines.map(({ entry }) => entry)).toContainEqual(postGivenUp(subscriber));
+  await processed(() => remove(room_id, admin, user));
+  expect(framesAt(subscriber)).toMatchObject([{ type: 'events', feed: 'user', seq: 2 }]);
+  expect(management.closeAttempts).toEqual([]);
+});
+
 describe('a removal', () => {
   test('detaches the connections of the removed user, whichever function notices first; the others see a change', async () => {
     const { room_id, admin, member } = await newRoom();
@@ -448,13 +468,13 @@ describe('a removal', () => {
       });
     const removal = await recorded(() => remove(room_id, admin, member));
     management.onRequest = undefined;
-    // While the last frame is pending, the user is added again and joins again.
-    management.respondWith(socket.connection_id, 'hold');
+    // While the last frame is pending, because the gateway is throttled, the user is added again and joins again.
+    management.respondWith(socket.connection_id, 429);
     const handled = handle(removal);
-    await expect.poll(() => management.held()).toBe(1);
+    await expect.poll(() => management.attempts.length).toBeGreaterThan(0);
     await data('addParticipants', { as: admin, params: { room_id }, body: { participant_ids: [member] } });
     const again = await reply('join', socket, { room_id });
-    management.release();
+    management.respondWith(socket.connection_id, 200);
     expect(await handled).toEqual([]);
     expect(framesAt(socket)[0]).toMatchObject({ type: 'detached' });
     expect(framesAt(socket)[0]).not.toMatchObject({ joined_at: again.joined_at });
@@ -462,6 +482,25 @@ describe('a removal', () => {
     const connections = (await get<ParticipantItem>(participantKey(room_id, member)))?.connections;
     expect([...(connections ?? [])]).toEqual([socket.connection_id]);
   });
+
+  test.each(['rooms.v1', 'rooms.v2'] as const)(
+    'does not wait for a %s connection that does not respond',
+    async (protocol) => {
+      const { room_id, admin, member } = await newRoom();
+      const isV2 = protocol === 'rooms.v2';
+      const socket = isV2 ? (await joinedV2(room_id, member)).socket : await joined(room_id, member);
+      management.respondWith(socket.connection_id, 'hold');
+      const removal = await recorded(() => remove(room_id, admin, member));
+      const { result, lines } = await runEventFunction('room-changes', (context) =>
+        roomChanges(changesIn(removal), context),
+      );
+      expect(result.batchItemFailures).toEqual([]);
+      expect(lines.map(({ entry }) => entry)).toContainEqual(postGivenUp(socket));
+      // A marked connection is closed before the events are sent.
+      expect(management.closed).toEqual(isV2 ? [] : [socket.connection_id]);
+      expect(await isJoined(room_id, socket)).toBe(false);
+    },
+  );
 
   test('stops messages to the removed user before its record is read', async () => {
     const { room_id, admin, member } = await newRoom();
