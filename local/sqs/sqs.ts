@@ -8,7 +8,10 @@ export interface SqsServer {
   close(): Promise<void>;
 }
 
-/** Creates an SQS server, as a handler for an HTTP server. */
+/**
+ * Creates an SQS server as a handler for an HTTP server. The package fauxqs implements delays, visibility timeouts and redrive policies.
+ * queue-mapping.ts delivers the messages to functions.
+ */
 export async function createSqs(): Promise<SqsServer> {
   const app = buildApp({ logger: false });
   await app.ready();
