@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { UsageError } from '../tools/cli/usage-error.ts';
 import { runCommand } from './operations/command.ts';
 import { dynamodbClient, s3Client } from './operations/places.ts';
-import { bucketSettings, RestoredTable, type Setting, wantedOf } from './operations/restored.ts';
+import { bucketSettings, expectedSettings, RestoredTable, type Setting } from './operations/restored.ts';
 import { outputsOf } from './operations/stack.ts';
 
 const HELP = `Usage: npm run prepare-restored -- --env <name> --table <name> [--bucket <name>] [--apply]
@@ -53,7 +53,7 @@ async function main(): Promise<number> {
   if (table === undefined) throw new UsageError('Specify the table: --table <name>.');
   const stack = `rooms-${env}-data`;
   const inUse = (await outputsOf(`rooms-${env}-realtime`))('TableName');
-  const wanted = await wantedOf(stack);
+  const wanted = await expectedSettings(stack);
   const restored = new RestoredTable(dynamodbClient(), table);
   const [, partition = 'aws'] = ((await restored.describe()).TableArn ?? '').split(':');
 

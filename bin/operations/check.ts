@@ -1,6 +1,6 @@
 import { sharedPool } from '../../core/platform/pool.ts';
-import type { FindingKind, Found, Look } from './findings.ts';
-import { looksAt, looksAtSchedules, type Places, PROJECTION } from './inspect.ts';
+import type { FindingKind, Found, ItemCheck } from './findings.ts';
+import { checksOf, checksOfSchedules, type Places, PROJECTION } from './inspect.ts';
 import { MAX_FAILURES } from './schedules.ts';
 import { type WalkOptions, walk } from './walk.ts';
 
@@ -82,7 +82,7 @@ export async function check(places: Places, options: CheckOptions): Promise<Chec
     onFinding(found, outcome);
   }
 
-  async function settle(look: Look): Promise<void> {
+  async function settle(look: ItemCheck): Promise<void> {
     if (progress.failed >= MAX_FAILURES) return;
     try {
       let found = await look();
@@ -97,19 +97,19 @@ export async function check(places: Places, options: CheckOptions): Promise<Chec
       onFailure(error);
     }
   }
-  const settleAll = (looks: readonly Look[]) => Promise.all(looks.map((look) => run(() => settle(look))));
+  const settleAll = (looks: readonly ItemCheck[]) => Promise.all(looks.map((look) => run(() => settle(look))));
 
   const scan = { TableName: places.schedules.table, ProjectionExpression: PROJECTION };
   for await (const page of walk(places.schedules.dynamodb, scan, { readUnits, from, signal })) {
     [earlier, recent] = [recent, new Set()];
-    await settleAll(await looksAt(places, page.items, files));
+    await settleAll(await checksOf(places, page.items, files));
     progress.items += page.scanned;
     // After a failure, it continues from the page of the failure.
     if (progress.failed === 0) progress.cursor = page.cursor;
     onProgress(progress);
     if (progress.failed >= MAX_FAILURES || (signal.aborted && page.cursor !== undefined)) return progress;
   }
-  for await (const looks of looksAtSchedules(places)) {
+  for await (const looks of checksOfSchedules(places)) {
     await settleAll(looks);
     if (signal.aborted || progress.failed >= MAX_FAILURES) return progress;
   }

@@ -51,7 +51,7 @@ export interface DeadLetter {
 export type Outcome = 'taken' | 'failed' | 'gone';
 
 /** How long a letter stays invisible to other consumers, in seconds. An invocation takes at most 1 minute. */
-const HIDDEN = 120;
+const HIDDEN_SECONDS = 120;
 
 const deadLetterOf = ({ MessageId = '', Body = '', ReceiptHandle = '', Attributes }: Message): DeadLetter => ({
   id: MessageId,
@@ -71,7 +71,7 @@ export async function* deadLettersOf({ sqs }: Clients, { queueUrl }: Target): As
       new ReceiveMessageCommand({
         QueueUrl: queueUrl,
         MaxNumberOfMessages: 10,
-        VisibilityTimeout: HIDDEN,
+        VisibilityTimeout: HIDDEN_SECONDS,
         // Long polling queries all servers of SQS. Without it, a response can be empty although there are messages.
         WaitTimeSeconds: 2,
         MessageSystemAttributeNames: ['SentTimestamp'],
@@ -173,7 +173,7 @@ async function eventOf(clients: Clients, target: Target, letter: DeadLetter): Pr
   return { Records: records.map((record) => asEvent(record, about.streamArn)).filter(passes) };
 }
 
-const partly = v.object({ batchItemFailures: v.array(v.unknown()) });
+const partialFailure = v.object({ batchItemFailures: v.array(v.unknown()) });
 
 /** Invokes the function with a letter again, and deletes the letter if the function succeeds. */
 export async function redrive(clients: Clients, target: Target, letter: DeadLetter): Promise<Outcome> {
@@ -183,7 +183,7 @@ export async function redrive(clients: Clients, target: Target, letter: DeadLett
     new InvokeCommand({ FunctionName: target.functionName, Payload: JSON.stringify(event) }),
   );
   if (FunctionError !== undefined) return 'failed';
-  const answer = v.safeParse(partly, JSON.parse(Payload?.transformToString() || 'null'));
+  const answer = v.safeParse(partialFailure, JSON.parse(Payload?.transformToString() || 'null'));
   if (answer.success && answer.output.batchItemFailures.length > 0) return 'failed';
   await discard(clients, target, letter);
   return 'taken';

@@ -84,4 +84,4 @@ export interface Found {
 }
 
 /** A consistent check of a possible problem. Returns undefined if there is none. */
-export type Look = () => Promise<Found | undefined>;
+export type ItemCheck = () => Promise<Found | undefined>;

@@ -30,8 +30,8 @@ import {
 } from '../../core/store/repairs.ts';
 import { dropSubscription } from '../../core/store/subscriptions.ts';
 import { type Connections, isGone } from './connections.ts';
-import type { Found, Look } from './findings.ts';
-import { type Objects, objectState, undelete } from './objects.ts';
+import type { Found, ItemCheck } from './findings.ts';
+import { type Objects, objectState, removeDeleteMarkers } from './objects.ts';
 import { compareSchedule, type ScheduleTarget as Schedules, writeSchedules } from './schedules.ts';
 
 /*
@@ -86,11 +86,11 @@ interface Item extends v.InferOutput<typeof seen> {
 const ABSENT_MS = 30 * PRESENCE_GRACE_SECONDS * 1_000;
 
 /** Returns the checks for the items of a page. */
-export async function looksAt(
+export async function checksOf(
   places: Places,
   page: readonly Readonly<Record<string, unknown>>[],
   withFiles: boolean,
-): Promise<Look[]> {
+): Promise<ItemCheck[]> {
   const items = page.map((each): Item => {
     const item = v.parse(seen, each);
     const { kind, room_id = '' } = kindOf(item);
@@ -99,16 +99,16 @@ export async function looksAt(
   const participants = new Set(items.filter(({ kind }) => kind === 'participant').map(({ PK, SK }) => `${PK} ${SK}`));
   const isInPage = ({ PK, SK }: Key): boolean => participants.has(`${PK} ${SK}`);
   return [
-    ...(await looksAtMissingRooms(items)),
-    ...items.flatMap((item) => looksAtItem(places, item, isInPage)),
-    ...(withFiles ? items.flatMap((item) => looksAtFiles(places, item)) : []),
+    ...(await checksOfMissingRooms(items)),
+    ...items.flatMap((item) => checksOfItem(places, item, isInPage)),
+    ...(withFiles ? items.flatMap((item) => checksOfFiles(places, item)) : []),
   ];
 }
 
 const OF_A_ROOM: ReadonlySet<Kind> = new Set(['participant', 'file', 'message']);
 
 /** Returns one check for each participant, chat, and set of files in the page whose room was not found. */
-async function looksAtMissingRooms(items: readonly Item[]): Promise<Look[]> {
+async function checksOfMissingRooms(items: readonly Item[]): Promise<ItemCheck[]> {
   const ids = new Set(items.filter(({ kind }) => OF_A_ROOM.has(kind)).map(({ room_id }) => room_id));
   for (const { kind, room_id } of items) if (kind === 'room') ids.delete(room_id);
   const rooms = await getMany<RoomItem>([...ids].map(roomKey), { consistent: true });
@@ -124,7 +124,7 @@ async function looksAtMissingRooms(items: readonly Item[]): Promise<Look[]> {
 }
 
 const orphan =
-  (room_id: string, participant_id: string): Look =>
+  (room_id: string, participant_id: string): ItemCheck =>
   async () =>
     (await isOrphan(room_id, participant_id))
       ? {
@@ -136,11 +136,11 @@ const orphan =
       : undefined;
 
 const roomless =
-  (kind: 'chat-without-room' | 'files-without-room', room_id: string): Look =>
+  (kind: 'chat-without-room' | 'files-without-room', room_id: string): ItemCheck =>
   async () =>
     (await get(roomKey(room_id))) ? undefined : { kind, subject: { room_id } };
 
-function looksAtItem(places: Places, item: Item, isInPage: (participant: Key) => boolean): Look[] {
+function checksOfItem(places: Places, item: Item, isInPage: (participant: Key) => boolean): ItemCheck[] {
   const { kind, room_id, participant_id, connection_id, PK } = item;
   const now = new Date().toISOString();
   switch (kind) {
@@ -165,7 +165,7 @@ function looksAtItem(places: Places, item: Item, isInPage: (participant: Key) =>
 }
 
 const adminsOf =
-  (room_id: string): Look =>
+  (room_id: string): ItemCheck =>
   async () => {
     const problem = await adminProblem(room_id);
     if (!problem) return undefined;
@@ -185,7 +185,7 @@ const adminsOf =
   };
 
 const presence =
-  (room_id: string, participant_id: string): Look =>
+  (room_id: string, participant_id: string): ItemCheck =>
   async () => {
     const item = await get<ParticipantItem>(participantKey(room_id, participant_id));
     const { left_at } = item ?? {};
@@ -200,7 +200,7 @@ const presence =
   };
 
 const connection =
-  ({ connections }: Places, room_id: string, user_id: string, connection_id: string): Look =>
+  ({ connections }: Places, room_id: string, user_id: string, connection_id: string): ItemCheck =>
   async () => {
     const [item, participant] = await Promise.all([
       get<ConnectionItem>(connectionKey(room_id, connection_id)),
@@ -220,7 +220,7 @@ const connection =
   };
 
 const subscription =
-  ({ connections }: Places, user_id: string, connection_id: string): Look =>
+  ({ connections }: Places, user_id: string, connection_id: string): ItemCheck =>
   async () => {
     if (!(await get(userConnectionKey(user_id, connection_id)))) return undefined;
     if (!(await isGone(connections, connection_id))) return undefined;
@@ -236,7 +236,7 @@ const subscription =
   };
 
 const schedule =
-  ({ schedules }: Places, room_id: string, moment: Moment): Look =>
+  ({ schedules }: Places, room_id: string, moment: Moment): ItemCheck =>
   async () => {
     const room = await get<RoomItem>(roomKey(room_id));
     const [announcement] = room ? await announcementsNow(room, new Date().toISOString(), [moment]) : [];
@@ -263,19 +263,19 @@ const scheduleName = /^(?<room_id>.+)-(?<moment>start|end|next)$/;
 const isMoment = (text: string | undefined): text is Moment => MOMENTS.some((moment) => moment === text);
 
 /** Returns the checks for all schedules, page by page. */
-export async function* looksAtSchedules({ schedules }: Places): AsyncGenerator<Look[]> {
+export async function* checksOfSchedules({ schedules }: Places): AsyncGenerator<ItemCheck[]> {
   const { scheduler, settings } = schedules;
   let NextToken: string | undefined;
   do {
     const page = await scheduler.send(
       new ListSchedulesCommand({ GroupName: settings.group, MaxResults: 100, ...(NextToken && { NextToken }) }),
     );
-    yield (page.Schedules ?? []).flatMap((each) => leftOver(schedules, each));
+    yield (page.Schedules ?? []).flatMap((each) => leftoverSchedule(schedules, each));
     ({ NextToken } = page);
   } while (NextToken !== undefined);
 }
 
-function leftOver(schedules: Schedules, { Name = '', LastModificationDate }: ScheduleSummary): Look[] {
+function leftoverSchedule(schedules: Schedules, { Name = '', LastModificationDate }: ScheduleSummary): ItemCheck[] {
   const { room_id = '', moment } = scheduleName.exec(Name)?.groups ?? {};
   if (!isMoment(moment)) return [];
   return [
@@ -301,7 +301,7 @@ function leftOver(schedules: Schedules, { Name = '', LastModificationDate }: Sch
   ];
 }
 
-function looksAtFiles(places: Places, item: Item): Look[] {
+function checksOfFiles(places: Places, item: Item): ItemCheck[] {
   const { kind, room_id, message_id, attachment, file_id, expires_at } = item;
   const { attachments = attachment ? [attachment] : [] } = item;
   if (kind === 'message') return attachments.map((each) => messageFile(places, room_id, message_id, each.file_id));
@@ -310,7 +310,7 @@ function looksAtFiles(places: Places, item: Item): Look[] {
 }
 
 const messageFile =
-  ({ objects }: Places, room_id: string, message_id: string, file_id: string): Look =>
+  ({ objects }: Places, room_id: string, message_id: string, file_id: string): ItemCheck =>
   async () => {
     const stored = await messageWithFile(room_id, message_id, file_id);
     if (!stored) return undefined;
@@ -322,7 +322,7 @@ const messageFile =
         kind: 'message-file-deleted',
         subject,
         fix: 'restore the file',
-        apply: () => undelete(objects, room_id, file_id, object.markers),
+        apply: () => removeDeleteMarkers(objects, room_id, file_id, object.markers),
       };
     if (!stored.file)
       return {
@@ -336,7 +336,7 @@ const messageFile =
   };
 
 const fileRecord =
-  ({ objects }: Places, room_id: string, file_id: string): Look =>
+  ({ objects }: Places, room_id: string, file_id: string): ItemCheck =>
   async (): Promise<Found | undefined> => {
     const file = await get<FileItem>(fileKey(room_id, file_id));
     if (!file || file.expires_at !== undefined) return undefined;
@@ -344,5 +344,9 @@ const fileRecord =
     if (object.state === 'there') return undefined;
     const found = { kind: 'file-without-object' as const, subject: { room_id, file_id } };
     if (object.state === 'lost') return found;
-    return { ...found, fix: 'restore the file', apply: () => undelete(objects, room_id, file_id, object.markers) };
+    return {
+      ...found,
+      fix: 'restore the file',
+      apply: () => removeDeleteMarkers(objects, room_id, file_id, object.markers),
+    };
   };

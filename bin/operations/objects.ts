@@ -60,7 +60,7 @@ export async function objectState(objects: Objects, room_id: string, file_id: st
  * Removes the delete markers that were found, but not later ones. Returns whether the object
  * exists now.
  */
-export async function undelete(
+export async function removeDeleteMarkers(
   objects: Objects,
   room_id: string,
   file_id: string,

@@ -14,7 +14,7 @@ import { chatPartition, type Key, type Kind, kindOf, roomKey, roomPartition } fr
 import { lockWrites, unlockWrites } from '../../core/store/posting.ts';
 import type { Write } from '../../core/store/write.ts';
 import { UsageError } from '../../tools/cli/usage-error.ts';
-import { copyFrom, type Objects, objectState, undelete } from './objects.ts';
+import { copyFrom, type Objects, objectState, removeDeleteMarkers } from './objects.ts';
 
 /*
  * Copies one room from a restored table to the table in use, while the service runs. Adds missing items. Existing items
@@ -138,7 +138,7 @@ const fieldsOf = (what: keyof typeof OVERWRITABLE): readonly string[] =>
   Object.entries(OVERWRITABLE[what]).flatMap(([name, isOverwritable]) => (isOverwritable ? [name] : []));
 
 /** Attributes that are not restored: connections, and expiry times of items that are kept. */
-const OF_THE_PRESENT = ['connections', 'present', 'left_at'];
+const NOT_RESTORED = ['connections', 'present', 'left_at'];
 
 const textOf = (value: unknown): string =>
   JSON.stringify(value instanceof Set ? [...value].sort() : value) ?? 'undefined';
@@ -162,7 +162,16 @@ function fileIdsOf(message: Item): string[] {
 export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
   const { dynamodb, objects, table, from, fromBucket, room_id, at, apply, overwrite, onStep } = options;
   const now = new Date().toISOString();
-  const counts: Counts = { add: 0, overwrite: 0, undelete: 0, copy: 0, keep: 0, lost: 0, changed: 0, same: 0 };
+  const counts: Counts = {
+    add: 0,
+    overwrite: 0,
+    undelete: 0,
+    copy: 0,
+    keep: 0,
+    lost: 0,
+    changed: 0,
+    same: 0,
+  };
   const report = (step: Step): void => {
     counts[step.step]++;
     onStep(step);
@@ -175,7 +184,7 @@ export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
     );
 
   async function add(source: Item, what: Step['what'], id: string): Promise<void> {
-    const lasting = Object.entries(source).filter(([name]) => !OF_THE_PRESENT.includes(name));
+    const lasting = Object.entries(source).filter(([name]) => !NOT_RESTORED.includes(name));
     const done = !apply || (await put({ PK: source.PK, SK: source.SK, ...Object.fromEntries(lasting) }));
     report({ step: done ? 'add' : 'changed', what, id });
   }
@@ -228,7 +237,7 @@ export async function restoreRoom(options: RestoreOptions): Promise<Counts> {
     const step = (step: StepKind) => report({ step, what: 'object', id: file_id });
     if (object.state === 'there') counts.same++;
     else if (object.state === 'deleted')
-      step(!apply || (await undelete(objects, room_id, file_id, object.markers)) ? 'undelete' : 'changed');
+      step(!apply || (await removeDeleteMarkers(objects, room_id, file_id, object.markers)) ? 'undelete' : 'changed');
     else if (fromBucket !== undefined && (await isIn(fromBucket, file_id)))
       step(!apply || (await copyFrom(objects, fromBucket, room_id, file_id)) ? 'copy' : 'lost');
     else step('lost');

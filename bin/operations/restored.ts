@@ -81,13 +81,13 @@ const dataTemplate = v.object({
   }),
 });
 
-export interface Wanted {
+export interface ExpectedSettings {
   readonly table: v.InferOutput<typeof tableTemplate>;
   readonly bucket: v.InferOutput<typeof bucketTemplate>;
 }
 
 /** Returns the expected settings of the table and the bucket from the deployed template of the data stack. */
-export async function wantedOf(stack: string): Promise<Wanted> {
+export async function expectedSettings(stack: string): Promise<ExpectedSettings> {
   const { TemplateBody = '' } = await new CloudFormationClient().send(new GetTemplateCommand({ StackName: stack }));
   const { Resources } = v.parse(dataTemplate, JSON.parse(TemplateBody));
   return { table: Resources.RoomsTable.Properties, bucket: Resources.FilesBucket.Properties };
@@ -127,7 +127,7 @@ export class RestoredTable {
     }
   }
 
-  settings({ table }: Wanted): Setting[] {
+  settings({ table }: ExpectedSettings): Setting[] {
     const TableName = this.#name;
     const client = this.#client;
     const keysOf = (keys: readonly { AttributeName?: string | undefined; KeyType?: string | undefined }[] = []) =>
@@ -243,7 +243,12 @@ const tlsPolicy = (bucket: string, partition: string): string =>
 const sorted = (values: readonly string[] = []): string => [...values].sort().join();
 
 /** Returns the settings of a restored bucket. S3 encrypts every bucket and disables ACLs by default. */
-export function bucketSettings(s3: S3Client, Bucket: string, partition: string, { bucket }: Wanted): Setting[] {
+export function bucketSettings(
+  s3: S3Client,
+  Bucket: string,
+  partition: string,
+  { bucket }: ExpectedSettings,
+): Setting[] {
   const cors = (bucket.CorsConfiguration?.CorsRules ?? []).map(
     ({ ExposedHeaders, MaxAge, ...rule }): CORSRule => ({
       ...rule,

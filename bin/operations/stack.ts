@@ -4,7 +4,7 @@ import { UsageError } from '../../tools/cli/usage-error.ts';
 const nameOf = (error: unknown): string => (error instanceof Error ? error.name : '');
 
 /** The names of the SDK's errors for missing credentials or a missing region. */
-const NOT_TOLD = /^(Region is missing|Could not load credentials)/;
+const MISSING_CREDENTIALS = /^(Region is missing|Could not load credentials)/;
 
 /** Returns an output of a stack by its name. */
 export interface Outputs {
@@ -23,7 +23,7 @@ export async function outputsOf(stack: string): Promise<Outputs> {
   const { Stacks: [found] = [] } = await new CloudFormationClient()
     .send(new DescribeStacksCommand({ StackName: stack }))
     .catch((error: unknown) => {
-      if (error instanceof Error && NOT_TOLD.test(error.message))
+      if (error instanceof Error && MISSING_CREDENTIALS.test(error.message))
         throw new UsageError(
           `${error.message}: set AWS_REGION and AWS_PROFILE, or other credentials, for the account of ${stack}.`,
         );

@@ -6,7 +6,7 @@ import { settleAll } from '../platform/settle-all.ts';
 import type { AgendaItem } from '../rules/agenda.ts';
 import { roomStatus } from '../rules/room.ts';
 import type { Timestamp } from '../rules/time.ts';
-import { carryOut, passOn, pendingOf } from '../store/agenda.ts';
+import { pendingOf, processAgendaItem, recordNothingDue } from '../store/agenda.ts';
 import { type RoomItem, toRoom } from '../store/items.ts';
 import { roomKey } from '../store/keys.ts';
 import { get } from '../store/read.ts';
@@ -38,7 +38,7 @@ export async function announce({ room_id, moment, time }: Announcement, deadline
   const early = Date.parse(time) - Date.now();
   if (early > 0 && early <= MAX_LAG_MS) await pause(early + TIMER_MS);
 
-  if (moment === 'next') return carryOutAgenda(room_id, time);
+  if (moment === 'next') return processAgenda(room_id, time);
   const now = new Date().toISOString();
   const room = await get<RoomItem>(roomKey(room_id));
   if (!room) return;
@@ -69,7 +69,7 @@ export async function announce({ room_id, moment, time }: Announcement, deadline
  * Processes all warnings and announcements that are due and not done. The marks that it stores reach `room-changes`
  * through the stream. That function sends the warnings, and creates the schedule for the next item.
  */
-async function carryOutAgenda(room_id: string, time: Timestamp): Promise<void> {
+async function processAgenda(room_id: string, time: Timestamp): Promise<void> {
   for (let attempt = 0; attempt < AGENDA_ATTEMPTS; attempt++) {
     const now = new Date().toISOString();
     const room = await get<RoomItem>(roomKey(room_id));
@@ -78,8 +78,8 @@ async function carryOutAgenda(room_id: string, time: Timestamp): Promise<void> {
     const due = pending.filter(({ at }) => at <= now);
     if (due.length === 0 && pending.some(({ at }) => at === time))
       throw new Error(`What is due in room ${room_id} at ${time} is done at ${now}.`);
-    if (due.length === 0) await passOn(room_id, time, now);
-    if (await carryOutAll(room, due, now)) {
+    if (due.length === 0) await recordNothingDue(room_id, time, now);
+    if (await processAll(room, due, now)) {
       console.info({ action: 'announce', room_id, moment: 'next', time, done: due.map(({ kind }) => kind) });
       return;
     }
@@ -88,7 +88,7 @@ async function carryOutAgenda(room_id: string, time: Timestamp): Promise<void> {
 }
 
 /** Returns false if the room has changed, so that the remaining items must be read again. */
-async function carryOutAll(room: RoomItem, due: readonly AgendaItem[], now: Timestamp): Promise<boolean> {
-  for (const item of due) if (!(await carryOut(room, item, now))) return false;
+async function processAll(room: RoomItem, due: readonly AgendaItem[], now: Timestamp): Promise<boolean> {
+  for (const item of due) if (!(await processAgendaItem(room, item, now))) return false;
   return true;
 }

@@ -404,7 +404,7 @@ export const disconnectAll = async (
  *
  * @throws if connections that may be open cannot be marked
  */
-export async function expel(
+export async function removeRecipients(
   room_id: string,
   recipients: readonly Recipient[],
   event: RoomEvent | undefined,

@@ -9,7 +9,7 @@ import type { DigestItem } from '../store/presence-digest.ts';
 import { type Broadcast, broadcast, closeRoom, type Origin, recordBroadcast } from './broadcast.ts';
 import { publish } from './bus.ts';
 import type { Effect } from './changes.ts';
-import { expel, onTable } from './deliver.ts';
+import { onTable, removeRecipients } from './deliver.ts';
 import { isPeerEvent } from './digest-mode.ts';
 import { ensureChecked } from './liveness.ts';
 import { notifyUser } from './notify.ts';
@@ -150,7 +150,7 @@ async function onSockets(
   async function removeConnections({ connections, event }: Effect & { kind: 'close' }): Promise<void> {
     // A connection without an item has left the room, or a broadcast removed it after reading the removal's mark.
     const recipients = await onTable(() => recipientsOf(room_id, connections));
-    await expel(room_id, recipients, event, deadline);
+    await removeRecipients(room_id, recipients, event, deadline);
   }
 
   function drop(user_id: string, connection_id: string): Promise<void> {

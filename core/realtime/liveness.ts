@@ -9,7 +9,7 @@ import { epochSeconds, plus, type Timestamp } from '../rules/time.ts';
 import { dropConnection, markAbsent } from '../store/connections.ts';
 import type { ConnectionItem, ParticipantItem, RoomItem } from '../store/items.ts';
 import { connectionKey, participantKey } from '../store/keys.ts';
-import { endChecks, isCheckQueued, lastHeard, presenceOf, recordCheck } from '../store/liveness.ts';
+import { endChecks, isCheckQueued, lastFrames, presenceOf, recordCheck } from '../store/liveness.ts';
 import { get } from '../store/read.ts';
 import { roomPool } from './deliver.ts';
 import { type ConnectionStatus, connectionStatus, deleteConnection } from './gateway.ts';
@@ -76,7 +76,10 @@ export async function checkLiveness(
 ): Promise<CheckOutcome> {
   const of = { room_id, participant_id };
   const now = new Date().toISOString();
-  const [{ room, participant, due: counts }, heard] = await settleAll([presenceOf(of), lastHeard(participant_id, now)]);
+  const [{ room, participant, due: counts }, heard] = await settleAll([
+    presenceOf(of),
+    lastFrames(participant_id, now),
+  ]);
   if (counts !== due) return 'outdated';
   if (!participant?.present) {
     await endChecks(of, due);

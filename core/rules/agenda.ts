@@ -63,7 +63,7 @@ export function agendaOf(room: Planned): AgendaItem[] {
  * end is still stored, because Scheduler may be a minute late. An announcement that a new end has moved into the past
  * is not.
  */
-export function isOver({ kind, at }: AgendaItem, room: Planned, now: Timestamp): boolean {
+export function isObsolete({ kind, at }: AgendaItem, room: Planned, now: Timestamp): boolean {
   if (roomStatus(room, now) !== 'ended') return false;
   if (kind === 'warning') return true;
   return at < room.updated_at || plus(room.end_time ?? now, MAX_ANNOUNCEMENT_DELAY_MS) < now;
@@ -74,7 +74,7 @@ export const isTooLate = (at: Timestamp, now: Timestamp): boolean => plus(at, MA
 
 /** Returns the first item of a room's agenda after a time. */
 export const nextAfter = (room: Planned, since: Timestamp, now: Timestamp): AgendaItem | undefined =>
-  agendaOf(room).find((item) => item.at > since && !isOver(item, room, now));
+  agendaOf(room).find((item) => item.at > since && !isObsolete(item, room, now));
 
 /** A string that is equal for equal announcements. The table does not preserve the order of fields. */
 export const identityOf = ({

@@ -18,7 +18,7 @@ export function roomStatus({ start_time, end_time }: Schedule, now: Timestamp): 
   return now < start_time ? 'booked' : 'started';
 }
 
-const tooFar = (time: Timestamp, now: Timestamp): boolean => time > plus(now, MAX_BOOKING_AHEAD_MS);
+const isTooFarAhead = (time: Timestamp, now: Timestamp): boolean => time > plus(now, MAX_BOOKING_AHEAD_MS);
 
 /** Returns whether a `start_time` is earlier than a clock that is behind can explain. */
 export const isPast = (start_time: Timestamp, now: Timestamp): boolean => start_time < plus(now, -CLOCK_SKEW_MS);
@@ -27,14 +27,14 @@ export const isPast = (start_time: Timestamp, now: Timestamp): boolean => start_
 export function startIssues(start_time: Timestamp, now: Timestamp, unchanged = false): Issue[] {
   if (isPast(start_time, now) && !unchanged)
     return [{ path: 'start_time', message: 'must not be in the past; leave it out to start now' }];
-  if (tooFar(start_time, now)) return [{ path: 'start_time', message: 'must be within ten years from now' }];
+  if (isTooFarAhead(start_time, now)) return [{ path: 'start_time', message: 'must be within ten years from now' }];
   return [];
 }
 
 /** Returns the issues with a requested end. */
 export function endIssues(end_time: Timestamp, now: Timestamp): Issue[] {
   if (end_time <= now) return [{ path: 'end_time', message: 'must be in the future' }];
-  if (tooFar(end_time, now)) return [{ path: 'end_time', message: 'must be within ten years from now' }];
+  if (isTooFarAhead(end_time, now)) return [{ path: 'end_time', message: 'must be within ten years from now' }];
   return [];
 }
 

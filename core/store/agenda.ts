@@ -1,5 +1,5 @@
 import type { Announcement } from '../contract/answers.ts';
-import { type AgendaItem, agendaIssues, agendaOf, identityOf, isOver, type Planned } from '../rules/agenda.ts';
+import { type AgendaItem, agendaIssues, agendaOf, identityOf, isObsolete, type Planned } from '../rules/agenda.ts';
 import { throwIfInvalid } from '../rules/room.ts';
 import { epochSeconds, type Timestamp } from '../rules/time.ts';
 import type { MessageItem, RoomItem } from './items.ts';
@@ -41,7 +41,7 @@ const markKey = (room_id: string, item: AgendaItem): Key =>
  * announcements, because an announcement can be due again after the end has moved.
  */
 export async function pendingOf(room: RoomItem, now: Timestamp): Promise<AgendaItem[]> {
-  const items = agendaOf(room).filter((item) => !isOver(item, room, now));
+  const items = agendaOf(room).filter((item) => !isObsolete(item, room, now));
   const keys = items
     .filter(({ kind, at }) => kind === 'announcement' || at <= now)
     .map((item) => markKey(room.room_id, item));
@@ -55,7 +55,7 @@ export async function pendingOf(room: RoomItem, now: Timestamp): Promise<AgendaI
  *
  * @returns whether it is done, by this call or another one. False if the room has changed since it was read
  */
-export async function carryOut(room: RoomItem, item: AgendaItem, now: Timestamp): Promise<boolean> {
+export async function processAgendaItem(room: RoomItem, item: AgendaItem, now: Timestamp): Promise<boolean> {
   const { room_id, updated_at } = room;
   const unchanged: Write = {
     ConditionCheck: {
@@ -82,7 +82,7 @@ export async function carryOut(room: RoomItem, item: AgendaItem, now: Timestamp)
  * Records that a schedule fired when nothing was due. The stream record of this mark creates the next schedule, as for
  * every mark, so that a wrong schedule does not end the sequence.
  */
-export async function passOn(room_id: string, time: Timestamp, now: Timestamp): Promise<void> {
+export async function recordNothingDue(room_id: string, time: Timestamp, now: Timestamp): Promise<void> {
   const nothing = warningOf({ kind: 'warning', at: time, ends_at: time, seconds_left: 0 });
   const Item = { ...warnedKey(room_id, time, 0), room_id, ...nothing, expires_at: epochSeconds(now) + WARNED_SECONDS };
   await transact([{ Put: { Item } }]);

@@ -137,7 +137,7 @@ export async function getOwnFile(room_id: string, file_id: string, { caller, now
  *
  * @param uses how many messages have the file
  */
-export const letGo = (room_id: string, file_id: string, uses: number, now: Timestamp): Write => ({
+export const releaseFile = (room_id: string, file_id: string, uses: number, now: Timestamp): Write => ({
   Update: {
     Key: fileKey(room_id, file_id),
     UpdateExpression: `SET uses = :left${uses === 1 ? ', expires_at = :now' : ''}`,

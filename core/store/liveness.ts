@@ -88,7 +88,7 @@ export async function endChecks({ room_id, participant_id }: Participation, due:
  * Returns when each connection of a user last sent a frame, as the end of that window in epoch seconds. Connections
  * that have been silent longer than allowed are missing.
  */
-export async function lastHeard(user_id: string, now: Timestamp): Promise<ReadonlyMap<string, number>> {
+export async function lastFrames(user_id: string, now: Timestamp): Promise<ReadonlyMap<string, number>> {
   const heard = new Map<string, number>();
   const last = windowAt(now) + 1;
   const first = last - Math.ceil(longestSilence(MAX_PING_INTERVAL_SECONDS) / FRAME_WINDOW_SECONDS) - 1;

@@ -8,7 +8,7 @@ import { settleAll } from '../platform/settle-all.ts';
 import { roomStatus } from '../rules/room.ts';
 import { membership, requireLive } from './access.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';
-import { letGo } from './files.ts';
+import { releaseFile } from './files.ts';
 import {
   attachmentsOf,
   type ChangeItem,
@@ -256,7 +256,7 @@ export async function deleteMessage(request: MessageRequest): Promise<Deleted> {
   const uses = new Map(attachmentsOf(message).map(({ file_id }) => [file_id, 1]));
   const alsoWrite = () => [
     right,
-    ...[...uses].flatMap(([file_id, n]) => (n > 0 ? letGo(room_id, file_id, n, now) : [])),
+    ...[...uses].flatMap(([file_id, n]) => (n > 0 ? releaseFile(room_id, file_id, n, now) : [])),
   ];
   const deleted = await change(target, {
     set: { deleted_at: now, deleted_by: caller },

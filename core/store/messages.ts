@@ -128,7 +128,7 @@ export async function appendMessage(message: NewMessage): Promise<Message> {
 }
 
 /** Errors that can also occur for a retry of a stored message. */
-const SINCE_THEN: ReadonlySet<ErrorCode> = new Set([
+const POSSIBLE_AFTER_STORING: ReadonlySet<ErrorCode> = new Set([
   'not_a_participant',
   'read_only',
   'room_not_started',
@@ -197,7 +197,7 @@ export async function sendMessage({
       return message;
     });
   } catch (error) {
-    if (!(error instanceof RoomsError && SINCE_THEN.has(error.code))) throw error;
+    if (!(error instanceof RoomsError && POSSIBLE_AFTER_STORING.has(error.code))) throw error;
     const first = await get<SentItem>(sentKey(room_id, caller, client_message_id));
     if (!first || first.expires_at <= epochSeconds(now)) throw error;
     return messageOf(room_id, first, hashOf({ ...content, file_ids }));

@@ -56,7 +56,7 @@ async function newAdminFor({ room_id, created_by }: RoomItem): Promise<string | 
   return first?.participant_id;
 }
 
-const isStranger = (room_id: string, user_id: string): Write => ({
+const isNotParticipant = (room_id: string, user_id: string): Write => ({
   ConditionCheck: { Key: participantKey(room_id, user_id), ConditionExpression: 'attribute_not_exists(PK)' },
 });
 const isStored = (room_id: string, message_id: string): Write => ({
@@ -84,7 +84,7 @@ export async function repairAdmins({ room, strangers, newAdmin }: AdminProblem):
         ExpressionAttributeValues: { ':after': after, ...(before && { ':before': before }) },
       },
     },
-    ...strangers.map((id) => isStranger(room_id, id)),
+    ...strangers.map((id) => isNotParticipant(room_id, id)),
     ...(newAdmin === undefined ? [] : [isParticipant(room_id, newAdmin)]),
   ]);
   return done;

@@ -68,7 +68,7 @@ async function wantedOf(filter: RoomFilter, entries: readonly IndexedParticipant
 }
 
 /** The number of rooms that are read first if there is a filter. It doubles each time, up to one page. */
-const FIRST_LOOK = 50;
+const FIRST_ROOMS_READ = 50;
 
 /**
  * Returns one page of the caller's rooms, by creation time. With a filter, it continues to read until the page is full,
@@ -103,7 +103,7 @@ export async function listRooms({
 
   const wanted: string[] = [];
   let isMore = true;
-  let count = isFiltered ? FIRST_LOOK : limit;
+  let count = isFiltered ? FIRST_ROOMS_READ : limit;
   for (
     let read = 0;
     isMore && wanted.length < limit && read < MAX_ROOMS_READ;

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from '
 import { type CheckOptions, check, type Outcome } from '../../bin/operations/check.ts';
 import { connectionsClient } from '../../bin/operations/connections.ts';
 import { FINDINGS, type FindingKind, type Found, findingKinds } from '../../bin/operations/findings.ts';
-import { looksAt, looksAtSchedules, type Places } from '../../bin/operations/inspect.ts';
+import { checksOf, checksOfSchedules, type Places } from '../../bin/operations/inspect.ts';
 import { MAX_FAILURES } from '../../bin/operations/schedules.ts';
 import { objectKey } from '../../core/files/object-key.ts';
 import { syncSchedules } from '../../core/realtime/schedule.ts';
@@ -137,7 +137,7 @@ async function sentFile() {
 
 /** Returns the only finding about an item of the table. */
 async function lookAt(item: object): Promise<Found> {
-  for (const look of await looksAt(places, [{ ...item }], true)) {
+  for (const look of await checksOf(places, [{ ...item }], true)) {
     const found = await look();
     if (found) return found;
   }
@@ -421,7 +421,7 @@ describe('schedules', () => {
     // The room loses its end, and gets another one before the schedule is deleted.
     await data('changeRoom', { as: admin, params: { room_id }, body: { end_time: null } });
     const leftOver: Found[] = [];
-    for await (const looks of looksAtSchedules(places))
+    for await (const looks of checksOfSchedules(places))
       for (const look of looks) leftOver.push(...((await look().then((one) => one && [one])) ?? []));
     expect(leftOver).toMatchObject([{ kind: 'schedule-left-over', subject: { room_id } }]);
     const again = inFuture(3 * HOUR);

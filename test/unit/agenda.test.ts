@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Announcement } from '../../core/contract/answers.ts';
-import { agendaIssues, agendaOf, isOver, nextAfter, type Planned, sameAgenda } from '../../core/rules/agenda.ts';
+import { agendaIssues, agendaOf, isObsolete, nextAfter, type Planned, sameAgenda } from '../../core/rules/agenda.ts';
 
 /** The time `minute` minutes after the start of the room. */
 const T = (minute: number) => new Date(Date.UTC(2026, 2, 1) + minute * 60_000).toISOString();
@@ -62,7 +62,7 @@ describe('the agenda of a room', () => {
           if (planned.end_time) expect(at <= planned.end_time).toBe(true);
         }
         const next = nextAfter(planned, now, now);
-        expect(next?.at).toBe(agendaOf(planned).find((item) => item.at > now && !isOver(item, planned, now))?.at);
+        expect(next?.at).toBe(agendaOf(planned).find((item) => item.at > now && !isObsolete(item, planned, now))?.at);
         expect(sameAgenda(planned, { ...planned })).toBe(true);
       }),
     );
@@ -79,7 +79,7 @@ describe('after the end', () => {
     });
     const [item] = agendaOf(planned);
     if (!item) throw new Error('There is one.');
-    return isOver(item, planned, T(now));
+    return isObsolete(item, planned, T(now));
   };
   test('an announcement that was due after the last change is still sent for one hour', () => {
     expect(isOverAt(-10, 0, 61)).toBe(false);
@@ -92,8 +92,8 @@ describe('after the end', () => {
   });
   test('there are no warnings', () => {
     const planned = room({ end_time: T(60) });
-    expect(agendaOf(planned).map((item) => isOver(item, planned, T(60)))).toEqual([true, true]);
-    expect(agendaOf(planned).map((item) => isOver(item, planned, T(59)))).toEqual([false, false]);
+    expect(agendaOf(planned).map((item) => isObsolete(item, planned, T(60)))).toEqual([true, true]);
+    expect(agendaOf(planned).map((item) => isObsolete(item, planned, T(59)))).toEqual([false, false]);
   });
 });
 

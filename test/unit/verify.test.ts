@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { type Check, type Imitation, percentiles, quantile } from '../../bin/operations/verify/check.ts';
+import { type Check, type Emulator, percentiles, quantile } from '../../bin/operations/verify/check.ts';
 import { CheckFailed, NotShown } from '../../bin/operations/verify/outcome.ts';
 import { samplers } from '../../bin/operations/verify/route-checks.ts';
 import { allChecks, runCheck } from '../../bin/operations/verify/run.ts';
@@ -45,7 +45,7 @@ describe('running a check', () => {
     requests: 1,
     maxP99: 1_000,
   };
-  const checked = (run: Check['run'], { imitation, lacks }: { imitation?: Imitation; lacks?: Check['lacks'] } = {}) => {
+  const checked = (run: Check['run'], { imitation, lacks }: { imitation?: Emulator; lacks?: Check['lacks'] } = {}) => {
     const check: Check = { name: 'x', proves: '', how: '', seconds: 0.2, run, ...(lacks && { lacks }) };
     return runCheck(check, new Session(target), { imitation, signal: new AbortController().signal });
   };

@@ -160,7 +160,7 @@ function schemaBreaks(how: Comparison, released: unknown, now: unknown, where: s
   });
 }
 
-const fitsAll = ({ wider }: Comparison, pattern: string, other: string): boolean =>
+const isWider = ({ wider }: Comparison, pattern: string, other: string): boolean =>
   pattern === other || wider.some(({ before, now }) => before === other && now === pattern);
 
 const shown = (value: unknown): string => (value === undefined ? 'nothing' : JSON.stringify(value));
@@ -174,7 +174,7 @@ function alternativeBreaks(how: Comparison, before: Schema, after: Schema, where
     ...(outer.types && !inner.types?.every(fits) ? [['type', before.types, after.types] as const] : []),
     ...lower.map((name) => [name, before.atLeast[name], after.atLeast[name]] as const),
     ...higher.map((name) => [name, before.atMost[name], after.atMost[name]] as const),
-    ...(outer.patterns.every((pattern) => inner.patterns.some((other) => fitsAll(how, pattern, other)))
+    ...(outer.patterns.every((pattern) => inner.patterns.some((other) => isWider(how, pattern, other)))
       ? []
       : [['pattern', before.patterns, after.patterns] as const]),
     ...(outer.format === undefined || outer.format === inner.format

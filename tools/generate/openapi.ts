@@ -34,7 +34,14 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 /* Schemas */
 
 /** Valibot actions that are not converted to JSON Schema, because the texts describe them. All others must be convertible. */
-const UNSAID = new Set(['partial_check', 'check', 'check_items', 'to_lower_case', 'to_upper_case', 'transform']);
+const UNDOCUMENTED_ACTIONS = new Set([
+  'partial_check',
+  'check',
+  'check_items',
+  'to_lower_case',
+  'to_upper_case',
+  'transform',
+]);
 
 const nullable = (schema: JsonSchema): JsonSchema | undefined => {
   const [of, none] = schema.anyOf ?? [];
@@ -59,7 +66,7 @@ export const CONVERSION: ConversionConfig = {
   overrideAction: ({ valibotAction, jsonSchema }) => {
     if ('requirement' in valibotAction && valibotAction.requirement === isIsoTime)
       return { ...jsonSchema, format: 'date-time' };
-    if (UNSAID.has(valibotAction.type)) return jsonSchema;
+    if (UNDOCUMENTED_ACTIONS.has(valibotAction.type)) return jsonSchema;
     if (valibotAction.type !== 'regex' || !('requirement' in valibotAction)) return undefined;
     const pattern: unknown = valibotAction.requirement;
     // JSON Schema has no flags for patterns, which are always Unicode patterns.
@@ -190,10 +197,10 @@ const ENVELOPE_SCHEMAS: Readonly<Record<string, JsonSchema & Json>> = {
 
 /* Requests */
 
-type Where = 'path' | 'query' | 'header';
+type ParameterLocation = 'path' | 'query' | 'header';
 
 function parameters(route: Route): Json[] {
-  const groups: readonly (readonly [Where, AnySchema | undefined, object | undefined])[] = [
+  const groups: readonly (readonly [ParameterLocation, AnySchema | undefined, object | undefined])[] = [
     ['path', route.params, route.example.params],
     ['query', route.query, route.example.query],
     ['header', route.headers, route.example.headers],
@@ -417,7 +424,7 @@ const METHODS: readonly Route['method'][] = ['GET', 'POST', 'PATCH', 'DELETE'];
 const SETS = Object.keys(TAGS);
 
 /** Sorts by set of APIs, then path, then method, whatever the order of the table. */
-const inOrder = (routes: readonly Route[]): Route[] =>
+const sortedRoutes = (routes: readonly Route[]): Route[] =>
   routes.toSorted(
     (a, b) =>
       SETS.indexOf(a.set) - SETS.indexOf(b.set) ||
@@ -438,7 +445,7 @@ const errorTable = (): string =>
  * @throws if JSON Schema cannot express a schema
  */
 export function openapi(table: readonly Route[]): OpenApiDocument {
-  const routes = inOrder(table);
+  const routes = sortedRoutes(table);
   return {
     openapi: '3.1.0',
     info: {

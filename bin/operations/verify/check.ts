@@ -1,7 +1,7 @@
 import type { Session } from './session.ts';
 
 /** Emulators that a check can run against: ministack, as in test/deploy, or the local stack. */
-export type Imitation = 'ministack' | 'local';
+export type Emulator = 'ministack' | 'local';
 
 /** One row of `npm run verify`. */
 export interface Check {
@@ -11,7 +11,7 @@ export interface Check {
   /** What the check does. */
   readonly how: string;
   /** The reason why an emulator cannot pass the check. Default: it can. */
-  readonly lacks?: { readonly [Name in Imitation]?: string };
+  readonly lacks?: { readonly [Name in Emulator]?: string };
   /** The time limit, in seconds. */
   readonly seconds: number;
   /** Whether the check mostly waits and so runs in parallel to the others. Default: false. */

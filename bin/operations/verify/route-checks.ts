@@ -7,7 +7,7 @@ import { allRoutes } from '../../../core/contract/index.ts';
 import type { Route } from '../../../core/contract/route.ts';
 import { type Check, percentiles, quantile } from './check.ts';
 import { CheckFailed, must, NotShown } from './outcome.ts';
-import { madeUpUser, upload } from './service-checks.ts';
+import { randomUser, upload } from './service-checks.ts';
 import type { Session } from './session.ts';
 
 /*
@@ -59,7 +59,7 @@ export const samplers: Readonly<Record<string, Sampler>> = {
     body: { participant_ids: [participant] },
   }),
   removeParticipants: async ({ session, room_id }) => {
-    const participant_ids = [madeUpUser()];
+    const participant_ids = [randomUser()];
     await session.data('POST', `/admin/room/${room_id}/participant`, { body: { participant_ids } });
     return { path: `/admin/room/${room_id}/participant?participant_id=${participant_ids[0]}` };
   },
@@ -72,7 +72,7 @@ export const samplers: Readonly<Record<string, Sampler>> = {
   listRooms: () => ({ path: '/participant/room' }),
   getRoom: inRoom('/participant/room/ROOM'),
   leaveRoom: async ({ session }) => {
-    const participant = madeUpUser();
+    const participant = randomUser();
     const end_time = new Date(Date.now() + LEFT_ROOM_MS).toISOString();
     const room_id = await session.createRoom({ participant_ids: [participant], end_time });
     await session.data('POST', `/admin/room/${room_id}/participant/${participant}/admin`);
@@ -101,7 +101,7 @@ const worlds = new WeakMap<Session, Promise<World>>();
 
 function worldOf(session: Session): Promise<World> {
   const make = async (): Promise<World> => {
-    const participant = madeUpUser();
+    const participant = randomUser();
     const room_id = await session.createRoom({ participant_ids: [participant] });
     const { file_id, put } = await upload(session, room_id);
     must((await put()) === 200, 'the file could not be uploaded');

@@ -1,4 +1,4 @@
-import type { Check, Imitation } from './check.ts';
+import type { Check, Emulator } from './check.ts';
 import { gatewayChecks, throttleChecks } from './gateway-checks.ts';
 import { CheckFailed, NotShown } from './outcome.ts';
 import { coldStartChecks, routeChecks } from './route-checks.ts';
@@ -52,7 +52,7 @@ const messageOf = (error: unknown): string => {
 export async function runCheck(
   check: Check,
   session: Session,
-  { imitation, signal }: { imitation: Imitation | undefined; signal: AbortSignal },
+  { imitation, signal }: { imitation: Emulator | undefined; signal: AbortSignal },
 ): Promise<Result> {
   const started = performance.now();
   const result = (outcome: Outcome, detail: string): Result => ({
@@ -77,7 +77,7 @@ export async function runCheck(
 export async function runChecks(
   checks: readonly Check[],
   session: Session,
-  options: { imitation: Imitation | undefined; signal: AbortSignal; onResult(result: Result): void },
+  options: { imitation: Emulator | undefined; signal: AbortSignal; onResult(result: Result): void },
 ): Promise<Result[]> {
   const run = async (check: Check): Promise<Result> => {
     const result = await runCheck(check, session, options);

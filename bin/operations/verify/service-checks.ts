@@ -21,7 +21,7 @@ const uploadData = v.object({
 });
 
 /** Participants that are added to the check's own rooms. They are not real users. */
-export const madeUpUser = (): string => `verify-${randomUUID()}`;
+export const randomUser = (): string => `verify-${randomUUID()}`;
 
 /** Uploads a small file. Returns its ID and the request that stored it. */
 export async function upload(session: Session, room_id: string) {
@@ -43,8 +43,8 @@ const leadingKeysInTransactions: Check = {
   how: 'creates a room with an Idempotency-Key and a participant, adds and removes another, sends a message with a file',
   seconds: 90,
   async run(session, signal) {
-    const room_id = await session.createRoom({ participant_ids: [madeUpUser()] }, signal);
-    const added = madeUpUser();
+    const room_id = await session.createRoom({ participant_ids: [randomUser()] }, signal);
+    const added = randomUser();
     await session.data('POST', `/admin/room/${room_id}/participant`, { body: { participant_ids: [added] }, signal });
     await session.data('POST', `/admin/room/${room_id}/participant/${added}/admin`, { signal });
     await session.data('DELETE', `/admin/room/${room_id}/participant/${added}/admin`, { signal });
