@@ -73,15 +73,15 @@ async function measure(rounds: number): Promise<Deploy> {
     synthAgainMs: [] as number[],
     readyMs: [] as number[],
   };
-  const forget = () => rmSync(stamp, { force: true });
+  const deleteStamp = () => rmSync(stamp, { force: true });
   const synth = () => run([CDK, 'synth', '--quiet', '-c', 'env=dev', '--output', join(folder, 'cdk.out')]);
   try {
     for (let round = 1; round <= rounds; round++) {
       say(`Round ${round} of ${rounds} …`);
-      forget();
+      deleteStamp();
       times.bundleMs.push(await timed(() => bundle(allEntries)));
       times.bundleAgainMs.push(await timed(() => bundle(allEntries)));
-      forget();
+      deleteStamp();
       times.synthMs.push(await timed(synth));
       times.synthAgainMs.push(await timed(synth));
       const started = performance.now();

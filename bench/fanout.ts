@@ -127,11 +127,11 @@ async function measureSize(size: number, settings: Settings, { gateway, url, inv
         const received = message(listeners, v.object({ times: v.array(v.number()) }));
         // If sending fails, nothing awaits this promise, so its rejection is handled here.
         received.catch(() => {});
-        const told = await invocations.run({ kind: 'broadcast', events: [chatMessage(room_id)] });
-        const { sent } = v.parse(v.object({ sent: v.number() }), told.result);
+        const delivery = await invocations.run({ kind: 'broadcast', events: [chatMessage(room_id)] });
+        const { sent } = v.parse(v.object({ sent: v.number() }), delivery.result);
         if (sent < size) throw new Error(`${size - sent} of ${size} did not take a message.`);
-        const times = ascending((await received).times.map((time) => time - told.begin));
-        const took = [told, ...invocations.fanOuts()];
+        const times = ascending((await received).times.map((time) => time - delivery.begin));
+        const took = [delivery, ...invocations.fanOuts()];
         // The first round is a warm-up of processes, sockets and compiled code.
         if (round > 0) all.push({ times, took });
       }

@@ -22,7 +22,7 @@ const DELAY_MS = 1;
 /** API Gateway's response time for a post, in milliseconds. */
 const POST_MS = 15;
 /** Time-out of a process that hangs, in milliseconds. */
-const PATIENCE_MS = 60_000;
+const MAX_RUN_MS = 60_000;
 const AUDIENCE = 'rooms';
 const child = fileURLToPath(new URL('process.mjs', import.meta.url));
 
@@ -161,7 +161,7 @@ async function startOnce(
     cwd: tmpdir(),
     env: { ...environment, ...(primed && { AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand' }) },
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-    timeout: PATIENCE_MS,
+    timeout: MAX_RUN_MS,
   });
   const [, stdout, stderr, result] = started.stdio;
   if (!stdout || !stderr || !result || !('readable' in result)) throw new Error('The process has no pipes.');

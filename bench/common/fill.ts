@@ -66,11 +66,11 @@ export async function roomOf({ participants, rooms, messages }: Scale): Promise<
   await writeItems(more());
 
   const now = new Date().toISOString();
-  const said = { room_id, sender_id: member, client_message_id: randomUUID(), text: 'x'.repeat(100), now };
-  const first = await appendMessage(said);
+  const content = { room_id, sender_id: member, client_message_id: randomUUID(), text: 'x'.repeat(100), now };
+  const first = await appendMessage(content);
   const [message, sent] = await Promise.all([
     model(get(messageKey(room_id, first.message_id))),
-    model(get(sentKey(room_id, member, said.client_message_id))),
+    model(get(sentKey(room_id, member, content.client_message_id))),
   ]);
   const changed = Math.min(messages - 1, MAX_CHANGED);
   let last_message_id = first.message_id;

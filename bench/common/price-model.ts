@@ -85,8 +85,7 @@ export function priceOf(assumed: Assumptions): { roomHour: Bill; message: Bill }
   const frame = (call: Counted): Bill =>
     plus([gateway(2 * PRICES.socketMessage.dollars), invocation(assumed.functionMs, MEMORY_GB), table(call)]);
   const { batch, invoked, own } = shares(participants, 1);
-  const tellingMs = (connections: number): number =>
-    assumed.fanOutMs + (assumed.fanOutMsPerHundred * connections) / 100;
+  const sendMs = (connections: number): number => assumed.fanOutMs + (assumed.fanOutMsPerHundred * connections) / 100;
   // The invoker is also billed while it waits.
   const waitingMs = invoked > 0 ? 1_000 * roomSeconds(participants, 1) : 0;
   /**
@@ -106,8 +105,8 @@ export function priceOf(assumed: Assumptions): { roomHour: Bill; message: Bill }
    * the posts.
    */
   const fanOut: Bill = plus([
-    invocation(Math.max(tellingMs(own), waitingMs), FAN_OUT_GB),
-    times(invoked, invocation(tellingMs(batch), FAN_OUT_GB)),
+    invocation(Math.max(sendMs(own), waitingMs), FAN_OUT_GB),
+    times(invoked, invocation(sendMs(batch), FAN_OUT_GB)),
     {
       ...NOTHING,
       DynamoDB: Math.ceil((participants * 0.4) / 4) * PRICES.readUnit.dollars + PRICES.writeUnit.dollars,

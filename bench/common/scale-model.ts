@@ -113,7 +113,7 @@ export function shares(participants: number, frames: number): { batch: number; i
  * Seconds in which one invocation sends `frames` to each of its connections. Frames to the same connection are
  * sequential.
  */
-const tellSeconds = (connections: number, frames: number): number =>
+const sendSeconds = (connections: number, frames: number): number =>
   Math.max((connections * frames) / POSTS_A_SECOND, frames * POST_SECONDS);
 
 /** The burst of a room's post rate, in seconds of that rate (core/realtime/pace.ts). */
@@ -126,7 +126,7 @@ const pacedSeconds = (posts: number): number => posts / postsPerSecondOfRoom() -
 export const aloneSeconds = (participants: number, frames: number): number =>
   START_SECONDS +
   participants * READ_SECONDS +
-  Math.max(tellSeconds(participants, frames), pacedSeconds(participants * frames));
+  Math.max(sendSeconds(participants, frames), pacedSeconds(participants * frames));
 
 /** The size of a packed event with a message of 100 characters, in bytes. */
 const EVENT_BYTES = 500;
@@ -156,9 +156,9 @@ export const pingsOfClient = (messages: number, seconds: number): number =>
 /** Seconds in which a room receives `frames`, limited by the room's post rate. Large rooms are divided into batches. */
 export function roomSeconds(participants: number, frames: number): number {
   const { batch, invoked, own } = shares(participants, frames);
-  const others = Math.ceil(invoked / invocationsAtOnce()) * (INVOKE_SECONDS + tellSeconds(batch, frames));
+  const others = Math.ceil(invoked / invocationsAtOnce()) * (INVOKE_SECONDS + sendSeconds(batch, frames));
   const paced = pacedSeconds(participants * frames);
-  return START_SECONDS + participants * READ_SECONDS + Math.max(tellSeconds(own, frames), others, paced);
+  return START_SECONDS + participants * READ_SECONDS + Math.max(sendSeconds(own, frames), others, paced);
 }
 
 /**
@@ -392,7 +392,7 @@ export function roomPosts(protocol: SubProtocol, participants: number, messagesA
 export function shardDelay(workload: Workload, partitions: number): { posts: number; delay: Delay | undefined } {
   const { participants } = workload;
   const rate = perSecond(workload) / partitions;
-  const delay = queued(rate, (messages) => START_SECONDS + tellSeconds(messages * participants, 1), 300);
+  const delay = queued(rate, (messages) => START_SECONDS + sendSeconds(messages * participants, 1), 300);
   return { posts: rate * participants, delay };
 }
 

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 
 /** Time-out of a process that hangs, in milliseconds. */
-const PATIENCE_MS = 120_000;
+const MAX_SILENCE_MS = 120_000;
 
 /**
  * Returns the next message of a process that matches the schema. @throws if the process ends, or sends nothing for too
@@ -19,8 +19,8 @@ export async function message<Schema extends v.GenericSchema>(
   };
   const onExit = (code: number | null) => reject(new Error(`${child.spawnargs[1]} ended with ${code}.`));
   const timer = setTimeout(
-    () => reject(new Error(`${child.spawnargs[1]} has said nothing for ${PATIENCE_MS / 1_000} s.`)),
-    PATIENCE_MS,
+    () => reject(new Error(`${child.spawnargs[1]} has said nothing for ${MAX_SILENCE_MS / 1_000} s.`)),
+    MAX_SILENCE_MS,
   );
   child.on('message', onMessage).once('exit', onExit);
   if (child.exitCode !== null) onExit(child.exitCode);

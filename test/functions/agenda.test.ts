@@ -60,19 +60,19 @@ async function runUntil(room_id: string, ms: number): Promise<number[]> {
   return fired;
 }
 
-async function room(body: object): Promise<World & { ear: Socket }> {
+async function room(body: object): Promise<World & { listener: Socket }> {
   let world: World | undefined;
   await worked(0, async () => {
     world = await newRoom({ body });
   });
   if (!world) throw new Error('There is no room.');
-  const ear = newSocket(world.admin);
-  if (!('start_time' in body)) await at(NOW, () => reply('join', ear, { room_id: world?.room_id }));
-  return { ...world, ear };
+  const listener = newSocket(world.admin);
+  if (!('start_time' in body)) await at(NOW, () => reply('join', listener, { room_id: world?.room_id }));
+  return { ...world, listener };
 }
 const change = (world: World, ms: number, body: object) =>
   worked(ms, () => data('changeRoom', { as: world.admin, params: { room_id: world.room_id }, body }));
-const told = ({ connection_id }: Socket, type: string) =>
+const eventsAt = ({ connection_id }: Socket, type: string) =>
   management
     .received(connection_id)
     .filter((event) => event.type === type)
@@ -89,10 +89,10 @@ const announcement = (announcement_id: string, seconds: number, relative_from?: 
 describe('warnings before the end', () => {
   test('are sent and published 300 and 60 seconds before the end; then the schedule is deleted', async () => {
     const world = await room({ end_time: time(10 * MINUTE) });
-    const { room_id, ear } = world;
+    const { room_id, listener } = world;
     expect(await runUntil(room_id, 11 * MINUTE)).toEqual([5 * MINUTE, 9 * MINUTE]);
     const warnings = [300, 60].map((seconds_left) => ({ ends_at: time(10 * MINUTE), seconds_left }));
-    expect(told(ear, 'room_ending')).toEqual(warnings);
+    expect(eventsAt(listener, 'room_ending')).toEqual(warnings);
     expect(
       services
         .events()
@@ -104,9 +104,9 @@ describe('warnings before the end', () => {
   });
 
   test('follow the settings of the room, without those before its start', async () => {
-    const { room_id, ear } = await room({ end_time: time(4 * MINUTE), end_warnings_seconds: [1, 240, 100] });
+    const { room_id, listener } = await room({ end_time: time(4 * MINUTE), end_warnings_seconds: [1, 240, 100] });
     expect(await runUntil(room_id, 5 * MINUTE)).toEqual([5_000, 140_000, 239_000]);
-    expect(told(ear, 'room_ending').map(({ seconds_left }) => seconds_left)).toEqual([240, 100, 1]);
+    expect(eventsAt(listener, 'room_ending').map(({ seconds_left }) => seconds_left)).toEqual([240, 100, 1]);
     const short = await room({ end_time: time(4 * MINUTE) });
     expect(await runUntil(short.room_id, 5 * MINUTE)).toEqual([3 * MINUTE]);
     const none = await room({ end_time: time(10 * MINUTE), end_warnings_seconds: [] });
@@ -115,7 +115,7 @@ describe('warnings before the end', () => {
 
   test('follow the end when it moves, and are sent once per end even if it moves 16 times', async () => {
     const world = await room({ end_time: time(10 * MINUTE) });
-    const { room_id, ear } = world;
+    const { room_id, listener } = world;
     await fire(room_id, 5 * MINUTE);
     for (let n = 0; n < 16; n++)
       await change(world, 5 * MINUTE + n * 1_000, { end_time: time((n % 2 === 0 ? 30 : 10) * MINUTE) });
@@ -123,7 +123,7 @@ describe('warnings before the end', () => {
     await runUntil(room_id, 9 * MINUTE);
     await change(world, 9.5 * MINUTE, { end_time: time(30 * MINUTE) });
     expect(await runUntil(room_id, 40 * MINUTE)).toEqual([25 * MINUTE, 29 * MINUTE]);
-    expect(told(ear, 'room_ending').map(({ ends_at, seconds_left }) => [ends_at, seconds_left])).toEqual([
+    expect(eventsAt(listener, 'room_ending').map(({ ends_at, seconds_left }) => [ends_at, seconds_left])).toEqual([
       [time(10 * MINUTE), 300],
       [time(10 * MINUTE), 60],
       [time(30 * MINUTE), 300],
@@ -133,7 +133,7 @@ describe('warnings before the end', () => {
 
   test('are dropped if the end moves before the record is processed, or if they are too late', async () => {
     const world = await room({ end_time: time(10 * MINUTE) });
-    const { room_id, admin, ear } = world;
+    const { room_id, admin, listener } = world;
     const fired = await recorded(() =>
       at(NOW + 5 * MINUTE, () =>
         runEventFunction('announce', (context) =>
@@ -142,35 +142,35 @@ describe('warnings before the end', () => {
       ),
     );
     await at(NOW + 6 * MINUTE + 1, () => processed(fired));
-    expect(told(ear, 'room_ending')).toEqual([]);
+    expect(eventsAt(listener, 'room_ending')).toEqual([]);
     await at(NOW + 5 * MINUTE, () =>
       data('changeRoom', { as: admin, params: { room_id }, body: { end_time: time(20 * MINUTE) } }),
     );
     await at(NOW + 5 * MINUTE + 1, () => processed(fired));
-    expect(told(ear, 'room_ending')).toEqual([]);
+    expect(eventsAt(listener, 'room_ending')).toEqual([]);
   });
 
   test('are sent once even if the schedule fires twice and its record is redriven', async () => {
     const world = await room({ end_time: time(10 * MINUTE) });
-    const { room_id, ear } = world;
+    const { room_id, listener } = world;
     const input = { room_id, moment: 'next', time: time(5 * MINUTE) } as const;
     const call = () => runEventFunction('announce', (context) => announce(input, context));
     const records = await worked(5 * MINUTE, () => Promise.all([call(), call(), call()]));
     await worked(5 * MINUTE + 1_000, call);
     await change(world, 5 * MINUTE + 2_000, { name: 'B' });
     await at(NOW + 20 * MINUTE, () => processed(records));
-    expect(told(ear, 'room_ending')).toHaveLength(1);
+    expect(eventsAt(listener, 'room_ending')).toHaveLength(1);
   });
 
   test('are not sent after the room has ended', async () => {
     const world = await room({ end_time: time(10 * MINUTE) });
-    const { room_id, admin, ear } = world;
+    const { room_id, admin, listener } = world;
     await worked(MINUTE, () => data('endRoom', { as: admin, params: { room_id } }));
     expect(scheduledAt(room_id)).toBeUndefined();
     await at(NOW + 5 * MINUTE, () =>
       runEventFunction('announce', (context) => announce({ room_id, moment: 'next', time: time(5 * MINUTE) }, context)),
     );
-    expect(told(ear, 'room_ending')).toEqual([]);
+    expect(eventsAt(listener, 'room_ending')).toEqual([]);
   });
 });
 
@@ -181,7 +181,7 @@ describe('announcements', () => {
       end_warnings_seconds: [],
       announcements: [announcement('handover', -120), announcement('hello', 30, 'start'), announcement('bye', 0)],
     });
-    const { room_id, ear } = world;
+    const { room_id, listener } = world;
     expect(await runUntil(room_id, 11 * MINUTE)).toEqual([30_000, 8 * MINUTE, 10 * MINUTE]);
     const stored = await messages(world);
     expect(stored).toMatchObject(
@@ -195,7 +195,7 @@ describe('announcements', () => {
       })),
     );
     expect(stored.map(({ sent_at }) => sent_at)).toEqual([30_000, 8 * MINUTE, 10 * MINUTE].map(time));
-    expect(told(ear, 'message')).toEqual(stored);
+    expect(eventsAt(listener, 'message')).toEqual(stored);
     expect(scheduledAt(room_id)).toBeUndefined();
   });
 
@@ -315,7 +315,7 @@ test('a schedule that fires when nothing is due is replaced by the right one', a
   services.schedules.clear();
   await worked(0, () => runEventFunction('announce', (context) => announce(input, context)));
   expect(scheduledAt(world.room_id)).toBe(5 * MINUTE);
-  expect(told(world.ear, 'room_ending')).toEqual([]);
+  expect(eventsAt(world.listener, 'room_ending')).toEqual([]);
 });
 
 test('a fired schedule takes three requests, whatever the size of the room', async () => {
@@ -341,7 +341,7 @@ describe('an update', () => {
 
   test('replaces warnings and announcements, sends an event, and costs one more round trip', async () => {
     const world = await room({ end_time: time(10 * MINUTE) });
-    const { room_id, admin, ear } = world;
+    const { room_id, admin, listener } = world;
     const reply = await at(NOW, () => invoke('changeRoom', { as: admin, params: { room_id }, body: plan }));
     expect(reply).toMatchObject({ ok: true, data: stored });
     expect(reply.trace.requests).toEqual(['BatchGetItem', 'UpdateItem']);
@@ -350,7 +350,7 @@ describe('an update', () => {
       end_warnings_seconds: [120],
       announcements: [],
     });
-    expect(told(ear, 'room_updated')).toHaveLength(1);
+    expect(eventsAt(listener, 'room_updated')).toHaveLength(1);
   });
 
   test('accepts past announcements if the room already has them, or has sent them', async () => {

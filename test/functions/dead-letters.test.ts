@@ -10,10 +10,10 @@ import {
   type Clients,
   type DeadLetter,
   deadLettersOf,
+  describe as describeLetter,
   discard,
   redrive,
   release,
-  describe as said,
   type Target,
 } from '../../bin/operations/dead-letters.ts';
 import { handler as announce } from '../../functions/events/announce.ts';
@@ -125,7 +125,7 @@ describe('dead letters', () => {
     expect(letters.map(({ body }) => body).sort()).toEqual(bodies.map((body) => JSON.stringify(body)).sort());
     const [letter] = letters;
     if (!letter) throw new Error('there is one');
-    expect(said(target, letter)).toBe(`${letter.sentAt.toISOString()} ${letter.body}`);
+    expect(describeLetter(target, letter)).toBe(`${letter.sentAt.toISOString()} ${letter.body}`);
     expect(await left(target)).toBe(25);
     expect(await all(target)).toEqual([]);
     for (const each of letters) await release(clients, target, each);
@@ -137,7 +137,7 @@ describe('dead letters', () => {
     const target = await lettersFor('room-changes', await noteOf(record));
     const [letter] = await all(target);
     if (!letter) throw new Error('there is one');
-    expect(said(target, letter)).toMatch(/1 change\(s\) at \d+ of shardId-/);
+    expect(describeLetter(target, letter)).toMatch(/1 change\(s\) at \d+ of shardId-/);
   });
 
   test('are deleted without an invocation when they are discarded', async () => {
@@ -150,21 +150,21 @@ describe('dead letters', () => {
 describe('redrive', () => {
   test('sends a change once, with current data', async () => {
     const { room_id, admin, member } = await newRoom();
-    const ear = await joined(room_id, member);
+    const listener = await joined(room_id, member);
     const records = await recorded(async () => {
       for (const name of ['one', 'two']) await data('changeRoom', { as: admin, params: { room_id }, body: { name } });
     });
     const target = await lettersFor('room-changes', await noteOf(changesIn(records).Records[0]));
     expect(await redriveAll(target)).toEqual(['taken']);
-    const told = management.received(ear.connection_id);
-    expect(told.map((event) => [event.type, event.data.name])).toEqual([['room_updated', 'two']]);
+    const received = management.received(listener.connection_id);
+    expect(received.map((event) => [event.type, event.data.name])).toEqual([['room_updated', 'two']]);
     expect(services.events()).toHaveLength(1);
     expect(await left(target)).toBe(0);
   });
 
   test('delivers the messages of a whole batch in order, and skips other records', async () => {
     const { room_id, admin, member } = await newRoom();
-    const ear = await joined(room_id, member);
+    const listener = await joined(room_id, member);
     const sender = newSocket(admin);
     const say = (text: string) => reply('message', sender, { room_id, client_message_id: randomUUID(), text });
     const records = await recorded(async () => {
@@ -175,7 +175,7 @@ describe('redrive', () => {
     const messages = messagesIn(records).Records;
     const target = await lettersFor('deliver-messages', await noteOf(messages[0], messages.at(-1)));
     expect(await redriveAll(target)).toEqual(['taken']);
-    expect(management.received(ear.connection_id).map(({ data }) => data.text)).toEqual(['one', 'two']);
+    expect(management.received(listener.connection_id).map(({ data }) => data.text)).toEqual(['one', 'two']);
   });
 
   test('marks a participant absent', async () => {
@@ -197,11 +197,11 @@ describe('redrive', () => {
 
   test('announces a start', async () => {
     const { room_id, admin } = await newRoom();
-    const ear = await joined(room_id, admin);
+    const listener = await joined(room_id, admin);
     const { start_time } = await data('getRoom', { as: admin, params: { room_id } });
     const target = await lettersFor('announce', { room_id, moment: 'start', time: start_time });
     expect(await redriveAll(target)).toEqual(['taken']);
-    expect(management.received(ear.connection_id)).toMatchObject([{ type: 'room_started' }]);
+    expect(management.received(listener.connection_id)).toMatchObject([{ type: 'room_started' }]);
   });
 
   test('keeps a dead letter whose function fails again, by crashing or by reporting the failure', async () => {

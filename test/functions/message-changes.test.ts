@@ -16,9 +16,9 @@ import { at, newRoom, snapshot, type World } from '../support/world.ts';
 
 const HOUR = 3_600_000;
 
-const said = (more: object = {}) => ({ client_message_id: randomUUID(), ...more });
+const newMessage = (more: object = {}) => ({ client_message_id: randomUUID(), ...more });
 const send = ({ room_id, member }: World, more: object = { text: 'first' }, as = member) =>
-  reply('message', newSocket(as), { room_id, ...said(more) });
+  reply('message', newSocket(as), { room_id, ...newMessage(more) });
 const edit = ({ room_id, member }: World, message_id: string, text: string, as = member) =>
   data('editMessage', { as, params: { room_id, message_id }, body: { text } });
 const remove = ({ room_id, member }: World, message_id: string, as = member) =>
@@ -308,7 +308,7 @@ describe('a deletion', () => {
       for (let round = 0; round < 10; round++) {
         const file_id = await file(world);
         const { message_id } = await send(world, attachments(file_id));
-        const again = said(attachments(file_id));
+        const again = newMessage(attachments(file_id));
         const socket = newSocket(world.member);
         const [, second] = await Promise.all([
           remove(world, message_id),
@@ -325,7 +325,7 @@ describe('a deletion', () => {
       const world = await newRoom();
       const file_id = await file(world);
       const { message_id } = await send(world, attachments(file_id));
-      const frame = () => ({ room_id: world.room_id, ...said(attachments(file_id)) });
+      const frame = () => ({ room_id: world.room_id, ...newMessage(attachments(file_id)) });
       await at(Date.now() + HOUR / 2, async () => {
         await remove(world, message_id);
         expect(await refusedWith('message', newSocket(world.member), frame())).toBe('file_not_found');

@@ -6,9 +6,9 @@ import { readMessages, send } from '../support/delivery.ts';
 import { type FanOut, startFanOut } from '../support/fan-out.ts';
 import { exception, type FaultyDynamoDb, startFaultyDynamoDb } from '../support/faulty-dynamodb.ts';
 import { watchSockets } from '../support/known-sockets.ts';
-import { forgetLanes, inLanes, runLaneOnce } from '../support/lanes.ts';
+import { inLanes, resetLanes, runLaneOnce } from '../support/lanes.ts';
 import { type Management, startManagement } from '../support/management.ts';
-import { leavePlaces, type Occupied } from '../support/places.ts';
+import { leaveSlots, type Occupied } from '../support/places.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { newRoom } from '../support/world.ts';
 
@@ -26,7 +26,7 @@ beforeAll(async () => {
   [management, services, fanOut] = await Promise.all([startManagement(), startServices(), startFanOut()]);
   process.env.CALLBACK_URL = management.url;
   // Batches have up to 500 connections, but only a few posts run at the same time.
-  places = await leavePlaces(20);
+  places = await leaveSlots(20);
 });
 const known = watchSockets(() => management);
 afterEach(() => {
@@ -34,7 +34,7 @@ afterEach(() => {
   faults.reset();
   management.reset();
   fanOut.reset();
-  forgetLanes();
+  resetLanes();
 });
 afterAll(() => Promise.all([faults.close(), management.close(), services.close(), fanOut.close(), places.free()]));
 

@@ -19,7 +19,7 @@ import { haveJoined } from '../fixtures/write-items.ts';
 import { deployedPermissions } from '../infrastructure/permissions.ts';
 import { type FanOut, startFanOut } from '../support/fan-out.ts';
 import { data, invoke, type Operation, type Request } from '../support/invoke.ts';
-import { forgetLanes, runLaneOnce } from '../support/lanes.ts';
+import { resetLanes, runLaneOnce } from '../support/lanes.ts';
 import { type Management, startManagement } from '../support/management.ts';
 import { queueEvent } from '../support/queue-event.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
@@ -189,7 +189,7 @@ async function everyEvent(): Promise<void> {
   // No time is left, so the function makes its messages visible again soon.
   await deliver(await recorded(() => sent(world.room_id, world.admin)));
   note('lane', (await runLaneOnce(10_000)).trace.used);
-  forgetLanes();
+  resetLanes();
 
   const batches = largeRooms.batches();
   expect(batches.length).toBeGreaterThan(0);
@@ -262,7 +262,7 @@ async function everyEvent(): Promise<void> {
   const now = new Date().toISOString();
   const due = await noteChanges({ room_id: crowded.room_id, participant_ids: [admin], source: 'x', now, due: now });
   await look(JSON.stringify({ kind: 'digest', room_id: crowded.room_id, due }));
-  forgetLanes();
+  resetLanes();
   // Retries effects of changes that failed before.
   const event = { type: 'room_updated', room_id, sent_at: later, data: {} };
   await look(JSON.stringify({ kind: 'publish', event }));

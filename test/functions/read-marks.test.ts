@@ -19,7 +19,7 @@ const getRoom = ({ room_id }: World, as: string) => data('getRoom', { as, params
 /** The room as an item in the user's list of rooms. */
 const listed = async ({ room_id }: World, as: string) =>
   (await data('listRooms', { as })).find((room) => room.room_id === room_id);
-const said = async (world: World, as: string, ...texts: string[]) => {
+const sendAndDeliver = async (world: World, as: string, ...texts: string[]) => {
   await deliver(await send(world.room_id, as, ...texts));
   const messages = await data('listMessages', { as, params: { room_id: world.room_id }, query: { limit: 1 } });
   return messages[0]?.message_id ?? '';
@@ -88,7 +88,7 @@ describe('unread messages', () => {
     const world = await newRoom();
     const { admin, member } = world;
     expect(await getRoom(world, member)).toMatchObject({ last_message_at: null, has_unread: false, unread_count: 0 });
-    const last = await said(world, admin, 'a', 'b', 'c');
+    const last = await sendAndDeliver(world, admin, 'a', 'b', 'c');
     const sent_at = expect.stringMatching(/Z$/);
     expect(await getRoom(world, member)).toMatchObject({ last_message_at: sent_at, has_unread: true, unread_count: 3 });
     expect(await listed(world, member)).toMatchObject({ last_message_at: sent_at, has_unread: true });
@@ -97,7 +97,7 @@ describe('unread messages', () => {
 
     await markRead(world, member, last);
     expect(await getRoom(world, member)).toMatchObject({ has_unread: false, unread_count: 0 });
-    await said(world, admin, 'd');
+    await sendAndDeliver(world, admin, 'd');
     expect(await getRoom(world, member)).toMatchObject({ has_unread: true, unread_count: 1 });
   });
 
@@ -112,25 +112,25 @@ describe('unread messages', () => {
         text: 'x',
         now: new Date().toISOString(),
       });
-    await said(world, admin, 'the last one');
+    await sendAndDeliver(world, admin, 'the last one');
     expect(await getRoom(world, member)).toMatchObject({ has_unread: true, unread_count: 100 });
   });
 
   test('do not include messages from before the participant was added', async () => {
     const world = await newRoom();
     const { room_id, admin, outsider } = world;
-    await said(world, admin, 'before');
+    await sendAndDeliver(world, admin, 'before');
     await at(Date.now() + 1_000, () =>
       data('addParticipants', { as: admin, params: { room_id }, body: { participant_ids: [outsider] } }),
     );
     expect(await getRoom(world, outsider)).toMatchObject({ has_unread: false, unread_count: 0 });
-    await at(Date.now() + 2_000, () => said(world, admin, 'after'));
+    await at(Date.now() + 2_000, () => sendAndDeliver(world, admin, 'after'));
     expect(await getRoom(world, outsider)).toMatchObject({ has_unread: true, unread_count: 1 });
   });
 
   test('are in the reply to a join', async () => {
     const world = await newRoom();
-    await said(world, world.admin, 'a');
+    await sendAndDeliver(world, world.admin, 'a');
     expect(await reply('join', newSocket(world.member), { room_id: world.room_id })).toMatchObject({
       has_unread: true,
       last_message_at: expect.any(String),
@@ -141,7 +141,7 @@ describe('unread messages', () => {
     const world = await newRoom();
     const { room_id, admin, member } = world;
     const older = await send(room_id, member, 'older');
-    await at(Date.now() + 5_000, () => said(world, admin, 'newer'));
+    await at(Date.now() + 5_000, () => sendAndDeliver(world, admin, 'newer'));
     const { last_message_at } = await getRoom(world, member);
     const { failures } = await deliver(older);
     expect(failures).toEqual([]);

@@ -58,14 +58,14 @@ const retry = async (body: string): Promise<number> => {
 };
 
 /** The events that a connection received, each checked against the contract. */
-const toldTo = ({ connection_id }: Socket) =>
+const eventsAt = ({ connection_id }: Socket) =>
   management.received(connection_id).map(({ type, room_id, data, sent_at, ...more }) => {
     expect([more, new Date(sent_at).toISOString()]).toEqual([{}, sent_at]);
     expect(v.parse(events[type as EventName].data, data)).toEqual(data);
     return { type, room_id, data };
   });
 /** The events that were published to the bus, each checked against the contract. */
-const toldBus = () =>
+const busEvents = () =>
   services.events().map(({ type, room_id, data, sent_at, ...more }) => {
     expect([more, new Date(sent_at).toISOString()]).toEqual([{}, sent_at]);
     expect(v.parse(events[type as EventName].data, data)).toEqual(data);
@@ -75,9 +75,9 @@ const isJoined = async (room_id: string, { connection_id }: Socket) =>
   (await get(connectionKey(room_id, connection_id))) !== undefined;
 
 /** A room whose admin has joined it. */
-async function listening(options?: Parameters<typeof newRoom>[0]): Promise<World & { ear: Socket }> {
+async function listening(options?: Parameters<typeof newRoom>[0]): Promise<World & { listener: Socket }> {
   const world = await newRoom(options);
-  return { ...world, ear: await joined(world.room_id, world.admin) };
+  return { ...world, listener: await joined(world.room_id, world.admin) };
 }
 const asAdmin = ({ room_id, admin }: World, body?: object) => ({ as: admin, params: { room_id }, body });
 
@@ -89,15 +89,15 @@ describe('the creation of a room', () => {
     await worked(async () => {
       room = await data('createRoom', { as: admin, body: { name: 'R', participant_ids: ids } });
     });
-    const told = toldBus();
-    expect(told.filter(({ type }) => type === 'room_created')).toEqual([
+    const published = busEvents();
+    expect(published.filter(({ type }) => type === 'room_created')).toEqual([
       { type: 'room_created', room_id: room?.room_id, data: room },
     ]);
-    const added = told.filter(({ type }) => type === 'participant_added');
+    const added = published.filter(({ type }) => type === 'participant_added');
     expect(added.map(({ data }) => (data as { participant_id: string }).participant_id).sort()).toEqual(
       [admin, ...ids].sort(),
     );
-    expect(told).toHaveLength(26);
+    expect(published).toHaveLength(26);
     expect(services.puts.map((entries) => entries.length)).toEqual([10, 10, 6]);
     for (const entry of services.puts.flat())
       expect(entry).toMatchObject({ EventBusName: 'rooms-test', Source: 'rooms' });
@@ -157,7 +157,7 @@ describe('the creation of a room', () => {
 describe('participants', () => {
   test('that are added are announced to all connections, and published', async () => {
     const world = await listening();
-    const { room_id, ear } = world;
+    const { room_id, listener } = world;
     const [carol, dave] = [newUser('carol'), newUser('dave')];
     await worked(() => data('addParticipants', asAdmin(world, { participant_ids: [carol, dave] })));
     const expected = [carol, dave].map((participant_id) => ({
@@ -165,9 +165,9 @@ describe('participants', () => {
       room_id,
       data: { participant_id, username: null, archive_room: false, role: 'member' },
     }));
-    expect(toldTo(ear)).toEqual(expect.arrayContaining(expected));
-    expect(toldTo(ear)).toHaveLength(2);
-    expect(toldBus()).toEqual(toldTo(ear));
+    expect(eventsAt(listener)).toEqual(expect.arrayContaining(expected));
+    expect(eventsAt(listener)).toHaveLength(2);
+    expect(busEvents()).toEqual(eventsAt(listener));
   });
 
   test('that are added again are not announced', async () => {
@@ -179,7 +179,7 @@ describe('participants', () => {
 
   test('that are removed are announced; the removed receive only that, and their connections in this room are closed', async () => {
     const world = await listening();
-    const { room_id, member, ear } = world;
+    const { room_id, member, listener } = world;
     const [tab, other] = [await joined(room_id, member), await joined(room_id, member)];
     const elsewhere = await newRoom({ members: [member] });
     const untouched = await joined(elsewhere.room_id, member);
@@ -188,13 +188,13 @@ describe('participants', () => {
       { type: 'peer_left', room_id, data: { participant_id: member, username: null } },
       { type: 'participant_removed', room_id, data: { participant_id: member, reason: 'removed' } },
     ];
-    expect(toldTo(ear)).toEqual(expected);
-    for (const socket of [tab, other]) expect(toldTo(socket)).toEqual(expected.slice(1));
+    expect(eventsAt(listener)).toEqual(expected);
+    for (const socket of [tab, other]) expect(eventsAt(socket)).toEqual(expected.slice(1));
     expect(management.closed.sort()).toEqual([tab.connection_id, other.connection_id].sort());
     expect([await isJoined(room_id, tab), await isJoined(room_id, other)]).toEqual([false, false]);
-    expect([await isJoined(room_id, ear), await isJoined(elsewhere.room_id, untouched)]).toEqual([true, true]);
+    expect([await isJoined(room_id, listener), await isJoined(elsewhere.room_id, untouched)]).toEqual([true, true]);
     // Presence events are not published to the bus.
-    expect(toldBus()).toEqual(expected.slice(1));
+    expect(busEvents()).toEqual(expected.slice(1));
     // The queue repeats the disconnect after 5 seconds, for connections that are still open then.
     expect(services.messages.map(({ MessageBody }) => JSON.parse(MessageBody))).toEqual([
       { kind: 'disconnect', room_id },
@@ -203,14 +203,14 @@ describe('participants', () => {
 
   test('that are removed are sent nothing after the response, before the stream is read', async () => {
     const world = await listening();
-    const { room_id, member, ear } = world;
+    const { room_id, member, listener } = world;
     const tabs = [await joined(room_id, member), await joined(room_id, member)];
     const change = await recorded(() => data('changeRoom', asAdmin(world, { name: 'B' })));
     const removal = await recorded(() => data('removeParticipants', asAdmin(world, { participant_ids: [member] })));
     // The stream reader is late: it processes a change from before the removal only now.
     expect(await handle(change)).toEqual([]);
-    expect(toldTo(ear).map(({ type }) => type)).toEqual(['room_updated']);
-    for (const tab of tabs) expect(toldTo(tab)).toEqual([]);
+    expect(eventsAt(listener).map(({ type }) => type)).toEqual(['room_updated']);
+    for (const tab of tabs) expect(eventsAt(tab)).toEqual([]);
     // The sockets of the removed user are closed.
     expect(await handle(removal)).toEqual([]);
     expect(new Set(management.closed)).toEqual(new Set(tabs.map(({ connection_id }) => connection_id)));
@@ -226,8 +226,8 @@ describe('participants', () => {
     const again = await joined(room_id, member);
     const change = await recorded(() => data('changeRoom', asAdmin(world, { name: 'B' })));
     expect(await handle(change)).toEqual([]);
-    expect(toldTo(again).map(({ type }) => type)).toEqual(['room_updated']);
-    expect(toldTo(before)).toEqual([]);
+    expect(eventsAt(again).map(({ type }) => type)).toEqual(['room_updated']);
+    expect(eventsAt(before)).toEqual([]);
     expect(management.closed).toEqual([before.connection_id]);
   });
 
@@ -250,7 +250,7 @@ describe('participants', () => {
 
   test('that gain or lose the admin right are announced to all', async () => {
     const world = await listening();
-    const { room_id, admin, member, ear } = world;
+    const { room_id, admin, member, listener } = world;
     const params = { room_id, participant_id: member };
     await worked(() => data('grantAdmin', { as: admin, params }));
     await worked(() => data('revokeAdmin', { as: admin, params }));
@@ -259,12 +259,12 @@ describe('participants', () => {
       room_id,
       data: { participant_id: member, is_admin },
     }));
-    expect(toldTo(ear)).toEqual(expected);
-    expect(toldBus()).toEqual(expected);
+    expect(eventsAt(listener)).toEqual(expected);
+    expect(busEvents()).toEqual(expected);
   });
 
   test('that change their profile are announced with the changes', async () => {
-    const { room_id, member, ear } = await listening();
+    const { room_id, member, listener } = await listening();
     const request = { as: member, params: { room_id } };
     await worked(() => data('updateProfile', { ...request, body: { username: 'Bob' } }));
     await worked(() => data('updateProfile', { ...request, body: { archive_room: true } }));
@@ -272,8 +272,8 @@ describe('participants', () => {
     const expected = [{ username: 'Bob' }, { archive_room: true }, { username: null, archive_room: false }].map(
       (changed) => ({ type: 'participant_updated', room_id, data: { participant_id: member, ...changed } }),
     );
-    expect(toldTo(ear)).toEqual(expected);
-    expect(toldBus()).toEqual(expected);
+    expect(eventsAt(listener)).toEqual(expected);
+    expect(busEvents()).toEqual(expected);
   });
 });
 
@@ -285,8 +285,8 @@ describe('a change of a room', () => {
       room = await data('changeRoom', asAdmin(world, { name: 'B', description: 'x' }));
     });
     const expected = [{ type: 'room_updated', room_id: world.room_id, data: room }];
-    expect(toldTo(world.ear)).toEqual(expected);
-    expect(toldBus()).toEqual(expected);
+    expect(eventsAt(world.listener)).toEqual(expected);
+    expect(busEvents()).toEqual(expected);
     expect(services.schedulerCalls).toEqual([]);
   });
 
@@ -313,7 +313,7 @@ describe('a change of a room', () => {
     expect(inputs()).toEqual({ start: b });
     await change({ start_time: inFuture(0) });
     expect(inputs()).toEqual({});
-    expect(toldBus().map(({ type }) => type)).toContain('room_started');
+    expect(busEvents().map(({ type }) => type)).toContain('room_started');
   });
 
   test('of its times before an earlier change was processed: only the last change applies', async () => {
@@ -339,7 +339,7 @@ describe('a change of a room', () => {
 describe('the end of a room', () => {
   test('now: all receive the reason, then all are closed', async () => {
     const world = await listening({ body: { end_time: inFuture(HOUR) } });
-    const { room_id, member, ear } = world;
+    const { room_id, member, listener } = world;
     services.schedules.set(`${room_id}-end`, {} as never);
     const other = await joined(room_id, member);
     const order: string[] = [];
@@ -347,14 +347,14 @@ describe('the end of a room', () => {
     const records = await recorded(async () => {
       room = await data('endRoom', asAdmin(world, { reason: 'We are done.' }));
     });
-    management.onRequest = () => order.push(management.closed.length === 0 ? 'told' : 'closed');
+    management.onRequest = () => order.push(management.closed.length === 0 ? 'announced' : 'closed');
     expect(await handle(records)).toEqual([]);
     const expected = [{ type: 'room_ended', room_id, data: room }];
     expect(room).toMatchObject({ status: 'ended', end_reason: 'We are done.' });
-    for (const socket of [ear, other]) expect(toldTo(socket)).toEqual(expected);
-    expect(toldBus()).toEqual(expected);
-    expect(management.closed.sort()).toEqual([ear.connection_id, other.connection_id].sort());
-    expect(order.slice(0, 2)).toEqual(['told', 'told']);
+    for (const socket of [listener, other]) expect(eventsAt(socket)).toEqual(expected);
+    expect(busEvents()).toEqual(expected);
+    expect(management.closed.sort()).toEqual([listener.connection_id, other.connection_id].sort());
+    expect(order.slice(0, 2)).toEqual(['announced', 'announced']);
     expect([...services.schedules.keys()]).toEqual([]);
   });
 
@@ -364,7 +364,7 @@ describe('the end of a room', () => {
     await worked(async () => {
       room = await data('endRoom', asAdmin(world, { time_left_in_seconds: 600, reason: 'Lunch' }));
     });
-    expect(toldTo(world.ear)).toEqual([{ type: 'room_updated', room_id: world.room_id, data: room }]);
+    expect(eventsAt(world.listener)).toEqual([{ type: 'room_updated', room_id: world.room_id, data: room }]);
     expect(room?.status).toBe('started');
     expect(management.closed).toEqual([]);
     const end = services.schedules.get(`${world.room_id}-end`);
@@ -377,8 +377,8 @@ describe('the end of a room', () => {
     const end_time = (await data('getRoom', { as: world.admin, params: { room_id: world.room_id } })).end_time ?? '';
     while (new Date().toISOString() < end_time) await new Promise((resolve) => setTimeout(resolve, 20));
     expect(await handle(records)).toEqual([]);
-    expect(toldTo(world.ear).map(({ type }) => type)).toEqual(['room_ended']);
-    expect(management.closed).toEqual([world.ear.connection_id]);
+    expect(eventsAt(world.listener).map(({ type }) => type)).toEqual(['room_ended']);
+    expect(management.closed).toEqual([world.listener.connection_id]);
     expect([...services.schedules.keys()]).toEqual([]);
   });
 });
@@ -397,8 +397,8 @@ describe('presence', () => {
       tab = await joined(world.room_id, world.member);
     });
     await worked(() => joined(world.room_id, world.member));
-    expect(toldTo(world.ear)).toEqual([peer('peer_joined', world)]);
-    expect(toldTo(tab)).toEqual([peer('peer_joined', world)]);
+    expect(eventsAt(world.listener)).toEqual([peer('peer_joined', world)]);
+    expect(eventsAt(tab)).toEqual([peer('peer_joined', world)]);
     // Presence events go only to connections in the room, and are not published to the bus.
     expect(services.puts).toEqual([]);
   });
@@ -407,9 +407,9 @@ describe('presence', () => {
     const world = await listening();
     const [tab, other] = [await joined(world.room_id, world.member), await joined(world.room_id, world.member)];
     await worked(() => reply('leave', tab, { room_id: world.room_id }));
-    expect(toldTo(world.ear)).toEqual([]);
+    expect(eventsAt(world.listener)).toEqual([]);
     await worked(() => reply('leave', other, { room_id: world.room_id }));
-    expect(toldTo(world.ear)).toEqual([peer('peer_left', world)]);
+    expect(eventsAt(world.listener)).toEqual([peer('peer_left', world)]);
     expect(services.messages).toEqual([]);
   });
 
@@ -430,9 +430,9 @@ describe('presence', () => {
     expect(services.messages).toEqual([
       { QueueUrl: process.env.PRESENCE_QUEUE_URL, MessageBody: expect.any(String), DelaySeconds: 10 },
     ]);
-    expect(toldTo(world.ear)).toEqual([]);
+    expect(eventsAt(world.listener)).toEqual([]);
     await worked(graceIsOver);
-    expect(toldTo(world.ear)).toEqual([peer('peer_left', world)]);
+    expect(eventsAt(world.listener)).toEqual([peer('peer_left', world)]);
   });
 
   test('announces nothing if the participant reconnects within the grace period', async () => {
@@ -443,7 +443,7 @@ describe('presence', () => {
     await graceIsOver();
     const item = await get<ParticipantItem>(participantKey(world.room_id, world.member));
     expect(item?.present).toBe(true);
-    expect(toldTo(world.ear)).toEqual([]);
+    expect(eventsAt(world.listener)).toEqual([]);
   });
 
   test("ends when a connection's item expires without a disconnect from API Gateway", async () => {
@@ -467,7 +467,7 @@ describe('presence', () => {
     await worked(() => run(expired));
     expect((await get<ParticipantItem>(participantKey(room_id, member)))?.connections).toBeUndefined();
     await worked(graceIsOver);
-    expect(toldTo(world.ear)).toEqual([peer('peer_left', world)]);
+    expect(eventsAt(world.listener)).toEqual([peer('peer_left', world)]);
   });
 });
 
@@ -483,8 +483,8 @@ describe('if something fails,', () => {
       const records = await recorded(() => data('endRoom', asAdmin(world)));
       Object.assign(services.broken, { [service]: how });
       expect(await handle(records)).toEqual([]);
-      expect(toldTo(world.ear).map(({ type }) => type)).toEqual(['room_ended']);
-      expect(management.closed).toEqual([world.ear.connection_id]);
+      expect(eventsAt(world.listener).map(({ type }) => type)).toEqual(['room_ended']);
+      expect(management.closed).toEqual([world.listener.connection_id]);
 
       const [deferred = '', ...more] = services.messages.map(({ MessageBody }) => MessageBody);
       expect(more).toEqual([]);
@@ -494,8 +494,8 @@ describe('if something fails,', () => {
       services.schedulerCalls.length = 0;
       expect(await retry(deferred)).toBe(0);
       if (service === 'scheduler') expect(services.schedulerCalls).toEqual([`DELETE ${world.room_id}-end`]);
-      else expect(toldBus().map(({ type }) => type)).toEqual(['room_ended']);
-      expect(toldTo(world.ear)).toHaveLength(1);
+      else expect(busEvents().map(({ type }) => type)).toEqual(['room_ended']);
+      expect(eventsAt(world.listener)).toHaveLength(1);
     },
   );
 
@@ -524,7 +524,7 @@ describe('if something fails,', () => {
     services.puts.length = 0;
     for (const { MessageBody } of services.messages) expect(await retry(MessageBody)).toBe(0);
     expect(services.schedules.has(`${world.room_id}-end`)).toBe(true);
-    expect(toldBus().map(({ type }) => type)).toEqual(['room_updated']);
+    expect(busEvents().map(({ type }) => type)).toEqual(['room_updated']);
   });
 
   test('a schedule that is retried later follows the current times of the room', async () => {
@@ -550,8 +550,9 @@ describe('if something fails,', () => {
     Object.assign(services.broken, { events: false, sqs: false });
     services.puts.length = 0;
     expect(await handle(records)).toEqual([]);
-    expect(toldBus().map(({ type }) => type)).toEqual(['room_updated']);
-    for (const { connection_id } of [world.ear, socket]) expect(management.received(connection_id)).toHaveLength(1);
+    expect(busEvents().map(({ type }) => type)).toEqual(['room_updated']);
+    for (const { connection_id } of [world.listener, socket])
+      expect(management.received(connection_id)).toHaveLength(1);
     // The next batch gets the next number.
     await worked(() => data('changeRoom', asAdmin(world, { name: 'C' })));
     expect(management.received(socket.connection_id)).toMatchObject([{ seq: 1 }, { seq: 2 }]);
@@ -573,15 +574,15 @@ describe('if something fails,', () => {
     const dead = await joined(world.room_id, world.member);
     management.respondWith(dead.connection_id, 410);
     await worked(() => data('changeRoom', asAdmin(world, { name: 'B' })));
-    expect(toldTo(world.ear)).toHaveLength(1);
+    expect(eventsAt(world.listener)).toHaveLength(1);
     expect(await isJoined(world.room_id, dead)).toBe(false);
   });
 
   test('one record: it is reported, and other rooms are processed once', async () => {
-    const [sick, sound] = [await listening(), await listening()];
+    const [failing, working] = [await listening(), await listening()];
     const rename = (world: World, name: string) => () => data('changeRoom', asAdmin(world, { name }));
-    const [bad] = changesIn(await recorded(rename(sick, 'bad'))).Records;
-    const good = changesIn(await recorded(rename(sound, 'good'))).Records;
+    const [bad] = changesIn(await recorded(rename(failing, 'bad'))).Records;
+    const good = changesIn(await recorded(rename(working, 'good'))).Records;
     if (!bad) throw new Error('there is one');
     const poisoned = {
       ...bad,
@@ -589,8 +590,8 @@ describe('if something fails,', () => {
     };
     for (let retry = 0; retry < 3; retry++)
       expect(await handle([poisoned, ...good])).toEqual([bad.dynamodb?.SequenceNumber]);
-    expect(toldTo(sound.ear)).toHaveLength(1);
-    expect(toldTo(sick.ear)).toEqual([]);
+    expect(eventsAt(working.listener)).toHaveLength(1);
+    expect(eventsAt(failing.listener)).toEqual([]);
   });
 });
 
@@ -615,7 +616,7 @@ describe('records that are redriven or late,', () => {
     const redriven = first.map((record) => ({ ...record, eventID: `redriven-${record.eventID}` }));
     expect(await handle(redriven)).toEqual([]);
     expect(end(room_id)).toBe(E2);
-    expect(toldTo(world.ear).at(-1)).toMatchObject({ type: 'room_updated', data: { end_time: E2 } });
+    expect(eventsAt(world.listener).at(-1)).toMatchObject({ type: 'room_updated', data: { end_time: E2 } });
 
     // At E1, the room stays open. At E2, the end is announced and the sockets are closed.
     const fire = (time: string) =>
@@ -626,8 +627,8 @@ describe('records that are redriven or late,', () => {
     expect(management.closed).toEqual([]);
     const later = await at(E1, () => joined(room_id, world.member));
     await fire(E2);
-    expect(toldTo(later)).toMatchObject([{ type: 'room_ended', data: { end_time: E2, status: 'ended' } }]);
-    expect(management.closed.sort()).toEqual([world.ear.connection_id, later.connection_id].sort());
+    expect(eventsAt(later)).toMatchObject([{ type: 'room_ended', data: { end_time: E2, status: 'ended' } }]);
+    expect(management.closed.sort()).toEqual([world.listener.connection_id, later.connection_id].sort());
   });
 
   test('of an end that has passed announce it: the room is closed without a schedule', async () => {
@@ -635,13 +636,13 @@ describe('records that are redriven or late,', () => {
     const E1 = inFuture(HOUR / 2);
     const late = await recorded(() => data('changeRoom', asAdmin(world, { end_time: E1 })));
     expect(await at(Date.parse(E1) + 1_000, () => handle(late))).toEqual([]);
-    expect(toldTo(world.ear)).toMatchObject([{ type: 'room_ended', data: { end_time: E1 } }]);
-    expect(management.closed).toEqual([world.ear.connection_id]);
+    expect(eventsAt(world.listener)).toMatchObject([{ type: 'room_ended', data: { end_time: E1 } }]);
+    expect(management.closed).toEqual([world.listener.connection_id]);
   });
 
   test('of a removal send and close nothing if the user has been added again', async () => {
     const world = await listening();
-    const { room_id, member, ear } = world;
+    const { room_id, member, listener } = world;
     const before = await joined(room_id, member);
     const removal = await recorded(() => data('removeParticipants', asAdmin(world, { participant_ids: [member] })));
     expect(await handle(removal)).toEqual([]);
@@ -653,38 +654,38 @@ describe('records that are redriven or late,', () => {
     management.reset();
     services.reset();
     expect(await handle(removal.map((record) => ({ ...record, eventID: `redriven-${record.eventID}` })))).toEqual([]);
-    expect([toldTo(ear), toldTo(again), toldTo(before), toldBus()]).toEqual([[], [], [], []]);
+    expect([eventsAt(listener), eventsAt(again), eventsAt(before), busEvents()]).toEqual([[], [], [], []]);
     expect(management.closed).not.toContain(again.connection_id);
     expect([await isJoined(room_id, before), await isJoined(room_id, again)]).toEqual([false, true]);
   });
 
   test('of a removal close connections from before it if the user has been added again', async () => {
     const world = await listening();
-    const { room_id, member, ear } = world;
+    const { room_id, member, listener } = world;
     const before = await joined(room_id, member);
     await worked(async () => {
       await data('removeParticipants', asAdmin(world, { participant_ids: [member] }));
       await data('addParticipants', asAdmin(world, { participant_ids: [member] }));
     });
-    expect(toldTo(ear).map(({ type }) => type)).toEqual(['peer_left', 'participant_added']);
-    expect(toldTo(before)).toEqual([]);
+    expect(eventsAt(listener).map(({ type }) => type)).toEqual(['peer_left', 'participant_added']);
+    expect(eventsAt(before)).toEqual([]);
     expect(management.closed).toEqual([before.connection_id]);
     expect(await isJoined(room_id, before)).toBe(false);
   });
 
   test('of presence announce nothing that is no longer true', async () => {
     const world = await listening();
-    const { room_id, member, ear } = world;
+    const { room_id, member, listener } = world;
     const tab = newSocket(member);
     const join = await recorded(() => reply('join', tab, { room_id }));
     const leave = await recorded(() => reply('leave', tab, { room_id }));
     expect(await handle(join)).toEqual([]);
-    expect(toldTo(ear)).toEqual([]);
+    expect(eventsAt(listener)).toEqual([]);
     expect(await handle(leave)).toEqual([]);
-    expect(toldTo(ear).map(({ type }) => type)).toEqual(['peer_left']);
+    expect(eventsAt(listener).map(({ type }) => type)).toEqual(['peer_left']);
     await worked(() => reply('join', tab, { room_id }));
     expect(await handle(leave.map((record) => ({ ...record, eventID: `redriven-${record.eventID}` })))).toEqual([]);
-    expect(toldTo(ear).map(({ type }) => type)).toEqual(['peer_left', 'peer_joined']);
+    expect(eventsAt(listener).map(({ type }) => type)).toEqual(['peer_left', 'peer_joined']);
   });
 
   test('of times that change while their schedules are written leave the schedules at the last times', async () => {
@@ -734,25 +735,25 @@ describe('a schedule that fires', () => {
   }
 
   test('for the start: announces it and publishes it', async () => {
-    const { room_id, room, ear } = await timed({});
+    const { room_id, room, listener } = await timed({});
     await fire({ room_id, moment: 'start', time: room.start_time });
-    expect(toldTo(ear)).toMatchObject([{ type: 'room_started', room_id, data: { status: 'started' } }]);
-    expect(toldBus()).toEqual(toldTo(ear));
+    expect(eventsAt(listener)).toMatchObject([{ type: 'room_started', room_id, data: { status: 'started' } }]);
+    expect(busEvents()).toEqual(eventsAt(listener));
     expect(management.closed).toEqual([]);
   });
 
   test('for the end: announces it, publishes it, then closes all connections', async () => {
-    const { room_id, room, ear, member } = await timed({ end_time: inFuture(1_500) });
+    const { room_id, room, listener, member } = await timed({ end_time: inFuture(1_500) });
     const other = await joined(room_id, member);
     const time = room.end_time ?? '';
     while (new Date().toISOString() < time) await new Promise((resolve) => setTimeout(resolve, 20));
     await fire({ room_id, moment: 'end', time });
-    for (const socket of [ear, other])
-      expect(toldTo(socket)).toMatchObject([
+    for (const socket of [listener, other])
+      expect(eventsAt(socket)).toMatchObject([
         { type: 'room_ended', room_id, data: { status: 'ended', end_time: time } },
       ]);
-    expect(toldBus()).toEqual(toldTo(ear));
-    expect(management.closed.sort()).toEqual([ear.connection_id, other.connection_id].sort());
+    expect(busEvents()).toEqual(eventsAt(listener));
+    expect(management.closed.sort()).toEqual([listener.connection_id, other.connection_id].sort());
   });
 
   test.each<[string, (world: Awaited<ReturnType<typeof timed>>) => Parameters<typeof announce>[0]]>([
@@ -774,13 +775,13 @@ describe('a schedule that fires', () => {
     };
     const { room_id, admin, member } = await newRoom({ body: times[moment] });
     // Users cannot join a room before its start, so the connection is written to the table directly.
-    const ear = moment === 'end' ? await joined(room_id, member) : newSocket(member);
-    if (moment === 'start') await haveJoined(room_id, [ear.connection_id], member);
+    const listener = moment === 'end' ? await joined(room_id, member) : newSocket(member);
+    if (moment === 'start') await haveJoined(room_id, [listener.connection_id], member);
     const time = moment === 'start' ? times.start.start_time : times.end.end_time;
     await fire({ room_id, moment, time });
     expect(new Date().toISOString() >= time).toBe(true);
-    expect(toldTo(ear)).toMatchObject([{ type, room_id, data: { [`${moment}_time`]: time } }]);
-    expect(toldBus()).toEqual(toldTo(ear));
+    expect(eventsAt(listener)).toMatchObject([{ type, room_id, data: { [`${moment}_time`]: time } }]);
+    expect(busEvents()).toEqual(eventsAt(listener));
     expect(await data('getRoom', { as: admin, params: { room_id } })).toMatchObject(times[moment]);
   });
 
@@ -811,13 +812,13 @@ describe('a schedule that fires', () => {
   });
 
   test('while the bus is down: sends to and closes connections, and is retried', async () => {
-    const { room_id, room, ear } = await timed({ end_time: inFuture(1_000) });
+    const { room_id, room, listener } = await timed({ end_time: inFuture(1_000) });
     const time = room.end_time ?? '';
     while (new Date().toISOString() < time) await new Promise((resolve) => setTimeout(resolve, 20));
     services.broken.events = true;
     await expect(fire({ room_id, moment: 'end', time })).rejects.toThrow();
-    expect(toldTo(ear)).toHaveLength(1);
-    expect(management.closed).toEqual([ear.connection_id]);
+    expect(eventsAt(listener)).toHaveLength(1);
+    expect(management.closed).toEqual([listener.connection_id]);
   });
 });
 
@@ -827,28 +828,28 @@ describe('a participant who leaves', () => {
 
   test('is announced with the reason, and their connections are closed', async () => {
     const world = await listening();
-    const { room_id, member, ear } = world;
+    const { room_id, member, listener } = world;
     const socket = await joined(room_id, member);
     const subscribed = newSocket(member);
     await reply('subscribe', subscribed, {});
     await removedFor(world);
     const left = { type: 'participant_removed', room_id, data: { participant_id: member, reason: 'left' } };
-    expect(toldTo(ear)).toContainEqual(left);
-    expect(toldTo(socket)).toEqual([left]);
-    expect(toldTo(subscribed)).toEqual([left]);
-    expect(toldBus()).toEqual([left]);
+    expect(eventsAt(listener)).toContainEqual(left);
+    expect(eventsAt(socket)).toEqual([left]);
+    expect(eventsAt(subscribed)).toEqual([left]);
+    expect(busEvents()).toEqual([left]);
     expect(await isJoined(room_id, socket)).toBe(false);
   });
 
   test('is announced as removed if they are added again and then removed', async () => {
     const world = await listening();
-    const { room_id, member, ear } = world;
+    const { room_id, member, listener } = world;
     await removedFor(world);
     const body = { participant_ids: [member] };
     await worked(() => data('addParticipants', asAdmin(world, body)));
     management.reset();
     await worked(() => data('removeParticipants', asAdmin(world, body)));
-    expect(toldTo(ear)).toEqual([
+    expect(eventsAt(listener)).toEqual([
       { type: 'participant_removed', room_id, data: { participant_id: member, reason: 'removed' } },
     ]);
   });
@@ -856,7 +857,7 @@ describe('a participant who leaves', () => {
 
 test('a role is announced each time it changes', async () => {
   const world = await listening();
-  const { room_id, admin, member, ear } = world;
+  const { room_id, admin, member, listener } = world;
   const set = (role: string) =>
     recorded(() => data('setRole', { as: admin, params: { room_id, participant_id: member }, body: { role } }));
   for (const role of ['observer', 'observer', 'member', 'member']) await handle(await set(role));
@@ -865,21 +866,21 @@ test('a role is announced each time it changes', async () => {
     room_id,
     data: { participant_id: member, role },
   });
-  expect(toldTo(ear)).toEqual([updated('observer'), updated('member')]);
+  expect(eventsAt(listener)).toEqual([updated('observer'), updated('member')]);
   await handle(await set('observer'));
   management.reset();
   await worked(() => data('grantAdmin', { as: admin, params: { room_id, participant_id: member } }));
-  expect(toldTo(ear)).toContainEqual(updated('member'));
+  expect(eventsAt(listener)).toContainEqual(updated('member'));
 });
 
 test('posting and metadata are announced with the room; internal locks are not', async () => {
   const world = await listening();
-  const { ear } = world;
+  const { listener } = world;
   for (const body of [{ posting: 'admins' }, { metadata: { a: 1 } }, { posting: 'everyone', metadata: null }]) {
     management.reset();
     const records = await recorded(() => data('changeRoom', asAdmin(world, body)));
     expect(changesIn(records).Records).toHaveLength(1);
     expect(await handle(records)).toEqual([]);
-    expect(toldTo(ear)).toMatchObject([{ type: 'room_updated', data: body }]);
+    expect(eventsAt(listener)).toMatchObject([{ type: 'room_updated', data: body }]);
   }
 });

@@ -169,26 +169,26 @@ describe('a record that cannot be processed', () => {
   const sequence = (record: DynamoDBRecord | undefined) => record?.dynamodb?.SequenceNumber;
 
   test('is reported; earlier records and other rooms are delivered, and not again on the retry', async () => {
-    const [sick, sound] = [await roomOf(2), await roomOf(2)];
-    const [one, two, three] = await send(sick.room_id, sick.admin, ...ALL).then((all) => messagesIn(all).Records);
-    const others = messagesIn(await send(sound.room_id, sound.admin, ...ALL)).Records;
+    const [failing, working] = [await roomOf(2), await roomOf(2)];
+    const [one, two, three] = await send(failing.room_id, failing.admin, ...ALL).then((all) => messagesIn(all).Records);
+    const others = messagesIn(await send(working.room_id, working.admin, ...ALL)).Records;
     if (!one || !two || !three) throw new Error('there are three');
     const batch = [one, poisoned(two), ...others, three];
 
     const { failures, lines } = await deliver(batch);
     expect(failures).toEqual([sequence(two)]);
     expect(lines.filter(({ level }) => level === 'error')).toHaveLength(1);
-    for (const socket of sick.sockets) expect(textsAt(socket)).toEqual([first]);
-    for (const socket of sound.sockets) expect(textsAt(socket)).toEqual(ALL);
+    for (const socket of failing.sockets) expect(textsAt(socket)).toEqual([first]);
+    for (const socket of working.sockets) expect(textsAt(socket)).toEqual(ALL);
 
     // Lambda retries from the lowest reported sequence number.
     expect((await deliver(batch.slice(1))).failures).toEqual([sequence(two)]);
-    for (const socket of sick.sockets) expect(textsAt(socket)).toEqual([first]);
-    for (const socket of sound.sockets) expect(textsAt(socket)).toEqual(ALL);
+    for (const socket of failing.sockets) expect(textsAt(socket)).toEqual([first]);
+    for (const socket of working.sockets) expect(textsAt(socket)).toEqual(ALL);
 
     // At the end of its retries, Lambda writes the record to the dead-letter queue and continues with the next one.
     expect((await deliver(batch.slice(2))).failures).toEqual([]);
-    for (const socket of sick.sockets) expect(textsAt(socket)).toEqual([first, third]);
-    for (const socket of sound.sockets) expect(textsAt(socket)).toEqual(ALL);
+    for (const socket of failing.sockets) expect(textsAt(socket)).toEqual([first, third]);
+    for (const socket of working.sockets) expect(textsAt(socket)).toEqual(ALL);
   });
 });

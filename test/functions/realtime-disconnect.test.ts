@@ -18,7 +18,7 @@ import { data } from '../support/invoke.ts';
 import { type KnownSockets, watchSockets } from '../support/known-sockets.ts';
 import { runLaneOnce, runLanes } from '../support/lanes.ts';
 import { type Management, type ManagementResponse, startManagement } from '../support/management.ts';
-import { leavePlaces, makeAllPlaces, type Occupied, occupy } from '../support/places.ts';
+import { growPool, leaveSlots, type Occupied, occupy } from '../support/places.ts';
 import { queueEvent } from '../support/queue-event.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
 import { type Services, startServices } from '../support/services.ts';
@@ -265,15 +265,15 @@ describe('faults of the table', () => {
   });
 
   test('in one room do not affect another room of the same batch', async () => {
-    const [sick, sound] = [await roomWithStuck(200), await roomWithStuck(200)];
+    const [failing, working] = [await roomWithStuck(200), await roomWithStuck(200)];
     const records = [
-      ...(await send(sick.room_id, sick.admin, 'one')),
-      ...(await send(sound.room_id, sound.admin, 'one')),
+      ...(await send(failing.room_id, failing.admin, 'one')),
+      ...(await send(working.room_id, working.admin, 'one')),
     ];
     faults.next('Query', exception('AccessDeniedException'));
     const { failures } = await deliver(records);
     expect(failures).toHaveLength(1);
-    expect([...textsAt(sick.good), ...textsAt(sound.good)]).toEqual(['one']);
+    expect([...textsAt(failing.good), ...textsAt(working.good)]).toEqual(['one']);
   });
 
   test('a connection that is neither closed nor marked: the batch fails, because a message must not follow a gap', async () => {
@@ -308,7 +308,7 @@ describe('when the time of the invocation is over', () => {
   const SIZE = batchSize(TEXTS.length);
   let places: Occupied;
   beforeAll(async () => {
-    places = await leavePlaces(20);
+    places = await leaveSlots(20);
   });
   afterAll(() => places.free());
   const largeRoom = async (count: number) => {
@@ -377,7 +377,7 @@ describe('when the time of the invocation is over', () => {
 
 describe('one pool for all rooms of a process', () => {
   const settled = () => new Promise((resolve) => setImmediate(resolve));
-  beforeAll(makeAllPlaces);
+  beforeAll(growPool);
 
   test('has 200 slots, of which a room gets 100', async () => {
     const one = occupy(1, 150);

@@ -11,7 +11,7 @@ import { data } from '../support/invoke.ts';
 import { watchSockets } from '../support/known-sockets.ts';
 import { runLanes } from '../support/lanes.ts';
 import { type Management, startManagement } from '../support/management.ts';
-import { leavePlaces, type Occupied } from '../support/places.ts';
+import { leaveSlots, type Occupied } from '../support/places.ts';
 import { runEventFunction } from '../support/run-event-function.ts';
 import { type Services, startServices } from '../support/services.ts';
 import { newRoom } from '../support/world.ts';
@@ -24,7 +24,7 @@ beforeAll(async () => {
   [management, services, fanOut] = await Promise.all([startManagement(), startServices(), startFanOut()]);
   process.env.CALLBACK_URL = management.url;
   // Batches have up to 500 connections, but only a few posts run at the same time.
-  places = await leavePlaces(20);
+  places = await leaveSlots(20);
 });
 const known = watchSockets(() => management);
 afterEach(() => known.check());

@@ -97,7 +97,7 @@ test.each<[string, string, 'try_again' | 'internal']>([
 
 test('if a function dies between storing and replying, the sender retries, all receive the message, and it is stored once', async () => {
   const { room_id, admin, member } = await newRoom();
-  const ear = await joined(room_id, admin);
+  const listener = await joined(room_id, admin);
   const frame = { ...message(), room_id };
   const records = await recorded(async () => {
     // DynamoDB applies the write, but neither the SDK, which retries it, nor the sender receives a response.
@@ -109,7 +109,7 @@ test('if a function dies between storing and replying, the sender retries, all r
   const again = await reply('message', newSocket(member), frame);
   expect(await data('listMessages', { as: member, params: { room_id } })).toEqual([again]);
   await runEventFunction('deliver-messages', (context) => deliverMessages(messagesIn(records), context));
-  expect(management.received(ear.connection_id).map((event) => event.data)).toEqual([again]);
+  expect(management.received(listener.connection_id).map((event) => event.data)).toEqual([again]);
 });
 
 describe('deliver-messages', () => {

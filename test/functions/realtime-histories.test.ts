@@ -192,15 +192,15 @@ async function play({ steps, booked, ends, order }: History): Promise<void> {
 
   // The last event about each thing that the watcher received agrees with the API.
   if (!watcher || ends) return;
-  const told = { participants: new Set([admin, users[0]]), present: new Set([admin]), admins: new Set([admin]) };
+  const announced = { participants: new Set([admin, users[0]]), present: new Set([admin]), admins: new Set([admin]) };
   const names = new Map<string, unknown>();
   const is = <T>(set: Set<T>, what: T, there: boolean) => void (there ? set.add(what) : set.delete(what));
   for (const { type, data: about } of management.received(watcher.connection_id)) {
     const user = String(about.participant_id);
-    if (type === 'participant_added') is(told.participants, user, true);
-    if (type === 'participant_removed') is(told.participants, user, false);
-    if (type === 'peer_joined' || type === 'peer_left') is(told.present, user, type === 'peer_joined');
-    if (type === 'participant_updated' && 'is_admin' in about) is(told.admins, user, about.is_admin === true);
+    if (type === 'participant_added') is(announced.participants, user, true);
+    if (type === 'participant_removed') is(announced.participants, user, false);
+    if (type === 'peer_joined' || type === 'peer_left') is(announced.present, user, type === 'peer_joined');
+    if (type === 'participant_updated' && 'is_admin' in about) is(announced.admins, user, about.is_admin === true);
     if (type.startsWith('participant_') && 'username' in about) names.set(user, about.username);
   }
   const all = await data('listParticipants', { as: admin, params });
@@ -208,9 +208,9 @@ async function play({ steps, booked, ends, order }: History): Promise<void> {
     all.filter(condition).map(({ participant_id }) => participant_id);
   const sorted = (ids: Iterable<string | undefined>) => [...ids].sort();
   expect({
-    participants: sorted(told.participants),
-    present: sorted(told.present),
-    admins: sorted(told.admins),
+    participants: sorted(announced.participants),
+    present: sorted(announced.present),
+    admins: sorted(announced.admins),
     names: all.map(({ participant_id }) => names.get(participant_id) ?? null),
   }).toEqual({
     participants: idsWhere(() => true).sort(),

@@ -36,7 +36,7 @@ interface Queued {
 const droppedLine = v.object({ connection_id: v.string(), status: v.string(), dropped: v.literal(true) });
 
 /** The stream and the queue of one test, in virtual time. */
-function machinery() {
+function newSimulation() {
   let now = START;
   const queue: Queued[] = [];
   let checks = 0;
@@ -97,20 +97,20 @@ function machinery() {
   };
 }
 
-type Machinery = ReturnType<typeof machinery>;
+type Simulation = ReturnType<typeof newSimulation>;
 
 const soon = START / SECOND + 7_200;
 const join = (socket: Socket, { room_id }: World, promise: object = {}) =>
   reply('join', socket, { room_id, ...promise });
 const participant = ({ room_id }: World, user_id: string) => get<ParticipantItem>(participantKey(room_id, user_id));
 const online = async (world: World, user_id: string) => (await participant(world, user_id))?.present ?? false;
-const told = (socket: Socket) => management.received(socket.connection_id).map(({ type }) => type);
+const typesAt = (socket: Socket) => management.received(socket.connection_id).map(({ type }) => type);
 
 /** A room whose admin is present and sends pings. */
-async function quietRoom(machine: Machinery) {
+async function quietRoom(simulation: Simulation) {
   const world = await at(START, () => newRoom());
   const watcher = newSocket(world.admin, soon);
-  await machine.happens(() => join(watcher, world, PINGING));
+  await simulation.happens(() => join(watcher, world, PINGING));
   return { world, watcher, ping: () => reply('ping', watcher, {}) };
 }
 
@@ -126,246 +126,246 @@ describe('an unreported disconnect in a quiet room', () => {
     ['a client that pings', PINGING],
     ['a client that says nothing', {}],
   ])('of %s is noticed within 5 minutes', async (_, promise) => {
-    const machine = machinery();
-    const { world, watcher, ping } = await quietRoom(machine);
+    const simulation = newSimulation();
+    const { world, watcher, ping } = await quietRoom(simulation);
     const tab = newSocket(world.member, soon);
-    await machine.happens(() => join(tab, world, promise));
+    await simulation.happens(() => join(tab, world, promise));
     for (let n = 0; n < 7; n++)
-      await machine.pass(60, () =>
+      await simulation.pass(60, () =>
         Promise.all([ping(), ...('ping_interval_seconds' in promise ? [reply('ping', tab, {})] : [])]),
       );
     expect(await online(world, world.member)).toBe(true);
     expect(management.closed).toEqual([]);
 
     lose(tab);
-    const lost = machine.now();
-    while (await online(world, world.member)) await machine.pass(10, ping);
-    const seconds = (machine.now() - lost) / SECOND;
+    const lost = simulation.now();
+    while (await online(world, world.member)) await simulation.pass(10, ping);
+    const seconds = (simulation.now() - lost) / SECOND;
     expect(seconds).toBeLessThanOrEqual(SILENCE_SECONDS + FRAME_WINDOW_SECONDS + PRESENCE_GRACE_SECONDS + 20);
     expect(seconds).toBeLessThan(300 - 60);
     // The first `peer_joined` is about the admin.
-    expect(told(watcher)).toEqual(['peer_joined', 'peer_joined', 'peer_left']);
+    expect(typesAt(watcher)).toEqual(['peer_joined', 'peer_joined', 'peer_left']);
     expect(await online(world, world.admin)).toBe(true);
   });
 
   test('of a room that ended is closed by its next check', async () => {
-    const machine = machinery();
-    const { world, watcher } = await quietRoom(machine);
+    const simulation = newSimulation();
+    const { world, watcher } = await quietRoom(simulation);
     // The stream reader does not process this change, as if it had read the connections before this one joined.
-    await at(machine.now(), () => data('endRoom', { as: world.admin, params: { room_id: world.room_id } }));
-    await machine.pass(SILENCE_SECONDS + PRESENCE_GRACE_SECONDS + 20);
+    await at(simulation.now(), () => data('endRoom', { as: world.admin, params: { room_id: world.room_id } }));
+    await simulation.pass(SILENCE_SECONDS + PRESENCE_GRACE_SECONDS + 20);
     expect(management.closed).toEqual([watcher.connection_id]);
     expect(await online(world, world.admin)).toBe(false);
   });
 
   test('of a client that joined seconds before the end is closed soon after it, even if another check is queued', async () => {
-    const machine = machinery();
-    const { world, watcher } = await quietRoom(machine);
+    const simulation = newSimulation();
+    const { world, watcher } = await quietRoom(simulation);
     const ending = { as: world.admin, params: { room_id: world.room_id }, body: { time_left_in_seconds: 4 } };
-    await at(machine.now(), () => data('endRoom', ending));
+    await at(simulation.now(), () => data('endRoom', ending));
     const tab = newSocket(world.admin, soon);
     // Simulates an end that was announced before the join, by a function whose clock is ahead.
-    await machine.happens(() => join(tab, world, PINGING));
-    await machine.pass(20);
+    await simulation.happens(() => join(tab, world, PINGING));
+    await simulation.pass(20);
     expect(management.closed.toSorted()).toEqual([watcher.connection_id, tab.connection_id].toSorted());
-    await machine.pass(PRESENCE_GRACE_SECONDS + 20);
+    await simulation.pass(PRESENCE_GRACE_SECONDS + 20);
     expect(await online(world, world.admin)).toBe(false);
   });
 
   test('that API Gateway does not notice either closes the connection of a client that announced pings', async () => {
-    const machine = machinery();
-    const { world, ping } = await quietRoom(machine);
+    const simulation = newSimulation();
+    const { world, ping } = await quietRoom(simulation);
     const tab = newSocket(world.member, soon);
-    await machine.happens(() => join(tab, world, PINGING));
-    await machine.pass(SILENCE_SECONDS - 10, ping);
+    await simulation.happens(() => join(tab, world, PINGING));
+    await simulation.pass(SILENCE_SECONDS - 10, ping);
     expect(management.closed).toEqual([]);
-    await machine.pass(50, ping);
+    await simulation.pass(50, ping);
     expect(management.closed).toEqual([tab.connection_id]);
-    expect(machine.dropped).toEqual([[tab.connection_id, 'open']]);
+    expect(simulation.dropped).toEqual([[tab.connection_id, 'open']]);
     expect(await online(world, world.member)).toBe(false);
   });
 
   test('that API Gateway notices only when the connection is closed removes the connection', async () => {
-    const machine = machinery();
-    const { world, ping } = await quietRoom(machine);
+    const simulation = newSimulation();
+    const { world, ping } = await quietRoom(simulation);
     const tab = newSocket(world.member, soon);
-    await machine.happens(() => join(tab, world, PINGING));
+    await simulation.happens(() => join(tab, world, PINGING));
     management.respondToCloseWith(tab.connection_id, 410);
-    await machine.pass(SILENCE_SECONDS + 40, ping);
+    await simulation.pass(SILENCE_SECONDS + 40, ping);
     expect(management.closeAttempts).toEqual([tab.connection_id]);
-    expect(machine.dropped).toEqual([[tab.connection_id, 'gone']]);
+    expect(simulation.dropped).toEqual([[tab.connection_id, 'gone']]);
     expect(await online(world, world.member)).toBe(false);
   });
 
   test('is checked again if API Gateway fails to respond, and removed when it responds', async () => {
-    const machine = machinery();
-    const { world, ping } = await quietRoom(machine);
+    const simulation = newSimulation();
+    const { world, ping } = await quietRoom(simulation);
     const tab = newSocket(world.member, soon);
-    await machine.happens(() => join(tab, world, PINGING));
+    await simulation.happens(() => join(tab, world, PINGING));
     management.respondToGetWith(tab.connection_id, 500);
-    await machine.pass(SILENCE_SECONDS + 40, ping);
+    await simulation.pass(SILENCE_SECONDS + 40, ping);
     expect(await online(world, world.member)).toBe(true);
     management.respondToGetWith(tab.connection_id, 200);
     management.respondToCloseWith(tab.connection_id, 500);
-    await machine.pass(40, ping);
+    await simulation.pass(40, ping);
     // The connection may still be open, so the table keeps it.
     expect((await participant(world, world.member))?.connections).toEqual(new Set([tab.connection_id]));
     management.respondToCloseWith(tab.connection_id, 200);
-    await machine.pass(60, ping);
+    await simulation.pass(60, ping);
     expect(await online(world, world.member)).toBe(false);
   });
 });
 
 describe('a connected client', () => {
   test('that sends nothing stays present, as contract 1.1 promises', async () => {
-    const machine = machinery();
-    const { world, watcher, ping } = await quietRoom(machine);
+    const simulation = newSimulation();
+    const { world, watcher, ping } = await quietRoom(simulation);
     const tab = newSocket(world.member, soon);
-    await machine.happens(() => join(tab, world));
-    await machine.pass(1_800, ping);
+    await simulation.happens(() => join(tab, world));
+    await simulation.pass(1_800, ping);
     expect(await online(world, world.member)).toBe(true);
     expect(management.closed).toEqual([]);
-    expect(told(watcher)).toEqual(['peer_joined', 'peer_joined']);
+    expect(typesAt(watcher)).toEqual(['peer_joined', 'peer_joined']);
     expect(new Set(management.asked)).toEqual(new Set([tab.connection_id]));
   });
 
   test('that sends frames is not checked with API Gateway, and costs a check about every three minutes', async () => {
-    const machine = machinery();
-    const { ping } = await quietRoom(machine);
-    await machine.pass(1_800, ping);
+    const simulation = newSimulation();
+    const { ping } = await quietRoom(simulation);
+    await simulation.pass(1_800, ping);
     expect(management.asked).toEqual([]);
-    expect(machine.checks()).toBeGreaterThan(1_800 / (SILENCE_SECONDS + 30));
-    expect(machine.checks()).toBeLessThan(1_800 / (SILENCE_SECONDS - 30));
-    expect(machine.queue).toHaveLength(1);
+    expect(simulation.checks()).toBeGreaterThan(1_800 / (SILENCE_SECONDS + 30));
+    expect(simulation.checks()).toBeLessThan(1_800 / (SILENCE_SECONDS - 30));
+    expect(simulation.queue).toHaveLength(1);
   });
 
   test('with one of two connections alive stays present; the dead connection is removed', async () => {
-    const machine = machinery();
-    const { world, ping } = await quietRoom(machine);
+    const simulation = newSimulation();
+    const { world, ping } = await quietRoom(simulation);
     const [dead, alive] = [newSocket(world.member, soon), newSocket(world.member, soon)];
-    await machine.happens(() => join(dead, world, PINGING));
-    await machine.happens(() => join(alive, world, PINGING));
+    await simulation.happens(() => join(dead, world, PINGING));
+    await simulation.happens(() => join(alive, world, PINGING));
     lose(dead);
-    await machine.pass(300, () => Promise.all([ping(), reply('ping', alive, {})]));
+    await simulation.pass(300, () => Promise.all([ping(), reply('ping', alive, {})]));
     expect((await participant(world, world.member))?.connections).toEqual(new Set([alive.connection_id]));
-    expect(machine.dropped).toEqual([[dead.connection_id, 'gone']]);
+    expect(simulation.dropped).toEqual([[dead.connection_id, 'gone']]);
     expect(await online(world, world.member)).toBe(true);
   });
 
   test('that reconnected unnoticed stays present, and has one check', async () => {
-    const machine = machinery();
-    const { world, watcher, ping } = await quietRoom(machine);
+    const simulation = newSimulation();
+    const { world, watcher, ping } = await quietRoom(simulation);
     let tab = newSocket(world.member, soon);
-    await machine.happens(() => join(tab, world, PINGING));
+    await simulation.happens(() => join(tab, world, PINGING));
     for (let n = 0; n < 6; n++) {
       lose(tab);
       tab = newSocket(world.member, soon);
-      await machine.happens(() => join(tab, world, PINGING));
-      await machine.pass(100, () => Promise.all([ping(), reply('ping', tab, {})]));
+      await simulation.happens(() => join(tab, world, PINGING));
+      await simulation.pass(100, () => Promise.all([ping(), reply('ping', tab, {})]));
     }
-    await machine.pass(240, () => Promise.all([ping(), reply('ping', tab, {})]));
+    await simulation.pass(240, () => Promise.all([ping(), reply('ping', tab, {})]));
     expect((await participant(world, world.member))?.connections).toEqual(new Set([tab.connection_id]));
-    expect(told(watcher)).toEqual(['peer_joined', 'peer_joined']);
-    expect(machine.queue).toHaveLength(2);
+    expect(typesAt(watcher)).toEqual(['peer_joined', 'peer_joined']);
+    expect(simulation.queue).toHaveLength(2);
   });
 });
 
 describe('checks', () => {
   test('that are duplicated, at once or later, become one again', async () => {
-    const machine = machinery();
-    const { ping } = await quietRoom(machine);
-    const [first] = machine.queue;
+    const simulation = newSimulation();
+    const { ping } = await quietRoom(simulation);
+    const [first] = simulation.queue;
     if (!first) throw new Error('there is one');
-    await machine.pass(SILENCE_SECONDS - 10, ping);
-    await machine.deliver(first.body, first.body, first.body);
-    await machine.pass(600, ping);
-    expect(machine.queue).toHaveLength(1);
-    await machine.deliver(first.body);
-    expect(machine.queue).toHaveLength(1);
+    await simulation.pass(SILENCE_SECONDS - 10, ping);
+    await simulation.deliver(first.body, first.body, first.body);
+    await simulation.pass(600, ping);
+    expect(simulation.queue).toHaveLength(1);
+    await simulation.deliver(first.body);
+    expect(simulation.queue).toHaveLength(1);
   });
 
   test('that follow from a repeated stream record are queued once', async () => {
-    const machine = machinery();
+    const simulation = newSimulation();
     const world = await at(START, () => newRoom());
     const socket = newSocket(world.admin, soon);
     const records = await at(START, async () => changesIn(await recorded(() => join(socket, world, PINGING))));
     for (let n = 0; n < 3; n++)
-      await machine.happens(() => runEventFunction('room-changes', (context) => roomChanges(records, context)));
-    expect(machine.queue).toHaveLength(1);
+      await simulation.happens(() => runEventFunction('room-changes', (context) => roomChanges(records, context)));
+    expect(simulation.queue).toHaveLength(1);
   });
 
   test('end when presence ends, and start again with the next presence', async () => {
-    const machine = machinery();
-    const { world, watcher } = await quietRoom(machine);
-    await machine.happens(() => disconnect(watcher));
-    await machine.pass(2 * SILENCE_SECONDS);
-    expect(machine.queue).toEqual([]);
+    const simulation = newSimulation();
+    const { world, watcher } = await quietRoom(simulation);
+    await simulation.happens(() => disconnect(watcher));
+    await simulation.pass(2 * SILENCE_SECONDS);
+    expect(simulation.queue).toEqual([]);
     expect(await get(livenessKey(world.room_id, world.admin))).toBeUndefined();
-    await machine.happens(() => join(newSocket(world.admin, soon), world, PINGING));
-    expect(machine.queue).toHaveLength(1);
+    await simulation.happens(() => join(newSocket(world.admin, soon), world, PINGING));
+    expect(simulation.queue).toHaveLength(1);
   });
 
   test('that could not be queued or recorded are retried', async () => {
-    const machine = machinery();
-    const { world, ping } = await quietRoom(machine);
-    const [first] = machine.queue.splice(0);
-    await machine.pass(SILENCE_SECONDS, ping);
+    const simulation = newSimulation();
+    const { world, ping } = await quietRoom(simulation);
+    const [first] = simulation.queue.splice(0);
+    await simulation.pass(SILENCE_SECONDS, ping);
     services.broken.sqs = true;
-    expect(await machine.deliver(first?.body ?? '')).toBe(1);
+    expect(await simulation.deliver(first?.body ?? '')).toBe(1);
     services.broken.sqs = false;
-    expect(await machine.deliver(first?.body ?? '')).toBe(0);
-    expect(machine.queue).toHaveLength(1);
+    expect(await simulation.deliver(first?.body ?? '')).toBe(0);
+    expect(simulation.queue).toHaveLength(1);
     expect(await get(livenessKey(world.room_id, world.admin))).toMatchObject({
-      due: JSON.parse(machine.queue[0]?.body ?? '{}').due,
+      due: JSON.parse(simulation.queue[0]?.body ?? '{}').due,
     });
   });
 
   test('that are lost start again with the next connection', async () => {
-    const machine = machinery();
-    const { world, ping } = await quietRoom(machine);
-    machine.queue.length = 0;
-    await machine.pass(SILENCE_SECONDS + 40, ping);
-    await machine.happens(() => join(newSocket(world.admin, soon), world, PINGING));
-    expect(machine.queue).toEqual([]);
-    await machine.pass(30, ping);
-    await machine.happens(() => join(newSocket(world.admin, soon), world, PINGING));
-    expect(machine.queue).toHaveLength(1);
+    const simulation = newSimulation();
+    const { world, ping } = await quietRoom(simulation);
+    simulation.queue.length = 0;
+    await simulation.pass(SILENCE_SECONDS + 40, ping);
+    await simulation.happens(() => join(newSocket(world.admin, soon), world, PINGING));
+    expect(simulation.queue).toEqual([]);
+    await simulation.pass(30, ping);
+    await simulation.happens(() => join(newSocket(world.admin, soon), world, PINGING));
+    expect(simulation.queue).toHaveLength(1);
   });
 
   test('of a participant whose absence check was lost end the presence themselves', async () => {
-    const machine = machinery();
-    const { world, watcher } = await quietRoom(machine);
-    await machine.happens(() => disconnect(watcher));
-    machine.queue.splice(
-      machine.queue.findIndex(({ body }) => body.includes('left_at')),
+    const simulation = newSimulation();
+    const { world, watcher } = await quietRoom(simulation);
+    await simulation.happens(() => disconnect(watcher));
+    simulation.queue.splice(
+      simulation.queue.findIndex(({ body }) => body.includes('left_at')),
       1,
     );
-    await machine.pass(SILENCE_SECONDS + 20);
+    await simulation.pass(SILENCE_SECONDS + 20);
     expect(await online(world, world.admin)).toBe(false);
   });
 
   test('of a removed participant do nothing', async () => {
-    const machine = machinery();
-    const { world, ping } = await quietRoom(machine);
+    const simulation = newSimulation();
+    const { world, ping } = await quietRoom(simulation);
     const tab = newSocket(world.member, soon);
-    await machine.happens(() => join(tab, world, PINGING));
+    await simulation.happens(() => join(tab, world, PINGING));
     const removal = { as: world.admin, params: { room_id: world.room_id }, body: { participant_ids: [world.member] } };
-    await machine.happens(() => data('removeParticipants', removal));
-    await machine.pass(300, ping);
+    await simulation.happens(() => data('removeParticipants', removal));
+    await simulation.pass(300, ping);
     expect(await participant(world, world.member)).toBeUndefined();
-    expect(machine.queue).toHaveLength(1);
+    expect(simulation.queue).toHaveLength(1);
   });
 
   test('are recorded in an item that DynamoDB deletes a day after the check was due', async () => {
-    const { world } = await quietRoom(machinery());
+    const { world } = await quietRoom(newSimulation());
     const item = await get<Key & { due: string; expires_at: number }>(livenessKey(world.room_id, world.admin));
     expect(item?.expires_at).toBe(Math.floor(Date.parse(item?.due ?? '') / 1_000) + 86_400);
   });
 
   test('use only consistent reads, and write once', async () => {
-    const machine = machinery();
-    await quietRoom(machine);
-    const [first] = machine.queue;
+    const simulation = newSimulation();
+    await quietRoom(simulation);
+    const [first] = simulation.queue;
     const { trace } = await at(START + 100 * SECOND, () =>
       runEventFunction('presence', (context) => presence(queueEvent(first?.body ?? ''), context)),
     );
@@ -378,9 +378,9 @@ describe('checks', () => {
   });
 
   test('that are no longer recorded in the table cost one round trip, and write nothing', async () => {
-    const machine = machinery();
-    const { world } = await quietRoom(machine);
-    const [first] = machine.queue;
+    const simulation = newSimulation();
+    const { world } = await quietRoom(simulation);
+    const [first] = simulation.queue;
     await remove(livenessKey(world.room_id, world.admin));
     const { trace } = await at(START, () =>
       runEventFunction('presence', (context) => presence(queueEvent(first?.body ?? ''), context)),

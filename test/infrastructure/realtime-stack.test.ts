@@ -53,10 +53,10 @@ const connections = (method: string) => arn('execute-api', ':', { Ref: api }, `/
 /** The event source mapping of a function. */
 const mappingOf = (name: string): unknown =>
   mappings.find((each) => at(each, 'FunctionName', 'Ref') === functionOf(name).id);
-const asideOf = (name: string): string =>
+const failureQueueOf = (name: string): string =>
   String(at(mappingOf(name), 'DestinationConfig', 'OnFailure', 'Destination', 'Fn::GetAtt', 0));
 const laneQueue = String(at(mappingOf('lane'), 'EventSourceArn', 'Fn::GetAtt', 0));
-const lanesAside = String(at(queues.get(laneQueue), 'RedrivePolicy', 'deadLetterTargetArn', 'Fn::GetAtt', 0));
+const laneDeadLetters = String(at(queues.get(laneQueue), 'RedrivePolicy', 'deadLetterTargetArn', 'Fn::GetAtt', 0));
 const presenceQueue = String(at(mappingOf('presence'), 'EventSourceArn', 'Fn::GetAtt', 0));
 const announceQueue = String(at(functionOf('announce').properties, 'DeadLetterConfig', 'TargetArn', 'Fn::GetAtt', 0));
 
@@ -176,7 +176,7 @@ const expected: Readonly<Record<string, Expected>> = {
       ...broadcasting,
       ...items(['CHAT'], 'BatchGetItem'),
       ...reading,
-      ...on('sqs', arnOf(asideOf('deliver-messages')), 'SendMessage'),
+      ...on('sqs', arnOf(failureQueueOf('deliver-messages')), 'SendMessage'),
     ],
   },
   'room-changes': {
@@ -200,7 +200,7 @@ const expected: Readonly<Record<string, Expected>> = {
       ...items(['ROOM', 'USER'], 'Query', 'DeleteItem', 'UpdateItem'),
       ...on('s3', objects, 'DeleteObject'),
       ...reading,
-      ...on('sqs', arnOf(asideOf('room-changes')), 'SendMessage'),
+      ...on('sqs', arnOf(failureQueueOf('room-changes')), 'SendMessage'),
       ...on('sqs', arnOf(presenceQueue), 'SendMessage'),
       ...on('events', arnOf(bus.id), 'PutEvents'),
       ...scheduling,
@@ -447,7 +447,7 @@ describe('readers of the table’s stream', () => {
         FunctionResponseTypes: ['ReportBatchItemFailures'],
         MaximumRetryAttempts: 5,
         MaximumRecordAgeInSeconds: 3_600,
-        DestinationConfig: { OnFailure: { Destination: arnOf(asideOf(name)) } },
+        DestinationConfig: { OnFailure: { Destination: arnOf(failureQueueOf(name)) } },
       });
     },
   );
@@ -460,7 +460,7 @@ describe('readers of the table’s stream', () => {
 });
 
 describe('queues', () => {
-  const aside = [asideOf('deliver-messages'), asideOf('room-changes'), announceQueue];
+  const failureQueues = [failureQueueOf('deliver-messages'), failureQueueOf('room-changes'), announceQueue];
 
   test('are encrypted, and reject requests without TLS', () => {
     for (const [id, properties] of queues) {
@@ -484,9 +484,9 @@ describe('queues', () => {
 
   test('keep dead letters as long as SQS can, in one queue for each function', () => {
     const deadLetters = [
-      ...aside,
+      ...failureQueues,
       String(at(queues.get(presenceQueue), 'RedrivePolicy', 'deadLetterTargetArn', 'Fn::GetAtt', 0)),
-      lanesAside,
+      laneDeadLetters,
     ];
     expect(new Set(deadLetters).size).toBe(5);
     for (const id of deadLetters)
@@ -494,7 +494,7 @@ describe('queues', () => {
         MessageRetentionPeriod: 14 * 24 * 3_600,
         SqsManagedSseEnabled: true,
         Tags: expect.anything(),
-        ...(id === lanesAside && { FifoQueue: true }),
+        ...(id === laneDeadLetters && { FifoQueue: true }),
       });
     expect([...queues.keys()].sort()).toEqual([laneQueue, presenceQueue, ...deadLetters].sort());
   });
@@ -563,10 +563,10 @@ describe('concurrency', () => {
 });
 
 describe('the outputs for redriving dead letters', () => {
-  const aside = new Map([
-    ['deliver-messages', asideOf('deliver-messages')],
-    ['room-changes', asideOf('room-changes')],
-    ['lane', lanesAside],
+  const failureQueues = new Map([
+    ['deliver-messages', failureQueueOf('deliver-messages')],
+    ['room-changes', failureQueueOf('room-changes')],
+    ['lane', laneDeadLetters],
     ['presence', String(at(queues.get(presenceQueue), 'RedrivePolicy', 'deadLetterTargetArn', 'Fn::GetAtt', 0))],
     ['announce', announceQueue],
   ]);
@@ -574,7 +574,7 @@ describe('the outputs for redriving dead letters', () => {
   test.each(withDeadLetters)('%s: function and queue are outputs of the stack', (name) => {
     const output = name.replace(/(^|-)(\w)/g, (_, _dash, letter) => letter.toUpperCase());
     realtime.hasOutput(`${output}FunctionName`, { Value: { Ref: functionOf(name).id } });
-    realtime.hasOutput(`${output}DeadLettersUrl`, { Value: { Ref: aside.get(name) } });
+    realtime.hasOutput(`${output}DeadLettersUrl`, { Value: { Ref: failureQueues.get(name) } });
   });
 });
 

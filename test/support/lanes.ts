@@ -33,7 +33,7 @@ export function takeForLane(message: Omit<LaneMessage, 'id'> & { readonly dedupl
 /** The waiting messages of all lanes, oldest first. */
 export const inLanes = (): readonly LaneMessage[] => waiting;
 
-export function forgetLanes(): void {
+export function resetLanes(): void {
   waiting.length = 0;
   known.clear();
   Object.assign(laneRequests, { retried: 0, deleted: 0 });

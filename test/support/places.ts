@@ -36,13 +36,13 @@ export function occupy(rooms: number, each: number): Occupied {
 }
 
 /** Grows the pool to its maximum, as in a process that has run for a while. */
-export async function makeAllPlaces(): Promise<void> {
+export async function growPool(): Promise<void> {
   const run = roomPool();
   for (let n = 0; n < REQUESTS_AT_ONCE; n++) await run(async () => undefined);
 }
 
 /** Occupies all slots except `count`, until they are freed. */
-export async function leavePlaces(count: number): Promise<Occupied> {
-  await makeAllPlaces();
+export async function leaveSlots(count: number): Promise<Occupied> {
+  await growPool();
   return occupy(4, (REQUESTS_AT_ONCE - count) / 4);
 }

@@ -44,15 +44,15 @@ export async function sampleRoomOf(size: number): Promise<Sized> {
 
 /** Stores two messages of the member: one with text, and one with a file that is in the bucket. */
 async function messagesOf({ room_id, member }: World): Promise<Pick<SampleRoom, 'message_id' | 'deleted_id'>> {
-  const said = { room_id, sender_id: member, text: 'x', now: new Date().toISOString() };
-  const { message_id } = await appendMessage({ ...said, client_message_id: 'edited' });
+  const content = { room_id, sender_id: member, text: 'x', now: new Date().toISOString() };
+  const { message_id } = await appendMessage({ ...content, client_message_id: 'edited' });
   const file = await data('createUpload', {
     as: member,
     params: { room_id },
     query: { size: 1, content_type: 'text/plain' },
   });
   await fetch(file.upload_url, { method: 'PUT', body: 'x', headers: file.headers });
-  const own = await getOwnFile(room_id, file.file_id, { caller: member, now: said.now });
-  const deleted = await appendMessage({ ...said, client_message_id: 'deleted', files: [own] });
+  const own = await getOwnFile(room_id, file.file_id, { caller: member, now: content.now });
+  const deleted = await appendMessage({ ...content, client_message_id: 'deleted', files: [own] });
   return { message_id, deleted_id: deleted.message_id };
 }

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import * as v from 'valibot';
-import { forgetLanes, laneRequests, takeForLane } from './lanes.ts';
+import { laneRequests, resetLanes, takeForLane } from './lanes.ts';
 
 /*
  * A local server for the used parts of SQS, EventBridge and EventBridge Scheduler. It speaks their wire formats,
@@ -92,7 +92,7 @@ export async function startServices(): Promise<Services> {
     onRequest: undefined,
     reset() {
       services.messages.length = 0;
-      forgetLanes();
+      resetLanes();
       services.puts.length = 0;
       services.schedules.clear();
       services.schedulerCalls.length = 0;

@@ -619,22 +619,22 @@ describe('changes that do not break receivers of messages:', () => {
 describe('a pattern', () => {
   const now = changed((d) => Object.assign(property(d, 'CreateRoomBody', 'name'), { pattern: '^x' }));
   const { pattern: before } = property(document(), 'CreateRoomBody', 'name');
-  const said = { before: String(before), now: '^x', because: 'It is a test.' };
+  const declared = { before: String(before), now: '^x', because: 'It is a test.' };
 
   test('that is declared as wider is compatible, and counts as an addition', () => {
     expect(requiredStep(document(), now)).toBe('major');
-    expect(breaks(document(), now, [said])).toEqual([]);
-    expect(requiredStep(document(), now, [said])).toBe('minor');
+    expect(breaks(document(), now, [declared])).toEqual([]);
+    expect(requiredStep(document(), now, [declared])).toBe('minor');
   });
 
   test('is accepted only instead of that one pattern, and not in reverse', () => {
     for (const other of [
-      { ...said, before: '^y' },
-      { ...said, now: '^y' },
-      { ...said, before: said.now, now: said.before },
+      { ...declared, before: '^y' },
+      { ...declared, now: '^y' },
+      { ...declared, before: declared.now, now: declared.before },
     ])
       expect(requiredStep(document(), now, [other])).toBe('major');
-    expect(requiredStep(now, document(), [said])).toBe('major');
+    expect(requiredStep(now, document(), [declared])).toBe('major');
   });
 });
 

@@ -145,8 +145,8 @@ describe('the page on the WebSocket API', () => {
       expect(v.is(data, REPLY_EXAMPLES[action])).toBe(true);
       const section = page.slice(page.indexOf(`### \`${action}\``)).split('\n### ')[0];
       expect(section).toContain(JSON.stringify(FRAME_EXAMPLES[action], null, 2));
-      const said = [...(section?.matchAll(/^\| `(\w+)` \| [^|]* \|$/gm) ?? [])].map(([, code]) => code);
-      expect(said).toEqual(errors);
+      const documented = [...(section?.matchAll(/^\| `(\w+)` \| [^|]* \|$/gm) ?? [])].map(([, code]) => code);
+      expect(documented).toEqual(errors);
     },
   );
 

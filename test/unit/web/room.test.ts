@@ -14,36 +14,42 @@ const person = (id: string, changes: Partial<ListedParticipant> = {}): ListedPar
   ...changes,
 });
 
-const said = (before: ListedParticipant[], after: ListedParticipant[]) =>
+const changesBetween = (before: ListedParticipant[], after: ListedParticipant[]) =>
   peopleChanges(before, after, 'me').map(plainText);
 
 describe('notices about participants', () => {
   test('show the names of users who were added and removed', () => {
-    expect(said([person('me')], [person('me'), person('dave', { username: 'Dave' })])).toEqual(['Dave was added.']);
-    expect(said([person('me'), person('dave', { username: 'Dave' })], [person('me')])).toEqual(['Dave was removed.']);
-    expect(said([], [person('me')])).toEqual([]);
+    expect(changesBetween([person('me')], [person('me'), person('dave', { username: 'Dave' })])).toEqual([
+      'Dave was added.',
+    ]);
+    expect(changesBetween([person('me'), person('dave', { username: 'Dave' })], [person('me')])).toEqual([
+      'Dave was removed.',
+    ]);
+    expect(changesBetween([], [person('me')])).toEqual([]);
   });
 
   test('show changes of the admin right and of names', () => {
     const admin = { is_admin: true };
-    expect(said([person('bob')], [person('bob', admin)])).toEqual(['bob is now an admin.']);
-    expect(said([person('bob', admin)], [person('bob')])).toEqual(['bob is no longer an admin.']);
-    expect(said([person('me')], [person('me', { ...admin, username: 'Me' })])).toEqual([
+    expect(changesBetween([person('bob')], [person('bob', admin)])).toEqual(['bob is now an admin.']);
+    expect(changesBetween([person('bob', admin)], [person('bob')])).toEqual(['bob is no longer an admin.']);
+    expect(changesBetween([person('me')], [person('me', { ...admin, username: 'Me' })])).toEqual([
       'You are now an admin.',
       'You are now called Me.',
     ]);
-    expect(said([person('bob', { username: 'Bob' })], [person('bob')])).toEqual(['Bob is now called bob.']);
+    expect(changesBetween([person('bob', { username: 'Bob' })], [person('bob')])).toEqual(['Bob is now called bob.']);
   });
 
   test('end with one period, even if a name ends with one', () => {
-    expect(said([person('a')], [person('a', { username: 'Alice A.' })])).toEqual(['a is now called Alice A.']);
-    expect(said([person('a', { username: 'Alice A.' })], [person('a', { username: 'Al' })])).toEqual([
+    expect(changesBetween([person('a')], [person('a', { username: 'Alice A.' })])).toEqual([
+      'a is now called Alice A.',
+    ]);
+    expect(changesBetween([person('a', { username: 'Alice A.' })], [person('a', { username: 'Al' })])).toEqual([
       'Alice A. is now called Al.',
     ]);
   });
 
   test('do not mention presence, or the first list of participants', () => {
-    expect(said([person('bob')], [person('bob', { online: true })])).toEqual([]);
+    expect(changesBetween([person('bob')], [person('bob', { online: true })])).toEqual([]);
     const people = [person('me'), person('bob')];
     const known = withPeople(emptyRoom, people, 'me', '2026-03-01T09:00:00.000Z');
     expect(known.notices).toEqual([]);
