@@ -45,16 +45,16 @@ export interface SendTask {
   readonly events: readonly RoomEvent[];
   /** The protocol, if it is known. Missing in requests from invokers of an earlier version. */
   readonly numbers?: Numbers;
-  /** The connections that are still to be sent to. Missing where all are. */
+  /** The connections that have not received the events yet. Missing if none has. */
   readonly only?: readonly Left[];
-  /** When the changes that led to the events were stored, in epoch milliseconds. Missing if nobody measures it. */
+  /** When the changes that led to the events were stored, in epoch milliseconds. Missing if this is not measured. */
   readonly stored_at?: readonly number[];
 }
 
-/** A connection that did not answer in time, and is left to the room's lane. */
+/** A connection that did not respond in time. The room's lane delivers to it again. */
 export interface Left {
   readonly connection_id: string;
-  /** The frames that it has taken. One of rooms.v1 is not sent them again. */
+  /** The number of frames that it has accepted. A rooms.v1 connection does not receive them again. */
   readonly had: number;
 }
 
@@ -130,7 +130,7 @@ async function drop(
   }
 }
 
-/** Closes a connection. Returns false where it may still be open. */
+/** Closes a connection. Returns false if it may still be open. */
 const close = async ({ connection_id }: Disconnected, { signal, watch }: Deadline): Promise<boolean> =>
   !signal.aborted && (await deleteConnection(connection_id, signal, watch)) !== 'failed';
 
@@ -148,7 +148,7 @@ async function disconnect(room_id: string, recipient: Disconnected, deadline: De
  * Detaches a connection from a room without closing it, and sends the event with the reason, if there is one. Returns
  * false if no time is left.
  *
- * @param post until when the frame may be posted, if it may be given up before the rest
+ * @param post the time limit of the frame, if it is shorter than that of the batch
  */
 async function detach(
   room_id: string,
@@ -161,7 +161,7 @@ async function detach(
   if (signal.aborted) return false;
   const now = new Date().toISOString();
   const frame = detachedFrame(room_id, event, event?.sent_at ?? now, joined_at);
-  // A frame that is lost is noticed with the client's next ping.
+  // If the frame is lost, the client's next ping reveals that it has left the room.
   await postToConnection(connection_id, frame, post.signal, post.watch);
   if (signal.aborted) return false;
   const about = { room_id, connection_id, user_id: participant_id, joined_at, now };
@@ -228,10 +228,10 @@ export async function deliverBatch(
 }
 
 /**
- * As `deliverBatch`, but waits for connections that do not answer only as long as `patience` lasts. Nothing is done about those that are
- * left then: each may have had the frame that it did not answer.
+ * Like `deliverBatch`, but stops waiting for connections that do not respond when `patience` has passed. It returns
+ * them without closing or marking them: each may have received the frame to which it did not respond.
  *
- * @throws as `deliverBatch` does.
+ * @throws as `deliverBatch` does
  */
 export async function deliverPatiently(
   batch: Batch,
@@ -248,7 +248,10 @@ export async function deliverPatiently(
   return { ...counts, left };
 }
 
-/** Leaves a connection that has taken so many frames to the lane, if it may. Returns whether it does. */
+/**
+ * Returns true if the lane delivers the remaining frames to a connection that did not respond. `had`: the number of
+ * frames that it has accepted.
+ */
 type Leave = (recipient: Recipient, had: number) => boolean;
 const leaveNothing: Leave = () => false;
 
@@ -259,7 +262,7 @@ interface Means {
   readonly leave?: Leave;
 }
 
-/** Returns the connections that may still be open, and must not be sent anything more. */
+/** Returns the connections that may still be open, and must receive nothing more. */
 function attemptBatch(
   { room_id, recipients, task }: Batch,
   deadline: Deadline,
@@ -289,10 +292,10 @@ interface Frames {
   v2?: readonly string[];
 }
 
-/** Returns the number of frames that events are for a connection of rooms.v1. */
+/** Returns the number of rooms.v1 frames for these events. */
 export const framesInV1 = (events: readonly RoomEvent[]): number => events.flatMap(inV1).length;
 
-/** Returns an event as connections of rooms.v1 know it: who came and went in a digest of presence are events of their own. */
+/** Returns the rooms.v1 events for an event: one per user for a presence digest, and otherwise the event itself. */
 function inV1(event: RoomEvent): RoomEvent[] {
   if (event.type !== 'presence') return [event];
   const { data, ...about } = event;
@@ -349,7 +352,10 @@ function isUnresponsive({ connection_id }: Recipient, outcome: PostOutcome): boo
   return false;
 }
 
-/** Returns what sends events to a connection, counts the outcome, and returns whether the connection is done with. */
+/**
+ * Returns a task for a connection. It sends the events, counts the outcome, and returns false if the connection may
+ * still be open but must receive nothing more.
+ */
 function sender(room_id: string, task: SendTask, deadline: Deadline, counts: Counts, leave: Leave) {
   const { signal, watch } = deadline;
   const had = new Map(task.only?.map((left) => [left.connection_id, left.had]));
@@ -358,7 +364,7 @@ function sender(room_id: string, task: SendTask, deadline: Deadline, counts: Cou
       return disconnect(room_id, recipient, deadline);
     const isV2 = usesV2(recipient);
     for (const [n, frame] of framesFor(room_id, task, isV2).entries()) {
-      // A client of rooms.v2 drops by its number what it has.
+      // A rooms.v2 client recognizes repeated events by their numbers.
       if (!isV2 && n < (had.get(recipient.connection_id) ?? 0)) continue;
       const outcome: PostOutcome = signal.aborted
         ? 'failed'
