@@ -8,15 +8,15 @@ import type { JoinOptions, RoomListeners } from '../../client/src/room-types.ts'
 import type { RoomEvent, Socket } from '../../client/src/socket.ts';
 
 /*
- * A room without a connection. A list of moves says what its socket, the service, the application and the clock do, so that a property test
- * can try any order of them.
+ * Runs a room without a connection. A list of moves determines what its socket, the service, the application and the clock do, so that
+ * property tests can try any order.
  */
 
 const ROOM = 'room';
 const ME = 'alice';
 const START = Date.parse('2026-01-01T00:00:00Z');
 
-/** The events that the application can listen to, except that of the end. */
+/** The events that the application listens to, except `closed`. */
 const HEARD = [
   ...(['message', 'message_updated', 'message_deleted', 'peer_joined', 'room_ended', 'participant_removed'] as const),
   ...(['room_ending', 'read', 'typing', 'pending', 'missed', 'rejoined', 'waiting'] as const),
@@ -27,9 +27,9 @@ type Made = 'message' | 'own' | 'edit' | 'peer_joined' | 'room_ended' | 'removed
 export type Move =
   | { readonly do: 'open'; readonly v2: boolean }
   | { readonly do: 'lose' | 'leave' | 'close' | 'send' | 'mark' | 'edit' }
-  /** The service answers the oldest request. */
+  /** The service responds to the oldest request. */
   | { readonly do: 'answer'; readonly error?: RoomsErrorCode | 'bug' | undefined }
-  /** `skip`: numbers that are given, but do not arrive. `stored`: messages are stored although they may not arrive. */
+  /** `skip`: how many earlier events do not arrive. `isLost`: whether this event does not arrive. Its message is stored in any case. */
   | { readonly do: 'event'; readonly made: Made; readonly skip: number; readonly isLost: boolean }
   | {
       readonly do: 'detach';
@@ -41,11 +41,11 @@ export type Move =
   | { readonly do: 'ping'; readonly ahead: number | undefined }
   | { readonly do: 'wait'; readonly ms: number };
 
-/** What the application does when it hears of something. */
+/** What the application does when it receives an event. */
 export interface Reaction {
   readonly to: keyof RoomListeners;
   readonly do: 'leave' | 'send' | 'close';
-  /** How often it hears of that before. */
+  /** How often it receives the event before it acts. */
   readonly after: number;
 }
 
@@ -67,7 +67,7 @@ const event = fc.record<Move & { do: 'event' }>({
   isLost: fc.boolean(),
 });
 
-/** Any move. Those that a room needs to become live come more often. */
+/** Any move. The moves that a room needs to become live are more frequent. */
 const move: fc.Arbitrary<Move> = fc.oneof(
   { weight: 20, arbitrary: answer },
   { weight: 5, arbitrary: open },
@@ -107,7 +107,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   },
 );
 
-/** A room that was joined without trouble, or not at all. */
+/** Moves that join the room successfully, or no moves. */
 const start: fc.Arbitrary<readonly Move[]> = fc.oneof(
   fc.constant<readonly Move[]>([]),
   open.map((opened): readonly Move[] => [opened, ...Array.from({ length: 4 }, (): Move => ({ do: 'answer' }))]),
@@ -152,17 +152,17 @@ const idOf = (n: number): string => {
   return `${text}${'0'.repeat(16)}`;
 };
 
-/** What a room did, in order. */
+/** The actions of a room, in order. */
 export interface Play {
   readonly trace: readonly string[];
   /** How often the promise of `join` settled. */
   readonly settled: number;
   readonly isClosed: boolean;
-  /** Timers that run after the last move, and after all requests were answered. */
+  /** Number of timers that run after the last move and after the responses to all requests. */
   readonly timers: number;
 }
 
-/** Performs the moves, one at a time, with the clock and timers of the test. Closes the room at the end if `thenClose`. */
+/** Performs the moves one at a time with fake timers. Closes the room at the end if `thenClose` is set. */
 export async function play(
   roomActor: (id: string, options: JoinOptions, host: RoomHost) => RoomActor,
   { moves, options, reaction }: { moves: readonly Move[]; options: JoinOptions; reaction: Reaction | undefined },
@@ -241,7 +241,7 @@ export async function play(
   function ask<T>(what: string, value: () => T, on?: Socket): Promise<T> {
     trace.push(`asks: ${what}`);
     return new Promise<T>((resolve, reject) => {
-      // The answer is the value of the same request.
+      // The response belongs to the same request, so it has the right type.
       requests.push({ what, answer: value, resolve: resolve as (value: unknown) => void, reject, socket: on });
     });
   }

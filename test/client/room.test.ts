@@ -3,11 +3,11 @@ import { describe, expect, test } from 'vitest';
 import { roomActor } from '../../client/src/room.ts';
 import { type Move, type Play, play, plays, type Reaction } from './room-stage.ts';
 
-/* A room whose socket, service, application and clock do anything at any time. */
+/* Property tests of a room: random moves of its socket, the service, the application and the clock. */
 
 const NUM_RUNS = 300;
 
-/** What the room did after its end, but for the answers to calls of the application and what it sends to leave. */
+/** Returns what the room did after its end, except results of the application's calls and the frames that leave the room. */
 const afterEnd = ({ trace }: Play): readonly string[] =>
   trace
     .slice(trace.findIndex((line) => line.startsWith('closed ')) + 1)
@@ -16,7 +16,7 @@ const afterEnd = ({ trace }: Play): readonly string[] =>
     );
 
 const ANSWER: Move = { do: 'answer' };
-/** The history, the join, and what was stored between them: the room is live afterwards. */
+/** The moves after which the room is live: the responses with the history, the join and the messages that were stored between them. */
 const LIVE: readonly Move[] = [{ do: 'open', v2: false }, ANSWER, ANSWER, ANSWER];
 const event = (made: 'message' | 'typing'): Move => ({ do: 'event', made, skip: 0, isLost: false });
 
@@ -29,8 +29,8 @@ test.each<[string, Reaction, readonly Move[]]>([
   expect(afterEnd(played)).toEqual([]);
 });
 
-describe('whatever happens to a room', () => {
-  test('a closed room emits nothing but what becomes of messages that are being sent', async () => {
+describe('after any moves', () => {
+  test('a closed room emits nothing except the outcomes of messages that are being sent', async () => {
     await fc.assert(
       fc.asyncProperty(plays, async (scene) => {
         const played = await play(roomActor, scene, true);
@@ -40,7 +40,7 @@ describe('whatever happens to a room', () => {
     );
   });
 
-  test('the call of join settles exactly once, and no timer outlives the room but those of messages that are being sent', async () => {
+  test('join settles exactly once, and a closed room has no timers except those of messages that are being sent', async () => {
     await fc.assert(
       fc.asyncProperty(plays, async ({ moves, reaction, ...scene }) => {
         const quiet = {
@@ -55,7 +55,7 @@ describe('whatever happens to a room', () => {
     );
   });
 
-  test('the call of join settles within joinMs, without any help', async () => {
+  test('join settles within joinMs, even if nothing else happens', async () => {
     await fc.assert(
       fc.asyncProperty(plays, async (scene) => {
         const moves = [...scene.moves, { do: 'wait', ms: 31_000 } as const];
