@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { summaryOf } from '../tools/cli/error-text.ts';
 import { UsageError } from '../tools/cli/usage-error.ts';
 import { type CheckProgress, check, type Outcome } from './operations/check.ts';
 import { interrupted, numberOption, runCommand } from './operations/command.ts';
@@ -108,7 +109,7 @@ async function main(): Promise<number> {
       console.error(progressOf(now));
     },
     onFailure(error) {
-      console.error(error instanceof Error ? `${error.name}: ${error.message}` : error);
+      console.error(summaryOf(error));
     },
   });
 

@@ -9,6 +9,7 @@ import type { ScheduleSettings } from '../core/realtime/schedule.ts';
 import { chooseStack } from '../local/cli/endpoints.ts';
 import { ACCOUNT, REGION } from '../local/cloudformation/template.ts';
 import { CREDENTIALS } from '../local/s3/s3.ts';
+import { summaryOf } from '../tools/cli/error-text.ts';
 import { UsageError } from '../tools/cli/usage-error.ts';
 import { numberOption, runCommand } from './operations/command.ts';
 import { MAX_FAILURES, type Progress, reschedule, type ScheduleTarget } from './operations/schedules.ts';
@@ -162,7 +163,7 @@ async function main(): Promise<number> {
         console.error(summary(now, apply));
       },
       onFailure(room_id, error) {
-        console.error(`${room_id}: ${error instanceof Error ? `${error.name}: ${error.message}` : error}`);
+        console.error(`${room_id}: ${summaryOf(error)}`);
       },
     });
     console.log(`${summary(progress, apply)}.`);

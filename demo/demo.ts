@@ -3,6 +3,7 @@ import { chooseStack } from '../local/cli/endpoints.ts';
 import { portOption } from '../local/cli/ports.ts';
 import { startStack } from '../local/stack.ts';
 import { parseCommandLine } from '../tools/cli/command-line.ts';
+import { messageOf } from '../tools/cli/error-text.ts';
 import { UsageError } from '../tools/cli/usage-error.ts';
 import { say, story } from './narrator.ts';
 import { scenario } from './scenario.ts';
@@ -59,6 +60,6 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (error) {
-  console.error(error instanceof Error ? error.message : String(error));
+  console.error(messageOf(error));
   process.exitCode = error instanceof UsageError ? 2 : 1;
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '../../tools/cli/error-text.ts';
 import { UsageError } from '../../tools/cli/usage-error.ts';
 
 /*
@@ -30,7 +31,7 @@ export async function runCommand(script: string, command: () => Promise<number>,
     process.exitCode = await command();
   } catch (error) {
     const isUsage = error instanceof UsageError || (error instanceof TypeError && 'code' in error);
-    console.error(error instanceof Error ? error.message : error);
+    console.error(messageOf(error));
     if (isUsage) console.error(`For details, run "npm run ${script} -- --help".`);
     process.exitCode = isUsage ? 2 : failed;
   }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { stackOf } from '../../tools/cli/error-text.ts';
 import type { LocalFunction } from '../lambda/lambda.ts';
 import type { Log } from '../log.ts';
 import { isPreflight, preflight, withCors } from './cors.ts';
@@ -94,7 +95,7 @@ export function createHttpGateway(
     handle(incoming, outgoing).catch((error: unknown) => {
       // A client that disconnected is not worth a log line.
       if (incoming.destroyed && !incoming.complete) return;
-      log('gateway', error instanceof Error ? (error.stack ?? error.message) : String(error));
+      log('gateway', stackOf(error));
       if (!outgoing.headersSent) outgoing.writeHead(500, { 'content-type': 'application/json' });
       outgoing.end('{"message":"Internal Server Error"}');
     });

@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { stackOf } from '../../tools/cli/error-text.ts';
 import { AwsError, answer, answerError, bytesOf, isSigned } from '../aws/aws-request.ts';
 import type { LocalFunction } from '../lambda/lambda.ts';
 import type { Log } from '../log.ts';
@@ -136,7 +137,7 @@ export function createWebSocketGateway(
 
   function track<T>(work: Promise<T>): void {
     const tracked = work
-      .catch((error: unknown) => log('socket', error instanceof Error ? (error.stack ?? error.message) : String(error)))
+      .catch((error: unknown) => log('socket', stackOf(error)))
       .finally(() => invocations.delete(tracked));
     invocations.add(tracked);
   }
@@ -228,7 +229,7 @@ export function createWebSocketGateway(
       // Without this listener, an error before the upgrade or after a rejection would end the process.
       socket.on('error', () => socket.destroy());
       upgrade(request, socket, head).catch((error: unknown) => {
-        log('socket', error instanceof Error ? (error.stack ?? error.message) : String(error));
+        log('socket', stackOf(error));
         refuse(socket, 500, JSON.stringify({ message: 'Internal server error' }));
       });
     },

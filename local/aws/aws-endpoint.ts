@@ -1,4 +1,5 @@
 import type { RequestListener } from 'node:http';
+import { stackOf } from '../../tools/cli/error-text.ts';
 import type { EventBuses } from '../eventbridge/event-bus.ts';
 import { isForLambda, type LambdaApi } from '../lambda/lambda-api.ts';
 import type { Log } from '../log.ts';
@@ -14,8 +15,7 @@ export function createAwsEndpoint(
   return (request, response) => {
     const target = request.headers['x-amz-target'];
     const refuse = (error: unknown): void => {
-      if (!(error instanceof AwsError))
-        log('aws', error instanceof Error ? (error.stack ?? error.message) : String(error));
+      if (!(error instanceof AwsError)) log('aws', stackOf(error));
       answerError(response, error);
     };
     if (!isSigned(request))

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { userId } from '../../core/contract/fields.ts';
 import { parseCommandLine } from '../../tools/cli/command-line.ts';
+import { messageOf } from '../../tools/cli/error-text.ts';
 import { UsageError } from '../../tools/cli/usage-error.ts';
 import { requestToken } from '../oidc/oidc-issuer.ts';
 import { chooseStack } from './endpoints.ts';
@@ -51,6 +52,6 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (error) {
-  console.error(error instanceof Error ? error.message : String(error));
+  console.error(messageOf(error));
   process.exitCode = error instanceof UsageError ? 2 : 1;
 }

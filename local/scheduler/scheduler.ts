@@ -2,6 +2,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
 import * as v from 'valibot';
+import { messageOf } from '../../tools/cli/error-text.ts';
 import { AwsError, answer, jsonOf } from '../aws/aws-request.ts';
 import { ACCOUNT, REGION } from '../cloudformation/template.ts';
 import type { InvokeAsync } from '../lambda/invoke-async.ts';
@@ -124,7 +125,7 @@ export async function startScheduler(options: {
       oneOffTime(input.ScheduleExpression, input.ScheduleExpressionTimezone);
       JSON.parse(input.Target.Input);
     } catch (error) {
-      throw new AwsError(400, 'ValidationException', error instanceof Error ? error.message : String(error));
+      throw new AwsError(400, 'ValidationException', messageOf(error));
     }
     return { ...input, Name, created: Date.now(), modified: Date.now() };
   }

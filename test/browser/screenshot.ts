@@ -6,6 +6,7 @@ import { type LiveRoom, RoomsClient } from '../../client/src/index.ts';
 import { requestToken } from '../../local/oidc/oidc-issuer.ts';
 import { type LocalStack, startStack } from '../../local/stack.ts';
 import { parseCommandLine } from '../../tools/cli/command-line.ts';
+import { messageOf } from '../../tools/cli/error-text.ts';
 import { UsageError } from '../../tools/cli/usage-error.ts';
 import { findChromium, NO_CHROMIUM, startChromium } from './chromium.ts';
 import { choose, enter, signIn, type Visitor, visit } from './visitor.ts';
@@ -182,6 +183,6 @@ try {
   // The clients of Bob and Carol would try to reconnect and keep the process running.
   process.exit();
 } catch (error) {
-  console.error(error instanceof Error ? error.message : String(error));
+  console.error(messageOf(error));
   process.exit(error instanceof UsageError ? 2 : 1);
 }

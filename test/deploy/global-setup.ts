@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { startOidcIssuer } from '../../local/oidc/oidc-issuer.ts';
+import { stackOf } from '../../tools/cli/error-text.ts';
 import { killCdk, type Target } from './cdk.ts';
 import { ACCOUNT, startEmulator } from './emulator.ts';
 import { progress } from './progress.ts';
@@ -41,7 +42,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
   const deployment = await start(directory, closers).catch((error: unknown): Deployment => {
     if (error instanceof OutOfReach) return { outOfReach: error.message };
-    return { failure: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+    return { failure: stackOf(error) };
   });
   if ('outOfReach' in deployment) progress(`Skipped: ${deployment.outOfReach}`);
   project.provide('deployment', deployment);

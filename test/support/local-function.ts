@@ -1,4 +1,5 @@
 import type { LocalFunction } from '../../local/lambda/lambda.ts';
+import { messageOf } from '../../tools/cli/error-text.ts';
 
 /** A function of the local stack that calls `work` in this process. If `work` throws, the function fails. */
 export const localFunction = (name: string, work: (event: unknown) => unknown, arn = name): LocalFunction => ({
@@ -17,7 +18,7 @@ export const localFunction = (name: string, work: (event: unknown) => unknown, a
     try {
       return { ok: true, payload: JSON.stringify((await work(JSON.parse(event))) ?? null) };
     } catch (error) {
-      const errorMessage = error instanceof Error ? error.message : String(error);
+      const errorMessage = messageOf(error);
       return { ok: false, payload: JSON.stringify({ errorType: 'Error', errorMessage }) };
     }
   },

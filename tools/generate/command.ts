@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { messageOf } from '../cli/error-text.ts';
 
 export interface Generated {
   /** The name of the command's npm script. */
@@ -63,7 +64,7 @@ ${about}
     console.log(await main());
   } catch (error) {
     const isUsage = String(codeOf(error)).startsWith('ERR_PARSE_ARGS');
-    console.error(error instanceof Error ? error.message : error);
+    console.error(messageOf(error));
     if (isUsage) console.error(`\n${help}`);
     process.exitCode = isUsage ? 2 : 1;
   }

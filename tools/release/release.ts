@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import * as v from 'valibot';
+import { messageOf } from '../cli/error-text.ts';
 import { released, withVersion } from './changelog.ts';
 
 const HELP = `Usage: npm run release -- [--dry-run]
@@ -90,6 +91,6 @@ async function main(): Promise<string> {
 try {
   console.log(await main());
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
+  console.error(messageOf(error));
   process.exitCode = 1;
 }
