@@ -29,7 +29,7 @@ export interface ChangeLog<Message extends Changed> {
   take(message: Message): boolean;
 }
 
-/** @param isDelivered returns true for a message that was delivered, or that is not wanted */
+/** @param isDelivered returns true for a message that was delivered, or will never be */
 export function changeLog<Message extends Changed>(isDelivered: (message_id: string) => boolean): ChangeLog<Message> {
   let position = Number.NaN;
   /** Messages that were delivered with a change above the position, and that change. */

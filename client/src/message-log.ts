@@ -34,9 +34,11 @@ export interface MessageLog<Message extends Identified> {
   /** Marks messages of history that are not wanted. With `andOlder`, also all older messages. */
   skip(messages: readonly Identified[], andOlder?: string): void;
   /**
-   * Takes the history that was read after the join, from the newest message back to a complete one, and the stream
-   * messages that it covers. Returns these and the held messages for delivery, in the order of their IDs, without
-   * duplicates. Ends holding back.
+   * Returns the messages to deliver after history was read: those of `history`, `streamed` and the held ones, by ID and
+   * without duplicates. From now on, no messages are held back.
+   *
+   * @param history the messages from the newest one back to a complete one, read after the join
+   * @param streamed messages that the socket received and `history` covers
    */
   catchUp(history: readonly Message[], streamed?: readonly Message[]): readonly Message[];
 }

@@ -110,8 +110,8 @@ export async function broadcast(
 }
 
 /**
- * Runs a task for every connection of a small room, and disconnects the marked connections, which a queue retries, too.
- * Returns the connections that did not respond in time.
+ * Runs a task for every connection of a small room, and disconnects the marked connections. Returns the connections
+ * that did not respond in time.
  */
 async function deliverHere(
   room_id: string,

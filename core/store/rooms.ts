@@ -211,7 +211,7 @@ export async function updateRoom({
     end_time,
     end_warnings_seconds,
     announcements,
-    // The stored reason belongs to the replaced end.
+    // Deletes the reason of the previous end.
     end_reason: end_time === undefined ? undefined : null,
     posting: posting === 'everyone' ? null : posting,
     metadata: metadata ? JSON.stringify(metadata) : metadata,

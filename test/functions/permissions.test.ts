@@ -183,7 +183,7 @@ async function everyEvent(): Promise<void> {
   const of = { feed: 'messages', room_id: shrunk.room_id } as const;
   await enterLane(of);
   await deliver(await recorded(() => sent(shrunk.room_id, shrunk.admin)));
-  // The function reads waiting messages again.
+  // The messages have waited for 10 seconds, so the function reads them again.
   note('lane', (await at(Date.now() + 10_000, () => runLaneOnce())).trace.used);
   expect(await isInLane(of)).toBe(false);
   // No time is left, so the function makes its messages visible again soon.

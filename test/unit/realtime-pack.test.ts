@@ -67,7 +67,7 @@ describe('packed frames', () => {
           if (got) expect(got).toEqual(one);
           else {
             leftOut++;
-            // The number of the omitted event is skipped, which a later frame shows.
+            // A later frame has a higher number, so clients notice that this event was omitted.
             expect(fits(one) && Buffer.byteLength(JSON.stringify(one)) < MAX_PACKED_BYTES).toBe(false);
             expect(parsed.some(({ seq }) => seq > first + index)).toBe(true);
           }
