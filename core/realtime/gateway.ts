@@ -79,6 +79,15 @@ function isTransient(error: unknown): boolean {
   return status === undefined || status === 429 || status >= 500;
 }
 
+/** A request was aborted. There may be many at the same time, so their log lines have no stack. */
+class GivenUpError extends Error {
+  override readonly name = 'AbortError';
+  constructor() {
+    super('The time for this request is over.');
+    delete this.stack;
+  }
+}
+
 /** Sends a request until it succeeds, fails permanently, or `signal` aborts. Never throws. */
 async function attempt(
   about: { readonly action: 'post' | 'close' | 'status'; readonly connection_id: string },
@@ -95,7 +104,7 @@ async function attempt(
       if (status === 410) return 'gone';
       const attempts = status === 429 ? THROTTLED_ATTEMPTS : ATTEMPTS;
       if (signal.aborted || !mayRetry(error) || attempt >= attempts) {
-        logError({ ...about, attempt }, error);
+        logError({ ...about, attempt }, signal.aborted ? new GivenUpError() : error);
         return mayBeDone(error) ? 'unanswered' : 'failed';
       }
       await wait(backoffMs(attempt), signal);
