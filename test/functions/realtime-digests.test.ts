@@ -7,6 +7,7 @@ import { remove } from '../../core/store/write.ts';
 import { handler as presence } from '../../functions/events/presence.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
 import { haveJoined } from '../fixtures/write-items.ts';
+import { data } from '../support/invoke.ts';
 import { runLanes } from '../support/lanes.ts';
 import { queueEvent } from '../support/queue-event.ts';
 import { startDeliveryServices } from '../support/realtime-services.ts';
@@ -94,6 +95,18 @@ describe('presence in a room of more than 100', () => {
     expect(await digestOf(room_id)).not.toHaveProperty('due');
     expect(await digest()).toEqual([]);
     expect(presenceAt(v2)).toHaveLength(1);
+    expect(queued()).toHaveLength(1);
+  });
+
+  test('is sent as digests after a join whose batch has other events, too', async () => {
+    const { room_id, members, v2 } = await crowded(100);
+    const [first = '', second = ''] = members;
+    await processed(async () => {
+      await joinedV2(room_id, first);
+      await data('updateProfile', { as: first, params: { room_id }, body: { username: 'First' } });
+    });
+    await join(room_id, second);
+    expect(typesAt(v2).filter((type) => type === 'peer_joined')).toHaveLength(1);
     expect(queued()).toHaveLength(1);
   });
 
