@@ -5,7 +5,7 @@ import type { Task } from '../../core/realtime/deliver.ts';
 import { stepsOf } from '../../core/realtime/lane.ts';
 import { dynamodb } from '../../core/store/client.ts';
 import { connectionKey } from '../../core/store/keys.ts';
-import { enterLane, isInLane } from '../../core/store/lane.ts';
+import { enterLane, isInLane, waitingInLane } from '../../core/store/lane.ts';
 import { remove } from '../../core/store/write.ts';
 import { handler as roomChanges } from '../../functions/events/room-changes.ts';
 import { haveJoined } from '../fixtures/write-items.ts';
@@ -370,6 +370,10 @@ test('a batch that is larger than an item is split, in order', { timeout: 60_000
   await arrive(room_id, crowdOf(25));
   const texts = upTo(45).map((n) => `${n} `.padEnd(7_900, 'é'));
   await readMessages(await send(room_id, admin, ...texts));
+  const sizes = (await waitingInLane({ room_id, feed: 'messages' })).map(({ task }) => Buffer.byteLength(task));
+  expect(sizes.length).toBeGreaterThan(1);
+  // DynamoDB stores up to 400 KB. The names of the fields around the events take a few bytes.
+  expect(Math.max(...sizes)).toBeLessThan(301_000);
   await runLanes();
   expect(textsAtV2(socket.connection_id)).toEqual(texts);
 });
