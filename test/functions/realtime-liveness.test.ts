@@ -345,15 +345,15 @@ describe('checks', () => {
   });
 
   test('leave an absence check twice its time before they end the presence', async () => {
-    const machine = machinery();
-    const { world, watcher } = await quietRoom(machine);
-    await machine.happens(() => disconnect(watcher));
-    const { body = '' } = machine.queue.find((message) => message.body.includes('liveness')) ?? {};
-    machine.queue.length = 0;
-    await machine.pass(2 * PRESENCE_GRACE_SECONDS);
-    expect(await machine.deliver(body)).toBe(0);
+    const simulation = newSimulation();
+    const { world, watcher } = await quietRoom(simulation);
+    await simulation.happens(() => disconnect(watcher));
+    const { body = '' } = simulation.queue.find((message) => message.body.includes('liveness')) ?? {};
+    simulation.queue.length = 0;
+    await simulation.pass(2 * PRESENCE_GRACE_SECONDS);
+    expect(await simulation.deliver(body)).toBe(0);
     expect(await online(world, world.admin)).toBe(true);
-    await machine.pass(SILENCE_SECONDS + 20);
+    await simulation.pass(SILENCE_SECONDS + 20);
     expect(await online(world, world.admin)).toBe(false);
   });
 
