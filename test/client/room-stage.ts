@@ -6,6 +6,7 @@ import { settingsOf } from '../../client/src/options.ts';
 import type { RoomActor, RoomHost } from '../../client/src/room-host.ts';
 import type { JoinOptions, RoomListeners } from '../../client/src/room-types.ts';
 import type { RoomEvent, Socket } from '../../client/src/socket.ts';
+import { messageDefaults, ownDefaults, roomDefaults } from '../support/defaults.ts';
 
 /*
  * Runs a room without a connection. A list of moves determines what its socket, the service, the application and the clock do, so that
@@ -182,27 +183,16 @@ export async function play(
   let settled = 0;
 
   const room = (): MyRoom => ({
+    ...roomDefaults,
+    ...ownDefaults,
     room_id: ROOM,
     name: 'Room',
-    description: null,
     start_time: new Date(START).toISOString(),
-    end_time: null,
     status,
-    end_reason: null,
-    posting: 'everyone',
-    metadata: null,
     end_warnings_seconds: [],
-    announcements: [],
     created_by: ME,
     created_at: '',
     updated_at: '',
-    is_admin: false,
-    role: 'member',
-    username: null,
-    archive_room: false,
-    read_to: null,
-    last_message_at: null,
-    has_unread: false,
   });
   const joinedRoom = (v2: boolean): JoinedRoom => ({
     ...room(),
@@ -210,23 +200,13 @@ export async function play(
     ...(v2 && { seq, joined_at: `join ${++joins}` }),
   });
   const messageOf = (sender_id: string, client_message_id: string): Message => ({
+    ...messageDefaults,
     message_id: idOf(++made),
     room_id: ROOM,
     sender_id,
     client_message_id,
     text: 'x',
-    attachment: null,
     sent_at: '',
-    sender_name: null,
-    kind: 'user',
-    type: null,
-    data: null,
-    reply_to: null,
-    attachments: [],
-    edited_at: null,
-    deleted_at: null,
-    deleted_by: null,
-    change: null,
   });
   const store = (message: Message): Message => {
     stored.push(message);

@@ -21,6 +21,7 @@ import {
 } from '../../core/contract/sub-protocols.ts';
 import { toMessage } from '../../core/store/items.ts';
 import { messageKey } from '../../core/store/keys.ts';
+import { roomDefaults } from '../support/defaults.ts';
 import type { Backend } from './backend.ts';
 
 /*
@@ -398,17 +399,13 @@ export async function startWireServer(
     if (request.method === 'POST' && url.pathname === '/room') {
       const { name, participant_ids } = v.parse(NewRoom, await json(request));
       const room: Room = {
+        ...roomDefaults,
+        end_warnings_seconds: [...roomDefaults.end_warnings_seconds],
+        announcements: [],
         room_id: v7(),
         name,
-        description: null,
         start_time: now,
-        end_time: null,
         status: 'started',
-        end_reason: null,
-        posting: 'everyone',
-        metadata: null,
-        end_warnings_seconds: [300, 60],
-        announcements: [],
         created_by: user,
         created_at: now,
         updated_at: now,

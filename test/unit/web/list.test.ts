@@ -2,29 +2,18 @@ import { describe, expect, test } from 'vitest';
 import type { MyRoom } from '../../../client/src/index.ts';
 import { filterRooms } from '../../../web/src/list/filter.ts';
 import { unreadRooms } from '../../../web/src/session/unread.ts';
+import { ownDefaults, roomDefaults } from '../../support/defaults.ts';
 
 const room = (number: number, changes: Partial<MyRoom> = {}): MyRoom => ({
+  ...roomDefaults,
+  ...ownDefaults,
   room_id: `00000000-0000-7000-8000-${String(number).padStart(12, '0')}`,
   name: `Room ${number}`,
-  description: null,
   start_time: '2026-03-01T09:00:00.000Z',
-  end_time: null,
-  end_reason: null,
-  posting: 'everyone',
-  metadata: null,
-  end_warnings_seconds: [300, 60],
-  announcements: [],
   status: 'started',
   created_at: '2026-03-01T09:00:00.000Z',
   updated_at: '2026-03-01T09:00:00.000Z',
   created_by: 'alice',
-  is_admin: false,
-  role: 'member',
-  read_to: null,
-  last_message_at: null,
-  has_unread: false,
-  username: null,
-  archive_room: false,
   ...changes,
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { ListedParticipant, Message, MyRoom } from '../../../client/src/index.ts';
 import { peopleChanges, plainText, roomChanges } from '../../../web/src/room/sentences.ts';
 import { emptyRoom, type RoomState, timeline, withNotices, withPeople } from '../../../web/src/room/state.ts';
+import { messageDefaults } from '../../support/defaults.ts';
 
 const person = (id: string, changes: Partial<ListedParticipant> = {}): ListedParticipant => ({
   participant_id: id,
@@ -82,23 +83,13 @@ test('notices about a room show its new name and times, but not the end of a roo
 
 describe('the timeline', () => {
   const message = (number: number): Message => ({
+    ...messageDefaults,
     message_id: `01J00000000000000000000${String(number).padStart(3, '0')}`,
     room_id: 'r',
     sender_id: 'bob',
     client_message_id: `c${number}`,
     text: `Message ${number}`,
-    attachment: null,
     sent_at: new Date(Date.UTC(2026, 2, 1, 9, number)).toISOString(),
-    sender_name: null,
-    kind: 'user',
-    type: null,
-    data: null,
-    reply_to: null,
-    attachments: [],
-    edited_at: null,
-    deleted_at: null,
-    deleted_by: null,
-    change: null,
   });
   const at = (minute: number): string => new Date(Date.UTC(2026, 2, 1, 9, minute, 30)).toISOString();
   const shown = (state: Partial<RoomState>): string[] =>
