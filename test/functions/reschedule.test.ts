@@ -30,7 +30,10 @@ const settings = {
 const dead = { ...settings, functionArn: 'arn:aws:lambda:us-east-1:000000000000:function:rooms-test-Announce1234' };
 
 /** The times of a room's end and of its first warning. */
-const ending = (milliseconds: number) => ({ end: inFuture(milliseconds), next: inFuture(milliseconds - 300_000) });
+const ending = (milliseconds: number) => {
+  const end = inFuture(milliseconds);
+  return { end, next: new Date(Date.parse(end) - 300_000).toISOString() };
+};
 /** The rooms that need schedules, with the times of these. */
 const rooms: Record<'booked' | 'open' | 'running', { room_id: string; times: Record<string, string> }> = {
   booked: { room_id: '', times: { start: inFuture(HOUR), ...ending(2 * HOUR) } },
