@@ -143,8 +143,8 @@ function requireToken(token: unknown): string {
 }
 
 /**
- * How long a new token is used for further rejected requests without calling the callback again, in milliseconds. Their
- * responses may arrive this much later.
+ * The time after a token was replaced, in milliseconds, in which other requests that were rejected with the old token
+ * use the new one. After that, the callback is called again.
  */
 const RECENT_MS = 5_000;
 

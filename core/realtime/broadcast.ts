@@ -63,7 +63,7 @@ function lastMessageOf(events: readonly RoomEvent[]): LastMessage | undefined {
   return newest && { last_message_id: newest.message_id, last_sender_id: newest.sender_id };
 }
 
-/** Returns whether a task is too large for a function on which others wait. */
+/** Returns whether a task is too large for a function that also has to process other rooms. */
 export const isLarge = (room_id: string, task: Task, { live }: Pick<RoomConnections, 'live'>): boolean =>
   live.length * Math.max(1, postsEach(room_id, task, live)) > MAX_POSTS_HERE;
 

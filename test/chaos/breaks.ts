@@ -47,7 +47,7 @@ export const breaks: Readonly<Record<string, Break>> = {
     seenBy: ['complete', 'converges'],
   },
   'forgotten-open': {
-    what: 'a connection that could not be closed is dropped from the table all the same',
+    what: 'a connection that could not be closed is still deleted from the table',
     file: 'core/realtime/deliver.ts',
     text: 'if (!(await close(recipient, deadline))) return false;',
     instead: 'await close(recipient, deadline);',
@@ -73,7 +73,7 @@ export const breaks: Readonly<Record<string, Break>> = {
     seenBy: ['files'],
   },
   'edit-not-announced': {
-    what: 'an edit is stored, and nobody is told',
+    what: 'an edit is stored, but not announced',
     file: 'core/realtime/message-events.ts',
     text: "return isChange ? { kind: 'changed', message } : undefined;",
     instead: "return isChange && message.deleted_at !== undefined ? { kind: 'changed', message } : undefined;",
@@ -113,7 +113,7 @@ export const breaks: Readonly<Record<string, Break>> = {
     seenBy: ['converges'],
   },
   'end-not-announced': {
-    what: 'nobody is told that a room was ended, and its connections stay',
+    what: 'an end by an admin is not announced, and connections stay open',
     file: 'core/realtime/changes.ts',
     text: "newEnd && data.status === 'ended'",
     instead: "newEnd && data.status === 'booked'",

@@ -8,20 +8,20 @@ import type { FinalRoom, History, Observation, Operation } from './history.ts';
 
 export const PROPERTIES = {
   stored: 'an acknowledged message is in the history of its room, once',
-  genuine: 'no message or edit appears that nobody made, or that was refused',
+  genuine: 'no message or edit appears that was never sent, or was rejected',
   once: 'the client SDK delivers a message once',
-  complete: 'every message reaches every client that was joined throughout, and no connection misses one in between',
-  order: 'all connections get the messages of a room in one order',
+  complete: 'every message reaches every client that stayed joined, and no connection misses one in between',
+  order: 'all connections receive the messages of a room in the same order',
   changes: 'an acknowledged edit or deletion is in the history, and reaches every client that has joined',
-  deleted: 'what was deleted does not come back',
-  files: 'a file is what its sender uploaded, to everyone and for good',
-  removal: 'a removed user hears nothing, and sends nothing, after the removal was answered',
+  deleted: 'deleted content does not appear again',
+  files: 'a file always has the content that its sender uploaded',
+  removal: 'a removed user receives nothing and sends nothing after the response to the removal',
   end: 'no message or edit is acknowledged that was sent after the end of its room',
-  announced: 'every client that has joined a room learns of its end',
+  announced: 'every client that has joined a room receives its end',
   converges: 'status, presence, schedules, members and connections are right after the faults have stopped',
   admin: 'a room always has an admin',
-  known: 'the table knows every open socket whose client believes that it has joined',
-  settles: 'every call settles within its limit',
+  known: 'the table contains every open socket whose client believes that it has joined',
+  settles: 'every call succeeds or fails within its time limit',
 } as const;
 export type Property = keyof typeof PROPERTIES;
 
