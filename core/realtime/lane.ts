@@ -136,6 +136,7 @@ async function deliver(of: FeedOfRoom, step: Step, deadline: Deadline): Promise<
  */
 async function workLane(of: FeedOfRoom, deadline: Deadline): Promise<void> {
   let begun: number | undefined;
+  // Each round delivers at least one step, which fails when the time is over.
   for (;;) {
     let waiting = await onTable(() => waitingInLane(of));
     if (waiting.length === 0) return;
