@@ -15,19 +15,18 @@ import { PROGRAM, performanceText, summary } from './common/summary.ts';
 
 const HELP = `Usage: ${PROGRAM} -- [options]
 
-Runs the benchmarks one after the other, prints one table, and writes what they found to
-docs/operate/performance: results.json, the figures of README.md, and pictures. Some 20 minutes; on a
-machine that does other things too, ratios of CPU time are all that can be trusted.
+Runs all benchmarks, prints one table, and writes the results to docs/operate/performance: results.json, the
+figures in README.md, and pictures. Takes about 20 minutes. On a busy machine, only ratios of CPU time are reliable.
 
-  --quick     fewer rounds and smaller rooms: a minute or two
-  --only <a>  runs only this benchmark, and keeps what was found of the others before
-  --from <f>  with --only: takes what the benchmark has printed with --json from files (a,b,c), and does not run it
-  --full      more rounds, a history of a million messages, more sizes of the fan-out: an hour
+  --quick     fewer rounds and smaller rooms; takes 1 to 2 minutes
+  --only <a>  run only this benchmark, and keep the results of the others
+  --from <f>  with --only: read the benchmark's --json output from files (a,b,c), and do not run it
+  --full      more rounds, a history of 1 million messages, more room sizes; takes 1 hour
   --dry-run   write nothing
   --help      print this text
 
-Each can be run by itself: bench:cold-start, bench:memory, bench:warm, bench:latency, bench:deploy, bench:cost,
-bench:fanout, bench:throughput, bench:price, bench:scale; they have a --help of their own.
+Each benchmark can be run separately: bench:cold-start, bench:memory, bench:warm, bench:latency, bench:deploy, bench:cost,
+bench:fanout, bench:throughput, bench:price, bench:scale; each has its own --help.
 `;
 
 type Mode = Results['measured']['mode'];

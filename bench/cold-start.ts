@@ -12,27 +12,26 @@ import { textTable } from './common/table.ts';
 const SCRIPT = 'npm run bench:cold-start --';
 const HELP = `Usage: ${SCRIPT} [options]
 
-How long a function takes to start: to load its bundle and to answer its first request, in a fresh
-process, against DynamoDB Local behind TLS (1 ms each way). As on Lambda, it loads at full speed (INIT),
-and answers with the share of a processor that its memory buys, by a control group of Linux. Where the
-machine allows none, the share is calculated from CPU times, and the output says so. Every function that
-users wait for as it is deployed, beside
+Measures cold starts: how long a function takes to load its bundle (INIT) and to handle its first request, in a
+new process, with DynamoDB Local behind TLS (1 ms each way). As on Lambda, INIT runs at full speed, and the request
+with the CPU share of the function's memory, limited by a Linux control group. If the machine allows no control
+groups, the share is calculated from CPU times, and the output says so. Measures all functions that users wait for,
+as deployed, and these references:
 
-  empty handler         what Node itself takes to load a file
-  bare DocumentClient   one GetItem and nothing else, bundled by CDK's NodejsFunction as it does
-                        unless it is told otherwise, with the SDK in the bundle; and with the SDK
-                        left to the runtime (here: in node_modules)
+  empty handler         the time of Node itself to load a file
+  bare DocumentClient   only one GetItem, bundled with the defaults of CDK's NodejsFunction: with the SDK in the
+                        bundle, and with the SDK of the runtime (here: in node_modules)
   the common way        getRoom with middy, zod and Powertools, bundled by NodejsFunction
 
-All run in turns, in random order; medians. "invoke" is the first request, "total" is INIT and the first
-request together, "CPU" is the processor time of both. Ratios are against the bare DocumentClient.
+Runs all functions in turns, in random order, and prints medians. "invoke" is the first request, "total" is INIT and
+the first request, "CPU" is the CPU time of both. Ratios are relative to the bare DocumentClient.
 
-  --rounds <n>   starts of each (default: 15)
+  --rounds <n>   starts of each function (default: 15)
   --quick        5 rounds
-  --memory <n>   megabytes of the functions; 1,769 MB are a whole processor (default: 512)
-  --only <text>  only what has this text in its name, beside the bare DocumentClient
-  --steps        also functions that are started or bundled otherwise: what each step brings
-  --json         print JSON in place of the table
+  --memory <n>   memory of the functions in MB; 1,769 MB correspond to one processor (default: 512)
+  --only <text>  only functions with this text in their names, and the bare DocumentClient
+  --steps        also functions without one optimization of the start or the bundle, to measure its benefit
+  --json         print JSON instead of the table
   --help         print this text
 `;
 

@@ -11,19 +11,18 @@ import { calls, frames, quietly, send, sendFrame, TABLE, withTable } from './com
 const SCRIPT = 'npm run bench:cost --';
 const HELP = `Usage: ${SCRIPT} [options]
 
-Runs every endpoint and every action of a WebSocket on its success path against DynamoDB Local,
-and prints what each costs: sequential round trips, requests, and capacity units, as DynamoDB
-Local reports them (ReturnConsumedCapacity). One RCU is a consistent read of 4 KB, one WCU a
-write of 1 KB; what a transaction writes counts twice. Transactions are counted by DynamoDB's
-rules from the items they write, because DynamoDB Local reports them wrongly.
+Runs every endpoint and every WebSocket action successfully against DynamoDB Local, and prints its costs: sequential
+round trips, requests, and capacity units as reported by DynamoDB Local (ReturnConsumedCapacity). One RCU is a
+consistent read of 4 KB, and one WCU is a write of 1 KB. Writes of transactions count twice. The units of transactions
+are calculated from their items, because DynamoDB Local reports them wrongly.
 
-In rooms of 2, 100 and 10,000 participants, of which one is in 2, 100 and 10,000 rooms, with 100,
-1,000 and 100,000 messages. A million messages take DynamoDB Local some ten minutes to store, and
-cost the same: a page is found by its key, not by what lies before it.
+Uses rooms of 2, 100 and 10,000 participants with 100, 1,000 and 100,000 messages. One participant is in 2, 100 and
+10,000 rooms. A history of 1 million messages has the same costs, because a page is found by its key, but DynamoDB Local
+needs about 10 minutes to store it.
 
   --messages <n>  messages in the largest room (default: 100000)
   --quick         the two smaller rooms
-  --json          print JSON in place of the table
+  --json          print JSON instead of the table
   --help          print this text
 `;
 

@@ -14,12 +14,11 @@ import { textTable } from './common/table.ts';
 const SCRIPT = 'npm run bench:deploy --';
 const HELP = `Usage: ${SCRIPT} [options]
 
-What a deployment uploads, and how long it takes to prepare one: to bundle all functions, to synthesize
-the stacks, and until the local stack is ready. "again" is with bundles that are there already, as it is
-when nothing has changed. Medians.
+Measures the size of a deployment, and the time to bundle all functions, to synthesize the stacks, and to start the
+local stack. "again" is the time with existing bundles, if no source file has changed. Prints medians.
 
-  --rounds <n>   of each (default: 3)
-  --json         print JSON in place of the table
+  --rounds <n>   rounds of each measurement (default: 3)
+  --json         print JSON instead of the table
   --help         print this text
 `;
 

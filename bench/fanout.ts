@@ -26,31 +26,28 @@ import { message, start } from './fanout/processes.ts';
 const SCRIPT = 'npm run bench:fanout --';
 const HELP = `Usage: ${SCRIPT} [options]
 
-How long a chat message takes to everybody who has joined the room, from the moment in which
-deliver-messages begins to send it: to the first receiver, to half of them, to 99 in a hundred,
-and to the last. Real WebSockets, the local stack's gateway, the real SDK clients, and DynamoDB
-Local; gateway, receivers and each invocation are a process each. Milliseconds, medians of all
-rounds.
+Measures the time from the start of deliver-messages until a chat message reaches the first connection in the room, 50 %,
+99 % and the last. Uses real WebSockets, the local stack's gateway, the AWS SDK and DynamoDB Local. The gateway, the
+receivers and each invocation run in separate processes. Prints medians of all rounds in milliseconds.
 
-A large room is delivered to by several invocations. On one machine they share its processors, which
-they would not on AWS. So there is also what the busiest of them took: milliseconds of a processor,
-and the most memory it had, in MB.
+Several invocations deliver to a large room. On one machine, they share the processors, unlike on AWS. Therefore, the
+output also has the CPU time of the busiest invocation in milliseconds, and its maximum memory in MB.
 
-  --sizes <a,b>    connections in the room (default: 10,100,500,1000); growth is told against the
-                   first
-  --latency <ms>   what the gateway waits before it takes a post, in place of the network and
+  --sizes <a,b>    connections in the room (default: 10,100,500,1000); growth is relative to the
+                   first size
+  --latency <ms>   delay of a post at the gateway, instead of the network and
                    API Gateway (default: 15)
-  --rounds <n>     messages for each line, after one that does not count (default: 7)
-  --batches <a,b>  measures batches of the stream instead, as <rooms>x<connections>, or
-                   <rooms>x<connections>x<messages of each room>: the deployed bundle with the CPU
-                   quota of 1,024 MB on Lambda, its own limits, TLS, 20 ms a post
-  --protocols <a>  measures each of these batches with connections of each of these versions of
+  --rounds <n>     messages per line, after one that is not counted (default: 7)
+  --batches <a,b>  measure batches of the stream instead, as <rooms>x<connections>, or
+                   <rooms>x<connections>x<messages of each room>, with the deployed bundle, the CPU
+                   quota of 1,024 MB on Lambda, production limits, TLS, and 20 ms per post
+  --protocols <a>  measure each of these batches with each of these versions of
                    the protocol (default: rooms.v1,rooms.v2)
-  --neighbor <n>   measures a room of two instead, n times each: how much later it has its message
-                   because of the batch of another room before it, with 1 vCPU
-  --posts          measures what one post takes of a processor instead: a warm process, TLS
-  --bundle <file>  another bundle of deliver-messages, to compare with
-  --json           print JSON in place of the table
+  --neighbor <n>   measure n times how much a batch of another room delays the message of a room of two,
+                   with 1 vCPU
+  --posts          measure the CPU time of one post instead, in a warm process with TLS
+  --bundle <file>  another bundle of deliver-messages, for comparison
+  --json           print JSON instead of the table
   --help           print this text
 `;
 

@@ -16,23 +16,22 @@ import { message } from './fanout/processes.ts';
 const SCRIPT = 'npm run bench:latency --';
 const HELP = `Usage: ${SCRIPT} [options]
 
-How long a message takes from "send" until the last connection in the room has it, on the local stack: real
-WebSockets, the functions as they are deployed, DynamoDB Local and its stream. The way of a message has five
-parts:
+Measures the time from "send" until the last connection in the room has the message, on the local stack. Uses real
+WebSockets, the deployed functions, and DynamoDB Local with its stream. The time has five parts:
 
   request   from the sender until the function "message" begins
   write     until it has ended
-  stream    until deliver-messages begins; the local stack asks the stream every 30 ms
+  stream    until deliver-messages begins; the local stack polls the stream every 30 ms
   fan-out   until the first receiver has the message
   post      until the last receiver has it
 
-Beside it, what the same takes on AWS by a model: the stream as others have measured it, and posts with the
-processor that deliver-messages has there. Milliseconds.
+Also prints the times on AWS according to a model: published measurements of the stream, and posts with the CPU share of
+deliver-messages. All times are in milliseconds.
 
   --receivers <a,b>  connections in the room (default: 10,100,1000)
-  --rounds <n>       messages for each line, after five that do not count (default: 60)
+  --rounds <n>       messages per line, after 5 that are not counted (default: 60)
   --protocol <name>  sub-protocol of the connections (default: ${SUB_PROTOCOL})
-  --json             print JSON in place of the table
+  --json             print JSON instead of the table
   --help             print this text
 `;
 

@@ -10,16 +10,15 @@ import { textTable } from './common/table.ts';
 const SCRIPT = 'npm run bench:memory --';
 const HELP = `Usage: ${SCRIPT} [options]
 
-How much memory each function should have: what a start and a warm request take with each setting, and what a
-million requests cost. Starts are those of bench:cold-start. The choice is the cheapest setting with which
-neither a start nor a warm request takes more than 10 % longer than with the fastest. Functions that post do so
-to 100 connections. Milliseconds: lower quartiles.
+Determines the memory of each function. Measures cold starts (as bench:cold-start does) and warm requests with each
+setting, and the price of 1 million requests. Chooses the cheapest setting with which neither takes more than 10 % longer
+than with the fastest. Functions that post do so to 100 connections. Prints lower quartiles in milliseconds.
 
   --sizes <a,b>  megabytes (default: 256,512,1024,1769)
-  --rounds <n>   starts of each, after one that does not count (default: 5)
+  --rounds <n>   starts of each function, after one that is not counted (default: 5)
   --more <n>     warm requests after each start (default: 10)
   --only <a,b>   only functions that have one of these texts in their names
-  --json         print JSON in place of the table
+  --json         print JSON instead of the table
   --help         print this text
 `;
 

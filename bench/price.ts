@@ -8,15 +8,15 @@ import { KUBERNETES, PRICES_AS_OF } from './prices.ts';
 const SCRIPT = 'npm run bench:price --';
 const HELP = `Usage: ${SCRIPT} [options]
 
-What rooms cost: dollars for a thousand room-hours and for a million messages, from the capacity
-units that a test counts (test/fixtures/samples.ts) and AWS's prices (bench/prices.ts), beside what
-five services on Kubernetes cost in a month in which nobody comes. No free tiers, no discounts.
+Calculates the price of 1,000 room-hours and of 1 million messages in US dollars, from counted capacity units
+(test/fixtures/samples.ts) and AWS's prices (bench/prices.ts). Compares it with the monthly price of five idle services on
+Kubernetes. Ignores free tiers and discounts.
 
-  --participants <n>   of a room, all connected (default: ${ASSUMPTIONS.participants})
-  --hours <n>          how long a room is on (default: ${ASSUMPTIONS.hours})
-  --messages <n>       in a room and hour (default: ${ASSUMPTIONS.messages})
-  --ping <seconds>     of silence after which clients ping (default: ${ASSUMPTIONS.pingSeconds})
-  --json               print JSON in place of the tables
+  --participants <n>   participants of a room, all connected (default: ${ASSUMPTIONS.participants})
+  --hours <n>          duration of a room (default: ${ASSUMPTIONS.hours})
+  --messages <n>       messages per room and hour (default: ${ASSUMPTIONS.messages})
+  --ping <seconds>     silence after which clients send a ping (default: ${ASSUMPTIONS.pingSeconds})
+  --json               print JSON instead of the tables
   --help               print this text
 `;
 

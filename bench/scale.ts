@@ -8,9 +8,8 @@ import { withSection } from './common/section.ts';
 
 const HELP = `Usage: ${PROGRAM} -- [options]
 
-What a million rooms, a hundred million users, and a room with a hundred thousand messages an hour
-do to AWS's documented limits: which is met first. A calculation from counted capacity units, and a
-simulation where chance matters; it takes a second and needs nothing.
+Calculates which documented limit of AWS is reached first by 1 million rooms, 100 million users, or a room with 100,000
+messages per hour. Uses counted capacity units, and a simulation of random loads. Takes 1 second.
 
   --write   write the figures into docs/operate/scale.md
   --json    print loads and limits as JSON

@@ -20,16 +20,15 @@ import { textTable } from './common/table.ts';
 const SCRIPT = 'npm run bench:throughput --';
 const HELP = `Usage: ${SCRIPT} [options]
 
-How many requests a second the local stack answers, under a mixed load of autocannon, and where its
-time goes: the CPU of database, functions and gateway from start to end, the gateway's by a profile.
-All of it runs on this machine: this says nothing about AWS, but what a change of ours costs or
-brings shows here.
+Measures the requests per second of the local stack under a mixed load of autocannon, and the CPU time of the database, the
+functions and the gateway, with a profile of the gateway. Everything runs on this machine, so the figures do not apply to
+AWS. They show the effect of changes to the code.
 
-  --seconds <n>      of load, after each function has been warmed up (default: 10)
-  --connections <n>  requests at the same time (default: 20)
+  --seconds <n>      duration of the load, after each function was warmed up (default: 10)
+  --connections <n>  parallel requests (default: 20)
   --quick            5 seconds
-  --flame <file>     write a flame graph of the gateway's thread there, as SVG; of functions: bench:warm
-  --json             print JSON in place of the tables
+  --flame <file>     write a flame graph of the gateway's thread as SVG (for functions, see bench:warm)
+  --json             print JSON instead of the tables
   --help             print this text
 `;
 

@@ -16,17 +16,16 @@ import { calls, newRoom, quietly, send, withTable } from './common/world.ts';
 const SCRIPT = 'npm run bench:warm --';
 const HELP = `Usage: ${SCRIPT} [options]
 
-What an endpoint adds to its requests to DynamoDB once it runs: the time of its handler, with
-validation, log and answer, over the time of the very same requests sent through the same client
-without it. Both in turns on the same DynamoDB Local. Milliseconds: lower quartiles, which other
-processes on the machine disturb less than medians. "95 %" is the confidence interval of the ratio
-(bootstrap: 2,000 times, rounds drawn at random).
+Measures the overhead of a warm endpoint: the time of its handler, with validation, log and response, relative to the time
+of the same DynamoDB requests without it. Runs both in turns on the same DynamoDB Local. Prints lower quartiles in
+milliseconds, which are less sensitive to other load than medians. "95 %" is the confidence interval of the ratio, from
+2,000 bootstrap samples of the rounds.
 
-  --rounds <n>   calls of each endpoint, after some that warm up (default: 200)
+  --rounds <n>   calls of each endpoint, after a warm-up (default: 200)
   --only <name>  only this endpoint
-  --flame <file> write a flame graph of all handlers at work there, as SVG
+  --flame <file> write a flame graph of all handlers as SVG
   --quick        60 rounds
-  --json         print JSON in place of the table
+  --json         print JSON instead of the table
   --help         print this text
 `;
 

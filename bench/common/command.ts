@@ -19,7 +19,7 @@ export function numbers(option: string, value: string, min: number, max: number)
   const all = value.split(',').map((each) => (each.trim() === '' ? Number.NaN : Number(each)));
   if (all.every((each) => Number.isInteger(each) && each >= min && each <= max)) return all;
   throw new UsageError(
-    `--${option} takes whole numbers from ${min} to ${max}, not "${value}"; --help says what there is.`,
+    `--${option} takes whole numbers from ${min} to ${max}, not "${value}"; for the options, use --help.`,
   );
 }
 
