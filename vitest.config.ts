@@ -21,7 +21,7 @@ export default defineConfig({
   test: {
     reporters: ['default', slowestFiles(), tally()],
     // The cores of the smallest machine: with more workers, requests wait longer than production's time-outs allow.
-    maxWorkers: 2,
+    maxWorkers: 3,
     sequence: { sequencer: LongFirst },
     silent: 'passed-only',
     projects: [
