@@ -4,6 +4,7 @@ import type { Deadline } from '../platform/deadline.ts';
 import { count } from '../platform/emf.ts';
 import { furtherFailure } from '../platform/log.ts';
 import { settleAll } from '../platform/settle-all.ts';
+import { usesV2 } from '../rules/protocol.ts';
 import { connectionsOf, type RoomConnections } from '../store/connections.ts';
 import type { LastMessage } from '../store/items.ts';
 import { enterLane, isInLane } from '../store/lane.ts';
@@ -120,7 +121,7 @@ async function deliverHere(
   deadline: Deadline,
 ): Promise<Counts & { readonly left: readonly Left[] }> {
   const run = roomPool();
-  const patience = patienceWithin(deadline);
+  const patience = patienceWithin(deadline, !live.every(usesV2));
   try {
     const [counts] = await settleAll(
       [

@@ -8,9 +8,10 @@ import type { Deadline, Watch } from '../platform/deadline.ts';
 /** The maximum time without any response, in ticks: about 40 ms. */
 export const PATIENCE_TICKS = 4;
 /**
- * The same for the first requests of a process, which open sockets and run code that is not compiled yet: about 500 ms.
+ * The same, about 500 ms, for the first requests of a process, which open sockets and run code that is not compiled yet.
+ * Also for posts to rooms.v1 connections: they get an event twice if a slow post is repeated.
  */
-export const FIRST_PATIENCE_TICKS = 40;
+export const LONG_PATIENCE_TICKS = 40;
 /** The number of first requests: the maximum of simultaneous requests in a new process. */
 export const FIRST_REQUESTS = 25;
 /**
@@ -46,7 +47,6 @@ export function standstill(limit: () => number): Standstill {
 
 /** The number of responses that this process has received. */
 let answered = 0;
-const limit = (): number => (answered < FIRST_REQUESTS ? FIRST_PATIENCE_TICKS : PATIENCE_TICKS);
 
 /** A deadline that comes early if requests are pending and none receives a response for about 40 ms. */
 export interface Patience extends Deadline {
@@ -60,10 +60,12 @@ export interface Patience extends Deadline {
 /**
  * Returns a deadline that comes early when no request has received a response for about 40 ms. A throttled request
  * counts as a response.
+ *
+ * @param isLong whether to wait for about 500 ms. Default: false
  */
-export function patienceWithin(deadline: Deadline): Patience {
+export function patienceWithin(deadline: Deadline, isLong = false): Patience {
   const over = new AbortController();
-  const still = standstill(limit);
+  const still = standstill(() => (isLong || answered < FIRST_REQUESTS ? LONG_PATIENCE_TICKS : PATIENCE_TICKS));
   let timer: NodeJS.Timeout | undefined;
   const stop = (): void => clearInterval(timer);
   const tick = (): void => {
