@@ -11,6 +11,16 @@ export const backoff = (attempt: number, initial: number, max: number): number =
 /** The longest time of a timer, in milliseconds. Longer ones, and Infinity, would fire at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
+/** Returns a promise, and the functions that settle it. */
+export function deferred<T>() {
+  let resolve: (value: T) => void = () => {};
+  let reject: (error: unknown) => void = () => {};
+  const promise = new Promise<T>((...settle) => {
+    [resolve, reject] = settle;
+  });
+  return { promise, resolve, reject };
+}
+
 /** Resolves after `ms` milliseconds, at most MAX_TIMER_MS. Rejects with the signal's reason when it aborts first. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
