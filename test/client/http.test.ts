@@ -266,9 +266,9 @@ describe('errors', () => {
   });
 
   test.each([
-    ['a page of a proxy', other(200, '<html>Please log in</html>')],
-    ['another service', other(200, { hello: 'world' })],
-    ['a page that is not there', other(404, '<html>Not Found</html>')],
+    ['an HTML page of a proxy', other(200, '<html>Please log in</html>')],
+    ['JSON of another service', other(200, { hello: 'world' })],
+    ['an HTML page about a 404', other(404, '<html>Not Found</html>')],
   ])('reports %s as a response of another server', async (_, reaction) => {
     server.play(reaction);
     expect(await failed(clientOf().getRoom(ROOM))).toMatchObject({ code: 'unexpected_answer', retryable: false });
@@ -295,15 +295,15 @@ describe('errors', () => {
 
 describe('retries', () => {
   test.each([
-    ['a connection that breaks', hangUp],
+    ['a connection that is cut off', hangUp],
     ['a 500', failure('internal')],
     ['a 503', failure('try_again')],
     ['a 429', failure('too_many_requests')],
     ['a 502 of a proxy', other(502, '<html>Bad Gateway</html>')],
-    ['an answer that breaks off', other(200, '{"data": {', { 'content-length': '5000' })],
+    ['a response that is cut off', other(200, '{"data": {', { 'content-length': '5000' })],
   ])('retries after %s', async (name, reaction) => {
     server.play(
-      name.includes('breaks off')
+      name.includes('response')
         ? (response, request) => {
             reaction(response, request);
             setTimeout(() => response.socket?.destroy(), 20);
@@ -418,9 +418,13 @@ describe('a change that removes the permission it needs', () => {
   });
 
   test.each<[string, 'not_an_admin' | 'not_a_participant', (client: RoomsClient) => Promise<unknown>]>([
-    ['the right of another', 'not_an_admin', (client) => client.revokeAdmin(ROOM, 'bob')],
+    ['another participant’s right', 'not_an_admin', (client) => client.revokeAdmin(ROOM, 'bob')],
     ['another', 'not_a_participant', (client) => client.removeParticipants(ROOM, ['bob'])],
-    ['oneself, without the right to', 'not_an_admin', (client) => client.removeParticipants(ROOM, ['alice'])],
+    [
+      'the caller’s own right, without the permission',
+      'not_an_admin',
+      (client) => client.removeParticipants(ROOM, ['alice']),
+    ],
   ])('fails if it concerns %s', async (_, code, call) => {
     server.play(hangUp, failure(code));
     expect(await failed(call(clientOf({ token: alice })))).toMatchObject({ code });

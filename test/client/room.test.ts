@@ -21,8 +21,8 @@ const LIVE: readonly Move[] = [{ do: 'open', v2: false }, ANSWER, ANSWER, ANSWER
 const event = (made: 'message' | 'typing'): Move => ({ do: 'event', made, skip: 0, isLost: false });
 
 test.each<[string, Reaction, readonly Move[]]>([
-  ['of missed', { to: 'missed', do: 'leave', after: 0 }, [{ do: 'open', v2: false }, ANSWER, ANSWER]],
-  ['of typing', { to: 'typing', do: 'leave', after: 1 }, [event('typing'), event('message')]],
+  ['for missed', { to: 'missed', do: 'leave', after: 0 }, [{ do: 'open', v2: false }, ANSWER, ANSWER]],
+  ['for typing', { to: 'typing', do: 'leave', after: 1 }, [event('typing'), event('message')]],
 ])('a room that a listener %s closes emits nothing after closed', async (_, reaction, moves) => {
   const played = await play(roomActor, { moves: [...LIVE, ...moves], options: {}, reaction });
   expect(played.isClosed).toBe(true);

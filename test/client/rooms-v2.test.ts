@@ -450,7 +450,7 @@ test('insertMessages keeps the order of history, each message once', async () =>
   expect(insertMessages(shown, sent)).toEqual(sent);
 });
 
-test.each(['in one packet with the reply', 'in one packet with the reply, before a late frame of the join before'])(
+test.each(['in one packet with the reply', 'in one packet with the reply, before a late frame of the previous join'])(
   'a `detached` frame ends a second join if it arrives %s',
   async (how) => {
     let reply: (() => void) | undefined;
@@ -467,7 +467,7 @@ test.each(['in one packet with the reply', 'in one packet with the reply, before
               reply?.();
               listener(event);
               const { data } = event;
-              if (reply && how.endsWith('before') && data.includes('"detached"'))
+              if (reply && how.endsWith('previous join') && data.includes('"detached"'))
                 listener(
                   new MessageEvent('message', { data: data.replace(/"joined_at":"[^"]*"/, '"joined_at":"before"') }),
                 );

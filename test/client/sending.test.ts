@@ -28,21 +28,21 @@ const textsOf = (room: LiveRoom) => {
 describe('a message that the service would reject', () => {
   test.each([
     ['text above the limit', { text: 'x'.repeat(33_000) }, 'text'],
-    ['text that is no string', { text: 5 as unknown as string }, 'text'],
+    ['text that is not a string', { text: 5 as unknown as string }, 'text'],
     ['neither text nor attachment', {}, 'text'],
     ['empty text', { text: '' }, 'text'],
-    ['an attachment that is no file', { attachment: 'x' as unknown as Blob }, 'attachment'],
+    ['an attachment that is not a file', { attachment: 'x' as unknown as Blob }, 'attachment'],
     ['both attachment and attachments', { attachment: { file_id: 'x' }, attachments: [] }, 'attachments'],
     ['11 files', { attachments: Array(11).fill({ file_id: 'x' }) }, 'attachments'],
-    ['a list with something that is no file', { attachments: [{ file_id: 'x' }, {} as Blob] }, 'attachments.1'],
+    ['a list with an item that is not a file', { attachments: [{ file_id: 'x' }, {} as Blob] }, 'attachments.1'],
     ['a type above the limit', { text: 'x', type: 'x'.repeat(65) }, 'type'],
     ['an empty type', { text: 'x', type: '' }, 'type'],
-    ['data that is no object', { data: [1] as unknown as Record<string, unknown> }, 'data'],
-    ['data that is no JSON', { data: { n: 1n } }, 'data'],
+    ['data that is not an object', { data: [1] as unknown as Record<string, unknown> }, 'data'],
+    ['data that cannot be JSON', { data: { n: 1n } }, 'data'],
     // {"text":""} takes 11 bytes, and each umlaut 2: 4,097 bytes.
     ['data above the limit', { data: { text: 'ä'.repeat(2_043) } }, 'data'],
-    ['an answer to nothing', { text: 'x', reply_to: '' }, 'reply_to'],
-    ['an id of other characters', { text: 'x', client_message_id: 'no spaces' }, 'client_message_id'],
+    ['a reply to an empty ID', { text: 'x', reply_to: '' }, 'reply_to'],
+    ['an ID with invalid characters', { text: 'x', client_message_id: 'no spaces' }, 'client_message_id'],
   ])('is rejected before it is sent: %s', async (_, message, path) => {
     const { connection, room_id } = await wire.meeting();
     const room = await connection.join(room_id);

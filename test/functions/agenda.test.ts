@@ -381,9 +381,9 @@ describe('an update', () => {
       { announcements: [announcement('y', -1), announcement('x', 3_601, 'start')] },
       'announcements.1.relative_time_in_seconds',
     ],
-    ['longer than the room', { end_warnings_seconds: [60, 3_601] }, 'end_warnings_seconds.1'],
+    ['a warning longer than the room', { end_warnings_seconds: [60, 3_601] }, 'end_warnings_seconds.1'],
     [
-      'longer than the room with its new end',
+      'a warning longer than the room with its new end',
       { end_time: time(30 * MINUTE), end_warnings_seconds: [1_801] },
       'end_warnings_seconds.0',
     ],

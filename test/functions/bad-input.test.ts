@@ -402,7 +402,7 @@ describe('fields of the body', () => {
 describe('unusual but valid input', () => {
   test.each([
     ['of 4,096 bytes', ofBytes(4_096)],
-    ['of 4,096 bytes, two each', ofBytes(4_096, 'é')],
+    ['of 4,096 bytes, with 2 bytes per character', ofBytes(4_096, 'é')],
     ['with keys of Object.prototype', { toString: null, hasOwnProperty: [], '': {} }],
   ])('stores metadata %s unchanged', async (_, metadata) => {
     const { room_id, admin } = await newRoom({ body: { metadata } });

@@ -105,15 +105,15 @@ describe('POST /admin/room/{room_id} with update fields', () => {
 
 describe('an update or an end', () => {
   test.each([
-    ['fields of both', { name: 'x', reason: 'y' }],
-    ['fields of both', { end_time: null, time_left_in_seconds: 0 }],
-    ['fields of both', { description: null, reason: '' }],
+    ['a mix of fields of an update and an end', { name: 'x', reason: 'y' }],
+    ['a mix of fields of an update and an end', { end_time: null, time_left_in_seconds: 0 }],
+    ['a mix of fields of an update and an end', { description: null, reason: '' }],
     ['a typo', { nmae: 'x' }],
-    ['a typo beside a good field', { name: 'x', resaon: 'y' }],
+    ['a typo and a valid field', { name: 'x', resaon: 'y' }],
     ['another route’s field', { participant_ids: ['x'] }],
-    ['null in place of a body', 'null'],
+    ['null as the body', 'null'],
     ['an array', []],
-    ['a text', '"end"'],
+    ['a string', '"end"'],
     ['__proto__', '{"__proto__": {"name": "x"}}'],
     ['constructor', '{"constructor": "x"}'],
   ])('%s is rejected, and nothing changes', async (_, body) => {
@@ -126,7 +126,7 @@ describe('an update or an end', () => {
   test.each([
     ['POST without a body', 'changeRoom', undefined],
     ['POST with {}', 'changeRoom', {}],
-    ['POST with white space', 'changeRoom', ' \n'],
+    ['POST with only white space', 'changeRoom', ' \n'],
     ['DELETE without a body', 'endRoom', undefined],
     ['DELETE with {}', 'endRoom', {}],
   ] as const)('%s ends the room at once', async (_, operation, body) => {

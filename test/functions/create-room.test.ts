@@ -135,7 +135,7 @@ describe('a retry with the same key after the times have passed', () => {
   });
 
   test.each([
-    ['the start, by more than a slow clock explains', 8 * minute, 'started'],
+    ['the start, by more than a wrong clock can explain', 8 * minute, 'started'],
     ['the end', 11 * minute, 'ended'],
   ])('returns the first room after %s', async (_, later, status) => {
     const request = timed();

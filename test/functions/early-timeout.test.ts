@@ -120,7 +120,7 @@ describe('an acknowledged write is not overwritten', () => {
   test.each([
     ['waits for another attempt after a conflict', conflict],
     ['is repeated by the SDK after a server error', exception('InternalServerError', {}, 500)],
-    ['is on its way to DynamoDB', 'hold'],
+    ['reaches DynamoDB late', 'hold'],
   ] as const)('by an earlier write that %s', async (_, fault) => {
     const { room_id, member } = await newRoom();
     const rename = (username: string) => ({ as: member, params: { room_id }, body: { username } });

@@ -245,13 +245,13 @@ describe('keys that DynamoDB leaves unprocessed', () => {
 describe('an unexpected error', () => {
   test.each([
     [
-      'an answer that is an error',
+      'a denied access to DynamoDB',
       exception('AccessDeniedException', { Message: 'arn:aws:iam::1:user/x' }),
       'AccessDeniedException',
     ],
-    ['a table that is gone', exception('ResourceNotFoundException'), 'ResourceNotFoundException'],
+    ['a missing table', exception('ResourceNotFoundException'), 'ResourceNotFoundException'],
     [
-      'a mistake of ours',
+      'a bug in a request to DynamoDB',
       exception('ValidationException', { Message: 'Invalid UpdateExpression' }),
       'ValidationException',
     ],

@@ -92,11 +92,11 @@ describe('an upload', () => {
   test.each([
     ['another file', path(/.$/, (digit) => (digit === '0' ? '1' : '0'))],
     ['another room', path(/rooms\/./, () => 'rooms/f')],
-    ['a longer life', parameter('X-Amz-Expires', '90000')],
+    ['a longer validity', parameter('X-Amz-Expires', '90000')],
     ['a later date', parameter('X-Amz-Date', '20990101T000000Z')],
     ['another signature', parameter('X-Amz-Signature', '0'.repeat(64))],
-    ['no length signed', parameter('X-Amz-SignedHeaders', 'content-type;host;if-none-match')],
-    ['no condition signed', parameter('X-Amz-SignedHeaders', 'content-length;content-type;host')],
+    ['one without a signed length', parameter('X-Amz-SignedHeaders', 'content-type;host;if-none-match')],
+    ['one without a signed condition', parameter('X-Amz-SignedHeaders', 'content-length;content-type;host')],
   ])('whose URL was changed to %s is rejected by S3', async (_, change) => {
     const { upload_url, headers } = await askUpload();
     const url = new URL(upload_url);
@@ -116,8 +116,8 @@ describe('an upload', () => {
   });
 
   test.each([
-    ['without the condition', {}],
-    ['under another condition', { 'if-none-match': '"0"' }],
+    ['an upload without the condition', {}],
+    ['an upload with another condition', { 'if-none-match': '"0"' }],
   ])('%s is rejected by S3', async (_, condition) => {
     const { upload_url, headers } = await askUpload();
     const { 'if-none-match': left, ...others } = headers;
@@ -354,14 +354,14 @@ describe('a download', () => {
   });
 
   test.each([
-    ['neither id', {}, undefined],
+    ['neither ID', {}, undefined],
     [
-      'both ids',
+      'both IDs',
       { file_id: '0199d3f4-8a10-7c44-b1de-5a7c0e9f3b02', message_id: '01ARZ3NDEKTSV4RRFFQ69G5FAV' },
       undefined,
     ],
-    ['a file id that is none', { file_id: '../x' }, 'file_id'],
-    ['a message id that is none', { message_id: 'MESSAGE#1' }, 'message_id'],
+    ['an invalid file ID', { file_id: '../x' }, 'file_id'],
+    ['an invalid message ID', { message_id: 'MESSAGE#1' }, 'message_id'],
   ])('with %s is rejected', async (_, query, path) => {
     const { errors, code } = await refused('createDownload', {
       as: world.member,

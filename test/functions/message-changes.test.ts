@@ -68,7 +68,7 @@ describe('an edit', () => {
   test.each<[string, (world: World, message_id: string) => Promise<{ as: string; message_id: string }>, string]>([
     ['of somebody else’s message', async ({ admin }, message_id) => ({ as: admin, message_id }), 'not_the_sender'],
     [
-      'of no message',
+      'of a message that does not exist',
       async ({ member }) => ({ as: member, message_id: '01KJPWMX60DN4XCMTN3FJRJPH3' }),
       'message_not_found',
     ],

@@ -84,10 +84,10 @@ describe('DELETE …/participant', () => {
   });
 
   test.each([
-    ['in both', { query: { participant_id: ['x'] }, body: { participant_ids: ['x'] } }],
-    ['in neither', {}],
-    ['in neither, with {}', { body: {} }],
-    ['nobody', { body: { participant_ids: [] } }],
+    ['in the query and the body', { query: { participant_id: ['x'] }, body: { participant_ids: ['x'] } }],
+    ['in neither the query nor the body', {}],
+    ['in neither, with the body {}', { body: {} }],
+    ['in an empty list', { body: { participant_ids: [] } }],
   ])('rejects the IDs %s', async (_, ids) => {
     const { room_id, admin } = await newRoom();
     expect(await refused('removeParticipants', { as: admin, params: { room_id }, ...ids })).toMatchObject({
@@ -285,14 +285,14 @@ describe('PATCH …/userprofile', () => {
   });
 
   test.each([
-    ['nothing', {}, undefined],
+    ['an empty body', {}, undefined],
     ['an empty name', { username: '' }, 'username'],
-    ['a name that does not show', { username: '\u200b\u2060' }, 'username'],
+    ['an invisible name', { username: '\u200b\u2060' }, 'username'],
     ['a name that is too long', { username: 'x'.repeat(101) }, 'username'],
-    ['somebody else', { participant_id: 'x', username: 'y' }, 'participant_id'],
-    ['a right', { is_admin: true }, 'is_admin'],
-    ['no flag', { archive_room: null }, 'archive_room'],
-    ['a text for a flag', { archive_room: 'true' }, 'archive_room'],
+    ['a participant ID', { participant_id: 'x', username: 'y' }, 'participant_id'],
+    ['an admin right', { is_admin: true }, 'is_admin'],
+    ['null as a flag', { archive_room: null }, 'archive_room'],
+    ['a string as a flag', { archive_room: 'true' }, 'archive_room'],
   ])('rejects %s', async (_, body, path) => {
     const { room_id, member } = await newRoom();
     const before = await snapshot();

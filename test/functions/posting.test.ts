@@ -222,14 +222,14 @@ async function postAfter(user: string, meanwhile: () => Promise<unknown>): Promi
 
 describe('a message whose sender loses the right after it was read', () => {
   test.each<[string, (world: World) => Promise<unknown>, string]>([
-    ['by a removal', remove, 'not_a_participant'],
+    ['because of a removal', remove, 'not_a_participant'],
     [
-      'by leaving',
+      'because the sender left',
       ({ room_id, member }) => data('leaveRoom', { as: member, params: { room_id } }),
       'not_a_participant',
     ],
-    ['by a demotion', (room) => setRole(room, 'observer'), 'read_only'],
-    ['by a lock', (room) => setPosting(room, 'admins'), 'read_only'],
+    ['because of a demotion', (room) => setRole(room, 'observer'), 'read_only'],
+    ['because of a lock', (room) => setPosting(room, 'admins'), 'read_only'],
   ])('%s is not stored', async (_, lose, code) => {
     await expect(postAfter(world.member, () => lose(world))).rejects.toMatchObject({ code });
     expect(await idsOf(world)).toEqual([]);

@@ -57,30 +57,30 @@ describe('if the only two admins act at the same time, exactly one succeeds and 
     ['both remove each other', (r, a, b) => [remove(r, a, b), remove(r, b, a)], ['not_a_participant']],
     ['both remove themselves', (r, a, b) => [remove(r, a, a), remove(r, b, b)], ['last_admin']],
     [
-      'one revokes the other, who gives up the right',
+      'one revokes the right of the other, who also revokes it',
       (r, a, b) => [revoke(r, a, b), revoke(r, b, b)],
       // Whichever request comes second finds no admin right to revoke.
       ['not_an_admin', ''],
     ],
-    ['one leaves, one gives up the right', (r, a, b) => [remove(r, a, a), revoke(r, b, b)], ['last_admin']],
     [
-      'one leaves with a stranger, one gives up the right',
+      'one removes themselves, one revokes their own right',
+      (r, a, b) => [remove(r, a, a), revoke(r, b, b)],
+      ['last_admin'],
+    ],
+    [
+      'one removes themselves and two other users, one revokes their own right',
       (r, a, b) => [remove(r, a, a, 'stranger', 'another'), revoke(r, b, b)],
       ['last_admin'],
     ],
     ['both leave', (r, a, b) => [leave(r, a), leave(r, b)], ['last_admin']],
-    ['one leaves by themselves, one gives up the right', (r, a, b) => [leave(r, a), revoke(r, b, b)], ['last_admin']],
-    ['one leaves by themselves, one removes themselves', (r, a, b) => [leave(r, a), remove(r, b, b)], ['last_admin']],
+    ['one leaves, one revokes their own right', (r, a, b) => [leave(r, a), revoke(r, b, b)], ['last_admin']],
+    ['one leaves, one removes themselves', (r, a, b) => [leave(r, a), remove(r, b, b)], ['last_admin']],
     [
-      'one leaves by themselves, and the other revokes their right',
+      'one leaves, and the other revokes their right',
       (r, a, b) => [leave(r, a), revoke(r, b, a)],
       ['', 'participant_not_found'],
     ],
-    [
-      'one leaves by themselves, and the other removes them',
-      (r, a, b) => [leave(r, a), remove(r, b, a)],
-      ['', 'not_a_participant'],
-    ],
+    ['one leaves, and the other removes them', (r, a, b) => [leave(r, a), remove(r, b, a)], ['', 'not_a_participant']],
   ])('%s', async (_, calls, expected) => {
     await rounds(await twoAdmins(), async ({ room_id, admin, member }, n) => {
       const admins = [admin, member] as const;

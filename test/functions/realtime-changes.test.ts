@@ -757,8 +757,8 @@ describe('a schedule that fires', () => {
   });
 
   test.each<[string, (world: Awaited<ReturnType<typeof timed>>) => Parameters<typeof announce>[0]]>([
-    ['the end has been put off', ({ room_id }) => ({ room_id, moment: 'end', time: inFuture(-1_000) })],
-    ['the start has been another', ({ room_id }) => ({ room_id, moment: 'start', time: inFuture(-HOUR) })],
+    ['the end was postponed', ({ room_id }) => ({ room_id, moment: 'end', time: inFuture(-1_000) })],
+    ['the start was changed', ({ room_id }) => ({ room_id, moment: 'start', time: inFuture(-HOUR) })],
   ])('but %s: announces nothing', async (_, announcement) => {
     const world = await timed({ end_time: inFuture(HOUR) });
     expect(await fire(announcement(world))).toHaveLength(1);

@@ -110,10 +110,10 @@ describe('a connection', () => {
     [string, ...(Parameters<Management['respondWith']> extends [string, ...infer Responses] ? Responses : never)]
   >([
     ['is throttled (429)', 429, 429, 200],
-    ['is throttled for a second, as all are by then (429)', 429, 429, 429, 429, 429, 429, 200],
-    ['meets a failing gateway (500)', 500, 200],
-    ['is hung up on, as an idle connection to the gateway is', 'reset', 200],
-    ['meets all of that', 500, 'reset', 429, 200],
+    ['is throttled for a second (429)', 429, 429, 429, 429, 429, 429, 200],
+    ['gets an error of the gateway (500)', 500, 200],
+    ['uses a socket that the gateway closes, as it does with idle sockets', 'reset', 200],
+    ['has all of these failures', 500, 'reset', 429, 200],
   ])('that %s is retried, receives everything in order, and does not affect the others', async (_, ...responses) => {
     const { room_id, admin, sockets } = await roomOf(3);
     management.respondWith(sockets[1]?.connection_id ?? '', ...responses);

@@ -71,8 +71,8 @@ describe('a conflict with another transaction', () => {
 
 test.each<[string, string, 'try_again' | 'internal']>([
   ['throttles', 'ThrottlingException', 'try_again'],
-  ['is out of order', 'InternalServerError', 'try_again'],
-  ['says no', 'AccessDeniedException', 'internal'],
+  ['fails', 'InternalServerError', 'try_again'],
+  ['denies the access', 'AccessDeniedException', 'internal'],
 ])('if DynamoDB %s, every action reports it in its reply, with the request id', async (_, name, code) => {
   const fault = exception(name, {}, name === 'InternalServerError' ? 500 : 400);
   for (const action of ['BatchGetItem', 'GetItem', 'UpdateItem', 'TransactWriteItems']) faults.always(action, fault);

@@ -124,7 +124,7 @@ const lose = ({ connection_id }: Socket) => {
 describe('an unreported disconnect in a quiet room', () => {
   test.each([
     ['a client that pings', PINGING],
-    ['a client that says nothing', {}],
+    ['a client that sends nothing', {}],
   ])('of %s is noticed within 5 minutes', async (_, promise) => {
     const simulation = newSimulation();
     const { world, watcher, ping } = await quietRoom(simulation);

@@ -112,7 +112,7 @@ describe('message', () => {
 
     test.each<[string, () => Promise<object>, string]>([
       ['was never uploaded', async () => await file(world.member, { uploaded: false }), 'file_not_uploaded'],
-      ['is somebody else’s', async () => await file(world.admin), 'file_not_found'],
+      ['belongs to another user', async () => await file(world.admin), 'file_not_found'],
       ['does not exist', async () => ({ file_id: unknownRoom }), 'file_not_found'],
       [
         'is of another room',
@@ -265,10 +265,10 @@ describe('message', () => {
 
   describe('is rejected', () => {
     test.each<[string, () => Promise<readonly [string, string]>, string]>([
-      ['from an outsider', async () => [world.room_id, world.outsider], 'not_a_participant'],
-      ['to no room', async () => [unknownRoom, world.member], 'room_not_found'],
+      ['from a user outside of the room', async () => [world.room_id, world.outsider], 'not_a_participant'],
+      ['to a room that does not exist', async () => [unknownRoom, world.member], 'room_not_found'],
       [
-        'after the sender’s removal, although the connection is still there',
+        'after the sender was removed, from a connection that is still open',
         async () => {
           const { room_id, admin, member } = await newRoom();
           await joined(room_id, member);
@@ -306,30 +306,34 @@ describe('message', () => {
     test.each<[string, object, string]>([
       ['with neither text nor file nor data', { text: undefined }, 'text, attachment, attachments or data'],
       ['with an empty text', { text: '' }, 'text '],
-      ['with a text that does not show', { text: ' \u200b\n' }, 'text '],
+      ['with an invisible text', { text: ' \u200b\n' }, 'text '],
       ['with a null byte', { text: 'a\u0000' }, 'text '],
-      ['with half a character', { text: 'a\ud83d' }, 'text '],
+      ['with an unpaired surrogate', { text: 'a\ud83d' }, 'text '],
       ['with a text that is too long', { text: 'x'.repeat(MAX_MESSAGE_LENGTH + 1) }, 'text must be at most 8000'],
-      ['with a number for a text', { text: 1 }, 'text must be a string'],
+      ['with a number as text', { text: 1 }, 'text must be a string'],
       ['without client_message_id', { client_message_id: undefined }, 'client_message_id is required'],
-      ['with a client_message_id that would reach into another key', { client_message_id: 'a#b' }, 'client_message_id'],
+      [
+        'with a client_message_id that contains the separator of keys',
+        { client_message_id: 'a#b' },
+        'client_message_id',
+      ],
       ['without a room', { room_id: undefined }, 'room_id is required'],
-      ['with a room id that is none', { room_id: 'x' }, 'room_id must be a UUID'],
-      ['with somebody else as its sender', { sender_id: 'x' }, 'sender_id is not a field'],
-      ['with a made-up time', { sent_at: '2020-01-01T00:00:00.000Z' }, 'sent_at is not a field'],
+      ['with an invalid room ID', { room_id: 'x' }, 'room_id must be a UUID'],
+      ['with a sender_id', { sender_id: 'x' }, 'sender_id is not a field'],
+      ['with a sent_at', { sent_at: '2020-01-01T00:00:00.000Z' }, 'sent_at is not a field'],
       ['with an empty type', { type: '' }, 'type must not be empty'],
       ['with a type that is too long', { type: 'x'.repeat(65) }, 'type must be at most 64'],
-      ['with a type of two lines', { type: 'a\nb' }, 'type must not contain'],
+      ['with a type that contains a line break', { type: 'a\nb' }, 'type must not contain'],
       ['with data that is null', { data: null }, 'data must be a JSON object'],
       ['with data that is a list', { data: [1] }, 'data must be a JSON object'],
       ['with data that is text', { data: '{}' }, 'data must be a JSON object'],
       [
-        'with data of a byte too much',
+        'with data that is one byte too long',
         { data: { a: 'x'.repeat(MAX_JSON_BYTES - 7) } },
         'data must be at most 4096 bytes',
       ],
-      ['with a reply to what is no message', { reply_to: 'x' }, 'reply_to must be a ULID'],
-      ['with a name of its sender', { sender_name: 'x' }, 'sender_name is not a field'],
+      ['with an invalid reply_to', { reply_to: 'x' }, 'reply_to must be a ULID'],
+      ['with a sender_name', { sender_name: 'x' }, 'sender_name is not a field'],
       ['with a request_id that is too long', { request_id: 'x'.repeat(129) }, 'request_id'],
     ])('%s', async (_, more, message) => {
       const before = await chatOf(world.room_id);
@@ -500,7 +504,7 @@ describe('the same client_message_id', () => {
       'not_a_participant',
     ],
     [
-      'the start was put off',
+      'the start was postponed',
       ({ room_id, admin }) =>
         data('changeRoom', {
           as: admin,

@@ -95,14 +95,14 @@ describe('join', () => {
       string,
     ]
   >([
-    ['an outsider', ({ room_id, outsider }) => [room_id, outsider], 'not_a_participant'],
+    ['a user outside of the room', ({ room_id, outsider }) => [room_id, outsider], 'not_a_participant'],
     [
-      'anybody, where there is no room',
+      'any user, if the room does not exist',
       ({ member }) => ['01900000-0000-7000-8000-000000000000', member],
       'room_not_found',
     ],
     [
-      'who was removed',
+      'a participant who was removed',
       async ({ room_id, admin, member }) => {
         await data('removeParticipants', { as: admin, params: { room_id }, body: { participant_ids: [member] } });
         return [room_id, member];

@@ -457,7 +457,7 @@ describe('a removal', () => {
 
   test.each([
     ['a connection', false],
-    ['a connection whose first join an earlier release has stored, without its time,', true],
+    ['a connection whose first join was stored without a time by an earlier release, and', true],
   ])('does not detach %s that has joined again in the meantime', async (_, isOld) => {
     const { room_id, admin, member } = await newRoom();
     const { socket } = await joinedV2(room_id, member);

@@ -208,7 +208,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ['files', 'who downloads a file gets what was uploaded', ofFile([download('A')]), ofFile([download('B')])],
   [
     'files',
-    'a file that nobody has uploaded is not downloaded',
+    'a file that was never uploaded cannot be downloaded',
     ofFile([download(undefined, { outcome: 'unknown' })]),
     ofFile([download('A', { file: 'f2' })]),
   ],
@@ -220,13 +220,13 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'files',
-    'the URL of an upload that was acknowledged stores nothing more',
+    'after an acknowledged upload, its URL stores nothing more',
     ofFile([{ ...overwrite, outcome: 'fail', code: '412' }]),
     ofFile([overwrite]),
   ],
   [
     'files',
-    'an upload whose outcome is not known may be repeated',
+    'an upload whose outcome is unknown may be repeated',
     { operations: [{ ...upload, outcome: 'unknown' }, overwrite] },
     { operations: [upload, overwrite] },
   ],
@@ -264,7 +264,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'genuine',
-    'a message that was refused is not stored',
+    'a message that was rejected is not stored',
     {
       operations: [send(1, 0, { outcome: 'unknown', message_id: undefined })],
       final: { messages: stored(1) },
@@ -276,13 +276,13 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'genuine',
-    'a message that arrives was sent',
+    'only messages that were sent are received',
     { operations: [send(1, 10)], observations: [joined('bob', 0), got('bob', 1, 30)], final: { messages: stored(1) } },
     { observations: [joined('bob', 0), got('bob', 1, 30)], final: { messages: [] } },
   ],
   [
     'once',
-    'the SDK gives a message once, also after an outage',
+    'the SDK delivers a message once, also after an outage',
     {
       operations: [send(1, 10)],
       observations: [
@@ -306,7 +306,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'complete',
-    'a connection that stays gets every message',
+    'a connection that stays open receives every message',
     {
       operations: [send(1, 10)],
       observations: [joined('bob', 0), got('bob', 1, 30), got('bob', 1, 40)],
@@ -316,7 +316,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'complete',
-    'a connection that is lost has missed nothing in between',
+    'a connection that was lost received everything until then',
     {
       operations: [send(1, 10), send(2, 100)],
       observations: [joined('bob', 0), got('bob', 1, 30), { type: 'lost', at: 50 }],
@@ -356,7 +356,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'complete',
-    'the order of another connection tells of a gap',
+    'a gap is recognized by the order on another connection',
     {
       operations: [send(1, 10), send(2, 15)],
       observations: [
@@ -384,7 +384,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'complete',
-    'the SDK makes up for what an outage has missed',
+    'the SDK delivers what was missed during an outage',
     {
       operations: [send(1, 10)],
       observations: [
@@ -407,7 +407,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'complete',
-    'the SDK gives out what was acknowledged before the end, as far as clocks agree about it',
+    'the SDK delivers what was acknowledged before the end, within the accuracy of clocks',
     {
       operations: [end, send(1, 30_000, { settled: 50_100 })],
       observations: [joined('bob', 0, { via: 'sdk' }), closedByEnd],
@@ -423,19 +423,19 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'genuine',
-    'a refused edit is not seen',
+    'a rejected edit is not received',
     ofChanges([refusedEdit], [], endsAs('k1', null)),
     ofChanges([refusedEdit], [saw('e1', 1, 130)], endsAs('k1', null)),
   ],
   [
     'genuine',
-    'a refused edit is not in the history',
+    'a rejected edit is not in the history',
     ofChanges([edit(1, 1, 100)], [saw('e1', 1, 130)], endsAs('e1', 1)),
     ofChanges([refusedEdit], [], endsAs('e1', null)),
   ],
   [
     'genuine',
-    'nobody sees a deletion that nobody has asked for',
+    'only deletions that were requested are received',
     ofChanges([deletion(1, 100, { outcome: 'unknown' })], [saw(null, 1, 130)], endsAs(null, 1)),
     ofChanges([deletion(1, 200, { outcome: 'unknown' })], [saw(null, 1, 130)], endsAs(null, 1)),
   ],
@@ -447,37 +447,37 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'changes',
-    'an edit is not lost',
+    'an acknowledged edit is not lost',
     ofChanges([edit(1, 1, 100, { outcome: 'unknown' })], [], endsAs('k1', null)),
     ofChanges([edit(1, 1, 100, { change: undefined })], [], endsAs('k1', null)),
   ],
   [
     'changes',
-    'the number of a message’s last change does not sink',
+    'the number of a message’s last change does not decrease',
     ofChanges([edit(1, 1, 100)], [saw('e1', 1, 130)], endsAs('e1', 1)),
     ofChanges([edit(1, 2, 100)], [saw('e1', 2, 130)], endsAs('e1', 1)),
   ],
   [
     'changes',
-    'of two edits at a time, the one with the higher number counts',
+    'of two simultaneous edits, the one with the higher number counts',
     ofChanges([edit(1, 2, 100), edit(2, 1, 101)], [saw('e1', 2, 130)], endsAs('e1', 2)),
     ofChanges([edit(1, 2, 100), edit(2, 1, 101)], [saw('e1', 2, 130)], endsAs('e2', 2)),
   ],
   [
     'changes',
-    'the history says who has deleted a message',
+    'the history contains the user who deleted a message',
     ofChanges([deletion(1, 100)], [saw(null, 1, 130)], endsAs(null, 1)),
     ofChanges([deletion(1, 100, { user: 'carol' })], [saw(null, 1, 130)], endsAs(null, 1)),
   ],
   [
     'changes',
-    'the feed has each changed message',
+    'the feed contains each changed message',
     ofChanges([edit(1, 1, 100)], [saw('e1', 1, 130)], endsAs('e1', 1)),
     ofChanges([edit(1, 1, 100)], [saw('e1', 1, 130)], endsAs('e1', 1, { changes: [] })),
   ],
   [
     'changes',
-    'a connection that stays gets each change, or a later one of the message',
+    'a connection that stays open receives each change, or a later one of the same message',
     ofChanges([edit(1, 1, 100), deletion(2, 101)], [saw(null, 2, 130)], endsAs(null, 2)),
     ofChanges([edit(1, 1, 100), deletion(2, 101)], [saw('e1', 1, 130)], endsAs(null, 2)),
   ],
@@ -489,7 +489,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'changes',
-    'the SDK shows what is in the history, also after an outage',
+    'the state of the SDK is the same as the history, also after an outage',
     ofChanges(
       [edit(1, 1, 100)],
       [{ type: 'lost', at: 50, ...sdk }, joined('bob', 200, { ...sdk, stream: 'bob#2' }), saw('e1', 1, 201, sdk)],
@@ -511,13 +511,13 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'changes',
-    'a change that the service has not acknowledged arrives, too',
+    'a change without a response may be received',
     ofChanges([edit(1, 1, 100, { outcome: 'unknown' })], [saw('e1', 1, 130, sdk)], endsAs('e1', 1), 'sdk'),
     ofChanges([edit(1, 1, 100, { outcome: 'unknown' })], [], endsAs('e1', 1), 'sdk'),
   ],
   [
     'changes',
-    'the SDK gives a change once, and none after a later one',
+    'the SDK delivers a change once, and never after a later one',
     ofChanges(
       [edit(1, 1, 100)],
       [saw('e1', 1, 130, sdk), ...awayAndBack, saw('e1', 1, 201, sdk)],
@@ -528,7 +528,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'changes',
-    'the SDK gives out what was changed before the end, as far as clocks agree about it',
+    'the SDK delivers what was changed before the end, within the accuracy of clocks',
     {
       ...ofChanges([end, edit(1, 1, 47_000)], [closedByEnd], endsAs('e1', 1, ended), 'sdk'),
       skew: 4_000,
@@ -573,7 +573,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'deleted',
-    'a file goes with its message',
+    'a file is deleted with its message',
     {
       ...ofFile([deletion(1, 390), download(undefined, { outcome: 'fail', code: 'file_not_found' })], endsAs(null, 1)),
       observations: [gotFile],
@@ -588,7 +588,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'removal',
-    'a removed user edits nothing',
+    'a removed user cannot edit',
     {
       ...ofChanges([{ ...remove, target: 'alice' }, edit(1, 1, 2_000, { outcome: 'fail' })], [], endsAs('k1', null)),
       ...{ final: endsAs('k1', null, { participants: [{ user: 'bob', admin: true, online: true }] }) },
@@ -607,7 +607,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'converges',
-    'what was marked as read is marked',
+    'acknowledged read marks are stored',
     {
       operations: [{ kind: 'mark', user: 'bob', message_id: 'm1' }],
       final: {
@@ -629,7 +629,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'order',
-    'two connections see one order',
+    'two connections receive messages in the same order',
     {
       operations: [send(1, 10), send(2, 10)],
       observations: [
@@ -654,7 +654,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'order',
-    'what was acknowledged before another was sent comes before it',
+    'a message that was acknowledged before another was sent comes first',
     {
       operations: [send(1, 10), send(2, 30)],
       observations: [joined('bob', 0), got('bob', 1, 50), got('bob', 2, 51)],
@@ -668,7 +668,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'order',
-    'the SDK gives own messages in their order among those of others',
+    'the SDK delivers own messages in order with those of others',
     {
       operations: [send(1, 10), send(2, 30, { user: 'bob' })],
       observations: [
@@ -690,7 +690,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'removal',
-    'a removed user hears nothing',
+    'a removed user receives nothing',
     {
       operations: [remove],
       observations: [joined('bob', 0), { type: 'room_updated', at: 5_000 }, { type: 'lost', at: 5_001 }],
@@ -708,7 +708,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'removal',
-    'a removed user sends nothing, until they are added again',
+    'a removed user cannot send until they are added again',
     {
       operations: [remove, { kind: 'add', target: 'bob', invoked: 5_000 }, send(1, 6_000, { user: 'bob' })],
       final: { messages: [{ message_id: 'm1', sender: 'bob', key: 'k1', sent: 0 }] },
@@ -720,7 +720,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'end',
-    'a message that is sent after the end is refused',
+    'a message that is sent after the end is rejected',
     {
       operations: [
         end,
@@ -735,7 +735,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'announced',
-    'clients learn of the end',
+    'clients receive the end',
     {
       operations: [end],
       observations: [joined('bob', 0), { type: 'closed', at: 55_000, reason: 'room_ended' }],
@@ -749,13 +749,13 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'converges',
-    'the status follows the times',
+    'the status is the one for the current time',
     { final: { starts: 0, status: 'started' } },
     { final: { starts: 0, status: 'booked' } },
   ],
   [
     'converges',
-    'who has joined is online',
+    'a user who has joined is online',
     { observations: [joined('bob', 0)] },
     {
       observations: [joined('bob', 0)],
@@ -764,7 +764,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'converges',
-    'who has not joined is offline',
+    'a user who has not joined is offline',
     { observations: [joined('bob', 0), { type: 'lost', at: 10 }] },
     {
       observations: [joined('bob', 0), { type: 'lost', at: 10 }],
@@ -775,7 +775,7 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'converges',
-    'a room that has ended may take longer to forget',
+    'the connections of a room that has ended may be deleted later',
     {
       operations: [end],
       observations: [joined('bob', 0), { type: 'lost', at: 51_000 }],
@@ -803,26 +803,26 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'converges',
-    'the schedules are those of the times',
+    'the schedules match the times of the room',
     { final: { ends: END + 3_600_000, schedules: { end: END + 3_600_000 } } },
     { final: { ends: END + 3_600_000, schedules: { end: END + 60_000 } } },
   ],
   [
     'converges',
-    'the last word about a participant counts',
+    'the last request about a participant counts',
     { operations: [remove], final: { participants: withoutBob } },
     { operations: [remove] },
   ],
   [
     'converges',
-    'the table has no connection that is not there',
+    'the table contains no connection that is closed',
     { observations: [joined('bob', 0)] },
     { observations: [joined('bob', 0)], final: { sockets: ['bob/1', 'bob/0'] } },
   ],
   ['admin', 'a room has an admin', { samples: [sample(0, [])] }, { samples: [sample(0, []), sample(1_000, [], [])] }],
   [
     'known',
-    'the table knows who has joined',
+    'the table contains every joined connection',
     {
       observations: [joined('bob', 0)],
       // The table may lack a connection briefly while that is being closed.
@@ -832,25 +832,25 @@ const cases: readonly (readonly [Property, string, Parts, Parts])[] = [
   ],
   [
     'settles',
-    'a call settles',
+    'a call succeeds or fails',
     { operations: [{ kind: 'read', outcome: 'unknown', code: '504' }] },
     { operations: [{ kind: 'read', outcome: 'pending' }] },
   ],
   [
     'settles',
-    'a call that began after the last look has until the end of its limit',
+    'a call that started after the last check may last until its time limit',
     { operations: [{ kind: 'read', outcome: 'pending', invoked: END + 100 }], samples: [sample(END + 30_100, [])] },
     { operations: [{ kind: 'read', outcome: 'pending', invoked: END + 100 }], samples: [sample(END + 30_101, [])] },
   ],
   [
     'settles',
-    'a call settles within its limit',
+    'a call succeeds or fails within its time limit',
     { operations: [{ kind: 'read', invoked: 0, settled: 30_000 }] },
     { operations: [{ kind: 'read', invoked: 0, settled: 30_001 }] },
   ],
   [
     'settles',
-    'a frame gets its reply',
+    'a frame receives a reply',
     { operations: [{ kind: 'join', outcome: 'unknown', code: 'gateway' }] },
     { operations: [{ kind: 'join', outcome: 'unknown', code: 'no_reply' }] },
   ],

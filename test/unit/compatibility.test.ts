@@ -155,9 +155,9 @@ const UPLOAD = '/participant/room/{room_id}/upload';
 
 describe('changes that break callers:', () => {
   test.each<[string, (d: unknown) => void, string]>([
-    ['a route is gone', (d) => void delete at(d, 'paths')[ROOMS], 'GET /participant/room is gone'],
+    ['a route is removed', (d) => void delete at(d, 'paths')[ROOMS], 'GET /participant/room is gone'],
     [
-      'a method is gone',
+      'a method is removed',
       (d) => void delete at(d, 'paths', '/admin/room/{room_id}').delete,
       'DELETE /admin/room/{room_id} is gone',
     ],
@@ -223,14 +223,14 @@ describe('changes that break callers:', () => {
       'GET /participant/room: query limit is no longer accepted',
     ],
     [
-      'a choice of a request is gone',
+      'a request accepts one value less',
       (d) => {
         Object.assign(parameter(d, ROOMS, 'status'), { schema: { type: 'string', enum: ['started', 'ended'] } });
       },
       'GET /participant/room: query status: no longer accepts "booked"',
     ],
     [
-      'a request is held to a choice',
+      'a request accepts only certain values',
       (d) => Object.assign(property(d, 'UpdateProfileBody', 'username'), { enum: ['Alice', 'Bob'] }),
       'PATCH /participant/room/{room_id}/userprofile: body.username: now accepts only "Alice","Bob"',
     ],
@@ -245,37 +245,37 @@ describe('changes that break callers:', () => {
       'POST /room: body.description: minLength was nothing, and is 1',
     ],
     [
-      'an item of a request is held to less',
+      'an item of a request has a lower limit',
       (d) => Object.assign(at(property(d, 'AddParticipantsBody', 'participant_ids'), 'items'), { maxLength: 36 }),
       'POST /admin/room/{room_id}/participant: body.participant_ids[]: maxLength was 128, and is 36',
     ],
     [
-      'a number of a request starts higher',
+      'a number of a request has a higher minimum',
       (d) => Object.assign(at(parameter(d, UPLOAD, 'size'), 'schema'), { minimum: 10 }),
       `GET ${UPLOAD}: query size: minimum was 0, and is 10`,
     ],
     [
-      'a request must have another type',
+      'a field of a request has another type',
       (d) => Object.assign(property(d, 'CreateRoomBody', 'description'), { type: 'string' }),
       'POST /room: body.description: type was ["string","null"], and is ["string"]',
     ],
     [
-      'a request must have another pattern',
+      'a field of a request has another pattern',
       (d) => Object.assign(property(d, 'CreateRoomBody', 'description'), { pattern: '^[a-z]+$' }),
       'POST /room: body.description: pattern was ["^[^\\\\u0000-\\\\u0008\\\\u000b\\\\u000c\\\\u000e-\\\\u001f\\\\u007f-\\\\u009f]*$"], and is ["^[a-z]+$"]',
     ],
     [
-      'a request must have another format',
+      'a field of a request has another format',
       (d) => Object.assign(property(d, 'CreateRoomBody', 'start_time'), { format: 'date' }),
       'POST /room: body.start_time: format was "date-time", and is "date"',
     ],
     [
-      'what is left out means something else',
+      'the default of a field changes',
       (d) => Object.assign(at(parameter(d, ROOMS, 'limit'), 'schema'), { default: 10 }),
       'GET /participant/room: query limit: default was 50, and is 10',
     ],
     [
-      'a field of an answer is gone',
+      'a field of a response is removed',
       (d) => {
         const room = schema(d, 'Room');
         delete at(room, 'properties').status;
@@ -284,7 +284,7 @@ describe('changes that break callers:', () => {
       'POST /room: 201.data.status: is gone',
     ],
     [
-      'a field of an answer may be missing',
+      'a field of a response may be missing',
       (d) => {
         const room = schema(d, 'MyRoom');
         room.required = without(room.required, 'name');
@@ -292,22 +292,22 @@ describe('changes that break callers:', () => {
       'GET /participant/room: 200.data[].name: may be missing',
     ],
     [
-      'a field of an answer may be null',
+      'a field of a response may be null',
       (d) => Object.assign(property(d, 'Room', 'name'), { type: ['string', 'null'] }),
       'POST /room: 201.data.name: type was ["string"], and is ["string","null"]',
     ],
     [
-      'an answer may be something that callers have never seen',
+      'a response may have a new value',
       (d) => Object.assign(schema(d, 'RoomStatus'), { enum: ['booked', 'started', 'paused', 'ended'] }),
       'POST /room: 201.data.status: can now be "paused"',
     ],
     [
-      'a time is written in another way',
+      'a time has another format',
       (d) => Object.assign(property(d, 'RoomResult', 'sent_at'), { format: 'date' }),
       'POST /room: 201.sent_at: format was "date-time", and is "date"',
     ],
     [
-      'an optional object of an answer loses a field',
+      'an optional object of a response loses a field',
       (d) => {
         const attachment = schema(d, 'Attachment');
         delete at(attachment, 'properties').size;
@@ -325,7 +325,7 @@ describe('changes that break callers:', () => {
       'POST /room: 201 is no longer returned',
     ],
     [
-      'an error code is gone',
+      'an error code is removed',
       (d) => {
         const response = at(operation(d, '/admin/room/{room_id}/participant', 'delete'), 'responses', '409');
         response['x-error-codes'] = without(response['x-error-codes'], 'last_admin');
@@ -333,17 +333,17 @@ describe('changes that break callers:', () => {
       'DELETE /admin/room/{room_id}/participant: 409.errors[].code: is no longer "last_admin"',
     ],
     [
-      'all codes of a status are gone',
+      'all codes of a status are removed',
       (d) => void delete at(operation(d, '/room', 'post'), 'responses')['409'],
       'POST /room: 409 is no longer returned as an error',
     ],
     [
-      'what an error says of itself is gone',
+      'a field of an error is removed',
       (d) => void delete at(schema(d, 'Issue'), 'properties').path,
       'POST /room: 400.errors[].path: is gone',
     ],
     [
-      'a header of an answer is gone',
+      'a header of a response is removed',
       (d) => void delete at(operation(d, '/room', 'post'), 'responses', '503').headers,
       'POST /room: 503: header Retry-After is gone',
     ],
@@ -358,7 +358,7 @@ describe('changes that do not break callers:', () => {
   test.each<[string, (d: unknown) => void, 'minor' | 'none']>([
     ['nothing changes', () => {}, 'none'],
     [
-      'texts and examples change',
+      'descriptions and examples change',
       (d) => {
         Object.assign(at(d, 'info'), { description: 'x', version: '9.9.9' });
         Object.assign(operation(d, '/room', 'post'), { summary: 'x', description: 'x' });
@@ -369,11 +369,11 @@ describe('changes that do not break callers:', () => {
     ],
     ['there is a new route', (d) => Object.assign(at(d, 'paths'), { '/x': at(d, 'paths', '/room') }), 'minor'],
     [
-      'a request takes a new field',
+      'a request accepts a new field',
       (d) => Object.assign(at(schema(d, 'CreateRoomBody'), 'properties'), { colour: { type: 'string' } }),
       'minor',
     ],
-    ['a request need not have a field any more', (d) => void delete schema(d, 'CreateRoomBody').required, 'minor'],
+    ['a field of a request becomes optional', (d) => void delete schema(d, 'CreateRoomBody').required, 'minor'],
     ['a limit is higher', (d) => Object.assign(property(d, 'CreateRoomBody', 'name'), { maxLength: 300 }), 'minor'],
     [
       'a new parameter is optional',
@@ -384,12 +384,12 @@ describe('changes that do not break callers:', () => {
       'minor',
     ],
     [
-      'an answer has a new field',
+      'a response has a new field',
       (d) => Object.assign(at(schema(d, 'Room'), 'properties'), { colour: { type: 'string' } }),
       'minor',
     ],
     [
-      'an answer is never what it could be',
+      'a response no longer has one of its values',
       (d) => Object.assign(property(d, 'Room', 'description'), { type: 'string' }),
       'minor',
     ],
@@ -402,7 +402,7 @@ describe('changes that do not break callers:', () => {
       'minor',
     ],
     [
-      'there is a new status of failures',
+      'there is a new status of errors',
       (d) => {
         const responses = at(operation(d, '/room', 'post'), 'responses');
         responses['404'] = at(operation(d, '/admin/room/{room_id}', 'delete'), 'responses', '404');
@@ -435,9 +435,9 @@ const drop = (d: Node, name: string) => {
 
 describe('changes that break receivers of messages:', () => {
   test.each<[string, () => unknown, (d: unknown) => void, string]>([
-    ['an event is gone from the bus', bus, (d) => void list(d, 'anyOf').pop(), 'rooms room_ended is gone'],
+    ['an event on the bus is removed', bus, (d) => void list(d, 'anyOf').pop(), 'rooms room_ended is gone'],
     [
-      'events come from another source',
+      'events have another source',
       bus,
       (d) => Object.assign(at(list(d, 'anyOf')[0], 'properties', 'source'), { const: 'ucs.rooms' }),
       'rooms room_created is gone',
@@ -449,7 +449,7 @@ describe('changes that break receivers of messages:', () => {
       'rooms room_created is gone',
     ],
     [
-      'a field of an event is gone',
+      'a field of an event is removed',
       bus,
       (d) => drop(field(d, 'room_updated', 'data'), 'end_time'),
       'rooms room_updated.detail.data.end_time: is gone',
@@ -476,19 +476,19 @@ describe('changes that break receivers of messages:', () => {
       'rooms room_created.detail.data.name: type was ["string"], and is ["string","null"]',
     ],
     [
-      'an event may say what it never said',
+      'an event may have a new value',
       bus,
       (d) =>
         Object.assign(field(d, 'room_ended', 'data', 'status'), { enum: ['booked', 'started', 'paused', 'ended'] }),
       'rooms room_ended.detail.data.status: can now be "paused"',
     ],
     [
-      'a time of an event is written in another way',
+      'a time of an event has another format',
       bus,
       (d) => Object.assign(field(d, 'room_ended', 'sent_at'), { format: 'date' }),
       'rooms room_ended.detail.sent_at: format was "date-time", and is "date"',
     ],
-    ['an action is gone', socket, (d) => void delete at(d, '$defs')['frame.leave'], 'frame.leave is gone'],
+    ['an action is removed', socket, (d) => void delete at(d, '$defs')['frame.leave'], 'frame.leave is gone'],
     [
       'an action has another name',
       socket,
@@ -511,19 +511,19 @@ describe('changes that break receivers of messages:', () => {
       'frame.message.text: is required',
     ],
     [
-      'a frame is held to less',
+      'a frame has a lower limit',
       socket,
       (d) => Object.assign(field(d, 'frame.message', 'text'), { maxLength: 100 }),
       'frame.message.text: maxLength was 8000, and is 100',
     ],
     [
-      'a field of a reply is gone',
+      'a field of a reply is removed',
       socket,
       (d) => drop(field(d, 'reply.message', 'data'), 'sent_at'),
       'reply.message.data.sent_at: is gone',
     ],
     [
-      'a code of a refusal is gone',
+      'an error code of a reply is removed',
       socket,
       (d) => {
         const code = field(d, 'refusal.join', 'error', 'code');
@@ -531,15 +531,20 @@ describe('changes that break receivers of messages:', () => {
       },
       'refusal.join.error.code: is no longer "room_ended"',
     ],
-    ['an event is gone', socket, (d) => void delete at(d, '$defs')['event.peer_left'], 'event.peer_left is gone'],
     [
-      'a field of an attachment is gone',
+      'an event on the WebSocket is removed',
+      socket,
+      (d) => void delete at(d, '$defs')['event.peer_left'],
+      'event.peer_left is gone',
+    ],
+    [
+      'a field of an attachment is removed',
       socket,
       (d) => drop(field(d, 'event.message', 'data', 'attachment'), 'file_id'),
       'event.message.data.attachment.file_id: is gone',
     ],
     [
-      'the sub-protocol is another one',
+      'the sub-protocol changes',
       socket,
       (d) => Object.assign(at(d, '$defs', 'subprotocol'), { const: 'rooms.v2' }),
       'subprotocol: can now be "rooms.v2"',
@@ -557,7 +562,7 @@ describe('changes that do not break receivers of messages:', () => {
     ['nothing changes on the bus', bus, () => {}, 'none'],
     ['nothing changes on the WebSocket', socket, () => {}, 'none'],
     [
-      'texts change',
+      'descriptions change',
       bus,
       (d) => {
         Object.assign(at(d), { title: 'x', $comment: 'Contract 9.9.9' });
@@ -588,7 +593,7 @@ describe('changes that do not break receivers of messages:', () => {
       'minor',
     ],
     [
-      'a frame takes a new field',
+      'a frame accepts a new field',
       socket,
       (d) => Object.assign(at(field(d, 'frame.message'), 'properties'), { reply_to: { type: 'string' } }),
       'minor',
@@ -600,7 +605,7 @@ describe('changes that do not break receivers of messages:', () => {
       'minor',
     ],
     [
-      'a refusal has a new code',
+      'a reply has a new error code',
       socket,
       (d) => {
         const code = field(d, 'refusal.join', 'error', 'code');

@@ -94,7 +94,7 @@ test('the issuer is a realm', () => {
 describe('accepted by both APIs, as the user in `sub`:', () => {
   test.each<[string, Record<string, unknown>, string]>([
     ['an access token for several audiences', accessToken(), USER],
-    ['an access token whose only audience is a text', accessToken({ aud: 'rooms' }), USER],
+    ['an access token whose only audience is a string', accessToken({ aud: 'rooms' }), USER],
     ['an access token of a user without any role', accessToken({ realm_access: undefined, resource_access: {} }), USER],
     ['an access token of another client with the mapper', accessToken({ azp: 'agil-ops-hub' }), USER],
     ['a lightweight access token', lightweightToken(), USER],
@@ -108,9 +108,9 @@ describe('accepted by both APIs, as the user in `sub`:', () => {
       accessToken({ sub: 'f:1b4e28ba-2fa1-11d2-883f-0016d3cca427:alice@example.com' }),
       'f:1b4e28ba-2fa1-11d2-883f-0016d3cca427:alice@example.com',
     ],
-    ['an access token that says when it becomes valid', accessToken({ nbf: 0 }), USER],
-    ['a provider that numbers its users', accessToken({ sub: 42 }), '42'],
-    ['a provider that numbers its users up to 2^53', accessToken({ sub: Number.MAX_SAFE_INTEGER }), '9007199254740991'],
+    ['an access token with `nbf`', accessToken({ nbf: 0 }), USER],
+    ['a user ID that is a number', accessToken({ sub: 42 }), '42'],
+    ['a user ID that is the largest safe integer', accessToken({ sub: Number.MAX_SAFE_INTEGER }), '9007199254740991'],
   ])('%s', async (_, claims, user) => {
     expect(await both(claims)).toEqual([user, user]);
   });
@@ -120,22 +120,25 @@ describe('rejected with a 401 by both APIs:', () => {
   const AGO = Math.floor(Date.now() / 1_000) - 1;
   test.each<[string, Record<string, unknown>]>([
     ['an access token without the audience mapper', accessToken({ aud: 'account' })],
-    ['one without it, of a user without any role', accessToken({ aud: undefined })],
-    ['one without it, of a client that is called as the audience', accessToken({ aud: 'account', azp: 'rooms' })],
-    ['one without it, of a service account that is', serviceAccountToken({ aud: 'account', client_id: 'rooms' })],
+    ['an access token without an audience, of a user without roles', accessToken({ aud: undefined })],
+    [
+      'an access token for another audience, of a client whose name is the audience',
+      accessToken({ aud: 'account', azp: 'rooms' }),
+    ],
+    [
+      'an access token for another audience, of a service account whose name is the audience',
+      serviceAccountToken({ aud: 'account', client_id: 'rooms' }),
+    ],
     ['an access token without `sub` (client scope `basic` is missing)', accessToken({ sub: undefined })],
-    ['a token whose `sub` is a segment of a path that URL parsers resolve (.)', accessToken({ sub: '.' })],
-    ['a token whose `sub` is a segment of a path that URL parsers resolve (..)', accessToken({ sub: '..' })],
+    ['a token whose `sub` is a dot, which URL parsers would resolve', accessToken({ sub: '.' })],
+    ['a token whose `sub` is two dots, which URL parsers would resolve', accessToken({ sub: '..' })],
     ['a token whose `sub` is a number with an exponent', accessToken({ sub: 1e21 })],
     ['a token whose `sub` is a list', accessToken({ sub: ['alice'] })],
     ['an ID token', accessToken({ typ: 'ID', aud: 'rooms-web', realm_access: undefined, scope: undefined })],
     ['a refresh token', accessToken({ typ: 'Refresh', aud: 'https://iams.example.com/realms/test' })],
     ['an access token that has expired', accessToken({ exp: AGO })],
     ['a token of the master realm', accessToken({ iss: 'http://127.0.0.1/realms/master' })],
-    [
-      'a token issued under the name that only the cluster knows',
-      accessToken({ iss: 'http://keycloak:8080/realms/test' }),
-    ],
+    ['a token whose issuer is a cluster-internal URL', accessToken({ iss: 'http://keycloak:8080/realms/test' })],
   ])('%s', async (_, claims) => {
     expect(await both(claims)).toEqual([401, 401]);
   });

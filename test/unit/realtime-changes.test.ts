@@ -78,15 +78,20 @@ describe('a room', () => {
   test.each<[string, Partial<RoomItem>, Partial<RoomItem>, string[]]>([
     ['another name', {}, { name: 'B' }, ['room_updated']],
     ['a description', {}, { description: 'x' }, ['room_updated']],
-    ['no description any more', { description: 'x' }, { description: undefined as never }, ['room_updated']],
-    ['another start', { start_time: T(30) }, { start_time: T(40) }, ['schedule', 'room_updated']],
-    ['an end to come', {}, { end_time: T(40) }, ['schedule', 'room_updated']],
-    ['another end to come', { end_time: T(40) }, { end_time: T(50), end_reason: 'x' }, ['schedule', 'room_updated']],
-    ['no end any more', { end_time: T(40) }, { end_time: undefined as never }, ['schedule', 'room_updated']],
-    ['another reason for its end', { end_time: T(40) }, { end_reason: 'late' }, ['room_updated']],
-    ['an end, now', {}, { end_time: T(10) }, ['schedule', 'room_ended', 'close_room']],
+    ['no description, after it had one', { description: 'x' }, { description: undefined as never }, ['room_updated']],
+    ['another start time', { start_time: T(30) }, { start_time: T(40) }, ['schedule', 'room_updated']],
+    ['an end in the future', {}, { end_time: T(40) }, ['schedule', 'room_updated']],
     [
-      'an end now, before the one it had',
+      'another end in the future',
+      { end_time: T(40) },
+      { end_time: T(50), end_reason: 'x' },
+      ['schedule', 'room_updated'],
+    ],
+    ['no end, after it had one', { end_time: T(40) }, { end_time: undefined as never }, ['schedule', 'room_updated']],
+    ['another reason for its end', { end_time: T(40) }, { end_reason: 'late' }, ['room_updated']],
+    ['an end now', {}, { end_time: T(10) }, ['schedule', 'room_ended', 'close_room']],
+    [
+      'an end now, before its previous end',
       { end_time: T(40) },
       { end_time: T(10) },
       ['schedule', 'room_ended', 'close_room'],
@@ -189,10 +194,10 @@ describe('a participant', () => {
 
   test.each<[string, Partial<ParticipantItem>, Partial<ParticipantItem>, string[]]>([
     ['joins', {}, { connections: one, present: true }, ['peer_joined', 'liveness']],
-    ['joins once more', { connections: one, present: true }, { connections: two }, ['liveness']],
+    ['joins with a second connection', { connections: one, present: true }, { connections: two }, ['liveness']],
     ['leaves', { connections: one, present: true }, { connections: none, present: none }, ['peer_left']],
-    ['leaves with one connection of two', { connections: two, present: true }, { connections: one }, []],
-    ['loses one connection of two', { connections: two, present: true }, { connections: one, left_at: T(9) }, []],
+    ['leaves with one of two connections', { connections: two, present: true }, { connections: one }, []],
+    ['loses one of two connections', { connections: two, present: true }, { connections: one, left_at: T(9) }, []],
     [
       'loses the last connection',
       { connections: one, present: true },
@@ -200,17 +205,27 @@ describe('a participant', () => {
       ['absence'],
     ],
     [
-      'loses the last connection, after another',
+      'loses the last connection, after losing another',
       { connections: one, present: true, left_at: T(8) },
       { connections: none, left_at: T(9) },
       ['absence'],
     ],
-    ['comes back in time', { present: true, left_at: T(9) }, { connections: one, left_at: none }, ['liveness']],
-    ['does not come back', { present: true, left_at: T(9) }, { present: none, left_at: none }, ['peer_left']],
+    [
+      'returns within the grace period',
+      { present: true, left_at: T(9) },
+      { connections: one, left_at: none },
+      ['liveness'],
+    ],
+    [
+      'does not return within the grace period',
+      { present: true, left_at: T(9) },
+      { present: none, left_at: none },
+      ['peer_left'],
+    ],
     ['gets a name', {}, { username: 'Bob' }, ['participant_updated']],
     ['loses the name', { username: 'Bob' }, { username: none }, ['participant_updated']],
     ['archives the room', {}, { archive_room: true }, ['participant_updated']],
-    ['says what was true anyway', {}, { archive_room: false }, []],
+    ['sets the default value', {}, { archive_room: false }, []],
   ])('%s', (_, before, after, expected) => {
     expect(kinds(changed(before, after))).toEqual(expected);
   });

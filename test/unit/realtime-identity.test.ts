@@ -58,12 +58,12 @@ describe('a valid token', () => {
   });
 
   test.each([
-    ['the newest that is offered', 'rooms.v1, rooms.v2, bearer.x', 'rooms.v2'],
-    ['the only one that is offered', 'rooms.v2', 'rooms.v2'],
-    ['the older one, where only that is offered', 'bearer.x,rooms.v1', 'rooms.v1'],
-    ['the older one, beside one that is not known', 'rooms.v3, rooms.v1', 'rooms.v1'],
-    ['the oldest, where none of ours is offered', 'chat', 'rooms.v1'],
-    ['the oldest, where none is offered', undefined, 'rooms.v1'],
+    ['the newest one offered', 'rooms.v1, rooms.v2, bearer.x', 'rooms.v2'],
+    ['the only one offered', 'rooms.v2', 'rooms.v2'],
+    ['rooms.v1, if only that is offered', 'bearer.x,rooms.v1', 'rooms.v1'],
+    ['rooms.v1, if it is offered with an unknown one', 'rooms.v3, rooms.v1', 'rooms.v1'],
+    ['rooms.v1, if only unknown ones are offered', 'chat', 'rooms.v1'],
+    ['rooms.v1, if none is offered', undefined, 'rooms.v1'],
   ])('selects the version of the protocol that is %s', async (_, offered, protocol) => {
     const headers = {
       Authorization: `Bearer ${await issuer.token()}`,
@@ -76,9 +76,9 @@ describe('a valid token', () => {
     ['in Authorization', (token) => ({ Authorization: `Bearer ${token}` })],
     ['in authorization, in lower case', (token) => ({ authorization: `bearer ${token}` })],
     ['as a sub-protocol', (token) => ({ 'Sec-WebSocket-Protocol': `rooms.v1, bearer.${token}` })],
-    ['as a sub-protocol, with little space', (token) => ({ 'sec-websocket-protocol': `bearer.${token},rooms.v1` })],
+    ['as a sub-protocol, without spaces', (token) => ({ 'sec-websocket-protocol': `bearer.${token},rooms.v1` })],
     [
-      'in Authorization, whatever the sub-protocols say',
+      'in Authorization, even with another token as a sub-protocol',
       (token) => ({ Authorization: `Bearer ${token}`, 'Sec-WebSocket-Protocol': 'rooms.v1, bearer.nonsense' }),
     ],
   ])('may be sent %s', async (_, headers) => {
@@ -86,12 +86,12 @@ describe('a valid token', () => {
   });
 
   test.each([
-    ['another of our audiences', { aud: 'rooms-web' }],
-    ['one of ours among several', { aud: ['account', 'rooms'] }],
-    ['a client_id, where there is no aud', { aud: undefined, client_id: 'rooms' }],
+    ['the second configured audience', { aud: 'rooms-web' }],
+    ['several audiences, one of them configured', { aud: ['account', 'rooms'] }],
+    ['a client_id instead of an aud', { aud: undefined, client_id: 'rooms' }],
     ['no iat', { iat: undefined }],
-    ['a time from which it is valid, in the past', { nbf: seconds() - 1 }],
-    ['a sub with all the characters there may be', { sub: 'aZ09._:@|-' }],
+    ['an nbf in the past', { nbf: seconds() - 1 }],
+    ['a sub with every kind of valid character', { sub: 'aZ09._:@|-' }],
   ])('may have %s', async (_, claims) => {
     expect(await authorizeToken(await issuer.token(claims))).toMatchObject({ principalId: expect.any(String) });
   });
@@ -133,42 +133,39 @@ describe('a valid token', () => {
 describe('rejected with a 401:', () => {
   test.each<[string, () => Record<string, string> | Promise<Record<string, string>>]>([
     ['no token', () => ({})],
-    ['no headers to speak of', () => ({ Host: 'x' })],
+    ['no relevant headers', () => ({ Host: 'x' })],
     ['an empty Authorization', () => ({ Authorization: '' })],
     ['another scheme', () => ({ Authorization: 'Basic YTpi' })],
     ['only the version as sub-protocol', () => ({ 'Sec-WebSocket-Protocol': 'rooms.v1' })],
     ['an empty bearer sub-protocol', () => ({ 'Sec-WebSocket-Protocol': 'rooms.v1, bearer.' })],
-    ['no JWT', () => ({ Authorization: 'Bearer abc' })],
-    ['a JWT of nonsense', () => ({ Authorization: 'Bearer a.b.c' })],
-    ['a token in a header of another name', async () => ({ 'X-Token': `Bearer ${await issuer.token()}` })],
+    ['a token that is not a JWT', () => ({ Authorization: 'Bearer abc' })],
+    ['a JWT with invalid parts', () => ({ Authorization: 'Bearer a.b.c' })],
+    ['a token in another header', async () => ({ 'X-Token': `Bearer ${await issuer.token()}` })],
   ])('%s', async (_, headers) => {
     await expect(authorize(await headers())).rejects.toThrow(UNAUTHORIZED);
   });
 
   test.each<[string, Record<string, unknown>]>([
     ['expired', { exp: seconds() - 1 }],
-    ['without an end', { exp: undefined }],
+    ['without an expiry', { exp: undefined }],
     ['not valid yet', { nbf: seconds() + 60 }],
     ['issued in the future', { iat: seconds() + 60 }],
     ['of another issuer', { iss: 'https://elsewhere.example' }],
-    ['of an issuer that only begins alike', { iss: 'http://127.0.0.1' }],
+    ['of an issuer whose URL only starts the same', { iss: 'http://127.0.0.1' }],
     ['without an issuer', { iss: undefined }],
     ['for another audience', { aud: 'account' }],
     ['for other audiences', { aud: ['account', 'roomsx'] }],
     ['without an audience', { aud: undefined }],
-    ['for nobody, although we are the authorized party', { aud: undefined, azp: 'rooms' }],
-    [
-      'for another audience, although client and authorized party are ours',
-      { aud: 'x', azp: 'rooms', client_id: 'rooms' },
-    ],
-    ['for all our audiences in one text', { aud: 'rooms,rooms-web' }],
-    ['of nobody', { sub: undefined }],
-    ['of an empty sub', { sub: '' }],
-    ['of a sub that we cannot keep', { sub: 'a#b' }],
-    ['of a sub with a space', { sub: 'a b' }],
-    ['of a sub that is too long', { sub: 'x'.repeat(129) }],
-    ['of a number with a fraction', { sub: 7.5 }],
-    ['of a number that JSON cannot keep exact', { sub: 2 ** 53 }],
+    ['without an audience, but with our azp', { aud: undefined, azp: 'rooms' }],
+    ['for another audience, but with our client_id and azp', { aud: 'x', azp: 'rooms', client_id: 'rooms' }],
+    ['whose audiences are in one string', { aud: 'rooms,rooms-web' }],
+    ['without a sub', { sub: undefined }],
+    ['with an empty sub', { sub: '' }],
+    ['with a sub that contains the separator of keys', { sub: 'a#b' }],
+    ['with a space in its sub', { sub: 'a b' }],
+    ['with a sub that is too long', { sub: 'x'.repeat(129) }],
+    ['whose sub is a fraction', { sub: 7.5 }],
+    ['whose sub is above the largest safe integer', { sub: 2 ** 53 }],
   ])('a token %s', async (_, claims) => {
     await expect(authorizeToken(await issuer.token(claims))).rejects.toThrow(UNAUTHORIZED);
   });

@@ -37,13 +37,13 @@ test.each<[string, (url: string) => unknown, number, (url: string) => string]>([
     () => 'The issuer of this identity provider is https://iams.example.com. Pass exactly this value as --issuer.',
   ],
   [
-    'something else',
+    'another format',
     () => ({ hello: 'world' }),
     200,
     (url) => `${url}/.well-known/openid-configuration is not an OpenID Connect discovery document.`,
   ],
   [
-    'an error',
+    'a provider that responds with an error',
     good,
     503,
     (url) => `The identity provider cannot be reached at ${url}/.well-known/openid-configuration (status 503).`,

@@ -61,7 +61,7 @@ describe('the resolver', () => {
 
   test.each<[string, unknown, string]>([
     [
-      'a resource that is not there',
+      'a resource that does not exist',
       { a: [{ Ref: 'Nobody' }] },
       'app/Thing.Value.a.0.Ref: there is no Nobody in this stack',
     ],

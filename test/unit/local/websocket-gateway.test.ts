@@ -128,8 +128,8 @@ describe('a handshake', () => {
   test.each<[string, Act, number, string]>([
     ['throws "Unauthorized"', () => Promise.reject(new Error('Unauthorized')), 401, 'Unauthorized'],
     ['throws anything else', () => Promise.reject(new Error('unauthorized')), 500, 'Internal server error'],
-    ['answers nothing', () => null, 500, 'Internal server error'],
-    ['puts an object in the context', (event) => allow(event, { user: {} }), 500, 'Internal server error'],
+    ['returns nothing', () => null, 500, 'Internal server error'],
+    ['returns an object in the context', (event) => allow(event, { user: {} }), 500, 'Internal server error'],
     [
       'denies',
       () => ({
@@ -139,7 +139,7 @@ describe('a handshake', () => {
       403,
       'Forbidden',
     ],
-    ['allows something else', (event) => allow({ ...event, methodArn: 'arn:other' }), 403, 'Forbidden'],
+    ['allows another resource', (event) => allow({ ...event, methodArn: 'arn:other' }), 403, 'Forbidden'],
   ])('is rejected if the authorizer %s', async (_what, authorizer, status, text) => {
     const { url, events } = await serve({ authorizer, $connect: ok });
     const { refusal } = await connect(url);
@@ -149,9 +149,9 @@ describe('a handshake', () => {
   });
 
   test.each<[string, Act, number]>([
-    ['says so', () => ({ statusCode: 418 }), 418],
+    ['returns an error status', () => ({ statusCode: 418 }), 418],
     ['fails', () => Promise.reject(new Error('down')), 502],
-    ['answers nothing that could be understood', () => 'welcome', 502],
+    ['returns no valid response', () => 'welcome', 502],
   ])('is rejected if $connect %s', async (_what, $connect, status) => {
     const { url, events } = await serve({ $connect, $disconnect: ok });
     expect((await connect(url)).refusal?.status).toBe(status);
