@@ -31,7 +31,7 @@ export function liveRoom({ room_id, host, inbox, outlet, closed, joinedSocket, l
     settings: host.settings,
     upload: host.upload,
     isDelivered: inbox.log.has,
-    // A retried message may have been stored, even if the room is closed by now. The service still reports it.
+    // After a first attempt, a message may be stored. A retry gets its reply even if the room cannot be joined anymore.
     socketFor: async (sentBefore, signal) => {
       try {
         return await joinedSocket(signal);

@@ -52,8 +52,8 @@ async function adminsOf(room_id: string, candidates: readonly string[]): Promise
 
 describe('if the only two admins act at the same time, exactly one succeeds and the room keeps an admin', () => {
   test.each<[string, (room_id: string, a: string, b: string) => readonly [Call, Call], readonly string[]]>([
-    ['both revoke each other', (r, a, b) => [revoke(r, a, b), revoke(r, b, a)], ['not_an_admin']],
-    ['both revoke themselves', (r, a, b) => [revoke(r, a, a), revoke(r, b, b)], ['last_admin']],
+    ['both revoke the right of the other', (r, a, b) => [revoke(r, a, b), revoke(r, b, a)], ['not_an_admin']],
+    ['both revoke their own right', (r, a, b) => [revoke(r, a, a), revoke(r, b, b)], ['last_admin']],
     ['both remove each other', (r, a, b) => [remove(r, a, b), remove(r, b, a)], ['not_a_participant']],
     ['both remove themselves', (r, a, b) => [remove(r, a, a), remove(r, b, b)], ['last_admin']],
     [

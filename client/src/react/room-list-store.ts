@@ -41,7 +41,7 @@ export function nextRead(rooms: readonly MyRoom[], now: number, refreshMs: numbe
   const times = rooms
     .map(({ status, start_time, end_time }) => (status === 'booked' ? start_time : status === 'started' && end_time))
     .map((time) => (time ? Date.parse(time) + AFTER_MS - now : 0))
-    // The service does not agree that this time has passed, so the regular interval is enough.
+    // If the status has not changed although the time has passed, the next regular read is early enough.
     .filter((ms) => ms > 0);
   return Math.min(refreshMs, ...times);
 }
