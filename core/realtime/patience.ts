@@ -11,7 +11,7 @@ export const PATIENCE_TICKS = 4;
  * The same, about 500 ms, for the first requests of a process, which open sockets and run code that is not compiled yet.
  * Also for posts to rooms.v1 connections: they get an event twice if a slow post is repeated.
  */
-export const LONG_PATIENCE_TICKS = 40;
+export const LONG_PATIENCE_TICKS = 50;
 /** The number of first requests: the maximum of simultaneous requests in a new process. */
 export const FIRST_REQUESTS = 25;
 /**

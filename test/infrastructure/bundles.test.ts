@@ -21,7 +21,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
   'create-upload': 246_500,
   'delete-message': 249_500,
   message: 246_000,
-  'deliver-messages': 249_000,
+  'deliver-messages': 250_000,
   lane: 338_000,
   presence: 331_500,
   'room-changes': 340_000,
