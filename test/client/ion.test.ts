@@ -216,6 +216,13 @@ test('leave resolves with the reason, and close ends the connection', async () =
   await until('it is closed', () => !room.connected);
 });
 
+test('close of a room that was never joined has no effect', () => {
+  const room = new Ion.Room(connectorOf('bob'));
+  room.close();
+  room.close();
+  expect(room.connected).toBe(false);
+});
+
 test('a join that the service rejects resolves with success false', async () => {
   const { alice, room_id } = await wire.meeting();
   const carol = new Ion.Room(connectorOf('carol'));

@@ -490,6 +490,7 @@ test('replaces a token that expires while connected, and resends rejected frames
   server.refusals.push({ action: 'message', code: 'token_expired' });
   expect(await room.send({ text: 'with a new token' })).toMatchObject({ text: 'with a new token' });
   expect(refreshed).toContain(true);
+  await until('the socket with the old token is closed', () => way.open() === 1);
 });
 
 test('rejects the first connect with invalid_token if the service also rejects a new token', async () => {
@@ -536,6 +537,18 @@ test('rejects the first connect with the error of a token callback that throws, 
   await until('the callback has failed', () => errors.includes(down));
   isDown = false;
   await again;
+});
+
+test('rejects a join with the error of a token callback that throws', async () => {
+  const down = new Error('The identity provider is down');
+  let isDown = false;
+  const token = () => {
+    if (isDown) throw down;
+    return unsignedToken('alice');
+  };
+  const { connection, room_id } = await meeting({ token });
+  isDown = true;
+  await expect(connection.join(room_id)).rejects.toBe(down);
 });
 
 test('aborts connect, join and send', async () => {
