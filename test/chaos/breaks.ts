@@ -88,8 +88,8 @@ export const breaks: Readonly<Record<string, Break>> = {
   },
   'no-changes-after-outage': {
     what: 'the SDK does not read the edits and deletions of an outage',
-    file: 'client/src/room.ts',
-    text: 'const hasAllChanges = joinedChange === undefined || joinedChange <= changes.position;',
+    file: 'client/src/room-work.ts',
+    text: 'const hasAllChanges = last_change === undefined || last_change <= inbox.lastChange;',
     instead: 'const hasAllChanges = true;',
     seenBy: ['changes'],
   },
