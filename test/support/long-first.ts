@@ -1,18 +1,23 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** The files that take longest, measured on two quiet cores. Those that wait and those that compute alternate. */
+/** The files that take longest, measured on two cores. Those that wait and those that compute alternate. */
 const LONG = [
   'browser/web-client',
-  'client/rooms-v1',
-  'browser/everyday',
+  'e2e/outage',
   'e2e/realtime',
   'e2e/local-stack',
-  'client/rooms-v2',
+  'browser/everyday',
+  'client/rooms-v1',
   'browser/together',
   'client/outage',
-  'functions/races',
+  'e2e/demo',
+  'browser/accessibility',
+  'client/rooms-v2',
   'functions/realtime-v2',
+  'functions/races',
+  'functions/realtime-lanes',
   'functions/realtime-disconnect',
+  'functions/dead-letters',
 ];
 
 /**
