@@ -195,7 +195,7 @@ describe('metrics', () => {
     );
     for (const value of late.flatMap((each) => Reflect.get(each, 'StoredToDelivered') ?? [])) {
       expect(value).toBeGreaterThanOrEqual(5_000);
-      expect(value).toBeLessThan(60_000);
+      expect(value).toBeLessThan(120_000);
     }
     expect(late.some((each) => 'reader' in each)).toBe(true);
   });
@@ -218,7 +218,8 @@ describe('metrics', () => {
     expect(times.map((each) => Reflect.get(each, 'reader'))).toEqual(['lane', 'lane']);
     for (const value of times.flatMap((each) => Reflect.get(each, 'StoredToDelivered'))) {
       expect(value).toBeGreaterThanOrEqual(2_000);
-      expect(value).toBeLessThan(60_000);
+      // DynamoDB Local truncates the time of a record to the minute.
+      expect(value).toBeLessThan(120_000);
     }
   });
 
