@@ -21,8 +21,8 @@ const LONG = [
 ];
 
 /**
- * Returns the order of files that run in parallel: the long ones first, so that none of them runs alone at the end. The others of the projects
- * alternate.
+ * Sorts files that run in parallel: the long ones first, so that none of them runs alone at the end. The others follow
+ * in their order, with those of different projects mixed evenly.
  *
  * @param files in the order of each project
  */
