@@ -163,11 +163,11 @@ test("leaves no timer and no listener on the caller's signal after an upload", a
   const added = vi.spyOn(aborting.signal, 'addEventListener');
   const removed = vi.spyOn(aborting.signal, 'removeEventListener');
   await play();
-  await clientOf({ stallMs: 100 }).uploadFile(ROOM, file, { signal: aborting.signal });
+  await clientOf({ stallMs: 1_000 }).uploadFile(ROOM, file, { signal: aborting.signal });
   expect(added.mock.calls.length).toBeGreaterThan(0);
   expect(removed.mock.calls.length).toBeGreaterThanOrEqual(added.mock.calls.length);
   const abort = vi.spyOn(HttpXhr.prototype, 'abort');
-  await sleep(150);
+  await sleep(1_100);
   aborting.abort();
   expect(abort).not.toHaveBeenCalled();
 });
