@@ -1,7 +1,11 @@
 import type { Context } from 'aws-lambda';
 
-/** Sends a request to a connection, and observes its start and end. */
-export type Watch = <T>(request: () => Promise<T>) => Promise<T>;
+/**
+ * Sends a request to a connection, and observes its start and end.
+ *
+ * @param isLong whether to be patient, because the client would notice if the request were repeated. Default: false
+ */
+export type Watch = <T>(request: () => Promise<T>, isLong?: boolean) => Promise<T>;
 
 /** The time until which a function may work. Recording what is left after it also needs time: see `RESERVE_MS`. */
 export interface Deadline {

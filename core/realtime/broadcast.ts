@@ -4,7 +4,6 @@ import type { Deadline } from '../platform/deadline.ts';
 import { count } from '../platform/emf.ts';
 import { furtherFailure } from '../platform/log.ts';
 import { settleAll } from '../platform/settle-all.ts';
-import { usesV2 } from '../rules/protocol.ts';
 import { connectionsOf, type RoomConnections } from '../store/connections.ts';
 import type { LastMessage } from '../store/items.ts';
 import { enterLane, isInLane } from '../store/lane.ts';
@@ -121,7 +120,7 @@ async function deliverHere(
   deadline: Deadline,
 ): Promise<Counts & { readonly left: readonly Left[] }> {
   const run = roomPool();
-  const patience = patienceWithin(deadline, !live.every(usesV2));
+  const patience = patienceWithin(deadline);
   try {
     const [counts] = await settleAll(
       [

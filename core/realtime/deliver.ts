@@ -1,5 +1,5 @@
 import type { RoomEvent } from '../contract/realtime.ts';
-import type { Deadline } from '../platform/deadline.ts';
+import type { Deadline, Watch } from '../platform/deadline.ts';
 import { logError } from '../platform/log.ts';
 import { pool, type Run } from '../platform/pool.ts';
 import { usesV2 } from '../rules/protocol.ts';
@@ -358,6 +358,8 @@ function isUnresponsive({ connection_id }: Recipient, outcome: PostOutcome): boo
  */
 function sender(room_id: string, task: SendTask, deadline: Deadline, counts: Counts, leave: Leave) {
   const { signal, watch } = deadline;
+  // A rooms.v1 client cannot tell a repeated frame from a new one.
+  const watchV1: Watch | undefined = watch && ((request) => watch(request, true));
   const had = new Map(task.only?.map((left) => [left.connection_id, left.had]));
   return async (recipient: Recipient): Promise<boolean> => {
     if (recipient.token_expires_at <= epochSeconds(new Date().toISOString()))
@@ -368,7 +370,7 @@ function sender(room_id: string, task: SendTask, deadline: Deadline, counts: Cou
       if (!isV2 && n < (had.get(recipient.connection_id) ?? 0)) continue;
       const outcome: PostOutcome = signal.aborted
         ? 'failed'
-        : await postToConnection(recipient.connection_id, frame, signal, watch);
+        : await postToConnection(recipient.connection_id, frame, signal, isV2 ? watch : watchV1);
       if (outcome !== 'done' && outcome !== 'gone' && leave(recipient, n)) return true;
       const mustClose = !isV2 || isUnresponsive(recipient, outcome);
       if (outcome === 'done') {

@@ -58,14 +58,13 @@ export interface Patience extends Deadline {
 }
 
 /**
- * Returns a deadline that comes early when no request has received a response for about 40 ms. A throttled request
- * counts as a response.
- *
- * @param isLong whether to wait for about 500 ms. Default: false
+ * Returns a deadline that comes early when no request has received a response for about 40 ms, or about 500 ms while a
+ * long one is pending. A throttled request counts as a response.
  */
-export function patienceWithin(deadline: Deadline, isLong = false): Patience {
+export function patienceWithin(deadline: Deadline): Patience {
   const over = new AbortController();
-  const still = standstill(() => (isLong || answered < FIRST_REQUESTS ? LONG_PATIENCE_TICKS : PATIENCE_TICKS));
+  let long = 0;
+  const still = standstill(() => (long > 0 || answered < FIRST_REQUESTS ? LONG_PATIENCE_TICKS : PATIENCE_TICKS));
   let timer: NodeJS.Timeout | undefined;
   const stop = (): void => clearInterval(timer);
   const tick = (): void => {
@@ -78,13 +77,15 @@ export function patienceWithin(deadline: Deadline, isLong = false): Patience {
     leftMs: () => deadline.leftMs(),
     isOver: () => over.signal.aborted && !deadline.signal.aborted,
     end: stop,
-    async watch(request) {
+    async watch(request, isLong = false) {
       timer ??= setInterval(tick, TICK_MS);
       still.begin();
+      if (isLong) long++;
       try {
         return await request();
       } finally {
         still.end();
+        if (isLong) long--;
         if (!over.signal.aborted) answered++;
       }
     },

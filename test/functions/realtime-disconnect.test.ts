@@ -405,6 +405,7 @@ describe('one pool for all rooms of a process', () => {
     await expect.poll(() => management.attempts.length).toBeGreaterThanOrEqual(ids.length);
     management.release();
     expect(await delivery).toMatchObject({ failures: [] });
-    for (const connection_id of ids) expect(textsAt({ connection_id })).toEqual(['one']);
+    // With rooms.v1, the lane may post it again.
+    for (const connection_id of ids) expect(new Set(textsAt({ connection_id }))).toEqual(new Set(['one']));
   });
 });

@@ -1,5 +1,11 @@
-import { expect, test } from 'vitest';
-import { standstill } from '../../core/realtime/patience.ts';
+import { expect, test, vi } from 'vitest';
+import {
+  FIRST_REQUESTS,
+  LONG_PATIENCE_TICKS,
+  PATIENCE_TICKS,
+  patienceWithin,
+  standstill,
+} from '../../core/realtime/patience.ts';
 
 const LIMIT = 3;
 /** Calls `tick` until the limit is reached. Returns the number of ticks, or undefined if that takes twice the limit. */
@@ -42,4 +48,27 @@ test('the current limit applies', () => {
   for (let tick = 1; tick <= LIMIT; tick++) expect(still.tick()).toBe(false);
   limit = LIMIT;
   expect(still.tick()).toBe(true);
+});
+
+test('is over sooner if only requests that may be repeated are pending', async () => {
+  vi.useFakeTimers();
+  try {
+    const patience = patienceWithin({ signal: new AbortController().signal, leftMs: () => 10_000 });
+    for (let n = 0; n < FIRST_REQUESTS; n++) await patience.watch(async () => n);
+    let answer = (): void => {};
+    const long = patience.watch(() => new Promise<void>((resolve) => (answer = resolve)), true);
+    void patience.watch(() => new Promise(() => {}));
+    const overAfter = (ticks: number): boolean => {
+      vi.advanceTimersByTime(10 * ticks);
+      return patience.isOver();
+    };
+    expect(overAfter(LONG_PATIENCE_TICKS - 1)).toBe(false);
+    answer();
+    await long;
+    expect(overAfter(PATIENCE_TICKS - 1)).toBe(false);
+    expect(overAfter(1)).toBe(true);
+    patience.end();
+  } finally {
+    vi.useRealTimers();
+  }
 });
