@@ -20,7 +20,7 @@ process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('.build/compile-cache',
 export default defineConfig({
   test: {
     reporters: ['default', slowestFiles(), tally()],
-    // The cores of the smallest machine: with more workers, requests wait longer than production's time-outs allow.
+    // One more than the smallest machine has cores, because tests wait. With more, requests take longer than production's time-outs allow.
     maxWorkers: 3,
     sequence: { sequencer: LongFirst },
     silent: 'passed-only',
