@@ -1,6 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import type { Context } from 'aws-lambda';
 import * as v from 'valibot';
 import { expect } from 'vitest';
@@ -30,11 +28,9 @@ export { newSocket, type Socket, socketEvent } from '../fixtures/socket-event.ts
 /** The connections that have left a room or disconnected by themselves. */
 export const departed = new Set<string>();
 
-/** Loads the handler in a file of functions/realtime. */
+/** Loads the handler in a file of functions/realtime. `vitest --changed` finds the files, because their folder is written out. */
 async function handlerOf(name: string): Promise<SocketHandler> {
-  const loaded: { handler: SocketHandler } = await import(
-    pathToFileURL(resolve('functions', 'realtime', `${name}.ts`)).href
-  );
+  const loaded: { handler: SocketHandler } = await import(`../../functions/realtime/${name}.ts`);
   return loaded.handler;
 }
 
