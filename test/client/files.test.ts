@@ -180,17 +180,17 @@ test('continues a transfer that breaks off after its URL has expired with a new 
     if (loaded < MB || broken) return;
     broken = true;
     // Blocks the process, so that the transfer cannot finish before the URL expires.
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_500);
     storage.way.cut();
   };
   const upload = (file_id: string, seconds?: number) => storage.upload(file_id, file.size, file.type, seconds);
-  server.play(success(await upload(FILE, 1)), success(await upload(OTHER)));
+  server.play(success(await upload(FILE, 3)), success(await upload(OTHER)));
   expect(await clientOf().uploadFile(ROOM, file, { onProgress })).toMatchObject({ file_id: OTHER });
 
   broken = false;
   const download = (seconds?: number) =>
     storage.download(OTHER, { name: 'x', size: file.size, content_type: file.type }, seconds);
-  server.play(success(await download(1)), success(await download()));
+  server.play(success(await download(3)), success(await download()));
   const { blob } = await clientOf().downloadFile(ROOM, { file_id: OTHER }, { onProgress });
   expect(await hash(blob)).toBe(await hash(file));
   expect(server.received).toHaveLength(4);
