@@ -195,6 +195,7 @@ inBrowser('in a browser: an aborted upload ends, and a stalled upload is retried
   );
   expect(result).toMatchObject({ aborted: 'Error: changed my mind', uploaded: SMALL });
   expect(result.attempts).toBeGreaterThan(1);
-  // Playwright reports a failed request later than the page does.
-  await expect.poll(() => failures.slice(0, 2), { timeout: 20_000 }).toEqual(['net::ERR_ABORTED', 'net::ERR_ABORTED']);
+  // Playwright reports a failed request later than the page does. On a busy machine, `cut` may come before the browser has aborted the first.
+  await expect.poll(() => failures.length, { timeout: 20_000 }).toBeGreaterThanOrEqual(2);
+  expect(failures).toContain('net::ERR_ABORTED');
 });
