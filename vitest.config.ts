@@ -7,8 +7,8 @@ import { tally } from './test/support/tally.ts';
 /** Time-outs only end what hangs: no test is about speed, and the machine may be busy. */
 const PATIENT = { testTimeout: 120_000, hookTimeout: 120_000 };
 
-/** Tests that mostly wait for time limits, outages, and other processes. They run after all others, four files at a time. */
-const WAITING = { maxWorkers: 4, sequence: { groupOrder: 1 } };
+/** Tests that start processes. They run after all others, which need less. */
+const WITH_PROCESSES = { sequence: { groupOrder: 1 } };
 
 // Workers, and all processes that tests start, load compiled code from here. Importing the AWS SDK then takes half the CPU.
 process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('.build/compile-cache', import.meta.url));
@@ -45,14 +45,14 @@ export default defineConfig({
       },
       {
         // The client SDK, over real HTTP and real WebSockets.
-        test: { name: 'client', include: ['test/client/**/*.test.ts'], ...WAITING, ...PATIENT },
+        test: { name: 'client', include: ['test/client/**/*.test.ts'], ...WITH_PROCESSES, ...PATIENT },
       },
       {
         // The web client, in Chromium; skipped where there is none.
         test: {
           name: 'browser',
           include: ['test/browser/**/*.test.ts'],
-          ...WAITING,
+          ...WITH_PROCESSES,
           testTimeout: 300_000,
           hookTimeout: 300_000,
           // A page that loads on a busy machine takes longer than the second that polls wait by default.
@@ -64,7 +64,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          ...WAITING,
+          ...WITH_PROCESSES,
           testTimeout: 300_000,
           hookTimeout: 300_000,
         },
