@@ -301,7 +301,8 @@ describe.each(sdk)(
       process.env[endpoint] = unreachable.url;
       const elapsed = await failing(await load());
       expect(elapsed).toBeGreaterThanOrEqual(connectionAttempts * 1_000);
-      expect(elapsed).toBeLessThanOrEqual(connectionAttempts * 1_000 + BETWEEN_MS);
+      // One step of the clock more, on a busy machine. Another attempt would take ten.
+      expect(elapsed).toBeLessThanOrEqual(connectionAttempts * 1_000 + BETWEEN_MS + 200);
     });
   },
 );
