@@ -1,5 +1,6 @@
 import { type DynamoDBDocumentClient, ScanCommand, type ScanCommandInput } from '@aws-sdk/lib-dynamodb';
 import * as v from 'valibot';
+import { wait } from '../../core/platform/deadline.ts';
 import { UsageError } from '../../tools/cli/usage-error.ts';
 
 /*
@@ -56,20 +57,6 @@ export async function* walk(
     start = page.LastEvaluatedKey;
     yield { items: page.Items ?? [], scanned: page.ScannedCount ?? 0, cursor: encode(start) };
     const due = (1_000 * (page.ConsumedCapacity?.CapacityUnits ?? 0)) / readUnits;
-    if (start) await pauseFor(due - (performance.now() - began), signal);
+    if (start) await wait(due - (performance.now() - began), signal);
   } while (start && !signal.aborted);
-}
-
-/** Waits. Returns early if the signal is aborted. */
-function pauseFor(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (milliseconds <= 0 || signal.aborted) return resolve();
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener('abort', done);
-  });
 }
