@@ -117,6 +117,21 @@ export function knownMessages(user: string): KnownMessages {
   };
 }
 
+export type ChangeKind = 'edit' | 'delete' | 'mark';
+
+/** Returns a function that records the start of an edit, a deletion, or a mark. Each edit has a text of its own. */
+export function changesOf(
+  recorder: Recorder,
+  about: Pick<Operation, 'user' | 'client' | 'room' | 'limit'>,
+): (kind: ChangeKind, message_id: string) => { readonly operation: Operation; readonly text: string } {
+  let edits = 0;
+  return (kind, message_id) => {
+    if (kind === 'edit') edits += 1;
+    const text = `${about.client}-e${edits}`;
+    return { text, operation: recorder.begin({ kind, ...about, message_id, ...(kind === 'edit' && { text }) }) };
+  };
+}
+
 /** The last uploaded file of a client. */
 export interface Uploaded {
   readonly file: string;
@@ -152,8 +167,8 @@ export function rawClient(context: ClientContext): RoomClient {
   let files = 0;
   let uploaded: Uploaded | undefined;
   let received: string | undefined;
-  let edits = 0;
   const known = knownMessages(user);
+  const beginChange = changesOf(recorder, { user, client, room, limit: HTTP_LIMIT_MS });
   /** The files of sent messages, by client_message_id. */
   const fileOf = new Map<string, string>();
   let current: { readonly socket: WebSocket; readonly name: string; joined: boolean } | undefined;
@@ -330,12 +345,9 @@ export function rawClient(context: ClientContext): RoomClient {
   }
 
   /** Edits, deletes or marks a message over HTTP, like all clients. */
-  async function change(kind: 'edit' | 'delete' | 'mark', message_id: string | undefined): Promise<void> {
+  async function change(kind: ChangeKind, message_id: string | undefined): Promise<void> {
     if (message_id === undefined) return;
-    if (kind === 'edit') edits += 1;
-    const text = `${client}-e${edits}`;
-    const about = { kind, user, client, room, message_id, limit: HTTP_LIMIT_MS };
-    const operation = recorder.begin(kind === 'edit' ? { ...about, text } : about);
+    const { operation, text } = beginChange(kind, message_id);
     const params = { room_id: roomId, message_id };
     const { outcome, code, data } = await {
       edit: () => call(context.url, tokens, 'editMessage', { params, body: { text } }),

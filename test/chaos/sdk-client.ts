@@ -3,7 +3,15 @@ import { type Connection, type LiveRoom, type Message, RoomsApiError, RoomsClien
 import { contentOf, digestOf, overwrite, type SignedPut } from './files.ts';
 import { SOCKET_HEADER } from './functions.ts';
 import type { Operation } from './history.ts';
-import { type ClientContext, knownMessages, type RoomClient, type Uploaded, type Whose } from './raw-client.ts';
+import {
+  type ChangeKind,
+  type ClientContext,
+  changesOf,
+  knownMessages,
+  type RoomClient,
+  type Uploaded,
+  type Whose,
+} from './raw-client.ts';
 
 /** The SDK's own limit: an HTTP call has 4 attempts of 15 seconds, and waits of up to 20 seconds. */
 export const SDK_HTTP_LIMIT_MS = 4 * 15_000 + 3 * 20_000 + 5_000;
@@ -49,8 +57,8 @@ export function sdkClient({
   let files = 0;
   let uploaded: Uploaded | undefined;
   let received: string | undefined;
-  let edits = 0;
   const known = knownMessages(user);
+  const beginChange = changesOf(recorder, { user, client, room, limit: SDK_HTTP_LIMIT_MS });
   /**
    * `lastChange` of the room when it was last closed. The application keeps its messages, and reads their later
    * changes.
@@ -230,12 +238,9 @@ export function sdkClient({
     }
   }
 
-  async function change(kind: 'edit' | 'delete' | 'mark', message_id: string | undefined): Promise<void> {
+  async function change(kind: ChangeKind, message_id: string | undefined): Promise<void> {
     if (message_id === undefined) return;
-    if (kind === 'edit') edits += 1;
-    const text = `${client}-e${edits}`;
-    const about = { kind, user, client, room, message_id, limit: SDK_HTTP_LIMIT_MS };
-    const operation = recorder.begin(kind === 'edit' ? { ...about, text } : about);
+    const { operation, text } = beginChange(kind, message_id);
     try {
       if (kind === 'mark') {
         await (live?.markRead(message_id) ?? api.markRead(roomId, message_id));
