@@ -7,7 +7,7 @@ import { tally } from './test/support/tally.ts';
 /** Time-outs only end what hangs: no test is about speed, and the machine may be busy. */
 const PATIENT = { testTimeout: 120_000, hookTimeout: 120_000 };
 
-/** Tests that start processes. They run after all others, which need less. */
+/** Tests that start servers, local stacks or browsers. They run after the others. */
 const WITH_PROCESSES = { sequence: { groupOrder: 1 } };
 
 // Workers, and all processes that tests start, load compiled code from here. Importing the AWS SDK then takes half the CPU.

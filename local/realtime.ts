@@ -39,7 +39,7 @@ export interface Realtime {
   readonly urls: LocalUrls;
   /** Starts to serve and to process writes to the table. `functions` are the functions of the templates, by ARN. */
   start(functions: ReadonlyMap<string, LocalFunction>): Promise<void>;
-  /** Call after each invocation of a function: it may have written to the table. */
+  /** Reads the table's stream soon. Call it after each invocation, because the function may have written to the table. */
   invoked(): void;
   /** The last events on the buses, oldest first. */
   readonly recentEvents: () => readonly BusEvent[];

@@ -3,7 +3,7 @@ import type { Context } from 'aws-lambda';
 /**
  * Sends a request to a connection, and observes its start and end.
  *
- * @param isLong whether to be patient, because the client would notice if the request were repeated. Default: false
+ * @param isLong whether to wait longer for a response, because the client would notice a repetition. Default: false
  */
 export type Watch = <T>(request: () => Promise<T>, isLong?: boolean) => Promise<T>;
 

@@ -59,7 +59,7 @@ export interface Patience extends Deadline {
 
 /**
  * Returns a deadline that comes early when no request has received a response for about 40 ms, or about 500 ms while a
- * long one is pending. A throttled request counts as a response.
+ * request with `isLong` is pending. A throttled request counts as a response.
  */
 export function patienceWithin(deadline: Deadline): Patience {
   const over = new AbortController();

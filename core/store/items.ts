@@ -127,11 +127,11 @@ export interface FileItem extends Key, Attachment {
   room_id: string;
   uploader_id: string;
   created_at: Timestamp;
-  /** In epoch seconds. Missing after a message has the file, and for files from before uploads expired. */
+  /** In epoch seconds. Missing once a message has the file, and for files of a release whose uploads did not expire. */
   expires_at?: number;
   /**
-   * How many messages have the file. Missing until there is one, and for files whose first use was before uses were
-   * counted. At 0, the file is deleted.
+   * The number of messages with the file. Missing before the first message, and for files of a release that did not
+   * count. At 0, the file is deleted.
    */
   uses?: number;
 }

@@ -19,14 +19,14 @@ export type { StreamRecord };
 export type TakeRecords = (records: readonly StreamRecord[], shardId: string) => void;
 
 export interface StreamReader {
-  /** Call when something may have been written: the shards are then polled often for a moment. */
+  /** Polls the shards more often for a moment. Call it when a function may have written to the table. */
   expectRecords(): void;
   close(): Promise<void>;
 }
 
 /** Interval between polls of each shard, in milliseconds. It causes most of the delivery latency. */
 const POLL_MS = 30;
-/** The interval where nothing was written for {@link QUIET_AFTER_MS}. Polls are most of what an idle stack needs of the processor. */
+/** The interval after {@link QUIET_AFTER_MS} without a write. Polling causes most of the CPU usage of an idle stack. */
 const QUIET_POLL_MS = 150;
 const QUIET_AFTER_MS = 500;
 /** Interval between searches for new shards, in milliseconds. A search also runs when a shard ends. */
